@@ -1,0 +1,371 @@
+//! The ledger's rules: pure functions over plain records.
+//!
+//! A seat is known by its handle *and* its device key. Handles have 30 bits, so among many customers two devices may
+//! draw the same one; the pair is unique, and a proof or code that fits one of them does not fit the other.
+//!
+//! Every rule is idempotent: a message that comes again gets the same answer and changes nothing (PROTOCOL: client
+//! states).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ActivationRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey, Reason, Result,
+    Timestamp,
+    code::{DeactivationCode, Handle},
+    fingerprint::{Fingerprint, Policy},
+    message::request::verify_commitment,
+};
+
+/// What was sold: one license, with however many seats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LicenseTerms {
+    /// Names the license.
+    pub id: LicenseId,
+    /// The product.
+    pub product: String,
+    /// Who licensed it: at most 1,024 bytes on one line.
+    pub licensee: String,
+    /// The edition; may be empty.
+    pub edition: String,
+    /// What it entitles to, each name once.
+    pub features: Vec<Feature>,
+    /// Whatever else the application is told.
+    pub metadata: Metadata,
+    /// The first second at which it is valid.
+    pub starts: Timestamp,
+    /// The first second at which it is no longer valid; none is perpetual.
+    pub expires: Option<Timestamp>,
+    /// How many days a device may go without a renewal; none is for ever, which cannot be undone from afar.
+    pub lease_days: Option<u32>,
+    /// The same for machines that have no hardware-unique component.
+    pub unbindable_lease_days: Option<u32>,
+    /// Maintenance: versions released later are not covered.
+    pub updates_until: Option<Timestamp>,
+    /// How many machines may hold a seat at a time.
+    pub seats: u32,
+    /// How many deactivations return a seat to the pool; none is without limit.
+    pub deactivations: Option<u32>,
+    /// How far a machine may change.
+    pub policy: Policy,
+    /// Whether the vendor stopped it for now: nothing is issued, seats can still be given up.
+    pub suspended: bool,
+}
+
+impl LicenseTerms {
+    /// A license of `seats` seats on the defaults: valid from `now` on without end, a 90-day lease (14 days for
+    /// machines that cannot be told apart), no limit to deactivations.
+    pub fn new(id: LicenseId, product: impl Into<String>, seats: u32, now: Timestamp) -> Self {
+        Self {
+            id,
+            product: product.into(),
+            licensee: String::new(),
+            edition: String::new(),
+            features: Vec::new(),
+            metadata: Vec::new(),
+            starts: now,
+            expires: None,
+            lease_days: Some(90),
+            unbindable_lease_days: Some(14),
+            updates_until: None,
+            seats,
+            deactivations: None,
+            policy: Policy::default(),
+            suspended: false,
+        }
+    }
+
+    /// How many deactivations are left after `usage`; none is without limit.
+    pub fn deactivations_left(&self, usage: Usage) -> Option<u32> {
+        self.deactivations.map(|allowed| allowed.saturating_sub(usage.deactivated))
+    }
+
+    /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued at `now`.
+    pub(super) fn check_usable(&self, now: Timestamp) -> Result<()> {
+        if self.suspended || self.expires.is_some_and(|end| now >= end) {
+            return Err(Error::new(ErrorKind::LicenseEnded, "license"));
+        }
+        Ok(())
+    }
+}
+
+/// What a license's seats add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Seats in state [`SeatState::Active`] or [`SeatState::Held`].
+    pub taken: u32,
+    /// Deactivations that counted: seats with [`Seat::counted`], less what an administrator has forgiven.
+    pub deactivated: u32,
+}
+
+/// Where a seat is in its life. It only ever moves down this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum SeatState {
+    /// A device holds it.
+    Active,
+    /// Given up when no deactivation was left: kept for the same device.
+    Held,
+    /// Given up, and free.
+    Returned,
+    /// Given up before its request arrived: never granted.
+    Cancelled,
+    /// Released by an administrator; the device has not been heard of since.
+    Revoked,
+}
+
+impl SeatState {
+    /// Whether it counts against the license's seats.
+    pub fn is_taken(self) -> bool {
+        matches!(self, Self::Active | Self::Held)
+    }
+}
+
+/// One activation of one license on one machine, as the ledger keeps it: for ever, so that no message of its device is
+/// ever news again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    /// The seat's name; unique together with `device_key`.
+    pub handle: Handle,
+    /// The device that holds or held it.
+    pub device_key: PublicKey,
+    /// The license.
+    pub license_id: LicenseId,
+    /// What the release secret must fit.
+    pub release_commitment: [u8; 32],
+    /// The SHA-256 of the request's body.
+    pub request_digest: [u8; 32],
+    /// The machine, as last seen.
+    pub fingerprint: Fingerprint,
+    /// Where it is in its life.
+    pub state: SeatState,
+    /// When it was granted.
+    pub granted: Timestamp,
+    /// When its state changed last.
+    pub changed: Timestamp,
+    /// Why it was given up.
+    pub reason: Reason,
+    /// Whether giving it up used up one of the license's deactivations.
+    pub counted: bool,
+    /// Counts the licenses issued for it.
+    pub revision: u32,
+    /// What the device shows at its next check-in.
+    pub sync_token: [u8; 16],
+    /// Wrong codes since `codes_since`.
+    pub wrong_codes: u32,
+    /// When the first of them came.
+    pub codes_since: Timestamp,
+}
+
+/// What a request says about the seat it asks for, once it is verified.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    handle: Handle,
+    device_key: PublicKey,
+    release_commitment: [u8; 32],
+    request_digest: [u8; 32],
+    product: String,
+    fingerprint: Fingerprint,
+}
+
+impl From<&ActivationRequest> for Claim {
+    fn from(request: &ActivationRequest) -> Self {
+        Self {
+            handle: request.handle,
+            device_key: request.device_key,
+            release_commitment: request.release_commitment,
+            request_digest: request.digest(),
+            product: request.product.clone(),
+            fingerprint: request.fingerprint.clone(),
+        }
+    }
+}
+
+impl Claim {
+    fn seat(&self, license_id: LicenseId, state: SeatState, sync_token: [u8; 16], now: Timestamp) -> Seat {
+        Seat {
+            handle: self.handle,
+            device_key: self.device_key,
+            license_id,
+            release_commitment: self.release_commitment,
+            request_digest: self.request_digest,
+            fingerprint: self.fingerprint.clone(),
+            state,
+            granted: now,
+            changed: now,
+            reason: Reason::Other,
+            counted: false,
+            revision: 1,
+            sync_token,
+            wrong_codes: 0,
+            codes_since: Timestamp::MIN,
+        }
+    }
+}
+
+/// What an activation request comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// A new seat: store it, and the seat held for this device, if there was one, which it takes over.
+    Granted {
+        /// The new seat.
+        seat: Seat,
+        /// The held seat, now returned.
+        instead_of: Option<Seat>,
+    },
+    /// The same request again: the same seat.
+    Repeated(Seat),
+}
+
+/// Answers an activation request.
+///
+/// - `known`: the seat of that handle and device key, if there is one;
+/// - `held`: a seat of this license in state [`SeatState::Held`] for the same device key, if there is one;
+/// - `sync_token`: 16 random bytes.
+///
+/// Fails with [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`],
+/// [`ErrorKind::WrongRequest`] for a second request under the same handle, and [`ErrorKind::Cancelled`],
+/// [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over: it takes no seat again.
+pub fn activate(
+    terms: &LicenseTerms,
+    usage: Usage,
+    known: Option<&Seat>,
+    held: Option<&Seat>,
+    claim: &Claim,
+    sync_token: [u8; 16],
+    now: Timestamp,
+) -> Result<Activation> {
+    let refuse = |kind| Err(Error::new(kind, "activation"));
+    if let Some(seat) = known {
+        return match seat.state {
+            _ if seat.request_digest != claim.request_digest => refuse(ErrorKind::WrongRequest),
+            SeatState::Active => Ok(Activation::Repeated(seat.clone())),
+            SeatState::Cancelled => refuse(ErrorKind::Cancelled),
+            SeatState::Held | SeatState::Returned => refuse(ErrorKind::GivenUp),
+            SeatState::Revoked => refuse(ErrorKind::Revoked),
+        };
+    }
+    if claim.product != terms.product {
+        return refuse(ErrorKind::WrongProduct);
+    }
+    terms.check_usable(now)?;
+    if held.is_none() && usage.taken >= terms.seats {
+        return refuse(ErrorKind::NoFreeSeat);
+    }
+    Ok(Activation::Granted {
+        seat: claim.seat(terms.id, SeatState::Active, sync_token, now),
+        instead_of: held.map(|seat| Seat { state: SeatState::Returned, changed: now, ..seat.clone() }),
+    })
+}
+
+/// Remembers a request that was given up before it arrived, so that it takes no seat when it does. The license is
+/// unknown then ([`LicenseId`] of zeros will do).
+pub fn cancel(claim: &Claim, license_id: LicenseId, now: Timestamp) -> Released {
+    let seat = claim.seat(license_id, SeatState::Cancelled, [0; 16], now);
+    let seat = Seat { reason: Reason::Cancelled, ..seat };
+    Released { seat, outcome: Outcome::Returned, deactivations_left: None, changed: true }
+}
+
+/// A seat given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The seat as it is now.
+    pub seat: Seat,
+    /// Where it went.
+    pub outcome: Outcome,
+    /// How many deactivations the license has left; none is without limit.
+    pub deactivations_left: Option<u32>,
+    /// Whether this changed anything: a proof that comes again does not.
+    pub changed: bool,
+}
+
+/// Gives a seat up, on a verified proof or code. Never fails: the machine has already lost its license.
+///
+/// Without a deactivation left the seat is held for the same device.
+pub fn release(terms: &LicenseTerms, usage: Usage, seat: &Seat, reason: Reason, now: Timestamp) -> Released {
+    let left = terms.deactivations_left(usage);
+    let unchanged =
+        |outcome| Released { seat: seat.clone(), outcome, deactivations_left: left, changed: false };
+    match seat.state {
+        SeatState::Held => unchanged(Outcome::Held),
+        SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => unchanged(Outcome::Returned),
+        SeatState::Active => {
+            let held = left == Some(0);
+            let seat = Seat {
+                state: if held { SeatState::Held } else { SeatState::Returned },
+                changed: now,
+                reason,
+                counted: !held,
+                ..seat.clone()
+            };
+            let outcome = if held { Outcome::Held } else { Outcome::Returned };
+            Released { seat, outcome, deactivations_left: left.map(|n| n.saturating_sub(1)), changed: true }
+        }
+    }
+}
+
+/// An administrator releases a seat whose machine is dead, lost or unwilling. The device is told when it next speaks
+/// up; until then the license it has runs to the end of its lease, so a seat may be in use twice for that long.
+///
+/// None when there was nothing to release.
+pub fn force_release(seat: &Seat, now: Timestamp) -> Option<Seat> {
+    seat.state.is_taken().then(|| Seat {
+        // A held seat was given up by its device already: there is nobody left to tell.
+        state: if seat.state == SeatState::Held { SeatState::Returned } else { SeatState::Revoked },
+        changed: now,
+        ..seat.clone()
+    })
+}
+
+/// A new license for an active seat: one revision later, with a new sync token, and with the fingerprint that the
+/// device showed, if it did.
+///
+/// Fails with [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`].
+pub fn renew(
+    terms: &LicenseTerms,
+    seat: &Seat,
+    fingerprint: Option<Fingerprint>,
+    sync_token: [u8; 16],
+    now: Timestamp,
+) -> Result<Seat> {
+    let refuse = |kind| Err(Error::new(kind, "renewal"));
+    match seat.state {
+        SeatState::Active => terms.check_usable(now)?,
+        SeatState::Revoked => return refuse(ErrorKind::Revoked),
+        SeatState::Held | SeatState::Returned | SeatState::Cancelled => return refuse(ErrorKind::GivenUp),
+    }
+    let fingerprint = fingerprint.unwrap_or_else(|| seat.fingerprint.clone());
+    Ok(Seat { fingerprint, sync_token, revision: seat.revision + 1, ..seat.clone() })
+}
+
+/// How many wrong codes a seat takes within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.
+pub const MAX_WRONG_CODES: u32 = 10;
+
+/// The time after which wrong codes are forgotten.
+pub const CODE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What a deactivation code comes to at the seat that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeCheck {
+    /// It is the seat's: [`release`] it.
+    Right,
+    /// It is not: store the seat, which counts the attempt.
+    Wrong(Box<Seat>),
+    /// Too many wrong ones came for that seat: it was not looked at.
+    TooMany,
+}
+
+/// Checks a code against a seat of its handle. Takes the time of 100,000 rounds of PBKDF2, and the same for every code.
+pub fn check_code(seat: &Seat, code: &DeactivationCode, now: Timestamp) -> CodeCheck {
+    let recent = now.since(seat.codes_since) < CODE_WINDOW;
+    if recent && seat.wrong_codes >= MAX_WRONG_CODES {
+        return CodeCheck::TooMany;
+    }
+    if code.handle() == seat.handle
+        && verify_commitment(code.secret(), seat.handle, &seat.device_key, &seat.release_commitment)
+    {
+        return CodeCheck::Right;
+    }
+    let (wrong_codes, codes_since) = if recent { (seat.wrong_codes + 1, seat.codes_since) } else { (1, now) };
+    CodeCheck::Wrong(Box::new(Seat { wrong_codes, codes_since, ..seat.clone() }))
+}

@@ -1,0 +1,158 @@
+//! Setting up a client.
+
+use std::sync::{Mutex, OnceLock};
+
+use super::{Client, Prober};
+use crate::{
+    Clock, Error, ErrorKind, Random, Result, Store, SystemClock, SystemRandom, Timestamp,
+    code::LicenseKey,
+    fingerprint::{HostId, Probe, TagKey},
+    message::{MAX_NAME, Roots, check_product, check_text},
+};
+
+/// Which license keys [`Client::begin`] takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LicenseKeys {
+    /// nodelock's own, whose typing errors are found and mended before anything is sent.
+    #[default]
+    Checked,
+    /// Whatever the vendor used so far: at most 64 bytes on one line, passed on as typed.
+    FreeForm,
+}
+
+impl LicenseKeys {
+    pub(super) fn read(self, typed: &str) -> Result<String> {
+        let typed = typed.trim();
+        if self == Self::FreeForm || typed.is_empty() {
+            check_text("license key", typed, MAX_NAME)?;
+            return Ok(typed.to_owned());
+        }
+        typed.parse::<LicenseKey>().map(|key| key.to_string())
+    }
+}
+
+/// Collects a client's settings; see [`Client::builder`].
+#[must_use]
+pub struct ClientBuilder {
+    product: String,
+    roots: Roots,
+    store: Option<Store>,
+    salt: Option<String>,
+    host_id: Option<(String, HostId)>,
+    application: String,
+    released: Option<Timestamp>,
+    license_keys: LicenseKeys,
+    clock: Box<dyn Clock>,
+    random: Box<dyn Random>,
+    prober: Prober,
+}
+
+impl ClientBuilder {
+    pub(super) fn new(product: String, roots: Roots) -> Self {
+        Self {
+            product,
+            roots,
+            store: None,
+            salt: None,
+            host_id: None,
+            application: String::new(),
+            released: None,
+            license_keys: LicenseKeys::default(),
+            clock: Box::new(SystemClock),
+            random: Box::new(SystemRandom),
+            prober: Box::new(Probe::this_machine),
+        }
+    }
+
+    /// Where the license is kept. Default: [`Store::per_user`].
+    pub fn store(mut self, store: Store) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Keys the fingerprint's tags, so that nobody can compare them with another vendor's. Default: the product's
+    /// name. Never change it for a product that has licenses: every machine would look like another one.
+    pub fn salt(mut self, salt: impl Into<String>) -> Self {
+        self.salt = Some(salt.into());
+        self
+    }
+
+    /// An identity that the application knows better than any probe: a dongle, a cloud instance, a user.
+    pub fn host_id(mut self, id: impl Into<String>, how: HostId) -> Self {
+        self.host_id = Some((id.into(), how));
+        self
+    }
+
+    /// The version of the application, for the vendor to see in requests. At most 64 bytes on one line.
+    pub fn application_version(mut self, version: impl Into<String>) -> Self {
+        self.application = version.into();
+        self
+    }
+
+    /// When this version of the application was released: what a license's maintenance date is compared with.
+    pub fn released(mut self, released: Timestamp) -> Self {
+        self.released = Some(released);
+        self
+    }
+
+    /// Which license keys are taken. Default: [`LicenseKeys::Checked`].
+    pub fn license_keys(mut self, license_keys: LicenseKeys) -> Self {
+        self.license_keys = license_keys;
+        self
+    }
+
+    /// Where the time comes from. Default: [`SystemClock`].
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Box::new(clock);
+        self
+    }
+
+    /// Where random bytes come from. Default: [`SystemRandom`].
+    pub fn random(mut self, random: impl Random + 'static) -> Self {
+        self.random = Box::new(random);
+        self
+    }
+
+    /// How the machine is probed. Default: [`Probe::this_machine`].
+    pub fn probe(mut self, prober: impl Fn() -> Probe + Send + Sync + 'static) -> Self {
+        self.prober = Box::new(prober);
+        self
+    }
+
+    /// The client. Nothing is read or written yet.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, or a
+    /// host id or version out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has
+    /// no home directory.
+    pub fn build(self) -> Result<Client> {
+        check_product(&self.product)?;
+        check_text("application version", &self.application, MAX_NAME)?;
+        if self.roots.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "at least one root key is needed"));
+        }
+        if let Some((id, how)) = &self.host_id {
+            Probe::from_values([], false, false).with_host_id(id, *how)?;
+        }
+        let store = match self.store {
+            Some(store) => store,
+            None => Store::per_user(&self.product)?,
+        };
+        let tag_key = TagKey::new(self.salt.as_deref().unwrap_or(&self.product), &self.product);
+        Ok(Client {
+            product: self.product,
+            roots: self.roots,
+            store,
+            tag_key,
+            host_id: self.host_id,
+            application: self.application,
+            released: self.released,
+            license_keys: self.license_keys,
+            clock: self.clock,
+            random: self.random,
+            prober: self.prober,
+            fingerprint: OnceLock::new(),
+            loaded: Mutex::new(None),
+        })
+    }
+}

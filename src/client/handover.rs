@@ -1,0 +1,171 @@
+//! What the device hands over, in every form a customer can carry.
+
+use std::fmt;
+
+use crate::{
+    ActivationRequest, Reason, Result, Timestamp,
+    code::{DeactivationCode, Handle, base32},
+    message::{
+        Body as _, Kind, armor,
+        frame::{self, Frame, Incoming},
+        proof,
+    },
+    record::GivenUp,
+};
+
+/// An activation request that waits for its license, with the proofs that have not been acknowledged: the authority
+/// frees those seats and issues the license in one transaction.
+#[derive(Clone, Debug)]
+pub struct PendingRequest {
+    request: ActivationRequest,
+    releases: Vec<Deactivation>,
+}
+
+impl PendingRequest {
+    pub(super) fn new(request: ActivationRequest, outstanding: &[GivenUp]) -> Result<Self> {
+        let releases = outstanding.iter().map(Deactivation::new).collect::<Result<_>>()?;
+        Ok(Self { request, releases })
+    }
+
+    /// The request itself.
+    pub fn request(&self) -> &ActivationRequest {
+        &self.request
+    }
+
+    /// The seats given up that it carries along.
+    pub fn releases(&self) -> &[Deactivation] {
+        &self.releases
+    }
+
+    /// The file: the request, or a bundle that begins with it.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let releases = self.releases.iter().flat_map(Deactivation::messages);
+        frame::bundle(&std::iter::once(self.request.as_bytes()).chain(releases).collect::<Vec<_>>())
+    }
+
+    /// The same as armored text, for mail and forms.
+    pub fn to_text(&self) -> String {
+        self.releases.iter().fold(self.request.to_text(), |text, release| text + "\n" + &release.to_text())
+    }
+
+    /// A QR code of the request alone, as an SVG image: `link`, then the request in base32.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when that is more than a QR code holds.
+    #[cfg(feature = "qr")]
+    pub fn qr_svg(&self, link: &str) -> Result<String> {
+        crate::qr::svg(&(link.to_owned() + &base32::encode(self.request.as_bytes())))
+    }
+
+    /// The same for a terminal.
+    #[cfg(feature = "qr")]
+    pub fn qr_terminal(&self, link: &str) -> Result<String> {
+        crate::qr::terminal(&(link.to_owned() + &base32::encode(self.request.as_bytes())))
+    }
+}
+
+/// A seat given up: one act, in every form it can be handed over. Showing it again shows the same.
+#[derive(Clone)]
+pub struct Deactivation {
+    code: DeactivationCode,
+    proof: Vec<u8>,
+    headers: Vec<(&'static str, String)>,
+    request: Option<ActivationRequest>,
+    time: Timestamp,
+    reason: Reason,
+}
+
+impl Deactivation {
+    pub(super) fn new(given_up: &GivenUp) -> Result<Self> {
+        let request = given_up.request.as_ref().map(|request| {
+            ActivationRequest::open_self_signed(Incoming { envelope: request.0.clone(), headers: Vec::new() })
+        });
+        Ok(Self {
+            code: DeactivationCode::new(given_up.activation.handle, given_up.activation.secret.clone()),
+            headers: proof::claimed(&Frame::parse(&given_up.proof)?)?.headers(),
+            proof: given_up.proof.0.clone(),
+            request: request.transpose()?,
+            time: given_up.time,
+            reason: given_up.reason,
+        })
+    }
+
+    /// The seat.
+    pub fn handle(&self) -> Handle {
+        self.code.handle()
+    }
+
+    /// When it was given up, by the local clock.
+    pub fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The code to read over the phone: 25 symbols in five groups.
+    pub fn code(&self) -> &DeactivationCode {
+        &self.code
+    }
+
+    /// The signed proof: at most 110 bytes.
+    pub fn proof(&self) -> &[u8] {
+        &self.proof
+    }
+
+    /// The file: the proof, or, for a request that was cancelled, a bundle of the proof and the request, because the
+    /// authority may never have seen that.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        frame::bundle(&self.messages().collect::<Vec<_>>())
+    }
+
+    /// The same as armored text, for mail and forms.
+    pub fn to_text(&self) -> String {
+        let proof = armor::write(Kind::DeactivationProof, &self.headers, &self.proof);
+        match &self.request {
+            Some(request) => proof + "\n" + &request.to_text(),
+            None => proof,
+        }
+    }
+
+    /// The proof as one line of base64url, for links and fields.
+    pub fn to_base64url(&self) -> String {
+        frame::base64url(&self.proof)
+    }
+
+    /// The proof as one line of base32, which a QR code stores most compactly.
+    pub fn to_base32(&self) -> String {
+        base32::encode(&self.proof)
+    }
+
+    /// A QR code as an SVG image: `link`, then the proof in base32. With a link that ends in `#` the phone that scans
+    /// it lands on the vendor's page, and the proof reaches no server log.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when the link is too long.
+    #[cfg(feature = "qr")]
+    pub fn qr_svg(&self, link: &str) -> Result<String> {
+        crate::qr::svg(&(link.to_owned() + &self.to_base32()))
+    }
+
+    /// The same for a terminal.
+    #[cfg(feature = "qr")]
+    pub fn qr_terminal(&self, link: &str) -> Result<String> {
+        crate::qr::terminal(&(link.to_owned() + &self.to_base32()))
+    }
+
+    fn messages(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(self.proof.as_slice()).chain(self.request.as_ref().map(ActivationRequest::as_bytes))
+    }
+}
+
+impl fmt::Debug for Deactivation {
+    /// Without the code.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deactivation")
+            .field("handle", &self.handle())
+            .field("time", &self.time)
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,163 @@
+//! Loading a store: what a check needs, read and verified once and kept until the store changes.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{Client, Status, device_key::DeviceKey};
+use crate::{
+    Error, ErrorKind, License, Result, Timestamp, Verdict,
+    code::Handle,
+    fingerprint::{self, Judgement, Outcome},
+    licensing_time::TimeMarks,
+    message::frame::Incoming,
+    record::{Active, Current, Ended, Ending, Record},
+    store::Stamp,
+    verdict::{self, MachineReason, Situation},
+};
+
+/// A store as it was when it bore this stamp.
+pub(super) struct Loaded {
+    stamp: Option<Stamp>,
+    /// The license, if one is active and verified.
+    pub(super) license: Option<Arc<License>>,
+    /// The verdict, if it does not depend on the time.
+    settled: Option<Verdict>,
+    pub(super) machine: Judgement,
+    pending: Option<Handle>,
+    outstanding: usize,
+    marks: TimeMarks,
+    changed_since: Option<Timestamp>,
+}
+
+impl Client {
+    pub(super) fn load(&self) -> Result<Arc<Loaded>> {
+        // The stamp is taken before the read: a change in between shows at the next call.
+        let stamp = self.store.stamp()?;
+        let mut kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = kept.as_ref().filter(|loaded| loaded.stamp == stamp) {
+            return Ok(Arc::clone(loaded));
+        }
+        let loaded = Arc::new(self.load_anew(stamp)?);
+        *kept = Some(Arc::clone(&loaded));
+        Ok(loaded)
+    }
+
+    fn load_anew(&self, stamp: Option<Stamp>) -> Result<Loaded> {
+        let record = match self.record() {
+            Ok(record) => record,
+            Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::UnsupportedVersion) => {
+                return Ok(Loaded::without_license(
+                    stamp,
+                    &Record::new(),
+                    Verdict::Damaged { reason: e.kind() },
+                ));
+            }
+            Err(e) => return Err(e),
+        };
+        let active = match &record.current {
+            Current::Active(active) => active,
+            Current::Pending(_) => {
+                let verdict = Verdict::Unlicensed { pending: true };
+                return Ok(Loaded::without_license(stamp, &record, verdict));
+            }
+            Current::Nothing => {
+                let verdict = ended_verdict(record.ended.as_ref());
+                return Ok(Loaded::without_license(stamp, &record, verdict));
+            }
+        };
+        let license = match self.open_license(active) {
+            Ok(license) => license,
+            Err(e) => {
+                let verdict = Verdict::Damaged { reason: e.kind() };
+                return Ok(Loaded::without_license(stamp, &record, verdict));
+            }
+        };
+        let settled = if self.has_tombstone(&license.device_key, license.handle) {
+            Some(Verdict::Deactivated)
+        } else if !self.has_key_of(&license)? {
+            Some(Verdict::WrongMachine { reason: MachineReason::DeviceKey })
+        } else {
+            None
+        };
+        Ok(Loaded {
+            machine: fingerprint::judge(&license.baseline, self.fingerprint(), &license.policy),
+            license: Some(Arc::new(license)),
+            settled,
+            ..Loaded::without_license(stamp, &record, Verdict::Active)
+        })
+    }
+
+    /// Verifies the stored license, and that it is the one that the record speaks of.
+    fn open_license(&self, active: &Active) -> Result<License> {
+        let message = Incoming { envelope: active.license.0.clone(), headers: Vec::new() };
+        let license = License::open_by_authority(message, &self.roots)?;
+        if license.product != self.product {
+            return Err(Error::new(ErrorKind::WrongProduct, "license"));
+        }
+        let activation = &active.activation;
+        if license.handle != activation.handle || license.request_digest != activation.request_digest {
+            return Err(Error::new(ErrorKind::WrongRequest, "license"));
+        }
+        Ok(license)
+    }
+
+    /// Whether the store has the device key that the license names.
+    fn has_key_of(&self, license: &License) -> Result<bool> {
+        let file = self.store.device_key()?;
+        let key =
+            file.as_ref().and_then(|bytes| DeviceKey::parse(bytes).and_then(|key| key.public_key()).ok());
+        Ok(key == Some(license.device_key))
+    }
+}
+
+fn ended_verdict(ended: Option<&Ended>) -> Verdict {
+    match ended.map(|ended| &ended.how) {
+        None | Some(Ending::Cancelled) => Verdict::Unlicensed { pending: false },
+        Some(Ending::Deactivated) => Verdict::Deactivated,
+        Some(Ending::Revoked(reason)) => Verdict::Revoked { reason: reason.clone() },
+    }
+}
+
+impl Loaded {
+    fn without_license(stamp: Option<Stamp>, record: &Record, verdict: Verdict) -> Self {
+        let pending = match &record.current {
+            Current::Pending(pending) => Some(pending.activation.handle),
+            _ => None,
+        };
+        Self {
+            stamp,
+            license: None,
+            settled: Some(verdict),
+            machine: Judgement { score: 0, hardware_agreed: false, outcome: Outcome::Reject },
+            pending,
+            outstanding: record.outstanding.len(),
+            marks: record.time,
+            changed_since: record.changed_since,
+        }
+    }
+
+    pub(super) fn status(&self, now: Timestamp, released: Option<Timestamp>) -> Status {
+        let time = self.marks.at(now);
+        let verdict = match (&self.settled, &self.license) {
+            (Some(verdict), _) => verdict.clone(),
+            (None, None) => unreachable!("without a license the verdict is settled"),
+            (None, Some(license)) => verdict::judge(
+                license,
+                &Situation { time, machine: self.machine, changed_since: self.changed_since, released },
+            ),
+        };
+        Status {
+            verdict,
+            license: self.license.clone(),
+            now: time.now,
+            pending: self.pending,
+            outstanding: self.outstanding,
+            should_observe: self.should_observe(now),
+        }
+    }
+
+    /// Whether an observation would write something worth keeping: only beside a license.
+    pub(super) fn should_observe(&self, now: Timestamp) -> bool {
+        let newly_changed = self.machine.outcome == Outcome::Grace && self.changed_since.is_none();
+        self.license.is_some() && (newly_changed || self.marks.is_behind(now))
+    }
+}

@@ -1,0 +1,433 @@
+//! The client: the one place where clock, store, machine and the pure core meet.
+//!
+//! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
+//! after the commit is durable (PROTOCOL: commit locally first, then speak).
+
+mod builder;
+mod device_key;
+mod handover;
+mod load;
+mod status;
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use zeroize::Zeroizing;
+
+pub use self::{
+    builder::{ClientBuilder, LicenseKeys},
+    handover::{Deactivation, PendingRequest},
+    status::Status,
+};
+use self::{device_key::DeviceKey, load::Loaded};
+use crate::{
+    Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
+    code::{Handle, ReleaseSecret},
+    codec::{self, Bytes},
+    fingerprint::{self, Fingerprint, HostId, Match, Outcome, Probe, TagKey},
+    message::{
+        ActivationRequest, DeactivationReceipt, Kind, License, Metadata, ProofBody, Reason, RequestBody,
+        Revocation, Roots, Signed,
+        frame::{self, Incoming},
+        product_tag,
+        request::commitment,
+    },
+    record::{Activation, Current, LicenseFacts, Pending, Record},
+    store::Writer,
+    system,
+};
+
+/// Where a client takes its picture of the machine from.
+type Prober = Box<dyn Fn() -> Probe + Send + Sync>;
+
+/// One product's licensing on this machine.
+///
+/// Any number of clients, in any number of threads and processes, may share a store. Reading never waits; whoever
+/// writes waits up to 5 seconds for another writer and then fails with [`ErrorKind::Busy`].
+///
+/// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy),
+/// [`Corrupt`](ErrorKind::Corrupt), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
+/// [`NoSpace`](ErrorKind::NoSpace), [`ReadOnly`](ErrorKind::ReadOnly), [`AccessDenied`](ErrorKind::AccessDenied),
+/// [`Io`](ErrorKind::Io)) beside the ones they list; after any failure the store holds what it held before.
+pub struct Client {
+    product: String,
+    roots: Roots,
+    store: Store,
+    tag_key: TagKey,
+    host_id: Option<(String, HostId)>,
+    application: String,
+    released: Option<Timestamp>,
+    license_keys: LicenseKeys,
+    clock: Box<dyn Clock>,
+    random: Box<dyn Random>,
+    prober: Prober,
+    fingerprint: OnceLock<Fingerprint>,
+    loaded: Mutex<Option<Arc<Loaded>>>,
+}
+
+impl Client {
+    /// Starts to set up a client for `product`, whose licenses `roots` vouch for.
+    pub fn builder(product: impl Into<String>, roots: Roots) -> ClientBuilder {
+        ClientBuilder::new(product.into(), roots)
+    }
+
+    /// Whether the application may run, and what the license says. Reads only, takes no lock and needs no network.
+    ///
+    /// A store that has not changed since the last call is noticed by one look at its file's time and size, and not
+    /// read again; the machine is probed once for each client.
+    ///
+    /// A damaged store is a verdict. Fails when the store cannot be read at all, with
+    /// [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
+    pub fn check(&self) -> Result<Status> {
+        Ok(self.load()?.status(self.clock.now(), self.released))
+    }
+
+    /// Records what [`check`](Self::check) only sees: that time has passed, so that a clock set back is noticed, and
+    /// that the machine has changed, from when on the grace period counts.
+    ///
+    /// Call it once in each run of the application, when [`Status::should_observe`] says so; it writes at most once
+    /// an hour. Returns whether it wrote.
+    pub fn observe(&self) -> Result<bool> {
+        let now = self.clock.now();
+        let loaded = self.load()?;
+        if !loaded.should_observe(now) {
+            return Ok(false);
+        }
+        let changed = loaded.license.is_some() && loaded.machine.outcome == Outcome::Grace;
+        self.change(|record, _| {
+            record.time.saw_local(now);
+            if changed && record.changed_since.is_none() {
+                record.changed_since = Some(record.time.at(now).now);
+            }
+            Ok(true)
+        })
+    }
+
+    /// This machine's fingerprint for this product, as a request carries it: tags, no raw values.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        self.fingerprint.get_or_init(|| self.probe().fingerprint(&self.tag_key))
+    }
+
+    /// How this machine compares with the one that the license was issued for, component by component and without
+    /// any value: for support. None without a license.
+    pub fn fingerprint_report(&self) -> Result<Option<Match>> {
+        let loaded = self.load()?;
+        Ok(loaded.license.as_ref().map(|l| fingerprint::compare(&l.baseline, self.fingerprint(), &l.policy)))
+    }
+
+    /// The signs that this machine is virtual or a container, for support.
+    pub fn probe(&self) -> Probe {
+        let probe = (self.prober)();
+        match &self.host_id {
+            Some((id, how)) => probe.with_host_id(id, *how).expect("the builder tried it"),
+            None => probe,
+        }
+    }
+
+    /// Asks for a seat: makes the device's key if it has none, draws a handle and a release secret, and keeps the
+    /// request until it is answered or cancelled. Hand the result to the authority.
+    ///
+    /// Typing errors in `license_key` are mended. It may be empty where the vendor assigns licenses by hand.
+    ///
+    /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending or a license active,
+    /// [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the license key cannot be one,
+    /// [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
+    pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
+        let license_key = self.license_keys.read(license_key)?;
+        let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let now = self.clock.now();
+        let fingerprint = self.probe().fingerprint(&self.tag_key);
+        self.change(|record, writer| {
+            // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
+            if !matches!(record.current, Current::Nothing) {
+                return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
+            }
+            let key = self.device_key_or_new(writer)?;
+            let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
+            let handle = self.new_handle(record, &key)?;
+            let request = Signed::sign_by_device(
+                RequestBody {
+                    device_key: key.public_key(),
+                    product: self.product.clone(),
+                    license_key,
+                    handle,
+                    release_commitment: commitment(&secret, handle, &key.public_key()),
+                    created: now,
+                    fingerprint,
+                    library: env!("CARGO_PKG_VERSION").to_owned(),
+                    application: self.application.clone(),
+                    metadata,
+                    extensions: Vec::new(),
+                },
+                &key,
+            )?;
+            record.begin(Pending {
+                activation: Activation { handle, secret, request_digest: request.digest() },
+                request: Bytes(request.as_bytes().to_vec()),
+            })?;
+            PendingRequest::new(request, &record.outstanding)
+        })
+    }
+
+    /// The pending request, to hand it over again; none if none is pending.
+    pub fn pending(&self) -> Result<Option<PendingRequest>> {
+        let record = self.record()?;
+        let Current::Pending(pending) = &record.current else { return Ok(None) };
+        let message = Incoming { envelope: pending.request.0.clone(), headers: Vec::new() };
+        PendingRequest::new(ActivationRequest::open_self_signed(message)?, &record.outstanding).map(Some)
+    }
+
+    /// Takes the pending request back. The authority may have granted it, so this gives a seat up like any
+    /// deactivation: hand the result over, or let the next request carry it.
+    ///
+    /// Fails with [`ErrorKind::NotPending`].
+    pub fn cancel(&self) -> Result<Deactivation> {
+        self.give_up(Reason::Cancelled)
+    }
+
+    /// Gives the seat up without a network. When this returns, the license is gone from this machine, durably; the
+    /// result frees the seat: as a file, a QR code, or 25 symbols over the phone.
+    ///
+    /// Needs no healthy machine: a wrong clock, changed hardware, an expired license or a key that is no longer
+    /// trusted do not stop it.
+    ///
+    /// Fails with [`ErrorKind::NotActive`], and with [`ErrorKind::DeactivationNotAllowed`] while still active when
+    /// the license has no deactivation left.
+    pub fn deactivate_offline(&self, reason: Reason) -> Result<Deactivation> {
+        self.give_up(match reason {
+            Reason::Cancelled => Reason::Other,
+            reason => reason,
+        })
+    }
+
+    /// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as
+    /// when they were given up.
+    pub fn outstanding(&self) -> Result<Vec<Deactivation>> {
+        self.record()?.outstanding.iter().map(Deactivation::new).collect()
+    }
+
+    /// Installs a license, and the receipts that came with it, from a file in any form.
+    ///
+    /// A renewal replaces the active license; the one that is installed is accepted again and changes nothing.
+    ///
+    /// Fails as [`License::verify`](crate::License) does, and with
+    /// [`ErrorKind::WrongProduct`], [`ErrorKind::WrongMachine`], [`ErrorKind::WrongRequest`],
+    /// [`ErrorKind::NotPending`], [`ErrorKind::GivenUp`] for an activation that was given up here,
+    /// [`ErrorKind::Outdated`] for a license older than the active one, and [`ErrorKind::CertificateExpired`] when the
+    /// issuer's certificate has ended by now: then ask for the license to be issued again.
+    pub fn install(&self, input: &[u8]) -> Result<Status> {
+        self.apply(input, Kind::License)?;
+        self.check()
+    }
+
+    /// Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes
+    /// nothing.
+    ///
+    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, and with
+    /// [`ErrorKind::WrongMachine`] and [`ErrorKind::UnknownSeat`].
+    pub fn accept_receipt(&self, input: &[u8]) -> Result<()> {
+        self.apply(input, Kind::DeactivationReceipt)
+    }
+
+    /// Takes in a revocation, from a file in any form: the license of that seat ends.
+    ///
+    /// Fails as [`Revocation::verify`](crate::Revocation) does, and with
+    /// [`ErrorKind::WrongMachine`] and [`ErrorKind::UnknownSeat`].
+    pub fn accept_revocation(&self, input: &[u8]) -> Result<()> {
+        self.apply(input, Kind::Revocation)
+    }
+
+    /// Verifies everything in a file that must hold a message of `kind`, then applies it in one commit.
+    fn apply(&self, input: &[u8], kind: Kind) -> Result<()> {
+        let mut answers = Vec::new();
+        for message in frame::read(input)? {
+            answers.push(Answer::verify(message, &self.roots)?);
+        }
+        if !answers.iter().any(|answer| answer.kind() == kind) {
+            return Err(Error::new(
+                ErrorKind::WrongType,
+                format!("{} is expected", kind.label().to_lowercase()),
+            ));
+        }
+        let now = self.clock.now();
+        self.change(|record, _| {
+            let device = self.device_key()?;
+            for answer in &answers {
+                match self.apply_one(answer, record, device.as_ref(), now) {
+                    // What comes along with the message that was asked for may be old news.
+                    Err(e) if e.kind() == ErrorKind::UnknownSeat && answer.kind() != kind => {}
+                    applied => applied?,
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn apply_one(
+        &self,
+        answer: &Answer,
+        record: &mut Record,
+        device: Option<&SigningKey>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let for_this_device = |key| match device {
+            Some(device) if device.public_key() == key => Ok(()),
+            _ => Err(Error::new(ErrorKind::WrongMachine, answer.kind().label().to_lowercase())),
+        };
+        match answer {
+            Answer::License(license) => {
+                if license.product != self.product {
+                    return Err(Error::new(ErrorKind::WrongProduct, "license"));
+                }
+                for_this_device(license.device_key)?;
+                if self.has_tombstone(&license.device_key, license.handle) {
+                    return Err(Error::new(ErrorKind::GivenUp, "license"));
+                }
+                if let Some(certificate) = license.certificate() {
+                    // What is installed anew must be vouched for now; what is installed stays valid.
+                    certificate.check_time(license.issued.max(record.time.at(now).now))?;
+                }
+                record.install(&LicenseFacts {
+                    handle: license.handle,
+                    request_digest: license.request_digest,
+                    license_id: license.license_id,
+                    deactivations_left: license.deactivations_left,
+                    revision: license.revision,
+                    envelope: license.as_bytes(),
+                })?;
+                record.time.saw_signed(license.issued, now);
+            }
+            Answer::Receipt(receipt) => {
+                for_this_device(receipt.device_key)?;
+                record.receipt(receipt.handle, receipt.as_bytes(), now)?;
+                record.time.saw_signed(receipt.time, now);
+            }
+            Answer::Revocation(revocation) => {
+                for_this_device(revocation.device_key)?;
+                record.revoke(revocation.handle, &revocation.reason, now)?;
+                record.time.saw_signed(revocation.time, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn give_up(&self, reason: Reason) -> Result<Deactivation> {
+        let cancelling = reason == Reason::Cancelled;
+        let now = self.clock.now();
+        self.change(|record, writer| {
+            let missing = if cancelling { ErrorKind::NotPending } else { ErrorKind::NotActive };
+            let release = record
+                .release()
+                .filter(|release| release.cancelled == cancelling)
+                .ok_or_else(|| Error::new(missing, "deactivation"))?;
+            let key =
+                self.device_key()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "device.key is missing"))?;
+            // A copy of the store from before the deactivation may always say again that the seat is given up.
+            if !self.has_tombstone(&key.public_key(), release.handle) {
+                record.may_deactivate()?;
+            }
+            let proof = Signed::sign_by_device(
+                ProofBody {
+                    product_tag: product_tag(&self.product),
+                    license_id: release.license_id,
+                    handle: release.handle,
+                    generation: writer.snapshot().generation + 1,
+                    time: u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX),
+                    reason,
+                    flags: 0,
+                    request: crate::keys::first(&release.request_digest),
+                    extensions: Vec::new(),
+                },
+                &key,
+            )?;
+            Deactivation::new(record.give_up(proof.as_bytes().to_vec(), now, reason)?)
+        })
+    }
+
+    /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.
+    fn change<R>(&self, act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>) -> Result<R> {
+        let mut writer = self.store.write()?;
+        let mut record = decode(writer.snapshot().body.as_deref())?;
+        // A kill between a commit and its tombstone is made good by the next writer.
+        self.write_tombstones(&record, &mut writer);
+        let before = Zeroizing::new(codec::encode(&record)?);
+        let result = act(&mut record, &mut writer)?;
+        let after = Zeroizing::new(codec::encode(&record)?);
+        if before != after {
+            writer.commit(&after)?;
+            self.write_tombstones(&record, &mut writer);
+        }
+        Ok(result)
+    }
+
+    fn record(&self) -> Result<Record> {
+        decode(self.store.read()?.body.as_deref())
+    }
+
+    fn device_key(&self) -> Result<Option<SigningKey>> {
+        self.store.device_key()?.map(|bytes| DeviceKey::parse(&bytes)?.signing_key()).transpose()
+    }
+
+    fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {
+        if let Some(key) = self.device_key()? {
+            return Ok(key);
+        }
+        let key = SigningKey::generate(&*self.random)?;
+        writer.create_device_key(&DeviceKey::file(&key))?;
+        Ok(key)
+    }
+
+    /// A handle that this device has not used, as far as it remembers. Others are as good as never drawn again.
+    fn new_handle(&self, record: &Record, key: &SigningKey) -> Result<Handle> {
+        loop {
+            let number = u32::from_le_bytes(system::random(&*self.random)?);
+            let handle = Handle::new(number >> 2)?;
+            if !record.gave_up(handle) && !self.has_tombstone(&key.public_key(), handle) {
+                return Ok(handle);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("product", &self.product).finish_non_exhaustive()
+    }
+}
+
+/// Something that an authority says to a device.
+enum Answer {
+    License(Box<License>),
+    Receipt(DeactivationReceipt),
+    Revocation(Revocation),
+}
+
+impl Answer {
+    fn verify(message: Incoming, roots: &Roots) -> Result<Self> {
+        match message.frame()?.kind {
+            Kind::License => Ok(Self::License(Box::new(License::open_by_authority(message, roots)?))),
+            Kind::DeactivationReceipt => {
+                DeactivationReceipt::open_by_authority(message, roots).map(Self::Receipt)
+            }
+            Kind::Revocation => Revocation::open_by_authority(message, roots).map(Self::Revocation),
+            kind => Err(Error::new(ErrorKind::WrongType, kind.label().to_lowercase())),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::License(_) => Kind::License,
+            Self::Receipt(_) => Kind::DeactivationReceipt,
+            Self::Revocation(_) => Kind::Revocation,
+        }
+    }
+}
+
+/// The record in a store's body; a store that was never written holds an empty one.
+fn decode(body: Option<&[u8]>) -> Result<Record> {
+    match body {
+        None => Ok(Record::new()),
+        // The store's checksum held, so this is no accident of the disk.
+        Some(body) => codec::decode(body, crate::record::LIMIT, "state")
+            .map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string())),
+    }
+}

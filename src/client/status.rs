@@ -1,0 +1,75 @@
+//! What a check found.
+
+use std::sync::Arc;
+
+use crate::{License, Timestamp, Verdict, code::Handle};
+
+/// What [`Client::check`](super::Client::check) found. Cheap to clone and readable from any thread; it does not change
+/// when the store does.
+#[derive(Clone, Debug)]
+pub struct Status {
+    pub(super) verdict: Verdict,
+    pub(super) license: Option<Arc<License>>,
+    pub(super) now: Timestamp,
+    pub(super) pending: Option<Handle>,
+    pub(super) outstanding: usize,
+    pub(super) should_observe: bool,
+}
+
+impl Status {
+    /// The verdict.
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+
+    /// Whether the application may run.
+    pub fn is_usable(&self) -> bool {
+        self.verdict.is_usable()
+    }
+
+    /// The verified license, usable or not, to show to the customer; none if there is none.
+    pub fn license(&self) -> Option<&License> {
+        self.license.as_deref()
+    }
+
+    /// Whether the license is usable and has a feature of that name that has not expired.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.usable_feature(name).is_some()
+    }
+
+    /// The limit of a feature that [`has_feature`](Self::has_feature): `None` without the feature, `Some(None)` when
+    /// it has no limit.
+    pub fn feature_limit(&self, name: &str) -> Option<Option<u64>> {
+        self.usable_feature(name).map(|feature| feature.limit)
+    }
+
+    /// The time that the license was judged by: never less than any time seen before.
+    pub fn licensing_time(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Whether the license asks to be renewed by now.
+    pub fn renewal_due(&self) -> bool {
+        self.license.as_ref().and_then(|l| l.renew_after).is_some_and(|time| self.now >= time)
+    }
+
+    /// The seat of the pending request.
+    pub fn pending(&self) -> Option<Handle> {
+        self.pending
+    }
+
+    /// How many seats were given up here whose receipts have not come.
+    pub fn outstanding(&self) -> usize {
+        self.outstanding
+    }
+
+    /// Whether [`Client::observe`](super::Client::observe) has something to record.
+    pub fn should_observe(&self) -> bool {
+        self.should_observe
+    }
+
+    fn usable_feature(&self, name: &str) -> Option<&crate::Feature> {
+        let license = self.license.as_ref().filter(|_| self.is_usable())?;
+        license.feature(name).filter(|feature| feature.expires.is_none_or(|at| self.now < at))
+    }
+}

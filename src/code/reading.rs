@@ -1,0 +1,250 @@
+//! From what somebody typed to the codes it may stand for.
+
+use std::fmt;
+
+use super::{gf32, gf32::ERASED, gf32::LENGTH, gf32::Word, symbols};
+use crate::{Error, ErrorKind, Result};
+
+/// The longest text that is looked at, in bytes: a code in full-width characters with separators everywhere.
+pub(super) const LONGEST: usize = 256;
+/// A code with one symbol left out.
+const FEWEST: usize = LENGTH - 1;
+/// A code with one symbol too many.
+const MOST: usize = LENGTH + 1;
+
+/// A code that a typed text may stand for, and what had to be mended to get there.
+///
+/// Nothing here says that the code is genuine; the authority compares it with the commitment of its seat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading<T> {
+    /// The code.
+    pub code: T,
+    /// What was typed differently, in reading order; empty for a code typed as it was shown.
+    pub corrections: Vec<Correction>,
+}
+
+/// One typing error and how it was mended. The text is for the customer: "group 2, place 3: 8 was typed, B is
+/// meant". [`Debug`](fmt::Debug) leaves the symbols out, since they are part of a secret.
+///
+/// Positions count from 1 to 25 in the mended code, five to a group. A typed `None` is a character that is no
+/// symbol, such as a question mark.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Correction {
+    /// Another symbol was typed.
+    Replaced {
+        /// Where, 1 to 25.
+        position: u8,
+        /// What stands in the text.
+        typed: Option<char>,
+        /// What the code has there.
+        meant: char,
+    },
+    /// A symbol was left out.
+    Missing {
+        /// Where, 1 to 25.
+        position: u8,
+        /// What the code has there.
+        meant: char,
+    },
+    /// A symbol was typed that the code does not have.
+    Surplus {
+        /// In front of which symbol of the code, 1 to 25, or 26 behind the last.
+        position: u8,
+        /// What stands in the text.
+        typed: Option<char>,
+    },
+}
+
+impl Correction {
+    /// Where: 1 to 25, or 26 for a surplus symbol behind the last.
+    pub fn position(&self) -> u8 {
+        match *self {
+            Self::Replaced { position, .. }
+            | Self::Missing { position, .. }
+            | Self::Surplus { position, .. } => position,
+        }
+    }
+
+    /// Which group of five, from 1 to 5; the fifth for a surplus symbol behind the last.
+    pub fn group(&self) -> u8 {
+        ((self.position() - 1) / 5 + 1).min(5)
+    }
+
+    /// Which place in the group, from 1 to 5; the sixth for a surplus symbol behind the last.
+    pub fn place(&self) -> u8 {
+        self.position() - 5 * (self.group() - 1)
+    }
+}
+
+impl fmt::Display for Correction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "group {}, place {}: ", self.group(), self.place())?;
+        match *self {
+            Self::Replaced { typed: Some(typed), meant, .. } => {
+                write!(f, "{typed} was typed, {meant} is meant")
+            }
+            Self::Replaced { typed: None, meant, .. } => write!(f, "unreadable, {meant} is meant"),
+            Self::Missing { meant, .. } => write!(f, "{meant} is missing"),
+            Self::Surplus { typed: Some(typed), .. } => write!(f, "{typed} is one too many"),
+            Self::Surplus { typed: None, .. } => write!(f, "one character too many"),
+        }
+    }
+}
+
+impl fmt::Debug for Correction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self {
+            Self::Replaced { .. } => "Replaced",
+            Self::Missing { .. } => "Missing",
+            Self::Surplus { .. } => "Surplus",
+        };
+        f.debug_tuple(what).field(&self.position()).finish()
+    }
+}
+
+/// A code word near the typed text.
+struct Candidate {
+    word: Word,
+    corrections: Vec<Correction>,
+    /// The parity symbols that mending used up: two for a wrong symbol, one for an unreadable one.
+    spent: usize,
+}
+
+/// How the typed symbols were made 25.
+#[derive(Clone, Copy)]
+enum Change {
+    None,
+    /// The symbol at this index was taken to be missing.
+    Missing(usize),
+    /// This symbol was taken away from in front of this index.
+    Surplus(usize, u8),
+}
+
+/// The codes of one `kind` that `text` may stand for, fewest corrections first.
+///
+/// PROTOCOL: the phone code. With 25 symbols there is at most one, within 2 × wrong + unreadable ≤ 6. With 24
+/// or 26, each place is tried in turn and one more error allowed, which finds hardly ever more than one code.
+///
+/// A code of another kind is reported only if it leaves two of the six parity symbols unspent: 6 % of all
+/// random words are within three errors of some code, and calling those "made by a newer version" would
+/// mislead.
+pub(super) fn read<T>(
+    text: &str,
+    about: &'static str,
+    kind: u8,
+    code: impl Fn(&Word) -> T,
+) -> Result<Vec<Reading<T>>> {
+    if text.len() > LONGEST {
+        return Err(Error::new(ErrorKind::TooLarge, about));
+    }
+    let (ours, others): (Vec<_>, Vec<_>) = candidates(text).into_iter().partition(|c| c.word[0] == kind);
+    if !ours.is_empty() {
+        let reading = |c: Candidate| Reading { code: code(&c.word), corrections: c.corrections };
+        return Ok(ours.into_iter().map(reading).collect());
+    }
+    Err(match others.iter().find(|candidate| candidate.spent <= 4) {
+        Some(other) if super::KINDS.contains(&other.word[0]) => Error::new(ErrorKind::WrongType, about),
+        Some(_) => Error::new(ErrorKind::UnsupportedVersion, about),
+        None => Error::new(ErrorKind::UnreadableCode, about),
+    })
+}
+
+/// All code words near `text`, of any kind, each once, fewest corrections first. At most 26 places are tried,
+/// so there are never more than that.
+fn candidates(text: &str) -> Vec<Candidate> {
+    let mut buffer = [ERASED; MOST];
+    let mut count = 0;
+    for (_, symbol) in symbols::typed(text) {
+        if count == MOST {
+            return Vec::new();
+        }
+        buffer[count] = symbol;
+        count += 1;
+    }
+    let typed = &buffer[..count];
+    let mut word = [ERASED; LENGTH];
+    let mut found = Vec::new();
+    match count {
+        FEWEST => {
+            for gap in 0..LENGTH {
+                word[..gap].copy_from_slice(&typed[..gap]);
+                word[gap] = ERASED;
+                word[gap + 1..].copy_from_slice(&typed[gap..]);
+                consider(&word, Change::Missing(gap), &mut found);
+            }
+        }
+        LENGTH => {
+            word.copy_from_slice(typed);
+            consider(&word, Change::None, &mut found);
+        }
+        MOST => {
+            for extra in 0..MOST {
+                word[..extra].copy_from_slice(&typed[..extra]);
+                word[extra..].copy_from_slice(&typed[extra + 1..]);
+                consider(&word, Change::Surplus(extra, typed[extra]), &mut found);
+            }
+        }
+        _ => {}
+    }
+    found.sort_by_key(|candidate| candidate.corrections.len());
+    found
+}
+
+/// Mends `word` and keeps the result, unless it needs too much or is known already with as few corrections.
+fn consider(word: &Word, change: Change, found: &mut Vec<Candidate>) {
+    let Some(mended) = gf32::mend(word) else { return };
+    let (mut corrections, mut spent) = (Vec::new(), 0);
+    for i in 0..=LENGTH {
+        let position = i as u8 + 1;
+        if let Change::Surplus(place, symbol) = change
+            && place == i
+        {
+            corrections.push(Correction::Surplus { position, typed: symbols::character(symbol) });
+        }
+        if i == LENGTH || word[i] == mended[i] {
+            continue;
+        }
+        let meant = char::from(symbols::ALPHABET[usize::from(mended[i])]);
+        spent += if word[i] == ERASED { 1 } else { 2 };
+        corrections.push(match change {
+            Change::Missing(gap) if gap == i => Correction::Missing { position, meant },
+            _ => Correction::Replaced { position, typed: symbols::character(word[i]), meant },
+        });
+    }
+    if !matches!(change, Change::None) && corrections.len() > 2 {
+        return;
+    }
+    match found.iter_mut().find(|known| known.word == mended) {
+        Some(known) if known.corrections.len() <= corrections.len() => {}
+        Some(known) => *known = Candidate { word: mended, corrections, spent },
+        None => found.push(Candidate { word: mended, corrections, spent }),
+    }
+}
+
+/// How far somebody is with typing a code. See [`check_typing`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typing {
+    /// The symbols so far, unreadable ones included; 25 make a code.
+    pub symbols: usize,
+    /// The places of unreadable characters among the characters of the text, from 0.
+    pub unreadable: Vec<usize>,
+    /// Whether this is a code, of any kind, without any typing error.
+    pub complete: bool,
+}
+
+/// Looks at a text field while somebody types into it.
+pub fn check_typing(text: &str) -> Typing {
+    let mut typing = Typing { symbols: 0, unreadable: Vec::new(), complete: false };
+    let mut word = [ERASED; LENGTH];
+    for (place, symbol) in symbols::typed(text) {
+        if let Some(slot) = word.get_mut(typing.symbols) {
+            *slot = symbol;
+        }
+        typing.symbols += 1;
+        if symbol == ERASED {
+            typing.unreadable.push(place);
+        }
+    }
+    typing.complete = typing.symbols == LENGTH && text.len() <= LONGEST && gf32::is_code_word(&word);
+    typing
+}

@@ -1,0 +1,101 @@
+//! The alphabet, and what people make of it with a keyboard.
+//!
+//! PROTOCOL: the phone code. Whatever is typed is one of three things: a symbol, something that separates or
+//! surrounds symbols and says nothing, or a character in the place of a symbol that cannot be read.
+
+use std::fmt;
+
+use super::gf32::ERASED;
+
+/// Crockford's base32: no I, L, O (they look like digits) and no U.
+pub(super) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+/// In [`ASCII`], a character that is passed over.
+const PASSED_OVER: u8 = 0xFF;
+
+/// The meaning of each ASCII character: a symbol's value, [`ERASED`] or [`PASSED_OVER`].
+static ASCII: [u8; 128] = {
+    let mut table = [ERASED; 128];
+    let mut c = 0;
+    while c < 33 {
+        table[c] = PASSED_OVER;
+        c += 1;
+    }
+    table[127] = PASSED_OVER;
+    let separators = b"-.,:;/|\"'`()[]<>";
+    let mut n = 0;
+    while n < separators.len() {
+        table[separators[n] as usize] = PASSED_OVER;
+        n += 1;
+    }
+    let mut value = 0;
+    while value < 32 {
+        let symbol = ALPHABET[value];
+        table[symbol as usize] = value as u8;
+        table[symbol.to_ascii_lowercase() as usize] = value as u8;
+        value += 1;
+    }
+    let mut n = 0;
+    while n < 3 {
+        let (letter, value) = [(b'I', 1), (b'L', 1), (b'O', 0)][n];
+        table[letter as usize] = value;
+        table[letter.to_ascii_lowercase() as usize] = value;
+        n += 1;
+    }
+    table
+};
+
+/// The character of a symbol, or `None` where nothing readable stands.
+pub(super) fn character(symbol: u8) -> Option<char> {
+    ALPHABET.get(usize::from(symbol)).map(|&c| char::from(c))
+}
+
+/// The symbols in `text`, each a value below 32 or [`ERASED`], with its place among the characters of `text`.
+pub(super) fn typed(text: &str) -> impl Iterator<Item = (usize, u8)> {
+    text.chars().enumerate().filter_map(|(place, c)| match meaning(c) {
+        PASSED_OVER => None,
+        symbol => Some((place, symbol)),
+    })
+}
+
+fn meaning(c: char) -> u8 {
+    let c = match c {
+        // The full-width forms that East Asian keyboards type.
+        '\u{FF01}'..='\u{FF5E}' => char::from((c as u32 - 0xFEE0) as u8),
+        _ => c,
+    };
+    match ASCII.get(c as usize) {
+        Some(&value) => value,
+        None if c.is_whitespace() || c.is_control() || is_silent(c) => PASSED_OVER,
+        None => ERASED,
+    }
+}
+
+/// The dashes, quotes and invisible marks that word processors, mail programs and chat put around text.
+fn is_silent(c: char) -> bool {
+    matches!(c,
+        // dashes and what passes for one
+        '\u{58A}' | '\u{5BE}' | '\u{1806}' | '\u{2010}'..='\u{2015}' | '\u{2043}' | '\u{2053}' | '\u{207B}'
+        | '\u{208B}' | '\u{2212}' | '\u{2E3A}' | '\u{2E3B}' | '\u{301C}' | '\u{3030}' | '\u{30A0}'
+        | '\u{30FC}' | '\u{FE31}' | '\u{FE32}' | '\u{FE58}' | '\u{FE63}'
+        // dots between groups
+        | '\u{B7}' | '\u{2022}' | '\u{2026}' | '\u{2027}'
+        // quotes and brackets
+        | '\u{AB}' | '\u{B4}' | '\u{BB}' | '\u{2018}'..='\u{201F}' | '\u{2032}'..='\u{2037}' | '\u{2039}'
+        | '\u{203A}' | '\u{3008}'..='\u{3011}' | '\u{301D}'..='\u{301F}'
+        // soft hyphen, zero-width and direction marks, variation selectors, byte order mark
+        | '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+        | '\u{2060}'..='\u{2069}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
+}
+
+/// Writes symbols in groups of five with a dash between.
+pub(super) fn write_groups(f: &mut fmt::Formatter<'_>, symbols: &[u8]) -> fmt::Result {
+    use fmt::Write;
+    for (i, &symbol) in symbols.iter().enumerate() {
+        if i > 0 && i % 5 == 0 {
+            f.write_char('-')?;
+        }
+        f.write_char(char::from(ALPHABET[usize::from(symbol)]))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! The one error type of the crate.
+//!
+//! An [`Error`] is opaque; what a program branches on is its [`ErrorKind`]. The text never holds a key, a
+//! code, a license key or a raw hardware identifier.
+
+use std::{borrow::Cow, fmt, io};
+
+/// The result of every fallible call in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, in a form a program can branch on.
+///
+/// Each kind means one thing that a user or a program would do something different about. Kinds are only ever
+/// added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    // The caller.
+    /// An argument is out of its documented range.
+    #[error("invalid argument")]
+    InvalidInput,
+    /// The platform or this build of the crate cannot do it.
+    #[error("not supported here")]
+    Unsupported,
+
+    // A message: license, request, proof, receipt, revocation, certificate.
+    /// The bytes are truncated, have something left over, or break a rule of the format.
+    #[error("damaged or not in this format")]
+    Malformed,
+    /// The input is longer than any message of its kind can be; it was not read.
+    #[error("too large")]
+    TooLarge,
+    /// A valid message of another kind, such as a receipt where a license is expected.
+    #[error("a message of another kind")]
+    WrongType,
+    /// Made by a later version of the format than this build knows.
+    #[error("made by a newer version")]
+    UnsupportedVersion,
+    /// Holds an extension marked critical that this build does not know.
+    #[error("needs a feature that this version does not have")]
+    CriticalExtension,
+    /// Made for another product.
+    #[error("made for another product")]
+    WrongProduct,
+    /// Signed by a key that no configured root vouches for.
+    #[error("signed by an unknown key")]
+    UntrustedSigner,
+    /// The signature does not fit the bytes.
+    #[error("the signature does not fit")]
+    BadSignature,
+    /// The issuer's certificate was not valid when the message was signed.
+    #[error("the issuer's certificate was not valid at that time")]
+    CertificateExpired,
+    /// A public key for which anybody can forge signatures (one of the small-order points).
+    #[error("a public key that must not be used")]
+    WeakKey,
+    /// A readable header of the text form disagrees with the signed body.
+    #[error("a readable header disagrees with the signed content")]
+    HeaderMismatch,
+
+    // The protocol.
+    /// The message belongs to another machine's activation.
+    #[error("made for another machine")]
+    WrongMachine,
+    /// The message answers another activation request than the one that is pending or active here.
+    #[error("answers another activation request")]
+    WrongRequest,
+    /// That activation was given up on this machine; it cannot be used again.
+    #[error("that activation has been given up")]
+    GivenUp,
+    /// An older message than the one already installed.
+    #[error("older than what is installed")]
+    Outdated,
+    /// A license is active or a request is pending; it must be given up or cancelled first.
+    #[error("a license is active or a request is pending already")]
+    AlreadyActive,
+    /// There is no activation request to answer or cancel.
+    #[error("no activation request is pending")]
+    NotPending,
+    /// There is no active license to give up.
+    #[error("no license is active")]
+    NotActive,
+    /// The license allows no further deactivation without the authority.
+    #[error("the license allows no more deactivations")]
+    DeactivationNotAllowed,
+    /// Too many deactivations wait for their receipts.
+    #[error("too many deactivations without a receipt")]
+    TooManyOutstanding,
+
+    // Codes that people type.
+    /// The code cannot be read, not even with its typing errors mended.
+    #[error("the code cannot be read")]
+    UnreadableCode,
+
+    // The store.
+    /// Another process is writing to the store.
+    #[error("another process is writing to the store")]
+    Busy,
+    /// A file of the store is damaged.
+    #[error("the store is damaged")]
+    Corrupt,
+    /// The disk is full or the quota used up.
+    #[error("no space left")]
+    NoSpace,
+    /// The store is on read-only media.
+    #[error("read-only")]
+    ReadOnly,
+    /// The operating system denies access to the store.
+    #[error("access denied")]
+    AccessDenied,
+    /// Any other failure of reading or writing.
+    #[error("input/output error")]
+    Io,
+    /// The operating system gave no random bytes.
+    #[error("no random bytes")]
+    NoRandom,
+
+    // The authority.
+    /// No license has this license key.
+    #[error("unknown license key")]
+    UnknownLicense,
+    /// Every seat of the license is taken.
+    #[error("no free seat")]
+    NoFreeSeat,
+    /// The license has ended, or is suspended, at the authority.
+    #[error("the license has ended or is suspended")]
+    LicenseEnded,
+    /// The activation request was cancelled before it arrived.
+    #[error("the activation request was cancelled")]
+    Cancelled,
+    /// The seat is not known to the authority, or not yet.
+    #[error("unknown seat")]
+    UnknownSeat,
+    /// The deactivation code does not belong to the seat that it names.
+    #[error("the code does not belong to this seat")]
+    WrongCode,
+    /// The seat was released by an administrator.
+    #[error("the seat was released by the vendor")]
+    Revoked,
+}
+
+/// A failure: its [kind](Error::kind), what it was about, and where it came from.
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    about: Cow<'static, str>,
+    source: Option<io::Error>,
+}
+
+impl Error {
+    /// An error of `kind` about `about` (a file, a field, an action; never a secret).
+    pub fn new(kind: ErrorKind, about: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, about: about.into(), source: None }
+    }
+
+    /// An I/O error about `about`, with the kind that the operating system's error maps to.
+    pub fn io(about: impl Into<Cow<'static, str>>, source: io::Error) -> Self {
+        use io::ErrorKind as Io;
+        let kind = match source.kind() {
+            Io::StorageFull | Io::QuotaExceeded => ErrorKind::NoSpace,
+            Io::ReadOnlyFilesystem => ErrorKind::ReadOnly,
+            Io::PermissionDenied => ErrorKind::AccessDenied,
+            Io::ResourceBusy | Io::WouldBlock => ErrorKind::Busy,
+            _ => ErrorKind::Io,
+        };
+        Self { kind, about: about.into(), source: Some(source) }
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.about, self.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|e| e as _)
+    }
+}

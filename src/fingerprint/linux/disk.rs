@@ -1,0 +1,116 @@
+//! The root file system and the disk below it, without touching a mount point.
+
+use zeroize::Zeroizing;
+
+use super::{MOUNTS, Machine, UDEV};
+use crate::fingerprint::{component::Component, normalize};
+
+/// How deep device mapper, RAID and the like may be stacked.
+const DEPTH: usize = 8;
+/// How many devices are looked at on the way down.
+const DEVICES: usize = 32;
+
+/// What `mountinfo` says about `/`.
+#[derive(Default)]
+pub(super) struct RootMount {
+    /// The device as `major:minor`, when there is one.
+    pub(super) device: Option<String>,
+    /// Whether it is an overlay, as containers have it.
+    pub(super) overlay: bool,
+}
+
+/// Finds the root file system. The last mount on `/` is the one that is seen.
+pub(super) fn root_mount(machine: &Machine<'_>) -> RootMount {
+    let mounts = machine.text("proc/self/mountinfo", MOUNTS);
+    // proc(5): id, parent, major:minor, root, mount point, options, optional fields, "-", type, source
+    let root = mounts.lines().rev().find(|line| line.split(' ').nth(4) == Some("/")).unwrap_or_default();
+    let number = root.split(' ').nth(2).filter(|number| is_number(number));
+    let mut tail = root.split_once(" - ").map_or("", |(_, tail)| tail).split(' ');
+    let (kind, source) = (tail.next().unwrap_or_default(), tail.next().unwrap_or_default());
+    let device = match number {
+        // Btrfs and others have no number of their own; their source is the device.
+        Some(number) if number.starts_with("0:") => number_of_source(machine, source),
+        number => number.map(str::to_owned),
+    };
+    RootMount { device, overlay: kind == "overlay" }
+}
+
+fn number_of_source(machine: &Machine<'_>, source: &str) -> Option<String> {
+    let path = source.strip_prefix('/').filter(|path| path.starts_with("dev/") && !path.contains(".."))?;
+    let target = machine.link(path);
+    let name = target.as_deref().unwrap_or(path).rsplit('/').next()?;
+    number(machine, &format!("sys/class/block/{name}/dev"))
+}
+
+/// A device's `major:minor` from its `dev` file.
+fn number(machine: &Machine<'_>, path: &str) -> Option<String> {
+    let number = machine.value(path)?;
+    Some(number.trim().to_owned()).filter(|number| is_number(number))
+}
+
+fn is_number(number: &str) -> bool {
+    number.split_once(':').is_some_and(|(major, minor)| {
+        [major, minor].iter().all(|n| !n.is_empty() && n.len() <= 8 && n.bytes().all(|b| b.is_ascii_digit()))
+    })
+}
+
+/// The UUID of the file system on the device with this number: udev's record, else the link named after it.
+pub(super) fn file_system_uuid(machine: &Machine<'_>, device: &str) -> Option<Zeroizing<String>> {
+    udev(machine, device, "E:ID_FS_UUID=").or_else(|| {
+        let folder = folder(machine, device)?;
+        let name = folder.rsplit('/').next()?;
+        let points_here = |uuid: &String| {
+            let target = machine.link(&format!("dev/disk/by-uuid/{uuid}"));
+            target.is_some_and(|target| target.rsplit('/').next() == Some(name))
+        };
+        machine.names("dev/disk/by-uuid").find(points_here).map(Zeroizing::new)
+    })
+}
+
+/// The serial of the disk below the device with this number; of several disks (RAID) the least one, so that
+/// the order in which they were found does not matter.
+pub(super) fn serial(machine: &Machine<'_>, device: &str) -> Option<Zeroizing<String>> {
+    let mut level = vec![device.to_owned()];
+    let mut serials = Vec::new();
+    let mut left = DEVICES;
+    for _ in 0..DEPTH {
+        let mut below = Vec::new();
+        for device in std::mem::take(&mut level) {
+            let Some(left_now) = left.checked_sub(1) else { break };
+            left = left_now;
+            let Some(folder) = folder(machine, &device) else { continue };
+            let before = below.len();
+            let slaves = machine.names(&format!("{folder}/slaves"));
+            below.extend(slaves.filter_map(|name| number(machine, &format!("{folder}/slaves/{name}/dev"))));
+            if below.len() == before {
+                serials.extend(disk_serial(machine, &folder, device));
+            }
+        }
+        level = below;
+    }
+    serials.into_iter().min_by(|a, b| a.as_str().cmp(b.as_str()))
+}
+
+/// The serial of one disk, given the folder of the disk or of a partition on it.
+fn disk_serial(machine: &Machine<'_>, folder: &str, device: String) -> Option<Zeroizing<String>> {
+    let is_partition = machine.exists(&format!("{folder}/partition"));
+    let disk = if is_partition { folder.rsplit_once('/')?.0 } else { folder };
+    let usable = |serial: Zeroizing<String>| normalize::value(Component::DiskSerial, &serial, false);
+    machine.value(&format!("{disk}/device/serial")).and_then(usable).or_else(|| {
+        let device = if is_partition { number(machine, &format!("{disk}/dev"))? } else { device };
+        udev(machine, &device, "E:ID_SERIAL_SHORT=").and_then(usable)
+    })
+}
+
+/// The folder in `/sys` of the device with this number.
+fn folder(machine: &Machine<'_>, device: &str) -> Option<String> {
+    let link = machine.link(&format!("sys/dev/block/{device}"))?;
+    let path = link.trim_start_matches("../");
+    (path.starts_with("devices/") && !path.contains("..")).then(|| format!("sys/{path}"))
+}
+
+fn udev(machine: &Machine<'_>, device: &str, property: &str) -> Option<Zeroizing<String>> {
+    let record = machine.text(&format!("run/udev/data/b{device}"), UDEV);
+    let value = record.lines().find_map(|line| line.strip_prefix(property))?;
+    (!value.is_empty()).then(|| Zeroizing::new(value.to_owned()))
+}

@@ -1,0 +1,258 @@
+//! Linux: everything is a small file, read once, with a bound, and never waited for.
+//!
+//! FINGERPRINT: "Probing reads only what it scores, once [...]; it never needs root, never spawns a process,
+//! never hangs on a broken driver or a dead network mount." So no mount point other than `/`
+//! is touched; everything is in `/proc`, `/sys`, `/run`, `/etc` and `/dev`.
+
+mod disk;
+mod net;
+#[allow(unsafe_code)]
+mod permanent_mac;
+
+use std::{
+    ffi::OsString,
+    fs::{self, File},
+    io::Read,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use zeroize::Zeroizing;
+
+use disk::RootMount;
+
+use super::{
+    component::Component,
+    junk, normalize,
+    probe::Raw,
+    virtualization::{self, Environment, Sign},
+};
+
+/// More than any value or small table holds.
+const SMALL: u64 = 4096;
+/// More than the first processor's block holds.
+const FIRST_CPU: usize = 2048;
+/// udev's record of one device, with all its links.
+const UDEV: u64 = 8192;
+/// Room for some five hundred mounts.
+const MOUNTS: u64 = 65536;
+/// A folder with more entries is not read to its end.
+const ENTRIES: usize = 1024;
+
+/// Probes the machine that this runs on.
+pub(super) fn this_machine() -> Raw {
+    let machine = Machine { root: Path::new("/") };
+    // The kernel has this number at hand, where `mountinfo` takes it 35 µs to write. Asking for it touches the
+    // file system that holds `/etc/machine-id` and no other.
+    let device = fs::metadata("/").map_or(0, |root| root.dev());
+    let device = (libc::major(device), libc::minor(device));
+    let device = (device.0 != 0).then(|| format!("{}:{}", device.0, device.1));
+    machine.probe(device, |name| permanent_mac::of(name).map(Zeroizing::new))
+}
+
+/// Probes the machine recorded below `root`.
+pub(super) fn recorded(root: &Path) -> Raw {
+    let machine = Machine { root };
+    machine.probe(None, |name| machine.value(&format!("sys/class/net/{name}/permaddr")))
+}
+
+struct Machine<'a> {
+    root: &'a Path,
+}
+
+impl Machine<'_> {
+    /// `root_device` is the number of the root file system's device, when it has one and it is known;
+    /// `permanent` tells the permanent address of the interface with a given name.
+    fn probe(
+        &self,
+        root_device: Option<String>,
+        permanent: impl Fn(&str) -> Option<Zeroizing<String>>,
+    ) -> Raw {
+        let mut raw = Raw::default();
+        self.os_id(&mut raw);
+        if !self.smbios(&mut raw) {
+            self.device_tree(&mut raw);
+        }
+        let hypervisor_bit = self.cpu(&mut raw);
+        self.hypervisor(hypervisor_bit, &mut raw.environment);
+        net::cards(self, permanent, &mut raw);
+        let mount = match root_device {
+            Some(_) => RootMount { device: root_device, overlay: false },
+            None => disk::root_mount(self),
+        };
+        self.container(mount.overlay, &mut raw.environment);
+        if let Some(device) = &mount.device {
+            raw.push(Component::RootFs, disk::file_system_uuid(self, device));
+            // Inside a virtual machine it is the hypervisor's choice, so it is not worth the reads.
+            if !raw.environment.virtual_machine() {
+                raw.push(Component::DiskSerial, disk::serial(self, device));
+            }
+        }
+        raw
+    }
+
+    /// machine-id(5): `/etc/machine-id`, else D-Bus's older copy; an unusable first one is no reason to stop.
+    fn os_id(&self, raw: &mut Raw) {
+        let id = ["etc/machine-id", "var/lib/dbus/machine-id"].into_iter().find_map(|path| {
+            self.value(path).filter(|id| normalize::value(Component::OsId, id, false).is_some())
+        });
+        raw.push(Component::OsId, id);
+    }
+
+    /// What the firmware says by way of SMBIOS; false when the machine has none.
+    fn smbios(&self, raw: &mut Raw) -> bool {
+        let dmi = |name: &str| self.value(&format!("sys/class/dmi/id/{name}"));
+        let Some(product) = dmi("product_name") else { return false };
+        let vendor = dmi("sys_vendor").unwrap_or_default();
+        if virtualization::firmware_is_virtual(&vendor, &product) {
+            raw.environment.see(Sign::FirmwareVendor);
+        }
+        // A maker alone is no model.
+        if !junk::text(&normalize::text(&product)) {
+            let model = format!("{} {}", vendor.trim(), product.trim());
+            raw.push(Component::Model, Some(Zeroizing::new(model)));
+        }
+        // Only root can read these two.
+        raw.push(Component::HwUuid, dmi("product_uuid"));
+        raw.push(Component::BoardSerial, dmi("board_serial"));
+        true
+    }
+
+    /// What stands in for SMBIOS on most ARM boards. Everybody can read the serial here.
+    fn device_tree(&self, raw: &mut Raw) {
+        if !self.exists("sys/firmware/devicetree/base") {
+            return;
+        }
+        let tree = |name: &str| self.value(&format!("sys/firmware/devicetree/base/{name}"));
+        raw.push(Component::Model, tree("model"));
+        raw.push(Component::BoardSerial, tree("serial-number"));
+        let made_up = || tree("compatible").is_some_and(|names| names.contains("linux,dummy-virt"));
+        if self.exists("sys/firmware/devicetree/base/hypervisor") || made_up() {
+            raw.environment.see(Sign::DeviceTree);
+        }
+    }
+
+    /// What `/proc/cpuinfo` says about its first processor, under the names that x86 and ARM use; answers
+    /// whether it says that a hypervisor is there.
+    fn cpu(&self, raw: &mut Raw) -> bool {
+        const KEYS: [&str; 9] = [
+            "vendor_id",
+            "cpu family",
+            "model",
+            "stepping",
+            "model name",
+            "CPU implementer",
+            "CPU variant",
+            "CPU part",
+            "CPU revision",
+        ];
+        let text = self.first_cpu();
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let fields = || first.lines().filter_map(|line| line.split_once(':'));
+        let field = |key| fields().find(|(name, _)| name.trim() == key).map(|(_, value)| value.trim());
+        let found: Vec<&str> = KEYS.into_iter().filter_map(field).collect();
+        raw.push(Component::Cpu, Some(Zeroizing::new(found.join(" "))));
+        field("flags").is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor"))
+    }
+
+    fn hypervisor(&self, bit: bool, environment: &mut Environment) {
+        let guest = self.exists("sys/hypervisor/type");
+        // Xen's first domain runs under the hypervisor and yet sees the physical machine.
+        if guest && self.is_first_domain() {
+            return;
+        }
+        if bit {
+            environment.see(Sign::HypervisorBit);
+        }
+        if guest {
+            environment.see(Sign::HypervisorGuest);
+        }
+    }
+
+    fn is_first_domain(&self) -> bool {
+        const DOM0: u64 = 1 << 11; // XENFEAT_dom0
+        let features = self.value("sys/hypervisor/properties/features");
+        let features = features.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok());
+        features.is_some_and(|features| features & DOM0 != 0)
+    }
+
+    fn container(&self, overlay_root: bool, environment: &mut Environment) {
+        let signs = [
+            (Sign::DockerEnv, self.exists(".dockerenv")),
+            (Sign::ContainerEnv, self.exists("run/.containerenv")),
+            (Sign::ContainerManager, self.exists("run/systemd/container")),
+            (
+                Sign::Cgroup,
+                self.text("proc/self/cgroup", SMALL).lines().any(virtualization::cgroup_is_container),
+            ),
+            (Sign::OverlayRoot, overlay_root),
+        ];
+        signs.into_iter().filter(|(_, seen)| *seen).for_each(|(sign, _)| environment.see(sign));
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.root.join(path)
+    }
+
+    fn exists(&self, path: &str) -> bool {
+        self.path(path).exists()
+    }
+
+    fn open(&self, path: &str) -> Option<File> {
+        // Should a pipe stand where a file is expected, opening it must not wait for a writer.
+        File::options().read(true).custom_flags(libc::O_NONBLOCK).open(self.path(path)).ok()
+    }
+
+    /// A file that holds one value. One that is not text, or fills the bound, holds none.
+    fn value(&self, path: &str) -> Option<Zeroizing<String>> {
+        let mut bytes = Vec::with_capacity(512);
+        self.open(path)?.take(SMALL).read_to_end(&mut bytes).ok()?;
+        let value = Zeroizing::new(String::from_utf8(bytes).ok()?);
+        (value.len() < SMALL as usize).then_some(value)
+    }
+
+    /// A file of lines, as far as `limit`; empty when it cannot be read.
+    fn text(&self, path: &str, limit: u64) -> Zeroizing<String> {
+        let mut bytes = Vec::with_capacity(SMALL as usize);
+        // What was read before an error is as good as what was read before the limit.
+        let _ = self.open(path).map(|file| file.take(limit).read_to_end(&mut bytes));
+        Zeroizing::new(lossy(bytes))
+    }
+
+    /// The first processor's block of `/proc/cpuinfo`, or as much of it as is wanted.
+    ///
+    /// The kernel makes a block when the one before is used up, at 10 µs each, so this reads in small steps
+    /// and stops at the end of the block, or past the flags, which are the last thing of interest.
+    fn first_cpu(&self) -> String {
+        const STEP: usize = 400;
+        let mut block = vec![0; FIRST_CPU];
+        let mut end = 0;
+        if let Some(mut file) = self.open("proc/cpuinfo") {
+            while end < FIRST_CPU {
+                let step = &mut block[end..FIRST_CPU.min(end + STEP)];
+                let Ok(1..) = file.read(step).inspect(|n| end += n) else { break };
+                let contains = |what: &[u8]| block[..end].windows(what.len()).any(|part| part == what);
+                if contains(b"\n\n") || contains(b"\nbogomips") {
+                    break;
+                }
+            }
+        }
+        block.truncate(end);
+        lossy(block)
+    }
+
+    /// The names in a folder, in no order.
+    fn names(&self, path: &str) -> impl Iterator<Item = String> + use<> {
+        let entries = fs::read_dir(self.path(path)).into_iter().flatten().take(ENTRIES);
+        entries.flatten().map(|entry| entry.file_name()).flat_map(OsString::into_string)
+    }
+
+    /// Where a symbolic link points, as it is written.
+    fn link(&self, path: &str) -> Option<String> {
+        fs::read_link(self.path(path)).ok()?.into_os_string().into_string().ok()
+    }
+}
+
+fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}

@@ -1,0 +1,38 @@
+//! Machine fingerprints: what is found on a machine, what of it is sent, and how two of them compare.
+//!
+//! ```
+//! use nodelock::fingerprint::{Outcome, Policy, Probe, TagKey, judge};
+//!
+//! let key = TagKey::new("example.com", "editor");
+//! let baseline = Probe::this_machine().fingerprint(&key);
+//! // ... later:
+//! let now = Probe::this_machine().fingerprint(&key);
+//! assert_eq!(judge(&baseline, &now, &Policy::default()).outcome, Outcome::Accept);
+//! ```
+//!
+//! A [`Probe`] holds raw values and stays in memory; a [`Fingerprint`] holds three-byte tags under a
+//! [`TagKey`] and can be sent. Scoring is pure. The specification is FINGERPRINT; what it decides is cited
+//! where it is carried out.
+
+mod component;
+mod junk;
+mod normalize;
+mod policy;
+mod probe;
+mod score;
+mod tag;
+mod virtualization;
+mod wire;
+
+#[cfg(not(target_os = "linux"))]
+mod firmware;
+#[cfg(target_os = "linux")]
+mod linux;
+
+pub use component::{Class, Component};
+pub use policy::{Policy, Weight};
+pub use probe::{HostId, Probe, machine_id};
+pub use score::{ComponentResult, Judgement, Match, Outcome, compare, judge};
+pub use tag::TagKey;
+pub use virtualization::{Environment, Sign};
+pub use wire::{Fingerprint, MAX_ITEMS, Tag};

@@ -1,0 +1,131 @@
+//! What agreement and difference are worth, and how much is enough.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    component::Component,
+    wire::{MAX_ITEMS, at_most_max_items},
+};
+use crate::{Error, ErrorKind, Result};
+
+/// The weight of one component in place of its default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weight {
+    component: u8,
+    agree: i8,
+    differ: i8,
+}
+
+impl Weight {
+    /// The number of the component.
+    pub fn component(&self) -> u8 {
+        self.component
+    }
+
+    /// What agreement adds to the score.
+    pub fn agree(&self) -> i8 {
+        self.agree
+    }
+
+    /// What difference adds to the score; zero or negative.
+    pub fn differ(&self) -> i8 {
+        self.differ
+    }
+}
+
+/// Weights and thresholds, as a license carries them.
+///
+/// The default is FINGERPRINT's table: accept at 16, grace at 8 for 14 days, no overrides. A signed license
+/// can override all of it, "so that a vendor can mend them without shipping a new application". The order
+/// of the fields is the wire format; reading refuses more than [`MAX_ITEMS`] weights.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    #[serde(deserialize_with = "at_most_max_items")]
+    weights: Vec<Weight>,
+    accept: i16,
+    grace: i16,
+    grace_days: u8,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { weights: Vec::new(), accept: 16, grace: 8, grace_days: 14 }
+    }
+}
+
+impl Policy {
+    /// This policy with other weights for `component`.
+    ///
+    /// With 0 for `agree` the component no longer counts as hardware-unique evidence; with 0 for both it
+    /// does not count at all.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] when `agree` is negative or `differ` positive, or when the policy is full.
+    pub fn with_weight(mut self, component: Component, agree: i8, differ: i8) -> Result<Self> {
+        if agree < 0 || differ > 0 {
+            return Err(Error::new(ErrorKind::InvalidInput, "weight of a fingerprint component"));
+        }
+        let weight = Weight { component: component.number(), agree, differ };
+        self.weights.retain(|old| old.component != weight.component);
+        if self.weights.len() >= MAX_ITEMS {
+            return Err(Error::new(ErrorKind::InvalidInput, "number of fingerprint weights"));
+        }
+        self.weights.push(weight);
+        Ok(self)
+    }
+
+    /// This policy with other thresholds, in points of score.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] when `grace` is above `accept`; equal values mean no grace.
+    pub fn with_thresholds(mut self, accept: i16, grace: i16) -> Result<Self> {
+        if grace > accept {
+            return Err(Error::new(ErrorKind::InvalidInput, "fingerprint thresholds"));
+        }
+        (self.accept, self.grace) = (accept, grace);
+        Ok(self)
+    }
+
+    /// This policy with `days` of grace.
+    pub fn with_grace_days(mut self, days: u8) -> Self {
+        self.grace_days = days;
+        self
+    }
+
+    /// The overrides; of several for one component the first counts.
+    pub fn weights(&self) -> &[Weight] {
+        &self.weights
+    }
+
+    /// The least score that is accepted.
+    pub fn accept(&self) -> i16 {
+        self.accept
+    }
+
+    /// The least score that is granted grace.
+    pub fn grace(&self) -> i16 {
+        self.grace
+    }
+
+    /// How long grace lasts, in days.
+    pub fn grace_days(&self) -> u8 {
+        self.grace_days
+    }
+
+    /// What agreement and difference of `component` add to the score. (FINGERPRINT: table of components)
+    pub(super) fn weight(&self, component: Component) -> (i32, i32) {
+        let number = component.number();
+        if let Some(weight) = self.weights.iter().find(|weight| weight.component == number) {
+            return (weight.agree.into(), weight.differ.into());
+        }
+        match component {
+            Component::OsId => (8, -3),
+            Component::RootFs => (6, -2),
+            Component::HwUuid => (16, -8),
+            Component::BoardSerial => (12, -6),
+            Component::DiskSerial => (14, -5),
+            Component::Mac => (14, -6),
+            Component::Model => (6, -8),
+            Component::Cpu => (4, -5),
+            Component::HostId => (16, -16),
+        }
+    }
+}

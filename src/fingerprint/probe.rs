@@ -1,0 +1,188 @@
+//! What is found on this machine, in memory only.
+
+use std::{fmt, iter};
+
+use zeroize::Zeroizing;
+
+use super::{
+    component::Component, normalize, tag, tag::TagKey, virtualization::Environment, wire::Fingerprint,
+};
+use crate::{Error, ErrorKind, Result};
+
+/// How many network cards count. (FINGERPRINT: "`mac` is a set of up to four")
+const MAX_MACS: usize = 4;
+
+/// The longest host id, in characters after normalisation.
+const MAX_HOST_ID: usize = 256;
+
+/// What the probes of the operating systems hand over: values as they were read, and the signs.
+#[derive(Default)]
+pub(super) struct Raw {
+    pub(super) values: Vec<(Component, Zeroizing<String>)>,
+    pub(super) environment: Environment,
+}
+
+impl Raw {
+    pub(super) fn push(&mut self, component: Component, value: Option<Zeroizing<String>>) {
+        self.values.extend(value.map(|value| (component, value)));
+    }
+}
+
+/// What a host id that the application supplies does to the machine's own components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostId {
+    /// It is scored along with them.
+    Join,
+    /// It is all that is scored.
+    Replace,
+}
+
+/// The normalised values found on a machine.
+///
+/// They are never stored, sent or logged: `Debug` names the components only, and the values are wiped when
+/// the probe is dropped. What leaves is [`Probe::fingerprint`]. (FINGERPRINT: "Raw values are never stored,
+/// sent or logged")
+pub struct Probe {
+    values: Vec<(Component, Zeroizing<String>)>,
+    environment: Environment,
+}
+
+impl Probe {
+    /// Probes this machine.
+    ///
+    /// Never fails: what cannot be read, or not by this user, is absent. Starts no process, needs no root,
+    /// touches no mount point. (FINGERPRINT: last paragraph)
+    pub fn this_machine() -> Self {
+        #[cfg(target_os = "linux")]
+        let raw = super::linux::this_machine();
+        #[cfg(not(target_os = "linux"))]
+        let raw = super::firmware::this_machine();
+        Self::from_raw(raw)
+    }
+
+    /// Probes a machine recorded as a folder with (parts of) its `/proc`, `/sys`, `/etc`, `/run` and `/dev`.
+    ///
+    /// The permanent address of a network card has no file in `/sys`; a recording may add it as
+    /// `sys/class/net/NAME/permaddr`, in the usual spelling. Never fails, as with [`Probe::this_machine`].
+    #[cfg(target_os = "linux")]
+    pub fn from_root(root: &std::path::Path) -> Self {
+        Self::from_raw(super::linux::recorded(root))
+    }
+
+    /// A probe of given values, normalised and rid of junk like any other; for tests and simulations.
+    ///
+    /// Of several values for one component the first that is no junk counts; of network addresses the four
+    /// lowest do.
+    pub fn from_values(
+        values: impl IntoIterator<Item = (Component, String)>,
+        virtual_machine: bool,
+        container: bool,
+    ) -> Self {
+        let mut raw = Raw::default();
+        raw.values.extend(values.into_iter().map(|(component, value)| (component, Zeroizing::new(value))));
+        raw.environment.virtual_machine = virtual_machine;
+        raw.environment.container = container;
+        Self::from_raw(raw)
+    }
+
+    fn from_raw(Raw { values: raw, environment }: Raw) -> Self {
+        let mut values: Vec<(Component, Zeroizing<String>)> = Vec::with_capacity(raw.len());
+        for (component, value) in raw {
+            let missing = values.iter().all(|(known, _)| *known != component);
+            if component == Component::Mac || missing {
+                let value = normalize::value(component, &value, environment.virtual_machine);
+                values.extend(value.map(|value| (component, value)));
+            }
+        }
+        // Interfaces are listed in no order, so which four addresses count must not depend on it.
+        values.sort_unstable_by(|a, b| (a.0, a.1.as_str()).cmp(&(b.0, b.1.as_str())));
+        values.dedup_by(|a, b| a.0 == b.0 && *a.1 == *b.1);
+        let mut macs = 0;
+        values.retain(|(component, _)| {
+            macs += usize::from(*component == Component::Mac);
+            *component != Component::Mac || macs <= MAX_MACS
+        });
+        Self { values, environment }
+    }
+
+    /// This probe with an identity that the application supplies: a dongle, a cloud instance id, a user id.
+    ///
+    /// It is normalised like every value, so case and runs of white space do not count. Fails with
+    /// [`ErrorKind::InvalidInput`] when it then has fewer than 4 or more than 256 characters, or is a known
+    /// filler such as `none`. (FINGERPRINT: "A custom host id may replace or join the components")
+    pub fn with_host_id(mut self, id: &str, how: HostId) -> Result<Self> {
+        let value = normalize::value(Component::HostId, id, false)
+            .filter(|value| value.chars().count() <= MAX_HOST_ID)
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "host id"))?;
+        self.values.retain(|(component, _)| how == HostId::Join && *component != Component::HostId);
+        self.values.push((Component::HostId, value));
+        Ok(self)
+    }
+
+    /// The tags of this machine under `key`. (FINGERPRINT: "Only tags leave the machine")
+    pub fn fingerprint(&self, key: &TagKey) -> Fingerprint {
+        let tags = self.values.iter().map(|(component, value)| key.tag(*component, value)).collect();
+        Fingerprint::new(tags, self.environment.virtual_machine, self.environment.container)
+    }
+
+    /// The components that were found, each once, in the order of their numbers.
+    pub fn components(&self) -> impl Iterator<Item = Component> {
+        let mut values = self.values.iter().map(|(component, _)| *component).peekable();
+        iter::from_fn(move || {
+            let component = values.next()?;
+            while values.next_if_eq(&component).is_some() {}
+            Some(component)
+        })
+    }
+
+    /// Whether this is a virtual machine or a container, and the signs that were seen, for a report.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// [`machine_id`] of this probe.
+    pub fn machine_id(&self, application: &str) -> Result<String> {
+        if application.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidInput, "name of the application"));
+        }
+        let (component, value) = IDENTITIES
+            .iter()
+            .find_map(|identity| self.values.iter().find(|(component, _)| component == identity))
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "identity of this machine"))?;
+        let mut id = String::with_capacity(32);
+        normalize::push_hex(&mut id, &tag::application_id(application, *component, value));
+        Ok(id)
+    }
+}
+
+/// What [`machine_id`] is made of: the first of these that there is. On Linux only root can read the
+/// hardware's UUID, and an answer that depends on who asks is no identity.
+const IDENTITIES: &[Component] = if cfg!(target_os = "linux") {
+    &[Component::OsId, Component::RootFs]
+} else {
+    &[Component::OsId, Component::HwUuid, Component::RootFs]
+};
+
+/// A stable identity of this machine for `application`: 32 hexadecimal digits.
+///
+/// For applications that want no more than that. It is derived from the identity of the operating system's
+/// installation (`os_id`: the machine-id); where there is none, or one that is known to have shipped in an
+/// image, from the hardware's UUID (not on Linux, where only root can read it); else from the UUID of the
+/// root file system. It is the same for every user and after every restart, differs between applications, and
+/// does not reveal what it was made from, as machine-id(5) asks. It changes when the operating system is
+/// installed anew and is copied along with a disk image.
+///
+/// Fails with [`ErrorKind::Unsupported`] when the machine has none of these, as in most containers: it is
+/// never made from nothing. Fails with [`ErrorKind::InvalidInput`] when `application` is empty.
+pub fn machine_id(application: &str) -> Result<String> {
+    Probe::this_machine().machine_id(application)
+}
+
+impl fmt::Debug for Probe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Probe")
+            .field("components", &self.components().collect::<Vec<_>>())
+            .field("environment", &self.environment)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,161 @@
+//! Whether two fingerprints are of one machine: a log-odds score with a demand for hardware.
+//!
+//! Pure: two fingerprints and a policy go in, a judgement comes out. [`judge`] is on the path of every check
+//! of a license and allocates nothing; [`compare`] is the same computation, kept for a person to read.
+
+use std::fmt;
+
+use super::{
+    component::{Class, Component},
+    policy::Policy,
+    wire::{Fingerprint, Tag},
+};
+
+/// What to do about a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It is the machine of the baseline.
+    Accept,
+    /// It probably is; good for the policy's days of grace, and a check-in is asked for.
+    Grace,
+    /// It is another machine, as far as can be told.
+    Reject,
+}
+
+/// The result of [`judge`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The sum of the weights that applied.
+    pub score: i32,
+    /// What follows from it.
+    pub outcome: Outcome,
+    /// Whether at least one hardware-unique component agreed.
+    pub hardware_agreed: bool,
+}
+
+/// How one component compared: what a report for support says about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ComponentResult {
+    /// The component.
+    pub component: Component,
+    /// Whether the baseline has it.
+    pub baseline: bool,
+    /// Whether the machine has it now.
+    pub found: bool,
+    /// Whether they agree; `None` when it is missing on either side.
+    pub agreed: Option<bool>,
+    /// What it added to the score; 0 when it is missing on either side.
+    pub weight: i32,
+}
+
+/// The result of [`compare`]: a judgement and how it came about, without any value.
+///
+/// Its `Display` is the report for support, one line per component.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Match {
+    /// The sum of the weights that applied.
+    pub score: i32,
+    /// What follows from it.
+    pub outcome: Outcome,
+    /// Whether at least one hardware-unique component agreed.
+    pub hardware_agreed: bool,
+    /// Every component that this version knows, in the order of their numbers.
+    pub components: Vec<ComponentResult>,
+}
+
+/// Whether `now` is the machine of `baseline`.
+///
+/// FINGERPRINT: "Missing on either side scores 0. Accept at score ≥ 16 with at least one hardware-unique
+/// agreement; grace at 8 to 15 with one; else reject."
+///
+/// A baseline without a hardware-unique component cannot meet that. It is accepted at half (rounded up) of
+/// the score that it can reach, else rejected; so an empty baseline always accepts, and only the device key
+/// binds. A component whose weight for agreement is overridden to 0 is not hardware-unique in either rule.
+pub fn judge(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Judgement {
+    tally(results(baseline, now, policy), policy)
+}
+
+/// [`judge`], with the result of each component.
+pub fn compare(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Match {
+    let components: Vec<_> = results(baseline, now, policy).collect();
+    let Judgement { score, outcome, hardware_agreed } = tally(components.iter().copied(), policy);
+    Match { score, outcome, hardware_agreed, components }
+}
+
+fn results(
+    baseline: &Fingerprint,
+    now: &Fingerprint,
+    policy: &Policy,
+) -> impl Iterator<Item = ComponentResult> {
+    Component::ALL.into_iter().map(move |component| {
+        let in_baseline = tags(baseline, component).next().is_some();
+        let found = tags(now, component).next().is_some();
+        // `mac` is a set and one match is agreement; of the others there is one each.
+        let matches = |tag: &Tag| tags(now, component).any(|other| other == tag);
+        let agreed = (in_baseline && found).then(|| tags(baseline, component).any(matches));
+        let (agree, differ) = policy.weight(component);
+        let weight = agreed.map_or(0, |agreed| if agreed { agree } else { differ });
+        ComponentResult { component, baseline: in_baseline, found, agreed, weight }
+    })
+}
+
+fn tags(fingerprint: &Fingerprint, component: Component) -> impl Iterator<Item = &Tag> {
+    fingerprint.tags().iter().filter(move |tag| tag.component() == component.number())
+}
+
+fn tally(results: impl Iterator<Item = ComponentResult>, policy: &Policy) -> Judgement {
+    let (mut score, mut reachable) = (0, 0);
+    let (mut bindable, mut hardware_agreed) = (false, false);
+    for result in results.filter(|result| result.baseline) {
+        let (agree, _) = policy.weight(result.component);
+        score += result.weight;
+        reachable += agree;
+        if result.component.class() == Class::HardwareUnique && agree > 0 {
+            bindable = true;
+            hardware_agreed |= result.agreed == Some(true);
+        }
+    }
+    let outcome = if !bindable {
+        if 2 * score >= reachable { Outcome::Accept } else { Outcome::Reject }
+    } else if hardware_agreed && score >= policy.accept().into() {
+        Outcome::Accept
+    } else if hardware_agreed && score >= policy.grace().into() {
+        Outcome::Grace
+    } else {
+        Outcome::Reject
+    };
+    Judgement { score, outcome, hardware_agreed }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Accept => "accept",
+            Self::Grace => "grace",
+            Self::Reject => "reject",
+        })
+    }
+}
+
+impl fmt::Display for ComponentResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match (self.agreed, self.baseline, self.found) {
+            (Some(true), ..) => "agrees",
+            (Some(false), ..) => "differs",
+            (None, true, _) => "not found now",
+            (None, false, true) => "not in the baseline",
+            (None, false, false) => "not found",
+        };
+        write!(f, "{:<12}  {what:<19}  {:+}", self.component, self.weight)
+    }
+}
+
+impl fmt::Display for Match {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for component in &self.components {
+            writeln!(f, "{component}")?;
+        }
+        let hardware = if self.hardware_agreed { "some" } else { "no" };
+        write!(f, "score {}, {hardware} unique hardware agrees: {}", self.score, self.outcome)
+    }
+}

@@ -1,0 +1,113 @@
+//! What is sent and signed: a fingerprint as a list of tags, and the limits that hold when one is read.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{Error, SeqAccess, Visitor},
+};
+
+use super::component::{Class, Component};
+
+/// The most tags in one fingerprint and the most weights in one policy; a longer list is refused unread.
+pub const MAX_ITEMS: usize = 32;
+
+/// One component of a fingerprint, as it is sent: its number and three bytes of a keyed hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tag {
+    component: u8,
+    tag: [u8; 3],
+}
+
+impl Tag {
+    pub(super) fn new(component: Component, tag: [u8; 3]) -> Self {
+        Self { component: component.number(), tag }
+    }
+
+    /// The number of the component, which may be one that this version does not know.
+    pub fn component(&self) -> u8 {
+        self.component
+    }
+
+    /// The first three bytes of the keyed hash.
+    pub fn bytes(&self) -> [u8; 3] {
+        self.tag
+    }
+}
+
+/// A machine as it is sent: tags and two answers, never a raw value. (FINGERPRINT: "Only tags leave the machine")
+///
+/// The order of the fields is the wire format. Reading refuses more than [`MAX_ITEMS`] tags; tags of unknown
+/// components are kept and score nothing. The default is the empty fingerprint, which binds to nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fingerprint {
+    #[serde(deserialize_with = "at_most_max_items")]
+    tags: Vec<Tag>,
+    virtual_machine: bool,
+    container: bool,
+}
+
+impl Fingerprint {
+    /// Sorts and removes duplicates, so that a machine has one spelling.
+    pub(super) fn new(mut tags: Vec<Tag>, virtual_machine: bool, container: bool) -> Self {
+        tags.sort_unstable();
+        tags.dedup();
+        Self { tags, virtual_machine, container }
+    }
+
+    /// The tags; when made here, in the order of their components and without duplicates.
+    pub fn tags(&self) -> &[Tag] {
+        &self.tags
+    }
+
+    /// Whether signs of a virtual machine were seen. Feeds policy, never security.
+    pub fn virtual_machine(&self) -> bool {
+        self.virtual_machine
+    }
+
+    /// Whether signs of a container were seen. Feeds policy, never security.
+    pub fn container(&self) -> bool {
+        self.container
+    }
+
+    /// Whether there is a hardware-unique component to bind to. (FINGERPRINT: class `Unbindable`)
+    pub fn bindable(&self) -> bool {
+        let class = |tag: &Tag| Component::from_number(tag.component).map(Component::class);
+        self.tags.iter().any(|tag| class(tag) == Some(Class::HardwareUnique))
+    }
+}
+
+/// Reads a list, refusing a claimed length above [`MAX_ITEMS`] before any of it is read or allocated.
+pub(super) fn at_most_max_items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    struct Short<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Short<T> {
+        type Value = Vec<T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX_ITEMS} items")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
+            let claimed = items.size_hint().unwrap_or(0);
+            if claimed > MAX_ITEMS {
+                return Err(A::Error::invalid_length(claimed, &self));
+            }
+            let mut list = Vec::with_capacity(claimed);
+            while let Some(item) = items.next_element()? {
+                // A format that gives no hint is held to the same limit.
+                if list.len() == MAX_ITEMS {
+                    return Err(A::Error::invalid_length(MAX_ITEMS + 1, &self));
+                }
+                list.push(item);
+            }
+            Ok(list)
+        }
+    }
+
+    deserializer.deserialize_seq(Short(PhantomData))
+}

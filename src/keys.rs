@@ -1,0 +1,212 @@
+//! Ed25519 keys: public keys that are checked where they come in, private keys that are wiped.
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ring::{
+    digest,
+    signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
+};
+use serde::{Deserialize, Deserializer, Serialize};
+use zeroize::Zeroizing;
+
+use crate::{Error, ErrorKind, Random, Result, codec};
+
+/// An Ed25519 public key that is not one of the small-order points.
+///
+/// Text form: 43 characters of base64url.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct PublicKey([u8; 32]);
+
+/// The y coordinates of the eight points of small order, in every encoding that ring decodes: 0, 1, the two of
+/// order 8, p - 1, and p and p + 1 which mean 0 and 1 again. With either sign bit that makes 14 encodings.
+const SMALL_ORDER_Y: [[u8; 32]; 7] = {
+    const fn edge(low: u8, middle: u8, high: u8) -> [u8; 32] {
+        let mut y = [middle; 32];
+        y[0] = low;
+        y[31] = high;
+        y
+    }
+    [
+        edge(0x00, 0x00, 0x00),
+        edge(0x01, 0x00, 0x00),
+        [
+            0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+            0xf0, //
+            0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53, 0xfc, 0x05,
+        ],
+        [
+            0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+            0x0f, //
+            0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac, 0x03, 0x7a,
+        ],
+        edge(0xec, 0xff, 0x7f),
+        edge(0xed, 0xff, 0x7f),
+        edge(0xee, 0xff, 0x7f),
+    ]
+};
+
+impl PublicKey {
+    /// The key with these 32 bytes (RFC 8032).
+    ///
+    /// Fails with [`ErrorKind::WeakKey`] for the 14 encodings of points of small order, under which ring accepts
+    /// signatures that anybody can make (PROTOCOL: keys and trust).
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self> {
+        let mut y = bytes;
+        y[31] &= 0x7f;
+        if SMALL_ORDER_Y.contains(&y) {
+            return Err(Error::new(ErrorKind::WeakKey, "public key"));
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The key's 32 bytes.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 8 bytes of the SHA-256 of the key: a hint for finding it, never a proof of anything.
+    pub fn id(&self) -> KeyId {
+        let digest = digest::digest(&digest::SHA256, &self.0);
+        KeyId(first(digest.as_ref()))
+    }
+
+    /// Checks a raw Ed25519 signature (RFC 8032) over `message`. Everything that this crate signs goes through
+    /// DSSE first; this is the one place where a signature is checked.
+    ///
+    /// Fails with [`ErrorKind::BadSignature`].
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<()> {
+        UnparsedPublicKey::new(&ED25519, &self.0)
+            .verify(message, signature)
+            .map_err(|_| Error::new(ErrorKind::BadSignature, "signature"))
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let mut bytes = [0; 33];
+        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
+            Ok(32) => Self::from_bytes(first(&bytes)),
+            _ => Err(Error::new(ErrorKind::Malformed, "public key: 43 characters of base64url are expected")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::from_bytes(<[u8; 32]>::deserialize(deserializer)?)
+            .map_err(|_| serde::de::Error::custom(codec::WEAK_KEY))
+    }
+}
+
+/// A hint which key signed: the first 8 bytes of the SHA-256 of the public key, shown as 16 hex digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId(pub(crate) [u8; 8]);
+
+impl KeyId {
+    /// The eight bytes.
+    pub fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyId({self})")
+    }
+}
+
+/// An Ed25519 private key: a device's, an issuer's or a root's. Wiped when dropped, never shown.
+#[derive(Clone)]
+pub struct SigningKey {
+    seed: Zeroizing<[u8; 32]>,
+    public: PublicKey,
+}
+
+impl SigningKey {
+    /// A new key from `random`.
+    ///
+    /// Fails with [`ErrorKind::NoRandom`].
+    pub fn generate(random: &dyn Random) -> Result<Self> {
+        let mut seed = Zeroizing::new([0; 32]);
+        random.fill(&mut *seed)?;
+        // The one use of the constructor that has no public key to check against: there is none yet.
+        let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| bad_key())?;
+        let public = PublicKey::from_bytes(first(pair.public_key().as_ref()))?;
+        Ok(Self { seed, public })
+    }
+
+    /// The key from its 64 stored bytes: the seed, then the public key, which must be the seed's.
+    ///
+    /// Fails with [`ErrorKind::Malformed`] or [`ErrorKind::WeakKey`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let (seed, public) = bytes.split_at_checked(32).ok_or_else(bad_key)?;
+        Ed25519KeyPair::from_seed_and_public_key(seed, public).map_err(|_| bad_key())?;
+        Ok(Self { seed: Zeroizing::new(first(seed)), public: PublicKey::from_bytes(first(public))? })
+    }
+
+    /// The 64 bytes to store: the seed, then the public key. A secret; it is wiped when dropped.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 64]> {
+        let mut bytes = Zeroizing::new([0; 64]);
+        bytes[..32].copy_from_slice(&*self.seed);
+        bytes[32..].copy_from_slice(self.public.as_bytes());
+        bytes
+    }
+
+    /// The public half.
+    pub fn public_key(&self) -> PublicKey {
+        self.public
+    }
+
+    /// The 64-byte Ed25519 signature over `message`.
+    ///
+    /// ring's key pair is made for each signature and dropped after it, because ring does not wipe what it
+    /// holds: no copy outlives the call on the heap.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<[u8; 64]> {
+        let pair = Ed25519KeyPair::from_seed_and_public_key(&*self.seed, self.public.as_bytes())
+            .map_err(|_| bad_key())?;
+        Ok(first(pair.sign(message).as_ref()))
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.public.id())
+    }
+}
+
+fn bad_key() -> Error {
+    Error::new(ErrorKind::Malformed, "private key")
+}
+
+/// The first `N` bytes of a slice that is known to be that long.
+pub(crate) fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut array = [0; N];
+    array.copy_from_slice(&bytes[..N]);
+    array
+}
+
+/// The SHA-256 of `bytes`.
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
+    first(digest::digest(&digest::SHA256, bytes).as_ref())
+}

@@ -1,0 +1,134 @@
+//! Issuer certificates, and the root keys that an application trusts.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Body, Extension, MAX_EXTENSIONS, MAX_NAME, check_extensions, check_text,
+    frame::{Incoming, Kind, Signer},
+    signed::{AuthorityBody, Signed, private},
+};
+use crate::{Error, ErrorKind, PublicKey, Result, Timestamp, codec};
+
+/// A root's statement that a key may issue licenses, receipts and revocations for a time.
+pub type Certificate = Signed<CertificateBody>;
+
+/// The content of a [`Certificate`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CertificateBody {
+    /// The key that may issue.
+    pub issuer: PublicKey,
+    /// Whose key it is, for people.
+    pub name: String,
+    /// The vendor's number for this certificate.
+    pub serial: u64,
+    /// The first second at which the issuer may sign.
+    pub not_before: Timestamp,
+    /// The last second at which the issuer may sign.
+    pub not_after: Timestamp,
+    #[serde(deserialize_with = "codec::list::<_, _, MAX_EXTENSIONS>")]
+    pub(crate) extensions: Vec<Extension>,
+}
+
+impl CertificateBody {
+    /// Fails with [`ErrorKind::CertificateExpired`] unless the certificate is valid at `time`.
+    pub(crate) fn check_time(&self, time: Timestamp) -> Result<()> {
+        if time < self.not_before || time > self.not_after {
+            return Err(Error::new(ErrorKind::CertificateExpired, format!("certificate {}", self.serial)));
+        }
+        Ok(())
+    }
+}
+
+impl private::Sealed for CertificateBody {}
+
+impl Body for CertificateBody {
+    const KIND: Kind = Kind::IssuerCertificate;
+    const LIMIT: usize = 1024;
+
+    fn validate(&self) -> Result<()> {
+        check_text("issuer name", &self.name, MAX_NAME)?;
+        if self.not_after < self.not_before {
+            return Err(Error::new(ErrorKind::InvalidInput, "certificate: it ends before it begins"));
+        }
+        check_extensions(&self.extensions)
+    }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("Issuer", self.name.clone()),
+            ("Key-Id", self.issuer.id().to_string()),
+            ("Not-After", self.not_after.to_string()),
+        ]
+    }
+}
+
+/// A certificate is signed by a root, which has no certificate whose time could be checked.
+impl AuthorityBody for CertificateBody {
+    fn signed_at(&self) -> Timestamp {
+        self.not_before
+    }
+}
+
+impl fmt::Debug for CertificateBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("issuer", &self.issuer.id())
+            .field("name", &self.name)
+            .field("serial", &self.serial)
+            .field("not_after", &self.not_after)
+            .finish()
+    }
+}
+
+/// The root keys that an application embeds, and the issuer keys that it no longer believes.
+#[derive(Clone, Debug, Default)]
+pub struct Roots {
+    trusted: Vec<PublicKey>,
+    denied: Vec<PublicKey>,
+}
+
+impl Roots {
+    /// Trusts each of `keys`. Have more than one, so that losing one is not the end of the product.
+    pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Self {
+        Self { trusted: keys.into_iter().collect(), denied: Vec::new() }
+    }
+
+    /// Believes nothing that `key` signs, certificate or not: for an issuer key that was stolen, in the next
+    /// version of the application.
+    pub fn deny(mut self, key: PublicKey) -> Self {
+        self.denied.push(key);
+        self
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.trusted.is_empty()
+    }
+
+    /// The key that a signer's claim leads to, with its certificate unless it is a root.
+    ///
+    /// The key id is a hint: with a wrong one the right key is not found, and that is all it can do.
+    pub(crate) fn resolve(&self, signer: Signer<'_>, kind: Kind) -> Result<(PublicKey, Option<Certificate>)> {
+        let unknown = || Error::new(ErrorKind::UntrustedSigner, "the signer's key");
+        let (key, certificate) = if signer.certificate.is_empty() {
+            let root = self.trusted.iter().find(|key| *key.id().as_bytes() == signer.key_id);
+            (*root.ok_or_else(unknown)?, None)
+        } else if kind == Kind::IssuerCertificate {
+            // A chain has two links: only roots make certificates.
+            return Err(unknown());
+        } else {
+            let message = Incoming { envelope: signer.certificate.to_vec(), headers: Vec::new() };
+            let certificate = Certificate::open_by_authority(message, self)?;
+            if *certificate.issuer.id().as_bytes() != signer.key_id {
+                return Err(unknown());
+            }
+            (certificate.issuer, Some(certificate))
+        };
+        if self.denied.contains(&key) {
+            return Err(unknown());
+        }
+        Ok((key, certificate))
+    }
+}

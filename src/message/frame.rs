@@ -1,0 +1,307 @@
+//! The envelope: kind, signer, body, signature, and every form in which one may come in.
+//!
+//! ```text
+//! "NL"  version  kind  [signer]  body  signature
+//!   2      1      1               ...      64
+//! signer (authority-signed kinds only) = key id (8)  certificate length (u16 LE)  certificate
+//! ```
+//!
+//! What is signed is the DSSE v1 pre-authentication encoding of the media type and the body (PROTOCOL: signed
+//! envelopes), so no message can stand in for one of another kind.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use super::armor;
+use crate::{
+    Error, ErrorKind, Result,
+    code::base32,
+    codec::{self, Bytes},
+    keys::first,
+};
+
+const MAGIC: &[u8; 2] = b"NL";
+const VERSION: u8 = 1;
+const SIGNATURE: usize = 64;
+
+/// The largest input that is looked at, in any form: a license of the largest size in text form, or a request
+/// with as many proofs as a store holds.
+pub(crate) const MAX_INPUT: usize = 512 * 1024;
+/// How many messages one file may hold.
+const MAX_MESSAGES: usize = 160;
+/// The unsigned kind that is only a list of messages.
+const BUNDLE: u8 = 16;
+
+/// What a message means. Each kind is signed under a media type of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Kind {
+    /// A license for one seat, from the authority.
+    License,
+    /// A device's request for a seat.
+    ActivationRequest,
+    /// A device's statement that it gave its seat up.
+    DeactivationProof,
+    /// The authority's answer to a deactivation.
+    DeactivationReceipt,
+    /// The authority's statement that a seat was released without the device.
+    Revocation,
+    /// A root's statement that a key may issue licenses.
+    IssuerCertificate,
+}
+
+impl Kind {
+    const ALL: [Self; 6] = [
+        Self::License,
+        Self::ActivationRequest,
+        Self::DeactivationProof,
+        Self::DeactivationReceipt,
+        Self::Revocation,
+        Self::IssuerCertificate,
+    ];
+
+    /// The kind's byte in an envelope.
+    const fn number(self) -> u8 {
+        match self {
+            Self::License => 1,
+            Self::ActivationRequest => 2,
+            Self::DeactivationProof => 3,
+            Self::DeactivationReceipt => 4,
+            Self::Revocation => 5,
+            Self::IssuerCertificate => 6,
+        }
+    }
+
+    /// The media type that is signed along with the body.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::License => "application/vnd.nodelock.license.v1",
+            Self::ActivationRequest => "application/vnd.nodelock.activation-request.v1",
+            Self::DeactivationProof => "application/vnd.nodelock.deactivation-proof.v1",
+            Self::DeactivationReceipt => "application/vnd.nodelock.deactivation-receipt.v1",
+            Self::Revocation => "application/vnd.nodelock.revocation.v1",
+            Self::IssuerCertificate => "application/vnd.nodelock.issuer-certificate.v1",
+        }
+    }
+
+    /// The label of the kind's text form.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::License => "LICENSE",
+            Self::ActivationRequest => "ACTIVATION REQUEST",
+            Self::DeactivationProof => "DEACTIVATION PROOF",
+            Self::DeactivationReceipt => "DEACTIVATION RECEIPT",
+            Self::Revocation => "REVOCATION",
+            Self::IssuerCertificate => "ISSUER CERTIFICATE",
+        }
+    }
+
+    pub(crate) fn from_label(label: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.label() == label)
+    }
+
+    /// Whether an authority or a root signs it, so that the envelope names the signer.
+    const fn names_signer(self) -> bool {
+        !matches!(self, Self::ActivationRequest | Self::DeactivationProof)
+    }
+}
+
+/// DSSE v1 pre-authentication encoding.
+pub(crate) fn pre_authentication_encoding(media_type: &str, body: &[u8]) -> Vec<u8> {
+    let mut pae = format!("DSSEv1 {} {media_type} {} ", media_type.len(), body.len()).into_bytes();
+    pae.extend_from_slice(body);
+    pae
+}
+
+/// Who signed, as the envelope claims.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Signer<'a> {
+    pub(crate) key_id: [u8; 8],
+    /// The issuer certificate's envelope; empty when a root signed.
+    pub(crate) certificate: &'a [u8],
+}
+
+/// An envelope taken apart: nothing in it has been checked against a signature.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) signer: Option<Signer<'a>>,
+    pub(crate) body: &'a [u8],
+    pub(crate) signature: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self> {
+        let short = || Error::new(ErrorKind::Malformed, "message");
+        let (kind, rest) = match bytes {
+            [b'N', b'L', VERSION, kind, rest @ ..] => (*kind, rest),
+            [b'N', b'L', version, ..] if *version > VERSION => {
+                return Err(Error::new(ErrorKind::UnsupportedVersion, "message"));
+            }
+            _ => return Err(short()),
+        };
+        let kind = Kind::ALL
+            .into_iter()
+            .find(|k| k.number() == kind)
+            .ok_or_else(|| Error::new(ErrorKind::WrongType, "message"))?;
+        let (signer, rest) = if kind.names_signer() {
+            let (head, rest) = rest.split_at_checked(10).ok_or_else(short)?;
+            let length = usize::from(u16::from_le_bytes([head[8], head[9]]));
+            let (certificate, rest) = rest.split_at_checked(length).ok_or_else(short)?;
+            (Some(Signer { key_id: first(head), certificate }), rest)
+        } else {
+            (None, rest)
+        };
+        let at = rest.len().checked_sub(SIGNATURE).ok_or_else(short)?;
+        let (body, signature) = rest.split_at(at);
+        Ok(Self { kind, signer, body, signature })
+    }
+
+    /// The envelope's bytes.
+    pub(crate) fn to_bytes(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.body.len() + SIGNATURE + 16);
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&[VERSION, self.kind.number()]);
+        if let Some(signer) = self.signer {
+            bytes.extend_from_slice(&signer.key_id);
+            let length = u16::try_from(signer.certificate.len()).expect("certificates are under 64 KiB");
+            bytes.extend_from_slice(&length.to_le_bytes());
+            bytes.extend_from_slice(signer.certificate);
+        }
+        bytes.extend_from_slice(self.body);
+        bytes.extend_from_slice(self.signature);
+        bytes
+    }
+}
+
+/// One message as it came in: its envelope, and the readable headers if it came as armored text.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Incoming {
+    pub(crate) fn frame(&self) -> Result<Frame<'_>> {
+        Frame::parse(&self.envelope)
+    }
+}
+
+/// Reads one or more messages in whatever form they come: an envelope or a bundle as bytes, armored text with
+/// anything around it, base64url, base32, or a link that ends in `#` and one of these.
+pub(crate) fn read(input: &[u8]) -> Result<Vec<Incoming>> {
+    if input.len() > MAX_INPUT {
+        return Err(Error::new(ErrorKind::TooLarge, "input"));
+    }
+    if input.starts_with(MAGIC) {
+        return split(input);
+    }
+    let malformed = || Error::new(ErrorKind::Malformed, "input: no message found in it");
+    let text = str::from_utf8(input).map_err(|_| malformed())?;
+    let blocks = armor::read(text)?;
+    if blocks.len() > MAX_MESSAGES {
+        return Err(Error::new(ErrorKind::TooLarge, "input: too many messages"));
+    }
+    if !blocks.is_empty() {
+        return Ok(blocks);
+    }
+    let token = text.rsplit('#').next().unwrap_or(text);
+    let token: String = token.split_whitespace().collect();
+    URL_SAFE_NO_PAD
+        .decode(token.trim_end_matches('='))
+        .ok()
+        .filter(|bytes| bytes.starts_with(MAGIC))
+        .or_else(|| base32::decode(&token, MAX_INPUT).ok().filter(|bytes| bytes.starts_with(MAGIC)))
+        .ok_or_else(malformed)
+        .and_then(|bytes| split(&bytes))
+}
+
+/// Reads exactly one message of `kind`; a bundle is [`ErrorKind::WrongType`] unless it holds just that.
+pub(crate) fn read_one(input: &[u8], kind: Kind) -> Result<Incoming> {
+    let mut messages = read(input)?;
+    match (messages.pop(), messages.is_empty()) {
+        (Some(message), true) => {
+            expect(&message.frame()?, kind)?;
+            Ok(message)
+        }
+        _ => Err(Error::new(ErrorKind::WrongType, "input: one message is expected")),
+    }
+}
+
+/// Fails with [`ErrorKind::WrongType`] unless the frame is of this kind.
+pub(crate) fn expect(frame: &Frame<'_>, kind: Kind) -> Result<()> {
+    if frame.kind == kind {
+        return Ok(());
+    }
+    let about =
+        format!("{} where {} is expected", frame.kind.label().to_lowercase(), kind.label().to_lowercase());
+    Err(Error::new(ErrorKind::WrongType, about))
+}
+
+fn split(bytes: &[u8]) -> Result<Vec<Incoming>> {
+    let bundled = [MAGIC[0], MAGIC[1], VERSION, BUNDLE];
+    let envelopes = match bytes.strip_prefix(&bundled) {
+        Some(list) => codec::decode::<Bundle>(list, MAX_INPUT, "bundle")?.messages,
+        None => vec![Bytes(bytes.to_vec())],
+    };
+    if envelopes.is_empty() {
+        return Err(Error::new(ErrorKind::Malformed, "bundle"));
+    }
+    Ok(envelopes.into_iter().map(|e| Incoming { envelope: e.0, headers: Vec::new() }).collect())
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Bundle {
+    #[serde(deserialize_with = "codec::list::<_, _, MAX_MESSAGES>")]
+    messages: Vec<Bytes>,
+}
+
+/// One file of several messages; a single message stays as it is.
+pub(crate) fn bundle(messages: &[&[u8]]) -> Result<Vec<u8>> {
+    if let [message] = messages {
+        return Ok(message.to_vec());
+    }
+    let mut bytes = vec![MAGIC[0], MAGIC[1], VERSION, BUNDLE];
+    bytes.extend(codec::encode(&Bundle { messages: messages.iter().map(|m| Bytes(m.to_vec())).collect() })?);
+    Ok(bytes)
+}
+
+/// The compact text form of a message, for links and single lines: base64url without padding.
+pub(crate) fn base64url(envelope: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(envelope)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The test vector of the DSSE specification, `protocol.md`.
+    #[test]
+    fn dsse_pre_authentication_encoding() {
+        assert_eq!(
+            pre_authentication_encoding("http://example.com/HelloWorld", b"hello world"),
+            b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+        );
+    }
+
+    #[test]
+    fn kinds_have_numbers_labels_and_media_types_of_their_own() {
+        for (i, a) in Kind::ALL.iter().enumerate() {
+            assert_eq!(Kind::from_label(a.label()), Some(*a));
+            for b in &Kind::ALL[..i] {
+                assert_ne!(a.number(), b.number());
+                assert_ne!(a.media_type(), b.media_type());
+            }
+        }
+    }
+
+    #[test]
+    fn a_bundle_gives_back_its_messages_in_order() {
+        let bytes = bundle(&[b"NL\x01\x01first", b"NL\x01\x02second"]).unwrap();
+        let messages = read(&bytes).unwrap();
+        assert_eq!(messages.len(), 2);
+        assert_eq!(messages[0].envelope, b"NL\x01\x01first");
+        assert_eq!(messages[1].envelope, b"NL\x01\x02second");
+        assert_eq!(bundle(&[b"alone"]).unwrap(), b"alone");
+        assert_eq!(read(b"NL\x01\x10\x00").unwrap_err().kind(), ErrorKind::Malformed);
+    }
+}

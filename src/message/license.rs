@@ -1,0 +1,200 @@
+//! Licenses.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Body, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, MAX_TEXT, Metadata, check_extensions,
+    check_metadata, check_product, check_text,
+    frame::Kind,
+    hex,
+    signed::{AuthorityBody, Signed, private},
+};
+use crate::{
+    Error, ErrorKind, PublicKey, Random, Result, Timestamp,
+    code::Handle,
+    codec,
+    fingerprint::{Fingerprint, Policy},
+    system,
+};
+
+/// A verified license for one seat: this product, on this machine, under these terms.
+pub type License = Signed<LicenseBody>;
+
+/// Names a license at its vendor: 8 random bytes, shown as 16 hex digits. Every seat of a license bears it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct LicenseId([u8; 8]);
+
+impl LicenseId {
+    /// What stands where no license is meant: in the proof of a request that was cancelled before its license came.
+    pub(crate) const NONE: Self = Self([0; 8]);
+
+    /// A new id from `random`. Fails with [`ErrorKind::NoRandom`].
+    pub fn generate(random: &dyn Random) -> Result<Self> {
+        system::random(random).map(Self)
+    }
+
+    /// The id with these bytes.
+    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The eight bytes.
+    pub const fn as_bytes(&self) -> &[u8; 8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for LicenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex(&self.0))
+    }
+}
+
+impl fmt::Debug for LicenseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LicenseId({self})")
+    }
+}
+
+impl FromStr for LicenseId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        (text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+            .then(|| u64::from_str_radix(text, 16).ok())
+            .flatten()
+            .map(|number| Self(number.to_be_bytes()))
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "license id: 16 hex digits are expected"))
+    }
+}
+
+/// Something the license entitles to, besides the product itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Feature {
+    /// The name that the application asks for.
+    pub name: String,
+    /// How much of it, in a unit that the application defines; none is without limit.
+    pub limit: Option<u64>,
+    /// The first second at which the feature is no longer there; none is never.
+    pub expires: Option<Timestamp>,
+}
+
+/// The content of a [`License`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LicenseBody {
+    /// Which license of the vendor this seat belongs to.
+    pub license_id: LicenseId,
+    /// The product it is for.
+    pub product: String,
+    /// The seat.
+    pub handle: Handle,
+    /// The key of the device that holds the seat.
+    pub device_key: PublicKey,
+    /// The commitment to the device's release secret, as the request carried it.
+    pub release_commitment: [u8; 32],
+    /// Who licensed the product.
+    pub licensee: String,
+    /// The edition of the product; may be empty.
+    pub edition: String,
+    /// What the license entitles to, ascending by name.
+    #[serde(deserialize_with = "codec::list::<_, _, MAX_FEATURES>")]
+    pub features: Vec<Feature>,
+    /// Whatever else the vendor tells the application.
+    #[serde(deserialize_with = "codec::list::<_, _, MAX_METADATA>")]
+    pub metadata: Metadata,
+    /// When the authority signed this license.
+    pub issued: Timestamp,
+    /// The first second at which the license is valid.
+    pub starts: Timestamp,
+    /// The first second at which it is no longer valid; none is perpetual.
+    pub expires: Option<Timestamp>,
+    /// The first second at which this copy must have been renewed; none is never.
+    pub lease_until: Option<Timestamp>,
+    /// From when on the application should renew it.
+    pub renew_after: Option<Timestamp>,
+    /// Maintenance: versions of the application released later are not covered. None covers all.
+    pub updates_until: Option<Timestamp>,
+    /// The fingerprint of the machine as the authority last saw it.
+    pub baseline: Fingerprint,
+    /// How far the machine may change.
+    pub policy: Policy,
+    /// How many more deactivations the license had when this was issued; none is without limit.
+    pub deactivations_left: Option<u32>,
+    /// The SHA-256 of the body of the activation request that this answers.
+    pub request_digest: [u8; 32],
+    /// Counts the licenses issued for this seat: a renewal has a higher one.
+    pub revision: u32,
+    /// What the device shows at its next check-in, so that a restored copy is found.
+    pub sync_token: [u8; 16],
+    #[serde(deserialize_with = "codec::list::<_, _, MAX_EXTENSIONS>")]
+    pub(crate) extensions: Vec<Extension>,
+}
+
+/// How many features a license may have.
+pub(crate) const MAX_FEATURES: usize = 1024;
+
+impl LicenseBody {
+    /// The feature of that name, expired or not.
+    pub fn feature(&self, name: &str) -> Option<&Feature> {
+        let found = self.features.binary_search_by(|feature| feature.name.as_str().cmp(name));
+        found.ok().map(|at| &self.features[at])
+    }
+
+    /// The first metadata value of that name.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        self.metadata.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+}
+
+impl private::Sealed for LicenseBody {}
+
+impl Body for LicenseBody {
+    const KIND: Kind = Kind::License;
+    const LIMIT: usize = 128 * 1024;
+
+    fn validate(&self) -> Result<()> {
+        check_product(&self.product)?;
+        check_text("licensee", &self.licensee, MAX_TEXT)?;
+        check_text("edition", &self.edition, MAX_NAME)?;
+        if self.features.len() > MAX_FEATURES {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("features: at most {MAX_FEATURES}")));
+        }
+        for feature in &self.features {
+            check_text("feature", &feature.name, MAX_NAME)?;
+        }
+        if !self.features.is_sorted_by(|a, b| a.name < b.name) {
+            return Err(Error::new(ErrorKind::InvalidInput, "features: each name once, ascending"));
+        }
+        check_metadata(&self.metadata)?;
+        check_extensions(&self.extensions)
+    }
+
+    fn headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("Product", self.product.clone()),
+            ("License", self.license_id.to_string()),
+            ("Seat", self.handle.to_string()),
+            ("Licensee", self.licensee.clone()),
+        ];
+        if !self.edition.is_empty() {
+            headers.push(("Edition", self.edition.clone()));
+        }
+        headers.push(("Issued", self.issued.to_string()));
+        if let Some(time) = self.expires {
+            headers.push(("Expires", time.to_string()));
+        }
+        if let Some(time) = self.lease_until {
+            headers.push(("Lease-Until", time.to_string()));
+        }
+        headers
+    }
+}
+
+impl AuthorityBody for LicenseBody {
+    fn signed_at(&self) -> Timestamp {
+        self.issued
+    }
+}

@@ -1,0 +1,107 @@
+//! Messages: everything that travels between a device and its authority.
+//!
+//! `frame` puts a body into an envelope, `armor` is the text form, `signed` ties a verified body to its bytes;
+//! each kind of message has a file of its own.
+
+pub(crate) mod armor;
+mod certificate;
+pub(crate) mod frame;
+mod license;
+pub(crate) mod proof;
+mod receipt;
+pub(crate) mod request;
+mod revocation;
+pub(crate) mod signed;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    certificate::{Certificate, CertificateBody, Roots},
+    frame::Kind,
+    license::{Feature, License, LicenseBody, LicenseId},
+    proof::{DeactivationProof, ProofBody, Reason, product_tag},
+    receipt::{Binding, DeactivationReceipt, Outcome, ReceiptBody},
+    request::{ActivationRequest, RequestBody},
+    revocation::{Revocation, RevocationBody},
+    signed::{Body, Signed},
+};
+use crate::{Error, ErrorKind, Result, codec::Bytes};
+
+/// Pairs of names and values that the vendor or the application chose, in the order they were given.
+pub type Metadata = Vec<(String, String)>;
+
+/// Something a later version added to a body.
+///
+/// An extension that is not critical is kept and passed over; a critical one that this version does not know is
+/// [`ErrorKind::CriticalExtension`] (PROTOCOL: signed envelopes). This version knows none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Which extension; numbers are never used again.
+    pub id: u32,
+    /// Whether a reader that does not know it must refuse the whole message.
+    pub critical: bool,
+    data: Bytes,
+}
+
+impl Extension {
+    /// The extension's content.
+    pub fn data(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+/// How many extensions a body may hold.
+pub(crate) const MAX_EXTENSIONS: usize = 32;
+/// How many pairs of metadata a body may hold.
+pub(crate) const MAX_METADATA: usize = 64;
+/// The longest name: of a product, a license key, a feature, an edition, a metadata entry; bytes of UTF-8.
+pub(crate) const MAX_NAME: usize = 64;
+/// The longest text: a licensee, a metadata value, a revocation's reason; bytes of UTF-8.
+pub(crate) const MAX_TEXT: usize = 1024;
+
+/// Refuses text that would not survive being a line of its own in a text file.
+pub(crate) fn check_text(about: &'static str, text: &str, limit: usize) -> Result<()> {
+    if text.len() > limit || text.trim() != text || text.chars().any(char::is_control) {
+        return Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("{about}: at most {limit} bytes on one line"),
+        ));
+    }
+    Ok(())
+}
+
+/// A product's name: 1 to 64 bytes on one line.
+pub(crate) fn check_product(product: &str) -> Result<()> {
+    if product.is_empty() {
+        return Err(Error::new(ErrorKind::InvalidInput, "product: must not be empty"));
+    }
+    check_text("product", product, MAX_NAME)
+}
+
+pub(crate) fn check_metadata(metadata: &[(String, String)]) -> Result<()> {
+    if metadata.len() > MAX_METADATA {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("metadata: at most {MAX_METADATA} entries")));
+    }
+    for (name, value) in metadata {
+        check_text("metadata name", name, MAX_NAME)?;
+        check_text("metadata value", value, MAX_TEXT)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn check_extensions(extensions: &[Extension]) -> Result<()> {
+    match extensions.iter().find(|e| e.critical) {
+        Some(e) => Err(Error::new(ErrorKind::CriticalExtension, format!("extension {}", e.id))),
+        None => Ok(()),
+    }
+}
+
+/// Hex digits, lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}")).expect("a String takes any text");
+        text
+    })
+}

@@ -1,0 +1,179 @@
+//! A body that exists only verified, together with the bytes that were.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    Certificate, Roots, armor,
+    frame::{self, Frame, Incoming, Kind, Signer},
+};
+use crate::{Error, ErrorKind, PublicKey, Result, SigningKey, Timestamp, codec, keys::sha256};
+
+/// The content of one kind of message. Implemented by this crate only.
+pub trait Body: Serialize + DeserializeOwned + private::Sealed {
+    /// Which kind of message carries it.
+    const KIND: Kind;
+    /// The largest encoded body, in bytes.
+    const LIMIT: usize;
+    /// Checks what the encoding alone does not: lengths of text, order of lists, unknown critical extensions.
+    #[doc(hidden)]
+    fn validate(&self) -> Result<()>;
+    /// The readable headers of the text form.
+    #[doc(hidden)]
+    fn headers(&self) -> Vec<(&'static str, String)>;
+}
+
+/// A body that an authority signs.
+pub trait AuthorityBody: Body {
+    /// When the authority signed it, by its own account: the issuer's certificate must have been valid then.
+    #[doc(hidden)]
+    fn signed_at(&self) -> Timestamp;
+}
+
+pub(crate) mod private {
+    pub trait Sealed {}
+}
+
+/// A verified message: its content, reached by dereferencing, and the bytes that were verified.
+///
+/// There is no way to have one that was not verified or signed here. Cloning shares the bytes.
+#[derive(Clone)]
+pub struct Signed<T> {
+    body: T,
+    envelope: Arc<[u8]>,
+    certificate: Option<Arc<Certificate>>,
+}
+
+impl<T: Body> Signed<T> {
+    /// The envelope's bytes: what is stored, sent as a file and put in front of [`verify`](Self::verify).
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.envelope
+    }
+
+    /// The armored text form, with readable headers.
+    pub fn to_text(&self) -> String {
+        armor::write(T::KIND, &self.body.headers(), &self.envelope)
+    }
+
+    /// One line of base64url without padding, for links and fields.
+    pub fn to_base64url(&self) -> String {
+        frame::base64url(&self.envelope)
+    }
+
+    /// The SHA-256 of the body. Never of the signature, which has more than one valid form.
+    pub fn digest(&self) -> [u8; 32] {
+        let frame = Frame::parse(&self.envelope).expect("the envelope was parsed when it was verified");
+        sha256(frame.body)
+    }
+
+    /// Signs a body with a device's own key.
+    pub(crate) fn sign_by_device(body: T, key: &SigningKey) -> Result<Self> {
+        Self::sign(body, key, None, None)
+    }
+
+    /// Signs a body with a root's key, or an issuer's under its certificate.
+    #[cfg(any(feature = "authority", test))]
+    pub(crate) fn sign_by_authority(
+        body: T,
+        key: &SigningKey,
+        certificate: Option<&Arc<Certificate>>,
+    ) -> Result<Self> {
+        let signer = Signer {
+            key_id: *key.public_key().id().as_bytes(),
+            certificate: certificate.map_or(&[], |c| c.as_bytes()),
+        };
+        Self::sign(body, key, Some(signer), certificate.cloned())
+    }
+
+    fn sign(
+        body: T,
+        key: &SigningKey,
+        signer: Option<Signer<'_>>,
+        certificate: Option<Arc<Certificate>>,
+    ) -> Result<Self> {
+        body.validate()?;
+        let encoded = codec::encode(&body)?;
+        if encoded.len() > T::LIMIT {
+            return Err(Error::new(ErrorKind::InvalidInput, "the message would be too large"));
+        }
+        let signature = key.sign(&frame::pre_authentication_encoding(T::KIND.media_type(), &encoded))?;
+        let frame = Frame { kind: T::KIND, signer, body: &encoded, signature: &signature };
+        let envelope = frame.to_bytes().into();
+        Ok(Self { body, envelope, certificate })
+    }
+
+    /// Verifies the bytes under `key`, then parses those very bytes.
+    pub(crate) fn open(message: Incoming, key: &PublicKey) -> Result<Self> {
+        let body = open_frame::<T>(&message, key)?;
+        Ok(Self { body, envelope: message.envelope.into(), certificate: None })
+    }
+}
+
+impl<T: AuthorityBody> Signed<T> {
+    /// Verifies a message in any form (bytes, armored text, base64url) against the vendor's root keys.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`], [`Malformed`](ErrorKind::Malformed),
+    /// [`WrongType`](ErrorKind::WrongType), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
+    /// [`UntrustedSigner`](ErrorKind::UntrustedSigner), [`BadSignature`](ErrorKind::BadSignature),
+    /// [`CertificateExpired`](ErrorKind::CertificateExpired), [`WeakKey`](ErrorKind::WeakKey),
+    /// [`CriticalExtension`](ErrorKind::CriticalExtension) or [`HeaderMismatch`](ErrorKind::HeaderMismatch).
+    pub fn verify(input: &[u8], roots: &Roots) -> Result<Self> {
+        Self::open_by_authority(frame::read_one(input, T::KIND)?, roots)
+    }
+
+    /// The issuer's certificate; none if a root signed the message itself.
+    pub fn certificate(&self) -> Option<&Certificate> {
+        self.certificate.as_deref()
+    }
+
+    pub(crate) fn open_by_authority(message: Incoming, roots: &Roots) -> Result<Self> {
+        let frame = message.frame()?;
+        frame::expect(&frame, T::KIND)?;
+        let signer = frame.signer.ok_or_else(|| Error::new(ErrorKind::Malformed, "message"))?;
+        let (key, certificate) = roots.resolve(signer, T::KIND)?;
+        let body = open_frame::<T>(&message, &key)?;
+        if let Some(certificate) = &certificate {
+            certificate.check_time(body.signed_at())?;
+        }
+        Ok(Self { body, envelope: message.envelope.into(), certificate: certificate.map(Arc::new) })
+    }
+}
+
+fn open_frame<T: Body>(message: &Incoming, key: &PublicKey) -> Result<T> {
+    let frame = message.frame()?;
+    frame::expect(&frame, T::KIND)?;
+    if frame.body.len() > T::LIMIT {
+        return Err(Error::new(ErrorKind::TooLarge, T::KIND.label().to_lowercase()));
+    }
+    key.verify(&frame::pre_authentication_encoding(T::KIND.media_type(), frame.body), frame.signature)?;
+    let body: T = codec::decode(frame.body, T::LIMIT, T::KIND.label())?;
+    body.validate().map_err(|e| match e.kind() {
+        ErrorKind::InvalidInput => Error::new(ErrorKind::Malformed, e.to_string()),
+        _ => e,
+    })?;
+    armor::check_headers(&message.headers, &body.headers())?;
+    Ok(body)
+}
+
+impl<T> Deref for Signed<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.body
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Signed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.body.fmt(f)
+    }
+}
+
+impl<T> PartialEq for Signed<T> {
+    /// Equal when the very bytes are.
+    fn eq(&self, other: &Self) -> bool {
+        self.envelope == other.envelope
+    }
+}
+
+impl<T> Eq for Signed<T> {}

@@ -1,0 +1,372 @@
+//! The directory store: read, lock, commit (PROTOCOL: store).
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use zeroize::Zeroizing;
+
+use super::{
+    FileSystem, LockGuard, OsFileSystem, Snapshot, Stamp, format,
+    fs::create_directories,
+    location::{self, Location},
+    memory::MemoryFileSystem,
+    tombstone,
+};
+use crate::{Error, ErrorKind, Result};
+
+const STATE: &str = "state";
+const DEVICE_KEY: &str = "device.key";
+const LOCK: &str = "lock";
+const RESERVE: &str = "reserve";
+
+/// The longest device key, in bytes.
+const KEY_LIMIT: usize = 256;
+
+/// How much room the reserve keeps, in bytes.
+const RESERVE_LENGTH: usize = 64 * 1024;
+
+/// How long a writer waits for another one, unless told otherwise.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Where a product's record, device key and tombstones are kept.
+///
+/// A clone is cheap and stands for the same store. Nothing is touched before the first call that reads or writes.
+#[derive(Clone)]
+pub struct Store {
+    files: Arc<dyn FileSystem>,
+    directory: Arc<Path>,
+    tombstones: Option<Arc<Path>>,
+    lock_timeout: Duration,
+}
+
+impl Store {
+    /// The store in `directory`, which belongs to one product alone, with tombstones in the directory `tombstones`
+    /// if there is one. The first writer creates what is missing.
+    ///
+    /// Relative paths are taken from the current directory of this moment.
+    pub fn in_directory(directory: impl Into<PathBuf>, tombstones: Option<PathBuf>) -> Self {
+        Self::at(Arc::new(OsFileSystem), directory.into(), tombstones)
+    }
+
+    /// The store of `product` for the user who runs this process.
+    ///
+    /// In `nodelock/<product>` under `$XDG_DATA_HOME` (`~/.local/share`), with tombstones under `$XDG_STATE_HOME`
+    /// (`~/.local/state`). macOS: `~/Library/Application Support` and `~/Library/Preferences`. Windows:
+    /// `%LOCALAPPDATA%` and `%APPDATA%`.
+    ///
+    /// The directory's name is the product's with `a`-`z`, `0`-`9`, `_`, `-` and `.` as they are, each capital
+    /// letter as `+` and the small one, and `%` and two hexadecimal digits for any other byte, for a dot at either
+    /// end, and for the first letter of a device name of Windows such as `nul`: no two products share a directory.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] if `product` is empty or makes a name of more than 200 bytes, and with
+    /// [`ErrorKind::Unsupported`] if the user has no home directory.
+    pub fn per_user(product: &str) -> Result<Self> {
+        location::per_user(product).map(Self::located)
+    }
+
+    /// The store of `product` for the whole machine, which only those can use who may write there.
+    ///
+    /// In `/var/lib/nodelock/<product>`; macOS: under `/Library/Application Support`; Windows: `%ProgramData%`.
+    /// The directory's name and the tombstones are as [`per_user`](Self::per_user) has them; a user without a home
+    /// directory has no tombstones.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] if `product` is empty or makes a name of more than 200 bytes.
+    pub fn system_wide(product: &str) -> Result<Self> {
+        location::system_wide(product).map(Self::located)
+    }
+
+    /// A new, empty store that lasts as long as it and its clones do: for tests and trials.
+    pub fn in_memory() -> Self {
+        Self::at(Arc::new(MemoryFileSystem::default()), "store".into(), Some("tombstones".into()))
+    }
+
+    /// This store on another file system.
+    pub fn with_file_system(self, files: Arc<dyn FileSystem>) -> Self {
+        Self { files, ..self }
+    }
+
+    /// This store with another limit on how long a writer waits for another writer, instead of 5 s.
+    pub fn with_lock_timeout(self, lock_timeout: Duration) -> Self {
+        Self { lock_timeout, ..self }
+    }
+
+    /// The directory that this store is in.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The directory that the tombstones are in, if there is one.
+    pub fn tombstone_directory(&self) -> Option<&Path> {
+        self.tombstones.as_deref()
+    }
+
+    /// What the last commit stored.
+    ///
+    /// Takes no lock and writes nothing: it works on read-only media, and beside a writer gives what was there
+    /// before or what is there after, whole. What it gives may not be durable yet: act on it only if it came from
+    /// [`write`](Self::write).
+    ///
+    /// Fails with [`ErrorKind::Corrupt`] if the state is damaged, which is never taken for an empty store;
+    /// [`ErrorKind::UnsupportedVersion`] if a later version of this crate wrote it; [`ErrorKind::AccessDenied`];
+    /// [`ErrorKind::Io`].
+    pub fn read(&self) -> Result<Snapshot> {
+        match self.files.read(&self.path(STATE), format::LIMIT) {
+            Ok(file) => format::decode(&file),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound => Ok(Snapshot::default()),
+                io::ErrorKind::FileTooLarge => Err(format::corrupt()),
+                _ => Err(Error::io(STATE, error)),
+            },
+        }
+    }
+
+    /// What the state looks like from outside, at the cost of one look into the directory; `None` if nothing was
+    /// ever stored. As long as the stamp is the same, so is what [`read`](Self::read) gives.
+    ///
+    /// Fails with [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
+    pub fn stamp(&self) -> Result<Option<Stamp>> {
+        self.stamp_of(STATE)
+    }
+
+    /// The device key, if one was created. It may not be durable yet unless a [`Writer`] is open.
+    ///
+    /// Fails with [`ErrorKind::Corrupt`] if the file cannot be a key (empty, or more than 256 bytes);
+    /// [`ErrorKind::AccessDenied`]; [`ErrorKind::Io`].
+    pub fn device_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let corrupt = || Error::new(ErrorKind::Corrupt, DEVICE_KEY);
+        match self.files.read(&self.path(DEVICE_KEY), KEY_LIMIT).map(Zeroizing::new) {
+            Ok(key) if key.is_empty() => Err(corrupt()),
+            Ok(key) => Ok(Some(key)),
+            Err(error) => match error.kind() {
+                io::ErrorKind::NotFound => Ok(None),
+                io::ErrorKind::FileTooLarge => Err(corrupt()),
+                _ => Err(Error::io(DEVICE_KEY, error)),
+            },
+        }
+    }
+
+    /// Opens the store for writing: takes the lock, drops what a killed writer left, and makes durable what it
+    /// reads, so that the caller may act on it (PROTOCOL: client states).
+    ///
+    /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time; as [`read`](Self::read) does;
+    /// [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
+    pub fn write(&self) -> Result<Writer<'_>> {
+        // The lock file is made only when the directories above it are durable, and so tells that they are.
+        if self.stamp_of(LOCK)?.is_none() {
+            create_directories(&*self.files, &self.directory)
+                .map_err(|e| Error::io("the store's directory", e))?;
+        }
+        let lock = self.files.lock(&self.path(LOCK), self.lock_timeout).map_err(|e| Error::io(LOCK, e))?;
+        for file in [STATE, DEVICE_KEY] {
+            match self.files.remove(&self.temporary(file)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(file, error)),
+                _ => {}
+            }
+        }
+        let snapshot = self.read()?;
+        if snapshot.body.is_some() {
+            self.files.sync_file(&self.path(STATE)).map_err(|e| Error::io(STATE, e))?;
+        }
+        self.files.sync_dir(&self.directory).map_err(|e| Error::io("the store's directory", e))?;
+        Ok(Writer { store: self, snapshot, failed: false, _lock: lock })
+    }
+
+    /// Whether there is a tombstone `name` about `content`. One that is missing, unreadable, damaged or about
+    /// something else says nothing: only a tombstone that names this very activation may block it.
+    pub fn tombstone_exists(&self, name: &[u8; 16], content: &[u8; 32]) -> bool {
+        self.tombstones.as_ref().is_some_and(|place| tombstone::exists(&*self.files, place, name, content))
+    }
+
+    fn at(files: Arc<dyn FileSystem>, directory: PathBuf, tombstones: Option<PathBuf>) -> Self {
+        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path).into();
+        Self {
+            files,
+            directory: absolute(directory),
+            tombstones: tombstones.map(absolute),
+            lock_timeout: LOCK_TIMEOUT,
+        }
+    }
+
+    fn located(location: Location) -> Self {
+        Self::in_directory(location.store, location.tombstones)
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.directory.join(file)
+    }
+
+    fn temporary(&self, file: &str) -> PathBuf {
+        self.path(&format!("{file}.new"))
+    }
+
+    fn stamp_of(&self, file: &'static str) -> Result<Option<Stamp>> {
+        self.files.stamp(&self.path(file)).map_err(|error| Error::io(file, error))
+    }
+
+    /// Replaces `file` durably; after a failed sync, or on a full disk without the reserve, once again from the
+    /// start.
+    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+        match self.replace_once(file, bytes) {
+            Err(Failure { step, error }) if step != Step::SyncDirectory && is_full(&error) => {
+                // Without a reserve nothing has changed since.
+                match self.files.remove(&self.path(RESERVE)) {
+                    Ok(()) => self.replace_once(file, bytes),
+                    Err(_) => Err(Failure { step, error }),
+                }
+            }
+            // The system may have dropped what it could not write and forgotten about it: that file is lost.
+            Err(Failure { step: Step::Sync, .. }) => self.replace_once(file, bytes),
+            Err(failure) => Err(failure),
+            Ok(()) => {
+                self.keep_reserve();
+                Ok(())
+            }
+        }
+    }
+
+    fn replace_once(&self, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+        let temporary = self.temporary(file);
+        let renamed = self
+            .write_durably(&temporary, bytes)
+            .and_then(|()| self.files.rename(&temporary, &self.path(file)).map_err(Step::Rename.failed()));
+        if renamed.is_err() {
+            // If this fails too, the next writer does it.
+            let _ = self.files.remove(&temporary);
+        }
+        renamed?;
+        self.files.sync_dir(&self.directory).map_err(Step::SyncDirectory.failed())
+    }
+
+    fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        let mut file = self.files.create_new(path).map_err(Step::Create.failed())?;
+        file.write_all(bytes).map_err(Step::Write.failed())?;
+        file.sync().map_err(Step::Sync.failed())
+    }
+
+    /// Makes the reserve, if it is missing or was not finished. Best effort: the commit is done without it.
+    fn keep_reserve(&self) {
+        let path = self.path(RESERVE);
+        match self.files.stamp(&path) {
+            Ok(Some(stamp)) if stamp.length == RESERVE_LENGTH as u64 => return,
+            Ok(Some(_)) => drop(self.files.remove(&path)),
+            _ => {}
+        }
+        // Zeros could be stored as a hole, which keeps no room.
+        if self.write_durably(&path, &[0xff; RESERVE_LENGTH]).is_err() {
+            let _ = self.files.remove(&path);
+        }
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+/// A store opened for writing; dropping it lets the next writer in.
+///
+/// Once a commit or the creation of a key has failed, only a new writer knows what is on the disk, so that this one
+/// refuses to write any more.
+pub struct Writer<'s> {
+    store: &'s Store,
+    snapshot: Snapshot,
+    failed: bool,
+    _lock: Box<dyn LockGuard>,
+}
+
+impl Writer<'_> {
+    /// What is stored, durably: as it was found, or as this writer's last successful commit left it.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Creates the device key from 1 to 256 bytes. It is durable when this returns.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] for another length or if there is a device key already, which is never
+    /// replaced; otherwise as [`commit`](Self::commit) does.
+    pub fn create_device_key(&mut self, key: &[u8]) -> Result<()> {
+        if !(1..=KEY_LIMIT).contains(&key.len()) {
+            return Err(Error::new(ErrorKind::InvalidInput, "the length of a device key"));
+        }
+        if self.store.stamp_of(DEVICE_KEY)?.is_some() {
+            return Err(Error::new(ErrorKind::InvalidInput, "there is a device key already"));
+        }
+        self.replace(DEVICE_KEY, key)
+    }
+
+    /// Replaces the body by `body` and counts the generation up. Both are durable when this returns `Ok`, and only
+    /// then may anybody be told (PROTOCOL: client states).
+    ///
+    /// After a failure the store holds the old body or the new one, whole; the next [`Store::write`] says which. Fails
+    /// with [`ErrorKind::TooLarge`] if the file would be longer than 1 MiB; [`ErrorKind::NoSpace`];
+    /// [`ErrorKind::ReadOnly`]; [`ErrorKind::AccessDenied`]; [`ErrorKind::Io`]; and with [`ErrorKind::InvalidInput`] if
+    /// this writer failed before.
+    pub fn commit(&mut self, body: &[u8]) -> Result<()> {
+        let generation = self.snapshot.generation.checked_add(1).ok_or_else(format::corrupt)?;
+        self.replace(STATE, &format::encode(generation, body)?)?;
+        self.snapshot = Snapshot { generation, body: Some(body.to_vec()) };
+        Ok(())
+    }
+
+    /// Writes the tombstone `name` about `content`, if this store keeps any; one that is there already is fine.
+    ///
+    /// Its content is synced, its name is left to the system: a tombstone is a hurdle, and the seat does not depend
+    /// on it. Fails with [`ErrorKind::NoSpace`], [`ErrorKind::ReadOnly`], [`ErrorKind::AccessDenied`] or
+    /// [`ErrorKind::Io`].
+    pub fn write_tombstone(&self, name: &[u8; 16], content: &[u8; 32]) -> Result<()> {
+        let Some(place) = &self.store.tombstones else { return Ok(()) };
+        tombstone::write(&*self.store.files, place, name, content)
+            .map_err(|error| Error::io("tombstone", error))
+    }
+
+    fn replace(&mut self, file: &'static str, bytes: &[u8]) -> Result<()> {
+        if self.failed {
+            return Err(Error::new(ErrorKind::InvalidInput, "this writer failed before; open another"));
+        }
+        self.store.replace(file, bytes).map_err(|Failure { step, error }| {
+            self.failed = true;
+            Error::io(format!("{file}: {step:?}"), error)
+        })
+    }
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer")
+            .field("store", self.store)
+            .field("snapshot", &self.snapshot)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where a replacement stopped.
+struct Failure {
+    step: Step,
+    error: io::Error,
+}
+
+/// The steps of a replacement. Before `Rename` the old content stands, after it the new one is to be seen; only
+/// `SyncDirectory` makes it last.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Step {
+    Create,
+    Write,
+    Sync,
+    Rename,
+    SyncDirectory,
+}
+
+impl Step {
+    fn failed(self) -> impl Fn(io::Error) -> Failure {
+        move |error| Failure { step: self, error }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}

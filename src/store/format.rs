@@ -1,0 +1,93 @@
+//! The bytes of the `state` file, version 1 (PROTOCOL: store).
+//!
+//! | offset | bytes | what |
+//! |---|---|---|
+//! | 0 | 4 | magic `NLST` |
+//! | 4 | 1 | format version, 1 |
+//! | 5 | 3 | zero |
+//! | 8 | 8 | generation, little-endian, 1 for the first commit |
+//! | 16 | 4 | length of the body, little-endian |
+//! | 20 | n | body |
+//! | 20 + n | 32 | SHA-256 of everything before |
+//!
+//! A later version keeps the magic, the place of the version, the limit and the trailer, so that an old build can
+//! tell "newer" from "damaged".
+
+use std::fmt;
+
+use ring::digest::{SHA256, digest};
+
+use crate::{Error, ErrorKind, Result};
+
+const MAGIC: [u8; 4] = *b"NLST";
+const VERSION: u8 = 1;
+const TRAILER: usize = 32;
+const OVERHEAD: usize = 20 + TRAILER;
+
+/// No state file of any version is longer: 1 MiB.
+pub(super) const LIMIT: usize = 1 << 20;
+
+/// What the store holds: the body of the last commit.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// How many commits there have been; 0 if nothing was ever stored.
+    pub generation: u64,
+    /// The body of the last commit; `None` if nothing was ever stored.
+    pub body: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for Snapshot {
+    /// Shows how long the body is, and not what is in it: a record holds secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("generation", &self.generation)
+            .field("body", &self.body.as_ref().map(|body| format_args!("{} bytes", body.len()).to_string()))
+            .finish()
+    }
+}
+
+/// The bytes of a state file.
+///
+/// Fails with [`ErrorKind::TooLarge`] if the file would be longer than [`LIMIT`].
+pub(super) fn encode(generation: u64, body: &[u8]) -> Result<Vec<u8>> {
+    if body.len() > LIMIT - OVERHEAD {
+        return Err(Error::new(ErrorKind::TooLarge, "the record to store"));
+    }
+    let mut file = Vec::with_capacity(OVERHEAD + body.len());
+    file.extend(MAGIC);
+    file.extend([VERSION, 0, 0, 0]);
+    file.extend(generation.to_le_bytes());
+    file.extend((body.len() as u32).to_le_bytes());
+    file.extend(body);
+    let trailer = digest(&SHA256, &file);
+    file.extend(trailer.as_ref());
+    Ok(file)
+}
+
+/// What a state file says.
+///
+/// Fails with [`ErrorKind::UnsupportedVersion`] for an undamaged file of a later version, and with
+/// [`ErrorKind::Corrupt`] for anything that [`encode`] does not make.
+pub(super) fn decode(file: &[u8]) -> Result<Snapshot> {
+    let content = file
+        .split_last_chunk::<TRAILER>()
+        .and_then(|(content, trailer)| (digest(&SHA256, content).as_ref() == trailer).then_some(content));
+    match content.and_then(|content| content.strip_prefix(&MAGIC)) {
+        Some([version, ..]) if *version > VERSION => Err(Error::new(ErrorKind::UnsupportedVersion, "state")),
+        Some([VERSION, 0, 0, 0, rest @ ..]) => parse(rest).ok_or_else(corrupt),
+        _ => Err(corrupt()),
+    }
+}
+
+fn parse(rest: &[u8]) -> Option<Snapshot> {
+    let (generation, rest) = rest.split_first_chunk()?;
+    let (length, body) = rest.split_first_chunk()?;
+    let generation = u64::from_le_bytes(*generation);
+    let whole = generation > 0 && body.len() == u32::from_le_bytes(*length) as usize;
+    whole.then(|| Snapshot { generation, body: Some(body.to_vec()) })
+}
+
+/// A damaged state is never "no license", and no older generation is looked for (PROTOCOL: store).
+pub(super) fn corrupt() -> Error {
+    Error::new(ErrorKind::Corrupt, "state")
+}

@@ -1,0 +1,110 @@
+//! The seam between the store and the file system: what the store asks of one, and no more.
+
+use std::{io, path::Path, time::Duration};
+
+/// A file system, as far as the store needs one.
+///
+/// Every method is one step that a process can be killed before or after, and that can fail by itself. Errors are
+/// told apart by their [`io::ErrorKind`], and only in the ways said here.
+pub trait FileSystem: Send + Sync {
+    /// The content of the file `path`, of `limit` bytes at most.
+    ///
+    /// Fails with [`io::ErrorKind::NotFound`] if there is none, and with [`io::ErrorKind::FileTooLarge`] if it is
+    /// longer than `limit`; never more than `limit + 1` bytes are read to find that out.
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
+
+    /// What the file `path` looks like from outside, without opening it; `None` if there is no such file.
+    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>>;
+
+    /// Creates the file `path` for writing, readable by its owner only.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] rather than open an existing file.
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn NewFile>>;
+
+    /// Gives the file `from` the name `to` in the same directory, in one step, in place of a file of that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes the file `path`.
+    ///
+    /// Fails with [`io::ErrorKind::NotFound`] if there is none.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the content of the existing file `path` durable.
+    fn sync_file(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in the directory `path` durable: what was created, renamed and removed there.
+    ///
+    /// Does nothing on Windows, where [`rename`](Self::rename) is durable by itself.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Creates the directory `path`, open to its owner only.
+    ///
+    /// Fails with [`io::ErrorKind::AlreadyExists`] if anything has that name, and with
+    /// [`io::ErrorKind::NotFound`] if the directory above is missing.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes the exclusive lock on the file `path`, which is created if missing, and waits for it no longer than
+    /// `timeout`. A process that dies gives its locks up.
+    ///
+    /// Fails with [`io::ErrorKind::WouldBlock`] if another holds it all that time, in this process or any other.
+    fn lock(&self, path: &Path, timeout: Duration) -> io::Result<Box<dyn LockGuard>>;
+}
+
+/// A file that is being written for the first time. Dropping it closes it.
+pub trait NewFile: Send {
+    /// Appends `bytes`. After a failure, any part of them may have been written.
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Makes the content durable. After a failure nothing is known about it, and a second call proves nothing.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// Holds a lock until it is dropped.
+pub trait LockGuard: Send {}
+
+/// What a file looks like from outside: equal stamps mean that it has not been replaced.
+///
+/// The values are for comparing only. Two replacements within one tick of the file system's clock can look alike
+/// where it reuses identities, so that a stamp saves work and never proves anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// The length in bytes.
+    pub length: u64,
+    /// When the content was last written, in nanoseconds (Windows: 100 ns) since the system's epoch.
+    pub modified: i128,
+    /// When anything about the file last changed, likewise; the same as `modified` on Windows.
+    pub changed: i128,
+    /// What tells this file from others: the inode number, on Windows the time of its creation.
+    pub identity: u64,
+}
+
+/// Creates `directory` and what is missing above it, each durably before the next one in it.
+///
+/// So a process that is killed here leaves one directory in doubt at most, the lowest: hence the syncs for what was
+/// there already.
+pub(super) fn create_directories(files: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    let Some(parent) = directory.parent() else { return Ok(()) };
+    let mut created = files.create_dir(directory);
+    match &created {
+        Ok(()) => settle(files, parent)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            create_directories(files, parent)?;
+            created = files.create_dir(directory);
+        }
+        Err(_) => {}
+    }
+    match created {
+        Ok(()) => files.sync_dir(parent),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => settle(files, directory),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes the name of an existing directory durable.
+fn settle(files: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    match directory.parent().map_or(Ok(()), |parent| files.sync_dir(parent)) {
+        // Where this process may not even look, such as above a home directory, it has made nothing.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}

@@ -1,0 +1,96 @@
+//! Where stores and tombstones are kept.
+
+use std::{env, path::PathBuf};
+
+use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
+
+use crate::{Error, ErrorKind, Result};
+
+/// The longest name of a directory that is made out of a product's name.
+const NAME_LIMIT: usize = 200;
+
+/// Where one product's things are.
+pub(super) struct Location {
+    /// The store's directory.
+    pub(super) store: PathBuf,
+    /// The tombstones' directory, if there is any.
+    pub(super) tombstones: Option<PathBuf>,
+}
+
+/// The place for what belongs to the user who runs this process.
+///
+/// Fails with [`ErrorKind::InvalidInput`] for a product that makes no directory name, and with
+/// [`ErrorKind::Unsupported`] if the user has no home.
+pub(super) fn per_user(product: &str) -> Result<Location> {
+    let name = directory_name(product)?;
+    let (data, state) = home().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no home directory"))?;
+    Ok(Location { store: in_vendor(data, &name), tombstones: Some(in_vendor(state, &name)) })
+}
+
+/// The place for what belongs to the whole machine. Tombstones stay with the user who runs this process, since one
+/// directory that everybody writes to would be another's to wipe.
+///
+/// Fails with [`ErrorKind::InvalidInput`] for a product that makes no directory name.
+pub(super) fn system_wide(product: &str) -> Result<Location> {
+    let name = directory_name(product)?;
+    let shared = if cfg!(windows) {
+        env::var_os("ProgramData").map_or_else(|| r"C:\ProgramData".into(), PathBuf::from)
+    } else if cfg!(target_os = "macos") {
+        "/Library/Application Support".into()
+    } else {
+        "/var/lib".into()
+    };
+    Ok(Location {
+        store: in_vendor(shared, &name),
+        tombstones: home().map(|(_, state)| in_vendor(state, &name)),
+    })
+}
+
+fn in_vendor(root: PathBuf, name: &str) -> PathBuf {
+    root.join("nodelock").join(name)
+}
+
+/// The user's directories for the store and for tombstones.
+fn home() -> Option<(PathBuf, PathBuf)> {
+    let native = choose_native_strategy().ok()?;
+    let (data, state) = if cfg!(windows) {
+        // What roams comes along to other machines: right for a tombstone, wrong for a device key.
+        (native.cache_dir(), native.data_dir())
+    } else {
+        (native.data_dir(), native.state_dir().unwrap_or_else(|| native.config_dir()))
+    };
+    (data.is_absolute() && state.is_absolute()).then_some((data, state))
+}
+
+/// A directory name that is safe on every system, and another one for every other product.
+///
+/// `a`-`z`, `0`-`9`, `_`, `-` and `.` stand for themselves, a capital letter becomes `+` and its small letter, any
+/// other byte of the UTF-8 becomes `%` and two hexadecimal digits. So does a dot at either end (`..`, hidden names,
+/// dots that Windows drops) and the first letter of a device name of Windows (`nul`, `com1.log`).
+fn directory_name(product: &str) -> Result<String> {
+    let device = is_device(product.split('.').next().unwrap_or_default());
+    let mut name = String::new();
+    for (index, byte) in product.bytes().enumerate() {
+        let at_end = index == 0 || index + 1 == product.len();
+        match byte {
+            b'a'..=b'z' if device && index == 0 => name += &format!("%{byte:02x}"),
+            b'.' if at_end => name += "%2e",
+            b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'-' => name.push(char::from(byte)),
+            b'A'..=b'Z' => name.extend(['+', char::from(byte.to_ascii_lowercase())]),
+            _ => name += &format!("%{byte:02x}"),
+        }
+    }
+    if (1..=NAME_LIMIT).contains(&name.len()) {
+        Ok(name)
+    } else {
+        Err(Error::new(ErrorKind::InvalidInput, "the product's name: empty, or too long for a directory"))
+    }
+}
+
+fn is_device(stem: &str) -> bool {
+    match stem.as_bytes() {
+        b"con" | b"prn" | b"aux" | b"nul" => true,
+        [name @ .., b'0'..=b'9'] => matches!(name, b"com" | b"lpt"),
+        _ => false,
+    }
+}

@@ -1,0 +1,169 @@
+//! The real file system, through std alone.
+
+#[cfg(unix)]
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+#[cfg(windows)]
+use std::os::windows::fs::MetadataExt as _;
+use std::{
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
+    io::{self, Read as _, Write as _},
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{FileSystem, LockGuard, NewFile, Stamp};
+
+/// How long to wait between two attempts at a lock, or at a file that a scanner holds.
+const POLL: Duration = Duration::from_millis(10);
+
+/// How often to try again where Windows says that a file is in use.
+const RETRIES: usize = 10;
+
+/// The operating system's file system.
+///
+/// Files are made with mode 0600 and directories with 0700, whatever the umask; on Windows they inherit the access
+/// rules of the directory above.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsFileSystem;
+
+impl FileSystem for OsFileSystem {
+    fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        let file = while_in_use(|| File::open(path))?;
+        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        if length > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        // One byte to spare, so that the end is found without moving a secret to a larger buffer.
+        let mut bytes = Vec::with_capacity(length + 1);
+        file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
+        // The length above says nothing about a device, or about a file that grows.
+        if bytes.len() > limit {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        Ok(bytes)
+    }
+
+    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
+        match fs::metadata(path) {
+            Ok(metadata) => Ok(Some(stamp(&metadata))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create_new(&self, path: &Path) -> io::Result<Box<dyn NewFile>> {
+        let file = private_file().write(true).create_new(true).open(path)?;
+        Ok(Box::new(file))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        while_in_use(|| fs::rename(from, to))?;
+        // There is no syncing of directories on Windows; NTFS writes its log out when it flushes the renamed file.
+        if cfg!(windows) { self.sync_file(to) } else { Ok(()) }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        while_in_use(|| fs::remove_file(path))
+    }
+
+    fn sync_file(&self, path: &Path) -> io::Result<()> {
+        // Windows flushes only what is open for writing.
+        OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        // On Windows a directory cannot be opened like a file; `rename` does what is needed.
+        if cfg!(windows) { Ok(()) } else { File::open(path)?.sync_all() }
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        private_dir().create(path)
+    }
+
+    fn lock(&self, path: &Path, timeout: Duration) -> io::Result<Box<dyn LockGuard>> {
+        let file = private_file().read(true).write(true).create(true).truncate(false).open(path)?;
+        let start = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Box::new(OsLock(file))),
+                Err(TryLockError::Error(error)) => return Err(error),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            match timeout.checked_sub(start.elapsed()) {
+                None | Some(Duration::ZERO) => return Err(io::ErrorKind::WouldBlock.into()),
+                Some(left) => thread::sleep(POLL.min(left)),
+            }
+        }
+    }
+}
+
+impl NewFile for File {
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        io::Write::write_all(self, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.flush()?;
+        self.sync_all()
+    }
+}
+
+struct OsLock(File);
+
+impl LockGuard for OsLock {}
+
+impl Drop for OsLock {
+    fn drop(&mut self) {
+        // Closing would do, but for a child process that was forked meanwhile and still has the file open. wine
+        // reports an error though it unlocked.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Runs `operation` again while Windows says that the file is in use: by a reader or a virus scanner, which are
+/// done in a moment.
+fn while_in_use<T>(operation: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    // ERROR_ACCESS_DENIED (a name about to go away), ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
+    let in_use = |error: &io::Error| cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33));
+    for _ in 0..RETRIES {
+        match operation() {
+            Err(error) if in_use(&error) => thread::sleep(POLL),
+            done => return done,
+        }
+    }
+    operation()
+}
+
+fn private_file() -> OpenOptions {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    options.mode(0o600);
+    options
+}
+
+fn private_dir() -> DirBuilder {
+    #[cfg_attr(not(unix), allow(unused_mut))]
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    builder.mode(0o700);
+    builder
+}
+
+#[cfg(unix)]
+fn stamp(metadata: &Metadata) -> Stamp {
+    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    Stamp {
+        length: metadata.size(),
+        modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        identity: metadata.ino(),
+    }
+}
+
+#[cfg(windows)]
+fn stamp(metadata: &Metadata) -> Stamp {
+    let modified = i128::from(metadata.last_write_time());
+    Stamp { length: metadata.file_size(), modified, changed: modified, identity: metadata.creation_time() }
+}

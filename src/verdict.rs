@@ -1,0 +1,185 @@
+//! Verdicts: whether the application may run, and if not, why.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    ErrorKind, Timestamp,
+    fingerprint::{Judgement, Outcome},
+    licensing_time::LicensingTime,
+    message::LicenseBody,
+};
+
+/// What [`Client::check`](crate::Client::check) finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// The license is valid.
+    Active,
+    /// The license is usable for now; something must happen until then.
+    Grace {
+        /// What happened.
+        reason: GraceReason,
+        /// The first second at which the license is no longer usable.
+        until: Timestamp,
+    },
+    /// The license starts later.
+    NotYetValid {
+        /// The first second at which it is valid.
+        starts: Timestamp,
+    },
+    /// The license has expired.
+    Expired {
+        /// The first second at which it was no longer valid.
+        at: Timestamp,
+    },
+    /// This copy of the license had to be renewed and was not.
+    LeaseEnded {
+        /// The first second at which it was no longer valid.
+        at: Timestamp,
+    },
+    /// The clock shows a time well before one it showed earlier. Correct it, or install anything newly signed by the
+    /// authority.
+    ClockSetBack {
+        /// How far.
+        by: Duration,
+    },
+    /// The license belongs to another machine, or this one has changed too much.
+    WrongMachine {
+        /// What does not fit.
+        reason: MachineReason,
+    },
+    /// The seat was given up on this machine.
+    Deactivated,
+    /// The vendor released the seat.
+    Revoked {
+        /// Why, in the vendor's words; may be empty.
+        reason: String,
+    },
+    /// The license does not cover a version of the application released this late.
+    VersionNotCovered {
+        /// The last second at which a covered version was released.
+        updates_until: Timestamp,
+    },
+    /// The store or the license in it cannot be used as it is.
+    Damaged {
+        /// What is wrong with it.
+        reason: ErrorKind,
+    },
+    /// No license was installed.
+    Unlicensed {
+        /// Whether an activation request waits for its license.
+        pending: bool,
+    },
+}
+
+/// Why a license is in its grace period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GraceReason {
+    /// The machine has changed; a renewal by the authority takes its fingerprint anew.
+    MachineChanged,
+}
+
+/// Why a machine is the wrong one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MachineReason {
+    /// The store has another device key than the license names, or none.
+    DeviceKey,
+    /// The fingerprint has too little in common with the one that the license was issued for.
+    Fingerprint,
+    /// The machine had changed, and the grace period is over.
+    GraceOver,
+}
+
+impl Verdict {
+    /// Whether the application may run: [`Verdict::Active`] or [`Verdict::Grace`].
+    pub fn is_usable(&self) -> bool {
+        matches!(self, Self::Active | Self::Grace { .. })
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Active => f.write_str("active"),
+            Self::Grace { reason: GraceReason::MachineChanged, until } => {
+                write!(f, "usable until {until}: the machine has changed")
+            }
+            Self::NotYetValid { starts } => write!(f, "not valid before {starts}"),
+            Self::Expired { at } => write!(f, "expired at {at}"),
+            Self::LeaseEnded { at } => write!(f, "not renewed by {at}"),
+            Self::ClockSetBack { by } => {
+                write!(f, "the clock was set back by {} hours", by.as_secs().div_ceil(3600))
+            }
+            Self::WrongMachine { reason: MachineReason::DeviceKey } => {
+                f.write_str("the license belongs to another machine")
+            }
+            Self::WrongMachine { reason: MachineReason::Fingerprint } => {
+                f.write_str("this is not the machine that was activated")
+            }
+            Self::WrongMachine { reason: MachineReason::GraceOver } => {
+                f.write_str("the machine has changed, and the grace period is over")
+            }
+            Self::Deactivated => f.write_str("deactivated"),
+            Self::Revoked { reason } if reason.is_empty() => f.write_str("released by the vendor"),
+            Self::Revoked { reason } => write!(f, "released by the vendor: {reason}"),
+            Self::VersionNotCovered { updates_until } => {
+                write!(f, "covers versions released until {updates_until}")
+            }
+            Self::Damaged { reason } => write!(f, "damaged: {reason}"),
+            Self::Unlicensed { pending: false } => f.write_str("no license"),
+            Self::Unlicensed { pending: true } => {
+                f.write_str("no license yet: an activation request is pending")
+            }
+        }
+    }
+}
+
+/// What is known when a license is judged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Situation {
+    pub(crate) time: LicensingTime,
+    pub(crate) machine: Judgement,
+    /// When the machine was first seen changed, if that was recorded.
+    pub(crate) changed_since: Option<Timestamp>,
+    /// When this version of the application was released, if it says so.
+    pub(crate) released: Option<Timestamp>,
+}
+
+/// Judges a license that belongs to this device. The order is from what no waiting heals to what does.
+pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
+    let now = situation.time.now;
+    let grace_until = match situation.machine.outcome {
+        Outcome::Accept => None,
+        Outcome::Reject => return Verdict::WrongMachine { reason: MachineReason::Fingerprint },
+        Outcome::Grace => {
+            let since = situation.changed_since.unwrap_or(now);
+            Some(since.plus_days(license.policy.grace_days().into()))
+        }
+    };
+    if grace_until.is_some_and(|until| now >= until) {
+        return Verdict::WrongMachine { reason: MachineReason::GraceOver };
+    }
+    if let Some(by) = situation.time.set_back {
+        return Verdict::ClockSetBack { by };
+    }
+    if now < license.starts {
+        return Verdict::NotYetValid { starts: license.starts };
+    }
+    if let Some(at) = license.expires.filter(|at| now >= *at) {
+        return Verdict::Expired { at };
+    }
+    if let Some(at) = license.lease_until.filter(|at| now >= *at) {
+        return Verdict::LeaseEnded { at };
+    }
+    if let Some((updates_until, released)) = license.updates_until.zip(situation.released)
+        && released > updates_until
+    {
+        return Verdict::VersionNotCovered { updates_until };
+    }
+    match grace_until {
+        Some(until) => Verdict::Grace { reason: GraceReason::MachineChanged, until },
+        None => Verdict::Active,
+    }
+}

@@ -1,0 +1,6 @@
+//! What several test files share.
+
+#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+
+pub mod disk;
+pub mod vendor;
