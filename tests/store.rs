@@ -20,7 +20,7 @@ use std::{
 
 use disk::{Call, Cut, Disk, ERRORS, Fault};
 use nodelock::{
-    Error, ErrorKind, Result,
+    ErrorKind, Result,
     store::{FileSystem as _, OsFileSystem, Snapshot, Store},
 };
 use ring::digest::{SHA256, digest};
@@ -375,7 +375,7 @@ fn the_error_numbers_of_the_system_have_their_kinds() {
     for (number, (error, kind)) in numbers.into_iter().zip(ERRORS) {
         let raw = io::Error::from_raw_os_error(number);
         assert!(raw.kind() == error || error == io::ErrorKind::Other, "{raw}");
-        assert_eq!(Error::io("", raw).kind(), kind);
+        assert_eq!(nodelock::Error::io("", raw).kind(), kind);
     }
 }
 
@@ -594,6 +594,22 @@ fn contents(directory: &Path) -> Vec<(PathBuf, Option<nodelock::store::Stamp>, V
         .collect()
 }
 
+#[test]
+fn no_more_is_read_than_the_limit() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file");
+    fs::write(&path, [1; 100]).unwrap();
+    assert_eq!(OsFileSystem.read(&path, 100).unwrap(), [1; 100]);
+    assert_eq!(OsFileSystem.read(&path, 99).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    if cfg!(target_os = "linux") {
+        // Its length is zero and its content has no end.
+        let endless = OsFileSystem.read(Path::new("/dev/zero"), LIMIT);
+        assert_eq!(endless.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(OsFileSystem.read(&path, LIMIT).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn reading_works_in_a_directory_without_write_permission() {
@@ -626,6 +642,10 @@ fn readers_beside_a_writer_never_see_a_torn_state() {
                     assert!(snapshot.generation >= last);
                     last = snapshot.generation;
                     assert_eq!(snapshot.body.unwrap_or_default(), body(last));
+                    if cfg!(windows) {
+                        // A file that somebody has open all the time cannot be replaced there (before Windows 10).
+                        thread::sleep(Duration::from_millis(10));
+                    }
                 }
                 assert!(last > 0);
             });

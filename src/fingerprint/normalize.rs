@@ -1,6 +1,6 @@
 //! One spelling for each value, so that two readings of the same thing give the same tag.
 //!
-//! FINGERPRINT: "A value is normalised (NFKC, trimmed, lower case, single spaces; UUID and MAC as bare hex;
+//! FINGERPRINT: "A value is normalized (NFKC, trimmed, lower case, single spaces; UUID and MAC as bare hex;
 //! the SMBIOS UUID's byte-swapped twin counts as equal), then dropped when it is junk".
 
 use unicode_normalization::UnicodeNormalization;
@@ -20,7 +20,7 @@ pub(super) fn value(component: Component, raw: &str, virtual_machine: bool) -> O
     if raw.len() > MAX_VALUE {
         return None;
     }
-    match component {
+    let value = match component {
         Component::OsId => {
             let id = uuid(raw).filter(|id| !junk::uuid(id))?;
             Some(hex(&id)).filter(|id| !junk::machine_id(id))
@@ -44,8 +44,10 @@ pub(super) fn value(component: Component, raw: &str, virtual_machine: bool) -> O
         | Component::DiskSerial
         | Component::Model
         | Component::Cpu
-        | Component::HostId => Some(text(raw)).filter(|value| value.len() <= MAX_VALUE && !junk::text(value)),
-    }
+        | Component::HostId => Some(text(raw)).filter(|value| !junk::text(value)),
+    };
+    // NFKC makes up to eighteen characters of one.
+    value.filter(|value| value.len() <= MAX_VALUE)
 }
 
 /// NFKC, lower case, trimmed, every run of white space or control characters one space.

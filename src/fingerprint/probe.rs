@@ -12,7 +12,7 @@ use crate::{Error, ErrorKind, Result};
 /// How many network cards count. (FINGERPRINT: "`mac` is a set of up to four")
 const MAX_MACS: usize = 4;
 
-/// The longest host id, in characters after normalisation.
+/// The longest host id, in characters after normalization.
 const MAX_HOST_ID: usize = 256;
 
 /// What the probes of the operating systems hand over: values as they were read, and the signs.
@@ -37,7 +37,7 @@ pub enum HostId {
     Replace,
 }
 
-/// The normalised values found on a machine.
+/// The normalized values found on a machine.
 ///
 /// They are never stored, sent or logged: `Debug` names the components only, and the values are wiped when
 /// the probe is dropped. What leaves is [`Probe::fingerprint`]. (FINGERPRINT: "Raw values are never stored,
@@ -69,7 +69,7 @@ impl Probe {
         Self::from_raw(super::linux::recorded(root))
     }
 
-    /// A probe of given values, normalised and rid of junk like any other; for tests and simulations.
+    /// A probe of given values, normalized and rid of junk like any other; for tests and simulations.
     ///
     /// Of several values for one component the first that is no junk counts; of network addresses the four
     /// lowest do.
@@ -107,7 +107,7 @@ impl Probe {
 
     /// This probe with an identity that the application supplies: a dongle, a cloud instance id, a user id.
     ///
-    /// It is normalised like every value, so case and runs of white space do not count. Fails with
+    /// It is normalized like every value, so case and runs of white space do not count. Fails with
     /// [`ErrorKind::InvalidInput`] when it then has fewer than 4 or more than 256 characters, or is a known
     /// filler such as `none`. (FINGERPRINT: "A custom host id may replace or join the components")
     pub fn with_host_id(mut self, id: &str, how: HostId) -> Result<Self> {

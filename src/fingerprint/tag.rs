@@ -1,29 +1,4 @@
 //! Keyed tags: the only thing about a machine that leaves it.
-//!
-//! FINGERPRINT: "the first 3 bytes of HMAC-SHA256(K, component id ‖ u16 length ‖ value)". Exactly:
-//!
-//! ```text
-//! K    = HKDF-SHA256(salt = UTF-8 of the vendor salt,
-//!                    ikm  = the 23 ASCII bytes "nodelock fingerprint v1",
-//!                    info = UTF-8 of the product, length = 32)          (RFC 5869)
-//! tag  = HMAC-SHA256(K, component number as one byte
-//!                       ‖ length of the value in bytes, two bytes, big-endian
-//!                       ‖ UTF-8 of the normalised value)[0..3]
-//! ```
-//!
-//! UUIDs and network addresses are values of bare lower-case hexadecimal digits (32 and 12 of them). In
-//! Python, with the empty salt standing for 32 zero bytes as RFC 5869 has it:
-//!
-//! ```python
-//! from hashlib import sha256; import hmac
-//! mac = lambda key, message: hmac.new(key, message, sha256).digest()
-//! k = mac(mac(salt.encode(), b"nodelock fingerprint v1"), product.encode() + b"\x01")
-//! tag = mac(k, bytes([number]) + len(value).to_bytes(2, "big") + value)[:3]
-//! ```
-//!
-//! The keying material is a constant because there is no secret to put there: the key keeps tags of different
-//! products apart, it does not hide a value from somebody who knows the salt and can guess the value. Three
-//! bytes are enough to tell machines apart in a score and too few to look a value up with.
 
 use ring::{hkdf, hmac};
 
@@ -35,6 +10,32 @@ const MACHINE_ID_LABEL: &[u8] = b"nodelock machine-id v1";
 /// The key under which one vendor's product hashes what it finds on a machine.
 ///
 /// Two fingerprints are comparable when they were made under the same key.
+///
+/// FINGERPRINT: "the first 3 bytes of HMAC-SHA256(K, component id ‖ u16 length ‖ value)". Exactly:
+///
+/// ```text
+/// K    = HKDF-SHA256(salt = UTF-8 of the vendor salt,
+///                    ikm  = the 23 ASCII bytes "nodelock fingerprint v1",
+///                    info = UTF-8 of the product, length = 32)          (RFC 5869)
+/// tag  = HMAC-SHA256(K, component number as one byte
+///                       ‖ length of the value in bytes, two bytes, big-endian
+///                       ‖ UTF-8 of the normalized value)[0..3]
+/// ```
+///
+/// UUIDs and network addresses are values of bare lower-case hexadecimal digits (32 and 12 of them); of the
+/// hardware's UUID and its byte-swapped twin (the first three fields reversed each) it is the lesser one.
+/// Everything else is NFKC, lower case, trimmed, with single spaces. In Python, with the empty salt standing for 32 zero bytes as RFC 5869 has it:
+///
+/// ```python
+/// from hashlib import sha256; import hmac
+/// mac = lambda key, message: hmac.new(key, message, sha256).digest()
+/// k = mac(mac(salt.encode(), b"nodelock fingerprint v1"), product.encode() + b"\x01")
+/// tag = mac(k, bytes([number]) + len(value).to_bytes(2, "big") + value)[:3]
+/// ```
+///
+/// The keying material is a constant because there is no secret to put there: the key keeps tags of different
+/// products apart, it does not hide a value from somebody who knows the salt and can guess the value. Three
+/// bytes are enough to tell machines apart in a score and too few to look a value up with.
 #[derive(Clone)]
 pub struct TagKey(hmac::Key);
 

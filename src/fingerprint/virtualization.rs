@@ -104,7 +104,7 @@ impl Environment {
 
 /// Whether maker and model, as the firmware has them, are a hypervisor's.
 pub(super) fn firmware_is_virtual(vendor: &str, model: &str) -> bool {
-    const VENDORS: [&str; 16] = [
+    const VENDORS: [&str; 15] = [
         "alibaba cloud",
         "amazon ec2",
         "apple virtualization",
@@ -120,13 +120,13 @@ pub(super) fn firmware_is_virtual(vendor: &str, model: &str) -> bool {
         "virtualbox",
         "virtualmac",
         "vmware",
-        "xen",
     ];
     let (vendor, model) = (normalize::text(vendor), normalize::text(model));
     // The clouds rent out physical machines under the same name: `Amazon EC2`, `c5.metal`.
     let starts = |name: &str| vendor.starts_with(name) || model.starts_with(name);
     (VENDORS.into_iter().any(starts) && !model.contains(".metal"))
         || (vendor.starts_with("microsoft") && model.starts_with("virtual machine"))
+        || vendor.as_str() == "xen"
         || model.starts_with("kvm")
         || model.starts_with("standard pc (")
 }

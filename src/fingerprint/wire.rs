@@ -48,14 +48,13 @@ pub struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Sorts and removes duplicates, so that a machine has one spelling.
+    /// Sorts the tags: a machine has one spelling, and the order of a set does not tell the order of its values.
     pub(super) fn new(mut tags: Vec<Tag>, virtual_machine: bool, container: bool) -> Self {
         tags.sort_unstable();
-        tags.dedup();
         Self { tags, virtual_machine, container }
     }
 
-    /// The tags; when made here, in the order of their components and without duplicates.
+    /// The tags; when made here, in the order of their components.
     pub fn tags(&self) -> &[Tag] {
         &self.tags
     }

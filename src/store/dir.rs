@@ -125,7 +125,7 @@ impl Store {
     }
 
     /// What the state looks like from outside, at the cost of one look into the directory; `None` if nothing was
-    /// ever stored. As long as the stamp is the same, so is what [`read`](Self::read) gives.
+    /// ever stored. While it stays the same, what was [read](Self::read) after it was taken need not be read again.
     ///
     /// Fails with [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
     pub fn stamp(&self) -> Result<Option<Stamp>> {

@@ -14,11 +14,8 @@ use std::{
 
 use super::{FileSystem, LockGuard, NewFile, Stamp};
 
-/// How long to wait between two attempts at a lock, or at a file that a scanner holds.
+/// How long to wait between two attempts at a lock.
 const POLL: Duration = Duration::from_millis(10);
-
-/// How often to try again where Windows says that a file is in use.
-const RETRIES: usize = 10;
 
 /// The operating system's file system.
 ///
@@ -91,7 +88,7 @@ impl FileSystem for OsFileSystem {
                 Err(TryLockError::WouldBlock) => {}
             }
             match timeout.checked_sub(start.elapsed()) {
-                None | Some(Duration::ZERO) => return Err(io::ErrorKind::WouldBlock.into()),
+                None => return Err(io::ErrorKind::WouldBlock.into()),
                 Some(left) => thread::sleep(POLL.min(left)),
             }
         }
@@ -126,9 +123,9 @@ impl Drop for OsLock {
 fn while_in_use<T>(operation: impl Fn() -> io::Result<T>) -> io::Result<T> {
     // ERROR_ACCESS_DENIED (a name about to go away), ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
     let in_use = |error: &io::Error| cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33));
-    for _ in 0..RETRIES {
+    for milliseconds in [1, 2, 4, 8, 16, 32, 64] {
         match operation() {
-            Err(error) if in_use(&error) => thread::sleep(POLL),
+            Err(error) if in_use(&error) => thread::sleep(Duration::from_millis(milliseconds)),
             done => return done,
         }
     }

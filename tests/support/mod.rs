@@ -3,4 +3,5 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod disk;
+pub mod seeded;
 pub mod vendor;

@@ -5,10 +5,8 @@ use zeroize::Zeroizing;
 use super::{MOUNTS, Machine, UDEV};
 use crate::fingerprint::{component::Component, normalize};
 
-/// How deep device mapper, RAID and the like may be stacked.
-const DEPTH: usize = 8;
-/// How many devices are looked at on the way down.
-const DEVICES: usize = 32;
+/// How many devices are looked at on the way down through device mapper, RAID and the like.
+const DEVICES: usize = 64;
 
 /// What `mountinfo` says about `/`.
 #[derive(Default)]
@@ -70,34 +68,31 @@ pub(super) fn file_system_uuid(machine: &Machine<'_>, device: &str) -> Option<Ze
 /// The serial of the disk below the device with this number; of several disks (RAID) the least one, so that
 /// the order in which they were found does not matter.
 pub(super) fn serial(machine: &Machine<'_>, device: &str) -> Option<Zeroizing<String>> {
-    let mut level = vec![device.to_owned()];
+    let mut devices = vec![device.to_owned()];
     let mut serials = Vec::new();
-    let mut left = DEVICES;
-    for _ in 0..DEPTH {
-        let mut below = Vec::new();
-        for device in std::mem::take(&mut level) {
-            let Some(left_now) = left.checked_sub(1) else { break };
-            left = left_now;
-            let Some(folder) = folder(machine, &device) else { continue };
-            let before = below.len();
+    let mut next = 0;
+    while next < devices.len().min(DEVICES) {
+        if let Some(folder) = folder(machine, &devices[next]) {
             let slaves = machine.names(&format!("{folder}/slaves"));
-            below.extend(slaves.filter_map(|name| number(machine, &format!("{folder}/slaves/{name}/dev"))));
-            if below.len() == before {
-                serials.extend(disk_serial(machine, &folder, device));
+            let below = slaves.filter_map(|name| number(machine, &format!("{folder}/slaves/{name}/dev")));
+            let known = devices.len();
+            devices.extend(below);
+            if devices.len() == known {
+                serials.extend(disk_serial(machine, &folder, &devices[next]));
             }
         }
-        level = below;
+        next += 1;
     }
     serials.into_iter().min_by(|a, b| a.as_str().cmp(b.as_str()))
 }
 
 /// The serial of one disk, given the folder of the disk or of a partition on it.
-fn disk_serial(machine: &Machine<'_>, folder: &str, device: String) -> Option<Zeroizing<String>> {
+fn disk_serial(machine: &Machine<'_>, folder: &str, device: &str) -> Option<Zeroizing<String>> {
     let is_partition = machine.exists(&format!("{folder}/partition"));
     let disk = if is_partition { folder.rsplit_once('/')?.0 } else { folder };
     let usable = |serial: Zeroizing<String>| normalize::value(Component::DiskSerial, &serial, false);
     machine.value(&format!("{disk}/device/serial")).and_then(usable).or_else(|| {
-        let device = if is_partition { number(machine, &format!("{disk}/dev"))? } else { device };
+        let device = if is_partition { number(machine, &format!("{disk}/dev"))? } else { device.to_owned() };
         udev(machine, &device, "E:ID_SERIAL_SHORT=").and_then(usable)
     })
 }

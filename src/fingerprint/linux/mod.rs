@@ -203,12 +203,12 @@ impl Machine<'_> {
         File::options().read(true).custom_flags(libc::O_NONBLOCK).open(self.path(path)).ok()
     }
 
-    /// A file that holds one value. One that is not text, or fills the bound, holds none.
+    /// A file that holds one value; nothing when it is not text. One that fills the bound is longer than any
+    /// value may be and dropped as such.
     fn value(&self, path: &str) -> Option<Zeroizing<String>> {
         let mut bytes = Vec::with_capacity(512);
         self.open(path)?.take(SMALL).read_to_end(&mut bytes).ok()?;
-        let value = Zeroizing::new(String::from_utf8(bytes).ok()?);
-        (value.len() < SMALL as usize).then_some(value)
+        String::from_utf8(bytes).ok().map(Zeroizing::new)
     }
 
     /// A file of lines, as far as `limit`; empty when it cannot be read.

@@ -17,7 +17,7 @@ const CARDS: usize = 16;
 
 /// Adds the permanent address of each physical card.
 ///
-/// FINGERPRINT: "Never the current MAC: Wi-Fi randomisation, docks and VPNs change it."
+/// FINGERPRINT: "Never the current MAC: Wi-Fi randomization, docks and VPNs change it."
 ///
 /// When the kernel says that the current address is the card's own, that is the permanent one: the kernel
 /// copies it there in just this case. Otherwise `permanent` is asked, which is the last resort because the
@@ -27,13 +27,17 @@ pub(super) fn cards(
     permanent: impl Fn(&str) -> Option<Zeroizing<String>>,
     raw: &mut Raw,
 ) {
-    let physical = machine.names("sys/class/net").filter(|name| is_physical(machine, name)).take(CARDS);
+    let physical = machine.names("sys/class/net").filter(|name| is_physical(machine, name));
+    let mut physical: Vec<_> = physical.collect();
+    // A folder is listed in no order; which cards are asked must not depend on it.
+    physical.sort_unstable();
+    physical.truncate(CARDS);
     let address = |name: String| {
         let file = |file: &str| machine.value(&format!("sys/class/net/{name}/{file}"));
         let own = file("addr_assign_type").is_some_and(|kind| kind.trim() == PERMANENT);
         if own { file("address") } else { permanent(&name) }
     };
-    let addresses: Vec<_> = physical.filter_map(address).collect();
+    let addresses: Vec<_> = physical.into_iter().filter_map(address).collect();
     if addresses.iter().any(|address| virtualization::mac_is_virtual(address)) {
         raw.environment.see(Sign::MacPrefix);
     }
@@ -45,8 +49,8 @@ pub(super) fn cards(
 /// Whether an interface is a card in this machine: its folder lies below that of a device of a bus other than USB.
 fn is_physical(machine: &Machine<'_>, name: &str) -> bool {
     // Container hosts have hundreds of these; the name saves looking at each.
-    const VIRTUAL: [&str; 10] = ["lo", "veth", "docker", "br-", "virbr", "tun", "tap", "wg", "cali", "vxlan"];
-    if VIRTUAL.iter().any(|prefix| name.starts_with(prefix)) {
+    const VIRTUAL: [&str; 6] = ["veth", "cali", "docker", "br-", "virbr", "tap"];
+    if name == "lo" || VIRTUAL.iter().any(|prefix| name.starts_with(prefix)) {
         return false;
     }
     let Some(device) = machine.link(&format!("sys/class/net/{name}")) else { return false };

@@ -40,3 +40,25 @@ pub(super) fn of(name: &str) -> Option<String> {
     (result == 0 && answer.size == 6 && [a, b, c, d, e, f] != [0; 6])
         .then(|| format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    /// Where the kernel says that the current address is the card's own, the driver says the same; and what has no
+    /// permanent address has no answer.
+    #[test]
+    fn agrees_with_sysfs() {
+        for name in fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
+            let file = |file: &str| fs::read_to_string(name.path().join(file)).unwrap_or_default();
+            let Ok(interface) = name.file_name().into_string() else { continue };
+            if file("addr_assign_type") == "0\n" && file("type") == "1\n" {
+                let answer = super::of(&interface);
+                assert!(answer.is_none_or(|mac| mac == file("address").trim()), "{interface}");
+            }
+        }
+        for absent in ["lo", "", "no-such-card", "a-name-longer-than-the-kernel-allows", "\0\0", "e/0"] {
+            assert_eq!(super::of(absent), None, "{absent:?}");
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! The machines: the crate's transitions on the record, between a store that commits in steps and a process that may
+//! be killed.
+
+use super::{
+    Mutant,
+    facts::{Message, NOW, Name, Proof, Universe},
+    space::Table,
+};
+use crate::{
+    Reason,
+    codec,
+    record::{Current, LicenseFacts, Record},
+};
+
+/// A record, by its number in [`Records`].
+pub(super) type RecordId = u32;
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Machine {
+    pub(super) number: u8,
+    /// How many handles it has drawn. Randomness does not come back, whatever the store forgets.
+    drawn: u8,
+    /// What a read gives: to a check, and to the next process.
+    visible: RecordId,
+    /// What a power cut leaves.
+    durable: RecordId,
+    process: Process,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Process {
+    /// Killed, and what is visible may not be durable.
+    Dead,
+    /// Between the rename and the directory sync. The record is what the process believes: but for two mutants,
+    /// what is visible.
+    Committing(RecordId),
+    /// May act and speak. A process that was killed when everything was durable is as good as this one.
+    Ready(RecordId),
+}
+
+/// What a machine does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Act {
+    Begin,
+    /// Deactivates, or cancels what is pending.
+    GiveUp,
+    /// Is told that its request is refused for good, and so cancels it. Happens only when the authority does refuse.
+    Refused,
+    SyncDirectory,
+    /// Also a commit whose directory sync failed: the store is left to whoever opens it next.
+    Kill,
+    Reopen,
+    PowerCut,
+}
+
+/// Every record that was seen.
+#[derive(Default)]
+pub(super) struct Records {
+    ids: Table<Vec<u8>>,
+    records: Vec<Record>,
+}
+
+impl Records {
+    fn id(&mut self, record: Record) -> RecordId {
+        let (id, new) = self.ids.id(codec::encode(&record).expect("a record can be encoded"));
+        if new {
+            self.records.push(record);
+        }
+        id
+    }
+
+    fn get(&self, id: RecordId) -> &Record {
+        &self.records[id as usize]
+    }
+}
+
+impl Machine {
+    pub(super) fn new(number: u8, records: &mut Records) -> Self {
+        let empty = records.id(Record::new());
+        Self { number, drawn: 0, visible: empty, durable: empty, process: Process::Ready(empty) }
+    }
+
+    /// The activation whose license a check would accept now.
+    ///
+    /// A check reads what is visible. What is durable but not visible needs no look: a power cut is always possible, and
+    /// the state after it is checked in turn.
+    pub(super) fn usable(&self, universe: &Universe, records: &Records) -> Option<Name> {
+        match &records.get(self.visible).current {
+            Current::Active(active) => Some(universe.name(self.number, active.activation.handle)),
+            _ => None,
+        }
+    }
+
+    /// What it waits for, if it can act.
+    pub(super) fn pending(&self, universe: &Universe, records: &Records) -> Option<Name> {
+        match &self.ready(records)?.current {
+            Current::Pending(pending) => Some(universe.name(self.number, pending.activation.handle)),
+            _ => None,
+        }
+    }
+
+    /// Whether it has a license that it may not give up, because no deactivation is left.
+    pub(super) fn must_stay(&self, records: &Records) -> bool {
+        self.ready(records).is_some_and(|record| record.may_deactivate().is_err())
+    }
+
+    /// Everything that may happen to it without a message.
+    pub(super) fn acts(&self, universe: &Universe, records: &mut Records) -> Vec<(Act, Self)> {
+        let acts = [
+            Act::Begin,
+            Act::GiveUp,
+            Act::Refused,
+            Act::SyncDirectory,
+            Act::Kill,
+            Act::Reopen,
+            Act::PowerCut,
+        ];
+        acts.into_iter().filter_map(|act| Some((act, self.act(act, universe, records)?))).collect()
+    }
+
+    fn act(&self, act: Act, universe: &Universe, records: &mut Records) -> Option<Self> {
+        let next = match (act, self.process) {
+            (Act::Begin, Process::Ready(memory)) => self.begin(memory, universe, records)?,
+            (Act::GiveUp, Process::Ready(memory)) => self.give_up(memory, universe, records)?,
+            (Act::Refused, Process::Ready(memory)) => {
+                self.pending(universe, records)?;
+                if universe.rules.mutant == Some(Mutant::RefusedForgotten) {
+                    let record = Record { current: Current::Nothing, ..records.get(memory).clone() };
+                    self.commit(act, record, universe, records)
+                } else {
+                    self.give_up(memory, universe, records)?
+                }
+            }
+            (Act::SyncDirectory, Process::Committing(memory)) => {
+                Self { durable: self.visible, process: Process::Ready(memory), ..*self }
+            }
+            (Act::Kill, Process::Committing(_) | Process::Ready(_)) => self.killed(),
+            (Act::Reopen, Process::Dead) => {
+                let forgetful = universe.rules.mutant == Some(Mutant::NoSyncOnReopening);
+                let durable = if forgetful { self.durable } else { self.visible };
+                Self { durable, process: Process::Ready(self.visible), ..*self }
+            }
+            (Act::PowerCut, _) => Self { visible: self.durable, ..*self }.killed(),
+            _ => return None,
+        };
+        (next != *self).then_some(next)
+    }
+
+    /// What it says, or shows again: only ever what its record holds. All at once, and in every form: what the search
+    /// does not deliver is as good as not said, so this leaves nothing out.
+    pub(super) fn speech(&self, universe: &Universe, records: &Records) -> Vec<Message> {
+        let Some(record) = self.ready(records) else { return Vec::new() };
+        let name = |handle| universe.name(self.number, handle);
+        let mut said = Vec::new();
+        let mut releases = Vec::new();
+        for given_up in &record.outstanding {
+            let name = name(given_up.activation.handle);
+            // The QR code holds the proof alone; the file of a cancelled request holds that too.
+            said.extend([Message::Code(name), Message::Proof(Proof { name, request: false })]);
+            let release = Proof { name, request: given_up.request.is_some() };
+            if release.request {
+                said.extend([Message::Proof(release), Message::Request { name, releases: Vec::new() }]);
+            }
+            releases.push(release);
+        }
+        if let Current::Pending(pending) = &record.current {
+            let name = name(pending.activation.handle);
+            said.extend([
+                Message::Request { name, releases: Vec::new() },
+                Message::Request { name, releases },
+            ]);
+        }
+        said
+    }
+
+    /// What it becomes when a message of the authority arrives; itself if that changes nothing.
+    pub(super) fn hear(&self, message: &Message, universe: &Universe, records: &mut Records) -> Self {
+        let Some(record) = self.ready(records) else { return *self };
+        let mut record = record.clone();
+        let (Message::License { name, .. } | Message::Receipt { name, .. } | Message::Revocation(name)) = message
+        else {
+            return *self;
+        };
+        // As the client checks the device key before anything else.
+        if name.machine != self.number {
+            return *self;
+        }
+        let handle = universe.handle(*name);
+        let heard = match message {
+            Message::License { deactivations_left, revision, .. } => record.install(&LicenseFacts {
+                handle,
+                request_digest: universe.digest(*name),
+                license_id: universe.terms.id,
+                deactivations_left: *deactivations_left,
+                revision: *revision,
+                envelope: &[],
+            }),
+            Message::Receipt { .. } => record.receipt(handle, &[], NOW).map(drop),
+            _ => record.revoke(handle, "", NOW).map(drop),
+        };
+        match heard {
+            Ok(()) => self.commit_heard(record, universe, records),
+            Err(_) => *self,
+        }
+    }
+
+    /// The activation that it believes to be its current one, durable or not.
+    pub(super) fn current(&self, universe: &Universe, records: &Records) -> Option<Name> {
+        let (Process::Committing(memory) | Process::Ready(memory)) = self.process else { return None };
+        records.get(memory).current_handle().map(|handle| universe.name(self.number, handle))
+    }
+
+    fn ready<'r>(&self, records: &'r Records) -> Option<&'r Record> {
+        match self.process {
+            Process::Ready(memory) => Some(records.get(memory)),
+            Process::Dead | Process::Committing(_) => None,
+        }
+    }
+
+    fn begin(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
+        if self.drawn == universe.draws(self.number) {
+            return None;
+        }
+        let mut record = records.get(memory).clone();
+        record.begin(universe.pending(Name { machine: self.number, draw: self.drawn })).ok()?;
+        if universe.rules.mutant == Some(Mutant::OutstandingDropped) {
+            record.outstanding.clear();
+        }
+        Some(Self { drawn: self.drawn + 1, ..self.commit(Act::Begin, record, universe, records) })
+    }
+
+    fn give_up(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
+        let mut record = records.get(memory).clone();
+        // As the client does, before it makes the proof.
+        let release = record.release()?;
+        record.may_deactivate().ok()?;
+        let reason = if release.cancelled { Reason::Cancelled } else { Reason::Moved };
+        record.give_up(Vec::new(), NOW, reason).ok()?;
+        Some(self.commit(Act::GiveUp, record, universe, records))
+    }
+
+    fn commit_heard(&self, record: Record, universe: &Universe, records: &mut Records) -> Self {
+        self.write(record, None, universe, records)
+    }
+
+    fn commit(&self, act: Act, record: Record, universe: &Universe, records: &mut Records) -> Self {
+        self.write(record, Some(act), universe, records)
+    }
+
+    /// The first step of a commit, to the rename; nothing at all if nothing has changed.
+    fn write(
+        &self,
+        mut record: Record,
+        act: Option<Act>,
+        universe: &Universe,
+        records: &mut Records,
+    ) -> Self {
+        let mutant = universe.rules.mutant;
+        let memory = records.id(record.clone());
+        let visible = match (mutant, act) {
+            (Some(Mutant::AuthorityFirst), Some(Act::GiveUp))
+            | (Some(Mutant::RequestNotPersisted), Some(Act::Begin)) => self.visible,
+            (Some(Mutant::ProofOnlyInMemory), _) => {
+                record.outstanding.clear();
+                records.id(record)
+            }
+            _ => memory,
+        };
+        let process = if visible == self.visible || mutant == Some(Mutant::NoSyncBeforeSending) {
+            Process::Ready(memory)
+        } else {
+            Process::Committing(memory)
+        };
+        Self { visible, process, ..*self }
+    }
+
+    /// Without a process. If nothing needs to be synced, the next one may as well be there already.
+    fn killed(self) -> Self {
+        let process =
+            if self.visible == self.durable { Process::Ready(self.visible) } else { Process::Dead };
+        Self { process, ..self }
+    }
+}
