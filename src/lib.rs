@@ -25,9 +25,9 @@ pub use crate::{
     keys::{KeyId, PublicKey, SigningKey},
     licensing_time::CLOCK_TOLERANCE,
     message::{
-        ActivationRequest, Binding, Body, Certificate, CertificateBody, DeactivationProof,
+        ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest, DeactivationProof,
         DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId, Metadata, Outcome,
-        ProofBody, Reason, ReceiptBody, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
+        PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest, ProofBody, Reason, ReceiptBody, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
     },
     store::Store,
     system::{Clock, Random, SystemClock, SystemRandom},

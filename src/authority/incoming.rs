@@ -1,7 +1,7 @@
 //! Reading what devices hand over.
 
 use crate::{
-    ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, Result,
+    ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, RecoveryRequest, Result,
     code::{DeactivationCode, Handle},
     message::{
         frame::{self, Incoming},
@@ -17,6 +17,9 @@ pub struct ActivationFile {
     pub request: ActivationRequest,
     /// The seats that the device gave up before and has no receipt for.
     pub releases: Vec<ReleaseClaim>,
+    /// The device's statement that its store was lost: [`ledger::recover`](super::ledger::recover) every seat of its
+    /// key, and answer the request with a seat of the same license.
+    pub recovery: Option<RecoveryRequest>,
 }
 
 impl ActivationFile {
@@ -26,10 +29,18 @@ impl ActivationFile {
     pub fn read(input: &[u8]) -> Result<Self> {
         let mut messages = frame::read(input)?.into_iter();
         let first = messages.next().ok_or_else(|| Error::new(ErrorKind::Malformed, "activation file"))?;
-        Ok(Self {
-            request: ActivationRequest::open_self_signed(first)?,
-            releases: ReleaseClaim::read_all(messages)?,
-        })
+        let request = ActivationRequest::open_self_signed(first)?;
+        let mut messages = messages.peekable();
+        let is_recovery = |message: &Incoming| message.frame().is_ok_and(|f| f.kind == Kind::RecoveryRequest);
+        let recovery = messages.next_if(is_recovery).map(RecoveryRequest::open_self_signed).transpose()?;
+        if let Some(recovery) = &recovery
+            && (recovery.device_key != request.device_key
+                || recovery.product != request.product
+                || recovery.request != request.digest())
+        {
+            return Err(Error::new(ErrorKind::WrongRequest, "recovery request"));
+        }
+        Ok(Self { request, releases: ReleaseClaim::read_all(messages)?, recovery })
     }
 }
 

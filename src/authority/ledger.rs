@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivationRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey, Reason, Result,
+    ActivationRequest, CheckInRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey, Reason, Result,
     Timestamp,
     code::{DeactivationCode, Handle},
     fingerprint::{Fingerprint, Policy},
@@ -151,6 +151,10 @@ pub struct Seat {
     pub revision: u32,
     /// What the device shows at its next check-in.
     pub sync_token: [u8; 16],
+    /// What it showed at its latest one: it does so again when it did not get the answer.
+    pub previous_token: [u8; 16],
+    /// How often a check-in showed neither: another copy of the store checks in too.
+    pub copies: u32,
     /// Wrong codes since `codes_since`.
     pub wrong_codes: u32,
     /// When the first of them came.
@@ -197,6 +201,8 @@ impl Claim {
             counted: false,
             revision: 1,
             sync_token,
+            previous_token: sync_token,
+            copies: 0,
             wrong_codes: 0,
             codes_since: Timestamp::MIN,
         }
@@ -336,6 +342,39 @@ pub fn renew(
     }
     let fingerprint = fingerprint.unwrap_or_else(|| seat.fingerprint.clone());
     Ok(Seat { fingerprint, sync_token, revision: seat.revision + 1, ..seat.clone() })
+}
+
+/// Answers a verified check-in: [`renew`], and a look at whether the device's store is the only one of its seat.
+///
+/// A device that did not get its last answer shows the token before it, and that is not held against it. Of two copies of
+/// a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`] is one higher,
+/// for the vendor to act on.
+///
+/// Fails as [`renew`] does; send the device the revocation then if it is [`ErrorKind::Revoked`].
+pub fn check_in(
+    terms: &LicenseTerms,
+    seat: &Seat,
+    request: &CheckInRequest,
+    sync_token: [u8; 16],
+    now: Timestamp,
+) -> Result<Seat> {
+    let renewed = renew(terms, seat, Some(request.fingerprint.clone()), sync_token, now)?;
+    let shown = request.sync_token;
+    let copied = shown != seat.sync_token && shown != seat.previous_token;
+    Ok(Seat { previous_token: shown, copies: seat.copies + u32::from(copied), ..renewed })
+}
+
+/// A device's store was lost, and it asks for a new seat: the old one returns to the pool, and the new request takes it in
+/// the same transaction. It does not count as a deactivation, since the seat stays with the device.
+///
+/// None when the seat is not that device's to lose any more.
+pub fn recover(seat: &Seat, now: Timestamp) -> Option<Seat> {
+    seat.state.is_taken().then(|| Seat {
+        state: SeatState::Returned,
+        changed: now,
+        reason: Reason::Reinstalled,
+        ..seat.clone()
+    })
 }
 
 /// How many wrong codes a seat takes within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.

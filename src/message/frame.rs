@@ -47,16 +47,25 @@ pub enum Kind {
     Revocation,
     /// A root's statement that a key may issue licenses.
     IssuerCertificate,
+    /// A device's request for a renewal.
+    CheckInRequest,
+    /// A device's question whether its seat may be given up.
+    PreflightRequest,
+    /// A device's statement that its store was lost.
+    RecoveryRequest,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::License,
         Self::ActivationRequest,
         Self::DeactivationProof,
         Self::DeactivationReceipt,
         Self::Revocation,
         Self::IssuerCertificate,
+        Self::CheckInRequest,
+        Self::PreflightRequest,
+        Self::RecoveryRequest,
     ];
 
     /// The kind's byte in an envelope.
@@ -68,6 +77,9 @@ impl Kind {
             Self::DeactivationReceipt => 4,
             Self::Revocation => 5,
             Self::IssuerCertificate => 6,
+            Self::CheckInRequest => 7,
+            Self::PreflightRequest => 8,
+            Self::RecoveryRequest => 9,
         }
     }
 
@@ -80,6 +92,9 @@ impl Kind {
             Self::DeactivationReceipt => "application/vnd.nodelock.deactivation-receipt.v1",
             Self::Revocation => "application/vnd.nodelock.revocation.v1",
             Self::IssuerCertificate => "application/vnd.nodelock.issuer-certificate.v1",
+            Self::CheckInRequest => "application/vnd.nodelock.check-in-request.v1",
+            Self::PreflightRequest => "application/vnd.nodelock.preflight-request.v1",
+            Self::RecoveryRequest => "application/vnd.nodelock.recovery-request.v1",
         }
     }
 
@@ -92,6 +107,9 @@ impl Kind {
             Self::DeactivationReceipt => "DEACTIVATION RECEIPT",
             Self::Revocation => "REVOCATION",
             Self::IssuerCertificate => "ISSUER CERTIFICATE",
+            Self::CheckInRequest => "CHECK-IN REQUEST",
+            Self::PreflightRequest => "PREFLIGHT REQUEST",
+            Self::RecoveryRequest => "RECOVERY REQUEST",
         }
     }
 
@@ -101,7 +119,10 @@ impl Kind {
 
     /// Whether an authority or a root signs it, so that the envelope names the signer.
     const fn names_signer(self) -> bool {
-        !matches!(self, Self::ActivationRequest | Self::DeactivationProof)
+        matches!(
+            self,
+            Self::License | Self::DeactivationReceipt | Self::Revocation | Self::IssuerCertificate
+        )
     }
 }
 

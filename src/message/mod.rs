@@ -5,6 +5,7 @@
 
 pub(crate) mod armor;
 mod certificate;
+mod check_in;
 pub(crate) mod frame;
 mod license;
 pub(crate) mod proof;
@@ -19,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     certificate::{Certificate, CertificateBody, Roots},
+    check_in::{CheckInBody, CheckInRequest, PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest},
     frame::Kind,
     license::{Feature, License, LicenseBody, LicenseId},
     proof::{DeactivationProof, ProofBody, Reason, product_tag},
