@@ -8,6 +8,8 @@ pub mod fingerprint;
 mod keys;
 mod licensing_time;
 mod message;
+#[cfg(all(test, feature = "authority"))]
+mod model;
 #[cfg(feature = "qr")]
 pub mod qr;
 mod record;

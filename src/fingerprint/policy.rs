@@ -2,11 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    component::Component,
-    wire::{MAX_ITEMS, at_most_max_items},
-};
-use crate::{Error, ErrorKind, Result};
+use super::{component::Component, wire::MAX_ITEMS};
+use crate::{Error, ErrorKind, Result, codec};
 
 /// The weight of one component in place of its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +37,7 @@ impl Weight {
 /// of the fields is the wire format; reading refuses more than [`MAX_ITEMS`] weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    #[serde(deserialize_with = "at_most_max_items")]
+    #[serde(deserialize_with = "codec::list::<_, _, MAX_ITEMS>")]
     weights: Vec<Weight>,
     accept: i16,
     grace: i16,

@@ -1,13 +1,9 @@
 //! What is sent and signed: a fingerprint as a list of tags, and the limits that hold when one is read.
 
-use std::{fmt, marker::PhantomData};
-
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error, SeqAccess, Visitor},
-};
+use serde::{Deserialize, Serialize};
 
 use super::component::{Class, Component};
+use crate::codec;
 
 /// The most tags in one fingerprint and the most weights in one policy; a longer list is refused unread.
 pub const MAX_ITEMS: usize = 32;
@@ -41,7 +37,7 @@ impl Tag {
 /// components are kept and score nothing. The default is the empty fingerprint, which binds to nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fingerprint {
-    #[serde(deserialize_with = "at_most_max_items")]
+    #[serde(deserialize_with = "codec::list::<_, _, MAX_ITEMS>")]
     tags: Vec<Tag>,
     virtual_machine: bool,
     container: bool,
@@ -74,39 +70,4 @@ impl Fingerprint {
         let class = |tag: &Tag| Component::from_number(tag.component).map(Component::class);
         self.tags.iter().any(|tag| class(tag) == Some(Class::HardwareUnique))
     }
-}
-
-/// Reads a list, refusing a claimed length above [`MAX_ITEMS`] before any of it is read or allocated.
-pub(super) fn at_most_max_items<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de>,
-{
-    struct Short<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Short<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {MAX_ITEMS} items")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<T>, A::Error> {
-            let claimed = items.size_hint().unwrap_or(0);
-            if claimed > MAX_ITEMS {
-                return Err(A::Error::invalid_length(claimed, &self));
-            }
-            let mut list = Vec::with_capacity(claimed);
-            while let Some(item) = items.next_element()? {
-                // A format that gives no hint is held to the same limit.
-                if list.len() == MAX_ITEMS {
-                    return Err(A::Error::invalid_length(MAX_ITEMS + 1, &self));
-                }
-                list.push(item);
-            }
-            Ok(list)
-        }
-    }
-
-    deserializer.deserialize_seq(Short(PhantomData))
 }

@@ -19,7 +19,7 @@ pub(super) struct Ledger {
     pub(super) seats: BTreeMap<Name, Seat>,
     pub(super) receipts: BTreeMap<Name, (Outcome, Option<u32>)>,
     /// Proofs and codes for handles that were never seen: judged when their requests arrive (PROTOCOL: client states).
-    parked: BTreeSet<Name>,
+    pub(super) parked: BTreeSet<Name>,
 }
 
 /// What a message or an administrator comes to.

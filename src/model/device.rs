@@ -126,12 +126,12 @@ impl Machine {
                 self.pending(universe, records)?;
                 if universe.rules.mutant == Some(Mutant::RefusedForgotten) {
                     let record = Record { current: Current::Nothing, ..records.get(memory).clone() };
-                    self.commit(act, record, universe, records)
+                    self.commit(Some(act), record, universe, records)
                 } else {
                     self.give_up(memory, universe, records)?
                 }
             }
-            (Act::SyncDirectory, Process::Committing(memory)) => {
+            (Act::SyncDirectory, Process::Committing(memory) | Process::Ready(memory)) => {
                 Self { durable: self.visible, process: Process::Ready(memory), ..*self }
             }
             (Act::Kill, Process::Committing(_) | Process::Ready(_)) => self.killed(),
@@ -199,7 +199,7 @@ impl Machine {
             _ => record.revoke(handle, "", NOW).map(drop),
         };
         match heard {
-            Ok(()) => self.commit_heard(record, universe, records),
+            Ok(()) => self.commit(None, record, universe, records),
             Err(_) => *self,
         }
     }
@@ -208,6 +208,11 @@ impl Machine {
     pub(super) fn current(&self, universe: &Universe, records: &Records) -> Option<Name> {
         let (Process::Committing(memory) | Process::Ready(memory)) = self.process else { return None };
         records.get(memory).current_handle().map(|handle| universe.name(self.number, handle))
+    }
+
+    /// Whether it can act.
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.process, Process::Ready(_))
     }
 
     fn ready<'r>(&self, records: &'r Records) -> Option<&'r Record> {
@@ -226,7 +231,7 @@ impl Machine {
         if universe.rules.mutant == Some(Mutant::OutstandingDropped) {
             record.outstanding.clear();
         }
-        Some(Self { drawn: self.drawn + 1, ..self.commit(Act::Begin, record, universe, records) })
+        Some(Self { drawn: self.drawn + 1, ..self.commit(Some(Act::Begin), record, universe, records) })
     }
 
     fn give_up(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
@@ -236,22 +241,14 @@ impl Machine {
         record.may_deactivate().ok()?;
         let reason = if release.cancelled { Reason::Cancelled } else { Reason::Moved };
         record.give_up(Vec::new(), NOW, reason).ok()?;
-        Some(self.commit(Act::GiveUp, record, universe, records))
-    }
-
-    fn commit_heard(&self, record: Record, universe: &Universe, records: &mut Records) -> Self {
-        self.write(record, None, universe, records)
-    }
-
-    fn commit(&self, act: Act, record: Record, universe: &Universe, records: &mut Records) -> Self {
-        self.write(record, Some(act), universe, records)
+        Some(self.commit(Some(Act::GiveUp), record, universe, records))
     }
 
     /// The first step of a commit, to the rename; nothing at all if nothing has changed.
-    fn write(
+    fn commit(
         &self,
-        mut record: Record,
         act: Option<Act>,
+        mut record: Record,
         universe: &Universe,
         records: &mut Records,
     ) -> Self {

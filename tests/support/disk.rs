@@ -182,6 +182,11 @@ impl Disk {
         unreachable!("an operation ends")
     }
 
+    /// Nothing goes wrong any more, and the same process goes on.
+    pub(crate) fn heal(&self) {
+        self.state().fault = None;
+    }
+
     /// The process has ended, killed or not, and another one starts: locks are free, faults gone, the log is empty.
     pub(crate) fn restart(&self) {
         let mut state = self.state();

@@ -51,6 +51,7 @@ impl Clock for TestClock {
 type SeatKey = (Handle, PublicKey);
 
 /// A vendor that sells one license.
+#[derive(Clone)]
 pub struct Vendor {
     pub clock: TestClock,
     pub roots: Roots,

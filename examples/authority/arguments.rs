@@ -1,0 +1,222 @@
+//! What can be typed.
+
+use std::{path::PathBuf, str::FromStr};
+
+use clap::{Args, Parser, Subcommand};
+use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
+
+use crate::database::Location;
+
+/// A vendor's licensing authority: sells licenses, answers activation files, takes seats back.
+///
+/// Exit codes: 0 done, 1 refused, 2 wrong usage. With --json the answer is one JSON object on standard output; what
+/// was refused has a stable name in its field `error`.
+#[derive(Parser)]
+#[command(name = "authority", version)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args)]
+pub(crate) struct Place {
+    /// Where the authority's database and keys are
+    #[arg(long, global = true, value_name = "DIR", default_value = "authority", env = "AUTHORITY_DIR")]
+    dir: PathBuf,
+    /// The database: an SQLite file or a URL [default: DIR/authority.db]
+    #[arg(long, global = true, value_name = "FILE|URL", env = "AUTHORITY_DB")]
+    db: Option<Location>,
+    /// The directory of the keys [default: DIR/keys]
+    #[arg(long, global = true, value_name = "DIR", env = "AUTHORITY_KEYS")]
+    keys: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+impl Place {
+    pub(crate) fn database(&self) -> Location {
+        self.db.clone().unwrap_or_else(|| Location::File(self.dir.join("authority.db")))
+    }
+
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.keys.clone().unwrap_or_else(|| self.dir.join("keys"))
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Make keys and a database; nothing that is there is overwritten
+    Init {
+        /// The product that is licensed
+        #[arg(long, value_name = "NAME")]
+        product: String,
+    },
+    /// Sell, show, stop
+    #[command(subcommand)]
+    License(LicenseCommand),
+    /// Answer an activation file with a license, and with receipts for the seats given up in it
+    Activate {
+        /// The activation file, in any form; `-` is standard input
+        file: PathBuf,
+        /// The license to take a seat of, for a request that names no license key
+        #[arg(long, value_name = "ID")]
+        license: Option<LicenseId>,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Take a seat back, by a deactivation file or by the code that the customer reads out
+    Redeem {
+        /// A file, `-` for standard input, or the text itself; typing errors in a code are mended
+        #[arg(required = true, value_name = "FILE|-|CODE")]
+        input: Vec<String>,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Issue a new license for an active seat
+    Renew {
+        #[command(flatten)]
+        seat: SeatArguments,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Release the seat of a machine that is dead, lost or unwilling, and write its revocation
+    Release {
+        #[command(flatten)]
+        seat: SeatArguments,
+        /// Why, in words that the customer will read
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        out: Out,
+    },
+    /// Return a held seat to the pool
+    Return {
+        #[command(flatten)]
+        seat: SeatArguments,
+    },
+    /// Show seats
+    List {
+        /// Of this license only
+        #[arg(long, value_name = "ID")]
+        license: Option<LicenseId>,
+    },
+    /// Show who did what and when
+    Audit {
+        /// How many lines, the latest
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        limit: u32,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct Out {
+    /// Write the answer to this file instead of standard output
+    #[arg(long = "out", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub(crate) struct SeatArguments {
+    /// The seat, as `list` shows it
+    pub(crate) handle: Handle,
+    /// The key of its device, should several devices have a seat of that handle
+    #[arg(long, value_name = "KEY")]
+    pub(crate) device: Option<PublicKey>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum LicenseCommand {
+    /// Enter a license that was sold, and print its key: it is shown this once
+    New(Box<NewLicense>),
+    /// Show all licenses
+    List,
+    /// Issue nothing for a license until it is resumed; seats can still be given up
+    Suspend { id: LicenseId },
+    /// Let a suspended license go on
+    Resume { id: LicenseId },
+}
+
+#[derive(Args)]
+pub(crate) struct NewLicense {
+    /// Who licensed the product
+    #[arg(long, value_name = "NAME")]
+    pub(crate) licensee: String,
+    /// How many machines may hold a seat at a time
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) seats: u32,
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) edition: String,
+    /// What it entitles to, with a limit and an end if it has them; may be given several times
+    #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
+    pub(crate) features: Vec<FeatureArgument>,
+    /// The first day or second at which it is no longer valid [default: perpetual]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) expires: Option<Timestamp>,
+    /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
+    #[arg(long, value_name = "N|none", default_value = "90")]
+    pub(crate) lease_days: Limit,
+    /// Versions released later are not covered [default: all are]
+    #[arg(long, value_name = "DATE")]
+    pub(crate) updates_until: Option<Timestamp>,
+    /// How many deactivations return a seat to the pool
+    #[arg(long, value_name = "N|none", default_value = "none")]
+    pub(crate) deactivations: Limit,
+    /// Whatever else the application is told; may be given several times
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub(crate) metadata: Vec<Pair>,
+    /// A license key that exists already [default: a new one]
+    #[arg(long, value_name = "KEY")]
+    pub(crate) key: Option<String>,
+}
+
+/// A number, or `none` for no limit.
+#[derive(Clone, Copy)]
+pub(crate) struct Limit(pub(crate) Option<u32>);
+
+impl FromStr for Limit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "none" => Ok(Self(None)),
+            _ => text.parse().map(|number| Self(Some(number))).map_err(|_| "a number or `none` is expected"),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct FeatureArgument(pub(crate) Feature);
+
+impl FromStr for FeatureArgument {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (rest, expires) = match text.split_once('@') {
+            Some((rest, date)) => (rest, Some(date.parse().map_err(|_| "a date is expected after `@`")?)),
+            None => (text, None),
+        };
+        let (name, limit) = match rest.split_once('=') {
+            Some((name, limit)) => (name, Some(limit.parse().map_err(|_| "a number is expected after `=`")?)),
+            None => (rest, None),
+        };
+        if name.is_empty() {
+            return Err("a feature has a name");
+        }
+        Ok(Self(Feature { name: name.to_owned(), limit, expires }))
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Pair(pub(crate) String, pub(crate) String);
+
+impl FromStr for Pair {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once('=').ok_or("name=value is expected")?;
+        Ok(Self(name.to_owned(), value.to_owned()))
+    }
+}

@@ -1,0 +1,349 @@
+//! What each command does: read its input, ask the database, put the outcome into words.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use nodelock::Random as _;
+use nodelock::{
+    Error, ErrorKind, LicenseId, Outcome, SigningKey, SystemRandom, Timestamp,
+    authority::{
+        ActivationFile, ReleaseClaim,
+        ledger::{LicenseTerms, Released},
+        reply_text,
+    },
+    code::{Correction, DeactivationCode, LicenseKey},
+};
+use serde_json::json;
+
+use crate::{
+    arguments::{Command, LicenseCommand, NewLicense, Place, SeatArguments},
+    database::{Database, Granted, KeyText, Location, Occasion, Redeemed, SeatName, Vendor},
+    failure::{Failure, Result},
+    keys::{self, Signer},
+    output::{self, Report},
+};
+
+/// Longer than any input that the library looks at, so that it finds out itself.
+const LIMIT: u64 = 1024 * 1024;
+
+/// Does what was asked for.
+pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
+    let actor = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    let occasion = Occasion {
+        now: std::time::SystemTime::now().into(),
+        actor: format!("cli:{}", actor.as_deref().unwrap_or("unknown")),
+    };
+    if let Command::Init { product } = command {
+        return init(product, place, &occasion).await;
+    }
+    let database = Database::open(&place.database()).await?;
+    let report = serve(command, place, &database, &occasion).await;
+    database.close().await;
+    report
+}
+
+async fn serve(command: &Command, place: &Place, database: &Database, occasion: &Occasion) -> Result<Report> {
+    let vendor = database.vendor().await?;
+    let signer = || -> Result<Signer> {
+        let signer = keys::load(&place.keys())?;
+        if signer.root == vendor.root { Ok(signer) } else { Err(Failure::WrongKeys) }
+    };
+    match command {
+        Command::Init { .. } => Err(Failure::AlreadyInitialized),
+        Command::License(LicenseCommand::New(new)) => {
+            new_license(new, &vendor.product, database, &signer()?, occasion).await
+        }
+        Command::License(LicenseCommand::List) => Ok(output::licenses(&database.licenses().await?)),
+        Command::License(LicenseCommand::Suspend { id }) => suspend(*id, true, database, occasion).await,
+        Command::License(LicenseCommand::Resume { id }) => suspend(*id, false, database, occasion).await,
+        Command::Activate { file, license, .. } => {
+            let file = ActivationFile::read(&read(file)?)?;
+            Ok(granted(&file, database.activate(&file, *license, &signer()?, occasion).await?))
+        }
+        Command::Redeem { input, .. } => redeem(input, database, &signer()?, occasion).await,
+        Command::Renew { seat, .. } => {
+            let license = database.renew(&name(seat), &signer()?, occasion).await?;
+            let until = license.lease_until.map_or_else(String::new, |time| format!(", leased until {time}"));
+            let words = format!("Renewed: seat {}, revision {}{until}.", license.handle, license.revision);
+            let fields = json!({
+                "handle": license.handle.to_string(),
+                "revision": license.revision,
+                "lease_until": license.lease_until.map(|time| time.to_string()),
+            });
+            Ok(Report::new(words, fields).with_document("license", license.to_text()))
+        }
+        Command::Release { seat, reason, .. } => release(seat, reason, database, &signer()?, occasion).await,
+        Command::Return { seat } => {
+            let seat = database.return_held(&name(seat), occasion).await?;
+            let words = format!("Returned: seat {} is back in the pool.", seat.handle);
+            Ok(Report::new(words, json!({ "handle": seat.handle.to_string(), "outcome": "returned" })))
+        }
+        Command::List { license } => Ok(output::list(&database.list(*license).await?)),
+        Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),
+    }
+}
+
+async fn init(product: &str, place: &Place, occasion: &Occasion) -> Result<Report> {
+    if product.trim().is_empty() {
+        return Err(Failure::Usage("the product must have a name".into()));
+    }
+    let location = place.database();
+    if Database::may_exist(&location) {
+        let database = Database::open(&location).await?;
+        let vendor = database.vendor().await;
+        database.close().await;
+        match vendor {
+            Err(Failure::NotInitialized) => {}
+            Ok(_) => return Err(Failure::AlreadyInitialized),
+            Err(failure) => return Err(failure),
+        }
+    }
+    // What an interrupted `init` left is gone on with: keys first, because the database names them.
+    let directory = place.keys();
+    if !directory.exists() {
+        keys::create(&directory, product, occasion.now)?;
+    }
+    let signer = keys::load(&directory)?;
+    if let Location::File(path) = &location
+        && !path.exists()
+    {
+        Database::create_file(path)?;
+    }
+    let database = Database::open(&location).await?;
+    let vendor = Vendor { product: product.to_owned(), root: signer.root };
+    let set_up = database.set_up(&vendor, occasion).await;
+    database.close().await;
+    set_up?;
+    let words = format!(
+        "An authority for {product} is set up. Applications embed the root public key:\n\n    {}\n\n\
+         Keep {} somewhere offline: it is needed again only for a new issuer certificate.",
+        signer.root,
+        directory.join("root.key").display()
+    );
+    Ok(Report::new(words, json!({ "product": product, "root": signer.root.to_string() })))
+}
+
+async fn new_license(
+    new: &NewLicense,
+    product: &str,
+    database: &Database,
+    signer: &Signer,
+    occasion: &Occasion,
+) -> Result<Report> {
+    let terms = LicenseTerms {
+        licensee: new.licensee.clone(),
+        edition: new.edition.clone(),
+        features: new.features.iter().map(|feature| feature.0.clone()).collect(),
+        metadata: new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
+        expires: new.expires,
+        lease_days: new.lease_days.0,
+        updates_until: new.updates_until,
+        deactivations: new.deactivations.0,
+        ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.now)
+    };
+    check_terms(&terms, signer, occasion.now)?;
+    let (shown, key) = match &new.key {
+        Some(typed) => {
+            (None, KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?)
+        }
+        None => {
+            let mut random = zeroize::Zeroizing::new([0; 12]);
+            SystemRandom.fill(&mut *random)?;
+            let key = LicenseKey::from_random(*random);
+            (Some(key.to_string()), KeyText::from(&key))
+        }
+    };
+    database.create_license(&terms, &key, occasion).await?;
+    let words = match &shown {
+        Some(key) => {
+            format!("License {} for {}. Its key, shown this once:\n\n    {key}\n", terms.id, terms.licensee)
+        }
+        None => format!("License {} for {}, with the given key.", terms.id, terms.licensee),
+    };
+    Ok(Report::new(words, json!({ "license": terms.id.to_string(), "key": shown, "seats": terms.seats })))
+}
+
+/// Refuses terms of which no license could be made, while the one who sells is still there: tries one for a made-up
+/// seat.
+fn check_terms(terms: &LicenseTerms, signer: &Signer, now: Timestamp) -> Result<()> {
+    use nodelock::{
+        Reason,
+        authority::ledger::{Seat, SeatState},
+        code::Handle,
+        fingerprint::Fingerprint,
+    };
+    let seat = Seat {
+        handle: Handle::new(0)?,
+        device_key: SigningKey::generate(&SystemRandom)?.public_key(),
+        license_id: terms.id,
+        release_commitment: [0; 32],
+        request_digest: [0; 32],
+        fingerprint: Fingerprint::default(),
+        state: SeatState::Active,
+        granted: now,
+        changed: now,
+        reason: Reason::Other,
+        counted: false,
+        revision: 1,
+        sync_token: [0; 16],
+        wrong_codes: 0,
+        codes_since: Timestamp::MIN,
+    };
+    signer.issuer.license(terms, &seat, terms.deactivations, now)?;
+    Ok(())
+}
+
+async fn suspend(id: LicenseId, suspended: bool, database: &Database, occasion: &Occasion) -> Result<Report> {
+    let changed = database.set_suspended(id, suspended, occasion).await?;
+    let state = if suspended { "suspended" } else { "in force" };
+    let already = if changed { "" } else { " already" };
+    let words = format!("License {id} is {state}{already}.");
+    Ok(Report::new(words, json!({ "license": id.to_string(), "suspended": suspended, "changed": changed })))
+}
+
+fn granted(file: &ActivationFile, granted: Granted) -> Report {
+    let Granted { license, receipts } = granted;
+    let handle = file.request.handle;
+    let freed: Vec<String> = receipts.iter().map(|receipt| receipt.handle.to_string()).collect();
+    let released = match freed.is_empty() {
+        true => String::new(),
+        false => format!("Given up before: {}; the answer holds the receipts.\n", freed.join(", ")),
+    };
+    let fields = json!({ "handle": handle.to_string(), "released": freed });
+    match license {
+        Ok(license) => {
+            let words = format!(
+                "{released}Granted: seat {handle} of license {} ({}).",
+                license.license_id, license.licensee
+            );
+            let mut report =
+                Report::new(words, fields).with_document("reply", reply_text(&license, &receipts));
+            report.fields.insert("license".into(), license.license_id.to_string().into());
+            report.fields.insert("revision".into(), license.revision.into());
+            report
+        }
+        Err(failure) => {
+            let report = Report::new(released, fields).with_failure(failure);
+            match receipts.is_empty() {
+                true => report,
+                false => {
+                    let texts: Vec<String> = receipts.iter().map(|receipt| receipt.to_text()).collect();
+                    report.with_document("receipts", texts.join("\n"))
+                }
+            }
+        }
+    }
+}
+
+async fn redeem(
+    input: &[String],
+    database: &Database,
+    signer: &Signer,
+    occasion: &Occasion,
+) -> Result<Report> {
+    let bytes = match input {
+        [one] if one == "-" || Path::new(one).is_file() => read(Path::new(one))?,
+        // A code has spaces where people hear pauses.
+        words => words.join(" ").into_bytes(),
+    };
+    let claim = match ReleaseClaim::read(&bytes) {
+        Ok(claim) => claim,
+        Err(error) => {
+            let text = str::from_utf8(&bytes).ok().filter(|_| error.kind() == ErrorKind::Malformed);
+            let readings = match text.map(DeactivationCode::read) {
+                Some(Ok(readings)) => readings,
+                // Too long for a code: what is wrong with it as a file says more.
+                Some(Err(unreadable)) if unreadable.kind() != ErrorKind::TooLarge => {
+                    return Err(unreadable.into());
+                }
+                _ => return Err(error.into()),
+            };
+            let (redeemed, corrections) = database.redeem_code(&readings, signer, occasion).await?;
+            return Ok(redemption(redeemed, &corrections));
+        }
+    };
+    Ok(redemption(database.redeem(&claim, signer, occasion).await?, &[]))
+}
+
+fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
+    let mended: Vec<String> = corrections.iter().map(Correction::to_string).collect();
+    let mut words: String = mended.iter().map(|correction| format!("Mended: {correction}.\n")).collect();
+    match redeemed {
+        Redeemed::Released { released, receipt } => {
+            let Released { seat, outcome, deactivations_left, changed } = released;
+            let handle = seat.handle;
+            let (name, text) = match (outcome, changed) {
+                (Outcome::Held, _) => (
+                    "held",
+                    format!(
+                        "Held: the license has no deactivation left, so seat {handle} stays reserved for the same machine."
+                    ),
+                ),
+                (Outcome::Returned, true) => ("freed", format!("Freed: seat {handle} is back in the pool.")),
+                (Outcome::Returned, false) => (
+                    "already-freed",
+                    format!("Already freed: seat {handle} was given up before; nothing changed."),
+                ),
+            };
+            words += &text;
+            let fields = json!({
+                "outcome": name,
+                "handle": handle.to_string(),
+                "deactivations_left": deactivations_left,
+                "mended": mended,
+            });
+            Report::new(words, fields).with_document("receipt", receipt.to_text())
+        }
+        Redeemed::Kept(handle) => {
+            words += &format!(
+                "Unknown: no seat {handle} was granted here yet. This is kept, and judged when the machine's request arrives.\n"
+            );
+            let fields =
+                json!({ "outcome": "unknown", "kept": true, "handle": handle.to_string(), "mended": mended });
+            Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, "redeem"))
+        }
+    }
+}
+
+async fn release(
+    seat: &SeatArguments,
+    reason: &str,
+    database: &Database,
+    signer: &Signer,
+    occasion: &Occasion,
+) -> Result<Report> {
+    let (seat, revocation) = database.force_release(&name(seat), reason, signer, occasion).await?;
+    let fields =
+        json!({ "handle": seat.handle.to_string(), "outcome": crate::database::state_name(seat.state) });
+    Ok(match revocation {
+        Some(revocation) => {
+            let words = format!(
+                "Released: seat {} is back in the pool. Its machine stops when it takes in the revocation, and at the \
+                 end of its lease in any case.",
+                seat.handle
+            );
+            Report::new(words, fields).with_document("revocation", revocation.to_text())
+        }
+        None => Report::new(format!("Returned: held seat {} is back in the pool.", seat.handle), fields),
+    })
+}
+
+fn name(seat: &SeatArguments) -> SeatName {
+    SeatName { handle: seat.handle, device: seat.device }
+}
+
+/// A file, or standard input for `-`.
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| Error::io(path.display().to_string(), error);
+    let source: Box<dyn Read> = if path == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(path).map_err(failed)?)
+    };
+    let mut bytes = Vec::new();
+    source.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}

@@ -1,0 +1,75 @@
+//! Why something was not done.
+
+use nodelock::ErrorKind;
+
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// Why something was not done. No text holds a license key, a code or a private key.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The library or one of its rules says no.
+    #[error(transparent)]
+    Rule(#[from] nodelock::Error),
+    #[error("{0}")]
+    Usage(String),
+    #[error("too many attempts; try again tomorrow, or hand in the deactivation file, which has no limit")]
+    TooManyAttempts,
+    #[error("the seat is not held")]
+    NotHeld,
+    #[error("several devices have a seat of that handle; name one with --device")]
+    AmbiguousSeat,
+    #[error("there is a license with that key already")]
+    KeyInUse,
+    #[error("this authority is set up already; nothing was changed")]
+    AlreadyInitialized,
+    #[error("no authority is set up here; run `authority init` first")]
+    NotInitialized,
+    #[error("the keys belong to another authority than the database")]
+    WrongKeys,
+    #[error("the database was written by a newer version of this program")]
+    NewerDatabase,
+    #[error("the database: {0}")]
+    Database(#[from] sqlx::Error),
+    #[error("the database holds a damaged record: {0}")]
+    Record(#[from] serde_json::Error),
+}
+
+impl Failure {
+    pub(crate) fn rule(kind: ErrorKind, about: &'static str) -> Self {
+        Self::Rule(nodelock::Error::new(kind, about))
+    }
+
+    /// The stable name that programs branch on: an [`ErrorKind`] in kebab case, or one of a few of our own.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Rule(error) => kebab_case(error.kind()),
+            Self::Usage(_) => "usage".into(),
+            Self::TooManyAttempts => "too-many-attempts".into(),
+            Self::NotHeld => "not-held".into(),
+            Self::AmbiguousSeat => "ambiguous-seat".into(),
+            Self::KeyInUse => "key-in-use".into(),
+            Self::AlreadyInitialized => "already-initialized".into(),
+            Self::NotInitialized => "not-initialized".into(),
+            Self::WrongKeys => "wrong-keys".into(),
+            Self::NewerDatabase => kebab_case(ErrorKind::UnsupportedVersion),
+            Self::Database(_) => "database".into(),
+            Self::Record(_) => kebab_case(ErrorKind::Corrupt),
+        }
+    }
+
+    /// 2 for a mistake in the arguments, 1 for everything else that was not done.
+    pub(crate) fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Usage(_)) { 2 } else { 1 }
+    }
+}
+
+fn kebab_case(kind: ErrorKind) -> String {
+    let mut name = String::new();
+    for letter in format!("{kind:?}").chars() {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('-');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    name
+}

@@ -1,0 +1,146 @@
+//! The vendor's keys: files that only their owner may read, never rows of a database.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    path::Path,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use nodelock::{
+    Certificate, Error, ErrorKind, PublicKey, Roots, SigningKey, SystemRandom, Timestamp,
+    authority::{CertificateTerms, Issuer},
+};
+use zeroize::Zeroizing;
+
+use crate::failure::Result;
+
+const ROOT_KEY: &str = "root.key";
+const ROOT_PUBLIC: &str = "root.public";
+const ISSUER_KEY: &str = "issuer.key";
+const ISSUER_CERTIFICATE: &str = "issuer.certificate";
+/// How long an issuer key may sign before its root must be fetched again.
+const CERTIFICATE_DAYS: u32 = 365;
+/// More than any file here needs.
+const LIMIT: u64 = 16 * 1024;
+
+/// What the authority signs with, and what it believes of its own earlier signatures.
+pub(crate) struct Signer {
+    pub(crate) issuer: Issuer,
+    pub(crate) root: PublicKey,
+    pub(crate) roots: Roots,
+}
+
+/// Makes a root key, an issuer key and its certificate, all in one step: a directory that is there was there whole.
+pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()> {
+    let root = SigningKey::generate(&SystemRandom)?;
+    let issuer = SigningKey::generate(&SystemRandom)?;
+    let certificate = CertificateTerms {
+        issuer: issuer.public_key(),
+        name: name.to_owned(),
+        serial: 1,
+        not_before: now,
+        not_after: now.plus_days(CERTIFICATE_DAYS),
+    }
+    .sign(&root)?;
+
+    let failed = |error| Error::io(directory.display().to_string(), error);
+    let parent = match directory.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(failed)?;
+    let unfinished = tempfile::Builder::new().prefix(".keys-").tempdir_in(parent).map_err(failed)?;
+    let write = |name: &str, bytes: &[u8]| write_new(&unfinished.path().join(name), bytes).map_err(failed);
+    write(ROOT_KEY, private_text(&root).as_bytes())?;
+    write(ROOT_PUBLIC, format!("{}\n", root.public_key()).as_bytes())?;
+    write(ISSUER_KEY, private_text(&issuer).as_bytes())?;
+    write(ISSUER_CERTIFICATE, certificate.to_text().as_bytes())?;
+    sync_directory(unfinished.path()).map_err(failed)?;
+    // A rename does not replace a directory with anything in it, so keys are never overwritten.
+    fs::rename(unfinished.path(), directory).map_err(failed)?;
+    let _ = unfinished.keep();
+    sync_directory(parent).map_err(failed)?;
+    Ok(())
+}
+
+/// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere.
+///
+/// Fails with [`ErrorKind::AccessDenied`] when anybody but the owner may read the issuer key.
+pub(crate) fn load(directory: &Path) -> Result<Signer> {
+    let public = directory.join(ROOT_PUBLIC);
+    let root: PublicKey = text(&read(&public)?, &public)?.trim().parse()?;
+    let roots = Roots::new([root]);
+    let certificate = Certificate::verify(&read(&directory.join(ISSUER_CERTIFICATE))?, &roots)?;
+    let issuer = Issuer::certified(read_private(&directory.join(ISSUER_KEY))?, certificate)?;
+    Ok(Signer { issuer, root, roots })
+}
+
+/// The 64 bytes of a private key as one line of base64url.
+fn private_text(key: &SigningKey) -> Zeroizing<String> {
+    Zeroizing::new(URL_SAFE_NO_PAD.encode(*key.to_bytes()) + "\n")
+}
+
+fn read_private(path: &Path) -> Result<SigningKey> {
+    let file = read(path)?;
+    let mut bytes = Zeroizing::new([0; 66]);
+    let length = URL_SAFE_NO_PAD
+        .decode_slice(text(&file, path)?.trim(), &mut *bytes)
+        .map_err(|_| Error::new(ErrorKind::Malformed, path.display().to_string()))?;
+    Ok(SigningKey::from_bytes(&bytes[..length])?)
+}
+
+fn text<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str> {
+    Ok(str::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::Malformed, path.display().to_string()))?)
+}
+
+/// Reads a file of keys. What is private is checked to be so, on the very file that is read.
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+    let failed = |error| Error::io(path.display().to_string(), error);
+    let file = File::open(path).map_err(failed)?;
+    if path.extension().is_some_and(|extension| extension == "key") {
+        check_private(&file, path)?;
+    }
+    // As large as it gets at once: a buffer that grows would leave copies of a key behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize));
+    file.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn check_private(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode =
+        file.metadata().map_err(|error| Error::io(path.display().to_string(), error))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        let about = format!(
+            "{}: others may read this private key (mode {:03o}); run chmod 600",
+            path.display(),
+            mode & 0o777
+        );
+        return Err(Error::new(ErrorKind::AccessDenied, about).into());
+    }
+    Ok(())
+}
+
+/// Elsewhere a new file inherits its access rights from the directory of the user.
+#[cfg(not(unix))]
+fn check_private(_: &File, _: &Path) -> Result<()> {
+    Ok(())
+}
+
+/// Makes a file that only its owner may read, durably; one that is there is not touched.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Makes the names in a directory durable, where directories can be opened.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}

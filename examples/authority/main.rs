@@ -1,0 +1,61 @@
+//! The vendor's side on a command line, over SQLite: sells licenses, answers activation files, takes seats back.
+//!
+//! ```text
+//! cargo run --example authority -- init --product Example
+//! cargo run --example authority -- license new --licensee "Jane Doe" --seats 3
+//! cargo run --example authority -- activate request.txt --out license.txt
+//! cargo run --example authority -- redeem 17KX2-M928T-5CY4T-QKFFW-EZFWM
+//! ```
+//!
+//! The rules are the library's (`nodelock::authority`); here is what they leave to the vendor: a database, key files,
+//! and words. `database` is written for a server to stand on as it is.
+
+mod arguments;
+mod commands;
+mod database;
+mod failure;
+mod keys;
+mod output;
+
+use std::{path::Path, process::ExitCode};
+
+use clap::Parser as _;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+use output::Report;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            return finish(&Failure::Usage(error.kind().to_string()).into(), None, true);
+        }
+        Err(error) => error.exit(),
+    };
+    let report = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+        Ok(runtime) => runtime.block_on(commands::run(&arguments.command, &arguments.place)),
+        Err(error) => Err(nodelock::Error::io("runtime", error).into()),
+    };
+    let out = match &arguments.command {
+        Command::Activate { out, .. }
+        | Command::Redeem { out, .. }
+        | Command::Renew { out, .. }
+        | Command::Release { out, .. } => out.file.as_deref(),
+        _ => None,
+    };
+    finish(&report.unwrap_or_else(Report::from), out, arguments.place.json)
+}
+
+fn finish(report: &Report, out: Option<&Path>, as_json: bool) -> ExitCode {
+    let printed = output::print(report, out, as_json);
+    match (printed, &report.failure) {
+        (Ok(()), None) => ExitCode::SUCCESS,
+        (Ok(()), Some(failure)) => ExitCode::from(failure.exit_code()),
+        (Err(failure), _) => {
+            // What was done stays done; asked once more, the answer is the same.
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! What is printed: words for people, one JSON object for programs.
+
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
+use nodelock::{
+    Error, Timestamp,
+    authority::ledger::{LicenseTerms, Usage},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    database::{AuditRow, LicenseRow, SeatRow, state_name},
+    failure::{Failure, Result},
+};
+
+/// What a command comes to.
+pub(crate) struct Report {
+    /// For people.
+    pub(crate) words: String,
+    /// For programs.
+    pub(crate) fields: Map<String, Value>,
+    /// What the customer gets, as armored text, and what it is called in JSON.
+    pub(crate) document: Option<(&'static str, String)>,
+    /// Why it was not all done, if it was not.
+    pub(crate) failure: Option<Failure>,
+}
+
+impl Report {
+    /// `fields` is a JSON object.
+    pub(crate) fn new(words: impl Into<String>, fields: Value) -> Self {
+        let fields = match fields {
+            Value::Object(fields) => fields,
+            other => Map::from_iter([("value".to_owned(), other)]),
+        };
+        Self { words: words.into(), fields, document: None, failure: None }
+    }
+
+    pub(crate) fn with_document(self, name: &'static str, text: String) -> Self {
+        Self { document: Some((name, text)), ..self }
+    }
+
+    pub(crate) fn with_failure(self, failure: Failure) -> Self {
+        Self { failure: Some(failure), ..self }
+    }
+}
+
+impl From<Failure> for Report {
+    fn from(failure: Failure) -> Self {
+        Self::new("", json!({})).with_failure(failure)
+    }
+}
+
+/// Prints a report. The document goes to `out`, or else to standard output with the words on standard error, so that
+/// it can be piped.
+pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Result<()> {
+    if let (Some((_, text)), Some(path)) = (&report.document, out) {
+        fs::write(path, text).map_err(|error| Error::io(path.display().to_string(), error))?;
+    }
+    let mut words = report.words.clone();
+    if let Some(failure) = &report.failure {
+        words += &format!("error: {failure}");
+    }
+    let (stdout, stderr) = if as_json {
+        (json_text(report, out)?, String::new())
+    } else {
+        match (&report.document, out) {
+            (Some((_, text)), None) => (text.clone(), words),
+            _ if report.failure.is_some() => (String::new(), words),
+            (Some(_), Some(path)) => (format!("{words}\nWritten to {}.", path.display()), String::new()),
+            (None, _) => (words, String::new()),
+        }
+    };
+    let line = |mut stream: Box<dyn io::Write>, text: &str| match text.trim_end() {
+        "" => Ok(()),
+        text => writeln!(stream, "{text}").and_then(|()| stream.flush()),
+    };
+    line(Box::new(io::stderr()), &stderr).map_err(|error| Error::io("standard error", error))?;
+    line(Box::new(io::stdout()), &stdout).map_err(|error| Error::io("standard output", error))?;
+    Ok(())
+}
+
+fn json_text(report: &Report, out: Option<&Path>) -> Result<String> {
+    let mut fields = report.fields.clone();
+    if let Some((name, text)) = &report.document {
+        fields.insert((*name).to_owned(), text.clone().into());
+        if let Some(path) = out {
+            fields.insert("out".to_owned(), path.display().to_string().into());
+        }
+    }
+    if let Some(failure) = &report.failure {
+        fields.insert("error".to_owned(), failure.name().into());
+        fields.insert("message".to_owned(), failure.to_string().into());
+    }
+    Ok(serde_json::to_string_pretty(&fields)?)
+}
+
+pub(crate) fn licenses(rows: &[LicenseRow]) -> Report {
+    let lines = rows.iter().map(|row| {
+        let LicenseRow { terms, usage, .. } = row;
+        let mut line = format!(
+            "{}  ..{:<5}  {:>3} of {} taken  {}",
+            terms.id, row.key_hint, usage.taken, terms.seats, terms.licensee
+        );
+        if !terms.edition.is_empty() {
+            line += &format!(", {}", terms.edition);
+        }
+        if let Some(expires) = terms.expires {
+            line += &format!(", expires {expires}");
+        }
+        if terms.suspended { line + ", SUSPENDED" } else { line }
+    });
+    let values: Vec<Value> = rows.iter().map(license).collect();
+    Report::new(text(lines, "No licenses."), json!({ "licenses": values }))
+}
+
+fn license(row: &LicenseRow) -> Value {
+    let LicenseRow { terms, usage, key_hint, created } = row;
+    let features: Vec<Value> = terms
+        .features
+        .iter()
+        .map(|feature| json!({ "name": feature.name, "limit": feature.limit, "expires": time(feature.expires) }))
+        .collect();
+    json!({
+        "id": terms.id.to_string(),
+        "key_hint": key_hint,
+        "created": created.to_string(),
+        "product": terms.product,
+        "licensee": terms.licensee,
+        "edition": terms.edition,
+        "features": features,
+        "metadata": pairs(&terms.metadata),
+        "starts": terms.starts.to_string(),
+        "expires": time(terms.expires),
+        "lease_days": terms.lease_days,
+        "updates_until": time(terms.updates_until),
+        "suspended": terms.suspended,
+        "seats": seats(terms, *usage),
+    })
+}
+
+fn seats(terms: &LicenseTerms, usage: Usage) -> Value {
+    json!({
+        "total": terms.seats,
+        "taken": usage.taken,
+        "deactivations": terms.deactivations,
+        "deactivations_left": terms.deactivations_left(usage),
+    })
+}
+
+pub(crate) fn list(rows: &[SeatRow]) -> Report {
+    let lines = rows.iter().map(|SeatRow { seat, machine, .. }| {
+        let metadata = machine.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
+        format!(
+            "{}  {:<9}  since {}  license {}  device {}{}",
+            seat.handle,
+            state_name(seat.state),
+            seat.changed,
+            seat.license_id,
+            seat.device_key.id(),
+            metadata.collect::<String>()
+        )
+    });
+    let values: Vec<Value> = rows.iter().map(seat).collect();
+    Report::new(text(lines, "No seats."), json!({ "seats": values }))
+}
+
+fn seat(row: &SeatRow) -> Value {
+    let SeatRow { seat, machine, .. } = row;
+    json!({
+        "handle": seat.handle.to_string(),
+        "device": seat.device_key.to_string(),
+        "license": seat.license_id.to_string(),
+        "state": state_name(seat.state),
+        "granted": seat.granted.to_string(),
+        "changed": seat.changed.to_string(),
+        "reason": seat.reason.to_string(),
+        "counted": seat.counted,
+        "revision": seat.revision,
+        "wrong_codes": seat.wrong_codes,
+        "virtual_machine": seat.fingerprint.virtual_machine(),
+        "container": seat.fingerprint.container(),
+        "machine": pairs(&machine.metadata),
+        "application": machine.application,
+        "library": machine.library,
+    })
+}
+
+pub(crate) fn audit(rows: &[AuditRow]) -> Report {
+    let lines = rows.iter().map(|row| {
+        let mut line = format!("{}  {:<12}  {:<17}", row.at, row.actor, row.action);
+        if let Some(handle) = row.handle {
+            line += &format!("  seat {handle}: {} -> {}", state(&row.from), state(&row.to));
+        }
+        if let Some(license) = &row.license {
+            line += &format!("  license {license}");
+        }
+        if row.detail.is_empty() { line } else { format!("{line}  {}", row.detail) }
+    });
+    let values: Vec<Value> = rows
+        .iter()
+        .map(|row| {
+            json!({
+                "at": row.at.to_string(),
+                "actor": row.actor,
+                "action": row.action,
+                "license": row.license,
+                "handle": row.handle.map(|handle| handle.to_string()),
+                "device": row.device.map(|device| device.to_string()),
+                "from": row.from,
+                "to": row.to,
+                "detail": row.detail,
+            })
+        })
+        .collect();
+    Report::new(text(lines, "Nothing happened yet."), json!({ "audit": values }))
+}
+
+fn state(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or("none")
+}
+
+fn text(lines: impl Iterator<Item = String>, none: &str) -> String {
+    let lines: Vec<String> = lines.collect();
+    if lines.is_empty() { none.to_owned() } else { lines.join("\n") }
+}
+
+fn time(time: Option<Timestamp>) -> Option<String> {
+    time.map(|time| time.to_string())
+}
+
+fn pairs(pairs: &[(String, String)]) -> Value {
+    pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into()
+}

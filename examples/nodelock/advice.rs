@@ -1,0 +1,100 @@
+//! What to do next: one sentence for each situation that something can be done about.
+
+use nodelock::{ErrorKind, Status, Verdict};
+
+/// What to do about a refusal; none where the message says it all.
+pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::Malformed => {
+            "Is it the file that the vendor sent, whole? Mail programs may break it: ask for it as an attachment."
+        }
+        ErrorKind::TooLarge => "This cannot be a file from the vendor: none is that large.",
+        ErrorKind::WrongType => {
+            "`install` takes licenses, `receipt` takes receipts and revocations. Requests and codes go to the vendor."
+        }
+        ErrorKind::UnsupportedVersion | ErrorKind::CriticalExtension => {
+            "Update this program, then try again."
+        }
+        ErrorKind::WrongProduct => {
+            "Check --product (NODELOCK_PRODUCT), or ask the vendor for the right file."
+        }
+        ErrorKind::UntrustedSigner => {
+            "Check the root keys (--root, --roots, NODELOCK_ROOTS): they must be this vendor's."
+        }
+        ErrorKind::BadSignature | ErrorKind::HeaderMismatch => {
+            "Somebody or something has changed the file. Ask the vendor for it again."
+        }
+        ErrorKind::CertificateExpired => {
+            "Check this machine's clock; if it is right, ask the vendor to issue it again."
+        }
+        ErrorKind::WrongMachine | ErrorKind::WrongRequest => {
+            "Show this machine's request with `nodelock request`, and have the vendor answer that."
+        }
+        ErrorKind::GivenUp => {
+            "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
+        }
+        ErrorKind::Outdated => "A later license is installed already; there is nothing to do.",
+        ErrorKind::AlreadyActive => {
+            "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \
+             `nodelock deactivate` gives a license back."
+        }
+        ErrorKind::NotPending => "Ask for a seat with `nodelock request LICENSE-KEY` first.",
+        ErrorKind::NotActive => {
+            "There is nothing to give back. `nodelock status` says what there is, `nodelock code` shows earlier codes."
+        }
+        ErrorKind::DeactivationNotAllowed => "The license is still active. Ask the vendor.",
+        ErrorKind::TooManyOutstanding => {
+            "Hand the codes over (`nodelock code`) and take the receipts in (`nodelock receipt`)."
+        }
+        ErrorKind::UnreadableCode => {
+            "Compare the license key with the one you received: 25 letters and digits in five groups."
+        }
+        ErrorKind::Busy => "Try again when the other program has finished.",
+        ErrorKind::Corrupt => {
+            "Do not delete the store: its device key can prove whose seat it was. Ask the vendor."
+        }
+        ErrorKind::NoSpace => "Free some space, then try again. Nothing was lost.",
+        ErrorKind::ReadOnly | ErrorKind::AccessDenied => {
+            "Check who owns the store's folder, or choose another with --store. Nothing was lost."
+        }
+        ErrorKind::UnknownSeat => "It is about a seat that this store does not know: check --store.",
+        ErrorKind::Unsupported => "Give a folder with --store if there is no home directory.",
+        _ => return None,
+    })
+}
+
+/// What to do about a license that is not usable, or will not be for long.
+pub fn on_status(status: &Status) -> Option<&'static str> {
+    Some(match status.verdict() {
+        Verdict::Unlicensed { pending: false } if status.outstanding() == 0 => {
+            "Ask for a seat with `nodelock request LICENSE-KEY`, and send the request to the vendor."
+        }
+        Verdict::Unlicensed { pending: true } => {
+            "`nodelock request` shows the request again. When the license comes: `nodelock install FILE`."
+        }
+        Verdict::Unlicensed { .. } | Verdict::Deactivated | Verdict::Revoked { .. }
+            if status.outstanding() > 0 =>
+        {
+            "`nodelock code` shows what frees the seat; hand it to the vendor. `nodelock request LICENSE-KEY` asks for a \
+             new seat and carries it along."
+        }
+        Verdict::Deactivated => "To use it here again: `nodelock request LICENSE-KEY`.",
+        Verdict::Revoked { .. } => "Ask the vendor why, or for another seat: `nodelock request LICENSE-KEY`.",
+        Verdict::Active if status.renewal_due() => {
+            "Ask the vendor for a renewed license file, then `nodelock install FILE`."
+        }
+        Verdict::Grace { .. } | Verdict::LeaseEnded { .. } | Verdict::Expired { .. } => {
+            "Ask the vendor for a renewed license file, then `nodelock install FILE`."
+        }
+        Verdict::ClockSetBack { .. } | Verdict::NotYetValid { .. } => "Check this machine's clock.",
+        Verdict::WrongMachine { .. } => {
+            "If this is the machine that was activated, give the seat back (`nodelock deactivate --offline`) and ask \
+             for a new one."
+        }
+        Verdict::VersionNotCovered { .. } => {
+            "Use an earlier version, or ask the vendor to extend the maintenance."
+        }
+        Verdict::Damaged { reason } => return on_error(*reason),
+        _ => return None,
+    })
+}

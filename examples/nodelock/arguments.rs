@@ -1,0 +1,158 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use nodelock::{PublicKey, Reason, code::Handle};
+
+/// Client-side licensing from the command line.
+///
+/// Exit codes: 0 done (and usable), 1 refused or failed, 2 wrong usage, 3 the license is not usable.
+#[derive(Parser)]
+#[command(name = "nodelock", version)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Args)]
+pub struct Common {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// The folder that holds the license; the user's own place for this product if not given.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+
+    /// The product, by the name that its licenses bear.
+    #[arg(long, global = true, value_name = "NAME", env = "NODELOCK_PRODUCT")]
+    pub product: Option<String>,
+
+    /// A root key of the vendor, in base64url; may be given more than once.
+    #[arg(long, global = true, value_name = "KEY")]
+    pub root: Vec<PublicKey>,
+
+    /// A file with one root key a line; if there is neither this nor --root, the file that NODELOCK_ROOTS names.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub roots: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Say what of this machine can be recognized, without any value.
+    Fingerprint {
+        /// Print a stable identity of this machine for this application, and nothing else.
+        #[arg(long, value_name = "APPLICATION")]
+        id: Option<String>,
+    },
+    /// Ask for a seat, or show the pending request again.
+    Request {
+        /// The license key, as you received it; typing errors are found. Without one, shows the pending request.
+        license_key: Option<String>,
+        #[arg(long, value_enum, default_value_t)]
+        format: RequestFormat,
+        /// Write to this file instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Something to tell the vendor, such as computer=office; may be given more than once.
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        metadata: Vec<(String, String)>,
+    },
+    /// Install the license, or its renewal, that the vendor sent.
+    Install {
+        /// The file; - is standard input.
+        file: PathBuf,
+    },
+    /// Say whether the license is usable, and what it entitles to.
+    Status,
+    /// Give the seat back: the license is gone from this machine, and a code frees the seat.
+    Deactivate {
+        /// Without a network: shows a code to hand over.
+        #[arg(long)]
+        offline: bool,
+        /// Why.
+        #[arg(long, value_enum, default_value_t)]
+        reason: ReasonArgument,
+    },
+    /// Show the codes of seats that were given back, until their receipts come.
+    Code {
+        #[arg(long, value_enum, default_value_t)]
+        format: CodeFormat,
+        /// Which seat, if several wait for their receipts.
+        #[arg(long, value_name = "SEAT")]
+        seat: Option<Handle>,
+        /// The page of the vendor's that a QR code leads to; what is behind its # stays out of server logs.
+        #[arg(long, value_name = "URL")]
+        link: Option<String>,
+        /// Write to this file instead of standard output.
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Take in the vendor's receipt for a seat that was given back, or the vendor's revocation of a seat.
+    Receipt {
+        /// The file; - is standard input.
+        file: PathBuf,
+    },
+    /// Take the pending request back.
+    Cancel,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
+pub enum RequestFormat {
+    /// Text for a mail or a form.
+    #[default]
+    Text,
+    /// A small binary file.
+    File,
+    /// A QR code for a terminal.
+    Qr,
+    /// A QR code as an SVG image.
+    Svg,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, ValueEnum)]
+pub enum CodeFormat {
+    /// 25 symbols to read over the phone.
+    #[default]
+    Phone,
+    /// Text for a mail or a form.
+    Text,
+    /// A QR code for a terminal.
+    Qr,
+    /// A QR code as an SVG image.
+    Svg,
+    /// A small binary file.
+    File,
+}
+
+#[derive(Clone, Copy, Default, ValueEnum)]
+pub enum ReasonArgument {
+    /// The license moves to another machine.
+    Moved,
+    /// The machine is taken out of service.
+    Retired,
+    /// The system or the application is installed again.
+    Reinstalled,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl From<ReasonArgument> for Reason {
+    fn from(reason: ReasonArgument) -> Self {
+        match reason {
+            ReasonArgument::Moved => Self::Moved,
+            ReasonArgument::Retired => Self::Retired,
+            ReasonArgument::Reinstalled => Self::Reinstalled,
+            ReasonArgument::Other => Self::Other,
+        }
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = text.split_once('=').ok_or("NAME=VALUE is expected")?;
+    Ok((name.to_owned(), value.to_owned()))
+}

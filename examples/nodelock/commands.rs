@@ -1,0 +1,332 @@
+//! The commands: each asks the library once and says what came of it.
+
+use std::{
+    env,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use nodelock::{
+    Client, Deactivation, DeactivationReceipt, ErrorKind, Outcome, PublicKey, Revocation, Roots, Store,
+    code::{Handle, LicenseKey},
+    fingerprint::{Class, Component, Probe},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    arguments::{Arguments, CodeFormat, Command, Common, RequestFormat},
+    report::{Failure, Payload, Report, USAGE, kebab},
+    status,
+};
+
+type Result<T, E = Failure> = std::result::Result<T, E>;
+
+/// More than any file from a vendor; the library refuses what is larger than its own limit, which is less.
+const LONGEST_INPUT: u64 = 1024 * 1024;
+/// A file of root keys holds a handful of them.
+const LONGEST_ROOTS: u64 = 64 * 1024;
+
+pub fn run(arguments: &Arguments) -> Result<Report> {
+    let common = &arguments.common;
+    match &arguments.command {
+        Command::Fingerprint { id: None } => Ok(fingerprint()),
+        Command::Fingerprint { id: Some(application) } => {
+            let id = nodelock::fingerprint::machine_id(application)?;
+            Ok(Report::new(format!("{id}\n"), "", json!({ "machine_id": id })))
+        }
+        Command::Request { license_key, format, out, metadata } => {
+            Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
+            request(&client(common)?, license_key.as_deref(), *format, out.as_deref(), metadata)
+        }
+        Command::Install { file } => {
+            let client = client(common)?;
+            Ok(status::report(&client.install(&read_input(file)?)?))
+        }
+        Command::Status => Ok(status::report(&client(common)?.check()?)),
+        Command::Deactivate { offline: false, .. } => Err(Failure {
+            exit: USAGE,
+            ..Failure::new(
+                "offline-only",
+                "this build has no network transport yet",
+                "Nothing was changed. `nodelock deactivate --offline` gives the seat back by a code to hand over.",
+            )
+        }),
+        Command::Deactivate { offline: true, reason } => {
+            Ok(deactivated(&client(common)?.deactivate_offline((*reason).into())?))
+        }
+        Command::Code { format, seat, link, out } => {
+            Payload::check_terminal(*format == CodeFormat::File, out.as_deref(), common.json)?;
+            code(&client(common)?, *format, *seat, link.as_deref(), out.as_deref())
+        }
+        Command::Receipt { file } => {
+            let (roots, input) = (roots(common)?, read_input(file)?);
+            receipt(&client(common)?, &roots, &input)
+        }
+        Command::Cancel => {
+            let client = client(common)?;
+            let cancelled = client.cancel()?;
+            let (seat, time) = (cancelled.handle(), cancelled.time());
+            let json = json!({
+                "seat": seat.to_string(), "time": time.to_string(), "outstanding": client.check()?.outstanding(),
+            });
+            let notes = "If the vendor may have received it, hand `nodelock code --format file` over as well; the next \
+                         request carries it along anyway.\n";
+            Ok(Report::new(format!("the request for seat {seat} is cancelled\n"), notes, json))
+        }
+    }
+}
+
+fn client(common: &Common) -> Result<Client> {
+    let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
+        Failure::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
+    })?;
+    let mut builder = Client::builder(product, roots(common)?).application_version(env!("CARGO_PKG_VERSION"));
+    if let Some(folder) = &common.store {
+        // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
+        // store has them.
+        let usual = Store::per_user(product).ok();
+        let tombstones = usual.and_then(|store| store.tombstone_directory().map(Path::to_owned));
+        builder = builder.store(Store::in_directory(folder, tombstones));
+    }
+    Ok(builder.build()?)
+}
+
+fn roots(common: &Common) -> Result<Roots> {
+    let file = match &common.roots {
+        None if common.root.is_empty() => env::var_os("NODELOCK_ROOTS").filter(|file| !file.is_empty()),
+        file => file.clone().map(PathBuf::into_os_string),
+    };
+    let mut keys = common.root.clone();
+    if let Some(file) = file.map(PathBuf::from) {
+        let text = read(&file, LONGEST_ROOTS)?;
+        for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
+            if !line.is_empty() && !line.starts_with('#') {
+                let key = line.parse::<PublicKey>();
+                keys.push(key.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?);
+            }
+        }
+    }
+    if keys.is_empty() {
+        return Err(Failure::usage(
+            "whose licenses? Give the vendor's root key with --root KEY or --roots FILE, or set NODELOCK_ROOTS to such a \
+             file in the environment",
+        ));
+    }
+    Ok(Roots::new(keys))
+}
+
+fn fingerprint() -> Report {
+    let probe = Probe::this_machine();
+    let found: Vec<_> = probe.components().collect();
+    let environment = probe.environment();
+    let class = |component: Component| match component.class() {
+        Class::Software => "software",
+        Class::HardwareUnique => "hardware, unique",
+        Class::Common => "hardware, common",
+    };
+    let mut text = String::new();
+    let mut components = Vec::new();
+    // The host id is what an application adds by itself: no machine has one.
+    for component in Component::ALL.into_iter().filter(|component| *component != Component::HostId) {
+        let is_found = found.contains(&component);
+        let answer = if is_found { "found" } else { "not found" };
+        text += &format!("{component:<14}{answer:<11}{}\n", class(component));
+        let class = kebab(component.class());
+        components.push(json!({ "name": component.name(), "class": class, "found": is_found }));
+    }
+    let signs = |of_container| {
+        let signs = environment.signs().iter().filter(|sign| sign.of_container() == of_container);
+        let names: Vec<_> = signs.map(ToString::to_string).collect();
+        if names.is_empty() { "no".to_owned() } else { format!("yes: {}", names.join(", ")) }
+    };
+    text += &format!("{:<14}{}\n{:<14}{}\n", "virtual", signs(false), "container", signs(true));
+    let notes = match found.iter().any(|component| component.class() == Class::HardwareUnique) {
+        true => "",
+        false => "Nothing unique to this hardware was found: licenses will ask to be renewed sooner.\n",
+    };
+    let json = json!({
+        "components": components,
+        "virtual_machine": environment.virtual_machine(),
+        "container": environment.container(),
+        "signs": environment.signs().iter().map(ToString::to_string).collect::<Vec<_>>(),
+    });
+    Report::new(text, notes, json)
+}
+
+fn request(
+    client: &Client,
+    license_key: Option<&str>,
+    format: RequestFormat,
+    out: Option<&Path>,
+    metadata: &[(String, String)],
+) -> Result<Report> {
+    let pending = client.pending()?.filter(|pending| {
+        // The same call again shows the same request; another key, or something new to tell, is another request.
+        let same_key = license_key.is_none_or(|typed| {
+            let meant = typed.parse::<LicenseKey>().map(|key| key.to_string());
+            meant.is_ok_and(|meant| meant == pending.request().license_key)
+        });
+        same_key && (metadata.is_empty() || metadata == pending.request().metadata)
+    });
+    let new = pending.is_none();
+    let pending = match pending {
+        Some(pending) => pending,
+        None => {
+            let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            client.begin(license_key.unwrap_or_default(), &metadata)?
+        }
+    };
+    let (name, payload) = match format {
+        RequestFormat::Text => ("text", Payload::Text(pending.to_text())),
+        RequestFormat::File => ("file", Payload::Bytes(pending.to_bytes()?)),
+        RequestFormat::Qr => ("qr", Payload::Text(pending.qr_terminal("")?)),
+        RequestFormat::Svg => ("svg", Payload::Text(pending.qr_svg("")?)),
+    };
+    let seat = pending.request().handle;
+    let shown = if new { "is kept until it is answered or cancelled" } else { "was pending already" };
+    let notes = format!(
+        "This request for seat {seat} {shown}. Send it to the vendor; when the license comes: `nodelock install FILE`.\n"
+    );
+    let json = json!({
+        "seat": seat.to_string(),
+        "created": pending.request().created.to_string(),
+        "new": new,
+        "releases": pending.releases().iter().map(|r| r.handle().to_string()).collect::<Vec<_>>(),
+    });
+    payload.deliver(name, out, &notes, json)
+}
+
+fn deactivated(given_up: &Deactivation) -> Report {
+    let notes = format!(
+        "The license is gone from this machine. To free seat {}, read this code to the vendor, or hand over what \
+         `nodelock code --format qr`, `svg`, `text` or `file` gives. Then `nodelock receipt FILE` takes the receipt in.\n",
+        given_up.handle()
+    );
+    Report::new(format!("{}\n", given_up.code()), notes, outstanding(given_up))
+}
+
+fn outstanding(given_up: &Deactivation) -> Value {
+    json!({
+        "seat": given_up.handle().to_string(),
+        "time": given_up.time().to_string(),
+        "reason": given_up.reason().to_string(),
+        "code": given_up.code().to_string(),
+        "base64url": given_up.to_base64url(),
+    })
+}
+
+fn code(
+    client: &Client,
+    format: CodeFormat,
+    seat: Option<Handle>,
+    link: Option<&str>,
+    out: Option<&Path>,
+) -> Result<Report> {
+    if link.is_some() && !matches!(format, CodeFormat::Qr | CodeFormat::Svg) {
+        return Err(Failure::usage("--link is for --format qr and --format svg"));
+    }
+    let mut waiting = client.outstanding()?;
+    waiting.retain(|given_up| seat.is_none_or(|seat| seat == given_up.handle()));
+    let json = json!({ "outstanding": waiting.iter().map(outstanding).collect::<Vec<_>>() });
+    let notes = "Hand it to the vendor; when the receipt comes: `nodelock receipt FILE`.\n";
+    let one = match waiting.as_slice() {
+        [] => {
+            return Err(Failure::new(
+                "nothing-outstanding",
+                "no seat waits for its receipt",
+                "A license that is in use is given back with `nodelock deactivate --offline`.",
+            ));
+        }
+        several if format == CodeFormat::Phone => {
+            let lines: String = several
+                .iter()
+                .map(|given_up| match several {
+                    [_] => format!("{}\n", given_up.code()),
+                    _ => format!("{}  seat {}, {}\n", given_up.code(), given_up.handle(), given_up.time()),
+                })
+                .collect();
+            return Payload::Text(lines).deliver("phone", out, notes, json);
+        }
+        [one] => one,
+        several => {
+            let seats: Vec<_> = several.iter().map(|given_up| given_up.handle().to_string()).collect();
+            return Err(Failure::usage(format!(
+                "several seats wait for their receipts: choose one of {} with --seat",
+                seats.join(", ")
+            )));
+        }
+    };
+    // What follows a # stays in the browser.
+    let link =
+        link.map_or_else(
+            String::new,
+            |link| {
+                if link.contains('#') { link.to_owned() } else { format!("{link}#") }
+            },
+        );
+    let (name, payload) = match format {
+        CodeFormat::Phone => unreachable!("it was dealt with above"),
+        CodeFormat::Text => ("text", Payload::Text(one.to_text())),
+        CodeFormat::Qr => ("qr", Payload::Text(one.qr_terminal(&link)?)),
+        CodeFormat::Svg => ("svg", Payload::Text(one.qr_svg(&link)?)),
+        CodeFormat::File => ("file", Payload::Bytes(one.to_bytes()?)),
+    };
+    payload.deliver(name, out, notes, json)
+}
+
+fn receipt(client: &Client, roots: &Roots, input: &[u8]) -> Result<Report> {
+    let kind = match client.accept_receipt(input) {
+        Ok(()) => "receipt",
+        Err(no_receipt) if no_receipt.kind() == ErrorKind::WrongType => {
+            match client.accept_revocation(input) {
+                Ok(()) => "revocation",
+                Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_receipt.into()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let status = client.check()?;
+    // The details are for the customer to read; a file of several messages was taken in just as well.
+    let receipt = DeactivationReceipt::verify(input, roots).ok();
+    let revocation = Revocation::verify(input, roots).ok();
+    let text = match (&receipt, &revocation) {
+        (Some(receipt), _) if receipt.outcome == Outcome::Returned => {
+            format!("seat {} is free\n", receipt.handle)
+        }
+        (Some(receipt), _) => {
+            format!("no deactivation is left, so seat {} is held for this machine\n", receipt.handle)
+        }
+        (_, Some(revocation)) => {
+            format!("seat {} was released by the vendor: {}\n", revocation.handle, status.verdict())
+        }
+        _ => format!("taken in; {} seats have no receipt yet\n", status.outstanding()),
+    };
+    let seat = receipt.as_ref().map(|r| r.handle).or(revocation.as_ref().map(|r| r.handle));
+    let json = json!({
+        "kind": kind,
+        "seat": seat.map(|seat| seat.to_string()),
+        "outcome": receipt.map(|receipt| receipt.outcome.to_string()),
+        "outstanding": status.outstanding(),
+        "verdict": kebab(status.verdict()),
+    });
+    Ok(Report::new(text, "", json))
+}
+
+/// A file from the vendor, or standard input.
+fn read_input(file: &Path) -> Result<Vec<u8>> {
+    read(file, LONGEST_INPUT)
+}
+
+/// At most `limit` bytes, so that no file fills the memory.
+fn read(file: &Path, limit: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().lock().take(limit).read_to_end(&mut bytes)
+    } else {
+        File::open(file).and_then(|opened| opened.take(limit).read_to_end(&mut bytes))
+    };
+    read.map_err(|error| Failure::input(file, &error))?;
+    Ok(bytes)
+}

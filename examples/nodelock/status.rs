@@ -1,0 +1,122 @@
+//! A license and its verdict, for people and for programs.
+
+use std::fmt::Write as _;
+
+use nodelock::{Feature, License, Status};
+use serde_json::{Value, json};
+
+use crate::{
+    advice,
+    report::{self, Report, kebab},
+};
+
+/// The report of `status` and `install`: its exit code says whether the license is usable.
+pub fn report(status: &Status) -> Report {
+    let mut text = format!("{}\n", status.verdict());
+    if let Some(license) = status.license() {
+        describe(license, &mut text);
+    }
+    if let Some(seat) = status.pending() {
+        line(&mut text, "pending", seat);
+    }
+    if status.renewal_due() {
+        line(&mut text, "renewal", "due");
+    }
+    match status.outstanding() {
+        0 => {}
+        1 => line(&mut text, "outstanding", "1 seat was given back and has no receipt yet"),
+        n => {
+            line(&mut text, "outstanding", format_args!("{n} seats were given back and have no receipts yet"))
+        }
+    }
+    let hint = advice::on_status(status);
+    let notes = hint.map_or_else(String::new, |hint| format!("{hint}\n"));
+    let json = json!({
+        "verdict": kebab(status.verdict()),
+        "usable": status.is_usable(),
+        "message": status.verdict().to_string(),
+        "hint": hint,
+        "license": status.license().map(license),
+        "pending": status.pending().map(|seat| seat.to_string()),
+        "outstanding": status.outstanding(),
+        "renewal_due": status.renewal_due(),
+        "licensing_time": status.licensing_time().to_string(),
+    });
+    let exit = if status.is_usable() { report::OK } else { report::NOT_USABLE };
+    Report { exit, ..Report::new(text, notes, json) }
+}
+
+fn describe(license: &License, text: &mut String) {
+    line(text, "product", &license.product);
+    line(text, "license", license.license_id);
+    line(text, "seat", license.handle);
+    line(text, "licensee", &license.licensee);
+    if !license.edition.is_empty() {
+        line(text, "edition", &license.edition);
+    }
+    for feature in &license.features {
+        line(text, "feature", describe_feature(feature));
+    }
+    for (name, value) in &license.metadata {
+        line(text, "metadata", format_args!("{name} = {value}"));
+    }
+    line(text, "issued", license.issued);
+    line(text, "starts", license.starts);
+    let dates = [
+        ("expires", license.expires),
+        ("renew after", license.renew_after),
+        ("renew by", license.lease_until),
+        ("updates until", license.updates_until),
+    ];
+    for (name, time) in dates {
+        if let Some(time) = time {
+            line(text, name, time);
+        }
+    }
+    if let Some(left) = license.deactivations_left {
+        line(text, "deactivations", format_args!("{left} left"));
+    }
+}
+
+fn describe_feature(feature: &Feature) -> String {
+    let mut text = feature.name.clone();
+    if let Some(limit) = feature.limit {
+        text += &format!(", up to {limit}");
+    }
+    if let Some(time) = feature.expires {
+        text += &format!(", until {time}");
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, value: impl std::fmt::Display) {
+    writeln!(text, "  {name:<14}{value}").expect("a String takes any text");
+}
+
+fn license(license: &License) -> Value {
+    let time = |time: Option<nodelock::Timestamp>| time.map(|time| time.to_string());
+    let features: Vec<_> = license
+        .features
+        .iter()
+        .map(|feature| {
+            json!({ "name": feature.name, "limit": feature.limit, "expires": time(feature.expires) })
+        })
+        .collect();
+    json!({
+        "id": license.license_id.to_string(),
+        "product": license.product,
+        "seat": license.handle.to_string(),
+        "licensee": license.licensee,
+        "edition": license.edition,
+        "features": features,
+        "metadata": license.metadata.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
+        "issued": license.issued.to_string(),
+        "starts": license.starts.to_string(),
+        "expires": time(license.expires),
+        "renew_after": time(license.renew_after),
+        "lease_until": time(license.lease_until),
+        "updates_until": time(license.updates_until),
+        "deactivations_left": license.deactivations_left,
+        "revision": license.revision,
+    })
+}

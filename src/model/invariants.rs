@@ -1,0 +1,219 @@
+//! What must hold, and how it is checked.
+//!
+//! **I1** is a look at each state: the activation that a check would accept is a seat that the authority counts as
+//! active. The one exception that PROTOCOL makes is a seat released by force, whose machine has not heard of it yet.
+//!
+//! **I2** says that something *can* be done, so it is shown by doing it: in every state a fixed procedure, the
+//! drain, is carried out through the same transitions, and must end with no seat taken. It lets every process finish
+//! what it is about, gives up what each machine has, and hands over the proofs, or the codes; it
+//! uses no message that was sent before. Where it succeeds it *is* the path that I2 asks for. Where it fails there is
+//! none: a seat is freed only by a proof or code of its own activation, and a machine can say these only of
+//! activations that its process or its store knows, all of which the drain gives up and says.
+//!
+//! When no deactivation is left, a seat does not become free but stays with its machine (PROTOCOL: Held). Then the drain
+//! must end with every taken seat either usable on its machine, or held and granted to its machine again.
+
+use super::{
+    Invariant,
+    authority::{Answer, Ledger},
+    device::{Act, Machine, Records},
+    facts::{Message, Name, Universe},
+    space::{FastMap, LEDGER, Space, State, members},
+};
+use crate::authority::ledger::SeatState;
+
+/// How the drain hands seats over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Channel {
+    /// Files, or online.
+    Proofs,
+    /// The phone.
+    Codes,
+}
+
+/// Drains that were done before, by machine, ledger and channel.
+#[derive(Default)]
+pub(super) struct Drains {
+    one: FastMap<(u32, u32, Channel), (u32, u32)>,
+    both: FastMap<[u32; 3], bool>,
+}
+
+/// Whether the invariant holds in that state.
+pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bool {
+    match invariant {
+        Invariant::I1 => state[..LEDGER]
+            .iter()
+            .filter_map(|machine| space.usable(*machine))
+            .all(|name| space.in_force(state[LEDGER]) & name.bit() != 0),
+        Invariant::I2 => can_be_drained([state[0], state[1], state[LEDGER]], space),
+        Invariant::Ledger => space.flaw.is_none(),
+    }
+}
+
+/// The seats whose licenses may be used: those that a device holds, and those released by force, for as long as the
+/// lease lasts.
+pub(super) fn in_force(ledger: &Ledger) -> u32 {
+    let in_force =
+        ledger.seats.iter().filter(|(_, s)| matches!(s.state, SeatState::Active | SeatState::Revoked));
+    in_force.fold(0, |set, (name, _)| set | name.bit())
+}
+
+fn can_be_drained(at: [u32; 3], space: &mut Space) -> bool {
+    if let Some(known) = space.drains.both.get(&at) {
+        return *known;
+    }
+    let can = [Channel::Proofs, Channel::Codes].into_iter().all(|channel| {
+        let (a, ledger) = drain(at[0], at[2], channel, space);
+        let (b, ledger) = drain(at[1], ledger, channel, space);
+        no_seat_is_lost([a, b], ledger, space)
+    });
+    space.drains.both.insert(at, can);
+    can
+}
+
+/// One machine's part of the drain: the machine and the ledger after it.
+fn drain(machine: u32, ledger: u32, channel: Channel, space: &mut Space) -> (u32, u32) {
+    let key = (machine, ledger, channel);
+    if let Some(known) = space.drains.one.get(&key) {
+        return *known;
+    }
+    let mut machine = finish(machine, space);
+    while let Some(next) = space.act(machine, Act::GiveUp) {
+        machine = finish(next, space);
+    }
+    let mut ledger = ledger;
+    for message in members(space.speech(machine)) {
+        let fits = match space.message(message) {
+            Message::Proof(_) => channel == Channel::Proofs,
+            Message::Code(_) => channel == Channel::Codes,
+            _ => false,
+        };
+        if fits {
+            let reply = space.replies(ledger, message)[0];
+            ledger = reply.ledger;
+            machine = members(reply.says).fold(machine, |machine, receipt| {
+                let heard = space.heard(machine, receipt);
+                finish(heard, space)
+            });
+        }
+    }
+    space.drains.one.insert(key, (machine, ledger));
+    (machine, ledger)
+}
+
+/// Lets a process finish its commit, or the next one what a killed one left.
+fn finish(mut machine: u32, space: &mut Space) -> u32 {
+    while let Some(next) = space.act(machine, Act::SyncDirectory).or_else(|| space.act(machine, Act::Reopen))
+    {
+        machine = next;
+    }
+    machine
+}
+
+fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
+    let universe = &space.universe;
+    let ledger = space.ledger(ledger);
+    let exhausted = universe.terms.deactivations_left(ledger.usage()) == Some(0);
+    let stays = |name: Name| {
+        let machine = machines[usize::from(name.machine)];
+        space.usable(machine) == Some(name) && space.machine(machine).must_stay(&space.records)
+    };
+    let taken_rightly = ledger.seats.iter().all(|(name, seat)| match seat.state {
+        SeatState::Active => exhausted && stays(*name),
+        SeatState::Held => exhausted && is_granted_anew(name.machine, ledger, universe),
+        SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => true,
+    });
+    // What is free must be of use to any machine.
+    let free = ledger.usage().taken < universe.terms.seats;
+    taken_rightly && (!free || (0..2).all(|machine| is_granted_anew(machine, ledger, universe)))
+}
+
+/// Whether a request that was never made before gets that machine a seat.
+fn is_granted_anew(machine: u8, ledger: &Ledger, universe: &Universe) -> bool {
+    let name = Name { machine, draw: universe.draws(machine) };
+    let answers = ledger.hear(&Message::Request { name, releases: Vec::new() }, universe);
+    answers.iter().all(|answer| answer.ledger.state(name) == Some(SeatState::Active))
+}
+
+/// What is wrong with a ledger by itself.
+pub(super) fn flaw_of_ledger(ledger: &Ledger, universe: &Universe) -> Option<&'static str> {
+    if ledger.usage().taken > universe.terms.seats {
+        return Some("more seats are taken than were sold");
+    }
+    // A receipt says that the seat's life is over, and evidence that was kept that it never began.
+    let is_active = |name: &Name| ledger.state(*name) == Some(SeatState::Active);
+    if ledger.receipts.keys().chain(&ledger.parked).any(is_active) {
+        return Some("a seat that was given up is active");
+    }
+    None
+}
+
+/// What is wrong with a transaction.
+pub(super) fn flaw_of_answers(
+    ledger: &Ledger,
+    message: Option<&Message>,
+    answers: &[Answer],
+    universe: &Universe,
+) -> Option<&'static str> {
+    for answer in answers {
+        for (name, seat) in &ledger.seats {
+            let Some(now) = answer.ledger.state(*name) else { return Some("a seat is forgotten") };
+            // The states are listed in the order of a seat's life.
+            if (now as u8) < seat.state as u8 {
+                return Some("a seat came back to life");
+            }
+        }
+        let asked = match message {
+            Some(Message::Request { name, .. }) => Some(*name),
+            _ => None,
+        };
+        let is_new = |name: &Name| {
+            ledger.state(*name).is_none() && answer.ledger.state(*name) == Some(SeatState::Active)
+        };
+        if answer.ledger.seats.keys().any(|name| is_new(name) && Some(*name) != asked) {
+            return Some("a seat was granted that nobody asked for");
+        }
+        let Some(message) = message else { continue };
+        let again = answer.ledger.hear(message, universe);
+        if answer.ledger != *ledger && again.iter().any(|again| again.ledger != answer.ledger) {
+            return Some("the same message twice changed something");
+        }
+        let new = |again: &Answer| again.replies.iter().any(|reply| !answer.replies.contains(reply));
+        if answer.ledger != *ledger && answer.refused.is_none() && again.iter().any(new) {
+            return Some("the same message twice got another answer");
+        }
+    }
+    None
+}
+
+/// What is wrong with how a machine took a message.
+pub(super) fn flaw_of_hearing(
+    machine: &Machine,
+    message: &Message,
+    next: &Machine,
+    universe: &Universe,
+    records: &Records,
+) -> Option<&'static str> {
+    let before = machine.current(universe, records);
+    let after = next.current(universe, records);
+    if after.is_some() && after != before {
+        return Some("a message of the authority began an activation");
+    }
+    // PROTOCOL: forced release. Bounded by the lease until then, and over when the machine hears of it.
+    (matches!(message, Message::Revocation(name) if machine.is_ready() && after == Some(*name)))
+        .then_some("a revoked activation goes on")
+}
+
+/// Whether a seat has two different receipts among these messages.
+pub(super) fn has_two_receipts<'m>(messages: impl Iterator<Item = &'m Message>) -> bool {
+    let mut seen = 0;
+    for message in messages {
+        if let Message::Receipt { name, .. } = message {
+            if seen & name.bit() != 0 {
+                return true;
+            }
+            seen |= name.bit();
+        }
+    }
+    false
+}

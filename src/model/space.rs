@@ -1,0 +1,415 @@
+//! States as numbers, and the steps between them.
+//!
+//! A state is two machines, a ledger and the set of messages that were sent, each by its number. All transitions are
+//! pure functions, so each is called once for each distinct input and remembered: that the search goes through
+//! millions of states costs no more than the thousands of distinct machines and ledgers in them.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hash, Hasher},
+};
+
+use super::{
+    Rules,
+    authority::{Answer, Ledger},
+    device::{Act, Machine, Records},
+    facts::{Message, Name, Universe},
+    invariants::{self, Drains},
+};
+use crate::codec;
+
+/// Both machines, the ledger, and what was sent.
+pub(super) type State = [u32; 4];
+pub(super) const LEDGER: usize = 2;
+pub(super) const SENT: usize = 3;
+
+/// A set of messages, by their numbers.
+pub(super) type Messages = u128;
+
+const UNKNOWN: u32 = u32::MAX;
+
+/// Numbers values as they come.
+pub(super) struct Table<T> {
+    ids: FastMap<T, u32>,
+}
+
+pub(super) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
+
+/// A hasher for keys that nobody chooses to collide: several times as fast as the standard one.
+#[derive(Default)]
+pub(super) struct FastHasher(u64);
+
+impl Hasher for FastHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self { ids: FastMap::default() }
+    }
+}
+
+impl<T: Eq + Hash> Table<T> {
+    /// The value's number, and whether it is new.
+    pub(super) fn id(&mut self, value: T) -> (u32, bool) {
+        let next = self.ids.len() as u32;
+        let id = *self.ids.entry(value).or_insert(next);
+        (id, id == next)
+    }
+}
+
+/// One step.
+#[derive(Clone, Copy)]
+pub(super) enum Step {
+    Act(usize, Act),
+    Speak(usize),
+    /// A machine receives a message.
+    Hear(usize, u32),
+    /// The authority receives a message.
+    Deliver(u32),
+    Administer,
+}
+
+/// What the authority makes of a message.
+#[derive(Clone, Copy)]
+pub(super) struct Reply {
+    pub(super) ledger: u32,
+    pub(super) says: Messages,
+    refused: Option<Name>,
+}
+
+/// A machine and what is known of it.
+struct MachineNode {
+    machine: Machine,
+    usable: Option<Name>,
+    pending: Option<Name>,
+    acts: Option<Vec<(Act, u32)>>,
+    speech: Option<Messages>,
+    hears: Box<[u32; 128]>,
+}
+
+/// A ledger and what is known of it.
+struct LedgerNode {
+    ledger: Ledger,
+    in_force: u32,
+    /// For each message, the number of its replies.
+    hears: Box<[u32; 128]>,
+    administered: Option<usize>,
+}
+
+pub(super) struct Space {
+    pub(super) universe: Universe,
+    pub(super) records: Records,
+    messages: Table<Message>,
+    message_list: Vec<Message>,
+    for_the_authority: Messages,
+    machines: Table<Machine>,
+    machine_nodes: Vec<MachineNode>,
+    ledgers: Table<Vec<u8>>,
+    ledger_nodes: Vec<LedgerNode>,
+    replies: Vec<Vec<Reply>>,
+    sets: Table<Messages>,
+    set_list: Vec<Messages>,
+    pub(super) drains: Drains,
+    /// What a transition did that it must not.
+    pub(super) flaw: Option<&'static str>,
+}
+
+impl Space {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            universe: Universe::new(rules),
+            records: Records::default(),
+            messages: Table::default(),
+            message_list: Vec::new(),
+            for_the_authority: 0,
+            machines: Table::default(),
+            machine_nodes: Vec::new(),
+            ledgers: Table::default(),
+            ledger_nodes: Vec::new(),
+            replies: Vec::new(),
+            sets: Table::default(),
+            set_list: Vec::new(),
+            drains: Drains::default(),
+            flaw: None,
+        }
+    }
+
+    /// Nobody has done or said anything.
+    pub(super) fn start(&mut self) -> State {
+        let [a, b] = [0, 1].map(|number| {
+            let machine = Machine::new(number, &mut self.records);
+            self.machine_id(machine)
+        });
+        [a, b, self.ledger_id(Ledger::default()), self.set_id(0)]
+    }
+
+    /// Everything that may happen next and changes something.
+    pub(super) fn steps(&mut self, state: State, steps: &mut Vec<(Step, State)>) {
+        steps.clear();
+        let sent = self.set_list[state[SENT] as usize];
+        for side in 0..2 {
+            let with = |machine| {
+                let mut next = state;
+                next[side] = machine;
+                next
+            };
+            for at in 0..self.acts(state[side]).len() {
+                let (act, machine) = self.acts(state[side])[at];
+                if act != Act::Refused {
+                    steps.push((Step::Act(side, act), with(machine)));
+                }
+            }
+            let said = sent | self.speech(state[side]);
+            if said != sent {
+                steps.push((Step::Speak(side), [state[0], state[1], state[LEDGER], self.set_id(said)]));
+            }
+            for message in members(sent & !self.for_the_authority) {
+                let machine = self.heard(state[side], message);
+                if machine != state[side] {
+                    steps.push((Step::Hear(side, message), with(machine)));
+                }
+            }
+        }
+        for message in members(sent & self.for_the_authority) {
+            let list = self.replies_to(state[LEDGER], message);
+            self.answer(state, sent, list, Step::Deliver(message), steps);
+        }
+        if self.universe.rules.administered {
+            let list = self.administered(state[LEDGER]);
+            self.answer(state, sent, list, Step::Administer, steps);
+        }
+    }
+
+    fn answer(
+        &mut self,
+        state: State,
+        sent: Messages,
+        list: usize,
+        step: Step,
+        steps: &mut Vec<(Step, State)>,
+    ) {
+        for at in 0..self.replies[list].len() {
+            let reply = self.replies[list][at];
+            let said = sent | reply.says;
+            let set = if said == sent { state[SENT] } else { self.set_id(said) };
+            let next = [state[0], state[1], reply.ledger, set];
+            if next != state {
+                steps.push((step, next));
+            }
+            // The refusal is an answer on the line: it arrives at once or never.
+            if let Some(name) = reply.refused {
+                let side = usize::from(name.machine);
+                if self.machine_nodes[state[side] as usize].pending == Some(name)
+                    && let Some(machine) = self.act(state[side], Act::Refused)
+                {
+                    let mut next = next;
+                    next[side] = machine;
+                    steps.push((Step::Act(side, Act::Refused), next));
+                }
+            }
+        }
+    }
+
+    /// What a machine becomes by an act, if it can do it.
+    pub(super) fn act(&mut self, machine: u32, act: Act) -> Option<u32> {
+        self.acts(machine).iter().find(|(a, _)| *a == act).map(|(_, next)| *next)
+    }
+
+    fn acts(&mut self, id: u32) -> &[(Act, u32)] {
+        if self.machine_nodes[id as usize].acts.is_none() {
+            let machine = self.machine_nodes[id as usize].machine;
+            let acts = machine.acts(&self.universe, &mut self.records);
+            let acts = acts.into_iter().map(|(act, next)| (act, self.machine_id(next))).collect();
+            self.machine_nodes[id as usize].acts = Some(acts);
+        }
+        self.machine_nodes[id as usize].acts.as_deref().expect("just made")
+    }
+
+    /// What a machine says.
+    pub(super) fn speech(&mut self, id: u32) -> Messages {
+        if let Some(speech) = self.machine_nodes[id as usize].speech {
+            return speech;
+        }
+        let said = self.machine_nodes[id as usize].machine.speech(&self.universe, &self.records);
+        let speech = self.message_set(said);
+        self.machine_nodes[id as usize].speech = Some(speech);
+        speech
+    }
+
+    /// What a machine becomes when it hears a message.
+    pub(super) fn heard(&mut self, id: u32, message: u32) -> u32 {
+        let known = self.machine_nodes[id as usize].hears[message as usize];
+        if known != UNKNOWN {
+            return known;
+        }
+        let machine = self.machine_nodes[id as usize].machine;
+        let heard = &self.message_list[message as usize];
+        let next = machine.hear(heard, &self.universe, &mut self.records);
+        if let Some(flaw) = invariants::flaw_of_hearing(&machine, heard, &next, &self.universe, &self.records)
+        {
+            self.flaw = Some(flaw);
+        }
+        let next = self.machine_id(next);
+        self.machine_nodes[id as usize].hears[message as usize] = next;
+        next
+    }
+
+    /// What the authority makes of a message; for those with one answer, the first is the answer.
+    pub(super) fn replies(&mut self, ledger: u32, message: u32) -> &[Reply] {
+        let list = self.replies_to(ledger, message);
+        &self.replies[list]
+    }
+
+    fn replies_to(&mut self, id: u32, message: u32) -> usize {
+        let known = self.ledger_nodes[id as usize].hears[message as usize];
+        if known != UNKNOWN {
+            return known as usize;
+        }
+        let ledger = self.ledger_nodes[id as usize].ledger.clone();
+        let heard = self.message_list[message as usize].clone();
+        let answers = ledger.hear(&heard, &self.universe);
+        if let Some(flaw) = invariants::flaw_of_answers(&ledger, Some(&heard), &answers, &self.universe) {
+            self.flaw = Some(flaw);
+        }
+        let list = self.reply_list(answers);
+        self.ledger_nodes[id as usize].hears[message as usize] = list as u32;
+        list
+    }
+
+    fn administered(&mut self, id: u32) -> usize {
+        if let Some(list) = self.ledger_nodes[id as usize].administered {
+            return list;
+        }
+        let ledger = self.ledger_nodes[id as usize].ledger.clone();
+        let answers = ledger.administer(&self.universe);
+        if let Some(flaw) = invariants::flaw_of_answers(&ledger, None, &answers, &self.universe) {
+            self.flaw = Some(flaw);
+        }
+        let list = self.reply_list(answers);
+        self.ledger_nodes[id as usize].administered = Some(list);
+        list
+    }
+
+    fn reply_list(&mut self, answers: Vec<Answer>) -> usize {
+        let replies = answers
+            .into_iter()
+            .map(|answer| Reply {
+                ledger: self.ledger_id(answer.ledger),
+                says: self.message_set(answer.replies),
+                refused: answer.refused,
+            })
+            .collect();
+        self.replies.push(replies);
+        self.replies.len() - 1
+    }
+
+    pub(super) fn machine(&self, id: u32) -> &Machine {
+        &self.machine_nodes[id as usize].machine
+    }
+
+    pub(super) fn usable(&self, machine: u32) -> Option<Name> {
+        self.machine_nodes[machine as usize].usable
+    }
+
+    pub(super) fn ledger(&self, id: u32) -> &Ledger {
+        &self.ledger_nodes[id as usize].ledger
+    }
+
+    /// The seats of a ledger whose licenses may be used.
+    pub(super) fn in_force(&self, ledger: u32) -> u32 {
+        self.ledger_nodes[ledger as usize].in_force
+    }
+
+    pub(super) fn message(&self, id: u32) -> &Message {
+        &self.message_list[id as usize]
+    }
+
+    /// What is in the later set of messages and not in the earlier one.
+    pub(super) fn said(&self, earlier: u32, later: u32) -> impl Iterator<Item = &Message> {
+        members(self.set_list[later as usize] & !self.set_list[earlier as usize]).map(|m| self.message(m))
+    }
+
+    /// How many distinct machines, ledgers and messages were met.
+    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+        (self.machine_nodes.len(), self.ledger_nodes.len(), self.message_list.len())
+    }
+
+    fn machine_id(&mut self, machine: Machine) -> u32 {
+        let (id, new) = self.machines.id(machine);
+        if new {
+            self.machine_nodes.push(MachineNode {
+                machine,
+                usable: machine.usable(&self.universe, &self.records),
+                pending: machine.pending(&self.universe, &self.records),
+                acts: None,
+                speech: None,
+                hears: Box::new([UNKNOWN; 128]),
+            });
+        }
+        id
+    }
+
+    fn ledger_id(&mut self, ledger: Ledger) -> u32 {
+        let (id, new) = self.ledgers.id(codec::encode(&ledger).expect("a ledger can be encoded"));
+        if new {
+            if let Some(flaw) = invariants::flaw_of_ledger(&ledger, &self.universe) {
+                self.flaw = Some(flaw);
+            }
+            let in_force = invariants::in_force(&ledger);
+            let hears = Box::new([UNKNOWN; 128]);
+            self.ledger_nodes.push(LedgerNode { ledger, in_force, hears, administered: None });
+        }
+        id
+    }
+
+    fn message_set(&mut self, messages: Vec<Message>) -> Messages {
+        messages.into_iter().fold(0, |set, message| set | 1 << self.message_id(message))
+    }
+
+    fn message_id(&mut self, message: Message) -> u32 {
+        let (id, new) = self.messages.id(message.clone());
+        if new {
+            assert!(id < Messages::BITS, "more distinct messages than a set holds");
+            if message.is_for_the_authority() {
+                self.for_the_authority |= 1 << id;
+            }
+            self.message_list.push(message);
+        }
+        id
+    }
+
+    fn set_id(&mut self, set: Messages) -> u32 {
+        let (id, new) = self.sets.id(set);
+        if new {
+            self.set_list.push(set);
+            if invariants::has_two_receipts(members(set).map(|m| self.message(m))) {
+                self.flaw = Some("one seat, two receipts");
+            }
+        }
+        id
+    }
+}
+
+/// The messages of a set, lowest number first.
+pub(super) fn members(mut set: Messages) -> impl Iterator<Item = u32> + use<> {
+    std::iter::from_fn(move || {
+        let next = (set != 0).then(|| set.trailing_zeros())?;
+        set &= set - 1;
+        Some(next)
+    })
+}

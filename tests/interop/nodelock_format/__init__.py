@@ -1,0 +1,1 @@
+"""nodelock's formats, implemented from docs/FORMAT.md alone."""

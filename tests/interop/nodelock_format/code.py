@@ -1,0 +1,121 @@
+"""Deactivation codes and license keys (docs/FORMAT.md, section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+
+from . import reed_solomon
+from .base32 import ALPHABET, typed_symbols
+from .errors import FormatError, UnreadableCode, UnsupportedVersion, WrongType
+from .release import HANDLE_SYMBOLS, SECRET_SYMBOLS, Release, number_of, symbols_of
+
+DEACTIVATION = 1
+LICENSE_KEY = 2
+_LARGEST_INPUT = 256
+_PARITY_TO_NAME_KIND = 4
+_PAYLOAD_SYMBOLS = HANDLE_SYMBOLS + SECRET_SYMBOLS
+_GROUP = 5
+
+Word = Sequence[Optional[int]]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A code that somebody may have meant, and how many corrections it took."""
+
+    text: str
+    corrections: int
+
+
+def _in_groups(symbols: Sequence[int]) -> str:
+    text = "".join(ALPHABET[symbol] for symbol in symbols)
+    return "-".join(text[at : at + _GROUP] for at in range(0, len(text), _GROUP))
+
+
+def deactivation_code(release: Release) -> str:
+    """The code for a seat given up."""
+    handle = symbols_of(release.handle, HANDLE_SYMBOLS)
+    return _in_groups(reed_solomon.encode([DEACTIVATION, *handle, *symbols_of(release.secret, SECRET_SYMBOLS)]))
+
+
+def license_key(number: int) -> str:
+    """The license key for a random number of 90 bits."""
+    return _in_groups(reed_solomon.encode([LICENSE_KEY, *symbols_of(number, _PAYLOAD_SYMBOLS)]))
+
+
+def _payload(text: str) -> List[int]:
+    symbols = [ALPHABET.index(symbol) for symbol in text.replace("-", "")]
+    return symbols[1 : 1 + _PAYLOAD_SYMBOLS]
+
+
+def release_in(text: str) -> Release:
+    """The handle and the secret in a clean deactivation code."""
+    payload = _payload(text)
+    return Release(number_of(payload[:HANDLE_SYMBOLS]), number_of(payload[HANDLE_SYMBOLS:]))
+
+
+def number_in(text: str) -> int:
+    """The number in a clean license key."""
+    return number_of(_payload(text))
+
+
+@dataclass(frozen=True)
+class _Found:
+    symbols: Tuple[int, ...]
+    corrections: int
+    parity_spent: int
+
+
+def _mended(word: Word) -> Iterator[_Found]:
+    """25 symbols."""
+    decoded = reed_solomon.decode(word)
+    if decoded:
+        symbols, wrong, erased = decoded
+        yield _Found(tuple(symbols), wrong + erased, 2 * wrong + erased)
+
+
+def _mended_once(word: Word, of_our_making: int) -> Iterator[_Found]:
+    """25 symbols, made of 24 or 26 at the cost of one correction; at most one more is mended."""
+    unreadable = sum(symbol is None for symbol in word) - of_our_making
+    decoded = reed_solomon.decode(word, most_wrong=1 - unreadable) if unreadable <= 1 else None
+    if decoded:
+        symbols, wrong, erased = decoded
+        yield _Found(tuple(symbols), 1 + wrong + unreadable, 2 * wrong + erased)
+
+
+def _candidates(symbols: Word) -> Iterator[_Found]:
+    if len(symbols) == reed_solomon.LENGTH:
+        yield from _mended(symbols)
+    elif len(symbols) == reed_solomon.LENGTH - 1:
+        for place in range(reed_solomon.LENGTH):
+            yield from _mended_once([*symbols[:place], None, *symbols[place:]], of_our_making=1)
+    elif len(symbols) == reed_solomon.LENGTH + 1:
+        for place in range(len(symbols)):
+            yield from _mended_once([*symbols[:place], *symbols[place + 1 :]], of_our_making=0)
+
+
+def _why_not(kind: int, found: List[_Found]) -> FormatError:
+    named = [f for f in found if f.parity_spent <= _PARITY_TO_NAME_KIND]
+    if not named:
+        return UnreadableCode("beyond repair")
+    first = min(named, key=lambda f: f.corrections).symbols[0]
+    if first in (DEACTIVATION, LICENSE_KEY):
+        return WrongType(f"a code of kind {first} instead of {kind}")
+    return UnsupportedVersion(f"a code of kind {first}")
+
+
+def read(kind: int, typed: str) -> List[Reading]:
+    """All codes of that kind that somebody may have meant, fewest corrections first."""
+    if len(typed.encode("utf-8")) > _LARGEST_INPUT:
+        raise UnreadableCode("too long")
+    found = list(_candidates(typed_symbols(typed)))
+    fewest: Dict[Tuple[int, ...], int] = {}
+    for candidate in found:
+        if candidate.symbols[0] == kind:
+            known = fewest.get(candidate.symbols, candidate.corrections)
+            fewest[candidate.symbols] = min(known, candidate.corrections)
+    if not fewest:
+        raise _why_not(kind, found)
+    ordered = sorted(fewest.items(), key=lambda item: (item[1], item[0]))
+    return [Reading(_in_groups(symbols), corrections) for symbols, corrections in ordered]

@@ -1,0 +1,114 @@
+"""Fingerprints and the policy that judges them (docs/FORMAT.md, section 8)."""
+
+from __future__ import annotations
+
+import hmac
+import unicodedata
+from dataclasses import dataclass
+from typing import Dict, List, Set, Tuple
+
+from .encoding import Codec, BOOL, coded, fixed, I8, INT32, list_of, record, tuple_of, U8
+
+COMPONENTS = {
+    1: "os_id",
+    2: "root_fs",
+    3: "hw_uuid",
+    4: "board_serial",
+    5: "disk_serial",
+    6: "mac",
+    7: "model",
+    8: "cpu",
+    9: "host_id",
+}
+HW_UUID = 3
+_DEFAULT_WEIGHTS = {
+    1: (8, -3),
+    2: (6, -2),
+    3: (16, -8),
+    4: (12, -6),
+    5: (14, -5),
+    6: (14, -6),
+    7: (6, -8),
+    8: (4, -5),
+    9: (16, -16),
+}
+_HARDWARE_UNIQUE = frozenset((3, 4, 5, 6, 9))
+_MOST = 32
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a device looks like."""
+
+    tags: List[Tuple[int, bytes]] = coded(list_of(tuple_of(U8, fixed(3)), _MOST))
+    virtual_machine: bool = coded(BOOL)
+    container: bool = coded(BOOL)
+
+    def by_component(self) -> Dict[int, Set[bytes]]:
+        """The tags of each known component."""
+        known: Dict[int, Set[bytes]] = {}
+        for component, tag in self.tags:
+            if component in COMPONENTS:
+                known.setdefault(component, set()).add(tag)
+        return known
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How fingerprints are compared."""
+
+    weights: List[Tuple[int, int, int]] = coded(list_of(tuple_of(U8, I8, I8), _MOST))
+    accept: int = coded(INT32)
+    grace: int = coded(INT32)
+    grace_days: int = coded(U8)
+
+    def judge(self, baseline: Fingerprint, now: Fingerprint) -> str:
+        """`accept`, `grace` or `reject`."""
+        weights = {**_DEFAULT_WEIGHTS, **{component: (a, d) for component, a, d in self.weights}}
+        unique = {component for component in _HARDWARE_UNIQUE if weights[component][0] != 0}
+        then, today = baseline.by_component(), now.by_component()
+        agreed = {component for component in then if not then[component].isdisjoint(today.get(component, ()))}
+        score = sum(weights[c][0 if c in agreed else 1] for c in then if c in today)
+        if not unique & then.keys():
+            return "accept" if 2 * score >= sum(weights[c][0] for c in then) else "reject"
+        if not unique & agreed or score < self.grace:
+            return "reject"
+        return "accept" if score >= self.accept else "grace"
+
+
+DEFAULT_POLICY = Policy([], accept=16, grace=8, grace_days=14)
+
+FINGERPRINT: Codec[Fingerprint] = record(Fingerprint)
+POLICY: Codec[Policy] = record(Policy)
+
+
+def normalized(value: str) -> str:
+    """A text value as it is tagged."""
+    return " ".join(unicodedata.normalize("NFKC", value).lower().split())
+
+
+def normalized_hex(value: str, digits: int) -> str:
+    """A UUID (32 digits) or a network address (12) as it is tagged."""
+    bare = "".join(c for c in value.lower() if c in "0123456789abcdef")
+    if len(bare) != digits:
+        raise ValueError(f"{value!r} has not {digits} hexadecimal digits")
+    return bare
+
+
+def lesser_twin(uuid: str) -> str:
+    """Of a hardware UUID and its twin with the first three fields byte-swapped, the lesser."""
+    raw = bytes.fromhex(uuid)
+    twin = raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]
+    return min(uuid, twin.hex())
+
+
+def tagger_key(salt: str, product: str) -> bytes:
+    """K: HKDF-SHA256, whose single block of output is all of it."""
+    extracted = hmac.digest(salt.encode("utf-8"), b"nodelock fingerprint v1", "sha256")
+    return hmac.digest(extracted, product.encode("utf-8") + b"\x01", "sha256")
+
+
+def tag(key: bytes, component: int, value: str) -> bytes:
+    """The tag of a normalized value."""
+    raw = value.encode("utf-8")
+    return hmac.digest(key, bytes([component]) + len(raw).to_bytes(2, "big") + raw, "sha256")[:3]
