@@ -10,26 +10,38 @@ mod licensing_time;
 mod message;
 #[cfg(all(test, feature = "authority"))]
 mod model;
+#[cfg(feature = "online")]
+mod http;
 #[cfg(feature = "qr")]
 pub mod qr;
 mod record;
 pub mod store;
 mod system;
 mod time;
+#[cfg(feature = "transport")]
+mod transport;
 mod verdict;
 
 #[cfg(feature = "authority")]
 pub mod authority;
 
+#[cfg(feature = "online")]
+pub use crate::http::{HttpOptions, HttpTransport};
+#[cfg(feature = "transport")]
+pub use crate::{
+    client::{DeactivateError, Online, Progress},
+    transport::{Answer, Cancel, Post, Transport},
+};
 pub use crate::{
     client::{Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
     error::{Error, ErrorKind, Result},
     keys::{KeyId, PublicKey, SigningKey},
     licensing_time::CLOCK_TOLERANCE,
     message::{
-        ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest, DeactivationProof,
-        DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId, Metadata, Outcome,
-        PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest, ProofBody, Reason, ReceiptBody, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
+        ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest,
+        DeactivationProof, DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId,
+        Metadata, Outcome, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody, RecoveryBody,
+        RecoveryRequest, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
     },
     store::Store,
     system::{Clock, Random, SystemClock, SystemRandom},

@@ -1,7 +1,8 @@
 //! Reading what devices hand over.
 
 use crate::{
-    ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, RecoveryRequest, Result,
+    ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, RecoveryRequest,
+    Result,
     code::{DeactivationCode, Handle},
     message::{
         frame::{self, Incoming},

@@ -11,8 +11,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivationRequest, CheckInRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey, Reason, Result,
-    Timestamp,
+    ActivationRequest, CheckInRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey,
+    Reason, Result, Timestamp,
     code::{DeactivationCode, Handle},
     fingerprint::{Fingerprint, Policy},
     message::request::verify_commitment,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    ActivationRequest, Reason, Result, Timestamp,
+    ActivationRequest, Reason, RecoveryRequest, Result, Timestamp,
     code::{DeactivationCode, Handle, base32},
     message::{
         Body as _, Kind, armor,
@@ -18,18 +18,28 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct PendingRequest {
     request: ActivationRequest,
+    recovery: Option<RecoveryRequest>,
     releases: Vec<Deactivation>,
 }
 
 impl PendingRequest {
-    pub(super) fn new(request: ActivationRequest, outstanding: &[GivenUp]) -> Result<Self> {
+    pub(super) fn new(
+        request: ActivationRequest,
+        recovery: Option<RecoveryRequest>,
+        outstanding: &[GivenUp],
+    ) -> Result<Self> {
         let releases = outstanding.iter().map(Deactivation::new).collect::<Result<_>>()?;
-        Ok(Self { request, releases })
+        Ok(Self { request, recovery, releases })
     }
 
     /// The request itself.
     pub fn request(&self) -> &ActivationRequest {
         &self.request
+    }
+
+    /// The statement that goes along when the request replaces a seat whose record was lost.
+    pub fn recovery(&self) -> Option<&RecoveryRequest> {
+        self.recovery.as_ref()
     }
 
     /// The seats given up that it carries along.
@@ -39,13 +49,16 @@ impl PendingRequest {
 
     /// The file: the request, or a bundle that begins with it.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let own = [Some(self.request.as_bytes()), self.recovery.as_ref().map(RecoveryRequest::as_bytes)];
         let releases = self.releases.iter().flat_map(Deactivation::messages);
-        frame::bundle(&std::iter::once(self.request.as_bytes()).chain(releases).collect::<Vec<_>>())
+        frame::bundle(&own.into_iter().flatten().chain(releases).collect::<Vec<_>>())
     }
 
     /// The same as armored text, for mail and forms.
     pub fn to_text(&self) -> String {
-        self.releases.iter().fold(self.request.to_text(), |text, release| text + "\n" + &release.to_text())
+        let recovery = self.recovery.iter().map(RecoveryRequest::to_text);
+        let releases = self.releases.iter().map(Deactivation::to_text);
+        recovery.chain(releases).fold(self.request.to_text(), |text, message| text + "\n" + &message)
     }
 
     /// A QR code of the request alone, as an SVG image: `link`, then the request in base32.

@@ -7,6 +7,8 @@ mod builder;
 mod device_key;
 mod handover;
 mod load;
+#[cfg(feature = "transport")]
+mod online;
 mod status;
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -18,6 +20,8 @@ pub use self::{
     handover::{Deactivation, PendingRequest},
     status::Status,
 };
+#[cfg(feature = "transport")]
+pub use self::online::{DeactivateError, Online, Progress};
 use self::{device_key::DeviceKey, load::Loaded};
 use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
@@ -25,8 +29,8 @@ use crate::{
     codec::{self, Bytes},
     fingerprint::{self, Fingerprint, HostId, Match, Outcome, Probe, TagKey},
     message::{
-        ActivationRequest, DeactivationReceipt, Kind, License, Metadata, ProofBody, Reason, RequestBody,
-        Revocation, Roots, Signed,
+        ActivationRequest, DeactivationReceipt, Kind, License, Metadata, ProofBody, Reason, RecoveryBody,
+        RecoveryRequest, RequestBody, Revocation, Roots, Signed,
         frame::{self, Incoming},
         product_tag,
         request::commitment,
@@ -57,6 +61,8 @@ pub struct Client {
     application: String,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
+    #[cfg(feature = "transport")]
+    authority: Option<online::Authority>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -134,38 +140,47 @@ impl Client {
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
         let license_key = self.license_keys.read(license_key)?;
         let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let now = self.clock.now();
-        let fingerprint = self.probe().fingerprint(&self.tag_key);
         self.change(|record, writer| {
-            // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
-            if !matches!(record.current, Current::Nothing) {
-                return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
-            }
-            let key = self.device_key_or_new(writer)?;
-            let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
-            let handle = self.new_handle(record, &key)?;
-            let request = Signed::sign_by_device(
-                RequestBody {
-                    device_key: key.public_key(),
-                    product: self.product.clone(),
-                    license_key,
-                    handle,
-                    release_commitment: commitment(&secret, handle, &key.public_key()),
-                    created: now,
-                    fingerprint,
-                    library: env!("CARGO_PKG_VERSION").to_owned(),
-                    application: self.application.clone(),
-                    metadata,
-                    extensions: Vec::new(),
-                },
-                &key,
-            )?;
-            record.begin(Pending {
-                activation: Activation { handle, secret, request_digest: request.digest() },
-                request: Bytes(request.as_bytes().to_vec()),
-            })?;
-            PendingRequest::new(request, &record.outstanding)
+            let request = self.new_request(record, writer, license_key, metadata)?;
+            PendingRequest::new(request, None, &record.outstanding)
         })
+    }
+
+    /// Draws a handle and a secret, signs a request, and makes it the pending one.
+    fn new_request(
+        &self,
+        record: &mut Record,
+        writer: &mut Writer<'_>,
+        license_key: String,
+        metadata: Metadata,
+    ) -> Result<ActivationRequest> {
+        // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
+        if !matches!(record.current, Current::Nothing) {
+            return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
+        }
+        let key = self.device_key_or_new(writer)?;
+        let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
+        let handle = self.new_handle(record, &key)?;
+        let body = RequestBody {
+            device_key: key.public_key(),
+            product: self.product.clone(),
+            license_key,
+            handle,
+            release_commitment: commitment(&secret, handle, &key.public_key()),
+            created: self.clock.now(),
+            fingerprint: self.probe().fingerprint(&self.tag_key),
+            library: env!("CARGO_PKG_VERSION").to_owned(),
+            application: self.application.clone(),
+            metadata,
+            extensions: Vec::new(),
+        };
+        let request = Signed::sign_by_device(body, &key)?;
+        record.begin(Pending {
+            activation: Activation { handle, secret, request_digest: request.digest() },
+            request: Bytes(request.as_bytes().to_vec()),
+            recovery: None,
+        })?;
+        Ok(request)
     }
 
     /// The pending request, to hand it over again; none if none is pending.
@@ -173,7 +188,39 @@ impl Client {
         let record = self.record()?;
         let Current::Pending(pending) = &record.current else { return Ok(None) };
         let message = Incoming { envelope: pending.request.0.clone(), headers: Vec::new() };
-        PendingRequest::new(ActivationRequest::open_self_signed(message)?, &record.outstanding).map(Some)
+        let request = ActivationRequest::open_self_signed(message)?;
+        let recovery = pending.recovery.as_ref().map(|recovery| {
+            RecoveryRequest::open_self_signed(Incoming { envelope: recovery.0.clone(), headers: Vec::new() })
+        });
+        PendingRequest::new(request, recovery.transpose()?, &record.outstanding).map(Some)
+    }
+
+    /// Asks for a new seat in place of the one whose record is damaged or gone: the device's key says that no seat it held
+    /// is usable here any more. The authority frees the old seat and grants the new one in one transaction, without
+    /// counting a deactivation. Hand the result to the authority like any request.
+    ///
+    /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending or a license active, and with
+    /// [`ErrorKind::Corrupt`] when the device's key is damaged or gone too.
+    pub fn recover_offline(&self) -> Result<PendingRequest> {
+        let now = self.clock.now();
+        // Any generation above the lost ones will do, and no store was written once a second since 1970.
+        let writer = self.store.write_over_damage(now.unix_seconds())?;
+        self.change_in(writer, |record, writer| {
+            let key = self.known_device_key()?;
+            let request = self.new_request(record, writer, String::new(), Vec::new())?;
+            let body = RecoveryBody {
+                device_key: key.public_key(),
+                product: self.product.clone(),
+                request: request.digest(),
+                time: now,
+                extensions: Vec::new(),
+            };
+            let recovery = Signed::sign_by_device(body, &key)?;
+            if let Current::Pending(pending) = &mut record.current {
+                pending.recovery = Some(Bytes(recovery.as_bytes().to_vec()));
+            }
+            PendingRequest::new(request, Some(recovery), &record.outstanding)
+        })
     }
 
     /// Takes the pending request back. The authority may have granted it, so this gives a seat up like any
@@ -181,7 +228,7 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotPending`].
     pub fn cancel(&self) -> Result<Deactivation> {
-        self.give_up(Reason::Cancelled)
+        self.give_up(Reason::Cancelled, false)
     }
 
     /// Gives the seat up without a network. When this returns, the license is gone from this machine, durably; the
@@ -193,10 +240,7 @@ impl Client {
     /// Fails with [`ErrorKind::NotActive`], and with [`ErrorKind::DeactivationNotAllowed`] while still active when
     /// the license has no deactivation left.
     pub fn deactivate_offline(&self, reason: Reason) -> Result<Deactivation> {
-        self.give_up(match reason {
-            Reason::Cancelled => Reason::Other,
-            reason => reason,
-        })
+        self.give_up(reason.of_deactivation(), false)
     }
 
     /// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as
@@ -310,7 +354,8 @@ impl Client {
         Ok(())
     }
 
-    fn give_up(&self, reason: Reason) -> Result<Deactivation> {
+    /// `allowed` is the authority's word of just now that the license has a deactivation left.
+    fn give_up(&self, reason: Reason, allowed: bool) -> Result<Deactivation> {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
         self.change(|record, writer| {
@@ -319,10 +364,9 @@ impl Client {
                 .release()
                 .filter(|release| release.cancelled == cancelling)
                 .ok_or_else(|| Error::new(missing, "deactivation"))?;
-            let key =
-                self.device_key()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "device.key is missing"))?;
+            let key = self.known_device_key()?;
             // A copy of the store from before the deactivation may always say again that the seat is given up.
-            if !self.has_tombstone(&key.public_key(), release.handle) {
+            if !allowed && !self.has_tombstone(&key.public_key(), release.handle) {
                 record.may_deactivate()?;
             }
             let proof = Signed::sign_by_device(
@@ -345,7 +389,14 @@ impl Client {
 
     /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.
     fn change<R>(&self, act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>) -> Result<R> {
-        let mut writer = self.store.write()?;
+        self.change_in(self.store.write()?, act)
+    }
+
+    fn change_in<R>(
+        &self,
+        mut writer: Writer<'_>,
+        act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
+    ) -> Result<R> {
         let mut record = decode(writer.snapshot().body.as_deref())?;
         // A kill between a commit and its tombstone is made good by the next writer.
         self.write_tombstones(&record, &mut writer);
@@ -365,6 +416,11 @@ impl Client {
 
     fn device_key(&self) -> Result<Option<SigningKey>> {
         self.store.device_key()?.map(|bytes| DeviceKey::parse(&bytes)?.signing_key()).transpose()
+    }
+
+    /// The device's key where there must be one.
+    fn known_device_key(&self) -> Result<SigningKey> {
+        self.device_key()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "device.key is missing"))
     }
 
     fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {

@@ -11,8 +11,11 @@ use serde_json::{Value, json};
 use super::{Client, Deactivation, PendingRequest, Status};
 use crate::{
     DeactivationReceipt, Error, ErrorKind, Reason, Result,
-    message::{CheckInBody, Kind, License, PreflightBody, RecoveryBody, Signed, frame},
-    record::Current,
+    message::{
+        CheckInBody, CheckInRequest, Kind, License, PreflightBody, PreflightRequest, Signed,
+        frame::{self, Incoming},
+    },
+    record::{Active, Current},
     system,
     transport::{Answer, Cancel, Post, Transport},
 };
@@ -23,6 +26,13 @@ pub(super) struct Authority {
     pub(super) transport: Box<dyn Transport>,
     pub(super) timeout: Duration,
     pub(super) attempts: u32,
+}
+
+impl Authority {
+    pub(super) fn new(url: String, transport: Box<dyn Transport>) -> Self {
+        let url = url.trim_end_matches('/').to_owned();
+        Self { url, transport, timeout: Duration::from_secs(30), attempts: 3 }
+    }
 }
 
 /// The largest answer that is looked at: a license of the largest size with its receipts.
@@ -124,6 +134,46 @@ impl Client {
     pub fn recover(&self) -> Result<Status> {
         self.online().recover()
     }
+
+    fn authority(&self) -> Result<&Authority> {
+        self.authority.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no authority was given"))
+    }
+
+    /// The active license, usable or not: whatever is wrong with it, its seat can be asked about.
+    fn active(&self) -> Result<Active> {
+        match self.record()?.current {
+            Current::Active(active) => Ok(active),
+            _ => Err(Error::new(ErrorKind::NotActive, "license")),
+        }
+    }
+
+    fn preflight_request(&self) -> Result<PreflightRequest> {
+        let body = PreflightBody {
+            handle: self.active()?.activation.handle,
+            nonce: system::random(&*self.random)?,
+            time: self.clock.now(),
+            extensions: Vec::new(),
+        };
+        Signed::sign_by_device(body, &self.known_device_key()?)
+    }
+
+    fn check_in_request(&self) -> Result<CheckInRequest> {
+        let active = self.active()?;
+        let message = Incoming { envelope: active.license.0, headers: Vec::new() };
+        let body = CheckInBody {
+            handle: active.activation.handle,
+            nonce: system::random(&*self.random)?,
+            // A license that does not verify any more has nothing to show; the authority decides.
+            sync_token: License::open_by_authority(message, &self.roots).map_or([0; 16], |l| l.sync_token),
+            revision: active.revision,
+            time: self.clock.now(),
+            fingerprint: self.probe().fingerprint(&self.tag_key),
+            library: env!("CARGO_PKG_VERSION").to_owned(),
+            application: self.application.clone(),
+            extensions: Vec::new(),
+        };
+        Signed::sign_by_device(body, &self.known_device_key()?)
+    }
 }
 
 impl<'c> Online<'c> {
@@ -160,7 +210,7 @@ impl<'c> Online<'c> {
 
     /// Sends a pending request and takes in the answer.
     fn answer(&self, pending: &PendingRequest) -> Result<Status> {
-        let reply = self.post("/v1/activations", &json!({"request": text(&pending.to_bytes()?)}));
+        let reply = self.post("/v1/activations", &json!({"request": frame::base64url(&pending.to_bytes()?)}));
         match reply {
             Ok(reply) => {
                 self.client.apply(&messages(&reply, &["license", "receipts"])?, Kind::License)?;
@@ -180,15 +230,15 @@ impl<'c> Online<'c> {
     /// An authority that cannot be reached, or that says that no deactivation is left, is reported while the license is still
     /// active. Once it is given up, the error carries the proof and the code.
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
-        let preflight = self.client.preflight()?;
-        let reply = self.post("/v1/deactivations/preflight", &json!({"request": text(&preflight)}))?;
+        let preflight = self.client.preflight_request()?;
+        let reply = self.post("/v1/deactivations/preflight", &json!({"request": preflight.to_base64url()}))?;
         match reply.get("allowed").and_then(Value::as_bool) {
             Some(true) => {}
             Some(false) => return Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation").into()),
             None => return Err(Error::new(ErrorKind::BadReply, "preflight").into()),
         }
         // The authority's word is newer than what the license said when it was issued.
-        let deactivation = self.client.give_up_allowed(reason)?;
+        let deactivation = self.client.give_up(reason.of_deactivation(), true)?;
         self.send(&deactivation)
             .map_err(|error| DeactivateError { error, deactivation: Some(Box::new(deactivation)) })
     }
@@ -199,7 +249,7 @@ impl<'c> Online<'c> {
     }
 
     fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
-        let reply = self.post("/v1/deactivations", &json!({"proof": text(&deactivation.to_bytes()?)}))?;
+        let reply = self.post("/v1/deactivations", &json!({"proof": frame::base64url(&deactivation.to_bytes()?)}))?;
         let receipt = messages(&reply, &["receipt"])?;
         self.client.apply(&receipt, Kind::DeactivationReceipt)?;
         DeactivationReceipt::verify(&receipt, &self.client.roots)
@@ -212,7 +262,7 @@ impl<'c> Online<'c> {
     pub fn check_in(&self) -> Result<Status> {
         let request = self.client.check_in_request()?;
         self.hand_in()?;
-        let reply = self.post("/v1/checkins", &json!({"request": text(&request)}))?;
+        let reply = self.post("/v1/checkins", &json!({"request": request.to_base64url()}))?;
         let kind = if reply.get("revocation").is_some() { Kind::Revocation } else { Kind::License };
         self.client.apply(&messages(&reply, &["license", "revocation"])?, kind)?;
         self.client.check()
@@ -243,7 +293,7 @@ impl<'c> Online<'c> {
         self.client.authority()?;
         let pending = match self.client.pending() {
             Ok(Some(pending)) if pending.recovery().is_some() => pending,
-            _ => self.client.begin_recovery()?,
+            _ => self.client.recover_offline()?,
         };
         self.answer(&pending)
     }
@@ -315,10 +365,6 @@ fn is_final(kind: ErrorKind) -> bool {
             | ErrorKind::Revoked
             | ErrorKind::UnknownSeat
     )
-}
-
-fn text(message: &[u8]) -> String {
-    frame::base64url(message)
 }
 
 /// The JSON of a good answer; the error that problem details stand for (RFC 9457) otherwise.

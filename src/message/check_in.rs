@@ -9,7 +9,10 @@ use super::{
     frame::{self, Incoming, Kind},
     signed::{Signed, private},
 };
-use crate::{Error, ErrorKind, PublicKey, Result, Timestamp, code::Handle, codec, fingerprint::Fingerprint, keys::first};
+use crate::{
+    Error, ErrorKind, PublicKey, Result, Timestamp, code::Handle, codec, fingerprint::Fingerprint,
+    keys::first,
+};
 
 /// A device's request for a renewal, or for the news that its seat was released.
 pub type CheckInRequest = Signed<CheckInBody>;
@@ -163,12 +166,12 @@ impl PreflightRequest {
 
 impl RecoveryRequest {
     /// Verified under the device key that it names.
-    #[cfg(feature = "authority")]
     pub(crate) fn open_self_signed(message: Incoming) -> Result<Self> {
         let key = {
             let frame = message.frame()?;
             frame::expect(&frame, Kind::RecoveryRequest)?;
-            let key = frame.body.get(..32).ok_or_else(|| Error::new(ErrorKind::Malformed, "recovery request"))?;
+            let key =
+                frame.body.get(..32).ok_or_else(|| Error::new(ErrorKind::Malformed, "recovery request"))?;
             PublicKey::from_bytes(first(key))?
         };
         Self::open(message, &key)

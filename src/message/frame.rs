@@ -119,10 +119,7 @@ impl Kind {
 
     /// Whether an authority or a root signs it, so that the envelope names the signer.
     const fn names_signer(self) -> bool {
-        matches!(
-            self,
-            Self::License | Self::DeactivationReceipt | Self::Revocation | Self::IssuerCertificate
-        )
+        matches!(self, Self::License | Self::DeactivationReceipt | Self::Revocation | Self::IssuerCertificate)
     }
 }
 

@@ -48,6 +48,14 @@ impl Reason {
         }
     }
 
+    /// The reason to give for a license that was active: only a request is cancelled.
+    pub(crate) const fn of_deactivation(self) -> Self {
+        match self {
+            Self::Cancelled => Self::Other,
+            reason => reason,
+        }
+    }
+
     /// The reason of that number. A genuine proof is never refused, so an unknown number is [`Reason::Other`].
     pub const fn from_number(number: u8) -> Self {
         match number {
