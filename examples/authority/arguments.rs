@@ -114,7 +114,7 @@ pub(crate) enum Command {
 #[derive(Args)]
 pub(crate) struct Out {
     /// Write the answer to this file instead of standard output
-    #[arg(long = "out", value_name = "FILE")]
+    #[arg(long = "out", id = "out", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
 

@@ -6,15 +6,15 @@ use std::{
     path::Path,
 };
 
-use nodelock::Random as _;
 use nodelock::{
-    Error, ErrorKind, LicenseId, Outcome, SigningKey, SystemRandom, Timestamp,
+    Error, ErrorKind, LicenseId, Outcome, Random as _, Reason, SigningKey, SystemRandom, Timestamp,
     authority::{
         ActivationFile, ReleaseClaim,
-        ledger::{LicenseTerms, Released},
+        ledger::{LicenseTerms, Released, Seat, SeatState},
         reply_text,
     },
-    code::{Correction, DeactivationCode, LicenseKey},
+    code::{Correction, DeactivationCode, Handle, LicenseKey},
+    fingerprint::Fingerprint,
 };
 use serde_json::json;
 
@@ -29,6 +29,9 @@ use crate::{
 /// Longer than any input that the library looks at, so that it finds out itself.
 const LIMIT: u64 = 1024 * 1024;
 
+/// A command does one thing after the other.
+const CONNECTIONS: u32 = 1;
+
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     let actor = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
@@ -39,7 +42,7 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let database = Database::open(&place.database()).await?;
+    let database = Database::open(&place.database(), CONNECTIONS).await?;
     let report = serve(command, place, &database, &occasion).await;
     database.close().await;
     report
@@ -92,7 +95,7 @@ async fn init(product: &str, place: &Place, occasion: &Occasion) -> Result<Repor
     }
     let location = place.database();
     if Database::may_exist(&location) {
-        let database = Database::open(&location).await?;
+        let database = Database::open(&location, CONNECTIONS).await?;
         let vendor = database.vendor().await;
         database.close().await;
         match vendor {
@@ -112,7 +115,7 @@ async fn init(product: &str, place: &Place, occasion: &Occasion) -> Result<Repor
     {
         Database::create_file(path)?;
     }
-    let database = Database::open(&location).await?;
+    let database = Database::open(&location, CONNECTIONS).await?;
     let vendor = Vendor { product: product.to_owned(), root: signer.root };
     let set_up = database.set_up(&vendor, occasion).await;
     database.close().await;
@@ -169,12 +172,6 @@ async fn new_license(
 /// Refuses terms of which no license could be made, while the one who sells is still there: tries one for a made-up
 /// seat.
 fn check_terms(terms: &LicenseTerms, signer: &Signer, now: Timestamp) -> Result<()> {
-    use nodelock::{
-        Reason,
-        authority::ledger::{Seat, SeatState},
-        code::Handle,
-        fingerprint::Fingerprint,
-    };
     let seat = Seat {
         handle: Handle::new(0)?,
         device_key: SigningKey::generate(&SystemRandom)?.public_key(),
@@ -273,7 +270,7 @@ fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
     let mut words: String = mended.iter().map(|correction| format!("Mended: {correction}.\n")).collect();
     match redeemed {
         Redeemed::Released { released, receipt } => {
-            let Released { seat, outcome, deactivations_left, changed } = released;
+            let Released { seat, outcome, deactivations_left, changed } = *released;
             let handle = seat.handle;
             let (name, text) = match (outcome, changed) {
                 (Outcome::Held, _) => (
@@ -282,6 +279,9 @@ fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
                         "Held: the license has no deactivation left, so seat {handle} stays reserved for the same machine."
                     ),
                 ),
+                (Outcome::Returned, true) if seat.state == SeatState::Cancelled => {
+                    ("freed", format!("Freed: seat {handle} was not granted before, and never will be."))
+                }
                 (Outcome::Returned, true) => ("freed", format!("Freed: seat {handle} is back in the pool.")),
                 (Outcome::Returned, false) => (
                     "already-freed",

@@ -19,7 +19,7 @@ use nodelock::{
     code::Handle,
 };
 use sqlx::{
-    Any, AnyPool, ConnectOptions as _, Row as _, Transaction,
+    Any, AnyPool, ConnectOptions as _, Executor as _, Row as _, Transaction,
     any::{AnyPoolOptions, AnyRow},
     sqlite::SqliteConnectOptions,
 };
@@ -28,7 +28,7 @@ pub(crate) use self::{
     activation::{Granted, SeatName},
     licenses::{KeyText, LicenseRow},
     redemption::Redeemed,
-    seats::{Machine, SeatRow, state_name},
+    seats::{SeatRow, state_name},
 };
 use crate::{
     failure::{Failure, Result},
@@ -38,8 +38,10 @@ use crate::{
 /// In order; a database knows how many of them it has seen.
 const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_ledger.sql")];
 
-/// How long a writer waits for another one.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(20);
+/// What every connection to SQLite starts with. A writer waits 20 seconds for another one; a commit is on the disk
+/// before anybody hears of it.
+const SETTINGS: &str = "PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                        PRAGMA foreign_keys = ON";
 
 type Tx = Transaction<'static, Any>;
 
@@ -110,8 +112,8 @@ impl Database {
         Ok(keys::write_new(path, &[]).map_err(failed)?)
     }
 
-    /// Connects, and brings the tables up to date.
-    pub(crate) async fn open(location: &Location) -> Result<Self> {
+    /// Connects, with at most so many connections, and brings the tables up to date.
+    pub(crate) async fn open(location: &Location, connections: u32) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let url = match location {
             Location::File(path) if path.exists() => {
@@ -120,16 +122,9 @@ impl Database {
             Location::File(_) => return Err(Failure::NotInitialized),
             Location::Url(url) => url.clone(),
         };
-        let settings = format!(
-            "PRAGMA busy_timeout = {}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON",
-            BUSY_TIMEOUT.as_millis()
-        );
         let pool = AnyPoolOptions::new()
-            .acquire_timeout(2 * BUSY_TIMEOUT)
-            .after_connect(move |connection, _| {
-                let settings = settings.clone();
-                Box::pin(async move { sqlx::raw_sql(&settings).execute(connection).await.map(drop) })
-            })
+            .max_connections(connections)
+            .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
             .connect(&url)
             .await?;
         let database = Self { pool };

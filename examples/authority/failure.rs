@@ -1,5 +1,7 @@
 //! Why something was not done.
 
+use std::error::Error as _;
+
 use nodelock::ErrorKind;
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
@@ -37,6 +39,17 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn rule(kind: ErrorKind, about: &'static str) -> Self {
         Self::Rule(nodelock::Error::new(kind, about))
+    }
+
+    /// What it says, with the operating system's own words behind it.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Rule(error) => match error.source() {
+                Some(source) => format!("{error} ({source})"),
+                None => error.to_string(),
+            },
+            _ => self.to_string(),
+        }
     }
 
     /// The stable name that programs branch on: an [`ErrorKind`] in kebab case, or one of a few of our own.

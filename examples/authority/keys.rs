@@ -50,7 +50,11 @@ pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()>
         _ => Path::new("."),
     };
     fs::create_dir_all(parent).map_err(failed)?;
-    let unfinished = tempfile::Builder::new().prefix(".keys-").tempdir_in(parent).map_err(failed)?;
+    let mut unfinished = tempfile::Builder::new();
+    unfinished.prefix(".keys-");
+    #[cfg(unix)]
+    unfinished.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    let unfinished = unfinished.tempdir_in(parent).map_err(failed)?;
     let write = |name: &str, bytes: &[u8]| write_new(&unfinished.path().join(name), bytes).map_err(failed);
     write(ROOT_KEY, private_text(&root).as_bytes())?;
     write(ROOT_PUBLIC, format!("{}\n", root.public_key()).as_bytes())?;

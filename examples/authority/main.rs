@@ -54,7 +54,7 @@ fn finish(report: &Report, out: Option<&Path>, as_json: bool) -> ExitCode {
         (Ok(()), Some(failure)) => ExitCode::from(failure.exit_code()),
         (Err(failure), _) => {
             // What was done stays done; asked once more, the answer is the same.
-            eprintln!("error: {failure}");
+            eprintln!("error: {}", failure.message());
             ExitCode::from(failure.exit_code())
         }
     }

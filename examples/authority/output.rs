@@ -62,7 +62,7 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
     }
     let mut words = report.words.clone();
     if let Some(failure) = &report.failure {
-        words += &format!("error: {failure}");
+        words += &format!("error: {}", failure.message());
     }
     let (stdout, stderr) = if as_json {
         (json_text(report, out)?, String::new())
@@ -93,7 +93,7 @@ fn json_text(report: &Report, out: Option<&Path>) -> Result<String> {
     }
     if let Some(failure) = &report.failure {
         fields.insert("error".to_owned(), failure.name().into());
-        fields.insert("message".to_owned(), failure.to_string().into());
+        fields.insert("message".to_owned(), failure.message().into());
     }
     Ok(serde_json::to_string_pretty(&fields)?)
 }

@@ -32,7 +32,8 @@ pub struct Common {
     pub product: Option<String>,
 
     /// A root key of the vendor, in base64url; may be given more than once.
-    #[arg(long, global = true, value_name = "KEY")]
+    // One key in 64 begins with a dash.
+    #[arg(long, global = true, value_name = "KEY", allow_hyphen_values = true)]
     pub root: Vec<PublicKey>,
 
     /// A file with one root key a line; if there is neither this nor --root, the file that NODELOCK_ROOTS names.
@@ -50,7 +51,8 @@ pub enum Command {
     },
     /// Ask for a seat, or show the pending request again.
     Request {
-        /// The license key, as you received it; typing errors are found. Without one, shows the pending request.
+        /// The license key, as you received it; typing errors are mended or refused. Without one, shows the pending
+        /// request, or makes one for a vendor who assigns licenses by hand.
         license_key: Option<String>,
         #[arg(long, value_enum, default_value_t)]
         format: RequestFormat,

@@ -185,9 +185,12 @@ fn request(
     };
     let seat = pending.request().handle;
     let shown = if new { "is kept until it is answered or cancelled" } else { "was pending already" };
-    let notes = format!(
+    let mut notes = format!(
         "This request for seat {seat} {shown}. Send it to the vendor; when the license comes: `nodelock install FILE`.\n"
     );
+    if !pending.releases().is_empty() && matches!(format, RequestFormat::Qr | RequestFormat::Svg) {
+        notes += "A QR code has no room for the seats that were given back before; the other formats carry them along.\n";
+    }
     let json = json!({
         "seat": seat.to_string(),
         "created": pending.request().created.to_string(),

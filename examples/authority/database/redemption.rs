@@ -42,7 +42,7 @@ const MAX_READINGS: usize = 8;
 /// What a proof or a code came to.
 pub(crate) enum Redeemed {
     /// The seat is given up, now or since long.
-    Released { released: Released, receipt: DeactivationReceipt },
+    Released { released: Box<Released>, receipt: DeactivationReceipt },
     /// The seat was never seen: the evidence is kept until its request arrives.
     Kept(Handle),
 }
@@ -233,7 +233,7 @@ async fn cancel(
     seats::insert(tx, &released.seat, request).await?;
     Entry::of_seat("cancelled", None, &released.seat).write(tx, occasion).await?;
     let receipt = receipt(tx, &released, binding, signer, occasion).await?;
-    Ok(Redeemed::Released { released, receipt })
+    Ok(Redeemed::Released { released: released.into(), receipt })
 }
 
 /// Gives up a seat on evidence that was verified.
@@ -262,7 +262,7 @@ async fn release(
         Entry::of_seat(action, Some(seat), &released.seat).detail(&detail).write(tx, occasion).await?;
     }
     let receipt = receipt(tx, &released, binding, signer, occasion).await?;
-    Ok(Redeemed::Released { released, receipt })
+    Ok(Redeemed::Released { released: released.into(), receipt })
 }
 
 /// The receipt for a proof or code: the one it had before, or a new one.
