@@ -108,7 +108,8 @@ impl HttpOptions {
             ProxyChoice::Environment => ProxySetting::Environment,
             ProxyChoice::None => ProxySetting::None,
             ProxyChoice::Explicit(url) => ProxySetting::Explicit(
-                Proxy::all(url).map_err(|_| Error::new(ErrorKind::InvalidInput, "proxy: a URL is expected"))?,
+                Proxy::all(url)
+                    .map_err(|_| Error::new(ErrorKind::InvalidInput, "proxy: a URL is expected"))?,
             ),
         };
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(10));
@@ -120,7 +121,7 @@ impl HttpOptions {
 enum ProxySetting {
     Environment,
     None,
-    Explicit(Proxy),
+    Explicit(Box<Proxy>),
 }
 
 /// HTTP through reqwest. Each call runs on a thread of its own that ends with it, so that it can be cancelled and may be
@@ -142,7 +143,7 @@ impl HttpTransport {
         let builder = match self.proxy {
             ProxySetting::Environment => builder,
             ProxySetting::None => builder.no_proxy(),
-            ProxySetting::Explicit(proxy) => builder.no_proxy().proxy(proxy),
+            ProxySetting::Explicit(proxy) => builder.no_proxy().proxy(*proxy),
         };
         let response = builder
             .build()
@@ -239,9 +240,10 @@ fn classify(error: reqwest::Error) -> Error {
 fn certificate_kind(reason: &CertificateError) -> ErrorKind {
     use CertificateError as Reason;
     match reason {
-        Reason::Expired | Reason::ExpiredContext { .. } | Reason::NotValidYet | Reason::NotValidYetContext { .. } => {
-            ErrorKind::TlsExpired
-        }
+        Reason::Expired
+        | Reason::ExpiredContext { .. }
+        | Reason::NotValidYet
+        | Reason::NotValidYetContext { .. } => ErrorKind::TlsExpired,
         Reason::NotValidForName | Reason::NotValidForNameContext { .. } => ErrorKind::TlsWrongHost,
         _ => ErrorKind::TlsUntrusted,
     }

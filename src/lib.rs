@@ -5,13 +5,13 @@ pub mod code;
 mod codec;
 mod error;
 pub mod fingerprint;
+#[cfg(feature = "online")]
+mod http;
 mod keys;
 mod licensing_time;
 mod message;
 #[cfg(all(test, feature = "authority"))]
 mod model;
-#[cfg(feature = "online")]
-mod http;
 #[cfg(feature = "qr")]
 pub mod qr;
 mod record;
@@ -27,11 +27,6 @@ pub mod authority;
 
 #[cfg(feature = "online")]
 pub use crate::http::{HttpOptions, HttpTransport};
-#[cfg(feature = "transport")]
-pub use crate::{
-    client::{DeactivateError, Online, Progress},
-    transport::{Answer, Cancel, Post, Transport},
-};
 pub use crate::{
     client::{Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
     error::{Error, ErrorKind, Result},
@@ -40,11 +35,16 @@ pub use crate::{
     message::{
         ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest,
         DeactivationProof, DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId,
-        Metadata, Outcome, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody, RecoveryBody,
-        RecoveryRequest, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
+        MAX_INPUT, Metadata, Outcome, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody,
+        RecoveryBody, RecoveryRequest, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
     },
     store::Store,
     system::{Clock, Random, SystemClock, SystemRandom},
     time::Timestamp,
     verdict::{GraceReason, MachineReason, Verdict},
+};
+#[cfg(feature = "transport")]
+pub use crate::{
+    client::{DeactivateError, Online, Progress},
+    transport::{Answer, Cancel, Post, Transport},
 };

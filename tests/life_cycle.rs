@@ -17,24 +17,24 @@ fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
 
     let request = first.client().begin(&vendor.license_key(), &[("host", "first")]).unwrap();
     assert_eq!(first.verdict(), Verdict::Unlicensed { pending: true });
-    let reply = vendor.activate(&request.to_bytes().unwrap()).unwrap();
+    let reply = vendor.activate(&request.to_bytes()).unwrap();
     first.client().install(&reply).unwrap();
     assert_eq!(first.verdict(), Verdict::Active);
     assert!(first.client().check().unwrap().has_feature("export"));
     assert!(!first.client().check().unwrap().has_feature("import"));
 
     let other = second.client().begin(&vendor.license_key(), &[]).unwrap();
-    assert_eq!(vendor.activate(&other.to_bytes().unwrap()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    assert_eq!(vendor.activate(&other.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
 
     let given_up = first.client().deactivate_offline(Reason::Moved).unwrap();
     assert!(given_up.proof().len() <= 110, "{} bytes", given_up.proof().len());
     assert_eq!(first.verdict(), Verdict::Deactivated);
-    let receipt = vendor.redeem(&given_up.to_bytes().unwrap()).unwrap();
+    let receipt = vendor.redeem(&given_up.to_bytes()).unwrap();
     assert_eq!(receipt.outcome, Outcome::Returned);
     first.client().accept_receipt(receipt.as_bytes()).unwrap();
     assert!(first.client().outstanding().unwrap().is_empty());
 
-    second.client().install(&vendor.activate(&other.to_bytes().unwrap()).unwrap()).unwrap();
+    second.client().install(&vendor.activate(&other.to_bytes()).unwrap()).unwrap();
     assert_eq!(second.verdict(), Verdict::Active);
     assert_eq!(vendor.usage().taken, 1);
 }
@@ -66,7 +66,7 @@ fn what_was_given_up_is_shown_again_until_its_receipt_comes() {
         let again = client.outstanding().unwrap();
         assert_eq!(again.len(), 1);
         assert_eq!(again[0].code(), given_up.code());
-        assert_eq!(again[0].to_bytes().unwrap(), given_up.to_bytes().unwrap());
+        assert_eq!(again[0].to_bytes(), given_up.to_bytes());
     }
     let receipt = vendor.redeem(given_up.to_base64url().as_bytes()).unwrap();
     let same = vendor.redeem(given_up.to_text().as_bytes()).unwrap();
@@ -98,7 +98,7 @@ fn a_cancelled_request_takes_no_seat_even_if_it_arrives_after_its_proof() {
     let mut vendor = Vendor::new();
     vendor.sell(1);
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes().unwrap();
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
     let cancelled = device.client().cancel().unwrap();
     assert_eq!(device.verdict(), Verdict::Unlicensed { pending: false });
     let receipt = vendor.redeem(cancelled.to_text().as_bytes()).unwrap();
@@ -115,9 +115,9 @@ fn a_code_that_arrives_before_its_request_is_judged_when_that_comes() {
     let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
     let cancelled = device.client().cancel().unwrap();
     let readings = DeactivationCode::read(&cancelled.code().to_string()).unwrap();
-    let file = ActivationFile::read(&request.to_bytes().unwrap()).unwrap();
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
     assert!(file.request.is_given_up_by(&readings[0].code));
-    let claim = ReleaseClaim::read(&cancelled.to_bytes().unwrap()).unwrap();
+    let claim = ReleaseClaim::read(&cancelled.to_bytes()).unwrap();
     assert!(claim.cancels(&file.request));
 }
 
@@ -133,9 +133,9 @@ fn without_a_deactivation_left_the_seat_is_held_for_the_same_machine() {
     assert_eq!(vendor.redeem(given_up.proof()).unwrap().outcome, Outcome::Held);
     let stranger = Device::new(&vendor, "stranger");
     let request = stranger.client().begin(&vendor.license_key(), &[]).unwrap();
-    assert_eq!(vendor.activate(&request.to_bytes().unwrap()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
     let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
-    device.client().install(&vendor.activate(&request.to_bytes().unwrap()).unwrap()).unwrap();
+    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     let refused = device.client().deactivate_offline(Reason::Moved).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DeactivationNotAllowed);

@@ -214,7 +214,7 @@ fn story() -> Story {
         second_request,
         deactivation,
         cancelled,
-        reply: reply.unwrap(),
+        reply,
         reply_text,
     }
 }
@@ -306,7 +306,7 @@ fn proof(deactivation: &nodelock::Deactivation, device_key: &nodelock::PublicKey
     );
     value["base32"] = json!(base32::encode(proof.as_bytes()));
     value["code"] = json!(deactivation.code().to_string());
-    value["file"] = json!(hex(&deactivation.to_bytes().unwrap()));
+    value["file"] = json!(hex(&deactivation.to_bytes()));
     value
 }
 
@@ -369,7 +369,7 @@ fn messages() {
                 "time": story.revocation.time.unix_seconds(),
             })),
             "activation_file": {
-                "bytes": hex(&story.second_request.to_bytes().unwrap()),
+                "bytes": hex(&story.second_request.to_bytes()),
                 "text": story.second_request.to_text(),
             },
             "answer": {"bytes": hex(&story.reply), "text": story.reply_text},

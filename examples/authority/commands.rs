@@ -147,7 +147,7 @@ async fn new_license(
         deactivations: new.deactivations.0,
         ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.now)
     };
-    check_terms(&terms, signer, occasion.now)?;
+    terms.validate()?;
     let (shown, key) = match &new.key {
         Some(typed) => {
             (None, KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?)
@@ -167,30 +167,6 @@ async fn new_license(
         None => format!("License {} for {}, with the given key.", terms.id, terms.licensee),
     };
     Ok(Report::new(words, json!({ "license": terms.id.to_string(), "key": shown, "seats": terms.seats })))
-}
-
-/// Refuses terms of which no license could be made, while the one who sells is still there: tries one for a made-up
-/// seat.
-fn check_terms(terms: &LicenseTerms, signer: &Signer, now: Timestamp) -> Result<()> {
-    let seat = Seat {
-        handle: Handle::new(0)?,
-        device_key: SigningKey::generate(&SystemRandom)?.public_key(),
-        license_id: terms.id,
-        release_commitment: [0; 32],
-        request_digest: [0; 32],
-        fingerprint: Fingerprint::default(),
-        state: SeatState::Active,
-        granted: now,
-        changed: now,
-        reason: Reason::Other,
-        counted: false,
-        revision: 1,
-        sync_token: [0; 16],
-        wrong_codes: 0,
-        codes_since: Timestamp::MIN,
-    };
-    signer.issuer.license(terms, &seat, terms.deactivations, now)?;
-    Ok(())
 }
 
 async fn suspend(id: LicenseId, suspended: bool, database: &Database, occasion: &Occasion) -> Result<Report> {

@@ -55,7 +55,7 @@ impl Failure {
     /// The stable name that programs branch on: an [`ErrorKind`] in kebab case, or one of a few of our own.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Rule(error) => kebab_case(error.kind()),
+            Self::Rule(error) => error.kind().code().into(),
             Self::Usage(_) => "usage".into(),
             Self::TooManyAttempts => "too-many-attempts".into(),
             Self::NotHeld => "not-held".into(),
@@ -64,9 +64,9 @@ impl Failure {
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
             Self::WrongKeys => "wrong-keys".into(),
-            Self::NewerDatabase => kebab_case(ErrorKind::UnsupportedVersion),
+            Self::NewerDatabase => ErrorKind::UnsupportedVersion.code().into(),
             Self::Database(_) => "database".into(),
-            Self::Record(_) => kebab_case(ErrorKind::Corrupt),
+            Self::Record(_) => ErrorKind::Corrupt.code().into(),
         }
     }
 
@@ -74,15 +74,4 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         if matches!(self, Self::Usage(_)) { 2 } else { 1 }
     }
-}
-
-fn kebab_case(kind: ErrorKind) -> String {
-    let mut name = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('-');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
 }

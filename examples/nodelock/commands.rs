@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{Arguments, CodeFormat, Command, Common, RequestFormat},
-    report::{Failure, Payload, Report, USAGE, kebab},
+    report::{Failure, Payload, Report, USAGE},
     status,
 };
 
@@ -60,8 +60,8 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             code(&client(common)?, *format, *seat, link.as_deref(), out.as_deref())
         }
         Command::Receipt { file } => {
-            let (roots, input) = (roots(common)?, read_input(file)?);
-            receipt(&client(common)?, &roots, &input)
+            let input = read_input(file)?;
+            receipt(&client(common)?, &input)
         }
         Command::Cancel => {
             let client = client(common)?;
@@ -132,7 +132,7 @@ fn fingerprint() -> Report {
         let is_found = found.contains(&component);
         let answer = if is_found { "found" } else { "not found" };
         text += &format!("{component:<14}{answer:<11}{}\n", class(component));
-        let class = kebab(component.class());
+        let class = class(component).replace(' ', "-");
         components.push(json!({ "name": component.name(), "class": class, "found": is_found }));
     }
     let signs = |of_container| {
@@ -179,7 +179,7 @@ fn request(
     };
     let (name, payload) = match format {
         RequestFormat::Text => ("text", Payload::Text(pending.to_text())),
-        RequestFormat::File => ("file", Payload::Bytes(pending.to_bytes()?)),
+        RequestFormat::File => ("file", Payload::Bytes(pending.to_bytes())),
         RequestFormat::Qr => ("qr", Payload::Text(pending.qr_terminal("")?)),
         RequestFormat::Svg => ("svg", Payload::Text(pending.qr_svg("")?)),
     };
@@ -273,46 +273,34 @@ fn code(
         CodeFormat::Text => ("text", Payload::Text(one.to_text())),
         CodeFormat::Qr => ("qr", Payload::Text(one.qr_terminal(&link)?)),
         CodeFormat::Svg => ("svg", Payload::Text(one.qr_svg(&link)?)),
-        CodeFormat::File => ("file", Payload::Bytes(one.to_bytes()?)),
+        CodeFormat::File => ("file", Payload::Bytes(one.to_bytes())),
     };
     payload.deliver(name, out, notes, json)
 }
 
-fn receipt(client: &Client, roots: &Roots, input: &[u8]) -> Result<Report> {
-    let kind = match client.accept_receipt(input) {
-        Ok(()) => "receipt",
-        Err(no_receipt) if no_receipt.kind() == ErrorKind::WrongType => {
-            match client.accept_revocation(input) {
-                Ok(()) => "revocation",
-                Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_receipt.into()),
-                Err(error) => return Err(error.into()),
-            }
-        }
+fn receipt(client: &Client, input: &[u8]) -> Result<Report> {
+    let (kind, seat, outcome) = match client.accept_receipt(input) {
+        Ok(receipt) => ("receipt", receipt.handle, Some(receipt.outcome)),
+        Err(no_receipt) if no_receipt.kind() == ErrorKind::WrongType => match client.accept_revocation(input)
+        {
+            Ok(revocation) => ("revocation", revocation.handle, None),
+            Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_receipt.into()),
+            Err(error) => return Err(error.into()),
+        },
         Err(error) => return Err(error.into()),
     };
     let status = client.check()?;
-    // The details are for the customer to read; a file of several messages was taken in just as well.
-    let receipt = DeactivationReceipt::verify(input, roots).ok();
-    let revocation = Revocation::verify(input, roots).ok();
-    let text = match (&receipt, &revocation) {
-        (Some(receipt), _) if receipt.outcome == Outcome::Returned => {
-            format!("seat {} is free\n", receipt.handle)
-        }
-        (Some(receipt), _) => {
-            format!("no deactivation is left, so seat {} is held for this machine\n", receipt.handle)
-        }
-        (_, Some(revocation)) => {
-            format!("seat {} was released by the vendor: {}\n", revocation.handle, status.verdict())
-        }
-        _ => format!("taken in; {} seats have no receipt yet\n", status.outstanding()),
+    let text = match outcome {
+        Some(Outcome::Returned) => format!("seat {seat} is free\n"),
+        Some(Outcome::Held) => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
+        None => format!("seat {seat} was released by the vendor: {}\n", status.verdict()),
     };
-    let seat = receipt.as_ref().map(|r| r.handle).or(revocation.as_ref().map(|r| r.handle));
     let json = json!({
         "kind": kind,
-        "seat": seat.map(|seat| seat.to_string()),
-        "outcome": receipt.map(|receipt| receipt.outcome.to_string()),
+        "seat": seat.to_string(),
+        "outcome": outcome.map(|outcome| outcome.to_string()),
         "outstanding": status.outstanding(),
-        "verdict": kebab(status.verdict()),
+        "verdict": status.verdict().code(),
     });
     Ok(Report::new(text, "", json))
 }

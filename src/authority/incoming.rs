@@ -1,5 +1,6 @@
 //! Reading what devices hand over.
 
+use super::ledger::Seat;
 use crate::{
     ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, RecoveryRequest,
     Result,
@@ -41,7 +42,7 @@ impl ActivationFile {
         {
             return Err(Error::new(ErrorKind::WrongRequest, "recovery request"));
         }
-        Ok(Self { request, releases: ReleaseClaim::read_all(messages)?, recovery })
+        Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery })
     }
 }
 
@@ -59,15 +60,20 @@ impl ReleaseClaim {
     /// Fails with [`ErrorKind::TooLarge`], [`ErrorKind::Malformed`], [`ErrorKind::WrongType`] and the other kinds of
     /// [`ActivationRequest::verify`].
     pub fn read(input: &[u8]) -> Result<Self> {
-        let mut claims = Self::read_all(frame::read(input)?.into_iter())?;
+        let mut claims = Self::read_all(input)?;
         match (claims.pop(), claims.is_empty()) {
             (Some(claim), true) => Ok(claim),
             _ => Err(Error::new(ErrorKind::WrongType, "one deactivation proof is expected")),
         }
     }
 
+    /// Reads a file of any number of proofs, in any form. Fails as [`read`](Self::read) does.
+    pub fn read_all(input: &[u8]) -> Result<Vec<Self>> {
+        Self::collect(frame::read(input)?.into_iter())
+    }
+
     /// Proofs, each followed by its request if that was cancelled before a license came.
-    fn read_all(messages: impl Iterator<Item = Incoming>) -> Result<Vec<Self>> {
+    fn collect(messages: impl Iterator<Item = Incoming>) -> Result<Vec<Self>> {
         let mut claims: Vec<Self> = Vec::new();
         for message in messages {
             match (message.frame()?.kind, claims.last_mut()) {
@@ -112,6 +118,18 @@ impl ReleaseClaim {
     /// Fails with [`ErrorKind::BadSignature`] when another device signed it.
     pub fn verify(&self, device_key: &PublicKey) -> Result<DeactivationProof> {
         DeactivationProof::open(self.proof.clone(), device_key)
+    }
+
+    /// The proof, verified as one that gives this very seat up.
+    ///
+    /// Fails with [`ErrorKind::BadSignature`] when another device signed it, and with [`ErrorKind::WrongRequest`] when it
+    /// is of another activation.
+    pub fn verify_for(&self, seat: &Seat) -> Result<DeactivationProof> {
+        let proof = self.verify(&seat.device_key)?;
+        if proof.handle != seat.handle || proof.request != seat.request_digest[..8] {
+            return Err(Error::new(ErrorKind::WrongRequest, "deactivation proof"));
+        }
+        Ok(proof)
     }
 
     /// Whether it is the proof of a device that cancels `request`: for one that came before its request did.

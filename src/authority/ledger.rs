@@ -6,7 +6,7 @@
 //! Every rule is idempotent: a message that comes again gets the same answer and changes nothing (PROTOCOL: client
 //! states).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +15,10 @@ use crate::{
     Reason, Result, Timestamp,
     code::{DeactivationCode, Handle},
     fingerprint::{Fingerprint, Policy},
-    message::request::verify_commitment,
+    message::{
+        MAX_NAME, MAX_TEXT, check_features, check_metadata, check_product, check_text,
+        request::verify_commitment,
+    },
 };
 
 /// What was sold: one license, with however many seats.
@@ -76,6 +79,18 @@ impl LicenseTerms {
         }
     }
 
+    /// Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer
+    /// activates: lengths of texts, each feature once.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`].
+    pub fn validate(&self) -> Result<()> {
+        check_product(&self.product)?;
+        check_text("licensee", &self.licensee, MAX_TEXT)?;
+        check_text("edition", &self.edition, MAX_NAME)?;
+        check_features(&sorted(&self.features))?;
+        check_metadata(&self.metadata)
+    }
+
     /// How many deactivations are left after `usage`; none is without limit.
     pub fn deactivations_left(&self, usage: Usage) -> Option<u32> {
         self.deactivations.map(|allowed| allowed.saturating_sub(usage.deactivated))
@@ -88,6 +103,13 @@ impl LicenseTerms {
         }
         Ok(())
     }
+}
+
+/// Features in the order in which a license has them.
+pub(super) fn sorted(features: &[Feature]) -> Vec<Feature> {
+    let mut features = features.to_vec();
+    features.sort_by(|a, b| a.name.cmp(&b.name));
+    features
 }
 
 /// What a license's seats add up to.
@@ -112,6 +134,18 @@ pub enum SeatState {
     Cancelled,
     /// Released by an administrator; the device has not been heard of since.
     Revoked,
+}
+
+impl fmt::Display for SeatState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Held => "held",
+            Self::Returned => "returned",
+            Self::Cancelled => "cancelled",
+            Self::Revoked => "revoked",
+        })
+    }
 }
 
 impl SeatState {
@@ -211,6 +245,7 @@ impl Claim {
 
 /// What an activation request comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "made once for a request, and taken apart at once")]
 pub enum Activation {
     /// A new seat: store it, and the seat held for this device, if there was one, which it takes over.
     Granted {
@@ -223,7 +258,8 @@ pub enum Activation {
     Repeated(Seat),
 }
 
-/// Answers an activation request.
+/// Answers an activation request. [`release`] what came along with it first: that stands even if the request is refused,
+/// because those devices have lost their licenses already.
 ///
 /// - `known`: the seat of that handle and device key, if there is one;
 /// - `held`: a seat of this license in state [`SeatState::Held`] for the same device key, if there is one;
@@ -264,8 +300,8 @@ pub fn activate(
     })
 }
 
-/// Remembers a request that was given up before it arrived, so that it takes no seat when it does. The license is
-/// unknown then ([`LicenseId`] of zeros will do).
+/// Remembers a request that was given up before it arrived, so that it takes no seat when it does. The license may
+/// be unknown then: [`LicenseId::NONE`].
 pub fn cancel(claim: &Claim, license_id: LicenseId, now: Timestamp) -> Released {
     let seat = claim.seat(license_id, SeatState::Cancelled, [0; 16], now);
     let seat = Seat { reason: Reason::Cancelled, ..seat };
@@ -286,6 +322,8 @@ pub struct Released {
 }
 
 /// Gives a seat up, on a verified proof or code. Never fails: the machine has already lost its license.
+///
+/// Keep the receipt that you sign for it and give that one out when the proof or code comes again.
 ///
 /// Without a deactivation left the seat is held for the same device.
 pub fn release(terms: &LicenseTerms, usage: Usage, seat: &Seat, reason: Reason, now: Timestamp) -> Released {
@@ -383,28 +421,21 @@ pub const MAX_WRONG_CODES: u32 = 10;
 /// The time after which wrong codes are forgotten.
 pub const CODE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a deactivation code comes to at the seat that it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CodeCheck {
-    /// It is the seat's: [`release`] it.
-    Right,
-    /// It is not: store the seat, which counts the attempt.
-    Wrong(Box<Seat>),
-    /// Too many wrong ones came for that seat: it was not looked at.
-    TooMany,
+/// Whether a seat takes another code at `now`, or has had too many wrong ones.
+pub fn may_try_code(seat: &Seat, now: Timestamp) -> bool {
+    seat.wrong_codes < MAX_WRONG_CODES || now.since(seat.codes_since) >= CODE_WINDOW
 }
 
-/// Checks a code against a seat of its handle. Takes the time of 100,000 rounds of PBKDF2, and the same for every code.
-pub fn check_code(seat: &Seat, code: &DeactivationCode, now: Timestamp) -> CodeCheck {
-    let recent = now.since(seat.codes_since) < CODE_WINDOW;
-    if recent && seat.wrong_codes >= MAX_WRONG_CODES {
-        return CodeCheck::TooMany;
-    }
-    if code.handle() == seat.handle
+/// Whether a code gives that seat up. Takes the time of 100,000 rounds of PBKDF2 if the handle fits, and none if not: look
+/// first whether it [may be tried](may_try_code), and do not hold a transaction meanwhile.
+pub fn code_fits(seat: &Seat, code: &DeactivationCode) -> bool {
+    code.handle() == seat.handle
         && verify_commitment(code.secret(), seat.handle, &seat.device_key, &seat.release_commitment)
-    {
-        return CodeCheck::Right;
-    }
+}
+
+/// The seat with one more wrong code counted. However many readings a mistyped text has, it is one.
+pub fn count_wrong_code(seat: &Seat, now: Timestamp) -> Seat {
+    let recent = now.since(seat.codes_since) < CODE_WINDOW;
     let (wrong_codes, codes_since) = if recent { (seat.wrong_codes + 1, seat.codes_since) } else { (1, now) };
-    CodeCheck::Wrong(Box::new(Seat { wrong_codes, codes_since, ..seat.clone() }))
+    Seat { wrong_codes, codes_since, ..seat.clone() }
 }

@@ -48,7 +48,7 @@ impl PendingRequest {
     }
 
     /// The file: the request, or a bundle that begins with it.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         let own = [Some(self.request.as_bytes()), self.recovery.as_ref().map(RecoveryRequest::as_bytes)];
         let releases = self.releases.iter().flat_map(Deactivation::messages);
         frame::bundle(&own.into_iter().flatten().chain(releases).collect::<Vec<_>>())
@@ -61,18 +61,28 @@ impl PendingRequest {
         recovery.chain(releases).fold(self.request.to_text(), |text, message| text + "\n" + &message)
     }
 
-    /// A QR code of the request alone, as an SVG image: `link`, then the request in base32.
+    /// The same as one line of base64url, for links and fields.
+    pub fn to_base64url(&self) -> String {
+        frame::base64url(&self.to_bytes())
+    }
+
+    /// The same as one line of base32, which a QR code stores most compactly.
+    pub fn to_base32(&self) -> String {
+        base32::encode(&self.to_bytes())
+    }
+
+    /// A QR code of the same as an SVG image: `link`, then the file in base32.
     ///
     /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when that is more than a QR code holds.
     #[cfg(feature = "qr")]
     pub fn qr_svg(&self, link: &str) -> Result<String> {
-        crate::qr::svg(&(link.to_owned() + &base32::encode(self.request.as_bytes())))
+        crate::qr::svg(link.to_owned() + &self.to_base32())
     }
 
     /// The same for a terminal.
     #[cfg(feature = "qr")]
     pub fn qr_terminal(&self, link: &str) -> Result<String> {
-        crate::qr::terminal(&(link.to_owned() + &base32::encode(self.request.as_bytes())))
+        crate::qr::terminal(link.to_owned() + &self.to_base32())
     }
 }
 
@@ -129,7 +139,7 @@ impl Deactivation {
 
     /// The file: the proof, or, for a request that was cancelled, a bundle of the proof and the request, because the
     /// authority may never have seen that.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         frame::bundle(&self.messages().collect::<Vec<_>>())
     }
 
@@ -142,29 +152,29 @@ impl Deactivation {
         }
     }
 
-    /// The proof as one line of base64url, for links and fields.
+    /// The same as one line of base64url, for links and fields.
     pub fn to_base64url(&self) -> String {
-        frame::base64url(&self.proof)
+        frame::base64url(&self.to_bytes())
     }
 
-    /// The proof as one line of base32, which a QR code stores most compactly.
+    /// The same as one line of base32, which a QR code stores most compactly.
     pub fn to_base32(&self) -> String {
-        base32::encode(&self.proof)
+        base32::encode(&self.to_bytes())
     }
 
-    /// A QR code as an SVG image: `link`, then the proof in base32. With a link that ends in `#` the phone that scans
-    /// it lands on the vendor's page, and the proof reaches no server log.
+    /// A QR code of the same as an SVG image: `link`, then the file in base32. With a link that ends in `#` the phone that
+    /// scans it lands on the vendor's page, and the proof reaches no server log.
     ///
     /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when the link is too long.
     #[cfg(feature = "qr")]
     pub fn qr_svg(&self, link: &str) -> Result<String> {
-        crate::qr::svg(&(link.to_owned() + &self.to_base32()))
+        crate::qr::svg(link.to_owned() + &self.to_base32())
     }
 
     /// The same for a terminal.
     #[cfg(feature = "qr")]
     pub fn qr_terminal(&self, link: &str) -> Result<String> {
-        crate::qr::terminal(&(link.to_owned() + &self.to_base32()))
+        crate::qr::terminal(link.to_owned() + &self.to_base32())
     }
 
     fn messages(&self) -> impl Iterator<Item = &[u8]> {

@@ -13,25 +13,27 @@ mod status;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "transport")]
+pub use self::online::{DeactivateError, Online, Progress};
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{Deactivation, PendingRequest},
     status::Status,
 };
-#[cfg(feature = "transport")]
-pub use self::online::{DeactivateError, Online, Progress};
 use self::{device_key::DeviceKey, load::Loaded};
 use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
-    code::{Handle, ReleaseSecret},
+    code::{DeactivationCode, Handle, ReleaseSecret},
     codec::{self, Bytes},
     fingerprint::{self, Fingerprint, HostId, Match, Outcome, Probe, TagKey},
+    keys::{first, sha256},
     message::{
-        ActivationRequest, DeactivationReceipt, Kind, License, Metadata, ProofBody, Reason, RecoveryBody,
-        RecoveryRequest, RequestBody, Revocation, Roots, Signed,
-        frame::{self, Incoming},
+        ActivationRequest, Binding, DeactivationReceipt, Kind, License, Metadata, ProofBody, Reason,
+        RecoveryBody, RecoveryRequest, RequestBody, Revocation, Roots, Signed,
+        frame::{self, Frame, Incoming},
         product_tag,
         request::commitment,
     },
@@ -120,7 +122,8 @@ impl Client {
         Ok(loaded.license.as_ref().map(|l| fingerprint::compare(&l.baseline, self.fingerprint(), &l.policy)))
     }
 
-    /// The signs that this machine is virtual or a container, for support.
+    /// What is found on this machine: its components, and the signs that it is virtual or a container. For support; the
+    /// values stay inside.
     pub fn probe(&self) -> Probe {
         let probe = (self.prober)();
         match &self.host_id {
@@ -259,51 +262,70 @@ impl Client {
     /// [`ErrorKind::Outdated`] for a license older than the active one, and [`ErrorKind::CertificateExpired`] when the
     /// issuer's certificate has ended by now: then ask for the license to be issued again.
     pub fn install(&self, input: &[u8]) -> Result<Status> {
-        self.apply(input, Kind::License)?;
+        self.apply(input, Some(Kind::License))?;
         self.check()
     }
 
-    /// Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes
-    /// nothing.
+    /// Takes in a receipt, from a file in any form, and returns it: the seat is no longer outstanding. The same receipt
+    /// again changes nothing.
     ///
-    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, and with
-    /// [`ErrorKind::WrongMachine`] and [`ErrorKind::UnknownSeat`].
-    pub fn accept_receipt(&self, input: &[u8]) -> Result<()> {
-        self.apply(input, Kind::DeactivationReceipt)
+    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, with [`ErrorKind::WrongMachine`], with
+    /// [`ErrorKind::UnknownSeat`], and with [`ErrorKind::WrongRequest`] when it answers another proof or code.
+    pub fn accept_receipt(&self, input: &[u8]) -> Result<DeactivationReceipt> {
+        let answers = self.apply(input, Some(Kind::DeactivationReceipt))?;
+        let receipt = answers.into_iter().find_map(|answer| match answer {
+            Answer::Receipt(receipt) => Some(receipt),
+            _ => None,
+        });
+        Ok(receipt.expect("there is one, or it would have failed"))
     }
 
-    /// Takes in a revocation, from a file in any form: the license of that seat ends.
+    /// Takes in a revocation, from a file in any form, and returns it: the license of that seat ends.
     ///
     /// Fails as [`Revocation::verify`](crate::Revocation) does, and with
     /// [`ErrorKind::WrongMachine`] and [`ErrorKind::UnknownSeat`].
-    pub fn accept_revocation(&self, input: &[u8]) -> Result<()> {
-        self.apply(input, Kind::Revocation)
+    pub fn accept_revocation(&self, input: &[u8]) -> Result<Revocation> {
+        let answers = self.apply(input, Some(Kind::Revocation))?;
+        let revocation = answers.into_iter().find_map(|answer| match answer {
+            Answer::Revocation(revocation) => Some(revocation),
+            _ => None,
+        });
+        Ok(revocation.expect("there is one, or it would have failed"))
     }
 
-    /// Verifies everything in a file that must hold a message of `kind`, then applies it in one commit.
-    fn apply(&self, input: &[u8], kind: Kind) -> Result<()> {
+    /// Takes in whatever the authority sent, from a file in any form: a license, receipts, a revocation.
+    ///
+    /// Fails as the calls for each of them do, and with [`ErrorKind::WrongType`] for anything else.
+    pub fn accept(&self, input: &[u8]) -> Result<Status> {
+        self.apply(input, None)?;
+        self.check()
+    }
+
+    /// Verifies everything in a file, then applies it in one commit. With `kind`, one of that kind must be there, and what
+    /// comes along with it may be old news.
+    fn apply(&self, input: &[u8], kind: Option<Kind>) -> Result<Vec<Answer>> {
         let mut answers = Vec::new();
         for message in frame::read(input)? {
             answers.push(Answer::verify(message, &self.roots)?);
         }
-        if !answers.iter().any(|answer| answer.kind() == kind) {
-            return Err(Error::new(
-                ErrorKind::WrongType,
-                format!("{} is expected", kind.label().to_lowercase()),
-            ));
+        if let Some(kind) = kind.filter(|kind| !answers.iter().any(|answer| answer.kind() == *kind)) {
+            let about = format!("{} is expected", kind.label().to_lowercase());
+            return Err(Error::new(ErrorKind::WrongType, about));
         }
         let now = self.clock.now();
         self.change(|record, _| {
             let device = self.device_key()?;
             for answer in &answers {
                 match self.apply_one(answer, record, device.as_ref(), now) {
-                    // What comes along with the message that was asked for may be old news.
-                    Err(e) if e.kind() == ErrorKind::UnknownSeat && answer.kind() != kind => {}
+                    Err(e)
+                        if e.kind() == ErrorKind::UnknownSeat && kind.is_some_and(|k| k != answer.kind()) => {
+                    }
                     applied => applied?,
                 }
             }
             Ok(())
-        })
+        })?;
+        Ok(answers)
     }
 
     fn apply_one(
@@ -342,6 +364,7 @@ impl Client {
             }
             Answer::Receipt(receipt) => {
                 for_this_device(receipt.device_key)?;
+                check_binding(receipt, record)?;
                 record.receipt(receipt.handle, receipt.as_bytes(), now)?;
                 record.time.saw_signed(receipt.time, now);
             }
@@ -378,7 +401,7 @@ impl Client {
                     time: u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX),
                     reason,
                     flags: 0,
-                    request: crate::keys::first(&release.request_digest),
+                    request: first(&release.request_digest),
                     extensions: Vec::new(),
                 },
                 &key,
@@ -397,12 +420,12 @@ impl Client {
         mut writer: Writer<'_>,
         act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let mut record = decode(writer.snapshot().body.as_deref())?;
+        let mut record = self.decode(writer.snapshot().body.as_deref())?;
         // A kill between a commit and its tombstone is made good by the next writer.
         self.write_tombstones(&record, &mut writer);
-        let before = Zeroizing::new(codec::encode(&record)?);
+        let before = self.encode(&record)?;
         let result = act(&mut record, &mut writer)?;
-        let after = Zeroizing::new(codec::encode(&record)?);
+        let after = self.encode(&record)?;
         if before != after {
             writer.commit(&after)?;
             self.write_tombstones(&record, &mut writer);
@@ -411,7 +434,25 @@ impl Client {
     }
 
     fn record(&self) -> Result<Record> {
-        decode(self.store.read()?.body.as_deref())
+        self.decode(self.store.read()?.body.as_deref())
+    }
+
+    fn encode(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {
+        codec::encode(&StoredRef { product: &self.product, record }).map(Zeroizing::new)
+    }
+
+    /// The record in a store's body; a store that was never written holds an empty one.
+    ///
+    /// Fails with [`ErrorKind::WrongProduct`] when another product has its store there: its seat is not ours to touch.
+    fn decode(&self, body: Option<&[u8]>) -> Result<Record> {
+        let Some(body) = body else { return Ok(Record::new()) };
+        // The store's checksum held, so this is no accident of the disk.
+        let stored: Stored = codec::decode(body, crate::record::LIMIT, "state")
+            .map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string()))?;
+        if stored.product != self.product {
+            return Err(Error::new(ErrorKind::WrongProduct, "store"));
+        }
+        Ok(stored.record)
     }
 
     fn device_key(&self) -> Result<Option<SigningKey>> {
@@ -478,12 +519,30 @@ impl Answer {
     }
 }
 
-/// The record in a store's body; a store that was never written holds an empty one.
-fn decode(body: Option<&[u8]>) -> Result<Record> {
-    match body {
-        None => Ok(Record::new()),
-        // The store's checksum held, so this is no accident of the disk.
-        Some(body) => codec::decode(body, crate::record::LIMIT, "state")
-            .map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string())),
-    }
+/// Whether a receipt answers what this device handed over, as far as that is still known.
+fn check_binding(receipt: &DeactivationReceipt, record: &Record) -> Result<()> {
+    let Some(given_up) = record.outstanding.iter().find(|o| o.activation.handle == receipt.handle) else {
+        return Ok(());
+    };
+    let fits = match receipt.binding {
+        Binding::Proof(digest) => digest == sha256(Frame::parse(&given_up.proof)?.body),
+        binding @ Binding::Code(_) => {
+            let secret = given_up.activation.secret.clone();
+            binding == Binding::code(&DeactivationCode::new(receipt.handle, secret))
+        }
+    };
+    if fits { Ok(()) } else { Err(Error::new(ErrorKind::WrongRequest, "receipt")) }
+}
+
+/// What a store's body says: for which product, and the record.
+#[derive(Serialize)]
+struct StoredRef<'a> {
+    product: &'a str,
+    record: &'a Record,
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    product: String,
+    record: Record,
 }

@@ -210,10 +210,10 @@ impl<'c> Online<'c> {
 
     /// Sends a pending request and takes in the answer.
     fn answer(&self, pending: &PendingRequest) -> Result<Status> {
-        let reply = self.post("/v1/activations", &json!({"request": frame::base64url(&pending.to_bytes()?)}));
+        let reply = self.post("/v1/activations", &json!({"request": pending.to_base64url()}));
         match reply {
             Ok(reply) => {
-                self.client.apply(&messages(&reply, &["license", "receipts"])?, Kind::License)?;
+                self.client.apply(&messages(&reply, &["license", "receipts"])?, Some(Kind::License))?;
                 self.client.check()
             }
             Err(refused) if is_final(refused.kind()) => {
@@ -231,7 +231,8 @@ impl<'c> Online<'c> {
     /// active. Once it is given up, the error carries the proof and the code.
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
         let preflight = self.client.preflight_request()?;
-        let reply = self.post("/v1/deactivations/preflight", &json!({"request": preflight.to_base64url()}))?;
+        let reply =
+            self.post("/v1/deactivations/preflight", &json!({"request": preflight.to_base64url()}))?;
         match reply.get("allowed").and_then(Value::as_bool) {
             Some(true) => {}
             Some(false) => return Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation").into()),
@@ -249,10 +250,8 @@ impl<'c> Online<'c> {
     }
 
     fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
-        let reply = self.post("/v1/deactivations", &json!({"proof": frame::base64url(&deactivation.to_bytes()?)}))?;
-        let receipt = messages(&reply, &["receipt"])?;
-        self.client.apply(&receipt, Kind::DeactivationReceipt)?;
-        DeactivationReceipt::verify(&receipt, &self.client.roots)
+        let reply = self.post("/v1/deactivations", &json!({"proof": deactivation.to_base64url()}))?;
+        self.client.accept_receipt(&messages(&reply, &["receipt"])?)
     }
 
     /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the seat,
@@ -264,7 +263,7 @@ impl<'c> Online<'c> {
         self.hand_in()?;
         let reply = self.post("/v1/checkins", &json!({"request": request.to_base64url()}))?;
         let kind = if reply.get("revocation").is_some() { Kind::Revocation } else { Kind::License };
-        self.client.apply(&messages(&reply, &["license", "revocation"])?, kind)?;
+        self.client.apply(&messages(&reply, &["license", "revocation"])?, Some(kind))?;
         self.client.check()
     }
 
@@ -380,7 +379,9 @@ fn read(answer: &Answer) -> Result<Value> {
     match (answer.status, code.and_then(ErrorKind::from_code)) {
         (_, Some(kind)) => Err(Error::new(kind, "authority")),
         (429 | 503, None) => Err(Error::new(ErrorKind::ServerBusy, "authority")),
-        (500.., None) => Err(Error::new(ErrorKind::ServerFailed, format!("authority: status {}", answer.status))),
+        (500.., None) => {
+            Err(Error::new(ErrorKind::ServerFailed, format!("authority: status {}", answer.status)))
+        }
         (_, None) => Err(bad()),
     }
 }
@@ -405,5 +406,5 @@ fn messages(reply: &Value, members: &[&str]) -> Result<Vec<u8>> {
     if envelopes.is_empty() {
         return Err(bad());
     }
-    frame::bundle(&envelopes.iter().map(|message| message.envelope.as_slice()).collect::<Vec<_>>())
+    Ok(frame::bundle(&envelopes.iter().map(|message| message.envelope.as_slice()).collect::<Vec<_>>()))
 }

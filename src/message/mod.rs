@@ -18,10 +18,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "authority")]
+pub(crate) use self::license::check_features;
 pub use self::{
     certificate::{Certificate, CertificateBody, Roots},
     check_in::{CheckInBody, CheckInRequest, PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest},
-    frame::Kind,
+    frame::{Kind, MAX_INPUT},
     license::{Feature, License, LicenseBody, LicenseId},
     proof::{DeactivationProof, ProofBody, Reason, product_tag},
     receipt::{Binding, DeactivationReceipt, Outcome, ReceiptBody},

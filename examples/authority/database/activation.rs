@@ -9,11 +9,7 @@ use nodelock::{
     code::Handle,
 };
 
-use super::{
-    Database, Entry, KeyText, Occasion, SeatRow, Tx,
-    licenses::{self, NO_LICENSE},
-    random, redemption, seats,
-};
+use super::{Database, Entry, KeyText, Occasion, SeatRow, Tx, licenses, random, redemption, seats};
 use crate::{
     failure::{Failure, Result},
     keys::Signer,
@@ -56,6 +52,10 @@ impl Database {
                 Err(failure) => return Err(failure),
             }
         }
+        let assigned = match &file.recovery {
+            Some(_) => recover(&mut tx, file, occasion).await?.or(assigned),
+            None => assigned,
+        };
         let license = match redemption::judge_evidence(&mut tx, file, signer, occasion).await? {
             Some(receipt) => {
                 receipts.push(receipt);
@@ -136,6 +136,25 @@ impl Database {
     }
 }
 
+/// Takes back every seat of a device whose store was lost, and returns the license of the latest one: the request that
+/// comes along gets a seat of that again, in this very transaction.
+///
+/// A request that was answered before has no seat to take back but its own, which it keeps.
+async fn recover(tx: &mut Tx, file: &ActivationFile, occasion: &Occasion) -> Result<Option<LicenseId>> {
+    let mut license = None;
+    for seat in seats::taken_by(tx, &file.request.device_key).await? {
+        if seat.handle == file.request.handle {
+            return Ok(Some(seat.license_id));
+        }
+        if let Some(lost) = ledger::recover(&seat, occasion.now) {
+            seats::update(tx, &lost).await?;
+            Entry::of_seat("lost", Some(&seat), &lost).write(tx, occasion).await?;
+            license = license.or(Some(lost.license_id));
+        }
+    }
+    Ok(license)
+}
+
 async fn answer(
     tx: &mut Tx,
     file: &ActivationFile,
@@ -150,6 +169,9 @@ async fn answer(
         (Some(row), ..) => terms_of(tx, &row.seat).await?,
         (None, Some(key), _) => licenses::find_by_key(tx, &key).await?.ok_or_else(licenses::unknown)?,
         (None, None, Some(id)) => licenses::find(tx, id).await?.ok_or_else(licenses::unknown)?,
+        (None, None, None) if file.recovery.is_some() => {
+            return Err(Failure::rule(ErrorKind::UnknownSeat, "recovery"));
+        }
         (None, None, None) => return Err(licenses::unknown()),
     };
     let usage = licenses::usage(tx, terms.id).await?;
@@ -209,7 +231,7 @@ async fn renew(
 pub(super) async fn terms_of(tx: &mut Tx, seat: &Seat) -> Result<LicenseTerms> {
     match licenses::real(seat.license_id) {
         Some(id) => licenses::find(tx, id).await?.ok_or_else(licenses::unknown),
-        None => Ok(LicenseTerms::new(NO_LICENSE, "", 0, seat.granted)),
+        None => Ok(LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted)),
     }
 }
 

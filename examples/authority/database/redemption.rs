@@ -3,21 +3,18 @@
 use std::time::Duration;
 
 use nodelock::{
-    ActivationRequest, Binding, DeactivationProof, DeactivationReceipt, ErrorKind, Outcome, Reason,
+    ActivationRequest, Binding, DeactivationProof, DeactivationReceipt, ErrorKind, LicenseId, Outcome,
+    PublicKey, Reason,
     authority::{
         ActivationFile, ReleaseClaim,
-        ledger::{self, CODE_WINDOW, Claim, CodeCheck, Released, Seat},
+        ledger::{self, CODE_WINDOW, Claim, Released, Seat},
     },
     code::{Correction, DeactivationCode, Handle, Reading},
 };
 use sqlx::Row as _;
 
 use super::{
-    Database, Entry, KeyText, Occasion, Tx,
-    activation::terms_of,
-    how_often,
-    licenses::{self, NO_LICENSE},
-    number, seats, seconds,
+    Database, Entry, KeyText, Occasion, Tx, activation::terms_of, how_often, licenses, number, seats, seconds,
 };
 use crate::{
     failure::{Failure, Result},
@@ -84,58 +81,67 @@ impl Database {
         signer: &Signer,
         occasion: &Occasion,
     ) -> Result<(Redeemed, Vec<Correction>)> {
+        let readings = &readings[..readings.len().min(MAX_READINGS)];
+        let first =
+            readings.first().ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
+        // Which code fits which seat takes 100,000 rounds each, so it is found out before the writer's lock is taken.
+        // Nothing of a seat that matters to it ever changes.
+        let mut candidates = Vec::new();
+        let mut connection = self.pool.acquire().await?;
+        for reading in readings {
+            for row in seats::of_handle(&mut connection, reading.code.handle()).await? {
+                candidates.push((reading, row.seat));
+            }
+        }
+        drop(connection);
+        let may_try = |seat: &Seat| ledger::may_try_code(seat, occasion.now);
+        let known = !candidates.is_empty();
+        candidates.retain(|(_, seat)| may_try(seat));
+        let right = candidates.iter().position(|(reading, seat)| ledger::code_fits(seat, &reading.code));
+
         let mut tx = self.begin().await?;
         if how_often(&mut tx, "wrong-code", CODE_WINDOW, occasion).await? >= MAX_WRONG_CODES {
             return Err(Failure::TooManyAttempts);
         }
-        let mut wrong: Vec<(Seat, Seat)> = Vec::new();
-        let mut too_many = false;
-        let mut unseen = Vec::new();
-        for reading in readings.iter().take(MAX_READINGS) {
-            let known = seats::of_handle(&mut tx, reading.code.handle()).await?;
-            if known.is_empty() {
-                unseen.push(reading);
-            }
-            for row in known {
-                match ledger::check_code(&row.seat, &reading.code, occasion.now) {
-                    CodeCheck::Right => {
-                        let binding = Binding::code(&reading.code);
-                        let redeemed =
-                            release(&mut tx, &row.seat, Reason::Other, binding, signer, occasion).await?;
-                        tx.commit().await?;
-                        return Ok((redeemed, reading.corrections.clone()));
-                    }
-                    CodeCheck::Wrong(counted) => {
-                        if !wrong.iter().any(|(seat, _)| *seat == row.seat) {
-                            wrong.push((row.seat, *counted));
-                        }
-                    }
-                    CodeCheck::TooMany => too_many = true,
-                }
-            }
+        if let Some((reading, seat)) = right.map(|at| &candidates[at]) {
+            let seat = current(&mut tx, seat).await?;
+            let binding = Binding::code(&reading.code);
+            let redeemed = release(&mut tx, &seat, Reason::Other, binding, signer, occasion).await?;
+            tx.commit().await?;
+            return Ok((redeemed, reading.corrections.clone()));
         }
-        if wrong.is_empty() && !too_many {
-            for reading in &unseen {
+        if !known {
+            for reading in readings {
                 let code = reading.code.to_string();
                 keep(&mut tx, reading.code.handle(), "code", code.as_bytes(), occasion).await?;
             }
             tx.commit().await?;
-            let first = unseen
-                .first()
-                .ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
             return Ok((Redeemed::Kept(first.code.handle()), first.corrections.clone()));
         }
-        for (seat, counted) in &wrong {
-            seats::update(&mut tx, counted).await?;
-            Entry::of_seat("wrong-code", Some(seat), counted).write(&mut tx, occasion).await?;
+        let mut counted: Vec<(Handle, PublicKey)> = Vec::new();
+        for (_, seat) in &candidates {
+            let name = (seat.handle, seat.device_key);
+            if !counted.contains(&name) {
+                let before = current(&mut tx, seat).await?;
+                let after = ledger::count_wrong_code(&before, occasion.now);
+                seats::update(&mut tx, &after).await?;
+                Entry::of_seat("wrong-code", Some(&before), &after).write(&mut tx, occasion).await?;
+                counted.push(name);
+            }
         }
         tx.commit().await?;
-        Err(if wrong.is_empty() {
+        Err(if counted.is_empty() {
             Failure::TooManyAttempts
         } else {
             Failure::rule(ErrorKind::WrongCode, "deactivation code")
         })
     }
+}
+
+/// A seat as it is inside this transaction.
+async fn current(tx: &mut Tx, seat: &Seat) -> Result<Seat> {
+    let row = seats::find(tx, seat.handle, &seat.device_key).await?;
+    Ok(row.ok_or_else(|| Failure::rule(ErrorKind::UnknownSeat, "seat"))?.seat)
 }
 
 /// Gives up the seat that a proof names, or remembers that the request that came along is cancelled, or else keeps the
@@ -148,11 +154,8 @@ pub(super) async fn redeem_claim(
 ) -> Result<Redeemed> {
     let known = seats::of_handle(tx, claim.handle()).await?;
     for row in &known {
-        match claim.verify(&row.seat.device_key) {
-            // A genuine proof names its activation, not only the handle: one of an earlier life frees nothing.
-            Ok(proof) if proof.request != row.seat.request_digest[..8] => {
-                return Err(Failure::rule(ErrorKind::WrongRequest, "deactivation proof"));
-            }
+        // A genuine proof names its activation, not only the handle: one of an earlier life frees nothing.
+        match claim.verify_for(&row.seat) {
             Ok(proof) => {
                 return release(tx, &row.seat, proof.reason, binding(&proof), signer, occasion).await;
             }
@@ -226,8 +229,8 @@ async fn cancel(
     occasion: &Occasion,
 ) -> Result<Redeemed> {
     let license = match KeyText::new(&request.license_key) {
-        Some(key) => licenses::find_by_key(tx, &key).await?.map_or(NO_LICENSE, |terms| terms.id),
-        None => NO_LICENSE,
+        Some(key) => licenses::find_by_key(tx, &key).await?.map_or(LicenseId::NONE, |terms| terms.id),
+        None => LicenseId::NONE,
     };
     let released = ledger::cancel(&Claim::from(request), license, occasion.now);
     seats::insert(tx, &released.seat, request).await?;
