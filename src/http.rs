@@ -107,10 +107,10 @@ impl HttpOptions {
         let proxy = match self.proxy {
             ProxyChoice::Environment => ProxySetting::Environment,
             ProxyChoice::None => ProxySetting::None,
-            ProxyChoice::Explicit(url) => ProxySetting::Explicit(
-                Proxy::all(url)
-                    .map_err(|_| Error::new(ErrorKind::InvalidInput, "proxy: a URL is expected"))?,
-            ),
+            ProxyChoice::Explicit(url) => {
+                let wrong = |_| Error::new(ErrorKind::InvalidInput, "proxy: a URL is expected");
+                ProxySetting::Explicit(Box::new(Proxy::all(url).map_err(wrong)?))
+            }
         };
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(10));
         Ok(HttpTransport { tls, proxy, connect_timeout })
