@@ -3,8 +3,11 @@
 mod support;
 
 use nodelock::{
-    DeactivationProof, ErrorKind, Outcome, Reason, Verdict,
-    authority::{ActivationFile, ReleaseClaim},
+    Binding, Client, Clock as _, DeactivationProof, ErrorKind, Outcome, Reason, Store, Verdict,
+    authority::{
+        ActivationFile, ReleaseClaim,
+        ledger::{self, Usage},
+    },
     code::DeactivationCode,
 };
 use support::vendor::{Device, Vendor};
@@ -182,4 +185,76 @@ fn a_renewal_replaces_the_license_and_an_older_one_does_not() {
     assert_eq!(device.verdict(), Verdict::Active);
     vendor.clock.advance_days(1);
     assert!(matches!(device.verdict(), Verdict::LeaseEnded { .. }));
+}
+
+#[test]
+fn a_damaged_store_takes_a_new_seat_in_place_of_the_lost_one() {
+    for damage in [&b""[..], b"NLST and then nothing that makes sense", &[0; 4096]] {
+        let mut vendor = Vendor::new();
+        vendor.sell(1);
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::in_directory(folder.path().join("store"), Some(folder.path().join("tombstones")));
+        let device = Device::with_store(&vendor, "machine", store);
+        device.activate(&mut vendor);
+        let old = device.handle();
+        std::fs::write(folder.path().join("store/state"), damage).unwrap();
+        assert_eq!(device.verdict(), Verdict::Damaged { reason: ErrorKind::Corrupt });
+        assert_eq!(device.client().begin("", &[]).unwrap_err().kind(), ErrorKind::Corrupt);
+
+        let request = device.client().recover_offline().unwrap();
+        assert_eq!(device.verdict(), Verdict::Unlicensed { pending: true });
+        let again = device.reopen().pending().unwrap().unwrap();
+        assert_eq!(again.to_bytes(), request.to_bytes(), "it is the same after a restart");
+        let reply = vendor.activate(request.to_text().as_bytes()).unwrap();
+        device.client().install(&reply).unwrap();
+        assert_eq!(device.verdict(), Verdict::Active);
+        assert_ne!(device.handle(), old);
+        assert_eq!((vendor.usage().taken, vendor.usage().deactivated), (1, 0));
+    }
+}
+
+#[test]
+fn nothing_is_recovered_from_a_store_that_is_whole() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    assert_eq!(device.client().recover_offline().unwrap_err().kind(), ErrorKind::AlreadyActive);
+    assert_eq!(device.verdict(), Verdict::Active);
+}
+
+#[test]
+fn a_store_belongs_to_one_product() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    let other = Client::builder("Another Product", vendor.roots.clone())
+        .store(device.store().clone())
+        .clock(vendor.clock.clone())
+        .build()
+        .unwrap();
+    assert_eq!(*other.check().unwrap().verdict(), Verdict::Damaged { reason: ErrorKind::WrongProduct });
+    for refused in [
+        other.begin("", &[]).map(drop),
+        other.cancel().map(drop),
+        other.deactivate_offline(Reason::Moved).map(drop),
+        other.recover_offline().map(drop),
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::WrongProduct);
+    }
+    assert_eq!(device.verdict(), Verdict::Active);
+}
+
+#[test]
+fn a_receipt_for_another_proof_is_refused() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    let (handle, key) = (device.handle(), device.client().check().unwrap().license().unwrap().device_key);
+    device.client().deactivate_offline(Reason::Moved).unwrap();
+    let seat = vendor.seats[&(handle, key)].clone();
+    let released =
+        ledger::release(vendor.terms(), Usage::default(), &seat, Reason::Moved, vendor.clock.now());
+    for binding in [Binding::Proof([7; 32]), Binding::Code([7; 32])] {
+        let receipt = vendor.issuer.receipt(&released, binding, vendor.clock.now()).unwrap();
+        let refused = device.client().accept_receipt(receipt.as_bytes()).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::WrongRequest);
+    }
+    assert_eq!(device.client().outstanding().unwrap().len(), 1);
 }

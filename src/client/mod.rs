@@ -208,7 +208,11 @@ impl Client {
         let now = self.clock.now();
         // Any generation above the lost ones will do, and no store was written once a second since 1970.
         let writer = self.store.write_over_damage(now.unix_seconds())?;
-        self.change_in(writer, |record, writer| {
+        let record = match self.decode(writer.snapshot().body.as_deref()) {
+            Err(e) if e.kind() == ErrorKind::Corrupt => Record::new(),
+            record => record?,
+        };
+        self.change_record(record, writer, |record, writer| {
             let key = self.known_device_key()?;
             let request = self.new_request(record, writer, String::new(), Vec::new())?;
             let body = RecoveryBody {
@@ -412,15 +416,17 @@ impl Client {
 
     /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.
     fn change<R>(&self, act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>) -> Result<R> {
-        self.change_in(self.store.write()?, act)
+        let writer = self.store.write()?;
+        let record = self.decode(writer.snapshot().body.as_deref())?;
+        self.change_record(record, writer, act)
     }
 
-    fn change_in<R>(
+    fn change_record<R>(
         &self,
+        mut record: Record,
         mut writer: Writer<'_>,
         act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let mut record = self.decode(writer.snapshot().body.as_deref())?;
         // A kill between a commit and its tombstone is made good by the next writer.
         self.write_tombstones(&record, &mut writer);
         let before = self.encode(&record)?;
