@@ -2,17 +2,20 @@
 
 use std::{
     fs::{self, File},
+    hint::black_box,
     io::{Read as _, Write as _},
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
-use nodelock::{Kind, License};
+use nodelock::{Kind, License, PublicKey, fingerprint::Probe};
 use ring::{
     pbkdf2::{self, PBKDF2_HMAC_SHA256},
     rand::SystemRandom,
     signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
 };
+
+use crate::vendor::store_in;
 
 /// What an envelope has besides the body: magic, version, kind and signature.
 const ENVELOPE: usize = 4 + 64;
@@ -64,6 +67,24 @@ impl Signed {
     }
 }
 
+/// Reads what a store with a license in it consists of.
+pub fn read_store(directory: &Path) {
+    for file in ["state", "device.key"] {
+        black_box(fs::read(directory.join(file)).unwrap());
+    }
+}
+
+/// What a process that checks must do at least: read, verify two signatures, and probe.
+pub fn process(folder: &Path, root: &PublicKey) {
+    read_store(store_in(folder).directory());
+    for _ in 0..2 {
+        // A signature takes as long to verify when it is wrong.
+        let key = UnparsedPublicKey::new(&ED25519, root.as_bytes());
+        key.verify(&[0x5a; 300], &[0; 64]).unwrap_err();
+    }
+    black_box(Probe::this_machine());
+}
+
 /// PBKDF2 as the commitment to a release secret takes it.
 pub fn pbkdf2() -> [u8; 32] {
     let mut output = [0; 32];
@@ -82,9 +103,9 @@ pub fn replace(folder: &Path, content: &[u8]) {
     File::open(folder).unwrap().sync_all().unwrap();
 }
 
-/// Opens each file and reads the first 2 KiB of it.
+/// Opens each file and reads the first KiB of it.
 pub fn read(files: &[PathBuf]) -> usize {
-    let read = |file: &PathBuf| File::open(file).unwrap().read(&mut [0; 2048]).unwrap();
+    let read = |file: &PathBuf| File::open(file).unwrap().read(&mut [0; 1024]).unwrap();
     files.iter().map(read).sum()
 }
 

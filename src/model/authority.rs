@@ -41,8 +41,14 @@ impl Ledger {
         self.seats.get(&name).map(|seat| seat.state)
     }
 
-    /// The transaction for a message. There are two answers where databases may differ: the releases that came along with
-    /// a request which is refused may be rolled back with it or kept.
+    /// The seats in one of these states.
+    pub(super) fn seats_in(&self, states: &[SeatState]) -> u32 {
+        let seats = self.seats.iter().filter(|(_, seat)| states.contains(&seat.state));
+        seats.fold(0, |set, (name, _)| set | name.bit())
+    }
+
+    /// The transaction for a message. There are two answers where databases may differ: the releases that came along
+    /// with a request which is refused may be rolled back with it or kept.
     pub(super) fn hear(&self, message: &Message, universe: &Universe) -> Vec<Answer> {
         let mut answer = Answer { ledger: self.clone(), replies: Vec::new(), refused: None };
         match message {
@@ -99,12 +105,10 @@ impl Ledger {
             return Err(Some(self.settle(ledger::cancel(&claim, universe.terms.id, NOW), universe)));
         }
         let known = self.seats.get(&name);
-        let is_held = |seat: &&Seat| {
-            seat.state == SeatState::Held && universe.holder(seat).machine == name.machine
-        };
+        let is_held =
+            |seat: &&Seat| seat.state == SeatState::Held && universe.holder(seat).machine == name.machine;
         let held = self.seats.values().find(is_held);
-        let activation =
-            ledger::activate(&universe.terms, self.usage(), known, held, &claim, [0; 16], NOW);
+        let activation = ledger::activate(&universe.terms, self.usage(), known, held, &claim, [0; 16], NOW);
         let seat = match activation.map_err(|_| None)? {
             Activation::Repeated(seat) => seat,
             Activation::Granted { seat, instead_of } => {
@@ -157,11 +161,13 @@ impl Ledger {
     /// Stores a release and its receipt; the first receipt of a seat is the only one.
     fn settle(&mut self, released: Released, universe: &Universe) -> Message {
         let name = universe.holder(&released.seat);
-        if !self.receipts.contains_key(&name) {
-            self.receipts.insert(name, (released.outcome, released.deactivations_left));
-            self.seats.insert(name, released.seat);
+        if let Some(first) = self.receipts.get(&name) {
+            return Self::receipt(name, *first);
         }
-        Self::receipt(name, self.receipts[&name])
+        let receipt = (released.outcome, released.deactivations_left);
+        self.receipts.insert(name, receipt);
+        self.seats.insert(name, released.seat);
+        Self::receipt(name, receipt)
     }
 
     fn receipt(name: Name, (outcome, deactivations_left): (Outcome, Option<u32>)) -> Message {

@@ -4,11 +4,10 @@
 use super::{
     Mutant,
     facts::{Message, NOW, Name, Proof, Universe},
-    space::Table,
+    table::Table,
 };
 use crate::{
-    Reason,
-    codec,
+    Reason, codec,
     record::{Current, LicenseFacts, Record},
 };
 
@@ -82,8 +81,8 @@ impl Machine {
 
     /// The activation whose license a check would accept now.
     ///
-    /// A check reads what is visible. What is durable but not visible needs no look: a power cut is always possible, and
-    /// the state after it is checked in turn.
+    /// A check reads what is visible. What is durable but not visible needs no look: a power cut is always possible,
+    /// and the state after it is checked in turn.
     pub(super) fn usable(&self, universe: &Universe, records: &Records) -> Option<Name> {
         match &records.get(self.visible).current {
             Current::Active(active) => Some(universe.name(self.number, active.activation.handle)),
@@ -131,6 +130,7 @@ impl Machine {
                     self.give_up(memory, universe, records)?
                 }
             }
+            // Who is ready has synced already, but for the mutants that do it too late.
             (Act::SyncDirectory, Process::Committing(memory) | Process::Ready(memory)) => {
                 Self { durable: self.visible, process: Process::Ready(memory), ..*self }
             }
@@ -177,7 +177,8 @@ impl Machine {
     pub(super) fn hear(&self, message: &Message, universe: &Universe, records: &mut Records) -> Self {
         let Some(record) = self.ready(records) else { return *self };
         let mut record = record.clone();
-        let (Message::License { name, .. } | Message::Receipt { name, .. } | Message::Revocation(name)) = message
+        let (Message::License { name, .. } | Message::Receipt { name, .. } | Message::Revocation(name)) =
+            message
         else {
             return *self;
         };
@@ -193,6 +194,7 @@ impl Machine {
                 license_id: universe.terms.id,
                 deactivations_left: *deactivations_left,
                 revision: *revision,
+                // Opaque, as every envelope here.
                 envelope: &[],
             }),
             Message::Receipt { .. } => record.receipt(handle, &[], NOW).map(drop),
@@ -273,8 +275,7 @@ impl Machine {
 
     /// Without a process. If nothing needs to be synced, the next one may as well be there already.
     fn killed(self) -> Self {
-        let process =
-            if self.visible == self.durable { Process::Ready(self.visible) } else { Process::Dead };
+        let process = if self.visible == self.durable { Process::Ready(self.visible) } else { Process::Dead };
         Self { process, ..self }
     }
 }

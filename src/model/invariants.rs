@@ -5,20 +5,25 @@
 //!
 //! **I2** says that something *can* be done, so it is shown by doing it: in every state a fixed procedure, the
 //! drain, is carried out through the same transitions, and must end with no seat taken. It lets every process finish
-//! what it is about, gives up what each machine has, and hands over the proofs, or the codes; it
-//! uses no message that was sent before. Where it succeeds it *is* the path that I2 asks for. Where it fails there is
-//! none: a seat is freed only by a proof or code of its own activation, and a machine can say these only of
-//! activations that its process or its store knows, all of which the drain gives up and says.
+//! what it is about, gives up what each machine has, and hands over the proofs, or the codes; it uses no message that
+//! was sent before. Where it succeeds it *is* the path that I2 asks for. Where it fails there is none: a seat is freed
+//! only by a proof or code of its own activation, and a machine can say these only of activations that its process or
+//! its store knows, all of which the drain gives up and says. (A power cut may happen to bring back a record that knew
+//! more; that is nothing a customer can do.)
 //!
-//! When no deactivation is left, a seat does not become free but stays with its machine (PROTOCOL: Held). Then the drain
-//! must end with every taken seat either usable on its machine, or held and granted to its machine again.
+//! **Ledger** is everything else that PROTOCOL says of the authority and of forced releases. Most of it is about single
+//! transitions, and is looked at when one is made for the first time: what it finds is the space's *flaw*.
+//!
+//! When no deactivation is left, a seat does not become free but stays with its machine (PROTOCOL: Held). Then the
+//! drain must end with every taken seat either usable on its machine, or held and granted to its machine again.
 
 use super::{
     Invariant,
     authority::{Answer, Ledger},
     device::{Act, Machine, Records},
     facts::{Message, Name, Universe},
-    space::{FastMap, LEDGER, Space, State, members},
+    space::{LEDGER, SENT, Space, State, members},
+    table::FastMap,
 };
 use crate::authority::ledger::SeatState;
 
@@ -46,16 +51,11 @@ pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bo
             .filter_map(|machine| space.usable(*machine))
             .all(|name| space.in_force(state[LEDGER]) & name.bit() != 0),
         Invariant::I2 => can_be_drained([state[0], state[1], state[LEDGER]], space),
-        Invariant::Ledger => space.flaw.is_none(),
+        // What is acknowledged stays given up, even if its activation arrives after it.
+        Invariant::Ledger => {
+            space.flaw.is_none() && space.active(state[LEDGER]) & space.acknowledged(state[SENT]) == 0
+        }
     }
-}
-
-/// The seats whose licenses may be used: those that a device holds, and those released by force, for as long as the
-/// lease lasts.
-pub(super) fn in_force(ledger: &Ledger) -> u32 {
-    let in_force =
-        ledger.seats.iter().filter(|(_, s)| matches!(s.state, SeatState::Active | SeatState::Revoked));
-    in_force.fold(0, |set, (name, _)| set | name.bit())
 }
 
 fn can_be_drained(at: [u32; 3], space: &mut Space) -> bool {
@@ -173,6 +173,10 @@ pub(super) fn flaw_of_answers(
         if answer.ledger.seats.keys().any(|name| is_new(name) && Some(*name) != asked) {
             return Some("a seat was granted that nobody asked for");
         }
+        let is_over = |reply: &Message| matches!(reply, Message::License { name, .. } if answer.ledger.state(*name) != Some(SeatState::Active));
+        if answer.replies.iter().any(is_over) {
+            return Some("a license is issued for a seat that is over");
+        }
         let Some(message) = message else { continue };
         let again = answer.ledger.hear(message, universe);
         if answer.ledger != *ledger && again.iter().any(|again| again.ledger != answer.ledger) {
@@ -202,18 +206,4 @@ pub(super) fn flaw_of_hearing(
     // PROTOCOL: forced release. Bounded by the lease until then, and over when the machine hears of it.
     (matches!(message, Message::Revocation(name) if machine.is_ready() && after == Some(*name)))
         .then_some("a revoked activation goes on")
-}
-
-/// Whether a seat has two different receipts among these messages.
-pub(super) fn has_two_receipts<'m>(messages: impl Iterator<Item = &'m Message>) -> bool {
-    let mut seen = 0;
-    for message in messages {
-        if let Message::Receipt { name, .. } = message {
-            if seen & name.bit() != 0 {
-                return true;
-            }
-            seen |= name.bit();
-        }
-    }
-    false
 }

@@ -8,8 +8,8 @@
 //!
 //! - **Machine** (`device`): two images of the store, *visible* (what a read gives) and *durable* (what a power cut
 //!   leaves), and a process with its memory. A commit is three steps: the rename makes the new record visible, the
-//!   directory sync makes it durable, and only then is anything said. A kill, or a sync that fails, may come between any
-//!   two, a power cut too.
+//!   directory sync makes it durable, and only then is anything said. A kill, or a sync that fails, may come between
+//!   any two, a power cut too.
 //! - **Network** (`facts`): whatever was said once may arrive at any time, in any order, any number of times or never.
 //!   What travels in one file may be taken out of it.
 //! - **Authority** (`authority`): one atomic, durable transaction for each message.
@@ -26,6 +26,7 @@ mod invariants;
 mod runs;
 mod search;
 mod space;
+mod table;
 
 /// What is searched.
 #[derive(Clone, Copy, Debug)]

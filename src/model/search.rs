@@ -8,8 +8,11 @@ use std::{
 };
 
 use super::{
-    Invariant, Rules, invariants,
-    space::{FastHasher, LEDGER, SENT, Space, State, Step},
+    Invariant, Rules,
+    device::Act,
+    invariants,
+    space::{LEDGER, SENT, Space, State, Step},
+    table::FastHasher,
 };
 
 /// What a search found.
@@ -20,16 +23,18 @@ pub(super) struct Found {
     /// Whether there are no more states.
     pub(super) exhausted: bool,
     pub(super) breach: Option<Breach>,
+    /// Which states of a seat occurred: bit n for the n-th of [`SeatState`](crate::authority::ledger::SeatState).
+    pub(super) reached: u8,
     sizes: (usize, usize, usize),
     time: Duration,
 }
 
 /// The way to a state in which an invariant does not hold.
 pub(super) struct Breach {
-    pub(super) invariant: Invariant,
-    /// What the ledger's invariant found.
-    flaw: Option<&'static str>,
-    pub(super) trace: Vec<String>,
+    invariant: Invariant,
+    /// The flaw, if there is one.
+    flaw: Option<String>,
+    trace: Vec<String>,
 }
 
 /// Goes through at most `limit` states, or to the first breach of one of `invariants`.
@@ -40,16 +45,17 @@ pub(super) fn search(rules: Rules, invariants: &[Invariant], limit: usize) -> Fo
     let mut states = vec![start];
     let mut parents = vec![0_u32];
     let mut seen: HashSet<State, BuildHasherDefault<FastHasher>> = HashSet::from_iter([start]);
-    let (mut transitions, mut depth, mut end_of_level) = (0, 0, 1);
+    let (mut transitions, mut reached) = (0, 0);
     let mut breach = None;
     let mut steps = Vec::new();
     let mut at = 0;
     'search: while at < states.len() && states.len() < limit {
-        if at == end_of_level {
-            depth += 1;
-            end_of_level = states.len();
-        }
         space.steps(states[at], &mut steps);
+        if space.flaw.is_some() && invariants.contains(&Invariant::Ledger) {
+            // One of the steps from here is to blame; the flaw says which.
+            breach = Some(Breach::new(Invariant::Ledger, at, &mut space, &states, &parents));
+            break 'search;
+        }
         for &(_, next) in &steps {
             transitions += 1;
             if !seen.insert(next) {
@@ -57,9 +63,10 @@ pub(super) fn search(rules: Rules, invariants: &[Invariant], limit: usize) -> Fo
             }
             states.push(next);
             parents.push(at as u32);
+            reached |= space.seat_states(next[LEDGER]);
             if let Some(broken) = invariants.iter().find(|i| !invariants::holds(**i, next, &mut space)) {
-                let trace = trace(&mut space, &states, &parents);
-                breach = Some(Breach { invariant: *broken, flaw: space.flaw, trace });
+                let last = states.len() - 1;
+                breach = Some(Breach::new(*broken, last, &mut space, &states, &parents));
                 break 'search;
             }
         }
@@ -68,9 +75,11 @@ pub(super) fn search(rules: Rules, invariants: &[Invariant], limit: usize) -> Fo
     Found {
         states: states.len(),
         transitions,
-        depth: depth + 1,
+        // Breadth first: the last one found is as far away as any.
+        depth: way(states.len() - 1, &parents).len(),
         exhausted: breach.is_none() && at == states.len(),
         breach,
+        reached,
         sizes: space.sizes(),
         time: started.elapsed(),
     }
@@ -91,27 +100,35 @@ impl Found {
             self.sizes.2,
         );
         if let Some(breach) = &self.breach {
-            let flaw = breach.flaw.filter(|_| breach.invariant == Invariant::Ledger).unwrap_or_default();
-            let _ = writeln!(text, "  {:?} is broken after {} steps {flaw}", breach.invariant, breach.trace.len());
+            let _ = writeln!(text, "  {:?} is broken after {} steps", breach.invariant, breach.trace.len());
             for (number, step) in (1..).zip(&breach.trace) {
                 let _ = writeln!(text, "  {number:2}  {step}");
+            }
+            if let Some(flaw) = &breach.flaw {
+                let _ = writeln!(text, "      {flaw}");
             }
         }
         print!("{text}");
     }
 }
 
-/// The steps to the last state.
-fn trace(space: &mut Space, states: &[State], parents: &[u32]) -> Vec<String> {
-    let mut way = Vec::new();
-    let mut at = states.len() - 1;
-    while at != 0 {
-        way.push(at);
-        at = parents[at] as usize;
+impl Breach {
+    fn new(invariant: Invariant, at: usize, space: &mut Space, states: &[State], parents: &[u32]) -> Self {
+        let flaw = space.flaw.take().filter(|_| invariant == Invariant::Ledger);
+        Self { invariant, flaw, trace: trace(at, space, states, parents) }
     }
+}
+
+/// The states that lead to this one, itself first.
+fn way(to: usize, parents: &[u32]) -> Vec<usize> {
+    std::iter::successors(Some(to), |at| Some(parents[*at] as usize)).take_while(|at| *at != 0).collect()
+}
+
+/// The steps to a state.
+fn trace(to: usize, space: &mut Space, states: &[State], parents: &[u32]) -> Vec<String> {
     let mut steps = Vec::new();
     let mut trace = Vec::new();
-    for at in way.into_iter().rev() {
+    for at in way(to, parents).into_iter().rev() {
         let (before, after) = (states[parents[at] as usize], states[at]);
         space.steps(before, &mut steps);
         let step = steps.iter().find(|(_, next)| *next == after).expect("it was found that way").0;
@@ -123,6 +140,7 @@ fn trace(space: &mut Space, states: &[State], parents: &[u32]) -> Vec<String> {
 fn describe(space: &Space, step: Step, before: State, after: State) -> String {
     let machine = |side: usize| ['A', 'B'][side];
     let mut text = match step {
+        Step::Act(side, Act::Refused) => format!("the authority refuses what {} asks for", machine(side)),
         Step::Act(side, act) => format!("{}: {act:?}", machine(side)),
         Step::Speak(side) => format!("{} speaks", machine(side)),
         Step::Hear(side, message) => format!("{} hears {:?}", machine(side), space.message(message)),
@@ -138,10 +156,12 @@ fn describe(space: &Space, step: Step, before: State, after: State) -> String {
         let seats = ledger.seats.iter().map(|(name, seat)| format!("{name:?} {:?}", seat.state));
         let _ = write!(text, "; ledger: {}", seats.collect::<Vec<_>>().join(", "));
     }
-    if let Some(name) = (0..2).find_map(|side| {
-        space.usable(after[side]).filter(|_| before[side] != after[side] && space.usable(before[side]).is_none())
-    }) {
-        let _ = write!(text, "; {name:?} is usable");
+    for side in 0..2 {
+        match (space.usable(before[side]), space.usable(after[side])) {
+            (None, Some(name)) => text += &format!("; {name:?} is usable"),
+            (Some(name), None) => text += &format!("; {name:?} is no longer usable"),
+            _ => {}
+        }
     }
     text
 }

@@ -4,19 +4,15 @@
 //! pure functions, so each is called once for each distinct input and remembered: that the search goes through
 //! millions of states costs no more than the thousands of distinct machines and ledgers in them.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hash, Hasher},
-};
-
 use super::{
     Rules,
     authority::{Answer, Ledger},
     device::{Act, Machine, Records},
     facts::{Message, Name, Universe},
     invariants::{self, Drains},
+    table::Table,
 };
-use crate::codec;
+use crate::{authority::ledger::SeatState, codec};
 
 /// Both machines, the ledger, and what was sent.
 pub(super) type State = [u32; 4];
@@ -27,50 +23,6 @@ pub(super) const SENT: usize = 3;
 pub(super) type Messages = u128;
 
 const UNKNOWN: u32 = u32::MAX;
-
-/// Numbers values as they come.
-pub(super) struct Table<T> {
-    ids: FastMap<T, u32>,
-}
-
-pub(super) type FastMap<K, V> = HashMap<K, V, BuildHasherDefault<FastHasher>>;
-
-/// A hasher for keys that nobody chooses to collide: several times as fast as the standard one.
-#[derive(Default)]
-pub(super) struct FastHasher(u64);
-
-impl Hasher for FastHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
-}
-
-impl<T> Default for Table<T> {
-    fn default() -> Self {
-        Self { ids: FastMap::default() }
-    }
-}
-
-impl<T: Eq + Hash> Table<T> {
-    /// The value's number, and whether it is new.
-    pub(super) fn id(&mut self, value: T) -> (u32, bool) {
-        let next = self.ids.len() as u32;
-        let id = *self.ids.entry(value).or_insert(next);
-        (id, id == next)
-    }
-}
 
 /// One step.
 #[derive(Clone, Copy)]
@@ -106,6 +58,8 @@ struct MachineNode {
 struct LedgerNode {
     ledger: Ledger,
     in_force: u32,
+    active: u32,
+    seat_states: u8,
     /// For each message, the number of its replies.
     hears: Box<[u32; 128]>,
     administered: Option<usize>,
@@ -123,10 +77,11 @@ pub(super) struct Space {
     ledger_nodes: Vec<LedgerNode>,
     replies: Vec<Vec<Reply>>,
     sets: Table<Messages>,
-    set_list: Vec<Messages>,
+    /// Each set, and the seats whose receipts are in it.
+    set_list: Vec<(Messages, u32)>,
     pub(super) drains: Drains,
     /// What a transition did that it must not.
-    pub(super) flaw: Option<&'static str>,
+    pub(super) flaw: Option<String>,
 }
 
 impl Space {
@@ -161,7 +116,7 @@ impl Space {
     /// Everything that may happen next and changes something.
     pub(super) fn steps(&mut self, state: State, steps: &mut Vec<(Step, State)>) {
         steps.clear();
-        let sent = self.set_list[state[SENT] as usize];
+        let sent = self.set_list[state[SENT] as usize].0;
         for side in 0..2 {
             let with = |machine| {
                 let mut next = state;
@@ -260,9 +215,9 @@ impl Space {
         let machine = self.machine_nodes[id as usize].machine;
         let heard = &self.message_list[message as usize];
         let next = machine.hear(heard, &self.universe, &mut self.records);
-        if let Some(flaw) = invariants::flaw_of_hearing(&machine, heard, &next, &self.universe, &self.records)
-        {
-            self.flaw = Some(flaw);
+        let flaw = invariants::flaw_of_hearing(&machine, heard, &next, &self.universe, &self.records);
+        if let Some(flaw) = flaw {
+            self.flaw = Some(format!("{flaw}: {heard:?}"));
         }
         let next = self.machine_id(next);
         self.machine_nodes[id as usize].hears[message as usize] = next;
@@ -284,7 +239,7 @@ impl Space {
         let heard = self.message_list[message as usize].clone();
         let answers = ledger.hear(&heard, &self.universe);
         if let Some(flaw) = invariants::flaw_of_answers(&ledger, Some(&heard), &answers, &self.universe) {
-            self.flaw = Some(flaw);
+            self.flaw = Some(format!("{flaw}: {heard:?}"));
         }
         let list = self.reply_list(answers);
         self.ledger_nodes[id as usize].hears[message as usize] = list as u32;
@@ -298,7 +253,7 @@ impl Space {
         let ledger = self.ledger_nodes[id as usize].ledger.clone();
         let answers = ledger.administer(&self.universe);
         if let Some(flaw) = invariants::flaw_of_answers(&ledger, None, &answers, &self.universe) {
-            self.flaw = Some(flaw);
+            self.flaw = Some(format!("{flaw}: an administrator"));
         }
         let list = self.reply_list(answers);
         self.ledger_nodes[id as usize].administered = Some(list);
@@ -330,9 +285,25 @@ impl Space {
         &self.ledger_nodes[id as usize].ledger
     }
 
-    /// The seats of a ledger whose licenses may be used.
+    /// The seats whose licenses may be used: those that a device holds, and those released by force, for as long as the
+    /// lease lasts.
     pub(super) fn in_force(&self, ledger: u32) -> u32 {
         self.ledger_nodes[ledger as usize].in_force
+    }
+
+    /// The seats that a device holds.
+    pub(super) fn active(&self, ledger: u32) -> u32 {
+        self.ledger_nodes[ledger as usize].active
+    }
+
+    /// Which states the seats of a ledger are in, one bit each.
+    pub(super) fn seat_states(&self, ledger: u32) -> u8 {
+        self.ledger_nodes[ledger as usize].seat_states
+    }
+
+    /// The seats whose receipts are in a set of messages.
+    pub(super) fn acknowledged(&self, set: u32) -> u32 {
+        self.set_list[set as usize].1
     }
 
     pub(super) fn message(&self, id: u32) -> &Message {
@@ -341,7 +312,7 @@ impl Space {
 
     /// What is in the later set of messages and not in the earlier one.
     pub(super) fn said(&self, earlier: u32, later: u32) -> impl Iterator<Item = &Message> {
-        members(self.set_list[later as usize] & !self.set_list[earlier as usize]).map(|m| self.message(m))
+        members(self.set_list[later as usize].0 & !self.set_list[earlier as usize].0).map(|m| self.message(m))
     }
 
     /// How many distinct machines, ledgers and messages were met.
@@ -368,11 +339,16 @@ impl Space {
         let (id, new) = self.ledgers.id(codec::encode(&ledger).expect("a ledger can be encoded"));
         if new {
             if let Some(flaw) = invariants::flaw_of_ledger(&ledger, &self.universe) {
-                self.flaw = Some(flaw);
+                self.flaw = Some(flaw.to_owned());
             }
-            let in_force = invariants::in_force(&ledger);
-            let hears = Box::new([UNKNOWN; 128]);
-            self.ledger_nodes.push(LedgerNode { ledger, in_force, hears, administered: None });
+            self.ledger_nodes.push(LedgerNode {
+                in_force: ledger.seats_in(&[SeatState::Active, SeatState::Revoked]),
+                active: ledger.seats_in(&[SeatState::Active]),
+                seat_states: ledger.seats.values().fold(0, |set, seat| set | 1 << seat.state as u8),
+                ledger,
+                hears: Box::new([UNKNOWN; 128]),
+                administered: None,
+            });
         }
         id
     }
@@ -396,10 +372,17 @@ impl Space {
     fn set_id(&mut self, set: Messages) -> u32 {
         let (id, new) = self.sets.id(set);
         if new {
-            self.set_list.push(set);
-            if invariants::has_two_receipts(members(set).map(|m| self.message(m))) {
-                self.flaw = Some("one seat, two receipts");
+            let mut acknowledged = 0;
+            for message in members(set) {
+                if let Message::Receipt { name, .. } = self.message(message) {
+                    let name = *name;
+                    if acknowledged & name.bit() != 0 {
+                        self.flaw = Some(format!("{name:?} has two receipts"));
+                    }
+                    acknowledged |= name.bit();
+                }
             }
+            self.set_list.push((set, acknowledged));
         }
         id
     }
