@@ -249,8 +249,8 @@ fn a_receipt_for_another_proof_is_refused() {
     let (handle, key) = (device.handle(), device.client().check().unwrap().license().unwrap().device_key);
     device.client().deactivate_offline(Reason::Moved).unwrap();
     let seat = vendor.seats[&(handle, key)].clone();
-    let released =
-        ledger::release(vendor.terms(), Usage::default(), &seat, Reason::Moved, vendor.clock.now());
+    let now = vendor.clock.now();
+    let released = ledger::release(vendor.terms(), Usage::default(), &seat, Reason::Moved, now);
     for binding in [Binding::Proof([7; 32]), Binding::Code([7; 32])] {
         let receipt = vendor.issuer.receipt(&released, binding, vendor.clock.now()).unwrap();
         let refused = device.client().accept_receipt(receipt.as_bytes()).unwrap_err();

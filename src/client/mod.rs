@@ -187,15 +187,22 @@ impl Client {
     }
 
     /// The pending request, to hand it over again; none if none is pending.
+    ///
+    /// What is shown may be sent, so it must be durable first: this opens the store like any change, though it changes
+    /// nothing. To look without that, see [`Status::pending`].
     pub fn pending(&self) -> Result<Option<PendingRequest>> {
-        let record = self.record()?;
-        let Current::Pending(pending) = &record.current else { return Ok(None) };
-        let message = Incoming { envelope: pending.request.0.clone(), headers: Vec::new() };
-        let request = ActivationRequest::open_self_signed(message)?;
-        let recovery = pending.recovery.as_ref().map(|recovery| {
-            RecoveryRequest::open_self_signed(Incoming { envelope: recovery.0.clone(), headers: Vec::new() })
-        });
-        PendingRequest::new(request, recovery.transpose()?, &record.outstanding).map(Some)
+        self.change(|record, _| {
+            let Current::Pending(pending) = &record.current else { return Ok(None) };
+            let message = Incoming { envelope: pending.request.0.clone(), headers: Vec::new() };
+            let request = ActivationRequest::open_self_signed(message)?;
+            let recovery = pending.recovery.as_ref().map(|recovery| {
+                RecoveryRequest::open_self_signed(Incoming {
+                    envelope: recovery.0.clone(),
+                    headers: Vec::new(),
+                })
+            });
+            PendingRequest::new(request, recovery.transpose()?, &record.outstanding).map(Some)
+        })
     }
 
     /// Asks for a new seat in place of the one whose record is damaged or gone: the device's key says that no seat it held
@@ -252,8 +259,11 @@ impl Client {
 
     /// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as
     /// when they were given up.
+    ///
+    /// Opens the store like any change, as [`pending`](Self::pending) does. To look without that, see
+    /// [`Status::outstanding`].
     pub fn outstanding(&self) -> Result<Vec<Deactivation>> {
-        self.record()?.outstanding.iter().map(Deactivation::new).collect()
+        self.change(|record, _| record.outstanding.iter().map(Deactivation::new).collect())
     }
 
     /// Installs a license, and the receipts that came with it, from a file in any form.

@@ -141,10 +141,10 @@ impl Client {
 
     /// The active license, usable or not: whatever is wrong with it, its seat can be asked about.
     fn active(&self) -> Result<Active> {
-        match self.record()?.current {
-            Current::Active(active) => Ok(active),
+        self.change(|record, _| match &record.current {
+            Current::Active(active) => Ok(active.clone()),
             _ => Err(Error::new(ErrorKind::NotActive, "license")),
-        }
+        })
     }
 
     fn preflight_request(&self) -> Result<PreflightRequest> {
