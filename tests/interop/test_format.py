@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
 import plain
-from nodelock_format import base32, code, envelope, errors, fingerprint, forms, keys, messages, release
+from nodelock_format import base32, code, device, envelope, errors, fingerprint, forms, keys, messages, release
 from nodelock_format.envelope import Envelope, Kind, Roots
 
 VECTORS = Path(__file__).resolve().parent.parent / "vectors"
@@ -24,6 +24,11 @@ KINDS = {
     "receipt_for_code": Kind.DEACTIVATION_RECEIPT,
     "revocation": Kind.REVOCATION,
     "certificate": Kind.ISSUER_CERTIFICATE,
+}
+AUTHORITATIVE: Dict[Kind, Any] = {
+    Kind.LICENSE: messages.License,
+    Kind.DEACTIVATION_RECEIPT: messages.DeactivationReceipt,
+    Kind.REVOCATION: messages.Revocation,
 }
 CODE_KINDS = {"deactivation": code.DEACTIVATION, "license key": code.LICENSE_KEY}
 
@@ -60,9 +65,7 @@ class Messages(unittest.TestCase):
             return messages.verified_request(message)
         if message.kind is Kind.DEACTIVATION_PROOF:
             return messages.verified_proof(message, self.device)
-        classes = (messages.License, messages.DeactivationReceipt, messages.Revocation)
-        cls = next(cls for cls in classes if messages.kind_of(cls) is message.kind)
-        return messages.verified(cls, message, self.roots)
+        return messages.verified(AUTHORITATIVE[message.kind], message, self.roots)
 
     def seed(self, kind: Kind) -> bytes:
         """The seed that signs messages of a kind."""
@@ -254,7 +257,7 @@ class Codes(unittest.TestCase):
             "I7KX2–M928T—5CY4T‐QKFFW EZFWM",
             "„l7KX2.M928T.5CY4T.QKFFW.EZFWM“\r\n",
             "１７ＫＸ２－Ｍ９２８Ｔ－５ＣＹ４Ｔ－ＱＫＦＦＷ－ＥＺＦＷＭ",
-            "\ufeff(17KX2)[M928T]{5CY4T}\u200bQKFFW/EZFWM",
+            "\ufeff(17KX2)[M928T]<5CY4T>\u200bQKFFW/EZFWM",
         ):
             self.assertEqual(code.read(code.DEACTIVATION, typed), clean)
 
@@ -288,20 +291,13 @@ class Fingerprints(unittest.TestCase):
     def setUp(self) -> None:
         self.vectors = vectors("fingerprint")
 
-    def normalized(self, component: int, raw: str) -> str:
-        """The value in the form that is tagged."""
-        if component == fingerprint.HW_UUID:
-            return fingerprint.lesser_twin(fingerprint.normalized_hex(raw, 32))
-        digits = {1: 32, 2: 32, 6: 12}.get(component)
-        return fingerprint.normalized_hex(raw, digits) if digits else fingerprint.normalized(raw)
-
     def test_tags(self) -> None:
         key = fingerprint.tagger_key(self.vectors["salt"], self.vectors["product"])
         for vector in self.vectors["values"]:
             with self.subTest(vector["name"]):
                 component = vector["component"]
                 self.assertEqual(fingerprint.COMPONENTS[component], vector["name"])
-                self.assertEqual(self.normalized(component, vector["raw"]), vector["normalized"])
+                self.assertEqual(fingerprint.normalized(component, vector["raw"]), vector["normalized"])
                 tag = fingerprint.tag(key, component, vector["normalized"])
                 self.assertEqual(tag.hex(), vector["tag"])
 
@@ -309,6 +305,69 @@ class Fingerprints(unittest.TestCase):
         policy = fingerprint.DEFAULT_POLICY
         given = {"accept": policy.accept, "grace": policy.grace, "grace_days": policy.grace_days}
         self.assertEqual(given, self.vectors["default_policy"])
+
+    def test_policy(self) -> None:
+        disk, model, cpu = (5, b"aaa"), (7, b"bbb"), (8, b"ccc")
+        other_disk, other_model = (5, b"zzz"), (7, b"zzz")
+        common_only = fingerprint.Policy([(5, 0, 0), (5, 99, 0)], accept=16, grace=8, grace_days=14)
+        default = fingerprint.DEFAULT_POLICY
+        for policy, baseline, now, expected in (
+            (default, [disk, model], [disk, model], "accept"),
+            (default, [disk, model], [disk, (6, b"new")], "grace"),
+            (default, [disk, model], [disk, other_model], "reject"),
+            (default, [disk, model, cpu], [other_disk, model, cpu], "reject"),
+            (default, [model, cpu], [model, cpu], "accept"),
+            (default, [model, cpu], [other_model, cpu], "reject"),
+            (default, [], [disk], "accept"),
+            (common_only, [disk, model], [other_disk, model], "accept"),
+        ):
+            with self.subTest(baseline=baseline, now=now):
+                prints = [fingerprint.Fingerprint(tags, False, False) for tags in (baseline, now)]
+                self.assertEqual(policy.judge(*prints), expected)
+
+
+class Device(unittest.TestCase):
+    """Files and time on the device (section 9); tests/interop.rs exchanges the files with the crate."""
+
+    def state(self) -> bytes:
+        """A file that uses every field."""
+        activation = device.Activation(1, 2, bytes(32))
+        licensed = device.Licensed(activation, b"license", bytes(8), 300, 70000)
+        given_up = device.GivenUp(activation, bytes(8), b"proof", b"request", 5, 4)
+        ended = device.Ended(1, (2, "lost"), 6, b"receipt")
+        record = device.Record((device.LICENSED, licensed), [given_up], ended, device.Marks(7, 8, 9), 10)
+        return device.write_state(3, record)
+
+    def test_state(self) -> None:
+        data = self.state()
+        self.assertEqual(device.write_state(*device.read_state(data)), data)
+
+    def test_damage(self) -> None:
+        data = self.state()
+        flipped = (data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :] for at in range(5, len(data)))
+        for damaged in (b"", data[:-1], data + b"\0", *flipped):
+            with self.assertRaises(errors.DamagedFile):
+                device.read_state(damaged)
+        with self.assertRaises(errors.UnsupportedVersion):
+            device.read_state(data[:4] + b"\x02" + data[5:])
+
+    def test_device_key(self) -> None:
+        seed = bytes(range(32))
+        data = device.write_device_key(seed)
+        self.assertEqual(len(data), 104)
+        self.assertEqual(device.read_device_key(data), (seed, keys.public_key_of(seed)))
+
+    def test_licensing_time(self) -> None:
+        marks = device.Marks(signed=1000, signed_at=400, local=500)
+        for now, expected in ((450, 1100), (500, 1100), (600, 1200)):
+            self.assertEqual(marks.licensing_time(now), expected)
+        behind = device.Marks(signed=1000, signed_at=2000, local=2000)
+        self.assertEqual(behind.licensing_time(2500), 2500)
+
+    def test_clock_set_back(self) -> None:
+        marks = device.Marks(0, 0, local=1_000_000)
+        self.assertFalse(marks.clock_set_back(1_000_000 - 26 * 3600))
+        self.assertTrue(marks.clock_set_back(1_000_000 - 26 * 3600 - 1))
 
 
 if __name__ == "__main__":

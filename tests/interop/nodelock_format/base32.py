@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import List, Optional
 
 from .errors import Malformed
@@ -11,22 +10,26 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 _VALUES = {symbol: value for value, symbol in enumerate(ALPHABET)}
 _VALUES.update({"I": 1, "L": 1, "O": 0})
-_PASSED_OVER = frozenset("\"'`.,:;/|·")
-_PASSED_OVER_CATEGORIES = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Pd", "Pi", "Pf", "Ps", "Pe"))
+_PASSED_OVER_RANGES = """
+    0000-0020 0022 0027-0029 002C-002F 003A-003C 003E 005B 005D 0060 007C 007F-00A0 00AB 00AD 00B4 00B7 00BB
+    058A 05BE 061C 1680 1806 180E 2000-2015 2018-201F 2022 2026-202F 2032-2037 2039-203A 2043 2053 205F-2069
+    207B 208B 2212 2E3A-2E3B 3000 3008-3011 301C-301F 3030 30A0 30FC FE00-FE0F FE31-FE32 FE58 FE63 FEFF
+"""
+_PASSED_OVER = frozenset(
+    chr(number)
+    for first, _, last in (entry.partition("-") for entry in _PASSED_OVER_RANGES.split())
+    for number in range(int(first, 16), int(last or first, 16) + 1)
+)
 
 
 def typed_symbols(typed: str) -> List[Optional[int]]:
     """The symbols in what somebody typed; None is one that cannot be read."""
-    plain = [_half_width(character) for character in typed]
-    return [_VALUES.get(c.upper() if c.isascii() else c) for c in plain if not _is_passed_over(c)]
+    plain = (_half_width(character) for character in typed)
+    return [_VALUES.get(c.upper() if c.isascii() else c) for c in plain if c not in _PASSED_OVER]
 
 
 def _half_width(character: str) -> str:
     return chr(ord(character) - 0xFEE0) if "\uff01" <= character <= "\uff5e" else character
-
-
-def _is_passed_over(character: str) -> bool:
-    return character in _PASSED_OVER or unicodedata.category(character) in _PASSED_OVER_CATEGORIES
 
 
 def encode(data: bytes) -> str:

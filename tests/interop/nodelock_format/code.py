@@ -7,7 +7,7 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import reed_solomon
 from .base32 import ALPHABET, typed_symbols
-from .errors import FormatError, UnreadableCode, UnsupportedVersion, WrongType
+from .errors import FormatError, TooLarge, UnreadableCode, UnsupportedVersion, WrongType
 from .release import HANDLE_SYMBOLS, SECRET_SYMBOLS, Release, number_of, symbols_of
 
 DEACTIVATION = 1
@@ -108,7 +108,7 @@ def _why_not(kind: int, found: List[_Found]) -> FormatError:
 def read(kind: int, typed: str) -> List[Reading]:
     """All codes of that kind that somebody may have meant, fewest corrections first."""
     if len(typed.encode("utf-8")) > _LARGEST_INPUT:
-        raise UnreadableCode("too long")
+        raise TooLarge("too long")
     found = list(_candidates(typed_symbols(typed)))
     fewest: Dict[Tuple[int, ...], int] = {}
     for candidate in found:

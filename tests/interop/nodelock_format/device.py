@@ -9,22 +9,21 @@ from typing import Any, List, Optional, Tuple
 
 from . import release
 from .encoding import (
+    BYTES,
+    NOTHING,
+    TEXT,
+    TIME,
+    U8,
+    UINT32,
     Codec,
     coded,
     enum,
     fixed,
     list_of,
-    NOTHING,
     option_of,
     record,
-    BYTES,
-    TEXT,
-    TIME,
-    U8,
-    UINT32,
-    UINT64,
 )
-from .errors import DamagedFile
+from .errors import DamagedFile, UnsupportedVersion
 from .keys import public_key_of
 
 STATE_BYTES = 1 << 20
@@ -62,7 +61,7 @@ class Licensed:
     license: bytes = coded(BYTES)
     license_id: bytes = coded(fixed(8))
     deactivations_left: Optional[int] = coded(option_of(UINT32))
-    revision: int = coded(UINT64)
+    revision: int = coded(UINT32)
 
 
 @dataclass(frozen=True)
@@ -121,6 +120,8 @@ _RECORD: Codec[Record] = record(Record)
 
 def _checked(data: bytes, start: bytes) -> bytes:
     """What stands between the start of a file and its checksum."""
+    if data[:4] == start[:4] and data[4:5] > start[4:5]:
+        raise UnsupportedVersion("written by a newer version")
     content, checksum = data[:-_CHECKSUM_BYTES], data[-_CHECKSUM_BYTES:]
     if not content.startswith(start) or hashlib.sha256(content).digest() != checksum:
         raise DamagedFile("start or checksum do not fit")

@@ -125,17 +125,18 @@ def at_most(largest: int) -> Codec[int]:
     return Codec(_read_uint, _write_uint).checked(check)
 
 
+UINT16 = at_most(2**16 - 1)
 UINT32 = at_most(2**32 - 1)
 UINT64 = at_most(2**64 - 1)
 TIME = at_most(LATEST_TIME)
 
 
-def _read_int32(reader: Reader) -> int:
-    zigzag = UINT32.read(reader)
+def _read_int16(reader: Reader) -> int:
+    zigzag = UINT16.read(reader)
     return zigzag // 2 if zigzag % 2 == 0 else -(zigzag + 1) // 2
 
 
-INT32: Codec[int] = Codec(_read_int32, lambda value: UINT32.write(2 * value if value >= 0 else -2 * value - 1))
+INT16: Codec[int] = Codec(_read_int16, lambda value: UINT16.write(2 * value if value >= 0 else -2 * value - 1))
 
 
 def _read_bytes(reader: Reader) -> bytes:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from . import keys
-from .encoding import Codec, Reader, coded, EXTENSIONS, list_of, NAME, record, BYTES, TIME, UINT64
-from .errors import CertificateExpired, Malformed, UnsupportedVersion, UntrustedSigner, WrongType
+from .encoding import BYTES, EXTENSIONS, NAME, TIME, UINT64, Codec, Reader, coded, list_of, record
+from .errors import CertificateExpired, Malformed, TooLarge, UnsupportedVersion, UntrustedSigner, WrongType
 
 MAGIC = b"NL"
 VERSION = 1
@@ -75,8 +75,10 @@ class Envelope:
             certificate = reader.take(int.from_bytes(reader.take(2), "little"))
             start += keys.KEY_ID_BYTES + 2 + len(certificate)
         body_size = len(data) - start - keys.SIGNATURE_BYTES
-        if not 0 <= body_size <= _LARGEST_BODY[kind]:
-            raise Malformed("the message is too short or too long")
+        if body_size < 0:
+            raise Malformed("the message is too short")
+        if body_size > _LARGEST_BODY[kind]:
+            raise TooLarge("the message is too long")
         return cls(kind, signer_id, certificate, data[start : start + body_size], data[start + body_size :])
 
     def to_bytes(self) -> bytes:
@@ -136,11 +138,12 @@ def to_file(envelopes: List[bytes]) -> bytes:
 
 def from_file(data: bytes) -> List[bytes]:
     """The envelopes in a bundle, or the single one."""
-    if len(data) > INPUT_BYTES:
-        raise Malformed("too long")
-    if start_of(data) == BUNDLE_KIND:
-        return _BUNDLED.decode(data[HEADER_BYTES:])
-    return [data]
+    if start_of(data) != BUNDLE_KIND:
+        return [data]
+    envelopes = _BUNDLED.decode(data[HEADER_BYTES:])
+    if not envelopes:
+        raise Malformed("an empty bundle")
+    return envelopes
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,12 @@ class Certificate:
             raise CertificateExpired("outside of the certificate's time")
 
 
-CERTIFICATE: Codec[Certificate] = record(Certificate)
+def _refuse_empty_time(certificate: Certificate) -> None:
+    if certificate.not_before > certificate.not_after:
+        raise Malformed("the certificate ends before it begins")
+
+
+CERTIFICATE: Codec[Certificate] = record(Certificate).checked(_refuse_empty_time)
 
 
 class Roots:

@@ -9,6 +9,10 @@ class Malformed(FormatError):
     """It is not in the format."""
 
 
+class TooLarge(FormatError):
+    """Longer than anything of its kind can be."""
+
+
 class BadSignature(FormatError):
     """A signature does not fit the message or its certificate."""
 
@@ -39,6 +43,10 @@ class WrongType(FormatError):
 
 class HeaderMismatch(FormatError):
     """A header or the label of the text form contradicts the signed body."""
+
+
+class WrongRequest(FormatError):
+    """A proof and a request that do not belong together."""
 
 
 class UnreadableCode(FormatError):

@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Dict, List, Set, Tuple
 
-from .encoding import Codec, BOOL, coded, fixed, I8, INT32, list_of, record, tuple_of, U8
+from .encoding import BOOL, I8, INT16, U8, Codec, coded, fixed, list_of, record, tuple_of
 
 COMPONENTS = {
     1: "os_id",
@@ -20,7 +20,8 @@ COMPONENTS = {
     8: "cpu",
     9: "host_id",
 }
-HW_UUID = 3
+_HW_UUID = 3
+_IDENTIFIERS = frozenset((1, 2, 3, 6))
 _DEFAULT_WEIGHTS = {
     1: (8, -3),
     2: (6, -2),
@@ -58,22 +59,27 @@ class Policy:
     """How fingerprints are compared."""
 
     weights: List[Tuple[int, int, int]] = coded(list_of(tuple_of(U8, I8, I8), _MOST))
-    accept: int = coded(INT32)
-    grace: int = coded(INT32)
+    accept: int = coded(INT16)
+    grace: int = coded(INT16)
     grace_days: int = coded(U8)
 
     def judge(self, baseline: Fingerprint, now: Fingerprint) -> str:
         """`accept`, `grace` or `reject`."""
-        weights = {**_DEFAULT_WEIGHTS, **{component: (a, d) for component, a, d in self.weights}}
-        unique = {component for component in _HARDWARE_UNIQUE if weights[component][0] != 0}
+        weights = self._weights()
+        unique = {component for component in _HARDWARE_UNIQUE if weights[component][0] > 0}
         then, today = baseline.by_component(), now.by_component()
         agreed = {component for component in then if not then[component].isdisjoint(today.get(component, ()))}
         score = sum(weights[c][0 if c in agreed else 1] for c in then if c in today)
-        if not unique & then.keys():
+        if unique.isdisjoint(then):
             return "accept" if 2 * score >= sum(weights[c][0] for c in then) else "reject"
-        if not unique & agreed or score < self.grace:
+        if unique.isdisjoint(agreed):
             return "reject"
-        return "accept" if score >= self.accept else "grace"
+        return "accept" if score >= self.accept else "grace" if score >= self.grace else "reject"
+
+    def _weights(self) -> Dict[int, Tuple[int, int]]:
+        """`agree` and `differ` of each component; of several entries for one the first counts."""
+        own = {component: (agree, differ) for component, agree, differ in reversed(self.weights)}
+        return {**_DEFAULT_WEIGHTS, **own}
 
 
 DEFAULT_POLICY = Policy([], accept=16, grace=8, grace_days=14)
@@ -82,20 +88,17 @@ FINGERPRINT: Codec[Fingerprint] = record(Fingerprint)
 POLICY: Codec[Policy] = record(Policy)
 
 
-def normalized(value: str) -> str:
-    """A text value as it is tagged."""
-    return " ".join(unicodedata.normalize("NFKC", value).lower().split())
+def normalized(component: int, value: str) -> str:
+    """A value as it is tagged."""
+    lower = "".join(character.lower() for character in unicodedata.normalize("NFKC", value))
+    plain = " ".join(lower.split())
+    bare = "".join(character for character in plain if character not in "-:.{}")
+    if component not in _IDENTIFIERS or not set(bare) <= set("0123456789abcdef"):
+        return plain
+    return _lesser_twin(bare) if component == _HW_UUID else bare
 
 
-def normalized_hex(value: str, digits: int) -> str:
-    """A UUID (32 digits) or a network address (12) as it is tagged."""
-    bare = "".join(c for c in value.lower() if c in "0123456789abcdef")
-    if len(bare) != digits:
-        raise ValueError(f"{value!r} has not {digits} hexadecimal digits")
-    return bare
-
-
-def lesser_twin(uuid: str) -> str:
+def _lesser_twin(uuid: str) -> str:
     """Of a hardware UUID and its twin with the first three fields byte-swapped, the lesser."""
     raw = bytes.fromhex(uuid)
     twin = raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]

@@ -6,15 +6,16 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass
-from typing import Any, List, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from . import base32, messages
 from .envelope import INPUT_BYTES, MAGIC, Envelope, Kind, Roots, from_file, to_file
-from .errors import FormatError, HeaderMismatch, Malformed, WrongType
+from .errors import FormatError, HeaderMismatch, Malformed, TooLarge, WrongRequest, WrongType
 
 _BEGIN = "-----BEGIN NODELOCK {}-----"
 _END = "-----END NODELOCK {}-----"
 _BEGIN_LINE = re.compile(r"-----BEGIN NODELOCK ([A-Z ]+)-----")
+_LABELS = frozenset(kind.label for kind in Kind)
 _LINE = 64
 _TO_STANDARD = str.maketrans("-_+/", "+/\0\0")
 
@@ -46,52 +47,47 @@ def from_base64url(text: str) -> bytes:
 def _from_base64(text: str) -> bytes:
     bare = text.rstrip("=")
     try:
-        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+        data = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
     except (binascii.Error, ValueError) as error:
         raise Malformed("not base64") from error
+    if base64.b64encode(data).decode("ascii").rstrip("=") != bare:
+        raise Malformed("the filling of base64 is not zero")
+    return data
 
 
-@dataclass(frozen=True)
-class _Block:
-    label: str
-    headers: List[Tuple[str, str]]
-    data: bytes
-
-    def checked(self) -> bytes:
-        """The envelope, if label and headers are what its body gives."""
-        envelope = Envelope.parse(self.data)
-        allowed = messages.headers_of(envelope)
-        if envelope.kind.label != self.label:
-            raise HeaderMismatch(f"{envelope.kind.label} is labelled {self.label}")
-        for name, value in self.headers:
-            if allowed.get(name) != value:
-                raise HeaderMismatch(f"{name}: {value}")
-        return self.data
+def _checked(label: str, lines: List[str]) -> bytes:
+    """The envelope in a block, if label and headers are what its body gives."""
+    if label not in _LABELS:
+        raise WrongType(f"a block of {label}")
+    data = _from_base64("".join(line for line in lines if ":" not in line))
+    envelope = Envelope.parse(data)
+    if envelope.kind.label != label:
+        raise HeaderMismatch(f"{envelope.kind.label} is labelled {label}")
+    allowed = messages.headers_of(envelope)
+    for header in (line for line in lines if ":" in line):
+        name, _, value = header.partition(":")
+        if allowed.get(name.strip()) != value.strip():
+            raise HeaderMismatch(header)
+    return data
 
 
-def _block(label: str, lines: List[str]) -> _Block:
-    header_lines = [line for line in lines if ":" in line]
-    parts = [line.partition(":") for line in header_lines]
-    headers = [(name.strip(), value.strip()) for name, _, value in parts]
-    return _Block(label, headers, _from_base64("".join(line for line in lines if ":" not in line)))
-
-
-def _blocks(text: str) -> List[_Block]:
-    blocks: List[_Block] = []
-    lines = iter(text.splitlines())
+def _blocks(text: str) -> List[bytes]:
+    """The envelopes in the armored blocks of a text."""
+    blocks: List[bytes] = []
+    lines = (line.strip() for line in text.split("\n"))
     for line in lines:
-        begin = _BEGIN_LINE.fullmatch(line.strip())
+        begin = _BEGIN_LINE.fullmatch(line)
         if begin:
-            blocks.append(_block(begin[1], _until(lines, _END.format(begin[1]))))
+            blocks.append(_checked(begin[1], _until(lines, _END.format(begin[1]))))
     return blocks
 
 
-def _until(lines: Any, end: str) -> List[str]:
+def _until(lines: Iterator[str], end: str) -> List[str]:
     content: List[str] = []
     for line in lines:
-        if line.strip() == end:
+        if line == end:
             return content
-        content.append(line.strip())
+        content.append(line)
     raise Malformed("the block has no end")
 
 
@@ -110,7 +106,7 @@ def _one_line(text: str) -> bytes:
 def read(data: bytes) -> List[Envelope]:
     """The messages in any form, not verified."""
     if len(data) > INPUT_BYTES:
-        raise Malformed("too long")
+        raise TooLarge("too long")
     return [Envelope.parse(envelope) for envelope in _envelopes(data)]
 
 
@@ -119,12 +115,12 @@ def _envelopes(data: bytes) -> List[bytes]:
         return from_file(data)
     text = _utf8(data)
     blocks = _blocks(text)
-    return [block.checked() for block in blocks] if blocks else from_file(_one_line(text))
+    return blocks if blocks else from_file(_one_line(text))
 
 
 def _utf8(data: bytes) -> str:
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Malformed("not a message in any form") from error
 
@@ -149,6 +145,10 @@ class Given:
     proof: Envelope
     request: Optional[Envelope]
 
+    def __post_init__(self) -> None:
+        if self.request is not None and messages.request_of(self.proof) != self.request.digest[:8]:
+            raise WrongRequest("the proof gives up another request")
+
     def verify(self, device_key: bytes) -> messages.DeactivationProof:
         """The proof, if the device signed it."""
         return messages.verified_proof(self.proof, device_key)
@@ -167,8 +167,6 @@ def _given_up(envelopes: List[Envelope]) -> List[Given]:
 def read_activation_file(data: bytes) -> Tuple[messages.ActivationRequest, List[Given]]:
     """The request and the seats given up before."""
     envelopes = read(data)
-    if not envelopes:
-        raise Malformed("an empty bundle")
     return messages.verified_request(envelopes[0]), _given_up(envelopes[1:])
 
 
@@ -183,8 +181,6 @@ def read_deactivation_file(data: bytes) -> Given:
 def read_answer(data: bytes, roots: Roots) -> Tuple[messages.License, List[messages.DeactivationReceipt]]:
     """The license and the receipts."""
     envelopes = read(data)
-    if not envelopes:
-        raise Malformed("an empty bundle")
     receipts = [messages.verified(messages.DeactivationReceipt, e, roots) for e in envelopes[1:]]
     return messages.verified(messages.License, envelopes[0], roots), receipts
 

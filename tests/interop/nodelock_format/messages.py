@@ -9,28 +9,28 @@ from typing import Any, Dict, List, Optional, Tuple, Type, TypeVar
 
 from . import release
 from .encoding import (
-    Codec,
-    coded,
-    enum,
     EXTENSIONS,
-    fixed,
     LINE,
-    list_of,
     NAME,
     NAME_NOT_EMPTY,
     NOTHING,
-    option_of,
-    record,
     TIME,
-    tuple_of,
     U8,
     UINT32,
     UINT64,
+    Codec,
+    coded,
+    enum,
+    fixed,
+    list_of,
+    option_of,
+    record,
+    tuple_of,
 )
-from .envelope import Certificate, Envelope, Kind, Roots, CERTIFICATE
+from .envelope import CERTIFICATE, Certificate, Envelope, Kind, Roots
 from .errors import Malformed
-from .fingerprint import Fingerprint, Policy, FINGERPRINT, POLICY
-from .keys import key_id, PUBLIC_KEY
+from .fingerprint import FINGERPRINT, POLICY, Fingerprint, Policy
+from .keys import PUBLIC_KEY, key_id
 
 Extensions = List[Tuple[int, bool, bytes]]
 Headers = Dict[str, str]
@@ -77,7 +77,7 @@ class License:
     policy: Policy = coded(POLICY)
     deactivations_left: Optional[int] = coded(option_of(UINT32))
     request_digest: bytes = coded(fixed(32))
-    revision: int = coded(UINT64)
+    revision: int = coded(UINT32)
     sync_token: bytes = coded(fixed(16))
     extensions: Extensions = coded(EXTENSIONS)
 
@@ -241,11 +241,6 @@ def product_tag(product: str) -> bytes:
     return hashlib.sha256(product.encode("utf-8")).digest()[:4]
 
 
-def kind_of(cls: type) -> Kind:
-    """The kind of envelope for a class of body."""
-    return _KINDS[cls]
-
-
 def encode(message: Any) -> bytes:
     """The body of a message."""
     return CODECS[_KINDS[type(message)]].write(message)
@@ -272,6 +267,12 @@ def verified_request(envelope: Envelope) -> ActivationRequest:
     envelope.verify(PUBLIC_KEY.decode(envelope.body[:32]))
     request: ActivationRequest = CODECS[envelope.kind].decode(envelope.body)
     return request
+
+
+def request_of(proof: Envelope) -> bytes:
+    """The beginning of the digest of the request that a proof, not verified, gives up."""
+    content: DeactivationProof = CODECS[proof.expect(Kind.DEACTIVATION_PROOF).kind].decode(proof.body)
+    return content.request
 
 
 def verified_proof(envelope: Envelope, device_key: bytes) -> DeactivationProof:

@@ -49,14 +49,14 @@ def encode(data: Sequence[int]) -> List[int]:
     return [*data, *remainder]
 
 
-def _locator(place: int) -> int:
-    """X of the symbol at a place: its coefficient is that of x^(24 - place)."""
-    return _alpha(LENGTH - 1 - place)
+def _exponent(place: int) -> int:
+    """The power of x whose coefficient stands at a place; α to it locates the place."""
+    return LENGTH - 1 - place
 
 
 def _syndromes(word: Sequence[int]) -> List[int]:
     """c(1), c(α) … c(α⁵)."""
-    return [_dot(word, [_alpha(j * (LENGTH - 1 - place)) for place in range(LENGTH)]) for j in range(PARITY)]
+    return [_dot(word, [_alpha(j * _exponent(place)) for place in range(LENGTH)]) for j in range(PARITY)]
 
 
 def _solve(rows: Sequence[Sequence[int]], right: Sequence[int]) -> Optional[List[int]]:
@@ -79,7 +79,7 @@ def _solve(rows: Sequence[Sequence[int]], right: Sequence[int]) -> Optional[List
 def _without_erasures(syndromes: Sequence[int], erased: Set[int]) -> List[int]:
     """Forney's syndromes, which know of the wrong symbols only."""
     for place in erased:
-        x = _locator(place)
+        x = _alpha(_exponent(place))
         syndromes = [later ^ _times(x, earlier) for earlier, later in zip(syndromes, syndromes[1:])]
     return list(syndromes)
 
@@ -93,16 +93,20 @@ def _locate(syndromes: Sequence[int], count: int) -> Optional[Set[int]]:
     coefficients = _solve(rows, [syndromes[k] for k in known])
     if coefficients is None:
         return None
-    inverse = [[_divided(1, _alpha(i * (LENGTH - 1 - place))) for i in range(count + 1)] for place in range(LENGTH)]
-    places = {place for place in range(LENGTH) if _dot([1, *coefficients], inverse[place]) == 0}
+    places = {place for place in range(LENGTH) if _is_root([1, *coefficients], _exponent(place))}
     return places if len(places) == count else None
+
+
+def _is_root(polynomial: Sequence[int], exponent: int) -> bool:
+    """Whether the polynomial, lowest power first, is 0 at the inverse of α to `exponent`."""
+    return _dot(polynomial, [_alpha(-power * exponent) for power in range(len(polynomial))]) == 0
 
 
 def _mended_at(word: Sequence[int], places: Sequence[int]) -> Optional[List[int]]:
     """The code word that differs from `word` at those places only."""
     if not places:
         return None if any(_syndromes(word)) else list(word)
-    rows = [[_alpha(j * (LENGTH - 1 - place)) for place in places] for j in range(PARITY)]
+    rows = [[_alpha(j * _exponent(place)) for place in places] for j in range(PARITY)]
     errors = _solve(rows, _syndromes(word))
     if errors is None:
         return None
