@@ -107,7 +107,7 @@ impl Kind {
             Self::DeactivationReceipt => "DEACTIVATION RECEIPT",
             Self::Revocation => "REVOCATION",
             Self::IssuerCertificate => "ISSUER CERTIFICATE",
-            Self::CheckInRequest => "CHECK-IN REQUEST",
+            Self::CheckInRequest => "CHECK IN REQUEST",
             Self::PreflightRequest => "PREFLIGHT REQUEST",
             Self::RecoveryRequest => "RECOVERY REQUEST",
         }
