@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
@@ -102,6 +102,12 @@ pub(crate) enum Command {
         /// Of this license only
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
+    },
+    /// Serve the online calls over HTTP until SIGTERM or SIGINT; prints the address it listens on
+    Serve {
+        /// The address and port; port 0 is any free one. Put TLS in front of it: a reverse proxy
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
+        listen: SocketAddr,
     },
     /// Show who did what and when
     Audit {

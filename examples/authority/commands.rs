@@ -24,6 +24,7 @@ use crate::{
     failure::{Failure, Result},
     keys::{self, Signer},
     output::{self, Report},
+    server,
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -31,6 +32,8 @@ const LIMIT: u64 = 1024 * 1024;
 
 /// A command does one thing after the other.
 const CONNECTIONS: u32 = 1;
+/// A server reads beside the one that writes.
+const SERVER_CONNECTIONS: u32 = 8;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
@@ -42,13 +45,15 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let database = Database::open(&place.database(), CONNECTIONS).await?;
-    let report = serve(command, place, &database, &occasion).await;
+    let connections =
+        if matches!(command, Command::Serve { .. }) { SERVER_CONNECTIONS } else { CONNECTIONS };
+    let database = Database::open(&place.database(), connections).await?;
+    let report = execute(command, place, &database, &occasion).await;
     database.close().await;
     report
 }
 
-async fn serve(command: &Command, place: &Place, database: &Database, occasion: &Occasion) -> Result<Report> {
+async fn execute(command: &Command, place: &Place, database: &Database, occasion: &Occasion) -> Result<Report> {
     let vendor = database.vendor().await?;
     let signer = || -> Result<Signer> {
         let signer = keys::load(&place.keys())?;
@@ -85,6 +90,10 @@ async fn serve(command: &Command, place: &Place, database: &Database, occasion: 
             Ok(Report::new(words, json!({ "handle": seat.handle.to_string(), "outcome": "returned" })))
         }
         Command::List { license } => Ok(output::list(&database.list(*license).await?)),
+        Command::Serve { listen } => {
+            server::run(*listen, database.clone(), signer()?).await?;
+            Ok(Report::new("", json!({})))
+        }
         Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),
     }
 }
@@ -234,7 +243,7 @@ async fn redeem(
                 }
                 _ => return Err(error.into()),
             };
-            let (redeemed, corrections) = database.redeem_code(&readings, signer, occasion).await?;
+            let (redeemed, corrections) = database.redeem_code(readings, signer, occasion).await?;
             return Ok(redemption(redeemed, &corrections));
         }
     };
@@ -244,25 +253,22 @@ async fn redeem(
 fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
     let mended: Vec<String> = corrections.iter().map(Correction::to_string).collect();
     let mut words: String = mended.iter().map(|correction| format!("Mended: {correction}.\n")).collect();
+    let name = redeemed.outcome();
     match redeemed {
         Redeemed::Released { released, receipt } => {
             let Released { seat, outcome, deactivations_left, changed } = *released;
             let handle = seat.handle;
-            let (name, text) = match (outcome, changed) {
-                (Outcome::Held, _) => (
-                    "held",
-                    format!(
-                        "Held: the license has no deactivation left, so seat {handle} stays reserved for the same machine."
-                    ),
+            let text = match (outcome, changed) {
+                (Outcome::Held, _) => format!(
+                    "Held: the license has no deactivation left, so seat {handle} stays reserved for the same machine."
                 ),
                 (Outcome::Returned, true) if seat.state == SeatState::Cancelled => {
-                    ("freed", format!("Freed: seat {handle} was not granted before, and never will be."))
+                    format!("Freed: seat {handle} was not granted before, and never will be.")
                 }
-                (Outcome::Returned, true) => ("freed", format!("Freed: seat {handle} is back in the pool.")),
-                (Outcome::Returned, false) => (
-                    "already-freed",
-                    format!("Already freed: seat {handle} was given up before; nothing changed."),
-                ),
+                (Outcome::Returned, true) => format!("Freed: seat {handle} is back in the pool."),
+                (Outcome::Returned, false) => {
+                    format!("Already freed: seat {handle} was given up before; nothing changed.")
+                }
             };
             words += &text;
             let fields = json!({
@@ -278,7 +284,7 @@ fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
                 "Unknown: no seat {handle} was granted here yet. This is kept, and judged when the machine's request arrives.\n"
             );
             let fields =
-                json!({ "outcome": "unknown", "kept": true, "handle": handle.to_string(), "mended": mended });
+                json!({ "outcome": name, "kept": true, "handle": handle.to_string(), "mended": mended });
             Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, "redeem"))
         }
     }

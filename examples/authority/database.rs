@@ -4,6 +4,7 @@
 //! have in common; what is SQLite's own is in this file alone.
 
 mod activation;
+mod check_in;
 mod licenses;
 mod redemption;
 mod seats;
@@ -26,6 +27,7 @@ use sqlx::{
 
 pub(crate) use self::{
     activation::{Granted, SeatName},
+    check_in::CheckedIn,
     licenses::{KeyText, LicenseRow},
     redemption::Redeemed,
     seats::{SeatRow, state_name},
@@ -36,7 +38,8 @@ use crate::{
 };
 
 /// In order; a database knows how many of them it has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_ledger.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_ledger.sql"), include_str!("migrations/0002_check_ins.sql")];
 
 /// What every connection to SQLite starts with. A writer waits 20 seconds for another one; a commit is on the disk
 /// before anybody hears of it.
@@ -169,6 +172,11 @@ impl Database {
         Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
     }
 
+    /// Begins to read: everything that is read is of one moment.
+    async fn look(&self) -> Result<Tx> {
+        Ok(self.pool.begin().await?)
+    }
+
     /// Says what this authority is for, once.
     ///
     /// Fails with [`Failure::AlreadyInitialized`].
@@ -289,6 +297,12 @@ async fn how_often(tx: &mut Tx, action: &str, window: Duration, occasion: &Occas
         .bind(seconds(Timestamp::from_unix_seconds(since)))
         .fetch_one(&mut **tx)
         .await?)
+}
+
+/// Does what takes a processor a while where it keeps no other request waiting.
+pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let failed = |error| nodelock::Error::io("a thread of its own", std::io::Error::other(error));
+    Ok(tokio::task::spawn_blocking(work).await.map_err(failed)?)
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

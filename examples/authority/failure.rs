@@ -41,6 +41,19 @@ impl Failure {
         Self::Rule(nodelock::Error::new(kind, about))
     }
 
+    /// Whether the database was asked too much at a time; it may well answer in a moment.
+    pub(crate) fn is_busy(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::PoolTimedOut) => true,
+            // SQLITE_BUSY and SQLITE_LOCKED, with whatever the upper bytes say of them.
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .and_then(|code| code.parse::<u32>().ok())
+                .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
+            _ => false,
+        }
+    }
+
     /// What it says, with the operating system's own words behind it.
     pub(crate) fn message(&self) -> String {
         match self {

@@ -14,7 +14,8 @@ use nodelock::{
 use sqlx::Row as _;
 
 use super::{
-    Database, Entry, KeyText, Occasion, Tx, activation::terms_of, how_often, licenses, number, seats, seconds,
+    Database, Entry, KeyText, Occasion, Tx, activation::terms_of, how_often, licenses, number, off_thread, seats,
+    seconds,
 };
 use crate::{
     failure::{Failure, Result},
@@ -45,6 +46,18 @@ pub(crate) enum Redeemed {
 }
 
 impl Redeemed {
+    /// What it came to, for programs.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Released { released, .. } => match (released.outcome, released.changed) {
+                (Outcome::Held, _) => "held",
+                (Outcome::Returned, true) => "freed",
+                (Outcome::Returned, false) => "already-freed",
+            },
+            Self::Kept(_) => "unknown",
+        }
+    }
+
     pub(super) fn into_receipt(self) -> Option<DeactivationReceipt> {
         match self {
             Self::Released { receipt, .. } => Some(receipt),
@@ -77,27 +90,31 @@ impl Database {
     /// Fails with [`ErrorKind::WrongCode`] and [`Failure::TooManyAttempts`].
     pub(crate) async fn redeem_code(
         &self,
-        readings: &[Reading<DeactivationCode>],
+        mut readings: Vec<Reading<DeactivationCode>>,
         signer: &Signer,
         occasion: &Occasion,
     ) -> Result<(Redeemed, Vec<Correction>)> {
-        let readings = &readings[..readings.len().min(MAX_READINGS)];
+        readings.truncate(MAX_READINGS);
         let first =
-            readings.first().ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
+            readings.first().cloned().ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
         // Which code fits which seat takes 100,000 rounds each, so it is found out before the writer's lock is taken.
         // Nothing of a seat that matters to it ever changes.
         let mut candidates = Vec::new();
         let mut connection = self.pool.acquire().await?;
-        for reading in readings {
+        for reading in &readings {
             for row in seats::of_handle(&mut connection, reading.code.handle()).await? {
-                candidates.push((reading, row.seat));
+                candidates.push((reading.clone(), row.seat));
             }
         }
         drop(connection);
         let may_try = |seat: &Seat| ledger::may_try_code(seat, occasion.now);
         let known = !candidates.is_empty();
         candidates.retain(|(_, seat)| may_try(seat));
-        let right = candidates.iter().position(|(reading, seat)| ledger::code_fits(seat, &reading.code));
+        let (candidates, right) = off_thread(move || {
+            let right = candidates.iter().position(|(reading, seat)| ledger::code_fits(seat, &reading.code));
+            (candidates, right)
+        })
+        .await?;
 
         let mut tx = self.begin().await?;
         if how_often(&mut tx, "wrong-code", CODE_WINDOW, occasion).await? >= MAX_WRONG_CODES {
@@ -111,7 +128,7 @@ impl Database {
             return Ok((redeemed, reading.corrections.clone()));
         }
         if !known {
-            for reading in readings {
+            for reading in &readings {
                 let code = reading.code.to_string();
                 keep(&mut tx, reading.code.handle(), "code", code.as_bytes(), occasion).await?;
             }
@@ -179,21 +196,55 @@ pub(super) async fn redeem_claim(
     }
 }
 
-/// Looks through what was kept for the handle of a request that arrives. If its device gave it up before, it is
-/// remembered as cancelled, and the receipt for that is returned.
+/// Which of the codes that were kept for a request's handle are its own, found out before the writer's lock is taken: it
+/// takes 100,000 rounds each.
+pub(super) struct JudgedCodes(Vec<(Vec<u8>, Option<DeactivationCode>)>);
+
+impl Database {
+    pub(super) async fn judge_codes(&self, request: &ActivationRequest) -> Result<JudgedCodes> {
+        let kept: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT content FROM evidence WHERE handle = $1 AND kind = 'code'")
+                .bind(number(request.handle))
+                .fetch_all(&self.pool)
+                .await?;
+        if kept.is_empty() {
+            return Ok(JudgedCodes(Vec::new()));
+        }
+        let request = request.clone();
+        let judge = move |content: Vec<u8>| {
+            let readings = DeactivationCode::read(&String::from_utf8_lossy(&content))?;
+            let code = readings.into_iter().next().map(|reading| reading.code);
+            Ok((content, code.filter(|code| request.is_given_up_by(code))))
+        };
+        off_thread(move || kept.into_iter().map(judge).collect::<Result<_>>().map(JudgedCodes)).await?
+    }
+}
+
+/// What was kept for the handle of a request comes to.
+pub(super) enum Judged {
+    /// Nothing of it is the device's.
+    Nothing,
+    /// The device gave the request up before it arrived; it is remembered as cancelled.
+    Cancelled(DeactivationReceipt),
+    /// Another code came after they were judged: judge them once more.
+    Unjudged,
+}
+
+/// Looks through what was kept for the handle of a request that arrives.
 pub(super) async fn judge_evidence(
     tx: &mut Tx,
     file: &ActivationFile,
+    codes: &JudgedCodes,
     signer: &Signer,
     occasion: &Occasion,
-) -> Result<Option<DeactivationReceipt>> {
+) -> Result<Judged> {
     let request = &file.request;
     let kept = sqlx::query("SELECT kind, content FROM evidence WHERE handle = $1 ORDER BY received")
         .bind(number(request.handle))
         .fetch_all(&mut **tx)
         .await?;
     if kept.is_empty() || seats::find(tx, request.handle, &request.device_key).await?.is_some() {
-        return Ok(None);
+        return Ok(Judged::Nothing);
     }
     for row in kept {
         let content: Vec<u8> = row.try_get("content")?;
@@ -204,9 +255,10 @@ pub(super) async fn judge_evidence(
                 false => None,
             }
         } else {
-            let text = String::from_utf8_lossy(&content);
-            let code = DeactivationCode::read(&text)?.into_iter().next().map(|reading| reading.code);
-            code.filter(|code| request.is_given_up_by(code)).map(|code| Binding::code(&code))
+            match codes.0.iter().find(|(judged, _)| *judged == content) {
+                Some((_, code)) => code.as_ref().map(Binding::code),
+                None => return Ok(Judged::Unjudged),
+            }
         };
         if let Some(binding) = fits {
             sqlx::query("DELETE FROM evidence WHERE handle = $1 AND content = $2")
@@ -214,10 +266,11 @@ pub(super) async fn judge_evidence(
                 .bind(content)
                 .execute(&mut **tx)
                 .await?;
-            return Ok(cancel(tx, request, binding, signer, occasion).await?.into_receipt());
+            let receipt = cancel(tx, request, binding, signer, occasion).await?.into_receipt();
+            return Ok(receipt.map_or(Judged::Nothing, Judged::Cancelled));
         }
     }
-    Ok(None)
+    Ok(Judged::Nothing)
 }
 
 /// Remembers a request that was given up before it arrived.

@@ -84,6 +84,21 @@ impl Database {
         };
         query.fetch_all(&self.pool).await?.iter().map(seat_row).collect()
     }
+
+    /// How many seats are in each state.
+    pub(crate) async fn count_by_state(&self) -> Result<Vec<(&'static str, i64)>> {
+        let rows = sqlx::query("SELECT state, COUNT(*) AS seats FROM seat GROUP BY state")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut counts = STATES.map(|(_, name)| (name, 0)).to_vec();
+        for row in rows {
+            let state: String = row.try_get("state")?;
+            if let Some(count) = counts.iter_mut().find(|(name, _)| *name == state) {
+                count.1 = row.try_get("seats")?;
+            }
+        }
+        Ok(counts)
+    }
 }
 
 /// The seat of one device.
