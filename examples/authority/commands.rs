@@ -7,14 +7,13 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, LicenseId, Outcome, Random as _, Reason, SigningKey, SystemRandom, Timestamp,
+    Error, ErrorKind, LicenseId, Outcome, Random as _, SystemRandom,
     authority::{
         ActivationFile, ReleaseClaim,
-        ledger::{LicenseTerms, Released, Seat, SeatState},
+        ledger::{LicenseTerms, Released, SeatState},
         reply_text,
     },
-    code::{Correction, DeactivationCode, Handle, LicenseKey},
-    fingerprint::Fingerprint,
+    code::{Correction, DeactivationCode, LicenseKey},
 };
 use serde_json::json;
 
@@ -45,15 +44,19 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let connections =
-        if matches!(command, Command::Serve { .. }) { SERVER_CONNECTIONS } else { CONNECTIONS };
+    let connections = if matches!(command, Command::Serve { .. }) { SERVER_CONNECTIONS } else { CONNECTIONS };
     let database = Database::open(&place.database(), connections).await?;
     let report = execute(command, place, &database, &occasion).await;
     database.close().await;
     report
 }
 
-async fn execute(command: &Command, place: &Place, database: &Database, occasion: &Occasion) -> Result<Report> {
+async fn execute(
+    command: &Command,
+    place: &Place,
+    database: &Database,
+    occasion: &Occasion,
+) -> Result<Report> {
     let vendor = database.vendor().await?;
     let signer = || -> Result<Signer> {
         let signer = keys::load(&place.keys())?;
@@ -62,7 +65,9 @@ async fn execute(command: &Command, place: &Place, database: &Database, occasion
     match command {
         Command::Init { .. } => Err(Failure::AlreadyInitialized),
         Command::License(LicenseCommand::New(new)) => {
-            new_license(new, &vendor.product, database, &signer()?, occasion).await
+            // Nothing is signed yet, but what could not be honored must not be sold.
+            signer()?;
+            new_license(new, &vendor.product, database, occasion).await
         }
         Command::License(LicenseCommand::List) => Ok(output::licenses(&database.licenses().await?)),
         Command::License(LicenseCommand::Suspend { id }) => suspend(*id, true, database, occasion).await,
@@ -142,7 +147,6 @@ async fn new_license(
     new: &NewLicense,
     product: &str,
     database: &Database,
-    signer: &Signer,
     occasion: &Occasion,
 ) -> Result<Report> {
     let terms = LicenseTerms {

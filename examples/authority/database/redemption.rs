@@ -14,8 +14,8 @@ use nodelock::{
 use sqlx::Row as _;
 
 use super::{
-    Database, Entry, KeyText, Occasion, Tx, activation::terms_of, how_often, licenses, number, off_thread, seats,
-    seconds,
+    Database, Entry, KeyText, Occasion, Tx, activation::terms_of, how_often, licenses, number, off_thread,
+    seats, seconds,
 };
 use crate::{
     failure::{Failure, Result},
@@ -95,8 +95,10 @@ impl Database {
         occasion: &Occasion,
     ) -> Result<(Redeemed, Vec<Correction>)> {
         readings.truncate(MAX_READINGS);
-        let first =
-            readings.first().cloned().ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
+        let first = readings
+            .first()
+            .cloned()
+            .ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
         // Which code fits which seat takes 100,000 rounds each, so it is found out before the writer's lock is taken.
         // Nothing of a seat that matters to it ever changes.
         let mut candidates = Vec::new();
