@@ -115,7 +115,10 @@ impl Client {
 
     /// Whether the store has the device key that the license names.
     fn has_key_of(&self, license: &License) -> Result<bool> {
-        let file = self.store.device_key()?;
+        let file = match self.store.device_key() {
+            Err(e) if e.kind() == ErrorKind::Corrupt => None,
+            file => file?,
+        };
         let key =
             file.as_ref().and_then(|bytes| DeviceKey::parse(bytes).and_then(|key| key.public_key()).ok());
         Ok(key == Some(license.device_key))
