@@ -8,7 +8,8 @@ use std::{
 };
 
 use nodelock::{
-    Client, Deactivation, DeactivationReceipt, ErrorKind, Outcome, PublicKey, Revocation, Roots, Store,
+    Client, ClientBuilder, Deactivation, DeactivationReceipt, ErrorKind, HttpOptions, Outcome, PublicKey,
+    Roots, Store,
     code::{Handle, LicenseKey},
     fingerprint::{Class, Component, Probe},
 };
@@ -44,14 +45,35 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             Ok(status::report(&client.install(&read_input(file)?)?))
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
-        Command::Deactivate { offline: false, .. } => Err(Failure {
-            exit: USAGE,
-            ..Failure::new(
-                "offline-only",
-                "this build has no network transport yet",
-                "Nothing was changed. `nodelock deactivate --offline` gives the seat back by a code to hand over.",
-            )
-        }),
+        Command::Activate { license_key, metadata } => {
+            let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            Ok(status::report(&online(common)?.online().activate(license_key, &metadata)?))
+        }
+        Command::CheckIn => Ok(status::report(&online(common)?.check_in()?)),
+        Command::Recover { offline: false } => Ok(status::report(&online(common)?.recover()?)),
+        Command::Recover { offline: true } => {
+            let client = client(common)?;
+            client.recover_offline()?;
+            request(&client, None, RequestFormat::Text, None, &[])
+        }
+        Command::Deactivate { offline: false, reason } => {
+            match online(common)?.deactivate((*reason).into()) {
+                Ok(receipt) => Ok(acknowledged(&receipt)),
+                Err(error) => match error.deactivation() {
+                    // It is done here; what is left to do is what `--offline` leaves to do.
+                    Some(deactivation) => {
+                        let report = deactivated(deactivation);
+                        let notes = format!(
+                            "{}: the vendor has not heard of it yet.\n{}",
+                            error.error(),
+                            report.notes
+                        );
+                        Ok(Report { notes, ..report })
+                    }
+                    None => Err(error.into_error().into()),
+                },
+            }
+        }
         Command::Deactivate { offline: true, reason } => {
             Ok(deactivated(&client(common)?.deactivate_offline((*reason).into())?))
         }
@@ -78,6 +100,28 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
 }
 
 fn client(common: &Common) -> Result<Client> {
+    Ok(builder(common)?.build()?)
+}
+
+/// A client that knows where its authority is.
+fn online(common: &Common) -> Result<Client> {
+    let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| Failure {
+        exit: USAGE,
+        ..Failure::new(
+            "no-authority",
+            "where is the authority? Give --authority URL, or set NODELOCK_AUTHORITY in the environment",
+            "Nothing was changed. Without a network: `request` and `install` take a seat, `deactivate --offline` gives it \
+             back.",
+        )
+    })?;
+    let mut options = HttpOptions::default();
+    if let Some(file) = &common.trust {
+        options = options.trust_pem(&read_input(file)?)?;
+    }
+    Ok(builder(common)?.authority(url, options.build()?).build()?)
+}
+
+fn builder(common: &Common) -> Result<ClientBuilder> {
     let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
         Failure::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
     })?;
@@ -89,7 +133,25 @@ fn client(common: &Common) -> Result<Client> {
         let tombstones = usual.and_then(|store| store.tombstone_directory().map(Path::to_owned));
         builder = builder.store(Store::in_directory(folder, tombstones));
     }
-    Ok(builder.build()?)
+    Ok(builder)
+}
+
+/// The report of an online deactivation that was acknowledged.
+fn acknowledged(receipt: &DeactivationReceipt) -> Report {
+    let text = outcome_text(receipt.handle, receipt.outcome);
+    let json = json!({
+        "seat": receipt.handle.to_string(),
+        "time": receipt.time.to_string(),
+        "outcome": receipt.outcome.to_string(),
+    });
+    Report::new(text, "", json)
+}
+
+fn outcome_text(seat: Handle, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Returned => format!("seat {seat} is free\n"),
+        Outcome::Held => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
+    }
 }
 
 fn roots(common: &Common) -> Result<Roots> {
@@ -291,8 +353,7 @@ fn receipt(client: &Client, input: &[u8]) -> Result<Report> {
     };
     let status = client.check()?;
     let text = match outcome {
-        Some(Outcome::Returned) => format!("seat {seat} is free\n"),
-        Some(Outcome::Held) => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
+        Some(outcome) => outcome_text(seat, outcome),
         None => format!("seat {seat} was released by the vendor: {}\n", status.verdict()),
     };
     let json = json!({

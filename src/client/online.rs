@@ -81,6 +81,11 @@ impl DeactivateError {
         &self.error
     }
 
+    /// What went wrong, by itself.
+    pub fn into_error(self) -> Error {
+        self.error
+    }
+
     /// What was given up and waits for its receipt; none if the license is still active.
     pub fn deactivation(&self) -> Option<&Deactivation> {
         self.deactivation.as_deref()
