@@ -161,6 +161,9 @@ async fn new_license(
         ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.now)
     };
     terms.validate()?;
+    if terms.expires.is_some_and(|end| occasion.now >= end) {
+        return Err(Failure::rule(ErrorKind::LicenseEnded, "license"));
+    }
     let (shown, key) = match &new.key {
         Some(typed) => {
             (None, KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?)

@@ -20,7 +20,7 @@ const MAX_CHECK_INS: i64 = 16;
 
 /// The answer to a check-in.
 pub(crate) enum CheckedIn {
-    Renewed(License),
+    Renewed(Box<License>),
     /// The vendor released the seat.
     Revoked(Revocation),
 }
@@ -51,7 +51,7 @@ impl Database {
         if seat.state == SeatState::Active
             && let Some(license) = answered(&mut tx, &request, &device).await?
         {
-            return Ok(CheckedIn::Renewed(License::verify(&license, &signer.roots)?));
+            return Ok(CheckedIn::Renewed(License::verify(&license, &signer.roots)?.into()));
         }
         let terms = terms_of(&mut tx, seat).await?;
         let renewed = ledger::check_in(&terms, seat, &request, random()?, occasion.now)?;
@@ -70,7 +70,7 @@ impl Database {
             entry.detail(&detail).write(&mut tx, occasion).await?;
         }
         tx.commit().await?;
-        Ok(CheckedIn::Renewed(license))
+        Ok(CheckedIn::Renewed(license.into()))
     }
 
     /// How many deactivations are left for a seat that asks; none is without limit, and so is a seat that is not active:

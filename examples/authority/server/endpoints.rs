@@ -123,7 +123,7 @@ pub(super) async fn check_in(State(server): Shared, ConnectInfo(peer): Peer, req
     answer(request, peer, async move |members, peer| {
         let request = text(&members, "request")?;
         Ok(match server.database.check_in(request, &server.signer, &occasion(peer)).await? {
-            CheckedIn::Renewed(license) => json!({ "license": message(&license) }),
+            CheckedIn::Renewed(license) => json!({ "license": message(&*license) }),
             CheckedIn::Revoked(revocation) => json!({ "revocation": message(&revocation) }),
         })
     })
