@@ -7,7 +7,10 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -795,6 +798,57 @@ fn whatever_the_network_does_no_seat_is_lost_and_none_is_taken_twice() {
         network.replay();
         assert_eq!(authority.taken(), [""; 0], "run {run}: an old message took a seat");
     }
+}
+
+#[test]
+fn a_server_killed_under_its_clients_loses_no_seat() {
+    const CLIENTS: usize = 8;
+    const SEATS: usize = 5;
+    const KILLS: u64 = 8;
+    let authority = Authority::new();
+    let key = authority.sell(&SEATS.to_string(), &[]);
+    let clients: Vec<Client> =
+        (0..CLIENTS).map(|n| authority.device_over(&format!("client {n}"), http())).collect();
+    let over = AtomicBool::new(false);
+    let done = thread::scope(|scope| {
+        let (over, key) = (&over, &key);
+        let working: Vec<_> = clients
+            .iter()
+            .zip(0..)
+            .map(|(client, seed)| {
+                scope.spawn(move || {
+                    let (mut dice, mut done) = (Dice(seed), 0);
+                    while !over.load(Ordering::Relaxed) {
+                        let went_well = match dice.below(4) {
+                            0 | 1 => client.activate(key).is_ok(),
+                            2 => client.check_in().is_ok(),
+                            _ => client.deactivate(Reason::Moved).is_ok(),
+                        };
+                        done += usize::from(went_well);
+                    }
+                    done
+                })
+            })
+            .collect();
+        for kill in 0..KILLS {
+            thread::sleep(Duration::from_millis(150 + kill * 37 % 100));
+            authority.kill();
+            authority.restart();
+        }
+        over.store(true, Ordering::Relaxed);
+        working.into_iter().map(|client| client.join().unwrap()).sum::<usize>()
+    });
+    assert!(done >= CLIENTS, "only {done} calls went well");
+    for client in &clients {
+        if client.pending().unwrap().is_some() {
+            let _ = client.activate(&key);
+        }
+        client.online().hand_in().unwrap();
+        assert!(client.pending().unwrap().is_none());
+    }
+    let usable = check_no_seat_twice(&authority, &clients, 0);
+    assert!(usable <= SEATS);
+    assert_eq!(authority.taken().len(), usable);
 }
 
 fn base64url(bytes: &[u8]) -> String {
