@@ -25,6 +25,9 @@ use tempfile::TempDir;
 
 const PRODUCT: &str = "Example";
 
+/// The URL of a PostgreSQL server, without a database, to run all of this on instead of SQLite.
+const POSTGRES: &str = "NODELOCK_ONLINE_POSTGRES";
+
 fn program() -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
@@ -49,6 +52,11 @@ impl Authority {
     fn new() -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("authority");
+        if let Ok(server) = std::env::var(POSTGRES) {
+            let create = format!("CREATE DATABASE \"{}\"", database(&directory));
+            let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
+            assert!(psql.unwrap().success());
+        }
         let made = command(&directory, &["init", "--product", PRODUCT, "--json"]).output().unwrap();
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
         let root = made["root"].as_str().unwrap().to_owned();
@@ -174,7 +182,16 @@ impl Reply {
 fn command(directory: &std::path::Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(program());
     command.args(arguments).arg("--dir").arg(directory).stdin(Stdio::null());
+    if let Ok(server) = std::env::var(POSTGRES) {
+        command.arg("--db").arg(format!("{server}/{}", database(directory)));
+    }
     command
+}
+
+/// The name of an authority's database on a PostgreSQL server.
+fn database(directory: &std::path::Path) -> String {
+    let folder = directory.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    folder.trim_start_matches('.').to_owned()
 }
 
 /// Starts a server, and returns once it says where it listens. What it logs is beside its database.

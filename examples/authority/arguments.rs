@@ -25,7 +25,7 @@ pub(crate) struct Place {
     /// Where the authority's database and keys are
     #[arg(long, global = true, value_name = "DIR", default_value = "authority", env = "AUTHORITY_DIR")]
     dir: PathBuf,
-    /// The database: an SQLite file or a URL [default: DIR/authority.db]
+    /// The database: an SQLite file or the URL of a PostgreSQL database [default: DIR/authority.db]
     #[arg(long, global = true, value_name = "FILE|URL", env = "AUTHORITY_DB")]
     db: Option<Location>,
     /// The directory of the keys [default: DIR/keys]

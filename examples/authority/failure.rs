@@ -45,11 +45,15 @@ impl Failure {
     pub(crate) fn is_busy(&self) -> bool {
         match self {
             Self::Database(sqlx::Error::PoolTimedOut) => true,
-            // SQLITE_BUSY and SQLITE_LOCKED, with whatever the upper bytes say of them.
-            Self::Database(sqlx::Error::Database(error)) => error
-                .code()
-                .and_then(|code| code.parse::<u32>().ok())
-                .is_some_and(|code| matches!(code & 0xff, 5 | 6)),
+            Self::Database(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or_default();
+                // PostgreSQL: no lock, too many connections, or it is being shut down or started.
+                matches!(&*code, "55P03" | "53300" | "57P01" | "57P03")
+                    // SQLite: busy or locked, with whatever the upper bytes say of it.
+                    || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)))
+            }
+            // The connection to a database server was lost.
+            Self::Database(sqlx::Error::Io(_)) => true,
             _ => false,
         }
     }

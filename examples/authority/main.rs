@@ -1,4 +1,4 @@
-//! The vendor's side on a command line and over HTTP, on SQLite: sells licenses, answers activations, takes seats back.
+//! The vendor's side on a command line and over HTTP, on SQLite or PostgreSQL: sells licenses, answers activations, takes seats back.
 //!
 //! ```text
 //! cargo run --example authority -- init --product Example
