@@ -13,6 +13,36 @@ use crate::{
     record::GivenUp,
 };
 
+/// The forms that a file of messages has besides bytes and text.
+macro_rules! renderings {
+    () => {
+        /// The same as one line of base64url, for links and fields.
+        pub fn to_base64url(&self) -> String {
+            frame::base64url(&self.to_bytes())
+        }
+
+        /// The same as one line of base32, which a QR code stores most compactly.
+        pub fn to_base32(&self) -> String {
+            base32::encode(&self.to_bytes())
+        }
+
+        /// A QR code of the same as an SVG image: `link`, then the file in base32. With a link that ends in `#` the phone
+        /// that scans it lands on the vendor's page, and what it carries reaches no server log.
+        ///
+        /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when that is more than a QR code holds.
+        #[cfg(feature = "qr")]
+        pub fn qr_svg(&self, link: &str) -> Result<String> {
+            crate::qr::svg(link.to_owned() + &self.to_base32())
+        }
+
+        /// The same for a terminal.
+        #[cfg(feature = "qr")]
+        pub fn qr_terminal(&self, link: &str) -> Result<String> {
+            crate::qr::terminal(link.to_owned() + &self.to_base32())
+        }
+    };
+}
+
 /// An activation request that waits for its license, with the proofs that have not been acknowledged: the authority
 /// frees those seats and issues the license in one transaction.
 #[derive(Clone, Debug)]
@@ -61,29 +91,7 @@ impl PendingRequest {
         recovery.chain(releases).fold(self.request.to_text(), |text, message| text + "\n" + &message)
     }
 
-    /// The same as one line of base64url, for links and fields.
-    pub fn to_base64url(&self) -> String {
-        frame::base64url(&self.to_bytes())
-    }
-
-    /// The same as one line of base32, which a QR code stores most compactly.
-    pub fn to_base32(&self) -> String {
-        base32::encode(&self.to_bytes())
-    }
-
-    /// A QR code of the same as an SVG image: `link`, then the file in base32.
-    ///
-    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when that is more than a QR code holds.
-    #[cfg(feature = "qr")]
-    pub fn qr_svg(&self, link: &str) -> Result<String> {
-        crate::qr::svg(link.to_owned() + &self.to_base32())
-    }
-
-    /// The same for a terminal.
-    #[cfg(feature = "qr")]
-    pub fn qr_terminal(&self, link: &str) -> Result<String> {
-        crate::qr::terminal(link.to_owned() + &self.to_base32())
-    }
+    renderings!();
 }
 
 /// A seat given up: one act, in every form it can be handed over. Showing it again shows the same.
@@ -152,30 +160,7 @@ impl Deactivation {
         }
     }
 
-    /// The same as one line of base64url, for links and fields.
-    pub fn to_base64url(&self) -> String {
-        frame::base64url(&self.to_bytes())
-    }
-
-    /// The same as one line of base32, which a QR code stores most compactly.
-    pub fn to_base32(&self) -> String {
-        base32::encode(&self.to_bytes())
-    }
-
-    /// A QR code of the same as an SVG image: `link`, then the file in base32. With a link that ends in `#` the phone that
-    /// scans it lands on the vendor's page, and the proof reaches no server log.
-    ///
-    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when the link is too long.
-    #[cfg(feature = "qr")]
-    pub fn qr_svg(&self, link: &str) -> Result<String> {
-        crate::qr::svg(link.to_owned() + &self.to_base32())
-    }
-
-    /// The same for a terminal.
-    #[cfg(feature = "qr")]
-    pub fn qr_terminal(&self, link: &str) -> Result<String> {
-        crate::qr::terminal(link.to_owned() + &self.to_base32())
-    }
+    renderings!();
 
     fn messages(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(self.proof.as_slice()).chain(self.request.as_ref().map(ActivationRequest::as_bytes))
