@@ -19,8 +19,9 @@ pub struct ActivationFile {
     pub request: ActivationRequest,
     /// The seats that the device gave up before and has no receipt for.
     pub releases: Vec<ReleaseClaim>,
-    /// The device's statement that its store was lost: [`ledger::recover`](super::ledger::recover) every seat of its
-    /// key, and answer the request with a seat of the same license.
+    /// The device's statement that its store was lost: unless the request is known already (an echo must free nothing),
+    /// [`ledger::recover`](super::ledger::recover) every seat of its key, and answer the request with a seat of the same
+    /// license.
     pub recovery: Option<RecoveryRequest>,
 }
 

@@ -405,6 +405,8 @@ pub fn check_in(
 /// A device's store was lost, and it asks for a new seat: the old one returns to the pool, and the new request takes it in
 /// the same transaction. It does not count as a deactivation, since the seat stays with the device.
 ///
+/// Only for a request that is not known yet: when it comes again, the device may hold a newer seat.
+///
 /// None when the seat is not that device's to lose any more.
 pub fn recover(seat: &Seat, now: Timestamp) -> Option<Seat> {
     seat.state.is_taken().then(|| Seat {

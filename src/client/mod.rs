@@ -52,7 +52,8 @@ type Prober = Box<dyn Fn() -> Probe + Send + Sync>;
 /// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy),
 /// [`Corrupt`](ErrorKind::Corrupt), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
 /// [`NoSpace`](ErrorKind::NoSpace), [`ReadOnly`](ErrorKind::ReadOnly), [`AccessDenied`](ErrorKind::AccessDenied),
-/// [`Io`](ErrorKind::Io)) beside the ones they list; after any failure the store holds what it held before.
+/// [`Io`](ErrorKind::Io)) beside the ones they list. After a failure the store holds what it held before, or, when the very last
+/// step of a write failed, already what it was to hold; the next call finds out which, and calling again is always right.
 pub struct Client {
     product: String,
     roots: Roots,
