@@ -137,6 +137,110 @@ pub enum ErrorKind {
     /// The seat was released by an administrator.
     #[error("the seat was released by the vendor")]
     Revoked,
+    /// Too many wrong codes or license keys came; try again later.
+    #[error("too many attempts, try again later")]
+    TooManyAttempts,
+
+    // The way to the authority.
+    /// No connection to the authority came about.
+    #[error("the authority cannot be reached")]
+    Unreachable,
+    /// The authority did not answer in time.
+    #[error("the authority did not answer in time")]
+    TimedOut,
+    /// The call was cancelled from another thread.
+    #[error("interrupted")]
+    Interrupted,
+    /// The server's TLS certificate is from nobody who is trusted.
+    #[error("the server's certificate is not trusted")]
+    TlsUntrusted,
+    /// The server's TLS certificate is for another host.
+    #[error("the server's certificate is for another host")]
+    TlsWrongHost,
+    /// The server's TLS certificate has expired or is not valid yet; the local clock may be wrong.
+    #[error("the server's certificate has expired or is not valid yet")]
+    TlsExpired,
+    /// The answer is not one that an authority gives.
+    #[error("an answer that no authority gives")]
+    BadReply,
+    /// The authority asks to be left alone for a while.
+    #[error("the authority is busy, try again later")]
+    ServerBusy,
+    /// The authority failed.
+    #[error("the authority failed")]
+    ServerFailed,
+}
+
+/// Each kind with its stable code.
+macro_rules! codes {
+    ($($kind:ident $code:literal,)*) => {
+        impl ErrorKind {
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$kind,)*];
+
+            /// The kind's stable code, such as `no-free-seat`: what problem details, logs and `--json` carry.
+            pub const fn code(self) -> &'static str {
+                match self {
+                    $(Self::$kind => $code,)*
+                }
+            }
+
+            /// The kind of that code.
+            pub fn from_code(code: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.code() == code)
+            }
+        }
+    };
+}
+
+codes! {
+    InvalidInput "invalid-input",
+    Unsupported "unsupported",
+    Malformed "malformed",
+    TooLarge "too-large",
+    WrongType "wrong-type",
+    UnsupportedVersion "unsupported-version",
+    CriticalExtension "critical-extension",
+    WrongProduct "wrong-product",
+    UntrustedSigner "untrusted-signer",
+    BadSignature "bad-signature",
+    CertificateExpired "certificate-expired",
+    WeakKey "weak-key",
+    HeaderMismatch "header-mismatch",
+    WrongMachine "wrong-machine",
+    WrongRequest "wrong-request",
+    GivenUp "given-up",
+    Outdated "outdated",
+    AlreadyActive "already-active",
+    NotPending "not-pending",
+    NotActive "not-active",
+    DeactivationNotAllowed "deactivation-not-allowed",
+    TooManyOutstanding "too-many-outstanding",
+    UnreadableCode "unreadable-code",
+    Busy "busy",
+    Corrupt "corrupt",
+    NoSpace "no-space",
+    ReadOnly "read-only",
+    AccessDenied "access-denied",
+    Io "io",
+    NoRandom "no-random",
+    UnknownLicense "unknown-license",
+    NoFreeSeat "no-free-seat",
+    LicenseEnded "license-ended",
+    Cancelled "cancelled",
+    UnknownSeat "unknown-seat",
+    WrongCode "wrong-code",
+    Revoked "revoked",
+    TooManyAttempts "too-many-attempts",
+    Unreachable "unreachable",
+    TimedOut "timed-out",
+    Interrupted "interrupted",
+    TlsUntrusted "tls-untrusted",
+    TlsWrongHost "tls-wrong-host",
+    TlsExpired "tls-expired",
+    BadReply "bad-reply",
+    ServerBusy "server-busy",
+    ServerFailed "server-failed",
 }
 
 /// A failure: its [kind](Error::kind), what it was about, and where it came from.

@@ -5,6 +5,8 @@ pub mod code;
 mod codec;
 mod error;
 pub mod fingerprint;
+#[cfg(feature = "online")]
+mod http;
 mod keys;
 mod licensing_time;
 mod message;
@@ -16,23 +18,33 @@ mod record;
 pub mod store;
 mod system;
 mod time;
+#[cfg(feature = "transport")]
+mod transport;
 mod verdict;
 
 #[cfg(feature = "authority")]
 pub mod authority;
 
+#[cfg(feature = "online")]
+pub use crate::http::{HttpOptions, HttpTransport};
 pub use crate::{
     client::{Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
     error::{Error, ErrorKind, Result},
     keys::{KeyId, PublicKey, SigningKey},
     licensing_time::CLOCK_TOLERANCE,
     message::{
-        ActivationRequest, Binding, Body, Certificate, CertificateBody, DeactivationProof,
-        DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId, Metadata, Outcome,
-        ProofBody, Reason, ReceiptBody, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
+        ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest,
+        DeactivationProof, DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId,
+        MAX_INPUT, Metadata, Outcome, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody,
+        RecoveryBody, RecoveryRequest, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
     },
     store::Store,
     system::{Clock, Random, SystemClock, SystemRandom},
     time::Timestamp,
     verdict::{GraceReason, MachineReason, Verdict},
+};
+#[cfg(feature = "transport")]
+pub use crate::{
+    client::{DeactivateError, Online, Progress},
+    transport::{Answer, Cancel, Post, Transport},
 };

@@ -34,6 +34,8 @@ pub(crate) struct Pending {
     pub(crate) activation: Activation,
     /// The request's envelope: sent again until it is answered or cancelled.
     pub(crate) request: Bytes,
+    /// The statement that goes along when the request replaces a seat whose record was lost.
+    pub(crate) recovery: Option<Bytes>,
 }
 
 /// An active license.

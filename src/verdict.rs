@@ -97,6 +97,24 @@ impl Verdict {
     pub fn is_usable(&self) -> bool {
         matches!(self, Self::Active | Self::Grace { .. })
     }
+
+    /// The verdict's stable name, such as `lease-ended`: for logs, scripts and `--json`.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Grace { .. } => "grace",
+            Self::NotYetValid { .. } => "not-yet-valid",
+            Self::Expired { .. } => "expired",
+            Self::LeaseEnded { .. } => "lease-ended",
+            Self::ClockSetBack { .. } => "clock-set-back",
+            Self::WrongMachine { .. } => "wrong-machine",
+            Self::Deactivated => "deactivated",
+            Self::Revoked { .. } => "revoked",
+            Self::VersionNotCovered { .. } => "version-not-covered",
+            Self::Damaged { .. } => "damaged",
+            Self::Unlicensed { .. } => "unlicensed",
+        }
+    }
 }
 
 impl fmt::Display for Verdict {

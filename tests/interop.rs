@@ -176,7 +176,7 @@ fn a_device_in_python_gets_a_license_and_gives_it_back() {
     assert_eq!(client.fingerprint().tags(), read.request.fingerprint.tags());
 
     // and the same files: a pending request and one that was cancelled
-    assert_eq!(client.pending().unwrap().unwrap().to_bytes().unwrap(), file);
+    assert_eq!(client.pending().unwrap().unwrap().to_bytes(), file);
     assert_eq!(client.outstanding().unwrap()[0].code().to_string(), text(&made["cancelled"], "code"));
 
     let answer = vendor.activate(&file).unwrap();
@@ -196,7 +196,7 @@ fn a_device_in_python_gets_a_license_and_gives_it_back() {
     let given_up = peer(&["deactivate", &store, &(START + DAY).to_string()]);
     assert_eq!(*client.check().unwrap().verdict(), Verdict::Deactivated);
     let outstanding = client.outstanding().unwrap();
-    assert_eq!(outstanding[0].to_bytes().unwrap(), bytes(&given_up, "file"));
+    assert_eq!(outstanding[0].to_bytes(), bytes(&given_up, "file"));
     assert_eq!(outstanding[0].to_text(), text(&given_up, "text"));
     assert_eq!(outstanding[0].code().to_string(), text(&given_up, "code"));
 
@@ -247,11 +247,11 @@ fn what_a_device_of_this_crate_writes_is_read_in_python() {
     let pending = look();
     assert_eq!(text(&pending["current"]["request"], "handle"), request.request().handle.to_string());
     assert_eq!(pending["given_up"][0]["code"], json!(cancelled.code().to_string()));
-    assert_eq!(bytes(&pending["given_up"][0], "file"), cancelled.to_bytes().unwrap());
+    assert_eq!(bytes(&pending["given_up"][0], "file"), cancelled.to_bytes());
     assert_eq!(pending["marks"], json!({"signed": 0, "signed_at": 0, "local": 0}));
     assert_eq!(pending["generation"], json!(device.store().read().unwrap().generation));
 
-    device.client().install(&vendor.activate(&request.to_bytes().unwrap()).unwrap()).unwrap();
+    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     let active = look();
     let license = device.client().check().unwrap().license().unwrap().clone();
     assert_eq!(active["current"]["license"]["sync_token"], json!(hex(&license.sync_token)));
@@ -275,7 +275,7 @@ fn handed_over(desk: &Desk, device: &Device, key: &PublicKey, commitment: &str) 
     let given_up = &device.client().outstanding().unwrap()[0];
     let key = key.to_string();
     let forms = [
-        given_up.to_bytes().unwrap(),
+        given_up.to_bytes(),
         given_up.to_text().into_bytes(),
         given_up.to_base64url().into_bytes(),
         format!("https://example.com/#{}", given_up.to_base32()).into_bytes(),

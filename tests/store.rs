@@ -1,7 +1,6 @@
 //! The store under faults: kills, power cuts, errors, damaged files, other processes (THREATS: tests 1-4).
 
-#[path = "support/disk.rs"]
-mod disk;
+mod support;
 
 use std::{
     collections::HashSet,
@@ -18,12 +17,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use disk::{Call, Cut, Disk, ERRORS, Fault};
 use nodelock::{
     ErrorKind, Result,
     store::{FileSystem as _, OsFileSystem, Snapshot, Store},
 };
 use ring::digest::{SHA256, digest};
+use support::disk::{self, Call, Cut, Disk, ERRORS, Fault};
 
 const OLD: &[u8] = b"old";
 const NEW: &[u8] = b"the new body";

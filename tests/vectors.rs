@@ -5,11 +5,17 @@
 
 mod support;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use nodelock::{
-    Binding, Certificate, Client, DeactivationReceipt, ErrorKind, Feature, License, LicenseId, Reason,
-    Revocation, Roots, SigningKey, Store, Timestamp,
+    Answer, Binding, Certificate, CheckInRequest, Client, DeactivationReceipt, Error, ErrorKind, Feature,
+    License, LicenseId, Post, PreflightRequest, Reason, RecoveryRequest, Revocation, Roots, SigningKey,
+    Store, Timestamp, Transport,
     authority::{
         CertificateTerms, Issuer, ReleaseClaim,
         ledger::{self, Activation, LicenseTerms, Usage},
@@ -121,6 +127,20 @@ struct Story {
     cancelled: nodelock::Deactivation,
     reply: Vec<u8>,
     reply_text: String,
+    check_in: CheckInRequest,
+    preflight: PreflightRequest,
+    recovery: RecoveryRequest,
+}
+
+/// A transport that keeps what it is to post, and reaches nobody.
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl Transport for Recorder {
+    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
+        let body: Value = serde_json::from_slice(post.body).unwrap();
+        self.0.lock().unwrap().push(body["request"].as_str().unwrap().to_owned());
+        Err(Error::new(ErrorKind::Unreachable, "nobody"))
+    }
 }
 
 fn story() -> Story {
@@ -154,12 +174,15 @@ fn story() -> Story {
     terms.policy = Policy::default().with_weight(Component::Cpu, 2, -3).unwrap();
 
     let store = Store::in_memory();
+    let posted = Arc::new(Mutex::new(Vec::new()));
     let client = Client::builder(PRODUCT, Roots::new([root.public_key()]))
         .store(store.clone())
         .clock(clock.clone())
         .random(Seeded::new("nodelock vectors v1, device"))
         .probe(probe)
         .application_version("7.1")
+        .authority("https://licenses.example.com", Recorder(posted.clone()))
+        .patience(Duration::from_secs(1), 1)
         .build()
         .unwrap();
     let license_key = LicenseKey::from_random([0x5a; 12]).to_string();
@@ -184,6 +207,11 @@ fn story() -> Story {
     let renewal = issuer.license(&terms, &renewed, Some(5), now.plus_days(40)).unwrap();
     let revocation = issuer.revocation(&seat, "reported as lost", now.plus_days(50)).unwrap();
 
+    // Nobody answers; what was asked is what counts.
+    assert_eq!(client.check_in().unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(client.deactivate(Reason::Moved).unwrap_err().error().kind(), ErrorKind::Unreachable);
+    let posted = posted.lock().unwrap().clone();
+
     clock.advance_days(1);
     let deactivation = client.deactivate_offline(Reason::Moved).unwrap();
     let claim = ReleaseClaim::read(deactivation.proof()).unwrap();
@@ -199,7 +227,11 @@ fn story() -> Story {
     let receipts = std::slice::from_ref(&proof_receipt);
     let (reply, reply_text) = (reply_bytes(&second_license, receipts), reply_text(&second_license, receipts));
     let cancelled = client.cancel().unwrap();
+    let recovery = client.recover_offline().unwrap().recovery().unwrap().clone();
     Story {
+        check_in: CheckInRequest::verify(posted[0].as_bytes(), &license.device_key).unwrap(),
+        preflight: PreflightRequest::verify(posted[1].as_bytes(), &license.device_key).unwrap(),
+        recovery,
         device_seed: hex(&store.device_key().unwrap().unwrap()[8..40]),
         secret: hex(deactivation.code().secret().as_bytes()),
         root,
@@ -214,7 +246,7 @@ fn story() -> Story {
         second_request,
         deactivation,
         cancelled,
-        reply: reply.unwrap(),
+        reply,
         reply_text,
     }
 }
@@ -306,7 +338,7 @@ fn proof(deactivation: &nodelock::Deactivation, device_key: &nodelock::PublicKey
     );
     value["base32"] = json!(base32::encode(proof.as_bytes()));
     value["code"] = json!(deactivation.code().to_string());
-    value["file"] = json!(hex(&deactivation.to_bytes().unwrap()));
+    value["file"] = json!(hex(&deactivation.to_bytes()));
     value
 }
 
@@ -368,8 +400,29 @@ fn messages() {
                 "reason": story.revocation.reason,
                 "time": story.revocation.time.unix_seconds(),
             })),
+            "check_in": message(&story.check_in, json!({
+                "handle": story.check_in.handle.to_string(),
+                "nonce": hex(&story.check_in.nonce),
+                "sync_token": hex(&story.check_in.sync_token),
+                "revision": story.check_in.revision,
+                "time": story.check_in.time.unix_seconds(),
+                "fingerprint": fingerprint(&probe()),
+                "library": story.check_in.library,
+                "application": story.check_in.application,
+            })),
+            "preflight": message(&story.preflight, json!({
+                "handle": story.preflight.handle.to_string(),
+                "nonce": hex(&story.preflight.nonce),
+                "time": story.preflight.time.unix_seconds(),
+            })),
+            "recovery": message(&story.recovery, json!({
+                "device_key": story.recovery.device_key.to_string(),
+                "product": story.recovery.product,
+                "request": hex(&story.recovery.request),
+                "time": story.recovery.time.unix_seconds(),
+            })),
             "activation_file": {
-                "bytes": hex(&story.second_request.to_bytes().unwrap()),
+                "bytes": hex(&story.second_request.to_bytes()),
                 "text": story.second_request.to_text(),
             },
             "answer": {"bytes": hex(&story.reply), "text": story.reply_text},

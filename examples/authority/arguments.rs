@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{net::SocketAddr, path::PathBuf, str::FromStr};
 
 use clap::{Args, Parser, Subcommand};
 use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
@@ -25,7 +25,7 @@ pub(crate) struct Place {
     /// Where the authority's database and keys are
     #[arg(long, global = true, value_name = "DIR", default_value = "authority", env = "AUTHORITY_DIR")]
     dir: PathBuf,
-    /// The database: an SQLite file or a URL [default: DIR/authority.db]
+    /// The database: an SQLite file or the URL of a PostgreSQL database [default: DIR/authority.db]
     #[arg(long, global = true, value_name = "FILE|URL", env = "AUTHORITY_DB")]
     db: Option<Location>,
     /// The directory of the keys [default: DIR/keys]
@@ -102,6 +102,12 @@ pub(crate) enum Command {
         /// Of this license only
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
+    },
+    /// Serve the online calls over HTTP until SIGTERM or SIGINT; prints the address it listens on
+    Serve {
+        /// The address and port; port 0 is any free one. Put TLS in front of it: a reverse proxy
+        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
+        listen: SocketAddr,
     },
     /// Show who did what and when
     Audit {

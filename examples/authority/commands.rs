@@ -7,14 +7,13 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, LicenseId, Outcome, Random as _, Reason, SigningKey, SystemRandom, Timestamp,
+    Error, ErrorKind, LicenseId, Outcome, Random as _, SystemRandom,
     authority::{
         ActivationFile, ReleaseClaim,
-        ledger::{LicenseTerms, Released, Seat, SeatState},
+        ledger::{LicenseTerms, Released, SeatState},
         reply_text,
     },
-    code::{Correction, DeactivationCode, Handle, LicenseKey},
-    fingerprint::Fingerprint,
+    code::{Correction, DeactivationCode, LicenseKey},
 };
 use serde_json::json;
 
@@ -24,6 +23,7 @@ use crate::{
     failure::{Failure, Result},
     keys::{self, Signer},
     output::{self, Report},
+    server,
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -31,6 +31,8 @@ const LIMIT: u64 = 1024 * 1024;
 
 /// A command does one thing after the other.
 const CONNECTIONS: u32 = 1;
+/// A server reads beside the one that writes.
+const SERVER_CONNECTIONS: u32 = 8;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
@@ -42,13 +44,19 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let database = Database::open(&place.database(), CONNECTIONS).await?;
-    let report = serve(command, place, &database, &occasion).await;
+    let connections = if matches!(command, Command::Serve { .. }) { SERVER_CONNECTIONS } else { CONNECTIONS };
+    let database = Database::open(&place.database(), connections).await?;
+    let report = execute(command, place, &database, &occasion).await;
     database.close().await;
     report
 }
 
-async fn serve(command: &Command, place: &Place, database: &Database, occasion: &Occasion) -> Result<Report> {
+async fn execute(
+    command: &Command,
+    place: &Place,
+    database: &Database,
+    occasion: &Occasion,
+) -> Result<Report> {
     let vendor = database.vendor().await?;
     let signer = || -> Result<Signer> {
         let signer = keys::load(&place.keys())?;
@@ -57,7 +65,9 @@ async fn serve(command: &Command, place: &Place, database: &Database, occasion: 
     match command {
         Command::Init { .. } => Err(Failure::AlreadyInitialized),
         Command::License(LicenseCommand::New(new)) => {
-            new_license(new, &vendor.product, database, &signer()?, occasion).await
+            // Nothing is signed yet, but what could not be honored must not be sold.
+            signer()?;
+            new_license(new, &vendor.product, database, occasion).await
         }
         Command::License(LicenseCommand::List) => Ok(output::licenses(&database.licenses().await?)),
         Command::License(LicenseCommand::Suspend { id }) => suspend(*id, true, database, occasion).await,
@@ -85,6 +95,10 @@ async fn serve(command: &Command, place: &Place, database: &Database, occasion: 
             Ok(Report::new(words, json!({ "handle": seat.handle.to_string(), "outcome": "returned" })))
         }
         Command::List { license } => Ok(output::list(&database.list(*license).await?)),
+        Command::Serve { listen } => {
+            server::run(*listen, database.clone(), signer()?).await?;
+            Ok(Report::new("", json!({})))
+        }
         Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),
     }
 }
@@ -133,7 +147,6 @@ async fn new_license(
     new: &NewLicense,
     product: &str,
     database: &Database,
-    signer: &Signer,
     occasion: &Occasion,
 ) -> Result<Report> {
     let terms = LicenseTerms {
@@ -147,7 +160,10 @@ async fn new_license(
         deactivations: new.deactivations.0,
         ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.now)
     };
-    check_terms(&terms, signer, occasion.now)?;
+    terms.validate()?;
+    if terms.expires.is_some_and(|end| occasion.now >= end) {
+        return Err(Failure::rule(ErrorKind::LicenseEnded, "license"));
+    }
     let (shown, key) = match &new.key {
         Some(typed) => {
             (None, KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?)
@@ -167,30 +183,6 @@ async fn new_license(
         None => format!("License {} for {}, with the given key.", terms.id, terms.licensee),
     };
     Ok(Report::new(words, json!({ "license": terms.id.to_string(), "key": shown, "seats": terms.seats })))
-}
-
-/// Refuses terms of which no license could be made, while the one who sells is still there: tries one for a made-up
-/// seat.
-fn check_terms(terms: &LicenseTerms, signer: &Signer, now: Timestamp) -> Result<()> {
-    let seat = Seat {
-        handle: Handle::new(0)?,
-        device_key: SigningKey::generate(&SystemRandom)?.public_key(),
-        license_id: terms.id,
-        release_commitment: [0; 32],
-        request_digest: [0; 32],
-        fingerprint: Fingerprint::default(),
-        state: SeatState::Active,
-        granted: now,
-        changed: now,
-        reason: Reason::Other,
-        counted: false,
-        revision: 1,
-        sync_token: [0; 16],
-        wrong_codes: 0,
-        codes_since: Timestamp::MIN,
-    };
-    signer.issuer.license(terms, &seat, terms.deactivations, now)?;
-    Ok(())
 }
 
 async fn suspend(id: LicenseId, suspended: bool, database: &Database, occasion: &Occasion) -> Result<Report> {
@@ -258,7 +250,7 @@ async fn redeem(
                 }
                 _ => return Err(error.into()),
             };
-            let (redeemed, corrections) = database.redeem_code(&readings, signer, occasion).await?;
+            let (redeemed, corrections) = database.redeem_code(readings, signer, occasion).await?;
             return Ok(redemption(redeemed, &corrections));
         }
     };
@@ -268,25 +260,22 @@ async fn redeem(
 fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
     let mended: Vec<String> = corrections.iter().map(Correction::to_string).collect();
     let mut words: String = mended.iter().map(|correction| format!("Mended: {correction}.\n")).collect();
+    let name = redeemed.outcome();
     match redeemed {
         Redeemed::Released { released, receipt } => {
             let Released { seat, outcome, deactivations_left, changed } = *released;
             let handle = seat.handle;
-            let (name, text) = match (outcome, changed) {
-                (Outcome::Held, _) => (
-                    "held",
-                    format!(
-                        "Held: the license has no deactivation left, so seat {handle} stays reserved for the same machine."
-                    ),
+            let text = match (outcome, changed) {
+                (Outcome::Held, _) => format!(
+                    "Held: the license has no deactivation left, so seat {handle} stays reserved for the same machine."
                 ),
                 (Outcome::Returned, true) if seat.state == SeatState::Cancelled => {
-                    ("freed", format!("Freed: seat {handle} was not granted before, and never will be."))
+                    format!("Freed: seat {handle} was not granted before, and never will be.")
                 }
-                (Outcome::Returned, true) => ("freed", format!("Freed: seat {handle} is back in the pool.")),
-                (Outcome::Returned, false) => (
-                    "already-freed",
-                    format!("Already freed: seat {handle} was given up before; nothing changed."),
-                ),
+                (Outcome::Returned, true) => format!("Freed: seat {handle} is back in the pool."),
+                (Outcome::Returned, false) => {
+                    format!("Already freed: seat {handle} was given up before; nothing changed.")
+                }
             };
             words += &text;
             let fields = json!({
@@ -302,7 +291,7 @@ fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
                 "Unknown: no seat {handle} was granted here yet. This is kept, and judged when the machine's request arrives.\n"
             );
             let fields =
-                json!({ "outcome": "unknown", "kept": true, "handle": handle.to_string(), "mended": mended });
+                json!({ "outcome": name, "kept": true, "handle": handle.to_string(), "mended": mended });
             Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, "redeem"))
         }
     }

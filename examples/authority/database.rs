@@ -1,9 +1,10 @@
 //! The ledger on disk: load the records that a rule asks for, call it, store what it returns, in one transaction.
 //!
 //! Everything that changes a seat writes an audit row in the same transaction. The SQL is what SQLite and PostgreSQL
-//! have in common; what is SQLite's own is in this file alone.
+//! have in common; what is one's own is in this file alone.
 
 mod activation;
+mod check_in;
 mod licenses;
 mod redemption;
 mod seats;
@@ -26,6 +27,7 @@ use sqlx::{
 
 pub(crate) use self::{
     activation::{Granted, SeatName},
+    check_in::CheckedIn,
     licenses::{KeyText, LicenseRow},
     redemption::Redeemed,
     seats::{SeatRow, state_name},
@@ -36,12 +38,18 @@ use crate::{
 };
 
 /// In order; a database knows how many of them it has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_ledger.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_ledger.sql"), include_str!("migrations/0002_check_ins.sql")];
 
 /// What every connection to SQLite starts with. A writer waits 20 seconds for another one; a commit is on the disk
 /// before anybody hears of it.
-const SETTINGS: &str = "PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                         PRAGMA foreign_keys = ON";
+
+/// The same for PostgreSQL, whose commits are on the disk unless its operator decided otherwise.
+const POSTGRES_SETTINGS: &str = "SET lock_timeout = '20s'";
+/// Names the one writer's lock among the advisory locks of a PostgreSQL database.
+const WRITER: i64 = 0x6e6f_6465_6c6f_636b;
 
 type Tx = Transaction<'static, Any>;
 
@@ -92,6 +100,14 @@ pub(crate) struct AuditRow {
 #[derive(Clone)]
 pub(crate) struct Database {
     pool: AnyPool,
+    engine: Engine,
+}
+
+/// What stands under it, for the little that differs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Engine {
+    Sqlite,
+    Postgres,
 }
 
 impl Database {
@@ -122,12 +138,18 @@ impl Database {
             Location::File(_) => return Err(Failure::NotInitialized),
             Location::Url(url) => url.clone(),
         };
+        let (engine, settings) = match url.starts_with("postgres") {
+            true => (Engine::Postgres, POSTGRES_SETTINGS),
+            false => (Engine::Sqlite, SQLITE_SETTINGS),
+        };
         let pool = AnyPoolOptions::new()
             .max_connections(connections)
-            .after_connect(|connection, _| Box::pin(async { connection.execute(SETTINGS).await.map(drop) }))
+            .after_connect(move |connection, _| {
+                Box::pin(async move { connection.execute(settings).await.map(drop) })
+            })
             .connect(&url)
             .await?;
-        let database = Self { pool };
+        let database = Self { pool, engine };
         database.migrate().await?;
         Ok(database)
     }
@@ -154,7 +176,12 @@ impl Database {
             .and_then(|seen| MIGRATIONS.get(seen..))
             .ok_or(Failure::NewerDatabase)?;
         for (version, sql) in (seen..).zip(unseen) {
-            sqlx::raw_sql(sql).execute(&mut *tx).await?;
+            // The one word of it that PostgreSQL has another name for.
+            let sql = match self.engine {
+                Engine::Sqlite => sql.to_string(),
+                Engine::Postgres => sql.replace(" BLOB", " BYTEA"),
+            };
+            sqlx::raw_sql(&sql).execute(&mut *tx).await?;
             sqlx::query("INSERT INTO migration (version) VALUES ($1)")
                 .bind(version)
                 .execute(&mut *tx)
@@ -163,10 +190,30 @@ impl Database {
         Ok(tx.commit().await?)
     }
 
-    /// Begins to write. `IMMEDIATE` takes the one writer's lock at once: what a rule read is still true when its
-    /// answer is stored, and no transaction fails half-way because another one was faster.
+    /// Begins to write. There is one writer at a time, of however many processes: what a rule read is still true when
+    /// its answer is stored, and no transaction fails half-way because another one was faster. SQLite knows no other way;
+    /// on PostgreSQL it costs what could be written at the same time, and saves every transaction from having to be
+    /// ready to be repeated.
     async fn begin(&self) -> Result<Tx> {
-        Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?)
+        match self.engine {
+            Engine::Sqlite => Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?),
+            Engine::Postgres => {
+                let mut tx = self.pool.begin().await?;
+                // Every statement after this one sees what the writer before has committed.
+                tx.execute(format!("SELECT 1 FROM pg_advisory_xact_lock({WRITER})").as_str()).await?;
+                Ok(tx)
+            }
+        }
+    }
+
+    /// Begins to read: everything that is read is of one moment.
+    async fn look(&self) -> Result<Tx> {
+        Ok(match self.engine {
+            Engine::Sqlite => self.pool.begin().await?,
+            Engine::Postgres => {
+                self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
+            }
+        })
     }
 
     /// Says what this authority is for, once.
@@ -289,6 +336,12 @@ async fn how_often(tx: &mut Tx, action: &str, window: Duration, occasion: &Occas
         .bind(seconds(Timestamp::from_unix_seconds(since)))
         .fetch_one(&mut **tx)
         .await?)
+}
+
+/// Does what takes a processor a while where it keeps no other request waiting.
+pub(crate) async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let failed = |error| nodelock::Error::io("a thread of its own", std::io::Error::other(error));
+    Ok(tokio::task::spawn_blocking(work).await.map_err(failed)?)
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

@@ -41,6 +41,23 @@ impl Failure {
         Self::Rule(nodelock::Error::new(kind, about))
     }
 
+    /// Whether the database was asked too much at a time; it may well answer in a moment.
+    pub(crate) fn is_busy(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::PoolTimedOut) => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                let code = error.code().unwrap_or_default();
+                // PostgreSQL: no lock, too many connections, or it is being shut down or started.
+                matches!(&*code, "55P03" | "53300" | "57P01" | "57P03")
+                    // SQLite: busy or locked, with whatever the upper bytes say of it.
+                    || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)))
+            }
+            // The connection to a database server was lost.
+            Self::Database(sqlx::Error::Io(_)) => true,
+            _ => false,
+        }
+    }
+
     /// What it says, with the operating system's own words behind it.
     pub(crate) fn message(&self) -> String {
         match self {
@@ -55,7 +72,7 @@ impl Failure {
     /// The stable name that programs branch on: an [`ErrorKind`] in kebab case, or one of a few of our own.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Rule(error) => kebab_case(error.kind()),
+            Self::Rule(error) => error.kind().code().into(),
             Self::Usage(_) => "usage".into(),
             Self::TooManyAttempts => "too-many-attempts".into(),
             Self::NotHeld => "not-held".into(),
@@ -64,9 +81,9 @@ impl Failure {
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
             Self::WrongKeys => "wrong-keys".into(),
-            Self::NewerDatabase => kebab_case(ErrorKind::UnsupportedVersion),
+            Self::NewerDatabase => ErrorKind::UnsupportedVersion.code().into(),
             Self::Database(_) => "database".into(),
-            Self::Record(_) => kebab_case(ErrorKind::Corrupt),
+            Self::Record(_) => ErrorKind::Corrupt.code().into(),
         }
     }
 
@@ -74,15 +91,4 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         if matches!(self, Self::Usage(_)) { 2 } else { 1 }
     }
-}
-
-fn kebab_case(kind: ErrorKind) -> String {
-    let mut name = String::new();
-    for letter in format!("{kind:?}").chars() {
-        if letter.is_ascii_uppercase() && !name.is_empty() {
-            name.push('-');
-        }
-        name.push(letter.to_ascii_lowercase());
-    }
-    name
 }

@@ -1,14 +1,15 @@
-//! The vendor's side on a command line, over SQLite: sells licenses, answers activation files, takes seats back.
+//! The vendor's side on a command line and over HTTP, on SQLite or PostgreSQL: sells licenses, answers activations, takes seats back.
 //!
 //! ```text
 //! cargo run --example authority -- init --product Example
 //! cargo run --example authority -- license new --licensee "Jane Doe" --seats 3
 //! cargo run --example authority -- activate request.txt --out license.txt
 //! cargo run --example authority -- redeem 17KX2-M928T-5CY4T-QKFFW-EZFWM
+//! cargo run --example authority -- serve --listen 127.0.0.1:8420
 //! ```
 //!
 //! The rules are the library's (`nodelock::authority`); here is what they leave to the vendor: a database, key files,
-//! and words. `database` is written for a server to stand on as it is.
+//! words, and the HTTP server in `server`.
 
 mod arguments;
 mod commands;
@@ -16,6 +17,7 @@ mod database;
 mod failure;
 mod keys;
 mod output;
+mod server;
 
 use std::{path::Path, process::ExitCode};
 
@@ -33,7 +35,11 @@ fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     };
-    let report = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+    let mut runtime = match &arguments.command {
+        Command::Serve { .. } => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let report = match runtime.enable_all().build() {
         Ok(runtime) => runtime.block_on(commands::run(&arguments.command, &arguments.place)),
         Err(error) => Err(nodelock::Error::io("runtime", error).into()),
     };

@@ -181,6 +181,7 @@ fn seat(row: &SeatRow) -> Value {
         "counted": seat.counted,
         "revision": seat.revision,
         "wrong_codes": seat.wrong_codes,
+        "copies": seat.copies,
         "virtual_machine": seat.fingerprint.virtual_machine(),
         "container": seat.fingerprint.container(),
         "machine": pairs(&machine.metadata),

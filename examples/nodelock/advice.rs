@@ -51,13 +51,23 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::Busy => "Try again when the other program has finished.",
         ErrorKind::Corrupt => {
-            "Do not delete the store: its device key can prove whose seat it was. Ask the vendor."
+            "Do not delete the store: its device key can prove whose seat it was. `nodelock recover` takes a new seat in \
+             place of the lost one."
         }
         ErrorKind::NoSpace => "Free some space, then try again. Nothing was lost.",
         ErrorKind::ReadOnly | ErrorKind::AccessDenied => {
             "Check who owns the store's folder, or choose another with --store. Nothing was lost."
         }
         ErrorKind::UnknownSeat => "It is about a seat that this store does not know: check --store.",
+        ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed => {
+            "Try again later; nothing was lost. Or do it by hand: `request`, `install`, `deactivate --offline`."
+        }
+        ErrorKind::TlsUntrusted | ErrorKind::TlsWrongHost | ErrorKind::TlsExpired => {
+            "Check --authority and this machine's clock. Behind a proxy that inspects traffic, give its certificate with \
+             --trust."
+        }
+        ErrorKind::UnknownLicense => "Compare the license key with the one you received.",
+        ErrorKind::NoFreeSeat => "Give a seat back on another machine, or ask the vendor for more seats.",
         ErrorKind::Unsupported => "Give a folder with --store if there is no home directory.",
         _ => return None,
     })

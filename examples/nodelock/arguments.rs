@@ -39,6 +39,14 @@ pub struct Common {
     /// A file with one root key a line; if there is neither this nor --root, the file that NODELOCK_ROOTS names.
     #[arg(long, global = true, value_name = "FILE")]
     pub roots: Option<PathBuf>,
+
+    /// Where the vendor's authority is, for the commands that go online.
+    #[arg(long, global = true, value_name = "URL", env = "NODELOCK_AUTHORITY")]
+    pub authority: Option<String>,
+
+    /// A file of TLS certificates (PEM) to trust beside the system's.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub trust: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -62,6 +70,22 @@ pub enum Command {
         /// Something to tell the vendor, such as computer=office; may be given more than once.
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
+    },
+    /// Take a seat online: ask for it and install the answer.
+    Activate {
+        /// The license key, as you received it; typing errors are mended or refused.
+        license_key: String,
+        /// Something to tell the vendor, such as computer=office; may be given more than once.
+        #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
+        metadata: Vec<(String, String)>,
+    },
+    /// Renew the license online, and hand in what waits for a receipt.
+    CheckIn,
+    /// Take a new seat in place of one whose record is damaged: online, or with --offline as a request to hand over.
+    Recover {
+        /// Without a network: writes a request, as `request` does.
+        #[arg(long)]
+        offline: bool,
     },
     /// Install the license, or its renewal, that the vendor sent.
     Install {

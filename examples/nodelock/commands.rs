@@ -8,7 +8,8 @@ use std::{
 };
 
 use nodelock::{
-    Client, Deactivation, DeactivationReceipt, ErrorKind, Outcome, PublicKey, Revocation, Roots, Store,
+    Client, ClientBuilder, Deactivation, DeactivationReceipt, ErrorKind, HttpOptions, Outcome, PublicKey,
+    Roots, Store,
     code::{Handle, LicenseKey},
     fingerprint::{Class, Component, Probe},
 };
@@ -16,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{Arguments, CodeFormat, Command, Common, RequestFormat},
-    report::{Failure, Payload, Report, USAGE, kebab},
+    report::{Failure, Payload, Report, USAGE},
     status,
 };
 
@@ -44,14 +45,35 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             Ok(status::report(&client.install(&read_input(file)?)?))
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
-        Command::Deactivate { offline: false, .. } => Err(Failure {
-            exit: USAGE,
-            ..Failure::new(
-                "offline-only",
-                "this build has no network transport yet",
-                "Nothing was changed. `nodelock deactivate --offline` gives the seat back by a code to hand over.",
-            )
-        }),
+        Command::Activate { license_key, metadata } => {
+            let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            Ok(status::report(&online(common)?.online().activate(license_key, &metadata)?))
+        }
+        Command::CheckIn => Ok(status::report(&online(common)?.check_in()?)),
+        Command::Recover { offline: false } => Ok(status::report(&online(common)?.recover()?)),
+        Command::Recover { offline: true } => {
+            let client = client(common)?;
+            client.recover_offline()?;
+            request(&client, None, RequestFormat::Text, None, &[])
+        }
+        Command::Deactivate { offline: false, reason } => {
+            match online(common)?.deactivate((*reason).into()) {
+                Ok(receipt) => Ok(acknowledged(&receipt)),
+                Err(error) => match error.deactivation() {
+                    // It is done here; what is left to do is what `--offline` leaves to do.
+                    Some(deactivation) => {
+                        let report = deactivated(deactivation);
+                        let notes = format!(
+                            "{}: the vendor has not heard of it yet.\n{}",
+                            error.error(),
+                            report.notes
+                        );
+                        Ok(Report { notes, ..report })
+                    }
+                    None => Err(error.into_error().into()),
+                },
+            }
+        }
         Command::Deactivate { offline: true, reason } => {
             Ok(deactivated(&client(common)?.deactivate_offline((*reason).into())?))
         }
@@ -60,8 +82,8 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             code(&client(common)?, *format, *seat, link.as_deref(), out.as_deref())
         }
         Command::Receipt { file } => {
-            let (roots, input) = (roots(common)?, read_input(file)?);
-            receipt(&client(common)?, &roots, &input)
+            let input = read_input(file)?;
+            receipt(&client(common)?, &input)
         }
         Command::Cancel => {
             let client = client(common)?;
@@ -78,6 +100,28 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
 }
 
 fn client(common: &Common) -> Result<Client> {
+    Ok(builder(common)?.build()?)
+}
+
+/// A client that knows where its authority is.
+fn online(common: &Common) -> Result<Client> {
+    let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| Failure {
+        exit: USAGE,
+        ..Failure::new(
+            "no-authority",
+            "where is the authority? Give --authority URL, or set NODELOCK_AUTHORITY in the environment",
+            "Nothing was changed. Without a network: `request` and `install` take a seat, `deactivate --offline` gives it \
+             back.",
+        )
+    })?;
+    let mut options = HttpOptions::default();
+    if let Some(file) = &common.trust {
+        options = options.trust_pem(&read_input(file)?)?;
+    }
+    Ok(builder(common)?.authority(url, options.build()?).build()?)
+}
+
+fn builder(common: &Common) -> Result<ClientBuilder> {
     let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
         Failure::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
     })?;
@@ -89,7 +133,25 @@ fn client(common: &Common) -> Result<Client> {
         let tombstones = usual.and_then(|store| store.tombstone_directory().map(Path::to_owned));
         builder = builder.store(Store::in_directory(folder, tombstones));
     }
-    Ok(builder.build()?)
+    Ok(builder)
+}
+
+/// The report of an online deactivation that was acknowledged.
+fn acknowledged(receipt: &DeactivationReceipt) -> Report {
+    let text = outcome_text(receipt.handle, receipt.outcome);
+    let json = json!({
+        "seat": receipt.handle.to_string(),
+        "time": receipt.time.to_string(),
+        "outcome": receipt.outcome.to_string(),
+    });
+    Report::new(text, "", json)
+}
+
+fn outcome_text(seat: Handle, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Returned => format!("seat {seat} is free\n"),
+        Outcome::Held => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
+    }
 }
 
 fn roots(common: &Common) -> Result<Roots> {
@@ -132,7 +194,7 @@ fn fingerprint() -> Report {
         let is_found = found.contains(&component);
         let answer = if is_found { "found" } else { "not found" };
         text += &format!("{component:<14}{answer:<11}{}\n", class(component));
-        let class = kebab(component.class());
+        let class = class(component).replace(' ', "-");
         components.push(json!({ "name": component.name(), "class": class, "found": is_found }));
     }
     let signs = |of_container| {
@@ -179,7 +241,7 @@ fn request(
     };
     let (name, payload) = match format {
         RequestFormat::Text => ("text", Payload::Text(pending.to_text())),
-        RequestFormat::File => ("file", Payload::Bytes(pending.to_bytes()?)),
+        RequestFormat::File => ("file", Payload::Bytes(pending.to_bytes())),
         RequestFormat::Qr => ("qr", Payload::Text(pending.qr_terminal("")?)),
         RequestFormat::Svg => ("svg", Payload::Text(pending.qr_svg("")?)),
     };
@@ -273,46 +335,33 @@ fn code(
         CodeFormat::Text => ("text", Payload::Text(one.to_text())),
         CodeFormat::Qr => ("qr", Payload::Text(one.qr_terminal(&link)?)),
         CodeFormat::Svg => ("svg", Payload::Text(one.qr_svg(&link)?)),
-        CodeFormat::File => ("file", Payload::Bytes(one.to_bytes()?)),
+        CodeFormat::File => ("file", Payload::Bytes(one.to_bytes())),
     };
     payload.deliver(name, out, notes, json)
 }
 
-fn receipt(client: &Client, roots: &Roots, input: &[u8]) -> Result<Report> {
-    let kind = match client.accept_receipt(input) {
-        Ok(()) => "receipt",
-        Err(no_receipt) if no_receipt.kind() == ErrorKind::WrongType => {
-            match client.accept_revocation(input) {
-                Ok(()) => "revocation",
-                Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_receipt.into()),
-                Err(error) => return Err(error.into()),
-            }
-        }
+fn receipt(client: &Client, input: &[u8]) -> Result<Report> {
+    let (kind, seat, outcome) = match client.accept_receipt(input) {
+        Ok(receipt) => ("receipt", receipt.handle, Some(receipt.outcome)),
+        Err(no_receipt) if no_receipt.kind() == ErrorKind::WrongType => match client.accept_revocation(input)
+        {
+            Ok(revocation) => ("revocation", revocation.handle, None),
+            Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_receipt.into()),
+            Err(error) => return Err(error.into()),
+        },
         Err(error) => return Err(error.into()),
     };
     let status = client.check()?;
-    // The details are for the customer to read; a file of several messages was taken in just as well.
-    let receipt = DeactivationReceipt::verify(input, roots).ok();
-    let revocation = Revocation::verify(input, roots).ok();
-    let text = match (&receipt, &revocation) {
-        (Some(receipt), _) if receipt.outcome == Outcome::Returned => {
-            format!("seat {} is free\n", receipt.handle)
-        }
-        (Some(receipt), _) => {
-            format!("no deactivation is left, so seat {} is held for this machine\n", receipt.handle)
-        }
-        (_, Some(revocation)) => {
-            format!("seat {} was released by the vendor: {}\n", revocation.handle, status.verdict())
-        }
-        _ => format!("taken in; {} seats have no receipt yet\n", status.outstanding()),
+    let text = match outcome {
+        Some(outcome) => outcome_text(seat, outcome),
+        None => format!("seat {seat} was released by the vendor: {}\n", status.verdict()),
     };
-    let seat = receipt.as_ref().map(|r| r.handle).or(revocation.as_ref().map(|r| r.handle));
     let json = json!({
         "kind": kind,
-        "seat": seat.map(|seat| seat.to_string()),
-        "outcome": receipt.map(|receipt| receipt.outcome.to_string()),
+        "seat": seat.to_string(),
+        "outcome": outcome.map(|outcome| outcome.to_string()),
         "outstanding": status.outstanding(),
-        "verdict": kebab(status.verdict()),
+        "verdict": status.verdict().code(),
     });
     Ok(Report::new(text, "", json))
 }

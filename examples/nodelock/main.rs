@@ -7,12 +7,17 @@
 //! cargo run --example nodelock -- status
 //! cargo run --example nodelock -- deactivate --offline --reason moved
 //! cargo run --example nodelock -- receipt receipt.txt
+//!
+//! export NODELOCK_AUTHORITY=https://licenses.example.com
+//! cargo run --example nodelock -- activate 2BNYW-D0EKF-C046S-YXTEG-MN5J7
+//! cargo run --example nodelock -- check-in
+//! cargo run --example nodelock -- deactivate
 //! ```
 //!
 //! # Exit codes
 //!
 //! 0: done, and the license is usable where that is the question; 1: refused or failed; 2: wrong usage;
-//! 3: `status` or `install` found that the license is not usable.
+//! 3: `status`, `install` or an online command found that the license is not usable.
 //!
 //! # Output
 //!
@@ -24,8 +29,8 @@
 //! |---|---|
 //! | `fingerprint` | `components` (`name`, `class`, `found`), `virtual_machine`, `container`, `signs`; with `--id`: `machine_id` alone |
 //! | `request` | `seat`, `created`, `new`, `releases`, `format`, then `content` or `out` |
-//! | `install`, `status` | `verdict`, `usable`, `message`, `hint`, `license` (object or null), `pending` (seat or null), `outstanding`, `renewal_due`, `licensing_time` |
-//! | `deactivate` | `seat`, `time`, `reason`, `code`, `base64url` |
+//! | `install`, `status`, `activate`, `check-in`, `recover` | `verdict`, `usable`, `message`, `hint`, `license` (object or null), `pending` (seat or null), `outstanding`, `renewal_due`, `licensing_time` |
+//! | `deactivate` | `seat`, `time`, `reason`, `code`, `base64url`; once acknowledged online: `seat`, `time`, `outcome` |
 //! | `code` | `outstanding`: a list of what `deactivate` gives; other formats than `phone` add `format`, then `content` or `out` |
 //! | `receipt` | `kind` (`receipt` or `revocation`), `seat` (or null for several), `outcome` (`returned`, `held` or null), `outstanding`, `verdict` |
 //! | `cancel` | `seat`, `time`, `outstanding` |

@@ -115,7 +115,7 @@ impl From<nodelock::Error> for Failure {
             None => error.to_string(),
         };
         let exit = if error.kind() == ErrorKind::InvalidInput { USAGE } else { FAILED };
-        Self { kind: kebab(error.kind()), message, hint: advice::on_error(error.kind()), exit }
+        Self { kind: error.kind().code().to_owned(), message, hint: advice::on_error(error.kind()), exit }
     }
 }
 
@@ -124,16 +124,4 @@ impl fmt::Display for Failure {
         writeln!(f, "error: {}", self.message)?;
         self.hint.map_or(Ok(()), |hint| writeln!(f, "{hint}"))
     }
-}
-
-/// The name of an enum's value, without its fields, as programs like it: `NoFreeSeat` becomes `no-free-seat`.
-pub fn kebab(value: impl fmt::Debug) -> String {
-    let mut name = String::new();
-    for c in format!("{value:?}").chars().take_while(char::is_ascii_alphanumeric) {
-        if c.is_ascii_uppercase() && !name.is_empty() {
-            name.push('-');
-        }
-        name.push(c.to_ascii_lowercase());
-    }
-    name
 }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     advice,
-    report::{self, Report, kebab},
+    report::{self, Report},
 };
 
 /// The report of `status` and `install`: its exit code says whether the license is usable.
@@ -32,7 +32,7 @@ pub fn report(status: &Status) -> Report {
     let hint = advice::on_status(status);
     let notes = hint.map_or_else(String::new, |hint| format!("{hint}\n"));
     let json = json!({
-        "verdict": kebab(status.verdict()),
+        "verdict": status.verdict().code(),
         "usable": status.is_usable(),
         "message": status.verdict().to_string(),
         "hint": hint,

@@ -53,8 +53,8 @@ fn run() -> Result<()> {
     // The request is on the disk before it is shown, so nothing is lost if the power fails here. It holds the license
     // key and keyed hashes, and no secret.
     let request = first.begin(&vendor.license_key, &[("computer", "the first machine")])?;
-    println!("The request for seat {} has {} bytes.", request.request().handle, request.to_bytes()?.len());
-    let license_file = vendor.activate(&request.to_bytes()?)?;
+    println!("The request for seat {} has {} bytes.", request.request().handle, request.to_bytes().len());
+    let license_file = vendor.activate(&request.to_bytes())?;
     println!("The license file begins:");
     license_file.lines().take_while(|line| !line.is_empty()).for_each(|line| println!("    {line}"));
     first.install(license_file.as_bytes())?;
@@ -80,7 +80,7 @@ fn run() -> Result<()> {
     println!("(It is the same hardware, in truth, with a store and a device key of its own.)");
     let second = application(&folder.path().join("second"), vendor.roots())?;
     let waiting = second.begin(&vendor.license_key, &[("computer", "the second machine")])?;
-    refused(vendor.activate(&waiting.to_bytes()?), ErrorKind::NoFreeSeat, "the only seat is taken")?;
+    refused(vendor.activate(&waiting.to_bytes()), ErrorKind::NoFreeSeat, "the only seat is taken")?;
 
     step("The first machine gives its seat back, without a network");
     let given_up = first.deactivate_offline(Reason::Moved)?;
@@ -121,10 +121,10 @@ fn run() -> Result<()> {
     println!("Its license: {}.", second.check()?.verdict());
 
     step("Somebody replays what the first machine said");
-    let replayed = vendor.redeem(&given_up.to_bytes()?)?;
+    let replayed = vendor.redeem(&given_up.to_bytes())?;
     expect(replayed.handle == receipt.handle, "the old proof speaks of the old seat only")?;
     expect(vendor.usage().taken == 1, "the old proof frees nothing again")?;
-    refused(vendor.activate(&request.to_bytes()?), ErrorKind::GivenUp, "the old request takes no seat")?;
+    refused(vendor.activate(&request.to_bytes()), ErrorKind::GivenUp, "the old request takes no seat")?;
     expect(second.check()?.is_usable(), "the second machine is still licensed")?;
     println!("The old proof changes nothing: {} of 1 seats taken.", vendor.usage().taken);
 

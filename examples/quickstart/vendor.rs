@@ -6,7 +6,7 @@ use nodelock::{
     Reason, Result, Roots, SigningKey, SystemClock, SystemRandom,
     authority::{
         ActivationFile, CertificateTerms, Issuer, ReleaseClaim,
-        ledger::{self, Activation, CodeCheck, LicenseTerms, Released, Seat, SeatState, Usage},
+        ledger::{self, Activation, LicenseTerms, Released, Seat, SeatState, Usage},
         reply_text,
     },
     code::{Correction, DeactivationCode, LicenseKey},
@@ -116,16 +116,16 @@ impl Vendor {
         for reading in DeactivationCode::read(typed)? {
             let named = self.seats.iter().filter(|seat| seat.handle == reading.code.handle());
             for seat in named.cloned().collect::<Vec<_>>() {
-                match ledger::check_code(&seat, &reading.code, now) {
-                    CodeCheck::Right => {
-                        let released = ledger::release(&self.terms, self.usage(), &seat, Reason::Other, now);
-                        let receipt = self.settle(released, Binding::code(&reading.code))?;
-                        return Ok((receipt, reading.corrections));
-                    }
-                    // Counts the attempt: nobody can try codes for ever.
-                    CodeCheck::Wrong(seat) => self.store(*seat),
-                    CodeCheck::TooMany => {}
+                if !ledger::may_try_code(&seat, now) {
+                    continue;
                 }
+                if ledger::code_fits(&seat, &reading.code) {
+                    let released = ledger::release(&self.terms, self.usage(), &seat, Reason::Other, now);
+                    let receipt = self.settle(released, Binding::code(&reading.code))?;
+                    return Ok((receipt, reading.corrections));
+                }
+                // Nobody can try codes for ever.
+                self.store(ledger::count_wrong_code(&seat, now));
             }
         }
         Err(Error::new(ErrorKind::WrongCode, "deactivation code"))
@@ -135,7 +135,7 @@ impl Vendor {
     fn release(&mut self, claim: &ReleaseClaim) -> Result<DeactivationReceipt> {
         let now = SystemClock.now();
         let named = self.seats.iter().filter(|seat| seat.handle == claim.handle());
-        let found = named.into_iter().find_map(|seat| Some((seat, claim.verify(&seat.device_key).ok()?)));
+        let found = named.into_iter().find_map(|seat| Some((seat, claim.verify_for(seat).ok()?)));
         match (found, claim.request()) {
             (Some((seat, proof)), _) => {
                 let released = ledger::release(&self.terms, self.usage(), seat, proof.reason, now);

@@ -1,7 +1,9 @@
 //! Reading what devices hand over.
 
+use super::ledger::Seat;
 use crate::{
-    ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, Result,
+    ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, RecoveryRequest,
+    Result,
     code::{DeactivationCode, Handle},
     message::{
         frame::{self, Incoming},
@@ -17,6 +19,10 @@ pub struct ActivationFile {
     pub request: ActivationRequest,
     /// The seats that the device gave up before and has no receipt for.
     pub releases: Vec<ReleaseClaim>,
+    /// The device's statement that its store was lost: unless the request is known already (an echo must free nothing),
+    /// [`ledger::recover`](super::ledger::recover) every seat of its key, and answer the request with a seat of the same
+    /// license.
+    pub recovery: Option<RecoveryRequest>,
 }
 
 impl ActivationFile {
@@ -26,10 +32,18 @@ impl ActivationFile {
     pub fn read(input: &[u8]) -> Result<Self> {
         let mut messages = frame::read(input)?.into_iter();
         let first = messages.next().ok_or_else(|| Error::new(ErrorKind::Malformed, "activation file"))?;
-        Ok(Self {
-            request: ActivationRequest::open_self_signed(first)?,
-            releases: ReleaseClaim::read_all(messages)?,
-        })
+        let request = ActivationRequest::open_self_signed(first)?;
+        let mut messages = messages.peekable();
+        let is_recovery = |message: &Incoming| message.frame().is_ok_and(|f| f.kind == Kind::RecoveryRequest);
+        let recovery = messages.next_if(is_recovery).map(RecoveryRequest::open_self_signed).transpose()?;
+        if let Some(recovery) = &recovery
+            && (recovery.device_key != request.device_key
+                || recovery.product != request.product
+                || recovery.request != request.digest())
+        {
+            return Err(Error::new(ErrorKind::WrongRequest, "recovery request"));
+        }
+        Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery })
     }
 }
 
@@ -47,15 +61,20 @@ impl ReleaseClaim {
     /// Fails with [`ErrorKind::TooLarge`], [`ErrorKind::Malformed`], [`ErrorKind::WrongType`] and the other kinds of
     /// [`ActivationRequest::verify`].
     pub fn read(input: &[u8]) -> Result<Self> {
-        let mut claims = Self::read_all(frame::read(input)?.into_iter())?;
+        let mut claims = Self::read_all(input)?;
         match (claims.pop(), claims.is_empty()) {
             (Some(claim), true) => Ok(claim),
             _ => Err(Error::new(ErrorKind::WrongType, "one deactivation proof is expected")),
         }
     }
 
+    /// Reads a file of any number of proofs, in any form. Fails as [`read`](Self::read) does.
+    pub fn read_all(input: &[u8]) -> Result<Vec<Self>> {
+        Self::collect(frame::read(input)?.into_iter())
+    }
+
     /// Proofs, each followed by its request if that was cancelled before a license came.
-    fn read_all(messages: impl Iterator<Item = Incoming>) -> Result<Vec<Self>> {
+    fn collect(messages: impl Iterator<Item = Incoming>) -> Result<Vec<Self>> {
         let mut claims: Vec<Self> = Vec::new();
         for message in messages {
             match (message.frame()?.kind, claims.last_mut()) {
@@ -100,6 +119,18 @@ impl ReleaseClaim {
     /// Fails with [`ErrorKind::BadSignature`] when another device signed it.
     pub fn verify(&self, device_key: &PublicKey) -> Result<DeactivationProof> {
         DeactivationProof::open(self.proof.clone(), device_key)
+    }
+
+    /// The proof, verified as one that gives this very seat up.
+    ///
+    /// Fails with [`ErrorKind::BadSignature`] when another device signed it, and with [`ErrorKind::WrongRequest`] when it
+    /// is of another activation.
+    pub fn verify_for(&self, seat: &Seat) -> Result<DeactivationProof> {
+        let proof = self.verify(&seat.device_key)?;
+        if proof.handle != seat.handle || proof.request != seat.request_digest[..8] {
+            return Err(Error::new(ErrorKind::WrongRequest, "deactivation proof"));
+        }
+        Ok(proof)
     }
 
     /// Whether it is the proof of a device that cancels `request`: for one that came before its request did.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ledger::{LicenseTerms, Released, Seat};
+use super::ledger::{self, LicenseTerms, Released, Seat};
 use crate::{
     Binding, Certificate, CertificateBody, DeactivationReceipt, Error, ErrorKind, License, LicenseBody,
     PublicKey, ReceiptBody, Result, Revocation, RevocationBody, SigningKey, Timestamp, message::frame,
@@ -84,8 +84,6 @@ impl Issuer {
         } else {
             [terms.lease_days, terms.unbindable_lease_days].into_iter().flatten().min()
         };
-        let mut features = terms.features.clone();
-        features.sort_by(|a, b| a.name.cmp(&b.name));
         let until_end = |time: Timestamp| terms.expires.map_or(time, |end| time.min(end));
         let body = LicenseBody {
             license_id: terms.id,
@@ -95,7 +93,7 @@ impl Issuer {
             release_commitment: seat.release_commitment,
             licensee: terms.licensee.clone(),
             edition: terms.edition.clone(),
-            features,
+            features: ledger::sorted(&terms.features),
             metadata: terms.metadata.clone(),
             issued: now,
             starts: terms.starts,
@@ -154,7 +152,7 @@ impl Issuer {
 }
 
 /// The answer to an activation file: the license, and a receipt for each release that came along.
-pub fn reply_bytes(license: &License, receipts: &[DeactivationReceipt]) -> Result<Vec<u8>> {
+pub fn reply_bytes(license: &License, receipts: &[DeactivationReceipt]) -> Vec<u8> {
     let receipts = receipts.iter().map(DeactivationReceipt::as_bytes);
     frame::bundle(&std::iter::once(license.as_bytes()).chain(receipts).collect::<Vec<_>>())
 }

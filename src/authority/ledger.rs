@@ -6,16 +6,19 @@
 //! Every rule is idempotent: a message that comes again gets the same answer and changes nothing (PROTOCOL: client
 //! states).
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ActivationRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey, Reason, Result,
-    Timestamp,
+    ActivationRequest, CheckInRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey,
+    Reason, Result, Timestamp,
     code::{DeactivationCode, Handle},
     fingerprint::{Fingerprint, Policy},
-    message::request::verify_commitment,
+    message::{
+        MAX_NAME, MAX_TEXT, check_features, check_metadata, check_product, check_text,
+        request::verify_commitment,
+    },
 };
 
 /// What was sold: one license, with however many seats.
@@ -76,6 +79,18 @@ impl LicenseTerms {
         }
     }
 
+    /// Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer
+    /// activates: lengths of texts, each feature once.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`].
+    pub fn validate(&self) -> Result<()> {
+        check_product(&self.product)?;
+        check_text("licensee", &self.licensee, MAX_TEXT)?;
+        check_text("edition", &self.edition, MAX_NAME)?;
+        check_features(&sorted(&self.features))?;
+        check_metadata(&self.metadata)
+    }
+
     /// How many deactivations are left after `usage`; none is without limit.
     pub fn deactivations_left(&self, usage: Usage) -> Option<u32> {
         self.deactivations.map(|allowed| allowed.saturating_sub(usage.deactivated))
@@ -88,6 +103,13 @@ impl LicenseTerms {
         }
         Ok(())
     }
+}
+
+/// Features in the order in which a license has them.
+pub(super) fn sorted(features: &[Feature]) -> Vec<Feature> {
+    let mut features = features.to_vec();
+    features.sort_by(|a, b| a.name.cmp(&b.name));
+    features
 }
 
 /// What a license's seats add up to.
@@ -112,6 +134,18 @@ pub enum SeatState {
     Cancelled,
     /// Released by an administrator; the device has not been heard of since.
     Revoked,
+}
+
+impl fmt::Display for SeatState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Active => "active",
+            Self::Held => "held",
+            Self::Returned => "returned",
+            Self::Cancelled => "cancelled",
+            Self::Revoked => "revoked",
+        })
+    }
 }
 
 impl SeatState {
@@ -151,6 +185,10 @@ pub struct Seat {
     pub revision: u32,
     /// What the device shows at its next check-in.
     pub sync_token: [u8; 16],
+    /// What it showed at its latest one: it does so again when it did not get the answer.
+    pub previous_token: [u8; 16],
+    /// How often a check-in showed neither: another copy of the store checks in too.
+    pub copies: u32,
     /// Wrong codes since `codes_since`.
     pub wrong_codes: u32,
     /// When the first of them came.
@@ -197,6 +235,8 @@ impl Claim {
             counted: false,
             revision: 1,
             sync_token,
+            previous_token: sync_token,
+            copies: 0,
             wrong_codes: 0,
             codes_since: Timestamp::MIN,
         }
@@ -205,6 +245,7 @@ impl Claim {
 
 /// What an activation request comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "made once for a request, and taken apart at once")]
 pub enum Activation {
     /// A new seat: store it, and the seat held for this device, if there was one, which it takes over.
     Granted {
@@ -217,7 +258,8 @@ pub enum Activation {
     Repeated(Seat),
 }
 
-/// Answers an activation request.
+/// Answers an activation request. [`release`] what came along with it first: that stands even if the request is refused,
+/// because those devices have lost their licenses already.
 ///
 /// - `known`: the seat of that handle and device key, if there is one;
 /// - `held`: a seat of this license in state [`SeatState::Held`] for the same device key, if there is one;
@@ -258,8 +300,8 @@ pub fn activate(
     })
 }
 
-/// Remembers a request that was given up before it arrived, so that it takes no seat when it does. The license is
-/// unknown then ([`LicenseId`] of zeros will do).
+/// Remembers a request that was given up before it arrived, so that it takes no seat when it does. The license may
+/// be unknown then: [`LicenseId::NONE`].
 pub fn cancel(claim: &Claim, license_id: LicenseId, now: Timestamp) -> Released {
     let seat = claim.seat(license_id, SeatState::Cancelled, [0; 16], now);
     let seat = Seat { reason: Reason::Cancelled, ..seat };
@@ -280,6 +322,8 @@ pub struct Released {
 }
 
 /// Gives a seat up, on a verified proof or code. Never fails: the machine has already lost its license.
+///
+/// Keep the receipt that you sign for it and give that one out when the proof or code comes again.
 ///
 /// Without a deactivation left the seat is held for the same device.
 pub fn release(terms: &LicenseTerms, usage: Usage, seat: &Seat, reason: Reason, now: Timestamp) -> Released {
@@ -338,34 +382,62 @@ pub fn renew(
     Ok(Seat { fingerprint, sync_token, revision: seat.revision + 1, ..seat.clone() })
 }
 
+/// Answers a verified check-in: [`renew`], and a look at whether the device's store is the only one of its seat.
+///
+/// A device that did not get its last answer shows the token before it, and that is not held against it. Of two copies of
+/// a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`] is one higher,
+/// for the vendor to act on.
+///
+/// Fails as [`renew`] does; send the device the revocation then if it is [`ErrorKind::Revoked`].
+pub fn check_in(
+    terms: &LicenseTerms,
+    seat: &Seat,
+    request: &CheckInRequest,
+    sync_token: [u8; 16],
+    now: Timestamp,
+) -> Result<Seat> {
+    let renewed = renew(terms, seat, Some(request.fingerprint.clone()), sync_token, now)?;
+    let shown = request.sync_token;
+    let copied = shown != seat.sync_token && shown != seat.previous_token;
+    Ok(Seat { previous_token: shown, copies: seat.copies + u32::from(copied), ..renewed })
+}
+
+/// A device's store was lost, and it asks for a new seat: the old one returns to the pool, and the new request takes it in
+/// the same transaction. It does not count as a deactivation, since the seat stays with the device.
+///
+/// Only for a request that is not known yet: when it comes again, the device may hold a newer seat.
+///
+/// None when the seat is not that device's to lose any more.
+pub fn recover(seat: &Seat, now: Timestamp) -> Option<Seat> {
+    seat.state.is_taken().then(|| Seat {
+        state: SeatState::Returned,
+        changed: now,
+        reason: Reason::Reinstalled,
+        ..seat.clone()
+    })
+}
+
 /// How many wrong codes a seat takes within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.
 pub const MAX_WRONG_CODES: u32 = 10;
 
 /// The time after which wrong codes are forgotten.
 pub const CODE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a deactivation code comes to at the seat that it names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CodeCheck {
-    /// It is the seat's: [`release`] it.
-    Right,
-    /// It is not: store the seat, which counts the attempt.
-    Wrong(Box<Seat>),
-    /// Too many wrong ones came for that seat: it was not looked at.
-    TooMany,
+/// Whether a seat takes another code at `now`, or has had too many wrong ones.
+pub fn may_try_code(seat: &Seat, now: Timestamp) -> bool {
+    seat.wrong_codes < MAX_WRONG_CODES || now.since(seat.codes_since) >= CODE_WINDOW
 }
 
-/// Checks a code against a seat of its handle. Takes the time of 100,000 rounds of PBKDF2, and the same for every code.
-pub fn check_code(seat: &Seat, code: &DeactivationCode, now: Timestamp) -> CodeCheck {
-    let recent = now.since(seat.codes_since) < CODE_WINDOW;
-    if recent && seat.wrong_codes >= MAX_WRONG_CODES {
-        return CodeCheck::TooMany;
-    }
-    if code.handle() == seat.handle
+/// Whether a code gives that seat up. Takes the time of 100,000 rounds of PBKDF2 if the handle fits, and none if not: look
+/// first whether it [may be tried](may_try_code), and do not hold a transaction meanwhile.
+pub fn code_fits(seat: &Seat, code: &DeactivationCode) -> bool {
+    code.handle() == seat.handle
         && verify_commitment(code.secret(), seat.handle, &seat.device_key, &seat.release_commitment)
-    {
-        return CodeCheck::Right;
-    }
+}
+
+/// The seat with one more wrong code counted. However many readings a mistyped text has, it is one.
+pub fn count_wrong_code(seat: &Seat, now: Timestamp) -> Seat {
+    let recent = now.since(seat.codes_since) < CODE_WINDOW;
     let (wrong_codes, codes_since) = if recent { (seat.wrong_codes + 1, seat.codes_since) } else { (1, now) };
-    CodeCheck::Wrong(Box::new(Seat { wrong_codes, codes_since, ..seat.clone() }))
+    Seat { wrong_codes, codes_since, ..seat.clone() }
 }

@@ -1,8 +1,14 @@
 //! Setting up a client.
 
 use std::sync::{Mutex, OnceLock};
+#[cfg(feature = "transport")]
+use std::time::Duration;
 
+#[cfg(feature = "transport")]
+use super::online::Authority;
 use super::{Client, Prober};
+#[cfg(feature = "transport")]
+use crate::Transport;
 use crate::{
     Clock, Error, ErrorKind, Random, Result, Store, SystemClock, SystemRandom, Timestamp,
     code::LicenseKey,
@@ -43,6 +49,8 @@ pub struct ClientBuilder {
     application: String,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
+    #[cfg(feature = "transport")]
+    authority: Option<Authority>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -59,6 +67,8 @@ impl ClientBuilder {
             application: String::new(),
             released: None,
             license_keys: LicenseKeys::default(),
+            #[cfg(feature = "transport")]
+            authority: None,
             clock: Box::new(SystemClock),
             random: Box::new(SystemRandom),
             prober: Box::new(Probe::this_machine),
@@ -99,6 +109,25 @@ impl ClientBuilder {
     /// Which license keys are taken. Default: [`LicenseKeys::Checked`].
     pub fn license_keys(mut self, license_keys: LicenseKeys) -> Self {
         self.license_keys = license_keys;
+        self
+    }
+
+    /// Where the authority is (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or
+    /// the host's own.
+    #[cfg(feature = "transport")]
+    pub fn authority(mut self, url: impl Into<String>, transport: impl Transport + 'static) -> Self {
+        self.authority = Some(Authority::new(url.into(), Box::new(transport)));
+        self
+    }
+
+    /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3 times.
+    /// Call it after [`authority`](Self::authority); without one it does nothing.
+    #[cfg(feature = "transport")]
+    pub fn patience(mut self, timeout: Duration, attempts: u32) -> Self {
+        if let Some(authority) = &mut self.authority {
+            authority.timeout = timeout;
+            authority.attempts = attempts;
+        }
         self
     }
 
@@ -148,6 +177,8 @@ impl ClientBuilder {
             application: self.application,
             released: self.released,
             license_keys: self.license_keys,
+            #[cfg(feature = "transport")]
+            authority: self.authority,
             clock: self.clock,
             random: self.random,
             prober: self.prober,

@@ -89,9 +89,10 @@ impl Client {
         if handles.peek().is_none() {
             return;
         }
-        let Ok(Some(key)) = self.device_key() else { return };
+        let Ok(Some(file)) = self.store.device_key() else { return };
+        let Ok(key) = DeviceKey::parse(&file).and_then(|key| key.public_key()) else { return };
         for handle in handles {
-            let (name, content) = tombstone(&self.product, &key.public_key(), handle);
+            let (name, content) = tombstone(&self.product, &key, handle);
             if !self.store.tombstone_exists(&name, &content) {
                 let _ = writer.write_tombstone(&name, &content);
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    ActivationRequest, Reason, Result, Timestamp,
+    ActivationRequest, Reason, RecoveryRequest, Result, Timestamp,
     code::{DeactivationCode, Handle, base32},
     message::{
         Body as _, Kind, armor,
@@ -13,23 +13,63 @@ use crate::{
     record::GivenUp,
 };
 
+/// The forms that a file of messages has besides bytes and text.
+macro_rules! renderings {
+    () => {
+        /// The same as one line of base64url, for links and fields.
+        pub fn to_base64url(&self) -> String {
+            frame::base64url(&self.to_bytes())
+        }
+
+        /// The same as one line of base32, which a QR code stores most compactly.
+        pub fn to_base32(&self) -> String {
+            base32::encode(&self.to_bytes())
+        }
+
+        /// A QR code of the same as an SVG image: `link`, then the file in base32. With a link that ends in `#` the phone
+        /// that scans it lands on the vendor's page, and what it carries reaches no server log.
+        ///
+        /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when that is more than a QR code holds.
+        #[cfg(feature = "qr")]
+        pub fn qr_svg(&self, link: &str) -> Result<String> {
+            crate::qr::svg(link.to_owned() + &self.to_base32())
+        }
+
+        /// The same for a terminal.
+        #[cfg(feature = "qr")]
+        pub fn qr_terminal(&self, link: &str) -> Result<String> {
+            crate::qr::terminal(link.to_owned() + &self.to_base32())
+        }
+    };
+}
+
 /// An activation request that waits for its license, with the proofs that have not been acknowledged: the authority
 /// frees those seats and issues the license in one transaction.
 #[derive(Clone, Debug)]
 pub struct PendingRequest {
     request: ActivationRequest,
+    recovery: Option<RecoveryRequest>,
     releases: Vec<Deactivation>,
 }
 
 impl PendingRequest {
-    pub(super) fn new(request: ActivationRequest, outstanding: &[GivenUp]) -> Result<Self> {
+    pub(super) fn new(
+        request: ActivationRequest,
+        recovery: Option<RecoveryRequest>,
+        outstanding: &[GivenUp],
+    ) -> Result<Self> {
         let releases = outstanding.iter().map(Deactivation::new).collect::<Result<_>>()?;
-        Ok(Self { request, releases })
+        Ok(Self { request, recovery, releases })
     }
 
     /// The request itself.
     pub fn request(&self) -> &ActivationRequest {
         &self.request
+    }
+
+    /// The statement that goes along when the request replaces a seat whose record was lost.
+    pub fn recovery(&self) -> Option<&RecoveryRequest> {
+        self.recovery.as_ref()
     }
 
     /// The seats given up that it carries along.
@@ -38,29 +78,20 @@ impl PendingRequest {
     }
 
     /// The file: the request, or a bundle that begins with it.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let own = [Some(self.request.as_bytes()), self.recovery.as_ref().map(RecoveryRequest::as_bytes)];
         let releases = self.releases.iter().flat_map(Deactivation::messages);
-        frame::bundle(&std::iter::once(self.request.as_bytes()).chain(releases).collect::<Vec<_>>())
+        frame::bundle(&own.into_iter().flatten().chain(releases).collect::<Vec<_>>())
     }
 
     /// The same as armored text, for mail and forms.
     pub fn to_text(&self) -> String {
-        self.releases.iter().fold(self.request.to_text(), |text, release| text + "\n" + &release.to_text())
+        let recovery = self.recovery.iter().map(RecoveryRequest::to_text);
+        let releases = self.releases.iter().map(Deactivation::to_text);
+        recovery.chain(releases).fold(self.request.to_text(), |text, message| text + "\n" + &message)
     }
 
-    /// A QR code of the request alone, as an SVG image: `link`, then the request in base32.
-    ///
-    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when that is more than a QR code holds.
-    #[cfg(feature = "qr")]
-    pub fn qr_svg(&self, link: &str) -> Result<String> {
-        crate::qr::svg(&(link.to_owned() + &base32::encode(self.request.as_bytes())))
-    }
-
-    /// The same for a terminal.
-    #[cfg(feature = "qr")]
-    pub fn qr_terminal(&self, link: &str) -> Result<String> {
-        crate::qr::terminal(&(link.to_owned() + &base32::encode(self.request.as_bytes())))
-    }
+    renderings!();
 }
 
 /// A seat given up: one act, in every form it can be handed over. Showing it again shows the same.
@@ -116,7 +147,7 @@ impl Deactivation {
 
     /// The file: the proof, or, for a request that was cancelled, a bundle of the proof and the request, because the
     /// authority may never have seen that.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+    pub fn to_bytes(&self) -> Vec<u8> {
         frame::bundle(&self.messages().collect::<Vec<_>>())
     }
 
@@ -129,30 +160,7 @@ impl Deactivation {
         }
     }
 
-    /// The proof as one line of base64url, for links and fields.
-    pub fn to_base64url(&self) -> String {
-        frame::base64url(&self.proof)
-    }
-
-    /// The proof as one line of base32, which a QR code stores most compactly.
-    pub fn to_base32(&self) -> String {
-        base32::encode(&self.proof)
-    }
-
-    /// A QR code as an SVG image: `link`, then the proof in base32. With a link that ends in `#` the phone that scans
-    /// it lands on the vendor's page, and the proof reaches no server log.
-    ///
-    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when the link is too long.
-    #[cfg(feature = "qr")]
-    pub fn qr_svg(&self, link: &str) -> Result<String> {
-        crate::qr::svg(&(link.to_owned() + &self.to_base32()))
-    }
-
-    /// The same for a terminal.
-    #[cfg(feature = "qr")]
-    pub fn qr_terminal(&self, link: &str) -> Result<String> {
-        crate::qr::terminal(&(link.to_owned() + &self.to_base32()))
-    }
+    renderings!();
 
     fn messages(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(self.proof.as_slice()).chain(self.request.as_ref().map(ActivationRequest::as_bytes))

@@ -1,6 +1,9 @@
 //! Loading a store: what a check needs, read and verified once and kept until the store changes.
 
-use std::sync::{Arc, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
 
 use super::{Client, Status, device_key::DeviceKey};
 use crate::{
@@ -19,6 +22,8 @@ pub(super) struct Loaded {
     stamp: Option<Stamp>,
     /// The license, if one is active and verified.
     pub(super) license: Option<Arc<License>>,
+    /// Where in the license each feature is, by name.
+    features: Arc<HashMap<String, usize>>,
     /// The verdict, if it does not depend on the time.
     settled: Option<Verdict>,
     pub(super) machine: Judgement,
@@ -44,7 +49,12 @@ impl Client {
     fn load_anew(&self, stamp: Option<Stamp>) -> Result<Loaded> {
         let record = match self.record() {
             Ok(record) => record,
-            Err(e) if matches!(e.kind(), ErrorKind::Corrupt | ErrorKind::UnsupportedVersion) => {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    ErrorKind::Corrupt | ErrorKind::UnsupportedVersion | ErrorKind::WrongProduct
+                ) =>
+            {
                 return Ok(Loaded::without_license(
                     stamp,
                     &Record::new(),
@@ -80,6 +90,9 @@ impl Client {
         };
         Ok(Loaded {
             machine: fingerprint::judge(&license.baseline, self.fingerprint(), &license.policy),
+            features: Arc::new(
+                license.features.iter().enumerate().map(|(at, feature)| (feature.name.clone(), at)).collect(),
+            ),
             license: Some(Arc::new(license)),
             settled,
             ..Loaded::without_license(stamp, &record, Verdict::Active)
@@ -102,7 +115,10 @@ impl Client {
 
     /// Whether the store has the device key that the license names.
     fn has_key_of(&self, license: &License) -> Result<bool> {
-        let file = self.store.device_key()?;
+        let file = match self.store.device_key() {
+            Err(e) if e.kind() == ErrorKind::Corrupt => None,
+            file => file?,
+        };
         let key =
             file.as_ref().and_then(|bytes| DeviceKey::parse(bytes).and_then(|key| key.public_key()).ok());
         Ok(key == Some(license.device_key))
@@ -126,6 +142,7 @@ impl Loaded {
         Self {
             stamp,
             license: None,
+            features: Arc::default(),
             settled: Some(verdict),
             machine: Judgement { score: 0, hardware_agreed: false, outcome: Outcome::Reject },
             pending,
@@ -148,6 +165,7 @@ impl Loaded {
         Status {
             verdict,
             license: self.license.clone(),
+            features: Arc::clone(&self.features),
             now: time.now,
             pending: self.pending,
             outstanding: self.outstanding,

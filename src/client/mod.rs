@@ -3,35 +3,40 @@
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
 //! after the commit is durable (PROTOCOL: commit locally first, then speak).
 
+mod answer;
 mod builder;
 mod device_key;
 mod handover;
 mod load;
+#[cfg(feature = "transport")]
+mod online;
 mod status;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "transport")]
+pub use self::online::{DeactivateError, Online, Progress};
+use self::{answer::Answer, device_key::DeviceKey, load::Loaded};
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{Deactivation, PendingRequest},
     status::Status,
 };
-use self::{device_key::DeviceKey, load::Loaded};
 use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
     code::{Handle, ReleaseSecret},
     codec::{self, Bytes},
     fingerprint::{self, Fingerprint, HostId, Match, Outcome, Probe, TagKey},
+    keys::first,
     message::{
-        ActivationRequest, DeactivationReceipt, Kind, License, Metadata, ProofBody, Reason, RequestBody,
-        Revocation, Roots, Signed,
-        frame::{self, Incoming},
-        product_tag,
+        ActivationRequest, DeactivationReceipt, Kind, Metadata, ProofBody, Reason, RecoveryBody,
+        RecoveryRequest, RequestBody, Revocation, Roots, Signed, frame::Incoming, product_tag,
         request::commitment,
     },
-    record::{Activation, Current, LicenseFacts, Pending, Record},
+    record::{Activation, Current, Pending, Record},
     store::Writer,
     system,
 };
@@ -47,7 +52,8 @@ type Prober = Box<dyn Fn() -> Probe + Send + Sync>;
 /// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy),
 /// [`Corrupt`](ErrorKind::Corrupt), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
 /// [`NoSpace`](ErrorKind::NoSpace), [`ReadOnly`](ErrorKind::ReadOnly), [`AccessDenied`](ErrorKind::AccessDenied),
-/// [`Io`](ErrorKind::Io)) beside the ones they list; after any failure the store holds what it held before.
+/// [`Io`](ErrorKind::Io)) beside the ones they list. After a failure the store holds what it held before, or, when the very last
+/// step of a write failed, already what it was to hold; the next call finds out which, and calling again is always right.
 pub struct Client {
     product: String,
     roots: Roots,
@@ -57,6 +63,8 @@ pub struct Client {
     application: String,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
+    #[cfg(feature = "transport")]
+    authority: Option<online::Authority>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -114,7 +122,8 @@ impl Client {
         Ok(loaded.license.as_ref().map(|l| fingerprint::compare(&l.baseline, self.fingerprint(), &l.policy)))
     }
 
-    /// The signs that this machine is virtual or a container, for support.
+    /// What is found on this machine: its components, and the signs that it is virtual or a container. For support; the
+    /// values stay inside.
     pub fn probe(&self) -> Probe {
         let probe = (self.prober)();
         match &self.host_id {
@@ -134,46 +143,98 @@ impl Client {
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
         let license_key = self.license_keys.read(license_key)?;
         let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let now = self.clock.now();
-        let fingerprint = self.probe().fingerprint(&self.tag_key);
         self.change(|record, writer| {
-            // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
-            if !matches!(record.current, Current::Nothing) {
-                return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
-            }
-            let key = self.device_key_or_new(writer)?;
-            let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
-            let handle = self.new_handle(record, &key)?;
-            let request = Signed::sign_by_device(
-                RequestBody {
-                    device_key: key.public_key(),
-                    product: self.product.clone(),
-                    license_key,
-                    handle,
-                    release_commitment: commitment(&secret, handle, &key.public_key()),
-                    created: now,
-                    fingerprint,
-                    library: env!("CARGO_PKG_VERSION").to_owned(),
-                    application: self.application.clone(),
-                    metadata,
-                    extensions: Vec::new(),
-                },
-                &key,
-            )?;
-            record.begin(Pending {
-                activation: Activation { handle, secret, request_digest: request.digest() },
-                request: Bytes(request.as_bytes().to_vec()),
-            })?;
-            PendingRequest::new(request, &record.outstanding)
+            let request = self.new_request(record, writer, license_key, metadata)?;
+            PendingRequest::new(request, None, &record.outstanding)
         })
     }
 
+    /// Draws a handle and a secret, signs a request, and makes it the pending one.
+    fn new_request(
+        &self,
+        record: &mut Record,
+        writer: &mut Writer<'_>,
+        license_key: String,
+        metadata: Metadata,
+    ) -> Result<ActivationRequest> {
+        // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
+        if !matches!(record.current, Current::Nothing) {
+            return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
+        }
+        let key = self.device_key_or_new(writer)?;
+        let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
+        let handle = self.new_handle(record, &key)?;
+        let body = RequestBody {
+            device_key: key.public_key(),
+            product: self.product.clone(),
+            license_key,
+            handle,
+            release_commitment: commitment(&secret, handle, &key.public_key()),
+            created: self.clock.now(),
+            fingerprint: self.probe().fingerprint(&self.tag_key),
+            library: env!("CARGO_PKG_VERSION").to_owned(),
+            application: self.application.clone(),
+            metadata,
+            extensions: Vec::new(),
+        };
+        let request = Signed::sign_by_device(body, &key)?;
+        record.begin(Pending {
+            activation: Activation { handle, secret, request_digest: request.digest() },
+            request: Bytes(request.as_bytes().to_vec()),
+            recovery: None,
+        })?;
+        Ok(request)
+    }
+
     /// The pending request, to hand it over again; none if none is pending.
+    ///
+    /// What is shown may be sent, so it must be durable first: this opens the store like any change, though it changes
+    /// nothing. To look without that, see [`Status::pending`].
     pub fn pending(&self) -> Result<Option<PendingRequest>> {
-        let record = self.record()?;
-        let Current::Pending(pending) = &record.current else { return Ok(None) };
-        let message = Incoming { envelope: pending.request.0.clone(), headers: Vec::new() };
-        PendingRequest::new(ActivationRequest::open_self_signed(message)?, &record.outstanding).map(Some)
+        self.change(|record, _| {
+            let Current::Pending(pending) = &record.current else { return Ok(None) };
+            let message = Incoming { envelope: pending.request.0.clone(), headers: Vec::new() };
+            let request = ActivationRequest::open_self_signed(message)?;
+            let recovery = pending.recovery.as_ref().map(|recovery| {
+                RecoveryRequest::open_self_signed(Incoming {
+                    envelope: recovery.0.clone(),
+                    headers: Vec::new(),
+                })
+            });
+            PendingRequest::new(request, recovery.transpose()?, &record.outstanding).map(Some)
+        })
+    }
+
+    /// Asks for a new seat in place of the one whose record is damaged or gone: the device's key says that no seat it held
+    /// is usable here any more. The authority frees the old seat and grants the new one in one transaction, without
+    /// counting a deactivation. Hand the result to the authority like any request.
+    ///
+    /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending or a license active, and with
+    /// [`ErrorKind::Corrupt`] when the device's key is damaged or gone too.
+    pub fn recover_offline(&self) -> Result<PendingRequest> {
+        let now = self.clock.now();
+        // Any generation above the lost ones will do, and no store was written once a second since 1970.
+        let writer = self.store.write_over_damage(now.unix_seconds())?;
+        let record = match self.decode(writer.snapshot().body.as_deref()) {
+            Err(e) if e.kind() == ErrorKind::Corrupt => Record::new(),
+            record => record?,
+        };
+        self.change_record(record, writer, |record, writer| {
+            let key = self.known_device_key()?;
+            let request = self.new_request(record, writer, String::new(), Vec::new())?;
+            let body = RecoveryBody {
+                device_key: key.public_key(),
+                product: self.product.clone(),
+                request: request.digest(),
+                time: now,
+                extensions: Vec::new(),
+            };
+            let recovery = Signed::sign_by_device(body, &key)?;
+            if let Current::Pending(pending) = &mut record.current {
+                pending.recovery = Some(Bytes(recovery.as_bytes().to_vec()));
+            }
+            PendingRequest::new(request, Some(recovery), &record.outstanding)
+        })
     }
 
     /// Takes the pending request back. The authority may have granted it, so this gives a seat up like any
@@ -181,7 +242,7 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotPending`].
     pub fn cancel(&self) -> Result<Deactivation> {
-        self.give_up(Reason::Cancelled)
+        self.give_up(Reason::Cancelled, false)
     }
 
     /// Gives the seat up without a network. When this returns, the license is gone from this machine, durably; the
@@ -193,16 +254,16 @@ impl Client {
     /// Fails with [`ErrorKind::NotActive`], and with [`ErrorKind::DeactivationNotAllowed`] while still active when
     /// the license has no deactivation left.
     pub fn deactivate_offline(&self, reason: Reason) -> Result<Deactivation> {
-        self.give_up(match reason {
-            Reason::Cancelled => Reason::Other,
-            reason => reason,
-        })
+        self.give_up(reason.of_deactivation(), false)
     }
 
     /// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as
     /// when they were given up.
+    ///
+    /// Opens the store like any change, as [`pending`](Self::pending) does. To look without that, see
+    /// [`Status::outstanding`].
     pub fn outstanding(&self) -> Result<Vec<Deactivation>> {
-        self.record()?.outstanding.iter().map(Deactivation::new).collect()
+        self.change(|record, _| record.outstanding.iter().map(Deactivation::new).collect())
     }
 
     /// Installs a license, and the receipts that came with it, from a file in any form.
@@ -215,102 +276,47 @@ impl Client {
     /// [`ErrorKind::Outdated`] for a license older than the active one, and [`ErrorKind::CertificateExpired`] when the
     /// issuer's certificate has ended by now: then ask for the license to be issued again.
     pub fn install(&self, input: &[u8]) -> Result<Status> {
-        self.apply(input, Kind::License)?;
+        self.apply(input, Some(Kind::License))?;
         self.check()
     }
 
-    /// Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes
-    /// nothing.
+    /// Takes in a receipt, from a file in any form, and returns it: the seat is no longer outstanding. The same receipt
+    /// again changes nothing.
     ///
-    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, and with
-    /// [`ErrorKind::WrongMachine`] and [`ErrorKind::UnknownSeat`].
-    pub fn accept_receipt(&self, input: &[u8]) -> Result<()> {
-        self.apply(input, Kind::DeactivationReceipt)
+    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, with [`ErrorKind::WrongMachine`], with
+    /// [`ErrorKind::UnknownSeat`], and with [`ErrorKind::WrongRequest`] when it answers another proof or code.
+    pub fn accept_receipt(&self, input: &[u8]) -> Result<DeactivationReceipt> {
+        let answers = self.apply(input, Some(Kind::DeactivationReceipt))?;
+        let receipt = answers.into_iter().find_map(|answer| match answer {
+            Answer::Receipt(receipt) => Some(receipt),
+            _ => None,
+        });
+        Ok(receipt.expect("there is one, or it would have failed"))
     }
 
-    /// Takes in a revocation, from a file in any form: the license of that seat ends.
+    /// Takes in a revocation, from a file in any form, and returns it: the license of that seat ends.
     ///
     /// Fails as [`Revocation::verify`](crate::Revocation) does, and with
     /// [`ErrorKind::WrongMachine`] and [`ErrorKind::UnknownSeat`].
-    pub fn accept_revocation(&self, input: &[u8]) -> Result<()> {
-        self.apply(input, Kind::Revocation)
+    pub fn accept_revocation(&self, input: &[u8]) -> Result<Revocation> {
+        let answers = self.apply(input, Some(Kind::Revocation))?;
+        let revocation = answers.into_iter().find_map(|answer| match answer {
+            Answer::Revocation(revocation) => Some(revocation),
+            _ => None,
+        });
+        Ok(revocation.expect("there is one, or it would have failed"))
     }
 
-    /// Verifies everything in a file that must hold a message of `kind`, then applies it in one commit.
-    fn apply(&self, input: &[u8], kind: Kind) -> Result<()> {
-        let mut answers = Vec::new();
-        for message in frame::read(input)? {
-            answers.push(Answer::verify(message, &self.roots)?);
-        }
-        if !answers.iter().any(|answer| answer.kind() == kind) {
-            return Err(Error::new(
-                ErrorKind::WrongType,
-                format!("{} is expected", kind.label().to_lowercase()),
-            ));
-        }
-        let now = self.clock.now();
-        self.change(|record, _| {
-            let device = self.device_key()?;
-            for answer in &answers {
-                match self.apply_one(answer, record, device.as_ref(), now) {
-                    // What comes along with the message that was asked for may be old news.
-                    Err(e) if e.kind() == ErrorKind::UnknownSeat && answer.kind() != kind => {}
-                    applied => applied?,
-                }
-            }
-            Ok(())
-        })
+    /// Takes in whatever the authority sent, from a file in any form: a license, receipts, a revocation.
+    ///
+    /// Fails as the calls for each of them do, and with [`ErrorKind::WrongType`] for anything else.
+    pub fn accept(&self, input: &[u8]) -> Result<Status> {
+        self.apply(input, None)?;
+        self.check()
     }
 
-    fn apply_one(
-        &self,
-        answer: &Answer,
-        record: &mut Record,
-        device: Option<&SigningKey>,
-        now: Timestamp,
-    ) -> Result<()> {
-        let for_this_device = |key| match device {
-            Some(device) if device.public_key() == key => Ok(()),
-            _ => Err(Error::new(ErrorKind::WrongMachine, answer.kind().label().to_lowercase())),
-        };
-        match answer {
-            Answer::License(license) => {
-                if license.product != self.product {
-                    return Err(Error::new(ErrorKind::WrongProduct, "license"));
-                }
-                for_this_device(license.device_key)?;
-                if self.has_tombstone(&license.device_key, license.handle) {
-                    return Err(Error::new(ErrorKind::GivenUp, "license"));
-                }
-                if let Some(certificate) = license.certificate() {
-                    // What is installed anew must be vouched for now; what is installed stays valid.
-                    certificate.check_time(license.issued.max(record.time.at(now).now))?;
-                }
-                record.install(&LicenseFacts {
-                    handle: license.handle,
-                    request_digest: license.request_digest,
-                    license_id: license.license_id,
-                    deactivations_left: license.deactivations_left,
-                    revision: license.revision,
-                    envelope: license.as_bytes(),
-                })?;
-                record.time.saw_signed(license.issued, now);
-            }
-            Answer::Receipt(receipt) => {
-                for_this_device(receipt.device_key)?;
-                record.receipt(receipt.handle, receipt.as_bytes(), now)?;
-                record.time.saw_signed(receipt.time, now);
-            }
-            Answer::Revocation(revocation) => {
-                for_this_device(revocation.device_key)?;
-                record.revoke(revocation.handle, &revocation.reason, now)?;
-                record.time.saw_signed(revocation.time, now);
-            }
-        }
-        Ok(())
-    }
-
-    fn give_up(&self, reason: Reason) -> Result<Deactivation> {
+    /// `allowed` is the authority's word of just now that the license has a deactivation left.
+    fn give_up(&self, reason: Reason, allowed: bool) -> Result<Deactivation> {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
         self.change(|record, writer| {
@@ -319,10 +325,9 @@ impl Client {
                 .release()
                 .filter(|release| release.cancelled == cancelling)
                 .ok_or_else(|| Error::new(missing, "deactivation"))?;
-            let key =
-                self.device_key()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "device.key is missing"))?;
+            let key = self.known_device_key()?;
             // A copy of the store from before the deactivation may always say again that the seat is given up.
-            if !self.has_tombstone(&key.public_key(), release.handle) {
+            if !allowed && !self.has_tombstone(&key.public_key(), release.handle) {
                 record.may_deactivate()?;
             }
             let proof = Signed::sign_by_device(
@@ -334,7 +339,7 @@ impl Client {
                     time: u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX),
                     reason,
                     flags: 0,
-                    request: crate::keys::first(&release.request_digest),
+                    request: first(&release.request_digest),
                     extensions: Vec::new(),
                 },
                 &key,
@@ -345,13 +350,22 @@ impl Client {
 
     /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.
     fn change<R>(&self, act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>) -> Result<R> {
-        let mut writer = self.store.write()?;
-        let mut record = decode(writer.snapshot().body.as_deref())?;
+        let writer = self.store.write()?;
+        let record = self.decode(writer.snapshot().body.as_deref())?;
+        self.change_record(record, writer, act)
+    }
+
+    fn change_record<R>(
+        &self,
+        mut record: Record,
+        mut writer: Writer<'_>,
+        act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
+    ) -> Result<R> {
         // A kill between a commit and its tombstone is made good by the next writer.
         self.write_tombstones(&record, &mut writer);
-        let before = Zeroizing::new(codec::encode(&record)?);
+        let before = self.encode(&record)?;
         let result = act(&mut record, &mut writer)?;
-        let after = Zeroizing::new(codec::encode(&record)?);
+        let after = self.encode(&record)?;
         if before != after {
             writer.commit(&after)?;
             self.write_tombstones(&record, &mut writer);
@@ -360,11 +374,34 @@ impl Client {
     }
 
     fn record(&self) -> Result<Record> {
-        decode(self.store.read()?.body.as_deref())
+        self.decode(self.store.read()?.body.as_deref())
+    }
+
+    fn encode(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {
+        codec::encode(&StoredRef { product: &self.product, record }).map(Zeroizing::new)
+    }
+
+    /// The record in a store's body; a store that was never written holds an empty one.
+    ///
+    /// Fails with [`ErrorKind::WrongProduct`] when another product has its store there: its seat is not ours to touch.
+    fn decode(&self, body: Option<&[u8]>) -> Result<Record> {
+        let Some(body) = body else { return Ok(Record::new()) };
+        // The store's checksum held, so this is no accident of the disk.
+        let stored: Stored = codec::decode(body, crate::record::LIMIT, "state")
+            .map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string()))?;
+        if stored.product != self.product {
+            return Err(Error::new(ErrorKind::WrongProduct, "store"));
+        }
+        Ok(stored.record)
     }
 
     fn device_key(&self) -> Result<Option<SigningKey>> {
         self.store.device_key()?.map(|bytes| DeviceKey::parse(&bytes)?.signing_key()).transpose()
+    }
+
+    /// The device's key where there must be one.
+    fn known_device_key(&self) -> Result<SigningKey> {
+        self.device_key()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "device.key is missing"))
     }
 
     fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {
@@ -394,40 +431,15 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// Something that an authority says to a device.
-enum Answer {
-    License(Box<License>),
-    Receipt(DeactivationReceipt),
-    Revocation(Revocation),
+/// What a store's body says: for which product, and the record.
+#[derive(Serialize)]
+struct StoredRef<'a> {
+    product: &'a str,
+    record: &'a Record,
 }
 
-impl Answer {
-    fn verify(message: Incoming, roots: &Roots) -> Result<Self> {
-        match message.frame()?.kind {
-            Kind::License => Ok(Self::License(Box::new(License::open_by_authority(message, roots)?))),
-            Kind::DeactivationReceipt => {
-                DeactivationReceipt::open_by_authority(message, roots).map(Self::Receipt)
-            }
-            Kind::Revocation => Revocation::open_by_authority(message, roots).map(Self::Revocation),
-            kind => Err(Error::new(ErrorKind::WrongType, kind.label().to_lowercase())),
-        }
-    }
-
-    fn kind(&self) -> Kind {
-        match self {
-            Self::License(_) => Kind::License,
-            Self::Receipt(_) => Kind::DeactivationReceipt,
-            Self::Revocation(_) => Kind::Revocation,
-        }
-    }
-}
-
-/// The record in a store's body; a store that was never written holds an empty one.
-fn decode(body: Option<&[u8]>) -> Result<Record> {
-    match body {
-        None => Ok(Record::new()),
-        // The store's checksum held, so this is no accident of the disk.
-        Some(body) => codec::decode(body, crate::record::LIMIT, "state")
-            .map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string())),
-    }
+#[derive(Deserialize)]
+struct Stored {
+    product: String,
+    record: Record,
 }

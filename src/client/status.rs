@@ -1,6 +1,6 @@
 //! What a check found.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use crate::{License, Timestamp, Verdict, code::Handle};
 
@@ -10,6 +10,7 @@ use crate::{License, Timestamp, Verdict, code::Handle};
 pub struct Status {
     pub(super) verdict: Verdict,
     pub(super) license: Option<Arc<License>>,
+    pub(super) features: Arc<HashMap<String, usize>>,
     pub(super) now: Timestamp,
     pub(super) pending: Option<Handle>,
     pub(super) outstanding: usize,
@@ -70,6 +71,7 @@ impl Status {
 
     fn usable_feature(&self, name: &str) -> Option<&crate::Feature> {
         let license = self.license.as_ref().filter(|_| self.is_usable())?;
-        license.feature(name).filter(|feature| feature.expires.is_none_or(|at| self.now < at))
+        let feature = &license.features[*self.features.get(name)?];
+        Some(feature).filter(|feature| feature.expires.is_none_or(|at| self.now < at))
     }
 }

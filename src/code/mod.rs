@@ -77,7 +77,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Random, Result, system};
 use gf32::{DATA, ERASED, Word};
 pub use reading::{Correction, Reading, Typing, check_typing};
 
@@ -299,6 +299,13 @@ impl fmt::Debug for DeactivationCode {
 pub struct LicenseKey([u8; 12]);
 
 impl LicenseKey {
+    /// A new license key from `random`.
+    ///
+    /// Fails with [`ErrorKind::NoRandom`].
+    pub fn generate(random: &dyn Random) -> Result<Self> {
+        system::random(random).map(Self::from_random)
+    }
+
     /// The key made of 90 of these 96 random bits.
     pub fn from_random(mut bytes: [u8; 12]) -> Self {
         bytes[0] &= 0x03;

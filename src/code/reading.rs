@@ -232,11 +232,11 @@ pub struct Typing {
     pub complete: bool,
 }
 
-/// Looks at a text field while somebody types into it.
+/// Looks at a text field while somebody types into it: at its first 256 characters, which is more than any code.
 pub fn check_typing(text: &str) -> Typing {
     let mut typing = Typing { symbols: 0, unreadable: Vec::new(), complete: false };
     let mut word = [ERASED; LENGTH];
-    for (place, symbol) in symbols::typed(text) {
+    for (place, symbol) in symbols::typed(text).take_while(|(place, _)| *place < LONGEST) {
         if let Some(slot) = word.get_mut(typing.symbols) {
             *slot = symbol;
         }

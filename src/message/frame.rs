@@ -25,7 +25,7 @@ const SIGNATURE: usize = 64;
 
 /// The largest input that is looked at, in any form: a license of the largest size in text form, or a request
 /// with as many proofs as a store holds.
-pub(crate) const MAX_INPUT: usize = 512 * 1024;
+pub const MAX_INPUT: usize = 512 * 1024;
 /// How many messages one file may hold.
 const MAX_MESSAGES: usize = 160;
 /// The unsigned kind that is only a list of messages.
@@ -47,16 +47,25 @@ pub enum Kind {
     Revocation,
     /// A root's statement that a key may issue licenses.
     IssuerCertificate,
+    /// A device's request for a renewal.
+    CheckInRequest,
+    /// A device's question whether its seat may be given up.
+    PreflightRequest,
+    /// A device's statement that its store was lost.
+    RecoveryRequest,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 9] = [
         Self::License,
         Self::ActivationRequest,
         Self::DeactivationProof,
         Self::DeactivationReceipt,
         Self::Revocation,
         Self::IssuerCertificate,
+        Self::CheckInRequest,
+        Self::PreflightRequest,
+        Self::RecoveryRequest,
     ];
 
     /// The kind's byte in an envelope.
@@ -68,6 +77,9 @@ impl Kind {
             Self::DeactivationReceipt => 4,
             Self::Revocation => 5,
             Self::IssuerCertificate => 6,
+            Self::CheckInRequest => 7,
+            Self::PreflightRequest => 8,
+            Self::RecoveryRequest => 9,
         }
     }
 
@@ -80,6 +92,9 @@ impl Kind {
             Self::DeactivationReceipt => "application/vnd.nodelock.deactivation-receipt.v1",
             Self::Revocation => "application/vnd.nodelock.revocation.v1",
             Self::IssuerCertificate => "application/vnd.nodelock.issuer-certificate.v1",
+            Self::CheckInRequest => "application/vnd.nodelock.check-in-request.v1",
+            Self::PreflightRequest => "application/vnd.nodelock.preflight-request.v1",
+            Self::RecoveryRequest => "application/vnd.nodelock.recovery-request.v1",
         }
     }
 
@@ -92,6 +107,9 @@ impl Kind {
             Self::DeactivationReceipt => "DEACTIVATION RECEIPT",
             Self::Revocation => "REVOCATION",
             Self::IssuerCertificate => "ISSUER CERTIFICATE",
+            Self::CheckInRequest => "CHECK IN REQUEST",
+            Self::PreflightRequest => "PREFLIGHT REQUEST",
+            Self::RecoveryRequest => "RECOVERY REQUEST",
         }
     }
 
@@ -101,7 +119,7 @@ impl Kind {
 
     /// Whether an authority or a root signs it, so that the envelope names the signer.
     const fn names_signer(self) -> bool {
-        !matches!(self, Self::ActivationRequest | Self::DeactivationProof)
+        matches!(self, Self::License | Self::DeactivationReceipt | Self::Revocation | Self::IssuerCertificate)
     }
 }
 
@@ -256,13 +274,14 @@ struct Bundle {
 }
 
 /// One file of several messages; a single message stays as it is.
-pub(crate) fn bundle(messages: &[&[u8]]) -> Result<Vec<u8>> {
+pub(crate) fn bundle(messages: &[&[u8]]) -> Vec<u8> {
     if let [message] = messages {
-        return Ok(message.to_vec());
+        return message.to_vec();
     }
+    let list = Bundle { messages: messages.iter().map(|m| Bytes(m.to_vec())).collect() };
     let mut bytes = vec![MAGIC[0], MAGIC[1], VERSION, BUNDLE];
-    bytes.extend(codec::encode(&Bundle { messages: messages.iter().map(|m| Bytes(m.to_vec())).collect() })?);
-    Ok(bytes)
+    bytes.extend(codec::encode(&list).expect("byte strings can always be encoded"));
+    bytes
 }
 
 /// The compact text form of a message, for links and single lines: base64url without padding.
@@ -296,12 +315,12 @@ mod tests {
 
     #[test]
     fn a_bundle_gives_back_its_messages_in_order() {
-        let bytes = bundle(&[b"NL\x01\x01first", b"NL\x01\x02second"]).unwrap();
+        let bytes = bundle(&[b"NL\x01\x01first", b"NL\x01\x02second"]);
         let messages = read(&bytes).unwrap();
         assert_eq!(messages.len(), 2);
         assert_eq!(messages[0].envelope, b"NL\x01\x01first");
         assert_eq!(messages[1].envelope, b"NL\x01\x02second");
-        assert_eq!(bundle(&[b"alone"]).unwrap(), b"alone");
+        assert_eq!(bundle(&[b"alone"]), b"alone");
         assert_eq!(read(b"NL\x01\x10\x00").unwrap_err().kind(), ErrorKind::Malformed);
     }
 }

@@ -28,7 +28,7 @@ pub struct LicenseId([u8; 8]);
 
 impl LicenseId {
     /// What stands where no license is meant: in the proof of a request that was cancelled before its license came.
-    pub(crate) const NONE: Self = Self([0; 8]);
+    pub const NONE: Self = Self([0; 8]);
 
     /// A new id from `random`. Fails with [`ErrorKind::NoRandom`].
     pub fn generate(random: &dyn Random) -> Result<Self> {
@@ -149,6 +149,20 @@ impl LicenseBody {
     }
 }
 
+/// Features as a license must have them.
+pub(crate) fn check_features(features: &[Feature]) -> Result<()> {
+    if features.len() > MAX_FEATURES {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("features: at most {MAX_FEATURES}")));
+    }
+    for feature in features {
+        check_text("feature", &feature.name, MAX_NAME)?;
+    }
+    if !features.is_sorted_by(|a, b| a.name < b.name) {
+        return Err(Error::new(ErrorKind::InvalidInput, "features: each name once, ascending"));
+    }
+    Ok(())
+}
+
 impl private::Sealed for LicenseBody {}
 
 impl Body for LicenseBody {
@@ -159,15 +173,7 @@ impl Body for LicenseBody {
         check_product(&self.product)?;
         check_text("licensee", &self.licensee, MAX_TEXT)?;
         check_text("edition", &self.edition, MAX_NAME)?;
-        if self.features.len() > MAX_FEATURES {
-            return Err(Error::new(ErrorKind::InvalidInput, format!("features: at most {MAX_FEATURES}")));
-        }
-        for feature in &self.features {
-            check_text("feature", &feature.name, MAX_NAME)?;
-        }
-        if !self.features.is_sorted_by(|a, b| a.name < b.name) {
-            return Err(Error::new(ErrorKind::InvalidInput, "features: each name once, ascending"));
-        }
+        check_features(&self.features)?;
         check_metadata(&self.metadata)?;
         check_extensions(&self.extensions)
     }

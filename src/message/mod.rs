@@ -5,6 +5,7 @@
 
 pub(crate) mod armor;
 mod certificate;
+mod check_in;
 pub(crate) mod frame;
 mod license;
 pub(crate) mod proof;
@@ -17,9 +18,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "authority")]
+pub(crate) use self::license::check_features;
 pub use self::{
     certificate::{Certificate, CertificateBody, Roots},
-    frame::Kind,
+    check_in::{CheckInBody, CheckInRequest, PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest},
+    frame::{Kind, MAX_INPUT},
     license::{Feature, License, LicenseBody, LicenseId},
     proof::{DeactivationProof, ProofBody, Reason, product_tag},
     receipt::{Binding, DeactivationReceipt, Outcome, ReceiptBody},

@@ -48,6 +48,14 @@ impl Reason {
         }
     }
 
+    /// The reason to give for a license that was active: only a request is cancelled.
+    pub(crate) const fn of_deactivation(self) -> Self {
+        match self {
+            Self::Cancelled => Self::Other,
+            reason => reason,
+        }
+    }
+
     /// The reason of that number. A genuine proof is never refused, so an unknown number is [`Reason::Other`].
     pub const fn from_number(number: u8) -> Self {
         match number {
@@ -143,7 +151,7 @@ impl DeactivationProof {
     /// Verifies a proof in any form (bytes, armored text, base64url, base32, a link that ends in one) under the key
     /// of the device that holds the seat.
     ///
-    /// Fails with [`ErrorKind::BadSignature`] when another device signed it, and as
+    /// Fails with [`ErrorKind::BadSignature`](crate::ErrorKind::BadSignature) when another device signed it, and as
     /// [`ActivationRequest::verify`](super::ActivationRequest::verify) does.
     pub fn verify(input: &[u8], device_key: &PublicKey) -> Result<Self> {
         Self::open(frame::read_one(input, Kind::DeactivationProof)?, device_key)
@@ -151,7 +159,7 @@ impl DeactivationProof {
 
     /// The seat that a proof in any form claims to give up. Nothing is verified: it serves to find the device key.
     ///
-    /// Fails with [`ErrorKind::TooLarge`], [`ErrorKind::Malformed`] or [`ErrorKind::WrongType`].
+    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) or [`ErrorKind::WrongType`](crate::ErrorKind::WrongType).
     pub fn claimed_handle(input: &[u8]) -> Result<Handle> {
         claimed(&frame::read_one(input, Kind::DeactivationProof)?.frame()?).map(|body| body.handle)
     }

@@ -162,6 +162,7 @@ impl Universe {
                 request_digest: self.digest(name),
             },
             request: vec![name.machine, name.draw].into(),
+            recovery: None,
         }
     }
 

@@ -155,6 +155,21 @@ impl Store {
     /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time; as [`read`](Self::read) does;
     /// [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
     pub fn write(&self) -> Result<Writer<'_>> {
+        self.open(|store| store.read())
+    }
+
+    /// Opens a store whose state is damaged, to write it anew: the snapshot is empty, and the first commit has a
+    /// generation above `generation`. The damaged file stays until then.
+    ///
+    /// For a state that is not damaged this is [`write`](Self::write), and fails as that does.
+    pub fn write_over_damage(&self, generation: u64) -> Result<Writer<'_>> {
+        self.open(|store| match store.read() {
+            Err(e) if e.kind() == ErrorKind::Corrupt => Ok(Snapshot { generation, body: None }),
+            read => read,
+        })
+    }
+
+    fn open(&self, read: impl FnOnce(&Self) -> Result<Snapshot>) -> Result<Writer<'_>> {
         // The lock file is made only when the directories above it are durable, and so tells that they are.
         if self.stamp_of(LOCK)?.is_none() {
             create_directories(&*self.files, &self.directory)
@@ -167,7 +182,7 @@ impl Store {
                 _ => {}
             }
         }
-        let snapshot = self.read()?;
+        let snapshot = read(self)?;
         if snapshot.body.is_some() {
             self.files.sync_file(&self.path(STATE)).map_err(|e| Error::io(STATE, e))?;
         }

@@ -162,7 +162,7 @@ fn wrong_usage_is_told_from_refusals() {
             }
         }
     }
-    user.refused(2, &["deactivate"], "offline-only", "--offline");
+    user.refused(2, &["deactivate"], "no-authority", "--offline");
     assert!(!user.path("store").exists(), "nothing of that made a store");
     let help = user.bare(&example("nodelock")).arg("--help").output().unwrap();
     assert_eq!(help.status.code(), Some(0));

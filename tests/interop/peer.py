@@ -61,7 +61,7 @@ class Store:
         """An empty store with a new key."""
         seed = secrets.token_bytes(32)
         (directory / "device.key").write_bytes(device.write_device_key(seed))
-        return cls(directory, seed, 0, Record((device.EMPTY, None), [], None, Marks(0, 0, 0), None))
+        return cls(directory, seed, 0, Record("", (device.EMPTY, None), [], None, Marks(0, 0, 0), None))
 
     @property
     def device_key(self) -> bytes:
@@ -91,8 +91,8 @@ class Store:
         )
         sealed = envelope.seal(Kind.ACTIVATION_REQUEST, messages.encode(request), self.seed)
         activation = Activation(release.handle, release.secret, sealed.digest)
-        pending = (device.REQUESTED, Requested(activation, sealed.to_bytes()))
-        self.commit(replace(self.record, current=pending, ended=None))
+        pending = (device.REQUESTED, Requested(activation, sealed.to_bytes(), None))
+        self.commit(replace(self.record, product=product, current=pending, ended=None))
 
     def request(self) -> Envelope:
         """The request that waits for its license."""
@@ -114,7 +114,7 @@ class Store:
             granted.revision,
         )
         marks = Marks(signed=granted.issued, signed_at=now, local=now)
-        self.commit(Record((device.LICENSED, licensed), left, None, marks, None))
+        self.commit(Record(self.record.product, (device.LICENSED, licensed), left, None, marks, None))
         return granted
 
     def give_up(self, product: str, now: int, reason: int) -> forms.Given:

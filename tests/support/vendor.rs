@@ -13,7 +13,7 @@ use nodelock::{
     PublicKey, Reason, Result, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
     authority::{
         ActivationFile, CertificateTerms, Issuer, ReleaseClaim,
-        ledger::{self, Activation, CodeCheck, LicenseTerms, Released, Seat, SeatState, Usage},
+        ledger::{self, Activation, LicenseTerms, Released, Seat, SeatState, Usage},
         reply_bytes,
     },
     code::{DeactivationCode, Handle, LicenseKey},
@@ -112,11 +112,17 @@ impl Vendor {
     /// Answers an activation file; nothing changes when it is refused, as in a transaction rolled back.
     pub fn activate(&mut self, input: &[u8]) -> Result<Vec<u8>> {
         let file = ActivationFile::read(input)?;
-        if file.request.license_key != self.license_key {
+        if file.request.license_key != self.license_key && file.recovery.is_none() {
             return Err(Error::new(ErrorKind::UnknownLicense, "activation"));
         }
         let receipts = file.releases.iter().map(|claim| self.release(claim)).collect::<Result<Vec<_>>>()?;
         let key = (file.request.handle, file.request.device_key);
+        if file.recovery.is_some() && !self.seats.contains_key(&key) {
+            let lost = self.seats.values_mut().filter(|s| s.device_key == key.1 && s.handle != key.0);
+            for seat in lost {
+                *seat = ledger::recover(seat, self.clock.now()).unwrap_or_else(|| seat.clone());
+            }
+        }
         let held = self.seats.values().find(|s| s.state == SeatState::Held && s.device_key == key.1);
         let now = self.clock.now();
         let known = self.seats.get(&key);
@@ -132,7 +138,7 @@ impl Vendor {
         };
         let left = self.terms.deactivations_left(self.usage());
         let license = self.issuer.license(&self.terms, &seat, left, now)?;
-        reply_bytes(&license, &receipts)
+        Ok(reply_bytes(&license, &receipts))
     }
 
     /// Redeems a proof in any form.
@@ -143,7 +149,7 @@ impl Vendor {
     fn release(&mut self, claim: &ReleaseClaim) -> Result<DeactivationReceipt> {
         let now = self.clock.now();
         let mut candidates = self.seats.values().filter(|s| s.handle == claim.handle());
-        let found = candidates.find_map(|seat| Some((seat.clone(), claim.verify(&seat.device_key).ok()?)));
+        let found = candidates.find_map(|seat| Some((seat.clone(), claim.verify_for(seat).ok()?)));
         match (found, claim.request()) {
             (Some((seat, proof)), _) => {
                 let released = ledger::release(&self.terms, self.usage(), &seat, proof.reason, now);
@@ -164,17 +170,13 @@ impl Vendor {
         for reading in DeactivationCode::read(typed)? {
             let seats: Vec<Seat> =
                 self.seats.values().filter(|s| s.handle == reading.code.handle()).cloned().collect();
-            for seat in seats {
-                match ledger::check_code(&seat, &reading.code, now) {
-                    CodeCheck::Right => {
-                        let released = ledger::release(&self.terms, self.usage(), &seat, Reason::Other, now);
-                        return self.settle(released, Binding::code(&reading.code));
-                    }
-                    CodeCheck::Wrong(seat) => {
-                        self.seats.insert((seat.handle, seat.device_key), *seat);
-                    }
-                    CodeCheck::TooMany => {}
+            for seat in seats.into_iter().filter(|seat| ledger::may_try_code(seat, now)) {
+                if ledger::code_fits(&seat, &reading.code) {
+                    let released = ledger::release(&self.terms, self.usage(), &seat, Reason::Other, now);
+                    return self.settle(released, Binding::code(&reading.code));
                 }
+                let counted = ledger::count_wrong_code(&seat, now);
+                self.seats.insert((counted.handle, counted.device_key), counted);
             }
         }
         Err(Error::new(ErrorKind::WrongCode, "deactivation code"))
@@ -254,7 +256,7 @@ impl Device {
     }
 
     pub fn activate(&self, vendor: &mut Vendor) {
-        let request = self.client.begin(&vendor.license_key(), &[]).unwrap().to_bytes().unwrap();
+        let request = self.client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
         self.client.install(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(self.verdict(), Verdict::Active);
     }

@@ -10,9 +10,9 @@ use nodelock::{
 };
 
 use super::{
-    Database, Entry, KeyText, Occasion, SeatRow, Tx,
-    licenses::{self, NO_LICENSE},
-    random, redemption, seats,
+    Database, Entry, KeyText, Occasion, SeatRow, Tx, licenses, random,
+    redemption::{self, Judged, JudgedCodes},
+    seats,
 };
 use crate::{
     failure::{Failure, Result},
@@ -45,30 +45,15 @@ impl Database {
         signer: &Signer,
         occasion: &Occasion,
     ) -> Result<Granted> {
-        let mut tx = self.begin().await?;
-        let mut receipts = Vec::new();
-        for claim in &file.releases {
-            match redemption::redeem_claim(&mut tx, claim, signer, occasion).await {
-                Ok(redeemed) => receipts.extend(redeemed.into_receipt()),
-                // Whoever floods the authority with releases must not stop activations. The device has no receipt
-                // for this one, so it comes again.
-                Err(Failure::TooManyAttempts) => {}
-                Err(failure) => return Err(failure),
+        loop {
+            let codes = self.judge_codes(&file.request).await?;
+            let mut tx = self.begin().await?;
+            // Only so many codes are kept for one handle, so this comes to an end.
+            if let Some(granted) = activate(&mut tx, file, assigned, &codes, signer, occasion).await? {
+                tx.commit().await?;
+                return Ok(granted);
             }
         }
-        let license = match redemption::judge_evidence(&mut tx, file, signer, occasion).await? {
-            Some(receipt) => {
-                receipts.push(receipt);
-                Err(Failure::rule(ErrorKind::Cancelled, "activation"))
-            }
-            None => answer(&mut tx, file, assigned, signer, occasion).await,
-        };
-        // A rule that refuses the request has nothing against the releases. Anything else undoes both.
-        match license {
-            Ok(_) | Err(Failure::Rule(_)) => tx.commit().await?,
-            Err(failure) => return Err(failure),
-        }
-        Ok(Granted { license, receipts })
     }
 
     /// A new license for an active seat.
@@ -136,6 +121,64 @@ impl Database {
     }
 }
 
+/// None when codes came that are not judged yet. Whatever is refused for good is in the answer; what fails undoes all.
+async fn activate(
+    tx: &mut Tx,
+    file: &ActivationFile,
+    assigned: Option<LicenseId>,
+    codes: &JudgedCodes,
+    signer: &Signer,
+    occasion: &Occasion,
+) -> Result<Option<Granted>> {
+    let mut receipts = Vec::new();
+    for claim in &file.releases {
+        match redemption::redeem_claim(tx, claim, signer, occasion).await {
+            Ok(redeemed) => receipts.extend(redeemed.into_receipt()),
+            // Whoever floods the authority with releases must not stop activations. The device has no receipt
+            // for this one, so it comes again.
+            Err(Failure::TooManyAttempts) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let license = match redemption::judge_evidence(tx, file, codes, signer, occasion).await? {
+        Judged::Unjudged => return Ok(None),
+        Judged::Cancelled(receipt) => {
+            receipts.push(receipt);
+            Err(Failure::rule(ErrorKind::Cancelled, "activation"))
+        }
+        Judged::Nothing => {
+            let recovered = recover(tx, file, occasion).await?;
+            answer(tx, file, recovered.or(assigned), signer, occasion).await
+        }
+    };
+    match license {
+        // A rule that refuses the request has nothing against the releases.
+        Ok(_) | Err(Failure::Rule(_)) => Ok(Some(Granted { license, receipts })),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Takes back every seat of a device whose store was lost, and returns the license of the latest one: the request that
+/// comes along gets a seat of that again, in this very transaction.
+///
+/// A request that is known was answered before, and whatever the device holds by now came after its loss: an echo of
+/// the message takes nothing back.
+async fn recover(tx: &mut Tx, file: &ActivationFile, occasion: &Occasion) -> Result<Option<LicenseId>> {
+    let request = &file.request;
+    if file.recovery.is_none() || seats::find(tx, request.handle, &request.device_key).await?.is_some() {
+        return Ok(None);
+    }
+    let mut license = None;
+    for seat in seats::taken_by(tx, &request.device_key).await? {
+        if let Some(lost) = ledger::recover(&seat, occasion.now) {
+            seats::update(tx, &lost).await?;
+            Entry::of_seat("lost", Some(&seat), &lost).write(tx, occasion).await?;
+            license = license.or(Some(lost.license_id));
+        }
+    }
+    Ok(license)
+}
+
 async fn answer(
     tx: &mut Tx,
     file: &ActivationFile,
@@ -150,6 +193,9 @@ async fn answer(
         (Some(row), ..) => terms_of(tx, &row.seat).await?,
         (None, Some(key), _) => licenses::find_by_key(tx, &key).await?.ok_or_else(licenses::unknown)?,
         (None, None, Some(id)) => licenses::find(tx, id).await?.ok_or_else(licenses::unknown)?,
+        (None, None, None) if file.recovery.is_some() => {
+            return Err(Failure::rule(ErrorKind::UnknownSeat, "recovery"));
+        }
         (None, None, None) => return Err(licenses::unknown()),
     };
     let usage = licenses::usage(tx, terms.id).await?;
@@ -209,7 +255,7 @@ async fn renew(
 pub(super) async fn terms_of(tx: &mut Tx, seat: &Seat) -> Result<LicenseTerms> {
     match licenses::real(seat.license_id) {
         Some(id) => licenses::find(tx, id).await?.ok_or_else(licenses::unknown),
-        None => Ok(LicenseTerms::new(NO_LICENSE, "", 0, seat.granted)),
+        None => Ok(LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted)),
     }
 }
 

@@ -51,12 +51,10 @@ pub(crate) struct LicenseRow {
     pub(crate) usage: Usage,
 }
 
-/// What an id of zeros stands for: no license at all.
+/// The id, unless it stands for no license at all.
 pub(super) fn real(id: LicenseId) -> Option<LicenseId> {
-    (id != NO_LICENSE).then_some(id)
+    (id != LicenseId::NONE).then_some(id)
 }
-
-pub(super) const NO_LICENSE: LicenseId = LicenseId::from_bytes([0; 8]);
 
 impl Database {
     /// Enters a license that was sold.

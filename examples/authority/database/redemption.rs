@@ -3,21 +3,19 @@
 use std::time::Duration;
 
 use nodelock::{
-    ActivationRequest, Binding, DeactivationProof, DeactivationReceipt, ErrorKind, Outcome, Reason,
+    ActivationRequest, Binding, DeactivationProof, DeactivationReceipt, ErrorKind, LicenseId, Outcome,
+    PublicKey, Reason,
     authority::{
         ActivationFile, ReleaseClaim,
-        ledger::{self, CODE_WINDOW, Claim, CodeCheck, Released, Seat},
+        ledger::{self, CODE_WINDOW, Claim, Released, Seat},
     },
     code::{Correction, DeactivationCode, Handle, Reading},
 };
 use sqlx::Row as _;
 
 use super::{
-    Database, Entry, KeyText, Occasion, Tx,
-    activation::terms_of,
-    how_often,
-    licenses::{self, NO_LICENSE},
-    number, seats, seconds,
+    Database, Entry, KeyText, Occasion, Tx, activation::terms_of, how_often, licenses, number, off_thread,
+    seats, seconds,
 };
 use crate::{
     failure::{Failure, Result},
@@ -48,6 +46,18 @@ pub(crate) enum Redeemed {
 }
 
 impl Redeemed {
+    /// What it came to, for programs.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Released { released, .. } => match (released.outcome, released.changed) {
+                (Outcome::Held, _) => "held",
+                (Outcome::Returned, true) => "freed",
+                (Outcome::Returned, false) => "already-freed",
+            },
+            Self::Kept(_) => "unknown",
+        }
+    }
+
     pub(super) fn into_receipt(self) -> Option<DeactivationReceipt> {
         match self {
             Self::Released { receipt, .. } => Some(receipt),
@@ -80,62 +90,77 @@ impl Database {
     /// Fails with [`ErrorKind::WrongCode`] and [`Failure::TooManyAttempts`].
     pub(crate) async fn redeem_code(
         &self,
-        readings: &[Reading<DeactivationCode>],
+        mut readings: Vec<Reading<DeactivationCode>>,
         signer: &Signer,
         occasion: &Occasion,
     ) -> Result<(Redeemed, Vec<Correction>)> {
+        readings.truncate(MAX_READINGS);
+        let first = readings
+            .first()
+            .cloned()
+            .ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
+        // Which code fits which seat takes 100,000 rounds each, so it is found out before the writer's lock is taken.
+        // Nothing of a seat that matters to it ever changes.
+        let mut candidates = Vec::new();
+        let mut connection = self.pool.acquire().await?;
+        for reading in &readings {
+            for row in seats::of_handle(&mut connection, reading.code.handle()).await? {
+                candidates.push((reading.clone(), row.seat));
+            }
+        }
+        drop(connection);
+        let may_try = |seat: &Seat| ledger::may_try_code(seat, occasion.now);
+        let known = !candidates.is_empty();
+        candidates.retain(|(_, seat)| may_try(seat));
+        let (candidates, right) = off_thread(move || {
+            let right = candidates.iter().position(|(reading, seat)| ledger::code_fits(seat, &reading.code));
+            (candidates, right)
+        })
+        .await?;
+
         let mut tx = self.begin().await?;
         if how_often(&mut tx, "wrong-code", CODE_WINDOW, occasion).await? >= MAX_WRONG_CODES {
             return Err(Failure::TooManyAttempts);
         }
-        let mut wrong: Vec<(Seat, Seat)> = Vec::new();
-        let mut too_many = false;
-        let mut unseen = Vec::new();
-        for reading in readings.iter().take(MAX_READINGS) {
-            let known = seats::of_handle(&mut tx, reading.code.handle()).await?;
-            if known.is_empty() {
-                unseen.push(reading);
-            }
-            for row in known {
-                match ledger::check_code(&row.seat, &reading.code, occasion.now) {
-                    CodeCheck::Right => {
-                        let binding = Binding::code(&reading.code);
-                        let redeemed =
-                            release(&mut tx, &row.seat, Reason::Other, binding, signer, occasion).await?;
-                        tx.commit().await?;
-                        return Ok((redeemed, reading.corrections.clone()));
-                    }
-                    CodeCheck::Wrong(counted) => {
-                        if !wrong.iter().any(|(seat, _)| *seat == row.seat) {
-                            wrong.push((row.seat, *counted));
-                        }
-                    }
-                    CodeCheck::TooMany => too_many = true,
-                }
-            }
+        if let Some((reading, seat)) = right.map(|at| &candidates[at]) {
+            let seat = current(&mut tx, seat).await?;
+            let binding = Binding::code(&reading.code);
+            let redeemed = release(&mut tx, &seat, Reason::Other, binding, signer, occasion).await?;
+            tx.commit().await?;
+            return Ok((redeemed, reading.corrections.clone()));
         }
-        if wrong.is_empty() && !too_many {
-            for reading in &unseen {
+        if !known {
+            for reading in &readings {
                 let code = reading.code.to_string();
                 keep(&mut tx, reading.code.handle(), "code", code.as_bytes(), occasion).await?;
             }
             tx.commit().await?;
-            let first = unseen
-                .first()
-                .ok_or_else(|| Failure::rule(ErrorKind::UnreadableCode, "deactivation code"))?;
             return Ok((Redeemed::Kept(first.code.handle()), first.corrections.clone()));
         }
-        for (seat, counted) in &wrong {
-            seats::update(&mut tx, counted).await?;
-            Entry::of_seat("wrong-code", Some(seat), counted).write(&mut tx, occasion).await?;
+        let mut counted: Vec<(Handle, PublicKey)> = Vec::new();
+        for (_, seat) in &candidates {
+            let name = (seat.handle, seat.device_key);
+            if !counted.contains(&name) {
+                let before = current(&mut tx, seat).await?;
+                let after = ledger::count_wrong_code(&before, occasion.now);
+                seats::update(&mut tx, &after).await?;
+                Entry::of_seat("wrong-code", Some(&before), &after).write(&mut tx, occasion).await?;
+                counted.push(name);
+            }
         }
         tx.commit().await?;
-        Err(if wrong.is_empty() {
+        Err(if counted.is_empty() {
             Failure::TooManyAttempts
         } else {
             Failure::rule(ErrorKind::WrongCode, "deactivation code")
         })
     }
+}
+
+/// A seat as it is inside this transaction.
+async fn current(tx: &mut Tx, seat: &Seat) -> Result<Seat> {
+    let row = seats::find(tx, seat.handle, &seat.device_key).await?;
+    Ok(row.ok_or_else(|| Failure::rule(ErrorKind::UnknownSeat, "seat"))?.seat)
 }
 
 /// Gives up the seat that a proof names, or remembers that the request that came along is cancelled, or else keeps the
@@ -148,11 +173,8 @@ pub(super) async fn redeem_claim(
 ) -> Result<Redeemed> {
     let known = seats::of_handle(tx, claim.handle()).await?;
     for row in &known {
-        match claim.verify(&row.seat.device_key) {
-            // A genuine proof names its activation, not only the handle: one of an earlier life frees nothing.
-            Ok(proof) if proof.request != row.seat.request_digest[..8] => {
-                return Err(Failure::rule(ErrorKind::WrongRequest, "deactivation proof"));
-            }
+        // A genuine proof names its activation, not only the handle: one of an earlier life frees nothing.
+        match claim.verify_for(&row.seat) {
             Ok(proof) => {
                 return release(tx, &row.seat, proof.reason, binding(&proof), signer, occasion).await;
             }
@@ -176,21 +198,55 @@ pub(super) async fn redeem_claim(
     }
 }
 
-/// Looks through what was kept for the handle of a request that arrives. If its device gave it up before, it is
-/// remembered as cancelled, and the receipt for that is returned.
+/// Which of the codes that were kept for a request's handle are its own, found out before the writer's lock is taken: it
+/// takes 100,000 rounds each.
+pub(super) struct JudgedCodes(Vec<(Vec<u8>, Option<DeactivationCode>)>);
+
+impl Database {
+    pub(super) async fn judge_codes(&self, request: &ActivationRequest) -> Result<JudgedCodes> {
+        let kept: Vec<Vec<u8>> =
+            sqlx::query_scalar("SELECT content FROM evidence WHERE handle = $1 AND kind = 'code'")
+                .bind(number(request.handle))
+                .fetch_all(&self.pool)
+                .await?;
+        if kept.is_empty() {
+            return Ok(JudgedCodes(Vec::new()));
+        }
+        let request = request.clone();
+        let judge = move |content: Vec<u8>| {
+            let readings = DeactivationCode::read(&String::from_utf8_lossy(&content))?;
+            let code = readings.into_iter().next().map(|reading| reading.code);
+            Ok((content, code.filter(|code| request.is_given_up_by(code))))
+        };
+        off_thread(move || kept.into_iter().map(judge).collect::<Result<_>>().map(JudgedCodes)).await?
+    }
+}
+
+/// What was kept for the handle of a request comes to.
+pub(super) enum Judged {
+    /// Nothing of it is the device's.
+    Nothing,
+    /// The device gave the request up before it arrived; it is remembered as cancelled.
+    Cancelled(DeactivationReceipt),
+    /// Another code came after they were judged: judge them once more.
+    Unjudged,
+}
+
+/// Looks through what was kept for the handle of a request that arrives.
 pub(super) async fn judge_evidence(
     tx: &mut Tx,
     file: &ActivationFile,
+    codes: &JudgedCodes,
     signer: &Signer,
     occasion: &Occasion,
-) -> Result<Option<DeactivationReceipt>> {
+) -> Result<Judged> {
     let request = &file.request;
     let kept = sqlx::query("SELECT kind, content FROM evidence WHERE handle = $1 ORDER BY received")
         .bind(number(request.handle))
         .fetch_all(&mut **tx)
         .await?;
     if kept.is_empty() || seats::find(tx, request.handle, &request.device_key).await?.is_some() {
-        return Ok(None);
+        return Ok(Judged::Nothing);
     }
     for row in kept {
         let content: Vec<u8> = row.try_get("content")?;
@@ -201,9 +257,10 @@ pub(super) async fn judge_evidence(
                 false => None,
             }
         } else {
-            let text = String::from_utf8_lossy(&content);
-            let code = DeactivationCode::read(&text)?.into_iter().next().map(|reading| reading.code);
-            code.filter(|code| request.is_given_up_by(code)).map(|code| Binding::code(&code))
+            match codes.0.iter().find(|(judged, _)| *judged == content) {
+                Some((_, code)) => code.as_ref().map(Binding::code),
+                None => return Ok(Judged::Unjudged),
+            }
         };
         if let Some(binding) = fits {
             sqlx::query("DELETE FROM evidence WHERE handle = $1 AND content = $2")
@@ -211,10 +268,11 @@ pub(super) async fn judge_evidence(
                 .bind(content)
                 .execute(&mut **tx)
                 .await?;
-            return Ok(cancel(tx, request, binding, signer, occasion).await?.into_receipt());
+            let receipt = cancel(tx, request, binding, signer, occasion).await?.into_receipt();
+            return Ok(receipt.map_or(Judged::Nothing, Judged::Cancelled));
         }
     }
-    Ok(None)
+    Ok(Judged::Nothing)
 }
 
 /// Remembers a request that was given up before it arrived.
@@ -226,8 +284,8 @@ async fn cancel(
     occasion: &Occasion,
 ) -> Result<Redeemed> {
     let license = match KeyText::new(&request.license_key) {
-        Some(key) => licenses::find_by_key(tx, &key).await?.map_or(NO_LICENSE, |terms| terms.id),
-        None => NO_LICENSE,
+        Some(key) => licenses::find_by_key(tx, &key).await?.map_or(LicenseId::NONE, |terms| terms.id),
+        None => LicenseId::NONE,
     };
     let released = ledger::cancel(&Claim::from(request), license, occasion.now);
     seats::insert(tx, &released.seat, request).await?;

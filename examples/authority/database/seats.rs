@@ -6,13 +6,9 @@ use nodelock::{
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, any::AnyRow};
+use sqlx::{AnyConnection, Row as _, any::AnyRow};
 
-use super::{
-    Database, Tx, bytes, damaged, handle,
-    licenses::{NO_LICENSE, real},
-    number, public_key, seconds, timestamp,
-};
+use super::{Database, Tx, bytes, damaged, handle, licenses::real, number, public_key, seconds, timestamp};
 use crate::failure::Result;
 
 /// A seat, and what the ledger's rules do not ask for.
@@ -71,7 +67,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT handle, device_key, license_id, release_commitment, request_digest, fingerprint, state, granted, \
-             changed, reason, counted, revision, sync_token, wrong_codes, codes_since, machine, license, revocation \
+             changed, reason, counted, revision, sync_token, previous_token, copies, wrong_codes, codes_since, machine, license, revocation \
              FROM seat ",
             $rest
         )
@@ -88,6 +84,21 @@ impl Database {
         };
         query.fetch_all(&self.pool).await?.iter().map(seat_row).collect()
     }
+
+    /// How many seats are in each state.
+    pub(crate) async fn count_by_state(&self) -> Result<Vec<(&'static str, i64)>> {
+        let rows = sqlx::query("SELECT state, COUNT(*) AS seats FROM seat GROUP BY state")
+            .fetch_all(&self.pool)
+            .await?;
+        let mut counts = STATES.map(|(_, name)| (name, 0)).to_vec();
+        for row in rows {
+            let state: String = row.try_get("state")?;
+            if let Some(count) = counts.iter_mut().find(|(name, _)| *name == state) {
+                count.1 = row.try_get("seats")?;
+            }
+        }
+        Ok(counts)
+    }
 }
 
 /// The seat of one device.
@@ -99,9 +110,18 @@ pub(super) async fn find(tx: &mut Tx, handle: Handle, device: &PublicKey) -> Res
 }
 
 /// The seats of that handle: mostly one, and never many.
-pub(super) async fn of_handle(tx: &mut Tx, handle: Handle) -> Result<Vec<SeatRow>> {
+pub(super) async fn of_handle(connection: &mut AnyConnection, handle: Handle) -> Result<Vec<SeatRow>> {
     let query = sqlx::query(select!("WHERE handle = $1 ORDER BY granted, device_key")).bind(number(handle));
-    query.fetch_all(&mut **tx).await?.iter().map(seat_row).collect()
+    query.fetch_all(connection).await?.iter().map(seat_row).collect()
+}
+
+/// The seats that a device holds, of whatever license.
+pub(super) async fn taken_by(tx: &mut Tx, device: &PublicKey) -> Result<Vec<Seat>> {
+    let query = sqlx::query(select!(
+        "WHERE device_key = $1 AND state IN ('active', 'held') ORDER BY granted DESC, handle"
+    ))
+    .bind(device.as_bytes().to_vec());
+    query.fetch_all(&mut **tx).await?.iter().map(|row| Ok(seat_row(row)?.seat)).collect()
 }
 
 /// The seat of a license that is held for a device.
@@ -118,8 +138,9 @@ pub(super) async fn held(tx: &mut Tx, license: LicenseId, device: &PublicKey) ->
 pub(super) async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
         "INSERT INTO seat (handle, device_key, license_id, release_commitment, request_digest, fingerprint, state, \
-         granted, changed, reason, counted, revision, sync_token, wrong_codes, codes_since, machine) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+         granted, changed, reason, counted, revision, sync_token, previous_token, copies, wrong_codes, codes_since, \
+         machine) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     )
     .bind(number(seat.handle))
     .bind(seat.device_key.as_bytes().to_vec())
@@ -134,6 +155,8 @@ pub(super) async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest
     .bind(i64::from(seat.counted))
     .bind(i64::from(seat.revision))
     .bind(seat.sync_token.to_vec())
+    .bind(seat.previous_token.to_vec())
+    .bind(i64::from(seat.copies))
     .bind(i64::from(seat.wrong_codes))
     .bind(seconds(seat.codes_since))
     .bind(serde_json::to_string(&Machine::from(request))?)
@@ -146,7 +169,8 @@ pub(super) async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest
 pub(super) async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     sqlx::query(
         "UPDATE seat SET fingerprint = $1, state = $2, changed = $3, reason = $4, counted = $5, revision = $6, \
-         sync_token = $7, wrong_codes = $8, codes_since = $9 WHERE handle = $10 AND device_key = $11",
+         sync_token = $7, previous_token = $8, copies = $9, wrong_codes = $10, codes_since = $11 \
+         WHERE handle = $12 AND device_key = $13",
     )
     .bind(serde_json::to_string(&seat.fingerprint)?)
     .bind(state_name(seat.state))
@@ -155,6 +179,8 @@ pub(super) async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     .bind(i64::from(seat.counted))
     .bind(i64::from(seat.revision))
     .bind(seat.sync_token.to_vec())
+    .bind(seat.previous_token.to_vec())
+    .bind(i64::from(seat.copies))
     .bind(i64::from(seat.wrong_codes))
     .bind(seconds(seat.codes_since))
     .bind(number(seat.handle))
@@ -196,7 +222,7 @@ fn seat_row(row: &AnyRow) -> Result<SeatRow> {
     let seat = Seat {
         handle: handle(row.try_get("handle")?)?,
         device_key: public_key(row.try_get("device_key")?)?,
-        license_id: license_id.map_or(Ok(NO_LICENSE), |id| id.parse())?,
+        license_id: license_id.map_or(Ok(LicenseId::NONE), |id| id.parse())?,
         release_commitment: bytes(row.try_get("release_commitment")?)?,
         request_digest: bytes(row.try_get("request_digest")?)?,
         fingerprint: serde_json::from_str(&row.try_get::<String, _>("fingerprint")?)?,
@@ -211,6 +237,8 @@ fn seat_row(row: &AnyRow) -> Result<SeatRow> {
         counted: count("counted")? != 0,
         revision: count("revision")?,
         sync_token: bytes(row.try_get("sync_token")?)?,
+        previous_token: bytes(row.try_get("previous_token")?)?,
+        copies: count("copies")?,
         wrong_codes: count("wrong_codes")?,
         codes_since: time("codes_since")?,
     };

@@ -35,6 +35,8 @@ CREATE TABLE seat (
     counted            BIGINT NOT NULL,
     revision           BIGINT NOT NULL,
     sync_token         BLOB   NOT NULL,
+    previous_token     BLOB   NOT NULL,
+    copies             BIGINT NOT NULL,
     wrong_codes        BIGINT NOT NULL,
     codes_since        BIGINT NOT NULL,
     -- What the device said of itself in its request, in JSON.
@@ -47,6 +49,7 @@ CREATE TABLE seat (
     PRIMARY KEY (handle, device_key)
 );
 CREATE INDEX seat_of_license ON seat (license_id, state);
+CREATE INDEX seat_of_device ON seat (device_key, state);
 
 -- Receipts as they were given: the same proof again gets the same bytes.
 CREATE TABLE receipt (

@@ -51,6 +51,7 @@ class Requested:
 
     activation: Activation = coded(record(Activation))
     request: bytes = coded(BYTES)
+    recovery: Optional[bytes] = coded(option_of(BYTES))
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Marks:
 class Record:
     """What the device knows."""
 
+    product: str = coded(TEXT)
     current: Tuple[int, Any] = coded(enum(NOTHING, record(Requested), record(Licensed)))
     given_up: List[GivenUp] = coded(list_of(record(GivenUp), 64))
     ended: Optional[Ended] = coded(option_of(record(Ended)))

@@ -27,6 +27,9 @@ class Kind(enum.IntEnum):
     DEACTIVATION_RECEIPT = 4
     REVOCATION = 5
     ISSUER_CERTIFICATE = 6
+    CHECK_IN_REQUEST = 7
+    PREFLIGHT_REQUEST = 8
+    RECOVERY_REQUEST = 9
 
     @property
     def media_type(self) -> str:
@@ -41,7 +44,12 @@ class Kind(enum.IntEnum):
     @property
     def names_signer(self) -> bool:
         """Whether the envelope says who signed it."""
-        return self not in (Kind.ACTIVATION_REQUEST, Kind.DEACTIVATION_PROOF)
+        return self in (
+            Kind.LICENSE,
+            Kind.DEACTIVATION_RECEIPT,
+            Kind.REVOCATION,
+            Kind.ISSUER_CERTIFICATE,
+        )
 
 
 _LARGEST_BODY = {
@@ -51,6 +59,9 @@ _LARGEST_BODY = {
     Kind.DEACTIVATION_RECEIPT: 1024,
     Kind.REVOCATION: 4096,
     Kind.ISSUER_CERTIFICATE: 1024,
+    Kind.CHECK_IN_REQUEST: 2048,
+    Kind.PREFLIGHT_REQUEST: 256,
+    Kind.RECOVERY_REQUEST: 1024,
 }
 
 

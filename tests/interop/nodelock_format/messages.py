@@ -202,6 +202,54 @@ class Revocation:
         return {"Seat": release.handle_text(self.handle), "Time": written(self.time)}
 
 
+@dataclass(frozen=True)
+class CheckInRequest:
+    """Kind 7."""
+
+    handle: int = coded(release.HANDLE)
+    nonce: bytes = coded(fixed(16))
+    sync_token: bytes = coded(fixed(16))
+    revision: int = coded(UINT32)
+    time: int = coded(TIME)
+    fingerprint: Fingerprint = coded(FINGERPRINT)
+    library: str = coded(NAME)
+    application: str = coded(NAME)
+    extensions: Extensions = coded(EXTENSIONS)
+
+    def headers(self) -> Headers:
+        """Those of its text form."""
+        return {"Seat": release.handle_text(self.handle), "Time": written(self.time)}
+
+
+@dataclass(frozen=True)
+class PreflightRequest:
+    """Kind 8."""
+
+    handle: int = coded(release.HANDLE)
+    nonce: bytes = coded(fixed(16))
+    time: int = coded(TIME)
+    extensions: Extensions = coded(EXTENSIONS)
+
+    def headers(self) -> Headers:
+        """Those of its text form."""
+        return {"Seat": release.handle_text(self.handle), "Time": written(self.time)}
+
+
+@dataclass(frozen=True)
+class RecoveryRequest:
+    """Kind 9."""
+
+    device_key: bytes = coded(PUBLIC_KEY)
+    product: str = coded(NAME_NOT_EMPTY)
+    request: bytes = coded(fixed(32))
+    time: int = coded(TIME)
+    extensions: Extensions = coded(EXTENSIONS)
+
+    def headers(self) -> Headers:
+        """Those of its text form."""
+        return {"Product": self.product, "Time": written(self.time)}
+
+
 def certificate_headers(certificate: Certificate) -> Headers:
     """Those of a certificate's text form."""
     return {
@@ -218,6 +266,9 @@ CODECS: Dict[Kind, Codec[Any]] = {
     Kind.DEACTIVATION_RECEIPT: record(DeactivationReceipt),
     Kind.REVOCATION: record(Revocation),
     Kind.ISSUER_CERTIFICATE: CERTIFICATE,
+    Kind.CHECK_IN_REQUEST: record(CheckInRequest),
+    Kind.PREFLIGHT_REQUEST: record(PreflightRequest),
+    Kind.RECOVERY_REQUEST: record(RecoveryRequest),
 }
 _KINDS: Dict[type, Kind] = {
     License: Kind.LICENSE,
@@ -226,6 +277,9 @@ _KINDS: Dict[type, Kind] = {
     DeactivationReceipt: Kind.DEACTIVATION_RECEIPT,
     Revocation: Kind.REVOCATION,
     Certificate: Kind.ISSUER_CERTIFICATE,
+    CheckInRequest: Kind.CHECK_IN_REQUEST,
+    PreflightRequest: Kind.PREFLIGHT_REQUEST,
+    RecoveryRequest: Kind.RECOVERY_REQUEST,
 }
 
 Authoritative = TypeVar("Authoritative", License, DeactivationReceipt, Revocation)

@@ -1,0 +1,134 @@
+//! Taking in what an authority says.
+
+use super::Client;
+use crate::{
+    Error, ErrorKind, Result, SigningKey, Timestamp,
+    code::DeactivationCode,
+    keys::sha256,
+    message::{
+        Binding, DeactivationReceipt, Kind, License, Revocation, Roots,
+        frame::{self, Frame, Incoming},
+    },
+    record::{LicenseFacts, Record},
+};
+
+/// Something that an authority says to a device.
+pub(super) enum Answer {
+    License(Box<License>),
+    Receipt(DeactivationReceipt),
+    Revocation(Revocation),
+}
+
+impl Answer {
+    fn verify(message: Incoming, roots: &Roots) -> Result<Self> {
+        match message.frame()?.kind {
+            Kind::License => Ok(Self::License(Box::new(License::open_by_authority(message, roots)?))),
+            Kind::DeactivationReceipt => {
+                DeactivationReceipt::open_by_authority(message, roots).map(Self::Receipt)
+            }
+            Kind::Revocation => Revocation::open_by_authority(message, roots).map(Self::Revocation),
+            kind => Err(Error::new(ErrorKind::WrongType, kind.label().to_lowercase())),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::License(_) => Kind::License,
+            Self::Receipt(_) => Kind::DeactivationReceipt,
+            Self::Revocation(_) => Kind::Revocation,
+        }
+    }
+}
+
+impl Client {
+    /// Verifies everything in a file, then applies it in one commit. With `kind`, one of that kind must be there, and what
+    /// comes along with it may be old news.
+    pub(super) fn apply(&self, input: &[u8], kind: Option<Kind>) -> Result<Vec<Answer>> {
+        let mut answers = Vec::new();
+        for message in frame::read(input)? {
+            answers.push(Answer::verify(message, &self.roots)?);
+        }
+        if let Some(kind) = kind.filter(|kind| !answers.iter().any(|answer| answer.kind() == *kind)) {
+            let about = format!("{} is expected", kind.label().to_lowercase());
+            return Err(Error::new(ErrorKind::WrongType, about));
+        }
+        let now = self.clock.now();
+        self.change(|record, _| {
+            let device = self.device_key()?;
+            for answer in &answers {
+                match self.apply_one(answer, record, device.as_ref(), now) {
+                    Err(e)
+                        if e.kind() == ErrorKind::UnknownSeat && kind.is_some_and(|k| k != answer.kind()) => {
+                    }
+                    applied => applied?,
+                }
+            }
+            Ok(())
+        })?;
+        Ok(answers)
+    }
+
+    fn apply_one(
+        &self,
+        answer: &Answer,
+        record: &mut Record,
+        device: Option<&SigningKey>,
+        now: Timestamp,
+    ) -> Result<()> {
+        let for_this_device = |key| match device {
+            Some(device) if device.public_key() == key => Ok(()),
+            _ => Err(Error::new(ErrorKind::WrongMachine, answer.kind().label().to_lowercase())),
+        };
+        match answer {
+            Answer::License(license) => {
+                if license.product != self.product {
+                    return Err(Error::new(ErrorKind::WrongProduct, "license"));
+                }
+                for_this_device(license.device_key)?;
+                if self.has_tombstone(&license.device_key, license.handle) {
+                    return Err(Error::new(ErrorKind::GivenUp, "license"));
+                }
+                if let Some(certificate) = license.certificate() {
+                    // What is installed anew must be vouched for now; what is installed stays valid.
+                    certificate.check_time(license.issued.max(record.time.at(now).now))?;
+                }
+                record.install(&LicenseFacts {
+                    handle: license.handle,
+                    request_digest: license.request_digest,
+                    license_id: license.license_id,
+                    deactivations_left: license.deactivations_left,
+                    revision: license.revision,
+                    envelope: license.as_bytes(),
+                })?;
+                record.time.saw_signed(license.issued, now);
+            }
+            Answer::Receipt(receipt) => {
+                for_this_device(receipt.device_key)?;
+                check_binding(receipt, record)?;
+                record.receipt(receipt.handle, receipt.as_bytes(), now)?;
+                record.time.saw_signed(receipt.time, now);
+            }
+            Answer::Revocation(revocation) => {
+                for_this_device(revocation.device_key)?;
+                record.revoke(revocation.handle, &revocation.reason, now)?;
+                record.time.saw_signed(revocation.time, now);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a receipt answers what this device handed over, as far as that is still known.
+fn check_binding(receipt: &DeactivationReceipt, record: &Record) -> Result<()> {
+    let Some(given_up) = record.outstanding.iter().find(|o| o.activation.handle == receipt.handle) else {
+        return Ok(());
+    };
+    let fits = match receipt.binding {
+        Binding::Proof(digest) => digest == sha256(Frame::parse(&given_up.proof)?.body),
+        binding @ Binding::Code(_) => {
+            let secret = given_up.activation.secret.clone();
+            binding == Binding::code(&DeactivationCode::new(receipt.handle, secret))
+        }
+    };
+    if fits { Ok(()) } else { Err(Error::new(ErrorKind::WrongRequest, "receipt")) }
+}

@@ -1,0 +1,415 @@
+//! The online calls: each is the offline one, with a transport to carry the messages.
+//!
+//! Whatever happens on the way, the store is where the offline operation left it: a request that was not answered stays
+//! pending, a seat given up stays outstanding. So every call may be made again, for ever, and nothing here is needed to
+//! free a seat: the same proof may be carried by hand.
+
+use std::{fmt, time::Duration};
+
+use serde_json::{Value, json};
+
+use super::{Client, Deactivation, PendingRequest, Status};
+use crate::{
+    DeactivationReceipt, Error, ErrorKind, Reason, Result,
+    message::{
+        CheckInBody, CheckInRequest, Kind, License, PreflightBody, PreflightRequest, Signed,
+        frame::{self, Incoming},
+    },
+    record::{Active, Current},
+    system,
+    transport::{Answer, Cancel, Post, Transport},
+};
+
+/// Where the authority is, and how patiently it is asked.
+pub(super) struct Authority {
+    pub(super) url: String,
+    pub(super) transport: Box<dyn Transport>,
+    pub(super) timeout: Duration,
+    pub(super) attempts: u32,
+}
+
+impl Authority {
+    pub(super) fn new(url: String, transport: Box<dyn Transport>) -> Self {
+        let url = url.trim_end_matches('/').to_owned();
+        Self { url, transport, timeout: Duration::from_secs(30), attempts: 3 }
+    }
+}
+
+/// The largest answer that is looked at: a license of the largest size with its receipts.
+const LIMIT: usize = 768 * 1024;
+/// The pause before the second attempt; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// However long a server asks to be left alone, one call waits no longer than this for it.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What an online call is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Progress {
+    /// A request is on its way, for the first time or again.
+    Sending {
+        /// 1 for the first time.
+        attempt: u32,
+    },
+    /// The call waits before it tries again.
+    Waiting {
+        /// How long.
+        pause: Duration,
+    },
+}
+
+/// The online calls of a client, with a way to follow and to cancel them.
+#[derive(Clone)]
+#[must_use]
+pub struct Online<'c> {
+    client: &'c Client,
+    cancel: Cancel,
+    progress: Option<&'c (dyn Fn(Progress) + Sync)>,
+}
+
+/// A seat given up online whose receipt did not come. The license is gone from this machine; the seat is freed as soon as
+/// the authority hears of it, by [`Online::hand_in`], or by hand with the very same proof or code.
+#[derive(Debug)]
+pub struct DeactivateError {
+    error: Error,
+    deactivation: Option<Box<Deactivation>>,
+}
+
+impl DeactivateError {
+    /// What went wrong.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+
+    /// What went wrong, by itself.
+    pub fn into_error(self) -> Error {
+        self.error
+    }
+
+    /// What was given up and waits for its receipt; none if the license is still active.
+    pub fn deactivation(&self) -> Option<&Deactivation> {
+        self.deactivation.as_deref()
+    }
+}
+
+impl From<Error> for DeactivateError {
+    /// The license is still active.
+    fn from(error: Error) -> Self {
+        Self { error, deactivation: None }
+    }
+}
+
+impl fmt::Display for DeactivateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.deactivation {
+            Some(_) => write!(f, "deactivated here, and not acknowledged yet: {}", self.error),
+            None => write!(f, "not deactivated: {}", self.error),
+        }
+    }
+}
+
+impl std::error::Error for DeactivateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+impl Client {
+    /// The online calls, to be followed or cancelled.
+    pub fn online(&self) -> Online<'_> {
+        Online { client: self, cancel: Cancel::new(), progress: None }
+    }
+
+    /// [`Online::activate`], neither followed nor cancelled.
+    pub fn activate(&self, license_key: &str) -> Result<Status> {
+        self.online().activate(license_key, &[])
+    }
+
+    /// [`Online::deactivate`], neither followed nor cancelled.
+    pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
+        self.online().deactivate(reason)
+    }
+
+    /// [`Online::check_in`], neither followed nor cancelled.
+    pub fn check_in(&self) -> Result<Status> {
+        self.online().check_in()
+    }
+
+    /// [`Online::recover`], neither followed nor cancelled.
+    pub fn recover(&self) -> Result<Status> {
+        self.online().recover()
+    }
+
+    fn authority(&self) -> Result<&Authority> {
+        self.authority.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no authority was given"))
+    }
+
+    /// The active license, usable or not: whatever is wrong with it, its seat can be asked about.
+    fn active(&self) -> Result<Active> {
+        self.change(|record, _| match &record.current {
+            Current::Active(active) => Ok(active.clone()),
+            _ => Err(Error::new(ErrorKind::NotActive, "license")),
+        })
+    }
+
+    fn preflight_request(&self) -> Result<PreflightRequest> {
+        let body = PreflightBody {
+            handle: self.active()?.activation.handle,
+            nonce: system::random(&*self.random)?,
+            time: self.clock.now(),
+            extensions: Vec::new(),
+        };
+        Signed::sign_by_device(body, &self.known_device_key()?)
+    }
+
+    fn check_in_request(&self) -> Result<CheckInRequest> {
+        let active = self.active()?;
+        let message = Incoming { envelope: active.license.0, headers: Vec::new() };
+        let body = CheckInBody {
+            handle: active.activation.handle,
+            nonce: system::random(&*self.random)?,
+            // A license that does not verify any more has nothing to show; the authority decides.
+            sync_token: License::open_by_authority(message, &self.roots).map_or([0; 16], |l| l.sync_token),
+            revision: active.revision,
+            time: self.clock.now(),
+            fingerprint: self.probe().fingerprint(&self.tag_key),
+            library: env!("CARGO_PKG_VERSION").to_owned(),
+            application: self.application.clone(),
+            extensions: Vec::new(),
+        };
+        Signed::sign_by_device(body, &self.known_device_key()?)
+    }
+}
+
+impl<'c> Online<'c> {
+    /// Ends the call with [`ErrorKind::Interrupted`] when `cancel` is used. What was done until then stays done.
+    pub fn cancel_with(mut self, cancel: &Cancel) -> Self {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// Calls `progress` from the calling thread, with no lock held.
+    pub fn progress(mut self, progress: &'c (dyn Fn(Progress) + Sync)) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// Takes a seat: [`Client::begin`], unless the request is pending already, then sends it and installs the answer.
+    ///
+    /// When the authority refuses for good (no such license key, no free seat, license ended), the request is cancelled and
+    /// nothing is pending any more. When it cannot be reached the request stays pending: call again, or carry it by hand.
+    ///
+    /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
+    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do, and with
+    /// [`ErrorKind::Unsupported`] when the client was set up without an authority.
+    pub fn activate(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<Status> {
+        self.client.authority()?;
+        let typed = self.client.license_keys.read(license_key)?;
+        let pending = match self.client.pending()? {
+            Some(pending) if pending.request().license_key == typed => pending,
+            Some(_) => return Err(Error::new(ErrorKind::AlreadyActive, "another activation request")),
+            None => self.client.begin(license_key, metadata)?,
+        };
+        self.answer(&pending)
+    }
+
+    /// Sends a pending request and takes in the answer.
+    fn answer(&self, pending: &PendingRequest) -> Result<Status> {
+        let reply = self.post("/v1/activations", &json!({"request": pending.to_base64url()}));
+        match reply {
+            Ok(reply) => {
+                self.client.apply(&messages(&reply, &["license", "receipts"])?, Some(Kind::License))?;
+                self.client.check()
+            }
+            Err(refused) if is_final(refused.kind()) => {
+                self.client.cancel()?;
+                Err(refused)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Gives the seat up: asks the authority first whether it may, then [`Client::deactivate_offline`], then sends the
+    /// proof and takes in the receipt.
+    ///
+    /// An authority that cannot be reached, or that says that no deactivation is left, is reported while the license is still
+    /// active. Once it is given up, the error carries the proof and the code.
+    pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
+        let preflight = self.client.preflight_request()?;
+        let reply =
+            self.post("/v1/deactivations/preflight", &json!({"request": preflight.to_base64url()}))?;
+        match reply.get("allowed").and_then(Value::as_bool) {
+            Some(true) => {}
+            Some(false) => return Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation").into()),
+            None => return Err(Error::new(ErrorKind::BadReply, "preflight").into()),
+        }
+        // The authority's word is newer than what the license said when it was issued.
+        let deactivation = self.client.give_up(reason.of_deactivation(), true)?;
+        self.send(&deactivation)
+            .map_err(|error| DeactivateError { error, deactivation: Some(Box::new(deactivation)) })
+    }
+
+    /// Sends what was given up and has no receipt, oldest first. Returns the receipts; none if nothing was outstanding.
+    pub fn hand_in(&self) -> Result<Vec<DeactivationReceipt>> {
+        self.client.outstanding()?.iter().map(|deactivation| self.send(deactivation)).collect()
+    }
+
+    fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
+        let reply = self.post("/v1/deactivations", &json!({"proof": deactivation.to_base64url()}))?;
+        self.client.accept_receipt(&messages(&reply, &["receipt"])?)
+    }
+
+    /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the seat,
+    /// which ends the license here ([`Verdict::Revoked`](crate::Verdict::Revoked)). What is outstanding is handed in first.
+    ///
+    /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as [`Transport::post`] does.
+    pub fn check_in(&self) -> Result<Status> {
+        let request = self.client.check_in_request()?;
+        self.hand_in()?;
+        let reply = self.post("/v1/checkins", &json!({"request": request.to_base64url()}))?;
+        let kind = if reply.get("revocation").is_some() { Kind::Revocation } else { Kind::License };
+        self.client.apply(&messages(&reply, &["license", "revocation"])?, Some(kind))?;
+        self.client.check()
+    }
+
+    /// [`check_in`](Self::check_in) if the license asks to be renewed by now ([`Status::renewal_due`]), the machine has changed,
+    /// or something is outstanding. None if nothing called for it. Call it when it suits the application; the library never
+    /// does by itself.
+    pub fn check_in_if_due(&self) -> Result<Option<Status>> {
+        let status = self.client.check()?;
+        let grace = matches!(status.verdict(), crate::Verdict::Grace { .. });
+        if status.license().is_some() && (status.renewal_due() || grace) {
+            return self.check_in().map(Some);
+        }
+        if status.outstanding() > 0 {
+            self.hand_in()?;
+            return self.client.check().map(Some);
+        }
+        Ok(None)
+    }
+
+    /// Takes a new seat in place of the one whose record is damaged: the device's key says so, and the authority frees the
+    /// old seat and grants the new one in one transaction, without counting a deactivation.
+    ///
+    /// Fails with [`ErrorKind::AlreadyActive`] when there is nothing to recover from, [`ErrorKind::UnknownSeat`] when the
+    /// authority knows no seat of this device, and as [`activate`](Self::activate) does.
+    pub fn recover(&self) -> Result<Status> {
+        self.client.authority()?;
+        let pending = match self.client.pending() {
+            Ok(Some(pending)) if pending.recovery().is_some() => pending,
+            _ => self.client.recover_offline()?,
+        };
+        self.answer(&pending)
+    }
+
+    /// Posts until it is answered, refused, or there was enough trying. Everything that is posted is idempotent.
+    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        let authority = self.client.authority()?;
+        let url = format!("{}{path}", authority.url);
+        let body = body.to_string();
+        let mut pause = FIRST_PAUSE;
+        for attempt in 1.. {
+            self.say(Progress::Sending { attempt });
+            let answer = authority.transport.post(&Post {
+                url: &url,
+                body: body.as_bytes(),
+                user_agent: concat!("nodelock/", env!("CARGO_PKG_VERSION")),
+                limit: LIMIT,
+                timeout: authority.timeout,
+                cancel: &self.cancel,
+            });
+            let (error, asked) = match answer {
+                Ok(answer) => match read(&answer) {
+                    Ok(value) => return Ok(value),
+                    Err(e) => (e, answer.retry_after),
+                },
+                Err(e) => (e, None),
+            };
+            if attempt >= authority.attempts || !may_pass(error.kind()) {
+                return Err(error);
+            }
+            // Half of it at random, so that machines that failed together do not come back together.
+            let [random] = system::random::<1>(&*self.client.random)?;
+            let jittered = pause / 2 + pause.mul_f32(f32::from(random) / 510.0);
+            let wait = asked.unwrap_or(jittered).min(LONGEST_PAUSE);
+            self.say(Progress::Waiting { pause: wait });
+            self.cancel.sleep(wait)?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        unreachable!("the last attempt returned")
+    }
+
+    fn say(&self, progress: Progress) {
+        if let Some(listener) = self.progress {
+            listener(progress);
+        }
+    }
+}
+
+/// Whether trying again may help.
+fn may_pass(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed
+    )
+}
+
+/// Whether the authority refused an activation for good. The refusal is not signed: whoever forges one gets the request
+/// cancelled, which loses nothing.
+fn is_final(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::UnknownLicense
+            | ErrorKind::NoFreeSeat
+            | ErrorKind::LicenseEnded
+            | ErrorKind::WrongProduct
+            | ErrorKind::WrongRequest
+            | ErrorKind::Cancelled
+            | ErrorKind::GivenUp
+            | ErrorKind::Revoked
+            | ErrorKind::UnknownSeat
+    )
+}
+
+/// The JSON of a good answer; the error that problem details stand for (RFC 9457) otherwise.
+fn read(answer: &Answer) -> Result<Value> {
+    let value = serde_json::from_slice::<Value>(&answer.body).ok().filter(Value::is_object);
+    let bad = || Error::new(ErrorKind::BadReply, format!("authority: status {}", answer.status));
+    if answer.status == 200 {
+        return value.ok_or_else(bad);
+    }
+    // `urn:nodelock:problem:no-free-seat`, or any URL that ends in the code.
+    let problem = value.as_ref().and_then(|v| v.get("type")).and_then(Value::as_str);
+    let code = problem.and_then(|text| text.rsplit([':', '/', '#']).next());
+    match (answer.status, code.and_then(ErrorKind::from_code)) {
+        (_, Some(kind)) => Err(Error::new(kind, "authority")),
+        (429 | 503, None) => Err(Error::new(ErrorKind::ServerBusy, "authority")),
+        (500.., None) => {
+            Err(Error::new(ErrorKind::ServerFailed, format!("authority: status {}", answer.status)))
+        }
+        (_, None) => Err(bad()),
+    }
+}
+
+/// The messages in these members of an answer, as one file.
+fn messages(reply: &Value, members: &[&str]) -> Result<Vec<u8>> {
+    let bad = || Error::new(ErrorKind::BadReply, "authority: a message is expected");
+    let mut envelopes = Vec::new();
+    for member in members {
+        let texts: Vec<&str> = match reply.get(member) {
+            None | Some(Value::Null) => continue,
+            Some(Value::String(text)) => vec![text],
+            Some(Value::Array(list)) => {
+                list.iter().map(|item| item.as_str().ok_or_else(bad)).collect::<Result<_>>()?
+            }
+            Some(_) => return Err(bad()),
+        };
+        for text in texts {
+            envelopes.extend(frame::read(text.as_bytes()).map_err(|_| bad())?);
+        }
+    }
+    if envelopes.is_empty() {
+        return Err(bad());
+    }
+    Ok(frame::bundle(&envelopes.iter().map(|message| message.envelope.as_slice()).collect::<Vec<_>>()))
+}

@@ -1,0 +1,250 @@
+//! The transport that feature `online` ships: reqwest, with rustls on ring.
+
+use std::{
+    io::Read as _,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use reqwest::{
+    Proxy,
+    blocking::{Client, Response},
+    header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
+    redirect::Policy,
+};
+use rustls::{
+    CertificateError, ClientConfig, RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
+
+use crate::{
+    Error, ErrorKind, Result,
+    transport::{Answer, CANCEL_INTERVAL, Post, Transport},
+};
+
+/// How an [`HttpTransport`] is set up.
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct HttpOptions {
+    proxy: ProxyChoice,
+    certificates: Vec<CertificateDer<'static>>,
+    only_given: bool,
+    connect_timeout: Option<Duration>,
+}
+
+#[derive(Clone, Debug, Default)]
+enum ProxyChoice {
+    /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    #[default]
+    Environment,
+    None,
+    Explicit(String),
+}
+
+impl HttpOptions {
+    /// Uses this proxy (`http://user:password@host:port`) whatever the environment says.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = ProxyChoice::Explicit(url.into());
+        self
+    }
+
+    /// Uses no proxy whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::None;
+        self
+    }
+
+    /// Trusts the certificates in this PEM text too.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] when it holds none.
+    pub fn trust_pem(mut self, pem: &[u8]) -> Result<Self> {
+        let wrong = || Error::new(ErrorKind::InvalidInput, "certificates in PEM are expected");
+        let before = self.certificates.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            self.certificates.push(certificate.map_err(|_| wrong())?);
+        }
+        if self.certificates.len() == before { Err(wrong()) } else { Ok(self) }
+    }
+
+    /// Trusts only the given certificates, not the system's.
+    pub fn only_given_certificates(mut self) -> Self {
+        self.only_given = true;
+        self
+    }
+
+    /// How long a connection may take to come about. Default: 10 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// The transport.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] for a proxy that is no URL or a certificate that cannot be used, and with
+    /// [`ErrorKind::TlsUntrusted`] when there is no certificate to trust at all.
+    pub fn build(self) -> Result<HttpTransport> {
+        let mut roots = RootCertStore::empty();
+        if !self.only_given {
+            // What of the system's store cannot be read is left out, as every client does.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        for certificate in self.certificates {
+            roots
+                .add(certificate)
+                .map_err(|_| Error::new(ErrorKind::InvalidInput, "a given certificate cannot be used"))?;
+        }
+        if roots.is_empty() {
+            return Err(Error::new(ErrorKind::TlsUntrusted, "no root certificates on this system"));
+        }
+        // The provider is handed over, never installed: the process default is the host application's business.
+        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("ring supports the default versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let proxy = match self.proxy {
+            ProxyChoice::Environment => ProxySetting::Environment,
+            ProxyChoice::None => ProxySetting::None,
+            ProxyChoice::Explicit(url) => {
+                let wrong = |_| Error::new(ErrorKind::InvalidInput, "proxy: a URL is expected");
+                ProxySetting::Explicit(Box::new(Proxy::all(url).map_err(wrong)?))
+            }
+        };
+        let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(10));
+        Ok(HttpTransport { tls, proxy, connect_timeout })
+    }
+}
+
+#[derive(Clone, Debug)]
+enum ProxySetting {
+    Environment,
+    None,
+    Explicit(Box<Proxy>),
+}
+
+/// HTTP through reqwest. Each call runs on a thread of its own that ends with it, so that it can be cancelled and may be
+/// made from inside an asynchronous runtime.
+#[derive(Clone, Debug)]
+pub struct HttpTransport {
+    tls: ClientConfig,
+    proxy: ProxySetting,
+    connect_timeout: Duration,
+}
+
+impl HttpTransport {
+    fn exchange(self, post: &OwnedPost) -> Result<Answer> {
+        let builder = Client::builder()
+            .tls_backend_preconfigured(self.tls)
+            .redirect(Policy::none())
+            .connect_timeout(self.connect_timeout.min(post.timeout))
+            .timeout(post.timeout);
+        let builder = match self.proxy {
+            ProxySetting::Environment => builder,
+            ProxySetting::None => builder.no_proxy(),
+            ProxySetting::Explicit(proxy) => builder.no_proxy().proxy(*proxy),
+        };
+        let response = builder
+            .build()
+            .map_err(classify)?
+            .post(&post.url)
+            .header(USER_AGENT, &post.user_agent)
+            .header(CONTENT_TYPE, "application/json")
+            .body(post.body.clone())
+            .send()
+            .map_err(classify)?;
+        read(response, post.limit)
+    }
+}
+
+/// What the thread of a call owns.
+struct OwnedPost {
+    url: String,
+    body: Vec<u8>,
+    user_agent: String,
+    limit: usize,
+    timeout: Duration,
+}
+
+impl Transport for HttpTransport {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        post.cancel.check()?;
+        let (sender, receiver) = mpsc::channel();
+        let transport = self.clone();
+        let owned = OwnedPost {
+            url: post.url.to_owned(),
+            body: post.body.to_vec(),
+            user_agent: post.user_agent.to_owned(),
+            limit: post.limit,
+            timeout: post.timeout,
+        };
+        thread::Builder::new()
+            .name("nodelock-http".into())
+            .spawn(move || sender.send(transport.exchange(&owned)))
+            .map_err(|e| Error::io("a thread for the call", e))?;
+        // The exchange has the timeout itself; this one is for a name look-up that hangs in the operating system.
+        let end = Instant::now() + post.timeout + Duration::from_secs(1);
+        loop {
+            match receiver.recv_timeout(CANCEL_INTERVAL) {
+                Ok(answer) => return answer,
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(Error::new(ErrorKind::Unreachable, "authority"));
+                }
+                Err(mpsc::RecvTimeoutError::Timeout) => post.cancel.check()?,
+            }
+            if Instant::now() >= end {
+                return Err(Error::new(ErrorKind::TimedOut, "authority"));
+            }
+        }
+    }
+}
+
+fn read(response: Response, limit: usize) -> Result<Answer> {
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    let mut body = Vec::new();
+    response
+        .take(limit as u64 + 1)
+        .read_to_end(&mut body)
+        // The connection was cut, or stalled until the timeout.
+        .map_err(|e| match e.kind() {
+            std::io::ErrorKind::TimedOut => Error::new(ErrorKind::TimedOut, "authority"),
+            _ => Error::new(ErrorKind::Unreachable, "authority"),
+        })?;
+    if body.len() > limit {
+        return Err(Error::new(ErrorKind::BadReply, "authority: the answer is too long"));
+    }
+    Ok(Answer { status, body, retry_after: retry_after.map(Duration::from_secs) })
+}
+
+/// What kept a request from being answered. The error's own text is left out: it may hold a proxy's password.
+fn classify(error: reqwest::Error) -> Error {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(e) = cause {
+        let inner = e.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
+        let tls = e.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref::<rustls::Error>());
+        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
+            return Error::new(certificate_kind(reason), "authority");
+        }
+        cause = e.source();
+    }
+    let kind = match error.is_timeout() {
+        true => ErrorKind::TimedOut,
+        false if error.is_builder() => ErrorKind::InvalidInput,
+        false => ErrorKind::Unreachable,
+    };
+    Error::new(kind, "authority")
+}
+
+fn certificate_kind(reason: &CertificateError) -> ErrorKind {
+    use CertificateError as Reason;
+    match reason {
+        Reason::Expired
+        | Reason::ExpiredContext { .. }
+        | Reason::NotValidYet
+        | Reason::NotValidYetContext { .. } => ErrorKind::TlsExpired,
+        Reason::NotValidForName | Reason::NotValidForNameContext { .. } => ErrorKind::TlsWrongHost,
+        _ => ErrorKind::TlsUntrusted,
+    }
+}

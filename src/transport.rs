@@ -1,0 +1,92 @@
+//! The seam between the client and HTTP: one method.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use crate::{Error, ErrorKind, Result};
+
+/// A POST of JSON to the authority.
+#[derive(Clone, Debug)]
+pub struct Post<'a> {
+    /// The whole address.
+    pub url: &'a str,
+    /// The body, `application/json`.
+    pub body: &'a [u8],
+    /// What the library calls itself.
+    pub user_agent: &'a str,
+    /// How many bytes of an answer are looked at; a longer one is an error.
+    pub limit: usize,
+    /// How long the whole exchange may take.
+    pub timeout: Duration,
+    /// Asks for the call to end early, from another thread.
+    pub cancel: &'a Cancel,
+}
+
+/// An answer, of whatever status.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body.
+    pub body: Vec<u8>,
+    /// What a `Retry-After` header in seconds says.
+    pub retry_after: Option<Duration>,
+}
+
+/// Brings requests to the authority. The feature `online` has one on reqwest; a host can bring its own HTTP stack.
+pub trait Transport: Send + Sync {
+    /// Posts, and waits for the answer. Follows no redirect, and does not try again: the client does.
+    ///
+    /// Fails with [`ErrorKind::Unreachable`], [`ErrorKind::TimedOut`], [`ErrorKind::Interrupted`],
+    /// [`ErrorKind::TlsUntrusted`], [`ErrorKind::TlsWrongHost`], [`ErrorKind::TlsExpired`], or
+    /// [`ErrorKind::BadReply`] for an answer beyond the limit.
+    fn post(&self, post: &Post<'_>) -> Result<Answer>;
+}
+
+/// Ends a call early, from another thread. Clones are the same token.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// A token that was not used yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks whatever call was given this token to return [`ErrorKind::Interrupted`]. It stays used.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether it was used.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.is_cancelled() {
+            return Err(Error::new(ErrorKind::Interrupted, "call"));
+        }
+        Ok(())
+    }
+
+    /// Sleeps, and wakes early to fail with [`ErrorKind::Interrupted`].
+    pub(crate) fn sleep(&self, duration: Duration) -> Result<()> {
+        let end = Instant::now() + duration;
+        loop {
+            self.check()?;
+            match end.checked_duration_since(Instant::now()) {
+                Some(left) if !left.is_zero() => std::thread::sleep(left.min(CANCEL_INTERVAL)),
+                _ => return Ok(()),
+            }
+        }
+    }
+}
+
+/// How soon a waiting call notices that it is to end.
+pub(crate) const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
