@@ -1,6 +1,7 @@
 //! The transport that feature `online` ships: reqwest, with rustls on ring.
 
 use std::{
+    fmt,
     io::Read as _,
     sync::{Arc, mpsc},
     thread,
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// How an [`HttpTransport`] is set up.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 #[must_use]
 pub struct HttpOptions {
     proxy: ProxyChoice,
@@ -34,7 +35,7 @@ pub struct HttpOptions {
     connect_timeout: Option<Duration>,
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 enum ProxyChoice {
     /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
     #[default]
@@ -117,7 +118,7 @@ impl HttpOptions {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum ProxySetting {
     Environment,
     None,
@@ -126,11 +127,25 @@ enum ProxySetting {
 
 /// HTTP through reqwest. Each call runs on a thread of its own that ends with it, so that it can be cancelled and may be
 /// made from inside an asynchronous runtime.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct HttpTransport {
     tls: ClientConfig,
     proxy: ProxySetting,
     connect_timeout: Duration,
+}
+
+/// Without the proxy, whose URL may hold a password.
+impl fmt::Debug for HttpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpOptions").field("certificates", &self.certificates.len()).finish_non_exhaustive()
+    }
+}
+
+/// Without the proxy, whose URL may hold a password.
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport").finish_non_exhaustive()
+    }
 }
 
 impl HttpTransport {
@@ -184,7 +199,7 @@ impl Transport for HttpTransport {
             .spawn(move || sender.send(transport.exchange(&owned)))
             .map_err(|e| Error::io("a thread for the call", e))?;
         // The exchange has the timeout itself; this one is for a name look-up that hangs in the operating system.
-        let end = Instant::now() + post.timeout + Duration::from_secs(1);
+        let end = Instant::now().checked_add(post.timeout.saturating_add(Duration::from_secs(1)));
         loop {
             match receiver.recv_timeout(CANCEL_INTERVAL) {
                 Ok(answer) => return answer,
@@ -193,7 +208,7 @@ impl Transport for HttpTransport {
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => post.cancel.check()?,
             }
-            if Instant::now() >= end {
+            if end.is_some_and(|end| Instant::now() >= end) {
                 return Err(Error::new(ErrorKind::TimedOut, "authority"));
             }
         }

@@ -45,10 +45,21 @@ impl TimeMarks {
         LicensingTime { now: local.max(since_signed), set_back: (behind > CLOCK_TOLERANCE).then_some(behind) }
     }
 
+    /// The time at local time `now` without regard to what the local clock showed before: one that once ran ahead must not
+    /// keep what heals it from being installed.
+    pub(crate) fn without_local_mark(&self, now: Timestamp) -> Timestamp {
+        now.max(self.signed.plus(now.since(self.signed_at)))
+    }
+
+    /// The marks of an activation that begins now: what went before it, a message dated ahead included, binds it no more.
+    pub(crate) fn starting(signed: Timestamp, now: Timestamp) -> Self {
+        Self { signed, signed_at: now, local: now }
+    }
+
     /// Notes a time that the authority signed. An old one changes nothing.
     pub(crate) fn saw_signed(&mut self, signed: Timestamp, now: Timestamp) {
         if signed > self.signed {
-            *self = Self { signed, signed_at: now, local: now };
+            *self = Self::starting(signed, now);
         }
     }
 

@@ -156,11 +156,16 @@ impl Record {
         if self.gave_up(facts.handle) {
             return Err(Error::new(ErrorKind::GivenUp, "license"));
         }
+        let mut changed_since = None;
         let activation = match &self.current {
             Current::Pending(pending) => &pending.activation,
             Current::Active(active) => {
                 if active.activation.handle == facts.handle && facts.revision < active.revision {
                     return Err(Error::new(ErrorKind::Outdated, "license"));
+                }
+                // Only a later license is the authority's word on a machine that has changed.
+                if facts.revision == active.revision {
+                    changed_since = self.changed_since;
                 }
                 &active.activation
             }
@@ -176,8 +181,16 @@ impl Record {
             deactivations_left: facts.deactivations_left,
             revision: facts.revision,
         });
-        self.changed_since = None;
+        self.changed_since = changed_since;
         Ok(())
+    }
+
+    /// Notes a time that the authority signed. Where that heals the clock, a change of the machine that was seen while the
+    /// clock ran ahead was not seen later than now.
+    pub(crate) fn saw_signed(&mut self, signed: Timestamp, now: Timestamp) {
+        self.time.saw_signed(signed, now);
+        let licensing_now = self.time.at(now).now;
+        self.changed_since = self.changed_since.map(|since| since.min(licensing_now));
     }
 
     /// What would be given up: an active license to deactivate, or a pending request to cancel.
@@ -269,7 +282,7 @@ impl Record {
         }
     }
 
-    fn knows(&self, handle: Handle) -> bool {
+    pub(crate) fn knows(&self, handle: Handle) -> bool {
         self.current_handle() == Some(handle) || self.gave_up(handle)
     }
 

@@ -1,6 +1,7 @@
 //! The seam between the client and HTTP: one method.
 
 use std::{
+    fmt,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,7 @@ use std::{
 use crate::{Error, ErrorKind, Result};
 
 /// A POST of JSON to the authority.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Post<'a> {
     /// The whole address.
     pub url: &'a str,
@@ -25,6 +26,13 @@ pub struct Post<'a> {
     pub timeout: Duration,
     /// Asks for the call to end early, from another thread.
     pub cancel: &'a Cancel,
+}
+
+/// Without the body, which holds license keys and proofs.
+impl fmt::Debug for Post<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Post").field("url", &self.url).field("timeout", &self.timeout).finish_non_exhaustive()
+    }
 }
 
 /// An answer, of whatever status.

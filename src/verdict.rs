@@ -10,6 +10,17 @@ use crate::{
 };
 
 /// What [`Client::check`](crate::Client::check) finds.
+///
+/// | verdict | what to do |
+/// |---|---|
+/// | [`Active`](Self::Active) | run; renew when [`renewal_due`](crate::Status::renewal_due) |
+/// | [`Grace`](Self::Grace) | run, call [`observe`](crate::Client::observe), and have the license renewed: check in, or install a new file |
+/// | [`Unlicensed`](Self::Unlicensed), [`Deactivated`](Self::Deactivated), [`Revoked`](Self::Revoked) | [`begin`](crate::Client::begin), or show the [`pending`](crate::Client::pending) request again; hand in what is [`outstanding`](crate::Client::outstanding) |
+/// | [`Expired`](Self::Expired), [`LeaseEnded`](Self::LeaseEnded) | check in, or install a renewed license; the seat is still held, so `begin` is refused until it is given up |
+/// | [`VersionNotCovered`](Self::VersionNotCovered) | offer an earlier version, or an extension of the maintenance |
+/// | [`NotYetValid`](Self::NotYetValid), [`ClockSetBack`](Self::ClockSetBack) | have the clock looked at; any newly signed message heals it |
+/// | [`WrongMachine`](Self::WrongMachine) | give the seat up and begin anew; without a device key the vendor must release it |
+/// | [`Damaged`](Self::Damaged) | [`Corrupt`](ErrorKind::Corrupt): [`recover_offline`](crate::Client::recover_offline) or `recover`; [`UnsupportedVersion`](ErrorKind::UnsupportedVersion): update the application; [`UntrustedSigner`](ErrorKind::UntrustedSigner), [`WrongProduct`](ErrorKind::WrongProduct): the client is set up for another vendor or product |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Verdict {
@@ -172,7 +183,7 @@ pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
         Outcome::Accept => None,
         Outcome::Reject => return Verdict::WrongMachine { reason: MachineReason::Fingerprint },
         Outcome::Grace => {
-            let since = situation.changed_since.unwrap_or(now);
+            let since = situation.changed_since.unwrap_or(now).min(now);
             Some(since.plus_days(license.policy.grace_days().into()))
         }
     };

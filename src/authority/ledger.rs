@@ -14,7 +14,7 @@ use crate::{
     ActivationRequest, CheckInRequest, Error, ErrorKind, Feature, LicenseId, Metadata, Outcome, PublicKey,
     Reason, Result, Timestamp,
     code::{DeactivationCode, Handle},
-    fingerprint::{Fingerprint, Policy},
+    fingerprint::{self, Fingerprint, Policy},
     message::{
         MAX_NAME, MAX_TEXT, check_features, check_metadata, check_product, check_text,
         request::verify_commitment,
@@ -321,11 +321,15 @@ pub struct Released {
     pub changed: bool,
 }
 
+/// How long after its grant a request that is cancelled counts as never used.
+const UNUSED: Duration = Duration::from_secs(60 * 60);
+
 /// Gives a seat up, on a verified proof or code. Never fails: the machine has already lost its license.
 ///
 /// Keep the receipt that you sign for it and give that one out when the proof or code comes again.
 ///
-/// Without a deactivation left the seat is held for the same device.
+/// Without a deactivation left the seat is held for the same device. A request that is cancelled within an hour of its grant
+/// uses up none.
 pub fn release(terms: &LicenseTerms, usage: Usage, seat: &Seat, reason: Reason, now: Timestamp) -> Released {
     let left = terms.deactivations_left(usage);
     let unchanged =
@@ -334,16 +338,21 @@ pub fn release(terms: &LicenseTerms, usage: Usage, seat: &Seat, reason: Reason, 
         SeatState::Held => unchanged(Outcome::Held),
         SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => unchanged(Outcome::Returned),
         SeatState::Active => {
-            let held = left == Some(0);
+            // Taken back before it was of use to anybody: the answer was lost, or refused by somebody in between.
+            let unused =
+                reason == Reason::Cancelled && seat.revision == 1 && now.since(seat.granted) < UNUSED;
+            let held = left == Some(0) && !unused;
+            let counted = !held && !unused;
             let seat = Seat {
                 state: if held { SeatState::Held } else { SeatState::Returned },
                 changed: now,
                 reason,
-                counted: !held,
+                counted,
                 ..seat.clone()
             };
             let outcome = if held { Outcome::Held } else { Outcome::Returned };
-            Released { seat, outcome, deactivations_left: left.map(|n| n.saturating_sub(1)), changed: true }
+            let left = left.map(|n| n.saturating_sub(counted.into()));
+            Released { seat, outcome, deactivations_left: left, changed: true }
         }
     }
 }
@@ -388,7 +397,11 @@ pub fn renew(
 /// a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`] is one higher,
 /// for the vendor to act on.
 ///
-/// Fails as [`renew`] does; send the device the revocation then if it is [`ErrorKind::Revoked`].
+/// The machine may have changed as far as the policy's grace goes, and is taken as it is now. One that has changed more is
+/// [`ErrorKind::WrongMachine`]: a store that was copied elsewhere must not make itself at home by checking in.
+///
+/// Fails as [`renew`] does. For [`ErrorKind::Revoked`] and [`ErrorKind::GivenUp`] send the device a signed revocation: only
+/// that ends a license that a copy of the store still holds.
 pub fn check_in(
     terms: &LicenseTerms,
     seat: &Seat,
@@ -396,25 +409,36 @@ pub fn check_in(
     sync_token: [u8; 16],
     now: Timestamp,
 ) -> Result<Seat> {
+    if !same_machine(terms, seat, &request.fingerprint) {
+        return Err(Error::new(ErrorKind::WrongMachine, "check-in"));
+    }
     let renewed = renew(terms, seat, Some(request.fingerprint.clone()), sync_token, now)?;
     let shown = request.sync_token;
     let copied = shown != seat.sync_token && shown != seat.previous_token;
     Ok(Seat { previous_token: shown, copies: seat.copies + u32::from(copied), ..renewed })
 }
 
-/// A device's store was lost, and it asks for a new seat: the old one returns to the pool, and the new request takes it in
-/// the same transaction. It does not count as a deactivation, since the seat stays with the device.
+/// A device's store was lost, and it asks for a new seat: an active one of that device returns to the pool, and the new
+/// request takes it in the same transaction. It does not count as a deactivation, since the seat stays with the device.
 ///
-/// Only for a request that is not known yet: when it comes again, the device may hold a newer seat.
+/// Store the result only if the request is then granted, under the very license of that seat, and only for a request that
+/// was not known before: an echo must free nothing.
 ///
-/// None when the seat is not that device's to lose any more.
-pub fn recover(seat: &Seat, now: Timestamp) -> Option<Seat> {
-    seat.state.is_taken().then(|| Seat {
-        state: SeatState::Returned,
-        changed: now,
-        reason: Reason::Reinstalled,
-        ..seat.clone()
-    })
+/// Fails with [`ErrorKind::UnknownSeat`] when the seat is not active, and with [`ErrorKind::WrongMachine`] when the request
+/// comes from a machine that is not the seat's: a device key that was copied recovers nothing.
+pub fn recover(terms: &LicenseTerms, seat: &Seat, claim: &Claim, now: Timestamp) -> Result<Seat> {
+    if seat.state != SeatState::Active || seat.device_key != claim.device_key {
+        return Err(Error::new(ErrorKind::UnknownSeat, "recovery"));
+    }
+    if !same_machine(terms, seat, &claim.fingerprint) {
+        return Err(Error::new(ErrorKind::WrongMachine, "recovery"));
+    }
+    Ok(Seat { state: SeatState::Returned, changed: now, reason: Reason::Reinstalled, ..seat.clone() })
+}
+
+/// Whether a fingerprint may be that of the seat's machine, changed as far as the policy's grace goes.
+fn same_machine(terms: &LicenseTerms, seat: &Seat, fingerprint: &Fingerprint) -> bool {
+    fingerprint::judge(&seat.fingerprint, fingerprint, &terms.policy).outcome != fingerprint::Outcome::Reject
 }
 
 /// How many wrong codes a seat takes within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.

@@ -5,11 +5,12 @@ use crate::{
     Error, ErrorKind, Result, SigningKey, Timestamp,
     code::DeactivationCode,
     keys::sha256,
+    licensing_time::TimeMarks,
     message::{
         Binding, DeactivationReceipt, Kind, License, Revocation, Roots,
         frame::{self, Frame, Incoming},
     },
-    record::{LicenseFacts, Record},
+    record::{Current, LicenseFacts, Record},
 };
 
 /// Something that an authority says to a device.
@@ -88,9 +89,11 @@ impl Client {
                 if self.has_tombstone(&license.device_key, license.handle) {
                     return Err(Error::new(ErrorKind::GivenUp, "license"));
                 }
+                let begins = matches!(record.current, Current::Pending(_));
                 if let Some(certificate) = license.certificate() {
                     // What is installed anew must be vouched for now; what is installed stays valid.
-                    certificate.check_time(license.issued.max(record.time.at(now).now))?;
+                    let time = if begins { now } else { record.time.without_local_mark(now) };
+                    certificate.check_time(license.issued.max(time))?;
                 }
                 record.install(&LicenseFacts {
                     handle: license.handle,
@@ -100,18 +103,25 @@ impl Client {
                     revision: license.revision,
                     envelope: license.as_bytes(),
                 })?;
-                record.time.saw_signed(license.issued, now);
+                match begins {
+                    true => record.time = TimeMarks::starting(license.issued, now),
+                    false => record.saw_signed(license.issued, now),
+                }
             }
             Answer::Receipt(receipt) => {
                 for_this_device(receipt.device_key)?;
                 check_binding(receipt, record)?;
+                // A receipt for a seat that ended long ago is no news, and no error.
+                if !record.knows(receipt.handle) && self.has_tombstone(&receipt.device_key, receipt.handle) {
+                    return Ok(());
+                }
                 record.receipt(receipt.handle, receipt.as_bytes(), now)?;
-                record.time.saw_signed(receipt.time, now);
+                record.saw_signed(receipt.time, now);
             }
             Answer::Revocation(revocation) => {
                 for_this_device(revocation.device_key)?;
                 record.revoke(revocation.handle, &revocation.reason, now)?;
-                record.time.saw_signed(revocation.time, now);
+                record.saw_signed(revocation.time, now);
             }
         }
         Ok(())

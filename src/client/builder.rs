@@ -38,6 +38,10 @@ impl LicenseKeys {
     }
 }
 
+/// An exchange that takes longer has failed.
+#[cfg(feature = "transport")]
+const LONGEST_PATIENCE: Duration = Duration::from_secs(60 * 60);
+
 /// Collects a client's settings; see [`Client::builder`].
 #[must_use]
 pub struct ClientBuilder {
@@ -120,12 +124,13 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3 times.
+    /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3 times;
+    /// at most an hour.
     /// Call it after [`authority`](Self::authority); without one it does nothing.
     #[cfg(feature = "transport")]
     pub fn patience(mut self, timeout: Duration, attempts: u32) -> Self {
         if let Some(authority) = &mut self.authority {
-            authority.timeout = timeout;
+            authority.timeout = timeout.min(LONGEST_PATIENCE);
             authority.attempts = attempts;
         }
         self

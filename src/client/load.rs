@@ -175,7 +175,11 @@ impl Loaded {
 
     /// Whether an observation would write something worth keeping: only beside a license.
     pub(super) fn should_observe(&self, now: Timestamp) -> bool {
-        let newly_changed = self.machine.outcome == Outcome::Grace && self.changed_since.is_none();
-        self.license.is_some() && (newly_changed || self.marks.is_behind(now))
+        let changed = match self.machine.outcome {
+            Outcome::Accept => self.changed_since.is_some(),
+            Outcome::Grace => self.changed_since.is_none(),
+            Outcome::Reject => false,
+        };
+        self.license.is_some() && (changed || self.marks.is_behind(now))
     }
 }

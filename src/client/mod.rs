@@ -100,12 +100,14 @@ impl Client {
         if !loaded.should_observe(now) {
             return Ok(false);
         }
-        let changed = loaded.license.is_some() && loaded.machine.outcome == Outcome::Grace;
+        let outcome = loaded.machine.outcome;
         self.change(|record, _| {
             record.time.saw_local(now);
-            if changed && record.changed_since.is_none() {
-                record.changed_since = Some(record.time.at(now).now);
-            }
+            record.changed_since = match outcome {
+                Outcome::Accept => None,
+                Outcome::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
+                Outcome::Reject => record.changed_since,
+            };
             Ok(true)
         })
     }
@@ -137,7 +139,8 @@ impl Client {
     ///
     /// Typing errors in `license_key` are mended. It may be empty where the vendor assigns licenses by hand.
     ///
-    /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending or a license active,
+    /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending ([`pending`](Self::pending) shows it again) or a seat
+    /// is held, also under a license that has expired or is not usable for another reason: give it up first;
     /// [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the license key cannot be one,
     /// [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
@@ -242,7 +245,7 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotPending`].
     pub fn cancel(&self) -> Result<Deactivation> {
-        self.give_up(Reason::Cancelled, false)
+        self.give_up(Reason::Cancelled, false, None)
     }
 
     /// Gives the seat up without a network. When this returns, the license is gone from this machine, durably; the
@@ -254,7 +257,7 @@ impl Client {
     /// Fails with [`ErrorKind::NotActive`], and with [`ErrorKind::DeactivationNotAllowed`] while still active when
     /// the license has no deactivation left.
     pub fn deactivate_offline(&self, reason: Reason) -> Result<Deactivation> {
-        self.give_up(reason.of_deactivation(), false)
+        self.give_up(reason.of_deactivation(), false, None)
     }
 
     /// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as
@@ -315,8 +318,9 @@ impl Client {
         self.check()
     }
 
-    /// `allowed` is the authority's word of just now that the license has a deactivation left.
-    fn give_up(&self, reason: Reason, allowed: bool) -> Result<Deactivation> {
+    /// `allowed` is the authority's word of just now that the license has a deactivation left; `expected` is the seat that this
+    /// is about, if another process may have put another in its place.
+    fn give_up(&self, reason: Reason, allowed: bool, expected: Option<Handle>) -> Result<Deactivation> {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
         self.change(|record, writer| {
@@ -324,6 +328,7 @@ impl Client {
             let release = record
                 .release()
                 .filter(|release| release.cancelled == cancelling)
+                .filter(|release| expected.is_none_or(|handle| handle == release.handle))
                 .ok_or_else(|| Error::new(missing, "deactivation"))?;
             let key = self.known_device_key()?;
             // A copy of the store from before the deactivation may always say again that the seat is given up.

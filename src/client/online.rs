@@ -222,7 +222,8 @@ impl<'c> Online<'c> {
                 self.client.check()
             }
             Err(refused) if is_final(refused.kind()) => {
-                self.client.cancel()?;
+                // Of this request: another process may have begun anew meanwhile. What matters to the caller is the refusal.
+                let _ = self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle));
                 Err(refused)
             }
             Err(e) => Err(e),
@@ -244,14 +245,17 @@ impl<'c> Online<'c> {
             None => return Err(Error::new(ErrorKind::BadReply, "preflight").into()),
         }
         // The authority's word is newer than what the license said when it was issued.
-        let deactivation = self.client.give_up(reason.of_deactivation(), true)?;
+        let deactivation = self.client.give_up(reason.of_deactivation(), true, Some(preflight.handle))?;
         self.send(&deactivation)
             .map_err(|error| DeactivateError { error, deactivation: Some(Box::new(deactivation)) })
     }
 
-    /// Sends what was given up and has no receipt, oldest first. Returns the receipts; none if nothing was outstanding.
+    /// Sends what was given up and has no receipt, oldest first, all of it even if some is refused. Returns the receipts; none
+    /// if nothing was outstanding. Fails with the first failure.
     pub fn hand_in(&self) -> Result<Vec<DeactivationReceipt>> {
-        self.client.outstanding()?.iter().map(|deactivation| self.send(deactivation)).collect()
+        let outstanding = self.client.outstanding()?;
+        let sent: Vec<_> = outstanding.iter().map(|deactivation| self.send(deactivation)).collect();
+        sent.into_iter().collect()
     }
 
     fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
@@ -265,7 +269,12 @@ impl<'c> Online<'c> {
     /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as [`Transport::post`] does.
     pub fn check_in(&self) -> Result<Status> {
         let request = self.client.check_in_request()?;
-        self.hand_in()?;
+        // A seat that cannot be acknowledged now must not keep this one from being renewed.
+        if let Err(e) = self.hand_in()
+            && e.kind() == ErrorKind::Interrupted
+        {
+            return Err(e);
+        }
         let reply = self.post("/v1/checkins", &json!({"request": request.to_base64url()}))?;
         let kind = if reply.get("revocation").is_some() { Kind::Revocation } else { Kind::License };
         self.client.apply(&messages(&reply, &["license", "revocation"])?, Some(kind))?;
@@ -371,6 +380,30 @@ fn is_final(kind: ErrorKind) -> bool {
     )
 }
 
+/// Whether an authority may say that: what goes wrong on this machine or on the way is not for it to claim.
+fn is_an_authoritys(kind: ErrorKind) -> bool {
+    is_final(kind)
+        || matches!(
+            kind,
+            ErrorKind::Malformed
+                | ErrorKind::TooLarge
+                | ErrorKind::WrongType
+                | ErrorKind::UnsupportedVersion
+                | ErrorKind::CriticalExtension
+                | ErrorKind::BadSignature
+                | ErrorKind::WeakKey
+                | ErrorKind::HeaderMismatch
+                | ErrorKind::InvalidInput
+                | ErrorKind::WrongMachine
+                | ErrorKind::UnreadableCode
+                | ErrorKind::WrongCode
+                | ErrorKind::TooManyAttempts
+                | ErrorKind::CertificateExpired
+                | ErrorKind::ServerBusy
+                | ErrorKind::ServerFailed
+        )
+}
+
 /// The JSON of a good answer; the error that problem details stand for (RFC 9457) otherwise.
 fn read(answer: &Answer) -> Result<Value> {
     let value = serde_json::from_slice::<Value>(&answer.body).ok().filter(Value::is_object);
@@ -381,7 +414,7 @@ fn read(answer: &Answer) -> Result<Value> {
     // `urn:nodelock:problem:no-free-seat`, or any URL that ends in the code.
     let problem = value.as_ref().and_then(|v| v.get("type")).and_then(Value::as_str);
     let code = problem.and_then(|text| text.rsplit([':', '/', '#']).next());
-    match (answer.status, code.and_then(ErrorKind::from_code)) {
+    match (answer.status, code.and_then(ErrorKind::from_code).filter(|kind| is_an_authoritys(*kind))) {
         (_, Some(kind)) => Err(Error::new(kind, "authority")),
         (429 | 503, None) => Err(Error::new(ErrorKind::ServerBusy, "authority")),
         (500.., None) => {

@@ -5,12 +5,13 @@ use std::{fmt, iter};
 use zeroize::Zeroizing;
 
 use super::{
-    component::Component, normalize, tag, tag::TagKey, virtualization::Environment, wire::Fingerprint,
+    component::Component,
+    normalize, tag,
+    tag::TagKey,
+    virtualization::Environment,
+    wire::{Fingerprint, MAX_MACS},
 };
 use crate::{Error, ErrorKind, Result};
-
-/// How many network cards count. (FINGERPRINT: "`mac` is a set of up to four")
-const MAX_MACS: usize = 4;
 
 /// The longest host id, in characters after normalization.
 const MAX_HOST_ID: usize = 256;

@@ -3,10 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::component::{Class, Component};
-use crate::codec;
+use crate::{Error, ErrorKind, Result, codec};
 
 /// The most tags in one fingerprint and the most weights in one policy; a longer list is refused unread.
 pub const MAX_ITEMS: usize = 32;
+
+/// The most network addresses in one fingerprint.
+pub(super) const MAX_MACS: usize = 4;
 
 /// One component of a fingerprint, as it is sent: its number and three bytes of a keyed hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,6 +51,21 @@ impl Fingerprint {
     pub(super) fn new(mut tags: Vec<Tag>, virtual_machine: bool, container: bool) -> Self {
         tags.sort_unstable();
         Self { tags, virtual_machine, container }
+    }
+
+    /// Refuses what no machine has: more than four addresses, or two of anything else. A list of many machines' tags would be
+    /// at home on each of them. (FINGERPRINT: "`mac` is a set of up to four")
+    pub(crate) fn validate(&self) -> Result<()> {
+        for component in Component::ALL {
+            let most = if component == Component::Mac { MAX_MACS } else { 1 };
+            if self.tags.iter().filter(|tag| tag.component == component.number()).count() > most {
+                return Err(Error::new(
+                    ErrorKind::InvalidInput,
+                    "fingerprint: too many tags of one component",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The tags; when made here, in the order of their components.

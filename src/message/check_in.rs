@@ -50,6 +50,7 @@ impl Body for CheckInBody {
     fn validate(&self) -> Result<()> {
         check_text("library version", &self.library, MAX_NAME)?;
         check_text("application version", &self.application, MAX_NAME)?;
+        self.fingerprint.validate()?;
         check_extensions(&self.extensions)
     }
 

@@ -57,7 +57,9 @@ impl private::Sealed for RequestBody {}
 
 impl Body for RequestBody {
     const KIND: Kind = Kind::ActivationRequest;
-    const LIMIT: usize = 16 * 1024;
+    /// Small enough that a file with as many as a store may hold is still within
+    /// [`MAX_INPUT`](crate::MAX_INPUT) as text.
+    const LIMIT: usize = 4 * 1024;
 
     fn validate(&self) -> Result<()> {
         check_product(&self.product)?;
@@ -65,6 +67,7 @@ impl Body for RequestBody {
         check_text("library version", &self.library, MAX_NAME)?;
         check_text("application version", &self.application, MAX_NAME)?;
         check_metadata(&self.metadata)?;
+        self.fingerprint.validate()?;
         check_extensions(&self.extensions)
     }
 

@@ -146,7 +146,7 @@ fn wrong_usage_is_told_from_refusals() {
         (&with_root, &["code", "--seat", "no"], "seat"),
         (&with_root, &["deactivate", "--offline", "--reason", "boredom"], "boredom"),
         (&with_root, &["request", "--metadata", "nothing"], "NAME=VALUE"),
-        (&with_root, &["deactivate"], "no network transport"),
+        (&with_root, &["deactivate"], "NODELOCK_AUTHORITY"),
     ];
     for (configuration, arguments, words) in bad {
         for json in [false, true] {

@@ -118,9 +118,12 @@ impl Vendor {
         let receipts = file.releases.iter().map(|claim| self.release(claim)).collect::<Result<Vec<_>>>()?;
         let key = (file.request.handle, file.request.device_key);
         if file.recovery.is_some() && !self.seats.contains_key(&key) {
-            let lost = self.seats.values_mut().filter(|s| s.device_key == key.1 && s.handle != key.0);
-            for seat in lost {
-                *seat = ledger::recover(seat, self.clock.now()).unwrap_or_else(|| seat.clone());
+            let claim = (&file.request).into();
+            let now = self.clock.now();
+            for seat in
+                self.seats.values_mut().filter(|s| s.device_key == key.1 && s.state == SeatState::Active)
+            {
+                *seat = ledger::recover(&self.terms, seat, &claim, now)?;
             }
         }
         let held = self.seats.values().find(|s| s.state == SeatState::Held && s.device_key == key.1);

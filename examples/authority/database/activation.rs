@@ -137,6 +137,8 @@ async fn activate(
             // Whoever floods the authority with releases must not stop activations. The device has no receipt
             // for this one, so it comes again.
             Err(Failure::TooManyAttempts) => {}
+            // One that a rule refuses, such as a proof of a seat that was never here, frees nothing and spoils nothing.
+            Err(Failure::Rule(_)) => {}
             Err(failure) => return Err(failure),
         }
     }
@@ -147,8 +149,25 @@ async fn activate(
             Err(Failure::rule(ErrorKind::Cancelled, "activation"))
         }
         Judged::Nothing => {
-            let recovered = recover(tx, file, occasion).await?;
-            answer(tx, file, recovered.or(assigned), signer, occasion).await
+            let lost = match lost_seats(tx, file, occasion).await {
+                Err(Failure::Rule(refused)) => {
+                    return Ok(Some(Granted { license: Err(refused.into()), receipts }));
+                }
+                lost => lost?,
+            };
+            let assigned = lost.first().map(|(seat, _)| seat.license_id).or(assigned);
+            for (_, recovered) in &lost {
+                seats::update(tx, recovered).await?;
+            }
+            let license = answer(tx, file, assigned, signer, occasion).await;
+            for (seat, recovered) in &lost {
+                match license {
+                    Ok(_) => Entry::of_seat("lost", Some(seat), recovered).write(tx, occasion).await?,
+                    // The seats are lost only if the request is granted in their place.
+                    Err(_) => seats::update(tx, seat).await?,
+                }
+            }
+            license
         }
     };
     match license {
@@ -158,25 +177,27 @@ async fn activate(
     }
 }
 
-/// Takes back every seat of a device whose store was lost, and returns the license of the latest one: the request that
-/// comes along gets a seat of that again, in this very transaction.
-///
-/// A request that is known was answered before, and whatever the device holds by now came after its loss: an echo of
-/// the message takes nothing back.
-async fn recover(tx: &mut Tx, file: &ActivationFile, occasion: &Occasion) -> Result<Option<LicenseId>> {
+/// What a recovery takes back: the active seats of the license that the device was granted last, as they are and as they
+/// would be. Nothing without a recovery, beside a license key, and for a request that is known: that was answered before, and
+/// whatever the device holds by now came after its loss.
+async fn lost_seats(tx: &mut Tx, file: &ActivationFile, occasion: &Occasion) -> Result<Vec<(Seat, Seat)>> {
     let request = &file.request;
-    if file.recovery.is_none() || seats::find(tx, request.handle, &request.device_key).await?.is_some() {
-        return Ok(None);
+    if file.recovery.is_none()
+        || !request.license_key.is_empty()
+        || seats::find(tx, request.handle, &request.device_key).await?.is_some()
+    {
+        return Ok(Vec::new());
     }
-    let mut license = None;
-    for seat in seats::taken_by(tx, &request.device_key).await? {
-        if let Some(lost) = ledger::recover(&seat, occasion.now) {
-            seats::update(tx, &lost).await?;
-            Entry::of_seat("lost", Some(&seat), &lost).write(tx, occasion).await?;
-            license = license.or(Some(lost.license_id));
-        }
+    let held = seats::active_of(tx, &request.device_key).await?;
+    let license = held.first().map(|seat| seat.license_id);
+    let claim = Claim::from(request);
+    let mut lost = Vec::new();
+    for seat in held.into_iter().filter(|seat| Some(seat.license_id) == license) {
+        let terms = terms_of(tx, &seat).await?;
+        let recovered = ledger::recover(&terms, &seat, &claim, occasion.now)?;
+        lost.push((seat, recovered));
     }
-    Ok(license)
+    Ok(lost)
 }
 
 async fn answer(

@@ -21,7 +21,7 @@ const MAX_CHECK_INS: i64 = 16;
 /// The answer to a check-in.
 pub(crate) enum CheckedIn {
     Renewed(Box<License>),
-    /// The vendor released the seat.
+    /// The seat is over: the vendor released it, or its device gave it up and this is a copy from before.
     Revoked(Revocation),
 }
 
@@ -42,15 +42,17 @@ impl Database {
         let mut tx = self.begin().await?;
         let row = seats::find(&mut tx, request.handle, &device).await?.ok_or_else(unknown)?;
         let seat = &row.seat;
-        if seat.state == SeatState::Revoked
-            && let Some(revocation) = row.revocation(&signer.roots)?
-        {
+        if let Some(revocation) = row.revocation(&signer.roots)? {
             return Ok(CheckedIn::Revoked(revocation));
         }
-        // A seat that was given up since has nothing to be shown any more.
-        if seat.state == SeatState::Active
-            && let Some(license) = answered(&mut tx, &request, &device).await?
-        {
+        if seat.state != SeatState::Active {
+            // The seat was given up, and what checks in is a copy from before: only a signed word ends the license it has.
+            let revocation = signer.issuer.revocation(seat, "this seat was given up", occasion.now)?;
+            seats::set_revocation(&mut tx, seat, &revocation).await?;
+            tx.commit().await?;
+            return Ok(CheckedIn::Revoked(revocation));
+        }
+        if let Some(license) = answered(&mut tx, &request, &device).await? {
             return Ok(CheckedIn::Renewed(License::verify(&license, &signer.roots)?.into()));
         }
         let terms = terms_of(&mut tx, seat).await?;

@@ -115,10 +115,10 @@ pub(super) async fn of_handle(connection: &mut AnyConnection, handle: Handle) ->
     query.fetch_all(connection).await?.iter().map(seat_row).collect()
 }
 
-/// The seats that a device holds, of whatever license.
-pub(super) async fn taken_by(tx: &mut Tx, device: &PublicKey) -> Result<Vec<Seat>> {
+/// The active seats of a device, of whatever license, the one that was granted last first.
+pub(super) async fn active_of(tx: &mut Tx, device: &PublicKey) -> Result<Vec<Seat>> {
     let query = sqlx::query(select!(
-        "WHERE device_key = $1 AND state IN ('active', 'held') ORDER BY granted DESC, handle"
+        "WHERE device_key = $1 AND state = 'active' ORDER BY granted DESC, changed DESC, revision, handle"
     ))
     .bind(device.as_bytes().to_vec());
     query.fetch_all(&mut **tx).await?.iter().map(|row| Ok(seat_row(row)?.seat)).collect()
