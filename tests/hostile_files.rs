@@ -409,9 +409,8 @@ fn every_kind_that_is_too_large_is_not_read() {
         // A body that is longer than any of its kind, signed as it should be.
         let limit = match kind {
             Kind::License => 128 * 1024,
-            Kind::ActivationRequest => 16 * 1024,
             Kind::DeactivationProof => 256,
-            Kind::Revocation => 4096,
+            Kind::ActivationRequest | Kind::Revocation => 4096,
             _ => 1024,
         };
         for (length, expected) in [(limit + 1, ErrorKind::TooLarge), (limit, ErrorKind::Malformed)] {
