@@ -147,9 +147,14 @@ impl Wire {
 
     /// A machine of that name, with its store in that folder.
     fn client(&self, name: &str, folder: &Path) -> Client {
+        self.client_over(self.clone(), name, folder)
+    }
+
+    /// The same, with something else between it and the authority.
+    fn client_over(&self, transport: impl Transport + 'static, name: &str, folder: &Path) -> Client {
         let vendor = self.0.lock().unwrap();
         builder(vendor.roots.clone(), name, Store::in_directory(folder, None), vendor.clock.clone())
-            .authority("http://authority", self.clone())
+            .authority("http://authority", transport)
             .build()
             .unwrap()
     }
@@ -234,18 +239,7 @@ impl Transport for Forger {
 fn a_forged_refusal_loses_no_seat_and_costs_no_deactivation() {
     let (wire, key, folder) = wire();
     wire.0.lock().unwrap().terms().deactivations = Some(1);
-    let client = {
-        let vendor = wire.0.lock().unwrap();
-        builder(
-            vendor.roots.clone(),
-            "machine",
-            Store::in_directory(folder.path(), None),
-            vendor.clock.clone(),
-        )
-        .authority("http://authority", Forger(wire.clone()))
-        .build()
-        .unwrap()
-    };
+    let client = wire.client_over(Forger(wire.clone()), "machine", folder.path());
     assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::NoFreeSeat);
     assert_eq!(wire.0.lock().unwrap().usage().taken, 1);
     client.online().hand_in().unwrap();
@@ -266,18 +260,7 @@ impl Transport for Liar {
 #[test]
 fn an_authority_cannot_claim_what_only_this_machine_can_know() {
     let (wire, key, folder) = wire();
-    let client = {
-        let vendor = wire.0.lock().unwrap();
-        builder(
-            vendor.roots.clone(),
-            "machine",
-            Store::in_directory(folder.path(), None),
-            vendor.clock.clone(),
-        )
-        .authority("http://authority", Liar)
-        .build()
-        .unwrap()
-    };
+    let client = wire.client_over(Liar, "machine", folder.path());
     assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::BadReply);
     assert!(client.check().unwrap().pending().is_some(), "it stays pending");
 }

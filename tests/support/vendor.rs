@@ -109,7 +109,7 @@ impl Vendor {
         Usage { taken: count(|s| s.state.is_taken()), deactivated: count(|s| s.counted) }
     }
 
-    /// Answers an activation file; nothing changes when it is refused, as in a transaction rolled back.
+    /// Answers an activation file. The releases that come along stand even if the request is refused.
     pub fn activate(&mut self, input: &[u8]) -> Result<Vec<u8>> {
         let file = ActivationFile::read(input)?;
         if file.request.license_key != self.license_key && file.recovery.is_none() {
