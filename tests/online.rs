@@ -423,6 +423,25 @@ fn a_released_machine_hears_of_it_at_its_next_check_in() {
     assert!(device.activate(&key).unwrap().is_usable(), "a new activation is another matter");
 }
 
+/// A copy from before the deactivation, with no tombstone to stop it, ends when it speaks up: by a signed word, not by a refusal.
+#[test]
+fn a_copy_of_a_store_whose_seat_was_given_up_ends_at_its_check_in() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let folder = authority.folder.path().join("machine");
+    let device = authority.device("machine");
+    device.activate(&key).unwrap();
+    let copies = ["state", "device.key"].map(|file| (file, fs::read(folder.join(file)).unwrap()));
+    device.deactivate(Reason::Moved).unwrap();
+    for (file, bytes) in copies {
+        fs::write(folder.join(file), bytes).unwrap();
+    }
+    let copy = authority.device("machine");
+    assert!(is_active(&copy), "nothing on the machine can tell");
+    assert!(matches!(copy.check_in().unwrap().verdict(), Verdict::Revoked { .. }));
+    assert!(authority.taken().is_empty());
+}
+
 #[test]
 fn an_exhausted_allowance_is_reported_while_the_license_is_active() {
     let authority = Authority::new();
