@@ -1,5 +1,7 @@
 //! The reference authority as a vendor uses it: the real program in a process of its own, a client here as the device.
 
+mod support;
+
 use std::{
     fs,
     io::Write as _,
@@ -16,7 +18,7 @@ use nodelock::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-const PRODUCT: &str = "Example";
+use support::server::{PRODUCT, program};
 
 /// An authority in a temporary folder.
 struct Authority {
@@ -36,18 +38,6 @@ impl Answer {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("{e}: {:?} {:?}", self.stdout, self.stderr))
     }
-}
-
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let profile = test.ancestors().nth(2).unwrap();
-    let program = profile.join("examples").join(format!("authority{}", std::env::consts::EXE_SUFFIX));
-    assert!(
-        program.exists(),
-        "{} is missing: run `cargo build --example authority` first",
-        program.display()
-    );
-    program
 }
 
 impl Authority {

@@ -4,4 +4,5 @@
 
 pub mod disk;
 pub mod seeded;
+pub mod server;
 pub mod vendor;

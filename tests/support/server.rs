@@ -1,0 +1,221 @@
+//! The reference authority in a process of its own: its server on a port of its own, its commands beside it.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{SocketAddr, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use nodelock::{Client, ErrorKind, HttpOptions, HttpTransport, Roots, Store, Transport};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub const PRODUCT: &str = "Example";
+
+/// The URL of a PostgreSQL server, without a database, to run all of this on instead of SQLite.
+pub const POSTGRES: &str = "NODELOCK_ONLINE_POSTGRES";
+
+pub fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let program = profile.join("examples").join(format!("authority{}", std::env::consts::EXE_SUFFIX));
+    assert!(
+        program.exists(),
+        "{} is missing: run `cargo build --example authority` first",
+        program.display()
+    );
+    program
+}
+
+/// An authority in a temporary folder, and its server.
+pub struct Authority {
+    pub folder: TempDir,
+    pub root: String,
+    pub address: SocketAddr,
+    pub server: Mutex<Child>,
+    options: Vec<String>,
+}
+
+impl Authority {
+    pub fn new() -> Arc<Self> {
+        Self::with(&[])
+    }
+
+    /// One whose server is started with further options.
+    pub fn with(options: &[&str]) -> Arc<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = folder.path().join("authority");
+        if let Ok(server) = std::env::var(POSTGRES) {
+            let create = format!("CREATE DATABASE \"{}\"", database(&directory));
+            let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
+            assert!(psql.unwrap().success());
+        }
+        let made = command(&directory, &["init", "--product", PRODUCT, "--json"]).output().unwrap();
+        let made: Value = serde_json::from_slice(&made.stdout).unwrap();
+        let root = made["root"].as_str().unwrap().to_owned();
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let (server, address) = serve(&directory, "127.0.0.1:0", &options);
+        Arc::new(Self { folder, root, address, server: Mutex::new(server), options })
+    }
+
+    pub fn directory(&self) -> PathBuf {
+        self.folder.path().join("authority")
+    }
+
+    /// What a vendor does beside the server, in a process of its own.
+    pub fn vendor(&self, arguments: &[&str]) -> Value {
+        let output = command(&self.directory(), arguments).arg("--json").output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    pub fn sell(&self, seats: &str, more: &[&str]) -> String {
+        let new = [&["license", "new", "--licensee", "Jane Doe", "--seats", seats], more].concat();
+        self.vendor(&new)["key"].as_str().unwrap().to_owned()
+    }
+
+    pub fn seats(&self) -> Vec<Value> {
+        self.vendor(&["list"])["seats"].as_array().unwrap().clone()
+    }
+
+    /// The handles of the seats that are taken.
+    pub fn taken(&self) -> Vec<String> {
+        let taken = |seat: &Value| matches!(seat["state"].as_str(), Some("active" | "held"));
+        let handle = |seat: &Value| seat["handle"].as_str().unwrap().to_owned();
+        self.seats().iter().filter(|seat| taken(seat)).map(handle).collect()
+    }
+
+    pub fn actions(&self) -> Vec<(String, String)> {
+        let audit = self.vendor(&["audit"]);
+        let text = |line: &Value, name: &str| line[name].as_str().unwrap().to_owned();
+        let lines = audit["audit"].as_array().unwrap();
+        lines.iter().map(|line| (text(line, "actor"), text(line, "action"))).collect()
+    }
+
+    /// Ends the server with no chance to tidy up.
+    pub fn kill(&self) {
+        let mut server = self.server.lock().unwrap();
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+
+    pub fn restart(&self) {
+        let (server, address) = serve(&self.directory(), &self.address.to_string(), &self.options);
+        assert_eq!(address, self.address);
+        *self.server.lock().unwrap() = server;
+    }
+
+    pub fn device(&self, name: &str) -> Client {
+        self.device_over(name, http())
+    }
+
+    pub fn device_over(&self, name: &str, transport: impl Transport + 'static) -> Client {
+        Client::builder(PRODUCT, Roots::new([self.root.parse().unwrap()]))
+            .store(Store::in_directory(self.folder.path().join(name), None))
+            .authority(format!("http://{}/", self.address), transport)
+            .patience(Duration::from_secs(10), 1)
+            .build()
+            .unwrap()
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        self.ask("POST", path, "application/json", body.to_string().as_bytes())
+    }
+
+    /// HTTP by hand, to say what no client would.
+    pub fn ask(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nHost: authority\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
+             Content-Length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        // A server that has seen enough does not read on; that is its right.
+        let _ = stream.write_all(body);
+        let mut reply = Vec::new();
+        let _ = stream.read_to_end(&mut reply);
+        let reply = String::from_utf8(reply).unwrap();
+        let (head, body) =
+            reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {reply:?}"));
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Reply { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+}
+
+impl Drop for Authority {
+    fn drop(&mut self) {
+        let mut server = self.server.lock().unwrap();
+        let _ = server.kill();
+        let _ = server.wait();
+    }
+}
+
+pub struct Reply {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Reply {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
+    }
+
+    /// The code of a refusal, which must be in form.
+    pub fn problem(&self) -> (u16, String) {
+        assert!(self.head.contains("content-type: application/problem+json"), "{} {}", self.head, self.body);
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status);
+        assert!(problem["title"].is_string());
+        let kind = problem["type"].as_str().unwrap();
+        (self.status, kind.rsplit(':').next().unwrap().to_owned())
+    }
+}
+
+pub fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments).arg("--dir").arg(directory).stdin(Stdio::null());
+    if let Ok(server) = std::env::var(POSTGRES) {
+        command.arg("--db").arg(format!("{server}/{}", database(directory)));
+    }
+    command
+}
+
+/// The name of an authority's database on a PostgreSQL server.
+pub fn database(directory: &Path) -> String {
+    let folder = directory.parent().unwrap().file_name().unwrap().to_str().unwrap();
+    folder.trim_start_matches('.').to_owned()
+}
+
+/// Starts a server, and returns once it says where it listens. What it logs is beside its database.
+pub fn serve(directory: &Path, listen: &str, options: &[String]) -> (Child, SocketAddr) {
+    let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
+    let mut serve = command(directory, &["serve", "--listen", listen]);
+    let mut child = serve.args(options).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().parse().unwrap_or_else(|e| panic!("{e}: {line:?}"));
+    (child, address)
+}
+
+pub fn http() -> HttpTransport {
+    HttpOptions::default().no_proxy().build().unwrap()
+}
+
+/// A message's bytes as the one line that members of requests hold.
+pub fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub fn kind(result: nodelock::Result<impl Sized>) -> ErrorKind {
+    match result {
+        Ok(_) => panic!("it went well"),
+        Err(error) => error.kind(),
+    }
+}
