@@ -28,7 +28,7 @@ use sqlx::{
 pub(crate) use self::{
     activation::{Granted, SeatName},
     check_in::CheckedIn,
-    licenses::{KeyText, LicenseRow},
+    licenses::{Holding, KeyText, LicenseRow},
     redemption::Redeemed,
     seats::{SeatRow, state_name},
 };
