@@ -77,7 +77,9 @@ fn a_typed_code_gives_the_seat_back_and_its_errors_are_shown() {
 fn a_deactivation_is_taken_in_every_form() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
-    let forms: [fn(&Deactivation) -> (Vec<u8>, bool); 8] = [
+    /// What is handed in, and whether as a file.
+    type Form = fn(&Deactivation) -> (Vec<u8>, bool);
+    let forms: [Form; 8] = [
         |it| (it.to_text().into_bytes(), false),
         |it| (it.to_base64url().into_bytes(), false),
         |it| (it.to_base32().into_bytes(), false),
@@ -110,7 +112,7 @@ fn a_seat_without_a_deactivation_left_is_held() {
     first.activate(&key).unwrap();
     second.activate(&key).unwrap();
     let page = redeem(&authority, &first.deactivate_offline(Reason::Moved).unwrap().to_base64url());
-    assert!(page.words().contains("The license has 0 deactivations left."), "{}", page.words());
+    assert!(page.words().contains("The license has no deactivation left."), "{}", page.words());
     let held = second.deactivate_offline(Reason::Moved).unwrap();
     let page = redeem(&authority, &held.code().to_string());
     assert_eq!(
@@ -152,7 +154,7 @@ fn a_code_that_cannot_be_read_is_marked_where_it_is_wrong_and_costs_no_attempt()
     let at = unreadable.replace(['-', ' '], "").find('?').unwrap();
     let other = format!("9{}", &mistyped(&many, &[12, 13, 14])[1..]);
     for (typed, marks, words) in [
-        (many.as_str(), vec![], "More characters are wrong than can be mended"),
+        (many.as_str(), vec![], "and here are more"),
         (&unreadable, vec![(at / 5 + 1, at % 5 + 1, "?".to_owned())], "do not occur in codes"),
         (&code[..20], vec![], "17 characters were typed and a code has 25: 8 are missing."),
         (

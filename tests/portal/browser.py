@@ -396,9 +396,10 @@ def refusals(browser, authority, folder):
 
 
 def another_website(authority):
-    """A page elsewhere that sends our form is refused, by Sec-Fetch-Site and by Origin."""
-    page = f"""<!DOCTYPE html><title>elsewhere</title>{{}}""".format(
-        "".join(
+    """A page elsewhere that sends our form is refused, by Sec-Fetch-Site and by Origin; our own page is not."""
+    page = (
+        "<!DOCTYPE html><title>elsewhere</title>"
+        + "".join(
             f"<form method=post action='{target}/redeem' enctype='multipart/form-data'>"
             "<input name=deactivation value=17KX2-M928T-5CY4T-QKFFW-EZFWM><button>win</button></form>"
             for target in (f"http://{authority.address}", f"http://{PLAIN_HOST}:{authority.address.split(':')[1]}")
@@ -422,6 +423,10 @@ def another_website(authority):
             browser.driver.get(f"http://127.0.0.1:{server.server_port}/")
             browser.all("button")[n].click()
             browser.expect("This form was sent from another website")
+        # Our own form is not, without Sec-Fetch-Site either.
+        browser.open("/redeem")
+        browser.fill("#deactivation", "17KX2")
+        browser.submit("This code cannot be read")
     server.shutdown()
 
 
@@ -455,13 +460,13 @@ def activate_offline_plain(browser, computer, key):
     assert computer.is_usable()
 
 
-def tour(authority, folder, width, dark=False, host=None):
-    name = f"{width}-{'dark' if dark else 'light'}-{'plain' if host else 'secure'}"
+def tour(authority, folder, width, dark=False):
+    name = f"{width}-{'dark' if dark else 'light'}"
     key = authority.sell(5, "--deactivations", "9", "--expires", "2099-12-31", "--edition", "Professional")
     computers = [Computer(authority, folder, f"{name}-{n}") for n in range(4)]
     for computer in computers[:3]:
         computer.activate(key)
-    with contextlib.closing(Browser(authority, width, dark=dark, host=host)) as browser:
+    with contextlib.closing(Browser(authority, width, dark=dark)) as browser:
         see_seats(browser, key, computers[:3])
         redeem_by_typing(browser, computers[0], authority)
         redeem_by_upload(browser, computers[1], authority)
