@@ -395,6 +395,59 @@ def refusals(browser, authority, folder):
     browser.shoot("not-found")
 
 
+def every_state(browser, authority, folder):
+    """Seats in every state, with names of every length; a seat that is held; a code that comes before its request."""
+    key = authority.sell(5, "--deactivations", "1")
+    names = ["x" * 64 + "-a-name-without-a-space", "Frau Müllers Rechner im Büro im dritten Stock links", "⚙️ שולחן", "d"]
+    computers = [Computer(authority, folder, f"{browser.width}-state-{n}") for n in range(len(names))]
+    for computer, name in zip(computers, names):
+        computer.run("activate", key, "--metadata", f"computer={name}", "--authority", computer.authority)
+    computers[1].deactivate()
+    browser.open("/redeem")
+    browser.fill("#deactivation", computers[1].code())
+    browser.submit(f"Seat {seat_of(computers[1].code())} is free")
+    # This one was activated while a deactivation was left, so it may give its seat up, which is then held.
+    computers[2].deactivate()
+    browser.open("/redeem")
+    browser.fill("#deactivation", computers[2].code())
+    browser.submit(f"Seat {seat_of(computers[2].code())} is held for its computer")
+    browser.shoot("redeem-held")
+    browser.open("/redeem")
+    browser.fill("#deactivation", "17KX2-M928T-5CY4T-QKFFW-EZFWM")
+    browser.submit("Seat 7KX2M9 is not known here yet")
+    browser.shoot("redeem-kept")
+    [lost] = [seat for seat in json.loads(authority.run("list", "--json"))["seats"] if seat["machine"].get("computer") == "d"
+              and seat["state"] == "active"]
+    authority.run("release", lost["handle"], "--reason", "stolen")
+    browser.open("/seats")
+    browser.fill("#license_key", key)
+    browser.submit("3 seats are free")
+    for words in ("In use", "Given back", "Held for this computer", "Released by the vendor", *names):
+        assert words in browser.words(), (words, browser.words())
+    browser.shoot("seats-every-state")
+
+
+def too_many(folder):
+    """Wrong codes come to an end; on a server of its own, because the limit counts for everybody at this address."""
+    (folder / "limited").mkdir()
+    authority = Authority(folder / "limited")
+    try:
+        computer = Computer(authority, folder / "limited", "computer")
+        computer.activate(authority.sell(1))
+        with contextlib.closing(Browser(authority, "phone")) as browser:
+            for n in range(11):
+                browser.open("/redeem")
+                browser.fill("#deactivation", "17KX2-M928T-5CY4T-QKFFW-EZFWM")
+                browser.find("main form button").click()
+                browser.expect("Seat 7KX2M9 is not known here yet" if n < 10 else "Too many attempts")
+            browser.shoot("too-many")
+            computer.deactivate()
+            browser.find("#file").send_keys(computer.file(computer.run("code", "--format", "text"), "deactivation.txt"))
+            browser.submit(f"Seat {seat_of(computer.code())} is free")
+    finally:
+        authority.close()
+
+
 def another_website(authority):
     """A page elsewhere that sends our form is refused, by Sec-Fetch-Site and by Origin; our own page is not."""
     page = (
@@ -473,6 +526,7 @@ def tour(authority, folder, width, dark=False):
         redeem_by_link(browser, computers[2], authority)
         activate_offline(browser, computers[3], key, authority)
         refusals(browser, authority, folder)
+        every_state(browser, authority, folder)
         complaints = browser.complaints()
         assert not complaints, complaints
     print(f"ok: {name}")
@@ -492,6 +546,8 @@ def main():
             print("ok: without scripts")
             another_website(authority)
             print("ok: another website's form is refused")
+            too_many(folder)
+            print("ok: too many attempts")
             words = authority.words()
             assert '"status":500' not in words, words
         finally:
