@@ -198,7 +198,7 @@ fn row(SeatRow { seat, machine, .. }: &SeatRow) -> SeatView {
 fn state(seat: &Seat) -> (&'static str, &'static str) {
     match seat.state {
         SeatState::Active => ("taken", "In use"),
-        SeatState::Held => ("held", "Held for this computer, which may activate it again"),
+        SeatState::Held => ("held", "Held for this computer"),
         SeatState::Returned => ("over", "Given back"),
         SeatState::Cancelled => ("over", "Never used: its request was cancelled"),
         SeatState::Revoked => ("over", "Released by the vendor"),
