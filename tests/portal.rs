@@ -239,7 +239,7 @@ fn what_belongs_elsewhere_is_told_what_it_is() {
         }
     }
     let two = format!("{proof}\n{}", settled.to_text());
-    assert_eq!(redeem(&authority, &two).title(), "This is a deactivation file");
+    assert_eq!(redeem(&authority, &two).title(), "This is not one deactivation");
     assert_eq!((authority.seats(), authority.actions()), before);
 }
 

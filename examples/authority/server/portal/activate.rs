@@ -17,10 +17,7 @@ use super::{
     page, paper,
     words::{Task, refusal},
 };
-use crate::{
-    database::off_thread,
-    server::{Server, problem::Problem},
-};
+use crate::{database::off_thread, server::Server};
 
 #[derive(Template)]
 #[template(path = "activate.html", config = "examples/authority/server/portal/askama.toml")]
@@ -65,9 +62,8 @@ pub(super) async fn activate(State(server): Shared, ConnectInfo(peer): Peer, req
 
 async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
     if input.trim_ascii().is_empty() {
-        let kind = ErrorKind::Malformed;
         return Outcome::new(Tone::Bad, "Nothing was handed in")
-            .status(Problem::of(kind).status(), kind)
+            .refused(ErrorKind::Malformed)
             .text("Choose the file that the application wrote, or paste its text.");
     }
     match grant(server, input.clone(), peer).await {

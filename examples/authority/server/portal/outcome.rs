@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use nodelock::{DeactivationReceipt, ErrorKind, License, authority::reply_text};
 
 use super::marked::Marked;
+use crate::server::problem::Problem;
 
 /// How it went, which decides about the color.
 #[derive(Clone, Copy)]
@@ -65,8 +66,9 @@ impl Outcome {
         self
     }
 
-    pub(super) fn status(self, status: StatusCode, kind: ErrorKind) -> Self {
-        Self { status, kind: Some(kind), ..self }
+    /// With the status that the API gives this kind.
+    pub(super) fn refused(self, kind: ErrorKind) -> Self {
+        Self { status: Problem::of(kind).status(), kind: Some(kind), ..self }
     }
 
     pub(super) fn marked(self, marked: Option<Marked>) -> Self {

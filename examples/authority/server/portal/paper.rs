@@ -7,7 +7,6 @@ use nodelock::{
 };
 
 use super::outcome::{Outcome, Tone};
-use crate::server::problem::Problem;
 
 /// More symbols than anybody types for a code by mistake; every file has more.
 const LONGEST_CODE: usize = 40;
@@ -21,10 +20,7 @@ pub(super) fn typed(input: &[u8]) -> Option<&str> {
 
 /// Says what an input is and where it belongs, if it is anything that this authority and its devices exchange.
 pub(super) fn misplaced(input: &[u8], roots: &Roots) -> Option<Outcome> {
-    let wrong = |title: &str| {
-        let kind = ErrorKind::WrongType;
-        Outcome::new(Tone::Bad, title).status(Problem::of(kind).status(), kind)
-    };
+    let wrong = |title: &str| Outcome::new(Tone::Bad, title).refused(ErrorKind::WrongType);
     Some(match typed(input) {
         Some(text) if LicenseKey::read(text).is_ok() => wrong("This is a license key")
             .text("It shows which computers have a seat. It gives no seat back: that takes the code or the file of the computer.")

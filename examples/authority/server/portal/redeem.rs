@@ -67,9 +67,8 @@ pub(super) async fn redeem(State(server): Shared, ConnectInfo(peer): Peer, reque
 
 async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
     if input.trim_ascii().is_empty() {
-        let kind = ErrorKind::Malformed;
         return Outcome::new(Tone::Bad, "Nothing was handed in")
-            .status(Problem::of(kind).status(), kind)
+            .refused(ErrorKind::Malformed)
             .text("Type or paste the deactivation code, or choose the file that the application wrote.");
     }
     let (redeemed, marked) = match paper::typed(&input) {
@@ -115,13 +114,14 @@ fn done(redeemed: Redeemed) -> Outcome {
     let (released, receipt) = match redeemed {
         Redeemed::Released { released, receipt } => (released, receipt),
         Redeemed::Kept(handle) => {
-            return Outcome::new(Tone::Waiting, format!("Seat {handle} is not known here yet"))
-                .status(StatusCode::ACCEPTED, ErrorKind::UnknownSeat)
+            let kept = Outcome::new(Tone::Waiting, format!("Seat {handle} is not known here yet"))
                 .text(
                     "What you handed in is kept. The computer's activation request has not arrived here; as soon as it \
                      does, the seat is free by itself.",
                 )
                 .text("If the computer was activated with this vendor, compare the code with what it shows.");
+            // Taken in, and not done.
+            return Outcome { status: StatusCode::ACCEPTED, kind: Some(ErrorKind::UnknownSeat), ..kept };
         }
     };
     let handle = released.seat.handle;
@@ -156,10 +156,12 @@ async fn refused(server: &Server, problem: &Problem, input: Vec<u8>) -> Outcome 
         Some(ErrorKind::WrongType) => {
             let roots = server.signer.roots.clone();
             let misplaced = off_thread(move || paper::misplaced(&input, &roots)).await;
-            misplaced.ok().flatten().unwrap_or_else(|| refusal(problem, Task::Redeem))
+            // Several deactivations in one are in the right place, but too many.
+            let elsewhere = |outcome: &Outcome| !outcome.links.iter().any(|(address, _)| *address == "/redeem");
+            misplaced.ok().flatten().filter(elsewhere).unwrap_or_else(|| refusal(problem, Task::Redeem))
         }
         Some(ErrorKind::UnreadableCode) => Outcome::new(Tone::Bad, "This code cannot be read")
-            .status(problem.status(), ErrorKind::UnreadableCode)
+            .refused(ErrorKind::UnreadableCode)
             .text("A few wrong characters are mended, but these are too many. No seat was given back, and this does not count as an attempt."),
         _ => refusal(problem, Task::Redeem),
     }

@@ -11,7 +11,7 @@ use axum::{
 use nodelock::{
     ErrorKind,
     authority::ledger::{Seat, SeatState},
-    code::{Correction, LicenseKey},
+    code::{LicenseKey, Reading},
 };
 
 use super::{
@@ -94,9 +94,8 @@ pub(super) async fn show(State(server): Shared, ConnectInfo(peer): Peer, request
 async fn find(server: &Server, typed: &str, peer: IpAddr) -> Result<(Holding, Option<Marked>), Box<Outcome>> {
     let refuse = |problem: Problem| Box::new(refusal(&problem, Task::Seats));
     if typed.trim().is_empty() {
-        let kind = ErrorKind::Malformed;
         return Err(Outcome::new(Tone::Bad, "No license key was entered")
-            .status(Problem::of(kind).status(), kind)
+            .refused(ErrorKind::Malformed)
             .text("Enter the license key as the vendor sent it to you.")
             .into());
     }
@@ -111,32 +110,28 @@ async fn find(server: &Server, typed: &str, peer: IpAddr) -> Result<(Holding, Op
             return Err(outcome.into());
         }
     }
-    let readings: Vec<(KeyText, String, Vec<Correction>)> = match &read {
-        Ok(readings) => readings
-            .iter()
-            .take(MOST_READINGS)
-            .map(|reading| {
-                (KeyText::from(&reading.code), reading.code.to_string(), reading.corrections.clone())
-            })
-            .collect(),
-        // A vendor may make keys by other rules, which nothing can be mended in.
-        Err(_) => KeyText::new(typed).map(|key| (key, String::new(), Vec::new())).into_iter().collect(),
-    };
-    for (key, text, corrections) in &readings {
-        match server.database.holding(key, MOST_SEATS + 1).await {
-            Ok(Some(holding)) => return Ok((holding, Marked::mended(text, corrections))),
+    let readings = read.as_deref().unwrap_or_default();
+    let mended =
+        |reading: &Reading<LicenseKey>| Marked::mended(&reading.code.to_string(), &reading.corrections);
+    let keys =
+        readings.iter().take(MOST_READINGS).map(|reading| (KeyText::from(&reading.code), mended(reading)));
+    // A vendor may make keys by other rules, which nothing can be mended in.
+    let as_it_is = KeyText::new(typed).map(|key| (key, None));
+    let keys: Vec<(KeyText, Option<Marked>)> = keys.chain(as_it_is).collect();
+    for (key, marked) in keys {
+        match server.database.holding(&key, MOST_SEATS + 1).await {
+            Ok(Some(holding)) => return Ok((holding, marked)),
             Ok(None) => {}
             Err(failure) => return Err(refuse(failure.into())),
         }
     }
     server.limits.keys.count(peer);
     let marked = match readings.first() {
-        Some((_, text, corrections)) if read.is_ok() => Marked::mended(text, corrections),
-        _ => paper::typed(typed.as_bytes()).map(|typed| Marked::unreadable(typed, '2')),
+        Some(reading) => mended(reading),
+        None => paper::typed(typed.as_bytes()).map(|typed| Marked::unreadable(typed, '2')),
     };
-    let kind = ErrorKind::UnknownLicense;
     Err(Outcome::new(Tone::Bad, "No license has this key")
-        .status(Problem::of(kind).status(), kind)
+        .refused(ErrorKind::UnknownLicense)
         .text("Compare it with what the vendor sent to you. A few wrong characters are mended, but not more.")
         .marked(marked)
         .into())

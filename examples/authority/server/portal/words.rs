@@ -17,8 +17,6 @@ pub(super) enum Task {
     Download,
 }
 
-const ASK_VENDOR: &str = "If it says so again, ask the vendor.";
-
 /// A refusal in words.
 pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
     use ErrorKind as Kind;
@@ -84,7 +82,7 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
             .text("Nothing has changed. Please try again in a few seconds; doing it twice does no harm."),
         (Some(Kind::ServerFailed), _) => say("Something went wrong here")
             .text("It is not your fault, and nothing is lost. Please try again later; doing it twice does no harm.")
-            .text(ASK_VENDOR),
+            .text("If it says so again, ask the vendor."),
         (Some(_), Task::Redeem) => say("This cannot be read")
             .text("It is neither a deactivation code of 25 characters nor a deactivation file; perhaps a part is missing.")
             .text("Copy all of it, or choose the file that the application wrote."),
