@@ -152,9 +152,11 @@ impl<'e> Authority<'e> {
 }
 
 fn psql(server: &str, database: &str, arguments: &[&str]) {
-    assert!(
-        Command::new("psql").arg(format!("{server}/{database}")).args(arguments).status().unwrap().success()
-    );
+    let mut psql = Command::new("psql");
+    psql.arg(format!("{server}/{database}"))
+        .args(arguments)
+        .env("PGOPTIONS", "--client-min-messages=warning");
+    assert!(psql.status().unwrap().success());
 }
 
 impl Drop for Server {
