@@ -1,6 +1,10 @@
 //! What can be typed.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Args, Parser, Subcommand};
 use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
@@ -104,17 +108,57 @@ pub(crate) enum Command {
         license: Option<LicenseId>,
     },
     /// Serve the online calls over HTTP until SIGTERM or SIGINT; prints the address it listens on
-    Serve {
-        /// The address and port; port 0 is any free one. Put TLS in front of it: a reverse proxy
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
-        listen: SocketAddr,
-    },
+    Serve(ServeArguments),
     /// Show who did what and when
     Audit {
         /// How many lines, the latest
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: u32,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArguments {
+    /// The address and port; port 0 is any free one. Without --tls-certificate, put a reverse proxy with TLS in front of it
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    #[command(flatten)]
+    pub(crate) tls: Option<TlsArguments>,
+    /// A reverse proxy that appends its client's address to X-Forwarded-For: limits then count by that; may be given
+    /// several times. Nobody else's X-Forwarded-For is believed
+    #[arg(long, value_name = "ADDRESS", env = "AUTHORITY_TRUSTED_PROXY", value_delimiter = ',', value_parser = proxy)]
+    pub(crate) trusted_proxy: Vec<IpAddr>,
+}
+
+#[derive(Args)]
+#[group(requires_all = ["tls_certificate", "tls_key"])]
+pub(crate) struct TlsArguments {
+    /// Serve HTTPS with this certificate (PEM, the certificates that lead to its root behind it); SIGHUP reads it again
+    #[arg(
+        id = "tls_certificate",
+        long = "tls-certificate",
+        value_name = "FILE",
+        env = "AUTHORITY_TLS_CERTIFICATE",
+        required = false
+    )]
+    pub(crate) certificate: PathBuf,
+    /// The certificate's private key (PEM), which only its owner may read
+    #[arg(
+        id = "tls_key",
+        long = "tls-key",
+        value_name = "FILE",
+        env = "AUTHORITY_TLS_KEY",
+        required = false
+    )]
+    pub(crate) key: PathBuf,
+}
+
+/// One address, not «any»: whoever may connect from anywhere may say anything.
+fn proxy(text: &str) -> Result<IpAddr, &'static str> {
+    match text.parse::<IpAddr>() {
+        Ok(address) if !address.is_unspecified() => Ok(address),
+        _ => Err("the address of one proxy is expected"),
+    }
 }
 
 #[derive(Args)]

@@ -44,7 +44,7 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let connections = if matches!(command, Command::Serve { .. }) { SERVER_CONNECTIONS } else { CONNECTIONS };
+    let connections = if matches!(command, Command::Serve(_)) { SERVER_CONNECTIONS } else { CONNECTIONS };
     let database = Database::open(&place.database(), connections).await?;
     let report = execute(command, place, &database, &occasion).await;
     database.close().await;
@@ -95,8 +95,8 @@ async fn execute(
             Ok(Report::new(words, json!({ "handle": seat.handle.to_string(), "outcome": "returned" })))
         }
         Command::List { license } => Ok(output::list(&database.list(*license).await?)),
-        Command::Serve { listen } => {
-            server::run(*listen, database.clone(), signer()?).await?;
+        Command::Serve(arguments) => {
+            server::run(arguments, database.clone(), signer()?).await?;
             Ok(Report::new("", json!({})))
         }
         Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),

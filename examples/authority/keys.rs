@@ -21,8 +21,8 @@ const ISSUER_KEY: &str = "issuer.key";
 const ISSUER_CERTIFICATE: &str = "issuer.certificate";
 /// How long an issuer key may sign before its root must be fetched again.
 const CERTIFICATE_DAYS: u32 = 365;
-/// More than any file here needs.
-const LIMIT: u64 = 16 * 1024;
+/// More than any file here needs, a chain of TLS certificates included.
+const LIMIT: u64 = 64 * 1024;
 
 /// What the authority signs with, and what it believes of its own earlier signatures.
 pub(crate) struct Signer {
@@ -73,9 +73,10 @@ pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()>
 /// Fails with [`ErrorKind::AccessDenied`] when anybody but the owner may read the issuer key.
 pub(crate) fn load(directory: &Path) -> Result<Signer> {
     let public = directory.join(ROOT_PUBLIC);
-    let root: PublicKey = text(&read(&public)?, &public)?.trim().parse()?;
+    let root: PublicKey = text(&read(&public, Readers::Anybody)?, &public)?.trim().parse()?;
     let roots = Roots::new([root]);
-    let certificate = Certificate::verify(&read(&directory.join(ISSUER_CERTIFICATE))?, &roots)?;
+    let certificate =
+        Certificate::verify(&read(&directory.join(ISSUER_CERTIFICATE), Readers::Anybody)?, &roots)?;
     let issuer = Issuer::certified(read_private(&directory.join(ISSUER_KEY))?, certificate)?;
     Ok(Signer { issuer, root, roots })
 }
@@ -86,7 +87,7 @@ fn private_text(key: &SigningKey) -> Zeroizing<String> {
 }
 
 fn read_private(path: &Path) -> Result<SigningKey> {
-    let file = read(path)?;
+    let file = read(path, Readers::Owner)?;
     let mut bytes = Zeroizing::new([0; 66]);
     let length = URL_SAFE_NO_PAD
         .decode_slice(text(&file, path)?.trim(), &mut *bytes)
@@ -98,16 +99,28 @@ fn text<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str> {
     Ok(str::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::Malformed, path.display().to_string()))?)
 }
 
+/// Who may be able to read a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    Anybody,
+    Owner,
+}
+
 /// Reads a file of keys. What is private is checked to be so, on the very file that is read.
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+///
+/// Fails with [`ErrorKind::AccessDenied`] when others may read what is its owner's, and with [`ErrorKind::TooLarge`].
+pub(crate) fn read(path: &Path, readers: Readers) -> Result<Zeroizing<Vec<u8>>> {
     let failed = |error| Error::io(path.display().to_string(), error);
     let file = File::open(path).map_err(failed)?;
-    if path.extension().is_some_and(|extension| extension == "key") {
+    if readers == Readers::Owner {
         check_private(&file, path)?;
     }
     // As large as it gets at once: a buffer that grows would leave copies of a key behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize));
     file.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 == LIMIT {
+        return Err(Error::new(ErrorKind::TooLarge, path.display().to_string()).into());
+    }
     Ok(bytes)
 }
 

@@ -1,14 +1,14 @@
 //! What each endpoint does: read its input, ask the database, put the outcome into JSON.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, FromRequest as _, Request, State},
+    extract::{FromRequest as _, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -20,7 +20,7 @@ use nodelock::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Server, observation, problem::Problem};
+use super::{Server, observation, peer::Peer, problem::Problem};
 use crate::{
     database::{CheckedIn, Occasion, Redeemed, off_thread},
     failure::Failure,
@@ -32,9 +32,8 @@ const BODY_TIME: Duration = Duration::from_secs(20);
 type Answer = Result<Value, Problem>;
 type Members = Map<String, Value>;
 type Shared = State<Arc<Server>>;
-type Peer = ConnectInfo<SocketAddr>;
 
-pub(super) async fn activate(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn activate(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, peer| {
         if let Some(wait) = server.limits.keys.wait(peer) {
             return Err(Problem::of(ErrorKind::TooManyAttempts).after(wait));
@@ -58,7 +57,7 @@ pub(super) async fn activate(State(server): Shared, ConnectInfo(peer): Peer, req
     .await
 }
 
-pub(super) async fn preflight(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn preflight(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, _| {
         let left = server.database.preflight(text(&members, "request")?).await?;
         Ok(json!({ "allowed": left != Some(0), "deactivations_left": left }))
@@ -66,7 +65,7 @@ pub(super) async fn preflight(State(server): Shared, ConnectInfo(peer): Peer, re
     .await
 }
 
-pub(super) async fn deactivate(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn deactivate(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, peer| {
         let redeemed = match (members.contains_key("proof"), members.contains_key("phone_code")) {
             (true, false) => {
@@ -119,7 +118,7 @@ async fn redeem_code(
     Ok(redeemed?)
 }
 
-pub(super) async fn check_in(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn check_in(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, peer| {
         let request = text(&members, "request")?;
         Ok(match server.database.check_in(request, &server.signer, &occasion(peer)).await? {
@@ -156,7 +155,7 @@ pub(super) async fn openapi() -> Response {
 
 /// Reads a body of JSON and answers it. The work goes on to its end even if the client hangs up: what was begun in the
 /// database is finished or undone by itself, and the answer waits for the next attempt.
-async fn answer<W, F>(request: Request, peer: SocketAddr, work: W) -> Response
+async fn answer<W, F>(request: Request, Peer(peer): Peer, work: W) -> Response
 where
     W: FnOnce(Members, IpAddr) -> F + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -165,7 +164,7 @@ where
         Ok(members) => members,
         Err(problem) => return problem.into(),
     };
-    match tokio::spawn(work(members, peer.ip().to_canonical())).await {
+    match tokio::spawn(work(members, peer)).await {
         Ok(Ok(value)) => json_response(&value),
         Ok(Err(problem)) => problem.into(),
         // A panic, which has said so on standard error.
