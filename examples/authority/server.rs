@@ -58,6 +58,7 @@ pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: 
     let listen = arguments.listen;
     let listener = TcpListener::bind(listen).await.map_err(|e| Error::io(listen.to_string(), e))?;
     let address = listener.local_addr().map_err(|e| Error::io(listen.to_string(), e))?;
+    tokio::spawn(observation::watch(signer.certificate.clone()));
     let server = Arc::new(Server {
         database,
         signer,

@@ -24,6 +24,7 @@ use super::{Server, observation, peer::Peer, problem::Problem};
 use crate::{
     database::{CheckedIn, Occasion, Redeemed, off_thread},
     failure::Failure,
+    keys,
 };
 
 /// How long a client may take to send its body.
@@ -145,7 +146,8 @@ pub(super) async fn metrics(State(server): Shared) -> Response {
         Err(failure) => return Problem::from(failure).into(),
     };
     let under_way = server.under_way.load(std::sync::atomic::Ordering::Relaxed);
-    let text = server.metrics.text(&seats, under_way);
+    let certificate = keys::seconds_left(&server.signer.certificate, SystemTime::now().into());
+    let text = server.metrics.text(&seats, under_way, certificate);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
