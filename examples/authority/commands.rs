@@ -18,11 +18,14 @@ use nodelock::{
 use serde_json::json;
 
 use crate::{
-    arguments::{Command, LicenseCommand, NewLicense, Place, SeatArguments},
+    arguments::{CertificateCommand, Command, LicenseCommand, NewLicense, Place, SeatArguments},
     bulk::{self, Claim},
     database::{Database, Granted, KeyText, Location, Occasion, Redeemed, SeatName, Vendor},
     failure::{Failure, Result},
-    keys::{self, Signer},
+    keys::{
+        self, Signer,
+        renewal::{self, NewCertificate},
+    },
     output::{self, Report},
     server,
 };
@@ -45,7 +48,7 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let connections = if matches!(command, Command::Serve { .. }) { SERVER_CONNECTIONS } else { CONNECTIONS };
+    let connections = if matches!(command, Command::Serve(_)) { SERVER_CONNECTIONS } else { CONNECTIONS };
     let database = Database::open(&place.database(), connections).await?;
     let report = execute(command, place, &database, &occasion).await;
     database.close().await;
@@ -59,10 +62,7 @@ async fn execute(
     occasion: &Occasion,
 ) -> Result<Report> {
     let vendor = database.vendor().await?;
-    let signer = || -> Result<Signer> {
-        let signer = keys::load(&place.keys())?;
-        if signer.root == vendor.root { Ok(signer) } else { Err(Failure::WrongKeys) }
-    };
+    let signer = || keys::load(&place.keys(), vendor.root);
     match command {
         Command::Init { .. } => Err(Failure::AlreadyInitialized),
         Command::License(LicenseCommand::New(new)) => {
@@ -99,8 +99,30 @@ async fn execute(
             Ok(Report::new(words, json!({ "handle": seat.handle.to_string(), "outcome": "returned" })))
         }
         Command::List { license } => Ok(output::list(&database.list(*license).await?)),
-        Command::Serve { listen } => {
-            server::run(*listen, database.clone(), signer()?).await?;
+        Command::Certificate(CertificateCommand::Show) => {
+            Ok(output::certificate(&signer()?.certificate, occasion.now))
+        }
+        Command::Certificate(CertificateCommand::New(new)) => {
+            let directory = place.keys();
+            let root_key = new.root_key.clone().unwrap_or_else(|| directory.join(keys::ROOT_KEY));
+            let new = NewCertificate {
+                root_key: &root_key,
+                new_key: new.new_key,
+                days: new.days,
+                serial: new.serial,
+            };
+            let install = || {
+                let certificate = renewal::install(&directory, vendor.root, &new, occasion.now)?;
+                let detail = format!("number {}, key {}", certificate.serial, certificate.issuer.id());
+                Ok((certificate, detail))
+            };
+            let certificate = database.noting("certified", occasion, install).await?;
+            let mut report = output::certificate(&certificate, occasion.now);
+            report.words += "\nA server that is running takes it in when it is started again.";
+            Ok(report)
+        }
+        Command::Serve(arguments) => {
+            server::run(arguments, database.clone(), signer()?).await?;
             Ok(Report::new("", json!({})))
         }
         Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),
@@ -127,24 +149,25 @@ async fn init(product: &str, place: &Place, occasion: &Occasion) -> Result<Repor
     if !directory.exists() {
         keys::create(&directory, product, occasion.now)?;
     }
-    let signer = keys::load(&directory)?;
+    let root = keys::root(&directory)?;
+    keys::load(&directory, root)?;
     if let Location::File(path) = &location
         && !path.exists()
     {
         Database::create_file(path)?;
     }
     let database = Database::open(&location, CONNECTIONS).await?;
-    let vendor = Vendor { product: product.to_owned(), root: signer.root };
+    let vendor = Vendor { product: product.to_owned(), root };
     let set_up = database.set_up(&vendor, occasion).await;
     database.close().await;
     set_up?;
     let words = format!(
         "An authority for {product} is set up. Applications embed the root public key:\n\n    {}\n\n\
          Keep {} somewhere offline: it is needed again only for a new issuer certificate.",
-        signer.root,
-        directory.join("root.key").display()
+        root,
+        directory.join(keys::ROOT_KEY).display()
     );
-    Ok(Report::new(words, json!({ "product": product, "root": signer.root.to_string() })))
+    Ok(Report::new(words, json!({ "product": product, "root": root.to_string() })))
 }
 
 async fn new_license(

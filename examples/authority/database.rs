@@ -287,6 +287,21 @@ impl Database {
         Ok(Vendor { product: row.try_get("product")?, root: row.try_get::<String, _>("root")?.parse()? })
     }
 
+    /// Does something outside of the database and writes it into the audit, with the detail that comes of it; nothing is
+    /// written if it fails.
+    pub(crate) async fn noting<T>(
+        &self,
+        action: &'static str,
+        occasion: &Occasion,
+        work: impl FnOnce() -> Result<(T, String)>,
+    ) -> Result<T> {
+        let mut tx = self.begin().await?;
+        let (done, detail) = work()?;
+        Entry::new(action).detail(&detail).write(&mut tx, occasion).await?;
+        tx.commit().await?;
+        Ok(done)
+    }
+
     /// The latest `limit` lines of the audit, oldest first.
     pub(crate) async fn audit(&self, limit: u32) -> Result<Vec<AuditRow>> {
         let rows = sqlx::query(

@@ -5,4 +5,5 @@
 pub mod disk;
 pub mod seeded;
 pub mod server;
+pub mod tls;
 pub mod vendor;

@@ -115,9 +115,14 @@ impl Authority {
     }
 
     pub fn device_over(&self, name: &str, transport: impl Transport + 'static) -> Client {
+        self.device_at(name, format!("http://{}/", self.address), transport)
+    }
+
+    /// A device that is told another address.
+    pub fn device_at(&self, name: &str, url: String, transport: impl Transport + 'static) -> Client {
         Client::builder(PRODUCT, Roots::new([self.root.parse().unwrap()]))
             .store(Store::in_directory(self.folder.path().join(name), None))
-            .authority(format!("http://{}/", self.address), transport)
+            .authority(url, transport)
             .patience(Duration::from_secs(10), 1)
             .build()
             .unwrap()
@@ -129,10 +134,14 @@ impl Authority {
 
     /// HTTP by hand, to say what no client would.
     pub fn ask(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
+        self.ask_with(method, path, &format!("Content-Type: {content_type}\r\n"), body)
+    }
+
+    /// The same with headers by hand too, each with its end of line.
+    pub fn ask_with(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
         let mut stream = TcpStream::connect(self.address).unwrap();
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: authority\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
-             Content-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: authority\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).unwrap();
