@@ -34,7 +34,7 @@ use tokio::{
 pub(crate) use self::{
     activation::{Granted, SeatName},
     check_in::CheckedIn,
-    licenses::{KeyText, LicenseRow},
+    licenses::{Holding, KeyText, LicenseRow},
     redemption::Redeemed,
     seats::{SeatRow, state_name},
 };

@@ -9,7 +9,7 @@ use ring::digest;
 use sqlx::{Row as _, any::AnyRow};
 use zeroize::Zeroizing;
 
-use super::{Database, Entry, Occasion, Tx, damaged, seconds, timestamp};
+use super::{Database, Entry, Occasion, SeatRow, Tx, damaged, seats, seconds, timestamp};
 use crate::failure::{Failure, Result};
 
 /// A license key as it is compared: the mended spelling of a checked key, or the very text of one that the vendor made
@@ -49,6 +49,14 @@ pub(crate) struct LicenseRow {
     pub(crate) key_hint: String,
     pub(crate) created: nodelock::Timestamp,
     pub(crate) usage: Usage,
+}
+
+/// What a customer sees of a license.
+pub(crate) struct Holding {
+    pub(crate) terms: LicenseTerms,
+    pub(crate) usage: Usage,
+    /// The seats that are taken, then those that were given up last.
+    pub(crate) seats: Vec<SeatRow>,
 }
 
 /// The id, unless it stands for no license at all.
@@ -110,6 +118,15 @@ impl Database {
         Entry::of_license(action, id).write(&mut tx, occasion).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// The license of a key, with at most so many of its seats. None if no license has that key.
+    pub(crate) async fn holding(&self, key: &KeyText, most: usize) -> Result<Option<Holding>> {
+        let mut tx = self.look().await?;
+        let Some(terms) = find_by_key(&mut tx, key).await? else { return Ok(None) };
+        let usage = usage(&mut tx, terms.id).await?;
+        let seats = seats::latest_of(&mut tx, terms.id, most).await?;
+        Ok(Some(Holding { terms, usage, seats }))
     }
 
     /// Every license, oldest first.
