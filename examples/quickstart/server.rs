@@ -78,12 +78,15 @@ impl Server {
 
     /// Fills in a form of the authority's pages as a browser does, and returns the page that comes of it.
     pub fn submit(&self, page: &str, field: &str, value: &str) -> Result<String> {
-        let body = format!("{field}={}", value.replace(' ', "+"));
+        const BOUNDARY: &str = "end-of-field";
+        let body = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{field}\"\r\n\r\n{value}\r\n--{BOUNDARY}--\r\n"
+        );
         let mut stream = TcpStream::connect(&self.address)?;
         write!(
             stream,
             "POST {page} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
-             Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+             Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         )?;
