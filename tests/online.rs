@@ -18,7 +18,7 @@ use nodelock::{
 };
 use serde_json::{Value, json};
 
-use support::server::{Authority, PRODUCT, base64url, http, kind};
+use support::server::{Authority, PRODUCT, base64url, command, http, kind, serve};
 
 /// Calls something before each request, and keeps every body that was sent.
 struct Watched {
@@ -465,4 +465,27 @@ fn flipped(text: &str) -> String {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     base64url(&bytes)
+}
+
+#[test]
+fn a_first_start_sets_everything_up_and_the_next_one_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("authority");
+    fs::create_dir(&directory).unwrap();
+    let product = ["--product".to_owned(), PRODUCT.to_owned()];
+    let root = || fs::read_to_string(directory.join("keys/root.public")).unwrap();
+    let (mut server, _) = serve(&directory, "127.0.0.1:0", &product);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let made = root();
+    let log = fs::read_to_string(directory.join("log")).unwrap();
+    let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["event"], &line["root"]), (&"set-up".into(), &made.trim().into()));
+    let (mut server, _) = serve(&directory, "127.0.0.1:0", &product);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(root(), made);
+    let other = command(&directory, &["serve", "--listen", "127.0.0.1:0", "--product", "Another", "--json"]);
+    let refused: Value = serde_json::from_slice(&{ other }.output().unwrap().stdout).unwrap();
+    assert_eq!(refused["error"], "wrong-product");
 }

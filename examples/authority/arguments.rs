@@ -139,6 +139,9 @@ pub(crate) struct ServeArguments {
     /// The address and port; port 0 is any free one. Without --tls-certificate, put a reverse proxy with TLS in front of it
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
     pub(crate) listen: SocketAddr,
+    /// The product that is licensed: at the first start, keys and database are made for it as `init` does
+    #[arg(long, value_name = "NAME", env = "AUTHORITY_PRODUCT")]
+    pub(crate) product: Option<String>,
     #[command(flatten)]
     pub(crate) tls: Option<TlsArguments>,
     /// A reverse proxy that appends its client's address to X-Forwarded-For: limits then count by that; may be given

@@ -48,7 +48,19 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let connections = if matches!(command, Command::Serve(_)) { SERVER_CONNECTIONS } else { CONNECTIONS };
+    let serves = match command {
+        Command::Serve(arguments) => Some(arguments),
+        _ => None,
+    };
+    if let Some(product) = serves.and_then(|arguments| arguments.product.as_deref()) {
+        match init(product, place, &occasion).await {
+            // What applications embed is in the keys' directory too.
+            Ok(report) => server::log("set-up", &[("root", report.fields["root"].clone())]),
+            Err(Failure::AlreadyInitialized) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let connections = if serves.is_some() { SERVER_CONNECTIONS } else { CONNECTIONS };
     let database = Database::open(&place.database(), connections).await?;
     let report = execute(command, place, &database, &occasion).await;
     database.close().await;
@@ -122,6 +134,9 @@ async fn execute(
             Ok(report)
         }
         Command::Serve(arguments) => {
+            if arguments.product.as_ref().is_some_and(|product| *product != vendor.product) {
+                return Err(Failure::rule(ErrorKind::WrongProduct, "authority"));
+            }
             server::run(arguments, database.clone(), signer()?).await?;
             Ok(Report::new("", json!({})))
         }

@@ -31,6 +31,7 @@ use axum::{
 use nodelock::{Error, ErrorKind};
 use tokio::net::TcpListener;
 
+pub(crate) use self::observation::log;
 use self::{
     connections::Front, limits::Limits, observation::Metrics, peer::Proxies, problem::Problem, tls::Tls,
 };
