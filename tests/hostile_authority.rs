@@ -651,7 +651,7 @@ fn a_receipt_for_something_else_acknowledges_nothing() {
     let mut vendor = scene.vendor.clone();
     let genuine = vendor.redeem(&deactivation.to_bytes()).unwrap();
     let mut answers = forgeries(&scene, genuine.as_bytes());
-    let binding = || genuine.binding.clone();
+    let binding = || genuine.binding;
     let receipt =
         |seat: &Seat, binding| issuer.receipt(&released(seat), binding, now).unwrap().as_bytes().to_vec();
     let [other_device, other_handle] = others(&seat);
