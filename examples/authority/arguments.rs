@@ -83,6 +83,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         out: Out,
     },
+    /// Take many seats back: a file with a proof or a code on each line, or armored blocks one after another
+    ///
+    /// What was interrupted is simply done again: the same input gets the same receipts.
+    RedeemAll {
+        /// The file; `-` is standard input
+        input: PathBuf,
+        /// Where to write what each of them came to, as a line of JSON with its receipt
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Issue a new license for an active seat
     Renew {
         #[command(flatten)]
@@ -249,8 +259,11 @@ pub(crate) struct NewLicense {
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) metadata: Vec<Pair>,
     /// A license key that exists already [default: a new one]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "count")]
     pub(crate) key: Option<String>,
+    /// How many such licenses, each with a key of its own: for a reseller, say
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) count: u32,
 }
 
 /// A number, or `none` for no limit.

@@ -7,9 +7,9 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, LicenseId, Outcome, Random as _, SystemRandom,
+    Error, ErrorKind, LicenseId, Outcome, SystemRandom,
     authority::{
-        ActivationFile, ReleaseClaim,
+        ActivationFile,
         ledger::{LicenseTerms, Released, SeatState},
         reply_text,
     },
@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::{
     arguments::{CertificateCommand, Command, LicenseCommand, NewLicense, Place, SeatArguments},
+    bulk::{self, Claim},
     database::{Database, Granted, KeyText, Location, Occasion, Redeemed, SeatName, Vendor},
     failure::{Failure, Result},
     keys::{
@@ -75,6 +76,9 @@ async fn execute(
         Command::Activate { file, license, .. } => {
             let file = ActivationFile::read(&read(file)?)?;
             Ok(granted(&file, database.activate(&file, *license, &signer()?, occasion).await?))
+        }
+        Command::RedeemAll { input, out } => {
+            bulk::redeem_all(open(input)?, out, database, &signer()?, occasion).await
         }
         Command::Redeem { input, .. } => redeem(input, database, &signer()?, occasion).await,
         Command::Renew { seat, .. } => {
@@ -187,25 +191,36 @@ async fn new_license(
     if terms.expires.is_some_and(|end| occasion.now >= end) {
         return Err(Failure::rule(ErrorKind::LicenseEnded, "license"));
     }
-    let (shown, key) = match &new.key {
-        Some(typed) => {
-            (None, KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?)
+    if let Some(typed) = &new.key {
+        let key = KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?;
+        let words = format!("License {} for {}, with the given key.", terms.id, terms.licensee);
+        let fields = json!({ "license": terms.id.to_string(), "key": null, "seats": terms.seats });
+        database.create_licenses(&[(terms, key)], occasion).await?;
+        return Ok(Report::new(words, fields));
+    }
+    let (mut sold, mut shown) = (Vec::new(), Vec::new());
+    for _ in 0..new.count {
+        let key = LicenseKey::generate(&SystemRandom)?;
+        let id = LicenseId::generate(&SystemRandom)?;
+        shown.push((id.to_string(), key.to_string()));
+        sold.push((LicenseTerms { id, ..terms.clone() }, KeyText::from(&key)));
+    }
+    database.create_licenses(&sold, occasion).await?;
+    Ok(match &shown[..] {
+        [(id, key)] => {
+            let words =
+                format!("License {id} for {}. Its key, shown this once:\n\n    {key}\n", terms.licensee);
+            Report::new(words, json!({ "license": id, "key": key, "seats": terms.seats }))
         }
-        None => {
-            let mut random = zeroize::Zeroizing::new([0; 12]);
-            SystemRandom.fill(&mut *random)?;
-            let key = LicenseKey::from_random(*random);
-            (Some(key.to_string()), KeyText::from(&key))
+        _ => {
+            let mut words =
+                format!("{} licenses for {}. Their keys, shown this once:\n", shown.len(), terms.licensee);
+            shown.iter().for_each(|(id, key)| words += &format!("\n    {id}  {key}"));
+            let licenses: Vec<_> =
+                shown.iter().map(|(id, key)| json!({ "license": id, "key": key })).collect();
+            Report::new(words, json!({ "licenses": licenses, "seats": terms.seats }))
         }
-    };
-    database.create_license(&terms, &key, occasion).await?;
-    let words = match &shown {
-        Some(key) => {
-            format!("License {} for {}. Its key, shown this once:\n\n    {key}\n", terms.id, terms.licensee)
-        }
-        None => format!("License {} for {}, with the given key.", terms.id, terms.licensee),
-    };
-    Ok(Report::new(words, json!({ "license": terms.id.to_string(), "key": shown, "seats": terms.seats })))
+    })
 }
 
 async fn suspend(id: LicenseId, suspended: bool, database: &Database, occasion: &Occasion) -> Result<Report> {
@@ -261,23 +276,11 @@ async fn redeem(
         // A code has spaces where people hear pauses.
         words => words.join(" ").into_bytes(),
     };
-    let claim = match ReleaseClaim::read(&bytes) {
-        Ok(claim) => claim,
-        Err(error) => {
-            let text = str::from_utf8(&bytes).ok().filter(|_| error.kind() == ErrorKind::Malformed);
-            let readings = match text.map(DeactivationCode::read) {
-                Some(Ok(readings)) => readings,
-                // Too long for a code: what is wrong with it as a file says more.
-                Some(Err(unreadable)) if unreadable.kind() != ErrorKind::TooLarge => {
-                    return Err(unreadable.into());
-                }
-                _ => return Err(error.into()),
-            };
-            let (redeemed, corrections) = database.redeem_code(readings, signer, occasion).await?;
-            return Ok(redemption(redeemed, &corrections));
-        }
+    let (redeemed, corrections) = match Claim::parse(&bytes)? {
+        Claim::Proof(claim) => (database.redeem(&claim, signer, occasion).await?, Vec::new()),
+        Claim::Code(typed) => database.redeem_code(DeactivationCode::read(&typed)?, signer, occasion).await?,
     };
-    Ok(redemption(database.redeem(&claim, signer, occasion).await?, &[]))
+    Ok(redemption(redeemed, &corrections))
 }
 
 fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
@@ -348,14 +351,16 @@ fn name(seat: &SeatArguments) -> SeatName {
 }
 
 /// A file, or standard input for `-`.
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).map_err(|error| Error::io(path.display().to_string(), error))?))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error| Error::io(path.display().to_string(), error);
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(failed)?)
-    };
     let mut bytes = Vec::new();
-    source.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    let read = open(path)?.take(LIMIT).read_to_end(&mut bytes);
+    read.map_err(|error| Error::io(path.display().to_string(), error))?;
     Ok(bytes)
 }

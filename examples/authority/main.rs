@@ -12,6 +12,7 @@
 //! words, and the HTTP server in `server`.
 
 mod arguments;
+mod bulk;
 mod commands;
 mod database;
 mod failure;

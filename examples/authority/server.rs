@@ -8,6 +8,7 @@ mod endpoints;
 mod limits;
 mod observation;
 mod peer;
+mod portal;
 mod problem;
 mod tls;
 
@@ -139,10 +140,11 @@ fn router(server: Arc<Server>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     Router::new()
         .merge(endpoints)
+        .merge(portal::routes(&server))
         .route("/healthz", get(endpoints::health))
         .route("/metrics", get(endpoints::metrics))
         .route("/openapi.json", get(endpoints::openapi))
-        .fallback(async || Problem::http(axum::http::StatusCode::NOT_FOUND))
+        .fallback(portal::not_found)
         .method_not_allowed_fallback(async || Problem::http(axum::http::StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(server.clone(), observation::observe))
         .with_state(server)
@@ -150,12 +152,21 @@ fn router(server: Arc<Server>) -> Router {
 
 /// Turns requests away while too many are under way: a short wait at the client beats a long one here.
 async fn bound(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    let count = Counted(&server.under_way);
-    if server.under_way.fetch_add(1, Ordering::Relaxed) >= MOST_AT_A_TIME {
-        drop(count);
-        return Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(1)).into();
+    match server.admit() {
+        Ok(_counted) => next.run(request).await,
+        Err(problem) => problem.into(),
     }
-    next.run(request).await
+}
+
+impl Server {
+    /// Counts a request in for as long as what is returned lives, or says that there are too many.
+    fn admit(&self) -> Result<Counted<'_>, Problem> {
+        let counted = Counted(&self.under_way);
+        match self.under_way.fetch_add(1, Ordering::Relaxed) {
+            ..MOST_AT_A_TIME => Ok(counted),
+            _ => Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(1))),
+        }
+    }
 }
 
 /// Counts itself out, however its request ends: a client that hangs up included.

@@ -9,7 +9,7 @@ use ring::digest;
 use sqlx::{Row as _, any::AnyRow};
 use zeroize::Zeroizing;
 
-use super::{Database, Entry, Occasion, Tx, damaged, seconds, timestamp};
+use super::{Database, Entry, Occasion, SeatRow, Tx, damaged, seats, seconds, timestamp};
 use crate::failure::{Failure, Result};
 
 /// A license key as it is compared: the mended spelling of a checked key, or the very text of one that the vendor made
@@ -51,37 +51,46 @@ pub(crate) struct LicenseRow {
     pub(crate) usage: Usage,
 }
 
+/// What a customer sees of a license.
+pub(crate) struct Holding {
+    pub(crate) terms: LicenseTerms,
+    pub(crate) usage: Usage,
+    /// The seats that are taken, then those that were given up last.
+    pub(crate) seats: Vec<SeatRow>,
+}
+
 /// The id, unless it stands for no license at all.
 pub(super) fn real(id: LicenseId) -> Option<LicenseId> {
     (id != LicenseId::NONE).then_some(id)
 }
 
 impl Database {
-    /// Enters a license that was sold.
+    /// Enters licenses that were sold: all of them, or none.
     ///
     /// Fails with [`Failure::KeyInUse`].
-    pub(crate) async fn create_license(
+    pub(crate) async fn create_licenses(
         &self,
-        terms: &LicenseTerms,
-        key: &KeyText,
+        sold: &[(LicenseTerms, KeyText)],
         occasion: &Occasion,
     ) -> Result<()> {
         let mut tx = self.begin().await?;
-        if find_by_key(&mut tx, key).await?.is_some() {
-            return Err(Failure::KeyInUse);
+        for (terms, key) in sold {
+            if find_by_key(&mut tx, key).await?.is_some() {
+                return Err(Failure::KeyInUse);
+            }
+            sqlx::query(
+                "INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(terms.id.to_string())
+            .bind(key.hash())
+            .bind(key.hint())
+            .bind(serde_json::to_string(terms)?)
+            .bind(seconds(occasion.now))
+            .execute(&mut *tx)
+            .await?;
+            let detail = format!("{} seats for {}", terms.seats, terms.licensee);
+            Entry::of_license("license-created", terms.id).detail(&detail).write(&mut tx, occasion).await?;
         }
-        sqlx::query(
-            "INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(terms.id.to_string())
-        .bind(key.hash())
-        .bind(key.hint())
-        .bind(serde_json::to_string(terms)?)
-        .bind(seconds(occasion.now))
-        .execute(&mut *tx)
-        .await?;
-        let detail = format!("{} seats for {}", terms.seats, terms.licensee);
-        Entry::of_license("license-created", terms.id).detail(&detail).write(&mut tx, occasion).await?;
         Ok(tx.commit().await?)
     }
 
@@ -109,6 +118,15 @@ impl Database {
         Entry::of_license(action, id).write(&mut tx, occasion).await?;
         tx.commit().await?;
         Ok(true)
+    }
+
+    /// The license of a key, with at most so many of its seats. None if no license has that key.
+    pub(crate) async fn holding(&self, key: &KeyText, most: usize) -> Result<Option<Holding>> {
+        let mut tx = self.look().await?;
+        let Some(terms) = find_by_key(&mut tx, key).await? else { return Ok(None) };
+        let usage = usage(&mut tx, terms.id).await?;
+        let seats = seats::latest_of(&mut tx, terms.id, most).await?;
+        Ok(Some(Holding { terms, usage, seats }))
     }
 
     /// Every license, oldest first.

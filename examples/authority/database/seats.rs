@@ -124,6 +124,17 @@ pub(super) async fn active_of(tx: &mut Tx, device: &PublicKey) -> Result<Vec<Sea
     query.fetch_all(&mut **tx).await?.iter().map(|row| Ok(seat_row(row)?.seat)).collect()
 }
 
+/// At most so many seats of a license: those that are taken first, and what changed last before the rest.
+pub(super) async fn latest_of(tx: &mut Tx, license: LicenseId, most: usize) -> Result<Vec<SeatRow>> {
+    let query = sqlx::query(select!(
+        "WHERE license_id = $1 ORDER BY CASE WHEN state IN ('active', 'held') THEN 0 ELSE 1 END, \
+         changed DESC, handle, device_key LIMIT $2"
+    ))
+    .bind(license.to_string())
+    .bind(i64::try_from(most).unwrap_or(i64::MAX));
+    query.fetch_all(&mut **tx).await?.iter().map(seat_row).collect()
+}
+
 /// The seat of a license that is held for a device.
 pub(super) async fn held(tx: &mut Tx, license: LicenseId, device: &PublicKey) -> Result<Option<Seat>> {
     let query = sqlx::query(select!(

@@ -14,7 +14,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{
-    DeactivationReceipt, ErrorKind,
+    DeactivationReceipt, ErrorKind, License,
     authority::{ActivationFile, ReleaseClaim},
     code::{Correction, DeactivationCode},
 };
@@ -28,34 +28,42 @@ use crate::{
 };
 
 /// How long a client may take to send its body.
-const BODY_TIME: Duration = Duration::from_secs(20);
+pub(super) const BODY_TIME: Duration = Duration::from_secs(20);
 
 type Answer = Result<Value, Problem>;
 type Members = Map<String, Value>;
-type Shared = State<Arc<Server>>;
+pub(super) type Shared = State<Arc<Server>>;
 
 pub(super) async fn activate(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, peer| {
-        if let Some(wait) = server.limits.keys.wait(peer) {
-            return Err(Problem::of(ErrorKind::TooManyAttempts).after(wait));
-        }
         let text = text(&members, "request")?;
-        let file = off_thread(move || ActivationFile::read(text.as_bytes())).await??;
-        let granted = server.database.activate(&file, None, &server.signer, &occasion(peer)).await?;
-        let receipts: Vec<Value> = granted.receipts.iter().map(message).collect();
-        match granted.license {
+        let (license, receipts) = grant(&server, text.into_bytes(), peer).await?;
+        let receipts: Vec<Value> = receipts.iter().map(message).collect();
+        match license {
             Ok(license) => Ok(json!({ "license": message(&license), "receipts": receipts })),
-            Err(failure) => {
-                let problem = Problem::from(failure);
-                if problem.kind() == Some(ErrorKind::UnknownLicense) {
-                    server.limits.keys.count(peer);
-                }
-                // What came along is free all the same.
-                Err(problem.with("receipts", receipts.into()))
-            }
+            // What came along is free all the same.
+            Err(problem) => Err(problem.with("receipts", receipts.into())),
         }
     })
     .await
+}
+
+/// Answers an activation file: with the license, or with why there is none, and with the receipts of what came along.
+pub(super) async fn grant(
+    server: &Server,
+    file: Vec<u8>,
+    peer: IpAddr,
+) -> Result<(Result<License, Problem>, Vec<DeactivationReceipt>), Problem> {
+    if let Some(wait) = server.limits.keys.wait(peer) {
+        return Err(Problem::of(ErrorKind::TooManyAttempts).after(wait));
+    }
+    let file = off_thread(move || ActivationFile::read(&file)).await??;
+    let granted = server.database.activate(&file, None, &server.signer, &occasion(peer)).await?;
+    let license = granted.license.map_err(Problem::from);
+    if license.as_ref().is_err_and(|problem| problem.kind() == Some(ErrorKind::UnknownLicense)) {
+        server.limits.keys.count(peer);
+    }
+    Ok((license, granted.receipts))
 }
 
 pub(super) async fn preflight(State(server): Shared, peer: Peer, request: Request) -> Response {
@@ -71,8 +79,7 @@ pub(super) async fn deactivate(State(server): Shared, peer: Peer, request: Reque
         let redeemed = match (members.contains_key("proof"), members.contains_key("phone_code")) {
             (true, false) => {
                 let text = text(&members, "proof")?;
-                let claim = off_thread(move || ReleaseClaim::read(text.as_bytes())).await??;
-                (server.database.redeem(&claim, &server.signer, &occasion(peer)).await?, Vec::new())
+                (redeem_proof(&server, text.into_bytes(), peer).await?, Vec::new())
             }
             (false, true) => redeem_code(&server, &text(&members, "phone_code")?, peer).await?,
             _ => return Err(Problem::malformed("either `proof` or `phone_code` is expected")),
@@ -97,7 +104,14 @@ pub(super) async fn deactivate(State(server): Shared, peer: Peer, request: Reque
     .await
 }
 
-async fn redeem_code(
+/// Gives up the seat that a deactivation file names.
+pub(super) async fn redeem_proof(server: &Server, file: Vec<u8>, peer: IpAddr) -> Result<Redeemed, Problem> {
+    let claim = off_thread(move || ReleaseClaim::read(&file)).await??;
+    Ok(server.database.redeem(&claim, &server.signer, &occasion(peer)).await?)
+}
+
+/// Gives up the seat that a typed code names, and says what was mended.
+pub(super) async fn redeem_code(
     server: &Server,
     typed: &str,
     peer: IpAddr,
@@ -228,7 +242,7 @@ macro_rules! envelopes {
     };
 }
 
-envelopes! { nodelock::License DeactivationReceipt nodelock::Revocation }
+envelopes! { License DeactivationReceipt nodelock::Revocation }
 
 fn occasion(peer: IpAddr) -> Occasion {
     Occasion { now: SystemTime::now().into(), actor: format!("http:{peer}") }

@@ -58,6 +58,14 @@ impl Problem {
     pub(super) fn kind(&self) -> Option<ErrorKind> {
         self.kind
     }
+
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
 }
 
 /// The status that goes with a kind. What the authority itself is to blame for tells the outside no more than that.

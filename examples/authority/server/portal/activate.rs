@@ -1,0 +1,123 @@
+//! Answering the activation request of a computer that has no network.
+
+use std::net::IpAddr;
+
+use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use nodelock::{ErrorKind, License};
+
+use super::{
+    super::{
+        endpoints::{Shared, grant},
+        peer::Peer,
+    },
+    form::Form,
+    outcome::{Document, Outcome, Tone},
+    page, paper,
+    words::{Task, refusal},
+};
+use crate::{
+    database::off_thread,
+    server::{Server, problem::Problem},
+};
+
+#[derive(Template)]
+#[template(path = "activate.html", config = "examples/authority/server/portal/askama.toml")]
+struct Page {
+    product: String,
+    /// What stays in the field.
+    typed: String,
+    outcome: Option<Outcome>,
+}
+
+impl Page {
+    /// Whether there is something left to hand in.
+    fn is_open(&self) -> bool {
+        self.outcome.as_ref().is_none_or(|outcome| matches!(outcome.tone, Tone::Bad))
+    }
+}
+
+/// `GET /activate`
+pub(super) async fn form(State(server): Shared) -> Response {
+    let product = page::product(&server).await;
+    page::render(&Page { product, typed: String::new(), outcome: None }, StatusCode::OK)
+}
+
+/// `POST /activate`
+pub(super) async fn activate(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
+    let read = Form::read(request).await.and_then(|form| {
+        let typed = form.text("request")?;
+        let input = form.file("file").unwrap_or(typed.as_bytes()).to_vec();
+        Ok((typed, input))
+    });
+    let (typed, input) = match read {
+        Ok(read) => read,
+        Err(problem) => return page::failure(&problem),
+    };
+    page::finish(async move {
+        let outcome = outcome(&server, input, peer).await;
+        let product = page::product(&server).await;
+        page::answer(outcome, |outcome| Page { product, typed, outcome })
+    })
+    .await
+}
+
+async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
+    if input.trim_ascii().is_empty() {
+        let kind = ErrorKind::Malformed;
+        return Outcome::new(Tone::Bad, "Nothing was handed in")
+            .status(Problem::of(kind).status(), kind)
+            .text("Choose the file that the application wrote, or paste its text.");
+    }
+    match grant(server, input.clone(), peer).await {
+        Ok((Ok(license), receipts)) => {
+            granted(&license, receipts.len()).document(Document::new(Some(&license), &receipts))
+        }
+        Ok((Err(problem), receipts)) => {
+            let outcome = refusal(&problem, Task::Activate);
+            let outcome = match receipts.len() {
+                0 => outcome,
+                1 => outcome.text("A seat that came along with the request is given back all the same; its receipt is below."),
+                count => outcome.text(format!(
+                    "{count} seats that came along with the request are given back all the same; their receipts are below."
+                )),
+            };
+            outcome.document(Document::new(None, &receipts))
+        }
+        Err(problem) => {
+            let roots = server.signer.roots.clone();
+            let misplaced = match problem.kind() {
+                Some(ErrorKind::WrongType | ErrorKind::Malformed) => {
+                    off_thread(move || paper::misplaced(&input, &roots)).await.ok().flatten()
+                }
+                _ => None,
+            };
+            misplaced.unwrap_or_else(|| refusal(&problem, Task::Activate))
+        }
+    }
+}
+
+fn granted(license: &License, receipts: usize) -> Outcome {
+    let outcome = Outcome::new(Tone::Good, "The license is ready").text(format!(
+        "It is for {} on the computer that made the request, seat {}. Take the file there, and let the application read it.",
+        license.product, license.handle
+    ));
+    let outcome = match license.lease_until {
+        Some(until) => {
+            outcome.text(format!("It is good until {}, and is renewed before then.", page::time(until)))
+        }
+        None => outcome,
+    };
+    match receipts {
+        0 => outcome,
+        1 => outcome
+            .text("The file holds the receipt of a seat that was given back along with the request, too."),
+        count => outcome.text(format!(
+            "The file holds the receipts of {count} seats that were given back along with the request, too."
+        )),
+    }
+}

@@ -1,0 +1,43 @@
+//! A document as a file.
+
+use axum::{
+    extract::{Request, State},
+    http::header,
+    response::{IntoResponse as _, Response},
+};
+use nodelock::{DeactivationReceipt, ErrorKind, License};
+
+use super::{
+    super::endpoints::Shared,
+    form::Form,
+    outcome::{Document, LICENSE, RECEIPT},
+    page,
+};
+use crate::server::{Server, problem::Problem};
+
+/// `POST /download`: the license and receipts that a page showed, as a file.
+pub(super) async fn download(State(server): Shared, request: Request) -> Response {
+    match document(&server, request).await {
+        Ok(document) => {
+            let disposition = format!("attachment; filename=\"{}\"", document.file);
+            let headers = [
+                (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+                (header::CONTENT_DISPOSITION, &disposition),
+            ];
+            (headers, document.text).into_response()
+        }
+        Err(problem) => page::failure(&problem),
+    }
+}
+
+/// What carries our own signature: nothing else is handed out under our name.
+async fn document(server: &Server, request: Request) -> Result<Document, Problem> {
+    let form = Form::read(request).await?;
+    let license =
+        form.all(LICENSE).next().map(|input| License::verify(input, &server.signer.roots)).transpose()?;
+    let receipts: Vec<_> = form
+        .all(RECEIPT)
+        .map(|input| DeactivationReceipt::verify(input, &server.signer.roots))
+        .collect::<Result<_, _>>()?;
+    Document::new(license.as_ref(), &receipts).ok_or_else(|| Problem::of(ErrorKind::Malformed))
+}

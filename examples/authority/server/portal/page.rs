@@ -1,0 +1,99 @@
+//! Turning a page into an answer.
+
+use askama::Template;
+use axum::{
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use nodelock::{ErrorKind, Timestamp};
+
+use super::{
+    super::endpoints::Shared,
+    outcome::Outcome,
+    words::{self, Task},
+};
+use crate::server::{Server, observation::Refused, problem::Problem};
+
+#[derive(Template)]
+#[template(path = "home.html", config = "examples/authority/server/portal/askama.toml")]
+struct Home {
+    product: String,
+}
+
+#[derive(Template)]
+#[template(path = "failure.html", config = "examples/authority/server/portal/askama.toml")]
+struct Failure {
+    product: String,
+    outcome: Option<Outcome>,
+}
+
+/// `GET /`
+pub(super) async fn home(State(server): Shared) -> Response {
+    render(&Home { product: product(&server).await }, StatusCode::OK)
+}
+
+/// A refusal that leads to no form.
+pub(super) fn failure(problem: &Problem) -> Response {
+    let outcome = words::refusal(problem, Task::Download);
+    answer(outcome, |outcome| Failure { product: String::new(), outcome })
+}
+
+/// The page of an outcome, with its status.
+pub(super) fn answer<T: Template>(outcome: Outcome, page: impl FnOnce(Option<Outcome>) -> T) -> Response {
+    let (status, kind, retry_after) = (outcome.status, outcome.kind, outcome.retry_after);
+    let mut response = render(&page(Some(outcome)), status);
+    if let Some(wait) = retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
+    }
+    if let Some(kind) = kind {
+        response.extensions_mut().insert(Refused(kind));
+    }
+    response
+}
+
+pub(super) fn render(page: &impl Template, status: StatusCode) -> Response {
+    match page.render() {
+        Ok(html) => (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
+        // Writing to a string does not fail, and no value of ours refuses to be written.
+        Err(_) => Problem::of(ErrorKind::ServerFailed).into(),
+    }
+}
+
+/// Does what a form asks for to its end, even if the browser hangs up.
+pub(super) async fn finish(work: impl Future<Output = Response> + Send + 'static) -> Response {
+    match tokio::spawn(work).await {
+        Ok(response) => response,
+        // A panic, which has said so on standard error.
+        Err(_) => failure(&Problem::of(ErrorKind::ServerFailed)),
+    }
+}
+
+/// What this authority sells, for the head of a page; a page is better without it than not there.
+pub(super) async fn product(server: &Server) -> String {
+    server.database.vendor().await.map(|vendor| vendor.product).unwrap_or_default()
+}
+
+/// A time for people: `24 November 2026, 10:02 UTC`.
+pub(super) fn time(time: Timestamp) -> String {
+    const MONTHS: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let text = time.to_string();
+    let mut parts = text.split(['-', 'T', ':']);
+    let mut next = || parts.next().unwrap_or_default();
+    let (year, month, day, hour, minute) = (next(), next(), next(), next(), next());
+    let month = month.parse().ok().and_then(|month: usize| MONTHS.get(month.wrapping_sub(1)));
+    format!("{} {} {year}, {hour}:{minute} UTC", day.trim_start_matches('0'), month.unwrap_or(&""))
+}

@@ -1,0 +1,170 @@
+//! Giving a seat back: with a code that was typed, with a file, or by the link of a QR code.
+
+use std::net::IpAddr;
+
+use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use nodelock::{DeactivationReceipt, ErrorKind, code::DeactivationCode};
+
+use super::{
+    super::{
+        endpoints::{Shared, redeem_code, redeem_proof},
+        peer::Peer,
+    },
+    form::Form,
+    marked::Marked,
+    outcome::{Document, Outcome, Tone},
+    page, paper,
+    words::{Task, refusal},
+};
+use crate::{
+    database::{Redeemed, off_thread},
+    server::{Server, problem::Problem},
+};
+
+#[derive(Template)]
+#[template(path = "redeem.html", config = "examples/authority/server/portal/askama.toml")]
+struct Page {
+    product: String,
+    /// What stays in the field.
+    typed: String,
+    outcome: Option<Outcome>,
+}
+
+impl Page {
+    /// Whether there is something left to hand in.
+    fn is_open(&self) -> bool {
+        self.outcome.as_ref().is_none_or(|outcome| matches!(outcome.tone, Tone::Bad))
+    }
+}
+
+/// `GET /redeem`
+pub(super) async fn form(State(server): Shared) -> Response {
+    let product = page::product(&server).await;
+    page::render(&Page { product, typed: String::new(), outcome: None }, StatusCode::OK)
+}
+
+/// `POST /redeem`
+pub(super) async fn redeem(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
+    let read = Form::read(request).await.and_then(|form| {
+        let typed = form.text("deactivation")?;
+        // The file was chosen last: a text stays in its field from an attempt before.
+        let input = form.file("file").unwrap_or(typed.as_bytes()).to_vec();
+        Ok((typed, input))
+    });
+    let (typed, input) = match read {
+        Ok(read) => read,
+        Err(problem) => return page::failure(&problem),
+    };
+    page::finish(async move {
+        let outcome = outcome(&server, input, peer).await;
+        let product = page::product(&server).await;
+        page::answer(outcome, |outcome| Page { product, typed, outcome })
+    })
+    .await
+}
+
+async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
+    if input.trim_ascii().is_empty() {
+        let kind = ErrorKind::Malformed;
+        return Outcome::new(Tone::Bad, "Nothing was handed in")
+            .status(Problem::of(kind).status(), kind)
+            .text("Type or paste the deactivation code, or choose the file that the application wrote.");
+    }
+    let (redeemed, marked) = match paper::typed(&input) {
+        Some(typed) => {
+            let (redeemed, marked) = redeem_typed(server, typed, peer).await;
+            match redeemed {
+                Ok(redeemed) => (Ok(redeemed), marked),
+                Err(problem) => (Err(problem), marked),
+            }
+        }
+        None => (redeem_proof(server, input.clone(), peer).await, None),
+    };
+    let outcome = match redeemed {
+        Ok(redeemed) => done(redeemed),
+        Err(problem) => refused(server, &problem, input).await,
+    };
+    outcome.marked(marked)
+}
+
+/// What a typed code comes to, and what about its symbols is worth a look.
+async fn redeem_typed(
+    server: &Server,
+    typed: &str,
+    peer: IpAddr,
+) -> (Result<Redeemed, Problem>, Option<Marked>) {
+    match redeem_code(server, typed, peer).await {
+        Ok((redeemed, corrections)) => {
+            let readings = DeactivationCode::read(typed).unwrap_or_default();
+            let meant = readings.iter().find(|reading| reading.corrections == corrections);
+            (Ok(redeemed), meant.and_then(|reading| Marked::mended(&reading.code.to_string(), &corrections)))
+        }
+        Err(problem) => {
+            let marked = match problem.kind() {
+                Some(ErrorKind::UnreadableCode) => Some(Marked::unreadable(typed, '1')),
+                // It may have been mended to something else than what was meant.
+                Some(ErrorKind::WrongCode) => DeactivationCode::read(typed).ok().and_then(|readings| {
+                    let first = readings.first()?;
+                    Marked::mended(&first.code.to_string(), &first.corrections)
+                }),
+                _ => None,
+            };
+            (Err(problem), marked)
+        }
+    }
+}
+
+fn done(redeemed: Redeemed) -> Outcome {
+    let outcome = redeemed.outcome();
+    let (released, receipt) = match redeemed {
+        Redeemed::Released { released, receipt } => (released, receipt),
+        Redeemed::Kept(handle) => {
+            return Outcome::new(Tone::Waiting, format!("Seat {handle} is not known here yet"))
+                .status(StatusCode::ACCEPTED, ErrorKind::UnknownSeat)
+                .text(
+                    "What you handed in is kept. The computer's activation request has not arrived here; as soon as it \
+                     does, the seat is free by itself.",
+                )
+                .text("If the computer was activated with this vendor, compare the code with what it shows.");
+        }
+    };
+    let handle = released.seat.handle;
+    let left = match released.deactivations_left {
+        None => String::new(),
+        Some(1) => "The license has one deactivation left.".to_owned(),
+        Some(left) => format!("The license has {left} deactivations left."),
+    };
+    let outcome = match outcome {
+        "freed" => Outcome::new(Tone::Good, format!("Seat {handle} is free"))
+            .text("Another computer can be activated with it now."),
+        "already-freed" => Outcome::new(Tone::Good, format!("Seat {handle} was free already"))
+            .text("It was given back before. Nothing has changed, and nothing is left to do."),
+        _ => Outcome::new(Tone::Waiting, format!("Seat {handle} is held for its computer")).text(
+            "The license has no deactivation left. The computer that gave the seat back may activate it again at any \
+             time; no other can. To move the seat to another computer, ask the vendor to return it.",
+        ),
+    };
+    let outcome = if left.is_empty() { outcome } else { outcome.text(left) };
+    outcome
+        .text("The receipt below is for the computer that gave the seat back. With it, the application there stops asking; it can be activated again without it, too.")
+        .document(Document::new(None, std::slice::from_ref::<DeactivationReceipt>(&receipt)))
+}
+
+async fn refused(server: &Server, problem: &Problem, input: Vec<u8>) -> Outcome {
+    match problem.kind() {
+        Some(ErrorKind::WrongType) => {
+            let roots = server.signer.roots.clone();
+            let misplaced = off_thread(move || paper::misplaced(&input, &roots)).await;
+            misplaced.ok().flatten().unwrap_or_else(|| refusal(problem, Task::Redeem))
+        }
+        Some(ErrorKind::UnreadableCode) => Outcome::new(Tone::Bad, "This code cannot be read")
+            .status(problem.status(), ErrorKind::UnreadableCode)
+            .text("A few wrong characters are mended, but these are too many. No seat was given back, and this does not count as an attempt."),
+        _ => refusal(problem, Task::Redeem),
+    }
+}

@@ -1,0 +1,206 @@
+//! The seats of a license, for whoever has its key.
+
+use std::net::IpAddr;
+
+use askama::Template;
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+use nodelock::{
+    ErrorKind,
+    authority::ledger::{Seat, SeatState},
+    code::{Correction, LicenseKey},
+};
+
+use super::{
+    super::{endpoints::Shared, peer::Peer},
+    form::Form,
+    marked::Marked,
+    outcome::{Outcome, Tone},
+    page, paper,
+    words::{Task, refusal},
+};
+use crate::{
+    database::{Holding, KeyText, SeatRow, off_thread},
+    server::{Server, problem::Problem},
+};
+
+/// How many keys that one typed text may stand for are looked up.
+const MOST_READINGS: usize = 8;
+/// How many seats are shown.
+const MOST_SEATS: usize = 200;
+/// The entries of a request's metadata that name a computer, best first.
+const NAMES: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
+
+#[derive(Template)]
+#[template(path = "seats.html", config = "examples/authority/server/portal/askama.toml")]
+struct Page {
+    product: String,
+    /// What stays in the field.
+    typed: String,
+    outcome: Option<Outcome>,
+    license: Option<LicenseView>,
+}
+
+struct LicenseView {
+    licensee: String,
+    edition: String,
+    seats: u32,
+    taken: u32,
+    deactivations_left: String,
+    expires: String,
+    all_shown: bool,
+    rows: Vec<SeatView>,
+}
+
+struct SeatView {
+    handle: String,
+    computer: String,
+    class: &'static str,
+    state: &'static str,
+    since: String,
+}
+
+/// `GET /seats`
+pub(super) async fn form(State(server): Shared) -> Response {
+    let product = page::product(&server).await;
+    page::render(&Page { product, typed: String::new(), outcome: None, license: None }, StatusCode::OK)
+}
+
+/// `POST /seats`
+pub(super) async fn show(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
+    let typed = match Form::read(request).await.and_then(|form| form.text("license_key")) {
+        Ok(typed) => typed,
+        Err(problem) => return page::failure(&problem),
+    };
+    page::finish(async move {
+        let found = find(&server, &typed, peer).await;
+        let product = page::product(&server).await;
+        match found {
+            Ok((holding, marked)) => {
+                let outcome = head(&holding).marked(marked);
+                let license = Some(view(&holding));
+                page::answer(outcome, |outcome| Page { product, typed: String::new(), outcome, license })
+            }
+            Err(outcome) => page::answer(*outcome, |outcome| Page { product, typed, outcome, license: None }),
+        }
+    })
+    .await
+}
+
+/// The license of what was typed, and what of it was mended.
+async fn find(server: &Server, typed: &str, peer: IpAddr) -> Result<(Holding, Option<Marked>), Box<Outcome>> {
+    let refuse = |problem: Problem| Box::new(refusal(&problem, Task::Seats));
+    if typed.trim().is_empty() {
+        let kind = ErrorKind::Malformed;
+        return Err(Outcome::new(Tone::Bad, "No license key was entered")
+            .status(Problem::of(kind).status(), kind)
+            .text("Enter the license key as the vendor sent it to you.")
+            .into());
+    }
+    if let Some(wait) = server.limits.keys.wait(peer) {
+        return Err(refuse(Problem::of(ErrorKind::TooManyAttempts).after(wait)));
+    }
+    let read = LicenseKey::read(typed);
+    if read.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WrongType | ErrorKind::TooLarge)) {
+        let (input, roots) = (typed.as_bytes().to_vec(), server.signer.roots.clone());
+        let misplaced = off_thread(move || paper::misplaced(&input, &roots)).await.ok().flatten();
+        if let Some(outcome) = misplaced {
+            return Err(outcome.into());
+        }
+    }
+    let readings: Vec<(KeyText, String, Vec<Correction>)> = match &read {
+        Ok(readings) => readings
+            .iter()
+            .take(MOST_READINGS)
+            .map(|reading| {
+                (KeyText::from(&reading.code), reading.code.to_string(), reading.corrections.clone())
+            })
+            .collect(),
+        // A vendor may make keys by other rules, which nothing can be mended in.
+        Err(_) => KeyText::new(typed).map(|key| (key, String::new(), Vec::new())).into_iter().collect(),
+    };
+    for (key, text, corrections) in &readings {
+        match server.database.holding(key, MOST_SEATS).await {
+            Ok(Some(holding)) => return Ok((holding, Marked::mended(text, corrections))),
+            Ok(None) => {}
+            Err(failure) => return Err(refuse(failure.into())),
+        }
+    }
+    server.limits.keys.count(peer);
+    let marked = match readings.first() {
+        Some((_, text, corrections)) if read.is_ok() => Marked::mended(text, corrections),
+        _ => paper::typed(typed.as_bytes()).map(|typed| Marked::unreadable(typed, '2')),
+    };
+    let kind = ErrorKind::UnknownLicense;
+    Err(Outcome::new(Tone::Bad, "No license has this key")
+        .status(Problem::of(kind).status(), kind)
+        .text("Compare it with what the vendor sent to you. A few wrong characters are mended, but not more.")
+        .marked(marked)
+        .into())
+}
+
+fn head(holding: &Holding) -> Outcome {
+    let (taken, seats) = (holding.usage.taken, holding.terms.seats);
+    let free = seats.saturating_sub(taken);
+    let ended = holding.terms.expires.is_some_and(|end| end <= std::time::SystemTime::now().into());
+    let counted = match seats {
+        1 => format!("{taken} of 1 seat is taken"),
+        _ => format!("{taken} of {seats} seats are taken"),
+    };
+    let outcome = match free {
+        _ if holding.terms.suspended => Outcome::new(Tone::Bad, "This license is suspended").text(
+            "The vendor has stopped it for now: no computer can be activated or renewed. Seats can still be given back.",
+        ),
+        _ if ended => Outcome::new(Tone::Bad, "This license has expired")
+            .text("No computer can be activated or renewed. Seats can still be given back."),
+        0 => Outcome::new(Tone::Waiting, "Every seat is taken")
+            .text("Give a seat back on one of the computers below, and another one can be activated."),
+        1 => Outcome::new(Tone::Good, "One seat is free"),
+        _ => Outcome::new(Tone::Good, format!("{free} seats are free")),
+    };
+    outcome.text(counted + ".")
+}
+
+fn view(holding: &Holding) -> LicenseView {
+    let Holding { terms, usage, seats } = holding;
+    LicenseView {
+        licensee: terms.licensee.clone(),
+        edition: terms.edition.clone(),
+        seats: terms.seats,
+        taken: usage.taken,
+        deactivations_left: match (terms.deactivations_left(*usage), terms.deactivations) {
+            (Some(left), Some(of)) => format!("{left} of {of}"),
+            _ => "without limit".into(),
+        },
+        expires: terms.expires.map_or_else(|| "never".into(), page::time),
+        all_shown: seats.len() < MOST_SEATS,
+        rows: seats.iter().map(row).collect(),
+    }
+}
+
+fn row(SeatRow { seat, machine, .. }: &SeatRow) -> SeatView {
+    let named = |name: &&str| machine.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
+    let computer =
+        NAMES.iter().find_map(named).map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
+    let (class, state) = state(seat);
+    SeatView {
+        handle: seat.handle.to_string(),
+        computer: computer.unwrap_or("computer without a name").to_owned(),
+        class,
+        state,
+        since: page::time(seat.changed),
+    }
+}
+
+fn state(seat: &Seat) -> (&'static str, &'static str) {
+    match seat.state {
+        SeatState::Active => ("taken", "In use"),
+        SeatState::Held => ("held", "Held for this computer, which may activate it again"),
+        SeatState::Returned => ("over", "Given back"),
+        SeatState::Cancelled => ("over", "Never used: its request was cancelled"),
+        SeatState::Revoked => ("over", "Released by the vendor"),
+    }
+}

@@ -1,0 +1,130 @@
+//! What each refusal means for a customer, and what to do next.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use nodelock::ErrorKind;
+
+use super::outcome::{Outcome, Tone};
+use crate::server::problem::Problem;
+
+/// What the customer was about to do.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Task {
+    Seats,
+    Redeem,
+    Activate,
+    Download,
+}
+
+const ASK_VENDOR: &str = "If it says so again, ask the vendor.";
+
+/// A refusal in words.
+pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
+    use ErrorKind as Kind;
+    let say = |title: &str| Outcome::new(Tone::Bad, title);
+    let outcome = match (problem.kind(), task) {
+        (Some(Kind::TooManyAttempts), _) => {
+            let wait = problem.retry_after().unwrap_or_default();
+            let outcome = say("Too many attempts").text(format!("Please try again in about {}.", duration(wait)));
+            match task {
+                Task::Redeem => outcome
+                    .text("The deactivation file and the QR code are not limited: they can be handed in at once."),
+                _ => outcome,
+            }
+        }
+        (Some(Kind::TooLarge), _) => say("This is too large")
+            .text("It was not read, and nothing has changed. Such files are a few kilobytes; this may be another file."),
+        (Some(Kind::UnsupportedVersion | Kind::CriticalExtension), _) => {
+            say("This was made by a newer version of the application")
+                .text("It cannot be read here yet, and nothing has changed. Please ask the vendor.")
+        }
+        (Some(Kind::BadSignature | Kind::HeaderMismatch | Kind::WeakKey), Task::Redeem) => {
+            say("This was changed on the way, or belongs to another computer")
+                .text("Its signature does not fit the seat that it names, so no seat was given back.")
+                .text("Hand over the very file that the application wrote, as an attachment and not edited.")
+        }
+        (Some(Kind::BadSignature | Kind::HeaderMismatch | Kind::WeakKey), _) => say("This was changed on the way")
+            .text("Its signature does not fit, so nothing was done.")
+            .text("Hand over the very file that the application wrote, as an attachment and not edited."),
+        (Some(Kind::WrongRequest), Task::Redeem) => say("This belongs to another activation of that seat")
+            .text("No seat was given back. Hand over what the application on that computer shows now."),
+        (Some(Kind::WrongCode), _) => say("This code does not fit its seat")
+            .text("It is a complete code, but not the one of the seat that it names. No seat was given back.")
+            .text("Compare it with what the computer shows. If it is the same, hand in the deactivation file instead."),
+        (Some(Kind::WrongType), Task::Redeem) => say("This is not one deactivation")
+            .text("A deactivation file holds one seat that is given back. Hand several in one after the other."),
+        (Some(Kind::WrongType), Task::Activate) => say("This is not an activation request")
+            .text("The application writes one when you enter the license key and have no network."),
+        (Some(Kind::NoFreeSeat), _) => say("No seat is free")
+            .text("Every seat of this license is taken, so there is no license for this computer yet.")
+            .text("Give a seat back on another computer, or ask the vendor for more seats. Then hand this same request in once more.")
+            .link("/seats", "See which computers have a seat")
+            .link("/redeem", "Give a seat back"),
+        (Some(Kind::UnknownLicense), Task::Activate) => say("No license has the key in this request")
+            .text("On the computer, cancel the request, enter the license key as the vendor wrote it, and hand in the new request.")
+            .text("If the request was made without a license key, send it to the vendor."),
+        (Some(Kind::LicenseEnded), _) => say("The license has ended or is suspended")
+            .text("Nothing can be activated with it now. Seats can still be given back.")
+            .text("Ask the vendor to renew it. Then hand this same request in once more."),
+        (Some(Kind::Cancelled), _) => say("This request was cancelled")
+            .text("The computer took it back before it arrived here, so it takes no seat. Make a new request there."),
+        (Some(Kind::GivenUp), _) => say("The seat of this request was given back")
+            .text("A seat that was given back does not come back with its old request. Make a new request on the computer."),
+        (Some(Kind::Revoked), _) => say("The vendor released the seat of this request")
+            .text("Make a new request on the computer, or ask the vendor."),
+        (Some(Kind::WrongProduct), _) => say("This request is for another product")
+            .text("Its license key belongs to a license of this vendor, but not for that application."),
+        (Some(Kind::WrongRequest), _) => say("Another request came before this one under the same name")
+            .text("On the computer, cancel the request and make a new one."),
+        (Some(Kind::UnknownSeat), Task::Activate) => say("No seat of this computer is known here")
+            .text("The request wants to recover a lost license, but this computer has none here.")
+            .text("On the computer, cancel it and make a new request with the license key, or ask the vendor."),
+        (Some(Kind::ServerBusy), _) => say("There is too much to do right now")
+            .text("Nothing has changed. Please try again in a few seconds; doing it twice does no harm."),
+        (Some(Kind::ServerFailed), _) => say("Something went wrong here")
+            .text("It is not your fault, and nothing is lost. Please try again later; doing it twice does no harm.")
+            .text(ASK_VENDOR),
+        (Some(_), Task::Redeem) => say("This cannot be read")
+            .text("It is neither a deactivation code of 25 characters nor a deactivation file; perhaps a part is missing.")
+            .text("Copy all of it, or choose the file that the application wrote."),
+        (Some(_), Task::Activate) => say("This cannot be read")
+            .text("It is no activation request, or a part of it is missing.")
+            .text("Copy all of it, from the first line of dashes to the last, or choose the file that the application wrote."),
+        (Some(_), Task::Download) => say("There is nothing to download")
+            .text("Only a license or receipts that this page has shown can be downloaded. Hand in the request, code or file once more."),
+        (Some(_), Task::Seats) => say("This cannot be read").text("Nothing has changed."),
+        (None, _) => plain(problem.status()),
+    };
+    Outcome { status: problem.status(), kind: problem.kind(), retry_after: problem.retry_after(), ..outcome }
+}
+
+/// What went wrong before anything was read.
+fn plain(status: StatusCode) -> Outcome {
+    let say = |title: &str| Outcome::new(Tone::Bad, title);
+    match status {
+        StatusCode::NOT_FOUND => {
+            say("There is no such page").text("Perhaps the address was not copied whole.")
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            say("This page is reached through a form").text("Nothing has changed. Begin on the start page.")
+        }
+        StatusCode::FORBIDDEN => say("This form was sent from another website")
+            .text("Nothing has changed. If you did mean to send it, open the page here and fill it in."),
+        StatusCode::REQUEST_TIMEOUT => say("This took too long to arrive")
+            .text("Nothing has changed. Please try again, with a better connection."),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => say("This is not how the form is sent")
+            .text("Nothing has changed. Open the page here and fill it in."),
+        _ => say("The form arrived incomplete")
+            .text("Nothing has changed. Please go back and send it once more."),
+    }
+}
+
+/// A time to wait, rounded up.
+fn duration(wait: Duration) -> String {
+    match wait.as_secs() {
+        seconds @ ..90 => format!("{} seconds", seconds.max(1)),
+        seconds @ ..5400 => format!("{} minutes", seconds.div_ceil(60)),
+        seconds => format!("{} hours", seconds.div_ceil(3600)),
+    }
+}
