@@ -18,7 +18,10 @@ use nodelock::{
 };
 use serde_json::{Value, json};
 
-use support::server::{Authority, PRODUCT, base64url, command, http, kind, serve};
+use support::{
+    server::{Authority, PRODUCT, base64url, command, http, kind, serve},
+    vendor::machine,
+};
 
 /// Calls something before each request, and keeps every body that was sent.
 struct Watched {
@@ -293,6 +296,121 @@ fn a_damaged_store_is_recovered_and_an_echo_of_that_takes_nothing() {
     assert_eq!(kind(other.recover()), ErrorKind::UnknownSeat);
     assert!(other.activate(&key).is_err());
     assert!(other.activate(&other_key).unwrap().is_usable());
+}
+
+/// Damages what a device knows of its seat; its key stays.
+fn lose(authority: &Authority, device: &str) {
+    fs::write(authority.folder.path().join(device).join("state"), b"damaged").unwrap();
+}
+
+/// License, handle and state of each seat, in the order of the handles.
+fn seats(authority: &Authority) -> Vec<[String; 3]> {
+    let text = |seat: &Value, name: &str| seat[name].as_str().unwrap().to_owned();
+    let seats = authority.seats();
+    let mut seats: Vec<_> =
+        seats.iter().map(|seat| ["license", "handle", "state"].map(|name| text(seat, name))).collect();
+    seats.sort();
+    seats
+}
+
+#[test]
+fn a_recovery_that_is_refused_leaves_the_lost_seat_active() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let client = |folder: &str, machine_name: &'static str| {
+        Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+            .store(Store::in_directory(authority.folder.path().join(folder), None))
+            .probe(move || machine(machine_name))
+            .authority(format!("http://{}", authority.address), http())
+            .build()
+            .unwrap()
+    };
+    client("device", "one").activate(&key).unwrap();
+    let before = seats(&authority);
+    let [license, handle, _] = before[0].clone();
+    // What the authority writes of a refusal is about the request that the device takes back, never about the lost seat.
+    let lost = || authority.actions().iter().filter(|(_, action)| action == "lost").count();
+    let is_as_before = || {
+        assert!(seats(&authority).contains(&[license.clone(), handle.clone(), "active".into()]));
+        assert_eq!((authority.taken(), lost()), (vec![handle.clone()], 0));
+    };
+
+    // A copy of the whole store on another machine gets no renewal.
+    let (from, to) = (authority.folder.path().join("device"), authority.folder.path().join("copy"));
+    fs::create_dir(&to).unwrap();
+    for file in ["state", "device.key"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+    assert_eq!(kind(client("copy", "two").check_in()), ErrorKind::WrongMachine);
+    is_as_before();
+
+    // The license is suspended just when the store is lost.
+    authority.vendor(&["license", "suspend", &license]);
+    lose(&authority, "device");
+    let device = client("device", "one");
+    assert_eq!(kind(device.recover()), ErrorKind::LicenseEnded);
+    is_as_before();
+    authority.vendor(&["license", "resume", &license]);
+    assert!(!device.check().unwrap().is_usable());
+
+    // The device's key was copied to another machine.
+    let to = authority.folder.path().join("thief");
+    fs::create_dir(&to).unwrap();
+    fs::copy(from.join("device.key"), to.join("device.key")).unwrap();
+    assert_eq!(kind(client("thief", "two").recover()), ErrorKind::WrongMachine);
+    is_as_before();
+
+    // A refusal for good took the request back; asking anew is all there is to do.
+    assert!(device.recover().unwrap().is_usable());
+    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
+    assert_eq!((authority.taken(), lost()), (vec![recovered], 1));
+    assert!(seats(&authority).contains(&[license, handle, "returned".into()]));
+}
+
+#[test]
+fn a_seat_that_is_held_is_not_recovered() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &["--deactivations", "1"]);
+    let (one, two) = (authority.device("one"), authority.device("two"));
+    one.activate(&key).unwrap();
+    two.activate(&key).unwrap();
+    // Both licenses say that one deactivation is left, and only one of them is right.
+    one.deactivate(Reason::Moved).unwrap();
+    two.deactivate_offline(Reason::Moved).unwrap();
+    assert_eq!(two.online().hand_in().unwrap()[0].outcome, Outcome::Held);
+    let before = seats(&authority);
+    assert_eq!(before.iter().filter(|[_, _, state]| state == "held").count(), 1);
+    lose(&authority, "two");
+    assert_eq!(kind(authority.device("two").recover()), ErrorKind::UnknownSeat);
+    for seat in &before {
+        assert!(seats(&authority).contains(seat), "{seat:?} has changed");
+    }
+    // It is held for that very device, which gets it by its license key.
+    assert!(two.activate(&key).unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+}
+
+#[test]
+fn a_recovery_takes_nothing_of_another_license() {
+    let authority = Authority::new();
+    let (first_key, second_key) = (authority.sell("1", &[]), authority.sell("1", &[]));
+    let device = authority.device("device");
+    device.activate(&first_key).unwrap();
+    let first = seats(&authority)[0].clone();
+    // Its record is gone, not damaged, so it knows of no seat and takes one of another license.
+    fs::remove_file(authority.folder.path().join("device/state")).unwrap();
+    // Which seat was granted last goes by whole seconds.
+    thread::sleep(Duration::from_millis(1100));
+    device.activate(&second_key).unwrap();
+    let second = seats(&authority).into_iter().find(|seat| *seat != first).unwrap();
+    lose(&authority, "device");
+    assert!(device.recover().unwrap().is_usable());
+    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
+    let [license, handle, _] = second;
+    let mut expected =
+        vec![first, [license.clone(), handle, "returned".into()], [license, recovered, "active".into()]];
+    expected.sort();
+    assert_eq!(seats(&authority), expected);
 }
 
 #[test]

@@ -51,8 +51,11 @@ impl Drop for Server {
     }
 }
 
-/// Everything that must not change: the files of a device's store, and what the authority knows.
-fn everything(authority: &Authority, device: &str) -> (Vec<(PathBuf, Vec<u8>)>, Vec<Value>, usize) {
+/// The files of a device's store, and the seats and the length of the audit at the authority.
+type Everything = (Vec<(PathBuf, Vec<u8>)>, Vec<Value>, usize);
+
+/// What must not change.
+fn everything(authority: &Authority, device: &str) -> Everything {
     let folder = authority.folder.path().join(device);
     let files = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
     let mut files: Vec<_> = files.map(|path| (path.clone(), fs::read(path).unwrap())).collect();

@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Client, Deactivation, PendingRequest, Status};
+use super::{Client, Deactivation, PendingRequest, Status, answer::Answer as Said};
 use crate::{
     DeactivationReceipt, Error, ErrorKind, Reason, Result,
     message::{
@@ -260,7 +260,13 @@ impl<'c> Online<'c> {
 
     fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
         let reply = self.post("/v1/deactivations", &json!({"proof": deactivation.to_base64url()}))?;
-        self.client.accept_receipt(&messages(&reply, &["receipt"])?)
+        let answers = self.client.apply(&messages(&reply, &["receipt"])?, Some(Kind::DeactivationReceipt))?;
+        // The receipt of another seat, be it as genuine as can be, says nothing of this one.
+        let receipt = answers.into_iter().find_map(|answer| match answer {
+            Said::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
+            _ => None,
+        });
+        receipt.ok_or_else(|| Error::new(ErrorKind::WrongRequest, "receipt"))
     }
 
     /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the seat,

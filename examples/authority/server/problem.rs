@@ -78,7 +78,9 @@ fn status(kind: ErrorKind) -> StatusCode {
         | Kind::CriticalExtension
         | Kind::WeakKey
         | Kind::HeaderMismatch => StatusCode::BAD_REQUEST,
-        Kind::BadSignature | Kind::WrongCode | Kind::LicenseEnded => StatusCode::FORBIDDEN,
+        Kind::BadSignature | Kind::WrongMachine | Kind::WrongCode | Kind::LicenseEnded => {
+            StatusCode::FORBIDDEN
+        }
         Kind::UnknownLicense | Kind::UnknownSeat => StatusCode::NOT_FOUND,
         Kind::NoFreeSeat | Kind::WrongRequest => StatusCode::CONFLICT,
         Kind::Cancelled | Kind::GivenUp | Kind::Revoked => StatusCode::GONE,
