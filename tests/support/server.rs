@@ -48,7 +48,17 @@ impl Authority {
 
     /// One whose server is started with further options.
     pub fn with(options: &[&str]) -> Arc<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), options)
+    }
+
+    /// One whose files are in memory, where there is such a place: faults of the network need no disk.
+    pub fn in_memory() -> Arc<Self> {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self::in_folder(folder.unwrap(), &[])
+    }
+
+    fn in_folder(folder: TempDir, options: &[&str]) -> Arc<Self> {
         let directory = folder.path().join("authority");
         if let Ok(server) = std::env::var(POSTGRES) {
             let create = format!("CREATE DATABASE \"{}\"", database(&directory));
@@ -65,6 +75,14 @@ impl Authority {
 
     pub fn directory(&self) -> PathBuf {
         self.folder.path().join("authority")
+    }
+
+    /// Where its database is, for whoever looks past it.
+    pub fn database_url(&self) -> String {
+        match std::env::var(POSTGRES) {
+            Ok(server) => format!("{server}/{}", database(&self.directory())),
+            Err(_) => format!("sqlite://{}", self.directory().join("authority.db").display()),
+        }
     }
 
     /// What a vendor does beside the server, in a process of its own.
