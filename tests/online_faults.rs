@@ -21,22 +21,22 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use nodelock::{Cancel, Client, Deactivation, Post, Reason, Roots, Store, Transport as _, Verdict};
+use nodelock::{Client, Deactivation, Post, Reason, Roots, Store, Timestamp, Transport as _, Verdict};
 use serde_json::{Value, json};
 use support::{
     ledger::{Ledger, Row},
     network::{Counts, Dice, Network},
     server::{Authority, PRODUCT, base64url, http},
-    vendor::machine,
+    vendor::{TestClock, machine},
 };
 
 /// An authority limits what it takes in for seats that it never saw, and this makes a lot of that.
 const RUNS_OF_AN_AUTHORITY: u64 = 25;
 const MACHINES: usize = 3;
-const ACTS: usize = 14;
+const ACTS: usize = 24;
 
 #[test]
 fn whatever_the_network_does_no_seat_is_lost_and_none_is_used_twice() {
@@ -107,8 +107,10 @@ struct Machine {
 
 /// One license and everybody who has to do with it.
 struct World<'a> {
-    seed: u64,
     dice: Dice,
+    /// Everybody's clock. A second is as short as a time gets, so acts are some seconds apart.
+    clock: TestClock,
+    time: u64,
     authority: &'a Authority,
     ledger: &'a mut Ledger,
     network: Network,
@@ -135,9 +137,11 @@ impl<'a> World<'a> {
         let new = ["license", "new", "--licensee", "Jane Doe", "--seats", &seats.to_string()];
         let sold = authority.vendor(&[&new, more].concat());
         let network = Network::new(authority.address, seed);
+        let time = Timestamp::from(SystemTime::now()).unix_seconds();
         let mut world = Self {
-            seed,
             dice,
+            clock: TestClock::at(time),
+            time,
             authority,
             ledger,
             network,
@@ -164,6 +168,7 @@ impl<'a> World<'a> {
         let hardware = name.to_owned();
         Client::builder(PRODUCT, Roots::new([self.authority.root.parse().unwrap()]))
             .store(Store::in_directory(folder.join("store"), Some(folder.join("tombstones"))))
+            .clock(self.clock.clone())
             .probe(move || machine(&hardware))
             .authority(self.network.url(), http())
             .patience(Duration::from_secs(60), 1)
@@ -172,11 +177,13 @@ impl<'a> World<'a> {
     }
 
     fn live(&mut self) -> Kept {
-        for _ in 0..ACTS {
+        for act in 1..=ACTS {
+            self.clock.set(self.time + 2 * act as u64);
             let at = self.dice.below(MACHINES);
             self.act(at)?;
             self.judge()?;
         }
+        self.clock.set(self.time + 3600);
         self.network.heal();
         self.judge()?;
         self.settle()?;
@@ -197,40 +204,46 @@ impl<'a> World<'a> {
         self.story.push(format!("machine {at}: {what}: {came_of_it:?}"));
     }
 
-    /// Something that happens to a machine.
+    /// Something that happens to a machine: mostly what makes sense there.
     fn act(&mut self, at: usize) -> Kept {
-        if self.is_damaged(at) {
+        let status = self.machines[at].client.check().unwrap();
+        if matches!(status.verdict(), Verdict::Damaged { .. }) && !self.dice.once_in(8) {
             return self.recover(at);
         }
-        match self.dice.below(24) {
-            0..=6 => self.activate(at),
-            7..=9 => self.check_in(at),
-            10..=12 => self.deactivate(at),
-            13 | 14 => self.deactivate_offline(at),
-            15 | 16 => self.redeem(),
-            17 => self.hand_in(at),
-            18 => {
-                let cancelled = self.machines[at].client.cancel();
-                self.tell(at, "cancel", cancelled.as_ref().map(Deactivation::handle));
-                self.notes.extend(cancelled.map(|note| (at, note)));
-                Ok(())
-            }
-            19 | 20 => self.damage(at),
-            21 => {
+        let act = self.dice.below(12);
+        match (status.license().is_some(), act) {
+            (_, 0) => self.damage(at),
+            (_, 1) => {
                 self.machines[at].client = self.start(&self.machines[at].name, &self.machines[at].folder);
                 Ok(())
             }
-            _ => {
+            (_, 2) => self.redeem(),
+            (_, 3) => {
                 self.release();
                 Ok(())
             }
+            (true, 4..=6) => self.check_in(at),
+            (true, 7..=9) => self.deactivate(at),
+            (true, _) => self.deactivate_offline(at),
+            (false, 4) => self.cancel(at),
+            (false, 5) => self.hand_in(at),
+            (false, 6) => self.recover(at),
+            (false, _) => self.activate(at),
         }
+    }
+
+    fn cancel(&mut self, at: usize) -> Kept {
+        let cancelled = self.machines[at].client.cancel();
+        self.tell(at, "cancel", cancelled.as_ref().map(Deactivation::handle));
+        self.notes.extend(cancelled.map(|note| (at, note)));
+        Ok(())
     }
 
     fn activate(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
         let client = &self.machines[at].client;
-        let done = client.online().cancel_with(&cancel).activate(&self.key, &[]).map(|status| status.is_usable());
+        let done =
+            client.online().cancel_with(&cancel).activate(&self.key, &[]).map(|status| status.is_usable());
         self.tell(at, "activate", &done);
         Ok(())
     }
@@ -338,7 +351,8 @@ impl<'a> World<'a> {
         let Ok(mut bytes) = fs::read(&file) else { return Ok(()) };
         match self.dice.below(3) {
             0 => bytes.clear(),
-            1 => bytes.truncate(self.dice.below(bytes.len())),
+            1 => bytes.truncate(self.dice.below(bytes.len().max(1))),
+            _ if bytes.is_empty() => {}
             _ => {
                 let place = self.dice.below(bytes.len());
                 bytes[place] ^= 1 << self.dice.below(8);
@@ -391,7 +405,10 @@ impl<'a> World<'a> {
 
     fn usable(&self) -> Vec<u32> {
         let statuses = self.machines.iter().map(|machine| machine.client.check().unwrap());
-        statuses.filter(|status| status.is_usable()).map(|status| status.license().unwrap().handle.get()).collect()
+        statuses
+            .filter(|status| status.is_usable())
+            .map(|status| status.license().unwrap().handle.get())
+            .collect()
     }
 
     fn active(&mut self) -> BTreeSet<u32> {
@@ -413,9 +430,10 @@ impl<'a> World<'a> {
         let known: HashSet<u32> = (0..MACHINES).flat_map(|at| self.known(at)).collect();
         let lost: HashSet<u32> = self.machines.iter().flat_map(|machine| machine.lost.clone()).collect();
         for handle in active {
-            must(known.contains(&handle) || lost.contains(&handle) || self.forgotten.contains(&handle), || {
-                format!("I2: no machine can give seat {} up", name(handle))
-            })?;
+            must(
+                known.contains(&handle) || lost.contains(&handle) || self.forgotten.contains(&handle),
+                || format!("I2: no machine can give seat {} up", name(handle)),
+            )?;
         }
         Ok(())
     }

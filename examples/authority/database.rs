@@ -38,8 +38,11 @@ use crate::{
 };
 
 /// In order; a database knows how many of them it has seen.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_ledger.sql"), include_str!("migrations/0002_check_ins.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_ledger.sql"),
+    include_str!("migrations/0002_check_ins.sql"),
+    include_str!("migrations/0003_requested.sql"),
+];
 
 /// What every connection to SQLite starts with. A writer waits 20 seconds for another one; a commit is on the disk
 /// before anybody hears of it.

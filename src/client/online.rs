@@ -260,7 +260,12 @@ impl<'c> Online<'c> {
 
     fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
         let reply = self.post("/v1/deactivations", &json!({"proof": deactivation.to_base64url()}))?;
-        self.client.accept_receipt(&messages(&reply, &["receipt"])?)
+        let receipt = self.client.accept_receipt(&messages(&reply, &["receipt"])?)?;
+        // One of an earlier seat is genuine, and no answer to this.
+        if receipt.handle != deactivation.handle() {
+            return Err(Error::new(ErrorKind::BadReply, "authority: the receipt of another seat"));
+        }
+        Ok(receipt)
     }
 
     /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the seat,
@@ -301,7 +306,9 @@ impl<'c> Online<'c> {
     /// old seat and grants the new one in one transaction, without counting a deactivation.
     ///
     /// Fails with [`ErrorKind::AlreadyActive`] when there is nothing to recover from, [`ErrorKind::UnknownSeat`] when the
-    /// authority knows no seat of this device, and as [`activate`](Self::activate) does.
+    /// authority knows no seat of this device, [`ErrorKind::WrongMachine`] when this is not the seat's machine,
+    /// [`ErrorKind::Outdated`] when the clock is behind the one that the seat was asked for by, and as
+    /// [`activate`](Self::activate) does.
     pub fn recover(&self) -> Result<Status> {
         self.client.authority()?;
         let pending = match self.client.pending() {
@@ -377,6 +384,8 @@ fn is_final(kind: ErrorKind) -> bool {
             | ErrorKind::GivenUp
             | ErrorKind::Revoked
             | ErrorKind::UnknownSeat
+            | ErrorKind::WrongMachine
+            | ErrorKind::Outdated
     )
 }
 
@@ -394,7 +403,6 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
                 | ErrorKind::WeakKey
                 | ErrorKind::HeaderMismatch
                 | ErrorKind::InvalidInput
-                | ErrorKind::WrongMachine
                 | ErrorKind::UnreadableCode
                 | ErrorKind::WrongCode
                 | ErrorKind::TooManyAttempts

@@ -152,7 +152,7 @@ impl Fate {
             _ => End::Close,
         };
         let at = dice.below(1 << 20);
-        match dice.below(24) {
+        match dice.below(20) {
             0 => Self::Lost(end),
             1 | 2 => Self::Late(end),
             3 => Self::Cut(at, end),
@@ -207,7 +207,8 @@ impl Network {
         let address = listener.local_addr().unwrap();
         let [.., high, middle, low] = number.to_be_bytes();
         // Only Linux has the whole of 127.0.0.0/8 on its loopback interface.
-        let from = if cfg!(target_os = "linux") { [127, high | 64, middle, low.max(1)] } else { [127, 0, 0, 1] };
+        let from =
+            if cfg!(target_os = "linux") { [127, high | 64, middle, low.max(1)] } else { [127, 0, 0, 1] };
         let state = Arc::new(Mutex::new(State {
             server,
             from: Ipv4Addr::from(from).into(),

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -223,7 +223,9 @@ pub fn serve(directory: &Path, listen: &str, options: &[String]) -> (Child, Sock
 }
 
 pub fn http() -> HttpTransport {
-    HttpOptions::default().no_proxy().build().unwrap()
+    // Reading the system's certificates takes longer than most calls.
+    static HTTP: OnceLock<HttpTransport> = OnceLock::new();
+    HTTP.get_or_init(|| HttpOptions::default().no_proxy().build().unwrap()).clone()
 }
 
 /// A message's bytes as the one line that members of requests hold.
