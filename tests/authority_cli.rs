@@ -18,7 +18,7 @@ use nodelock::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use support::server::{PRODUCT, program};
+use support::server::{self, PRODUCT, create_database};
 
 /// An authority in a temporary folder.
 struct Authority {
@@ -43,6 +43,7 @@ impl Answer {
 impl Authority {
     fn new() -> Self {
         let mut authority = Self { folder: tempfile::tempdir().unwrap(), root: String::new() };
+        create_database(&authority.path("authority"));
         authority.root = authority.done(&["init", "--product", PRODUCT])["root"].as_str().unwrap().to_owned();
         authority
     }
@@ -52,8 +53,7 @@ impl Authority {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(program());
-        command.args(arguments).arg("--dir").arg(self.path("authority"));
+        let mut command = server::command(&self.path("authority"), arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

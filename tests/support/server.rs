@@ -60,11 +60,7 @@ impl Authority {
 
     fn in_folder(folder: TempDir, options: &[&str]) -> Arc<Self> {
         let directory = folder.path().join("authority");
-        if let Ok(server) = std::env::var(POSTGRES) {
-            let create = format!("CREATE DATABASE \"{}\"", database(&directory));
-            let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
-            assert!(psql.unwrap().success());
-        }
+        create_database(&directory);
         let made = command(&directory, &["init", "--product", PRODUCT, "--json"]).output().unwrap();
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
         let root = made["root"].as_str().unwrap().to_owned();
@@ -203,6 +199,15 @@ pub fn command(directory: &Path, arguments: &[&str]) -> Command {
         command.arg("--db").arg(format!("{server}/{}", database(directory)));
     }
     command
+}
+
+/// Makes the empty database of an authority, where that is not its own business.
+pub fn create_database(directory: &Path) {
+    if let Ok(server) = std::env::var(POSTGRES) {
+        let create = format!("CREATE DATABASE \"{}\"", database(directory));
+        let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
+        assert!(psql.unwrap().success());
+    }
 }
 
 /// The name of an authority's database on a PostgreSQL server.
