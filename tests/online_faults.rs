@@ -36,7 +36,7 @@ use support::{
 /// An authority limits what it takes in for seats that it never saw, and this makes a lot of that.
 const RUNS_OF_AN_AUTHORITY: u64 = 25;
 const MACHINES: usize = 3;
-const ACTS: usize = 24;
+const ACTS: usize = 20;
 
 #[test]
 fn whatever_the_network_does_no_seat_is_lost_and_none_is_used_twice() {

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nodelock::{Answer, Client, HttpTransport, Post, Reason, Transport};
@@ -47,11 +47,12 @@ impl Crowd {
     }
 
     /// All of them work while `disturb` does its worst. Returns how many calls went well, and how many did not.
-    fn work(&self, disturb: impl FnOnce()) -> (usize, usize) {
-        let (over, done, failed) = (AtomicBool::new(false), AtomicUsize::new(0), AtomicUsize::new(0));
+    fn work(&self, disturb: impl FnOnce(&Progress)) -> (usize, usize) {
+        let over = AtomicBool::new(false);
+        let progress = Progress::default();
         thread::scope(|scope| {
             for (client, seed) in self.clients.iter().zip(0..) {
-                let (over, done, failed) = (&over, &done, &failed);
+                let (over, progress) = (&over, &progress);
                 scope.spawn(move || {
                     let mut dice = Dice(seed);
                     while !over.load(Ordering::Relaxed) {
@@ -64,14 +65,15 @@ impl Crowd {
                                     && client.online().hand_in().is_ok()
                             }
                         };
-                        if went_well { done } else { failed }.fetch_add(1, Ordering::Relaxed);
+                        let counter = if went_well { &progress.done } else { &progress.failed };
+                        counter.fetch_add(1, Ordering::Relaxed);
                     }
                 });
             }
-            disturb();
+            disturb(&progress);
             over.store(true, Ordering::Relaxed);
         });
-        (done.into_inner(), failed.into_inner())
+        (progress.done.into_inner(), progress.failed.into_inner())
     }
 
     /// Everybody gets an answer; then the seats that are taken are those of the usable stores.
@@ -111,8 +113,24 @@ impl Transport for Boxed {
     }
 }
 
-fn some_time(dice: &mut Dice) {
-    thread::sleep(Duration::from_millis(20 + dice.below(250) as u64));
+/// How many calls went well, and how many did not.
+#[derive(Default)]
+struct Progress {
+    done: AtomicUsize,
+    failed: AtomicUsize,
+}
+
+impl Progress {
+    /// Until some calls more went well, and then some time: whatever a kill finds, it must not find nothing.
+    fn wait(&self, dice: &mut Dice) {
+        let enough = self.done.load(Ordering::Relaxed) + dice.below(2 * CLIENTS);
+        let end = Instant::now() + Duration::from_secs(30);
+        while self.done.load(Ordering::Relaxed) < enough {
+            assert!(Instant::now() < end, "nothing goes on");
+            thread::sleep(Duration::from_millis(1));
+        }
+        thread::sleep(Duration::from_millis(dice.below(50) as u64));
+    }
 }
 
 fn say(what: &str, (done, failed): (usize, usize)) {
@@ -126,10 +144,10 @@ fn say(what: &str, (done, failed): (usize, usize)) {
 #[test]
 fn a_server_killed_under_its_clients_loses_no_seat() {
     let crowd = Crowd::new(|_, _| Box::new(http()));
-    let calls = crowd.work(|| {
+    let calls = crowd.work(|progress| {
         let mut dice = Dice(1);
         for _ in 0..kills() {
-            some_time(&mut dice);
+            progress.wait(&mut dice);
             crowd.authority.kill();
             crowd.authority.restart();
         }
@@ -176,10 +194,10 @@ fn of_two_servers_on_one_database_either_may_be_killed() {
         })
     });
     let (mut second, address) = second.into_inner().unwrap().unwrap();
-    let calls = crowd.work(|| {
+    let calls = crowd.work(|progress| {
         let mut dice = Dice(2);
         for _ in 0..kills() {
-            some_time(&mut dice);
+            progress.wait(&mut dice);
             if dice.once_in(2) {
                 crowd.authority.kill();
                 crowd.authority.restart();
@@ -209,12 +227,11 @@ fn a_postgresql_server_killed_under_the_authority_loses_no_seat() {
     };
     let crowd = Crowd::new(|_, _| Box::new(http()));
     let kills = kills().div_ceil(4);
-    let calls = crowd.work(|| {
+    let calls = crowd.work(|progress| {
         let mut dice = Dice(3);
         for _ in 0..kills {
-            some_time(&mut dice);
+            progress.wait(&mut dice);
             assert!(Command::new("sh").args(["-c", &crash]).status().unwrap().success());
-            thread::sleep(Duration::from_millis(500));
         }
     });
     println!("PostgreSQL server: {kills} kills, {} calls done, {} refused or cut off", calls.0, calls.1);
