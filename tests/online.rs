@@ -8,19 +8,19 @@ use std::{
     process::Command,
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use nodelock::{
-    Answer, Cancel, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Roots, Store, Transport,
-    Verdict,
+    Answer, Cancel, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Roots, Store, Timestamp,
+    Transport, Verdict,
     code::{DeactivationCode, LicenseKey, ReleaseSecret},
 };
 use serde_json::{Value, json};
 
 use support::{
     server::{Authority, PRODUCT, base64url, command, http, kind, serve},
-    vendor::machine,
+    vendor::{TestClock, machine},
 };
 
 /// Calls something before each request, and keeps every body that was sent.
@@ -296,6 +296,88 @@ fn a_damaged_store_is_recovered_and_an_echo_of_that_takes_nothing() {
     assert_eq!(kind(other.recover()), ErrorKind::UnknownSeat);
     assert!(other.activate(&key).is_err());
     assert!(other.activate(&other_key).unwrap().is_usable());
+}
+
+/// A recovery names no seat, so one that the network delivers late must not free what the device was granted since.
+#[test]
+fn a_recovery_that_comes_late_frees_no_later_seat() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let clock = TestClock::at(Timestamp::from(SystemTime::now()).unix_seconds());
+    let folder = authority.folder.path().join("device");
+    let device = Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+        .store(Store::in_directory(&folder, None))
+        .clock(clock.clone())
+        .authority(format!("http://{}", authority.address), http())
+        .build()
+        .unwrap();
+    let damage = || fs::write(folder.join("state"), b"").unwrap();
+    device.activate(&key).unwrap();
+    damage();
+    let late = json!({ "request": device.recover_offline().unwrap().to_base64url() });
+    damage();
+    clock.advance_days(1);
+    device.recover().unwrap();
+    for again in [false, true] {
+        if again {
+            device.deactivate(Reason::Moved).unwrap();
+            device.activate(&key).unwrap();
+        }
+        let refused = authority.post("/v1/activations", &late).problem();
+        assert_eq!(refused, (409, "outdated".into()));
+        let handle = device.check_in().unwrap().license().unwrap().handle.to_string();
+        assert_eq!(authority.taken(), [handle]);
+    }
+
+    // The device whose clock is behind is told so, and may ask again when it is right.
+    damage();
+    clock.set(0);
+    assert_eq!(kind(device.recover()), ErrorKind::Outdated);
+    assert!(device.pending().unwrap().is_none());
+    clock.set(Timestamp::from(SystemTime::now()).unix_seconds());
+    clock.advance_days(1);
+    assert!(device.recover().unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+}
+
+/// Answers a deactivation with what the one before was answered.
+struct Behind {
+    inner: HttpTransport,
+    before: Mutex<Option<Answer>>,
+}
+
+impl Transport for Behind {
+    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
+        let answer = self.inner.post(post)?;
+        if !post.url.ends_with("/deactivations") {
+            return Ok(answer);
+        }
+        Ok(self.before.lock().unwrap().replace(answer.clone()).unwrap_or(answer))
+    }
+}
+
+#[test]
+fn the_receipt_of_an_earlier_seat_is_no_answer() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let folder = authority.folder.path();
+    let device = Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+        .store(Store::in_directory(folder.join("device"), Some(folder.join("tombstones"))))
+        .authority(
+            format!("http://{}", authority.address),
+            Behind { inner: http(), before: Mutex::default() },
+        )
+        .build()
+        .unwrap();
+    device.activate(&key).unwrap();
+    device.deactivate(Reason::Moved).unwrap();
+    device.activate(&key).unwrap();
+    let error = device.deactivate(Reason::Moved).unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::WrongRequest);
+    let given_up = error.deactivation().unwrap();
+    assert_eq!(device.outstanding().unwrap()[0].proof(), given_up.proof());
+    device.online().hand_in().unwrap();
+    assert!(device.outstanding().unwrap().is_empty());
 }
 
 /// Damages what a device knows of its seat; its key stays.

@@ -44,10 +44,11 @@ use crate::{
 };
 
 /// In order; a database knows how many of them it has seen.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_check_ins.sql"),
     include_str!("migrations/0003_counting.sql"),
+    include_str!("migrations/0004_requested.sql"),
 ];
 
 /// How long a writer waits for its turn.

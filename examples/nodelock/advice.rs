@@ -33,7 +33,9 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::GivenUp => {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
         }
-        ErrorKind::Outdated => "A later license is installed already; there is nothing to do.",
+        ErrorKind::Outdated => {
+            "A later license is installed already; there is nothing to do. If it was a recovery, check this machine's clock."
+        }
         ErrorKind::AlreadyActive => {
             "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \
              `nodelock deactivate` gives a license back."

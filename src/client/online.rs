@@ -307,7 +307,9 @@ impl<'c> Online<'c> {
     /// old seat and grants the new one in one transaction, without counting a deactivation.
     ///
     /// Fails with [`ErrorKind::AlreadyActive`] when there is nothing to recover from, [`ErrorKind::UnknownSeat`] when the
-    /// authority knows no seat of this device, and as [`activate`](Self::activate) does.
+    /// authority knows no seat of this device, [`ErrorKind::WrongMachine`] when this is not the seat's machine,
+    /// [`ErrorKind::Outdated`] when the clock is behind the one that the seat was asked for by, and as
+    /// [`activate`](Self::activate) does.
     pub fn recover(&self) -> Result<Status> {
         self.client.authority()?;
         let pending = match self.client.pending() {
@@ -383,6 +385,8 @@ fn is_final(kind: ErrorKind) -> bool {
             | ErrorKind::GivenUp
             | ErrorKind::Revoked
             | ErrorKind::UnknownSeat
+            | ErrorKind::WrongMachine
+            | ErrorKind::Outdated
     )
 }
 
@@ -400,7 +404,6 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
                 | ErrorKind::WeakKey
                 | ErrorKind::HeaderMismatch
                 | ErrorKind::InvalidInput
-                | ErrorKind::WrongMachine
                 | ErrorKind::UnreadableCode
                 | ErrorKind::WrongCode
                 | ErrorKind::TooManyAttempts

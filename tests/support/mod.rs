@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod disk;
+pub mod ledger;
+pub mod network;
 pub mod responder;
 pub mod seeded;
 pub mod server;

@@ -82,7 +82,7 @@ fn status(kind: ErrorKind) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Kind::UnknownLicense | Kind::UnknownSeat => StatusCode::NOT_FOUND,
-        Kind::NoFreeSeat | Kind::WrongRequest => StatusCode::CONFLICT,
+        Kind::NoFreeSeat | Kind::WrongRequest | Kind::Outdated => StatusCode::CONFLICT,
         Kind::Cancelled | Kind::GivenUp | Kind::Revoked => StatusCode::GONE,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::WrongProduct | Kind::UnreadableCode => StatusCode::UNPROCESSABLE_ENTITY,
