@@ -5,6 +5,7 @@
 pub mod disk;
 pub mod ledger;
 pub mod network;
+pub mod portal;
 pub mod responder;
 pub mod seeded;
 pub mod server;

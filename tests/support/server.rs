@@ -148,26 +148,40 @@ impl Authority {
 
     /// HTTP by hand, to say what no client would.
     pub fn ask(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
-        self.ask_with(method, path, &format!("Content-Type: {content_type}\r\n"), body)
+        self.ask_with(method, path, &[("Content-Type", content_type)], body)
     }
 
-    /// The same with headers by hand too, each with its end of line.
-    pub fn ask_with(&self, method: &str, path: &str, headers: &str, body: &[u8]) -> Reply {
+    /// The same with headers of the caller's choosing.
+    pub fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+        let length = body.len().to_string();
+        let mut head = format!("{method} {path} HTTP/1.1\r\n");
+        for (name, value) in [("Host", "authority"), ("Connection", "close"), ("Content-Length", &length)]
+            .iter()
+            .chain(headers)
+        {
+            head += &format!("{name}: {value}\r\n");
+        }
+        self.send(&[head.as_bytes(), b"\r\n", body].concat())
+    }
+
+    /// Sends these very bytes.
+    pub fn send(&self, bytes: &[u8]) -> Reply {
         let mut stream = TcpStream::connect(self.address).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: authority\r\nConnection: close\r\n{headers}Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
         // A server that has seen enough does not read on; that is its right.
-        let _ = stream.write_all(body);
+        let _ = stream.write_all(bytes);
         let mut reply = Vec::new();
         let _ = stream.read_to_end(&mut reply);
         let reply = String::from_utf8(reply).unwrap();
-        let (head, body) =
-            reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {reply:?}"));
+        let (head, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| {
+            panic!("{:?} got {reply:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(80)]))
+        });
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Reply { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    /// All that the server has written to its log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory().join("log")).unwrap()
     }
 }
 

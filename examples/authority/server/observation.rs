@@ -145,7 +145,7 @@ pub(super) async fn watch(certificate: Certificate) {
 }
 
 /// Writes a line to standard error. Where nobody listens there is nobody to tell.
-pub(super) fn log(event: &str, fields: &[(&str, Value)]) {
+pub(crate) fn log(event: &str, fields: &[(&str, Value)]) {
     let mut line = Map::new();
     line.insert("time".into(), Timestamp::from(SystemTime::now()).to_string().into());
     line.insert("event".into(), event.into());

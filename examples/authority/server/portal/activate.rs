@@ -106,11 +106,15 @@ fn granted(license: &License, receipts: usize) -> Outcome {
         "It is for {} on the computer that made the request, seat {}. Take the file there, and let the application read it.",
         license.product, license.handle
     ));
-    let outcome = match license.lease_until {
-        Some(until) => {
-            outcome.text(format!("It is good until {}, and is renewed before then.", page::time(until)))
-        }
-        None => outcome,
+    // Handed in again once it is due, the same request is answered with the renewal.
+    let outcome = match (license.lease_until, license.renew_after) {
+        (Some(until), Some(after)) => outcome.text(format!(
+            "It is good until {}. To renew it, let the computer go online or hand this same request in once more, from \
+             {} on.",
+            page::time(until),
+            page::time(after)
+        )),
+        _ => outcome,
     };
     match receipts {
         0 => outcome,

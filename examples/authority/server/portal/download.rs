@@ -33,11 +33,11 @@ pub(super) async fn download(State(server): Shared, request: Request) -> Respons
 /// What carries our own signature: nothing else is handed out under our name.
 async fn document(server: &Server, request: Request) -> Result<Document, Problem> {
     let form = Form::read(request).await?;
-    let license =
-        form.all(LICENSE).next().map(|input| License::verify(input, &server.signer.roots)).transpose()?;
-    let receipts: Vec<_> = form
-        .all(RECEIPT)
-        .map(|input| DeactivationReceipt::verify(input, &server.signer.roots))
-        .collect::<Result<_, _>>()?;
+    let roots = &server.signer.roots;
+    let foreign = |_| Problem::of(ErrorKind::Malformed);
+    let license = form.all(LICENSE).next().map(|input| License::verify(input, roots));
+    let license = license.transpose().map_err(foreign)?;
+    let receipts = form.all(RECEIPT).map(|input| DeactivationReceipt::verify(input, roots));
+    let receipts: Vec<_> = receipts.collect::<Result<_, _>>().map_err(foreign)?;
     Document::new(license.as_ref(), &receipts).ok_or_else(|| Problem::of(ErrorKind::Malformed))
 }

@@ -79,7 +79,7 @@ impl Marked {
         }
         if count == CODE {
             notes.push(
-                "More characters are wrong than can be mended, which is three. Compare it with the original group by group."
+                "Up to three wrong characters are mended, and here are more. Compare it with the original group by group."
                     .into(),
             );
         }

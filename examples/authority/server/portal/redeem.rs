@@ -76,13 +76,7 @@ async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
             .text("Type or paste the deactivation code, or choose the file that the application wrote.");
     }
     let (redeemed, marked) = match paper::typed(&input) {
-        Some(typed) => {
-            let (redeemed, marked) = redeem_typed(server, typed, peer).await;
-            match redeemed {
-                Ok(redeemed) => (Ok(redeemed), marked),
-                Err(problem) => (Err(problem), marked),
-            }
-        }
+        Some(typed) => redeem_typed(server, typed, peer).await,
         None => (redeem_proof(server, input.clone(), peer).await, None),
     };
     let outcome = match redeemed {
@@ -135,13 +129,16 @@ fn done(redeemed: Redeemed) -> Outcome {
     };
     let handle = released.seat.handle;
     let left = match released.deactivations_left {
-        None => String::new(),
-        Some(1) => "The license has one deactivation left.".to_owned(),
-        Some(left) => format!("The license has {left} deactivations left."),
+        None => None,
+        Some(0) => Some("The license has no deactivation left.".to_owned()),
+        Some(1) => Some("The license has one deactivation left.".to_owned()),
+        Some(left) => Some(format!("The license has {left} deactivations left.")),
     };
     let outcome = match outcome {
-        "freed" => Outcome::new(Tone::Good, format!("Seat {handle} is free"))
-            .text("Another computer can be activated with it now."),
+        "freed" => {
+            let freed = Outcome::new(Tone::Good, format!("Seat {handle} is free"));
+            left.into_iter().fold(freed.text("Another computer can be activated with it now."), Outcome::text)
+        }
         "already-freed" => Outcome::new(Tone::Good, format!("Seat {handle} was free already"))
             .text("It was given back before. Nothing has changed, and nothing is left to do."),
         _ => Outcome::new(Tone::Waiting, format!("Seat {handle} is held for its computer")).text(
@@ -149,9 +146,11 @@ fn done(redeemed: Redeemed) -> Outcome {
              time; no other can. To move the seat to another computer, ask the vendor to return it.",
         ),
     };
-    let outcome = if left.is_empty() { outcome } else { outcome.text(left) };
     outcome
-        .text("The receipt below is for the computer that gave the seat back. With it, the application there stops asking; it can be activated again without it, too.")
+        .text(
+            "The receipt is for the computer that gave the seat back: with it, the application there stops showing the \
+             code. The computer can be activated again without it, too.",
+        )
         .document(Document::new(None, std::slice::from_ref::<DeactivationReceipt>(&receipt)))
 }
 

@@ -123,7 +123,7 @@ async fn find(server: &Server, typed: &str, peer: IpAddr) -> Result<(Holding, Op
         Err(_) => KeyText::new(typed).map(|key| (key, String::new(), Vec::new())).into_iter().collect(),
     };
     for (key, text, corrections) in &readings {
-        match server.database.holding(key, MOST_SEATS).await {
+        match server.database.holding(key, MOST_SEATS + 1).await {
             Ok(Some(holding)) => return Ok((holding, Marked::mended(text, corrections))),
             Ok(None) => {}
             Err(failure) => return Err(refuse(failure.into())),
@@ -176,8 +176,8 @@ fn view(holding: &Holding) -> LicenseView {
             _ => "without limit".into(),
         },
         expires: terms.expires.map_or_else(|| "never".into(), page::time),
-        all_shown: seats.len() < MOST_SEATS,
-        rows: seats.iter().map(row).collect(),
+        all_shown: seats.len() <= MOST_SEATS,
+        rows: seats.iter().take(MOST_SEATS).map(row).collect(),
     }
 }
 
@@ -198,7 +198,7 @@ fn row(SeatRow { seat, machine, .. }: &SeatRow) -> SeatView {
 fn state(seat: &Seat) -> (&'static str, &'static str) {
     match seat.state {
         SeatState::Active => ("taken", "In use"),
-        SeatState::Held => ("held", "Held for this computer, which may activate it again"),
+        SeatState::Held => ("held", "Held for this computer"),
         SeatState::Returned => ("over", "Given back"),
         SeatState::Cancelled => ("over", "Never used: its request was cancelled"),
         SeatState::Revoked => ("over", "Released by the vendor"),

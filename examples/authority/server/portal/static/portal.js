@@ -2,18 +2,22 @@
 // history, before anybody copies or bookmarks the page. Everything else works without this.
 "use strict";
 
-const field = document.querySelector("[data-from-link]");
-
 function takeFromLink() {
   const carried = location.hash.slice(1);
   // As long as the shortest code, so that no ordinary anchor is mistaken for one.
-  if (!field || !/^[0-9A-Za-z_=-]{25,}$/.test(carried)) {
+  if (!/^[0-9A-Za-z_=-]{25,}$/.test(carried)) {
+    return;
+  }
+  const field = document.querySelector("[data-from-link]");
+  if (!field) {
+    // The answer to an earlier form has the same address and no field. The "?" makes it another one, which is loaded.
+    location.replace("/redeem?#" + carried);
     return;
   }
   history.replaceState(null, "", location.pathname);
   field.value = carried;
   document.getElementById("filled").hidden = false;
-  document.querySelector("main button").focus();
+  field.form.querySelector("button").focus();
 }
 
 takeFromLink();
