@@ -10,7 +10,6 @@ use std::{
 };
 
 use nodelock::{Client, ErrorKind, Reason, Roots, Store, Verdict};
-use serde_json::Value;
 use support::{
     server::{Authority, PRODUCT, http},
     vendor::machine,
