@@ -68,8 +68,8 @@ pub enum ErrorKind {
     /// That activation was given up on this machine; it cannot be used again.
     #[error("that activation has been given up")]
     GivenUp,
-    /// An older message than the one already installed.
-    #[error("older than what is installed")]
+    /// An older message than one that counts already: a license than the installed one, a recovery than the seat's request.
+    #[error("older than what counts already")]
     Outdated,
     /// A license is active or a request is pending; it must be given up or cancelled first.
     #[error("a license is active or a request is pending already")]

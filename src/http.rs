@@ -237,12 +237,12 @@ fn read(response: Response, limit: usize) -> Result<Answer> {
 fn classify(error: reqwest::Error) -> Error {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(e) = cause {
-        let inner = e.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
-        let tls = e.downcast_ref::<rustls::Error>().or_else(|| inner?.downcast_ref::<rustls::Error>());
-        if let Some(rustls::Error::InvalidCertificate(reason)) = tls {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = e.downcast_ref() {
             return Error::new(certificate_kind(reason), "authority");
         }
-        cause = e.source();
+        // An I/O error does not count what it wraps among its sources, and they are wrapped in one another.
+        let wrapped = e.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
+        cause = wrapped.map(|inner| inner as _).or_else(|| e.source());
     }
     let kind = match error.is_timeout() {
         true => ErrorKind::TimedOut,

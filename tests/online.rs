@@ -8,17 +8,20 @@ use std::{
     process::Command,
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use nodelock::{
-    Answer, Cancel, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Roots, Store, Transport,
-    Verdict,
+    Answer, Cancel, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Roots, Store, Timestamp,
+    Transport, Verdict,
     code::{DeactivationCode, LicenseKey, ReleaseSecret},
 };
 use serde_json::{Value, json};
 
-use support::server::{Authority, PRODUCT, base64url, http, kind};
+use support::{
+    server::{Authority, PRODUCT, base64url, command, http, kind, serve},
+    vendor::{TestClock, machine},
+};
 
 /// Calls something before each request, and keeps every body that was sent.
 struct Watched {
@@ -295,6 +298,203 @@ fn a_damaged_store_is_recovered_and_an_echo_of_that_takes_nothing() {
     assert!(other.activate(&other_key).unwrap().is_usable());
 }
 
+/// A recovery names no seat, so one that the network delivers late must not free what the device was granted since.
+#[test]
+fn a_recovery_that_comes_late_frees_no_later_seat() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let clock = TestClock::at(Timestamp::from(SystemTime::now()).unix_seconds());
+    let folder = authority.folder.path().join("device");
+    let device = Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+        .store(Store::in_directory(&folder, None))
+        .clock(clock.clone())
+        .authority(format!("http://{}", authority.address), http())
+        .build()
+        .unwrap();
+    let damage = || fs::write(folder.join("state"), b"").unwrap();
+    device.activate(&key).unwrap();
+    damage();
+    let late = json!({ "request": device.recover_offline().unwrap().to_base64url() });
+    damage();
+    clock.advance_days(1);
+    device.recover().unwrap();
+    for again in [false, true] {
+        if again {
+            device.deactivate(Reason::Moved).unwrap();
+            device.activate(&key).unwrap();
+        }
+        let refused = authority.post("/v1/activations", &late).problem();
+        assert_eq!(refused, (409, "outdated".into()));
+        let handle = device.check_in().unwrap().license().unwrap().handle.to_string();
+        assert_eq!(authority.taken(), [handle]);
+    }
+
+    // The device whose clock is behind is told so, and may ask again when it is right.
+    damage();
+    clock.set(0);
+    assert_eq!(kind(device.recover()), ErrorKind::Outdated);
+    assert!(device.pending().unwrap().is_none());
+    clock.set(Timestamp::from(SystemTime::now()).unix_seconds());
+    clock.advance_days(1);
+    assert!(device.recover().unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+}
+
+/// Answers a deactivation with what the one before was answered.
+struct Behind {
+    inner: HttpTransport,
+    before: Mutex<Option<Answer>>,
+}
+
+impl Transport for Behind {
+    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
+        let answer = self.inner.post(post)?;
+        if !post.url.ends_with("/deactivations") {
+            return Ok(answer);
+        }
+        Ok(self.before.lock().unwrap().replace(answer.clone()).unwrap_or(answer))
+    }
+}
+
+#[test]
+fn the_receipt_of_an_earlier_seat_is_no_answer() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let folder = authority.folder.path();
+    let device = Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+        .store(Store::in_directory(folder.join("device"), Some(folder.join("tombstones"))))
+        .authority(
+            format!("http://{}", authority.address),
+            Behind { inner: http(), before: Mutex::default() },
+        )
+        .build()
+        .unwrap();
+    device.activate(&key).unwrap();
+    device.deactivate(Reason::Moved).unwrap();
+    device.activate(&key).unwrap();
+    let error = device.deactivate(Reason::Moved).unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::WrongRequest);
+    let given_up = error.deactivation().unwrap();
+    assert_eq!(device.outstanding().unwrap()[0].proof(), given_up.proof());
+    device.online().hand_in().unwrap();
+    assert!(device.outstanding().unwrap().is_empty());
+}
+
+/// Damages what a device knows of its seat; its key stays.
+fn lose(authority: &Authority, device: &str) {
+    fs::write(authority.folder.path().join(device).join("state"), b"damaged").unwrap();
+}
+
+/// License, handle and state of each seat, in the order of the handles.
+fn seats(authority: &Authority) -> Vec<[String; 3]> {
+    let text = |seat: &Value, name: &str| seat[name].as_str().unwrap().to_owned();
+    let seats = authority.seats();
+    let mut seats: Vec<_> =
+        seats.iter().map(|seat| ["license", "handle", "state"].map(|name| text(seat, name))).collect();
+    seats.sort();
+    seats
+}
+
+#[test]
+fn a_recovery_that_is_refused_leaves_the_lost_seat_active() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let client = |folder: &str, machine_name: &'static str| {
+        Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+            .store(Store::in_directory(authority.folder.path().join(folder), None))
+            .probe(move || machine(machine_name))
+            .authority(format!("http://{}", authority.address), http())
+            .build()
+            .unwrap()
+    };
+    client("device", "one").activate(&key).unwrap();
+    let before = seats(&authority);
+    let [license, handle, _] = before[0].clone();
+    // What the authority writes of a refusal is about the request that the device takes back, never about the lost seat.
+    let lost = || authority.actions().iter().filter(|(_, action)| action == "lost").count();
+    let is_as_before = || {
+        assert!(seats(&authority).contains(&[license.clone(), handle.clone(), "active".into()]));
+        assert_eq!((authority.taken(), lost()), (vec![handle.clone()], 0));
+    };
+
+    // A copy of the whole store on another machine gets no renewal.
+    let (from, to) = (authority.folder.path().join("device"), authority.folder.path().join("copy"));
+    fs::create_dir(&to).unwrap();
+    for file in ["state", "device.key"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+    assert_eq!(kind(client("copy", "two").check_in()), ErrorKind::WrongMachine);
+    is_as_before();
+
+    // The license is suspended just when the store is lost.
+    authority.vendor(&["license", "suspend", &license]);
+    lose(&authority, "device");
+    let device = client("device", "one");
+    assert_eq!(kind(device.recover()), ErrorKind::LicenseEnded);
+    is_as_before();
+    authority.vendor(&["license", "resume", &license]);
+    assert!(!device.check().unwrap().is_usable());
+
+    // The device's key was copied to another machine.
+    let to = authority.folder.path().join("thief");
+    fs::create_dir(&to).unwrap();
+    fs::copy(from.join("device.key"), to.join("device.key")).unwrap();
+    assert_eq!(kind(client("thief", "two").recover()), ErrorKind::WrongMachine);
+    is_as_before();
+
+    // A refusal for good took the request back; asking anew is all there is to do.
+    assert!(device.recover().unwrap().is_usable());
+    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
+    assert_eq!((authority.taken(), lost()), (vec![recovered], 1));
+    assert!(seats(&authority).contains(&[license, handle, "returned".into()]));
+}
+
+#[test]
+fn a_seat_that_is_held_is_not_recovered() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &["--deactivations", "1"]);
+    let (one, two) = (authority.device("one"), authority.device("two"));
+    one.activate(&key).unwrap();
+    two.activate(&key).unwrap();
+    // Both licenses say that one deactivation is left, and only one of them is right.
+    one.deactivate(Reason::Moved).unwrap();
+    two.deactivate_offline(Reason::Moved).unwrap();
+    assert_eq!(two.online().hand_in().unwrap()[0].outcome, Outcome::Held);
+    let before = seats(&authority);
+    assert_eq!(before.iter().filter(|[_, _, state]| state == "held").count(), 1);
+    lose(&authority, "two");
+    assert_eq!(kind(authority.device("two").recover()), ErrorKind::UnknownSeat);
+    for seat in &before {
+        assert!(seats(&authority).contains(seat), "{seat:?} has changed");
+    }
+    // It is held for that very device, which gets it by its license key.
+    assert!(two.activate(&key).unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+}
+
+#[test]
+fn a_recovery_takes_nothing_of_another_license() {
+    let authority = Authority::new();
+    let (first_key, second_key) = (authority.sell("1", &[]), authority.sell("1", &[]));
+    let device = authority.device("device");
+    device.activate(&first_key).unwrap();
+    let first = seats(&authority)[0].clone();
+    // Its record is gone, not damaged, so it knows of no seat and takes one of another license.
+    fs::remove_file(authority.folder.path().join("device/state")).unwrap();
+    // Which seat was granted last goes by whole seconds.
+    thread::sleep(Duration::from_millis(1100));
+    device.activate(&second_key).unwrap();
+    let second = seats(&authority).into_iter().find(|seat| *seat != first).unwrap();
+    lose(&authority, "device");
+    assert!(device.recover().unwrap().is_usable());
+    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
+    let [license, handle, _] = second;
+    let mut expected =
+        vec![first, [license.clone(), handle, "returned".into()], [license, recovered, "active".into()]];
+    expected.sort();
+    assert_eq!(seats(&authority), expected);
+}
+
 #[test]
 fn copies_of_a_store_are_found_and_echoes_are_not_taken_for_them() {
     let authority = Authority::new();
@@ -465,4 +665,27 @@ fn flipped(text: &str) -> String {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     base64url(&bytes)
+}
+
+#[test]
+fn a_first_start_sets_everything_up_and_the_next_one_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("authority");
+    fs::create_dir(&directory).unwrap();
+    let product = ["--product".to_owned(), PRODUCT.to_owned()];
+    let root = || fs::read_to_string(directory.join("keys/root.public")).unwrap();
+    let (mut server, _) = serve(&directory, "127.0.0.1:0", &product);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let made = root();
+    let log = fs::read_to_string(directory.join("log")).unwrap();
+    let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["event"], &line["root"]), (&"set-up".into(), &made.trim().into()));
+    let (mut server, _) = serve(&directory, "127.0.0.1:0", &product);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    assert_eq!(root(), made);
+    let other = command(&directory, &["serve", "--listen", "127.0.0.1:0", "--product", "Another", "--json"]);
+    let refused: Value = serde_json::from_slice(&{ other }.output().unwrap().stdout).unwrap();
+    assert_eq!(refused["error"], "wrong-product");
 }

@@ -1,16 +1,23 @@
 //! What can be typed.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    str::FromStr,
+};
 
 use clap::{Args, Parser, Subcommand};
 use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
 
-use crate::database::Location;
+use crate::{database::Location, keys::CERTIFICATE_DAYS};
 
 /// A vendor's licensing authority: sells licenses, answers activation files, takes seats back.
 ///
 /// Exit codes: 0 done, 1 refused, 2 wrong usage. With --json the answer is one JSON object on standard output; what
 /// was refused has a stable name in its field `error`.
+///
+/// AUTHORITY_ISSUER_KEY and AUTHORITY_ISSUER_CERTIFICATE in the environment go before the files issuer.key and
+/// issuer.certificate among the keys, with the same text in them.
 #[derive(Parser)]
 #[command(name = "authority", version)]
 pub(crate) struct Arguments {
@@ -26,7 +33,8 @@ pub(crate) struct Place {
     #[arg(long, global = true, value_name = "DIR", default_value = "authority", env = "AUTHORITY_DIR")]
     dir: PathBuf,
     /// The database: an SQLite file or the URL of a PostgreSQL database [default: DIR/authority.db]
-    #[arg(long, global = true, value_name = "FILE|URL", env = "AUTHORITY_DB")]
+    // Its URL may hold a password.
+    #[arg(long, global = true, value_name = "FILE|URL", env = "AUTHORITY_DB", hide_env_values = true)]
     db: Option<Location>,
     /// The directory of the keys [default: DIR/keys]
     #[arg(long, global = true, value_name = "DIR", env = "AUTHORITY_KEYS")]
@@ -75,6 +83,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         out: Out,
     },
+    /// Take many seats back: a file with a proof or a code on each line, or armored blocks one after another
+    ///
+    /// What was interrupted is simply done again: the same input gets the same receipts.
+    RedeemAll {
+        /// The file; `-` is standard input
+        input: PathBuf,
+        /// Where to write what each of them came to, as a line of JSON with its receipt
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
     /// Issue a new license for an active seat
     Renew {
         #[command(flatten)]
@@ -103,18 +121,64 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
     },
+    /// The certificate under which the authority signs
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
     /// Serve the online calls over HTTP until SIGTERM or SIGINT; prints the address it listens on
-    Serve {
-        /// The address and port; port 0 is any free one. Put TLS in front of it: a reverse proxy
-        #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
-        listen: SocketAddr,
-    },
+    Serve(ServeArguments),
     /// Show who did what and when
     Audit {
         /// How many lines, the latest
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: u32,
     },
+}
+
+#[derive(Args)]
+pub(crate) struct ServeArguments {
+    /// The address and port; port 0 is any free one. Without --tls-certificate, put a reverse proxy with TLS in front of it
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// The product that is licensed: at the first start, keys and database are made for it as `init` does
+    #[arg(long, value_name = "NAME", env = "AUTHORITY_PRODUCT")]
+    pub(crate) product: Option<String>,
+    #[command(flatten)]
+    pub(crate) tls: Option<TlsArguments>,
+    /// A reverse proxy that appends its client's address to X-Forwarded-For: limits then count by that; may be given
+    /// several times. Nobody else's X-Forwarded-For is believed
+    #[arg(long, value_name = "ADDRESS", env = "AUTHORITY_TRUSTED_PROXY", value_delimiter = ',', value_parser = proxy)]
+    pub(crate) trusted_proxy: Vec<IpAddr>,
+}
+
+#[derive(Args)]
+#[group(requires_all = ["tls_certificate", "tls_key"])]
+pub(crate) struct TlsArguments {
+    /// Serve HTTPS with this certificate (PEM, the certificates that lead to its root behind it); SIGHUP reads it again
+    #[arg(
+        id = "tls_certificate",
+        long = "tls-certificate",
+        value_name = "FILE",
+        env = "AUTHORITY_TLS_CERTIFICATE",
+        required = false
+    )]
+    pub(crate) certificate: PathBuf,
+    /// The certificate's private key (PEM), which only its owner may read
+    #[arg(
+        id = "tls_key",
+        long = "tls-key",
+        value_name = "FILE",
+        env = "AUTHORITY_TLS_KEY",
+        required = false
+    )]
+    pub(crate) key: PathBuf,
+}
+
+/// One address, not «any»: whoever may connect from anywhere may say anything.
+fn proxy(text: &str) -> Result<IpAddr, &'static str> {
+    match text.parse::<IpAddr>() {
+        Ok(address) if !address.is_unspecified() => Ok(address),
+        _ => Err("the address of one proxy is expected"),
+    }
 }
 
 #[derive(Args)]
@@ -143,6 +207,30 @@ pub(crate) enum LicenseCommand {
     Suspend { id: LicenseId },
     /// Let a suspended license go on
     Resume { id: LicenseId },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum CertificateCommand {
+    /// Show it, and for how long it lasts
+    Show,
+    /// Make a new one with the root key, and use it from now on; what was issued before stays valid
+    New(CertificateArguments),
+}
+
+#[derive(Args)]
+pub(crate) struct CertificateArguments {
+    /// The file of the root's private key [default: KEYS/root.key]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root_key: Option<PathBuf>,
+    /// For a new issuer key too, in place of the present one
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// How many days it lasts
+    #[arg(long, value_name = "N", default_value_t = CERTIFICATE_DAYS, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) days: u32,
+    /// Its number [default: the one after the present certificate's]
+    #[arg(long, value_name = "N")]
+    pub(crate) serial: Option<u64>,
 }
 
 #[derive(Args)]
@@ -174,8 +262,11 @@ pub(crate) struct NewLicense {
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) metadata: Vec<Pair>,
     /// A license key that exists already [default: a new one]
-    #[arg(long, value_name = "KEY")]
+    #[arg(long, value_name = "KEY", conflicts_with = "count")]
     pub(crate) key: Option<String>,
+    /// How many such licenses, each with a key of its own: for a reseller, say
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) count: u32,
 }
 
 /// A number, or `none` for no limit.

@@ -7,9 +7,9 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, LicenseId, Outcome, Random as _, SystemRandom,
+    Error, ErrorKind, LicenseId, Outcome, SystemRandom,
     authority::{
-        ActivationFile, ReleaseClaim,
+        ActivationFile,
         ledger::{LicenseTerms, Released, SeatState},
         reply_text,
     },
@@ -18,10 +18,14 @@ use nodelock::{
 use serde_json::json;
 
 use crate::{
-    arguments::{Command, LicenseCommand, NewLicense, Place, SeatArguments},
+    arguments::{CertificateCommand, Command, LicenseCommand, NewLicense, Place, SeatArguments},
+    bulk::{self, Claim},
     database::{Database, Granted, KeyText, Location, Occasion, Redeemed, SeatName, Vendor},
     failure::{Failure, Result},
-    keys::{self, Signer},
+    keys::{
+        self, Signer,
+        renewal::{self, NewCertificate},
+    },
     output::{self, Report},
     server,
 };
@@ -44,7 +48,19 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
     }
-    let connections = if matches!(command, Command::Serve { .. }) { SERVER_CONNECTIONS } else { CONNECTIONS };
+    let serves = match command {
+        Command::Serve(arguments) => Some(arguments),
+        _ => None,
+    };
+    if let Some(product) = serves.and_then(|arguments| arguments.product.as_deref()) {
+        match init(product, place, &occasion).await {
+            // What applications embed is in the keys' directory too.
+            Ok(report) => server::log("set-up", &[("root", report.fields["root"].clone())]),
+            Err(Failure::AlreadyInitialized) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    let connections = if serves.is_some() { SERVER_CONNECTIONS } else { CONNECTIONS };
     let database = Database::open(&place.database(), connections).await?;
     let report = execute(command, place, &database, &occasion).await;
     database.close().await;
@@ -58,10 +74,7 @@ async fn execute(
     occasion: &Occasion,
 ) -> Result<Report> {
     let vendor = database.vendor().await?;
-    let signer = || -> Result<Signer> {
-        let signer = keys::load(&place.keys())?;
-        if signer.root == vendor.root { Ok(signer) } else { Err(Failure::WrongKeys) }
-    };
+    let signer = || keys::load(&place.keys(), vendor.root);
     match command {
         Command::Init { .. } => Err(Failure::AlreadyInitialized),
         Command::License(LicenseCommand::New(new)) => {
@@ -75,6 +88,9 @@ async fn execute(
         Command::Activate { file, license, .. } => {
             let file = ActivationFile::read(&read(file)?)?;
             Ok(granted(&file, database.activate(&file, *license, &signer()?, occasion).await?))
+        }
+        Command::RedeemAll { input, out } => {
+            bulk::redeem_all(open(input)?, out, database, &signer()?, occasion).await
         }
         Command::Redeem { input, .. } => redeem(input, database, &signer()?, occasion).await,
         Command::Renew { seat, .. } => {
@@ -95,8 +111,33 @@ async fn execute(
             Ok(Report::new(words, json!({ "handle": seat.handle.to_string(), "outcome": "returned" })))
         }
         Command::List { license } => Ok(output::list(&database.list(*license).await?)),
-        Command::Serve { listen } => {
-            server::run(*listen, database.clone(), signer()?).await?;
+        Command::Certificate(CertificateCommand::Show) => {
+            Ok(output::certificate(&signer()?.certificate, occasion.now))
+        }
+        Command::Certificate(CertificateCommand::New(new)) => {
+            let directory = place.keys();
+            let root_key = new.root_key.clone().unwrap_or_else(|| directory.join(keys::ROOT_KEY));
+            let new = NewCertificate {
+                root_key: &root_key,
+                new_key: new.new_key,
+                days: new.days,
+                serial: new.serial,
+            };
+            let install = || {
+                let certificate = renewal::install(&directory, vendor.root, &new, occasion.now)?;
+                let detail = format!("number {}, key {}", certificate.serial, certificate.issuer.id());
+                Ok((certificate, detail))
+            };
+            let certificate = database.noting("certified", occasion, install).await?;
+            let mut report = output::certificate(&certificate, occasion.now);
+            report.words += "\nA server that is running takes it in when it is started again.";
+            Ok(report)
+        }
+        Command::Serve(arguments) => {
+            if arguments.product.as_ref().is_some_and(|product| *product != vendor.product) {
+                return Err(Failure::rule(ErrorKind::WrongProduct, "authority"));
+            }
+            server::run(arguments, database.clone(), signer()?).await?;
             Ok(Report::new("", json!({})))
         }
         Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),
@@ -123,24 +164,25 @@ async fn init(product: &str, place: &Place, occasion: &Occasion) -> Result<Repor
     if !directory.exists() {
         keys::create(&directory, product, occasion.now)?;
     }
-    let signer = keys::load(&directory)?;
+    let root = keys::root(&directory)?;
+    keys::load(&directory, root)?;
     if let Location::File(path) = &location
         && !path.exists()
     {
         Database::create_file(path)?;
     }
     let database = Database::open(&location, CONNECTIONS).await?;
-    let vendor = Vendor { product: product.to_owned(), root: signer.root };
+    let vendor = Vendor { product: product.to_owned(), root };
     let set_up = database.set_up(&vendor, occasion).await;
     database.close().await;
     set_up?;
     let words = format!(
         "An authority for {product} is set up. Applications embed the root public key:\n\n    {}\n\n\
          Keep {} somewhere offline: it is needed again only for a new issuer certificate.",
-        signer.root,
-        directory.join("root.key").display()
+        root,
+        directory.join(keys::ROOT_KEY).display()
     );
-    Ok(Report::new(words, json!({ "product": product, "root": signer.root.to_string() })))
+    Ok(Report::new(words, json!({ "product": product, "root": root.to_string() })))
 }
 
 async fn new_license(
@@ -164,25 +206,36 @@ async fn new_license(
     if terms.expires.is_some_and(|end| occasion.now >= end) {
         return Err(Failure::rule(ErrorKind::LicenseEnded, "license"));
     }
-    let (shown, key) = match &new.key {
-        Some(typed) => {
-            (None, KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?)
+    if let Some(typed) = &new.key {
+        let key = KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?;
+        let words = format!("License {} for {}, with the given key.", terms.id, terms.licensee);
+        let fields = json!({ "license": terms.id.to_string(), "key": null, "seats": terms.seats });
+        database.create_licenses(&[(terms, key)], occasion).await?;
+        return Ok(Report::new(words, fields));
+    }
+    let (mut sold, mut shown) = (Vec::new(), Vec::new());
+    for _ in 0..new.count {
+        let key = LicenseKey::generate(&SystemRandom)?;
+        let id = LicenseId::generate(&SystemRandom)?;
+        shown.push((id.to_string(), key.to_string()));
+        sold.push((LicenseTerms { id, ..terms.clone() }, KeyText::from(&key)));
+    }
+    database.create_licenses(&sold, occasion).await?;
+    Ok(match &shown[..] {
+        [(id, key)] => {
+            let words =
+                format!("License {id} for {}. Its key, shown this once:\n\n    {key}\n", terms.licensee);
+            Report::new(words, json!({ "license": id, "key": key, "seats": terms.seats }))
         }
-        None => {
-            let mut random = zeroize::Zeroizing::new([0; 12]);
-            SystemRandom.fill(&mut *random)?;
-            let key = LicenseKey::from_random(*random);
-            (Some(key.to_string()), KeyText::from(&key))
+        _ => {
+            let mut words =
+                format!("{} licenses for {}. Their keys, shown this once:\n", shown.len(), terms.licensee);
+            shown.iter().for_each(|(id, key)| words += &format!("\n    {id}  {key}"));
+            let licenses: Vec<_> =
+                shown.iter().map(|(id, key)| json!({ "license": id, "key": key })).collect();
+            Report::new(words, json!({ "licenses": licenses, "seats": terms.seats }))
         }
-    };
-    database.create_license(&terms, &key, occasion).await?;
-    let words = match &shown {
-        Some(key) => {
-            format!("License {} for {}. Its key, shown this once:\n\n    {key}\n", terms.id, terms.licensee)
-        }
-        None => format!("License {} for {}, with the given key.", terms.id, terms.licensee),
-    };
-    Ok(Report::new(words, json!({ "license": terms.id.to_string(), "key": shown, "seats": terms.seats })))
+    })
 }
 
 async fn suspend(id: LicenseId, suspended: bool, database: &Database, occasion: &Occasion) -> Result<Report> {
@@ -238,23 +291,11 @@ async fn redeem(
         // A code has spaces where people hear pauses.
         words => words.join(" ").into_bytes(),
     };
-    let claim = match ReleaseClaim::read(&bytes) {
-        Ok(claim) => claim,
-        Err(error) => {
-            let text = str::from_utf8(&bytes).ok().filter(|_| error.kind() == ErrorKind::Malformed);
-            let readings = match text.map(DeactivationCode::read) {
-                Some(Ok(readings)) => readings,
-                // Too long for a code: what is wrong with it as a file says more.
-                Some(Err(unreadable)) if unreadable.kind() != ErrorKind::TooLarge => {
-                    return Err(unreadable.into());
-                }
-                _ => return Err(error.into()),
-            };
-            let (redeemed, corrections) = database.redeem_code(readings, signer, occasion).await?;
-            return Ok(redemption(redeemed, &corrections));
-        }
+    let (redeemed, corrections) = match Claim::parse(&bytes)? {
+        Claim::Proof(claim) => (database.redeem(&claim, signer, occasion).await?, Vec::new()),
+        Claim::Code(typed) => database.redeem_code(DeactivationCode::read(&typed)?, signer, occasion).await?,
     };
-    Ok(redemption(database.redeem(&claim, signer, occasion).await?, &[]))
+    Ok(redemption(redeemed, &corrections))
 }
 
 fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
@@ -325,14 +366,16 @@ fn name(seat: &SeatArguments) -> SeatName {
 }
 
 /// A file, or standard input for `-`.
+fn open(path: &Path) -> Result<Box<dyn Read>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin()));
+    }
+    Ok(Box::new(File::open(path).map_err(|error| Error::io(path.display().to_string(), error))?))
+}
+
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error| Error::io(path.display().to_string(), error);
-    let source: Box<dyn Read> = if path == Path::new("-") {
-        Box::new(io::stdin())
-    } else {
-        Box::new(File::open(path).map_err(failed)?)
-    };
     let mut bytes = Vec::new();
-    source.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    let read = open(path)?.take(LIMIT).read_to_end(&mut bytes);
+    read.map_err(|error| Error::io(path.display().to_string(), error))?;
     Ok(bytes)
 }

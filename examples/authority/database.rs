@@ -10,8 +10,10 @@ mod redemption;
 mod seats;
 
 use std::{
+    ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     str::FromStr,
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -20,9 +22,13 @@ use nodelock::{
     code::Handle,
 };
 use sqlx::{
-    Any, AnyPool, ConnectOptions as _, Executor as _, Row as _, Transaction,
+    Any, AnyConnection, AnyPool, ConnectOptions as _, Executor as _, Row as _, Transaction,
     any::{AnyPoolOptions, AnyRow},
     sqlite::SqliteConnectOptions,
+};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::timeout,
 };
 
 pub(crate) use self::{
@@ -38,10 +44,17 @@ use crate::{
 };
 
 /// In order; a database knows how many of them it has seen.
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_ledger.sql"), include_str!("migrations/0002_check_ins.sql")];
+const MIGRATIONS: [&str; 4] = [
+    include_str!("migrations/0001_ledger.sql"),
+    include_str!("migrations/0002_check_ins.sql"),
+    include_str!("migrations/0003_counting.sql"),
+    include_str!("migrations/0004_requested.sql"),
+];
 
-/// What every connection to SQLite starts with. A writer waits 20 seconds for another one; a commit is on the disk
+/// How long a writer waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What every connection to SQLite starts with. A writer waits 20 seconds for another process; a commit is on the disk
 /// before anybody hears of it.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                         PRAGMA foreign_keys = ON";
@@ -51,7 +64,31 @@ const POSTGRES_SETTINGS: &str = "SET lock_timeout = '20s'";
 /// Names the one writer's lock among the advisory locks of a PostgreSQL database.
 const WRITER: i64 = 0x6e6f_6465_6c6f_636b;
 
-type Tx = Transaction<'static, Any>;
+/// A transaction. What writes holds its turn for as long.
+struct Tx {
+    inner: Transaction<'static, Any>,
+    _turn: Option<OwnedMutexGuard<()>>,
+}
+
+impl Tx {
+    async fn commit(self) -> Result<(), sqlx::Error> {
+        self.inner.commit().await
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        &self.inner
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.inner
+    }
+}
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -101,6 +138,8 @@ pub(crate) struct AuditRow {
 pub(crate) struct Database {
     pool: AnyPool,
     engine: Engine,
+    /// Whose turn it is to write, within this process: first come, first served.
+    turn: Arc<Mutex<()>>,
 }
 
 /// What stands under it, for the little that differs.
@@ -149,7 +188,7 @@ impl Database {
             })
             .connect(&url)
             .await?;
-        let database = Self { pool, engine };
+        let database = Self { pool, engine, turn: Arc::default() };
         database.migrate().await?;
         Ok(database)
     }
@@ -194,26 +233,32 @@ impl Database {
     /// its answer is stored, and no transaction fails half-way because another one was faster. SQLite knows no other way;
     /// on PostgreSQL it costs what could be written at the same time, and saves every transaction from having to be
     /// ready to be repeated.
+    ///
+    /// Within a process, writers wait in line before they ask the database: SQLite lets them sleep and try again, so that
+    /// the unlucky would wait for most of a second, and each would hold a connection that readers could use.
     async fn begin(&self) -> Result<Tx> {
-        match self.engine {
-            Engine::Sqlite => Ok(self.pool.begin_with("BEGIN IMMEDIATE").await?),
-            Engine::Postgres => {
-                let mut tx = self.pool.begin().await?;
-                // Every statement after this one sees what the writer before has committed.
-                tx.execute(format!("SELECT 1 FROM pg_advisory_xact_lock({WRITER})").as_str()).await?;
-                Ok(tx)
-            }
+        let turn = Arc::clone(&self.turn).lock_owned();
+        let turn = timeout(PATIENCE, turn).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
+        let mut tx = match self.engine {
+            Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
+            Engine::Postgres => self.pool.begin().await?,
+        };
+        if self.engine == Engine::Postgres {
+            // Every statement after this one sees what the writer before has committed.
+            tx.execute(format!("SELECT 1 FROM pg_advisory_xact_lock({WRITER})").as_str()).await?;
         }
+        Ok(Tx { inner: tx, _turn: Some(turn) })
     }
 
     /// Begins to read: everything that is read is of one moment.
     async fn look(&self) -> Result<Tx> {
-        Ok(match self.engine {
+        let inner = match self.engine {
             Engine::Sqlite => self.pool.begin().await?,
             Engine::Postgres => {
                 self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
             }
-        })
+        };
+        Ok(Tx { inner, _turn: None })
     }
 
     /// Says what this authority is for, once.
@@ -241,6 +286,21 @@ impl Database {
         let row = sqlx::query("SELECT product, root FROM vendor").fetch_optional(&self.pool).await?;
         let row = row.ok_or(Failure::NotInitialized)?;
         Ok(Vendor { product: row.try_get("product")?, root: row.try_get::<String, _>("root")?.parse()? })
+    }
+
+    /// Does something outside of the database and writes it into the audit, with the detail that comes of it; nothing is
+    /// written if it fails.
+    pub(crate) async fn noting<T>(
+        &self,
+        action: &'static str,
+        occasion: &Occasion,
+        work: impl FnOnce() -> Result<(T, String)>,
+    ) -> Result<T> {
+        let mut tx = self.begin().await?;
+        let (done, detail) = work()?;
+        Entry::new(action).detail(&detail).write(&mut tx, occasion).await?;
+        tx.commit().await?;
+        Ok(done)
     }
 
     /// The latest `limit` lines of the audit, oldest first.

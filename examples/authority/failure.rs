@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Usage(String),
     #[error("too many attempts; try again tomorrow, or hand in the deactivation file, which has no limit")]
     TooManyAttempts,
+    #[error("{0} were not redeemed; the output says which, and why")]
+    NotAllRedeemed(u64),
     #[error("the seat is not held")]
     NotHeld,
     #[error("several devices have a seat of that handle; name one with --device")]
@@ -75,6 +77,7 @@ impl Failure {
             Self::Rule(error) => error.kind().code().into(),
             Self::Usage(_) => "usage".into(),
             Self::TooManyAttempts => "too-many-attempts".into(),
+            Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::NotHeld => "not-held".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),

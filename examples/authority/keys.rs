@@ -1,9 +1,11 @@
-//! The vendor's keys: files that only their owner may read, never rows of a database.
+//! The vendor's keys: files that only their owner may read or variables of the environment, never rows of a database.
+
+pub(crate) mod renewal;
 
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,21 +15,24 @@ use nodelock::{
 };
 use zeroize::Zeroizing;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
-const ROOT_KEY: &str = "root.key";
+pub(crate) const ROOT_KEY: &str = "root.key";
 const ROOT_PUBLIC: &str = "root.public";
 const ISSUER_KEY: &str = "issuer.key";
 const ISSUER_CERTIFICATE: &str = "issuer.certificate";
+/// What the files of the issuer hold may be in these variables instead, for where there is no place for a file.
+const ISSUER_KEY_VARIABLE: &str = "AUTHORITY_ISSUER_KEY";
+const ISSUER_CERTIFICATE_VARIABLE: &str = "AUTHORITY_ISSUER_CERTIFICATE";
 /// How long an issuer key may sign before its root must be fetched again.
-const CERTIFICATE_DAYS: u32 = 365;
-/// More than any file here needs.
-const LIMIT: u64 = 16 * 1024;
+pub(crate) const CERTIFICATE_DAYS: u32 = 365;
+/// More than any file here needs, a chain of TLS certificates included.
+const LIMIT: u64 = 64 * 1024;
 
 /// What the authority signs with, and what it believes of its own earlier signatures.
 pub(crate) struct Signer {
     pub(crate) issuer: Issuer,
-    pub(crate) root: PublicKey,
+    pub(crate) certificate: Certificate,
     pub(crate) roots: Roots,
 }
 
@@ -68,16 +73,66 @@ pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()>
     Ok(())
 }
 
-/// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere.
+/// The public key of the root in a directory.
+pub(crate) fn root(directory: &Path) -> Result<PublicKey> {
+    let path = directory.join(ROOT_PUBLIC);
+    Ok(text(&read(&path, Readers::Anybody)?, &path)?.trim().parse()?)
+}
+
+/// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere. A variable of the
+/// environment goes before its file.
 ///
-/// Fails with [`ErrorKind::AccessDenied`] when anybody but the owner may read the issuer key.
-pub(crate) fn load(directory: &Path) -> Result<Signer> {
-    let public = directory.join(ROOT_PUBLIC);
-    let root: PublicKey = text(&read(&public)?, &public)?.trim().parse()?;
+/// Fails with [`Failure::WrongKeys`] when `root` does not vouch for the issuer, and with [`ErrorKind::AccessDenied`] when
+/// anybody but the owner may read the file of its key.
+pub(crate) fn load(directory: &Path, root: PublicKey) -> Result<Signer> {
     let roots = Roots::new([root]);
-    let certificate = Certificate::verify(&read(&directory.join(ISSUER_CERTIFICATE))?, &roots)?;
-    let issuer = Issuer::certified(read_private(&directory.join(ISSUER_KEY))?, certificate)?;
-    Ok(Signer { issuer, root, roots })
+    let certificate = match variable(ISSUER_CERTIFICATE_VARIABLE)? {
+        Some(text) => verify(text.as_bytes(), &roots)?,
+        None => certificate(directory, &roots)?,
+    };
+    let key = match variable(ISSUER_KEY_VARIABLE)? {
+        Some(text) => private_key(&text, ISSUER_KEY_VARIABLE)?,
+        None => read_private(&issuer_key(directory, &certificate))?,
+    };
+    Ok(Signer { issuer: Issuer::certified(key, certificate.clone())?, certificate, roots })
+}
+
+/// For how long a certificate still lasts; negative once it has ended.
+pub(crate) fn seconds_left(certificate: &Certificate, now: Timestamp) -> i64 {
+    let seconds = |time: Timestamp| i64::try_from(time.unix_seconds()).expect("times end with the year 9999");
+    seconds(certificate.not_after) - seconds(now)
+}
+
+/// The issuer's certificate in a directory.
+fn certificate(directory: &Path, roots: &Roots) -> Result<Certificate> {
+    verify(&read(&directory.join(ISSUER_CERTIFICATE), Readers::Anybody)?, roots)
+}
+
+fn verify(text: &[u8], roots: &Roots) -> Result<Certificate> {
+    Certificate::verify(text, roots).map_err(|error| match error.kind() {
+        ErrorKind::UntrustedSigner => Failure::WrongKeys,
+        _ => error.into(),
+    })
+}
+
+/// The file of the key that a certificate is for. Only a key that came later has its name in that of its file.
+fn issuer_key(directory: &Path, certificate: &Certificate) -> PathBuf {
+    let named = named_key(directory, &certificate.issuer);
+    if named.exists() { named } else { directory.join(ISSUER_KEY) }
+}
+
+fn named_key(directory: &Path, issuer: &PublicKey) -> PathBuf {
+    directory.join(format!("issuer-{}.key", issuer.id()))
+}
+
+/// What a variable of the environment holds; nothing if that is empty. This copy of it is wiped. The one that the process
+/// was started with is the operating system's, and stays until the process ends.
+fn variable(name: &'static str) -> Result<Option<Zeroizing<String>>> {
+    match std::env::var_os(name).map(std::ffi::OsString::into_string) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(Zeroizing::new(text)).filter(|text| !text.trim().is_empty())),
+        Some(Err(_)) => Err(Error::new(ErrorKind::Malformed, name).into()),
+    }
 }
 
 /// The 64 bytes of a private key as one line of base64url.
@@ -85,29 +140,44 @@ fn private_text(key: &SigningKey) -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(*key.to_bytes()) + "\n")
 }
 
-fn read_private(path: &Path) -> Result<SigningKey> {
-    let file = read(path)?;
+fn private_key(text: &str, about: &str) -> Result<SigningKey> {
     let mut bytes = Zeroizing::new([0; 66]);
     let length = URL_SAFE_NO_PAD
-        .decode_slice(text(&file, path)?.trim(), &mut *bytes)
-        .map_err(|_| Error::new(ErrorKind::Malformed, path.display().to_string()))?;
+        .decode_slice(text.trim(), &mut *bytes)
+        .map_err(|_| Error::new(ErrorKind::Malformed, about.to_owned()))?;
     Ok(SigningKey::from_bytes(&bytes[..length])?)
+}
+
+fn read_private(path: &Path) -> Result<SigningKey> {
+    private_key(text(&read(path, Readers::Owner)?, path)?, &path.display().to_string())
 }
 
 fn text<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str> {
     Ok(str::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::Malformed, path.display().to_string()))?)
 }
 
+/// Who may be able to read a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Readers {
+    Anybody,
+    Owner,
+}
+
 /// Reads a file of keys. What is private is checked to be so, on the very file that is read.
-fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>> {
+///
+/// Fails with [`ErrorKind::AccessDenied`] when others may read what is its owner's, and with [`ErrorKind::TooLarge`].
+pub(crate) fn read(path: &Path, readers: Readers) -> Result<Zeroizing<Vec<u8>>> {
     let failed = |error| Error::io(path.display().to_string(), error);
     let file = File::open(path).map_err(failed)?;
-    if path.extension().is_some_and(|extension| extension == "key") {
+    if readers == Readers::Owner {
         check_private(&file, path)?;
     }
     // As large as it gets at once: a buffer that grows would leave copies of a key behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize));
     file.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 == LIMIT {
+        return Err(Error::new(ErrorKind::TooLarge, path.display().to_string()).into());
+    }
     Ok(bytes)
 }
 

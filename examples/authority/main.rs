@@ -12,6 +12,7 @@
 //! words, and the HTTP server in `server`.
 
 mod arguments;
+mod bulk;
 mod commands;
 mod database;
 mod failure;
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let mut runtime = match &arguments.command {
-        Command::Serve { .. } => tokio::runtime::Builder::new_multi_thread(),
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let report = match runtime.enable_all().build() {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use nodelock::{
-    Error, Timestamp,
+    Certificate, Error, Timestamp,
     authority::ledger::{LicenseTerms, Usage},
 };
 use serde_json::{Map, Value, json};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     database::{AuditRow, LicenseRow, SeatRow, state_name},
     failure::{Failure, Result},
+    keys,
 };
 
 /// What a command comes to.
@@ -188,6 +189,28 @@ fn seat(row: &SeatRow) -> Value {
         "application": machine.application,
         "library": machine.library,
     })
+}
+
+pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
+    let (serial, name, key) = (certificate.serial, &certificate.name, certificate.issuer.id());
+    let (from, until) = (certificate.not_before, certificate.not_after);
+    let days = keys::seconds_left(certificate, now).div_euclid(24 * 60 * 60);
+    let left = match days {
+        0.. => format!("{days} days left"),
+        _ => "it has ended".to_owned(),
+    };
+    let words = format!(
+        "Issuer certificate {serial} for {name}, key {key}: valid from {from} until {until}, {left}."
+    );
+    let fields = json!({
+        "serial": serial,
+        "name": name,
+        "key": key.to_string(),
+        "not_before": from.to_string(),
+        "not_after": until.to_string(),
+        "days_left": days,
+    });
+    Report::new(words, fields)
 }
 
 pub(crate) fn audit(rows: &[AuditRow]) -> Report {

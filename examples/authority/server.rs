@@ -3,15 +3,17 @@
 //! A process keeps nothing that another one would miss: seats, receipts and the limits that guard a seat are in the
 //! database. Limits by peer and metrics are each process's own.
 
+mod connections;
 mod endpoints;
 mod limits;
 mod observation;
+mod peer;
 mod portal;
 mod problem;
+mod tls;
 
 use std::{
     io::Write as _,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -29,15 +31,16 @@ use axum::{
 use nodelock::{Error, ErrorKind};
 use tokio::net::TcpListener;
 
-use self::{limits::Limits, observation::Metrics, problem::Problem};
-use crate::{database::Database, failure::Result, keys::Signer};
+pub(crate) use self::observation::log;
+use self::{
+    connections::Front, limits::Limits, observation::Metrics, peer::Proxies, problem::Problem, tls::Tls,
+};
+use crate::{arguments::ServeArguments, database::Database, failure::Result, keys::Signer};
 
 /// Larger than any file the library looks at, in base64url.
 const BODY_LIMIT: usize = 1024 * 1024;
 /// How many requests are worked on at a time; more would only wait for the database.
 const MOST_AT_A_TIME: usize = 256;
-/// How long requests that are under way get to finish when the server is to stop.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the endpoints share.
 struct Server {
@@ -49,9 +52,15 @@ struct Server {
 }
 
 /// Serves until SIGTERM or SIGINT. Says on standard output where it listens, in one line, once it does.
-pub(crate) async fn run(listen: SocketAddr, database: Database, signer: Signer) -> Result<()> {
+pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: Signer) -> Result<()> {
+    let tls = match &arguments.tls {
+        Some(files) => Some(Arc::new(Tls::load(&files.certificate, &files.key)?)),
+        None => None,
+    };
+    let listen = arguments.listen;
     let listener = TcpListener::bind(listen).await.map_err(|e| Error::io(listen.to_string(), e))?;
     let address = listener.local_addr().map_err(|e| Error::io(listen.to_string(), e))?;
+    tokio::spawn(observation::watch(signer.certificate.clone()));
     let server = Arc::new(Server {
         database,
         signer,
@@ -59,33 +68,45 @@ pub(crate) async fn run(listen: SocketAddr, database: Database, signer: Signer) 
         metrics: Metrics::default(),
         under_way: AtomicUsize::new(0),
     });
-    let (stop, stopping) = tokio::sync::watch::channel(false);
-    let mut told = stopping.clone();
-    let serving = axum::serve(listener, router(server).into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(async move {
-            // Fails only when the sender is gone, which is an end as well.
-            let _ = told.wait_for(|stop| *stop).await;
-        });
     // From here on a signal stops it in good order, so it may be said that it is there.
-    let mut signal = std::pin::pin!(stop_signal()?);
+    let signal = stop_signal()?;
+    if let Some(tls) = &tls {
+        reload_at_hangup(tls.clone())?;
+    }
     {
         let mut stdout = std::io::stdout().lock();
         writeln!(stdout, "{address}")
             .and_then(|()| stdout.flush())
             .map_err(|e| Error::io("standard output", e))?;
     }
-    let mut serving = std::pin::pin!(serving.into_future());
-    tokio::select! {
-        ended = &mut serving => ended.map_err(|e| Error::io("server", e))?,
-        () = &mut signal => {
-            observation::log("stopping", &[]);
-            stop.send_replace(true);
-            // A connection that never ends must not keep the server from ending.
-            if let Ok(ended) = tokio::time::timeout(PATIENCE, serving).await {
-                ended.map_err(|e| Error::io("server", e))?;
-            }
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let front = Front { endpoints: router(server), tls, proxies: Proxies::new(&arguments.trusted_proxy) };
+    let serving = tokio::spawn(connections::serve(listener, front, stopping));
+    signal.await;
+    observation::log("stopping", &[]);
+    stop.send_replace(true);
+    serving.await.map_err(|e| Error::io("server", e.into()))?;
+    Ok(())
+}
+
+/// Reads the TLS certificate again at each SIGHUP, which is what tools that renew certificates can send.
+#[cfg(unix)]
+fn reload_at_hangup(tls: Arc<Tls>) -> Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup()).map_err(|e| Error::io("signals", e))?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let tls = tls.clone();
+            // Fails only when it panics, which says so itself.
+            let _ = tokio::task::spawn_blocking(move || tls.reload()).await;
         }
-    }
+    });
+    Ok(())
+}
+
+/// Elsewhere there is no such signal: a renewed certificate needs a restart.
+#[cfg(not(unix))]
+fn reload_at_hangup(_: Arc<Tls>) -> Result<()> {
     Ok(())
 }
 

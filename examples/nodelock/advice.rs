@@ -33,7 +33,9 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::GivenUp => {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
         }
-        ErrorKind::Outdated => "A later license is installed already; there is nothing to do.",
+        ErrorKind::Outdated => {
+            "A later license is installed already; there is nothing to do. If it was a recovery, check this machine's clock."
+        }
         ErrorKind::AlreadyActive => {
             "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \
              `nodelock deactivate` gives a license back."
@@ -62,10 +64,18 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed => {
             "Try again later; nothing was lost. Or do it by hand: `request`, `install`, `deactivate --offline`."
         }
-        ErrorKind::TlsUntrusted | ErrorKind::TlsWrongHost | ErrorKind::TlsExpired => {
-            "Check --authority and this machine's clock. Behind a proxy that inspects traffic, give its certificate with \
-             --trust."
+        ErrorKind::TlsUntrusted => {
+            "Behind a proxy that inspects traffic, give its certificate with --trust. Otherwise somebody may be in between: \
+             tell the vendor. Nothing was lost."
         }
+        ErrorKind::TlsWrongHost => "Check --authority: another host answers there. Nothing was lost.",
+        ErrorKind::TlsExpired => {
+            "Check this machine's clock; if it is right, tell the vendor. Nothing was lost."
+        }
+        ErrorKind::BadReply => {
+            "Check --authority, and whether a proxy or a log-in page answers in its place. Nothing was lost."
+        }
+        ErrorKind::TooManyAttempts => "Wait a while, then try again.",
         ErrorKind::UnknownLicense => "Compare the license key with the one you received.",
         ErrorKind::NoFreeSeat => "Give a seat back on another machine, or ask the vendor for more seats.",
         ErrorKind::Unsupported => "Give a folder with --store if there is no home directory.",

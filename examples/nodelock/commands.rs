@@ -49,7 +49,16 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             Ok(status::report(&online(common)?.online().activate(license_key, &metadata)?))
         }
-        Command::CheckIn => Ok(status::report(&online(common)?.check_in()?)),
+        Command::CheckIn => {
+            let client = online(common)?;
+            let status = client.check()?;
+            // There may be nothing to renew, and still something that the vendor must hear of.
+            if status.license().is_none() && status.outstanding() > 0 {
+                client.online().hand_in()?;
+                return Ok(status::report(&client.check()?));
+            }
+            Ok(status::report(&client.check_in()?))
+        }
         Command::Recover { offline: false } => Ok(status::report(&online(common)?.recover()?)),
         Command::Recover { offline: true } => {
             let client = client(common)?;

@@ -173,6 +173,8 @@ pub struct Seat {
     pub fingerprint: Fingerprint,
     /// Where it is in its life.
     pub state: SeatState,
+    /// When its request was made, by the device's clock.
+    pub requested: Timestamp,
     /// When it was granted.
     pub granted: Timestamp,
     /// When its state changed last.
@@ -203,6 +205,7 @@ pub struct Claim {
     release_commitment: [u8; 32],
     request_digest: [u8; 32],
     product: String,
+    requested: Timestamp,
     fingerprint: Fingerprint,
 }
 
@@ -214,6 +217,7 @@ impl From<&ActivationRequest> for Claim {
             release_commitment: request.release_commitment,
             request_digest: request.digest(),
             product: request.product.clone(),
+            requested: request.created,
             fingerprint: request.fingerprint.clone(),
         }
     }
@@ -229,6 +233,7 @@ impl Claim {
             request_digest: self.request_digest,
             fingerprint: self.fingerprint.clone(),
             state,
+            requested: self.requested,
             granted: now,
             changed: now,
             reason: Reason::Other,
@@ -424,11 +429,19 @@ pub fn check_in(
 /// Store the result only if the request is then granted, under the very license of that seat, and only for a request that
 /// was not known before: an echo must free nothing.
 ///
-/// Fails with [`ErrorKind::UnknownSeat`] when the seat is not active, and with [`ErrorKind::WrongMachine`] when the request
+/// A recovery names the device and no seat, because the device knows none any more. So one that comes late must not free a
+/// seat that the device has asked for since: both times are of the device's own clock, and the recovery's must not be the
+/// earlier one.
+///
+/// Fails with [`ErrorKind::UnknownSeat`] when the seat is not active, with [`ErrorKind::Outdated`] when it was asked for after
+/// the recovery, and with [`ErrorKind::WrongMachine`] when the request
 /// comes from a machine that is not the seat's: a device key that was copied recovers nothing.
 pub fn recover(terms: &LicenseTerms, seat: &Seat, claim: &Claim, now: Timestamp) -> Result<Seat> {
     if seat.state != SeatState::Active || seat.device_key != claim.device_key {
         return Err(Error::new(ErrorKind::UnknownSeat, "recovery"));
+    }
+    if claim.requested < seat.requested {
+        return Err(Error::new(ErrorKind::Outdated, "recovery"));
     }
     if !same_machine(terms, seat, &claim.fingerprint) {
         return Err(Error::new(ErrorKind::WrongMachine, "recovery"));

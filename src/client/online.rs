@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 
 use serde_json::{Value, json};
 
-use super::{Client, Deactivation, PendingRequest, Status};
+use super::{Client, Deactivation, PendingRequest, Status, answer::Answer as Said};
 use crate::{
     DeactivationReceipt, Error, ErrorKind, Reason, Result,
     message::{
@@ -260,7 +260,13 @@ impl<'c> Online<'c> {
 
     fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
         let reply = self.post("/v1/deactivations", &json!({"proof": deactivation.to_base64url()}))?;
-        self.client.accept_receipt(&messages(&reply, &["receipt"])?)
+        let answers = self.client.apply(&messages(&reply, &["receipt"])?, Some(Kind::DeactivationReceipt))?;
+        // The receipt of another seat, be it as genuine as can be, says nothing of this one.
+        let receipt = answers.into_iter().find_map(|answer| match answer {
+            Said::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
+            _ => None,
+        });
+        receipt.ok_or_else(|| Error::new(ErrorKind::WrongRequest, "receipt"))
     }
 
     /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the seat,
@@ -301,7 +307,9 @@ impl<'c> Online<'c> {
     /// old seat and grants the new one in one transaction, without counting a deactivation.
     ///
     /// Fails with [`ErrorKind::AlreadyActive`] when there is nothing to recover from, [`ErrorKind::UnknownSeat`] when the
-    /// authority knows no seat of this device, and as [`activate`](Self::activate) does.
+    /// authority knows no seat of this device, [`ErrorKind::WrongMachine`] when this is not the seat's machine,
+    /// [`ErrorKind::Outdated`] when the clock is behind the one that the seat was asked for by, and as
+    /// [`activate`](Self::activate) does.
     pub fn recover(&self) -> Result<Status> {
         self.client.authority()?;
         let pending = match self.client.pending() {
@@ -377,6 +385,8 @@ fn is_final(kind: ErrorKind) -> bool {
             | ErrorKind::GivenUp
             | ErrorKind::Revoked
             | ErrorKind::UnknownSeat
+            | ErrorKind::WrongMachine
+            | ErrorKind::Outdated
     )
 }
 
@@ -394,7 +404,6 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
                 | ErrorKind::WeakKey
                 | ErrorKind::HeaderMismatch
                 | ErrorKind::InvalidInput
-                | ErrorKind::WrongMachine
                 | ErrorKind::UnreadableCode
                 | ErrorKind::WrongCode
                 | ErrorKind::TooManyAttempts

@@ -35,11 +35,16 @@ fn the_quickstart_does_the_main_job_and_leaves_nothing_behind() {
         "mended:  group 3, place 4: ",
         "The seat is returned: 0 of 1 seats taken.",
         "The old proof changes nothing: 1 of 1 seats taken.",
+        "Its license: active, for Jane Doe, revision 1.",
+        "Its license: revision 2, leased until ",
+        "The authority says: returned. 0 of 1 seats taken.",
+        "the authority cannot be reached. The license is still active.",
+        "has come; nothing is outstanding.",
         "Done: ",
     ] {
         assert!(stdout.contains(line), "{line:?} is missing in:\n{stdout}");
     }
-    assert!(stdout.lines().filter(|line| line.starts_with("== ")).count() >= 10);
+    assert!(stdout.lines().filter(|line| line.starts_with("== ")).count() >= 18);
     assert!(content(&temporary).is_empty());
 }
 

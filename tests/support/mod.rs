@@ -3,7 +3,11 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod disk;
+pub mod ledger;
+pub mod network;
 pub mod portal;
+pub mod responder;
 pub mod seeded;
 pub mod server;
+pub mod tls;
 pub mod vendor;

@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
@@ -48,13 +48,19 @@ impl Authority {
 
     /// One whose server is started with further options.
     pub fn with(options: &[&str]) -> Arc<Self> {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), options)
+    }
+
+    /// One whose files are in memory, where there is such a place: faults of the network need no disk.
+    pub fn in_memory() -> Arc<Self> {
+        let memory = Path::new("/dev/shm");
+        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+        Self::in_folder(folder.unwrap(), &[])
+    }
+
+    fn in_folder(folder: TempDir, options: &[&str]) -> Arc<Self> {
         let directory = folder.path().join("authority");
-        if let Ok(server) = std::env::var(POSTGRES) {
-            let create = format!("CREATE DATABASE \"{}\"", database(&directory));
-            let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
-            assert!(psql.unwrap().success());
-        }
+        create_database(&directory);
         let made = command(&directory, &["init", "--product", PRODUCT, "--json"]).output().unwrap();
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
         let root = made["root"].as_str().unwrap().to_owned();
@@ -65,6 +71,14 @@ impl Authority {
 
     pub fn directory(&self) -> PathBuf {
         self.folder.path().join("authority")
+    }
+
+    /// Where its database is, for whoever looks past it.
+    pub fn database_url(&self) -> String {
+        match std::env::var(POSTGRES) {
+            Ok(server) => format!("{server}/{}", database(&self.directory())),
+            Err(_) => format!("sqlite://{}", self.directory().join("authority.db").display()),
+        }
     }
 
     /// What a vendor does beside the server, in a process of its own.
@@ -115,9 +129,14 @@ impl Authority {
     }
 
     pub fn device_over(&self, name: &str, transport: impl Transport + 'static) -> Client {
+        self.device_at(name, format!("http://{}/", self.address), transport)
+    }
+
+    /// A device that is told another address.
+    pub fn device_at(&self, name: &str, url: String, transport: impl Transport + 'static) -> Client {
         Client::builder(PRODUCT, Roots::new([self.root.parse().unwrap()]))
             .store(Store::in_directory(self.folder.path().join(name), None))
-            .authority(format!("http://{}/", self.address), transport)
+            .authority(url, transport)
             .patience(Duration::from_secs(10), 1)
             .build()
             .unwrap()
@@ -205,6 +224,15 @@ pub fn command(directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
+/// Makes the empty database of an authority, where that is not its own business.
+pub fn create_database(directory: &Path) {
+    if let Ok(server) = std::env::var(POSTGRES) {
+        let create = format!("CREATE DATABASE \"{}\"", database(directory));
+        let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
+        assert!(psql.unwrap().success());
+    }
+}
+
 /// The name of an authority's database on a PostgreSQL server.
 pub fn database(directory: &Path) -> String {
     let folder = directory.parent().unwrap().file_name().unwrap().to_str().unwrap();
@@ -223,7 +251,9 @@ pub fn serve(directory: &Path, listen: &str, options: &[String]) -> (Child, Sock
 }
 
 pub fn http() -> HttpTransport {
-    HttpOptions::default().no_proxy().build().unwrap()
+    // Reading the system's certificates takes longer than most calls.
+    static HTTP: OnceLock<HttpTransport> = OnceLock::new();
+    HTTP.get_or_init(|| HttpOptions::default().no_proxy().build().unwrap()).clone()
 }
 
 /// A message's bytes as the one line that members of requests hold.

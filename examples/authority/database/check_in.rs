@@ -49,6 +49,14 @@ impl Database {
             // The seat was given up, and what checks in is a copy from before: only a signed word ends the license it has.
             let revocation = signer.issuer.revocation(seat, "this seat was given up", occasion.now)?;
             seats::set_revocation(&mut tx, seat, &revocation).await?;
+            // Unless it is the network that says again what the device said before it gave the seat up.
+            if answered(&mut tx, &request, &device).await?.is_none() {
+                let entry = Entry::of_seat("copy-suspected", Some(seat), seat);
+                entry
+                    .detail("a copy of the store checks in after the seat was given up")
+                    .write(&mut tx, occasion)
+                    .await?;
+            }
             tx.commit().await?;
             return Ok(CheckedIn::Revoked(revocation));
         }

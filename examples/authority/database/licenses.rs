@@ -65,31 +65,32 @@ pub(super) fn real(id: LicenseId) -> Option<LicenseId> {
 }
 
 impl Database {
-    /// Enters a license that was sold.
+    /// Enters licenses that were sold: all of them, or none.
     ///
     /// Fails with [`Failure::KeyInUse`].
-    pub(crate) async fn create_license(
+    pub(crate) async fn create_licenses(
         &self,
-        terms: &LicenseTerms,
-        key: &KeyText,
+        sold: &[(LicenseTerms, KeyText)],
         occasion: &Occasion,
     ) -> Result<()> {
         let mut tx = self.begin().await?;
-        if find_by_key(&mut tx, key).await?.is_some() {
-            return Err(Failure::KeyInUse);
+        for (terms, key) in sold {
+            if find_by_key(&mut tx, key).await?.is_some() {
+                return Err(Failure::KeyInUse);
+            }
+            sqlx::query(
+                "INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)",
+            )
+            .bind(terms.id.to_string())
+            .bind(key.hash())
+            .bind(key.hint())
+            .bind(serde_json::to_string(terms)?)
+            .bind(seconds(occasion.now))
+            .execute(&mut *tx)
+            .await?;
+            let detail = format!("{} seats for {}", terms.seats, terms.licensee);
+            Entry::of_license("license-created", terms.id).detail(&detail).write(&mut tx, occasion).await?;
         }
-        sqlx::query(
-            "INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)",
-        )
-        .bind(terms.id.to_string())
-        .bind(key.hash())
-        .bind(key.hint())
-        .bind(serde_json::to_string(terms)?)
-        .bind(seconds(occasion.now))
-        .execute(&mut *tx)
-        .await?;
-        let detail = format!("{} seats for {}", terms.seats, terms.licensee);
-        Entry::of_license("license-created", terms.id).detail(&detail).write(&mut tx, occasion).await?;
         Ok(tx.commit().await?)
     }
 

@@ -58,6 +58,20 @@ impl Redeemed {
         }
     }
 
+    pub(crate) fn handle(&self) -> Handle {
+        match self {
+            Self::Released { released, .. } => released.seat.handle,
+            Self::Kept(handle) => *handle,
+        }
+    }
+
+    pub(crate) fn receipt(&self) -> Option<&DeactivationReceipt> {
+        match self {
+            Self::Released { receipt, .. } => Some(receipt),
+            Self::Kept(_) => None,
+        }
+    }
+
     pub(super) fn into_receipt(self) -> Option<DeactivationReceipt> {
         match self {
             Self::Released { receipt, .. } => Some(receipt),
@@ -78,6 +92,22 @@ impl Database {
     ) -> Result<Redeemed> {
         let mut tx = self.begin().await?;
         let redeemed = redeem_claim(&mut tx, claim, signer, occasion).await?;
+        tx.commit().await?;
+        Ok(redeemed)
+    }
+
+    /// Gives up the seats that proofs name, in one transaction: all of them, or none when one is refused.
+    pub(crate) async fn redeem_together(
+        &self,
+        claims: impl IntoIterator<Item = &ReleaseClaim>,
+        signer: &Signer,
+        occasion: &Occasion,
+    ) -> Result<Vec<Redeemed>> {
+        let mut tx = self.begin().await?;
+        let mut redeemed = Vec::new();
+        for claim in claims {
+            redeemed.push(redeem_claim(&mut tx, claim, signer, occasion).await?);
+        }
         tx.commit().await?;
         Ok(redeemed)
     }

@@ -66,7 +66,7 @@ pub(crate) fn state_name(state: SeatState) -> &'static str {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT handle, device_key, license_id, release_commitment, request_digest, fingerprint, state, granted, \
+            "SELECT handle, device_key, license_id, release_commitment, request_digest, fingerprint, state, requested, granted, \
              changed, reason, counted, revision, sync_token, previous_token, copies, wrong_codes, codes_since, machine, license, revocation \
              FROM seat ",
             $rest
@@ -149,9 +149,9 @@ pub(super) async fn held(tx: &mut Tx, license: LicenseId, device: &PublicKey) ->
 pub(super) async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
         "INSERT INTO seat (handle, device_key, license_id, release_commitment, request_digest, fingerprint, state, \
-         granted, changed, reason, counted, revision, sync_token, previous_token, copies, wrong_codes, codes_since, \
-         machine) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
+         requested, granted, changed, reason, counted, revision, sync_token, previous_token, copies, wrong_codes, \
+         codes_since, machine) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
     )
     .bind(number(seat.handle))
     .bind(seat.device_key.as_bytes().to_vec())
@@ -160,6 +160,7 @@ pub(super) async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest
     .bind(seat.request_digest.to_vec())
     .bind(serde_json::to_string(&seat.fingerprint)?)
     .bind(state_name(seat.state))
+    .bind(seconds(seat.requested))
     .bind(seconds(seat.granted))
     .bind(seconds(seat.changed))
     .bind(i64::from(seat.reason.number()))
@@ -242,6 +243,7 @@ fn seat_row(row: &AnyRow) -> Result<SeatRow> {
             .find(|(_, name)| *name == state)
             .ok_or_else(|| damaged("the state of a seat"))?
             .0,
+        requested: time("requested")?,
         granted: time("granted")?,
         changed: time("changed")?,
         reason: Reason::from_number(u8::try_from(count("reason")?).unwrap_or_default()),

@@ -1,14 +1,14 @@
 //! What each endpoint does: read its input, ask the database, put the outcome into JSON.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, FromRequest as _, Request, State},
+    extract::{FromRequest as _, Request, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -20,10 +20,11 @@ use nodelock::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Server, observation, problem::Problem};
+use super::{Server, observation, peer::Peer, problem::Problem};
 use crate::{
     database::{CheckedIn, Occasion, Redeemed, off_thread},
     failure::Failure,
+    keys,
 };
 
 /// How long a client may take to send its body.
@@ -32,9 +33,8 @@ pub(super) const BODY_TIME: Duration = Duration::from_secs(20);
 type Answer = Result<Value, Problem>;
 type Members = Map<String, Value>;
 pub(super) type Shared = State<Arc<Server>>;
-pub(super) type Peer = ConnectInfo<SocketAddr>;
 
-pub(super) async fn activate(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn activate(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, peer| {
         let text = text(&members, "request")?;
         let (license, receipts) = grant(&server, text.into_bytes(), peer).await?;
@@ -66,7 +66,7 @@ pub(super) async fn grant(
     Ok((license, granted.receipts))
 }
 
-pub(super) async fn preflight(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn preflight(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, _| {
         let left = server.database.preflight(text(&members, "request")?).await?;
         Ok(json!({ "allowed": left != Some(0), "deactivations_left": left }))
@@ -74,7 +74,7 @@ pub(super) async fn preflight(State(server): Shared, ConnectInfo(peer): Peer, re
     .await
 }
 
-pub(super) async fn deactivate(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn deactivate(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, peer| {
         let redeemed = match (members.contains_key("proof"), members.contains_key("phone_code")) {
             (true, false) => {
@@ -133,7 +133,7 @@ pub(super) async fn redeem_code(
     Ok(redeemed?)
 }
 
-pub(super) async fn check_in(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn check_in(State(server): Shared, peer: Peer, request: Request) -> Response {
     answer(request, peer, async move |members, peer| {
         let request = text(&members, "request")?;
         Ok(match server.database.check_in(request, &server.signer, &occasion(peer)).await? {
@@ -160,7 +160,8 @@ pub(super) async fn metrics(State(server): Shared) -> Response {
         Err(failure) => return Problem::from(failure).into(),
     };
     let under_way = server.under_way.load(std::sync::atomic::Ordering::Relaxed);
-    let text = server.metrics.text(&seats, under_way);
+    let certificate = keys::seconds_left(&server.signer.certificate, SystemTime::now().into());
+    let text = server.metrics.text(&seats, under_way, certificate);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -170,7 +171,7 @@ pub(super) async fn openapi() -> Response {
 
 /// Reads a body of JSON and answers it. The work goes on to its end even if the client hangs up: what was begun in the
 /// database is finished or undone by itself, and the answer waits for the next attempt.
-async fn answer<W, F>(request: Request, peer: SocketAddr, work: W) -> Response
+async fn answer<W, F>(request: Request, Peer(peer): Peer, work: W) -> Response
 where
     W: FnOnce(Members, IpAddr) -> F + Send + 'static,
     F: Future<Output = Answer> + Send + 'static,
@@ -179,7 +180,7 @@ where
         Ok(members) => members,
         Err(problem) => return problem.into(),
     };
-    match tokio::spawn(work(members, peer.ip().to_canonical())).await {
+    match tokio::spawn(work(members, peer)).await {
         Ok(Ok(value)) => json_response(&value),
         Ok(Err(problem)) => problem.into(),
         // A panic, which has said so on standard error.

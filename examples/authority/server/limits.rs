@@ -3,8 +3,7 @@
 //! This is kept in the memory of each process: it costs no write per attempt, so that guessing does not slow down the
 //! database, and what is lost with a restart, or counted apart by several processes, is a small multiple of attempts.
 //! What protects a seat does not depend on it: wrong codes per seat and in all are limited in the database. Behind a
-//! reverse proxy every client is one peer, and the proxy should limit instead; headers that any client can write are
-//! not believed.
+//! reverse proxy every client is one peer, unless the proxy is trusted to say whose request it passes on (`peer`).
 
 use std::{
     collections::HashMap,

@@ -16,10 +16,11 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use nodelock::{ErrorKind, Timestamp};
+use nodelock::{Certificate, ErrorKind, Timestamp};
 use serde_json::{Map, Value};
 
 use super::Server;
+use crate::keys;
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -54,8 +55,8 @@ impl Metrics {
         histogram.sum += duration;
     }
 
-    /// In Prometheus's text format. `seats` are counts by state.
-    pub(super) fn text(&self, seats: &[(&str, i64)], under_way: usize) -> String {
+    /// In Prometheus's text format. `seats` are counts by state, `certificate` is for how many seconds it lasts.
+    pub(super) fn text(&self, seats: &[(&str, i64)], under_way: usize, certificate: i64) -> String {
         let mut text = String::from(
             "# HELP nodelock_http_requests_total Requests answered.\n\
              # TYPE nodelock_http_requests_total counter\n",
@@ -82,6 +83,9 @@ impl Metrics {
         text += "# HELP nodelock_http_requests_under_way Requests being worked on.\n\
                  # TYPE nodelock_http_requests_under_way gauge\n";
         let _ = writeln!(text, "nodelock_http_requests_under_way {under_way}");
+        text += "# HELP nodelock_issuer_certificate_remaining_seconds For how long the authority may sign.\n\
+                 # TYPE nodelock_issuer_certificate_remaining_seconds gauge\n";
+        let _ = writeln!(text, "nodelock_issuer_certificate_remaining_seconds {certificate}");
         text += "# HELP nodelock_seats Seats in the ledger.\n# TYPE nodelock_seats gauge\n";
         for (state, count) in seats {
             let _ = writeln!(text, "nodelock_seats{{state=\"{state}\"}} {count}");
@@ -122,8 +126,26 @@ pub(super) async fn observe(State(server): State<Arc<Server>>, request: Request,
     response
 }
 
+/// Says once a day that the issuer's certificate ends soon: without one nothing can be signed.
+pub(super) async fn watch(certificate: Certificate) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const SOON: i64 = 30 * 24 * 60 * 60;
+    loop {
+        let left = keys::seconds_left(&certificate, SystemTime::now().into());
+        if left < SOON {
+            let fields = [
+                ("serial", Value::from(certificate.serial)),
+                ("not_after", certificate.not_after.to_string().into()),
+                ("seconds_left", left.into()),
+            ];
+            log("certificate-ends", &fields);
+        }
+        tokio::time::sleep(DAY).await;
+    }
+}
+
 /// Writes a line to standard error. Where nobody listens there is nobody to tell.
-pub(super) fn log(event: &str, fields: &[(&str, Value)]) {
+pub(crate) fn log(event: &str, fields: &[(&str, Value)]) {
     let mut line = Map::new();
     line.insert("time".into(), Timestamp::from(SystemTime::now()).to_string().into());
     line.insert("event".into(), event.into());

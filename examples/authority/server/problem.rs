@@ -78,9 +78,11 @@ fn status(kind: ErrorKind) -> StatusCode {
         | Kind::CriticalExtension
         | Kind::WeakKey
         | Kind::HeaderMismatch => StatusCode::BAD_REQUEST,
-        Kind::BadSignature | Kind::WrongCode | Kind::LicenseEnded => StatusCode::FORBIDDEN,
+        Kind::BadSignature | Kind::WrongMachine | Kind::WrongCode | Kind::LicenseEnded => {
+            StatusCode::FORBIDDEN
+        }
         Kind::UnknownLicense | Kind::UnknownSeat => StatusCode::NOT_FOUND,
-        Kind::NoFreeSeat | Kind::WrongRequest => StatusCode::CONFLICT,
+        Kind::NoFreeSeat | Kind::WrongRequest | Kind::Outdated => StatusCode::CONFLICT,
         Kind::Cancelled | Kind::GivenUp | Kind::Revoked => StatusCode::GONE,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::WrongProduct | Kind::UnreadableCode => StatusCode::UNPROCESSABLE_ENTITY,

@@ -4,14 +4,17 @@ use std::net::IpAddr;
 
 use askama::Template;
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
 use nodelock::{ErrorKind, License};
 
 use super::{
-    super::endpoints::{Peer, Shared, grant},
+    super::{
+        endpoints::{Shared, grant},
+        peer::Peer,
+    },
     form::Form,
     outcome::{Document, Outcome, Tone},
     page, paper,
@@ -42,7 +45,7 @@ pub(super) async fn form(State(server): Shared) -> Response {
 }
 
 /// `POST /activate`
-pub(super) async fn activate(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn activate(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
     let read = Form::read(request).await.and_then(|form| {
         let typed = form.text("request")?;
         let input = form.file("file").unwrap_or(typed.as_bytes()).to_vec();
@@ -53,7 +56,7 @@ pub(super) async fn activate(State(server): Shared, ConnectInfo(peer): Peer, req
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let outcome = outcome(&server, input, peer.ip().to_canonical()).await;
+        let outcome = outcome(&server, input, peer).await;
         let product = page::product(&server).await;
         page::answer(outcome, |outcome| Page { product, typed, outcome })
     })

@@ -4,14 +4,17 @@ use std::net::IpAddr;
 
 use askama::Template;
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
 use nodelock::{DeactivationReceipt, ErrorKind, code::DeactivationCode};
 
 use super::{
-    super::endpoints::{Peer, Shared, redeem_code, redeem_proof},
+    super::{
+        endpoints::{Shared, redeem_code, redeem_proof},
+        peer::Peer,
+    },
     form::Form,
     marked::Marked,
     outcome::{Document, Outcome, Tone},
@@ -46,7 +49,7 @@ pub(super) async fn form(State(server): Shared) -> Response {
 }
 
 /// `POST /redeem`
-pub(super) async fn redeem(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn redeem(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
     let read = Form::read(request).await.and_then(|form| {
         let typed = form.text("deactivation")?;
         // The file was chosen last: a text stays in its field from an attempt before.
@@ -58,7 +61,7 @@ pub(super) async fn redeem(State(server): Shared, ConnectInfo(peer): Peer, reque
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let outcome = outcome(&server, input, peer.ip().to_canonical()).await;
+        let outcome = outcome(&server, input, peer).await;
         let product = page::product(&server).await;
         page::answer(outcome, |outcome| Page { product, typed, outcome })
     })

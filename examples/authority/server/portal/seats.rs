@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use askama::Template;
 use axum::{
-    extract::{ConnectInfo, Request, State},
+    extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
@@ -15,7 +15,7 @@ use nodelock::{
 };
 
 use super::{
-    super::endpoints::{Peer, Shared},
+    super::{endpoints::Shared, peer::Peer},
     form::Form,
     marked::Marked,
     outcome::{Outcome, Tone},
@@ -70,13 +70,13 @@ pub(super) async fn form(State(server): Shared) -> Response {
 }
 
 /// `POST /seats`
-pub(super) async fn show(State(server): Shared, ConnectInfo(peer): Peer, request: Request) -> Response {
+pub(super) async fn show(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
     let typed = match Form::read(request).await.and_then(|form| form.text("license_key")) {
         Ok(typed) => typed,
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let found = find(&server, &typed, peer.ip().to_canonical()).await;
+        let found = find(&server, &typed, peer).await;
         let product = page::product(&server).await;
         match found {
             Ok((holding, marked)) => {

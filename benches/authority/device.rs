@@ -1,0 +1,128 @@
+//! Devices by the thousand, made from the formats alone (docs/FORMAT.md).
+//!
+//! What they leave out is the commitment's 100,000 rounds of PBKDF2, which only a code needs: 32 random bytes stand
+//! there. To the authority, redeeming a proof, there is no difference.
+
+use std::time::{Duration, Instant};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use nodelock::{
+    Client, Kind, Roots, SigningKey, Store, SystemRandom,
+    code::{Handle, LicenseKey},
+    product_tag,
+};
+use ring::{
+    digest::{SHA256, digest},
+    rand::SecureRandom as _,
+    signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey},
+};
+use serde_json::json;
+
+pub const PRODUCT: &str = "Example";
+
+/// What every device's request has in common.
+pub struct Template {
+    /// What follows the commitment in a request's body.
+    rest: Vec<u8>,
+}
+
+/// A device, and what it says.
+pub struct Device {
+    request: String,
+    proof: String,
+}
+
+impl Template {
+    /// Takes a genuine request apart.
+    pub fn new() -> Self {
+        let root = SigningKey::generate(&SystemRandom).unwrap().public_key();
+        let client = Client::builder(PRODUCT, Roots::new([root])).store(Store::in_memory()).build().unwrap();
+        let request = client.begin("", &[("computer", "a customer's computer")]).unwrap().to_bytes();
+        let body = &request[4..request.len() - 64];
+        // Device key, product, an empty license key, handle, commitment.
+        let before = 32 + 1 + PRODUCT.len() + 1 + 4 + 32;
+        Self { rest: body[before..].to_vec() }
+    }
+
+    /// A new device that asks for a seat of that license.
+    pub fn device(&self, license_key: &str) -> Device {
+        let key = Ed25519KeyPair::from_seed_unchecked(&random::<32>()).unwrap();
+        let handle = Handle::new(u32::from_le_bytes(random()) >> 2).unwrap().get().to_le_bytes();
+        let body = [
+            key.public_key().as_ref(),
+            &text(PRODUCT),
+            &text(license_key),
+            &handle,
+            &random::<32>(),
+            &self.rest,
+        ]
+        .concat();
+        let request = digest(&SHA256, &body);
+        let generation_time_reason_flags = [3, 0, 1, 0];
+        let proof = [
+            &product_tag(PRODUCT)[..],
+            &[0; 8],
+            &handle,
+            &generation_time_reason_flags,
+            &request.as_ref()[..8],
+            &[0],
+        ]
+        .concat();
+        Device {
+            request: signed(&key, Kind::ActivationRequest, 2, &body),
+            proof: signed(&key, Kind::DeactivationProof, 3, &proof),
+        }
+    }
+}
+
+impl Device {
+    pub fn activation(&self) -> String {
+        json!({ "request": self.request }).to_string()
+    }
+
+    pub fn deactivation(&self) -> String {
+        json!({ "proof": self.proof }).to_string()
+    }
+
+    pub fn proof(&self) -> &str {
+        &self.proof
+    }
+}
+
+/// The least that redeeming a proof takes: to verify its signature and to sign a receipt.
+pub fn verify_and_sign() -> Duration {
+    const TIMES: u32 = 2_000;
+    let key = Ed25519KeyPair::from_seed_unchecked(&random::<32>()).unwrap();
+    let message = [7; 150];
+    let public = UnparsedPublicKey::new(&ED25519, key.public_key().as_ref());
+    let start = Instant::now();
+    for _ in 0..TIMES {
+        let signature = key.sign(&message);
+        public.verify(&message, signature.as_ref()).unwrap();
+    }
+    start.elapsed() / TIMES
+}
+
+/// A license key in the spelling that a device sends.
+pub fn checked(key: &str) -> String {
+    key.parse::<LicenseKey>().unwrap().to_string()
+}
+
+/// An envelope in base64url.
+fn signed(key: &Ed25519KeyPair, kind: Kind, number: u8, body: &[u8]) -> String {
+    let media_type = kind.media_type();
+    let head = format!("DSSEv1 {} {media_type} {} ", media_type.len(), body.len());
+    let signature = key.sign(&[head.as_bytes(), body].concat());
+    URL_SAFE_NO_PAD.encode([&b"NL\x01"[..], &[number], body, signature.as_ref()].concat())
+}
+
+/// A text of less than 251 bytes.
+fn text(text: &str) -> Vec<u8> {
+    [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    ring::rand::SystemRandom::new().fill(&mut bytes).unwrap();
+    bytes
+}

@@ -1,0 +1,280 @@
+//! Many seats taken back at once, from a file of any length.
+//!
+//! Many proofs share a transaction, so that they share its wait for the disk. What each came to is written after that
+//! transaction is durable; whatever interrupts it, the same input again gets the same receipts.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read, Write},
+    iter::Peekable,
+    path::Path,
+};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use nodelock::{
+    Error, ErrorKind, MAX_INPUT,
+    authority::ReleaseClaim,
+    code::{Correction, DeactivationCode},
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    database::{Database, Occasion, Redeemed},
+    failure::{Failure, Result},
+    keys::Signer,
+    output::Report,
+};
+
+/// How many proofs share a transaction: enough for the wait for the disk to be a small part of it, and few enough for
+/// other writers to get their turn.
+const TOGETHER: usize = 256;
+
+const BEGIN: &str = "-----BEGIN NODELOCK ";
+const END: &str = "-----END NODELOCK ";
+/// A cancelled request follows its proof and belongs to it.
+const BEGIN_REQUEST: &str = "-----BEGIN NODELOCK ACTIVATION REQUEST";
+
+/// Takes back every seat that `input` names, and writes a line of JSON about each to `out`.
+pub(crate) async fn redeem_all(
+    input: Box<dyn Read>,
+    out: &Path,
+    database: &Database,
+    signer: &Signer,
+    occasion: &Occasion,
+) -> Result<Report> {
+    let failed = |error| Error::io(out.display().to_string(), error);
+    let mut lines = BufWriter::new(File::create(out).map_err(failed)?);
+    let mut entries = Entries::new(BufReader::new(input));
+    let mut tally = Tally::default();
+    loop {
+        let batch: Vec<Entry> = entries.by_ref().take(TOGETHER).collect::<Result<_>>()?;
+        if batch.is_empty() {
+            break;
+        }
+        let claims: Vec<Result<Claim>> = batch.iter().map(Claim::read).collect();
+        let outcomes = redeem(claims, database, signer, occasion).await;
+        for (entry, outcome) in batch.iter().zip(outcomes) {
+            let line = tally.count(entry.line, outcome)?;
+            writeln!(lines, "{line}").map_err(failed)?;
+        }
+        lines.flush().map_err(failed)?;
+    }
+    lines.get_ref().sync_all().map_err(failed)?;
+    Ok(tally.report(out))
+}
+
+/// What came of each, in order. Fails never as a whole: what concerns them all is said of each.
+async fn redeem(
+    claims: Vec<Result<Claim>>,
+    database: &Database,
+    signer: &Signer,
+    occasion: &Occasion,
+) -> Vec<Result<Outcome>> {
+    let proofs = claims.iter().filter_map(|claim| match claim {
+        Ok(Claim::Proof(proof)) => Some(&**proof),
+        _ => None,
+    });
+    // Refusals are rare, and undo what shares their transaction: then each gets one of its own.
+    let mut together = database.redeem_together(proofs, signer, occasion).await.ok().map(Vec::into_iter);
+    let mut outcomes = Vec::new();
+    for claim in claims {
+        outcomes.push(match (claim, &mut together) {
+            (Ok(Claim::Proof(_)), Some(redeemed)) => {
+                Ok((redeemed.next().expect("one for each proof"), Vec::new()))
+            }
+            (Ok(Claim::Proof(proof)), None) => {
+                database.redeem(&proof, signer, occasion).await.map(|redeemed| (redeemed, Vec::new()))
+            }
+            (Ok(Claim::Code(text)), _) => match DeactivationCode::read(&text) {
+                Ok(readings) => database.redeem_code(readings, signer, occasion).await,
+                Err(unreadable) => Err(unreadable.into()),
+            },
+            (Err(failure), _) => Err(failure),
+        });
+    }
+    outcomes
+}
+
+type Outcome = (Redeemed, Vec<Correction>);
+
+/// What an entry holds.
+pub(crate) enum Claim {
+    Proof(Box<ReleaseClaim>),
+    Code(String),
+}
+
+impl Claim {
+    /// A proof in any form, or else what may be a code.
+    fn read(entry: &Entry) -> Result<Self> {
+        Self::parse(entry.content.as_ref().map_err(|kind| Failure::rule(*kind, "deactivation"))?)
+    }
+
+    /// Fails as [`ReleaseClaim::read`] does.
+    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
+        match ReleaseClaim::read(bytes) {
+            Ok(claim) => Ok(Self::Proof(claim.into())),
+            Err(error) if error.kind() == ErrorKind::Malformed => match str::from_utf8(bytes) {
+                // Of what is armored or longer than a code, the error of a file says what is wrong with it.
+                Ok(text) if !text.contains(BEGIN) && !is_too_long(text) => Ok(Self::Code(text.to_owned())),
+                _ => Err(error.into()),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn is_too_long(text: &str) -> bool {
+    DeactivationCode::read(text).is_err_and(|error| error.kind() == ErrorKind::TooLarge)
+}
+
+/// How often each outcome came up.
+#[derive(Default)]
+struct Tally {
+    by_outcome: Map<String, Value>,
+    refused: u64,
+}
+
+impl Tally {
+    /// Counts an outcome, and puts it into JSON.
+    fn count(&mut self, line: u64, outcome: Result<Outcome>) -> Result<Value> {
+        // A database that does not answer is no outcome: the rest waits for another run.
+        let outcome = match outcome {
+            Err(failure @ (Failure::Database(_) | Failure::Record(_))) => return Err(failure),
+            outcome => outcome,
+        };
+        let (name, value) = match outcome {
+            Ok((redeemed, mended)) => {
+                let mended: Vec<String> = mended.iter().map(Correction::to_string).collect();
+                let receipt = redeemed.receipt().map(|receipt| URL_SAFE_NO_PAD.encode(receipt.as_bytes()));
+                self.refused += u64::from(receipt.is_none());
+                let name = redeemed.outcome();
+                let handle = redeemed.handle().to_string();
+                let value = json!({
+                    "line": line, "outcome": name, "handle": handle, "receipt": receipt, "mended": mended,
+                });
+                (name.to_owned(), value)
+            }
+            Err(failure) => {
+                self.refused += 1;
+                let value = json!({ "line": line, "error": failure.name(), "message": failure.message() });
+                (failure.name(), value)
+            }
+        };
+        let count = self.by_outcome.entry(name).or_insert(0.into());
+        *count = (count.as_u64().unwrap_or(0) + 1).into();
+        Ok(value)
+    }
+
+    fn report(self, out: &Path) -> Report {
+        let counts: Vec<String> =
+            self.by_outcome.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let words = match counts.is_empty() {
+            true => "Nothing was there to redeem.\n".to_owned(),
+            false => {
+                format!("Redeemed: {}. Each with its receipt in {}.\n", counts.join(", "), out.display())
+            }
+        };
+        let report = Report::new(words, json!({ "outcomes": self.by_outcome }));
+        if self.refused == 0 { report } else { report.with_failure(Failure::NotAllRedeemed(self.refused)) }
+    }
+}
+
+/// Something to redeem, and the line that it begins on.
+struct Entry {
+    line: u64,
+    /// As it stands there, or why that was not looked at.
+    content: Result<Vec<u8>, ErrorKind>,
+}
+
+/// Takes a file apart into lines and armored blocks, of which it holds one at a time.
+struct Entries<R: BufRead>(Peekable<Lines<R>>);
+
+impl<R: BufRead> Entries<R> {
+    fn new(source: R) -> Self {
+        Self(Lines { source, number: 0 }.peekable())
+    }
+
+    /// Whether a line that `is` so comes next, after any that are empty.
+    fn comes(&mut self, is: impl Fn(&[u8]) -> bool) -> bool {
+        while self.0.next_if(|line| matches!(line, Ok((_, Ok(line))) if line.is_empty())).is_some() {}
+        matches!(self.0.peek(), Some(Ok((_, Ok(line)))) if is(line))
+    }
+
+    /// The armored block that comes next.
+    fn block(&mut self) -> Result<Result<Vec<u8>, ErrorKind>> {
+        let mut block = Vec::new();
+        for line in self.0.by_ref() {
+            match line?.1 {
+                Ok(line) if block.len() + line.len() < MAX_INPUT => {
+                    block.extend(&line);
+                    block.push(b'\n');
+                    if line.starts_with(END.as_bytes()) {
+                        break;
+                    }
+                }
+                _ => return Ok(Err(ErrorKind::TooLarge)),
+            }
+        }
+        Ok(Ok(block))
+    }
+
+    fn entry(&mut self) -> Result<Option<Entry>> {
+        if !self.comes(|line| line.starts_with(BEGIN.as_bytes())) {
+            let line = self.0.next().transpose()?;
+            return Ok(line.map(|(line, content)| Entry { line, content }));
+        }
+        let line = match self.0.peek() {
+            Some(Ok((line, _))) => *line,
+            _ => 0,
+        };
+        let mut content = self.block()?;
+        while self.comes(|line| line.starts_with(BEGIN_REQUEST.as_bytes())) {
+            let request = self.block()?;
+            content = content.and_then(|proof| Ok([proof, request?].concat()));
+        }
+        Ok(Some(Entry { line, content }))
+    }
+}
+
+impl<R: BufRead> Iterator for Entries<R> {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.entry().transpose()
+    }
+}
+
+/// The lines of a file, with their numbers and without what surrounds them. One that is longer than anything that is
+/// looked at is passed over in pieces.
+struct Lines<R> {
+    source: R,
+    number: u64,
+}
+
+impl<R: BufRead> Iterator for Lines<R> {
+    type Item = Result<(u64, Result<Vec<u8>, ErrorKind>)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut line = Vec::new();
+        self.number += 1;
+        let mut read = || -> io::Result<Option<Result<Vec<u8>, ErrorKind>>> {
+            if self.source.by_ref().take(MAX_INPUT as u64 + 1).read_until(b'\n', &mut line)? == 0 {
+                return Ok(None);
+            }
+            if line.len() <= MAX_INPUT {
+                return Ok(Some(Ok(line.trim_ascii().to_vec())));
+            }
+            while line.last() != Some(&b'\n') {
+                line.clear();
+                if self.source.by_ref().take(MAX_INPUT as u64).read_until(b'\n', &mut line)? == 0 {
+                    break;
+                }
+            }
+            Ok(Some(Err(ErrorKind::TooLarge)))
+        };
+        match read() {
+            Ok(line) => Some(Ok((self.number, line?))),
+            Err(error) => Some(Err(Error::io("the input", error).into())),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! TLS by file: rustls on ring, with certificates that can be renewed while the server runs.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use nodelock::{Error, ErrorKind};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
+
+use super::observation::log;
+use crate::{
+    failure::Result,
+    keys::{Readers, read},
+};
+
+/// A certificate with its key, as they are in their files or were when that made sense.
+pub(super) struct Tls {
+    certificate: PathBuf,
+    key: PathBuf,
+    current: RwLock<Arc<ServerConfig>>,
+}
+
+impl Tls {
+    /// Reads both files, in PEM; behind the server's certificate there may be those that lead to its root.
+    ///
+    /// Fails with [`ErrorKind::Malformed`] for what is no certificate or key, [`ErrorKind::InvalidInput`] when they do not
+    /// belong together, and [`ErrorKind::AccessDenied`] when anybody but the owner may read the key.
+    pub(super) fn load(certificate: &Path, key: &Path) -> Result<Self> {
+        let current = RwLock::new(Arc::new(configuration(certificate, key)?));
+        Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current })
+    }
+
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone().into()
+    }
+
+    /// Reads both files again, for the connections to come. What cannot be used leaves the certificate as it is.
+    pub(super) fn reload(&self) {
+        match configuration(&self.certificate, &self.key) {
+            Ok(new) => {
+                *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
+                log("tls-certificate-read", &[]);
+            }
+            Err(failure) => log("tls-certificate-kept", &[("error", failure.message().into())]),
+        }
+    }
+}
+
+fn configuration(certificate: &Path, key: &Path) -> Result<ServerConfig> {
+    let malformed = |path: &Path| Error::new(ErrorKind::Malformed, path.display().to_string());
+    let text = read(certificate, Readers::Anybody)?;
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<_, _>>()
+        .map_err(|_| malformed(certificate))?;
+    if chain.is_empty() {
+        return Err(malformed(certificate).into());
+    }
+    let private = PrivateKeyDer::from_pem_slice(&read(key, Readers::Owner)?).map_err(|_| malformed(key))?;
+    let mut configuration = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default versions")
+        .with_no_client_auth()
+        .with_single_cert(chain, private)
+        .map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, format!("{} and its key: {error}", certificate.display()))
+        })?;
+    configuration.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(configuration)
+}

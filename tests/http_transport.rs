@@ -1,0 +1,522 @@
+//! The transport that the library ships: proxies, patience, time limits, cancellation.
+
+mod support;
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use nodelock::{
+    Answer, Cancel, Client, ErrorKind, HttpOptions, HttpTransport, Post, Progress, Reason, Roots, SigningKey,
+    Store, SystemRandom, Transport, code::LicenseKey,
+};
+
+use support::{
+    responder::{Responder, http as answer},
+    server::{self, Authority, PRODUCT, kind},
+    tls::{Ca, NOW},
+};
+
+/// A proxy that forwards plain requests and tunnels the others, if it is shown the right password.
+#[derive(Clone)]
+struct Proxy {
+    address: SocketAddr,
+    /// The head of each request, as it came, and what went through the tunnel from the client.
+    seen: Arc<Mutex<Vec<String>>>,
+    tunneled: Arc<Mutex<Vec<u8>>>,
+}
+
+impl Proxy {
+    fn start(credentials: Option<&str>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let proxy =
+            Self { address: listener.local_addr().unwrap(), seen: Arc::default(), tunneled: Arc::default() };
+        let wanted = credentials.map(|pair| format!("proxy-authorization: basic {}", STANDARD.encode(pair)));
+        let serving = proxy.clone();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (proxy, wanted) = (serving.clone(), wanted.clone());
+                thread::spawn(move || proxy.serve(stream.unwrap(), wanted.as_deref()));
+            }
+        });
+        proxy
+    }
+
+    fn url(&self, credentials: &str) -> String {
+        format!("http://{credentials}{}", self.address)
+    }
+
+    fn take_seen(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().unwrap())
+    }
+
+    fn serve(&self, mut client: TcpStream, wanted: Option<&str>) {
+        client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut bytes = Vec::new();
+        let end = loop {
+            if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+                break at + 4;
+            }
+            let mut some = [0; 4096];
+            match client.read(&mut some) {
+                Ok(length @ 1..) => bytes.extend_from_slice(&some[..length]),
+                _ => return,
+            }
+        };
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+        self.seen.lock().unwrap().push(head.clone());
+        if wanted.is_some_and(|wanted| {
+            let (name, value) = wanted.split_at("proxy-authorization: basic ".len());
+            !head.lines().any(|line| line.to_lowercase().starts_with(name) && line.ends_with(value))
+        }) {
+            let _ = client.write_all(&answer("407 Proxy Authentication Required", "", ""));
+            return;
+        }
+        let mut words = head.split(' ');
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
+        let server = if method == "CONNECT" {
+            let server = TcpStream::connect(target).unwrap();
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n").unwrap();
+            server
+        } else {
+            let rest = target.strip_prefix("http://").expect("the absolute form");
+            let (host, path) = rest.split_at(rest.find('/').unwrap());
+            let mut server = TcpStream::connect(host).unwrap();
+            let head = head.replacen(target, path, 1);
+            server.write_all(head.as_bytes()).and_then(|()| server.write_all(&bytes[end..])).unwrap();
+            server
+        };
+        let (mut up, mut from) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+        let tunneled = self.tunneled.clone();
+        thread::spawn(move || {
+            let mut some = [0; 4096];
+            while let Ok(length @ 1..) = from.read(&mut some) {
+                tunneled.lock().unwrap().extend_from_slice(&some[..length]);
+                if up.write_all(&some[..length]).is_err() {
+                    break;
+                }
+            }
+            let _ = up.shutdown(std::net::Shutdown::Write);
+        });
+        let _ = std::io::copy(&mut &server, &mut client);
+        let _ = client.shutdown(std::net::Shutdown::Both);
+    }
+}
+
+/// The usual patience of these tests.
+fn post<'a>(url: &'a str, cancel: &'a Cancel) -> Post<'a> {
+    Post { url, body: b"{}", user_agent: "test/1", limit: 1024, timeout: Duration::from_secs(10), cancel }
+}
+
+fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<Answer> {
+    transport.post(&post(url, &Cancel::new()))
+}
+
+/// A client of nobody in particular, with a request pending.
+fn device(responder: &Responder, attempts: u32) -> Client {
+    let root = SigningKey::generate(&SystemRandom).unwrap().public_key();
+    let device = Client::builder(PRODUCT, Roots::new([root]))
+        .store(Store::in_memory())
+        .authority(responder.url(), server::http())
+        .patience(Duration::from_secs(2), attempts)
+        .build()
+        .unwrap();
+    device.begin(&license_key(), &[]).unwrap();
+    device
+}
+
+fn license_key() -> String {
+    LicenseKey::from_random([4; 12]).to_string()
+}
+
+#[test]
+fn an_explicit_proxy_carries_everything() {
+    let ca = Ca::new();
+    let authority = Authority::new();
+    let tls = ca.issue("server", &["localhost"], NOW).options();
+    let (mut process, secure) = server::serve(&authority.directory(), "127.0.0.1:0", &tls);
+    let key = authority.sell("1", &[]);
+    let proxy = Proxy::start(Some("jane:s3cret-p@ss"));
+    let trusting =
+        || HttpOptions::default().only_given_certificates().trust_pem(ca.pem().as_bytes()).unwrap();
+    let through = |credentials: &str| trusting().proxy(proxy.url(credentials)).build().unwrap();
+    let right = "jane:s3cret-p%40ss@";
+    let plain_url = format!("http://{}", authority.address);
+    let secure_url = format!("https://localhost:{}", secure.port());
+
+    for (url, form) in [(&plain_url, "POST http://127.0.0.1:"), (&secure_url, "CONNECT localhost:")] {
+        let device = authority.device_at(form, url.clone(), through(right));
+        device.activate(&key).unwrap();
+        device.check_in().unwrap();
+        device.deactivate(Reason::Moved).unwrap();
+        let seen = proxy.take_seen();
+        assert_eq!(seen.len(), 4, "{seen:?}");
+        for head in seen {
+            assert!(head.starts_with(form), "{head}");
+        }
+    }
+    // Inside of the tunnel it is TLS with the authority itself.
+    let tunneled = proxy.tunneled.lock().unwrap().clone();
+    assert!(!tunneled.is_empty() && !String::from_utf8_lossy(&tunneled).contains("/v1/"));
+
+    for wrong in ["", "jane:wr0ng-p%40ss@"] {
+        let plain = send(&through(wrong), &plain_url).unwrap();
+        assert_eq!(plain.status, 407);
+        assert_eq!(kind(send(&through(wrong), &secure_url)), ErrorKind::Unreachable);
+    }
+    // Whoever answers in the proxy's place is not the authority.
+    let other = Ca::new();
+    let stranger =
+        HttpOptions::default().only_given_certificates().trust_pem(other.pem().as_bytes()).unwrap();
+    let stranger = stranger.proxy(proxy.url(right)).build().unwrap();
+    assert_eq!(kind(send(&stranger, &secure_url)), ErrorKind::TlsUntrusted);
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[test]
+fn the_password_of_a_proxy_is_in_no_text() {
+    const PASSWORD: &str = "s3cret-word";
+    let proxy = Proxy::start(Some("somebody:else"));
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let with = |address: &dyn std::fmt::Display| format!("http://jane:{PASSWORD}@{address}");
+    let mut texts = Vec::new();
+    for url in
+        [with(&proxy.address), with(&closed), with(&silent.local_addr().unwrap()), with(&"nowhere.invalid:1")]
+    {
+        let options = HttpOptions::default().proxy(&url);
+        texts.push(format!("{options:?}"));
+        let transport = options.build().unwrap();
+        texts.push(format!("{transport:?}"));
+        for target in ["http://127.0.0.1:9/v1/x", "https://127.0.0.1:9/v1/x"] {
+            let cancel = Cancel::new();
+            let ended = transport.post(&Post { timeout: Duration::from_secs(1), ..post(target, &cancel) });
+            texts.push(match ended {
+                Ok(answer) => format!("{answer:?}"),
+                Err(error) => format!("{error} {error:?} {:?}", std::error::Error::source(&error)),
+            });
+        }
+    }
+    for url in [
+        format!("http://jane:{PASSWORD}@[::"),
+        format!("jane:{PASSWORD}"),
+        format!("http://jane:{PASSWORD}@"),
+    ] {
+        let error = HttpOptions::default()
+            .proxy(&url)
+            .build()
+            .and_then(|transport| send(&transport, "http://127.0.0.1:9/"));
+        texts.push(format!("{:?}", error.map(|answer| answer.status)));
+    }
+    assert!(texts.len() >= 19);
+    for text in texts {
+        assert!(!text.contains(PASSWORD), "{text}");
+    }
+}
+
+/// The command-line client in a process of its own, whose environment is given.
+fn command_line(
+    authority: &Authority,
+    url: &str,
+    call: &[&str],
+    environment: &[(&str, &str)],
+) -> (bool, String) {
+    let program = server::program().with_file_name(format!("nodelock{}", std::env::consts::EXE_SUFFIX));
+    let mut command = Command::new(program);
+    command.args(call).args(["--product", PRODUCT, "--authority", url]);
+    command.arg(format!("--root={}", authority.root));
+    command.arg("--store").arg(authority.folder.path().join("store"));
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
+        command.env_remove(name).env_remove(name.to_lowercase());
+    }
+    let output = command.envs(environment.iter().copied()).output().unwrap();
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn the_environment_names_proxies_and_exceptions() {
+    let ca = Ca::new();
+    let authority = Authority::new();
+    let tls = ca.issue("server", &["localhost"], NOW).options();
+    let (mut process, secure) = server::serve(&authority.directory(), "127.0.0.1:0", &tls);
+    let trust = authority.folder.path().join("trust.pem");
+    fs::write(&trust, ca.pem()).unwrap();
+    let trust = trust.to_str().unwrap();
+    let plain_url = format!("http://{}", authority.address);
+    let secure_url = format!("https://localhost:{}", secure.port());
+    let key = authority.sell("1", &[]);
+    let proxy = Proxy::start(Some("jane:s3cret"));
+    let url = proxy.url("jane:s3cret@");
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let closed = format!("http://jane:s3cret@{closed}");
+
+    let (done, text) = command_line(&authority, &plain_url, &["activate", &key], &[("HTTP_PROXY", &url)]);
+    assert!(done, "{text}");
+    assert_eq!(proxy.take_seen().len(), 1);
+    for (target, environment, through) in [
+        (&plain_url, vec![("http_proxy", url.as_str())], true),
+        (&plain_url, vec![("ALL_PROXY", &url)], true),
+        (&secure_url, vec![("HTTPS_PROXY", &url)], true),
+        (&secure_url, vec![("https_proxy", &url)], true),
+        (&secure_url, vec![("ALL_PROXY", &url)], true),
+        // For the other kind of address, or with an exception, the proxy is not asked: it could not be.
+        (&plain_url, vec![("HTTPS_PROXY", &closed)], false),
+        (&secure_url, vec![("HTTP_PROXY", &closed)], false),
+        (&plain_url, vec![("HTTP_PROXY", &closed), ("NO_PROXY", "127.0.0.1")], false),
+        (&plain_url, vec![("ALL_PROXY", &closed), ("no_proxy", "example.com,127.0.0.0/8")], false),
+        (&secure_url, vec![("HTTPS_PROXY", &closed), ("NO_PROXY", "localhost")], false),
+        (&secure_url, vec![("HTTPS_PROXY", &closed), ("NO_PROXY", "*")], false),
+        (&secure_url, vec![], false),
+    ] {
+        let (done, text) = command_line(&authority, target, &["check-in", "--trust", trust], &environment);
+        assert!(done, "{environment:?}: {text}");
+        assert_eq!(!proxy.take_seen().is_empty(), through, "{environment:?}");
+    }
+    // A proxy that is not there is an error, not a reason to go around it; and its password is not told.
+    let (done, text) = command_line(&authority, &plain_url, &["check-in"], &[("HTTP_PROXY", &closed)]);
+    assert!(!done && text.contains("cannot be reached") && !text.contains("s3cret"), "{text}");
+    process.kill().unwrap();
+    process.wait().unwrap();
+}
+
+#[test]
+fn a_call_says_who_it_is_and_follows_nothing() {
+    let responder =
+        Responder::saying(answer("302 Found", "Location: /elsewhere\r\nRetry-After: 5\r\n", "{}"));
+    let answer = send(&server::http(), &format!("{}/v1/x", responder.url())).unwrap();
+    assert_eq!((answer.status, answer.retry_after), (302, Some(Duration::from_secs(5))));
+    let [received] = &responder.take_received()[..] else { panic!("one request") };
+    for header in ["user-agent: test/1", "content-type: application/json", "content-length: 2"] {
+        assert!(received.head.lines().any(|line| line == header), "{header}: {}", received.head);
+    }
+    assert_eq!((received.path.as_str(), received.body.as_slice()), ("/v1/x", &b"{}"[..]));
+}
+
+/// reqwest's blocking client must not run there; the transport's thread may.
+#[test]
+fn a_call_may_be_made_from_inside_an_asynchronous_runtime() {
+    let responder = Responder::saying(answer("200 OK", "", "{}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let answer = runtime.block_on(async { send(&server::http(), &responder.url()) });
+    assert_eq!(answer.unwrap().status, 200);
+}
+
+/// How often a call asked, with what pauses, what it came to, and how long it took.
+fn attempts(responder: &Responder, attempts: u32) -> (usize, Vec<Duration>, ErrorKind, Duration) {
+    let device = device(responder, attempts);
+    let pauses = Mutex::new(Vec::new());
+    let watch = |progress| {
+        if let Progress::Waiting { pause } = progress {
+            pauses.lock().unwrap().push(pause);
+        }
+    };
+    let start = Instant::now();
+    let ended = device.online().progress(&watch).activate(&license_key(), &[]);
+    let received = responder.take_received();
+    assert!(received.windows(2).all(|two| two[0].body == two[1].body), "the very same request again");
+    (received.len(), pauses.into_inner().unwrap(), kind(ended), start.elapsed())
+}
+
+#[test]
+fn what_may_pass_is_tried_again_with_growing_pauses_and_what_may_not_is_not() {
+    let busy = ErrorKind::ServerBusy;
+    for (said, expected) in [
+        (answer("503 Busy", "", ""), busy),
+        (answer("429 Slow Down", "", ""), busy),
+        (answer("500 Failed", "", ""), ErrorKind::ServerFailed),
+        (answer("502 Bad Gateway", "", "<html>"), ErrorKind::ServerFailed),
+        (Vec::new(), ErrorKind::Unreachable),
+        (answer("200 OK", "", "{}")[..40].to_vec(), ErrorKind::Unreachable),
+    ] {
+        let responder = Responder::saying(said);
+        let (asked, pauses, error, took) = attempts(&responder, 3);
+        assert_eq!((asked, error), (3, expected));
+        let [first, second] = pauses[..] else { panic!("{pauses:?}") };
+        let ms = Duration::from_millis;
+        assert!((ms(250)..=ms(500)).contains(&first) && (ms(500)..=ms(1000)).contains(&second), "{pauses:?}");
+        assert!(took >= first + second);
+        assert_eq!(attempts(&responder, 1).0, 1);
+    }
+    let problem = |code: &str| format!("{{\"type\":\"urn:nodelock:problem:{code}\"}}");
+    for (status, code) in [
+        ("400 Bad Request", "malformed"),
+        ("403 Forbidden", "license-ended"),
+        ("404 Not Found", "unknown-license"),
+        ("409 Conflict", "no-free-seat"),
+        ("410 Gone", "cancelled"),
+        ("413 Too Large", "too-large"),
+        ("429 Too Many", "too-many-attempts"),
+        ("400 Bad Request", ""),
+        ("401 Unauthorized", ""),
+        ("404 Not Found", ""),
+        ("415 Unsupported", ""),
+        ("302 Found", ""),
+        ("200 OK", ""),
+    ] {
+        let responder = Responder::saying(answer(status, "", problem(code)));
+        let (asked, pauses, error, _) = attempts(&responder, 3);
+        let expected = ErrorKind::from_code(code).unwrap_or(ErrorKind::BadReply);
+        assert_eq!((asked, pauses.len(), error), (1, 0, expected), "{status}");
+    }
+    // Once it has passed, the call goes on.
+    let count = Mutex::new(0);
+    let responder = Responder::new(move |_, stream| {
+        *count.lock().unwrap() += 1;
+        let answer = match *count.lock().unwrap() {
+            1 => answer("503 Busy", "", ""),
+            _ => answer("409 Conflict", "", problem("no-free-seat")),
+        };
+        let _ = stream.write_all(&answer);
+    });
+    let (asked, pauses, error, _) = attempts(&responder, 3);
+    assert_eq!((asked, pauses.len(), error), (2, 1, ErrorKind::NoFreeSeat));
+}
+
+#[test]
+fn a_server_is_left_alone_for_as_long_as_it_asks() {
+    let responder = Responder::saying(answer("503 Busy", "Retry-After: 2\r\n", ""));
+    let (asked, pauses, error, took) = attempts(&responder, 2);
+    assert_eq!((asked, error), (2, ErrorKind::ServerBusy));
+    assert_eq!(pauses, [Duration::from_secs(2)]);
+    assert!(took >= Duration::from_secs(2));
+    let responder = Responder::saying(answer("503 Busy", "Retry-After: 0\r\n", ""));
+    assert_eq!(attempts(&responder, 3).1, [Duration::ZERO; 2]);
+}
+
+#[test]
+fn a_call_that_takes_too_long_ends_at_its_limit() {
+    let responder = Responder::new(|_, _| thread::sleep(Duration::from_secs(6)));
+    let (asked, _, error, took) = attempts(&responder, 1);
+    assert_eq!((asked, error), (1, ErrorKind::TimedOut));
+    assert!((Duration::from_millis(1900)..Duration::from_secs(5)).contains(&took), "{took:?}");
+    let (asked, _, error, took) = attempts(&responder, 2);
+    assert_eq!((asked, error), (2, ErrorKind::TimedOut), "{took:?}");
+    // The limit is for the whole exchange, not for the time since the last byte.
+    let dripping = Responder::new(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        while stream.write_all(b" ").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    let (_, _, error, took) = attempts(&dripping, 1);
+    assert_eq!(error, ErrorKind::TimedOut);
+    assert!((Duration::from_millis(1900)..Duration::from_secs(5)).contains(&took), "{took:?}");
+}
+
+/// An address at which connections neither come about nor are refused, for as long as what comes with it is kept.
+#[cfg(target_os = "linux")]
+fn black_hole() -> (SocketAddr, impl Sized) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let listener = runtime.block_on(async {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        socket.listen(1).unwrap()
+    });
+    let address = listener.local_addr().unwrap();
+    // Nobody accepts, so its queue is full soon.
+    let quick = Duration::from_millis(200);
+    let waiting: Vec<_> = (0..8).map(|_| TcpStream::connect_timeout(&address, quick)).collect();
+    assert!(waiting.iter().any(Result::is_err), "the queue is never full");
+    (address, (runtime, listener, waiting))
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_connection_has_a_limit_of_its_own() {
+    let (address, _held) = black_hole();
+    let options = HttpOptions::default().no_proxy().connect_timeout(Duration::from_millis(500));
+    let transport = options.build().unwrap();
+    let start = Instant::now();
+    assert_eq!(kind(send(&transport, &format!("http://{address}"))), ErrorKind::TimedOut);
+    assert!((Duration::from_millis(450)..Duration::from_secs(4)).contains(&start.elapsed()));
+}
+
+/// Wherever the call is, it ends soon.
+#[test]
+fn a_call_can_be_cancelled_in_each_of_its_phases() {
+    let silent = Responder::new(|_, _| thread::sleep(Duration::from_secs(8)));
+    let dripping = Responder::new(|_, stream| {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+        while stream.write_all(b" ").is_ok() {
+            thread::sleep(Duration::from_millis(50));
+        }
+    });
+    // Neither a TLS handshake nor a proxy's permission comes.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mute = mute.local_addr().unwrap();
+    let proxied = HttpOptions::default().proxy(format!("http://{mute}")).build().unwrap();
+    let direct = server::http();
+    let mut phases = vec![
+        ("waiting for the head", &direct, silent.url()),
+        ("reading the body", &direct, dripping.url()),
+        ("shaking hands", &direct, format!("https://{mute}")),
+        ("asking a proxy", &proxied, "https://licenses.example.com".to_owned()),
+    ];
+    #[cfg(target_os = "linux")]
+    let (black_hole, _held) = black_hole();
+    #[cfg(target_os = "linux")]
+    phases.push(("connecting", &direct, format!("http://{black_hole}")));
+    for (phase, transport, url) in &phases {
+        let cancel = Cancel::new();
+        let start = Instant::now();
+        let ended = thread::scope(|scope| {
+            let cancel = &cancel;
+            scope.spawn(move || {
+                thread::sleep(Duration::from_millis(300));
+                cancel.cancel();
+            });
+            transport.post(&post(url, cancel))
+        });
+        assert_eq!(kind(ended), ErrorKind::Interrupted, "{phase}");
+        assert!((250..2500).contains(&start.elapsed().as_millis()), "{phase}: {:?}", start.elapsed());
+        // It stays used: the next call does not even begin.
+        let start = Instant::now();
+        assert_eq!(kind(transport.post(&post(url, &cancel))), ErrorKind::Interrupted);
+        assert!(start.elapsed() < Duration::from_millis(200));
+    }
+
+    // Between two attempts.
+    let busy = Responder::saying(answer("503 Busy", "Retry-After: 20\r\n", ""));
+    let device = device(&busy, 3);
+    let cancel = Cancel::new();
+    let watch = |progress| {
+        if matches!(progress, Progress::Waiting { .. }) {
+            let cancel = cancel.clone();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(300));
+                cancel.cancel();
+            });
+        }
+    };
+    let start = Instant::now();
+    let ended = device.online().cancel_with(&cancel).progress(&watch).activate(&license_key(), &[]);
+    assert_eq!(kind(ended), ErrorKind::Interrupted);
+    assert!(start.elapsed() < Duration::from_secs(3));
+    assert_eq!(busy.take_received().len(), 1);
+    assert!(device.pending().unwrap().is_some(), "what was begun is still there");
+}
+
+#[test]
+fn what_is_no_setting_is_refused_when_it_is_set_up() {
+    for pem in ["", "no certificate", "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
+        assert_eq!(kind(HttpOptions::default().trust_pem(pem.as_bytes())), ErrorKind::InvalidInput, "{pem}");
+    }
+    let no_certificate = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let options = HttpOptions::default().trust_pem(no_certificate.as_bytes()).unwrap();
+    assert_eq!(kind(options.build()), ErrorKind::InvalidInput);
+    assert_eq!(kind(HttpOptions::default().proxy("http://[").build()), ErrorKind::InvalidInput);
+    assert_eq!(kind(HttpOptions::default().only_given_certificates().build()), ErrorKind::TlsUntrusted);
+    for url in ["", "licenses.example.com", "ftp://127.0.0.1/", "http://"] {
+        let error = kind(send(&server::http(), url));
+        assert!(matches!(error, ErrorKind::InvalidInput | ErrorKind::Unreachable), "{url}: {error:?}");
+    }
+}

@@ -1,0 +1,59 @@
+//! The authority's database as it is, read past the authority: what its promise is judged by.
+
+use sqlx::{AnyConnection, Connection as _, Row as _};
+use tokio::runtime::Runtime;
+
+use super::server::Authority;
+
+/// A connection to the database of an authority.
+pub struct Ledger {
+    runtime: Runtime,
+    connection: AnyConnection,
+}
+
+/// A seat, as far as the promise goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Row {
+    pub handle: u32,
+    pub state: String,
+    pub counted: bool,
+}
+
+impl Row {
+    pub fn is_taken(&self) -> bool {
+        matches!(self.state.as_str(), "active" | "held")
+    }
+}
+
+impl Ledger {
+    pub fn open(authority: &Authority) -> Self {
+        sqlx::any::install_default_drivers();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let connection = runtime.block_on(AnyConnection::connect(&authority.database_url())).unwrap();
+        Self { runtime, connection }
+    }
+
+    /// The seats of a license, or all there are, in the order of their handles.
+    pub fn seats(&mut self, license: Option<&str>) -> Vec<Row> {
+        let query = match license {
+            Some(id) => sqlx::query("SELECT handle, state, counted FROM seat WHERE license_id = $1").bind(id),
+            None => sqlx::query("SELECT handle, state, counted FROM seat"),
+        };
+        let rows = self.runtime.block_on(query.fetch_all(&mut self.connection)).unwrap();
+        let mut seats: Vec<Row> = rows
+            .iter()
+            .map(|row| Row {
+                handle: u32::try_from(row.get::<i64, _>("handle")).unwrap(),
+                state: row.get("state"),
+                counted: row.get::<i64, _>("counted") != 0,
+            })
+            .collect();
+        seats.sort();
+        seats
+    }
+
+    /// Statements that the authority would not make.
+    pub fn execute(&mut self, sql: &str) {
+        self.runtime.block_on(sqlx::raw_sql(sql).execute(&mut self.connection)).unwrap();
+    }
+}
