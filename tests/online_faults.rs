@@ -219,7 +219,7 @@ impl<'a> World<'a> {
             }
             (_, 2) => self.redeem(),
             (_, 3) => {
-                self.release();
+                self.release(at);
                 Ok(())
             }
             (true, 4..=6) => self.check_in(at),
@@ -372,11 +372,11 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// The vendor releases a seat whose machine is said to be dead.
-    fn release(&mut self) {
-        let active: Vec<u32> = self.active().into_iter().collect();
-        if !active.is_empty() {
-            let handle = active[self.dice.below(active.len())];
+    /// The vendor releases the seat of a machine that is said to be dead.
+    fn release(&mut self, at: usize) {
+        let status = self.machines[at].client.check().unwrap();
+        let handle = status.license().map(|license| license.handle).or(status.pending());
+        if let Some(handle) = handle.map(|handle| handle.get()).filter(|handle| self.active().contains(handle)) {
             self.release_seat(handle);
         }
     }

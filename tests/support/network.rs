@@ -163,7 +163,7 @@ impl Fate {
             9 => Self::ReplyCut(at, end),
             10 => Self::ReplyShortened(at),
             11 => Self::ReplyDoubled,
-            12 => Self::ReplySwapped(at),
+            12 | 13 => Self::ReplySwapped(at),
             _ => Self::Pass,
         }
     }
