@@ -666,7 +666,9 @@ typedef struct nodelock_typing nodelock_typing;
  * NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED, NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything
  * else counts as NODELOCK_UNREACHABLE. `post` and `answer` are lent until it returns.
  */
-typedef uint32_t (*nodelock_transport_fn)(void *user_data, const nodelock_post *post, nodelock_answer *answer);
+typedef uint32_t (*nodelock_transport_fn)(void *user_data,
+                                          const struct nodelock_post *post,
+                                          struct nodelock_answer *answer);
 
 /**
  * Called once with the user data of a callback, when the library has no more use for it: when the config and every client made
@@ -698,7 +700,7 @@ typedef void (*nodelock_log_fn)(void *user_data,
 /**
  * A name and a value that the application tells the vendor.
  */
-typedef struct {
+typedef struct nodelock_pair {
   /**
    * At most 64 bytes on one line.
    */
@@ -721,6 +723,8 @@ typedef void (*nodelock_progress_fn)(void *user_data,
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus
+
+/* ==== Versions ==== */
 
 /**
  * The version of the library that is loaded, such as `0.1.0`. Lives as long as the library is loaded.
@@ -746,6 +750,8 @@ uint32_t nodelock_abi_version(void);
 NODELOCK_API
 bool nodelock_has_feature(const char *feature);
 
+/* ==== Statuses ==== */
+
 /**
  * The stable name of a status, such as `no-free-seat`, for logs and scripts; a verdict's is without `verdict`. Lives as long
  * as the library is loaded. NULL for a number that this version does not know.
@@ -753,22 +759,24 @@ bool nodelock_has_feature(const char *feature);
 NODELOCK_API
 const char *nodelock_status_name(uint32_t status);
 
+/* ==== Errors ==== */
+
 /**
  * The status that the call returned too. NODELOCK_OK for NULL.
  */
-NODELOCK_API nodelock_status nodelock_error_status(const nodelock_error *error);
+NODELOCK_API nodelock_status nodelock_error_status(const struct nodelock_error *error);
 
 /**
  * The status's stable name, such as `no-free-seat`; nodelock_status_name() of it. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_error_kind(const nodelock_error *error);
+NODELOCK_API const char *nodelock_error_kind(const struct nodelock_error *error);
 
 /**
  * In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed. NULL for
  * NULL.
  */
 NODELOCK_API
-const char *nodelock_error_message(const nodelock_error *error);
+const char *nodelock_error_message(const struct nodelock_error *error);
 
 /**
  * What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
@@ -776,30 +784,34 @@ const char *nodelock_error_message(const nodelock_error *error);
  * nodelock_client_outstanding() has it too.
  */
 NODELOCK_API
-const nodelock_proof *nodelock_error_proof(const nodelock_error *error);
+const struct nodelock_proof *nodelock_error_proof(const struct nodelock_error *error);
 
 /**
  * Frees an error. NULL is fine.
  */
-NODELOCK_API void nodelock_error_free(nodelock_error *error);
+NODELOCK_API void nodelock_error_free(struct nodelock_error *error);
+
+/* ==== Bytes and texts that the caller owns ==== */
 
 /**
  * The bytes, and how many they are if `size` is not NULL. A NUL follows that is not counted, so text can be used as it is. Lent
  * until they are freed. NULL for NULL.
  */
 NODELOCK_API
-const uint8_t *nodelock_bytes_data(const nodelock_bytes *bytes,
+const uint8_t *nodelock_bytes_data(const struct nodelock_bytes *bytes,
                                    size_t *size);
 
 /**
  * The same as text, for what is text. Lent until it is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_bytes_text(const nodelock_bytes *bytes);
+NODELOCK_API const char *nodelock_bytes_text(const struct nodelock_bytes *bytes);
 
 /**
  * Frees bytes. NULL is fine.
  */
-NODELOCK_API void nodelock_bytes_free(nodelock_bytes *bytes);
+NODELOCK_API void nodelock_bytes_free(struct nodelock_bytes *bytes);
+
+/* ==== Setting up ==== */
 
 /**
  * Starts to set up clients for a product, whose name is 1 to 64 bytes on one line.
@@ -807,8 +819,8 @@ NODELOCK_API void nodelock_bytes_free(nodelock_bytes *bytes);
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_config_new(const char *product,
-                                    nodelock_config **config,
-                                    nodelock_error **error);
+                                    struct nodelock_config **config,
+                                    struct nodelock_error **error);
 
 /**
  * Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that losing one is
@@ -818,9 +830,9 @@ nodelock_status nodelock_config_new(const char *product,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_add_root(nodelock_config *config,
+nodelock_status nodelock_config_add_root(struct nodelock_config *config,
                                          const char *public_key,
-                                         nodelock_error **error);
+                                         struct nodelock_error **error);
 
 /**
  * Believes nothing that a key signs, certificate or not: for an issuer key that was stolen, in the next version of the
@@ -830,9 +842,9 @@ nodelock_status nodelock_config_add_root(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_deny_key(nodelock_config *config,
+nodelock_status nodelock_config_deny_key(struct nodelock_config *config,
                                          const char *public_key,
-                                         nodelock_error **error);
+                                         struct nodelock_error **error);
 
 /**
  * Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the directory
@@ -840,43 +852,43 @@ nodelock_status nodelock_config_deny_key(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_directory(nodelock_config *config,
+nodelock_status nodelock_config_set_store_directory(struct nodelock_config *config,
                                                     const char *directory,
                                                     const char *tombstones,
-                                                    nodelock_error **error);
+                                                    struct nodelock_error **error);
 
 /**
  * Keeps the license in the user's profile. This is the default.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_per_user(nodelock_config *config,
-                                                   nodelock_error **error);
+nodelock_status nodelock_config_set_store_per_user(struct nodelock_config *config,
+                                                   struct nodelock_error **error);
 
 /**
  * Keeps the license for the whole machine: only those can use it who may write there.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_system_wide(nodelock_config *config,
-                                                      nodelock_error **error);
+nodelock_status nodelock_config_set_store_system_wide(struct nodelock_config *config,
+                                                      struct nodelock_error **error);
 
 /**
  * Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which share it.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_in_memory(nodelock_config *config,
-                                                    nodelock_error **error);
+nodelock_status nodelock_config_set_store_in_memory(struct nodelock_config *config,
+                                                    struct nodelock_error **error);
 
 /**
  * How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default: 5,000.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_lock_timeout(nodelock_config *config,
+nodelock_status nodelock_config_set_lock_timeout(struct nodelock_config *config,
                                                  uint64_t milliseconds,
-                                                 nodelock_error **error);
+                                                 struct nodelock_error **error);
 
 /**
  * Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's name. Never
@@ -884,9 +896,9 @@ nodelock_status nodelock_config_set_lock_timeout(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_salt(nodelock_config *config,
+nodelock_status nodelock_config_set_salt(struct nodelock_config *config,
                                          const char *salt,
-                                         nodelock_error **error);
+                                         struct nodelock_error **error);
 
 /**
  * An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. `how`
@@ -894,19 +906,19 @@ nodelock_status nodelock_config_set_salt(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_host_id(nodelock_config *config,
+nodelock_status nodelock_config_set_host_id(struct nodelock_config *config,
                                             const char *id,
                                             uint32_t how,
-                                            nodelock_error **error);
+                                            struct nodelock_error **error);
 
 /**
  * The version of the application, for the vendor to see in requests: at most 64 bytes on one line.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_application_version(nodelock_config *config,
+nodelock_status nodelock_config_set_application_version(struct nodelock_config *config,
                                                         const char *version,
-                                                        nodelock_error **error);
+                                                        struct nodelock_error **error);
 
 /**
  * When this version of the application was released, in seconds since 1970: what a license's maintenance date is compared
@@ -914,18 +926,18 @@ nodelock_status nodelock_config_set_application_version(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_released(nodelock_config *config,
+nodelock_status nodelock_config_set_released(struct nodelock_config *config,
                                              uint64_t seconds,
-                                             nodelock_error **error);
+                                             struct nodelock_error **error);
 
 /**
  * Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or NODELOCK_LICENSE_KEYS_FREE_FORM.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_license_keys(nodelock_config *config,
+nodelock_status nodelock_config_set_license_keys(struct nodelock_config *config,
                                                  uint32_t form,
-                                                 nodelock_error **error);
+                                                 struct nodelock_error **error);
 
 /**
  * Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
@@ -933,10 +945,10 @@ nodelock_status nodelock_config_set_license_keys(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_add_test_component(nodelock_config *config,
+nodelock_status nodelock_config_add_test_component(struct nodelock_config *config,
                                                    uint32_t component,
                                                    const char *value,
-                                                   nodelock_error **error);
+                                                   struct nodelock_error **error);
 
 /**
  * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
@@ -944,9 +956,9 @@ nodelock_status nodelock_config_add_test_component(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_authority(nodelock_config *config,
+nodelock_status nodelock_config_set_authority(struct nodelock_config *config,
                                               const char *url,
-                                              nodelock_error **error);
+                                              struct nodelock_error **error);
 
 /**
  * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.
@@ -954,10 +966,10 @@ nodelock_status nodelock_config_set_authority(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_patience(nodelock_config *config,
+nodelock_status nodelock_config_set_patience(struct nodelock_config *config,
                                              uint64_t milliseconds,
                                              uint32_t attempts,
-                                             nodelock_error **error);
+                                             struct nodelock_error **error);
 
 /**
  * Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes an online
@@ -966,11 +978,11 @@ nodelock_status nodelock_config_set_patience(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_transport(nodelock_config *config,
+nodelock_status nodelock_config_set_transport(struct nodelock_config *config,
                                               void *user_data,
                                               nodelock_transport_fn transport,
                                               nodelock_finalize_fn finalize,
-                                              nodelock_error **error);
+                                              struct nodelock_error **error);
 
 /**
  * Has the library's own HTTP use this proxy, `http://user:password@host:port`, whatever the environment says. By default it is
@@ -980,9 +992,9 @@ nodelock_status nodelock_config_set_transport(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_proxy(nodelock_config *config,
+nodelock_status nodelock_config_set_proxy(struct nodelock_config *config,
                                           const char *url,
-                                          nodelock_error **error);
+                                          struct nodelock_error **error);
 
 /**
  * Has the library's own HTTP use no proxy, whatever the environment says.
@@ -991,8 +1003,8 @@ nodelock_status nodelock_config_set_proxy(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_no_proxy(nodelock_config *config,
-                                             nodelock_error **error);
+nodelock_status nodelock_config_set_no_proxy(struct nodelock_config *config,
+                                             struct nodelock_error **error);
 
 /**
  * Has the library's own HTTP trust the certificates in this PEM text, beside the system's.
@@ -1001,10 +1013,10 @@ nodelock_status nodelock_config_set_no_proxy(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_trust_certificates(nodelock_config *config,
+nodelock_status nodelock_config_trust_certificates(struct nodelock_config *config,
                                                    const uint8_t *pem,
                                                    size_t size,
-                                                   nodelock_error **error);
+                                                   struct nodelock_error **error);
 
 /**
  * Has the library's own HTTP trust only the certificates that were given, not the system's.
@@ -1013,8 +1025,8 @@ nodelock_status nodelock_config_trust_certificates(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_trust_only_given(nodelock_config *config,
-                                                 nodelock_error **error);
+nodelock_status nodelock_config_trust_only_given(struct nodelock_config *config,
+                                                 struct nodelock_error **error);
 
 /**
  * How long a connection of the library's own HTTP may take to come about, in milliseconds. Default: 10,000.
@@ -1023,9 +1035,9 @@ nodelock_status nodelock_config_trust_only_given(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_connect_timeout(nodelock_config *config,
+nodelock_status nodelock_config_set_connect_timeout(struct nodelock_config *config,
                                                     uint64_t milliseconds,
-                                                    nodelock_error **error);
+                                                    struct nodelock_error **error);
 
 /**
  * Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call, with no lock
@@ -1033,11 +1045,11 @@ nodelock_status nodelock_config_set_connect_timeout(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_clock(nodelock_config *config,
+nodelock_status nodelock_config_set_clock(struct nodelock_config *config,
                                           void *user_data,
                                           nodelock_clock_fn clock,
                                           nodelock_finalize_fn finalize,
-                                          nodelock_error **error);
+                                          struct nodelock_error **error);
 
 /**
  * Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize` may be
@@ -1045,16 +1057,18 @@ nodelock_status nodelock_config_set_clock(nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_log(nodelock_config *config,
+nodelock_status nodelock_config_set_log(struct nodelock_config *config,
                                         void *user_data,
                                         nodelock_log_fn log,
                                         nodelock_finalize_fn finalize,
-                                        nodelock_error **error);
+                                        struct nodelock_error **error);
 
 /**
  * Frees a config. The clients made of it live on. NULL is fine.
  */
-NODELOCK_API void nodelock_config_free(nodelock_config *config);
+NODELOCK_API void nodelock_config_free(struct nodelock_config *config);
+
+/* ==== The client ==== */
 
 /**
  * Makes a client on these settings. Nothing is read or written yet.
@@ -1065,9 +1079,9 @@ NODELOCK_API void nodelock_config_free(nodelock_config *config);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_new(const nodelock_config *config,
-                                    nodelock_client **client,
-                                    nodelock_error **error);
+nodelock_status nodelock_client_new(const struct nodelock_config *config,
+                                    struct nodelock_client **client,
+                                    struct nodelock_error **error);
 
 /**
  * Whether the application may run, and what the license says. Reads only, takes no lock and needs no network; fast enough to
@@ -1078,9 +1092,9 @@ nodelock_status nodelock_client_new(const nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_check(const nodelock_client *client,
-                                      nodelock_license **license,
-                                      nodelock_error **error);
+nodelock_status nodelock_client_check(const struct nodelock_client *client,
+                                      struct nodelock_license **license,
+                                      struct nodelock_error **error);
 
 /**
  * Records what a check only sees: that time has passed, so that a clock set back is noticed, and that the machine has changed,
@@ -1091,9 +1105,9 @@ nodelock_status nodelock_client_check(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_observe(const nodelock_client *client,
+nodelock_status nodelock_client_observe(const struct nodelock_client *client,
                                         bool *wrote,
-                                        nodelock_error **error);
+                                        struct nodelock_error **error);
 
 /**
  * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
@@ -1106,12 +1120,12 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_begin(const nodelock_client *client,
+nodelock_status nodelock_client_begin(const struct nodelock_client *client,
                                       const char *license_key,
-                                      const nodelock_pair *metadata,
+                                      const struct nodelock_pair *metadata,
                                       size_t metadata_count,
-                                      nodelock_request **request,
-                                      nodelock_error **error);
+                                      struct nodelock_request **request,
+                                      struct nodelock_error **error);
 
 /**
  * The pending request, to hand it over again. NODELOCK_OK and NULL if none is pending. What is shown is made durable first, so
@@ -1121,9 +1135,9 @@ nodelock_status nodelock_client_begin(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_pending(const nodelock_client *client,
-                                        nodelock_request **request,
-                                        nodelock_error **error);
+nodelock_status nodelock_client_pending(const struct nodelock_client *client,
+                                        struct nodelock_request **request,
+                                        struct nodelock_error **error);
 
 /**
  * Takes the pending request back. The authority may have granted it, so this gives a seat up: hand the proof over, or let the
@@ -1133,9 +1147,9 @@ nodelock_status nodelock_client_pending(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_cancel(const nodelock_client *client,
-                                       nodelock_proof **proof,
-                                       nodelock_error **error);
+nodelock_status nodelock_client_cancel(const struct nodelock_client *client,
+                                       struct nodelock_proof **proof,
+                                       struct nodelock_error **error);
 
 /**
  * Asks for a new seat in place of the one whose record is damaged or gone. The authority frees the old seat and grants the new
@@ -1146,9 +1160,9 @@ nodelock_status nodelock_client_cancel(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_recover_offline(const nodelock_client *client,
-                                                nodelock_request **request,
-                                                nodelock_error **error);
+nodelock_status nodelock_client_recover_offline(const struct nodelock_client *client,
+                                                struct nodelock_request **request,
+                                                struct nodelock_error **error);
 
 /**
  * Installs a license, and the receipts that came with it, from a file in any form: bytes, text, base64url. Then checks. A
@@ -1158,11 +1172,11 @@ nodelock_status nodelock_client_recover_offline(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_install(const nodelock_client *client,
+nodelock_status nodelock_client_install(const struct nodelock_client *client,
                                         const uint8_t *data,
                                         size_t size,
-                                        nodelock_license **license,
-                                        nodelock_error **error);
+                                        struct nodelock_license **license,
+                                        struct nodelock_error **error);
 
 /**
  * Takes in whatever the authority sent, from a file in any form: a license, receipts, a revocation. Then checks.
@@ -1171,11 +1185,11 @@ nodelock_status nodelock_client_install(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_accept(const nodelock_client *client,
+nodelock_status nodelock_client_accept(const struct nodelock_client *client,
                                        const uint8_t *data,
                                        size_t size,
-                                       nodelock_license **license,
-                                       nodelock_error **error);
+                                       struct nodelock_license **license,
+                                       struct nodelock_error **error);
 
 /**
  * Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes nothing.
@@ -1184,11 +1198,11 @@ nodelock_status nodelock_client_accept(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_accept_receipt(const nodelock_client *client,
+nodelock_status nodelock_client_accept_receipt(const struct nodelock_client *client,
                                                const uint8_t *data,
                                                size_t size,
-                                               nodelock_receipt **receipt,
-                                               nodelock_error **error);
+                                               struct nodelock_receipt **receipt,
+                                               struct nodelock_error **error);
 
 /**
  * Takes in a revocation, from a file in any form: the license of that seat ends.
@@ -1197,11 +1211,11 @@ nodelock_status nodelock_client_accept_receipt(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_accept_revocation(const nodelock_client *client,
+nodelock_status nodelock_client_accept_revocation(const struct nodelock_client *client,
                                                   const uint8_t *data,
                                                   size_t size,
-                                                  nodelock_revocation **revocation,
-                                                  nodelock_error **error);
+                                                  struct nodelock_revocation **revocation,
+                                                  struct nodelock_error **error);
 
 /**
  * Gives the seat up without a network. When this returns NODELOCK_OK, the license is gone from this machine, durably; the proof
@@ -1214,10 +1228,10 @@ nodelock_status nodelock_client_accept_revocation(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client,
+nodelock_status nodelock_client_deactivate_offline(const struct nodelock_client *client,
                                                    uint32_t reason,
-                                                   nodelock_proof **proof,
-                                                   nodelock_error **error);
+                                                   struct nodelock_proof **proof,
+                                                   struct nodelock_error **error);
 
 /**
  * The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
@@ -1228,9 +1242,9 @@ nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_outstanding(const nodelock_client *client,
-                                            nodelock_proofs **proofs,
-                                            nodelock_error **error);
+nodelock_status nodelock_client_outstanding(const struct nodelock_client *client,
+                                            struct nodelock_proofs **proofs,
+                                            struct nodelock_error **error);
 
 /**
  * What is found on this machine, and how it compares with the one that the license was issued for: for support. Probes the
@@ -1240,37 +1254,39 @@ nodelock_status nodelock_client_outstanding(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_fingerprint(const nodelock_client *client,
-                                            nodelock_fingerprint **fingerprint,
-                                            nodelock_error **error);
+nodelock_status nodelock_client_fingerprint(const struct nodelock_client *client,
+                                            struct nodelock_fingerprint **fingerprint,
+                                            struct nodelock_error **error);
 
 /**
  * Whether a call on the client ended with NODELOCK_INTERNAL, so that every other one will. From any thread. False for NULL.
  */
 NODELOCK_API
-bool nodelock_client_is_poisoned(const nodelock_client *client);
+bool nodelock_client_is_poisoned(const struct nodelock_client *client);
 
 /**
  * Frees a client, once every call on it has returned, and changes nothing in the store. NULL is fine.
  */
-NODELOCK_API void nodelock_client_free(nodelock_client *client);
+NODELOCK_API void nodelock_client_free(struct nodelock_client *client);
+
+/* ==== What a check found ==== */
 
 /**
  * The verdict: one of NODELOCK_VERDICT_*. NODELOCK_INVALID_INPUT for NULL.
  */
-NODELOCK_API nodelock_status nodelock_license_verdict(const nodelock_license *license);
+NODELOCK_API nodelock_status nodelock_license_verdict(const struct nodelock_license *license);
 
 /**
  * Whether the application may run: the verdict is NODELOCK_VERDICT_ACTIVE or NODELOCK_VERDICT_GRACE. False for NULL.
  */
 NODELOCK_API
-bool nodelock_license_is_usable(const nodelock_license *license);
+bool nodelock_license_is_usable(const struct nodelock_license *license);
 
 /**
  * The verdict in English, such as `expired at 2027-01-31T00:00:00Z`. Lent until the license is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_license_verdict_text(const nodelock_license *license);
+const char *nodelock_license_verdict_text(const struct nodelock_license *license);
 
 /**
  * The time that belongs to the verdict, in seconds since 1970: until when NODELOCK_VERDICT_GRACE lasts, when
@@ -1279,20 +1295,20 @@ const char *nodelock_license_verdict_text(const nodelock_license *license);
  * any other verdict.
  */
 NODELOCK_API
-bool nodelock_license_verdict_time(const nodelock_license *license,
+bool nodelock_license_verdict_time(const struct nodelock_license *license,
                                    uint64_t *seconds);
 
 /**
  * How many seconds the clock was set back, for NODELOCK_VERDICT_CLOCK_SET_BACK; 0 for any other verdict.
  */
-NODELOCK_API uint64_t nodelock_license_set_back(const nodelock_license *license);
+NODELOCK_API uint64_t nodelock_license_set_back(const struct nodelock_license *license);
 
 /**
  * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
  * any other verdict.
  */
 NODELOCK_API
-uint32_t nodelock_license_machine_reason(const nodelock_license *license);
+uint32_t nodelock_license_machine_reason(const struct nodelock_license *license);
 
 /**
  * What is wrong with the store, for NODELOCK_VERDICT_DAMAGED: NODELOCK_CORRUPT (recover), NODELOCK_UNSUPPORTED_VERSION (update
@@ -1300,21 +1316,21 @@ uint32_t nodelock_license_machine_reason(const nodelock_license *license);
  * status of a message. NODELOCK_OK for any other verdict.
  */
 NODELOCK_API
-nodelock_status nodelock_license_damage(const nodelock_license *license);
+nodelock_status nodelock_license_damage(const struct nodelock_license *license);
 
 /**
  * Why the vendor released the seat, in the vendor's words, which may be empty, for NODELOCK_VERDICT_REVOKED. NULL for any
  * other verdict. Lent until the license is freed.
  */
 NODELOCK_API
-const char *nodelock_license_revocation_reason(const nodelock_license *license);
+const char *nodelock_license_revocation_reason(const struct nodelock_license *license);
 
 /**
  * Whether the license is usable and has a feature of that name that has not expired. False for NULL and for what is not
  * UTF-8. Fast enough to be asked again and again: it looks into memory only.
  */
 NODELOCK_API
-bool nodelock_license_has_feature(const nodelock_license *license,
+bool nodelock_license_has_feature(const struct nodelock_license *license,
                                   const char *name);
 
 /**
@@ -1322,27 +1338,27 @@ bool nodelock_license_has_feature(const nodelock_license *license,
  * nodelock_license_has_feature() is false.
  */
 NODELOCK_API
-bool nodelock_license_feature_limit(const nodelock_license *license,
+bool nodelock_license_feature_limit(const struct nodelock_license *license,
                                     const char *name,
                                     uint64_t *limit);
 
 /**
  * How many features the license lists, usable or not.
  */
-NODELOCK_API size_t nodelock_license_feature_count(const nodelock_license *license);
+NODELOCK_API size_t nodelock_license_feature_count(const struct nodelock_license *license);
 
 /**
  * The name of a feature, by its place from 0 on: they are in ascending order. Whether it can be used says
  * nodelock_license_has_feature(). Lent until the license is freed. NULL beyond the last.
  */
-NODELOCK_API const char *nodelock_license_feature_name(const nodelock_license *license, size_t index);
+NODELOCK_API const char *nodelock_license_feature_name(const struct nodelock_license *license, size_t index);
 
 /**
  * When a feature, by its place, is no longer there, in seconds since 1970. False, and nothing is stored, if never or beyond
  * the last.
  */
 NODELOCK_API
-bool nodelock_license_feature_expires(const nodelock_license *license,
+bool nodelock_license_feature_expires(const struct nodelock_license *license,
                                       size_t index,
                                       uint64_t *seconds);
 
@@ -1350,181 +1366,183 @@ bool nodelock_license_feature_expires(const nodelock_license *license,
  * The vendor's metadata of that name, the first if there are several. Lent until the license is freed. NULL if there is none.
  */
 NODELOCK_API
-const char *nodelock_license_metadata(const nodelock_license *license,
+const char *nodelock_license_metadata(const struct nodelock_license *license,
                                       const char *name);
 
 /**
  * How many entries the vendor's metadata has.
  */
-NODELOCK_API size_t nodelock_license_metadata_count(const nodelock_license *license);
+NODELOCK_API size_t nodelock_license_metadata_count(const struct nodelock_license *license);
 
 /**
  * The name of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_license_metadata_name(const nodelock_license *license,
+const char *nodelock_license_metadata_name(const struct nodelock_license *license,
                                            size_t index);
 
 /**
  * The value of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_license_metadata_value(const nodelock_license *license,
+const char *nodelock_license_metadata_value(const struct nodelock_license *license,
                                             size_t index);
 
 /**
  * Whether there is a verified license, usable or not. Without one, what follows is NULL, 0 or false.
  */
-NODELOCK_API bool nodelock_license_is_present(const nodelock_license *license);
+NODELOCK_API bool nodelock_license_is_present(const struct nodelock_license *license);
 
 /**
  * The product. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_product(const nodelock_license *license);
+NODELOCK_API const char *nodelock_license_product(const struct nodelock_license *license);
 
 /**
  * Who licensed the product. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_licensee(const nodelock_license *license);
+NODELOCK_API const char *nodelock_license_licensee(const struct nodelock_license *license);
 
 /**
  * The edition of the product; may be empty. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_edition(const nodelock_license *license);
+NODELOCK_API const char *nodelock_license_edition(const struct nodelock_license *license);
 
 /**
  * The vendor's name for the license: 16 hex digits. Every seat of it bears it. Lent until the license is freed.
  */
 NODELOCK_API
-const char *nodelock_license_id(const nodelock_license *license);
+const char *nodelock_license_id(const struct nodelock_license *license);
 
 /**
  * The seat, such as `7KX2M9`: for support. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_seat(const nodelock_license *license);
+NODELOCK_API const char *nodelock_license_seat(const struct nodelock_license *license);
 
 /**
  * The device's public key: 43 characters of base64url. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_device_key(const nodelock_license *license);
+NODELOCK_API const char *nodelock_license_device_key(const struct nodelock_license *license);
 
 /**
  * The signed license as a text file. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_text(const nodelock_license *license);
+NODELOCK_API const char *nodelock_license_text(const struct nodelock_license *license);
 
 /**
  * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed.
  */
-NODELOCK_API const uint8_t *nodelock_license_data(const nodelock_license *license, size_t *size);
+NODELOCK_API const uint8_t *nodelock_license_data(const struct nodelock_license *license, size_t *size);
 
 /**
  * When the authority signed the license, in seconds since 1970. False, and nothing is stored, without a license.
  */
 NODELOCK_API
-bool nodelock_license_issued(const nodelock_license *license,
+bool nodelock_license_issued(const struct nodelock_license *license,
                              uint64_t *seconds);
 
 /**
  * The first second at which the license is valid. False, and nothing is stored, without a license.
  */
-NODELOCK_API bool nodelock_license_starts(const nodelock_license *license, uint64_t *seconds);
+NODELOCK_API bool nodelock_license_starts(const struct nodelock_license *license, uint64_t *seconds);
 
 /**
  * The first second at which the license is no longer valid. False, and nothing is stored, if it is perpetual.
  */
-NODELOCK_API bool nodelock_license_expires(const nodelock_license *license, uint64_t *seconds);
+NODELOCK_API bool nodelock_license_expires(const struct nodelock_license *license, uint64_t *seconds);
 
 /**
  * The first second at which this copy of the license must have been renewed. False, and nothing is stored, if never.
  */
 NODELOCK_API
-bool nodelock_license_lease_until(const nodelock_license *license,
+bool nodelock_license_lease_until(const struct nodelock_license *license,
                                   uint64_t *seconds);
 
 /**
  * From when on the license should be renewed. False, and nothing is stored, if never.
  */
-NODELOCK_API bool nodelock_license_renew_after(const nodelock_license *license, uint64_t *seconds);
+NODELOCK_API bool nodelock_license_renew_after(const struct nodelock_license *license, uint64_t *seconds);
 
 /**
  * Maintenance: versions of the application released later are not covered. False, and nothing is stored, if all are.
  */
 NODELOCK_API
-bool nodelock_license_updates_until(const nodelock_license *license,
+bool nodelock_license_updates_until(const struct nodelock_license *license,
                                     uint64_t *seconds);
 
 /**
  * How many more deactivations the license had when it was issued. False, and nothing is stored, if there is no limit.
  */
 NODELOCK_API
-bool nodelock_license_deactivations_left(const nodelock_license *license,
+bool nodelock_license_deactivations_left(const struct nodelock_license *license,
                                          uint32_t *count);
 
 /**
  * Counts the licenses issued for this seat, from 1 on: a renewal has a higher one.
  */
-NODELOCK_API uint32_t nodelock_license_revision(const nodelock_license *license);
+NODELOCK_API uint32_t nodelock_license_revision(const struct nodelock_license *license);
 
 /**
  * The time that the verdict was made at, in seconds since 1970: never less than any time seen before. With or without a
  * license.
  */
 NODELOCK_API
-uint64_t nodelock_license_time(const nodelock_license *license);
+uint64_t nodelock_license_time(const struct nodelock_license *license);
 
 /**
  * Whether the license asks to be renewed by now.
  */
-NODELOCK_API bool nodelock_license_renewal_due(const nodelock_license *license);
+NODELOCK_API bool nodelock_license_renewal_due(const struct nodelock_license *license);
 
 /**
  * Whether nodelock_client_observe() has something to record. Look once in each run of the application.
  */
-NODELOCK_API bool nodelock_license_should_observe(const nodelock_license *license);
+NODELOCK_API bool nodelock_license_should_observe(const struct nodelock_license *license);
 
 /**
  * The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without
  * a license. Lent until the license is freed. NULL if none is pending.
  */
 NODELOCK_API
-const char *nodelock_license_pending_seat(const nodelock_license *license);
+const char *nodelock_license_pending_seat(const struct nodelock_license *license);
 
 /**
  * How many seats were given up here whose receipts have not come; nodelock_client_outstanding() shows them.
  */
-NODELOCK_API size_t nodelock_license_outstanding(const nodelock_license *license);
+NODELOCK_API size_t nodelock_license_outstanding(const struct nodelock_license *license);
 
 /**
  * Frees a license, which changes nothing in the store. NULL is fine.
  */
-NODELOCK_API void nodelock_license_free(nodelock_license *license);
+NODELOCK_API void nodelock_license_free(struct nodelock_license *license);
+
+/* ==== Requests for a seat ==== */
 
 /**
  * The seat it asks for, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_seat(const nodelock_request *request);
+NODELOCK_API const char *nodelock_request_seat(const struct nodelock_request *request);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_text(const nodelock_request *request);
+NODELOCK_API const char *nodelock_request_text(const struct nodelock_request *request);
 
 /**
  * As one line of base64url, for links and fields. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_base64url(const nodelock_request *request);
+NODELOCK_API const char *nodelock_request_base64url(const struct nodelock_request *request);
 
 /**
  * As one line of base32, which a QR code stores most compactly. Lent until the request is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_request_base32(const nodelock_request *request);
+const char *nodelock_request_base32(const struct nodelock_request *request);
 
 /**
  * As bytes, and how many they are if `size` is not NULL. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const uint8_t *nodelock_request_data(const nodelock_request *request, size_t *size);
+NODELOCK_API const uint8_t *nodelock_request_data(const struct nodelock_request *request, size_t *size);
 
 /**
  * As a QR code of `link` followed by the request in base32. With a link that ends in a number sign, the phone that scans it
@@ -1534,67 +1552,69 @@ NODELOCK_API const uint8_t *nodelock_request_data(const nodelock_request *reques
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_request_qr(const nodelock_request *request,
+nodelock_status nodelock_request_qr(const struct nodelock_request *request,
                                     const char *link,
-                                    nodelock_qr **qr,
-                                    nodelock_error **error);
+                                    struct nodelock_qr **qr,
+                                    struct nodelock_error **error);
 
 /**
  * How many seats given up it carries along: the authority frees those and answers the request in one step.
  */
-NODELOCK_API size_t nodelock_request_release_count(const nodelock_request *request);
+NODELOCK_API size_t nodelock_request_release_count(const struct nodelock_request *request);
 
 /**
  * Whether it asks for a seat in place of one whose record was lost. See nodelock_client_recover_offline().
  */
-NODELOCK_API bool nodelock_request_is_recovery(const nodelock_request *request);
+NODELOCK_API bool nodelock_request_is_recovery(const struct nodelock_request *request);
 
 /**
  * Frees a request, which does not take it back. NULL is fine.
  */
-NODELOCK_API void nodelock_request_free(nodelock_request *request);
+NODELOCK_API void nodelock_request_free(struct nodelock_request *request);
+
+/* ==== Seats given up ==== */
 
 /**
  * The code to read over the phone: 25 symbols in five groups, `17KX2-M928T-5CY4T-QKFFW-EZFWM`. Who has it can free the seat, so
  * it belongs on the screen and not into a log. Lent until the proof is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_proof_code(const nodelock_proof *proof);
+const char *nodelock_proof_code(const struct nodelock_proof *proof);
 
 /**
  * The seat that was given up, such as `7KX2M9`. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_seat(const nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_seat(const struct nodelock_proof *proof);
 
 /**
  * When it was given up by the local clock, in seconds since 1970. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_proof_time(const nodelock_proof *proof);
+NODELOCK_API uint64_t nodelock_proof_time(const struct nodelock_proof *proof);
 
 /**
  * Why it was given up: one of NODELOCK_REASON_*.
  */
-NODELOCK_API uint32_t nodelock_proof_reason(const nodelock_proof *proof);
+NODELOCK_API uint32_t nodelock_proof_reason(const struct nodelock_proof *proof);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_text(const nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_text(const struct nodelock_proof *proof);
 
 /**
  * As one line of base64url, for links and fields. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_base64url(const nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_base64url(const struct nodelock_proof *proof);
 
 /**
  * As one line of base32, which a QR code stores most compactly. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_base32(const nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_base32(const struct nodelock_proof *proof);
 
 /**
  * As bytes, and how many they are if `size` is not NULL. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const uint8_t *nodelock_proof_data(const nodelock_proof *proof, size_t *size);
+NODELOCK_API const uint8_t *nodelock_proof_data(const struct nodelock_proof *proof, size_t *size);
 
 /**
  * As a QR code of `link` followed by the proof in base32; see nodelock_request_qr().
@@ -1603,127 +1623,141 @@ NODELOCK_API const uint8_t *nodelock_proof_data(const nodelock_proof *proof, siz
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_proof_qr(const nodelock_proof *proof,
+nodelock_status nodelock_proof_qr(const struct nodelock_proof *proof,
                                   const char *link,
-                                  nodelock_qr **qr,
-                                  nodelock_error **error);
+                                  struct nodelock_qr **qr,
+                                  struct nodelock_error **error);
 
 /**
  * Frees a proof that belongs to the caller, not one that was lent. NULL is fine.
  */
-NODELOCK_API void nodelock_proof_free(nodelock_proof *proof);
+NODELOCK_API void nodelock_proof_free(struct nodelock_proof *proof);
 
 /**
  * How many there are. 0 for NULL.
  */
-NODELOCK_API size_t nodelock_proofs_count(const nodelock_proofs *proofs);
+NODELOCK_API size_t nodelock_proofs_count(const struct nodelock_proofs *proofs);
 
 /**
  * One of them, by its place from 0 on. Lent until all of them are freed. NULL beyond the last.
  */
-NODELOCK_API const nodelock_proof *nodelock_proofs_get(const nodelock_proofs *proofs, size_t index);
+NODELOCK_API
+const struct nodelock_proof *nodelock_proofs_get(const struct nodelock_proofs *proofs,
+                                                 size_t index);
 
 /**
  * Frees all of them. NULL is fine.
  */
-NODELOCK_API void nodelock_proofs_free(nodelock_proofs *proofs);
+NODELOCK_API void nodelock_proofs_free(struct nodelock_proofs *proofs);
+
+/* ==== QR codes ==== */
 
 /**
  * How many squares a row has, and how many rows there are, without the light border of four squares that belongs around it.
  * 0 for NULL.
  */
 NODELOCK_API
-size_t nodelock_qr_width(const nodelock_qr *qr);
+size_t nodelock_qr_width(const struct nodelock_qr *qr);
 
 /**
  * The squares, row by row from the top left, a byte for each: 1 is dark, 0 is light. Their number is the square of the width;
  * it is stored in `count` if that is not NULL. Lent until the QR code is freed. NULL for NULL.
  */
 NODELOCK_API
-const uint8_t *nodelock_qr_squares(const nodelock_qr *qr,
+const uint8_t *nodelock_qr_squares(const struct nodelock_qr *qr,
                                    size_t *count);
 
 /**
  * As an SVG image, black on white with its border. Lent until the QR code is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_qr_svg(const nodelock_qr *qr);
+NODELOCK_API const char *nodelock_qr_svg(const struct nodelock_qr *qr);
 
 /**
  * In block characters for a terminal that writes light on dark, with its border. Lent until the QR code is freed. NULL for
  * NULL.
  */
 NODELOCK_API
-const char *nodelock_qr_terminal(const nodelock_qr *qr);
+const char *nodelock_qr_terminal(const struct nodelock_qr *qr);
 
 /**
  * Frees a QR code. NULL is fine.
  */
-NODELOCK_API void nodelock_qr_free(nodelock_qr *qr);
+NODELOCK_API void nodelock_qr_free(struct nodelock_qr *qr);
+
+/* ==== Receipts ==== */
 
 /**
  * Where the seat went: NODELOCK_OUTCOME_RETURNED or NODELOCK_OUTCOME_HELD. 0 for NULL.
  */
-NODELOCK_API uint32_t nodelock_receipt_outcome(const nodelock_receipt *receipt);
+NODELOCK_API uint32_t nodelock_receipt_outcome(const struct nodelock_receipt *receipt);
 
 /**
  * The seat, such as `7KX2M9`. Lent until the receipt is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_receipt_seat(const nodelock_receipt *receipt);
+NODELOCK_API const char *nodelock_receipt_seat(const struct nodelock_receipt *receipt);
 
 /**
  * When the authority signed it, in seconds since 1970. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_receipt_time(const nodelock_receipt *receipt);
+NODELOCK_API uint64_t nodelock_receipt_time(const struct nodelock_receipt *receipt);
 
 /**
  * How many more deactivations the license has. False, and nothing is stored, if there is no limit.
  */
-NODELOCK_API bool nodelock_receipt_deactivations_left(const nodelock_receipt *receipt, uint32_t *count);
+NODELOCK_API
+bool nodelock_receipt_deactivations_left(const struct nodelock_receipt *receipt,
+                                         uint32_t *count);
 
 /**
  * As a text file with readable headers, to keep. Lent until the receipt is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_receipt_text(const nodelock_receipt *receipt);
+NODELOCK_API const char *nodelock_receipt_text(const struct nodelock_receipt *receipt);
 
 /**
  * Frees a receipt that belongs to the caller, not one that was lent. NULL is fine.
  */
-NODELOCK_API void nodelock_receipt_free(nodelock_receipt *receipt);
+NODELOCK_API void nodelock_receipt_free(struct nodelock_receipt *receipt);
 
 /**
  * How many there are. 0 for NULL.
  */
-NODELOCK_API size_t nodelock_receipts_count(const nodelock_receipts *receipts);
+NODELOCK_API size_t nodelock_receipts_count(const struct nodelock_receipts *receipts);
 
 /**
  * One of them, by its place from 0 on. Lent until all of them are freed. NULL beyond the last.
  */
-NODELOCK_API const nodelock_receipt *nodelock_receipts_get(const nodelock_receipts *receipts, size_t index);
+NODELOCK_API
+const struct nodelock_receipt *nodelock_receipts_get(const struct nodelock_receipts *receipts,
+                                                     size_t index);
 
 /**
  * Frees all of them. NULL is fine.
  */
-NODELOCK_API void nodelock_receipts_free(nodelock_receipts *receipts);
+NODELOCK_API void nodelock_receipts_free(struct nodelock_receipts *receipts);
+
+/* ==== Revocations ==== */
 
 /**
  * The seat, such as `7KX2M9`. Lent until the revocation is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_revocation_seat(const nodelock_revocation *revocation);
+NODELOCK_API const char *nodelock_revocation_seat(const struct nodelock_revocation *revocation);
 
 /**
  * Why, in the vendor's words; may be empty. Lent until the revocation is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_revocation_reason(const nodelock_revocation *revocation);
+NODELOCK_API const char *nodelock_revocation_reason(const struct nodelock_revocation *revocation);
 
 /**
  * When the authority signed it, in seconds since 1970. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_revocation_time(const nodelock_revocation *revocation);
+NODELOCK_API uint64_t nodelock_revocation_time(const struct nodelock_revocation *revocation);
 
 /**
  * Frees a revocation, which does not undo it. NULL is fine.
  */
-NODELOCK_API void nodelock_revocation_free(nodelock_revocation *revocation);
+NODELOCK_API void nodelock_revocation_free(struct nodelock_revocation *revocation);
+
+/* ==== How an online call is limited, followed and cancelled ==== */
 
 /**
  * Makes one that limits nothing.
@@ -1732,8 +1766,8 @@ NODELOCK_API void nodelock_revocation_free(nodelock_revocation *revocation);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_call_new(nodelock_call **call,
-                                  nodelock_error **error);
+nodelock_status nodelock_call_new(struct nodelock_call **call,
+                                  struct nodelock_error **error);
 
 /**
  * How long a call may take in all, with every exchange and attempt, in milliseconds: then it fails with NODELOCK_TIMED_OUT.
@@ -1741,9 +1775,9 @@ nodelock_status nodelock_call_new(nodelock_call **call,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_call_set_timeout(nodelock_call *call,
+nodelock_status nodelock_call_set_timeout(struct nodelock_call *call,
                                           uint64_t milliseconds,
-                                          nodelock_error **error);
+                                          struct nodelock_error **error);
 
 /**
  * Has `progress` told what a call is doing, from the thread that makes the call, with no lock held. `finalize` may be NULL; see
@@ -1751,28 +1785,30 @@ nodelock_status nodelock_call_set_timeout(nodelock_call *call,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_call_set_progress(nodelock_call *call,
+nodelock_status nodelock_call_set_progress(struct nodelock_call *call,
                                            void *user_data,
                                            nodelock_progress_fn progress,
                                            nodelock_finalize_fn finalize,
-                                           nodelock_error **error);
+                                           struct nodelock_error **error);
 
 /**
  * Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays done. It
  * stays used: a later call returns at once. From any thread. NULL is fine.
  */
 NODELOCK_API
-void nodelock_call_cancel(const nodelock_call *call);
+void nodelock_call_cancel(const struct nodelock_call *call);
 
 /**
  * Whether it was cancelled. From any thread. False for NULL.
  */
-NODELOCK_API bool nodelock_call_is_cancelled(const nodelock_call *call);
+NODELOCK_API bool nodelock_call_is_cancelled(const struct nodelock_call *call);
 
 /**
  * Frees it, once the calls that it was given to have returned. NULL is fine.
  */
-NODELOCK_API void nodelock_call_free(nodelock_call *call);
+NODELOCK_API void nodelock_call_free(struct nodelock_call *call);
+
+/* ==== Online calls ==== */
 
 /**
  * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
@@ -1785,13 +1821,13 @@ NODELOCK_API void nodelock_call_free(nodelock_call *call);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_activate(const nodelock_client *client,
+nodelock_status nodelock_client_activate(const struct nodelock_client *client,
                                          const char *license_key,
-                                         const nodelock_pair *metadata,
+                                         const struct nodelock_pair *metadata,
                                          size_t metadata_count,
-                                         const nodelock_call *call,
-                                         nodelock_license **license,
-                                         nodelock_error **error);
+                                         const struct nodelock_call *call,
+                                         struct nodelock_license **license,
+                                         struct nodelock_error **error);
 
 /**
  * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
@@ -1804,11 +1840,11 @@ nodelock_status nodelock_client_activate(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_deactivate(const nodelock_client *client,
+nodelock_status nodelock_client_deactivate(const struct nodelock_client *client,
                                            uint32_t reason,
-                                           const nodelock_call *call,
-                                           nodelock_receipt **receipt,
-                                           nodelock_error **error);
+                                           const struct nodelock_call *call,
+                                           struct nodelock_receipt **receipt,
+                                           struct nodelock_error **error);
 
 /**
  * Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
@@ -1818,10 +1854,10 @@ nodelock_status nodelock_client_deactivate(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_check_in(const nodelock_client *client,
-                                         const nodelock_call *call,
-                                         nodelock_license **license,
-                                         nodelock_error **error);
+nodelock_status nodelock_client_check_in(const struct nodelock_client *client,
+                                         const struct nodelock_call *call,
+                                         struct nodelock_license **license,
+                                         struct nodelock_error **error);
 
 /**
  * nodelock_client_check_in() if the license asks to be renewed by now, the machine has changed, or something is outstanding.
@@ -1832,10 +1868,10 @@ nodelock_status nodelock_client_check_in(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_check_in_if_due(const nodelock_client *client,
-                                                const nodelock_call *call,
-                                                nodelock_license **license,
-                                                nodelock_error **error);
+nodelock_status nodelock_client_check_in_if_due(const struct nodelock_client *client,
+                                                const struct nodelock_call *call,
+                                                struct nodelock_license **license,
+                                                struct nodelock_error **error);
 
 /**
  * Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the receipts. Never
@@ -1845,10 +1881,10 @@ nodelock_status nodelock_client_check_in_if_due(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_hand_in(const nodelock_client *client,
-                                        const nodelock_call *call,
-                                        nodelock_receipts **receipts,
-                                        nodelock_error **error);
+nodelock_status nodelock_client_hand_in(const struct nodelock_client *client,
+                                        const struct nodelock_call *call,
+                                        struct nodelock_receipts **receipts,
+                                        struct nodelock_error **error);
 
 /**
  * Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends the
@@ -1859,40 +1895,42 @@ nodelock_status nodelock_client_hand_in(const nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_recover(const nodelock_client *client,
-                                        const nodelock_call *call,
-                                        nodelock_license **license,
-                                        nodelock_error **error);
+nodelock_status nodelock_client_recover(const struct nodelock_client *client,
+                                        const struct nodelock_call *call,
+                                        struct nodelock_license **license,
+                                        struct nodelock_error **error);
+
+/* ==== The host's own HTTP ==== */
 
 /**
  * The whole address. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_post_url(const nodelock_post *post);
+NODELOCK_API const char *nodelock_post_url(const struct nodelock_post *post);
 
 /**
  * The bytes to post, of type `application/json`, and how many they are if `size` is not NULL. NULL for NULL.
  */
-NODELOCK_API const uint8_t *nodelock_post_data(const nodelock_post *post, size_t *size);
+NODELOCK_API const uint8_t *nodelock_post_data(const struct nodelock_post *post, size_t *size);
 
 /**
  * What the library calls itself: the `User-Agent`. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_post_user_agent(const nodelock_post *post);
+NODELOCK_API const char *nodelock_post_user_agent(const struct nodelock_post *post);
 
 /**
  * How many bytes of an answer are looked at: no need to read on beyond that.
  */
-NODELOCK_API size_t nodelock_post_limit(const nodelock_post *post);
+NODELOCK_API size_t nodelock_post_limit(const struct nodelock_post *post);
 
 /**
  * How long the whole exchange may take, in milliseconds.
  */
-NODELOCK_API uint64_t nodelock_post_timeout(const nodelock_post *post);
+NODELOCK_API uint64_t nodelock_post_timeout(const struct nodelock_post *post);
 
 /**
  * Whether the call was cancelled from another thread. Look now and then while waiting.
  */
-NODELOCK_API bool nodelock_post_is_cancelled(const nodelock_post *post);
+NODELOCK_API bool nodelock_post_is_cancelled(const struct nodelock_post *post);
 
 /**
  * Gives back what was answered: the HTTP status, and the body, which is copied. NULL is fine for an empty one.
@@ -1901,11 +1939,11 @@ NODELOCK_API bool nodelock_post_is_cancelled(const nodelock_post *post);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_answer_set(nodelock_answer *answer,
+nodelock_status nodelock_answer_set(struct nodelock_answer *answer,
                                     uint32_t http_status,
                                     const uint8_t *data,
                                     size_t size,
-                                    nodelock_error **error);
+                                    struct nodelock_error **error);
 
 /**
  * Gives back how many seconds a `Retry-After` header asks for. Call it after nodelock_answer_set().
@@ -1914,9 +1952,11 @@ nodelock_status nodelock_answer_set(nodelock_answer *answer,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_answer_set_retry_after(nodelock_answer *answer,
+nodelock_status nodelock_answer_set_retry_after(struct nodelock_answer *answer,
                                                 uint64_t seconds,
-                                                nodelock_error **error);
+                                                struct nodelock_error **error);
+
+/* ==== What is found on a machine ==== */
 
 /**
  * The name of a component, one of NODELOCK_COMPONENT_*, such as `os_id`. Lives as long as the library is loaded. NULL for any
@@ -1929,40 +1969,44 @@ const char *nodelock_component_name(uint32_t component);
  * Whether signs of a virtual machine were seen. They can be forged: for the application to know, no protection.
  */
 NODELOCK_API
-bool nodelock_fingerprint_is_virtual_machine(const nodelock_fingerprint *fingerprint);
+bool nodelock_fingerprint_is_virtual_machine(const struct nodelock_fingerprint *fingerprint);
 
 /**
  * Whether signs of a container were seen.
  */
-NODELOCK_API bool nodelock_fingerprint_is_container(const nodelock_fingerprint *fingerprint);
+NODELOCK_API bool nodelock_fingerprint_is_container(const struct nodelock_fingerprint *fingerprint);
 
 /**
  * How many signs of a virtual machine or a container were seen.
  */
-NODELOCK_API size_t nodelock_fingerprint_sign_count(const nodelock_fingerprint *fingerprint);
+NODELOCK_API size_t nodelock_fingerprint_sign_count(const struct nodelock_fingerprint *fingerprint);
 
 /**
  * A sign in words, by its place from 0 on. Lent until the fingerprint is freed. NULL beyond the last.
  */
-NODELOCK_API const char *nodelock_fingerprint_sign(const nodelock_fingerprint *fingerprint, size_t index);
+NODELOCK_API
+const char *nodelock_fingerprint_sign(const struct nodelock_fingerprint *fingerprint,
+                                      size_t index);
 
 /**
  * Whether the machine has something that is unique to its hardware. If not, a license asks for renewal sooner.
  */
 NODELOCK_API
-bool nodelock_fingerprint_is_bindable(const nodelock_fingerprint *fingerprint);
+bool nodelock_fingerprint_is_bindable(const struct nodelock_fingerprint *fingerprint);
 
 /**
  * Whether a component, one of NODELOCK_COMPONENT_*, was found.
  */
-NODELOCK_API bool nodelock_fingerprint_found(const nodelock_fingerprint *fingerprint, uint32_t component);
+NODELOCK_API
+bool nodelock_fingerprint_found(const struct nodelock_fingerprint *fingerprint,
+                                uint32_t component);
 
 /**
  * How a component, one of NODELOCK_COMPONENT_*, compares with the license's: NODELOCK_MATCH_NONE, NODELOCK_MATCH_AGREES or
  * NODELOCK_MATCH_DIFFERS. What it adds to the score is stored in `weight` if that is not NULL.
  */
 NODELOCK_API
-uint32_t nodelock_fingerprint_compare(const nodelock_fingerprint *fingerprint,
+uint32_t nodelock_fingerprint_compare(const struct nodelock_fingerprint *fingerprint,
                                       uint32_t component,
                                       int32_t *weight);
 
@@ -1971,21 +2015,21 @@ uint32_t nodelock_fingerprint_compare(const nodelock_fingerprint *fingerprint,
  * NODELOCK_MATCH_GRACE or NODELOCK_MATCH_DIFFERS. The score is stored in `score` if that is not NULL.
  */
 NODELOCK_API
-uint32_t nodelock_fingerprint_outcome(const nodelock_fingerprint *fingerprint,
+uint32_t nodelock_fingerprint_outcome(const struct nodelock_fingerprint *fingerprint,
                                       int32_t *score);
 
 /**
  * How many tags the machine sends to the authority: three bytes of a keyed hash for each value that was found.
  */
 NODELOCK_API
-size_t nodelock_fingerprint_tag_count(const nodelock_fingerprint *fingerprint);
+size_t nodelock_fingerprint_tag_count(const struct nodelock_fingerprint *fingerprint);
 
 /**
  * The three bytes of a tag, by its place from 0 on. Its component is stored in `component` if that is not NULL. Lent until the
  * fingerprint is freed. NULL beyond the last.
  */
 NODELOCK_API
-const uint8_t *nodelock_fingerprint_tag(const nodelock_fingerprint *fingerprint,
+const uint8_t *nodelock_fingerprint_tag(const struct nodelock_fingerprint *fingerprint,
                                         size_t index,
                                         uint32_t *component);
 
@@ -1993,12 +2037,12 @@ const uint8_t *nodelock_fingerprint_tag(const nodelock_fingerprint *fingerprint,
  * All of it in English, a line for each component, for support. Lent until the fingerprint is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_fingerprint_report(const nodelock_fingerprint *fingerprint);
+const char *nodelock_fingerprint_report(const struct nodelock_fingerprint *fingerprint);
 
 /**
  * Frees a fingerprint. NULL is fine.
  */
-NODELOCK_API void nodelock_fingerprint_free(nodelock_fingerprint *fingerprint);
+NODELOCK_API void nodelock_fingerprint_free(struct nodelock_fingerprint *fingerprint);
 
 /**
  * A stable identity of this machine for an application, as text: 32 hexadecimal digits, for applications that want no more than
@@ -2010,8 +2054,10 @@ NODELOCK_API void nodelock_fingerprint_free(nodelock_fingerprint *fingerprint);
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_machine_id(const char *application,
-                                    nodelock_bytes **id,
-                                    nodelock_error **error);
+                                    struct nodelock_bytes **id,
+                                    struct nodelock_error **error);
+
+/* ==== Codes that people type ==== */
 
 /**
  * Looks at a text field while somebody types a license key or a deactivation code into it.
@@ -2019,37 +2065,37 @@ nodelock_status nodelock_machine_id(const char *application,
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_check_typing(const char *typed,
-                                      nodelock_typing **typing,
-                                      nodelock_error **error);
+                                      struct nodelock_typing **typing,
+                                      struct nodelock_error **error);
 
 /**
  * The symbols so far, unreadable ones included; 25 make a code.
  */
-NODELOCK_API size_t nodelock_typing_symbols(const nodelock_typing *typing);
+NODELOCK_API size_t nodelock_typing_symbols(const struct nodelock_typing *typing);
 
 /**
  * Whether this is a code, of any kind, without any typing error.
  */
-NODELOCK_API bool nodelock_typing_is_complete(const nodelock_typing *typing);
+NODELOCK_API bool nodelock_typing_is_complete(const struct nodelock_typing *typing);
 
 /**
  * How many characters cannot be read.
  */
-NODELOCK_API size_t nodelock_typing_unreadable_count(const nodelock_typing *typing);
+NODELOCK_API size_t nodelock_typing_unreadable_count(const struct nodelock_typing *typing);
 
 /**
  * Where an unreadable character is among the characters of the text, from 0 on: Unicode scalar values, not bytes. False, and
  * nothing is stored, beyond the last.
  */
 NODELOCK_API
-bool nodelock_typing_unreadable(const nodelock_typing *typing,
+bool nodelock_typing_unreadable(const struct nodelock_typing *typing,
                                 size_t index,
                                 size_t *place);
 
 /**
  * Frees a typing. NULL is fine.
  */
-NODELOCK_API void nodelock_typing_free(nodelock_typing *typing);
+NODELOCK_API void nodelock_typing_free(struct nodelock_typing *typing);
 
 /**
  * Reads a license key as somebody typed it, with its typing errors mended. nodelock_client_begin() and
@@ -2061,8 +2107,8 @@ NODELOCK_API void nodelock_typing_free(nodelock_typing *typing);
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_license_key_read(const char *typed,
-                                          nodelock_readings **readings,
-                                          nodelock_error **error);
+                                          struct nodelock_readings **readings,
+                                          struct nodelock_error **error);
 
 /**
  * Reads a deactivation code as somebody typed it, with its typing errors mended.
@@ -2072,19 +2118,19 @@ nodelock_status nodelock_license_key_read(const char *typed,
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_deactivation_code_read(const char *typed,
-                                                nodelock_readings **readings,
-                                                nodelock_error **error);
+                                                struct nodelock_readings **readings,
+                                                struct nodelock_error **error);
 
 /**
  * How many codes it may be.
  */
-NODELOCK_API size_t nodelock_readings_count(const nodelock_readings *readings);
+NODELOCK_API size_t nodelock_readings_count(const struct nodelock_readings *readings);
 
 /**
  * A code as it should have been typed, by its place from 0 on. Lent until the readings are freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_readings_code(const nodelock_readings *readings,
+const char *nodelock_readings_code(const struct nodelock_readings *readings,
                                    size_t index);
 
 /**
@@ -2092,30 +2138,645 @@ const char *nodelock_readings_code(const nodelock_readings *readings,
  * beyond the last, and for a license key.
  */
 NODELOCK_API
-const char *nodelock_readings_seat(const nodelock_readings *readings,
+const char *nodelock_readings_seat(const struct nodelock_readings *readings,
                                    size_t index);
 
 /**
  * How many typing errors were mended to get to a code.
  */
-NODELOCK_API size_t nodelock_readings_correction_count(const nodelock_readings *readings, size_t index);
+NODELOCK_API
+size_t nodelock_readings_correction_count(const struct nodelock_readings *readings,
+                                          size_t index);
 
 /**
  * A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the readings are freed.
  * NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_readings_correction(const nodelock_readings *readings,
+const char *nodelock_readings_correction(const struct nodelock_readings *readings,
                                          size_t index,
                                          size_t correction);
 
 /**
  * Frees readings. NULL is fine.
  */
-NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
+NODELOCK_API void nodelock_readings_free(struct nodelock_readings *readings);
 
 #ifdef __cplusplus
 }  // extern "C"
 #endif  // __cplusplus
+
+#if defined(NODELOCK_AUTHORITY)
+
+/*
+ * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with feature
+ * `authority`; others do not have these functions.
+ *
+ * Each is one rule. The server reads from its database what the rule asks for (terms and seats, as JSON), calls it, stores every seat
+ * of the decision, and sends its message, all in one transaction that keeps other writers out. A seat is kept for ever, so that no
+ * old message is ever news again. It is known by its name *and* its device key: two devices may draw the same name.
+ *
+ * An activation file:     nodelock_activation_read(); for each release in it what a deactivation does; nodelock_activation_grant().
+ * A deactivation file:    nodelock_release_read(); nodelock_release_redeem() for each seat of its name until one fits. If no seat has
+ *                         it: nodelock_release_cancel() with the request that came along, or keep the proof and try
+ *                         nodelock_release_cancel() when a request of that name arrives.
+ * A code by phone:        nodelock_deactivation_code_read(); nodelock_readings_redeem() for each reading and seat of its name.
+ * A check-in, online:     nodelock_message_seat(); nodelock_check_in_answer() for each seat of its name until one fits.
+ *
+ * The functions have no state, so they may be called from any number of threads and processes.
+ */
+
+/**
+ * A new seat was granted; the message is its license.
+ */
+#define NODELOCK_DECISION_GRANTED 1
+
+/**
+ * The same request again; the message is the license of the same seat.
+ */
+#define NODELOCK_DECISION_REPEATED 2
+
+/**
+ * The seat went back to the pool, now or since long; the message is the receipt.
+ */
+#define NODELOCK_DECISION_RETURNED 3
+
+/**
+ * No deactivation was left: the seat is kept for its device; the message is the receipt.
+ */
+#define NODELOCK_DECISION_HELD 4
+
+/**
+ * The license was renewed; the message is the new one.
+ */
+#define NODELOCK_DECISION_RENEWED 5
+
+/**
+ * The seat is over; the message is the revocation, which ends what a device may still have.
+ */
+#define NODELOCK_DECISION_REVOKED 6
+
+/**
+ * The code does not fit that seat. There is no message; the seat that is to be stored counts the wrong code.
+ */
+#define NODELOCK_DECISION_WRONG_CODE 7
+
+/**
+ * An activation file that was read and verified: a request, with the seats given up that came along. Free those first
+ * (nodelock_release_redeem()), whatever becomes of the request: their device has lost its licenses already. Belongs to the caller;
+ * may be read from any number of threads.
+ */
+typedef struct nodelock_activation nodelock_activation;
+
+/**
+ * What a rule came to. Store every seat in it, in one transaction with what was read, and only then send the message. Belongs to
+ * the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_decision nodelock_decision;
+
+/**
+ * A key that signs what devices believe. Belongs to the caller; may be used from any number of threads.
+ */
+typedef struct nodelock_issuer nodelock_issuer;
+
+/**
+ * A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may be used from
+ * any number of threads. Wiped when freed.
+ */
+typedef struct nodelock_key nodelock_key;
+
+/**
+ * A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller, unless it was lent; may
+ * be read from any number of threads.
+ */
+typedef struct nodelock_release nodelock_release;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ==== What was sold ==== */
+
+/**
+ * Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer activates.
+ *
+ * Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must be there;
+ * the others are shown with their defaults:
+ *
+ *     {
+ *       "id": "0123456789abcdef", "product": "Example Editor", "seats": 1,
+ *       "licensee": "", "edition": "",
+ *       "features": [{"name": "export", "limit": null, "expires": null}],
+ *       "metadata": [["name", "value"]],
+ *       "starts": 0, "expires": null, "updates_until": null,
+ *       "lease_days": 90, "unbindable_lease_days": 14,
+ *       "deactivations": null, "suspended": false,
+ *       "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
+ *     }
+ *
+ * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a device may
+ * go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware. A vendor that
+ * suspends a license sets `suspended`.
+ *
+ * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_terms_check(const char *terms,
+                                     nodelock_error **error);
+
+/* ==== Keys ==== */
+
+/**
+ * Makes a new private key.
+ *
+ * NODELOCK_NO_RANDOM.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_key_generate(struct nodelock_key **key,
+                                      nodelock_error **error);
+
+/**
+ * Reads a private key from its 64 bytes.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_WEAK_KEY.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_key_read(const uint8_t *data,
+                                  size_t size,
+                                  struct nodelock_key **key,
+                                  nodelock_error **error);
+
+/**
+ * The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read them, a root's
+ * offline. Lent until the key is freed. NULL for NULL.
+ */
+NODELOCK_API
+const uint8_t *nodelock_key_data(const struct nodelock_key *key,
+                                 size_t *size);
+
+/**
+ * The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_key_public(const struct nodelock_key *key);
+
+/**
+ * Frees a key and wipes it. NULL is fine.
+ */
+NODELOCK_API void nodelock_key_free(struct nodelock_key *key);
+
+/**
+ * Makes the certificate with which an issuer key may sign from `not_before` to `not_after`, as a text file; `name` is whose key it
+ * is, `serial` the vendor's number for it. Licenses issued before its end stay valid.
+ *
+ * NODELOCK_INVALID_INPUT; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_certificate_issue(const struct nodelock_key *root,
+                                           const char *issuer,
+                                           const char *name,
+                                           uint64_t serial,
+                                           uint64_t not_before,
+                                           uint64_t not_after,
+                                           nodelock_bytes **certificate,
+                                           nodelock_error **error);
+
+/**
+ * A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep a hash of it.
+ *
+ * NODELOCK_NO_RANDOM.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_key_generate(nodelock_bytes **license_key,
+                                              nodelock_error **error);
+
+/**
+ * A new name for a license, as text: 16 hex digits.
+ *
+ * NODELOCK_NO_RANDOM.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_id_generate(nodelock_bytes **id,
+                                             nodelock_error **error);
+
+/* ==== Who signs ==== */
+
+/**
+ * Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a certificate,
+ * `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the simplest set-up, with
+ * nothing to fall back on when the key is stolen.
+ *
+ * NODELOCK_INVALID_INPUT: the certificate is another key's. The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_issuer_new(const struct nodelock_key *key,
+                                    const uint8_t *certificate,
+                                    size_t size,
+                                    const char *root,
+                                    struct nodelock_issuer **issuer,
+                                    nodelock_error **error);
+
+/**
+ * Frees an issuer and wipes its key. NULL is fine.
+ */
+NODELOCK_API void nodelock_issuer_free(struct nodelock_issuer *issuer);
+
+/* ==== Activation files ==== */
+
+/**
+ * Reads an activation file in any form: bytes, text, base64url, base32 behind a link.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_read(const uint8_t *data,
+                                         size_t size,
+                                         struct nodelock_activation **activation,
+                                         nodelock_error **error);
+
+/**
+ * The seat it asks for, such as `7KX2M9`: with the device key, what the database knows it by. Lent until the activation is freed.
+ * NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_activation_seat(const struct nodelock_activation *activation);
+
+/**
+ * The device's public key: 43 characters of base64url. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_activation_device_key(const struct nodelock_activation *activation);
+
+/**
+ * The product. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_activation_product(const struct nodelock_activation *activation);
+
+/**
+ * The license key, which finds the license; may be empty. A secret. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_activation_license_key(const struct nodelock_activation *activation);
+
+/**
+ * The version of the application; may be empty. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_activation_application(const struct nodelock_activation *activation);
+
+/**
+ * How many entries the application's metadata has.
+ */
+NODELOCK_API size_t nodelock_activation_metadata_count(const struct nodelock_activation *activation);
+
+/**
+ * The name of an entry, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_activation_metadata_name(const struct nodelock_activation *activation,
+                                              size_t index);
+
+/**
+ * The value of an entry, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_activation_metadata_value(const struct nodelock_activation *activation,
+                                               size_t index);
+
+/**
+ * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones.
+ */
+NODELOCK_API
+bool nodelock_activation_is_recovery(const struct nodelock_activation *activation);
+
+/**
+ * How many seats given up came along.
+ */
+NODELOCK_API size_t nodelock_activation_release_count(const struct nodelock_activation *activation);
+
+/**
+ * A seat given up that came along, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const struct nodelock_release *nodelock_activation_release(const struct nodelock_activation *activation,
+                                                           size_t index);
+
+/**
+ * Answers a request, after the seats that came along were freed.
+ *
+ * - `terms`: those of the license that its license key finds, or that the vendor assigned, or of `known_seat`;
+ * - `taken`, `deactivated`: how many seats of that license are `active` or `held`, and how many are `counted`;
+ * - `known_seat`: the seat of that name and device key, NULL if there is none;
+ * - `held_seat`: a seat of that license in state `held` for the same device key, NULL if there is none;
+ * - `lost_seats`: for a recovery, the `active` seats of that license for the same device key, which take nothing when the
+ *   request is known already; NULL and 0 otherwise;
+ * - `now`: the time.
+ *
+ * NODELOCK_DECISION_GRANTED or NODELOCK_DECISION_REPEATED. NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT,
+ * NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: a seat
+ * whose life is over takes no seat again. NODELOCK_UNKNOWN_SEAT, NODELOCK_WRONG_MACHINE: a lost seat that is not this device's.
+ * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now. NODELOCK_INVALID_INPUT: records that do not belong together.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_grant(const struct nodelock_activation *activation,
+                                          const struct nodelock_issuer *issuer,
+                                          const char *terms,
+                                          uint32_t taken,
+                                          uint32_t deactivated,
+                                          const char *known_seat,
+                                          const char *held_seat,
+                                          const char *const *lost_seats,
+                                          size_t lost_count,
+                                          uint64_t now,
+                                          struct nodelock_decision **decision,
+                                          nodelock_error **error);
+
+/**
+ * Remembers a request as cancelled because a deactivation code came before it, for a seat that was not known then: `index` says
+ * which of the readings. `license` is the id of the license that its license key finds, NULL if none. Takes some 50 ms if the code
+ * names that seat.
+ *
+ * NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_cancel_by_code(const struct nodelock_activation *activation,
+                                                   const nodelock_readings *readings,
+                                                   size_t index,
+                                                   const struct nodelock_issuer *issuer,
+                                                   const char *license,
+                                                   uint64_t now,
+                                                   struct nodelock_decision **decision,
+                                                   nodelock_error **error);
+
+/**
+ * Frees an activation. NULL is fine.
+ */
+NODELOCK_API void nodelock_activation_free(struct nodelock_activation *activation);
+
+/* ==== Seats given up, by proof or code ==== */
+
+/**
+ * Reads a deactivation file in any form: bytes, text, base64url, base32 behind a link.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_release_read(const uint8_t *data,
+                                      size_t size,
+                                      struct nodelock_release **release,
+                                      nodelock_error **error);
+
+/**
+ * The seat that it claims to give up, such as `7KX2M9`. Two devices may have drawn the same name: try every seat that has it. Lent
+ * until the release is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_release_seat(const struct nodelock_release *release);
+
+/**
+ * Whether the request came along: one that was cancelled before a license came, which nodelock_release_cancel() remembers if its seat
+ * is not known.
+ */
+NODELOCK_API
+bool nodelock_release_has_request(const struct nodelock_release *release);
+
+/**
+ * The proof as bytes, and how many they are if `size` is not NULL: what to keep until a seat of that name is known, if none is. Lent
+ * until the release is freed. NULL for NULL.
+ */
+NODELOCK_API
+const uint8_t *nodelock_release_data(const struct nodelock_release *release,
+                                     size_t *size);
+
+/**
+ * Gives a seat up on its device's proof. `seat` is the seat as the database has it, `terms` those of its license, NULL if it names
+ * none; `taken` and `deactivated` as for nodelock_activation_grant(). A genuine proof is never refused, and coming again changes
+ * nothing and has a receipt again.
+ *
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof of that seat;
+ * try the next one of that name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_release_redeem(const struct nodelock_release *release,
+                                        const struct nodelock_issuer *issuer,
+                                        const char *terms,
+                                        uint32_t taken,
+                                        uint32_t deactivated,
+                                        const char *seat,
+                                        uint64_t now,
+                                        struct nodelock_decision **decision,
+                                        nodelock_error **error);
+
+/**
+ * Remembers a request as cancelled, so that it takes no seat: one that came along with the proof, or, if `activation` is not NULL,
+ * that one, whose proof came before it. Only for a seat that is not known. `license` is the id of the license that the request's
+ * license key finds, NULL if none.
+ *
+ * NODELOCK_DECISION_RETURNED. NODELOCK_UNKNOWN_SEAT: there is no request. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof
+ * of that request.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_release_cancel(const struct nodelock_release *release,
+                                        const struct nodelock_activation *activation,
+                                        const struct nodelock_issuer *issuer,
+                                        const char *license,
+                                        uint64_t now,
+                                        struct nodelock_decision **decision,
+                                        nodelock_error **error);
+
+/**
+ * Frees a release that belongs to the caller, not one that was lent. NULL is fine.
+ */
+NODELOCK_API void nodelock_release_free(struct nodelock_release *release);
+
+/**
+ * Gives a seat up on a code that somebody read over the phone: `index` says which of the readings, whose seat is
+ * nodelock_readings_seat(). The records are as for nodelock_release_redeem(). Takes some 50 ms.
+ *
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; or NODELOCK_DECISION_WRONG_CODE: try the next seat of that name and the next
+ * reading. Of what was tried in vain, store one seat: however many readings a text has, it is one wrong code.
+ * NODELOCK_TOO_MANY_ATTEMPTS: the seat had too many wrong codes within a day; nothing was tried.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_readings_redeem(const nodelock_readings *readings,
+                                         size_t index,
+                                         const struct nodelock_issuer *issuer,
+                                         const char *terms,
+                                         uint32_t taken,
+                                         uint32_t deactivated,
+                                         const char *seat,
+                                         uint64_t now,
+                                         struct nodelock_decision **decision,
+                                         nodelock_error **error);
+
+/* ==== While a seat is held ==== */
+
+/**
+ * The seat that a check-in, a preflight or a proof claims to be of, as text. Nothing is verified: it serves to find the seat, or the
+ * seats of that name.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_message_seat(const uint8_t *data,
+                                      size_t size,
+                                      nodelock_bytes **seat,
+                                      nodelock_error **error);
+
+/**
+ * A name for what a message says, as text: the SHA-256 of its body in hex, the same for every form of it. Keep an answer by it, and
+ * give the same one when the same message comes again.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_message_id(const uint8_t *data,
+                                    size_t size,
+                                    nodelock_bytes **id,
+                                    nodelock_error **error);
+
+/**
+ * Answers a check-in, in any form. The records are as for nodelock_release_redeem(). If the seat is over, the answer is a revocation
+ * with `reason` in it, one line for the customer to read, which may be NULL: only that ends what a copy of the device's store still
+ * has. A check-in that comes again, by its nodelock_message_id(), is to have its answer of before: a seat whose `copies` count up
+ * is used by two copies of one store.
+ *
+ * NODELOCK_DECISION_RENEWED or NODELOCK_DECISION_REVOKED. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the
+ * next one of that name. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED,
+ * NODELOCK_CERTIFICATE_EXPIRED, the codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_check_in_answer(const uint8_t *data,
+                                         size_t size,
+                                         const struct nodelock_issuer *issuer,
+                                         const char *terms,
+                                         uint32_t taken,
+                                         uint32_t deactivated,
+                                         const char *seat,
+                                         const char *reason,
+                                         uint64_t now,
+                                         struct nodelock_decision **decision,
+                                         nodelock_error **error);
+
+/**
+ * Answers a preflight, in any form: stores in `allowed` whether the device may give its seat up and it returns to the pool. The
+ * records are as for nodelock_release_redeem().
+ *
+ * NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the next one of that name. The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_preflight_answer(const uint8_t *data,
+                                          size_t size,
+                                          const char *terms,
+                                          uint32_t taken,
+                                          uint32_t deactivated,
+                                          const char *seat,
+                                          bool *allowed,
+                                          nodelock_error **error);
+
+/* ==== What a vendor does to a seat ==== */
+
+/**
+ * A new license for an active seat, as a file for a device that does not check in. The records are as for
+ * nodelock_release_redeem().
+ *
+ * NODELOCK_DECISION_RENEWED. NODELOCK_LICENSE_ENDED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED, NODELOCK_CERTIFICATE_EXPIRED.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_seat_renew(const char *seat,
+                                    const struct nodelock_issuer *issuer,
+                                    const char *terms,
+                                    uint32_t taken,
+                                    uint32_t deactivated,
+                                    uint64_t now,
+                                    struct nodelock_decision **decision,
+                                    nodelock_error **error);
+
+/**
+ * Releases a seat whose machine is dead, lost or unwilling, with a word to the customer in one line, which may be NULL. Until its
+ * device hears of it the license there runs to the end of its lease, so the seat may be in use twice for that long. A held seat
+ * returns to the pool.
+ *
+ * NODELOCK_DECISION_REVOKED, or NODELOCK_DECISION_RETURNED without a message for a seat that was held. NODELOCK_GIVEN_UP: there is
+ * nothing to release.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_seat_release(const char *seat,
+                                      const struct nodelock_issuer *issuer,
+                                      const char *reason,
+                                      uint64_t now,
+                                      struct nodelock_decision **decision,
+                                      nodelock_error **error);
+
+/* ==== What a rule came to ==== */
+
+/**
+ * What it came to: one of NODELOCK_DECISION_*. 0 for NULL.
+ */
+NODELOCK_API uint32_t nodelock_decision_outcome(const struct nodelock_decision *decision);
+
+/**
+ * How many seats are to be stored: none when nothing changed.
+ */
+NODELOCK_API size_t nodelock_decision_seat_count(const struct nodelock_decision *decision);
+
+/**
+ * A seat that is to be stored, as JSON, in place of the one with the same `seat` and `device_key` if there is one. A database needs
+ * to find seats by `seat`, `device_key`, `license` and `state` (`active`, `held`, `returned`, `cancelled`, `revoked`), and to
+ * count those of a license that are `active` or `held` and those that are `counted`; the rest is the library's. Lent until the
+ * decision is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_decision_seat(const struct nodelock_decision *decision,
+                                   size_t index);
+
+/**
+ * The message for the device as a text file. An answer to an activation file is the text of the license, followed by those of the
+ * receipts for what came along. Lent until the decision is freed. NULL without a message.
+ */
+NODELOCK_API
+const char *nodelock_decision_text(const struct nodelock_decision *decision);
+
+/**
+ * The message as one line of base64url, as the members of online answers hold it. Lent until the decision is freed. NULL without a
+ * message.
+ */
+NODELOCK_API
+const char *nodelock_decision_base64url(const struct nodelock_decision *decision);
+
+/**
+ * The message as bytes, and how many they are if `size` is not NULL. Lent until the decision is freed. NULL without a message.
+ */
+NODELOCK_API
+const uint8_t *nodelock_decision_data(const struct nodelock_decision *decision,
+                                      size_t *size);
+
+/**
+ * Frees a decision. NULL is fine.
+ */
+NODELOCK_API void nodelock_decision_free(struct nodelock_decision *decision);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+#endif  /* NODELOCK_AUTHORITY */
 
 #endif  /* NODELOCK_H */

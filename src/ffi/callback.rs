@@ -33,9 +33,8 @@ pub type nodelock_transport_fn = Option<
 
 /// Told what an online call is doing: NODELOCK_EVENT_SENDING with the number of the attempt, from 1 on, or
 /// NODELOCK_EVENT_WAITING with how long the call waits before it tries again.
-pub type nodelock_progress_fn = Option<
-    unsafe extern "C" fn(user_data: *mut c_void, event: u32, attempt: u32, pause_milliseconds: u64),
->;
+pub type nodelock_progress_fn =
+    Option<unsafe extern "C" fn(user_data: *mut c_void, event: u32, attempt: u32, pause_milliseconds: u64)>;
 
 /// Told what calls on a client do, for a log. `call` is the function's name, such as `nodelock_client_activate`.
 ///

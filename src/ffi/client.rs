@@ -90,9 +90,10 @@ pub(super) unsafe fn pairs<'a>(items: *const nodelock_pair, count: usize) -> Res
 }
 
 pub(super) fn reason(number: u32) -> Result<Reason> {
-    let known = u8::try_from(number).ok().map(Reason::from_number).filter(|reason| {
-        u32::from(reason.number()) == number && *reason != Reason::Cancelled
-    });
+    let known = u8::try_from(number)
+        .ok()
+        .map(Reason::from_number)
+        .filter(|reason| u32::from(reason.number()) == number && *reason != Reason::Cancelled);
     let wrong = || Error::new(ErrorKind::InvalidInput, "reason: one of NODELOCK_REASON_*, and not cancelled");
     Ok(known.ok_or_else(wrong)?)
 }
@@ -137,9 +138,7 @@ pub unsafe extern "C" fn nodelock_client_check(
         fallible(error, || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
-            license.set(
-                client.run_unless_well(c"nodelock_client_check", |client| Ok(client.check()?))?,
-            );
+            license.set(client.run_unless_well(c"nodelock_client_check", |client| Ok(client.check()?))?);
             Ok(())
         })
     }

@@ -211,7 +211,9 @@ pub unsafe extern "C" fn nodelock_readings_correction_count(
     index: usize,
 ) -> usize {
     // SAFETY: NULL or readings that live.
-    unsafe { look(readings, 0, |readings| readings.readings.get(index).map_or(0, |one| one.corrections.len())) }
+    unsafe {
+        look(readings, 0, |readings| readings.readings.get(index).map_or(0, |one| one.corrections.len()))
+    }
 }
 
 /// A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the readings are freed.

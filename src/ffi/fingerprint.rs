@@ -193,7 +193,8 @@ pub unsafe extern "C" fn nodelock_fingerprint_outcome(
 ) -> u32 {
     // SAFETY: NULL or a fingerprint that lives; NULL or a place for the score.
     unsafe {
-        let judged = look(fingerprint, None, |f| f.report.as_ref().map(|report| (report.outcome, report.score)));
+        let judged =
+            look(fingerprint, None, |f| f.report.as_ref().map(|report| (report.outcome, report.score)));
         put(Some(judged.map_or(0, |(_, score)| score)), score);
         match judged.map(|(outcome, _)| outcome) {
             None => NODELOCK_MATCH_NONE,

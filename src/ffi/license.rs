@@ -60,7 +60,11 @@ impl nodelock_license {
     }
 
     /// A text of the verified license; NULL without one.
-    fn term(&self, text: impl FnOnce(&Texts) -> &Lent, make: impl FnOnce(&License) -> String) -> *const c_char {
+    fn term(
+        &self,
+        text: impl FnOnce(&Texts) -> &Lent,
+        make: impl FnOnce(&License) -> String,
+    ) -> *const c_char {
         match self.status.license() {
             Some(license) => text(self.texts()).get(|| make(license)),
             None => ptr::null(),
@@ -389,14 +393,20 @@ pub unsafe extern "C" fn nodelock_license_data(
 
 /// When the authority signed the license, in seconds since 1970. False, and nothing is stored, without a license.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_license_issued(license: *const nodelock_license, seconds: *mut u64) -> bool {
+pub unsafe extern "C" fn nodelock_license_issued(
+    license: *const nodelock_license,
+    seconds: *mut u64,
+) -> bool {
     // SAFETY: NULL or a license that lives; NULL or a place for the time.
     unsafe { time(license, seconds, |license| Some(license.issued)) }
 }
 
 /// The first second at which the license is valid. False, and nothing is stored, without a license.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_license_starts(license: *const nodelock_license, seconds: *mut u64) -> bool {
+pub unsafe extern "C" fn nodelock_license_starts(
+    license: *const nodelock_license,
+    seconds: *mut u64,
+) -> bool {
     // SAFETY: NULL or a license that lives; NULL or a place for the time.
     unsafe { time(license, seconds, |license| Some(license.starts)) }
 }

@@ -7,6 +7,8 @@
 // What the caller must keep to is said once, at the top of the header, and in the comment of each function.
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]
 
+#[cfg(feature = "authority")]
+mod authority;
 mod boundary;
 mod bytes;
 mod call;
@@ -27,6 +29,8 @@ mod status;
 mod transport;
 mod version;
 
+#[cfg(feature = "authority")]
+pub use self::authority::*;
 pub use self::{
     bytes::*, call::*, callback::*, client::*, code::*, config::*, error::*, fingerprint::*, license::*,
     online::*, proof::*, qr::*, receipt::*, request::*, revocation::*, status::*, transport::*, version::*,

@@ -114,9 +114,11 @@ pub unsafe extern "C" fn nodelock_client_deactivate(
             let receipt = Out::new(receipt)?;
             let client = object(client, "client")?;
             let reason = self::reason(reason)?;
-            receipt.set(client.run_online(c"nodelock_client_deactivate", call, |online| {
-                Ok(online.deactivate(reason)?)
-            })?);
+            receipt.set(
+                client.run_online(c"nodelock_client_deactivate", call, |online| {
+                    Ok(online.deactivate(reason)?)
+                })?,
+            );
             Ok(())
         })
     }
@@ -214,8 +216,7 @@ pub unsafe extern "C" fn nodelock_client_recover(
         fallible(error, || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
-            license
-                .set(client.run_online(c"nodelock_client_recover", call, |online| Ok(online.recover()?))?);
+            license.set(client.run_online(c"nodelock_client_recover", call, |online| Ok(online.recover()?))?);
             Ok(())
         })
     }

@@ -39,7 +39,9 @@ impl From<PendingRequest> for nodelock_request {
 pub unsafe extern "C" fn nodelock_request_seat(request: *const nodelock_request) -> *const c_char {
     // SAFETY: NULL or a request that lives.
     unsafe {
-        look(request, ptr::null(), |request| request.seat.get(|| request.request.request().handle.to_string()))
+        look(request, ptr::null(), |request| {
+            request.seat.get(|| request.request.request().handle.to_string())
+        })
     }
 }
 
@@ -72,7 +74,9 @@ pub unsafe extern "C" fn nodelock_request_data(
 ) -> *const u8 {
     // SAFETY: NULL or a request that lives; NULL or a place for the size.
     unsafe {
-        lend_bytes(request, size, |request| request.bytes.get_or_init(|| request.request.to_bytes()).as_slice())
+        lend_bytes(request, size, |request| {
+            request.bytes.get_or_init(|| request.request.to_bytes()).as_slice()
+        })
     }
 }
 

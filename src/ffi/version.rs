@@ -24,11 +24,10 @@ const _: () = {
     assert!(NODELOCK_VERSION_PATCH == number(env!("CARGO_PKG_VERSION_PATCH")));
 };
 
-const VERSION: &CStr =
-    match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
-        Ok(version) => version,
-        Err(_) => unreachable!(),
-    };
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => unreachable!(),
+};
 
 /// The version of the library that is loaded, such as `0.1.0`. Lives as long as the library is loaded.
 #[unsafe(no_mangle)]
