@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef NODELOCK_AUTHORITY
 #define NODELOCK_AUTHORITY
+#endif
 #include "nodelock.h"
 
 #define PRODUCT "Example Editor"
@@ -62,7 +64,7 @@ static inline const uint8_t *bytes(const char *text)
 
 static inline char *copy(const char *text)
 {
-    char *own = malloc(strlen(text) + 1);
+    char *own = (char *)malloc(strlen(text) + 1);
     CHECK(own != NULL);
     return strcpy(own, text);
 }
@@ -79,7 +81,7 @@ struct vendor {
     size_t seat_count;
     /* What the transport does: after so many that go well, how many exchanges fail, and with what. */
     unsigned good, failures;
-    uint32_t failure;
+    nodelock_status failure;
     unsigned exchanges;
 };
 
@@ -211,7 +213,7 @@ static inline nodelock_status vendor_redeem(struct vendor *vendor, const void *d
                                             nodelock_decision **decision, nodelock_error **error)
 {
     nodelock_release *release = NULL;
-    nodelock_status status = nodelock_release_read(data, size, &release, error);
+    nodelock_status status = nodelock_release_read((const uint8_t *)data, size, &release, error);
     if (status == NODELOCK_OK)
         status = vendor_release(vendor, release, decision, error);
     nodelock_release_free(release);
@@ -248,7 +250,7 @@ static inline nodelock_status vendor_activate(struct vendor *vendor, const void 
     char receipts[8192] = "";
     const char *known = NULL, *held = NULL, *lost[8];
     size_t lost_count = 0;
-    nodelock_status status = nodelock_activation_read(data, size, &activation, error);
+    nodelock_status status = nodelock_activation_read((const uint8_t *)data, size, &activation, error);
     if (status != NODELOCK_OK)
         return status;
     for (size_t i = 0; i < nodelock_activation_release_count(activation); i++) {
@@ -282,7 +284,7 @@ static inline nodelock_status vendor_activate(struct vendor *vendor, const void 
     if (status == NODELOCK_OK) {
         const char *license = nodelock_decision_text(decision);
         vendor_store(vendor, decision);
-        *reply = malloc(strlen(license) + strlen(receipts) + 1);
+        *reply = (char *)malloc(strlen(license) + strlen(receipts) + 1);
         CHECK(*reply != NULL);
         strcat(strcpy(*reply, license), receipts);
     }
@@ -319,11 +321,11 @@ static inline const char *vendor_seat_of(struct vendor *vendor, const char *mess
 /* The vendor's server, as the transport of a client in the same process: the interface of the reference authority. */
 static inline uint32_t vendor_transport(void *user_data, const nodelock_post *post, nodelock_answer *answer)
 {
-    struct vendor *vendor = user_data;
+    struct vendor *vendor = (struct vendor *)user_data;
     const char *url = nodelock_post_url(post);
     size_t size = 0;
     const uint8_t *data = nodelock_post_data(post, &size);
-    char *body = malloc(size + 1), *message = malloc(size + 1);
+    char *body = (char *)malloc(size + 1), *message = (char *)malloc(size + 1);
     nodelock_decision *decision = NULL;
     nodelock_status status = NODELOCK_OK;
     CHECK(body != NULL && message != NULL && strncmp(nodelock_post_user_agent(post), "nodelock/", 9) == 0);
@@ -350,7 +352,7 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
         nodelock_error_free(error);
         if (status == NODELOCK_OK) {
             /* The text of a file in a member is as good as base64url; line ends are all that JSON wants escaped. */
-            char *json = malloc(2 * strlen(reply) + 64), *to = json + sprintf(json, "{\"license\":\"");
+            char *json = (char *)malloc(2 * strlen(reply) + 64), *to = json + sprintf(json, "{\"license\":\"");
             CHECK(json != NULL);
             for (const char *from = reply; *from; from++) {
                 if (*from == '\n')
@@ -384,7 +386,7 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
         const char *name = strstr(url, "/v1/deactivations") ? "receipt"
                            : nodelock_decision_outcome(decision) == NODELOCK_DECISION_REVOKED ? "revocation"
                                                                                               : "license";
-        char *json = malloc(strlen(nodelock_decision_base64url(decision)) + 64);
+        char *json = (char *)malloc(strlen(nodelock_decision_base64url(decision)) + 64);
         CHECK(json != NULL);
         sprintf(json, "{\"%s\":\"%s\"}", name, nodelock_decision_base64url(decision));
         put_answer(answer, 200, json);
