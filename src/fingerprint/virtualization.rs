@@ -32,6 +32,8 @@ pub enum Sign {
     Cgroup,
     /// The root file system is an overlay.
     OverlayRoot,
+    /// The system runs inside Windows (WSL), beside others in one virtual machine.
+    Wsl,
 }
 
 impl Sign {
@@ -47,7 +49,8 @@ impl Sign {
             | Self::ContainerEnv
             | Self::ContainerManager
             | Self::Cgroup
-            | Self::OverlayRoot => true,
+            | Self::OverlayRoot
+            | Self::Wsl => true,
         }
     }
 }
@@ -65,6 +68,7 @@ impl fmt::Display for Sign {
             Self::ContainerManager => "/run/systemd/container",
             Self::Cgroup => "control group of a container",
             Self::OverlayRoot => "overlay as root file system",
+            Self::Wsl => "Linux inside Windows",
         })
     }
 }

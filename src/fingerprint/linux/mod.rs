@@ -70,12 +70,15 @@ impl Machine<'_> {
     ) -> Raw {
         let mut raw = Raw::default();
         self.os_id(&mut raw);
-        if !self.smbios(&mut raw) {
-            self.device_tree(&mut raw);
-        }
+        let firmware = self.smbios(&mut raw) || self.device_tree(&mut raw);
         let hypervisor_bit = self.cpu(&mut raw);
         self.hypervisor(hypervisor_bit, &mut raw.environment);
-        net::cards(self, permanent, &mut raw);
+        if (hypervisor_bit || !firmware) && self.is_wsl() {
+            // Its card has another address after each start, and says that it is the card's own.
+            raw.environment.see(Sign::Wsl);
+        } else {
+            net::cards(self, permanent, &mut raw);
+        }
         let mount = match root_device {
             Some(_) => RootMount { device: root_device, overlay: false },
             None => disk::root_mount(self),
@@ -118,10 +121,11 @@ impl Machine<'_> {
         true
     }
 
-    /// What stands in for SMBIOS on most ARM boards. Everybody can read the serial here.
-    fn device_tree(&self, raw: &mut Raw) {
+    /// What stands in for SMBIOS on most ARM boards; false when the machine has none. Everybody can read the
+    /// serial here.
+    fn device_tree(&self, raw: &mut Raw) -> bool {
         if !self.exists("sys/firmware/devicetree/base") {
-            return;
+            return false;
         }
         let tree = |name: &str| self.value(&format!("sys/firmware/devicetree/base/{name}"));
         raw.push(Component::Model, tree("model"));
@@ -130,6 +134,7 @@ impl Machine<'_> {
         if self.exists("sys/firmware/devicetree/base/hypervisor") || made_up() {
             raw.environment.see(Sign::DeviceTree);
         }
+        true
     }
 
     /// What `/proc/cpuinfo` says about its first processor, under the names that x86 and ARM use; answers
@@ -167,6 +172,12 @@ impl Machine<'_> {
         if guest {
             environment.see(Sign::HypervisorGuest);
         }
+    }
+
+    /// Linux inside Windows. Its kernel is named so unless somebody has built one; the folder is there then too.
+    fn is_wsl(&self) -> bool {
+        let release = self.value("proc/sys/kernel/osrelease").unwrap_or_default();
+        release.to_ascii_lowercase().contains("microsoft") || self.exists("run/WSL")
     }
 
     fn is_first_domain(&self) -> bool {
