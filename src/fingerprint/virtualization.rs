@@ -136,6 +136,7 @@ pub(super) fn firmware_is_virtual(vendor: &str, model: &str) -> bool {
 }
 
 /// Whether a network address is from a range that hypervisors take theirs from.
+#[cfg(any(target_os = "linux", target_os = "macos", windows))]
 pub(super) fn mac_is_virtual(mac: &str) -> bool {
     const PREFIXES: [[u8; 3]; 9] = [
         [0x00, 0x05, 0x69], // VMware
@@ -154,6 +155,7 @@ pub(super) fn mac_is_virtual(mac: &str) -> bool {
 /// Whether a line of `/proc/self/cgroup` puts the process into a container.
 ///
 /// The names are matched as whole parts of the path: `docker.service` is Docker itself, on the host.
+#[cfg(target_os = "linux")]
 pub(super) fn cgroup_is_container(line: &str) -> bool {
     const SCOPES: [&str; 5] = ["docker-", "libpod-", "crio-", "cri-containerd-", "lxc.payload."];
     let mut parts = line.rsplit(':').next().unwrap_or(line).split('/').peekable();

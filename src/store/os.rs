@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+#[cfg(windows)]
+use super::windows;
 use super::{FileSystem, LockGuard, NewFile, Stamp};
 
 /// How long to wait between two attempts at a lock.
@@ -19,8 +21,9 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// The operating system's file system.
 ///
-/// Files are made with mode 0600 and directories with 0700, whatever the umask; on Windows they inherit the access
-/// rules of the directory above.
+/// Files are made with mode 0600 and directories with 0700, whatever the umask. On Windows they inherit the access rules
+/// of the directory above, which in a user's profile let in that user, the system and the administrators; but a directory
+/// made below `%ProgramData%`, which lets everybody read, lets in its owner, the system and the administrators alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsFileSystem;
 
@@ -75,6 +78,10 @@ impl FileSystem for OsFileSystem {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        #[cfg(windows)]
+        if windows::is_shared(path) {
+            return windows::create_private_dir(path);
+        }
         private_dir().create(path)
     }
 

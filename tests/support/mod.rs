@@ -4,5 +4,6 @@
 
 pub mod disk;
 pub mod seeded;
+#[cfg(feature = "online")]
 pub mod server;
 pub mod vendor;

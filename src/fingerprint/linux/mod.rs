@@ -23,7 +23,8 @@ use disk::RootMount;
 
 use super::{
     component::Component,
-    junk, normalize,
+    firmware::Firmware,
+    normalize,
     probe::Raw,
     virtualization::{self, Environment, Sign},
 };
@@ -105,20 +106,14 @@ impl Machine<'_> {
     /// What the firmware says by way of SMBIOS; false when the machine has none.
     fn smbios(&self, raw: &mut Raw) -> bool {
         let dmi = |name: &str| self.value(&format!("sys/class/dmi/id/{name}"));
-        let Some(product) = dmi("product_name") else { return false };
-        let vendor = dmi("sys_vendor").unwrap_or_default();
-        if virtualization::firmware_is_virtual(&vendor, &product) {
-            raw.environment.see(Sign::FirmwareVendor);
+        let product = dmi("product_name");
+        let found = product.is_some();
+        if found {
+            // Only root can read the last two.
+            let (vendor, uuid, board_serial) = (dmi("sys_vendor"), dmi("product_uuid"), dmi("board_serial"));
+            Firmware { vendor, product, uuid, board_serial }.report(raw);
         }
-        // A maker alone is no model.
-        if !junk::text(&normalize::text(&product)) {
-            let model = format!("{} {}", vendor.trim(), product.trim());
-            raw.push(Component::Model, Some(Zeroizing::new(model)));
-        }
-        // Only root can read these two.
-        raw.push(Component::HwUuid, dmi("product_uuid"));
-        raw.push(Component::BoardSerial, dmi("board_serial"));
-        true
+        found
     }
 
     /// What stands in for SMBIOS on most ARM boards; false when the machine has none. Everybody can read the
