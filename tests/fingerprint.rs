@@ -574,6 +574,19 @@ fn two_probes_of_this_machine_agree() {
     assert_eq!(one.environment(), two.environment());
 }
 
+/// What every Windows tells every user; the rest depends on the machine. The values stay unsaid.
+#[cfg(windows)]
+#[test]
+fn windows_tells_its_identity_its_volume_and_its_processor_to_everybody() {
+    let probe = Probe::this_machine();
+    println!("{probe:?}");
+    let found: Vec<_> = probe.components().collect();
+    for component in [OsId, RootFs, Cpu] {
+        assert!(found.contains(&component), "{component}: {found:?}");
+    }
+    assert!(machine_id("editor").is_ok());
+}
+
 #[test]
 fn a_machine_id_is_stable_keyed_and_never_made_from_nothing() {
     let machine = probe(&WHOLE);

@@ -776,6 +776,27 @@ fn what_the_child_does() {
 
 // Places
 
+/// Longer than the 260 units that Windows once took, and in letters that no code page has all of.
+#[test]
+fn a_store_is_at_home_in_long_paths_and_in_every_script() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = "Größe und Länge ".repeat(6);
+    let place = folder.path().join("Пользователь").join("製品").join(long.trim()).join(long.trim()).join("مخزن");
+    assert!(place.as_os_str().len() > 260);
+    let tombstones = place.join("🪦");
+    let store = Store::in_directory(&place, Some(tombstones.clone()));
+    let mut writer = store.write().unwrap();
+    writer.create_device_key(KEY).unwrap();
+    writer.commit(OLD).unwrap();
+    writer.commit(NEW).unwrap();
+    writer.write_tombstone(NAME, CONTENT).unwrap();
+    drop(writer);
+    let again = Store::in_directory(place, Some(tombstones));
+    assert_eq!(again.write().unwrap().snapshot().body.as_deref(), Some(NEW));
+    assert_eq!(again.device_key().unwrap().unwrap().as_slice(), KEY);
+    assert!(again.tombstone_exists(NAME, CONTENT));
+}
+
 #[test]
 fn a_users_store_and_tombstones_are_in_two_places() {
     let home = tempfile::tempdir().unwrap();
