@@ -185,6 +185,19 @@ macro_rules! codes {
                 }
             }
 
+            /// The same for C.
+            #[cfg(feature = "capi")]
+            pub(crate) const fn c_code(self) -> &'static std::ffi::CStr {
+                match self {
+                    $(Self::$kind => {
+                        match std::ffi::CStr::from_bytes_with_nul(concat!($code, "\0").as_bytes()) {
+                            Ok(code) => code,
+                            Err(_) => unreachable!(),
+                        }
+                    })*
+                }
+            }
+
             /// The kind of that code.
             pub fn from_code(code: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|kind| kind.code() == code)

@@ -4,6 +4,8 @@ mod client;
 pub mod code;
 mod codec;
 mod error;
+#[cfg(feature = "capi")]
+pub mod ffi;
 pub mod fingerprint;
 #[cfg(feature = "online")]
 mod http;

@@ -35,6 +35,12 @@ macro_rules! renderings {
             crate::qr::svg(link.to_owned() + &self.to_base32())
         }
 
+        /// The squares of the same, for programs that draw it themselves.
+        #[cfg(feature = "qr")]
+        pub fn qr_modules(&self, link: &str) -> Result<crate::qr::Modules> {
+            crate::qr::modules(link.to_owned() + &self.to_base32())
+        }
+
         /// The same for a terminal.
         #[cfg(feature = "qr")]
         pub fn qr_terminal(&self, link: &str) -> Result<String> {

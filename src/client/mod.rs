@@ -146,8 +146,9 @@ impl Client {
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
         let license_key = self.license_keys.read(license_key)?;
         let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let now = self.clock.now();
         self.change(|record, writer| {
-            let request = self.new_request(record, writer, license_key, metadata)?;
+            let request = self.new_request(record, writer, license_key, metadata, now)?;
             PendingRequest::new(request, None, &record.outstanding)
         })
     }
@@ -159,6 +160,7 @@ impl Client {
         writer: &mut Writer<'_>,
         license_key: String,
         metadata: Metadata,
+        now: Timestamp,
     ) -> Result<ActivationRequest> {
         // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
         if !matches!(record.current, Current::Nothing) {
@@ -173,7 +175,7 @@ impl Client {
             license_key,
             handle,
             release_commitment: commitment(&secret, handle, &key.public_key()),
-            created: self.clock.now(),
+            created: now,
             fingerprint: self.probe().fingerprint(&self.tag_key),
             library: env!("CARGO_PKG_VERSION").to_owned(),
             application: self.application.clone(),
@@ -224,7 +226,7 @@ impl Client {
         };
         self.change_record(record, writer, |record, writer| {
             let key = self.known_device_key()?;
-            let request = self.new_request(record, writer, String::new(), Vec::new())?;
+            let request = self.new_request(record, writer, String::new(), Vec::new(), now)?;
             let body = RecoveryBody {
                 device_key: key.public_key(),
                 product: self.product.clone(),

@@ -4,7 +4,10 @@
 //! pending, a seat given up stays outstanding. So every call may be made again, for ever, and nothing here is needed to
 //! free a seat: the same proof may be carried by hand.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -64,6 +67,7 @@ pub enum Progress {
 pub struct Online<'c> {
     client: &'c Client,
     cancel: Cancel,
+    end: Option<Instant>,
     progress: Option<&'c (dyn Fn(Progress) + Sync)>,
 }
 
@@ -117,7 +121,7 @@ impl std::error::Error for DeactivateError {
 impl Client {
     /// The online calls, to be followed or cancelled.
     pub fn online(&self) -> Online<'_> {
-        Online { client: self, cancel: Cancel::new(), progress: None }
+        Online { client: self, cancel: Cancel::new(), end: None, progress: None }
     }
 
     /// [`Online::activate`], neither followed nor cancelled.
@@ -185,6 +189,12 @@ impl<'c> Online<'c> {
     /// Ends the call with [`ErrorKind::Interrupted`] when `cancel` is used. What was done until then stays done.
     pub fn cancel_with(mut self, cancel: &Cancel) -> Self {
         self.cancel = cancel.clone();
+        self
+    }
+
+    /// Ends the call with [`ErrorKind::TimedOut`] that long after now, however many exchanges and attempts it takes.
+    pub fn within(mut self, duration: Duration) -> Self {
+        self.end = Instant::now().checked_add(duration);
         self
     }
 
@@ -318,13 +328,14 @@ impl<'c> Online<'c> {
         let body = body.to_string();
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
+            let timeout = self.left(authority.timeout)?;
             self.say(Progress::Sending { attempt });
             let answer = authority.transport.post(&Post {
                 url: &url,
                 body: body.as_bytes(),
                 user_agent: concat!("nodelock/", env!("CARGO_PKG_VERSION")),
                 limit: LIMIT,
-                timeout: authority.timeout,
+                timeout,
                 cancel: &self.cancel,
             });
             let (error, asked) = match answer {
@@ -341,11 +352,24 @@ impl<'c> Online<'c> {
             let [random] = system::random::<1>(&*self.client.random)?;
             let jittered = pause / 2 + pause.mul_f32(f32::from(random) / 510.0);
             let wait = asked.unwrap_or(jittered).min(LONGEST_PAUSE);
+            // Whoever would wake too late hears now what went wrong.
+            if self.end.is_some_and(|end| Instant::now() + wait >= end) {
+                return Err(error);
+            }
             self.say(Progress::Waiting { pause: wait });
             self.cancel.sleep(wait)?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         unreachable!("the last attempt returned")
+    }
+
+    /// How much of `duration` the end of the call leaves.
+    fn left(&self, duration: Duration) -> Result<Duration> {
+        let Some(end) = self.end else { return Ok(duration) };
+        match end.saturating_duration_since(Instant::now()).min(duration) {
+            Duration::ZERO => Err(Error::new(ErrorKind::TimedOut, "call")),
+            left => Ok(left),
+        }
     }
 
     fn say(&self, progress: Progress) {

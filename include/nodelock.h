@@ -1,0 +1,2782 @@
+/**
+ * @file nodelock.h
+ * @brief nodelock: client-side licensing that never loses a seat. The C interface.
+ *
+ * This file is generated from the library's sources and not to be edited. It is the manual, too.
+ *
+ * ## Life cycle
+ *
+ * A *config* collects settings, a *client* is made of it, and what a client finds or makes comes as objects that do not
+ * change any more: a license (what a check found), a request (to take a seat), a proof (of a seat given up), a receipt.
+ *
+ *     nodelock_config *config = NULL;
+ *     nodelock_client *client = NULL;
+ *     nodelock_license *license = NULL;
+ *     nodelock_error *error = NULL;
+ *
+ *     if (nodelock_config_new("Example Editor", &config, &error) != NODELOCK_OK ||
+ *         nodelock_config_add_root(config, "...your public key, 43 characters...", &error) != NODELOCK_OK ||
+ *         nodelock_client_new(config, &client, &error) != NODELOCK_OK ||
+ *         nodelock_client_check(client, &license, &error) != NODELOCK_OK)
+ *         fprintf(stderr, "%s\n", nodelock_error_message(error));
+ *     else if (nodelock_license_is_usable(license))
+ *         run(nodelock_license_has_feature(license, "export"));
+ *     else
+ *         puts(nodelock_license_verdict_text(license));
+ *
+ *     nodelock_license_free(license);
+ *     nodelock_client_free(client);
+ *     nodelock_config_free(config);
+ *     nodelock_error_free(error);
+ *
+ * A check reads only. Without a license, take a seat: with a network nodelock_client_activate(); without one
+ * nodelock_client_begin(), hand the request to the authority as a file, and nodelock_client_install() its answer. Call
+ * nodelock_client_observe() once per run when nodelock_license_should_observe(). Renew with
+ * nodelock_client_check_in_if_due() when it suits you. Give the seat back with nodelock_client_deactivate(), or without a
+ * network with nodelock_client_deactivate_offline(), and show nodelock_proof_code(). Whatever goes wrong on the way, nothing
+ * is lost: make the same call again, or carry the same request or proof by hand.
+ *
+ * ## Ownership
+ *
+ * - What comes through the last but one parameter, a pointer to a pointer, belongs to the caller, who frees it with the
+ *   function of its type. Every such function takes NULL and does nothing then.
+ * - What is returned directly, a text, bytes or a pointer to const, is lent: it lives as long as the object that it was asked
+ *   of, and is not to be freed.
+ * - What is passed in is copied. It needs to live only until the call returns, except where a comment says otherwise.
+ *
+ * ## Text, bytes, numbers
+ *
+ * Text is UTF-8 that ends with a NUL, on Windows too, paths included. Bytes are a pointer and a number; the pointer may be NULL
+ * if the number is 0. Times are whole seconds since 1970-01-01T00:00:00Z. What is one of several constants is passed as a
+ * `uint32_t` and checked.
+ *
+ * ## Errors
+ *
+ * What can fail returns a nodelock_status: NODELOCK_OK, or what went wrong, in numbers that never change. If the last
+ * parameter, `error`, is not NULL, it is set to an error with the words for it, which belongs to the caller, or to NULL after
+ * NODELOCK_OK. What it held before is neither read nor freed. Other results are NULL after a failure. A result that cannot be
+ * stored, because the pointer for it is NULL, is NODELOCK_INVALID_INPUT, and then nothing was done.
+ *
+ * Beside the codes that a function's comment names, every one may return NODELOCK_INVALID_INPUT (a pointer is NULL, a text is
+ * not UTF-8) and NODELOCK_INTERNAL (a fault of the library, which is kept inside: the process goes on, and the client that it
+ * happened in refuses every further call). *The codes of the store* are NODELOCK_BUSY, NODELOCK_CORRUPT, NODELOCK_NO_SPACE,
+ * NODELOCK_READ_ONLY, NODELOCK_ACCESS_DENIED, NODELOCK_IO and NODELOCK_UNSUPPORTED_VERSION; *the codes of a message* are 100 to
+ * 119; *the codes of the way to the authority* are 60 to 69. A function that looks at an object returns 0, false or NULL when
+ * it is given NULL. A function whose feature this build leaves out is there and returns NODELOCK_UNSUPPORTED.
+ *
+ * What is wrong with a license is no failure: nodelock_client_check() returns NODELOCK_OK, and nodelock_license_verdict() says
+ * what it found.
+ *
+ * ## Threads
+ *
+ * There are no globals, no hidden threads but the one that carries an online call while it runs, and no state of a thread. A
+ * client may be used from any number of threads at a time; objects that do not change may be read from any number of threads. A
+ * config, and whatever sets something, is for one thread at a time. Nothing may be freed while another thread uses it. Online
+ * calls block: give them a nodelock_call to limit them and to cancel them from another thread.
+ *
+ * After fork() the child may use what the parent made, if no other thread was inside of the library at that moment. A library
+ * that was loaded at run time may be unloaded when everything was freed, and, with the library's own HTTP, when the time-out of
+ * the last exchange that was cancelled has passed.
+ *
+ * ## Callbacks
+ *
+ * A callback is a function, user data that it is called with first, and a function that ends that data's life. It is called on
+ * the thread that made the call, with no lock held, so it may use the same client. User data must be usable from every thread
+ * that uses the client. A callback must return: it must not throw, and not jump out.
+ */
+
+
+#ifndef NODELOCK_H
+#define NODELOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** A status that is not looked at is a warning. */
+#if defined(__GNUC__) || defined(__clang__)
+#define NODELOCK_MUST_USE __attribute__((warn_unused_result))
+#else
+#define NODELOCK_MUST_USE
+#endif
+
+/** Define NODELOCK_SHARED on Windows when linking to the DLL. */
+#if defined(_WIN32) && defined(NODELOCK_SHARED)
+#define NODELOCK_API __declspec(dllimport)
+#else
+#define NODELOCK_API
+#endif
+
+
+/**
+ * The version of this header, major part.
+ */
+#define NODELOCK_VERSION_MAJOR 0
+
+/**
+ * The version of this header, minor part.
+ */
+#define NODELOCK_VERSION_MINOR 1
+
+/**
+ * The version of this header, patch part.
+ */
+#define NODELOCK_VERSION_PATCH 0
+
+/**
+ * Counts up when a program must be compiled anew. A library that has another one must not be used with this header.
+ */
+#define NODELOCK_ABI_VERSION 1
+
+/**
+ * A request is on its way, for the first time or again.
+ */
+#define NODELOCK_EVENT_SENDING 1
+
+/**
+ * The call waits before it tries again.
+ */
+#define NODELOCK_EVENT_WAITING 2
+
+/**
+ * The call is over.
+ */
+#define NODELOCK_EVENT_DONE 3
+
+/**
+ * A host id is scored along with what is found on the machine.
+ */
+#define NODELOCK_HOST_ID_JOIN 0
+
+/**
+ * A host id is all that is scored.
+ */
+#define NODELOCK_HOST_ID_REPLACE 1
+
+/**
+ * License keys are nodelock's own, whose typing errors are found and mended before anything is sent.
+ */
+#define NODELOCK_LICENSE_KEYS_CHECKED 0
+
+/**
+ * License keys are whatever the vendor used so far: at most 64 bytes on one line, passed on as typed.
+ */
+#define NODELOCK_LICENSE_KEYS_FREE_FORM 1
+
+/**
+ * A feature's limit if it has none.
+ */
+#define NODELOCK_UNLIMITED 18446744073709551615ull
+
+/**
+ * Not a wrong machine.
+ */
+#define NODELOCK_MACHINE_FITS 0
+
+/**
+ * The store has another device key than the license names, or none.
+ */
+#define NODELOCK_MACHINE_DEVICE_KEY 1
+
+/**
+ * The fingerprint has too little in common with the one that the license was issued for.
+ */
+#define NODELOCK_MACHINE_FINGERPRINT 2
+
+/**
+ * The machine had changed, and the grace period is over.
+ */
+#define NODELOCK_MACHINE_GRACE_OVER 3
+
+/**
+ * Nothing was said why a seat was given up.
+ */
+#define NODELOCK_REASON_OTHER 0
+
+/**
+ * The license moves to another machine.
+ */
+#define NODELOCK_REASON_MOVED 1
+
+/**
+ * The machine is taken out of service.
+ */
+#define NODELOCK_REASON_RETIRED 2
+
+/**
+ * The system or the application is installed again.
+ */
+#define NODELOCK_REASON_REINSTALLED 3
+
+/**
+ * The activation request was cancelled before a license came.
+ */
+#define NODELOCK_REASON_CANCELLED 4
+
+/**
+ * The seat went back to the pool: any machine may take it.
+ */
+#define NODELOCK_OUTCOME_RETURNED 1
+
+/**
+ * The license has no deactivation left: the seat is kept for this machine, which may activate it again, until the vendor
+ * returns it.
+ */
+#define NODELOCK_OUTCOME_HELD 2
+
+/**
+ * The identity of the operating system's installation.
+ */
+#define NODELOCK_COMPONENT_OS_ID 1
+
+/**
+ * The UUID of the root file system.
+ */
+#define NODELOCK_COMPONENT_ROOT_FS 2
+
+/**
+ * The UUID that the firmware gives the machine.
+ */
+#define NODELOCK_COMPONENT_HW_UUID 3
+
+/**
+ * The serial number of the main board.
+ */
+#define NODELOCK_COMPONENT_BOARD_SERIAL 4
+
+/**
+ * The serial number of the disk that carries the root file system.
+ */
+#define NODELOCK_COMPONENT_DISK_SERIAL 5
+
+/**
+ * The permanent address of a network card; up to four of them, of which one has to match.
+ */
+#define NODELOCK_COMPONENT_MAC 6
+
+/**
+ * Maker and model of the machine.
+ */
+#define NODELOCK_COMPONENT_MODEL 7
+
+/**
+ * Maker, family, model, stepping and brand of the processor.
+ */
+#define NODELOCK_COMPONENT_CPU 8
+
+/**
+ * An identity that the application supplies.
+ */
+#define NODELOCK_COMPONENT_HOST_ID 9
+
+/**
+ * There is nothing to compare: no license, or the component is missing on either side.
+ */
+#define NODELOCK_MATCH_NONE 0
+
+/**
+ * A component agrees, or the machine is the one of the license.
+ */
+#define NODELOCK_MATCH_AGREES 1
+
+/**
+ * A component differs, or the machine is another one.
+ */
+#define NODELOCK_MATCH_DIFFERS 2
+
+/**
+ * The machine has changed, and is good for the days of grace.
+ */
+#define NODELOCK_MATCH_GRACE 3
+
+/**
+ * What a call came to, or what a check found. Numbers are permanent; later versions add some.
+ *
+ * 1 to 19 the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to the authority and the authority, 90 the
+ * library itself, 100 to 119 a message (a file, or an answer of the authority).
+ */
+enum nodelock_status
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * It went well.
+   */
+  NODELOCK_OK = 0,
+  /**
+   * An argument is NULL, not UTF-8, or out of its range.
+   */
+  NODELOCK_INVALID_INPUT = 1,
+  /**
+   * The platform or this build of the library cannot do it.
+   */
+  NODELOCK_UNSUPPORTED = 2,
+  /**
+   * The code cannot be read, not even with its typing errors mended.
+   */
+  NODELOCK_UNREADABLE_CODE = 3,
+  /**
+   * A license is active or a request is pending; it must be given up or cancelled first.
+   */
+  NODELOCK_ALREADY_ACTIVE = 4,
+  /**
+   * There is no activation request to answer or cancel.
+   */
+  NODELOCK_NOT_PENDING = 5,
+  /**
+   * There is no active license to give up.
+   */
+  NODELOCK_NOT_ACTIVE = 6,
+  /**
+   * The license allows no further deactivation without the authority.
+   */
+  NODELOCK_DEACTIVATION_NOT_ALLOWED = 7,
+  /**
+   * Too many deactivations wait for their receipts.
+   */
+  NODELOCK_TOO_MANY_OUTSTANDING = 8,
+  /**
+   * Verdict: the license is valid. Run.
+   */
+  NODELOCK_VERDICT_ACTIVE = 20,
+  /**
+   * Verdict: usable for now, because the machine has changed. Run, observe, and have the license renewed.
+   */
+  NODELOCK_VERDICT_GRACE = 21,
+  /**
+   * Verdict: the license starts later.
+   */
+  NODELOCK_VERDICT_NOT_YET_VALID = 22,
+  /**
+   * Verdict: the license has expired.
+   */
+  NODELOCK_VERDICT_EXPIRED = 23,
+  /**
+   * Verdict: this copy of the license had to be renewed and was not. Check in, or install a renewed one.
+   */
+  NODELOCK_VERDICT_LEASE_ENDED = 24,
+  /**
+   * Verdict: the clock was set back. Have it corrected; anything newly signed by the authority heals it too.
+   */
+  NODELOCK_VERDICT_CLOCK_SET_BACK = 25,
+  /**
+   * Verdict: the license belongs to another machine, or this one has changed too much.
+   */
+  NODELOCK_VERDICT_WRONG_MACHINE = 26,
+  /**
+   * Verdict: the seat was given up on this machine.
+   */
+  NODELOCK_VERDICT_DEACTIVATED = 27,
+  /**
+   * Verdict: the vendor released the seat.
+   */
+  NODELOCK_VERDICT_REVOKED = 28,
+  /**
+   * Verdict: the license does not cover a version of the application released this late.
+   */
+  NODELOCK_VERDICT_VERSION_NOT_COVERED = 29,
+  /**
+   * Verdict: the store or the license in it cannot be used as it is; nodelock_license_damage() says why.
+   */
+  NODELOCK_VERDICT_DAMAGED = 30,
+  /**
+   * Verdict: no license was installed.
+   */
+  NODELOCK_VERDICT_UNLICENSED = 31,
+  /**
+   * Another process is writing to the store.
+   */
+  NODELOCK_BUSY = 40,
+  /**
+   * A file of the store is damaged.
+   */
+  NODELOCK_CORRUPT = 41,
+  /**
+   * The disk is full or the quota used up.
+   */
+  NODELOCK_NO_SPACE = 42,
+  /**
+   * The store is on read-only media.
+   */
+  NODELOCK_READ_ONLY = 43,
+  /**
+   * The operating system denies access to the store.
+   */
+  NODELOCK_ACCESS_DENIED = 44,
+  /**
+   * Any other failure of reading or writing.
+   */
+  NODELOCK_IO = 45,
+  /**
+   * The operating system gave no random bytes.
+   */
+  NODELOCK_NO_RANDOM = 46,
+  /**
+   * No connection to the authority came about.
+   */
+  NODELOCK_UNREACHABLE = 60,
+  /**
+   * The authority did not answer in time.
+   */
+  NODELOCK_TIMED_OUT = 61,
+  /**
+   * The call was cancelled from another thread.
+   */
+  NODELOCK_INTERRUPTED = 62,
+  /**
+   * The server's TLS certificate is from nobody who is trusted.
+   */
+  NODELOCK_TLS_UNTRUSTED = 63,
+  /**
+   * The server's TLS certificate is for another host.
+   */
+  NODELOCK_TLS_WRONG_HOST = 64,
+  /**
+   * The server's TLS certificate has expired or is not valid yet; the local clock may be wrong.
+   */
+  NODELOCK_TLS_EXPIRED = 65,
+  /**
+   * The answer is not one that an authority gives.
+   */
+  NODELOCK_BAD_REPLY = 66,
+  /**
+   * The authority asks to be left alone for a while.
+   */
+  NODELOCK_SERVER_BUSY = 67,
+  /**
+   * The authority failed.
+   */
+  NODELOCK_SERVER_FAILED = 68,
+  /**
+   * No license has this license key.
+   */
+  NODELOCK_UNKNOWN_LICENSE = 70,
+  /**
+   * Every seat of the license is taken.
+   */
+  NODELOCK_NO_FREE_SEAT = 71,
+  /**
+   * The license has ended, or is suspended, at the authority.
+   */
+  NODELOCK_LICENSE_ENDED = 72,
+  /**
+   * The activation request was cancelled before it arrived.
+   */
+  NODELOCK_CANCELLED = 73,
+  /**
+   * The seat is not known to the authority, or not yet.
+   */
+  NODELOCK_UNKNOWN_SEAT = 74,
+  /**
+   * The deactivation code does not belong to the seat that it names.
+   */
+  NODELOCK_WRONG_CODE = 75,
+  /**
+   * The seat was released by an administrator.
+   */
+  NODELOCK_REVOKED = 76,
+  /**
+   * Too many wrong codes or license keys came; try again later.
+   */
+  NODELOCK_TOO_MANY_ATTEMPTS = 77,
+  /**
+   * A fault of the library. The client that it happened in does nothing any more; free it and make a new one.
+   */
+  NODELOCK_INTERNAL = 90,
+  /**
+   * The bytes are truncated, have something left over, or break a rule of the format.
+   */
+  NODELOCK_MALFORMED = 100,
+  /**
+   * The input is longer than any message of its kind can be; it was not read.
+   */
+  NODELOCK_TOO_LARGE = 101,
+  /**
+   * A valid message of another kind, such as a receipt where a license is expected.
+   */
+  NODELOCK_WRONG_TYPE = 102,
+  /**
+   * Made by a later version of the format than this build knows.
+   */
+  NODELOCK_UNSUPPORTED_VERSION = 103,
+  /**
+   * Holds an extension marked critical that this build does not know.
+   */
+  NODELOCK_CRITICAL_EXTENSION = 104,
+  /**
+   * Made for another product.
+   */
+  NODELOCK_WRONG_PRODUCT = 105,
+  /**
+   * Signed by a key that no configured root vouches for.
+   */
+  NODELOCK_UNTRUSTED_SIGNER = 106,
+  /**
+   * The signature does not fit the bytes.
+   */
+  NODELOCK_BAD_SIGNATURE = 107,
+  /**
+   * The issuer's certificate was not valid when the message was signed, or is not any more.
+   */
+  NODELOCK_CERTIFICATE_EXPIRED = 108,
+  /**
+   * A public key for which anybody can forge signatures.
+   */
+  NODELOCK_WEAK_KEY = 109,
+  /**
+   * A readable header of the text form disagrees with the signed body.
+   */
+  NODELOCK_HEADER_MISMATCH = 110,
+  /**
+   * The message belongs to another machine's activation.
+   */
+  NODELOCK_WRONG_MACHINE = 111,
+  /**
+   * The message answers another activation request than the one that is pending or active here.
+   */
+  NODELOCK_WRONG_REQUEST = 112,
+  /**
+   * That activation was given up on this machine; it cannot be used again.
+   */
+  NODELOCK_GIVEN_UP = 113,
+  /**
+   * An older message than the one already installed.
+   */
+  NODELOCK_OUTDATED = 114,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum nodelock_status nodelock_status;
+#else
+typedef uint32_t nodelock_status;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * Where an answer of the authority goes. Lent to a nodelock_transport_fn until that returns.
+ */
+typedef struct nodelock_answer nodelock_answer;
+
+/**
+ * Bytes or text that a call returned. Belongs to the caller; may be read from any thread. Wiped when freed.
+ */
+typedef struct nodelock_bytes nodelock_bytes;
+
+/**
+ * How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is given to.
+ * It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time,
+ * whatever sets something only while no call uses it.
+ */
+typedef struct nodelock_call nodelock_call;
+
+/**
+ * One product's licensing on this machine. Belongs to the caller. Every call on it may be made from any number of threads at a
+ * time, and any number of clients, in any number of processes, may share a store. Calls that only look (nodelock_client_check)
+ * never wait for calls that write.
+ */
+typedef struct nodelock_client nodelock_client;
+
+/**
+ * The settings of clients for one product. Belongs to the caller; one thread at a time. It may be changed and used again after
+ * a client was made of it, which does not change that client.
+ */
+typedef struct nodelock_config nodelock_config;
+
+/**
+ * What went wrong. Belongs to the caller; may be read from any thread.
+ */
+typedef struct nodelock_error nodelock_error;
+
+/**
+ * What was found on a machine, and how it compares with the one that the license was issued for; no value that was found. Belongs
+ * to the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_fingerprint nodelock_fingerprint;
+
+/**
+ * What a check found: a verdict and, where there is one, the license with its terms. It does not change when the store does.
+ * Belongs to the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_license nodelock_license;
+
+/**
+ * A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license keys and
+ * proofs: log its address, not its content.
+ */
+typedef struct nodelock_post nodelock_post;
+
+/**
+ * A seat given up: the license is gone from this machine, and the authority frees the seat on this proof, in any of its forms,
+ * or on its code. Belongs to the caller, unless it was lent; may be read from any number of threads. Freeing it loses nothing:
+ * nodelock_client_outstanding() shows the same again until the receipt has come.
+ */
+typedef struct nodelock_proof nodelock_proof;
+
+/**
+ * Several proofs, oldest first. Belongs to the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_proofs nodelock_proofs;
+
+/**
+ * A QR code, as squares, as an SVG image and as text for a terminal. Belongs to the caller; may be read from any number of
+ * threads.
+ */
+typedef struct nodelock_qr nodelock_qr;
+
+/**
+ * Every code that what somebody typed may stand for, fewest corrections first; never none. Mostly there is one. Belongs to the
+ * caller; may be read from any number of threads.
+ */
+typedef struct nodelock_readings nodelock_readings;
+
+/**
+ * The authority's receipt for a seat that was given up. Belongs to the caller, unless it was lent; may be read from any number
+ * of threads.
+ */
+typedef struct nodelock_receipt nodelock_receipt;
+
+/**
+ * Several receipts. Belongs to the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_receipts nodelock_receipts;
+
+/**
+ * An activation request that waits for its license, with the seats given up that it carries along. Belongs to the caller; may
+ * be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows it again.
+ */
+typedef struct nodelock_request nodelock_request;
+
+/**
+ * The authority's word that the vendor released a seat. Belongs to the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_revocation nodelock_revocation;
+
+/**
+ * How far somebody is with typing a code. Belongs to the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_typing nodelock_typing;
+
+/**
+ * Brings a request to the authority and waits for the answer, with the host's own HTTP.
+ *
+ * POST the bytes of `post` to its address as `application/json`, follow no redirect, and do not try again: the library does.
+ * Give back what was answered, whatever its HTTP status, with nodelock_answer_set(), and return NODELOCK_OK. Otherwise return
+ * NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_INTERRUPTED (after nodelock_post_is_cancelled()),
+ * NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED, NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything
+ * else counts as NODELOCK_UNREACHABLE. `post` and `answer` are lent until it returns.
+ */
+typedef uint32_t (*nodelock_transport_fn)(void *user_data,
+                                          const struct nodelock_post *post,
+                                          struct nodelock_answer *answer);
+
+/**
+ * Called once with the user data of a callback, when the library has no more use for it: when the config and every client made
+ * of it are freed, when another callback takes its place, or at once when it could not be registered. From whichever thread
+ * does that.
+ */
+typedef void (*nodelock_finalize_fn)(void *user_data);
+
+/**
+ * The time: seconds since 1970-01-01T00:00:00Z. Replaces the system's clock, for tests.
+ */
+typedef uint64_t (*nodelock_clock_fn)(void *user_data);
+
+/**
+ * Told what calls on a client do, for a log. `call` is the function's name, such as `nodelock_client_activate`.
+ *
+ * `event` is NODELOCK_EVENT_SENDING or NODELOCK_EVENT_WAITING during an online call, with the number of the `attempt`, `status`
+ * NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
+ * A check that goes well is not worth a line and has none. There is never a key, a code or a hardware identifier in it. The
+ * texts are lent until it returns.
+ */
+typedef void (*nodelock_log_fn)(void *user_data,
+                                uint32_t event,
+                                const char *call,
+                                uint32_t attempt,
+                                uint32_t status,
+                                const char *message);
+
+/**
+ * A name and a value that the application tells the vendor.
+ */
+typedef struct nodelock_pair {
+  /**
+   * At most 64 bytes on one line.
+   */
+  const char *name;
+  /**
+   * At most 1,024 bytes on one line.
+   */
+  const char *value;
+} nodelock_pair;
+
+/**
+ * Told what an online call is doing: NODELOCK_EVENT_SENDING with the number of the attempt, from 1 on, or
+ * NODELOCK_EVENT_WAITING with how long the call waits before it tries again.
+ */
+typedef void (*nodelock_progress_fn)(void *user_data,
+                                     uint32_t event,
+                                     uint32_t attempt,
+                                     uint64_t pause_milliseconds);
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ==== Versions ==== */
+
+/**
+ * The version of the library that is loaded, such as `0.1.0`. Lives as long as the library is loaded.
+ */
+NODELOCK_API const char *nodelock_version(void);
+
+/**
+ * The same as one number: major times 1,000,000, plus minor times 1,000, plus patch.
+ */
+NODELOCK_API uint32_t nodelock_version_number(void);
+
+/**
+ * The ABI version of the library that is loaded: NODELOCK_ABI_VERSION when it was built. A program that loads the library at
+ * run time compares the two before it calls anything else.
+ */
+NODELOCK_API
+uint32_t nodelock_abi_version(void);
+
+/**
+ * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`. False for any other name and
+ * for NULL. What is off returns NODELOCK_UNSUPPORTED.
+ */
+NODELOCK_API
+bool nodelock_has_feature(const char *feature);
+
+/* ==== Statuses ==== */
+
+/**
+ * The stable name of a status, such as `no-free-seat`, for logs and scripts; a verdict's is without `verdict`. Lives as long
+ * as the library is loaded. NULL for a number that this version does not know.
+ */
+NODELOCK_API
+const char *nodelock_status_name(uint32_t status);
+
+/* ==== Errors ==== */
+
+/**
+ * The status that the call returned too. NODELOCK_OK for NULL.
+ */
+NODELOCK_API nodelock_status nodelock_error_status(const struct nodelock_error *error);
+
+/**
+ * The status's stable name, such as `no-free-seat`; nodelock_status_name() of it. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_error_kind(const struct nodelock_error *error);
+
+/**
+ * In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed. NULL for
+ * NULL.
+ */
+NODELOCK_API
+const char *nodelock_error_message(const struct nodelock_error *error);
+
+/**
+ * What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
+ * soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is freed;
+ * nodelock_client_outstanding() has it too.
+ */
+NODELOCK_API
+const struct nodelock_proof *nodelock_error_proof(const struct nodelock_error *error);
+
+/**
+ * Frees an error. NULL is fine.
+ */
+NODELOCK_API void nodelock_error_free(struct nodelock_error *error);
+
+/* ==== Bytes and texts that the caller owns ==== */
+
+/**
+ * The bytes, and how many they are if `size` is not NULL. A NUL follows that is not counted, so text can be used as it is. Lent
+ * until they are freed. NULL for NULL.
+ */
+NODELOCK_API
+const uint8_t *nodelock_bytes_data(const struct nodelock_bytes *bytes,
+                                   size_t *size);
+
+/**
+ * The same as text, for what is text. Lent until it is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_bytes_text(const struct nodelock_bytes *bytes);
+
+/**
+ * Frees bytes. NULL is fine.
+ */
+NODELOCK_API void nodelock_bytes_free(struct nodelock_bytes *bytes);
+
+/* ==== Setting up ==== */
+
+/**
+ * Starts to set up clients for a product, whose name is 1 to 64 bytes on one line.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_new(const char *product,
+                                    struct nodelock_config **config,
+                                    struct nodelock_error **error);
+
+/**
+ * Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that losing one is
+ * not the end of the product.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a key.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_add_root(struct nodelock_config *config,
+                                         const char *public_key,
+                                         struct nodelock_error **error);
+
+/**
+ * Believes nothing that a key signs, certificate or not: for an issuer key that was stolen, in the next version of the
+ * application.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a key.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_deny_key(struct nodelock_config *config,
+                                         const char *public_key,
+                                         struct nodelock_error **error);
+
+/**
+ * Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the directory
+ * `tombstones`, or none of them for NULL. What is missing is created when something is first written.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_store_directory(struct nodelock_config *config,
+                                                    const char *directory,
+                                                    const char *tombstones,
+                                                    struct nodelock_error **error);
+
+/**
+ * Keeps the license in the user's profile. This is the default.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_store_per_user(struct nodelock_config *config,
+                                                   struct nodelock_error **error);
+
+/**
+ * Keeps the license for the whole machine: only those can use it who may write there.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_store_system_wide(struct nodelock_config *config,
+                                                      struct nodelock_error **error);
+
+/**
+ * Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which share it.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_store_in_memory(struct nodelock_config *config,
+                                                    struct nodelock_error **error);
+
+/**
+ * How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default: 5,000.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_lock_timeout(struct nodelock_config *config,
+                                                 uint64_t milliseconds,
+                                                 struct nodelock_error **error);
+
+/**
+ * Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's name. Never
+ * change it for a product that has licenses: every machine would look like another one.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_salt(struct nodelock_config *config,
+                                         const char *salt,
+                                         struct nodelock_error **error);
+
+/**
+ * An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. `how`
+ * is NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_host_id(struct nodelock_config *config,
+                                            const char *id,
+                                            uint32_t how,
+                                            struct nodelock_error **error);
+
+/**
+ * The version of the application, for the vendor to see in requests: at most 64 bytes on one line.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_application_version(struct nodelock_config *config,
+                                                        const char *version,
+                                                        struct nodelock_error **error);
+
+/**
+ * When this version of the application was released, in seconds since 1970: what a license's maintenance date is compared
+ * with.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_released(struct nodelock_config *config,
+                                             uint64_t seconds,
+                                             struct nodelock_error **error);
+
+/**
+ * Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or NODELOCK_LICENSE_KEYS_FREE_FORM.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_license_keys(struct nodelock_config *config,
+                                                 uint32_t form,
+                                                 struct nodelock_error **error);
+
+/**
+ * Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
+ * once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four times.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_add_test_component(struct nodelock_config *config,
+                                                   uint32_t component,
+                                                   const char *value,
+                                                   struct nodelock_error **error);
+
+/**
+ * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
+ * or over what nodelock_config_set_transport() brings.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_authority(struct nodelock_config *config,
+                                              const char *url,
+                                              struct nodelock_error **error);
+
+/**
+ * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.
+ * Default: 30,000 and 3.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_patience(struct nodelock_config *config,
+                                             uint64_t milliseconds,
+                                             uint32_t attempts,
+                                             struct nodelock_error **error);
+
+/**
+ * Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes an online
+ * call, with no lock held; several threads may make such calls at a time. `finalize` may be NULL; see nodelock_finalize_fn for
+ * when it is called, also if this fails.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_transport(struct nodelock_config *config,
+                                              void *user_data,
+                                              nodelock_transport_fn transport,
+                                              nodelock_finalize_fn finalize,
+                                              struct nodelock_error **error);
+
+/**
+ * Has the library's own HTTP use this proxy, `http://user:password@host:port`, whatever the environment says. By default it is
+ * what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say. An address that cannot be one shows when a client is made.
+ *
+ * NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_proxy(struct nodelock_config *config,
+                                          const char *url,
+                                          struct nodelock_error **error);
+
+/**
+ * Has the library's own HTTP use no proxy, whatever the environment says.
+ *
+ * NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_no_proxy(struct nodelock_config *config,
+                                             struct nodelock_error **error);
+
+/**
+ * Has the library's own HTTP trust the certificates in this PEM text, beside the system's.
+ *
+ * NODELOCK_INVALID_INPUT: it holds none. NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_trust_certificates(struct nodelock_config *config,
+                                                   const uint8_t *pem,
+                                                   size_t size,
+                                                   struct nodelock_error **error);
+
+/**
+ * Has the library's own HTTP trust only the certificates that were given, not the system's.
+ *
+ * NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_trust_only_given(struct nodelock_config *config,
+                                                 struct nodelock_error **error);
+
+/**
+ * How long a connection of the library's own HTTP may take to come about, in milliseconds. Default: 10,000.
+ *
+ * NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_connect_timeout(struct nodelock_config *config,
+                                                    uint64_t milliseconds,
+                                                    struct nodelock_error **error);
+
+/**
+ * Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call, with no lock
+ * held. `finalize` may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_clock(struct nodelock_config *config,
+                                          void *user_data,
+                                          nodelock_clock_fn clock,
+                                          nodelock_finalize_fn finalize,
+                                          struct nodelock_error **error);
+
+/**
+ * Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize` may be
+ * NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_log(struct nodelock_config *config,
+                                        void *user_data,
+                                        nodelock_log_fn log,
+                                        nodelock_finalize_fn finalize,
+                                        struct nodelock_error **error);
+
+/**
+ * Frees a config. The clients made of it live on. NULL is fine.
+ */
+NODELOCK_API void nodelock_config_free(struct nodelock_config *config);
+
+/* ==== The client ==== */
+
+/**
+ * Makes a client on these settings. Nothing is read or written yet.
+ *
+ * NODELOCK_INVALID_INPUT: a setting is out of its range, or there is no root. NODELOCK_UNSUPPORTED: the user has no home
+ * directory, or there is an authority and this build has no HTTP of its own and was given no transport.
+ * NODELOCK_TLS_UNTRUSTED: there is an authority, and no certificate at all to trust.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_new(const struct nodelock_config *config,
+                                    struct nodelock_client **client,
+                                    struct nodelock_error **error);
+
+/**
+ * Whether the application may run, and what the license says. Reads only, takes no lock and needs no network; fast enough to
+ * be called often: a store that has not changed is noticed by one look at its file. What is wrong with a license, or with the
+ * store, is a verdict and no failure.
+ *
+ * NODELOCK_ACCESS_DENIED, NODELOCK_IO: the store cannot be read at all.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_check(const struct nodelock_client *client,
+                                      struct nodelock_license **license,
+                                      struct nodelock_error **error);
+
+/**
+ * Records what a check only sees: that time has passed, so that a clock set back is noticed, and that the machine has changed,
+ * from when on the grace period counts. Call it once in each run of the application, when nodelock_license_should_observe()
+ * says so. Stores in `wrote` whether it wrote, which it does at most once an hour.
+ *
+ * Fails with the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_observe(const struct nodelock_client *client,
+                                        bool *wrote,
+                                        struct nodelock_error **error);
+
+/**
+ * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
+ * request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
+ * hand. `metadata` is for the vendor to see, such as a name for the machine; NULL is fine for none.
+ *
+ * NODELOCK_ALREADY_ACTIVE: a request is pending (nodelock_client_pending() shows it again) or a seat is held, also under a
+ * license that has expired. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
+ * NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_begin(const struct nodelock_client *client,
+                                      const char *license_key,
+                                      const struct nodelock_pair *metadata,
+                                      size_t metadata_count,
+                                      struct nodelock_request **request,
+                                      struct nodelock_error **error);
+
+/**
+ * The pending request, to hand it over again. NODELOCK_OK and NULL if none is pending. What is shown is made durable first, so
+ * this opens the store like a call that writes.
+ *
+ * Fails with the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_pending(const struct nodelock_client *client,
+                                        struct nodelock_request **request,
+                                        struct nodelock_error **error);
+
+/**
+ * Takes the pending request back. The authority may have granted it, so this gives a seat up: hand the proof over, or let the
+ * next request carry it.
+ *
+ * NODELOCK_NOT_PENDING, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_cancel(const struct nodelock_client *client,
+                                       struct nodelock_proof **proof,
+                                       struct nodelock_error **error);
+
+/**
+ * Asks for a new seat in place of the one whose record is damaged or gone. The authority frees the old seat and grants the new
+ * one in one step, without counting a deactivation. Hand the request to the authority like any other.
+ *
+ * NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_CORRUPT: the device's key is damaged or gone too. And the
+ * codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_recover_offline(const struct nodelock_client *client,
+                                                struct nodelock_request **request,
+                                                struct nodelock_error **error);
+
+/**
+ * Installs a license, and the receipts that came with it, from a file in any form: bytes, text, base64url. Then checks. A
+ * renewal replaces the active license; the one that is installed is accepted again and changes nothing.
+ *
+ * The codes of a message, NODELOCK_NOT_PENDING, NODELOCK_UNKNOWN_SEAT, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_install(const struct nodelock_client *client,
+                                        const uint8_t *data,
+                                        size_t size,
+                                        struct nodelock_license **license,
+                                        struct nodelock_error **error);
+
+/**
+ * Takes in whatever the authority sent, from a file in any form: a license, receipts, a revocation. Then checks.
+ *
+ * Fails as nodelock_client_install() does.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_accept(const struct nodelock_client *client,
+                                       const uint8_t *data,
+                                       size_t size,
+                                       struct nodelock_license **license,
+                                       struct nodelock_error **error);
+
+/**
+ * Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes nothing.
+ *
+ * The codes of a message, NODELOCK_UNKNOWN_SEAT, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_accept_receipt(const struct nodelock_client *client,
+                                               const uint8_t *data,
+                                               size_t size,
+                                               struct nodelock_receipt **receipt,
+                                               struct nodelock_error **error);
+
+/**
+ * Takes in a revocation, from a file in any form: the license of that seat ends.
+ *
+ * The codes of a message, NODELOCK_UNKNOWN_SEAT, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_accept_revocation(const struct nodelock_client *client,
+                                                  const uint8_t *data,
+                                                  size_t size,
+                                                  struct nodelock_revocation **revocation,
+                                                  struct nodelock_error **error);
+
+/**
+ * Gives the seat up without a network. When this returns NODELOCK_OK, the license is gone from this machine, durably; the proof
+ * frees the seat: as a file, as a QR code, or as 25 symbols over the phone. `reason` is one of NODELOCK_REASON_OTHER,
+ * NODELOCK_REASON_MOVED, NODELOCK_REASON_RETIRED, NODELOCK_REASON_REINSTALLED. A wrong clock, changed hardware or an expired
+ * license do not stop it.
+ *
+ * NODELOCK_NOT_ACTIVE. NODELOCK_DEACTIVATION_NOT_ALLOWED: while still active, the license has no deactivation left.
+ * NODELOCK_INVALID_INPUT, NODELOCK_TOO_MANY_OUTSTANDING, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_deactivate_offline(const struct nodelock_client *client,
+                                                   uint32_t reason,
+                                                   struct nodelock_proof **proof,
+                                                   struct nodelock_error **error);
+
+/**
+ * The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
+ * up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this opens the store like
+ * a call that writes.
+ *
+ * Fails with the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_outstanding(const struct nodelock_client *client,
+                                            struct nodelock_proofs **proofs,
+                                            struct nodelock_error **error);
+
+/**
+ * What is found on this machine, and how it compares with the one that the license was issued for: for support. Probes the
+ * machine; holds no value that was found.
+ *
+ * NODELOCK_ACCESS_DENIED, NODELOCK_IO: the store cannot be read at all.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_fingerprint(const struct nodelock_client *client,
+                                            struct nodelock_fingerprint **fingerprint,
+                                            struct nodelock_error **error);
+
+/**
+ * Whether a call on the client ended with NODELOCK_INTERNAL, so that every other one will. From any thread. False for NULL.
+ */
+NODELOCK_API
+bool nodelock_client_is_poisoned(const struct nodelock_client *client);
+
+/**
+ * Frees a client, once every call on it has returned, and changes nothing in the store. NULL is fine.
+ */
+NODELOCK_API void nodelock_client_free(struct nodelock_client *client);
+
+/* ==== What a check found ==== */
+
+/**
+ * The verdict: one of NODELOCK_VERDICT_*. NODELOCK_INVALID_INPUT for NULL.
+ */
+NODELOCK_API nodelock_status nodelock_license_verdict(const struct nodelock_license *license);
+
+/**
+ * Whether the application may run: the verdict is NODELOCK_VERDICT_ACTIVE or NODELOCK_VERDICT_GRACE. False for NULL.
+ */
+NODELOCK_API
+bool nodelock_license_is_usable(const struct nodelock_license *license);
+
+/**
+ * The verdict in English, such as `expired at 2027-01-31T00:00:00Z`. Lent until the license is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_license_verdict_text(const struct nodelock_license *license);
+
+/**
+ * The time that belongs to the verdict, in seconds since 1970: until when NODELOCK_VERDICT_GRACE lasts, when
+ * NODELOCK_VERDICT_NOT_YET_VALID becomes valid, since when NODELOCK_VERDICT_EXPIRED or NODELOCK_VERDICT_LEASE_ENDED hold,
+ * until when a version must have been released for NODELOCK_VERDICT_VERSION_NOT_COVERED. False, and nothing is stored, for
+ * any other verdict.
+ */
+NODELOCK_API
+bool nodelock_license_verdict_time(const struct nodelock_license *license,
+                                   uint64_t *seconds);
+
+/**
+ * How many seconds the clock was set back, for NODELOCK_VERDICT_CLOCK_SET_BACK; 0 for any other verdict.
+ */
+NODELOCK_API uint64_t nodelock_license_set_back(const struct nodelock_license *license);
+
+/**
+ * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
+ * any other verdict.
+ */
+NODELOCK_API
+uint32_t nodelock_license_machine_reason(const struct nodelock_license *license);
+
+/**
+ * What is wrong with the store, for NODELOCK_VERDICT_DAMAGED: NODELOCK_CORRUPT (recover), NODELOCK_UNSUPPORTED_VERSION (update
+ * the application), NODELOCK_UNTRUSTED_SIGNER or NODELOCK_WRONG_PRODUCT (set up for another vendor or product), or another
+ * status of a message. NODELOCK_OK for any other verdict.
+ */
+NODELOCK_API
+nodelock_status nodelock_license_damage(const struct nodelock_license *license);
+
+/**
+ * Why the vendor released the seat, in the vendor's words, which may be empty, for NODELOCK_VERDICT_REVOKED. NULL for any
+ * other verdict. Lent until the license is freed.
+ */
+NODELOCK_API
+const char *nodelock_license_revocation_reason(const struct nodelock_license *license);
+
+/**
+ * Whether the license is usable and has a feature of that name that has not expired. False for NULL and for what is not
+ * UTF-8. Fast enough to be asked again and again: it looks into memory only.
+ */
+NODELOCK_API
+bool nodelock_license_has_feature(const struct nodelock_license *license,
+                                  const char *name);
+
+/**
+ * The limit of a feature, NODELOCK_UNLIMITED if it has none. False, and nothing is stored, where
+ * nodelock_license_has_feature() is false.
+ */
+NODELOCK_API
+bool nodelock_license_feature_limit(const struct nodelock_license *license,
+                                    const char *name,
+                                    uint64_t *limit);
+
+/**
+ * How many features the license lists, usable or not.
+ */
+NODELOCK_API size_t nodelock_license_feature_count(const struct nodelock_license *license);
+
+/**
+ * The name of a feature, by its place from 0 on: they are in ascending order. Whether it can be used says
+ * nodelock_license_has_feature(). Lent until the license is freed. NULL beyond the last.
+ */
+NODELOCK_API const char *nodelock_license_feature_name(const struct nodelock_license *license, size_t index);
+
+/**
+ * When a feature, by its place, is no longer there, in seconds since 1970. False, and nothing is stored, if never or beyond
+ * the last.
+ */
+NODELOCK_API
+bool nodelock_license_feature_expires(const struct nodelock_license *license,
+                                      size_t index,
+                                      uint64_t *seconds);
+
+/**
+ * The vendor's metadata of that name, the first if there are several. Lent until the license is freed. NULL if there is none.
+ */
+NODELOCK_API
+const char *nodelock_license_metadata(const struct nodelock_license *license,
+                                      const char *name);
+
+/**
+ * How many entries the vendor's metadata has.
+ */
+NODELOCK_API size_t nodelock_license_metadata_count(const struct nodelock_license *license);
+
+/**
+ * The name of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_license_metadata_name(const struct nodelock_license *license,
+                                           size_t index);
+
+/**
+ * The value of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_license_metadata_value(const struct nodelock_license *license,
+                                            size_t index);
+
+/**
+ * Whether there is a verified license, usable or not. Without one, what follows is NULL, 0 or false.
+ */
+NODELOCK_API bool nodelock_license_is_present(const struct nodelock_license *license);
+
+/**
+ * The product. Lent until the license is freed.
+ */
+NODELOCK_API const char *nodelock_license_product(const struct nodelock_license *license);
+
+/**
+ * Who licensed the product. Lent until the license is freed.
+ */
+NODELOCK_API const char *nodelock_license_licensee(const struct nodelock_license *license);
+
+/**
+ * The edition of the product; may be empty. Lent until the license is freed.
+ */
+NODELOCK_API const char *nodelock_license_edition(const struct nodelock_license *license);
+
+/**
+ * The vendor's name for the license: 16 hex digits. Every seat of it bears it. Lent until the license is freed.
+ */
+NODELOCK_API
+const char *nodelock_license_id(const struct nodelock_license *license);
+
+/**
+ * The seat, such as `7KX2M9`: for support. Lent until the license is freed.
+ */
+NODELOCK_API const char *nodelock_license_seat(const struct nodelock_license *license);
+
+/**
+ * The device's public key: 43 characters of base64url. Lent until the license is freed.
+ */
+NODELOCK_API const char *nodelock_license_device_key(const struct nodelock_license *license);
+
+/**
+ * The signed license as a text file. Lent until the license is freed.
+ */
+NODELOCK_API const char *nodelock_license_text(const struct nodelock_license *license);
+
+/**
+ * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed.
+ */
+NODELOCK_API const uint8_t *nodelock_license_data(const struct nodelock_license *license, size_t *size);
+
+/**
+ * When the authority signed the license, in seconds since 1970. False, and nothing is stored, without a license.
+ */
+NODELOCK_API
+bool nodelock_license_issued(const struct nodelock_license *license,
+                             uint64_t *seconds);
+
+/**
+ * The first second at which the license is valid. False, and nothing is stored, without a license.
+ */
+NODELOCK_API bool nodelock_license_starts(const struct nodelock_license *license, uint64_t *seconds);
+
+/**
+ * The first second at which the license is no longer valid. False, and nothing is stored, if it is perpetual.
+ */
+NODELOCK_API bool nodelock_license_expires(const struct nodelock_license *license, uint64_t *seconds);
+
+/**
+ * The first second at which this copy of the license must have been renewed. False, and nothing is stored, if never.
+ */
+NODELOCK_API
+bool nodelock_license_lease_until(const struct nodelock_license *license,
+                                  uint64_t *seconds);
+
+/**
+ * From when on the license should be renewed. False, and nothing is stored, if never.
+ */
+NODELOCK_API bool nodelock_license_renew_after(const struct nodelock_license *license, uint64_t *seconds);
+
+/**
+ * Maintenance: versions of the application released later are not covered. False, and nothing is stored, if all are.
+ */
+NODELOCK_API
+bool nodelock_license_updates_until(const struct nodelock_license *license,
+                                    uint64_t *seconds);
+
+/**
+ * How many more deactivations the license had when it was issued. False, and nothing is stored, if there is no limit.
+ */
+NODELOCK_API
+bool nodelock_license_deactivations_left(const struct nodelock_license *license,
+                                         uint32_t *count);
+
+/**
+ * Counts the licenses issued for this seat, from 1 on: a renewal has a higher one.
+ */
+NODELOCK_API uint32_t nodelock_license_revision(const struct nodelock_license *license);
+
+/**
+ * The time that the verdict was made at, in seconds since 1970: never less than any time seen before. With or without a
+ * license.
+ */
+NODELOCK_API
+uint64_t nodelock_license_time(const struct nodelock_license *license);
+
+/**
+ * Whether the license asks to be renewed by now.
+ */
+NODELOCK_API bool nodelock_license_renewal_due(const struct nodelock_license *license);
+
+/**
+ * Whether nodelock_client_observe() has something to record. Look once in each run of the application.
+ */
+NODELOCK_API bool nodelock_license_should_observe(const struct nodelock_license *license);
+
+/**
+ * The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without
+ * a license. Lent until the license is freed. NULL if none is pending.
+ */
+NODELOCK_API
+const char *nodelock_license_pending_seat(const struct nodelock_license *license);
+
+/**
+ * How many seats were given up here whose receipts have not come; nodelock_client_outstanding() shows them.
+ */
+NODELOCK_API size_t nodelock_license_outstanding(const struct nodelock_license *license);
+
+/**
+ * Frees a license, which changes nothing in the store. NULL is fine.
+ */
+NODELOCK_API void nodelock_license_free(struct nodelock_license *license);
+
+/* ==== Requests for a seat ==== */
+
+/**
+ * The seat it asks for, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_request_seat(const struct nodelock_request *request);
+
+/**
+ * As a text file with readable headers, for mail and forms. Lent until the request is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_request_text(const struct nodelock_request *request);
+
+/**
+ * As one line of base64url, for links and fields. Lent until the request is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_request_base64url(const struct nodelock_request *request);
+
+/**
+ * As one line of base32, which a QR code stores most compactly. Lent until the request is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_request_base32(const struct nodelock_request *request);
+
+/**
+ * As bytes, and how many they are if `size` is not NULL. Lent until the request is freed. NULL for NULL.
+ */
+NODELOCK_API const uint8_t *nodelock_request_data(const struct nodelock_request *request, size_t *size);
+
+/**
+ * As a QR code of `link` followed by the request in base32. With a link that ends in a number sign, the phone that scans it
+ * lands on the vendor's page, and what it carries reaches no server log. The link may be empty.
+ *
+ * NODELOCK_TOO_LARGE: more than a QR code holds. NODELOCK_UNSUPPORTED: this build has no QR codes.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_request_qr(const struct nodelock_request *request,
+                                    const char *link,
+                                    struct nodelock_qr **qr,
+                                    struct nodelock_error **error);
+
+/**
+ * How many seats given up it carries along: the authority frees those and answers the request in one step.
+ */
+NODELOCK_API size_t nodelock_request_release_count(const struct nodelock_request *request);
+
+/**
+ * Whether it asks for a seat in place of one whose record was lost. See nodelock_client_recover_offline().
+ */
+NODELOCK_API bool nodelock_request_is_recovery(const struct nodelock_request *request);
+
+/**
+ * Frees a request, which does not take it back. NULL is fine.
+ */
+NODELOCK_API void nodelock_request_free(struct nodelock_request *request);
+
+/* ==== Seats given up ==== */
+
+/**
+ * The code to read over the phone: 25 symbols in five groups, `17KX2-M928T-5CY4T-QKFFW-EZFWM`. Who has it can free the seat, so
+ * it belongs on the screen and not into a log. Lent until the proof is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_proof_code(const struct nodelock_proof *proof);
+
+/**
+ * The seat that was given up, such as `7KX2M9`. Lent until the proof is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_proof_seat(const struct nodelock_proof *proof);
+
+/**
+ * When it was given up by the local clock, in seconds since 1970. 0 for NULL.
+ */
+NODELOCK_API uint64_t nodelock_proof_time(const struct nodelock_proof *proof);
+
+/**
+ * Why it was given up: one of NODELOCK_REASON_*.
+ */
+NODELOCK_API uint32_t nodelock_proof_reason(const struct nodelock_proof *proof);
+
+/**
+ * As a text file with readable headers, for mail and forms. Lent until the proof is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_proof_text(const struct nodelock_proof *proof);
+
+/**
+ * As one line of base64url, for links and fields. Lent until the proof is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_proof_base64url(const struct nodelock_proof *proof);
+
+/**
+ * As one line of base32, which a QR code stores most compactly. Lent until the proof is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_proof_base32(const struct nodelock_proof *proof);
+
+/**
+ * As bytes, and how many they are if `size` is not NULL. Lent until the proof is freed. NULL for NULL.
+ */
+NODELOCK_API const uint8_t *nodelock_proof_data(const struct nodelock_proof *proof, size_t *size);
+
+/**
+ * As a QR code of `link` followed by the proof in base32; see nodelock_request_qr().
+ *
+ * NODELOCK_TOO_LARGE: more than a QR code holds. NODELOCK_UNSUPPORTED: this build has no QR codes.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_proof_qr(const struct nodelock_proof *proof,
+                                  const char *link,
+                                  struct nodelock_qr **qr,
+                                  struct nodelock_error **error);
+
+/**
+ * Frees a proof that belongs to the caller, not one that was lent. NULL is fine.
+ */
+NODELOCK_API void nodelock_proof_free(struct nodelock_proof *proof);
+
+/**
+ * How many there are. 0 for NULL.
+ */
+NODELOCK_API size_t nodelock_proofs_count(const struct nodelock_proofs *proofs);
+
+/**
+ * One of them, by its place from 0 on. Lent until all of them are freed. NULL beyond the last.
+ */
+NODELOCK_API
+const struct nodelock_proof *nodelock_proofs_get(const struct nodelock_proofs *proofs,
+                                                 size_t index);
+
+/**
+ * Frees all of them. NULL is fine.
+ */
+NODELOCK_API void nodelock_proofs_free(struct nodelock_proofs *proofs);
+
+/* ==== QR codes ==== */
+
+/**
+ * How many squares a row has, and how many rows there are, without the light border of four squares that belongs around it.
+ * 0 for NULL.
+ */
+NODELOCK_API
+size_t nodelock_qr_width(const struct nodelock_qr *qr);
+
+/**
+ * The squares, row by row from the top left, a byte for each: 1 is dark, 0 is light. Their number is the square of the width;
+ * it is stored in `count` if that is not NULL. Lent until the QR code is freed. NULL for NULL.
+ */
+NODELOCK_API
+const uint8_t *nodelock_qr_squares(const struct nodelock_qr *qr,
+                                   size_t *count);
+
+/**
+ * As an SVG image, black on white with its border. Lent until the QR code is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_qr_svg(const struct nodelock_qr *qr);
+
+/**
+ * In block characters for a terminal that writes light on dark, with its border. Lent until the QR code is freed. NULL for
+ * NULL.
+ */
+NODELOCK_API
+const char *nodelock_qr_terminal(const struct nodelock_qr *qr);
+
+/**
+ * Frees a QR code. NULL is fine.
+ */
+NODELOCK_API void nodelock_qr_free(struct nodelock_qr *qr);
+
+/* ==== Receipts ==== */
+
+/**
+ * Where the seat went: NODELOCK_OUTCOME_RETURNED or NODELOCK_OUTCOME_HELD. 0 for NULL.
+ */
+NODELOCK_API uint32_t nodelock_receipt_outcome(const struct nodelock_receipt *receipt);
+
+/**
+ * The seat, such as `7KX2M9`. Lent until the receipt is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_receipt_seat(const struct nodelock_receipt *receipt);
+
+/**
+ * When the authority signed it, in seconds since 1970. 0 for NULL.
+ */
+NODELOCK_API uint64_t nodelock_receipt_time(const struct nodelock_receipt *receipt);
+
+/**
+ * How many more deactivations the license has. False, and nothing is stored, if there is no limit.
+ */
+NODELOCK_API
+bool nodelock_receipt_deactivations_left(const struct nodelock_receipt *receipt,
+                                         uint32_t *count);
+
+/**
+ * As a text file with readable headers, to keep. Lent until the receipt is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_receipt_text(const struct nodelock_receipt *receipt);
+
+/**
+ * Frees a receipt that belongs to the caller, not one that was lent. NULL is fine.
+ */
+NODELOCK_API void nodelock_receipt_free(struct nodelock_receipt *receipt);
+
+/**
+ * How many there are. 0 for NULL.
+ */
+NODELOCK_API size_t nodelock_receipts_count(const struct nodelock_receipts *receipts);
+
+/**
+ * One of them, by its place from 0 on. Lent until all of them are freed. NULL beyond the last.
+ */
+NODELOCK_API
+const struct nodelock_receipt *nodelock_receipts_get(const struct nodelock_receipts *receipts,
+                                                     size_t index);
+
+/**
+ * Frees all of them. NULL is fine.
+ */
+NODELOCK_API void nodelock_receipts_free(struct nodelock_receipts *receipts);
+
+/* ==== Revocations ==== */
+
+/**
+ * The seat, such as `7KX2M9`. Lent until the revocation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_revocation_seat(const struct nodelock_revocation *revocation);
+
+/**
+ * Why, in the vendor's words; may be empty. Lent until the revocation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_revocation_reason(const struct nodelock_revocation *revocation);
+
+/**
+ * When the authority signed it, in seconds since 1970. 0 for NULL.
+ */
+NODELOCK_API uint64_t nodelock_revocation_time(const struct nodelock_revocation *revocation);
+
+/**
+ * Frees a revocation, which does not undo it. NULL is fine.
+ */
+NODELOCK_API void nodelock_revocation_free(struct nodelock_revocation *revocation);
+
+/* ==== How an online call is limited, followed and cancelled ==== */
+
+/**
+ * Makes one that limits nothing.
+ *
+ * Fails as every call does, with NODELOCK_INVALID_INPUT for NULL.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_call_new(struct nodelock_call **call,
+                                  struct nodelock_error **error);
+
+/**
+ * How long a call may take in all, with every exchange and attempt, in milliseconds: then it fails with NODELOCK_TIMED_OUT.
+ * Without it, what nodelock_config_set_patience() says is all there is.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_call_set_timeout(struct nodelock_call *call,
+                                          uint64_t milliseconds,
+                                          struct nodelock_error **error);
+
+/**
+ * Has `progress` told what a call is doing, from the thread that makes the call, with no lock held. `finalize` may be NULL; see
+ * nodelock_finalize_fn for when it is called, also if this fails.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_call_set_progress(struct nodelock_call *call,
+                                           void *user_data,
+                                           nodelock_progress_fn progress,
+                                           nodelock_finalize_fn finalize,
+                                           struct nodelock_error **error);
+
+/**
+ * Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays done. It
+ * stays used: a later call returns at once. From any thread. NULL is fine.
+ */
+NODELOCK_API
+void nodelock_call_cancel(const struct nodelock_call *call);
+
+/**
+ * Whether it was cancelled. From any thread. False for NULL.
+ */
+NODELOCK_API bool nodelock_call_is_cancelled(const struct nodelock_call *call);
+
+/**
+ * Frees it, once the calls that it was given to have returned. NULL is fine.
+ */
+NODELOCK_API void nodelock_call_free(struct nodelock_call *call);
+
+/* ==== Online calls ==== */
+
+/**
+ * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
+ * checks. `call` may be NULL.
+ *
+ * When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
+ * NODELOCK_NO_FREE_SEAT, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, the request stays pending: call again,
+ * or carry it by hand. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the way to the
+ * authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_activate(const struct nodelock_client *client,
+                                         const char *license_key,
+                                         const struct nodelock_pair *metadata,
+                                         size_t metadata_count,
+                                         const struct nodelock_call *call,
+                                         struct nodelock_license **license,
+                                         struct nodelock_error **error);
+
+/**
+ * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
+ * takes in the receipt. `call` may be NULL.
+ *
+ * Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
+ * When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
+ * nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline() and with the codes of the way to the
+ * authority.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_deactivate(const struct nodelock_client *client,
+                                           uint32_t reason,
+                                           const struct nodelock_call *call,
+                                           struct nodelock_receipt **receipt,
+                                           struct nodelock_error **error);
+
+/**
+ * Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
+ * ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
+ *
+ * NODELOCK_NOT_ACTIVE, what the authority says, the codes of the way to it, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_check_in(const struct nodelock_client *client,
+                                         const struct nodelock_call *call,
+                                         struct nodelock_license **license,
+                                         struct nodelock_error **error);
+
+/**
+ * nodelock_client_check_in() if the license asks to be renewed by now, the machine has changed, or something is outstanding.
+ * NODELOCK_OK and NULL if nothing called for it. Call it when it suits the application; the library never does by itself. `call`
+ * may be NULL.
+ *
+ * Fails as nodelock_client_check_in() does.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_check_in_if_due(const struct nodelock_client *client,
+                                                const struct nodelock_call *call,
+                                                struct nodelock_license **license,
+                                                struct nodelock_error **error);
+
+/**
+ * Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the receipts. Never
+ * NULL after NODELOCK_OK; there are none in it if nothing was outstanding. `call` may be NULL.
+ *
+ * Fails with the first failure: what the authority says, the codes of the way to it, the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_hand_in(const struct nodelock_client *client,
+                                        const struct nodelock_call *call,
+                                        struct nodelock_receipts **receipts,
+                                        struct nodelock_error **error);
+
+/**
+ * Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends the
+ * request, installs the answer and checks. `call` may be NULL.
+ *
+ * NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_UNKNOWN_SEAT: the authority knows no seat of this device.
+ * Otherwise as nodelock_client_activate().
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_recover(const struct nodelock_client *client,
+                                        const struct nodelock_call *call,
+                                        struct nodelock_license **license,
+                                        struct nodelock_error **error);
+
+/* ==== The host's own HTTP ==== */
+
+/**
+ * The whole address. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_post_url(const struct nodelock_post *post);
+
+/**
+ * The bytes to post, of type `application/json`, and how many they are if `size` is not NULL. NULL for NULL.
+ */
+NODELOCK_API const uint8_t *nodelock_post_data(const struct nodelock_post *post, size_t *size);
+
+/**
+ * What the library calls itself: the `User-Agent`. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_post_user_agent(const struct nodelock_post *post);
+
+/**
+ * How many bytes of an answer are looked at: no need to read on beyond that.
+ */
+NODELOCK_API size_t nodelock_post_limit(const struct nodelock_post *post);
+
+/**
+ * How long the whole exchange may take, in milliseconds.
+ */
+NODELOCK_API uint64_t nodelock_post_timeout(const struct nodelock_post *post);
+
+/**
+ * Whether the call was cancelled from another thread. Look now and then while waiting.
+ */
+NODELOCK_API bool nodelock_post_is_cancelled(const struct nodelock_post *post);
+
+/**
+ * Gives back what was answered: the HTTP status, and the body, which is copied. NULL is fine for an empty one.
+ *
+ * NODELOCK_BAD_REPLY: longer than nodelock_post_limit().
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_answer_set(struct nodelock_answer *answer,
+                                    uint32_t http_status,
+                                    const uint8_t *data,
+                                    size_t size,
+                                    struct nodelock_error **error);
+
+/**
+ * Gives back how many seconds a `Retry-After` header asks for. Call it after nodelock_answer_set().
+ *
+ * NODELOCK_INVALID_INPUT: there is no answer yet.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_answer_set_retry_after(struct nodelock_answer *answer,
+                                                uint64_t seconds,
+                                                struct nodelock_error **error);
+
+/* ==== What is found on a machine ==== */
+
+/**
+ * The name of a component, one of NODELOCK_COMPONENT_*, such as `os_id`. Lives as long as the library is loaded. NULL for any
+ * other number.
+ */
+NODELOCK_API
+const char *nodelock_component_name(uint32_t component);
+
+/**
+ * Whether signs of a virtual machine were seen. They can be forged: for the application to know, no protection.
+ */
+NODELOCK_API
+bool nodelock_fingerprint_is_virtual_machine(const struct nodelock_fingerprint *fingerprint);
+
+/**
+ * Whether signs of a container were seen.
+ */
+NODELOCK_API bool nodelock_fingerprint_is_container(const struct nodelock_fingerprint *fingerprint);
+
+/**
+ * How many signs of a virtual machine or a container were seen.
+ */
+NODELOCK_API size_t nodelock_fingerprint_sign_count(const struct nodelock_fingerprint *fingerprint);
+
+/**
+ * A sign in words, by its place from 0 on. Lent until the fingerprint is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_fingerprint_sign(const struct nodelock_fingerprint *fingerprint,
+                                      size_t index);
+
+/**
+ * Whether the machine has something that is unique to its hardware. If not, a license asks for renewal sooner.
+ */
+NODELOCK_API
+bool nodelock_fingerprint_is_bindable(const struct nodelock_fingerprint *fingerprint);
+
+/**
+ * Whether a component, one of NODELOCK_COMPONENT_*, was found.
+ */
+NODELOCK_API
+bool nodelock_fingerprint_found(const struct nodelock_fingerprint *fingerprint,
+                                uint32_t component);
+
+/**
+ * How a component, one of NODELOCK_COMPONENT_*, compares with the license's: NODELOCK_MATCH_NONE, NODELOCK_MATCH_AGREES or
+ * NODELOCK_MATCH_DIFFERS. What it adds to the score is stored in `weight` if that is not NULL.
+ */
+NODELOCK_API
+uint32_t nodelock_fingerprint_compare(const struct nodelock_fingerprint *fingerprint,
+                                      uint32_t component,
+                                      int32_t *weight);
+
+/**
+ * How the machine compares with the license's as a whole: NODELOCK_MATCH_NONE without a license, NODELOCK_MATCH_AGREES,
+ * NODELOCK_MATCH_GRACE or NODELOCK_MATCH_DIFFERS. The score is stored in `score` if that is not NULL.
+ */
+NODELOCK_API
+uint32_t nodelock_fingerprint_outcome(const struct nodelock_fingerprint *fingerprint,
+                                      int32_t *score);
+
+/**
+ * How many tags the machine sends to the authority: three bytes of a keyed hash for each value that was found.
+ */
+NODELOCK_API
+size_t nodelock_fingerprint_tag_count(const struct nodelock_fingerprint *fingerprint);
+
+/**
+ * The three bytes of a tag, by its place from 0 on. Its component is stored in `component` if that is not NULL. Lent until the
+ * fingerprint is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const uint8_t *nodelock_fingerprint_tag(const struct nodelock_fingerprint *fingerprint,
+                                        size_t index,
+                                        uint32_t *component);
+
+/**
+ * All of it in English, a line for each component, for support. Lent until the fingerprint is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_fingerprint_report(const struct nodelock_fingerprint *fingerprint);
+
+/**
+ * Frees a fingerprint. NULL is fine.
+ */
+NODELOCK_API void nodelock_fingerprint_free(struct nodelock_fingerprint *fingerprint);
+
+/**
+ * A stable identity of this machine for an application, as text: 32 hexadecimal digits, for applications that want no more than
+ * that. It differs between applications, is the same for every user, changes when the operating system is installed anew, and
+ * is copied along with a disk image.
+ *
+ * NODELOCK_UNSUPPORTED: the machine has nothing to make it of, as most containers. NODELOCK_INVALID_INPUT: an empty name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_machine_id(const char *application,
+                                    struct nodelock_bytes **id,
+                                    struct nodelock_error **error);
+
+/* ==== Codes that people type ==== */
+
+/**
+ * Looks at a text field while somebody types a license key or a deactivation code into it.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_check_typing(const char *typed,
+                                      struct nodelock_typing **typing,
+                                      struct nodelock_error **error);
+
+/**
+ * The symbols so far, unreadable ones included; 25 make a code.
+ */
+NODELOCK_API size_t nodelock_typing_symbols(const struct nodelock_typing *typing);
+
+/**
+ * Whether this is a code, of any kind, without any typing error.
+ */
+NODELOCK_API bool nodelock_typing_is_complete(const struct nodelock_typing *typing);
+
+/**
+ * How many characters cannot be read.
+ */
+NODELOCK_API size_t nodelock_typing_unreadable_count(const struct nodelock_typing *typing);
+
+/**
+ * Where an unreadable character is among the characters of the text, from 0 on: Unicode scalar values, not bytes. False, and
+ * nothing is stored, beyond the last.
+ */
+NODELOCK_API
+bool nodelock_typing_unreadable(const struct nodelock_typing *typing,
+                                size_t index,
+                                size_t *place);
+
+/**
+ * Frees a typing. NULL is fine.
+ */
+NODELOCK_API void nodelock_typing_free(struct nodelock_typing *typing);
+
+/**
+ * Reads a license key as somebody typed it, with its typing errors mended. nodelock_client_begin() and
+ * nodelock_client_activate() do so by themselves; this is for showing what was mended.
+ *
+ * NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code of a kind
+ * that this version does not know. NODELOCK_UNREADABLE_CODE: everything else.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_key_read(const char *typed,
+                                          struct nodelock_readings **readings,
+                                          struct nodelock_error **error);
+
+/**
+ * Reads a deactivation code as somebody typed it, with its typing errors mended.
+ *
+ * Fails as nodelock_license_key_read() does; NODELOCK_WRONG_TYPE is for a license key.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_deactivation_code_read(const char *typed,
+                                                struct nodelock_readings **readings,
+                                                struct nodelock_error **error);
+
+/**
+ * How many codes it may be.
+ */
+NODELOCK_API size_t nodelock_readings_count(const struct nodelock_readings *readings);
+
+/**
+ * A code as it should have been typed, by its place from 0 on. Lent until the readings are freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_readings_code(const struct nodelock_readings *readings,
+                                   size_t index);
+
+/**
+ * The seat that a deactivation code gives up, such as `7KX2M9`, by the place of the code. Lent until the readings are freed. NULL
+ * beyond the last, and for a license key.
+ */
+NODELOCK_API
+const char *nodelock_readings_seat(const struct nodelock_readings *readings,
+                                   size_t index);
+
+/**
+ * How many typing errors were mended to get to a code.
+ */
+NODELOCK_API
+size_t nodelock_readings_correction_count(const struct nodelock_readings *readings,
+                                          size_t index);
+
+/**
+ * A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the readings are freed.
+ * NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_readings_correction(const struct nodelock_readings *readings,
+                                         size_t index,
+                                         size_t correction);
+
+/**
+ * Frees readings. NULL is fine.
+ */
+NODELOCK_API void nodelock_readings_free(struct nodelock_readings *readings);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#if defined(NODELOCK_AUTHORITY)
+
+/*
+ * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with feature
+ * `authority`; others do not have these functions.
+ *
+ * Each is one rule. The server reads from its database what the rule asks for (terms and seats, as JSON), calls it, stores every seat
+ * of the decision, and sends its message, all in one transaction that keeps other writers out. A seat is kept for ever, so that no
+ * old message is ever news again. It is known by its name *and* its device key: two devices may draw the same name.
+ *
+ * An activation file:     nodelock_activation_read(); for each release in it what a deactivation does; nodelock_activation_grant().
+ * A deactivation file:    nodelock_release_read(); nodelock_release_redeem() for each seat of its name until one fits. If no seat has
+ *                         it: nodelock_release_cancel() with the request that came along, or keep the proof and try
+ *                         nodelock_release_cancel() when a request of that name arrives.
+ * A code by phone:        nodelock_deactivation_code_read(); nodelock_readings_redeem() for each reading and seat of its name.
+ * A check-in, online:     nodelock_message_seat(); nodelock_check_in_answer() for each seat of its name until one fits.
+ *
+ * The functions have no state, so they may be called from any number of threads and processes.
+ */
+
+/**
+ * A new seat was granted; the message is its license.
+ */
+#define NODELOCK_DECISION_GRANTED 1
+
+/**
+ * The same request again; the message is the license of the same seat.
+ */
+#define NODELOCK_DECISION_REPEATED 2
+
+/**
+ * The seat went back to the pool, now or since long; the message is the receipt.
+ */
+#define NODELOCK_DECISION_RETURNED 3
+
+/**
+ * No deactivation was left: the seat is kept for its device; the message is the receipt.
+ */
+#define NODELOCK_DECISION_HELD 4
+
+/**
+ * The license was renewed; the message is the new one.
+ */
+#define NODELOCK_DECISION_RENEWED 5
+
+/**
+ * The seat is over; the message is the revocation, which ends what a device may still have.
+ */
+#define NODELOCK_DECISION_REVOKED 6
+
+/**
+ * The code does not fit that seat. There is no message; the seat that is to be stored counts the wrong code.
+ */
+#define NODELOCK_DECISION_WRONG_CODE 7
+
+/**
+ * An activation file that was read and verified: a request, with the seats given up that came along. Free those first
+ * (nodelock_release_redeem()), whatever becomes of the request: their device has lost its licenses already. Belongs to the caller;
+ * may be read from any number of threads.
+ */
+typedef struct nodelock_activation nodelock_activation;
+
+/**
+ * What a rule came to. Store every seat in it, in one transaction with what was read, and only then send the message. Belongs to
+ * the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_decision nodelock_decision;
+
+/**
+ * A key that signs what devices believe. Belongs to the caller; may be used from any number of threads.
+ */
+typedef struct nodelock_issuer nodelock_issuer;
+
+/**
+ * A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may be used from
+ * any number of threads. Wiped when freed.
+ */
+typedef struct nodelock_key nodelock_key;
+
+/**
+ * A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller, unless it was lent; may
+ * be read from any number of threads.
+ */
+typedef struct nodelock_release nodelock_release;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ==== What was sold ==== */
+
+/**
+ * Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer activates.
+ *
+ * Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must be there;
+ * the others are shown with their defaults:
+ *
+ *     {
+ *       "id": "0123456789abcdef", "product": "Example Editor", "seats": 1,
+ *       "licensee": "", "edition": "",
+ *       "features": [{"name": "export", "limit": null, "expires": null}],
+ *       "metadata": [["name", "value"]],
+ *       "starts": 0, "expires": null, "updates_until": null,
+ *       "lease_days": 90, "unbindable_lease_days": 14,
+ *       "deactivations": null, "suspended": false,
+ *       "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
+ *     }
+ *
+ * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a device may
+ * go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware. A vendor that
+ * suspends a license sets `suspended`.
+ *
+ * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_terms_check(const char *terms,
+                                     nodelock_error **error);
+
+/* ==== Keys ==== */
+
+/**
+ * Makes a new private key.
+ *
+ * NODELOCK_NO_RANDOM.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_key_generate(struct nodelock_key **key,
+                                      nodelock_error **error);
+
+/**
+ * Reads a private key from its 64 bytes.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_WEAK_KEY.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_key_read(const uint8_t *data,
+                                  size_t size,
+                                  struct nodelock_key **key,
+                                  nodelock_error **error);
+
+/**
+ * The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read them, a root's
+ * offline. Lent until the key is freed. NULL for NULL.
+ */
+NODELOCK_API
+const uint8_t *nodelock_key_data(const struct nodelock_key *key,
+                                 size_t *size);
+
+/**
+ * The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_key_public(const struct nodelock_key *key);
+
+/**
+ * Frees a key and wipes it. NULL is fine.
+ */
+NODELOCK_API void nodelock_key_free(struct nodelock_key *key);
+
+/**
+ * Makes the certificate with which an issuer key may sign from `not_before` to `not_after`, as a text file; `name` is whose key it
+ * is, `serial` the vendor's number for it. Licenses issued before its end stay valid.
+ *
+ * NODELOCK_INVALID_INPUT; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_certificate_issue(const struct nodelock_key *root,
+                                           const char *issuer,
+                                           const char *name,
+                                           uint64_t serial,
+                                           uint64_t not_before,
+                                           uint64_t not_after,
+                                           nodelock_bytes **certificate,
+                                           nodelock_error **error);
+
+/**
+ * A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep a hash of it.
+ *
+ * NODELOCK_NO_RANDOM.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_key_generate(nodelock_bytes **license_key,
+                                              nodelock_error **error);
+
+/**
+ * A new name for a license, as text: 16 hex digits.
+ *
+ * NODELOCK_NO_RANDOM.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_id_generate(nodelock_bytes **id,
+                                             nodelock_error **error);
+
+/* ==== Who signs ==== */
+
+/**
+ * Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a certificate,
+ * `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the simplest set-up, with
+ * nothing to fall back on when the key is stolen.
+ *
+ * NODELOCK_INVALID_INPUT: the certificate is another key's. The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_issuer_new(const struct nodelock_key *key,
+                                    const uint8_t *certificate,
+                                    size_t size,
+                                    const char *root,
+                                    struct nodelock_issuer **issuer,
+                                    nodelock_error **error);
+
+/**
+ * Frees an issuer and wipes its key. NULL is fine.
+ */
+NODELOCK_API void nodelock_issuer_free(struct nodelock_issuer *issuer);
+
+/* ==== Activation files ==== */
+
+/**
+ * Reads an activation file in any form: bytes, text, base64url, base32 behind a link.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_read(const uint8_t *data,
+                                         size_t size,
+                                         struct nodelock_activation **activation,
+                                         nodelock_error **error);
+
+/**
+ * The seat it asks for, such as `7KX2M9`: with the device key, what the database knows it by. Lent until the activation is freed.
+ * NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_activation_seat(const struct nodelock_activation *activation);
+
+/**
+ * The device's public key: 43 characters of base64url. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_activation_device_key(const struct nodelock_activation *activation);
+
+/**
+ * The product. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_activation_product(const struct nodelock_activation *activation);
+
+/**
+ * The license key, which finds the license; may be empty. A secret. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_activation_license_key(const struct nodelock_activation *activation);
+
+/**
+ * The version of the application; may be empty. Lent until the activation is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_activation_application(const struct nodelock_activation *activation);
+
+/**
+ * How many entries the application's metadata has.
+ */
+NODELOCK_API size_t nodelock_activation_metadata_count(const struct nodelock_activation *activation);
+
+/**
+ * The name of an entry, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_activation_metadata_name(const struct nodelock_activation *activation,
+                                              size_t index);
+
+/**
+ * The value of an entry, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_activation_metadata_value(const struct nodelock_activation *activation,
+                                               size_t index);
+
+/**
+ * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones.
+ */
+NODELOCK_API
+bool nodelock_activation_is_recovery(const struct nodelock_activation *activation);
+
+/**
+ * How many seats given up came along.
+ */
+NODELOCK_API size_t nodelock_activation_release_count(const struct nodelock_activation *activation);
+
+/**
+ * A seat given up that came along, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const struct nodelock_release *nodelock_activation_release(const struct nodelock_activation *activation,
+                                                           size_t index);
+
+/**
+ * Answers a request, after the seats that came along were freed.
+ *
+ * - `terms`: those of the license that its license key finds, or that the vendor assigned, or of `known_seat`;
+ * - `taken`, `deactivated`: how many seats of that license are `active` or `held`, and how many are `counted`;
+ * - `known_seat`: the seat of that name and device key, NULL if there is none;
+ * - `held_seat`: a seat of that license in state `held` for the same device key, NULL if there is none;
+ * - `lost_seats`: for a recovery, the `active` seats of that license for the same device key, which take nothing when the
+ *   request is known already; NULL and 0 otherwise;
+ * - `now`: the time.
+ *
+ * NODELOCK_DECISION_GRANTED or NODELOCK_DECISION_REPEATED. NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT,
+ * NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: a seat
+ * whose life is over takes no seat again. NODELOCK_UNKNOWN_SEAT, NODELOCK_WRONG_MACHINE: a lost seat that is not this device's.
+ * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now. NODELOCK_INVALID_INPUT: records that do not belong together.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_grant(const struct nodelock_activation *activation,
+                                          const struct nodelock_issuer *issuer,
+                                          const char *terms,
+                                          uint32_t taken,
+                                          uint32_t deactivated,
+                                          const char *known_seat,
+                                          const char *held_seat,
+                                          const char *const *lost_seats,
+                                          size_t lost_count,
+                                          uint64_t now,
+                                          struct nodelock_decision **decision,
+                                          nodelock_error **error);
+
+/**
+ * Remembers a request as cancelled because a deactivation code came before it, for a seat that was not known then: `index` says
+ * which of the readings. `license` is the id of the license that its license key finds, NULL if none. Takes some 50 ms if the code
+ * names that seat.
+ *
+ * NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_cancel_by_code(const struct nodelock_activation *activation,
+                                                   const nodelock_readings *readings,
+                                                   size_t index,
+                                                   const struct nodelock_issuer *issuer,
+                                                   const char *license,
+                                                   uint64_t now,
+                                                   struct nodelock_decision **decision,
+                                                   nodelock_error **error);
+
+/**
+ * Frees an activation. NULL is fine.
+ */
+NODELOCK_API void nodelock_activation_free(struct nodelock_activation *activation);
+
+/* ==== Seats given up, by proof or code ==== */
+
+/**
+ * Reads a deactivation file in any form: bytes, text, base64url, base32 behind a link.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_release_read(const uint8_t *data,
+                                      size_t size,
+                                      struct nodelock_release **release,
+                                      nodelock_error **error);
+
+/**
+ * The seat that it claims to give up, such as `7KX2M9`. Two devices may have drawn the same name: try every seat that has it. Lent
+ * until the release is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_release_seat(const struct nodelock_release *release);
+
+/**
+ * Whether the request came along: one that was cancelled before a license came, which nodelock_release_cancel() remembers if its seat
+ * is not known.
+ */
+NODELOCK_API
+bool nodelock_release_has_request(const struct nodelock_release *release);
+
+/**
+ * The proof as bytes, and how many they are if `size` is not NULL: what to keep until a seat of that name is known, if none is. Lent
+ * until the release is freed. NULL for NULL.
+ */
+NODELOCK_API
+const uint8_t *nodelock_release_data(const struct nodelock_release *release,
+                                     size_t *size);
+
+/**
+ * Gives a seat up on its device's proof. `seat` is the seat as the database has it, `terms` those of its license, NULL if it names
+ * none; `taken` and `deactivated` as for nodelock_activation_grant(). A genuine proof is never refused, and coming again changes
+ * nothing and has a receipt again.
+ *
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof of that seat;
+ * try the next one of that name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_release_redeem(const struct nodelock_release *release,
+                                        const struct nodelock_issuer *issuer,
+                                        const char *terms,
+                                        uint32_t taken,
+                                        uint32_t deactivated,
+                                        const char *seat,
+                                        uint64_t now,
+                                        struct nodelock_decision **decision,
+                                        nodelock_error **error);
+
+/**
+ * Remembers a request as cancelled, so that it takes no seat: one that came along with the proof, or, if `activation` is not NULL,
+ * that one, whose proof came before it. Only for a seat that is not known. `license` is the id of the license that the request's
+ * license key finds, NULL if none.
+ *
+ * NODELOCK_DECISION_RETURNED. NODELOCK_UNKNOWN_SEAT: there is no request. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof
+ * of that request.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_release_cancel(const struct nodelock_release *release,
+                                        const struct nodelock_activation *activation,
+                                        const struct nodelock_issuer *issuer,
+                                        const char *license,
+                                        uint64_t now,
+                                        struct nodelock_decision **decision,
+                                        nodelock_error **error);
+
+/**
+ * Frees a release that belongs to the caller, not one that was lent. NULL is fine.
+ */
+NODELOCK_API void nodelock_release_free(struct nodelock_release *release);
+
+/**
+ * Gives a seat up on a code that somebody read over the phone: `index` says which of the readings, whose seat is
+ * nodelock_readings_seat(). The records are as for nodelock_release_redeem(). Takes some 50 ms.
+ *
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; or NODELOCK_DECISION_WRONG_CODE: try the next seat of that name and the next
+ * reading. Of what was tried in vain, store one seat: however many readings a text has, it is one wrong code.
+ * NODELOCK_TOO_MANY_ATTEMPTS: the seat had too many wrong codes within a day; nothing was tried.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_readings_redeem(const nodelock_readings *readings,
+                                         size_t index,
+                                         const struct nodelock_issuer *issuer,
+                                         const char *terms,
+                                         uint32_t taken,
+                                         uint32_t deactivated,
+                                         const char *seat,
+                                         uint64_t now,
+                                         struct nodelock_decision **decision,
+                                         nodelock_error **error);
+
+/* ==== While a seat is held ==== */
+
+/**
+ * The seat that a check-in, a preflight or a proof claims to be of, as text. Nothing is verified: it serves to find the seat, or the
+ * seats of that name.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_message_seat(const uint8_t *data,
+                                      size_t size,
+                                      nodelock_bytes **seat,
+                                      nodelock_error **error);
+
+/**
+ * A name for what a message says, as text: the SHA-256 of its body in hex, the same for every form of it. Keep an answer by it, and
+ * give the same one when the same message comes again.
+ *
+ * The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_message_id(const uint8_t *data,
+                                    size_t size,
+                                    nodelock_bytes **id,
+                                    nodelock_error **error);
+
+/**
+ * Answers a check-in, in any form. The records are as for nodelock_release_redeem(). If the seat is over, the answer is a revocation
+ * with `reason` in it, one line for the customer to read, which may be NULL: only that ends what a copy of the device's store still
+ * has. A check-in that comes again, by its nodelock_message_id(), is to have its answer of before: a seat whose `copies` count up
+ * is used by two copies of one store.
+ *
+ * NODELOCK_DECISION_RENEWED or NODELOCK_DECISION_REVOKED. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the
+ * next one of that name. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED,
+ * NODELOCK_CERTIFICATE_EXPIRED, the codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_check_in_answer(const uint8_t *data,
+                                         size_t size,
+                                         const struct nodelock_issuer *issuer,
+                                         const char *terms,
+                                         uint32_t taken,
+                                         uint32_t deactivated,
+                                         const char *seat,
+                                         const char *reason,
+                                         uint64_t now,
+                                         struct nodelock_decision **decision,
+                                         nodelock_error **error);
+
+/**
+ * Answers a preflight, in any form: stores in `allowed` whether the device may give its seat up and it returns to the pool. The
+ * records are as for nodelock_release_redeem().
+ *
+ * NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the next one of that name. The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_preflight_answer(const uint8_t *data,
+                                          size_t size,
+                                          const char *terms,
+                                          uint32_t taken,
+                                          uint32_t deactivated,
+                                          const char *seat,
+                                          bool *allowed,
+                                          nodelock_error **error);
+
+/* ==== What a vendor does to a seat ==== */
+
+/**
+ * A new license for an active seat, as a file for a device that does not check in. The records are as for
+ * nodelock_release_redeem().
+ *
+ * NODELOCK_DECISION_RENEWED. NODELOCK_LICENSE_ENDED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED, NODELOCK_CERTIFICATE_EXPIRED.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_seat_renew(const char *seat,
+                                    const struct nodelock_issuer *issuer,
+                                    const char *terms,
+                                    uint32_t taken,
+                                    uint32_t deactivated,
+                                    uint64_t now,
+                                    struct nodelock_decision **decision,
+                                    nodelock_error **error);
+
+/**
+ * Releases a seat whose machine is dead, lost or unwilling, with a word to the customer in one line, which may be NULL. Until its
+ * device hears of it the license there runs to the end of its lease, so the seat may be in use twice for that long. A held seat
+ * returns to the pool.
+ *
+ * NODELOCK_DECISION_REVOKED, or NODELOCK_DECISION_RETURNED without a message for a seat that was held. NODELOCK_GIVEN_UP: there is
+ * nothing to release.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_seat_release(const char *seat,
+                                      const struct nodelock_issuer *issuer,
+                                      const char *reason,
+                                      uint64_t now,
+                                      struct nodelock_decision **decision,
+                                      nodelock_error **error);
+
+/* ==== What a rule came to ==== */
+
+/**
+ * What it came to: one of NODELOCK_DECISION_*. 0 for NULL.
+ */
+NODELOCK_API uint32_t nodelock_decision_outcome(const struct nodelock_decision *decision);
+
+/**
+ * How many seats are to be stored: none when nothing changed.
+ */
+NODELOCK_API size_t nodelock_decision_seat_count(const struct nodelock_decision *decision);
+
+/**
+ * A seat that is to be stored, as JSON, in place of the one with the same `seat` and `device_key` if there is one. A database needs
+ * to find seats by `seat`, `device_key`, `license` and `state` (`active`, `held`, `returned`, `cancelled`, `revoked`), and to
+ * count those of a license that are `active` or `held` and those that are `counted`; the rest is the library's. Lent until the
+ * decision is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_decision_seat(const struct nodelock_decision *decision,
+                                   size_t index);
+
+/**
+ * The message for the device as a text file. An answer to an activation file is the text of the license, followed by those of the
+ * receipts for what came along. Lent until the decision is freed. NULL without a message.
+ */
+NODELOCK_API
+const char *nodelock_decision_text(const struct nodelock_decision *decision);
+
+/**
+ * The message as one line of base64url, as the members of online answers hold it. Lent until the decision is freed. NULL without a
+ * message.
+ */
+NODELOCK_API
+const char *nodelock_decision_base64url(const struct nodelock_decision *decision);
+
+/**
+ * The message as bytes, and how many they are if `size` is not NULL. Lent until the decision is freed. NULL without a message.
+ */
+NODELOCK_API
+const uint8_t *nodelock_decision_data(const struct nodelock_decision *decision,
+                                      size_t *size);
+
+/**
+ * Frees a decision. NULL is fine.
+ */
+NODELOCK_API void nodelock_decision_free(struct nodelock_decision *decision);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+#endif  /* NODELOCK_AUTHORITY */
+
+#endif  /* NODELOCK_H */

@@ -1,0 +1,62 @@
+//! Who signs.
+
+use std::ffi::c_char;
+
+use crate::{
+    Certificate, Error, ErrorKind, Roots,
+    authority::Issuer,
+    ffi::{
+        boundary::{Out, fallible, free, object, optional_text, slice},
+        error::nodelock_error,
+        status::nodelock_status,
+    },
+};
+
+use super::keys::nodelock_key;
+
+/// A key that signs what devices believe. Belongs to the caller; may be used from any number of threads.
+pub struct nodelock_issuer(pub(super) Issuer);
+
+/// Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a certificate,
+/// `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the simplest set-up, with
+/// nothing to fall back on when the key is stolen.
+///
+/// NODELOCK_INVALID_INPUT: the certificate is another key's. The codes of a message.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_issuer_new(
+    key: *const nodelock_key,
+    certificate: *const u8,
+    size: usize,
+    root: *const c_char,
+    issuer: *mut *mut nodelock_issuer,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a key that lives; as many bytes as said; NULL or text; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let issuer = Out::new(issuer)?;
+            let key = object(key, "key")?.key.clone();
+            let certificate = slice(certificate, size, "certificate")?;
+            let root = optional_text(root, "root")?;
+            issuer.set(nodelock_issuer(match (certificate, root) {
+                ([], _) => Issuer::root(key),
+                (_, None) => {
+                    let missing = "root: the key that signed the certificate is needed";
+                    return Err(Error::new(ErrorKind::InvalidInput, missing).into());
+                }
+                (certificate, Some(root)) => {
+                    Issuer::certified(key, Certificate::verify(certificate, &Roots::new([root.parse()?]))?)?
+                }
+            }));
+            Ok(())
+        })
+    }
+}
+
+/// Frees an issuer and wipes its key. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_issuer_free(issuer: *mut nodelock_issuer) {
+    // SAFETY: NULL or an issuer that nobody uses any more.
+    unsafe { free(issuer) }
+}

@@ -1,0 +1,163 @@
+//! Keys, and what is drawn at random.
+
+use std::{ffi::c_char, ptr};
+
+use zeroize::Zeroizing;
+
+use crate::{
+    LicenseId, SigningKey, SystemRandom, Timestamp,
+    authority::CertificateTerms,
+    code::LicenseKey,
+    ffi::{
+        boundary::{Lent, Out, fallible, free, lend_bytes, look, object, slice, text},
+        bytes::nodelock_bytes,
+        error::nodelock_error,
+        status::nodelock_status,
+    },
+};
+
+/// A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may be used from
+/// any number of threads. Wiped when freed.
+pub struct nodelock_key {
+    pub(super) key: SigningKey,
+    bytes: Zeroizing<[u8; 64]>,
+    public: Lent,
+}
+
+impl From<SigningKey> for nodelock_key {
+    fn from(key: SigningKey) -> Self {
+        Self { bytes: key.to_bytes(), key, public: Lent::default() }
+    }
+}
+
+/// Makes a new private key.
+///
+/// NODELOCK_NO_RANDOM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_key_generate(
+    key: *mut *mut nodelock_key,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            Out::<nodelock_key>::new(key)?.set(SigningKey::generate(&SystemRandom)?);
+            Ok(())
+        })
+    }
+}
+
+/// Reads a private key from its 64 bytes.
+///
+/// NODELOCK_MALFORMED, NODELOCK_WEAK_KEY.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_key_read(
+    data: *const u8,
+    size: usize,
+    key: *mut *mut nodelock_key,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: as many bytes as said; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let key = Out::<nodelock_key>::new(key)?;
+            key.set(SigningKey::from_bytes(slice(data, size, "data")?)?);
+            Ok(())
+        })
+    }
+}
+
+/// The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read them, a root's
+/// offline. Lent until the key is freed. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_key_data(key: *const nodelock_key, size: *mut usize) -> *const u8 {
+    // SAFETY: NULL or a key that lives; NULL or a place for the size.
+    unsafe { lend_bytes(key, size, |key| &key.bytes[..]) }
+}
+
+/// The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_key_public(key: *const nodelock_key) -> *const c_char {
+    // SAFETY: NULL or a key that lives.
+    unsafe { look(key, ptr::null(), |key| key.public.get(|| key.key.public_key().to_string())) }
+}
+
+/// Frees a key and wipes it. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_key_free(key: *mut nodelock_key) {
+    // SAFETY: NULL or a key that nobody uses any more.
+    unsafe { free(key) }
+}
+
+/// Makes the certificate with which an issuer key may sign from `not_before` to `not_after`, as a text file; `name` is whose key it
+/// is, `serial` the vendor's number for it. Licenses issued before its end stay valid.
+///
+/// NODELOCK_INVALID_INPUT; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_certificate_issue(
+    root: *const nodelock_key,
+    issuer: *const c_char,
+    name: *const c_char,
+    serial: u64,
+    not_before: u64,
+    not_after: u64,
+    certificate: *mut *mut nodelock_bytes,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a key that lives; NULL or texts; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let certificate = Out::<nodelock_bytes>::new(certificate)?;
+            let root = object(root, "root")?;
+            let terms = CertificateTerms {
+                issuer: text(issuer, "issuer")?.parse()?,
+                name: text(name, "name")?.to_owned(),
+                serial,
+                not_before: Timestamp::from_unix_seconds(not_before),
+                not_after: Timestamp::from_unix_seconds(not_after),
+            };
+            certificate.set(terms.sign(&root.key)?.to_text());
+            Ok(())
+        })
+    }
+}
+
+/// A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep a hash of it.
+///
+/// NODELOCK_NO_RANDOM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_license_key_generate(
+    license_key: *mut *mut nodelock_bytes,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let license_key = Out::<nodelock_bytes>::new(license_key)?;
+            license_key.set(LicenseKey::generate(&SystemRandom)?.to_string());
+            Ok(())
+        })
+    }
+}
+
+/// A new name for a license, as text: 16 hex digits.
+///
+/// NODELOCK_NO_RANDOM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_license_id_generate(
+    id: *mut *mut nodelock_bytes,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            Out::<nodelock_bytes>::new(id)?.set(LicenseId::generate(&SystemRandom)?.to_string());
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,189 @@
+//! What every function does at the boundary: look at pointers, read text and bytes, and keep panics in.
+
+use std::{
+    ffi::{CStr, CString, c_char},
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+    sync::OnceLock,
+};
+
+use super::error::{Failure, nodelock_error};
+use super::status::nodelock_status;
+use crate::{Error, ErrorKind};
+
+pub(super) type Result<T> = std::result::Result<T, Failure>;
+
+/// The body of a fallible function: whatever happens in it becomes a status, and an error if somebody wants one.
+pub(super) unsafe fn fallible(
+    error: *mut *mut nodelock_error,
+    body: impl FnOnce() -> Result<()>,
+) -> nodelock_status {
+    // SAFETY: the caller gives NULL or a place for a pointer.
+    let place = unsafe { error.as_mut() };
+    let failure = match contained(body) {
+        Some(Ok(())) => None,
+        Some(Err(failure)) => Some(failure),
+        None => Some(Failure::internal()),
+    };
+    let status = failure.as_ref().map_or(nodelock_status::NODELOCK_OK, Failure::status);
+    if let Some(place) = place {
+        *place = failure.map_or(ptr::null_mut(), |failure| give(failure.into()));
+    }
+    status
+}
+
+/// What `body` returns; none if it panicked.
+pub(super) fn contained<R>(body: impl FnOnce() -> R) -> Option<R> {
+    // What a panic left half done is either dropped with it or belongs to a client, which is poisoned.
+    catch_unwind(AssertUnwindSafe(body)).ok()
+}
+
+/// The body of a function that looks at an object: `otherwise` for NULL.
+pub(super) unsafe fn look<'a, T: 'a, R: Copy>(
+    object: *const T,
+    otherwise: R,
+    body: impl FnOnce(&'a T) -> R,
+) -> R {
+    // SAFETY: the caller gives NULL or an object that lives and that nobody changes meanwhile.
+    match unsafe { object.as_ref() } {
+        Some(object) => contained(|| body(object)).unwrap_or(otherwise),
+        None => otherwise,
+    }
+}
+
+/// Hands an object over to C.
+pub(super) fn give<T>(object: T) -> *mut T {
+    Box::into_raw(Box::new(object))
+}
+
+/// The body of a function that frees an object.
+pub(super) unsafe fn free<T>(object: *mut T) {
+    if !object.is_null() {
+        // SAFETY: the caller gives what `give` gave, for the last time.
+        contained(|| drop(unsafe { Box::from_raw(object) }));
+    }
+}
+
+fn is_null(what: &'static str) -> Failure {
+    Error::new(ErrorKind::InvalidInput, format!("{what}: must not be NULL")).into()
+}
+
+/// An object that must be there.
+pub(super) unsafe fn object<'a, T>(object: *const T, what: &'static str) -> Result<&'a T> {
+    // SAFETY: the caller gives NULL or an object that lives and that nobody changes meanwhile.
+    unsafe { object.as_ref() }.ok_or_else(|| is_null(what))
+}
+
+/// An object that must be there, to change it.
+pub(super) unsafe fn object_mut<'a, T>(object: *mut T, what: &'static str) -> Result<&'a mut T> {
+    // SAFETY: the caller gives NULL or an object that lives and that nobody else uses meanwhile.
+    unsafe { object.as_mut() }.ok_or_else(|| is_null(what))
+}
+
+/// Where a result goes. It holds NULL until there is one.
+pub(super) struct Out<'a, T>(&'a mut *mut T);
+
+impl<T> Out<'_, T> {
+    pub(super) unsafe fn new(place: *mut *mut T) -> Result<Self> {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        let place = unsafe { place.as_mut() }.ok_or_else(|| is_null("the place for the result"))?;
+        *place = ptr::null_mut();
+        Ok(Self(place))
+    }
+
+    pub(super) fn set(self, object: impl Into<T>) {
+        *self.0 = give(object.into());
+    }
+
+    /// Leaves NULL for nothing.
+    pub(super) fn set_if<O: Into<T>>(self, object: Option<O>) {
+        if let Some(object) = object {
+            self.set(object);
+        }
+    }
+}
+
+/// Text that must be there.
+pub(super) unsafe fn text<'a>(text: *const c_char, what: &'static str) -> Result<&'a str> {
+    // SAFETY: as for `optional_text`.
+    unsafe { optional_text(text, what) }?.ok_or_else(|| is_null(what))
+}
+
+/// Text, or none for NULL.
+pub(super) unsafe fn optional_text<'a>(text: *const c_char, what: &'static str) -> Result<Option<&'a str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: the caller gives text that ends with a NUL and stays as it is for the call.
+    let text = unsafe { CStr::from_ptr(text) }.to_str();
+    let wrong = |_| Error::new(ErrorKind::InvalidInput, format!("{what}: UTF-8 is expected")).into();
+    text.map(Some).map_err(wrong)
+}
+
+/// Items in a row: bytes, or pairs.
+pub(super) unsafe fn slice<'a, T>(items: *const T, count: usize, what: &'static str) -> Result<&'a [T]> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if items.is_null() {
+        return Err(is_null(what));
+    }
+    if count > isize::MAX as usize / size_of::<T>() {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{what}: no memory is that large")).into());
+    }
+    // SAFETY: the caller gives that many items that stay as they are for the call.
+    Ok(unsafe { std::slice::from_raw_parts(items, count) })
+}
+
+/// Puts a number where the caller wants it. Returns whether there was one and a place for it.
+pub(super) unsafe fn put<T>(value: Option<T>, place: *mut T) -> bool {
+    // SAFETY: the caller gives NULL or a place for the number.
+    match (value, unsafe { place.as_mut() }) {
+        (Some(value), Some(place)) => {
+            *place = value;
+            true
+        }
+        _ => false,
+    }
+}
+
+/// The text for C. No text of this crate has a NUL inside; if one had, it would be left out.
+pub(super) fn c_string(text: impl Into<String>) -> CString {
+    let mut text = text.into();
+    text.retain(|c| c != '\0');
+    CString::new(text).unwrap_or_default()
+}
+
+/// Text that an object lends out, made when it is first asked for.
+#[derive(Default)]
+pub(super) struct Lent(OnceLock<CString>);
+
+impl Lent {
+    pub(super) fn get(&self, make: impl FnOnce() -> String) -> *const c_char {
+        self.0.get_or_init(|| c_string(make())).as_ptr()
+    }
+}
+
+/// Bytes that an object lends out, with their number; NULL and 0 for NULL.
+pub(super) unsafe fn lend_bytes<'a, T: 'a>(
+    object: *const T,
+    size: *mut usize,
+    body: impl FnOnce(&'a T) -> &'a [u8],
+) -> *const u8 {
+    // SAFETY: the caller gives NULL or an object that lives, and NULL or a place for the size.
+    unsafe {
+        let bytes = look(object, None, |object| Some(body(object)));
+        put(Some(bytes.map_or(0, <[u8]>::len)), size);
+        bytes.map_or(ptr::null(), <[u8]>::as_ptr)
+    }
+}
+
+/// One of the things that an object lends out in a row; NULL beyond the last.
+pub(super) unsafe fn lend_nth<'a, T: 'a, I: 'a>(
+    object: *const T,
+    index: usize,
+    items: impl FnOnce(&'a T) -> &'a [I],
+) -> *const I {
+    // SAFETY: the caller gives NULL or an object that lives.
+    unsafe { look(object, ptr::null(), |object| items(object).get(index).map_or(ptr::null(), ptr::from_ref)) }
+}

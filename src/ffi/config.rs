@@ -1,0 +1,646 @@
+//! Setting up a client.
+
+use std::{
+    ffi::{c_char, c_void},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    boundary::{Out, Result, fallible, free, object_mut, optional_text, slice, text},
+    callback::{
+        Callback, ClockCallback, HostClock, LogCallback, Owner, TransportCallback, nodelock_clock_fn,
+        nodelock_finalize_fn, nodelock_log_fn, nodelock_transport_fn,
+    },
+    error::nodelock_error,
+    status::nodelock_status,
+    transport::HostTransport,
+};
+#[cfg(feature = "online")]
+use crate::HttpOptions;
+use crate::{
+    Client, ClientBuilder, Error, ErrorKind, LicenseKeys, PublicKey, Roots, Store, Timestamp,
+    fingerprint::{Component, HostId, Probe},
+};
+
+/// A host id is scored along with what is found on the machine.
+pub const NODELOCK_HOST_ID_JOIN: u32 = 0;
+/// A host id is all that is scored.
+pub const NODELOCK_HOST_ID_REPLACE: u32 = 1;
+
+/// License keys are nodelock's own, whose typing errors are found and mended before anything is sent.
+pub const NODELOCK_LICENSE_KEYS_CHECKED: u32 = 0;
+/// License keys are whatever the vendor used so far: at most 64 bytes on one line, passed on as typed.
+pub const NODELOCK_LICENSE_KEYS_FREE_FORM: u32 = 1;
+
+/// The settings of clients for one product. Belongs to the caller; one thread at a time. It may be changed and used again after
+/// a client was made of it, which does not change that client.
+pub struct nodelock_config {
+    product: String,
+    trusted: Vec<PublicKey>,
+    denied: Vec<PublicKey>,
+    store: Option<Store>,
+    lock_timeout: Option<Duration>,
+    salt: Option<String>,
+    host_id: Option<(String, HostId)>,
+    application: String,
+    released: Option<Timestamp>,
+    license_keys: LicenseKeys,
+    machine: Vec<(Component, String)>,
+    url: Option<String>,
+    patience: Option<(Duration, u32)>,
+    transport: Option<Arc<TransportCallback>>,
+    clock: Option<Arc<ClockCallback>>,
+    pub(super) log: Option<Arc<LogCallback>>,
+    #[cfg(feature = "online")]
+    http: HttpOptions,
+}
+
+impl nodelock_config {
+    fn new(product: &str) -> Self {
+        Self {
+            product: product.to_owned(),
+            trusted: Vec::new(),
+            denied: Vec::new(),
+            store: None,
+            lock_timeout: None,
+            salt: None,
+            host_id: None,
+            application: String::new(),
+            released: None,
+            license_keys: LicenseKeys::default(),
+            machine: Vec::new(),
+            url: None,
+            patience: None,
+            transport: None,
+            clock: None,
+            log: None,
+            #[cfg(feature = "online")]
+            http: HttpOptions::default(),
+        }
+    }
+
+    /// A client on these settings.
+    pub(super) fn client(&self) -> Result<Client> {
+        let roots = Roots::new(self.trusted.iter().copied());
+        let roots = self.denied.iter().fold(roots, |roots, key| roots.deny(*key));
+        let store = match &self.store {
+            Some(store) => store.clone(),
+            None => Store::per_user(&self.product)?,
+        };
+        let store = match self.lock_timeout {
+            Some(timeout) => store.with_lock_timeout(timeout),
+            None => store,
+        };
+        let mut builder = Client::builder(&*self.product, roots)
+            .store(store)
+            .application_version(&*self.application)
+            .license_keys(self.license_keys);
+        if let Some(salt) = &self.salt {
+            builder = builder.salt(&**salt);
+        }
+        if let Some((id, how)) = &self.host_id {
+            builder = builder.host_id(&**id, *how);
+        }
+        if let Some(released) = self.released {
+            builder = builder.released(released);
+        }
+        if let Some(clock) = &self.clock {
+            builder = builder.clock(HostClock(Arc::clone(clock)));
+        }
+        if !self.machine.is_empty() {
+            let machine = self.machine.clone();
+            builder = builder.probe(move || Probe::from_values(machine.iter().cloned(), false, false));
+        }
+        if let Some(url) = &self.url {
+            builder = self.with_authority(builder, url)?;
+        }
+        if let Some((timeout, attempts)) = self.patience {
+            builder = builder.patience(timeout, attempts);
+        }
+        Ok(builder.build()?)
+    }
+
+    fn with_authority(&self, builder: ClientBuilder, url: &str) -> Result<ClientBuilder> {
+        if let Some(transport) = &self.transport {
+            return Ok(builder.authority(url, HostTransport(Arc::clone(transport))));
+        }
+        #[cfg(feature = "online")]
+        return Ok(builder.authority(url, self.http.clone().build()?));
+        #[cfg(not(feature = "online"))]
+        Err(no_http())
+    }
+
+    /// Changes how the library's own HTTP is set up.
+    #[cfg(feature = "online")]
+    fn set_http(&mut self, set: impl FnOnce(HttpOptions) -> crate::Result<HttpOptions>) -> Result<()> {
+        self.http = set(self.http.clone())?;
+        Ok(())
+    }
+}
+
+#[cfg(not(feature = "online"))]
+fn no_http() -> super::error::Failure {
+    Error::new(ErrorKind::Unsupported, "HTTP of its own (feature `online`); set a transport").into()
+}
+
+fn invalid(about: &'static str) -> super::error::Failure {
+    Error::new(ErrorKind::InvalidInput, about).into()
+}
+
+/// The body of a setter.
+unsafe fn set(
+    config: *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+    set: impl FnOnce(&mut nodelock_config) -> Result<()>,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe { fallible(error, || set(object_mut(config, "config")?)) }
+}
+
+/// Starts to set up clients for a product, whose name is 1 to 64 bytes on one line.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_new(
+    product: *const c_char,
+    config: *mut *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let config = Out::new(config)?;
+            config.set(nodelock_config::new(text(product, "product")?));
+            Ok(())
+        })
+    }
+}
+
+/// Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that losing one is
+/// not the end of the product.
+///
+/// NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a key.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_add_root(
+    config: *mut nodelock_config,
+    public_key: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.trusted.push(text(public_key, "public_key")?.parse()?);
+            Ok(())
+        })
+    }
+}
+
+/// Believes nothing that a key signs, certificate or not: for an issuer key that was stolen, in the next version of the
+/// application.
+///
+/// NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a key.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_deny_key(
+    config: *mut nodelock_config,
+    public_key: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.denied.push(text(public_key, "public_key")?.parse()?);
+            Ok(())
+        })
+    }
+}
+
+/// Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the directory
+/// `tombstones`, or none of them for NULL. What is missing is created when something is first written.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_store_directory(
+    config: *mut nodelock_config,
+    directory: *const c_char,
+    tombstones: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or texts; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            let directory = text(directory, "directory")?;
+            let tombstones = optional_text(tombstones, "tombstones")?;
+            if directory.is_empty() || tombstones == Some("") {
+                return Err(invalid("directory: must not be empty"));
+            }
+            config.store = Some(Store::in_directory(directory, tombstones.map(Into::into)));
+            Ok(())
+        })
+    }
+}
+
+/// Keeps the license in the user's profile. This is the default.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_store_per_user(
+    config: *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.store = None;
+            Ok(())
+        })
+    }
+}
+
+/// Keeps the license for the whole machine: only those can use it who may write there.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_store_system_wide(
+    config: *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.store = Some(Store::system_wide(&config.product)?);
+            Ok(())
+        })
+    }
+}
+
+/// Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which share it.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_store_in_memory(
+    config: *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.store = Some(Store::in_memory());
+            Ok(())
+        })
+    }
+}
+
+/// How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default: 5,000.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_lock_timeout(
+    config: *mut nodelock_config,
+    milliseconds: u64,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.lock_timeout = Some(Duration::from_millis(milliseconds));
+            Ok(())
+        })
+    }
+}
+
+/// Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's name. Never
+/// change it for a product that has licenses: every machine would look like another one.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_salt(
+    config: *mut nodelock_config,
+    salt: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.salt = Some(text(salt, "salt")?.to_owned());
+            Ok(())
+        })
+    }
+}
+
+/// An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. `how`
+/// is NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_host_id(
+    config: *mut nodelock_config,
+    id: *const c_char,
+    how: u32,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            let how = match how {
+                NODELOCK_HOST_ID_JOIN => HostId::Join,
+                NODELOCK_HOST_ID_REPLACE => HostId::Replace,
+                _ => return Err(invalid("how: NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE")),
+            };
+            config.host_id = Some((text(id, "id")?.to_owned(), how));
+            Ok(())
+        })
+    }
+}
+
+/// The version of the application, for the vendor to see in requests: at most 64 bytes on one line.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_application_version(
+    config: *mut nodelock_config,
+    version: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.application = text(version, "version")?.to_owned();
+            Ok(())
+        })
+    }
+}
+
+/// When this version of the application was released, in seconds since 1970: what a license's maintenance date is compared
+/// with.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_released(
+    config: *mut nodelock_config,
+    seconds: u64,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.released = Some(Timestamp::from_unix_seconds(seconds));
+            Ok(())
+        })
+    }
+}
+
+/// Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or NODELOCK_LICENSE_KEYS_FREE_FORM.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_license_keys(
+    config: *mut nodelock_config,
+    form: u32,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.license_keys = match form {
+                NODELOCK_LICENSE_KEYS_CHECKED => LicenseKeys::Checked,
+                NODELOCK_LICENSE_KEYS_FREE_FORM => LicenseKeys::FreeForm,
+                _ => return Err(invalid("form: one of NODELOCK_LICENSE_KEYS_*")),
+            };
+            Ok(())
+        })
+    }
+}
+
+/// Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
+/// once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four times.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_add_test_component(
+    config: *mut nodelock_config,
+    component: u32,
+    value: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            let component = u8::try_from(component).ok().and_then(Component::from_number);
+            let component = component.ok_or_else(|| invalid("component: one of NODELOCK_COMPONENT_*"))?;
+            config.machine.push((component, text(value, "value")?.to_owned()));
+            Ok(())
+        })
+    }
+}
+
+/// Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
+/// or over what nodelock_config_set_transport() brings.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_authority(
+    config: *mut nodelock_config,
+    url: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.url = Some(text(url, "url")?.to_owned());
+            Ok(())
+        })
+    }
+}
+
+/// How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.
+/// Default: 30,000 and 3.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_patience(
+    config: *mut nodelock_config,
+    milliseconds: u64,
+    attempts: u32,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.patience = Some((Duration::from_millis(milliseconds), attempts));
+            Ok(())
+        })
+    }
+}
+
+/// Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes an online
+/// call, with no lock held; several threads may make such calls at a time. `finalize` may be NULL; see nodelock_finalize_fn for
+/// when it is called, also if this fails.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_transport(
+    config: *mut nodelock_config,
+    user_data: *mut c_void,
+    transport: nodelock_transport_fn,
+    finalize: nodelock_finalize_fn,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    let owner = Owner::new(user_data, finalize);
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.transport = Some(Arc::new(Callback::new(transport, owner)?));
+            Ok(())
+        })
+    }
+}
+
+/// Has the library's own HTTP use this proxy, `http://user:password@host:port`, whatever the environment says. By default it is
+/// what HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY say. An address that cannot be one shows when a client is made.
+///
+/// NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_proxy(
+    config: *mut nodelock_config,
+    url: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            let url = text(url, "url")?;
+            #[cfg(feature = "online")]
+            return config.set_http(|http| Ok(http.proxy(url)));
+            #[cfg(not(feature = "online"))]
+            Err(unsupported(config, url))
+        })
+    }
+}
+
+/// Has the library's own HTTP use no proxy, whatever the environment says.
+///
+/// NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_no_proxy(
+    config: *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            #[cfg(feature = "online")]
+            return config.set_http(|http| Ok(http.no_proxy()));
+            #[cfg(not(feature = "online"))]
+            Err(unsupported(config, ()))
+        })
+    }
+}
+
+/// Has the library's own HTTP trust the certificates in this PEM text, beside the system's.
+///
+/// NODELOCK_INVALID_INPUT: it holds none. NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_trust_certificates(
+    config: *mut nodelock_config,
+    pem: *const u8,
+    size: usize,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; as many bytes as said; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            let pem = slice(pem, size, "pem")?;
+            #[cfg(feature = "online")]
+            return config.set_http(|http| http.trust_pem(pem));
+            #[cfg(not(feature = "online"))]
+            Err(unsupported(config, pem))
+        })
+    }
+}
+
+/// Has the library's own HTTP trust only the certificates that were given, not the system's.
+///
+/// NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_trust_only_given(
+    config: *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            #[cfg(feature = "online")]
+            return config.set_http(|http| Ok(http.only_given_certificates()));
+            #[cfg(not(feature = "online"))]
+            Err(unsupported(config, ()))
+        })
+    }
+}
+
+/// How long a connection of the library's own HTTP may take to come about, in milliseconds. Default: 10,000.
+///
+/// NODELOCK_UNSUPPORTED: this build has no HTTP of its own.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_connect_timeout(
+    config: *mut nodelock_config,
+    milliseconds: u64,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            #[cfg(feature = "online")]
+            return config.set_http(|http| Ok(http.connect_timeout(Duration::from_millis(milliseconds))));
+            #[cfg(not(feature = "online"))]
+            Err(unsupported(config, milliseconds))
+        })
+    }
+}
+
+/// Takes what a setter of the library's own HTTP was given, of which there is none.
+#[cfg(not(feature = "online"))]
+fn unsupported(_: &nodelock_config, _: impl Sized) -> super::error::Failure {
+    no_http()
+}
+
+/// Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call, with no lock
+/// held. `finalize` may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_clock(
+    config: *mut nodelock_config,
+    user_data: *mut c_void,
+    clock: nodelock_clock_fn,
+    finalize: nodelock_finalize_fn,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    let owner = Owner::new(user_data, finalize);
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.clock = Some(Arc::new(Callback::new(clock, owner)?));
+            Ok(())
+        })
+    }
+}
+
+/// Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize` may be
+/// NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_log(
+    config: *mut nodelock_config,
+    user_data: *mut c_void,
+    log: nodelock_log_fn,
+    finalize: nodelock_finalize_fn,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    let owner = Owner::new(user_data, finalize);
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.log = Some(Arc::new(Callback::new(log, owner)?));
+            Ok(())
+        })
+    }
+}
+
+/// Frees a config. The clients made of it live on. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_config_free(config: *mut nodelock_config) {
+    // SAFETY: NULL or a config that nobody uses any more.
+    unsafe { free(config) }
+}

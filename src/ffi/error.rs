@@ -1,0 +1,114 @@
+//! What went wrong, in words.
+
+use std::{
+    error::Error as _,
+    ffi::{CString, c_char},
+    ptr,
+};
+
+use super::{
+    boundary::{c_string, free, look},
+    proof::nodelock_proof,
+    status::{self, nodelock_status},
+};
+use crate::{DeactivateError, Deactivation, Error};
+
+/// A failure on its way out.
+pub struct Failure {
+    status: nodelock_status,
+    message: String,
+    given_up: Option<Deactivation>,
+}
+
+impl Failure {
+    /// A panic, whose own words went to the panic hook.
+    pub(super) fn internal() -> Self {
+        let message = "a fault of the library".to_owned();
+        Self { status: nodelock_status::NODELOCK_INTERNAL, message, given_up: None }
+    }
+
+    pub(super) fn status(&self) -> nodelock_status {
+        self.status
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let message = match error.source() {
+            Some(source) => format!("{error} ({source})"),
+            None => error.to_string(),
+        };
+        Self { status: error.kind().into(), message, given_up: None }
+    }
+}
+
+impl From<DeactivateError> for Failure {
+    fn from(error: DeactivateError) -> Self {
+        let message = error.to_string();
+        let given_up = error.deactivation().cloned();
+        Self { message, given_up, ..error.into_error().into() }
+    }
+}
+
+/// What went wrong. Belongs to the caller; may be read from any thread.
+pub struct nodelock_error {
+    status: nodelock_status,
+    message: CString,
+    proof: Option<nodelock_proof>,
+}
+
+impl From<Failure> for nodelock_error {
+    fn from(failure: Failure) -> Self {
+        Self {
+            status: failure.status,
+            message: c_string(failure.message),
+            proof: failure.given_up.map(nodelock_proof::from),
+        }
+    }
+}
+
+/// The status that the call returned too. NODELOCK_OK for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_status(error: *const nodelock_error) -> nodelock_status {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, nodelock_status::NODELOCK_OK, |error| error.status) }
+}
+
+/// The status's stable name, such as `no-free-seat`; nodelock_status_name() of it. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_kind(error: *const nodelock_error) -> *const c_char {
+    // SAFETY: NULL or an error that lives.
+    unsafe {
+        look(error, ptr::null(), |error| {
+            status::name(error.status as u32).map_or(ptr::null(), |name| name.as_ptr())
+        })
+    }
+}
+
+/// In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed. NULL for
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_message(error: *const nodelock_error) -> *const c_char {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, ptr::null(), |error| error.message.as_ptr()) }
+}
+
+/// What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
+/// soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is freed;
+/// nodelock_client_outstanding() has it too.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_proof(error: *const nodelock_error) -> *const nodelock_proof {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, ptr::null(), |error| error.proof.as_ref().map_or(ptr::null(), ptr::from_ref)) }
+}
+
+/// Frees an error. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_free(error: *mut nodelock_error) {
+    // SAFETY: NULL or an error that nobody uses any more.
+    unsafe { free(error) }
+}

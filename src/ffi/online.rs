@@ -1,0 +1,223 @@
+//! The online calls.
+
+use std::{
+    ffi::{CStr, c_char},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use super::{
+    boundary::{Out, Result, fallible, object, text},
+    call::nodelock_call,
+    callback::{NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
+    client::{nodelock_client, nodelock_pair, pairs, reason},
+    error::nodelock_error,
+    license::nodelock_license,
+    receipt::{nodelock_receipt, nodelock_receipts},
+    status::nodelock_status,
+};
+use crate::{Online, Progress};
+
+impl nodelock_client {
+    /// One online call, limited and followed as the caller wants.
+    unsafe fn run_online<R>(
+        &self,
+        name: &CStr,
+        call: *const nodelock_call,
+        act: impl FnOnce(Online<'_>) -> Result<R>,
+    ) -> Result<R> {
+        // SAFETY: the caller gives NULL or a call that lives and that nobody changes meanwhile.
+        let call = unsafe { call.as_ref() };
+        let followed = call.and_then(|call| call.progress.as_ref());
+        let attempts = AtomicU32::new(0);
+        let listener = |progress| {
+            let (event, pause) = match progress {
+                Progress::Sending { attempt } => {
+                    attempts.store(attempt, Ordering::Relaxed);
+                    (NODELOCK_EVENT_SENDING, Duration::ZERO)
+                }
+                Progress::Waiting { pause } => (NODELOCK_EVENT_WAITING, pause),
+            };
+            let attempt = attempts.load(Ordering::Relaxed);
+            if let Some(progress) = followed {
+                progress.call(event, attempt, pause);
+            }
+            if let Some(log) = &self.log {
+                log.call(event, name, attempt, nodelock_status::NODELOCK_OK as u32, "");
+            }
+        };
+        self.run(name, |client| {
+            let mut online = client.online().progress(&listener);
+            if let Some(call) = call {
+                online = online.cancel_with(&call.cancel);
+                if let Some(timeout) = call.timeout {
+                    online = online.within(timeout);
+                }
+            }
+            act(online)
+        })
+    }
+}
+
+/// Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
+/// checks. `call` may be NULL.
+///
+/// When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
+/// NODELOCK_NO_FREE_SEAT, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, the request stays pending: call again,
+/// or carry it by hand. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the way to the
+/// authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_client_activate(
+    client: *const nodelock_client,
+    license_key: *const c_char,
+    metadata: *const nodelock_pair,
+    metadata_count: usize,
+    call: *const nodelock_call,
+    license: *mut *mut nodelock_license,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a client and a call that live; NULL or text; as many pairs as said; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let license = Out::new(license)?;
+            let client = object(client, "client")?;
+            let license_key = text(license_key, "license_key")?;
+            let metadata = pairs(metadata, metadata_count)?;
+            license.set(client.run_online(c"nodelock_client_activate", call, |online| {
+                Ok(online.activate(license_key, &metadata)?)
+            })?);
+            Ok(())
+        })
+    }
+}
+
+/// Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
+/// takes in the receipt. `call` may be NULL.
+///
+/// Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
+/// When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
+/// nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline() and with the codes of the way to the
+/// authority.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_client_deactivate(
+    client: *const nodelock_client,
+    reason: u32,
+    call: *const nodelock_call,
+    receipt: *mut *mut nodelock_receipt,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a client and a call that live; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let receipt = Out::new(receipt)?;
+            let client = object(client, "client")?;
+            let reason = self::reason(reason)?;
+            receipt.set(
+                client.run_online(c"nodelock_client_deactivate", call, |online| {
+                    Ok(online.deactivate(reason)?)
+                })?,
+            );
+            Ok(())
+        })
+    }
+}
+
+/// Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
+/// ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
+///
+/// NODELOCK_NOT_ACTIVE, what the authority says, the codes of the way to it, and the codes of the store.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_client_check_in(
+    client: *const nodelock_client,
+    call: *const nodelock_call,
+    license: *mut *mut nodelock_license,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a client and a call that live; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let license = Out::new(license)?;
+            let client = object(client, "client")?;
+            license
+                .set(client.run_online(c"nodelock_client_check_in", call, |online| Ok(online.check_in()?))?);
+            Ok(())
+        })
+    }
+}
+
+/// nodelock_client_check_in() if the license asks to be renewed by now, the machine has changed, or something is outstanding.
+/// NODELOCK_OK and NULL if nothing called for it. Call it when it suits the application; the library never does by itself. `call`
+/// may be NULL.
+///
+/// Fails as nodelock_client_check_in() does.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_client_check_in_if_due(
+    client: *const nodelock_client,
+    call: *const nodelock_call,
+    license: *mut *mut nodelock_license,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a client and a call that live; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let license = Out::new(license)?;
+            let client = object(client, "client")?;
+            license.set_if(client.run_online(c"nodelock_client_check_in_if_due", call, |online| {
+                Ok(online.check_in_if_due()?)
+            })?);
+            Ok(())
+        })
+    }
+}
+
+/// Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the receipts. Never
+/// NULL after NODELOCK_OK; there are none in it if nothing was outstanding. `call` may be NULL.
+///
+/// Fails with the first failure: what the authority says, the codes of the way to it, the codes of the store.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_client_hand_in(
+    client: *const nodelock_client,
+    call: *const nodelock_call,
+    receipts: *mut *mut nodelock_receipts,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a client and a call that live; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let receipts = Out::<nodelock_receipts>::new(receipts)?;
+            let client = object(client, "client")?;
+            receipts
+                .set(client.run_online(c"nodelock_client_hand_in", call, |online| Ok(online.hand_in()?))?);
+            Ok(())
+        })
+    }
+}
+
+/// Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends the
+/// request, installs the answer and checks. `call` may be NULL.
+///
+/// NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_UNKNOWN_SEAT: the authority knows no seat of this device.
+/// Otherwise as nodelock_client_activate().
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_client_recover(
+    client: *const nodelock_client,
+    call: *const nodelock_call,
+    license: *mut *mut nodelock_license,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a client and a call that live; NULL or places for the results.
+    unsafe {
+        fallible(error, || {
+            let license = Out::new(license)?;
+            let client = object(client, "client")?;
+            license.set(client.run_online(c"nodelock_client_recover", call, |online| Ok(online.recover()?))?);
+            Ok(())
+        })
+    }
+}
