@@ -781,7 +781,8 @@ fn what_the_child_does() {
 fn a_store_is_at_home_in_long_paths_and_in_every_script() {
     let folder = tempfile::tempdir().unwrap();
     let long = "Größe und Länge ".repeat(6);
-    let place = folder.path().join("Пользователь").join("製品").join(long.trim()).join(long.trim()).join("مخزن");
+    let place =
+        folder.path().join("Пользователь").join("製品").join(long.trim()).join(long.trim()).join("مخزن");
     assert!(place.as_os_str().len() > 260);
     let tombstones = place.join("🪦");
     let store = Store::in_directory(&place, Some(tombstones.clone()));
