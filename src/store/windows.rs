@@ -1,9 +1,14 @@
-//! What std cannot do on Windows: find a known folder, and make a directory that not everybody may read.
+//! What std cannot do on Windows: find a known folder, make a directory that not everybody may read, and tell a file from
+//! a copy of it.
 
 use std::{
     ffi::{OsStr, OsString},
+    fs::File,
     io, mem,
-    os::windows::ffi::{OsStrExt as _, OsStringExt as _},
+    os::windows::{
+        ffi::{OsStrExt as _, OsStringExt as _},
+        io::AsRawHandle as _,
+    },
     path::{self, Path, PathBuf},
     ptr, slice,
 };
@@ -14,10 +19,15 @@ use windows_sys::Win32::{
         Authorization::{ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1},
         SECURITY_ATTRIBUTES,
     },
-    Storage::FileSystem::CreateDirectoryW,
+    Storage::FileSystem::{
+        BY_HANDLE_FILE_INFORMATION, CreateDirectoryW, FILE_BASIC_INFO, FileBasicInfo,
+        GetFileInformationByHandle, GetFileInformationByHandleEx,
+    },
     System::Com::CoTaskMemFree,
     UI::Shell::{FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath},
 };
+
+use super::Stamp;
 
 /// Everything for the system, the administrators and the owner, on the directory and on all that is made in it; nothing
 /// is inherited from above. The owner is named by "owner rights", so that the rule fits whoever makes a file.
@@ -46,6 +56,35 @@ pub(super) fn program_data() -> Option<PathBuf> {
     // SAFETY: the system made this text (or it is null, which is fine), and nothing refers to it any more.
     unsafe { CoTaskMemFree(path.cast()) };
     found
+}
+
+/// What an open file looks like from outside.
+///
+/// A copy can be given the times of its original, and is when it is made by the usual means: when the file was last
+/// changed in any way, and its number, cannot be copied along.
+pub(super) fn stamp(file: &File) -> io::Result<Stamp> {
+    let mut outside = BY_HANDLE_FILE_INFORMATION::default();
+    let mut times = FILE_BASIC_INFO::default();
+    // SAFETY: the handle is open for the whole of both calls, and each is given the structure that it fills.
+    let done = unsafe {
+        GetFileInformationByHandle(file.as_raw_handle(), &raw mut outside) != 0
+            && GetFileInformationByHandleEx(
+                file.as_raw_handle(),
+                FileBasicInfo,
+                (&raw mut times).cast(),
+                mem::size_of::<FILE_BASIC_INFO>() as u32,
+            ) != 0
+    };
+    if !done {
+        return Err(io::Error::last_os_error());
+    }
+    let number = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+    Ok(Stamp {
+        length: number(outside.nFileSizeHigh, outside.nFileSizeLow),
+        modified: times.LastWriteTime.into(),
+        changed: times.ChangeTime.into(),
+        identity: number(outside.nFileIndexHigh, outside.nFileIndexLow),
+    })
 }
 
 /// Whether everybody may read what is made in `path` with the rules of the directory above.
