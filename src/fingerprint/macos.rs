@@ -96,7 +96,7 @@ impl Entry {
         }
         // SAFETY: the entry is held by this object, and the plane's name ends with a zero within its array; no allocator
         // stands for the default one.
-        unsafe { IORegistryEntrySearchCFProperty(self.0, plane.as_mut_ptr(), Some(&key), None, UPWARDS) }
+        unsafe { IORegistryEntrySearchCFProperty(self.0, &raw mut plane, Some(&key), None, UPWARDS) }
     }
 
     fn text(&self, key: &CStr) -> Option<Zeroizing<String>> {
