@@ -279,6 +279,7 @@ fn junk_network_addresses_are_dropped_everywhere() {
         "00:50:56:c0:00:08",
         "0c:5b:8f:27:9a:64",
         "52:54:00:12:34:56",
+        "5c:bb:f6:9e:ee:fa",
         "",
         "3c:52:82:aa:bb",
         "3c:52:82:aa:bb:cc:dd",
@@ -573,6 +574,19 @@ fn two_probes_of_this_machine_agree() {
     assert_eq!(one.environment(), two.environment());
 }
 
+/// What every Windows tells every user; the rest depends on the machine. The values stay unsaid.
+#[cfg(windows)]
+#[test]
+fn windows_tells_its_identity_its_volume_and_its_processor_to_everybody() {
+    let probe = Probe::this_machine();
+    println!("{probe:?}");
+    let found: Vec<_> = probe.components().collect();
+    for component in [OsId, RootFs, Cpu] {
+        assert!(found.contains(&component), "{component}: {found:?}");
+    }
+    assert!(machine_id("editor").is_ok());
+}
+
 #[test]
 fn a_machine_id_is_stable_keyed_and_never_made_from_nothing() {
     let machine = probe(&WHOLE);
@@ -662,6 +676,13 @@ mod recorded {
             let signs: Vec<_> = probe.environment().signs().iter().map(|sign| format!("{sign:?}")).collect();
             assert_eq!(signs, expected(&tree, "signs").unwrap(), "{}", file.display());
             let fingerprint = probe.fingerprint(&key());
+            let values = values(&tree);
+            if !values.is_empty() {
+                let environment = probe.environment();
+                let (virtual_machine, container) = (environment.virtual_machine(), environment.container());
+                let expected = Probe::from_values(values, virtual_machine, container);
+                assert_eq!(fingerprint, expected.fingerprint(&key()), "{}", file.display());
+            }
             let macs = fingerprint.tags().iter().filter(|tag| tag.component() == Mac.number()).count();
             let macs_expected = expected(&tree, "macs").map_or(0, |macs| macs[0].parse().unwrap());
             assert_eq!(macs, macs_expected, "{}", file.display());
@@ -669,7 +690,45 @@ mod recorded {
             assert_eq!(fingerprint.container(), probe.environment().container());
             machines += 1;
         }
-        assert!(machines >= 10);
+        assert!(machines >= 50);
+    }
+
+    /// The lines `is COMPONENT VALUE` of a tree.
+    fn values(tree: &str) -> Vec<(Component, String)> {
+        let lines = tree.lines().filter_map(|line| line.strip_prefix("is ")?.split_once(' '));
+        let component = |name| Component::ALL.into_iter().find(|component| component.name() == name).unwrap();
+        lines.map(|(name, value)| (component(name), value.to_owned())).collect()
+    }
+
+    /// Readings of one machine (by root and by a user, at a desk and on the move, in either byte order, before
+    /// and after a restart) are that machine; all others are not, also those made from one image.
+    #[test]
+    fn readings_of_one_machine_agree_and_machines_are_told_apart() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/machines");
+        let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files = files.filter(|path| path.extension().is_some_and(|extension| extension == "tree"));
+        let machines: Vec<_> = files
+            .map(|file| {
+                let tree = fs::read_to_string(&file).unwrap();
+                let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+                let same = expected(&tree, "machine").map_or(name.clone(), |same| same[0].to_owned());
+                (name, same, machine(&tree).fingerprint(&key()))
+            })
+            .collect();
+        let (mut pairs, mut readings) = (0, 0);
+        for (name, machine, baseline) in &machines {
+            for (other, other_machine, now) in &machines {
+                let outcome = judge(baseline, now, &Policy::default()).outcome;
+                if machine == other_machine {
+                    assert_eq!(outcome, Outcome::Accept, "{name} and {other}");
+                    readings += usize::from(name != other);
+                } else if baseline.bindable() {
+                    assert_eq!(outcome, Outcome::Reject, "{name} and {other}");
+                    pairs += 1;
+                }
+            }
+        }
+        assert!(pairs > 1000 && readings >= 12, "{pairs} {readings}");
     }
 
     fn tree(name: &str) -> String {
@@ -748,6 +807,15 @@ mod recorded {
             (dmi("Xen", "HVM domU"), Some(Sign::FirmwareVendor)),
             (dmi("Xenon Systems", "Xenon 4"), None),
             (dmi("Dell Inc.", "PowerEdge R640"), None),
+            ("/proc/sys/kernel/osrelease = 4.4.0-19041-Microsoft".into(), Some(Sign::Wsl)),
+            ("/run/WSL/1_interop =".into(), Some(Sign::Wsl)),
+            ("/proc/sys/kernel/osrelease = 6.8.0-1015-azure".into(), None),
+            // A physical machine is not asked for the name of its kernel.
+            (
+                dmi("Microsoft Corporation", "Surface Pro 7")
+                    + "\n/proc/sys/kernel/osrelease = 6.1.0-microsoft",
+                None,
+            ),
             ("/sys/firmware/devicetree/base/compatible = linux,dummy-virt\\0".into(), Some(Sign::DeviceTree)),
             (card("08:00:27:12:34:56"), Some(Sign::MacPrefix)),
             (card("00:0c:29:12:34:56"), Some(Sign::MacPrefix)),

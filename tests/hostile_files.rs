@@ -110,8 +110,9 @@ impl Message {
     }
 }
 
-const PLACE: &str = "/var/lib/vendor/product";
-const TOMBSTONES: &str = "/home/user/state/product";
+/// Absolute paths, as a store makes them.
+const PLACE: &str = if cfg!(windows) { "C:/vendor/product" } else { "/var/lib/vendor/product" };
+const TOMBSTONES: &str = if cfg!(windows) { "C:/user/state/product" } else { "/home/user/state/product" };
 
 fn store(disk: &Disk) -> Store {
     Store::in_directory(PLACE, Some(TOMBSTONES.into())).with_file_system(Arc::new(disk.clone()))
@@ -551,7 +552,8 @@ fn no_hostile_input_changes_a_byte_of_the_store() {
 fn no_hostile_input_changes_the_digest_of_a_real_store() {
     let world = World::new();
     let folder = tempfile::tempdir().unwrap();
-    let real = |path: &Path| folder.path().join(path.strip_prefix("/").unwrap());
+    let root = if cfg!(windows) { "C:/" } else { "/" };
+    let real = |path: &Path| folder.path().join(path.strip_prefix(root).unwrap());
     for (path, bytes) in world.disk.files() {
         std::fs::create_dir_all(real(&path).parent().unwrap()).unwrap();
         std::fs::write(real(&path), bytes).unwrap();

@@ -1,10 +1,5 @@
-//! Windows, macOS and the rest: what the firmware says, by way of `sysinfo`.
-//!
-//! Left absent here because no library gives it at a fair price: the installation's id and the volume's
-//! serial, the disk's serial, and permanent network addresses other than macOS's `en0`. The UUID and the
-//! serial of the firmware need no administrator on these systems, so a fingerprint binds without them.
+//! What a machine's firmware says about it, however the operating system tells.
 
-use sysinfo::{Motherboard, Product};
 use zeroize::Zeroizing;
 
 use super::{
@@ -14,43 +9,28 @@ use super::{
     virtualization::{self, Sign},
 };
 
-pub(super) fn this_machine() -> Raw {
-    let mut raw = Raw::default();
-    let vendor = Product::vendor_name().unwrap_or_default();
-    let model = Product::name().unwrap_or_default();
-    if virtualization::firmware_is_virtual(&vendor, &model) {
-        raw.environment.see(Sign::FirmwareVendor);
+/// The identity that the maker gave a machine, as it was read.
+#[derive(Default)]
+pub(super) struct Firmware {
+    pub(super) vendor: Option<Zeroizing<String>>,
+    pub(super) product: Option<Zeroizing<String>>,
+    pub(super) uuid: Option<Zeroizing<String>>,
+    pub(super) board_serial: Option<Zeroizing<String>>,
+}
+
+impl Firmware {
+    /// Adds what can be scored, and sees whether the maker is a hypervisor's.
+    pub(super) fn report(self, raw: &mut Raw) {
+        let vendor = self.vendor.as_ref().map_or("", |vendor| vendor.trim());
+        let product = self.product.as_ref().map_or("", |product| product.trim());
+        if virtualization::firmware_is_virtual(vendor, product) {
+            raw.environment.see(Sign::FirmwareVendor);
+        }
+        // A maker alone is no model.
+        if !junk::text(&normalize::text(product)) {
+            raw.push(Component::Model, Some(Zeroizing::new(format!("{vendor} {product}"))));
+        }
+        raw.push(Component::HwUuid, self.uuid);
+        raw.push(Component::BoardSerial, self.board_serial);
     }
-    if !junk::text(&normalize::text(&model)) {
-        raw.push(Component::Model, Some(Zeroizing::new(format!("{vendor} {model}"))));
-    }
-    raw.push(Component::HwUuid, Product::uuid().map(Zeroizing::new));
-    let serial = Motherboard::new().and_then(|board| board.serial_number());
-    raw.push(Component::BoardSerial, serial.map(Zeroizing::new));
-    raw.push(Component::Cpu, cpu().map(Zeroizing::new));
-    #[cfg(target_os = "macos")]
-    raw.push(Component::Mac, built_in_mac().map(Zeroizing::new));
-    raw
-}
-
-/// Family, model, stepping and vendor as Windows gives them to every process; asking for the brand as well
-/// would start its performance counters.
-#[cfg(windows)]
-fn cpu() -> Option<String> {
-    std::env::var("PROCESSOR_IDENTIFIER").ok()
-}
-
-#[cfg(not(windows))]
-fn cpu() -> Option<String> {
-    let mut system = sysinfo::System::new();
-    system.refresh_cpu_list(sysinfo::CpuRefreshKind::nothing());
-    system.cpus().first().map(|cpu| format!("{} {}", cpu.vendor_id(), cpu.brand()))
-}
-
-/// The address of the built-in card. When macOS shows a private one instead, that is locally administered
-/// and dropped with the rest of them.
-#[cfg(target_os = "macos")]
-fn built_in_mac() -> Option<String> {
-    let address = mac_address::mac_address_by_name("en0").ok().flatten()?;
-    Some(address.to_string())
 }

@@ -15,6 +15,7 @@
 //! where it is carried out.
 
 mod component;
+mod firmware;
 mod junk;
 mod normalize;
 mod policy;
@@ -24,10 +25,15 @@ mod tag;
 mod virtualization;
 mod wire;
 
-#[cfg(not(target_os = "linux"))]
-mod firmware;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "macos")]
+#[allow(unsafe_code)]
+mod macos;
+#[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+mod other;
+#[cfg(any(windows, test))]
+mod windows;
 
 pub use component::{Class, Component};
 pub use policy::{Policy, Weight};

@@ -108,7 +108,8 @@ fn from_hex<const N: usize>(raw: &str, separator: fn(char) -> bool) -> Option<[u
     (digits == 2 * N).then_some(bytes)
 }
 
-fn hex(bytes: &[u8]) -> Zeroizing<String> {
+/// `bytes` as lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(2 * bytes.len()));
     push_hex(&mut out, bytes);
     out

@@ -56,8 +56,12 @@ impl Probe {
     pub fn this_machine() -> Self {
         #[cfg(target_os = "linux")]
         let raw = super::linux::this_machine();
-        #[cfg(not(target_os = "linux"))]
-        let raw = super::firmware::this_machine();
+        #[cfg(target_os = "macos")]
+        let raw = super::macos::this_machine();
+        #[cfg(windows)]
+        let raw = super::windows::this_machine();
+        #[cfg(not(any(target_os = "linux", target_os = "macos", windows)))]
+        let raw = super::other::this_machine();
         Self::from_raw(raw)
     }
 

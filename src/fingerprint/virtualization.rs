@@ -32,6 +32,8 @@ pub enum Sign {
     Cgroup,
     /// The root file system is an overlay.
     OverlayRoot,
+    /// The system runs inside Windows (WSL), beside others in one virtual machine.
+    Wsl,
 }
 
 impl Sign {
@@ -47,7 +49,8 @@ impl Sign {
             | Self::ContainerEnv
             | Self::ContainerManager
             | Self::Cgroup
-            | Self::OverlayRoot => true,
+            | Self::OverlayRoot
+            | Self::Wsl => true,
         }
     }
 }
@@ -65,6 +68,7 @@ impl fmt::Display for Sign {
             Self::ContainerManager => "/run/systemd/container",
             Self::Cgroup => "control group of a container",
             Self::OverlayRoot => "overlay as root file system",
+            Self::Wsl => "Linux inside Windows",
         })
     }
 }
@@ -132,6 +136,7 @@ pub(super) fn firmware_is_virtual(vendor: &str, model: &str) -> bool {
 }
 
 /// Whether a network address is from a range that hypervisors take theirs from.
+#[cfg(any(target_os = "linux", target_os = "macos", windows))]
 pub(super) fn mac_is_virtual(mac: &str) -> bool {
     const PREFIXES: [[u8; 3]; 9] = [
         [0x00, 0x05, 0x69], // VMware
@@ -150,6 +155,7 @@ pub(super) fn mac_is_virtual(mac: &str) -> bool {
 /// Whether a line of `/proc/self/cgroup` puts the process into a container.
 ///
 /// The names are matched as whole parts of the path: `docker.service` is Docker itself, on the host.
+#[cfg(target_os = "linux")]
 pub(super) fn cgroup_is_container(line: &str) -> bool {
     const SCOPES: [&str; 5] = ["docker-", "libpod-", "crio-", "cri-containerd-", "lxc.payload."];
     let mut parts = line.rsplit(':').next().unwrap_or(line).split('/').peekable();

@@ -68,13 +68,16 @@ impl Store {
         location::per_user(product).map(Self::located)
     }
 
-    /// The store of `product` for the whole machine, which only those can use who may write there.
+    /// The store of `product` for the whole machine, which only those can use who may write there: it is open to its owner
+    /// alone (on Windows to the system and the administrators too), because the record holds what a code is made from.
     ///
-    /// In `/var/lib/nodelock/<product>`; macOS: under `/Library/Application Support`; Windows: `%ProgramData%`.
+    /// In `/var/lib/nodelock/<product>`; macOS: under `/Library/Application Support`; Windows: the folder known as
+    /// `ProgramData`, where every user may make directories, so that an installer should make this one.
     /// The directory's name and the tombstones are as [`per_user`](Self::per_user) has them; a user without a home
     /// directory has no tombstones.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] if `product` is empty or makes a name of more than 200 bytes.
+    /// Fails with [`ErrorKind::InvalidInput`] if `product` is empty or makes a name of more than 200 bytes, and with
+    /// [`ErrorKind::Unsupported`] if Windows names no such place.
     pub fn system_wide(product: &str) -> Result<Self> {
         location::system_wide(product).map(Self::located)
     }

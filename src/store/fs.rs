@@ -13,7 +13,7 @@ pub trait FileSystem: Send + Sync {
     /// longer than `limit`; never more than `limit + 1` bytes are read to find that out.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
-    /// What the file `path` looks like from outside, without opening it; `None` if there is no such file.
+    /// What the file `path` looks like from outside, without reading it; `None` if there is no such file.
     fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>>;
 
     /// Creates the file `path` for writing, readable by its owner only.
@@ -72,9 +72,9 @@ pub struct Stamp {
     pub length: u64,
     /// When the content was last written, in nanoseconds (Windows: 100 ns) since the system's epoch.
     pub modified: i128,
-    /// When anything about the file last changed, likewise; the same as `modified` on Windows.
+    /// When anything about the file last changed, likewise. A copy that is given its original's times has another one.
     pub changed: i128,
-    /// What tells this file from others: the inode number, on Windows the time of its creation.
+    /// What tells this file from others: the inode number, on Windows the file's index.
     pub identity: u64,
 }
 

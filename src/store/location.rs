@@ -1,6 +1,6 @@
 //! Where stores and tombstones are kept.
 
-use std::{env, path::PathBuf};
+use std::path::PathBuf;
 
 use etcetera::base_strategy::{BaseStrategy as _, choose_native_strategy};
 
@@ -30,16 +30,15 @@ pub(super) fn per_user(product: &str) -> Result<Location> {
 /// The place for what belongs to the whole machine. Tombstones stay with the user who runs this process, since one
 /// directory that everybody writes to would be another's to wipe.
 ///
-/// Fails with [`ErrorKind::InvalidInput`] for a product that makes no directory name.
+/// Fails with [`ErrorKind::InvalidInput`] for a product that makes no directory name, and with
+/// [`ErrorKind::Unsupported`] if Windows names no such place.
 pub(super) fn system_wide(product: &str) -> Result<Location> {
     let name = directory_name(product)?;
-    let shared = if cfg!(windows) {
-        env::var_os("ProgramData").map_or_else(|| r"C:\ProgramData".into(), PathBuf::from)
-    } else if cfg!(target_os = "macos") {
-        "/Library/Application Support".into()
-    } else {
-        "/var/lib".into()
-    };
+    #[cfg(windows)]
+    let shared = super::windows::program_data()
+        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "no directory for the whole machine"))?;
+    #[cfg(not(windows))]
+    let shared = if cfg!(target_os = "macos") { "/Library/Application Support" } else { "/var/lib" }.into();
     Ok(Location {
         store: in_vendor(shared, &name),
         tombstones: home().map(|(_, state)| in_vendor(state, &name)),

@@ -22,6 +22,9 @@ mod location;
 mod memory;
 mod os;
 mod tombstone;
+#[cfg(windows)]
+#[allow(unsafe_code)]
+mod windows;
 
 pub use dir::{Store, Writer};
 pub use format::Snapshot;

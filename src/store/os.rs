@@ -3,15 +3,17 @@
 #[cfg(unix)]
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 #[cfg(windows)]
-use std::os::windows::fs::MetadataExt as _;
+use std::os::windows::fs::OpenOptionsExt as _;
 use std::{
-    fs::{self, DirBuilder, File, Metadata, OpenOptions, TryLockError},
+    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
+#[cfg(windows)]
+use super::windows;
 use super::{FileSystem, LockGuard, NewFile, Stamp};
 
 /// How long to wait between two attempts at a lock.
@@ -19,14 +21,15 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// The operating system's file system.
 ///
-/// Files are made with mode 0600 and directories with 0700, whatever the umask; on Windows they inherit the access
-/// rules of the directory above.
+/// Files are made with mode 0600 and directories with 0700, whatever the umask. On Windows they inherit the access rules
+/// of the directory above, which in a user's profile let in that user, the system and the administrators; but a directory
+/// made below `%ProgramData%`, which lets everybody read, lets in its owner, the system and the administrators alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsFileSystem;
 
 impl FileSystem for OsFileSystem {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        let file = while_in_use(|| File::open(path))?;
+        let file = while_in_use(PATIENCE, || File::open(path))?;
         let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
         if length > limit {
             return Err(io::ErrorKind::FileTooLarge.into());
@@ -42,8 +45,8 @@ impl FileSystem for OsFileSystem {
     }
 
     fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
-        match fs::metadata(path) {
-            Ok(metadata) => Ok(Some(stamp(&metadata))),
+        match stamp(path) {
+            Ok(stamp) => Ok(Some(stamp)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -55,13 +58,13 @@ impl FileSystem for OsFileSystem {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        while_in_use(|| fs::rename(from, to))?;
+        while_in_use(MORE_PATIENCE, || fs::rename(from, to))?;
         // There is no syncing of directories on Windows; NTFS writes its log out when it flushes the renamed file.
         if cfg!(windows) { self.sync_file(to) } else { Ok(()) }
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        while_in_use(|| fs::remove_file(path))
+        while_in_use(PATIENCE, || fs::remove_file(path))
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
@@ -75,6 +78,10 @@ impl FileSystem for OsFileSystem {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        #[cfg(windows)]
+        if windows::is_shared(path) {
+            return windows::create_private_dir(path);
+        }
         private_dir().create(path)
     }
 
@@ -118,14 +125,20 @@ impl Drop for OsLock {
     }
 }
 
+/// How long to wait between the attempts at a file that is in use on Windows, in milliseconds, altogether an eighth of a
+/// second.
+const PATIENCE: &[u64] = &[1, 2, 4, 8, 16, 32, 64];
+/// The same for putting a new file in place, which must not fail because somebody is slow: altogether two seconds.
+const MORE_PATIENCE: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+
 /// Runs `operation` again while Windows says that the file is in use: by a reader or a virus scanner, which are
 /// done in a moment.
-fn while_in_use<T>(operation: impl Fn() -> io::Result<T>) -> io::Result<T> {
+fn while_in_use<T>(patience: &[u64], operation: impl Fn() -> io::Result<T>) -> io::Result<T> {
     // ERROR_ACCESS_DENIED (a name about to go away), ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
     let in_use = |error: &io::Error| cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33));
-    for milliseconds in [1, 2, 4, 8, 16, 32, 64] {
+    for milliseconds in patience {
         match operation() {
-            Err(error) if in_use(&error) => thread::sleep(Duration::from_millis(milliseconds)),
+            Err(error) if in_use(&error) => thread::sleep(Duration::from_millis(*milliseconds)),
             done => return done,
         }
     }
@@ -149,18 +162,21 @@ fn private_dir() -> DirBuilder {
 }
 
 #[cfg(unix)]
-fn stamp(metadata: &Metadata) -> Stamp {
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    let metadata = fs::metadata(path)?;
     let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-    Stamp {
+    Ok(Stamp {
         length: metadata.size(),
         modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
         changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
         identity: metadata.ino(),
-    }
+    })
 }
 
+/// Windows tells what cannot be copied along only of an open file; opened for its attributes alone, it is in nobody's way.
 #[cfg(windows)]
-fn stamp(metadata: &Metadata) -> Stamp {
-    let modified = i128::from(metadata.last_write_time());
-    Stamp { length: metadata.file_size(), modified, changed: modified, identity: metadata.creation_time() }
+fn stamp(path: &Path) -> io::Result<Stamp> {
+    const FILE_READ_ATTRIBUTES: u32 = 0x80;
+    while_in_use(PATIENCE, || OpenOptions::new().access_mode(FILE_READ_ATTRIBUTES).open(path))
+        .and_then(|file| windows::stamp(&file))
 }

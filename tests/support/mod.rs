@@ -8,6 +8,7 @@ pub mod network;
 pub mod portal;
 pub mod responder;
 pub mod seeded;
+#[cfg(feature = "online")]
 pub mod server;
 pub mod tls;
 pub mod vendor;

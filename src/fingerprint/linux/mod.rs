@@ -23,7 +23,8 @@ use disk::RootMount;
 
 use super::{
     component::Component,
-    junk, normalize,
+    firmware::Firmware,
+    normalize,
     probe::Raw,
     virtualization::{self, Environment, Sign},
 };
@@ -70,12 +71,15 @@ impl Machine<'_> {
     ) -> Raw {
         let mut raw = Raw::default();
         self.os_id(&mut raw);
-        if !self.smbios(&mut raw) {
-            self.device_tree(&mut raw);
-        }
+        let firmware = self.smbios(&mut raw) || self.device_tree(&mut raw);
         let hypervisor_bit = self.cpu(&mut raw);
         self.hypervisor(hypervisor_bit, &mut raw.environment);
-        net::cards(self, permanent, &mut raw);
+        if (hypervisor_bit || !firmware) && self.is_wsl() {
+            // Its card has another address after each start, and says that it is the card's own.
+            raw.environment.see(Sign::Wsl);
+        } else {
+            net::cards(self, permanent, &mut raw);
+        }
         let mount = match root_device {
             Some(_) => RootMount { device: root_device, overlay: false },
             None => disk::root_mount(self),
@@ -102,26 +106,21 @@ impl Machine<'_> {
     /// What the firmware says by way of SMBIOS; false when the machine has none.
     fn smbios(&self, raw: &mut Raw) -> bool {
         let dmi = |name: &str| self.value(&format!("sys/class/dmi/id/{name}"));
-        let Some(product) = dmi("product_name") else { return false };
-        let vendor = dmi("sys_vendor").unwrap_or_default();
-        if virtualization::firmware_is_virtual(&vendor, &product) {
-            raw.environment.see(Sign::FirmwareVendor);
+        let product = dmi("product_name");
+        let found = product.is_some();
+        if found {
+            // Only root can read the last two.
+            let (vendor, uuid, board_serial) = (dmi("sys_vendor"), dmi("product_uuid"), dmi("board_serial"));
+            Firmware { vendor, product, uuid, board_serial }.report(raw);
         }
-        // A maker alone is no model.
-        if !junk::text(&normalize::text(&product)) {
-            let model = format!("{} {}", vendor.trim(), product.trim());
-            raw.push(Component::Model, Some(Zeroizing::new(model)));
-        }
-        // Only root can read these two.
-        raw.push(Component::HwUuid, dmi("product_uuid"));
-        raw.push(Component::BoardSerial, dmi("board_serial"));
-        true
+        found
     }
 
-    /// What stands in for SMBIOS on most ARM boards. Everybody can read the serial here.
-    fn device_tree(&self, raw: &mut Raw) {
+    /// What stands in for SMBIOS on most ARM boards; false when the machine has none. Everybody can read the
+    /// serial here.
+    fn device_tree(&self, raw: &mut Raw) -> bool {
         if !self.exists("sys/firmware/devicetree/base") {
-            return;
+            return false;
         }
         let tree = |name: &str| self.value(&format!("sys/firmware/devicetree/base/{name}"));
         raw.push(Component::Model, tree("model"));
@@ -130,6 +129,7 @@ impl Machine<'_> {
         if self.exists("sys/firmware/devicetree/base/hypervisor") || made_up() {
             raw.environment.see(Sign::DeviceTree);
         }
+        true
     }
 
     /// What `/proc/cpuinfo` says about its first processor, under the names that x86 and ARM use; answers
@@ -167,6 +167,12 @@ impl Machine<'_> {
         if guest {
             environment.see(Sign::HypervisorGuest);
         }
+    }
+
+    /// Linux inside Windows. Its kernel is named so unless somebody has built one; the folder is there then too.
+    fn is_wsl(&self) -> bool {
+        let release = self.value("proc/sys/kernel/osrelease").unwrap_or_default();
+        release.to_ascii_lowercase().contains("microsoft") || self.exists("run/WSL")
     }
 
     fn is_first_domain(&self) -> bool {
