@@ -271,9 +271,7 @@ fn junk() -> Vec<(String, Vec<u8>, ErrorKind)> {
         |code: &str| json!({ "type": format!("urn:nodelock:problem:{code}"), "status": 409 }).to_string();
     add("a problem that is none", ok(&problem("no-free-seat")), bad);
     // What goes wrong on this machine or on the way is not for an authority to claim.
-    for code in
-        ["corrupt", "io", "busy", "interrupted", "tls-untrusted", "not-active", "outdated", "nonsense", ""]
-    {
+    for code in ["corrupt", "io", "busy", "interrupted", "tls-untrusted", "not-active", "nonsense", ""] {
         add(code, http("400 Bad Request", "", problem(code)), bad);
     }
     for status in [
@@ -814,7 +812,7 @@ fn a_forged_refusal_takes_a_request_back_and_loses_nothing() {
         assert_eq!(vendor.lock().unwrap().usage().taken, 4 + 1, "{kind:?}");
         scene = Scene::new();
     }
-    assert_eq!(final_ones, 9, "as many kinds as refuse for good");
+    assert_eq!(final_ones, 11, "as many kinds as refuse for good");
     scene.assert_nothing_is_lost();
 }
 
