@@ -10,7 +10,6 @@ use std::{
 };
 
 use nodelock::{Client, ErrorKind, Reason, Roots, Store, Verdict};
-use serde_json::Value;
 use support::{
     server::{Authority, PRODUCT, http},
     vendor::machine,
@@ -74,7 +73,7 @@ fn audited(authority: &Authority, action: &str) -> Vec<String> {
 
 fn copies(authority: &Authority, handle: &str) -> u64 {
     let seats = authority.seats();
-    seats.iter().find(|seat| seat["handle"] == Value::from(handle)).unwrap()["copies"].as_u64().unwrap()
+    seats.iter().find(|seat| seat["handle"] == handle).unwrap()["copies"].as_u64().unwrap()
 }
 
 fn handle(client: &Client) -> String {

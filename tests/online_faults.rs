@@ -376,7 +376,9 @@ impl<'a> World<'a> {
     fn release(&mut self, at: usize) {
         let status = self.machines[at].client.check().unwrap();
         let handle = status.license().map(|license| license.handle).or(status.pending());
-        if let Some(handle) = handle.map(|handle| handle.get()).filter(|handle| self.active().contains(handle)) {
+        if let Some(handle) =
+            handle.map(|handle| handle.get()).filter(|handle| self.active().contains(handle))
+        {
             self.release_seat(handle);
         }
     }
