@@ -8,7 +8,7 @@ use std::{
     net::SocketAddr,
     process::{Child, Command},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
@@ -143,6 +143,7 @@ fn say(what: &str, (done, failed): (usize, usize)) {
 
 #[test]
 fn a_server_killed_under_its_clients_loses_no_seat() {
+    let _up = database_stays();
     let crowd = Crowd::new(|_, _| Box::new(http()));
     let calls = crowd.work(|progress| {
         let mut dice = Dice(1);
@@ -173,6 +174,7 @@ impl Transport for Alternating {
 
 #[test]
 fn of_two_servers_on_one_database_either_may_be_killed() {
+    let _up = database_stays();
     struct Second(Child);
     impl Drop for Second {
         fn drop(&mut self) {
@@ -212,6 +214,13 @@ fn of_two_servers_on_one_database_either_may_be_killed() {
     crowd.judge();
 }
 
+/// Read by whoever needs a database that stays up: tests run at the same time.
+static DATABASE: RwLock<()> = RwLock::new(());
+
+fn database_stays() -> RwLockReadGuard<'static, ()> {
+    DATABASE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Names the command that kills the PostgreSQL server and starts it again.
 const CRASH: &str = "NODELOCK_POSTGRES_CRASH";
 
@@ -225,6 +234,7 @@ fn a_postgresql_server_killed_under_the_authority_loses_no_seat() {
         eprintln!("SKIPPED: it needs tests/postgres/with_server.py");
         return;
     };
+    let _alone = DATABASE.write().unwrap_or_else(PoisonError::into_inner);
     let crowd = Crowd::new(|_, _| Box::new(http()));
     let kills = kills().div_ceil(4);
     let calls = crowd.work(|progress| {
@@ -241,6 +251,7 @@ fn a_postgresql_server_killed_under_the_authority_loses_no_seat() {
 
 #[test]
 fn servers_that_start_at_once_bring_a_database_up_to_date_once() {
+    let _up = database_stays();
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
     authority.kill();
@@ -271,6 +282,7 @@ fn servers_that_start_at_once_bring_a_database_up_to_date_once() {
 
 #[test]
 fn of_those_who_set_one_database_up_at_once_one_succeeds() {
+    let _up = database_stays();
     let folder = tempfile::tempdir().unwrap();
     create_database(&folder.path().join("any"));
     let command = |number: usize, arguments: &[&str]| {
