@@ -48,6 +48,10 @@ impl Authority {
 
     /// One whose server is started with further options.
     pub fn with(options: &[&str]) -> Arc<Self> {
+        Self::of(PRODUCT, options)
+    }
+
+    pub fn of(product: &str, options: &[&str]) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("authority");
         if let Ok(server) = std::env::var(POSTGRES) {
@@ -55,7 +59,7 @@ impl Authority {
             let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
             assert!(psql.unwrap().success());
         }
-        let made = command(&directory, &["init", "--product", PRODUCT, "--json"]).output().unwrap();
+        let made = command(&directory, &["init", "--product", product, "--json"]).output().unwrap();
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
         let root = made["root"].as_str().unwrap().to_owned();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();

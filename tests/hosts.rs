@@ -1,0 +1,294 @@
+//! The example programs in C and other languages keep their promises against the reference authority.
+//!
+//! Each is an application that knows the same commands, so each lives through the same story. A C compiler is taken for granted.
+//! What else a language needs is skipped loudly where it is missing, unless `NODELOCK_REQUIRE_HOSTS=1` is set.
+
+#![cfg(unix)]
+
+mod support;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
+
+use support::server::{Authority, program};
+use tempfile::TempDir;
+
+const PRODUCT: &str = "Example Editor";
+const RETURN_PAGE: &str = "https://example.com/return#";
+
+/// What a program exits with.
+const DONE: i32 = 0;
+const FAILED: i32 = 1;
+const USAGE: i32 = 2;
+const UNUSABLE: i32 = 3;
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+/// The shared library with every feature, which `cargo test` has built along with the examples.
+fn library() -> PathBuf {
+    let name = format!("{}nodelock_c{}", env::consts::DLL_PREFIX, env::consts::DLL_SUFFIX);
+    let library = program().with_file_name(name);
+    assert!(library.exists(), "{} is missing: run `cargo build --examples` first", library.display());
+    library
+}
+
+/// Whether a language's tests are skipped because one of the tools is missing, which is said loudly.
+fn skipped(tools: &[&str]) -> bool {
+    let is_missing = |tool: &&&str| Command::new(tool).arg("--version").output().is_err();
+    let Some(tool) = tools.iter().find(is_missing) else { return false };
+    assert_ne!(env::var("NODELOCK_REQUIRE_HOSTS").as_deref(), Ok("1"), "no {tool}");
+    eprintln!("SKIPPED: no {tool}");
+    true
+}
+
+/// Compiles an example, every warning an error, and links it to the shared library.
+fn compile(compiler: &str, flags: &[&str], source: &str, program: &Path) {
+    let library = library();
+    let directory = library.parent().unwrap();
+    let mut command = Command::new(compiler);
+    command.args(flags).args(["-Wall", "-Wextra", "-Wpedantic", "-Wundef", "-Wconversion", "-Werror", "-g"]);
+    command.arg("-I").arg(folder("include")).arg(folder(source)).arg("-o").arg(program);
+    command.arg("-L").arg(directory).arg("-lnodelock_c").arg(format!("-Wl,-rpath,{}", directory.display()));
+    let output = command.output().unwrap_or_else(|error| panic!("{compiler}: {error}"));
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// An example that is ready to run: how its command line begins.
+struct Host {
+    line: Vec<OsString>,
+}
+
+struct Ran {
+    exit: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    /// The rest of the line of standard output that begins with `name`.
+    fn says(&self, name: &str) -> &str {
+        let line = self.stdout.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("no {name:?} in {:?}", self.stdout))
+    }
+
+    /// Fails if it did not fail for that reason, by name and number.
+    fn failed_with(&self, reason: &str) {
+        assert_eq!(self.exit, FAILED, "{} {}", self.stdout, self.stderr);
+        assert!(self.stderr.contains(&format!("{PRODUCT}: {reason}: ")), "{reason}: {}", self.stderr);
+    }
+}
+
+/// A computer with the application on it.
+struct Computer<'a> {
+    host: &'a Host,
+    authority: &'a Authority,
+    folder: TempDir,
+}
+
+impl<'a> Computer<'a> {
+    fn new(host: &'a Host, authority: &'a Authority) -> Self {
+        Self { host, authority, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Runs the application, which must exit with `exit`.
+    fn run(&self, exit: i32, arguments: &[&str]) -> Ran {
+        let url = format!("http://{}", self.authority.address);
+        let ran = self.run_against(&url, arguments);
+        assert_eq!(ran.exit, exit, "{arguments:?}: {} {}", ran.stdout, ran.stderr);
+        ran
+    }
+
+    fn run_against(&self, url: &str, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(&self.host.line[0]);
+        command.args(&self.host.line[1..]).args(arguments).current_dir(self.folder.path());
+        command.env("NODELOCK_ROOT", &self.authority.root).env("NODELOCK_AUTHORITY", url);
+        command.env("NODELOCK_STORE", "store").env("NODELOCK_LIBRARY", library());
+        // Loopback needs no proxy, whatever this machine's environment says.
+        command.env("NO_PROXY", "127.0.0.1");
+        let output = command.output().unwrap_or_else(|error| panic!("{:?}: {error}", self.host.line));
+        Ran {
+            exit: output.status.code().expect("not killed"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.folder.path().join(file).to_str().unwrap().to_owned()
+    }
+}
+
+/// Everything that one does with a license.
+fn lives_through_it(host: &Host) {
+    let authority = Authority::of(PRODUCT, &[]);
+    let key = authority.sell("1", &["--feature", "export", "--feature", "projects=10"]);
+    let first = Computer::new(host, &authority);
+    let second = Computer::new(host, &authority);
+
+    assert!(first.run(USAGE, &["fly"]).stderr.contains("usage:"));
+    assert_eq!(first.run(UNUSABLE, &[]).says("license: "), "no license");
+    let explained = first.run(DONE, &["explain"]);
+    assert!(explained.says("cpu").ends_with("found"), "{}", explained.stdout);
+
+    online(&authority, &key, &first, &second);
+    let code = offline(&authority, &key, &first);
+
+    // Somebody else's turn; and what the first computer said is of no use any more.
+    second.run(DONE, &["activate", &key]);
+    let taken = authority.taken();
+    authority.vendor(&["redeem", &code]);
+    authority.vendor(&["redeem", &first.path("proof.txt")]);
+    assert_eq!(authority.taken(), taken);
+    cut_off(&authority, &second);
+}
+
+fn online(authority: &Authority, key: &str, first: &Computer<'_>, second: &Computer<'_>) {
+    first.run(FAILED, &["activate", "nonsense"]).failed_with("unreadable-code (3)");
+    first.run(FAILED, &["activate", "2BNYW-D0EKF-C046S-YXTEG-MN5J7"]).failed_with("unknown-license (70)");
+    first.run(FAILED, &["check-in"]).failed_with("not-active (6)");
+
+    let activated = first.run(DONE, &["activate", key]);
+    assert_eq!(activated.says("license: "), "active");
+    assert_eq!(activated.says("export: "), "yes");
+    assert_eq!(activated.says("projects: "), "up to 10");
+    assert!(activated.stderr.contains("attempt 1"), "progress: {}", activated.stderr);
+    assert_eq!(authority.taken(), [activated.says("licensed to Jane Doe, seat ")]);
+    assert_eq!(first.run(DONE, &[]).says("license: "), "active");
+
+    second.run(FAILED, &["activate", key]).failed_with("no-free-seat (71)");
+    first.run(DONE, &["check-in"]);
+    assert!(authority.actions().iter().any(|(_, action)| action == "checked-in"));
+
+    // Without a network the license stays: the authority could not be asked.
+    authority.kill();
+    first.run(FAILED, &["deactivate"]).failed_with("unreachable (60)");
+    first.run(DONE, &[]);
+    authority.restart();
+    let seat = authority.taken().remove(0);
+    let deactivated = first.run(DONE, &["deactivate"]);
+    assert_eq!(deactivated.says("seat "), format!("{seat} is returned"));
+    assert!(authority.taken().is_empty());
+    assert_eq!(first.run(UNUSABLE, &[]).says("license: "), "deactivated");
+}
+
+/// By files and by phone. Returns the code.
+fn offline(authority: &Authority, key: &str, computer: &Computer<'_>) -> String {
+    computer.run(DONE, &["request", key, "request.txt"]);
+    computer.run(DONE, &["request", key, "again.txt"]);
+    let request = fs::read(computer.path("request.txt")).unwrap();
+    assert_eq!(fs::read(computer.path("again.txt")).unwrap(), request);
+    computer.run(FAILED, &["install", "request.txt"]).failed_with("wrong-type (102)");
+    authority.vendor(&["activate", &computer.path("request.txt"), "--out", &computer.path("license.txt")]);
+    let seat = authority.taken().remove(0);
+    let installed = computer.run(DONE, &["install", "license.txt"]);
+    assert_eq!(installed.says("licensed to Jane Doe, seat "), seat);
+
+    let given_up = computer.run(DONE, &["deactivate-offline", "proof.txt"]);
+    let code = given_up.says("code: ").to_owned();
+    assert_eq!(given_up.says("seat: "), seat);
+    assert_eq!(authority.taken(), [seat.as_str()], "the authority has not heard of it");
+    assert_eq!(computer.run(UNUSABLE, &[]).says("license: "), "deactivated");
+    computer.run(FAILED, &["install", "license.txt"]).failed_with("given-up (113)");
+    let scanned = scan(&given_up.stdout);
+    assert!(scanned.starts_with(RETURN_PAGE), "{scanned}");
+    assert_eq!(computer.run(DONE, &["codes"]).stdout, given_up.stdout);
+
+    authority.vendor(&["redeem", &code, "--out", &computer.path("receipt.txt")]);
+    assert!(authority.taken().is_empty());
+    let receipt = computer.run(DONE, &["receipt", "receipt.txt"]);
+    assert_eq!(receipt.says("seat "), format!("{seat} is returned"));
+    assert_eq!(computer.run(DONE, &["codes"]).stdout, "");
+    // What the phone read is the proof as well.
+    authority.vendor(&["redeem", scanned.strip_prefix(RETURN_PAGE).unwrap()]);
+    code
+}
+
+/// The network goes when the license is gone already: the code is on the screen, and frees the seat.
+fn cut_off(authority: &Authority, computer: &Computer<'_>) {
+    let cut = computer.run_against(&only_the_preflight(authority), &["deactivate"]);
+    cut.failed_with("unreachable (60)");
+    let code = cut.says("code: ");
+    assert_eq!(computer.run(UNUSABLE, &[]).says("license: "), "deactivated");
+    assert_eq!(authority.taken(), [cut.says("seat: ")]);
+    authority.vendor(&["redeem", code]);
+    assert!(authority.taken().is_empty());
+}
+
+/// A network that lets the question through whether a seat may be given up, and nothing else. Its address.
+fn only_the_preflight(authority: &Authority) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = authority.address;
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+            if head.starts_with("POST /v1/deactivations/preflight ") {
+                let length = head.lines().find_map(|line| {
+                    let (name, value) = line.split_once(": ")?;
+                    name.eq_ignore_ascii_case("content-length").then(|| value.parse().unwrap())
+                });
+                let mut body = vec![0; length.unwrap()];
+                reader.read_exact(&mut body).unwrap();
+                let mut upstream = TcpStream::connect(server).unwrap();
+                let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+                upstream.write_all(head.as_bytes()).unwrap();
+                upstream.write_all(&body).unwrap();
+                let mut reply = Vec::new();
+                upstream.read_to_end(&mut reply).unwrap();
+                stream.write_all(&reply).unwrap();
+            }
+            // Whoever hung up first does not matter.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    });
+    format!("http://{address}")
+}
+
+/// Reads the QR code that a program wrote in block characters.
+fn scan(stdout: &str) -> String {
+    const SCALE: usize = 4;
+    let half = |line: &str, light: [char; 2]| -> Vec<bool> { line.chars().map(|c| light.contains(&c)).collect() };
+    let rows: Vec<Vec<bool>> = stdout
+        .lines()
+        .filter(|line| line.contains('█'))
+        .flat_map(|line| [half(line, ['█', '▀']), half(line, ['█', '▄'])])
+        .collect();
+    let (width, height) = (rows[0].len() * SCALE, rows.len() * SCALE);
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
+        if rows[y / SCALE][x / SCALE] { 255 } else { 0 }
+    });
+    let grids = image.detect_grids();
+    assert_eq!(grids.len(), 1, "{stdout}");
+    grids[0].decode().unwrap().1
+}
+
+#[test]
+fn an_application_in_c() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("editor");
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    compile(&compiler, &["-std=c11"], "examples/c/main.c", &program);
+    lives_through_it(&Host { line: vec![program.into()] });
+}
+
+#[test]
+fn an_application_in_python() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let line = vec!["python3".into(), "-B".into(), "-Werror".into(), folder("examples/python/editor.py").into()];
+    lives_through_it(&Host { line });
+}
