@@ -292,3 +292,35 @@ fn an_application_in_python() {
     let line = vec!["python3".into(), "-B".into(), "-Werror".into(), folder("examples/python/editor.py").into()];
     lives_through_it(&Host { line });
 }
+
+/// The example in JavaScript with what it needs, in a folder of its own.
+fn node() -> Option<PathBuf> {
+    if skipped(&["node", "npm"]) {
+        return None;
+    }
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("node");
+    fs::create_dir_all(&target).unwrap();
+    for name in ["package.json", "package-lock.json", ".npmrc", "nodelock.js", "editor.js"] {
+        fs::copy(folder("examples/node").join(name), target.join(name)).unwrap();
+    }
+    let lock = fs::read(target.join("package-lock.json")).unwrap();
+    let installed = target.join("installed");
+    if fs::read(&installed).is_ok_and(|of| of == lock) {
+        return Some(target);
+    }
+    let npm = Command::new("npm").args(["ci", "--ignore-scripts"]).current_dir(&target).output().unwrap();
+    if !npm.status.success() {
+        let why = String::from_utf8_lossy(&npm.stderr);
+        assert_ne!(env::var("NODELOCK_REQUIRE_HOSTS").as_deref(), Ok("1"), "{why}");
+        eprintln!("SKIPPED: npm has no koffi: {why}");
+        return None;
+    }
+    fs::write(installed, lock).unwrap();
+    Some(target)
+}
+
+#[test]
+fn an_application_in_javascript() {
+    let Some(folder) = node() else { return };
+    lives_through_it(&Host { line: vec!["node".into(), folder.join("editor.js").into()] });
+}
