@@ -271,7 +271,7 @@ impl Store {
             _ => {}
         }
         // Zeros could be stored as a hole, which keeps no room.
-        if self.write_durably(&path, &[0xff; RESERVE_LENGTH]).is_err() {
+        if self.write_durably(&path, &vec![0xff; RESERVE_LENGTH]).is_err() {
             let _ = self.files.remove(&path);
         }
     }

@@ -1,0 +1,496 @@
+/* One seat goes round: offline, by code, online over the host's own transport, lost and recovered, released by the vendor. */
+
+#include "support.h"
+
+static void terms_of(const nodelock_license *license)
+{
+    uint64_t number = 0;
+    uint32_t left = 0;
+    size_t size = 0;
+    CHECK(nodelock_license_is_present(license) && nodelock_license_is_usable(license));
+    CHECK(strcmp(nodelock_license_verdict_text(license), "active") == 0);
+    CHECK(strcmp(nodelock_license_product(license), PRODUCT) == 0);
+    CHECK(strcmp(nodelock_license_licensee(license), "Jürgen Example") == 0);
+    CHECK(strcmp(nodelock_license_edition(license), "pro") == 0);
+    CHECK(strlen(nodelock_license_id(license)) == 16 && strlen(nodelock_license_seat(license)) == 6);
+    CHECK(strlen(nodelock_license_device_key(license)) == 43);
+    CHECK(strstr(nodelock_license_text(license), "-----BEGIN NODELOCK LICENSE-----") != NULL);
+    CHECK(nodelock_license_data(license, &size) != NULL && size > 100);
+    CHECK(nodelock_license_has_feature(license, "export") && !nodelock_license_has_feature(license, "import"));
+    CHECK(nodelock_license_feature_limit(license, "export", &number) && number == NODELOCK_UNLIMITED);
+    CHECK(nodelock_license_feature_limit(license, "projects", &number) && number == 10);
+    CHECK(!nodelock_license_feature_limit(license, "import", &number) && number == 10);
+    CHECK(nodelock_license_feature_count(license) == 2);
+    CHECK(strcmp(nodelock_license_feature_name(license, 1), "projects") == 0);
+    CHECK(nodelock_license_feature_name(license, 2) == NULL);
+    CHECK(!nodelock_license_feature_expires(license, 0, &number));
+    CHECK(nodelock_license_metadata_count(license) == 1);
+    CHECK(strcmp(nodelock_license_metadata(license, "order"), "4711") == 0);
+    CHECK(nodelock_license_metadata(license, "orders") == NULL);
+    CHECK(strcmp(nodelock_license_metadata_name(license, 0), "order") == 0);
+    CHECK(strcmp(nodelock_license_metadata_value(license, 0), "4711") == 0);
+    CHECK(nodelock_license_issued(license, &number) && number == START);
+    CHECK(nodelock_license_starts(license, &number) && number == 0);
+    CHECK(!nodelock_license_expires(license, &number) && !nodelock_license_updates_until(license, &number));
+    CHECK(nodelock_license_lease_until(license, &number) && number == START + 90 * DAY);
+    CHECK(nodelock_license_renew_after(license, &number) && number == START + 45 * DAY);
+    CHECK(nodelock_license_deactivations_left(license, &left) && left == 3);
+    CHECK(nodelock_license_revision(license) == 1 && nodelock_license_time(license) == START);
+    CHECK(!nodelock_license_renewal_due(license) && !nodelock_license_should_observe(license));
+    CHECK(nodelock_license_pending_seat(license) == NULL && nodelock_license_outstanding(license) == 0);
+    CHECK(!nodelock_license_verdict_time(license, &number) && nodelock_license_set_back(license) == 0);
+    CHECK(nodelock_license_machine_reason(license) == NODELOCK_MACHINE_FITS);
+    CHECK(nodelock_license_damage(license) == NODELOCK_OK);
+    CHECK(nodelock_license_revocation_reason(license) == NULL);
+}
+
+static void fingerprint_of(nodelock_client *client, uint32_t outcome)
+{
+    nodelock_fingerprint *found = NULL;
+    int32_t score = 0;
+    uint32_t component = 0;
+    OK(nodelock_client_fingerprint(client, &found, &error));
+    CHECK(nodelock_fingerprint_is_bindable(found));
+    CHECK(!nodelock_fingerprint_is_virtual_machine(found) && !nodelock_fingerprint_is_container(found));
+    CHECK(nodelock_fingerprint_sign_count(found) == 0 && nodelock_fingerprint_sign(found, 0) == NULL);
+    CHECK(nodelock_fingerprint_found(found, NODELOCK_COMPONENT_MAC));
+    CHECK(!nodelock_fingerprint_found(found, NODELOCK_COMPONENT_CPU));
+    CHECK(nodelock_fingerprint_outcome(found, &score) == outcome);
+    CHECK((outcome == NODELOCK_MATCH_AGREES) == (score > 0));
+    CHECK(nodelock_fingerprint_compare(found, NODELOCK_COMPONENT_MAC, &score) == outcome);
+    CHECK(nodelock_fingerprint_compare(found, NODELOCK_COMPONENT_CPU, NULL) == NODELOCK_MATCH_NONE);
+    CHECK(nodelock_fingerprint_tag_count(found) == 2);
+    CHECK(nodelock_fingerprint_tag(found, 1, &component) != NULL && component == NODELOCK_COMPONENT_MAC);
+    CHECK(nodelock_fingerprint_tag(found, 2, &component) == NULL && component == 0);
+    CHECK(strstr(nodelock_fingerprint_report(found), "disk_serial") != NULL);
+    nodelock_fingerprint_free(found);
+}
+
+/* By file, and back by a code with two typing errors. */
+static void offline(struct vendor *vendor)
+{
+    nodelock_client *first = device(vendor, "first"), *second = device(vendor, "second");
+    nodelock_request *request = NULL, *again = NULL;
+    nodelock_license *license = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_proofs *outstanding = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_receipt *receipt = NULL;
+    nodelock_qr *qr = NULL;
+    const nodelock_pair about[] = {{"computer", "Jürgens Rechner"}};
+    char *reply = NULL, typed[64];
+    size_t size = 0;
+    bool wrote = true;
+
+    CHECK(verdict(first) == NODELOCK_VERDICT_UNLICENSED);
+    fingerprint_of(first, NODELOCK_MATCH_NONE);
+    OK(nodelock_client_pending(first, &again, &error));
+    CHECK(again == NULL);
+    OK(nodelock_client_begin(first, vendor->license_key, about, 1, &request, &error));
+    EXPECT(NODELOCK_ALREADY_ACTIVE, nodelock_client_begin(first, "", NULL, 0, &again, &error));
+    CHECK(again == NULL);
+    OK(nodelock_client_pending(first, &again, &error));
+    CHECK(strcmp(nodelock_request_text(request), nodelock_request_text(again)) == 0);
+    CHECK(strcmp(nodelock_request_seat(request), nodelock_request_seat(again)) == 0);
+    CHECK(!nodelock_request_is_recovery(request) && nodelock_request_release_count(request) == 0);
+    CHECK(nodelock_request_data(request, &size) != NULL && size > 100);
+    CHECK(strlen(nodelock_request_base64url(request)) == (size * 4 + 2) / 3);
+    CHECK(strlen(nodelock_request_base32(request)) == (size * 8 + 4) / 5);
+    OK(nodelock_request_qr(request, "https://example.com/a#", &qr, &error));
+    nodelock_qr_free(qr);
+    nodelock_request_free(again);
+
+    /* Every form of it is the same file. */
+    const char *forms[] = {nodelock_request_text(request), nodelock_request_base64url(request),
+                           nodelock_request_base32(request)};
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        nodelock_activation *read = NULL;
+        char link[4096];
+        snprintf(link, sizeof link, "%s%s", i == 2 ? "https://example.com/a#" : "", forms[i]);
+        OK(nodelock_activation_read(bytes(link), strlen(link), &read, &error));
+        CHECK(strcmp(nodelock_activation_seat(read), nodelock_request_seat(request)) == 0);
+        CHECK(strcmp(nodelock_activation_product(read), PRODUCT) == 0);
+        CHECK(strcmp(nodelock_activation_application(read), "") == 0);
+        CHECK(nodelock_activation_metadata_count(read) == 1);
+        CHECK(strcmp(nodelock_activation_metadata_name(read, 0), "computer") == 0);
+        CHECK(strcmp(nodelock_activation_metadata_value(read, 0), "Jürgens Rechner") == 0);
+        CHECK(nodelock_activation_metadata_value(read, 1) == NULL);
+        nodelock_activation_free(read);
+    }
+
+    OK(vendor_activate(vendor, nodelock_request_text(request), strlen(nodelock_request_text(request)), &reply, &error));
+    nodelock_request_free(request);
+    request = NULL;
+    OK(nodelock_client_install(first, bytes(reply), strlen(reply), &license, &error));
+    terms_of(license);
+    fingerprint_of(first, NODELOCK_MATCH_AGREES);
+    nodelock_license_free(license);
+    OK(nodelock_client_observe(first, &wrote, &error));
+    CHECK(!wrote);
+
+    OK(nodelock_client_begin(second, vendor->license_key, NULL, 0, &request, &error));
+    char *refused = NULL;
+    EXPECT(NODELOCK_NO_FREE_SEAT, vendor_activate(vendor, nodelock_request_text(request),
+                                                  strlen(nodelock_request_text(request)), &refused, &error));
+
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_client_deactivate_offline(first, NODELOCK_REASON_CANCELLED, &proof, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_client_deactivate_offline(first, 5, &proof, &error));
+    CHECK(verdict(first) == NODELOCK_VERDICT_ACTIVE && proof == NULL);
+    OK(nodelock_client_deactivate_offline(first, NODELOCK_REASON_MOVED, &proof, &error));
+    CHECK(verdict(first) == NODELOCK_VERDICT_DEACTIVATED);
+    EXPECT(NODELOCK_GIVEN_UP, nodelock_client_install(first, bytes(reply), strlen(reply), &license, &error));
+    CHECK(license == NULL);
+    CHECK(nodelock_proof_reason(proof) == NODELOCK_REASON_MOVED && nodelock_proof_time(proof) == START);
+    CHECK(strlen(nodelock_proof_code(proof)) == 29 && strlen(nodelock_proof_seat(proof)) == 6);
+    CHECK(nodelock_proof_data(proof, &size) != NULL && size <= 110);
+    CHECK(strlen(nodelock_proof_base64url(proof)) == (size * 4 + 2) / 3);
+    OK(nodelock_proof_qr(proof, "https://example.com/r#", &qr, &error));
+    size_t width = nodelock_qr_width(qr), dark = 0, squares = 0;
+    const uint8_t *modules = nodelock_qr_squares(qr, &squares);
+    CHECK(width >= 21 && squares == width * width);
+    for (size_t i = 0; i < squares; i++) {
+        CHECK(modules[i] <= 1);
+        dark += modules[i];
+    }
+    CHECK(dark > squares / 3 && dark < squares * 2 / 3 && modules[0] == 1);
+    CHECK(strstr(nodelock_qr_svg(qr), "<svg") != NULL && strstr(nodelock_qr_terminal(qr), "\xe2\x96\x88") != NULL);
+    nodelock_qr_free(qr);
+    OK(nodelock_client_outstanding(first, &outstanding, &error));
+    CHECK(nodelock_proofs_count(outstanding) == 1 && nodelock_proofs_get(outstanding, 1) == NULL);
+    CHECK(strcmp(nodelock_proof_code(nodelock_proofs_get(outstanding, 0)), nodelock_proof_code(proof)) == 0);
+    nodelock_proofs_free(outstanding);
+
+    /* A wrong code is counted and frees nothing; the right one is heard through two typing errors. */
+    snprintf(typed, sizeof typed, "%s", nodelock_proof_code(proof));
+    typed[8] = typed[8] == '7' ? '8' : '7';
+    typed[26] = typed[26] == 'X' ? 'Y' : 'X';
+    OK(vendor_redeem_code(vendor, typed, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RETURNED && vendor_taken(vendor) == 0);
+    OK(nodelock_client_accept_receipt(first, bytes(nodelock_decision_text(decision)),
+                                      strlen(nodelock_decision_text(decision)), &receipt, &error));
+    uint32_t left = 0;
+    CHECK(nodelock_receipt_outcome(receipt) == NODELOCK_OUTCOME_RETURNED && nodelock_receipt_time(receipt) == START);
+    CHECK(nodelock_receipt_deactivations_left(receipt, &left) && left == 2);
+    CHECK(strcmp(nodelock_receipt_seat(receipt), nodelock_proof_seat(proof)) == 0);
+    CHECK(strstr(nodelock_receipt_text(receipt), "Outcome: returned") != NULL);
+    nodelock_receipt_free(receipt);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    OK(nodelock_client_outstanding(first, &outstanding, &error));
+    CHECK(nodelock_proofs_count(outstanding) == 0);
+    nodelock_proofs_free(outstanding);
+
+    /* The proof frees nothing again; the other machine's request is answered now. */
+    OK(vendor_redeem(vendor, nodelock_proof_text(proof), strlen(nodelock_proof_text(proof)), &decision, &error));
+    CHECK(nodelock_decision_seat_count(decision) == 0);
+    nodelock_decision_free(decision);
+    free(reply);
+    OK(vendor_activate(vendor, nodelock_request_base64url(request), strlen(nodelock_request_base64url(request)), &reply,
+                       &error));
+    OK(nodelock_client_accept(second, bytes(reply), strlen(reply), &license, &error));
+    CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
+    nodelock_license_free(license);
+    nodelock_proof_free(proof);
+    OK(nodelock_client_deactivate_offline(second, NODELOCK_REASON_RETIRED, &proof, &error));
+    decision = NULL;
+    size_t proof_size = 0;
+    const uint8_t *data = nodelock_proof_data(proof, &proof_size);
+    OK(vendor_redeem(vendor, data, proof_size, &decision, &error));
+    CHECK(vendor_taken(vendor) == 0 && vendor_counted(vendor) == 2);
+
+    nodelock_decision_free(decision);
+    nodelock_proof_free(proof);
+    nodelock_request_free(request);
+    free(reply);
+    nodelock_client_free(first);
+    nodelock_client_free(second);
+}
+
+/* A request taken back before the vendor saw it takes no seat when it comes. */
+static void cancelled(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "third");
+    nodelock_request *request = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_release *release = NULL;
+    char *reply = NULL;
+    size_t size = 0;
+    EXPECT(NODELOCK_NOT_PENDING, nodelock_client_cancel(client, &proof, &error));
+    OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
+    OK(nodelock_client_cancel(client, &proof, &error));
+    CHECK(nodelock_proof_reason(proof) == NODELOCK_REASON_CANCELLED);
+    const uint8_t *data = nodelock_proof_data(proof, &size);
+    OK(nodelock_release_read(data, size, &release, &error));
+    CHECK(nodelock_release_has_request(release));
+    nodelock_release_free(release);
+    OK(vendor_redeem(vendor, data, size, &decision, &error));
+    EXPECT(NODELOCK_CANCELLED, vendor_activate(vendor, nodelock_request_text(request),
+                                               strlen(nodelock_request_text(request)), &reply, &error));
+    CHECK(vendor_taken(vendor) == 0 && verdict(client) == NODELOCK_VERDICT_UNLICENSED);
+    nodelock_decision_free(decision);
+    nodelock_proof_free(proof);
+    nodelock_request_free(request);
+    nodelock_client_free(client);
+}
+
+/* The code came before its request, and another vendor's code is no reason to refuse it. */
+static void evidence_first(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "fourth");
+    nodelock_request *request = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_readings *readings = NULL, *wrong = NULL;
+    nodelock_activation *activation = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_release *release = NULL;
+    size_t size = 0;
+    OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
+    OK(nodelock_client_cancel(client, &proof, &error));
+    OK(nodelock_deactivation_code_read(nodelock_proof_code(proof), &readings, &error));
+    CHECK(nodelock_readings_count(readings) == 1 && nodelock_readings_correction_count(readings, 0) == 0);
+    OK(nodelock_activation_read(bytes(nodelock_request_text(request)), strlen(nodelock_request_text(request)), &activation,
+                                &error));
+    OK(nodelock_activation_cancel_by_code(activation, readings, 0, vendor->issuer, NULL, vendor->now, &decision, &error));
+    CHECK(has(nodelock_decision_seat(decision, 0), "state", "cancelled"));
+    nodelock_decision_free(decision);
+    decision = NULL;
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_activation_cancel_by_code(activation, readings, 1, vendor->issuer, NULL,
+                                                                      vendor->now, &decision, &error));
+    const uint8_t *data = nodelock_proof_data(proof, &size);
+    OK(nodelock_release_read(data, size, &release, &error));
+    OK(nodelock_release_cancel(release, activation, vendor->issuer, NULL, vendor->now, &decision, &error));
+    vendor_store(vendor, decision);
+
+    nodelock_client *other = device(vendor, "fifth");
+    nodelock_request *others = NULL;
+    nodelock_activation *theirs = NULL;
+    OK(nodelock_client_begin(other, vendor->license_key, NULL, 0, &others, &error));
+    OK(nodelock_activation_read(bytes(nodelock_request_text(others)), strlen(nodelock_request_text(others)), &theirs,
+                                &error));
+    nodelock_decision *none = NULL;
+    EXPECT(NODELOCK_BAD_SIGNATURE,
+           nodelock_release_cancel(release, theirs, vendor->issuer, NULL, vendor->now, &none, &error));
+    EXPECT(NODELOCK_WRONG_CODE, nodelock_activation_cancel_by_code(theirs, readings, 0, vendor->issuer, NULL, vendor->now,
+                                                                   &none, &error));
+    CHECK(none == NULL);
+    EXPECT(NODELOCK_WRONG_TYPE, nodelock_license_key_read(nodelock_proof_code(proof), &wrong, &error));
+
+    nodelock_activation_free(theirs);
+    nodelock_request_free(others);
+    nodelock_client_free(other);
+    nodelock_release_free(release);
+    nodelock_decision_free(decision);
+    nodelock_activation_free(activation);
+    nodelock_readings_free(readings);
+    nodelock_proof_free(proof);
+    nodelock_request_free(request);
+    nodelock_client_free(client);
+}
+
+struct followed {
+    unsigned sending, waiting;
+};
+
+static void follow(void *user_data, uint32_t event, uint32_t attempt, uint64_t pause)
+{
+    struct followed *followed = user_data;
+    followed->sending += event == NODELOCK_EVENT_SENDING;
+    followed->waiting += event == NODELOCK_EVENT_WAITING;
+    CHECK(attempt == followed->sending && (pause > 0) == (event == NODELOCK_EVENT_WAITING));
+}
+
+/* Over the transport, through faults on the way. */
+static void online(struct vendor *vendor)
+{
+    nodelock_config *config = device_config(vendor, "online");
+    nodelock_client *client = NULL;
+    nodelock_license *license = NULL;
+    nodelock_receipt *receipt = NULL;
+    nodelock_receipts *receipts = NULL;
+    nodelock_bytes *nobodys = NULL;
+    nodelock_request *request = NULL;
+    nodelock_error *error = NULL;
+    nodelock_call *call = NULL;
+    struct followed followed = {0, 0};
+    OK(nodelock_config_set_patience(config, 10000, 2, &error));
+    OK(nodelock_client_new(config, &client, &error));
+    OK(nodelock_call_new(&call, &error));
+    OK(nodelock_call_set_timeout(call, 60000, &error));
+    OK(nodelock_call_set_progress(call, &followed, follow, NULL, &error));
+
+    OK(nodelock_license_key_generate(&nobodys, &error));
+    EXPECT(NODELOCK_UNKNOWN_LICENSE,
+           nodelock_client_activate(client, nodelock_bytes_text(nobodys), NULL, 0, call, &license, &error));
+    nodelock_bytes_free(nobodys);
+    OK(nodelock_client_pending(client, &request, &error));
+    CHECK(request == NULL && followed.sending == 1 && followed.waiting == 0);
+    OK(nodelock_client_hand_in(client, NULL, &receipts, &error));
+    CHECK(nodelock_receipts_count(receipts) == 1 && nodelock_receipts_get(receipts, 1) == NULL);
+    CHECK(nodelock_receipt_outcome(nodelock_receipts_get(receipts, 0)) == NODELOCK_OUTCOME_RETURNED);
+    nodelock_receipts_free(receipts);
+
+    /* The first attempt gets lost. */
+    followed.sending = followed.waiting = 0;
+    vendor->failures = 1;
+    vendor->failure = NODELOCK_UNREACHABLE;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, call, &license, &error));
+    CHECK(nodelock_license_is_usable(license) && nodelock_license_revision(license) == 1);
+    CHECK(followed.sending == 2 && followed.waiting == 1);
+    nodelock_license_free(license);
+    OK(nodelock_client_check_in_if_due(client, NULL, &license, &error));
+    CHECK(license == NULL);
+    vendor->now += 50 * DAY;
+    OK(nodelock_client_check_in_if_due(client, NULL, &license, &error));
+    CHECK(nodelock_license_revision(license) == 2);
+    nodelock_license_free(license);
+
+    /* What a transport may not say counts as unreachable, and before anything is given up the license stays. */
+    vendor->failures = 2;
+    vendor->failure = NODELOCK_NO_FREE_SEAT;
+    CHECK(nodelock_client_deactivate(client, NODELOCK_REASON_MOVED, NULL, &receipt, &error) == NODELOCK_UNREACHABLE);
+    CHECK(receipt == NULL && nodelock_error_proof(error) == NULL && verdict(client) == NODELOCK_VERDICT_ACTIVE);
+    nodelock_error_free(error);
+    vendor->failures = 1;
+    vendor->failure = NODELOCK_TLS_UNTRUSTED;
+    EXPECT(NODELOCK_TLS_UNTRUSTED, nodelock_client_check_in(client, NULL, &license, &error));
+
+    /* After it, the error has what was given up. */
+    vendor->good = 1;
+    vendor->failures = 2;
+    vendor->failure = NODELOCK_TIMED_OUT;
+    CHECK(nodelock_client_deactivate(client, NODELOCK_REASON_MOVED, NULL, &receipt, &error) == NODELOCK_TIMED_OUT);
+    CHECK(receipt == NULL && strlen(nodelock_proof_code(nodelock_error_proof(error))) == 29);
+    CHECK(verdict(client) == NODELOCK_VERDICT_DEACTIVATED && vendor_taken(vendor) == 1);
+    nodelock_error_free(error);
+    OK(nodelock_client_hand_in(client, NULL, &receipts, &error));
+    CHECK(nodelock_receipts_count(receipts) == 1 && vendor_taken(vendor) == 0);
+    nodelock_receipts_free(receipts);
+    EXPECT(NODELOCK_NOT_ACTIVE, nodelock_client_check_in(client, NULL, &license, &error));
+
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    nodelock_license_free(license);
+    OK(nodelock_client_deactivate(client, NODELOCK_REASON_MOVED, call, &receipt, &error));
+    CHECK(nodelock_receipt_outcome(receipt) == NODELOCK_OUTCOME_RETURNED);
+    nodelock_receipt_free(receipt);
+
+    /* The end of a call: by time, or because another thread wants it. */
+    OK(nodelock_call_set_timeout(call, 0, &error));
+    EXPECT(NODELOCK_TIMED_OUT, nodelock_client_activate(client, vendor->license_key, NULL, 0, call, &license, &error));
+    nodelock_call_cancel(call);
+    CHECK(nodelock_call_is_cancelled(call));
+    OK(nodelock_call_set_timeout(call, 60000, &error));
+    EXPECT(NODELOCK_INTERRUPTED, nodelock_client_activate(client, vendor->license_key, NULL, 0, call, &license, &error));
+    CHECK(license == NULL);
+    OK(nodelock_client_pending(client, &request, &error));
+    CHECK(request != NULL);
+    nodelock_request_free(request);
+    nodelock_call_free(call);
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    nodelock_license_free(license);
+
+    /* The vendor releases the seat, and the device hears of it; a file does as well. */
+    nodelock_decision *released = NULL, *again = NULL;
+    const char *seat = vendor->seats[vendor->seat_count - 1];
+    CHECK(has(seat, "state", "active"));
+    OK(nodelock_seat_renew(seat, vendor->issuer, vendor->terms, 1, 0, vendor->now, &released, &error));
+    vendor_store(vendor, released);
+    OK(nodelock_client_install(client, bytes(nodelock_decision_text(released)), strlen(nodelock_decision_text(released)),
+                               &license, &error));
+    CHECK(nodelock_license_revision(license) == 2);
+    nodelock_license_free(license);
+    nodelock_decision_free(released);
+    seat = vendor->seats[vendor->seat_count - 1];
+    OK(nodelock_seat_release(seat, vendor->issuer, "the laptop was stolen", vendor->now, &released, &error));
+    CHECK(nodelock_decision_outcome(released) == NODELOCK_DECISION_REVOKED);
+    vendor_store(vendor, released);
+    seat = vendor->seats[vendor->seat_count - 1];
+    EXPECT(NODELOCK_GIVEN_UP, nodelock_seat_release(seat, vendor->issuer, NULL, vendor->now, &again, &error));
+    OK(nodelock_client_check_in(client, NULL, &license, &error));
+    CHECK(nodelock_license_verdict(license) == NODELOCK_VERDICT_REVOKED);
+    CHECK(strcmp(nodelock_license_revocation_reason(license), "this seat is over") == 0);
+    nodelock_license_free(license);
+    nodelock_revocation *revocation = NULL;
+    size_t size = 0;
+    const uint8_t *data = nodelock_decision_data(released, &size);
+    OK(nodelock_client_accept_revocation(client, data, size, &revocation, &error));
+    CHECK(strcmp(nodelock_revocation_reason(revocation), "the laptop was stolen") == 0);
+    CHECK(strlen(nodelock_revocation_seat(revocation)) == 6 && nodelock_revocation_time(revocation) == vendor->now);
+    nodelock_revocation_free(revocation);
+    nodelock_decision_free(released);
+    nodelock_client_free(client);
+    nodelock_config_free(config);
+}
+
+/* A store on the disk: kept between clients, damaged, recovered. */
+static void damaged(struct vendor *vendor, const char *folder)
+{
+    nodelock_config *config = device_config(vendor, "damaged");
+    nodelock_client *client = NULL;
+    nodelock_license *license = NULL;
+    nodelock_request *request = NULL;
+    char store[512], path[600];
+    snprintf(store, sizeof store, "%s/store", folder);
+    snprintf(path, sizeof path, "%s/state", store);
+    OK(nodelock_config_set_store_directory(config, store, NULL, &error));
+    OK(nodelock_config_set_lock_timeout(config, 1000, &error));
+    client = client_of(config);
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    nodelock_license_free(license);
+    nodelock_client_free(client);
+    client = client_of(config);
+    CHECK(verdict(client) == NODELOCK_VERDICT_ACTIVE);
+    unsigned taken = vendor_taken(vendor);
+    EXPECT(NODELOCK_ALREADY_ACTIVE, nodelock_client_recover(client, NULL, &license, &error));
+
+    FILE *state = fopen(path, "r+b");
+    CHECK(state != NULL && fseek(state, 20, SEEK_SET) == 0 && fputs("damaged", state) >= 0 && fclose(state) == 0);
+    OK(nodelock_client_check(client, &license, &error));
+    CHECK(nodelock_license_verdict(license) == NODELOCK_VERDICT_DAMAGED);
+    CHECK(nodelock_license_damage(license) == NODELOCK_CORRUPT && !nodelock_license_is_present(license));
+    CHECK(nodelock_license_product(license) == NULL && nodelock_license_feature_count(license) == 0);
+    nodelock_license_free(license);
+    EXPECT(NODELOCK_CORRUPT, nodelock_client_pending(client, &request, &error));
+    OK(nodelock_client_recover_offline(client, &request, &error));
+    CHECK(nodelock_request_is_recovery(request));
+    nodelock_request_free(request);
+    OK(nodelock_client_recover(client, NULL, &license, &error));
+    CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == taken);
+    nodelock_license_free(license);
+    nodelock_client_free(client);
+    nodelock_config_free(config);
+}
+
+/* A license without a deactivation left is not given up in vain, and what was given up all the same is held. */
+static void held(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "held");
+    nodelock_license *license = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_receipt *receipt = NULL;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    nodelock_license_free(license);
+    EXPECT(NODELOCK_DEACTIVATION_NOT_ALLOWED, nodelock_client_deactivate_offline(client, 0, &proof, &error));
+    EXPECT(NODELOCK_DEACTIVATION_NOT_ALLOWED, nodelock_client_deactivate(client, 0, NULL, &receipt, &error));
+    CHECK(verdict(client) == NODELOCK_VERDICT_ACTIVE);
+    nodelock_client_free(client);
+}
+
+int main(int count, char **arguments)
+{
+    struct vendor vendor;
+    CHECK(count == 2);
+    vendor_open(&vendor, 1, ",\"deactivations\":3");
+    offline(&vendor);
+    cancelled(&vendor);
+    evidence_first(&vendor);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 2, "");
+    online(&vendor);
+    damaged(&vendor, arguments[1]);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 1, ",\"deactivations\":0");
+    held(&vendor);
+    vendor_close(&vendor);
+    return 0;
+}

@@ -1,0 +1,126 @@
+// The wrapper for C++ over a life cycle: moves, exceptions, verdicts, callbacks that throw, cancellation.
+
+#define NODELOCK_AUTHORITY
+#include "nodelock.hpp"
+
+#include <atomic>
+#include <thread>
+#include <type_traits>
+
+#include "support.h"
+
+static_assert(!std::is_copy_constructible_v<nodelock::client> && std::is_nothrow_move_constructible_v<nodelock::client>);
+static_assert(!std::is_copy_assignable_v<nodelock::license> && std::is_nothrow_move_assignable_v<nodelock::license>);
+
+template <class Act> static nodelock_status failure(Act act) {
+    try {
+        act();
+    } catch (const nodelock::error &error) {
+        CHECK(error.kind() == nodelock_status_name(error.status()) && error.what()[0] != '\0');
+        return error.status();
+    }
+    return NODELOCK_OK;
+}
+
+static nodelock::config settings(vendor &vendor) {
+    nodelock::config config(PRODUCT);
+    config.root(vendor.root).store_in_memory().clock([&vendor] { return vendor.now; });
+    config.authority("https://licenses.example.com").patience(std::chrono::seconds(5), 1).application_version("1.0");
+    return config;
+}
+
+static void life_cycle(vendor &vendor) {
+    unsigned lines = 0;
+    nodelock::config config = settings(vendor);
+    config.transport([&vendor](const nodelock_post *post, nodelock_answer *answer) { return vendor_transport(&vendor, post, answer); });
+    config.log([&lines](std::uint32_t, std::string_view call, std::uint32_t, std::uint32_t, std::string_view) {
+        CHECK(call.substr(0, 16) == "nodelock_client_");
+        lines++;
+        throw 1; // Not the library's business.
+    });
+    nodelock::client first(config);
+    nodelock::client client = std::move(first);
+    CHECK(!first && client);
+
+    CHECK(client.check().verdict() == NODELOCK_VERDICT_UNLICENSED && !client.pending());
+    nodelock::request request = client.begin(vendor.license_key, {{"computer", "Jürgens Rechner"}});
+    CHECK(client.check().is_pending() && client.pending().text() == request.text() && request.seat().size() == 6);
+    CHECK(request.qr("https://example.com/#").width() > 20);
+    CHECK(failure([&] { (void)client.begin(""); }) == NODELOCK_ALREADY_ACTIVE);
+    nodelock::license license = client.activate(vendor.license_key);
+    CHECK(license.is_usable() && license.has_feature("export") && !license.has_feature("import") && license.edition() == "pro");
+    CHECK(license.feature_limit("projects") == 10u && !license.feature_limit("import") && license.metadata("order") == "4711");
+    CHECK(license.lease_until() == START + 90 * DAY && !license.expires() && !license.verdict_time());
+    // A view need not end with a NUL, and one inside is no end.
+    CHECK(license.has_feature(std::string_view("exporting", 6)));
+    bool refused = false;
+    try {
+        (void)license.has_feature(std::string_view("export\0x", 8));
+    } catch (const std::invalid_argument &) {
+        refused = true;
+    }
+    CHECK(refused && !client.observe() && !client.check_in_if_due());
+    CHECK(client.check_in().is_usable());
+
+    vendor.good = 1;
+    vendor.failures = 1;
+    vendor.failure = NODELOCK_UNREACHABLE;
+    try {
+        (void)client.deactivate(NODELOCK_REASON_MOVED);
+        std::abort();
+    } catch (const nodelock::error &error) {
+        CHECK(error.status() == NODELOCK_UNREACHABLE && error.deactivation_code() == client.outstanding().code(0));
+    }
+    CHECK(client.outstanding().size() == 1 && client.hand_in() == 1 && client.outstanding().size() == 0);
+    CHECK(failure([&] { (void)client.deactivate_offline(NODELOCK_REASON_MOVED); }) == NODELOCK_NOT_ACTIVE);
+    CHECK(client.activate(vendor.license_key).is_usable());
+    CHECK(client.deactivate(NODELOCK_REASON_RETIRED).is_returned());
+    CHECK(failure([&] { client.install("no license"); }) == NODELOCK_MALFORMED);
+    CHECK(lines > 10 && vendor_taken(&vendor) == 0);
+}
+
+static void throwing(vendor &vendor) {
+    nodelock::config config = settings(vendor);
+    config.transport([](const nodelock_post *, nodelock_answer *) -> std::uint32_t { throw std::runtime_error("no network"); });
+    nodelock::client client(config);
+    unsigned told = 0;
+    nodelock::call call;
+    call.timeout(std::chrono::seconds(60)).progress([&told](std::uint32_t, std::uint32_t, std::chrono::milliseconds) {
+        told++;
+        throw 1;
+    });
+    CHECK(failure([&] { client.activate(vendor.license_key, &call); }) == NODELOCK_UNREACHABLE && told == 1);
+    (void)client.cancel();
+}
+
+// A worker does what blocks; another thread changes its mind.
+static void cancelled(vendor &vendor) {
+    std::atomic<bool> waiting(false);
+    nodelock::config config = settings(vendor);
+    config.transport([&waiting](const nodelock_post *post, nodelock_answer *) -> std::uint32_t {
+        waiting = true;
+        while (!nodelock_post_is_cancelled(post))
+            std::this_thread::yield();
+        return NODELOCK_INTERRUPTED;
+    });
+    nodelock::client client(config);
+    nodelock::call call;
+    nodelock_status status = NODELOCK_OK;
+    std::thread worker([&] { status = failure([&] { client.activate(vendor.license_key, &call); }); });
+    while (!waiting)
+        std::this_thread::yield();
+    call.cancel();
+    worker.join();
+    CHECK(status == NODELOCK_INTERRUPTED);
+}
+
+int main() {
+    vendor vendor;
+    vendor_open(&vendor, 1, "");
+    life_cycle(vendor);
+    throwing(vendor);
+    cancelled(vendor);
+    CHECK(failure([] { nodelock::config("Example").root("no key"); }) == NODELOCK_MALFORMED);
+    CHECK(failure([] { nodelock::client(nodelock::config("Example")); }) == NODELOCK_INVALID_INPUT);
+    vendor_close(&vendor);
+}
