@@ -11,11 +11,17 @@ use std::{
     env,
     ffi::OsString,
     fs,
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::{Shutdown, TcpListener, TcpStream},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{self, Receiver},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 use support::server::{Authority, program};
@@ -273,6 +279,138 @@ fn scan(stdout: &str) -> String {
     let grids = image.detect_grids();
     assert_eq!(grids.len(), 1, "{stdout}");
     grids[0].decode().unwrap().1
+}
+
+/// A network that can be stopped: connections come about and nothing is answered.
+struct Gate {
+    address: SocketAddr,
+    is_open: Arc<AtomicBool>,
+}
+
+impl Gate {
+    fn new(authority: &Authority) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let is_open = Arc::new(AtomicBool::new(true));
+        let (opened, server) = (Arc::clone(&is_open), authority.address);
+        thread::spawn(move || {
+            let mut held = Vec::new();
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                if !opened.load(Ordering::SeqCst) {
+                    held.push(stream);
+                    continue;
+                }
+                let mut upstream = TcpStream::connect(server).unwrap();
+                let (mut from, mut to) = (stream.try_clone().unwrap(), upstream.try_clone().unwrap());
+                thread::spawn(move || io::copy(&mut from, &mut to));
+                thread::spawn(move || io::copy(&mut upstream, &mut stream));
+            }
+        });
+        Self { address, is_open }
+    }
+}
+
+/// The example with windows, with its mouse and its screen in our hands.
+struct Window {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Window {
+    fn open(program: &Path, store: &Path, authority: &Authority, address: SocketAddr) -> Self {
+        let mut command = Command::new(program);
+        command.env("NODELOCK_ROOT", &authority.root).env("NODELOCK_AUTHORITY", format!("http://{address}"));
+        command.env("NODELOCK_STORE", store).env("NO_PROXY", "127.0.0.1");
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        let screen = BufReader::new(process.stdout.take().unwrap());
+        thread::spawn(move || screen.lines().try_for_each(|line| sender.send(line.unwrap())));
+        Self { process, lines }
+    }
+
+    fn click(&mut self, button: &str) {
+        writeln!(self.process.stdin.as_mut().unwrap(), "{button}").unwrap();
+    }
+
+    /// Waits for a line that begins like that, and returns the rest of it.
+    fn shows(&self, begin: &str) -> String {
+        let mut seen = Vec::new();
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_secs(60));
+            let line = line.unwrap_or_else(|error| panic!("{begin:?} is not shown: {error}, but {seen:?}"));
+            if let Some(rest) = line.strip_prefix(begin) {
+                return rest.to_owned();
+            }
+            seen.push(line);
+        }
+    }
+
+    fn close(mut self) {
+        self.click("quit");
+        assert!(self.process.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn an_application_with_windows_in_cpp() {
+    let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    if skipped(&[&compiler]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (program, store) = (folder.path().join("window"), folder.path().join("store"));
+    compile(&compiler, &["-std=c++17", "-pthread"], "examples/cpp/main.cpp", &program);
+    let authority = Authority::of(PRODUCT, &[]);
+    let key = authority.sell("1", &["--feature", "export"]);
+    let gate = Gate::new(&authority);
+
+    let mut window = Window::open(&program, &store, &authority, gate.address);
+    assert_eq!(window.shows("license: "), "no license");
+    window.click("activate nonsense");
+    window.shows("failed: unreadable-code: ");
+    window.shows("ready");
+
+    // The network hangs, the window does not, and a call is over soon after it was cancelled.
+    gate.is_open.store(false, Ordering::SeqCst);
+    window.click(&format!("activate {key}"));
+    window.shows("asking the authority, attempt 1");
+    window.click("ping");
+    window.shows("still here");
+    window.click(&format!("activate {key}"));
+    window.shows("busy");
+    let clicked = Instant::now();
+    window.click("cancel");
+    window.shows("cancelled");
+    window.shows("ready");
+    assert!(clicked.elapsed() < Duration::from_secs(10), "{:?}", clicked.elapsed());
+    // So is one whose window is closed.
+    window.click(&format!("activate {key}"));
+    window.shows("asking the authority, attempt 1");
+    let clicked = Instant::now();
+    window.close();
+    assert!(clicked.elapsed() < Duration::from_secs(10), "{:?}", clicked.elapsed());
+    assert!(authority.taken().is_empty());
+
+    gate.is_open.store(true, Ordering::SeqCst);
+    let mut window = Window::open(&program, &store, &authority, gate.address);
+    window.click(&format!("activate {key}"));
+    let seat = window.shows("licensed to Jane Doe, seat ");
+    assert_eq!(window.shows("export: "), "enabled");
+    assert_eq!(authority.taken(), [seat]);
+    window.shows("ready");
+    window.click("deactivate");
+    window.shows("the seat is returned");
+    assert!(authority.taken().is_empty());
+    window.shows("ready");
+
+    window.click(&format!("activate {key}"));
+    window.shows("licensed to ");
+    window.shows("ready");
+    window.click("deactivate-offline");
+    authority.vendor(&["redeem", &window.shows("code: ")]);
+    assert!(authority.taken().is_empty());
+    window.close();
 }
 
 #[test]
