@@ -14,7 +14,7 @@ use std::{
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -80,6 +80,16 @@ struct Ran {
     stderr: String,
 }
 
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        Self {
+            exit: output.status.code().expect("not killed"),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
 impl Ran {
     /// The rest of the line of standard output that begins with `name`.
     fn says(&self, name: &str) -> &str {
@@ -115,18 +125,17 @@ impl<'a> Computer<'a> {
     }
 
     fn run_against(&self, url: &str, arguments: &[&str]) -> Ran {
+        Ran::from(self.command(url, arguments).output().unwrap())
+    }
+
+    fn command(&self, url: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.host.line[0]);
         command.args(&self.host.line[1..]).args(arguments).current_dir(self.folder.path());
         command.env("NODELOCK_ROOT", &self.authority.root).env("NODELOCK_AUTHORITY", url);
         command.env("NODELOCK_STORE", "store").env("NODELOCK_LIBRARY", library());
         // Loopback needs no proxy, whatever this machine's environment says.
         command.env("NO_PROXY", "127.0.0.1");
-        let output = command.output().unwrap_or_else(|error| panic!("{:?}: {error}", self.host.line));
-        Ran {
-            exit: output.status.code().expect("not killed"),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        command
     }
 
     fn path(&self, file: &str) -> String {
@@ -263,24 +272,6 @@ fn only_the_preflight(authority: &Authority) -> String {
     format!("http://{address}")
 }
 
-/// Reads the QR code that a program wrote in block characters.
-fn scan(stdout: &str) -> String {
-    const SCALE: usize = 4;
-    let half = |line: &str, light: [char; 2]| -> Vec<bool> { line.chars().map(|c| light.contains(&c)).collect() };
-    let rows: Vec<Vec<bool>> = stdout
-        .lines()
-        .filter(|line| line.contains('█'))
-        .flat_map(|line| [half(line, ['█', '▀']), half(line, ['█', '▄'])])
-        .collect();
-    let (width, height) = (rows[0].len() * SCALE, rows.len() * SCALE);
-    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
-        if rows[y / SCALE][x / SCALE] { 255 } else { 0 }
-    });
-    let grids = image.detect_grids();
-    assert_eq!(grids.len(), 1, "{stdout}");
-    grids[0].decode().unwrap().1
-}
-
 /// A network that can be stopped: connections come about and nothing is answered.
 struct Gate {
     address: SocketAddr,
@@ -309,6 +300,49 @@ impl Gate {
         });
         Self { address, is_open }
     }
+}
+
+/// The network hangs and the user has had enough: Ctrl-C ends the call, and not the process. Nothing is lost.
+fn can_be_interrupted(host: &Host) {
+    let authority = Authority::of(PRODUCT, &[]);
+    let key = authority.sell("1", &[]);
+    let computer = Computer::new(host, &authority);
+    let gate = Gate::new(&authority);
+    gate.is_open.store(false, Ordering::SeqCst);
+    let mut activate = computer.command(&format!("http://{}", gate.address), &["activate", &key]);
+    let mut process = activate.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stderr = BufReader::new(process.stderr.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("attempt 1") {
+        assert_ne!(stderr.read_line(&mut said).unwrap(), 0, "{said}");
+    }
+    let pressed = Instant::now();
+    assert!(Command::new("kill").arg("-INT").arg(process.id().to_string()).status().unwrap().success());
+    stderr.read_to_string(&mut said).unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(FAILED), "{said}");
+    assert!(said.contains("interrupted (62)"), "{said}");
+    assert!(pressed.elapsed() < Duration::from_secs(10), "{:?}", pressed.elapsed());
+    computer.run(DONE, &["activate", &key]);
+    assert_eq!(authority.taken().len(), 1);
+}
+
+/// Reads the QR code that a program wrote in block characters.
+fn scan(stdout: &str) -> String {
+    const SCALE: usize = 4;
+    let half =
+        |line: &str, light: [char; 2]| -> Vec<bool> { line.chars().map(|c| light.contains(&c)).collect() };
+    let rows: Vec<Vec<bool>> = stdout
+        .lines()
+        .filter(|line| line.contains('█'))
+        .flat_map(|line| [half(line, ['█', '▀']), half(line, ['█', '▄'])])
+        .collect();
+    let (width, height) = (rows[0].len() * SCALE, rows.len() * SCALE);
+    let mut image = rqrr::PreparedImage::prepare_from_greyscale(width, height, |x, y| {
+        if rows[y / SCALE][x / SCALE] { 255 } else { 0 }
+    });
+    let grids = image.detect_grids();
+    assert_eq!(grids.len(), 1, "{stdout}");
+    grids[0].decode().unwrap().1
 }
 
 /// The example with windows, with its mouse and its screen in our hands.
@@ -427,8 +461,11 @@ fn an_application_in_python() {
     if skipped(&["python3"]) {
         return;
     }
-    let line = vec!["python3".into(), "-B".into(), "-Werror".into(), folder("examples/python/editor.py").into()];
-    lives_through_it(&Host { line });
+    let line =
+        vec!["python3".into(), "-B".into(), "-Werror".into(), folder("examples/python/editor.py").into()];
+    let host = Host { line };
+    lives_through_it(&host);
+    can_be_interrupted(&host);
 }
 
 /// The example in JavaScript with what it needs, in a folder of its own.
@@ -460,5 +497,7 @@ fn node() -> Option<PathBuf> {
 #[test]
 fn an_application_in_javascript() {
     let Some(folder) = node() else { return };
-    lives_through_it(&Host { line: vec!["node".into(), folder.join("editor.js").into()] });
+    let host = Host { line: vec!["node".into(), folder.join("editor.js").into()] };
+    lives_through_it(&host);
+    can_be_interrupted(&host);
 }

@@ -17,6 +17,7 @@ Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nodelock
@@ -40,16 +41,23 @@ def client():
     )
 
 
-def call():
-    """A minute, and what is going on meanwhile. A program with windows makes the call in a thread and has `cancel` for its button."""
+def progress(event, attempt, pause):
+    if event == nodelock.SENDING:
+        print(f"asking the authority, attempt {attempt}...", file=sys.stderr)
+    elif event == nodelock.WAITING:
+        print(f"trying again in {pause:.1f} s", file=sys.stderr)
 
-    def progress(event, attempt, pause):
-        if event == nodelock.SENDING:
-            print(f"asking the authority, attempt {attempt}...", file=sys.stderr)
-        elif event == nodelock.WAITING:
-            print(f"trying again in {pause:.1f} s", file=sys.stderr)
 
-    return nodelock.Call(timeout=60, progress=progress)
+def online(make):
+    """Makes a call in a thread of its own, for a minute at most, so that Ctrl-C, or a button, can cancel it."""
+    call = nodelock.Call(timeout=60, progress=progress)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(make, call)
+        try:
+            return result.result()
+        except KeyboardInterrupt:
+            call.cancel()
+            return result.result()
 
 
 def show_license(license):
@@ -97,7 +105,8 @@ def check():
 
 
 def activate(license_key):
-    return show_license(client().activate(license_key, {"computer": "the one in the office"}, call()))
+    about = {"computer": "the one in the office"}
+    return show_license(online(lambda call: client().activate(license_key, about, call)))
 
 
 def request(license_key, file):
@@ -114,11 +123,11 @@ def install(file):
 
 
 def check_in():
-    return show_license(client().check_in(call()))
+    return show_license(online(lambda call: client().check_in(call)))
 
 
 def deactivate():
-    return show_receipt(client().deactivate(nodelock.MOVED, call()))
+    return show_receipt(online(lambda call: client().deactivate(nodelock.MOVED, call)))
 
 
 def deactivate_offline(file):

@@ -149,8 +149,17 @@ class _Object:
         self._as_parameter_ = c_void_p(pointer)
         self._owner = owner
         if owner is None:
-            free = getattr(_library, f"nodelock_{type(self).__name__.lower()}_free")
+            name = type(self).__name__.lstrip("_").lower()
+            free = getattr(_library, f"nodelock_{name}_free")
             weakref.finalize(self, free, c_void_p(pointer))
+
+
+class _Error(_Object):
+    pass
+
+
+class _Config(_Object):
+    pass
 
 
 class Error(Exception):
@@ -160,20 +169,13 @@ class Error(Exception):
     """
 
     def __init__(self, pointer):
-        self._error = error = _ErrorObject(pointer)
+        error = _Error(pointer)
         self.status = _library.nodelock_error_status(error)
         self.kind = _text("error_kind", error)
         self.message = _text("error_message", error)
         proof = _library.nodelock_error_proof(error)
         self.proof = Proof(proof, owner=error) if proof else None
         super().__init__(f"{self.kind} ({self.status}): {self.message}")
-
-
-class _ErrorObject(_Object):
-    pass
-
-
-_ErrorObject.__name__ = "Error"
 
 
 class License(_Object):
@@ -265,7 +267,7 @@ class Client(_Object):
     """
 
     def __init__(self, product, roots, *, authority=None, store=None, version=None):
-        config = Config(_get("config_new", _bytes(product)))
+        config = _Config(_get("config_new", _bytes(product)))
         for root in roots:
             _do("config_add_root", config, _bytes(root))
         if authority is not None:
@@ -317,10 +319,6 @@ class Client(_Object):
 
     def deactivate(self, reason=OTHER, call=None):
         return Receipt(_get("client_deactivate", self, reason, call))
-
-
-class Config(_Object):
-    pass
 
 
 def _pairs(metadata):
