@@ -447,13 +447,48 @@ fn an_application_with_windows_in_cpp() {
     window.close();
 }
 
+fn editor_in_c(program: &Path) {
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    compile(&compiler, &["-std=c11"], "examples/c/main.c", program);
+}
+
 #[test]
 fn an_application_in_c() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("editor");
-    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
-    compile(&compiler, &["-std=c11"], "examples/c/main.c", &program);
+    editor_in_c(&program);
     lives_through_it(&Host { line: vec![program.into()] });
+}
+
+/// Valgrind makes the program fail if it, or the library in it, touches what it must not or leaves anything behind.
+#[test]
+fn an_application_in_c_leaks_nothing() {
+    if skipped(&["valgrind"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("editor");
+    editor_in_c(&program);
+    let suppressions = format!("--suppressions={}", self::folder("tests/hosts/valgrind.supp").display());
+    let kinds = "--errors-for-leak-kinds=definite,indirect,possible";
+    let flags = ["valgrind", "-q", "--leak-check=full", kinds, "--error-exitcode=99", &suppressions];
+    let line = flags.map(OsString::from).into_iter().chain([program.into()]).collect();
+    let host = Host { line };
+    let authority = Authority::of(PRODUCT, &[]);
+    let key = authority.sell("1", &["--feature", "export"]);
+    let computer = Computer::new(&host, &authority);
+    computer.run(FAILED, &["activate", "nonsense"]);
+    computer.run(DONE, &["activate", &key]);
+    computer.run(DONE, &[]);
+    computer.run(DONE, &["explain"]);
+    cut_off(&authority, &computer);
+    computer.run(DONE, &["request", &key, "request.txt"]);
+    authority.vendor(&["activate", &computer.path("request.txt"), "--out", &computer.path("license.txt")]);
+    computer.run(DONE, &["install", "license.txt"]);
+    computer.run(DONE, &["deactivate-offline", "proof.txt"]);
+    computer.run(DONE, &["codes"]);
+    authority.vendor(&["redeem", &computer.path("proof.txt"), "--out", &computer.path("receipt.txt")]);
+    computer.run(DONE, &["receipt", "receipt.txt"]);
 }
 
 #[test]
