@@ -666,9 +666,7 @@ typedef struct nodelock_typing nodelock_typing;
  * NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED, NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything
  * else counts as NODELOCK_UNREACHABLE. `post` and `answer` are lent until it returns.
  */
-typedef uint32_t (*nodelock_transport_fn)(void *user_data,
-                                          const struct nodelock_post *post,
-                                          struct nodelock_answer *answer);
+typedef uint32_t (*nodelock_transport_fn)(void *user_data, const nodelock_post *post, nodelock_answer *answer);
 
 /**
  * Called once with the user data of a callback, when the library has no more use for it: when the config and every client made
@@ -700,7 +698,7 @@ typedef void (*nodelock_log_fn)(void *user_data,
 /**
  * A name and a value that the application tells the vendor.
  */
-typedef struct nodelock_pair {
+typedef struct {
   /**
    * At most 64 bytes on one line.
    */
@@ -764,19 +762,19 @@ const char *nodelock_status_name(uint32_t status);
 /**
  * The status that the call returned too. NODELOCK_OK for NULL.
  */
-NODELOCK_API nodelock_status nodelock_error_status(const struct nodelock_error *error);
+NODELOCK_API nodelock_status nodelock_error_status(const nodelock_error *error);
 
 /**
  * The status's stable name, such as `no-free-seat`; nodelock_status_name() of it. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_error_kind(const struct nodelock_error *error);
+NODELOCK_API const char *nodelock_error_kind(const nodelock_error *error);
 
 /**
  * In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed. NULL for
  * NULL.
  */
 NODELOCK_API
-const char *nodelock_error_message(const struct nodelock_error *error);
+const char *nodelock_error_message(const nodelock_error *error);
 
 /**
  * What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
@@ -784,12 +782,12 @@ const char *nodelock_error_message(const struct nodelock_error *error);
  * nodelock_client_outstanding() has it too.
  */
 NODELOCK_API
-const struct nodelock_proof *nodelock_error_proof(const struct nodelock_error *error);
+const nodelock_proof *nodelock_error_proof(const nodelock_error *error);
 
 /**
  * Frees an error. NULL is fine.
  */
-NODELOCK_API void nodelock_error_free(struct nodelock_error *error);
+NODELOCK_API void nodelock_error_free(nodelock_error *error);
 
 /* ==== Bytes and texts that the caller owns ==== */
 
@@ -798,18 +796,18 @@ NODELOCK_API void nodelock_error_free(struct nodelock_error *error);
  * until they are freed. NULL for NULL.
  */
 NODELOCK_API
-const uint8_t *nodelock_bytes_data(const struct nodelock_bytes *bytes,
+const uint8_t *nodelock_bytes_data(const nodelock_bytes *bytes,
                                    size_t *size);
 
 /**
  * The same as text, for what is text. Lent until it is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_bytes_text(const struct nodelock_bytes *bytes);
+NODELOCK_API const char *nodelock_bytes_text(const nodelock_bytes *bytes);
 
 /**
  * Frees bytes. NULL is fine.
  */
-NODELOCK_API void nodelock_bytes_free(struct nodelock_bytes *bytes);
+NODELOCK_API void nodelock_bytes_free(nodelock_bytes *bytes);
 
 /* ==== Setting up ==== */
 
@@ -819,8 +817,8 @@ NODELOCK_API void nodelock_bytes_free(struct nodelock_bytes *bytes);
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_config_new(const char *product,
-                                    struct nodelock_config **config,
-                                    struct nodelock_error **error);
+                                    nodelock_config **config,
+                                    nodelock_error **error);
 
 /**
  * Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that losing one is
@@ -830,9 +828,9 @@ nodelock_status nodelock_config_new(const char *product,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_add_root(struct nodelock_config *config,
+nodelock_status nodelock_config_add_root(nodelock_config *config,
                                          const char *public_key,
-                                         struct nodelock_error **error);
+                                         nodelock_error **error);
 
 /**
  * Believes nothing that a key signs, certificate or not: for an issuer key that was stolen, in the next version of the
@@ -842,9 +840,9 @@ nodelock_status nodelock_config_add_root(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_deny_key(struct nodelock_config *config,
+nodelock_status nodelock_config_deny_key(nodelock_config *config,
                                          const char *public_key,
-                                         struct nodelock_error **error);
+                                         nodelock_error **error);
 
 /**
  * Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the directory
@@ -852,43 +850,43 @@ nodelock_status nodelock_config_deny_key(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_directory(struct nodelock_config *config,
+nodelock_status nodelock_config_set_store_directory(nodelock_config *config,
                                                     const char *directory,
                                                     const char *tombstones,
-                                                    struct nodelock_error **error);
+                                                    nodelock_error **error);
 
 /**
  * Keeps the license in the user's profile. This is the default.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_per_user(struct nodelock_config *config,
-                                                   struct nodelock_error **error);
+nodelock_status nodelock_config_set_store_per_user(nodelock_config *config,
+                                                   nodelock_error **error);
 
 /**
  * Keeps the license for the whole machine: only those can use it who may write there.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_system_wide(struct nodelock_config *config,
-                                                      struct nodelock_error **error);
+nodelock_status nodelock_config_set_store_system_wide(nodelock_config *config,
+                                                      nodelock_error **error);
 
 /**
  * Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which share it.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_store_in_memory(struct nodelock_config *config,
-                                                    struct nodelock_error **error);
+nodelock_status nodelock_config_set_store_in_memory(nodelock_config *config,
+                                                    nodelock_error **error);
 
 /**
  * How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default: 5,000.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_lock_timeout(struct nodelock_config *config,
+nodelock_status nodelock_config_set_lock_timeout(nodelock_config *config,
                                                  uint64_t milliseconds,
-                                                 struct nodelock_error **error);
+                                                 nodelock_error **error);
 
 /**
  * Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's name. Never
@@ -896,9 +894,9 @@ nodelock_status nodelock_config_set_lock_timeout(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_salt(struct nodelock_config *config,
+nodelock_status nodelock_config_set_salt(nodelock_config *config,
                                          const char *salt,
-                                         struct nodelock_error **error);
+                                         nodelock_error **error);
 
 /**
  * An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. `how`
@@ -906,19 +904,19 @@ nodelock_status nodelock_config_set_salt(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_host_id(struct nodelock_config *config,
+nodelock_status nodelock_config_set_host_id(nodelock_config *config,
                                             const char *id,
                                             uint32_t how,
-                                            struct nodelock_error **error);
+                                            nodelock_error **error);
 
 /**
  * The version of the application, for the vendor to see in requests: at most 64 bytes on one line.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_application_version(struct nodelock_config *config,
+nodelock_status nodelock_config_set_application_version(nodelock_config *config,
                                                         const char *version,
-                                                        struct nodelock_error **error);
+                                                        nodelock_error **error);
 
 /**
  * When this version of the application was released, in seconds since 1970: what a license's maintenance date is compared
@@ -926,18 +924,18 @@ nodelock_status nodelock_config_set_application_version(struct nodelock_config *
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_released(struct nodelock_config *config,
+nodelock_status nodelock_config_set_released(nodelock_config *config,
                                              uint64_t seconds,
-                                             struct nodelock_error **error);
+                                             nodelock_error **error);
 
 /**
  * Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or NODELOCK_LICENSE_KEYS_FREE_FORM.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_license_keys(struct nodelock_config *config,
+nodelock_status nodelock_config_set_license_keys(nodelock_config *config,
                                                  uint32_t form,
-                                                 struct nodelock_error **error);
+                                                 nodelock_error **error);
 
 /**
  * Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
@@ -945,10 +943,10 @@ nodelock_status nodelock_config_set_license_keys(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_add_test_component(struct nodelock_config *config,
+nodelock_status nodelock_config_add_test_component(nodelock_config *config,
                                                    uint32_t component,
                                                    const char *value,
-                                                   struct nodelock_error **error);
+                                                   nodelock_error **error);
 
 /**
  * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
@@ -956,9 +954,9 @@ nodelock_status nodelock_config_add_test_component(struct nodelock_config *confi
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_authority(struct nodelock_config *config,
+nodelock_status nodelock_config_set_authority(nodelock_config *config,
                                               const char *url,
-                                              struct nodelock_error **error);
+                                              nodelock_error **error);
 
 /**
  * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.
@@ -966,10 +964,10 @@ nodelock_status nodelock_config_set_authority(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_patience(struct nodelock_config *config,
+nodelock_status nodelock_config_set_patience(nodelock_config *config,
                                              uint64_t milliseconds,
                                              uint32_t attempts,
-                                             struct nodelock_error **error);
+                                             nodelock_error **error);
 
 /**
  * Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes an online
@@ -978,11 +976,11 @@ nodelock_status nodelock_config_set_patience(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_transport(struct nodelock_config *config,
+nodelock_status nodelock_config_set_transport(nodelock_config *config,
                                               void *user_data,
                                               nodelock_transport_fn transport,
                                               nodelock_finalize_fn finalize,
-                                              struct nodelock_error **error);
+                                              nodelock_error **error);
 
 /**
  * Has the library's own HTTP use this proxy, `http://user:password@host:port`, whatever the environment says. By default it is
@@ -992,9 +990,9 @@ nodelock_status nodelock_config_set_transport(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_proxy(struct nodelock_config *config,
+nodelock_status nodelock_config_set_proxy(nodelock_config *config,
                                           const char *url,
-                                          struct nodelock_error **error);
+                                          nodelock_error **error);
 
 /**
  * Has the library's own HTTP use no proxy, whatever the environment says.
@@ -1003,8 +1001,8 @@ nodelock_status nodelock_config_set_proxy(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_no_proxy(struct nodelock_config *config,
-                                             struct nodelock_error **error);
+nodelock_status nodelock_config_set_no_proxy(nodelock_config *config,
+                                             nodelock_error **error);
 
 /**
  * Has the library's own HTTP trust the certificates in this PEM text, beside the system's.
@@ -1013,10 +1011,10 @@ nodelock_status nodelock_config_set_no_proxy(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_trust_certificates(struct nodelock_config *config,
+nodelock_status nodelock_config_trust_certificates(nodelock_config *config,
                                                    const uint8_t *pem,
                                                    size_t size,
-                                                   struct nodelock_error **error);
+                                                   nodelock_error **error);
 
 /**
  * Has the library's own HTTP trust only the certificates that were given, not the system's.
@@ -1025,8 +1023,8 @@ nodelock_status nodelock_config_trust_certificates(struct nodelock_config *confi
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_trust_only_given(struct nodelock_config *config,
-                                                 struct nodelock_error **error);
+nodelock_status nodelock_config_trust_only_given(nodelock_config *config,
+                                                 nodelock_error **error);
 
 /**
  * How long a connection of the library's own HTTP may take to come about, in milliseconds. Default: 10,000.
@@ -1035,9 +1033,9 @@ nodelock_status nodelock_config_trust_only_given(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_connect_timeout(struct nodelock_config *config,
+nodelock_status nodelock_config_set_connect_timeout(nodelock_config *config,
                                                     uint64_t milliseconds,
-                                                    struct nodelock_error **error);
+                                                    nodelock_error **error);
 
 /**
  * Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call, with no lock
@@ -1045,11 +1043,11 @@ nodelock_status nodelock_config_set_connect_timeout(struct nodelock_config *conf
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_clock(struct nodelock_config *config,
+nodelock_status nodelock_config_set_clock(nodelock_config *config,
                                           void *user_data,
                                           nodelock_clock_fn clock,
                                           nodelock_finalize_fn finalize,
-                                          struct nodelock_error **error);
+                                          nodelock_error **error);
 
 /**
  * Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize` may be
@@ -1057,16 +1055,16 @@ nodelock_status nodelock_config_set_clock(struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_config_set_log(struct nodelock_config *config,
+nodelock_status nodelock_config_set_log(nodelock_config *config,
                                         void *user_data,
                                         nodelock_log_fn log,
                                         nodelock_finalize_fn finalize,
-                                        struct nodelock_error **error);
+                                        nodelock_error **error);
 
 /**
  * Frees a config. The clients made of it live on. NULL is fine.
  */
-NODELOCK_API void nodelock_config_free(struct nodelock_config *config);
+NODELOCK_API void nodelock_config_free(nodelock_config *config);
 
 /* ==== The client ==== */
 
@@ -1079,9 +1077,9 @@ NODELOCK_API void nodelock_config_free(struct nodelock_config *config);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_new(const struct nodelock_config *config,
-                                    struct nodelock_client **client,
-                                    struct nodelock_error **error);
+nodelock_status nodelock_client_new(const nodelock_config *config,
+                                    nodelock_client **client,
+                                    nodelock_error **error);
 
 /**
  * Whether the application may run, and what the license says. Reads only, takes no lock and needs no network; fast enough to
@@ -1092,9 +1090,9 @@ nodelock_status nodelock_client_new(const struct nodelock_config *config,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_check(const struct nodelock_client *client,
-                                      struct nodelock_license **license,
-                                      struct nodelock_error **error);
+nodelock_status nodelock_client_check(const nodelock_client *client,
+                                      nodelock_license **license,
+                                      nodelock_error **error);
 
 /**
  * Records what a check only sees: that time has passed, so that a clock set back is noticed, and that the machine has changed,
@@ -1105,9 +1103,9 @@ nodelock_status nodelock_client_check(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_observe(const struct nodelock_client *client,
+nodelock_status nodelock_client_observe(const nodelock_client *client,
                                         bool *wrote,
-                                        struct nodelock_error **error);
+                                        nodelock_error **error);
 
 /**
  * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
@@ -1120,12 +1118,12 @@ nodelock_status nodelock_client_observe(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_begin(const struct nodelock_client *client,
+nodelock_status nodelock_client_begin(const nodelock_client *client,
                                       const char *license_key,
-                                      const struct nodelock_pair *metadata,
+                                      const nodelock_pair *metadata,
                                       size_t metadata_count,
-                                      struct nodelock_request **request,
-                                      struct nodelock_error **error);
+                                      nodelock_request **request,
+                                      nodelock_error **error);
 
 /**
  * The pending request, to hand it over again. NODELOCK_OK and NULL if none is pending. What is shown is made durable first, so
@@ -1135,9 +1133,9 @@ nodelock_status nodelock_client_begin(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_pending(const struct nodelock_client *client,
-                                        struct nodelock_request **request,
-                                        struct nodelock_error **error);
+nodelock_status nodelock_client_pending(const nodelock_client *client,
+                                        nodelock_request **request,
+                                        nodelock_error **error);
 
 /**
  * Takes the pending request back. The authority may have granted it, so this gives a seat up: hand the proof over, or let the
@@ -1147,9 +1145,9 @@ nodelock_status nodelock_client_pending(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_cancel(const struct nodelock_client *client,
-                                       struct nodelock_proof **proof,
-                                       struct nodelock_error **error);
+nodelock_status nodelock_client_cancel(const nodelock_client *client,
+                                       nodelock_proof **proof,
+                                       nodelock_error **error);
 
 /**
  * Asks for a new seat in place of the one whose record is damaged or gone. The authority frees the old seat and grants the new
@@ -1160,9 +1158,9 @@ nodelock_status nodelock_client_cancel(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_recover_offline(const struct nodelock_client *client,
-                                                struct nodelock_request **request,
-                                                struct nodelock_error **error);
+nodelock_status nodelock_client_recover_offline(const nodelock_client *client,
+                                                nodelock_request **request,
+                                                nodelock_error **error);
 
 /**
  * Installs a license, and the receipts that came with it, from a file in any form: bytes, text, base64url. Then checks. A
@@ -1172,11 +1170,11 @@ nodelock_status nodelock_client_recover_offline(const struct nodelock_client *cl
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_install(const struct nodelock_client *client,
+nodelock_status nodelock_client_install(const nodelock_client *client,
                                         const uint8_t *data,
                                         size_t size,
-                                        struct nodelock_license **license,
-                                        struct nodelock_error **error);
+                                        nodelock_license **license,
+                                        nodelock_error **error);
 
 /**
  * Takes in whatever the authority sent, from a file in any form: a license, receipts, a revocation. Then checks.
@@ -1185,11 +1183,11 @@ nodelock_status nodelock_client_install(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_accept(const struct nodelock_client *client,
+nodelock_status nodelock_client_accept(const nodelock_client *client,
                                        const uint8_t *data,
                                        size_t size,
-                                       struct nodelock_license **license,
-                                       struct nodelock_error **error);
+                                       nodelock_license **license,
+                                       nodelock_error **error);
 
 /**
  * Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes nothing.
@@ -1198,11 +1196,11 @@ nodelock_status nodelock_client_accept(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_accept_receipt(const struct nodelock_client *client,
+nodelock_status nodelock_client_accept_receipt(const nodelock_client *client,
                                                const uint8_t *data,
                                                size_t size,
-                                               struct nodelock_receipt **receipt,
-                                               struct nodelock_error **error);
+                                               nodelock_receipt **receipt,
+                                               nodelock_error **error);
 
 /**
  * Takes in a revocation, from a file in any form: the license of that seat ends.
@@ -1211,11 +1209,11 @@ nodelock_status nodelock_client_accept_receipt(const struct nodelock_client *cli
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_accept_revocation(const struct nodelock_client *client,
+nodelock_status nodelock_client_accept_revocation(const nodelock_client *client,
                                                   const uint8_t *data,
                                                   size_t size,
-                                                  struct nodelock_revocation **revocation,
-                                                  struct nodelock_error **error);
+                                                  nodelock_revocation **revocation,
+                                                  nodelock_error **error);
 
 /**
  * Gives the seat up without a network. When this returns NODELOCK_OK, the license is gone from this machine, durably; the proof
@@ -1228,10 +1226,10 @@ nodelock_status nodelock_client_accept_revocation(const struct nodelock_client *
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_deactivate_offline(const struct nodelock_client *client,
+nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client,
                                                    uint32_t reason,
-                                                   struct nodelock_proof **proof,
-                                                   struct nodelock_error **error);
+                                                   nodelock_proof **proof,
+                                                   nodelock_error **error);
 
 /**
  * The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
@@ -1242,9 +1240,9 @@ nodelock_status nodelock_client_deactivate_offline(const struct nodelock_client 
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_outstanding(const struct nodelock_client *client,
-                                            struct nodelock_proofs **proofs,
-                                            struct nodelock_error **error);
+nodelock_status nodelock_client_outstanding(const nodelock_client *client,
+                                            nodelock_proofs **proofs,
+                                            nodelock_error **error);
 
 /**
  * What is found on this machine, and how it compares with the one that the license was issued for: for support. Probes the
@@ -1254,39 +1252,39 @@ nodelock_status nodelock_client_outstanding(const struct nodelock_client *client
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_fingerprint(const struct nodelock_client *client,
-                                            struct nodelock_fingerprint **fingerprint,
-                                            struct nodelock_error **error);
+nodelock_status nodelock_client_fingerprint(const nodelock_client *client,
+                                            nodelock_fingerprint **fingerprint,
+                                            nodelock_error **error);
 
 /**
  * Whether a call on the client ended with NODELOCK_INTERNAL, so that every other one will. From any thread. False for NULL.
  */
 NODELOCK_API
-bool nodelock_client_is_poisoned(const struct nodelock_client *client);
+bool nodelock_client_is_poisoned(const nodelock_client *client);
 
 /**
  * Frees a client, once every call on it has returned, and changes nothing in the store. NULL is fine.
  */
-NODELOCK_API void nodelock_client_free(struct nodelock_client *client);
+NODELOCK_API void nodelock_client_free(nodelock_client *client);
 
 /* ==== What a check found ==== */
 
 /**
  * The verdict: one of NODELOCK_VERDICT_*. NODELOCK_INVALID_INPUT for NULL.
  */
-NODELOCK_API nodelock_status nodelock_license_verdict(const struct nodelock_license *license);
+NODELOCK_API nodelock_status nodelock_license_verdict(const nodelock_license *license);
 
 /**
  * Whether the application may run: the verdict is NODELOCK_VERDICT_ACTIVE or NODELOCK_VERDICT_GRACE. False for NULL.
  */
 NODELOCK_API
-bool nodelock_license_is_usable(const struct nodelock_license *license);
+bool nodelock_license_is_usable(const nodelock_license *license);
 
 /**
  * The verdict in English, such as `expired at 2027-01-31T00:00:00Z`. Lent until the license is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_license_verdict_text(const struct nodelock_license *license);
+const char *nodelock_license_verdict_text(const nodelock_license *license);
 
 /**
  * The time that belongs to the verdict, in seconds since 1970: until when NODELOCK_VERDICT_GRACE lasts, when
@@ -1295,20 +1293,20 @@ const char *nodelock_license_verdict_text(const struct nodelock_license *license
  * any other verdict.
  */
 NODELOCK_API
-bool nodelock_license_verdict_time(const struct nodelock_license *license,
+bool nodelock_license_verdict_time(const nodelock_license *license,
                                    uint64_t *seconds);
 
 /**
  * How many seconds the clock was set back, for NODELOCK_VERDICT_CLOCK_SET_BACK; 0 for any other verdict.
  */
-NODELOCK_API uint64_t nodelock_license_set_back(const struct nodelock_license *license);
+NODELOCK_API uint64_t nodelock_license_set_back(const nodelock_license *license);
 
 /**
  * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
  * any other verdict.
  */
 NODELOCK_API
-uint32_t nodelock_license_machine_reason(const struct nodelock_license *license);
+uint32_t nodelock_license_machine_reason(const nodelock_license *license);
 
 /**
  * What is wrong with the store, for NODELOCK_VERDICT_DAMAGED: NODELOCK_CORRUPT (recover), NODELOCK_UNSUPPORTED_VERSION (update
@@ -1316,21 +1314,21 @@ uint32_t nodelock_license_machine_reason(const struct nodelock_license *license)
  * status of a message. NODELOCK_OK for any other verdict.
  */
 NODELOCK_API
-nodelock_status nodelock_license_damage(const struct nodelock_license *license);
+nodelock_status nodelock_license_damage(const nodelock_license *license);
 
 /**
  * Why the vendor released the seat, in the vendor's words, which may be empty, for NODELOCK_VERDICT_REVOKED. NULL for any
  * other verdict. Lent until the license is freed.
  */
 NODELOCK_API
-const char *nodelock_license_revocation_reason(const struct nodelock_license *license);
+const char *nodelock_license_revocation_reason(const nodelock_license *license);
 
 /**
  * Whether the license is usable and has a feature of that name that has not expired. False for NULL and for what is not
  * UTF-8. Fast enough to be asked again and again: it looks into memory only.
  */
 NODELOCK_API
-bool nodelock_license_has_feature(const struct nodelock_license *license,
+bool nodelock_license_has_feature(const nodelock_license *license,
                                   const char *name);
 
 /**
@@ -1338,27 +1336,27 @@ bool nodelock_license_has_feature(const struct nodelock_license *license,
  * nodelock_license_has_feature() is false.
  */
 NODELOCK_API
-bool nodelock_license_feature_limit(const struct nodelock_license *license,
+bool nodelock_license_feature_limit(const nodelock_license *license,
                                     const char *name,
                                     uint64_t *limit);
 
 /**
  * How many features the license lists, usable or not.
  */
-NODELOCK_API size_t nodelock_license_feature_count(const struct nodelock_license *license);
+NODELOCK_API size_t nodelock_license_feature_count(const nodelock_license *license);
 
 /**
  * The name of a feature, by its place from 0 on: they are in ascending order. Whether it can be used says
  * nodelock_license_has_feature(). Lent until the license is freed. NULL beyond the last.
  */
-NODELOCK_API const char *nodelock_license_feature_name(const struct nodelock_license *license, size_t index);
+NODELOCK_API const char *nodelock_license_feature_name(const nodelock_license *license, size_t index);
 
 /**
  * When a feature, by its place, is no longer there, in seconds since 1970. False, and nothing is stored, if never or beyond
  * the last.
  */
 NODELOCK_API
-bool nodelock_license_feature_expires(const struct nodelock_license *license,
+bool nodelock_license_feature_expires(const nodelock_license *license,
                                       size_t index,
                                       uint64_t *seconds);
 
@@ -1366,183 +1364,183 @@ bool nodelock_license_feature_expires(const struct nodelock_license *license,
  * The vendor's metadata of that name, the first if there are several. Lent until the license is freed. NULL if there is none.
  */
 NODELOCK_API
-const char *nodelock_license_metadata(const struct nodelock_license *license,
+const char *nodelock_license_metadata(const nodelock_license *license,
                                       const char *name);
 
 /**
  * How many entries the vendor's metadata has.
  */
-NODELOCK_API size_t nodelock_license_metadata_count(const struct nodelock_license *license);
+NODELOCK_API size_t nodelock_license_metadata_count(const nodelock_license *license);
 
 /**
  * The name of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_license_metadata_name(const struct nodelock_license *license,
+const char *nodelock_license_metadata_name(const nodelock_license *license,
                                            size_t index);
 
 /**
  * The value of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_license_metadata_value(const struct nodelock_license *license,
+const char *nodelock_license_metadata_value(const nodelock_license *license,
                                             size_t index);
 
 /**
  * Whether there is a verified license, usable or not. Without one, what follows is NULL, 0 or false.
  */
-NODELOCK_API bool nodelock_license_is_present(const struct nodelock_license *license);
+NODELOCK_API bool nodelock_license_is_present(const nodelock_license *license);
 
 /**
  * The product. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_product(const struct nodelock_license *license);
+NODELOCK_API const char *nodelock_license_product(const nodelock_license *license);
 
 /**
  * Who licensed the product. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_licensee(const struct nodelock_license *license);
+NODELOCK_API const char *nodelock_license_licensee(const nodelock_license *license);
 
 /**
  * The edition of the product; may be empty. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_edition(const struct nodelock_license *license);
+NODELOCK_API const char *nodelock_license_edition(const nodelock_license *license);
 
 /**
  * The vendor's name for the license: 16 hex digits. Every seat of it bears it. Lent until the license is freed.
  */
 NODELOCK_API
-const char *nodelock_license_id(const struct nodelock_license *license);
+const char *nodelock_license_id(const nodelock_license *license);
 
 /**
  * The seat, such as `7KX2M9`: for support. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_seat(const struct nodelock_license *license);
+NODELOCK_API const char *nodelock_license_seat(const nodelock_license *license);
 
 /**
  * The device's public key: 43 characters of base64url. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_device_key(const struct nodelock_license *license);
+NODELOCK_API const char *nodelock_license_device_key(const nodelock_license *license);
 
 /**
  * The signed license as a text file. Lent until the license is freed.
  */
-NODELOCK_API const char *nodelock_license_text(const struct nodelock_license *license);
+NODELOCK_API const char *nodelock_license_text(const nodelock_license *license);
 
 /**
  * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed.
  */
-NODELOCK_API const uint8_t *nodelock_license_data(const struct nodelock_license *license, size_t *size);
+NODELOCK_API const uint8_t *nodelock_license_data(const nodelock_license *license, size_t *size);
 
 /**
  * When the authority signed the license, in seconds since 1970. False, and nothing is stored, without a license.
  */
 NODELOCK_API
-bool nodelock_license_issued(const struct nodelock_license *license,
+bool nodelock_license_issued(const nodelock_license *license,
                              uint64_t *seconds);
 
 /**
  * The first second at which the license is valid. False, and nothing is stored, without a license.
  */
-NODELOCK_API bool nodelock_license_starts(const struct nodelock_license *license, uint64_t *seconds);
+NODELOCK_API bool nodelock_license_starts(const nodelock_license *license, uint64_t *seconds);
 
 /**
  * The first second at which the license is no longer valid. False, and nothing is stored, if it is perpetual.
  */
-NODELOCK_API bool nodelock_license_expires(const struct nodelock_license *license, uint64_t *seconds);
+NODELOCK_API bool nodelock_license_expires(const nodelock_license *license, uint64_t *seconds);
 
 /**
  * The first second at which this copy of the license must have been renewed. False, and nothing is stored, if never.
  */
 NODELOCK_API
-bool nodelock_license_lease_until(const struct nodelock_license *license,
+bool nodelock_license_lease_until(const nodelock_license *license,
                                   uint64_t *seconds);
 
 /**
  * From when on the license should be renewed. False, and nothing is stored, if never.
  */
-NODELOCK_API bool nodelock_license_renew_after(const struct nodelock_license *license, uint64_t *seconds);
+NODELOCK_API bool nodelock_license_renew_after(const nodelock_license *license, uint64_t *seconds);
 
 /**
  * Maintenance: versions of the application released later are not covered. False, and nothing is stored, if all are.
  */
 NODELOCK_API
-bool nodelock_license_updates_until(const struct nodelock_license *license,
+bool nodelock_license_updates_until(const nodelock_license *license,
                                     uint64_t *seconds);
 
 /**
  * How many more deactivations the license had when it was issued. False, and nothing is stored, if there is no limit.
  */
 NODELOCK_API
-bool nodelock_license_deactivations_left(const struct nodelock_license *license,
+bool nodelock_license_deactivations_left(const nodelock_license *license,
                                          uint32_t *count);
 
 /**
  * Counts the licenses issued for this seat, from 1 on: a renewal has a higher one.
  */
-NODELOCK_API uint32_t nodelock_license_revision(const struct nodelock_license *license);
+NODELOCK_API uint32_t nodelock_license_revision(const nodelock_license *license);
 
 /**
  * The time that the verdict was made at, in seconds since 1970: never less than any time seen before. With or without a
  * license.
  */
 NODELOCK_API
-uint64_t nodelock_license_time(const struct nodelock_license *license);
+uint64_t nodelock_license_time(const nodelock_license *license);
 
 /**
  * Whether the license asks to be renewed by now.
  */
-NODELOCK_API bool nodelock_license_renewal_due(const struct nodelock_license *license);
+NODELOCK_API bool nodelock_license_renewal_due(const nodelock_license *license);
 
 /**
  * Whether nodelock_client_observe() has something to record. Look once in each run of the application.
  */
-NODELOCK_API bool nodelock_license_should_observe(const struct nodelock_license *license);
+NODELOCK_API bool nodelock_license_should_observe(const nodelock_license *license);
 
 /**
  * The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without
  * a license. Lent until the license is freed. NULL if none is pending.
  */
 NODELOCK_API
-const char *nodelock_license_pending_seat(const struct nodelock_license *license);
+const char *nodelock_license_pending_seat(const nodelock_license *license);
 
 /**
  * How many seats were given up here whose receipts have not come; nodelock_client_outstanding() shows them.
  */
-NODELOCK_API size_t nodelock_license_outstanding(const struct nodelock_license *license);
+NODELOCK_API size_t nodelock_license_outstanding(const nodelock_license *license);
 
 /**
  * Frees a license, which changes nothing in the store. NULL is fine.
  */
-NODELOCK_API void nodelock_license_free(struct nodelock_license *license);
+NODELOCK_API void nodelock_license_free(nodelock_license *license);
 
 /* ==== Requests for a seat ==== */
 
 /**
  * The seat it asks for, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_seat(const struct nodelock_request *request);
+NODELOCK_API const char *nodelock_request_seat(const nodelock_request *request);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_text(const struct nodelock_request *request);
+NODELOCK_API const char *nodelock_request_text(const nodelock_request *request);
 
 /**
  * As one line of base64url, for links and fields. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_base64url(const struct nodelock_request *request);
+NODELOCK_API const char *nodelock_request_base64url(const nodelock_request *request);
 
 /**
  * As one line of base32, which a QR code stores most compactly. Lent until the request is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_request_base32(const struct nodelock_request *request);
+const char *nodelock_request_base32(const nodelock_request *request);
 
 /**
  * As bytes, and how many they are if `size` is not NULL. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const uint8_t *nodelock_request_data(const struct nodelock_request *request, size_t *size);
+NODELOCK_API const uint8_t *nodelock_request_data(const nodelock_request *request, size_t *size);
 
 /**
  * As a QR code of `link` followed by the request in base32. With a link that ends in a number sign, the phone that scans it
@@ -1552,25 +1550,25 @@ NODELOCK_API const uint8_t *nodelock_request_data(const struct nodelock_request 
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_request_qr(const struct nodelock_request *request,
+nodelock_status nodelock_request_qr(const nodelock_request *request,
                                     const char *link,
-                                    struct nodelock_qr **qr,
-                                    struct nodelock_error **error);
+                                    nodelock_qr **qr,
+                                    nodelock_error **error);
 
 /**
  * How many seats given up it carries along: the authority frees those and answers the request in one step.
  */
-NODELOCK_API size_t nodelock_request_release_count(const struct nodelock_request *request);
+NODELOCK_API size_t nodelock_request_release_count(const nodelock_request *request);
 
 /**
  * Whether it asks for a seat in place of one whose record was lost. See nodelock_client_recover_offline().
  */
-NODELOCK_API bool nodelock_request_is_recovery(const struct nodelock_request *request);
+NODELOCK_API bool nodelock_request_is_recovery(const nodelock_request *request);
 
 /**
  * Frees a request, which does not take it back. NULL is fine.
  */
-NODELOCK_API void nodelock_request_free(struct nodelock_request *request);
+NODELOCK_API void nodelock_request_free(nodelock_request *request);
 
 /* ==== Seats given up ==== */
 
@@ -1579,42 +1577,42 @@ NODELOCK_API void nodelock_request_free(struct nodelock_request *request);
  * it belongs on the screen and not into a log. Lent until the proof is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_proof_code(const struct nodelock_proof *proof);
+const char *nodelock_proof_code(const nodelock_proof *proof);
 
 /**
  * The seat that was given up, such as `7KX2M9`. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_seat(const struct nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_seat(const nodelock_proof *proof);
 
 /**
  * When it was given up by the local clock, in seconds since 1970. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_proof_time(const struct nodelock_proof *proof);
+NODELOCK_API uint64_t nodelock_proof_time(const nodelock_proof *proof);
 
 /**
  * Why it was given up: one of NODELOCK_REASON_*.
  */
-NODELOCK_API uint32_t nodelock_proof_reason(const struct nodelock_proof *proof);
+NODELOCK_API uint32_t nodelock_proof_reason(const nodelock_proof *proof);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_text(const struct nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_text(const nodelock_proof *proof);
 
 /**
  * As one line of base64url, for links and fields. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_base64url(const struct nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_base64url(const nodelock_proof *proof);
 
 /**
  * As one line of base32, which a QR code stores most compactly. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_proof_base32(const struct nodelock_proof *proof);
+NODELOCK_API const char *nodelock_proof_base32(const nodelock_proof *proof);
 
 /**
  * As bytes, and how many they are if `size` is not NULL. Lent until the proof is freed. NULL for NULL.
  */
-NODELOCK_API const uint8_t *nodelock_proof_data(const struct nodelock_proof *proof, size_t *size);
+NODELOCK_API const uint8_t *nodelock_proof_data(const nodelock_proof *proof, size_t *size);
 
 /**
  * As a QR code of `link` followed by the proof in base32; see nodelock_request_qr().
@@ -1623,32 +1621,30 @@ NODELOCK_API const uint8_t *nodelock_proof_data(const struct nodelock_proof *pro
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_proof_qr(const struct nodelock_proof *proof,
+nodelock_status nodelock_proof_qr(const nodelock_proof *proof,
                                   const char *link,
-                                  struct nodelock_qr **qr,
-                                  struct nodelock_error **error);
+                                  nodelock_qr **qr,
+                                  nodelock_error **error);
 
 /**
  * Frees a proof that belongs to the caller, not one that was lent. NULL is fine.
  */
-NODELOCK_API void nodelock_proof_free(struct nodelock_proof *proof);
+NODELOCK_API void nodelock_proof_free(nodelock_proof *proof);
 
 /**
  * How many there are. 0 for NULL.
  */
-NODELOCK_API size_t nodelock_proofs_count(const struct nodelock_proofs *proofs);
+NODELOCK_API size_t nodelock_proofs_count(const nodelock_proofs *proofs);
 
 /**
  * One of them, by its place from 0 on. Lent until all of them are freed. NULL beyond the last.
  */
-NODELOCK_API
-const struct nodelock_proof *nodelock_proofs_get(const struct nodelock_proofs *proofs,
-                                                 size_t index);
+NODELOCK_API const nodelock_proof *nodelock_proofs_get(const nodelock_proofs *proofs, size_t index);
 
 /**
  * Frees all of them. NULL is fine.
  */
-NODELOCK_API void nodelock_proofs_free(struct nodelock_proofs *proofs);
+NODELOCK_API void nodelock_proofs_free(nodelock_proofs *proofs);
 
 /* ==== QR codes ==== */
 
@@ -1657,105 +1653,101 @@ NODELOCK_API void nodelock_proofs_free(struct nodelock_proofs *proofs);
  * 0 for NULL.
  */
 NODELOCK_API
-size_t nodelock_qr_width(const struct nodelock_qr *qr);
+size_t nodelock_qr_width(const nodelock_qr *qr);
 
 /**
  * The squares, row by row from the top left, a byte for each: 1 is dark, 0 is light. Their number is the square of the width;
  * it is stored in `count` if that is not NULL. Lent until the QR code is freed. NULL for NULL.
  */
 NODELOCK_API
-const uint8_t *nodelock_qr_squares(const struct nodelock_qr *qr,
+const uint8_t *nodelock_qr_squares(const nodelock_qr *qr,
                                    size_t *count);
 
 /**
  * As an SVG image, black on white with its border. Lent until the QR code is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_qr_svg(const struct nodelock_qr *qr);
+NODELOCK_API const char *nodelock_qr_svg(const nodelock_qr *qr);
 
 /**
  * In block characters for a terminal that writes light on dark, with its border. Lent until the QR code is freed. NULL for
  * NULL.
  */
 NODELOCK_API
-const char *nodelock_qr_terminal(const struct nodelock_qr *qr);
+const char *nodelock_qr_terminal(const nodelock_qr *qr);
 
 /**
  * Frees a QR code. NULL is fine.
  */
-NODELOCK_API void nodelock_qr_free(struct nodelock_qr *qr);
+NODELOCK_API void nodelock_qr_free(nodelock_qr *qr);
 
 /* ==== Receipts ==== */
 
 /**
  * Where the seat went: NODELOCK_OUTCOME_RETURNED or NODELOCK_OUTCOME_HELD. 0 for NULL.
  */
-NODELOCK_API uint32_t nodelock_receipt_outcome(const struct nodelock_receipt *receipt);
+NODELOCK_API uint32_t nodelock_receipt_outcome(const nodelock_receipt *receipt);
 
 /**
  * The seat, such as `7KX2M9`. Lent until the receipt is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_receipt_seat(const struct nodelock_receipt *receipt);
+NODELOCK_API const char *nodelock_receipt_seat(const nodelock_receipt *receipt);
 
 /**
  * When the authority signed it, in seconds since 1970. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_receipt_time(const struct nodelock_receipt *receipt);
+NODELOCK_API uint64_t nodelock_receipt_time(const nodelock_receipt *receipt);
 
 /**
  * How many more deactivations the license has. False, and nothing is stored, if there is no limit.
  */
-NODELOCK_API
-bool nodelock_receipt_deactivations_left(const struct nodelock_receipt *receipt,
-                                         uint32_t *count);
+NODELOCK_API bool nodelock_receipt_deactivations_left(const nodelock_receipt *receipt, uint32_t *count);
 
 /**
  * As a text file with readable headers, to keep. Lent until the receipt is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_receipt_text(const struct nodelock_receipt *receipt);
+NODELOCK_API const char *nodelock_receipt_text(const nodelock_receipt *receipt);
 
 /**
  * Frees a receipt that belongs to the caller, not one that was lent. NULL is fine.
  */
-NODELOCK_API void nodelock_receipt_free(struct nodelock_receipt *receipt);
+NODELOCK_API void nodelock_receipt_free(nodelock_receipt *receipt);
 
 /**
  * How many there are. 0 for NULL.
  */
-NODELOCK_API size_t nodelock_receipts_count(const struct nodelock_receipts *receipts);
+NODELOCK_API size_t nodelock_receipts_count(const nodelock_receipts *receipts);
 
 /**
  * One of them, by its place from 0 on. Lent until all of them are freed. NULL beyond the last.
  */
-NODELOCK_API
-const struct nodelock_receipt *nodelock_receipts_get(const struct nodelock_receipts *receipts,
-                                                     size_t index);
+NODELOCK_API const nodelock_receipt *nodelock_receipts_get(const nodelock_receipts *receipts, size_t index);
 
 /**
  * Frees all of them. NULL is fine.
  */
-NODELOCK_API void nodelock_receipts_free(struct nodelock_receipts *receipts);
+NODELOCK_API void nodelock_receipts_free(nodelock_receipts *receipts);
 
 /* ==== Revocations ==== */
 
 /**
  * The seat, such as `7KX2M9`. Lent until the revocation is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_revocation_seat(const struct nodelock_revocation *revocation);
+NODELOCK_API const char *nodelock_revocation_seat(const nodelock_revocation *revocation);
 
 /**
  * Why, in the vendor's words; may be empty. Lent until the revocation is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_revocation_reason(const struct nodelock_revocation *revocation);
+NODELOCK_API const char *nodelock_revocation_reason(const nodelock_revocation *revocation);
 
 /**
  * When the authority signed it, in seconds since 1970. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_revocation_time(const struct nodelock_revocation *revocation);
+NODELOCK_API uint64_t nodelock_revocation_time(const nodelock_revocation *revocation);
 
 /**
  * Frees a revocation, which does not undo it. NULL is fine.
  */
-NODELOCK_API void nodelock_revocation_free(struct nodelock_revocation *revocation);
+NODELOCK_API void nodelock_revocation_free(nodelock_revocation *revocation);
 
 /* ==== How an online call is limited, followed and cancelled ==== */
 
@@ -1766,8 +1758,8 @@ NODELOCK_API void nodelock_revocation_free(struct nodelock_revocation *revocatio
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_call_new(struct nodelock_call **call,
-                                  struct nodelock_error **error);
+nodelock_status nodelock_call_new(nodelock_call **call,
+                                  nodelock_error **error);
 
 /**
  * How long a call may take in all, with every exchange and attempt, in milliseconds: then it fails with NODELOCK_TIMED_OUT.
@@ -1775,9 +1767,9 @@ nodelock_status nodelock_call_new(struct nodelock_call **call,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_call_set_timeout(struct nodelock_call *call,
+nodelock_status nodelock_call_set_timeout(nodelock_call *call,
                                           uint64_t milliseconds,
-                                          struct nodelock_error **error);
+                                          nodelock_error **error);
 
 /**
  * Has `progress` told what a call is doing, from the thread that makes the call, with no lock held. `finalize` may be NULL; see
@@ -1785,28 +1777,28 @@ nodelock_status nodelock_call_set_timeout(struct nodelock_call *call,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_call_set_progress(struct nodelock_call *call,
+nodelock_status nodelock_call_set_progress(nodelock_call *call,
                                            void *user_data,
                                            nodelock_progress_fn progress,
                                            nodelock_finalize_fn finalize,
-                                           struct nodelock_error **error);
+                                           nodelock_error **error);
 
 /**
  * Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays done. It
  * stays used: a later call returns at once. From any thread. NULL is fine.
  */
 NODELOCK_API
-void nodelock_call_cancel(const struct nodelock_call *call);
+void nodelock_call_cancel(const nodelock_call *call);
 
 /**
  * Whether it was cancelled. From any thread. False for NULL.
  */
-NODELOCK_API bool nodelock_call_is_cancelled(const struct nodelock_call *call);
+NODELOCK_API bool nodelock_call_is_cancelled(const nodelock_call *call);
 
 /**
  * Frees it, once the calls that it was given to have returned. NULL is fine.
  */
-NODELOCK_API void nodelock_call_free(struct nodelock_call *call);
+NODELOCK_API void nodelock_call_free(nodelock_call *call);
 
 /* ==== Online calls ==== */
 
@@ -1821,13 +1813,13 @@ NODELOCK_API void nodelock_call_free(struct nodelock_call *call);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_activate(const struct nodelock_client *client,
+nodelock_status nodelock_client_activate(const nodelock_client *client,
                                          const char *license_key,
-                                         const struct nodelock_pair *metadata,
+                                         const nodelock_pair *metadata,
                                          size_t metadata_count,
-                                         const struct nodelock_call *call,
-                                         struct nodelock_license **license,
-                                         struct nodelock_error **error);
+                                         const nodelock_call *call,
+                                         nodelock_license **license,
+                                         nodelock_error **error);
 
 /**
  * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
@@ -1840,11 +1832,11 @@ nodelock_status nodelock_client_activate(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_deactivate(const struct nodelock_client *client,
+nodelock_status nodelock_client_deactivate(const nodelock_client *client,
                                            uint32_t reason,
-                                           const struct nodelock_call *call,
-                                           struct nodelock_receipt **receipt,
-                                           struct nodelock_error **error);
+                                           const nodelock_call *call,
+                                           nodelock_receipt **receipt,
+                                           nodelock_error **error);
 
 /**
  * Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
@@ -1854,10 +1846,10 @@ nodelock_status nodelock_client_deactivate(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_check_in(const struct nodelock_client *client,
-                                         const struct nodelock_call *call,
-                                         struct nodelock_license **license,
-                                         struct nodelock_error **error);
+nodelock_status nodelock_client_check_in(const nodelock_client *client,
+                                         const nodelock_call *call,
+                                         nodelock_license **license,
+                                         nodelock_error **error);
 
 /**
  * nodelock_client_check_in() if the license asks to be renewed by now, the machine has changed, or something is outstanding.
@@ -1868,10 +1860,10 @@ nodelock_status nodelock_client_check_in(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_check_in_if_due(const struct nodelock_client *client,
-                                                const struct nodelock_call *call,
-                                                struct nodelock_license **license,
-                                                struct nodelock_error **error);
+nodelock_status nodelock_client_check_in_if_due(const nodelock_client *client,
+                                                const nodelock_call *call,
+                                                nodelock_license **license,
+                                                nodelock_error **error);
 
 /**
  * Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the receipts. Never
@@ -1881,10 +1873,10 @@ nodelock_status nodelock_client_check_in_if_due(const struct nodelock_client *cl
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_hand_in(const struct nodelock_client *client,
-                                        const struct nodelock_call *call,
-                                        struct nodelock_receipts **receipts,
-                                        struct nodelock_error **error);
+nodelock_status nodelock_client_hand_in(const nodelock_client *client,
+                                        const nodelock_call *call,
+                                        nodelock_receipts **receipts,
+                                        nodelock_error **error);
 
 /**
  * Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends the
@@ -1895,42 +1887,42 @@ nodelock_status nodelock_client_hand_in(const struct nodelock_client *client,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_client_recover(const struct nodelock_client *client,
-                                        const struct nodelock_call *call,
-                                        struct nodelock_license **license,
-                                        struct nodelock_error **error);
+nodelock_status nodelock_client_recover(const nodelock_client *client,
+                                        const nodelock_call *call,
+                                        nodelock_license **license,
+                                        nodelock_error **error);
 
 /* ==== The host's own HTTP ==== */
 
 /**
  * The whole address. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_post_url(const struct nodelock_post *post);
+NODELOCK_API const char *nodelock_post_url(const nodelock_post *post);
 
 /**
  * The bytes to post, of type `application/json`, and how many they are if `size` is not NULL. NULL for NULL.
  */
-NODELOCK_API const uint8_t *nodelock_post_data(const struct nodelock_post *post, size_t *size);
+NODELOCK_API const uint8_t *nodelock_post_data(const nodelock_post *post, size_t *size);
 
 /**
  * What the library calls itself: the `User-Agent`. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_post_user_agent(const struct nodelock_post *post);
+NODELOCK_API const char *nodelock_post_user_agent(const nodelock_post *post);
 
 /**
  * How many bytes of an answer are looked at: no need to read on beyond that.
  */
-NODELOCK_API size_t nodelock_post_limit(const struct nodelock_post *post);
+NODELOCK_API size_t nodelock_post_limit(const nodelock_post *post);
 
 /**
  * How long the whole exchange may take, in milliseconds.
  */
-NODELOCK_API uint64_t nodelock_post_timeout(const struct nodelock_post *post);
+NODELOCK_API uint64_t nodelock_post_timeout(const nodelock_post *post);
 
 /**
  * Whether the call was cancelled from another thread. Look now and then while waiting.
  */
-NODELOCK_API bool nodelock_post_is_cancelled(const struct nodelock_post *post);
+NODELOCK_API bool nodelock_post_is_cancelled(const nodelock_post *post);
 
 /**
  * Gives back what was answered: the HTTP status, and the body, which is copied. NULL is fine for an empty one.
@@ -1939,11 +1931,11 @@ NODELOCK_API bool nodelock_post_is_cancelled(const struct nodelock_post *post);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_answer_set(struct nodelock_answer *answer,
+nodelock_status nodelock_answer_set(nodelock_answer *answer,
                                     uint32_t http_status,
                                     const uint8_t *data,
                                     size_t size,
-                                    struct nodelock_error **error);
+                                    nodelock_error **error);
 
 /**
  * Gives back how many seconds a `Retry-After` header asks for. Call it after nodelock_answer_set().
@@ -1952,9 +1944,9 @@ nodelock_status nodelock_answer_set(struct nodelock_answer *answer,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_answer_set_retry_after(struct nodelock_answer *answer,
+nodelock_status nodelock_answer_set_retry_after(nodelock_answer *answer,
                                                 uint64_t seconds,
-                                                struct nodelock_error **error);
+                                                nodelock_error **error);
 
 /* ==== What is found on a machine ==== */
 
@@ -1969,44 +1961,40 @@ const char *nodelock_component_name(uint32_t component);
  * Whether signs of a virtual machine were seen. They can be forged: for the application to know, no protection.
  */
 NODELOCK_API
-bool nodelock_fingerprint_is_virtual_machine(const struct nodelock_fingerprint *fingerprint);
+bool nodelock_fingerprint_is_virtual_machine(const nodelock_fingerprint *fingerprint);
 
 /**
  * Whether signs of a container were seen.
  */
-NODELOCK_API bool nodelock_fingerprint_is_container(const struct nodelock_fingerprint *fingerprint);
+NODELOCK_API bool nodelock_fingerprint_is_container(const nodelock_fingerprint *fingerprint);
 
 /**
  * How many signs of a virtual machine or a container were seen.
  */
-NODELOCK_API size_t nodelock_fingerprint_sign_count(const struct nodelock_fingerprint *fingerprint);
+NODELOCK_API size_t nodelock_fingerprint_sign_count(const nodelock_fingerprint *fingerprint);
 
 /**
  * A sign in words, by its place from 0 on. Lent until the fingerprint is freed. NULL beyond the last.
  */
-NODELOCK_API
-const char *nodelock_fingerprint_sign(const struct nodelock_fingerprint *fingerprint,
-                                      size_t index);
+NODELOCK_API const char *nodelock_fingerprint_sign(const nodelock_fingerprint *fingerprint, size_t index);
 
 /**
  * Whether the machine has something that is unique to its hardware. If not, a license asks for renewal sooner.
  */
 NODELOCK_API
-bool nodelock_fingerprint_is_bindable(const struct nodelock_fingerprint *fingerprint);
+bool nodelock_fingerprint_is_bindable(const nodelock_fingerprint *fingerprint);
 
 /**
  * Whether a component, one of NODELOCK_COMPONENT_*, was found.
  */
-NODELOCK_API
-bool nodelock_fingerprint_found(const struct nodelock_fingerprint *fingerprint,
-                                uint32_t component);
+NODELOCK_API bool nodelock_fingerprint_found(const nodelock_fingerprint *fingerprint, uint32_t component);
 
 /**
  * How a component, one of NODELOCK_COMPONENT_*, compares with the license's: NODELOCK_MATCH_NONE, NODELOCK_MATCH_AGREES or
  * NODELOCK_MATCH_DIFFERS. What it adds to the score is stored in `weight` if that is not NULL.
  */
 NODELOCK_API
-uint32_t nodelock_fingerprint_compare(const struct nodelock_fingerprint *fingerprint,
+uint32_t nodelock_fingerprint_compare(const nodelock_fingerprint *fingerprint,
                                       uint32_t component,
                                       int32_t *weight);
 
@@ -2015,21 +2003,21 @@ uint32_t nodelock_fingerprint_compare(const struct nodelock_fingerprint *fingerp
  * NODELOCK_MATCH_GRACE or NODELOCK_MATCH_DIFFERS. The score is stored in `score` if that is not NULL.
  */
 NODELOCK_API
-uint32_t nodelock_fingerprint_outcome(const struct nodelock_fingerprint *fingerprint,
+uint32_t nodelock_fingerprint_outcome(const nodelock_fingerprint *fingerprint,
                                       int32_t *score);
 
 /**
  * How many tags the machine sends to the authority: three bytes of a keyed hash for each value that was found.
  */
 NODELOCK_API
-size_t nodelock_fingerprint_tag_count(const struct nodelock_fingerprint *fingerprint);
+size_t nodelock_fingerprint_tag_count(const nodelock_fingerprint *fingerprint);
 
 /**
  * The three bytes of a tag, by its place from 0 on. Its component is stored in `component` if that is not NULL. Lent until the
  * fingerprint is freed. NULL beyond the last.
  */
 NODELOCK_API
-const uint8_t *nodelock_fingerprint_tag(const struct nodelock_fingerprint *fingerprint,
+const uint8_t *nodelock_fingerprint_tag(const nodelock_fingerprint *fingerprint,
                                         size_t index,
                                         uint32_t *component);
 
@@ -2037,12 +2025,12 @@ const uint8_t *nodelock_fingerprint_tag(const struct nodelock_fingerprint *finge
  * All of it in English, a line for each component, for support. Lent until the fingerprint is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_fingerprint_report(const struct nodelock_fingerprint *fingerprint);
+const char *nodelock_fingerprint_report(const nodelock_fingerprint *fingerprint);
 
 /**
  * Frees a fingerprint. NULL is fine.
  */
-NODELOCK_API void nodelock_fingerprint_free(struct nodelock_fingerprint *fingerprint);
+NODELOCK_API void nodelock_fingerprint_free(nodelock_fingerprint *fingerprint);
 
 /**
  * A stable identity of this machine for an application, as text: 32 hexadecimal digits, for applications that want no more than
@@ -2054,8 +2042,8 @@ NODELOCK_API void nodelock_fingerprint_free(struct nodelock_fingerprint *fingerp
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_machine_id(const char *application,
-                                    struct nodelock_bytes **id,
-                                    struct nodelock_error **error);
+                                    nodelock_bytes **id,
+                                    nodelock_error **error);
 
 /* ==== Codes that people type ==== */
 
@@ -2065,37 +2053,37 @@ nodelock_status nodelock_machine_id(const char *application,
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_check_typing(const char *typed,
-                                      struct nodelock_typing **typing,
-                                      struct nodelock_error **error);
+                                      nodelock_typing **typing,
+                                      nodelock_error **error);
 
 /**
  * The symbols so far, unreadable ones included; 25 make a code.
  */
-NODELOCK_API size_t nodelock_typing_symbols(const struct nodelock_typing *typing);
+NODELOCK_API size_t nodelock_typing_symbols(const nodelock_typing *typing);
 
 /**
  * Whether this is a code, of any kind, without any typing error.
  */
-NODELOCK_API bool nodelock_typing_is_complete(const struct nodelock_typing *typing);
+NODELOCK_API bool nodelock_typing_is_complete(const nodelock_typing *typing);
 
 /**
  * How many characters cannot be read.
  */
-NODELOCK_API size_t nodelock_typing_unreadable_count(const struct nodelock_typing *typing);
+NODELOCK_API size_t nodelock_typing_unreadable_count(const nodelock_typing *typing);
 
 /**
  * Where an unreadable character is among the characters of the text, from 0 on: Unicode scalar values, not bytes. False, and
  * nothing is stored, beyond the last.
  */
 NODELOCK_API
-bool nodelock_typing_unreadable(const struct nodelock_typing *typing,
+bool nodelock_typing_unreadable(const nodelock_typing *typing,
                                 size_t index,
                                 size_t *place);
 
 /**
  * Frees a typing. NULL is fine.
  */
-NODELOCK_API void nodelock_typing_free(struct nodelock_typing *typing);
+NODELOCK_API void nodelock_typing_free(nodelock_typing *typing);
 
 /**
  * Reads a license key as somebody typed it, with its typing errors mended. nodelock_client_begin() and
@@ -2107,8 +2095,8 @@ NODELOCK_API void nodelock_typing_free(struct nodelock_typing *typing);
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_license_key_read(const char *typed,
-                                          struct nodelock_readings **readings,
-                                          struct nodelock_error **error);
+                                          nodelock_readings **readings,
+                                          nodelock_error **error);
 
 /**
  * Reads a deactivation code as somebody typed it, with its typing errors mended.
@@ -2118,19 +2106,19 @@ nodelock_status nodelock_license_key_read(const char *typed,
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_deactivation_code_read(const char *typed,
-                                                struct nodelock_readings **readings,
-                                                struct nodelock_error **error);
+                                                nodelock_readings **readings,
+                                                nodelock_error **error);
 
 /**
  * How many codes it may be.
  */
-NODELOCK_API size_t nodelock_readings_count(const struct nodelock_readings *readings);
+NODELOCK_API size_t nodelock_readings_count(const nodelock_readings *readings);
 
 /**
  * A code as it should have been typed, by its place from 0 on. Lent until the readings are freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_readings_code(const struct nodelock_readings *readings,
+const char *nodelock_readings_code(const nodelock_readings *readings,
                                    size_t index);
 
 /**
@@ -2138,29 +2126,27 @@ const char *nodelock_readings_code(const struct nodelock_readings *readings,
  * beyond the last, and for a license key.
  */
 NODELOCK_API
-const char *nodelock_readings_seat(const struct nodelock_readings *readings,
+const char *nodelock_readings_seat(const nodelock_readings *readings,
                                    size_t index);
 
 /**
  * How many typing errors were mended to get to a code.
  */
-NODELOCK_API
-size_t nodelock_readings_correction_count(const struct nodelock_readings *readings,
-                                          size_t index);
+NODELOCK_API size_t nodelock_readings_correction_count(const nodelock_readings *readings, size_t index);
 
 /**
  * A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the readings are freed.
  * NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_readings_correction(const struct nodelock_readings *readings,
+const char *nodelock_readings_correction(const nodelock_readings *readings,
                                          size_t index,
                                          size_t correction);
 
 /**
  * Frees readings. NULL is fine.
  */
-NODELOCK_API void nodelock_readings_free(struct nodelock_readings *readings);
+NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 
 #ifdef __cplusplus
 }  // extern "C"
@@ -2294,7 +2280,7 @@ nodelock_status nodelock_terms_check(const char *terms,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_key_generate(struct nodelock_key **key,
+nodelock_status nodelock_key_generate(nodelock_key **key,
                                       nodelock_error **error);
 
 /**
@@ -2306,7 +2292,7 @@ NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_key_read(const uint8_t *data,
                                   size_t size,
-                                  struct nodelock_key **key,
+                                  nodelock_key **key,
                                   nodelock_error **error);
 
 /**
@@ -2314,19 +2300,19 @@ nodelock_status nodelock_key_read(const uint8_t *data,
  * offline. Lent until the key is freed. NULL for NULL.
  */
 NODELOCK_API
-const uint8_t *nodelock_key_data(const struct nodelock_key *key,
+const uint8_t *nodelock_key_data(const nodelock_key *key,
                                  size_t *size);
 
 /**
  * The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_key_public(const struct nodelock_key *key);
+const char *nodelock_key_public(const nodelock_key *key);
 
 /**
  * Frees a key and wipes it. NULL is fine.
  */
-NODELOCK_API void nodelock_key_free(struct nodelock_key *key);
+NODELOCK_API void nodelock_key_free(nodelock_key *key);
 
 /**
  * Makes the certificate with which an issuer key may sign from `not_before` to `not_after`, as a text file; `name` is whose key it
@@ -2336,7 +2322,7 @@ NODELOCK_API void nodelock_key_free(struct nodelock_key *key);
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_certificate_issue(const struct nodelock_key *root,
+nodelock_status nodelock_certificate_issue(const nodelock_key *root,
                                            const char *issuer,
                                            const char *name,
                                            uint64_t serial,
@@ -2376,17 +2362,17 @@ nodelock_status nodelock_license_id_generate(nodelock_bytes **id,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_issuer_new(const struct nodelock_key *key,
+nodelock_status nodelock_issuer_new(const nodelock_key *key,
                                     const uint8_t *certificate,
                                     size_t size,
                                     const char *root,
-                                    struct nodelock_issuer **issuer,
+                                    nodelock_issuer **issuer,
                                     nodelock_error **error);
 
 /**
  * Frees an issuer and wipes its key. NULL is fine.
  */
-NODELOCK_API void nodelock_issuer_free(struct nodelock_issuer *issuer);
+NODELOCK_API void nodelock_issuer_free(nodelock_issuer *issuer);
 
 /* ==== Activation files ==== */
 
@@ -2399,7 +2385,7 @@ NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_activation_read(const uint8_t *data,
                                          size_t size,
-                                         struct nodelock_activation **activation,
+                                         nodelock_activation **activation,
                                          nodelock_error **error);
 
 /**
@@ -2407,65 +2393,65 @@ nodelock_status nodelock_activation_read(const uint8_t *data,
  * NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_activation_seat(const struct nodelock_activation *activation);
+const char *nodelock_activation_seat(const nodelock_activation *activation);
 
 /**
  * The device's public key: 43 characters of base64url. Lent until the activation is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_activation_device_key(const struct nodelock_activation *activation);
+NODELOCK_API const char *nodelock_activation_device_key(const nodelock_activation *activation);
 
 /**
  * The product. Lent until the activation is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_activation_product(const struct nodelock_activation *activation);
+NODELOCK_API const char *nodelock_activation_product(const nodelock_activation *activation);
 
 /**
  * The license key, which finds the license; may be empty. A secret. Lent until the activation is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_activation_license_key(const struct nodelock_activation *activation);
+const char *nodelock_activation_license_key(const nodelock_activation *activation);
 
 /**
  * The version of the application; may be empty. Lent until the activation is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_activation_application(const struct nodelock_activation *activation);
+NODELOCK_API const char *nodelock_activation_application(const nodelock_activation *activation);
 
 /**
  * How many entries the application's metadata has.
  */
-NODELOCK_API size_t nodelock_activation_metadata_count(const struct nodelock_activation *activation);
+NODELOCK_API size_t nodelock_activation_metadata_count(const nodelock_activation *activation);
 
 /**
  * The name of an entry, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_activation_metadata_name(const struct nodelock_activation *activation,
+const char *nodelock_activation_metadata_name(const nodelock_activation *activation,
                                               size_t index);
 
 /**
  * The value of an entry, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_activation_metadata_value(const struct nodelock_activation *activation,
+const char *nodelock_activation_metadata_value(const nodelock_activation *activation,
                                                size_t index);
 
 /**
  * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones.
  */
 NODELOCK_API
-bool nodelock_activation_is_recovery(const struct nodelock_activation *activation);
+bool nodelock_activation_is_recovery(const nodelock_activation *activation);
 
 /**
  * How many seats given up came along.
  */
-NODELOCK_API size_t nodelock_activation_release_count(const struct nodelock_activation *activation);
+NODELOCK_API size_t nodelock_activation_release_count(const nodelock_activation *activation);
 
 /**
  * A seat given up that came along, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
  */
 NODELOCK_API
-const struct nodelock_release *nodelock_activation_release(const struct nodelock_activation *activation,
-                                                           size_t index);
+const nodelock_release *nodelock_activation_release(const nodelock_activation *activation,
+                                                    size_t index);
 
 /**
  * Answers a request, after the seats that came along were freed.
@@ -2485,8 +2471,8 @@ const struct nodelock_release *nodelock_activation_release(const struct nodelock
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_activation_grant(const struct nodelock_activation *activation,
-                                          const struct nodelock_issuer *issuer,
+nodelock_status nodelock_activation_grant(const nodelock_activation *activation,
+                                          const nodelock_issuer *issuer,
                                           const char *terms,
                                           uint32_t taken,
                                           uint32_t deactivated,
@@ -2495,7 +2481,7 @@ nodelock_status nodelock_activation_grant(const struct nodelock_activation *acti
                                           const char *const *lost_seats,
                                           size_t lost_count,
                                           uint64_t now,
-                                          struct nodelock_decision **decision,
+                                          nodelock_decision **decision,
                                           nodelock_error **error);
 
 /**
@@ -2507,19 +2493,19 @@ nodelock_status nodelock_activation_grant(const struct nodelock_activation *acti
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_activation_cancel_by_code(const struct nodelock_activation *activation,
+nodelock_status nodelock_activation_cancel_by_code(const nodelock_activation *activation,
                                                    const nodelock_readings *readings,
                                                    size_t index,
-                                                   const struct nodelock_issuer *issuer,
+                                                   const nodelock_issuer *issuer,
                                                    const char *license,
                                                    uint64_t now,
-                                                   struct nodelock_decision **decision,
+                                                   nodelock_decision **decision,
                                                    nodelock_error **error);
 
 /**
  * Frees an activation. NULL is fine.
  */
-NODELOCK_API void nodelock_activation_free(struct nodelock_activation *activation);
+NODELOCK_API void nodelock_activation_free(nodelock_activation *activation);
 
 /* ==== Seats given up, by proof or code ==== */
 
@@ -2532,7 +2518,7 @@ NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_release_read(const uint8_t *data,
                                       size_t size,
-                                      struct nodelock_release **release,
+                                      nodelock_release **release,
                                       nodelock_error **error);
 
 /**
@@ -2540,21 +2526,21 @@ nodelock_status nodelock_release_read(const uint8_t *data,
  * until the release is freed. NULL for NULL.
  */
 NODELOCK_API
-const char *nodelock_release_seat(const struct nodelock_release *release);
+const char *nodelock_release_seat(const nodelock_release *release);
 
 /**
  * Whether the request came along: one that was cancelled before a license came, which nodelock_release_cancel() remembers if its seat
  * is not known.
  */
 NODELOCK_API
-bool nodelock_release_has_request(const struct nodelock_release *release);
+bool nodelock_release_has_request(const nodelock_release *release);
 
 /**
  * The proof as bytes, and how many they are if `size` is not NULL: what to keep until a seat of that name is known, if none is. Lent
  * until the release is freed. NULL for NULL.
  */
 NODELOCK_API
-const uint8_t *nodelock_release_data(const struct nodelock_release *release,
+const uint8_t *nodelock_release_data(const nodelock_release *release,
                                      size_t *size);
 
 /**
@@ -2567,14 +2553,14 @@ const uint8_t *nodelock_release_data(const struct nodelock_release *release,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_release_redeem(const struct nodelock_release *release,
-                                        const struct nodelock_issuer *issuer,
+nodelock_status nodelock_release_redeem(const nodelock_release *release,
+                                        const nodelock_issuer *issuer,
                                         const char *terms,
                                         uint32_t taken,
                                         uint32_t deactivated,
                                         const char *seat,
                                         uint64_t now,
-                                        struct nodelock_decision **decision,
+                                        nodelock_decision **decision,
                                         nodelock_error **error);
 
 /**
@@ -2587,18 +2573,18 @@ nodelock_status nodelock_release_redeem(const struct nodelock_release *release,
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_release_cancel(const struct nodelock_release *release,
-                                        const struct nodelock_activation *activation,
-                                        const struct nodelock_issuer *issuer,
+nodelock_status nodelock_release_cancel(const nodelock_release *release,
+                                        const nodelock_activation *activation,
+                                        const nodelock_issuer *issuer,
                                         const char *license,
                                         uint64_t now,
-                                        struct nodelock_decision **decision,
+                                        nodelock_decision **decision,
                                         nodelock_error **error);
 
 /**
  * Frees a release that belongs to the caller, not one that was lent. NULL is fine.
  */
-NODELOCK_API void nodelock_release_free(struct nodelock_release *release);
+NODELOCK_API void nodelock_release_free(nodelock_release *release);
 
 /**
  * Gives a seat up on a code that somebody read over the phone: `index` says which of the readings, whose seat is
@@ -2612,13 +2598,13 @@ NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_readings_redeem(const nodelock_readings *readings,
                                          size_t index,
-                                         const struct nodelock_issuer *issuer,
+                                         const nodelock_issuer *issuer,
                                          const char *terms,
                                          uint32_t taken,
                                          uint32_t deactivated,
                                          const char *seat,
                                          uint64_t now,
-                                         struct nodelock_decision **decision,
+                                         nodelock_decision **decision,
                                          nodelock_error **error);
 
 /* ==== While a seat is held ==== */
@@ -2663,14 +2649,14 @@ NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_check_in_answer(const uint8_t *data,
                                          size_t size,
-                                         const struct nodelock_issuer *issuer,
+                                         const nodelock_issuer *issuer,
                                          const char *terms,
                                          uint32_t taken,
                                          uint32_t deactivated,
                                          const char *seat,
                                          const char *reason,
                                          uint64_t now,
-                                         struct nodelock_decision **decision,
+                                         nodelock_decision **decision,
                                          nodelock_error **error);
 
 /**
@@ -2701,12 +2687,12 @@ nodelock_status nodelock_preflight_answer(const uint8_t *data,
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_seat_renew(const char *seat,
-                                    const struct nodelock_issuer *issuer,
+                                    const nodelock_issuer *issuer,
                                     const char *terms,
                                     uint32_t taken,
                                     uint32_t deactivated,
                                     uint64_t now,
-                                    struct nodelock_decision **decision,
+                                    nodelock_decision **decision,
                                     nodelock_error **error);
 
 /**
@@ -2720,10 +2706,10 @@ nodelock_status nodelock_seat_renew(const char *seat,
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_seat_release(const char *seat,
-                                      const struct nodelock_issuer *issuer,
+                                      const nodelock_issuer *issuer,
                                       const char *reason,
                                       uint64_t now,
-                                      struct nodelock_decision **decision,
+                                      nodelock_decision **decision,
                                       nodelock_error **error);
 
 /* ==== What a rule came to ==== */
@@ -2731,12 +2717,12 @@ nodelock_status nodelock_seat_release(const char *seat,
 /**
  * What it came to: one of NODELOCK_DECISION_*. 0 for NULL.
  */
-NODELOCK_API uint32_t nodelock_decision_outcome(const struct nodelock_decision *decision);
+NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decision);
 
 /**
  * How many seats are to be stored: none when nothing changed.
  */
-NODELOCK_API size_t nodelock_decision_seat_count(const struct nodelock_decision *decision);
+NODELOCK_API size_t nodelock_decision_seat_count(const nodelock_decision *decision);
 
 /**
  * A seat that is to be stored, as JSON, in place of the one with the same `seat` and `device_key` if there is one. A database needs
@@ -2745,7 +2731,7 @@ NODELOCK_API size_t nodelock_decision_seat_count(const struct nodelock_decision 
  * decision is freed. NULL beyond the last.
  */
 NODELOCK_API
-const char *nodelock_decision_seat(const struct nodelock_decision *decision,
+const char *nodelock_decision_seat(const nodelock_decision *decision,
                                    size_t index);
 
 /**
@@ -2753,26 +2739,26 @@ const char *nodelock_decision_seat(const struct nodelock_decision *decision,
  * receipts for what came along. Lent until the decision is freed. NULL without a message.
  */
 NODELOCK_API
-const char *nodelock_decision_text(const struct nodelock_decision *decision);
+const char *nodelock_decision_text(const nodelock_decision *decision);
 
 /**
  * The message as one line of base64url, as the members of online answers hold it. Lent until the decision is freed. NULL without a
  * message.
  */
 NODELOCK_API
-const char *nodelock_decision_base64url(const struct nodelock_decision *decision);
+const char *nodelock_decision_base64url(const nodelock_decision *decision);
 
 /**
  * The message as bytes, and how many they are if `size` is not NULL. Lent until the decision is freed. NULL without a message.
  */
 NODELOCK_API
-const uint8_t *nodelock_decision_data(const struct nodelock_decision *decision,
+const uint8_t *nodelock_decision_data(const nodelock_decision *decision,
                                       size_t *size);
 
 /**
  * Frees a decision. NULL is fine.
  */
-NODELOCK_API void nodelock_decision_free(struct nodelock_decision *decision);
+NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -10,6 +10,7 @@
 //! nodelock and ring included, and returns from `main` at once. That takes some 30 µs longer than `fn main() {}` alone
 //! takes: beside the latter the ratio would be 0.05 more.
 
+mod boundary;
 mod compare;
 mod floor;
 #[cfg(target_os = "linux")]
@@ -19,6 +20,7 @@ mod vendor;
 use std::{
     collections::HashMap,
     env,
+    ffi::CString,
     fs::{self, File},
     path::Path,
     process::{Command, exit},
@@ -32,6 +34,7 @@ use nodelock::{
     fingerprint::{Probe, TagKey},
 };
 
+use boundary::CClient;
 use compare::{Aim, Comparison, NO_FLOOR, each, each_after};
 use vendor::{Vendor, builder, feature_name, store_in};
 
@@ -54,6 +57,7 @@ fn compare(filter: String) {
     checks(&comparison);
     processes(&comparison);
     features(&comparison);
+    from_c(&comparison);
     probes(&comparison);
     activation(&comparison);
     deactivation(&comparison);
@@ -156,6 +160,30 @@ fn features(comparison: &Comparison) {
             );
         }
     }
+}
+
+fn from_c(comparison: &Comparison) {
+    let vendor = Vendor::with_certificate().with_features(10);
+    let folder = folder();
+    let store = store_in(folder.path());
+    vendor.activate(&store);
+    let (client, c_client) = (client(&vendor, &store), CClient::open(folder.path(), &vendor.root));
+    comparison.run(
+        "C: nodelock_client_check and free, beside check",
+        Aim::Ratio(1.05),
+        each(|| c_client.check()),
+        Some(each(|| client.check().unwrap())),
+    );
+    let (license, status) = (c_client.license(), client.check().unwrap());
+    let name = feature_name(7);
+    let c_name = CString::new(&*name).unwrap();
+    assert!(c_client.has_feature(license, &c_name) && status.has_feature(&name));
+    comparison.run(
+        "C: nodelock_license_has_feature, hit of 10",
+        Aim::Under(Duration::from_nanos(50)),
+        each(|| c_client.has_feature(license, &c_name)),
+        Some(each(|| status.has_feature(&name))),
+    );
 }
 
 fn probes(comparison: &Comparison) {

@@ -11,7 +11,7 @@ use nodelock::{
     },
 };
 
-const PRODUCT: &str = "Example Editor";
+pub const PRODUCT: &str = "Example Editor";
 
 /// Signs with a root, or with an issuer key under a root's certificate.
 pub struct Vendor {

@@ -26,6 +26,8 @@ mod receipt;
 mod request;
 mod revocation;
 mod status;
+#[cfg(test)]
+mod tests;
 mod transport;
 mod version;
 

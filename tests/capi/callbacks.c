@@ -91,6 +91,7 @@ static void reentrant(void)
     snprintf(log.secret, sizeof log.secret, "%s", nodelock_proof_code(proof));
     EXPECT(NODELOCK_NOT_ACTIVE, nodelock_client_check_in(current, NULL, &license, &error));
     unsigned done = log.done;
+    inside = 1;
     CHECK(verdict(current) == NODELOCK_VERDICT_DEACTIVATED && log.done == done);
     nodelock_proof_free(proof);
     nodelock_client_free(current);

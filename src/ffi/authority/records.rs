@@ -13,7 +13,7 @@ use crate::{
         error::nodelock_error,
         status::nodelock_status,
     },
-    fingerprint::{Fingerprint, Policy},
+    fingerprint::{Component, Fingerprint, Policy},
     message::{Metadata, hex},
 };
 
@@ -268,7 +268,18 @@ fn parse<'de, T: Deserialize<'de>>(json: &'de str, about: &'static str) -> Resul
 pub(super) fn terms(json: &str) -> Result<LicenseTerms> {
     let terms = LicenseTerms::from(parse::<TermsRecord>(json, "terms")?);
     terms.validate()?;
+    check_policy(&terms.policy)?;
     Ok(terms)
+}
+
+/// A policy as [`Policy`]'s own functions would have let it be made.
+fn check_policy(policy: &Policy) -> crate::Result<()> {
+    let checked = Policy::default().with_thresholds(policy.accept(), policy.grace())?;
+    policy.weights().iter().try_fold(checked, |checked, weight| {
+        let component = Component::from_number(weight.component());
+        component.map_or(Ok(checked.clone()), |c| checked.with_weight(c, weight.agree(), weight.differ()))
+    })?;
+    Ok(())
 }
 
 /// A seat, which must be of that license if one is given.
@@ -347,6 +358,9 @@ mod tests {
         assert!(terms(json).is_ok_and(|terms| terms == expected));
         assert!(terms(&json.replace("seats", "seat")).is_err());
         assert!(terms(&json.replace('}', r#","lease_day":1}"#)).is_err());
+        let policy = r#","policy":{"weights":[],"accept":4,"grace":5,"grace_days":1}}"#;
+        assert!(terms(&json.replace('}', policy)).is_err());
+        assert!(terms(&json.replace('}', &policy.replace('5', "3"))).is_ok());
         assert!(terms(&json.replace('}', r#","lease_days":null}"#)).is_ok_and(|t| t.lease_days.is_none()));
     }
 }

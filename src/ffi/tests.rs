@@ -1,0 +1,122 @@
+//! Panics behind the boundary: from C there is no way to cause one.
+
+use std::{
+    ffi::{CStr, c_char, c_void},
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    thread,
+};
+
+use super::*;
+use crate::{Client, Clock, Roots, SigningKey, Store, SystemRandom, Timestamp};
+
+/// A clock that panics when it is told to.
+struct Panicking(Arc<AtomicBool>);
+
+impl Clock for Panicking {
+    fn now(&self) -> Timestamp {
+        assert!(!self.0.load(Ordering::Relaxed), "this panic is meant to be");
+        Timestamp::from_unix_seconds(1_800_000_000)
+    }
+}
+
+fn client(
+    store: &Store,
+    panics: &Arc<AtomicBool>,
+    log: Option<Arc<callback::LogCallback>>,
+) -> *mut nodelock_client {
+    let roots = Roots::new([SigningKey::generate(&SystemRandom).unwrap().public_key()]);
+    let client = Client::builder("Example", roots).store(store.clone()).clock(Panicking(Arc::clone(panics)));
+    boundary::give(nodelock_client::new(client.build().unwrap(), log))
+}
+
+unsafe extern "C" fn count(
+    data: *mut c_void,
+    _: u32,
+    _: *const c_char,
+    _: u32,
+    status: u32,
+    _: *const c_char,
+) {
+    // SAFETY: the test's own counter.
+    let count = unsafe { &*data.cast::<AtomicU32>() };
+    count.fetch_add(u32::from(status == nodelock_status::NODELOCK_INTERNAL as u32), Ordering::Relaxed);
+}
+
+#[test]
+fn a_panic_is_a_status_and_the_end_of_that_client_alone() {
+    let (store, panics, counted) = (Store::in_memory(), Arc::new(AtomicBool::new(false)), AtomicU32::new(0));
+    let owner = callback::Owner::new((&raw const counted).cast_mut().cast(), None);
+    let log = callback::Callback::new(Some(count as unsafe extern "C" fn(_, _, _, _, _, _)), owner);
+    let (poisoned, sound) = (client(&store, &panics, log.ok().map(Arc::new)), client(&store, &panics, None));
+    let (mut license, mut request, mut error) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    // SAFETY: the objects live until they are freed at the end, each once, and every place is one.
+    unsafe {
+        assert_eq!(nodelock_client_check(poisoned, &mut license, &mut error), nodelock_status::NODELOCK_OK);
+        nodelock_license_free(license);
+        panics.store(true, Ordering::Relaxed);
+        license = ptr::dangling_mut();
+        let status = nodelock_client_check(poisoned, &mut license, &mut error);
+        assert_eq!(status, nodelock_status::NODELOCK_INTERNAL);
+        assert!(license.is_null() && nodelock_client_is_poisoned(poisoned));
+        assert_eq!(nodelock_error_status(error), nodelock_status::NODELOCK_INTERNAL);
+        assert_eq!(CStr::from_ptr(nodelock_error_kind(error)).to_str(), Ok("internal"));
+        assert!(!CStr::from_ptr(nodelock_error_message(error)).to_str().unwrap().contains("meant to be"));
+        nodelock_error_free(error);
+        panics.store(false, Ordering::Relaxed);
+
+        // It stays so, also for calls that would go well, and from other threads.
+        let (shared, key) = (poisoned as usize, c"");
+        let elsewhere = thread::spawn(move || {
+            let mut request = ptr::null_mut();
+            let client = shared as *const nodelock_client;
+            nodelock_client_begin(client, key.as_ptr(), ptr::null(), 0, &mut request, ptr::null_mut())
+        });
+        assert_eq!(elsewhere.join().unwrap(), nodelock_status::NODELOCK_INTERNAL);
+        assert_eq!(counted.load(Ordering::Relaxed), 2);
+
+        // Another client goes on, with the same store: what was locked when it panicked is not any more.
+        let begun = nodelock_client_begin(sound, key.as_ptr(), ptr::null(), 0, &mut request, ptr::null_mut());
+        assert_eq!(begun, nodelock_status::NODELOCK_OK);
+        assert!(!nodelock_client_is_poisoned(sound));
+        nodelock_request_free(request);
+        nodelock_client_free(poisoned);
+        nodelock_client_free(sound);
+    }
+}
+
+#[test]
+fn a_panic_while_something_is_looked_at_or_freed_is_kept_inside() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("this panic is meant to be");
+        }
+    }
+    // SAFETY: the object is freed once, after it was looked at.
+    unsafe {
+        let bomb = boundary::give(Bomb);
+        assert_eq!(boundary::look(bomb, 7, |_| -> u32 { panic!("this panic is meant to be") }), 7);
+        boundary::free(bomb);
+    }
+}
+
+/// What no C program can be made to prove: that a failure never leaves something behind for the caller to free.
+#[test]
+fn a_failure_leaves_no_result() {
+    let mut error: *mut nodelock_error = ptr::dangling_mut();
+    let mut bytes: *mut nodelock_bytes = ptr::dangling_mut();
+    // SAFETY: both places are ones.
+    unsafe {
+        let status = boundary::fallible(&mut error, || {
+            let _out = boundary::Out::new(&mut bytes)?;
+            panic!("this panic is meant to be")
+        });
+        assert_eq!(status, nodelock_status::NODELOCK_INTERNAL);
+        assert!(bytes.is_null() && !error.is_null());
+        nodelock_error_free(error);
+    }
+}
