@@ -24,7 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::server::{Authority, program};
+use support::server::{Authority, ask, program};
 use tempfile::TempDir;
 
 const PRODUCT: &str = "Example Editor";
@@ -107,19 +107,21 @@ impl Ran {
 /// A computer with the application on it.
 struct Computer<'a> {
     host: &'a Host,
-    authority: &'a Authority,
+    root: String,
+    /// Where it is told that the authority is.
+    url: String,
     folder: TempDir,
 }
 
 impl<'a> Computer<'a> {
     fn new(host: &'a Host, authority: &'a Authority) -> Self {
-        Self { host, authority, folder: tempfile::tempdir().unwrap() }
+        let url = format!("http://{}", authority.address);
+        Self { host, root: authority.root.clone(), url, folder: tempfile::tempdir().unwrap() }
     }
 
     /// Runs the application, which must exit with `exit`.
     fn run(&self, exit: i32, arguments: &[&str]) -> Ran {
-        let url = format!("http://{}", self.authority.address);
-        let ran = self.run_against(&url, arguments);
+        let ran = self.run_against(&self.url, arguments);
         assert_eq!(ran.exit, exit, "{arguments:?}: {} {}", ran.stdout, ran.stderr);
         ran
     }
@@ -131,7 +133,7 @@ impl<'a> Computer<'a> {
     fn command(&self, url: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.host.line[0]);
         command.args(&self.host.line[1..]).args(arguments).current_dir(self.folder.path());
-        command.env("NODELOCK_ROOT", &self.authority.root).env("NODELOCK_AUTHORITY", url);
+        command.env("NODELOCK_ROOT", &self.root).env("NODELOCK_AUTHORITY", url);
         command.env("NODELOCK_STORE", "store").env("NODELOCK_LIBRARY", library());
         // Loopback needs no proxy, whatever this machine's environment says.
         command.env("NO_PROXY", "127.0.0.1");
@@ -535,4 +537,122 @@ fn an_application_in_javascript() {
     let host = Host { line: vec!["node".into(), folder.join("editor.js").into()] };
     lives_through_it(&host);
     can_be_interrupted(&host);
+}
+
+/// A vendor's server of its own, in Python.
+struct Vendor {
+    folder: TempDir,
+    root: String,
+    address: SocketAddr,
+    process: Child,
+}
+
+impl Vendor {
+    fn command(folder: &TempDir, arguments: &[&str]) -> Command {
+        let mut command = Command::new("python3");
+        command.args(["-B", "-Werror"]).arg(self::folder("examples/python-server/server.py"));
+        command.args(arguments).current_dir(folder).env("NODELOCK_LIBRARY", library());
+        command
+    }
+
+    fn say(folder: &TempDir, arguments: &[&str]) -> String {
+        let output = Self::command(folder, arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = Self::say(&folder, &["init", "vendor"]);
+        let mut serve = Self::command(&folder, &["serve", "vendor", "127.0.0.1:0"]);
+        let mut process = serve.stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        Self { folder, root, address: line.trim().parse().unwrap(), process }
+    }
+
+    fn computer<'a>(&self, host: &'a Host) -> Computer<'a> {
+        let url = format!("http://{}", self.address);
+        Computer { host, root: self.root.clone(), url, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// Uploads a file of a computer's, and puts the answer there.
+    fn upload(&self, path: &str, computer: &Computer<'_>, file: &str, answer: &str) -> u16 {
+        let body = fs::read(computer.path(file)).unwrap();
+        let reply = ask(self.address, "POST", path, "application/octet-stream", &body);
+        fs::write(computer.path(answer), &reply.body).unwrap();
+        reply.status
+    }
+
+    /// What somebody at the telephone types into the form.
+    fn type_in(&self, code: &str) -> (u16, String) {
+        let form = "application/x-www-form-urlencoded";
+        let body = format!("code={}", code.replace(' ', "+"));
+        let reply = ask(self.address, "POST", "/redeem", form, body.as_bytes());
+        (reply.status, reply.body)
+    }
+}
+
+impl Drop for Vendor {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A code as a tired person types it: lower case, spaces, and a symbol wrong.
+fn mistype(code: &str) -> String {
+    let mut symbols: Vec<char> = code.to_lowercase().replace('-', " ").chars().collect();
+    symbols[15] = if symbols[15] == '7' { '9' } else { '7' };
+    symbols.into_iter().collect()
+}
+
+#[test]
+fn a_vendor_with_a_server_in_python() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("editor");
+    editor_in_c(&program);
+    let host = Host { line: vec![program.into()] };
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "1"]);
+    let (first, second) = (vendor.computer(&host), vendor.computer(&host));
+
+    for computer in [&first, &second] {
+        computer.run(DONE, &["request", &key, "request.txt"]);
+    }
+    assert_eq!(vendor.upload("/activate", &first, "request.txt", "license.txt"), 200);
+    assert_eq!(first.run(DONE, &["install", "license.txt"]).says("projects: "), "up to 10");
+    assert_eq!(vendor.upload("/activate", &second, "request.txt", "license.txt"), 409);
+    assert!(fs::read_to_string(second.path("license.txt")).unwrap().starts_with("no-free-seat (71): "));
+
+    // Over the phone, typing errors and all.
+    let given_up = first.run(DONE, &["deactivate-offline", "proof.txt"]);
+    let code = given_up.says("code: ");
+    assert!(vendor.type_in("hello").1.starts_with("unreadable-code (3): "));
+    let unknown = vendor.type_in("17KX2-M928T-5CY4T-QKFFW-EZFWM");
+    assert_eq!((unknown.0, unknown.1.split(':').next()), (409, Some("unknown-seat (74)")));
+    assert_eq!(vendor.upload("/activate", &second, "request.txt", "license.txt"), 409, "still taken");
+    let (status, receipt) = vendor.type_in(&mistype(code));
+    assert_eq!(status, 200, "{receipt}");
+    fs::write(first.path("receipt.txt"), receipt).unwrap();
+    assert!(first.run(DONE, &["receipt", "receipt.txt"]).says("seat ").ends_with("is returned"));
+
+    // The seat is the other computer's now, and what the first one said is of no use any more.
+    assert_eq!(vendor.upload("/activate", &second, "request.txt", "license.txt"), 200);
+    second.run(DONE, &["install", "license.txt"]);
+    assert_eq!(vendor.upload("/redeem", &first, "proof.txt", "again.txt"), 200);
+    assert_eq!(vendor.type_in(code).0, 200);
+    assert_eq!(vendor.upload("/activate", &first, "request.txt", "again.txt"), 409);
+    first.run(DONE, &["request", &key, "request.txt"]);
+    assert_eq!(vendor.upload("/activate", &first, "request.txt", "license.txt"), 409, "taken");
+
+    // A seat given up that nobody was told of comes along with the next request, and so does its receipt.
+    second.run(DONE, &["deactivate-offline", "proof.txt"]);
+    second.run(DONE, &["request", &key, "request.txt"]);
+    assert_eq!(vendor.upload("/activate", &second, "request.txt", "license.txt"), 200);
+    second.run(DONE, &["install", "license.txt"]);
+    assert_eq!(second.run(DONE, &["codes"]).stdout, "");
 }

@@ -131,24 +131,8 @@ impl Authority {
         self.ask("POST", path, "application/json", body.to_string().as_bytes())
     }
 
-    /// HTTP by hand, to say what no client would.
     pub fn ask(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: authority\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
-             Content-Length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        // A server that has seen enough does not read on; that is its right.
-        let _ = stream.write_all(body);
-        let mut reply = Vec::new();
-        let _ = stream.read_to_end(&mut reply);
-        let reply = String::from_utf8(reply).unwrap();
-        let (head, body) =
-            reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {reply:?}"));
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, head: head.to_lowercase(), body: body.to_owned() }
+        ask(self.address, method, path, content_type, body)
     }
 }
 
@@ -158,6 +142,25 @@ impl Drop for Authority {
         let _ = server.kill();
         let _ = server.wait();
     }
+}
+
+/// HTTP by hand, to say what no client would.
+pub fn ask(address: SocketAddr, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: authority\r\nConnection: close\r\nContent-Type: {content_type}\r\n\
+         Content-Length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    // A server that has seen enough does not read on; that is its right.
+    let _ = stream.write_all(body);
+    let mut reply = Vec::new();
+    let _ = stream.read_to_end(&mut reply);
+    let reply = String::from_utf8(reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{method} {path}: {reply:?}"));
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_lowercase(), body: body.to_owned() }
 }
 
 pub struct Reply {
