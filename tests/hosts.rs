@@ -462,6 +462,19 @@ fn an_application_in_c() {
     lives_through_it(&Host { line: vec![program.into()] });
 }
 
+/// Programs that were built elsewhere from the same example, each linked in its own way: what `tests/install.sh` calls.
+#[test]
+fn applications_that_were_built_elsewhere() {
+    let Some(programs) = env::var_os("NODELOCK_EDITORS") else {
+        eprintln!("SKIPPED: NODELOCK_EDITORS is not set; tests/install.sh does");
+        return;
+    };
+    for program in env::split_paths(&programs) {
+        eprintln!("{}", program.display());
+        lives_through_it(&Host { line: vec![program.into()] });
+    }
+}
+
 /// Valgrind makes the program fail if it, or the library in it, touches what it must not or leaves anything behind.
 #[test]
 fn an_application_in_c_leaks_nothing() {
