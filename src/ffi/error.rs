@@ -17,7 +17,7 @@ use crate::{DeactivateError, Deactivation, Error};
 pub struct Failure {
     status: nodelock_status,
     message: String,
-    given_up: Option<Deactivation>,
+    given_up: Option<Box<Deactivation>>,
 }
 
 impl Failure {
@@ -49,7 +49,7 @@ impl From<Error> for Failure {
 impl From<DeactivateError> for Failure {
     fn from(error: DeactivateError) -> Self {
         let message = error.to_string();
-        let given_up = error.deactivation().cloned();
+        let given_up = error.deactivation().cloned().map(Box::new);
         Self { message, given_up, ..error.into_error().into() }
     }
 }
@@ -66,7 +66,7 @@ impl From<Failure> for nodelock_error {
         Self {
             status: failure.status,
             message: c_string(failure.message),
-            proof: failure.given_up.map(nodelock_proof::from),
+            proof: failure.given_up.map(|given_up| nodelock_proof::from(*given_up)),
         }
     }
 }

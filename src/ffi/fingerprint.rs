@@ -93,16 +93,16 @@ fn component(number: u32) -> Option<Component> {
 /// other number.
 #[unsafe(no_mangle)]
 pub extern "C" fn nodelock_component_name(component: u32) -> *const c_char {
-    let name: Option<&CStr> = self::component(component).and_then(|component| match component {
-        Component::OsId => Some(c"os_id"),
-        Component::RootFs => Some(c"root_fs"),
-        Component::HwUuid => Some(c"hw_uuid"),
-        Component::BoardSerial => Some(c"board_serial"),
-        Component::DiskSerial => Some(c"disk_serial"),
-        Component::Mac => Some(c"mac"),
-        Component::Model => Some(c"model"),
-        Component::Cpu => Some(c"cpu"),
-        Component::HostId => Some(c"host_id"),
+    let name: Option<&CStr> = self::component(component).map(|component| match component {
+        Component::OsId => c"os_id",
+        Component::RootFs => c"root_fs",
+        Component::HwUuid => c"hw_uuid",
+        Component::BoardSerial => c"board_serial",
+        Component::DiskSerial => c"disk_serial",
+        Component::Mac => c"mac",
+        Component::Model => c"model",
+        Component::Cpu => c"cpu",
+        Component::HostId => c"host_id",
     });
     name.map_or(ptr::null(), CStr::as_ptr)
 }

@@ -52,11 +52,14 @@ pub extern "C" fn nodelock_abi_version() -> u32 {
 /// for NULL. What is off returns NODELOCK_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
+    const FEATURES: [(&str, bool); 3] = [
+        ("online", cfg!(feature = "online")),
+        ("qr", cfg!(feature = "qr")),
+        ("authority", cfg!(feature = "authority")),
+    ];
     // SAFETY: NULL or text that ends with a NUL.
-    match unsafe { super::boundary::optional_text(feature, "feature") } {
-        Ok(Some("online")) => cfg!(feature = "online"),
-        Ok(Some("qr")) => cfg!(feature = "qr"),
-        Ok(Some("authority")) => cfg!(feature = "authority"),
-        _ => false,
-    }
+    let feature = unsafe { super::boundary::optional_text(feature, "feature") };
+    FEATURES
+        .iter()
+        .any(|(name, is_on)| *is_on && feature.as_ref().is_ok_and(|feature| *feature == Some(*name)))
 }

@@ -16,7 +16,7 @@ int main(void)
     nodelock_license *license = NULL;
     nodelock_decision *decision = NULL;
     nodelock_revocation *revocation = NULL;
-    char *text = (char *)malloc(1 << 20), *reply = NULL;
+    char *text = (char *)malloc(1 << 20);
     size_t size = 0;
     CHECK(text != NULL);
     memset(text, 'x', (1 << 20) - 1);
@@ -32,7 +32,6 @@ int main(void)
     some.pairs[0].name = "name";
     some.pairs[0].value = "value";
     some.config = device_config(&vendor, "sweep");
-    some.client = client_of(some.config);
     OK(nodelock_call_new(&some.call, &error));
     OK(nodelock_key_generate(&some.key, &error));
     OK(nodelock_issuer_new(some.key, NULL, 0, NULL, &some.issuer, &error));
@@ -118,7 +117,6 @@ int main(void)
     nodelock_call_free(some.call);
     nodelock_config_free(some.config);
     free(text);
-    free(reply);
     vendor_close(&vendor);
     return 0;
 }

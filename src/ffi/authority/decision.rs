@@ -161,7 +161,7 @@ pub unsafe extern "C" fn nodelock_decision_data(
     // SAFETY: NULL or a decision that lives; NULL or a place for the size.
     unsafe {
         let with_message = look(decision, ptr::null(), |decision| {
-            decision.message.as_ref().map_or(ptr::null(), |message| ptr::from_ref(message))
+            decision.message.as_ref().map_or(ptr::null(), ptr::from_ref)
         });
         lend_bytes(with_message, size, |message: &Message| &message.bytes)
     }
