@@ -48,20 +48,25 @@ impl Authority {
 
     /// One whose server is started with further options.
     pub fn with(options: &[&str]) -> Arc<Self> {
-        Self::in_folder(tempfile::tempdir().unwrap(), options)
+        Self::of(PRODUCT, options)
+    }
+
+    /// One for another product.
+    pub fn of(product: &str, options: &[&str]) -> Arc<Self> {
+        Self::in_folder(product, tempfile::tempdir().unwrap(), options)
     }
 
     /// One whose files are in memory, where there is such a place: faults of the network need no disk.
     pub fn in_memory() -> Arc<Self> {
         let memory = Path::new("/dev/shm");
         let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        Self::in_folder(folder.unwrap(), &[])
+        Self::in_folder(PRODUCT, folder.unwrap(), &[])
     }
 
-    fn in_folder(folder: TempDir, options: &[&str]) -> Arc<Self> {
+    fn in_folder(product: &str, folder: TempDir, options: &[&str]) -> Arc<Self> {
         let directory = folder.path().join("authority");
         create_database(&directory);
-        let made = command(&directory, &["init", "--product", PRODUCT, "--json"]).output().unwrap();
+        let made = command(&directory, &["init", "--product", product, "--json"]).output().unwrap();
         let made: Value = serde_json::from_slice(&made.stdout).unwrap();
         let root = made["root"].as_str().unwrap().to_owned();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
@@ -146,37 +151,18 @@ impl Authority {
         self.ask("POST", path, "application/json", body.to_string().as_bytes())
     }
 
-    /// HTTP by hand, to say what no client would.
     pub fn ask(&self, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
-        self.ask_with(method, path, &[("Content-Type", content_type)], body)
+        ask(self.address, method, path, content_type, body)
     }
 
     /// The same with headers of the caller's choosing.
     pub fn ask_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
-        let length = body.len().to_string();
-        let mut head = format!("{method} {path} HTTP/1.1\r\n");
-        for (name, value) in [("Host", "authority"), ("Connection", "close"), ("Content-Length", &length)]
-            .iter()
-            .chain(headers)
-        {
-            head += &format!("{name}: {value}\r\n");
-        }
-        self.send(&[head.as_bytes(), b"\r\n", body].concat())
+        ask_with(self.address, method, path, headers, body)
     }
 
     /// Sends these very bytes.
     pub fn send(&self, bytes: &[u8]) -> Reply {
-        let mut stream = TcpStream::connect(self.address).unwrap();
-        // A server that has seen enough does not read on; that is its right.
-        let _ = stream.write_all(bytes);
-        let mut reply = Vec::new();
-        let _ = stream.read_to_end(&mut reply);
-        let reply = String::from_utf8(reply).unwrap();
-        let (head, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| {
-            panic!("{:?} got {reply:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(80)]))
-        });
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Reply { status, head: head.to_lowercase(), body: body.to_owned() }
+        send(self.address, bytes)
     }
 
     /// All that the server has written to its log.
@@ -191,6 +177,36 @@ impl Drop for Authority {
         let _ = server.kill();
         let _ = server.wait();
     }
+}
+
+/// HTTP by hand, to say what no client would.
+pub fn ask(address: SocketAddr, method: &str, path: &str, content_type: &str, body: &[u8]) -> Reply {
+    ask_with(address, method, path, &[("Content-Type", content_type)], body)
+}
+
+fn ask_with(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    let length = body.len().to_string();
+    let mut head = format!("{method} {path} HTTP/1.1\r\n");
+    for (name, value) in
+        [("Host", "authority"), ("Connection", "close"), ("Content-Length", &length)].iter().chain(headers)
+    {
+        head += &format!("{name}: {value}\r\n");
+    }
+    send(address, &[head.as_bytes(), b"\r\n", body].concat())
+}
+
+fn send(address: SocketAddr, bytes: &[u8]) -> Reply {
+    let mut stream = TcpStream::connect(address).unwrap();
+    // A server that has seen enough does not read on; that is its right.
+    let _ = stream.write_all(bytes);
+    let mut reply = Vec::new();
+    let _ = stream.read_to_end(&mut reply);
+    let reply = String::from_utf8(reply).unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n").unwrap_or_else(|| {
+        panic!("{:?} got {reply:?}", String::from_utf8_lossy(&bytes[..bytes.len().min(80)]))
+    });
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Reply { status, head: head.to_lowercase(), body: body.to_owned() }
 }
 
 pub struct Reply {

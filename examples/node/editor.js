@@ -1,0 +1,145 @@
+// The licensing of an application in JavaScript: all that one does with a license.
+//
+//     npm ci --prefix examples/node
+//     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
+//     export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
+//
+//     node examples/node/editor.js                          check the license, and run if it is usable
+//     node examples/node/editor.js activate KEY             take a seat online
+//     ... request KEY FILE, install FILE                    the same without a network, by files
+//     ... check-in                                          renew the license online
+//     ... deactivate                                        give the seat back online
+//     ... deactivate-offline FILE, codes, receipt FILE      the same without a network, by a code or a file
+//     ... explain                                           say what of this machine can be recognized
+//
+// Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is no usable license.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Client, Event, NodelockError, Outcome, Reason, Status } from './nodelock.js';
+
+const PRODUCT = 'Example Editor';
+// Where the phone that scans a QR code lands. What follows the number sign never reaches a server's log.
+const RETURN_PAGE = 'https://example.com/return#';
+
+const DONE = 0;
+const FAILED = 1;
+const USAGE = 2;
+const UNUSABLE = 3;
+
+/** An application has its root key, its authority's address and its version in it. */
+function client() {
+    const { NODELOCK_ROOT: root, NODELOCK_AUTHORITY: authority, NODELOCK_STORE: store } = process.env;
+    return new Client(PRODUCT, { roots: root ? [root] : [], authority, store, version: '1.0.0' });
+}
+
+/** A minute, what is going on meanwhile, and Ctrl-C for the button that cancels. */
+function options() {
+    const abort = new AbortController();
+    process.once('SIGINT', () => abort.abort());
+    const onProgress = (event, attempt, pause) => {
+        if (event === Event.SENDING) console.error(`asking the authority, attempt ${attempt}...`);
+        else if (event === Event.WAITING) console.error(`trying again in ${pause} ms`);
+    };
+    return { signal: abort.signal, timeout: 60_000, onProgress };
+}
+
+function showLicense(license) {
+    console.log(`license: ${license.verdictText}`);
+    if (license.present) console.log(`licensed to ${license.licensee}, seat ${license.seat}`);
+    if (license.outstanding) console.log(`${license.outstanding} given up, without a receipt yet: see \`codes\``);
+    if (!license.usable) return UNUSABLE;
+    console.log(`export: ${license.hasFeature('export') ? 'yes' : 'no'}`);
+    const limit = license.featureLimit('projects');
+    if (limit !== undefined && limit !== Infinity) console.log(`projects: up to ${limit}`);
+    return DONE;
+}
+
+function showProof(proof) {
+    console.log(`seat: ${proof.seat}\ncode: ${proof.code}`);
+    try {
+        process.stdout.write(proof.qr(RETURN_PAGE).terminal);
+    } catch (error) {
+        // A library without QR codes says so, and the code is there all the same.
+        if (error.status !== Status.UNSUPPORTED) throw error;
+    }
+}
+
+function showReceipt(receipt) {
+    console.log(`seat ${receipt.seat} is ${receipt.outcome === Outcome.RETURNED ? 'returned' : 'held for this machine'}`);
+    return DONE;
+}
+
+function check() {
+    const editor = client();
+    const license = editor.check();
+    const code = showLicense(license);
+    try {
+        if (license.shouldObserve) editor.observe();
+    } catch (error) {
+        // A disk that is full keeps nobody from working.
+        console.error(`${PRODUCT}: ${error.message}`);
+    }
+    return code;
+}
+
+const commands = {
+    activate: async (licenseKey) =>
+        showLicense(await client().activate(licenseKey, { metadata: { computer: 'the one in the office' }, ...options() })),
+
+    request(licenseKey, file) {
+        const editor = client();
+        // What is pending is shown again, so that nobody has to wonder whether the first file arrived.
+        const request = editor.pending() ?? editor.begin(licenseKey);
+        writeFileSync(file, request.text);
+        console.log(`send ${file} to the authority: it asks for seat ${request.seat}`);
+        return DONE;
+    },
+
+    install: (file) => showLicense(client().accept(readFileSync(file))),
+
+    'check-in': async () => showLicense(await client().checkIn(options())),
+
+    deactivate: async () => showReceipt(await client().deactivate(Reason.MOVED, options())),
+
+    'deactivate-offline'(file) {
+        const proof = client().deactivateOffline(Reason.MOVED);
+        // The license is gone by now, so first of all the code is on the screen. It can be shown again with `codes`.
+        showProof(proof);
+        writeFileSync(file, proof.text);
+        return DONE;
+    },
+
+    codes() {
+        client().outstanding().forEach(showProof);
+        return DONE;
+    },
+
+    receipt: (file) => showReceipt(client().acceptReceipt(readFileSync(file))),
+
+    explain() {
+        process.stdout.write(client().fingerprint().report);
+        return DONE;
+    },
+};
+
+async function main([name, ...values]) {
+    const command = name === undefined ? check : Object.hasOwn(commands, name) ? commands[name] : undefined;
+    if (command === undefined || values.length !== command.length) {
+        console.error('usage: editor.js [activate KEY | request KEY FILE | install FILE | check-in | deactivate |\n' +
+            '                 deactivate-offline FILE | codes | receipt FILE | explain]');
+        return USAGE;
+    }
+    try {
+        return await command(...values);
+    } catch (error) {
+        if (!(error instanceof NodelockError)) throw error;
+        console.error(`${PRODUCT}: ${error.message}`);
+        if (error.proof) {
+            console.error('The seat was given up here, and the authority has not heard of it yet.');
+            showProof(error.proof);
+        }
+        return FAILED;
+    }
+}
+
+process.exitCode = await main(process.argv.slice(2));

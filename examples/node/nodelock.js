@@ -1,0 +1,287 @@
+// nodelock for Node.js: the C interface by koffi.
+//
+//     const client = new Client('Example Editor', { roots: ['...43 characters...'], authority: 'https://licenses.example.com' });
+//     if (client.check().usable) ...
+//     await client.activate(licenseKey, { signal, timeout: 60_000 });
+//
+// What can fail throws a NodelockError, with the status of include/nodelock.h. What the library gave out is freed when JavaScript
+// has no more use for it. Calls that go online run in a thread of Node's pool and return promises.
+
+import koffi from 'koffi';
+
+const ABI_VERSION = 1;
+
+// The statuses that a program is likely to ask for; include/nodelock.h has all of them.
+export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, INTERRUPTED: 62, NO_FREE_SEAT: 71 };
+export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
+export const Event = { SENDING: 1, WAITING: 2 };
+export const Outcome = { RETURNED: 1, HELD: 2 };
+
+const library = koffi.load(process.env.NODELOCK_LIBRARY || `libnodelock${koffi.extension}`);
+
+const OBJECTS = ['error', 'config', 'client', 'license', 'request', 'proof', 'proofs', 'qr', 'receipt', 'fingerprint', 'call'];
+for (const name of OBJECTS) koffi.opaque(`nodelock_${name}`);
+koffi.struct('nodelock_pair', { name: 'const char *', value: 'const char *' });
+koffi.proto('void nodelock_progress_fn(void *user_data, uint32_t event, uint32_t attempt, uint64_t pause)');
+
+// As in the header, where each is explained; those of the second list can fail, and their last parameter is the error.
+const look = {};
+for (const [result, name, parameters] of [
+    ['const char *', 'version', ''],
+    ['uint32_t', 'abi_version', ''],
+    ['uint32_t', 'error_status', 'const nodelock_error *'],
+    ['const char *', 'error_kind', 'const nodelock_error *'],
+    ['const char *', 'error_message', 'const nodelock_error *'],
+    ['const nodelock_proof *', 'error_proof', 'const nodelock_error *'],
+    ['uint32_t', 'license_verdict', 'const nodelock_license *'],
+    ['const char *', 'license_verdict_text', 'const nodelock_license *'],
+    ['bool', 'license_is_usable', 'const nodelock_license *'],
+    ['bool', 'license_is_present', 'const nodelock_license *'],
+    ['const char *', 'license_licensee', 'const nodelock_license *'],
+    ['const char *', 'license_seat', 'const nodelock_license *'],
+    ['bool', 'license_has_feature', 'const nodelock_license *, const char *'],
+    ['bool', 'license_feature_limit', 'const nodelock_license *, const char *, _Out_ uint64_t *'],
+    ['size_t', 'license_outstanding', 'const nodelock_license *'],
+    ['bool', 'license_should_observe', 'const nodelock_license *'],
+    ['const char *', 'request_seat', 'const nodelock_request *'],
+    ['const char *', 'request_text', 'const nodelock_request *'],
+    ['const char *', 'proof_seat', 'const nodelock_proof *'],
+    ['const char *', 'proof_code', 'const nodelock_proof *'],
+    ['const char *', 'proof_text', 'const nodelock_proof *'],
+    ['size_t', 'proofs_count', 'const nodelock_proofs *'],
+    ['const nodelock_proof *', 'proofs_get', 'const nodelock_proofs *, size_t'],
+    ['const char *', 'qr_terminal', 'const nodelock_qr *'],
+    ['const char *', 'qr_svg', 'const nodelock_qr *'],
+    ['const char *', 'receipt_seat', 'const nodelock_receipt *'],
+    ['uint32_t', 'receipt_outcome', 'const nodelock_receipt *'],
+    ['const char *', 'fingerprint_report', 'const nodelock_fingerprint *'],
+    ['void', 'call_cancel', 'const nodelock_call *'],
+    ...OBJECTS.map((name) => ['void', `${name}_free`, `nodelock_${name} *`]),
+]) look[name] = library.func(`${result} nodelock_${name}(${parameters})`);
+
+const fallible = {};
+for (const [name, parameters] of [
+    ['config_new', 'const char *, _Out_ nodelock_config **'],
+    ['config_add_root', 'nodelock_config *, const char *'],
+    ['config_set_authority', 'nodelock_config *, const char *'],
+    ['config_set_store_directory', 'nodelock_config *, const char *, const char *'],
+    ['config_set_application_version', 'nodelock_config *, const char *'],
+    ['client_new', 'const nodelock_config *, _Out_ nodelock_client **'],
+    ['client_check', 'const nodelock_client *, _Out_ nodelock_license **'],
+    ['client_observe', 'const nodelock_client *, _Out_ bool *'],
+    ['client_begin', 'const nodelock_client *, const char *, const nodelock_pair *, size_t, _Out_ nodelock_request **'],
+    ['client_pending', 'const nodelock_client *, _Out_ nodelock_request **'],
+    ['client_accept', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_license **'],
+    ['client_accept_receipt', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_receipt **'],
+    ['client_deactivate_offline', 'const nodelock_client *, uint32_t, _Out_ nodelock_proof **'],
+    ['client_outstanding', 'const nodelock_client *, _Out_ nodelock_proofs **'],
+    ['client_fingerprint', 'const nodelock_client *, _Out_ nodelock_fingerprint **'],
+    ['client_activate', 'const nodelock_client *, const char *, const nodelock_pair *, size_t, const nodelock_call *, _Out_ nodelock_license **'],
+    ['client_check_in', 'const nodelock_client *, const nodelock_call *, _Out_ nodelock_license **'],
+    ['client_deactivate', 'const nodelock_client *, uint32_t, const nodelock_call *, _Out_ nodelock_receipt **'],
+    ['call_new', '_Out_ nodelock_call **'],
+    ['call_set_timeout', 'nodelock_call *, uint64_t'],
+    ['call_set_progress', 'nodelock_call *, void *, nodelock_progress_fn *, void *'],
+    ['proof_qr', 'const nodelock_proof *, const char *, _Out_ nodelock_qr **'],
+]) fallible[name] = library.func(`uint32_t nodelock_${name}(${parameters}, _Out_ nodelock_error **)`);
+
+if (look.abi_version() !== ABI_VERSION) throw new Error(`nodelock ${look.version()} cannot be used with this module`);
+
+/** Text as the library takes it, which ends at a NUL. */
+function text(value) {
+    if (typeof value !== 'string' || value.includes('\0')) throw new TypeError('a text without a NUL is expected');
+    return value;
+}
+
+/** Makes a call that can fail. */
+function perform(name, ...values) {
+    const error = [null];
+    if (fallible[name](...values, error) !== 0) throw new NodelockError(error[0]);
+}
+
+/** Makes a call that can fail, and returns what it gives out. */
+function get(name, ...values) {
+    const result = [null];
+    perform(name, ...values, result);
+    return result[0];
+}
+
+/** The same in a thread of its own. */
+function getLater(name, ...values) {
+    return new Promise((resolve, reject) => {
+        const result = [null];
+        const error = [null];
+        fallible[name].async(...values, result, error, (failure, status) => {
+            if (failure) reject(failure);
+            else if (status !== 0) reject(new NodelockError(error[0]));
+            else resolve(result[0]);
+        });
+    });
+}
+
+const owned = new FinalizationRegistry(({ kind, pointer }) => look[`${kind}_free`](pointer));
+
+/** Something of the library's. It belongs to this object, or is lent by `owner`, which it keeps alive. */
+class Owned {
+    constructor(kind, pointer, owner = null) {
+        this.pointer = pointer;
+        this.owner = owner;
+        if (owner === null) owned.register(this, { kind, pointer });
+    }
+}
+
+/** `status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`.
+ *  `proof` is what a deactivation gave up before it failed, else null: show its code. */
+export class NodelockError extends Error {
+    constructor(pointer) {
+        super(`${look.error_kind(pointer)} (${look.error_status(pointer)}): ${look.error_message(pointer)}`);
+        const error = new Owned('error', pointer);
+        this.status = look.error_status(pointer);
+        this.kind = look.error_kind(pointer);
+        const proof = look.error_proof(pointer);
+        this.proof = proof ? new Proof(proof, error) : null;
+    }
+}
+
+/** What a check found. It does not change any more. */
+export class License extends Owned {
+    constructor(pointer) { super('license', pointer); }
+    get verdict() { return look.license_verdict(this.pointer); }
+    get verdictText() { return look.license_verdict_text(this.pointer); }
+    get usable() { return look.license_is_usable(this.pointer); }
+    get present() { return look.license_is_present(this.pointer); }
+    get licensee() { return look.license_licensee(this.pointer); }
+    get seat() { return look.license_seat(this.pointer); }
+    get outstanding() { return Number(look.license_outstanding(this.pointer)); }
+    get shouldObserve() { return look.license_should_observe(this.pointer); }
+    hasFeature(name) { return look.license_has_feature(this.pointer, text(name)); }
+    /** The limit, Infinity if there is none. Undefined if the license does not have the feature. */
+    featureLimit(name) {
+        const limit = [0];
+        if (!look.license_feature_limit(this.pointer, text(name), limit)) return undefined;
+        return limit[0] > Number.MAX_SAFE_INTEGER ? Infinity : Number(limit[0]);
+    }
+}
+
+export class Request extends Owned {
+    constructor(pointer) { super('request', pointer); }
+    get seat() { return look.request_seat(this.pointer); }
+    get text() { return look.request_text(this.pointer); }
+}
+
+export class QR extends Owned {
+    constructor(pointer) { super('qr', pointer); }
+    get terminal() { return look.qr_terminal(this.pointer); }
+    get svg() { return look.qr_svg(this.pointer); }
+}
+
+/** A seat given up. Losing this object loses nothing: see Client.outstanding(). */
+export class Proof extends Owned {
+    constructor(pointer, owner) { super('proof', pointer, owner); }
+    get seat() { return look.proof_seat(this.pointer); }
+    get code() { return look.proof_code(this.pointer); }
+    get text() { return look.proof_text(this.pointer); }
+    qr(link) { return new QR(get('proof_qr', this.pointer, text(link))); }
+}
+
+export class Receipt extends Owned {
+    constructor(pointer) { super('receipt', pointer); }
+    get seat() { return look.receipt_seat(this.pointer); }
+    get outcome() { return look.receipt_outcome(this.pointer); }
+}
+
+export class Fingerprint extends Owned {
+    constructor(pointer) { super('fingerprint', pointer); }
+    get report() { return look.fingerprint_report(this.pointer); }
+}
+
+// What a thread works with must not be collected meanwhile.
+const working = new Set();
+
+/** One product's licensing on this machine. Without `store`, a directory, the license is kept in the user's profile. */
+export class Client extends Owned {
+    constructor(product, { roots, authority, store, version }) {
+        const config = get('config_new', text(product));
+        try {
+            for (const root of roots) perform('config_add_root', config, text(root));
+            if (authority) perform('config_set_authority', config, text(authority));
+            if (store) perform('config_set_store_directory', config, text(store), null);
+            if (version) perform('config_set_application_version', config, text(version));
+            super('client', get('client_new', config));
+        } finally {
+            look.config_free(config);
+        }
+    }
+
+    check() { return new License(get('client_check', this.pointer)); }
+
+    /** Records once in a run that time has passed: call it when License.shouldObserve. */
+    observe() { return get('client_observe', this.pointer); }
+
+    begin(licenseKey, metadata = {}) {
+        return new Request(get('client_begin', this.pointer, text(licenseKey), ...pairs(metadata)));
+    }
+
+    /** The pending request, or null. */
+    pending() {
+        const request = get('client_pending', this.pointer);
+        return request ? new Request(request) : null;
+    }
+
+    /** Takes in whatever the authority sent: a license, receipts, a revocation. */
+    accept(bytes) { return new License(get('client_accept', this.pointer, bytes, bytes.length)); }
+
+    acceptReceipt(bytes) { return new Receipt(get('client_accept_receipt', this.pointer, bytes, bytes.length)); }
+
+    deactivateOffline(reason = Reason.OTHER) {
+        return new Proof(get('client_deactivate_offline', this.pointer, reason));
+    }
+
+    outstanding() {
+        const proofs = new Owned('proofs', get('client_outstanding', this.pointer));
+        const count = Number(look.proofs_count(proofs.pointer));
+        return Array.from({ length: count }, (_, index) => new Proof(look.proofs_get(proofs.pointer, index), proofs));
+    }
+
+    fingerprint() { return new Fingerprint(get('client_fingerprint', this.pointer)); }
+
+    async activate(licenseKey, { metadata = {}, ...options } = {}) {
+        return new License(await this.#online(options, 'client_activate', text(licenseKey), ...pairs(metadata)));
+    }
+
+    async checkIn(options = {}) { return new License(await this.#online(options, 'client_check_in')); }
+
+    async deactivate(reason = Reason.OTHER, options = {}) {
+        return new Receipt(await this.#online(options, 'client_deactivate', reason));
+    }
+
+    /** `signal`, an AbortSignal, makes the call end with Status.INTERRUPTED, and `timeout`, in milliseconds, limits it in all.
+     *  `onProgress(event, attempt, pause)` is told what it does. */
+    async #online({ signal, timeout, onProgress }, name, ...values) {
+        const call = get('call_new');
+        const cancel = () => look.call_cancel(call);
+        let progress = null;
+        working.add(this);
+        try {
+            if (timeout !== undefined) perform('call_set_timeout', call, timeout);
+            if (onProgress) {
+                const tell = (_, event, attempt, pause) => onProgress(event, attempt, Number(pause));
+                progress = koffi.register(tell, 'nodelock_progress_fn *');
+                perform('call_set_progress', call, null, progress, null);
+            }
+            if (signal?.aborted) cancel();
+            signal?.addEventListener('abort', cancel);
+            return await getLater(name, this.pointer, ...values, call);
+        } finally {
+            signal?.removeEventListener('abort', cancel);
+            look.call_free(call);
+            if (progress) koffi.unregister(progress);
+            working.delete(this);
+        }
+    }
+}
+
+function pairs(metadata) {
+    const entries = Object.entries(metadata).map(([name, value]) => ({ name: text(name), value: text(value) }));
+    return [entries, entries.length];
+}

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""The licensing of an application in Python: all that one does with a license.
+
+    export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
+    export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
+
+    python3 examples/python/editor.py                         check the license, and run if it is usable
+    python3 examples/python/editor.py activate KEY            take a seat online
+    ... request KEY FILE, install FILE                        the same without a network, by files
+    ... check-in                                              renew the license online
+    ... deactivate                                            give the seat back online
+    ... deactivate-offline FILE, codes, receipt FILE          the same without a network, by a code or a file
+    ... explain                                               say what of this machine can be recognized
+
+Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is no usable license.
+"""
+
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import nodelock
+
+PRODUCT = "Example Editor"
+# Where the phone that scans a QR code lands. What follows the number sign never reaches a server's log.
+RETURN_PAGE = "https://example.com/return#"
+
+DONE, FAILED, USAGE, UNUSABLE = range(4)
+
+
+def client():
+    """An application has its root key, its authority's address and its version in it."""
+    root = os.environ.get("NODELOCK_ROOT")
+    return nodelock.Client(
+        PRODUCT,
+        [root] if root else [],
+        authority=os.environ.get("NODELOCK_AUTHORITY"),
+        store=os.environ.get("NODELOCK_STORE"),
+        version="1.0.0",
+    )
+
+
+def progress(event, attempt, pause):
+    if event == nodelock.SENDING:
+        print(f"asking the authority, attempt {attempt}...", file=sys.stderr)
+    elif event == nodelock.WAITING:
+        print(f"trying again in {pause:.1f} s", file=sys.stderr)
+
+
+def online(make):
+    """Makes a call in a thread of its own, for a minute at most, so that Ctrl-C, or a button, can cancel it."""
+    call = nodelock.Call(timeout=60, progress=progress)
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(make, call)
+        try:
+            return result.result()
+        except KeyboardInterrupt:
+            call.cancel()
+            return result.result()
+
+
+def show_license(license):
+    print(f"license: {license.verdict_text}")
+    if license.present:
+        print(f"licensed to {license.licensee}, seat {license.seat}")
+    if license.outstanding:
+        print(f"{license.outstanding} given up, without a receipt yet: see `codes`")
+    if not license.usable:
+        return UNUSABLE
+    print("export:", "yes" if license.has_feature("export") else "no")
+    limit = license.feature_limit("projects")
+    if limit not in (None, nodelock.UNLIMITED):
+        print(f"projects: up to {limit}")
+    return DONE
+
+
+def show_proof(proof):
+    print(f"seat: {proof.seat}\ncode: {proof.code}")
+    try:
+        print(proof.qr(RETURN_PAGE).terminal, end="")
+    except nodelock.Error as error:
+        # A library without QR codes says so, and the code is there all the same.
+        if error.status != nodelock.UNSUPPORTED:
+            raise
+
+
+def show_receipt(receipt):
+    where = "returned" if receipt.outcome == nodelock.RETURNED else "held for this machine"
+    print(f"seat {receipt.seat} is {where}")
+    return DONE
+
+
+def check():
+    editor = client()
+    license = editor.check()
+    code = show_license(license)
+    if license.should_observe:
+        try:
+            editor.observe()
+        except nodelock.Error as error:
+            # A disk that is full keeps nobody from working.
+            print(f"{PRODUCT}: {error}", file=sys.stderr)
+    return code
+
+
+def activate(license_key):
+    about = {"computer": "the one in the office"}
+    return show_license(online(lambda call: client().activate(license_key, about, call)))
+
+
+def request(license_key, file):
+    editor = client()
+    # What is pending is shown again, so that nobody has to wonder whether the first file arrived.
+    pending = editor.pending() or editor.begin(license_key)
+    Path(file).write_text(pending.text)
+    print(f"send {file} to the authority: it asks for seat {pending.seat}")
+    return DONE
+
+
+def install(file):
+    return show_license(client().accept(Path(file).read_bytes()))
+
+
+def check_in():
+    return show_license(online(lambda call: client().check_in(call)))
+
+
+def deactivate():
+    return show_receipt(online(lambda call: client().deactivate(nodelock.MOVED, call)))
+
+
+def deactivate_offline(file):
+    proof = client().deactivate_offline(nodelock.MOVED)
+    # The license is gone by now, so first of all the code is on the screen. It can be shown again with `codes`.
+    show_proof(proof)
+    Path(file).write_text(proof.text)
+    return DONE
+
+
+def codes():
+    for proof in client().outstanding():
+        show_proof(proof)
+    return DONE
+
+
+def receipt(file):
+    return show_receipt(client().accept_receipt(Path(file).read_bytes()))
+
+
+def explain():
+    print(client().fingerprint().report, end="")
+    return DONE
+
+
+COMMANDS = {
+    "activate": activate,
+    "request": request,
+    "install": install,
+    "check-in": check_in,
+    "deactivate": deactivate,
+    "deactivate-offline": deactivate_offline,
+    "codes": codes,
+    "receipt": receipt,
+    "explain": explain,
+}
+
+
+def main(arguments):
+    command = COMMANDS.get(arguments[0]) if arguments else check
+    if command is None or len(arguments[1:]) != command.__code__.co_argcount:
+        print("usage:" + __doc__.partition("\n")[2], file=sys.stderr)
+        return USAGE
+    try:
+        return command(*arguments[1:])
+    except nodelock.Error as error:
+        print(f"{PRODUCT}: {error}", file=sys.stderr)
+        if error.proof:
+            print("The seat was given up here, and the authority has not heard of it yet.", file=sys.stderr)
+            show_proof(error.proof)
+        return FAILED
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,325 @@
+"""nodelock for Python: the C interface by ctypes, with nothing but the standard library.
+
+    client = Client("Example Editor", roots=["...43 characters..."], authority="https://licenses.example.com")
+    license = client.check()
+    if license.usable: ...
+
+What can fail raises `Error`, with the status of include/nodelock.h. What the library gave out is freed when Python has no more use
+for it. Calls that go online block, let other threads of Python run meanwhile, and can be cancelled from there: see `Call`.
+"""
+
+import ctypes
+import ctypes.util
+import os
+import weakref
+from ctypes import POINTER, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
+
+ABI_VERSION = 1
+UNLIMITED = 2**64 - 1
+
+# The statuses that a program is likely to ask for; include/nodelock.h has all of them.
+NO_FREE_SEAT = 71
+UNREACHABLE = 60
+INTERRUPTED = 62
+UNSUPPORTED = 2
+
+OTHER, MOVED, RETIRED, REINSTALLED = range(4)
+SENDING, WAITING = 1, 2
+RETURNED, HELD = 1, 2
+
+
+class _Pair(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("value", c_char_p)]
+
+
+_Progress = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_uint64)
+
+_Out = POINTER(c_void_p)
+_Lent = c_void_p
+
+# Each function with what it returns and takes. Those that return a status take the place for an error last, which is not listed.
+_STATUS = {
+    "config_new": (c_char_p, _Out),
+    "config_add_root": (c_void_p, c_char_p),
+    "config_set_authority": (c_void_p, c_char_p),
+    "config_set_store_directory": (c_void_p, c_char_p, c_char_p),
+    "config_set_application_version": (c_void_p, c_char_p),
+    "client_new": (c_void_p, _Out),
+    "client_check": (c_void_p, _Out),
+    "client_observe": (c_void_p, POINTER(c_bool)),
+    "client_begin": (c_void_p, c_char_p, POINTER(_Pair), c_size_t, _Out),
+    "client_pending": (c_void_p, _Out),
+    "client_accept": (c_void_p, c_char_p, c_size_t, _Out),
+    "client_accept_receipt": (c_void_p, c_char_p, c_size_t, _Out),
+    "client_deactivate_offline": (c_void_p, c_uint32, _Out),
+    "client_outstanding": (c_void_p, _Out),
+    "client_fingerprint": (c_void_p, _Out),
+    "client_activate": (c_void_p, c_char_p, POINTER(_Pair), c_size_t, c_void_p, _Out),
+    "client_check_in": (c_void_p, c_void_p, _Out),
+    "client_deactivate": (c_void_p, c_uint32, c_void_p, _Out),
+    "call_new": (_Out,),
+    "call_set_timeout": (c_void_p, c_uint64),
+    "call_set_progress": (c_void_p, c_void_p, _Progress, c_void_p),
+    "proof_qr": (c_void_p, c_char_p, _Out),
+}
+_LOOKS = {
+    "version": (c_char_p,),
+    "abi_version": (c_uint32,),
+    "error_status": (c_uint32, c_void_p),
+    "error_kind": (c_char_p, c_void_p),
+    "error_message": (c_char_p, c_void_p),
+    "error_proof": (_Lent, c_void_p),
+    "license_verdict": (c_uint32, c_void_p),
+    "license_verdict_text": (c_char_p, c_void_p),
+    "license_is_usable": (c_bool, c_void_p),
+    "license_is_present": (c_bool, c_void_p),
+    "license_licensee": (c_char_p, c_void_p),
+    "license_seat": (c_char_p, c_void_p),
+    "license_has_feature": (c_bool, c_void_p, c_char_p),
+    "license_feature_limit": (c_bool, c_void_p, c_char_p, POINTER(c_uint64)),
+    "license_outstanding": (c_size_t, c_void_p),
+    "license_should_observe": (c_bool, c_void_p),
+    "request_seat": (c_char_p, c_void_p),
+    "request_text": (c_char_p, c_void_p),
+    "proof_seat": (c_char_p, c_void_p),
+    "proof_code": (c_char_p, c_void_p),
+    "proof_text": (c_char_p, c_void_p),
+    "proofs_count": (c_size_t, c_void_p),
+    "proofs_get": (_Lent, c_void_p, c_size_t),
+    "qr_terminal": (c_char_p, c_void_p),
+    "qr_svg": (c_char_p, c_void_p),
+    "receipt_seat": (c_char_p, c_void_p),
+    "receipt_outcome": (c_uint32, c_void_p),
+    "fingerprint_report": (c_char_p, c_void_p),
+    "call_cancel": (None, c_void_p),
+}
+_OBJECTS = "error config client license request proof proofs qr receipt fingerprint call".split()
+
+
+def _load():
+    """The library: the file that NODELOCK_LIBRARY names, or the installed one."""
+    library = ctypes.CDLL(os.environ.get("NODELOCK_LIBRARY") or ctypes.util.find_library("nodelock") or "libnodelock.so")
+    for name, arguments in _STATUS.items():
+        function = getattr(library, "nodelock_" + name)
+        function.restype, function.argtypes = c_uint32, (*arguments, _Out)
+    for name, (result, *arguments) in _LOOKS.items():
+        function = getattr(library, "nodelock_" + name)
+        function.restype, function.argtypes = result, arguments
+    for name in _OBJECTS:
+        function = getattr(library, f"nodelock_{name}_free")
+        function.restype, function.argtypes = None, (c_void_p,)
+    if library.nodelock_abi_version() != ABI_VERSION:
+        raise ImportError(f"nodelock {library.nodelock_version().decode()} cannot be used with this module")
+    return library
+
+
+_library = _load()
+
+
+def _do(name, *arguments):
+    """Makes a call that can fail."""
+    error = c_void_p()
+    if getattr(_library, "nodelock_" + name)(*arguments, byref(error)) != 0:
+        raise Error(error.value)
+
+
+def _get(name, *arguments):
+    """Makes a call that can fail and gives something out. None for NULL."""
+    result = c_void_p()
+    _do(name, *arguments, byref(result))
+    return result.value
+
+
+def _text(name, *arguments):
+    text = getattr(_library, "nodelock_" + name)(*arguments)
+    return None if text is None else text.decode()
+
+
+def _bytes(text):
+    """Text as the library takes it, which ends at a NUL."""
+    if "\0" in text:
+        raise ValueError("a NUL in a text")
+    return text.encode()
+
+
+class _Object:
+    """Something of the library's. It belongs to this object, or is lent by `owner`, which it keeps alive."""
+
+    def __init__(self, pointer, owner=None):
+        self._as_parameter_ = c_void_p(pointer)
+        self._owner = owner
+        if owner is None:
+            name = type(self).__name__.lstrip("_").lower()
+            free = getattr(_library, f"nodelock_{name}_free")
+            weakref.finalize(self, free, c_void_p(pointer))
+
+
+class _Error(_Object):
+    pass
+
+
+class _Config(_Object):
+    pass
+
+
+class Error(Exception):
+    """`status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`, `message` the words.
+
+    `proof` is what a deactivation gave up before it failed, else None: show its code.
+    """
+
+    def __init__(self, pointer):
+        error = _Error(pointer)
+        self.status = _library.nodelock_error_status(error)
+        self.kind = _text("error_kind", error)
+        self.message = _text("error_message", error)
+        proof = _library.nodelock_error_proof(error)
+        self.proof = Proof(proof, owner=error) if proof else None
+        super().__init__(f"{self.kind} ({self.status}): {self.message}")
+
+
+class License(_Object):
+    """What a check found. It does not change any more."""
+
+    verdict = property(lambda self: _library.nodelock_license_verdict(self))
+    verdict_text = property(lambda self: _text("license_verdict_text", self))
+    usable = property(lambda self: _library.nodelock_license_is_usable(self))
+    present = property(lambda self: _library.nodelock_license_is_present(self))
+    licensee = property(lambda self: _text("license_licensee", self))
+    seat = property(lambda self: _text("license_seat", self))
+    outstanding = property(lambda self: _library.nodelock_license_outstanding(self))
+    should_observe = property(lambda self: _library.nodelock_license_should_observe(self))
+
+    def has_feature(self, name):
+        return _library.nodelock_license_has_feature(self, _bytes(name))
+
+    def feature_limit(self, name):
+        """The limit, UNLIMITED if there is none. None if the license does not have the feature."""
+        limit = c_uint64()
+        has = _library.nodelock_license_feature_limit(self, _bytes(name), byref(limit))
+        return limit.value if has else None
+
+
+class Request(_Object):
+    seat = property(lambda self: _text("request_seat", self))
+    text = property(lambda self: _text("request_text", self))
+
+
+class QR(_Object):
+    terminal = property(lambda self: _text("qr_terminal", self))
+    svg = property(lambda self: _text("qr_svg", self))
+
+
+class Proof(_Object):
+    """A seat given up. Losing this object loses nothing: see Client.outstanding."""
+
+    seat = property(lambda self: _text("proof_seat", self))
+    code = property(lambda self: _text("proof_code", self))
+    text = property(lambda self: _text("proof_text", self))
+
+    def qr(self, link):
+        return QR(_get("proof_qr", self, _bytes(link)))
+
+
+class Proofs(_Object):
+    def __len__(self):
+        return _library.nodelock_proofs_count(self)
+
+    def __getitem__(self, index):
+        proof = _library.nodelock_proofs_get(self, index) if index >= 0 else None
+        if not proof:
+            raise IndexError(index)
+        return Proof(proof, owner=self)
+
+
+class Receipt(_Object):
+    seat = property(lambda self: _text("receipt_seat", self))
+    outcome = property(lambda self: _library.nodelock_receipt_outcome(self))
+
+
+class Fingerprint(_Object):
+    report = property(lambda self: _text("fingerprint_report", self))
+
+
+class Call(_Object):
+    """Limits an online call to `timeout` seconds in all, and tells `progress(event, attempt, pause_in_seconds)` what it does.
+
+    `cancel` may be called from any thread: the online call then raises Error with INTERRUPTED.
+    """
+
+    def __init__(self, timeout=None, progress=None):
+        super().__init__(_get("call_new"))
+        if timeout is not None:
+            _do("call_set_timeout", self, int(timeout * 1000))
+        if progress is not None:
+            # C holds a bare pointer to it, so it must live as long as this.
+            self._progress = _Progress(lambda _, event, attempt, pause: progress(event, attempt, pause / 1000))
+            _do("call_set_progress", self, None, self._progress, None)
+
+    def cancel(self):
+        _library.nodelock_call_cancel(self)
+
+
+class Client(_Object):
+    """One product's licensing on this machine, for any number of threads.
+
+    Without `store`, a directory, the license is kept in the user's profile.
+    """
+
+    def __init__(self, product, roots, *, authority=None, store=None, version=None):
+        config = _Config(_get("config_new", _bytes(product)))
+        for root in roots:
+            _do("config_add_root", config, _bytes(root))
+        if authority is not None:
+            _do("config_set_authority", config, _bytes(authority))
+        if store is not None:
+            _do("config_set_store_directory", config, _bytes(os.fspath(store)), None)
+        if version is not None:
+            _do("config_set_application_version", config, _bytes(version))
+        super().__init__(_get("client_new", config))
+
+    def check(self):
+        return License(_get("client_check", self))
+
+    def observe(self):
+        """Records once in a run that time has passed: call it when License.should_observe."""
+        wrote = c_bool()
+        _do("client_observe", self, byref(wrote))
+        return wrote.value
+
+    def begin(self, license_key, metadata={}):
+        return Request(_get("client_begin", self, _bytes(license_key), *_pairs(metadata)))
+
+    def pending(self):
+        """The pending request, or None."""
+        request = _get("client_pending", self)
+        return Request(request) if request else None
+
+    def accept(self, data):
+        """Takes in whatever the authority sent: a license, receipts, a revocation."""
+        return License(_get("client_accept", self, data, len(data)))
+
+    def accept_receipt(self, data):
+        return Receipt(_get("client_accept_receipt", self, data, len(data)))
+
+    def deactivate_offline(self, reason=OTHER):
+        return Proof(_get("client_deactivate_offline", self, reason))
+
+    def outstanding(self):
+        return Proofs(_get("client_outstanding", self))
+
+    def fingerprint(self):
+        return Fingerprint(_get("client_fingerprint", self))
+
+    def activate(self, license_key, metadata={}, call=None):
+        return License(_get("client_activate", self, _bytes(license_key), *_pairs(metadata), call))
+
+    def check_in(self, call=None):
+        return License(_get("client_check_in", self, call))
+
+    def deactivate(self, reason=OTHER, call=None):
+        return Receipt(_get("client_deactivate", self, reason, call))
+
+
+def _pairs(metadata):
+    return (_Pair * len(metadata))(*((_bytes(name), _bytes(value)) for name, value in metadata.items())), len(metadata)
