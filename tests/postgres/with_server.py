@@ -139,6 +139,8 @@ def main():
             if binaries() is None:
                 print("SKIPPED with_server.py: PostgreSQL is not installed", flush=True)
                 return 1 if os.environ.get("NODELOCK_REQUIRE_POSTGRES") == "1" else 0
+            # Whoever ends this early ends the server too.
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
             with tempfile.TemporaryDirectory(prefix="nodelock-postgres-") as cluster:
                 return serve(pathlib.Path(cluster), command)
 
