@@ -18,16 +18,16 @@ pub(super) unsafe fn fallible(
     error: *mut *mut nodelock_error,
     body: impl FnOnce() -> Result<()>,
 ) -> nodelock_status {
-    // SAFETY: the caller gives NULL or a place for a pointer.
-    let place = unsafe { error.as_mut() };
     let failure = match contained(body) {
         Some(Ok(())) => None,
         Some(Err(failure)) => Some(failure),
         None => Some(Failure::internal()),
     };
     let status = failure.as_ref().map_or(nodelock_status::NODELOCK_OK, Failure::status);
-    if let Some(place) = place {
-        *place = failure.map_or(ptr::null_mut(), |failure| give(failure.into()));
+    if !error.is_null() {
+        let failure = failure.map_or(ptr::null_mut(), |failure| give(failure.into()));
+        // SAFETY: the caller gives a place for a pointer, whatever it holds.
+        unsafe { error.write(failure) }
     }
     status
 }
@@ -80,19 +80,37 @@ pub(super) unsafe fn object_mut<'a, T>(object: *mut T, what: &'static str) -> Re
     unsafe { object.as_mut() }.ok_or_else(|| is_null(what))
 }
 
-/// Where a result goes. It holds NULL until there is one.
-pub(super) struct Out<'a, T>(&'a mut *mut T);
+/// Where a number or a truth value goes. What is there before is never looked at: C does not have to have put anything there.
+pub(super) struct Place<T>(*mut T);
 
-impl<T> Out<'_, T> {
-    pub(super) unsafe fn new(place: *mut *mut T) -> Result<Self> {
-        // SAFETY: the caller gives NULL or a place for a pointer.
-        let place = unsafe { place.as_mut() }.ok_or_else(|| is_null("the place for the result"))?;
-        *place = ptr::null_mut();
+impl<T> Place<T> {
+    /// Puts `first` there for now.
+    pub(super) unsafe fn new(place: *mut T, first: T) -> Result<Self> {
+        if place.is_null() {
+            return Err(is_null("the place for the result"));
+        }
+        // SAFETY: the caller gives a place that stays one for the call.
+        unsafe { place.write(first) };
         Ok(Self(place))
     }
 
+    pub(super) fn set(self, value: T) {
+        // SAFETY: it is a place, or there would be no `self`.
+        unsafe { self.0.write(value) }
+    }
+}
+
+/// Where an object goes. It holds NULL until there is one.
+pub(super) struct Out<T>(Place<*mut T>);
+
+impl<T> Out<T> {
+    pub(super) unsafe fn new(place: *mut *mut T) -> Result<Self> {
+        // SAFETY: the caller gives NULL or a place for a pointer.
+        unsafe { Place::new(place, ptr::null_mut()) }.map(Self)
+    }
+
     pub(super) fn set(self, object: impl Into<T>) {
-        *self.0 = give(object.into());
+        self.0.set(give(object.into()));
     }
 
     /// Leaves NULL for nothing.
@@ -137,10 +155,10 @@ pub(super) unsafe fn slice<'a, T>(items: *const T, count: usize, what: &'static 
 
 /// Puts a number where the caller wants it. Returns whether there was one and a place for it.
 pub(super) unsafe fn put<T>(value: Option<T>, place: *mut T) -> bool {
-    // SAFETY: the caller gives NULL or a place for the number.
-    match (value, unsafe { place.as_mut() }) {
-        (Some(value), Some(place)) => {
-            *place = value;
+    match value {
+        Some(value) if !place.is_null() => {
+            // SAFETY: the caller gives a place for the number, whatever it holds.
+            unsafe { place.write(value) };
             true
         }
         _ => false,

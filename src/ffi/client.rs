@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    boundary::{Out, Result, contained, fallible, free, look, object, slice, text},
+    boundary::{Out, Place, Result, contained, fallible, free, look, object, slice, text},
     callback::{LogCallback, NODELOCK_EVENT_DONE},
     config::nodelock_config,
     error::{Failure, nodelock_error},
@@ -159,10 +159,9 @@ pub unsafe extern "C" fn nodelock_client_observe(
     // SAFETY: NULL or a client that lives; NULL or a place for the answer; NULL or a place for the error.
     unsafe {
         fallible(error, || {
-            let wrote = super::boundary::object_mut(wrote, "wrote")?;
-            *wrote = false;
+            let wrote = Place::new(wrote, false)?;
             let client = object(client, "client")?;
-            *wrote = client.run(c"nodelock_client_observe", |client| Ok(client.observe()?))?;
+            wrote.set(client.run(c"nodelock_client_observe", |client| Ok(client.observe()?))?);
             Ok(())
         })
     }

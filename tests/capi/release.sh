@@ -38,7 +38,7 @@ at_most() {
 }
 
 build capi
-at_most 1200000
+at_most 1150000
 needs
 exports '/^# and/,$d'
 cc -std=c11 -Wall -Wextra -Werror -I include tests/capi/bare.c -o "$folder/bare" -L target/capi -lnodelock -Wl,-rpath,"$PWD/target/capi"
@@ -51,6 +51,6 @@ if [ "${1:-}" = all ]; then
 fi
 
 build capi,online,qr,authority
-at_most 4000000
+at_most 3300000
 needs
 exports ''

@@ -12,7 +12,7 @@ use crate::{
     authority::ledger::{self, SeatState},
     code::Handle,
     ffi::{
-        boundary::{Out, Result, fallible, object, object_mut, optional_text, slice, text},
+        boundary::{Out, Place, Result, fallible, object, optional_text, slice, text},
         bytes::nodelock_bytes,
         error::nodelock_error,
         status::nodelock_status,
@@ -151,8 +151,7 @@ pub unsafe extern "C" fn nodelock_preflight_answer(
     // SAFETY: as many bytes as said; NULL or texts; NULL or a place for the answer; NULL or a place for the error.
     unsafe {
         fallible(error, || {
-            let allowed = object_mut(allowed, "allowed")?;
-            *allowed = false;
+            let allowed = Place::new(allowed, false)?;
             let data = slice(data, size, "data")?;
             let seat = records::seat(text(seat, "seat")?)?;
             let terms = records::terms_of(&seat, optional_text(terms, "terms")?)?;
@@ -160,7 +159,7 @@ pub unsafe extern "C" fn nodelock_preflight_answer(
             of_seat(request.handle, seat.handle)?;
             let left = terms.deactivations_left(records::usage(taken, deactivated));
             // Giving up a seat that is not active uses nothing up.
-            *allowed = seat.state != SeatState::Active || left != Some(0);
+            allowed.set(seat.state != SeatState::Active || left != Some(0));
             Ok(())
         })
     }

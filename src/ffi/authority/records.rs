@@ -313,16 +313,18 @@ pub(super) fn usage(taken: u32, deactivated: u32) -> Usage {
 /// Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must be there;
 /// the others are shown with their defaults:
 ///
-///     {
-///       "id": "0123456789abcdef", "product": "Example Editor", "seats": 1,
-///       "licensee": "", "edition": "",
-///       "features": [{"name": "export", "limit": null, "expires": null}],
-///       "metadata": [["name", "value"]],
-///       "starts": 0, "expires": null, "updates_until": null,
-///       "lease_days": 90, "unbindable_lease_days": 14,
-///       "deactivations": null, "suspended": false,
-///       "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
-///     }
+/// ```json
+/// {
+///   "id": "0123456789abcdef", "product": "Example Editor", "seats": 1,
+///   "licensee": "", "edition": "",
+///   "features": [{"name": "export", "limit": null, "expires": null}],
+///   "metadata": [["name", "value"]],
+///   "starts": 0, "expires": null, "updates_until": null,
+///   "lease_days": 90, "unbindable_lease_days": 14,
+///   "deactivations": null, "suspended": false,
+///   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
+/// }
+/// ```
 ///
 /// (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a device may
 /// go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware. A vendor that
