@@ -323,7 +323,7 @@ fn can_be_interrupted(host: &Host) {
     stderr.read_to_string(&mut said).unwrap();
     assert_eq!(process.wait().unwrap().code(), Some(FAILED), "{said}");
     assert!(said.contains("interrupted (62)"), "{said}");
-    assert!(pressed.elapsed() < Duration::from_secs(10), "{:?}", pressed.elapsed());
+    assert!(pressed.elapsed() < Duration::from_secs(25), "{:?}", pressed.elapsed());
     computer.run(DONE, &["activate", &key]);
     assert_eq!(authority.taken().len(), 1);
 }
@@ -419,13 +419,13 @@ fn an_application_with_windows_in_cpp() {
     window.click("cancel");
     window.shows("cancelled");
     window.shows("ready");
-    assert!(clicked.elapsed() < Duration::from_secs(10), "{:?}", clicked.elapsed());
+    assert!(clicked.elapsed() < Duration::from_secs(25), "{:?}", clicked.elapsed());
     // So is one whose window is closed.
     window.click(&format!("activate {key}"));
     window.shows("asking the authority, attempt 1");
     let clicked = Instant::now();
     window.close();
-    assert!(clicked.elapsed() < Duration::from_secs(10), "{:?}", clicked.elapsed());
+    assert!(clicked.elapsed() < Duration::from_secs(25), "{:?}", clicked.elapsed());
     assert!(authority.taken().is_empty());
 
     gate.is_open.store(true, Ordering::SeqCst);

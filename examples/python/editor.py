@@ -16,8 +16,9 @@ Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is
 """
 
 import os
+import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import nodelock
@@ -51,13 +52,13 @@ def progress(event, attempt, pause):
 def online(make):
     """Makes a call in a thread of its own, for a minute at most, so that Ctrl-C, or a button, can cancel it."""
     call = nodelock.Call(timeout=60, progress=progress)
+    signal.signal(signal.SIGINT, lambda *_: call.cancel())
     with ThreadPoolExecutor(1) as pool:
         result = pool.submit(make, call)
-        try:
-            return result.result()
-        except KeyboardInterrupt:
-            call.cancel()
-            return result.result()
+        # Python calls the handler between two waits, and on some systems not during one.
+        while not result.done():
+            wait([result], timeout=0.1)
+        return result.result()
 
 
 def show_license(license):
