@@ -10,9 +10,9 @@ use support::server::{Authority, base64url, command};
 
 /// What the program said, and the lines that it wrote.
 fn redeem_all(authority: &Authority, content: &[u8]) -> (bool, Value, Vec<Value>) {
-    let path = |name: &str| authority.folder.path().join(name);
-    fs::write(path("input"), content).unwrap();
-    let (input, output) = (path("input"), path("output"));
+    let folder = tempfile::tempdir_in(authority.folder.path()).unwrap();
+    let (input, output) = (folder.path().join("input"), folder.path().join("output"));
+    fs::write(&input, content).unwrap();
     let arguments = ["redeem-all", input.to_str().unwrap(), "--out", output.to_str().unwrap(), "--json"];
     let said = command(&authority.directory(), &arguments).output().unwrap();
     let report = serde_json::from_slice(&said.stdout).unwrap_or_else(|e| panic!("{e}: {said:?}"));
@@ -74,8 +74,10 @@ fn every_form_is_redeemed_in_order_and_again_for_the_same_receipts() {
 #[test]
 fn what_is_refused_is_named_by_its_line_and_holds_up_nothing() {
     let authority = Authority::new();
-    let key = authority.sell("3", &[]);
+    let key = authority.sell("4", &[]);
     let (one, two) = (activated(&authority, "one", &key), activated(&authority, "two", &key));
+    let given_up = |name: &str| activated(&authority, name, &key).deactivate_offline(Reason::Moved).unwrap();
+    let (three, four) = (given_up("three").to_text().trim_end().to_owned(), given_up("four").to_base64url());
     let (one, two) =
         (one.deactivate_offline(Reason::Moved).unwrap(), two.deactivate_offline(Reason::Moved).unwrap());
     let mut forged = one.proof().to_vec();
@@ -95,6 +97,9 @@ fn what_is_refused_is_named_by_its_line_and_holds_up_nothing() {
         two.to_base64url(),
     ];
     let mut content = lines.join("\n").into_bytes();
+    // Blocks without an end take nothing along that stands behind them.
+    let (begin, rest) = three.split_once('\n').unwrap();
+    content.extend(format!("\n{begin}\n{four}\n{begin}\n{rest}").bytes());
     content.extend(b"\n\xff\xfe\0\n-----BEGIN NODELOCK DEACTIVATION PROOF-----\nand then nothing");
     let (done, report, lines) = redeem_all(&authority, &content);
     assert!(!done);
@@ -106,6 +111,7 @@ fn what_is_refused_is_named_by_its_line_and_holds_up_nothing() {
             (line["line"].as_u64().unwrap(), outcome.unwrap())
         })
         .collect();
+    let last = 10 + 1 + 1 + three.lines().count() as u64;
     let expected = [
         (1, "unreadable-code"),
         (2, "bad-signature"),
@@ -115,7 +121,11 @@ fn what_is_refused_is_named_by_its_line_and_holds_up_nothing() {
         (6, "malformed"),
         (9, "freed"),
         (10, "malformed"),
-        (11, "malformed"),
+        (11, "freed"),
+        (12, "freed"),
+        (last, "malformed"),
+        (last + 1, "malformed"),
+        (last + 2, "unreadable-code"),
     ];
     assert_eq!(came, expected);
     assert_eq!(authority.taken(), [""; 0]);
@@ -137,4 +147,33 @@ fn many_licenses_are_sold_at_once() {
     let missing =
         command(&authority.directory(), &["redeem-all", "nowhere", "--out", output.to_str().unwrap()]);
     assert!(!{ missing }.output().unwrap().status.success() && !output.exists());
+    // What is there is not written over: it may be the input.
+    fs::write(&output, "proofs").unwrap();
+    let (file, directory) = (output.to_str().unwrap(), authority.directory());
+    let same = command(&directory, &["redeem-all", file, "--out", file]).output().unwrap();
+    assert!(!same.status.success());
+    assert_eq!(fs::read_to_string(&output).unwrap(), "proofs");
+}
+
+/// Another process holds the writer's lock most of the time, and a customer still gets an answer.
+#[test]
+fn a_server_goes_on_beside_it() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &[]);
+    let proof =
+        activated(&authority, "busy", &key).deactivate_offline(Reason::Moved).unwrap().to_base64url() + "\n";
+    let device = authority.device("device");
+    let input = proof.repeat(100_000);
+    let path = |name: &str| authority.folder.path().join(name);
+    fs::write(path("input"), input).unwrap();
+    let (input, output) = (path("input"), path("output"));
+    let arguments = ["redeem-all", input.to_str().unwrap(), "--out", output.to_str().unwrap()];
+    let mut child = command(&authority.directory(), &arguments).spawn().unwrap();
+    for _ in 0..5 {
+        assert!(device.activate(&key).unwrap().is_usable());
+        device.deactivate(Reason::Moved).unwrap();
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it was over before the customer was");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }

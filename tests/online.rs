@@ -689,3 +689,31 @@ fn a_first_start_sets_everything_up_and_the_next_one_finds_it() {
     let refused: Value = serde_json::from_slice(&{ other }.output().unwrap().stdout).unwrap();
     assert_eq!(refused["error"], "wrong-product");
 }
+
+#[test]
+fn a_refused_activation_may_be_tried_for_ever() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (holder, device) = (authority.device("holder"), authority.device("device"));
+    holder.activate(&key).unwrap();
+    for _ in 0..70 {
+        assert_eq!(kind(device.activate(&key)), ErrorKind::NoFreeSeat);
+    }
+    holder.deactivate(Reason::Moved).unwrap();
+    assert!(device.activate(&key).unwrap().is_usable());
+}
+
+/// A recovery is granted, its answer is lost, and its request is taken back: what it was granted comes along as given up.
+#[test]
+fn a_recovery_that_was_taken_back_can_be_made_again() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let device = authority.device("device");
+    device.activate(&key).unwrap();
+    lose(&authority, "device");
+    let lost = device.recover_offline().unwrap().to_base64url();
+    assert_eq!(authority.post("/v1/activations", &json!({ "request": lost })).status, 200);
+    device.cancel().unwrap();
+    assert!(device.recover().unwrap().is_usable());
+    assert_eq!(authority.taken(), [device.check().unwrap().license().unwrap().handle.to_string()]);
+}

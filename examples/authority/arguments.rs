@@ -85,11 +85,11 @@ pub(crate) enum Command {
     },
     /// Take many seats back: a file with a proof or a code on each line, or armored blocks one after another
     ///
-    /// What was interrupted is simply done again: the same input gets the same receipts.
+    /// What was interrupted is simply done again, into another file: the same input gets the same receipts.
     RedeemAll {
         /// The file; `-` is standard input
         input: PathBuf,
-        /// Where to write what each of them came to, as a line of JSON with its receipt
+        /// A new file for what each of them came to: a line of JSON with its receipt
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },

@@ -4,9 +4,9 @@
 //! transaction is durable; whatever interrupts it, the same input again gets the same receipts.
 
 use std::{
+    collections::VecDeque,
     fs::File,
     io::{self, BufRead, BufReader, BufWriter, Read, Write},
-    iter::Peekable,
     path::Path,
 };
 
@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// How many proofs share a transaction: enough for the wait for the disk to be a small part of it, and few enough for
-/// other writers to get their turn.
-const TOGETHER: usize = 256;
+/// other writers not to wait for long.
+const TOGETHER: usize = 500;
 
 const BEGIN: &str = "-----BEGIN NODELOCK ";
 const END: &str = "-----END NODELOCK ";
@@ -43,7 +43,8 @@ pub(crate) async fn redeem_all(
     occasion: &Occasion,
 ) -> Result<Report> {
     let failed = |error| Error::io(out.display().to_string(), error);
-    let mut lines = BufWriter::new(File::create(out).map_err(failed)?);
+    // Never over what is there: it may be the input, or the receipts of an earlier run.
+    let mut lines = BufWriter::new(File::create_new(out).map_err(failed)?);
     let mut entries = Entries::new(BufReader::new(input));
     let mut tally = Tally::default();
     loop {
@@ -53,17 +54,19 @@ pub(crate) async fn redeem_all(
         }
         let claims: Vec<Result<Claim>> = batch.iter().map(Claim::read).collect();
         let outcomes = redeem(claims, database, signer, occasion).await;
+        // What came before a failure of the database is done, and told.
         for (entry, outcome) in batch.iter().zip(outcomes) {
-            let line = tally.count(entry.line, outcome)?;
+            let line = tally.count(entry.line, outcome).inspect_err(|_| drop(lines.flush()))?;
             writeln!(lines, "{line}").map_err(failed)?;
         }
         lines.flush().map_err(failed)?;
+        database.make_way().await;
     }
     lines.get_ref().sync_all().map_err(failed)?;
     Ok(tally.report(out))
 }
 
-/// What came of each, in order. Fails never as a whole: what concerns them all is said of each.
+/// What came of each, in order, up to the first failure of the database.
 async fn redeem(
     claims: Vec<Result<Claim>>,
     database: &Database,
@@ -74,8 +77,12 @@ async fn redeem(
         Ok(Claim::Proof(proof)) => Some(&**proof),
         _ => None,
     });
-    // Refusals are rare, and undo what shares their transaction: then each gets one of its own.
-    let mut together = database.redeem_together(proofs, signer, occasion).await.ok().map(Vec::into_iter);
+    let mut together = match database.redeem_together(proofs, signer, occasion).await {
+        Ok(redeemed) => Some(redeemed.into_iter()),
+        // Refusals are rare, and undo what shares their transaction: then each gets one of its own.
+        Err(Failure::Rule(_) | Failure::TooManyAttempts) => None,
+        Err(failure) => return vec![Err(failure)],
+    };
     let mut outcomes = Vec::new();
     for claim in claims {
         outcomes.push(match (claim, &mut together) {
@@ -91,6 +98,9 @@ async fn redeem(
             },
             (Err(failure), _) => Err(failure),
         });
+        if matches!(outcomes.last(), Some(Err(Failure::Database(_) | Failure::Record(_)))) {
+            break;
+        }
     }
     outcomes
 }
@@ -187,50 +197,90 @@ struct Entry {
 }
 
 /// Takes a file apart into lines and armored blocks, of which it holds one at a time.
-struct Entries<R: BufRead>(Peekable<Lines<R>>);
+struct Entries<R> {
+    lines: Lines<R>,
+    /// Lines that were looked at and are still to come.
+    ahead: VecDeque<Line>,
+}
+
+type Line = (u64, Result<Vec<u8>, ErrorKind>);
 
 impl<R: BufRead> Entries<R> {
     fn new(source: R) -> Self {
-        Self(Lines { source, number: 0 }.peekable())
+        Self { lines: Lines { source, number: 0 }, ahead: VecDeque::new() }
     }
 
-    /// Whether a line that `is` so comes next, after any that are empty.
-    fn comes(&mut self, is: impl Fn(&[u8]) -> bool) -> bool {
-        while self.0.next_if(|line| matches!(line, Ok((_, Ok(line))) if line.is_empty())).is_some() {}
-        matches!(self.0.peek(), Some(Ok((_, Ok(line)))) if is(line))
+    fn next_line(&mut self) -> Result<Option<Line>> {
+        match self.ahead.pop_front() {
+            Some(line) => Ok(Some(line)),
+            None => self.lines.next().transpose(),
+        }
     }
 
-    /// The armored block that comes next.
-    fn block(&mut self) -> Result<Result<Vec<u8>, ErrorKind>> {
-        let mut block = Vec::new();
-        for line in self.0.by_ref() {
-            match line?.1 {
-                Ok(line) if block.len() + line.len() < MAX_INPUT => {
-                    block.extend(&line);
-                    block.push(b'\n');
-                    if line.starts_with(END.as_bytes()) {
-                        break;
-                    }
-                }
-                _ => return Ok(Err(ErrorKind::TooLarge)),
+    /// Whether a line that begins like this comes next.
+    fn comes(&mut self, start: &str) -> Result<bool> {
+        if self.ahead.is_empty() {
+            self.ahead.extend(self.lines.next().transpose()?);
+        }
+        Ok(matches!(self.ahead.front(), Some((_, Ok(line))) if line.starts_with(start.as_bytes())))
+    }
+
+    fn pass_over_empty_lines(&mut self) -> Result<()> {
+        while let Some(line) = self.next_line()? {
+            if !matches!(&line, (_, Ok(line)) if line.is_empty()) {
+                self.ahead.push_front(line);
+                break;
             }
         }
-        Ok(Ok(block))
+        Ok(())
+    }
+
+    /// The armored block whose first line comes next. Of one that does not end, only that first line counts, so that
+    /// it takes nothing along that stands behind it.
+    fn block(&mut self) -> Result<Result<Vec<u8>, ErrorKind>> {
+        let (mut block, mut taken) = (Vec::new(), VecDeque::new());
+        while let Some((number, line)) = self.next_line()? {
+            let fits = line.as_ref().is_ok_and(|line| {
+                let is_other = !taken.is_empty() && line.starts_with(BEGIN.as_bytes());
+                !is_other && block.len() + line.len() < MAX_INPUT
+            });
+            if !fits {
+                self.ahead.push_front((number, line));
+                break;
+            }
+            let Ok(line) = line else { break };
+            block.extend_from_slice(&line);
+            block.push(b'\n');
+            if line.starts_with(END.as_bytes()) {
+                return Ok(Ok(block));
+            }
+            taken.push_back((number, Ok(line)));
+        }
+        taken.pop_front();
+        while let Some(line) = taken.pop_back() {
+            self.ahead.push_front(line);
+        }
+        Ok(Err(ErrorKind::Malformed))
     }
 
     fn entry(&mut self) -> Result<Option<Entry>> {
-        if !self.comes(|line| line.starts_with(BEGIN.as_bytes())) {
-            let line = self.0.next().transpose()?;
-            return Ok(line.map(|(line, content)| Entry { line, content }));
+        self.pass_over_empty_lines()?;
+        if !self.comes(BEGIN)? {
+            return Ok(self.next_line()?.map(|(line, content)| Entry { line, content }));
         }
-        let line = match self.0.peek() {
-            Some(Ok((line, _))) => *line,
-            _ => 0,
-        };
+        let line = self.ahead.front().map_or(0, |(line, _)| *line);
         let mut content = self.block()?;
-        while self.comes(|line| line.starts_with(BEGIN_REQUEST.as_bytes())) {
+        self.pass_over_empty_lines()?;
+        while self.comes(BEGIN_REQUEST)? {
             let request = self.block()?;
-            content = content.and_then(|proof| Ok([proof, request?].concat()));
+            content = match (content, request) {
+                (Ok(proof), Ok(request)) if proof.len() + request.len() <= MAX_INPUT => {
+                    Ok([proof, request].concat())
+                }
+                (Ok(_), Ok(_)) => Err(ErrorKind::TooLarge),
+                (Err(kind), _) | (_, Err(kind)) => Err(kind),
+            };
+            self.pass_over_empty_lines()?;
         }
         Ok(Some(Entry { line, content }))
     }
@@ -252,7 +302,7 @@ struct Lines<R> {
 }
 
 impl<R: BufRead> Iterator for Lines<R> {
-    type Item = Result<(u64, Result<Vec<u8>, ErrorKind>)>;
+    type Item = Result<Line>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut line = Vec::new();

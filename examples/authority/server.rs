@@ -8,18 +8,12 @@ mod endpoints;
 mod limits;
 mod observation;
 mod peer;
+mod places;
 mod portal;
 mod problem;
 mod tls;
 
-use std::{
-    io::Write as _,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{io::Write as _, sync::Arc};
 
 use axum::{
     Router,
@@ -28,19 +22,18 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use nodelock::{Error, ErrorKind};
+use nodelock::Error;
 use tokio::net::TcpListener;
 
 pub(crate) use self::observation::log;
 use self::{
-    connections::Front, limits::Limits, observation::Metrics, peer::Proxies, problem::Problem, tls::Tls,
+    connections::Front, limits::Limits, observation::Metrics, peer::Proxies, places::Places,
+    problem::Problem, tls::Tls,
 };
 use crate::{arguments::ServeArguments, database::Database, failure::Result, keys::Signer};
 
 /// Larger than any file the library looks at, in base64url.
 const BODY_LIMIT: usize = 1024 * 1024;
-/// How many requests are worked on at a time; more would only wait for the database.
-const MOST_AT_A_TIME: usize = 256;
 
 /// What the endpoints share.
 struct Server {
@@ -48,7 +41,7 @@ struct Server {
     signer: Signer,
     limits: Limits,
     metrics: Metrics,
-    under_way: AtomicUsize,
+    places: Places,
 }
 
 /// Serves until SIGTERM or SIGINT. Says on standard output where it listens, in one line, once it does.
@@ -66,7 +59,7 @@ pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: 
         signer,
         limits: Limits::default(),
         metrics: Metrics::default(),
-        under_way: AtomicUsize::new(0),
+        places: Places::default(),
     });
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
@@ -151,30 +144,7 @@ fn router(server: Arc<Server>) -> Router {
         .with_state(server)
 }
 
-/// Turns requests away while too many are under way: a short wait at the client beats a long one here.
+/// Turns requests away while too many are under way.
 async fn bound(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    match server.admit() {
-        Ok(_counted) => next.run(request).await,
-        Err(problem) => problem.into(),
-    }
-}
-
-impl Server {
-    /// Counts a request in for as long as what is returned lives, or says that there are too many.
-    fn admit(&self) -> Result<Counted<'_>, Problem> {
-        let counted = Counted(&self.under_way);
-        match self.under_way.fetch_add(1, Ordering::Relaxed) {
-            ..MOST_AT_A_TIME => Ok(counted),
-            _ => Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(1))),
-        }
-    }
-}
-
-/// Counts itself out, however its request ends: a client that hangs up included.
-struct Counted<'a>(&'a AtomicUsize);
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    server.places.answer(next.run(request)).await.unwrap_or_else(Response::from)
 }

@@ -341,7 +341,9 @@ pub fn release(terms: &LicenseTerms, usage: Usage, seat: &Seat, reason: Reason, 
         |outcome| Released { seat: seat.clone(), outcome, deactivations_left: left, changed: false };
     match seat.state {
         SeatState::Held => unchanged(Outcome::Held),
-        SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => unchanged(Outcome::Returned),
+        SeatState::Returned | SeatState::Revoked => unchanged(Outcome::Returned),
+        // It was never granted, so its license is whatever somebody claimed, and not told of.
+        SeatState::Cancelled => Released { deactivations_left: None, ..unchanged(Outcome::Returned) },
         SeatState::Active => {
             // Taken back before it was of use to anybody: the answer was lost, or refused by somebody in between.
             let unused =

@@ -218,7 +218,14 @@ impl<'c> Online<'c> {
         let pending = match self.client.pending()? {
             Some(pending) if pending.request().license_key == typed => pending,
             Some(_) => return Err(Error::new(ErrorKind::AlreadyActive, "another activation request")),
-            None => self.client.begin(license_key, metadata)?,
+            None => match self.client.begin(license_key, metadata) {
+                // Each refused request leaves one; the authority is there, so it can take them.
+                Err(e) if e.kind() == ErrorKind::TooManyOutstanding => {
+                    self.hand_in()?;
+                    self.client.begin(license_key, metadata)?
+                }
+                begun => begun?,
+            },
         };
         self.answer(&pending)
     }

@@ -95,6 +95,7 @@ pub(super) fn is_shared(path: &Path) -> bool {
 
 /// Creates the directory `path`, which starts with a drive, for the system, the administrators and its owner only.
 pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
+    let path = path::absolute(path)?;
     let rules: Vec<u16> = PRIVATE.encode_utf16().chain([0]).collect();
     let mut descriptor = ptr::null_mut();
     // SAFETY: the rules end with a zero; `descriptor` takes the address of what the system makes of them.
@@ -114,7 +115,6 @@ pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
         lpSecurityDescriptor: descriptor,
         bInheritHandle: 0,
     };
-    let path = path::absolute(path)?;
     // Spelled like this a path may be longer than 260 units, as std has it.
     let verbatim = OsStr::new(r"\\?\");
     let path: Vec<u16> = verbatim.encode_wide().chain(path.as_os_str().encode_wide()).chain([0]).collect();

@@ -131,9 +131,13 @@ async fn activate(
     occasion: &Occasion,
 ) -> Result<Option<Granted>> {
     let mut receipts = Vec::new();
+    let mut given_up = None;
     for claim in &file.releases {
         match redemption::redeem_claim(tx, claim, signer, occasion).await {
-            Ok(redeemed) => receipts.extend(redeemed.into_receipt()),
+            Ok(redeemed) => {
+                given_up = redeemed.license_given_up(&file.request.device_key).or(given_up);
+                receipts.extend(redeemed.into_receipt());
+            }
             // Whoever floods the authority with releases must not stop activations. The device has no receipt
             // for this one, so it comes again.
             Err(Failure::TooManyAttempts) => {}
@@ -156,6 +160,9 @@ async fn activate(
                 lost => lost?,
             };
             let assigned = lost.first().map(|(seat, _)| seat.license_id).or(assigned);
+            // The recovery before this one may have been granted and then taken back, because its answer was lost: what
+            // it was granted comes along as given up, and what was lost is of the same license.
+            let assigned = assigned.or(file.recovery.as_ref().and(given_up));
             for (_, recovered) in &lost {
                 seats::update(tx, recovered).await?;
             }

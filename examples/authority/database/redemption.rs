@@ -72,6 +72,16 @@ impl Redeemed {
         }
     }
 
+    /// The license of a seat that this device has given up just now.
+    pub(super) fn license_given_up(&self, device: &PublicKey) -> Option<LicenseId> {
+        match self {
+            Self::Released { released, .. } if released.changed && released.seat.device_key == *device => {
+                licenses::real(released.seat.license_id)
+            }
+            _ => None,
+        }
+    }
+
     pub(super) fn into_receipt(self) -> Option<DeactivationReceipt> {
         match self {
             Self::Released { receipt, .. } => Some(receipt),

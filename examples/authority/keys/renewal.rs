@@ -37,7 +37,7 @@ pub(crate) fn install(
     now: Timestamp,
 ) -> Result<Certificate> {
     for variable in [ISSUER_KEY_VARIABLE, ISSUER_CERTIFICATE_VARIABLE] {
-        if std::env::var_os(variable).is_some() {
+        if super::variable(variable)?.is_some() {
             let words =
                 format!("{variable} is set, so what is in the files would not be used; unset it for this");
             return Err(Failure::Usage(words));

@@ -20,7 +20,7 @@ use nodelock::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Server, observation, peer::Peer, problem::Problem};
+use super::{Server, observation, peer::Peer, places, problem::Problem};
 use crate::{
     database::{CheckedIn, Occasion, Redeemed, off_thread},
     failure::Failure,
@@ -159,9 +159,8 @@ pub(super) async fn metrics(State(server): Shared) -> Response {
         Ok(seats) => seats,
         Err(failure) => return Problem::from(failure).into(),
     };
-    let under_way = server.under_way.load(std::sync::atomic::Ordering::Relaxed);
     let certificate = keys::seconds_left(&server.signer.certificate, SystemTime::now().into());
-    let text = server.metrics.text(&seats, under_way, certificate);
+    let text = server.metrics.text(&seats, server.places.taken(), certificate);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
@@ -169,8 +168,7 @@ pub(super) async fn openapi() -> Response {
     ([(header::CONTENT_TYPE, "application/json")], include_str!("../openapi.json")).into_response()
 }
 
-/// Reads a body of JSON and answers it. The work goes on to its end even if the client hangs up: what was begun in the
-/// database is finished or undone by itself, and the answer waits for the next attempt.
+/// Reads a body of JSON and answers it.
 async fn answer<W, F>(request: Request, Peer(peer): Peer, work: W) -> Response
 where
     W: FnOnce(Members, IpAddr) -> F + Send + 'static,
@@ -180,10 +178,9 @@ where
         Ok(members) => members,
         Err(problem) => return problem.into(),
     };
-    match tokio::spawn(work(members, peer)).await {
+    match places::finish(work(members, peer)).await {
         Ok(Ok(value)) => json_response(&value),
         Ok(Err(problem)) => problem.into(),
-        // A panic, which has said so on standard error.
         Err(_) => Problem::of(ErrorKind::ServerFailed).into(),
     }
 }

@@ -52,7 +52,9 @@ impl Limit {
     /// before: an attack from many places must not lock out a customer who makes no mistake.
     pub(super) fn wait(&self, peer: IpAddr) -> Option<Duration> {
         let failures = self.current();
-        let of_peer = failures.by_peer.get(&network(peer)).copied().unwrap_or(0);
+        // When no more can be remembered, whoever is not may be anybody.
+        let unknown = u32::from(failures.by_peer.len() >= MOST_PEERS);
+        let of_peer = failures.by_peer.get(&network(peer)).copied().unwrap_or(unknown);
         let spent = of_peer >= self.of_peer || (of_peer > 0 && failures.in_all >= self.in_all);
         spent.then(|| WINDOW.saturating_sub(failures.since.elapsed()).max(Duration::from_secs(1)))
     }

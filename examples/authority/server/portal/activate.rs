@@ -49,7 +49,7 @@ pub(super) async fn activate(State(server): Shared, Peer(peer): Peer, request: R
     let read = Form::read(request).await.and_then(|form| {
         let typed = form.text("request")?;
         let input = form.file("file").unwrap_or(typed.as_bytes()).to_vec();
-        Ok((typed, input))
+        Ok((page::kept(typed), input))
     });
     let (typed, input) = match read {
         Ok(read) => read,

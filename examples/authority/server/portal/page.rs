@@ -13,7 +13,7 @@ use super::{
     outcome::Outcome,
     words::{self, Task},
 };
-use crate::server::{Server, observation::Refused, problem::Problem};
+use crate::server::{Server, observation::Refused, places, problem::Problem};
 
 #[derive(Template)]
 #[template(path = "home.html", config = "examples/authority/server/portal/askama.toml")]
@@ -60,13 +60,16 @@ pub(super) fn render(page: &impl Template, status: StatusCode) -> Response {
     }
 }
 
-/// Does what a form asks for to its end, even if the browser hangs up.
+/// Does what a form asks for to its end.
 pub(super) async fn finish(work: impl Future<Output = Response> + Send + 'static) -> Response {
-    match tokio::spawn(work).await {
-        Ok(response) => response,
-        // A panic, which has said so on standard error.
-        Err(_) => failure(&Problem::of(ErrorKind::ServerFailed)),
-    }
+    places::finish(work).await.unwrap_or_else(|_| failure(&Problem::of(ErrorKind::ServerFailed)))
+}
+
+/// What was typed, to stay in its field. Of what is too long for that nothing stays: an answer must not be much larger
+/// than a page, since whoever asks may not read it.
+pub(super) fn kept(typed: String) -> String {
+    const LONGEST: usize = 16 * 1024;
+    if typed.len() <= LONGEST { typed } else { String::new() }
 }
 
 /// What this authority sells, for the head of a page; a page is better without it than not there.

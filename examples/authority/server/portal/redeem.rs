@@ -54,7 +54,7 @@ pub(super) async fn redeem(State(server): Shared, Peer(peer): Peer, request: Req
         let typed = form.text("deactivation")?;
         // The file was chosen last: a text stays in its field from an attempt before.
         let input = form.file("file").unwrap_or(typed.as_bytes()).to_vec();
-        Ok((typed, input))
+        Ok((page::kept(typed), input))
     });
     let (typed, input) = match read {
         Ok(read) => read,

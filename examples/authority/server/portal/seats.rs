@@ -84,7 +84,12 @@ pub(super) async fn show(State(server): Shared, Peer(peer): Peer, request: Reque
                 let license = Some(view(&holding));
                 page::answer(outcome, |outcome| Page { product, typed: String::new(), outcome, license })
             }
-            Err(outcome) => page::answer(*outcome, |outcome| Page { product, typed, outcome, license: None }),
+            Err(outcome) => page::answer(*outcome, |outcome| Page {
+                product,
+                typed: page::kept(typed),
+                outcome,
+                license: None,
+            }),
         }
     })
     .await

@@ -1,0 +1,58 @@
+//! How many requests are worked on at a time.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use nodelock::ErrorKind;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, spawn},
+};
+
+use super::problem::Problem;
+
+/// More would only wait for the database.
+const MOST_AT_A_TIME: usize = 256;
+
+/// The places of requests that are under way.
+pub(super) struct Places(Arc<Semaphore>);
+
+/// A request's place, for as long as anything of it is worked on.
+type Place = Arc<OwnedSemaphorePermit>;
+
+tokio::task_local! {
+    static PLACE: Place;
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MOST_AT_A_TIME)))
+    }
+}
+
+impl Places {
+    /// Answers a request in a place, or says that there is none: a short wait at the client beats a long one here.
+    pub(super) async fn answer<T>(&self, request: impl Future<Output = T>) -> Result<T, Problem> {
+        match Arc::clone(&self.0).try_acquire_owned() {
+            Ok(place) => Ok(PLACE.scope(Arc::new(place), request).await),
+            Err(_) => Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(1))),
+        }
+    }
+
+    pub(super) fn taken(&self) -> usize {
+        MOST_AT_A_TIME - self.0.available_permits()
+    }
+}
+
+/// Does what a request asks for to its end, even if its client hangs up: what was begun in the database is finished or
+/// undone by itself, and the answer waits for the next attempt. Until then the request keeps its place, so that hanging up
+/// makes no room for more. Fails when the work panics, which has said so on standard error.
+pub(super) async fn finish<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, JoinError> {
+    let place = PLACE.try_with(Arc::clone).ok();
+    spawn(async move {
+        let _place = place;
+        work.await
+    })
+    .await
+}
