@@ -565,8 +565,8 @@ typedef struct nodelock_bytes nodelock_bytes;
 
 /**
  * How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is given to.
- * It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time,
- * whatever sets something only while no call uses it.
+ * It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time;
+ * what is set counts for the calls that begin after it.
  */
 typedef struct nodelock_call nodelock_call;
 
@@ -1428,9 +1428,12 @@ NODELOCK_API const char *nodelock_license_device_key(const nodelock_license *lic
 NODELOCK_API const char *nodelock_license_text(const nodelock_license *license);
 
 /**
- * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed.
+ * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed. NULL without a
+ * license.
  */
-NODELOCK_API const uint8_t *nodelock_license_data(const nodelock_license *license, size_t *size);
+NODELOCK_API
+const uint8_t *nodelock_license_data(const nodelock_license *license,
+                                     size_t *size);
 
 /**
  * When the authority signed the license, in seconds since 1970. False, and nothing is stored, without a license.
@@ -1915,9 +1918,11 @@ NODELOCK_API const char *nodelock_post_user_agent(const nodelock_post *post);
 NODELOCK_API size_t nodelock_post_limit(const nodelock_post *post);
 
 /**
- * How long the whole exchange may take, in milliseconds.
+ * How long the whole exchange may take, in milliseconds: rounded up, so that it is never 0, which many HTTP libraries take as no
+ * limit. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_post_timeout(const nodelock_post *post);
+NODELOCK_API
+uint64_t nodelock_post_timeout(const nodelock_post *post);
 
 /**
  * Whether the call was cancelled from another thread. Look now and then while waiting.
@@ -1927,7 +1932,7 @@ NODELOCK_API bool nodelock_post_is_cancelled(const nodelock_post *post);
 /**
  * Gives back what was answered: the HTTP status, and the body, which is copied. NULL is fine for an empty one.
  *
- * NODELOCK_BAD_REPLY: longer than nodelock_post_limit().
+ * NODELOCK_BAD_REPLY: longer than nodelock_post_limit(); what was given back before does not count any more.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

@@ -182,7 +182,7 @@ impl Lent {
     }
 }
 
-/// Bytes that an object lends out, with their number; NULL and 0 for NULL.
+/// Bytes that an object lends out, with their number; NULL and 0 for NULL and for none: an empty slice points nowhere.
 pub(super) unsafe fn lend_bytes<'a, T: 'a>(
     object: *const T,
     size: *mut usize,
@@ -190,9 +190,9 @@ pub(super) unsafe fn lend_bytes<'a, T: 'a>(
 ) -> *const u8 {
     // SAFETY: the caller gives NULL or an object that lives, and NULL or a place for the size.
     unsafe {
-        let bytes = look(object, None, |object| Some(body(object)));
-        put(Some(bytes.map_or(0, <[u8]>::len)), size);
-        bytes.map_or(ptr::null(), <[u8]>::as_ptr)
+        let bytes = look(object, &[][..], body);
+        put(Some(bytes.len()), size);
+        if bytes.is_empty() { ptr::null() } else { bytes.as_ptr() }
     }
 }
 

@@ -26,9 +26,9 @@ impl nodelock_client {
         call: *const nodelock_call,
         act: impl FnOnce(Online<'_>) -> Result<R>,
     ) -> Result<R> {
-        // SAFETY: the caller gives NULL or a call that lives and that nobody changes meanwhile.
+        // SAFETY: the caller gives NULL or a call that lives.
         let call = unsafe { call.as_ref() };
-        let followed = call.and_then(|call| call.progress.as_ref());
+        let settings = call.map(nodelock_call::settings).unwrap_or_default();
         let attempts = AtomicU32::new(0);
         let listener = |progress| {
             let (event, pause) = match progress {
@@ -39,7 +39,7 @@ impl nodelock_client {
                 Progress::Waiting { pause } => (NODELOCK_EVENT_WAITING, pause),
             };
             let attempt = attempts.load(Ordering::Relaxed);
-            if let Some(progress) = followed {
+            if let Some(progress) = &settings.progress {
                 progress.call(event, attempt, pause);
             }
             if let Some(log) = &self.log {
@@ -50,9 +50,9 @@ impl nodelock_client {
             let mut online = client.online().progress(&listener);
             if let Some(call) = call {
                 online = online.cancel_with(&call.cancel);
-                if let Some(timeout) = call.timeout {
-                    online = online.within(timeout);
-                }
+            }
+            if let Some(timeout) = settings.timeout {
+                online = online.within(timeout);
             }
             act(online)
         })
