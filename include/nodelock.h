@@ -59,10 +59,12 @@
  *
  * Beside the codes that a function's comment names, every one may return NODELOCK_INVALID_INPUT (a pointer is NULL, a text is
  * not UTF-8) and NODELOCK_INTERNAL (a fault of the library, which is kept inside: the process goes on, and the client that it
- * happened in refuses every further call). *The codes of the store* are NODELOCK_BUSY, NODELOCK_CORRUPT, NODELOCK_NO_SPACE,
- * NODELOCK_READ_ONLY, NODELOCK_ACCESS_DENIED, NODELOCK_IO and NODELOCK_UNSUPPORTED_VERSION; *the codes of a message* are 100 to
- * 119; *the codes of the way to the authority* are 60 to 69. A function that looks at an object returns 0, false or NULL when
- * it is given NULL. A function whose feature this build leaves out is there and returns NODELOCK_UNSUPPORTED.
+ * appened in refuses every further call). *The codes of the store* are NODELOCK_BUSY, NODELOCK_CORRUPT, NODELOCK_NO_SPACE,
+ * NODELOCK_READ_ONLY, NODELOCK_ACCESS_DENIED, NODELOCK_IO and NODELOCK_UNSUPPORTED_VERSION, and for a call that changes
+ * something NODELOCK_WRONG_PRODUCT too: another product has its store there. *The codes of a message* are 100 to 119; *the
+ * codes of the way to the authority* are 60 to 69, and NODELOCK_NO_RANDOM where a call tries again. A function that looks at an
+ * object returns 0, false or NULL when it is given NULL. A function whose feature this build leaves out is there and returns
+ * NODELOCK_UNSUPPORTED.
  *
  * What is wrong with a license is no failure: nodelock_client_check() returns NODELOCK_OK, and nodelock_license_verdict() says
  * what it found.
@@ -75,8 +77,9 @@
  * calls block: give them a nodelock_call to limit them and to cancel them from another thread.
  *
  * After fork() the child may use what the parent made, if no other thread was inside of the library at that moment. A library
- * that was loaded at run time may be unloaded when everything was freed, and, with the library's own HTTP, when the time-out of
- * the last exchange that was cancelled has passed.
+ * that was loaded at run time may be unloaded when everything was freed, and, with the library's own HTTP, once the last exchange
+ * that was cancelled or timed out is over: when its time-out has passed, but not until the system's look-up of the authority's
+ * name returns, which may take longer.
  *
  * ## Callbacks
  *
@@ -1830,8 +1833,8 @@ nodelock_status nodelock_client_activate(const nodelock_client *client,
  *
  * Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
  * When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
- * nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline() and with the codes of the way to the
- * authority.
+ * nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with NODELOCK_NO_RANDOM and with the
+ * codes of the way to the authority.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1845,7 +1848,7 @@ nodelock_status nodelock_client_deactivate(const nodelock_client *client,
  * Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
  * ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
  *
- * NODELOCK_NOT_ACTIVE, what the authority says, the codes of the way to it, and the codes of the store.
+ * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2496,7 +2499,8 @@ nodelock_status nodelock_activation_grant(const nodelock_activation *activation,
  * which of the readings. `license` is the id of the license that its license key finds, NULL if none. Takes some 50 ms if the code
  * names that seat.
  *
- * NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's.
+ * NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not
+ * sign now; keep both and try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2552,11 +2556,13 @@ const uint8_t *nodelock_release_data(const nodelock_release *release,
 
 /**
  * Gives a seat up on its device's proof. `seat` is the seat as the database has it, `terms` those of its license, NULL if it names
- * none; `taken` and `deactivated` as for nodelock_activation_grant(). A genuine proof is never refused, and coming again changes
- * nothing and has a receipt again.
+ * none; `taken` and `deactivated` as for nodelock_activation_grant(). No rule refuses a genuine proof, and coming again changes
+ * nothing and has a receipt again; all it takes is an issuer that may sign.
  *
- * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof of that seat;
- * try the next one of that name.
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE: the proof of another device; try the next seat of
+ * that name. NODELOCK_WRONG_REQUEST: this very device signed it, but for another activation, whose name was the same; it frees
+ * nothing here. Stop, and never give it to nodelock_release_cancel(). NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now;
+ * nothing is decided, so keep the proof and try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2576,7 +2582,7 @@ nodelock_status nodelock_release_redeem(const nodelock_release *release,
  * license key finds, NULL if none.
  *
  * NODELOCK_DECISION_RETURNED. NODELOCK_UNKNOWN_SEAT: there is no request. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof
- * of that request.
+ * of that request. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now; keep both and try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2598,8 +2604,10 @@ NODELOCK_API void nodelock_release_free(nodelock_release *release);
  * nodelock_readings_seat(). The records are as for nodelock_release_redeem(). Takes some 50 ms.
  *
  * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; or NODELOCK_DECISION_WRONG_CODE: try the next seat of that name and the next
- * reading. Of what was tried in vain, store one seat: however many readings a text has, it is one wrong code.
- * NODELOCK_TOO_MANY_ATTEMPTS: the seat had too many wrong codes within a day; nothing was tried.
+ * reading. When nothing fits, store the decision of every seat that was tried, one for each: however many readings name a
+ * seat, that is one wrong code. When one fits, store that alone. NODELOCK_TOO_MANY_ATTEMPTS: the seat had too
+ * many wrong codes within a day; nothing was tried, so go on to the next, which may still fit. NODELOCK_CERTIFICATE_EXPIRED: the
+ * code fits, but the issuer must not sign now; nothing is decided, so try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2708,7 +2716,7 @@ nodelock_status nodelock_seat_renew(const char *seat,
  * returns to the pool.
  *
  * NODELOCK_DECISION_REVOKED, or NODELOCK_DECISION_RETURNED without a message for a seat that was held. NODELOCK_GIVEN_UP: there is
- * nothing to release.
+ * nothing to release. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

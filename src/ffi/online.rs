@@ -97,8 +97,8 @@ pub unsafe extern "C" fn nodelock_client_activate(
 ///
 /// Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
 /// When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
-/// nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline() and with the codes of the way to the
-/// authority.
+/// nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with NODELOCK_NO_RANDOM and with the
+/// codes of the way to the authority.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_deactivate(
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn nodelock_client_deactivate(
 /// Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
 /// ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
 ///
-/// NODELOCK_NOT_ACTIVE, what the authority says, the codes of the way to it, and the codes of the store.
+/// NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the store.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_check_in(

@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroizing;
+
 use super::{
     boundary::{c_string, fallible, lend_bytes, look, object_mut, slice},
     callback::TransportCallback,
@@ -20,7 +22,7 @@ use crate::{Answer, Cancel, Error, ErrorKind, Post, Result, Transport};
 pub struct nodelock_post {
     url: CString,
     user_agent: CString,
-    body: Vec<u8>,
+    body: Zeroizing<Vec<u8>>,
     limit: usize,
     timeout: Duration,
     cancel: Cancel,
@@ -43,7 +45,7 @@ impl Transport for HostTransport {
         let request = nodelock_post {
             url: c_string(post.url),
             user_agent: c_string(post.user_agent),
-            body: post.body.to_vec(),
+            body: Zeroizing::new(post.body.to_vec()),
             limit: post.limit,
             timeout: post.timeout,
             cancel: post.cancel.clone(),
