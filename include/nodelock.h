@@ -59,10 +59,12 @@
  *
  * Beside the codes that a function's comment names, every one may return NODELOCK_INVALID_INPUT (a pointer is NULL, a text is
  * not UTF-8) and NODELOCK_INTERNAL (a fault of the library, which is kept inside: the process goes on, and the client that it
- * happened in refuses every further call). *The codes of the store* are NODELOCK_BUSY, NODELOCK_CORRUPT, NODELOCK_NO_SPACE,
- * NODELOCK_READ_ONLY, NODELOCK_ACCESS_DENIED, NODELOCK_IO and NODELOCK_UNSUPPORTED_VERSION; *the codes of a message* are 100 to
- * 119; *the codes of the way to the authority* are 60 to 69. A function that looks at an object returns 0, false or NULL when
- * it is given NULL. A function whose feature this build leaves out is there and returns NODELOCK_UNSUPPORTED.
+ * appened in refuses every further call). *The codes of the store* are NODELOCK_BUSY, NODELOCK_CORRUPT, NODELOCK_NO_SPACE,
+ * NODELOCK_READ_ONLY, NODELOCK_ACCESS_DENIED, NODELOCK_IO and NODELOCK_UNSUPPORTED_VERSION, and for a call that changes
+ * something NODELOCK_WRONG_PRODUCT too: another product has its store there. *The codes of a message* are 100 to 119; *the
+ * codes of the way to the authority* are 60 to 69, and NODELOCK_NO_RANDOM where a call tries again. A function that looks at an
+ * object returns 0, false or NULL when it is given NULL. A function whose feature this build leaves out is there and returns
+ * NODELOCK_UNSUPPORTED.
  *
  * What is wrong with a license is no failure: nodelock_client_check() returns NODELOCK_OK, and nodelock_license_verdict() says
  * what it found.
@@ -75,8 +77,9 @@
  * calls block: give them a nodelock_call to limit them and to cancel them from another thread.
  *
  * After fork() the child may use what the parent made, if no other thread was inside of the library at that moment. A library
- * that was loaded at run time may be unloaded when everything was freed, and, with the library's own HTTP, when the time-out of
- * the last exchange that was cancelled has passed.
+ * that was loaded at run time may be unloaded when everything was freed, and, with the library's own HTTP, once the last exchange
+ * that was cancelled or timed out is over: when its time-out has passed, but not until the system's look-up of the authority's
+ * name returns, which may take longer.
  *
  * ## Callbacks
  *
@@ -565,8 +568,8 @@ typedef struct nodelock_bytes nodelock_bytes;
 
 /**
  * How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is given to.
- * It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time,
- * whatever sets something only while no call uses it.
+ * It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time;
+ * what is set counts for the calls that begin after it.
  */
 typedef struct nodelock_call nodelock_call;
 
@@ -1428,9 +1431,12 @@ NODELOCK_API const char *nodelock_license_device_key(const nodelock_license *lic
 NODELOCK_API const char *nodelock_license_text(const nodelock_license *license);
 
 /**
- * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed.
+ * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed. NULL without a
+ * license.
  */
-NODELOCK_API const uint8_t *nodelock_license_data(const nodelock_license *license, size_t *size);
+NODELOCK_API
+const uint8_t *nodelock_license_data(const nodelock_license *license,
+                                     size_t *size);
 
 /**
  * When the authority signed the license, in seconds since 1970. False, and nothing is stored, without a license.
@@ -1827,8 +1833,8 @@ nodelock_status nodelock_client_activate(const nodelock_client *client,
  *
  * Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
  * When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
- * nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline() and with the codes of the way to the
- * authority.
+ * nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with NODELOCK_NO_RANDOM and with the
+ * codes of the way to the authority.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1842,7 +1848,7 @@ nodelock_status nodelock_client_deactivate(const nodelock_client *client,
  * Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
  * ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
  *
- * NODELOCK_NOT_ACTIVE, what the authority says, the codes of the way to it, and the codes of the store.
+ * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1915,9 +1921,11 @@ NODELOCK_API const char *nodelock_post_user_agent(const nodelock_post *post);
 NODELOCK_API size_t nodelock_post_limit(const nodelock_post *post);
 
 /**
- * How long the whole exchange may take, in milliseconds.
+ * How long the whole exchange may take, in milliseconds: rounded up, so that it is never 0, which many HTTP libraries take as no
+ * limit. 0 for NULL.
  */
-NODELOCK_API uint64_t nodelock_post_timeout(const nodelock_post *post);
+NODELOCK_API
+uint64_t nodelock_post_timeout(const nodelock_post *post);
 
 /**
  * Whether the call was cancelled from another thread. Look now and then while waiting.
@@ -1927,7 +1935,7 @@ NODELOCK_API bool nodelock_post_is_cancelled(const nodelock_post *post);
 /**
  * Gives back what was answered: the HTTP status, and the body, which is copied. NULL is fine for an empty one.
  *
- * NODELOCK_BAD_REPLY: longer than nodelock_post_limit().
+ * NODELOCK_BAD_REPLY: longer than nodelock_post_limit(); what was given back before does not count any more.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2491,7 +2499,8 @@ nodelock_status nodelock_activation_grant(const nodelock_activation *activation,
  * which of the readings. `license` is the id of the license that its license key finds, NULL if none. Takes some 50 ms if the code
  * names that seat.
  *
- * NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's.
+ * NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not
+ * sign now; keep both and try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2547,11 +2556,13 @@ const uint8_t *nodelock_release_data(const nodelock_release *release,
 
 /**
  * Gives a seat up on its device's proof. `seat` is the seat as the database has it, `terms` those of its license, NULL if it names
- * none; `taken` and `deactivated` as for nodelock_activation_grant(). A genuine proof is never refused, and coming again changes
- * nothing and has a receipt again.
+ * none; `taken` and `deactivated` as for nodelock_activation_grant(). No rule refuses a genuine proof, and coming again changes
+ * nothing and has a receipt again; all it takes is an issuer that may sign.
  *
- * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof of that seat;
- * try the next one of that name.
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE: the proof of another device; try the next seat of
+ * that name. NODELOCK_WRONG_REQUEST: this very device signed it, but for another activation, whose name was the same; it frees
+ * nothing here. Stop, and never give it to nodelock_release_cancel(). NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now;
+ * nothing is decided, so keep the proof and try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2571,7 +2582,7 @@ nodelock_status nodelock_release_redeem(const nodelock_release *release,
  * license key finds, NULL if none.
  *
  * NODELOCK_DECISION_RETURNED. NODELOCK_UNKNOWN_SEAT: there is no request. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof
- * of that request.
+ * of that request. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now; keep both and try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2593,8 +2604,10 @@ NODELOCK_API void nodelock_release_free(nodelock_release *release);
  * nodelock_readings_seat(). The records are as for nodelock_release_redeem(). Takes some 50 ms.
  *
  * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; or NODELOCK_DECISION_WRONG_CODE: try the next seat of that name and the next
- * reading. Of what was tried in vain, store one seat: however many readings a text has, it is one wrong code.
- * NODELOCK_TOO_MANY_ATTEMPTS: the seat had too many wrong codes within a day; nothing was tried.
+ * reading. When nothing fits, store the decision of every seat that was tried, one for each: however many readings name a
+ * seat, that is one wrong code. When one fits, store that alone. NODELOCK_TOO_MANY_ATTEMPTS: the seat had too
+ * many wrong codes within a day; nothing was tried, so go on to the next, which may still fit. NODELOCK_CERTIFICATE_EXPIRED: the
+ * code fits, but the issuer must not sign now; nothing is decided, so try again with another.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2703,7 +2716,7 @@ nodelock_status nodelock_seat_renew(const char *seat,
  * returns to the pool.
  *
  * NODELOCK_DECISION_REVOKED, or NODELOCK_DECISION_RETURNED without a message for a seat that was held. NODELOCK_GIVEN_UP: there is
- * nothing to release.
+ * nothing to release. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

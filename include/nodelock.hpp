@@ -32,17 +32,19 @@ template <class T, auto Free> using owned = std::unique_ptr<T, deleter<Free>>;
 
 inline std::string_view view(const char *text) { return text != nullptr ? std::string_view(text) : std::string_view(); }
 
+// Text with a NUL inside would end there.
+inline const char *whole(const std::string &text) { return text.find('\0') == std::string::npos ? text.c_str() : throw std::invalid_argument("nodelock: text with a NUL inside"); }
+
 // Ends with a NUL, which a view need not.
 struct text {
-    explicit text(std::string_view view) : own(view) {
-        if (own.find('\0') != std::string::npos)
-            throw std::invalid_argument("nodelock: text with a NUL inside");
-    }
+    explicit text(std::string_view view) : own(view) { whole(own); }
     operator const char *() const noexcept { return own.c_str(); }
     std::string own;
 };
 
 inline const std::uint8_t *data(std::string_view bytes) { return reinterpret_cast<const std::uint8_t *>(bytes.data()); }
+// A negative time is none, and not a very long one.
+inline std::uint64_t number(std::chrono::milliseconds time) noexcept { return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0; }
 
 template <class Function> void finalize(void *user_data) { delete static_cast<Function *>(user_data); }
 
@@ -187,7 +189,7 @@ public:
     using progress_function = std::function<void(std::uint32_t event, std::uint32_t attempt, std::chrono::milliseconds pause)>;
 
     call() : object(detail::make<object>(nodelock_call_new)) {}
-    call &timeout(std::chrono::milliseconds time) { return detail::call(nodelock_call_set_timeout, get(), static_cast<std::uint64_t>(time.count())), *this; }
+    call &timeout(std::chrono::milliseconds time) { return detail::call(nodelock_call_set_timeout, get(), detail::number(time)), *this; }
     call &progress(progress_function function) {
         auto own = std::make_unique<progress_function>(std::move(function));
         nodelock_progress_fn run = [](void *user_data, std::uint32_t event, std::uint32_t attempt, std::uint64_t pause) {
@@ -212,7 +214,7 @@ public:
     config &store_in_memory() { return set(nodelock_config_set_store_in_memory); }
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
-    config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, static_cast<std::uint64_t>(time.count()), attempts); }
+    config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, detail::number(time), attempts); }
     // What it throws counts as NODELOCK_UNREACHABLE.
     config &transport(transport_function function) {
         nodelock_transport_fn run = [](void *user_data, const nodelock_post *post, nodelock_answer *answer) -> std::uint32_t {
@@ -288,7 +290,7 @@ private:
     static const nodelock_call *raw(const call *how) noexcept { return how != nullptr ? how->get() : nullptr; }
     static std::vector<nodelock_pair> pairs(const metadata &about) {
         std::vector<nodelock_pair> list;
-        for (const auto &[name, value] : about) list.push_back({name.c_str(), value.c_str()});
+        for (const auto &[name, value] : about) list.push_back({detail::whole(name), detail::whole(value)});
         return list;
     }
 };

@@ -158,6 +158,9 @@ class window {
                     show(outcome.get());
                 } catch (const nodelock::error &error) {
                     show(error);
+                } catch (const std::exception &error) {
+                    // Such as a NUL in what was typed, which the wrapper refuses.
+                    show("failed: " + std::string(error.what()));
                 }
                 show("ready");
             });

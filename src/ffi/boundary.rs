@@ -2,10 +2,13 @@
 
 use std::{
     ffi::{CStr, CString, c_char},
+    fmt::{Display, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
     sync::OnceLock,
 };
+
+use zeroize::Zeroizing;
 
 use super::error::{Failure, nodelock_error};
 use super::status::nodelock_status;
@@ -167,22 +170,50 @@ pub(super) unsafe fn put<T>(value: Option<T>, place: *mut T) -> bool {
 
 /// The text for C. No text of this crate has a NUL inside; if one had, it would be left out.
 pub(super) fn c_string(text: impl Into<String>) -> CString {
-    let mut text = text.into();
-    text.retain(|c| c != '\0');
-    CString::new(text).unwrap_or_default()
+    CString::new(for_c(text.into())).unwrap_or_default()
 }
 
-/// Text that an object lends out, made when it is first asked for.
-#[derive(Default)]
-pub(super) struct Lent(OnceLock<CString>);
+/// Bytes with room for the NUL at the end, so that nothing is left behind by moving; what they were made of is wiped.
+fn for_c(text: String) -> Vec<u8> {
+    let text = Zeroizing::new(text);
+    let mut own = Vec::with_capacity(text.len() + 1);
+    own.extend(text.bytes().filter(|byte| *byte != 0));
+    own
+}
 
-impl Lent {
-    pub(super) fn get(&self, make: impl FnOnce() -> String) -> *const c_char {
-        self.0.get_or_init(|| c_string(make())).as_ptr()
+/// Text for C that is or holds a secret. Wiped when dropped.
+pub(super) struct SecretText(Zeroizing<Vec<u8>>);
+
+impl SecretText {
+    pub(super) fn new(text: impl Into<String>) -> Self {
+        let mut own = Zeroizing::new(for_c(text.into()));
+        own.push(0);
+        Self(own)
+    }
+
+    pub(super) fn as_ptr(&self) -> *const c_char {
+        self.0.as_ptr().cast()
     }
 }
 
-/// Bytes that an object lends out, with their number; NULL and 0 for NULL.
+/// A code as text, written into room for all of it: a text that grows leaves its beginnings behind.
+pub(super) fn written(code: &impl Display) -> String {
+    let mut text = String::with_capacity(64);
+    write!(text, "{code}").expect("a text takes what is written");
+    text
+}
+
+/// Text that an object lends out, made when it is first asked for. Wiped when dropped, because some of it holds secrets.
+#[derive(Default)]
+pub(super) struct Lent(OnceLock<SecretText>);
+
+impl Lent {
+    pub(super) fn get(&self, make: impl FnOnce() -> String) -> *const c_char {
+        self.0.get_or_init(|| SecretText::new(make())).as_ptr()
+    }
+}
+
+/// Bytes that an object lends out, with their number; NULL and 0 for NULL and for none: an empty slice points nowhere.
 pub(super) unsafe fn lend_bytes<'a, T: 'a>(
     object: *const T,
     size: *mut usize,
@@ -190,9 +221,9 @@ pub(super) unsafe fn lend_bytes<'a, T: 'a>(
 ) -> *const u8 {
     // SAFETY: the caller gives NULL or an object that lives, and NULL or a place for the size.
     unsafe {
-        let bytes = look(object, None, |object| Some(body(object)));
-        put(Some(bytes.map_or(0, <[u8]>::len)), size);
-        bytes.map_or(ptr::null(), <[u8]>::as_ptr)
+        let bytes = look(object, &[][..], body);
+        put(Some(bytes.len()), size);
+        if bytes.is_empty() { ptr::null() } else { bytes.as_ptr() }
     }
 }
 

@@ -1,9 +1,13 @@
 //! How an online call is limited, followed and cancelled.
 
-use std::{ffi::c_void, sync::Arc, time::Duration};
+use std::{
+    ffi::c_void,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use super::{
-    boundary::{Out, fallible, free, look, object_mut},
+    boundary::{Out, fallible, free, look, object},
     callback::{Callback, Owner, ProgressCallback, nodelock_finalize_fn, nodelock_progress_fn},
     error::nodelock_error,
     status::nodelock_status,
@@ -11,13 +15,30 @@ use super::{
 use crate::Cancel;
 
 /// How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is given to.
-/// It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time,
-/// whatever sets something only while no call uses it.
+/// It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time;
+/// what is set counts for the calls that begin after it.
 #[derive(Default)]
 pub struct nodelock_call {
     pub(super) cancel: Cancel,
+    // Behind a lock, because another thread may cancel while this one sets something.
+    settings: Mutex<CallSettings>,
+}
+
+#[derive(Clone, Default)]
+pub(super) struct CallSettings {
     pub(super) timeout: Option<Duration>,
     pub(super) progress: Option<Arc<ProgressCallback>>,
+}
+
+impl nodelock_call {
+    /// What is set by now.
+    pub(super) fn settings(&self) -> CallSettings {
+        self.locked().clone()
+    }
+
+    fn locked(&self) -> MutexGuard<'_, CallSettings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Makes one that limits nothing.
@@ -47,10 +68,10 @@ pub unsafe extern "C" fn nodelock_call_set_timeout(
     milliseconds: u64,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
-    // SAFETY: NULL or a call that nobody uses meanwhile; NULL or a place for the error.
+    // SAFETY: NULL or a call that lives; NULL or a place for the error.
     unsafe {
         fallible(error, || {
-            object_mut(call, "call")?.timeout = Some(Duration::from_millis(milliseconds));
+            object(call, "call")?.locked().timeout = Some(Duration::from_millis(milliseconds));
             Ok(())
         })
     }
@@ -68,11 +89,13 @@ pub unsafe extern "C" fn nodelock_call_set_progress(
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
     let owner = Owner::new(user_data, finalize);
-    // SAFETY: NULL or a call that nobody uses meanwhile; NULL or a place for the error.
+    // SAFETY: NULL or a call that lives; NULL or a place for the error.
     unsafe {
         fallible(error, || {
-            let progress = Callback::new(progress, owner)?;
-            object_mut(call, "call")?.progress = Some(Arc::new(progress));
+            let progress = Arc::new(Callback::new(progress, owner)?);
+            let before = object(call, "call")?.locked().progress.replace(progress);
+            // Its finalizer is the host's and may use the call, so the lock is released by now.
+            drop(before);
             Ok(())
         })
     }

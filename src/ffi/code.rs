@@ -1,12 +1,12 @@
 //! Codes that people type: license keys and deactivation codes.
 
 use std::{
-    ffi::{CString, c_char},
+    ffi::{CStr, CString, c_char},
     ptr,
 };
 
 use super::{
-    boundary::{Out, c_string, fallible, free, look, put, text},
+    boundary::{Out, SecretText, c_string, fallible, free, look, put, text, written},
     error::nodelock_error,
     status::nodelock_status,
 };
@@ -82,7 +82,7 @@ pub struct nodelock_readings {
 }
 
 struct OneReading {
-    text: CString,
+    text: SecretText,
     seat: Option<CString>,
     corrections: Vec<CString>,
 }
@@ -90,14 +90,14 @@ struct OneReading {
 impl OneReading {
     fn new(text: String, seat: Option<String>, corrections: &[Correction]) -> Self {
         let corrections = corrections.iter().map(|correction| c_string(correction.to_string())).collect();
-        Self { text: c_string(text), seat: seat.map(c_string), corrections }
+        Self { text: SecretText::new(text), seat: seat.map(c_string), corrections }
     }
 }
 
 impl From<Vec<Reading<LicenseKey>>> for nodelock_readings {
     fn from(readings: Vec<Reading<LicenseKey>>) -> Self {
         let one = |reading: Reading<LicenseKey>| {
-            OneReading::new(reading.code.to_string(), None, &reading.corrections)
+            OneReading::new(written(&reading.code), None, &reading.corrections)
         };
         Self {
             readings: readings.into_iter().map(one).collect(),
@@ -111,7 +111,7 @@ impl From<Vec<Reading<DeactivationCode>>> for nodelock_readings {
     fn from(readings: Vec<Reading<DeactivationCode>>) -> Self {
         let one = |reading: &Reading<DeactivationCode>| {
             let seat = reading.code.handle().to_string();
-            OneReading::new(reading.code.to_string(), Some(seat), &reading.corrections)
+            OneReading::new(written(&reading.code), Some(seat), &reading.corrections)
         };
         Self {
             readings: readings.iter().map(one).collect(),
@@ -173,12 +173,12 @@ pub unsafe extern "C" fn nodelock_readings_count(readings: *const nodelock_readi
 unsafe fn nth(
     readings: *const nodelock_readings,
     index: usize,
-    part: impl FnOnce(&OneReading) -> Option<&CString>,
+    part: impl FnOnce(&OneReading) -> Option<*const c_char>,
 ) -> *const c_char {
     // SAFETY: NULL or readings that live.
     unsafe {
         look(readings, ptr::null(), |readings| {
-            readings.readings.get(index).and_then(part).map_or(ptr::null(), |text| text.as_ptr())
+            readings.readings.get(index).and_then(part).unwrap_or(ptr::null())
         })
     }
 }
@@ -190,7 +190,7 @@ pub unsafe extern "C" fn nodelock_readings_code(
     index: usize,
 ) -> *const c_char {
     // SAFETY: NULL or readings that live.
-    unsafe { nth(readings, index, |reading| Some(&reading.text)) }
+    unsafe { nth(readings, index, |reading| Some(reading.text.as_ptr())) }
 }
 
 /// The seat that a deactivation code gives up, such as `7KX2M9`, by the place of the code. Lent until the readings are freed. NULL
@@ -201,7 +201,7 @@ pub unsafe extern "C" fn nodelock_readings_seat(
     index: usize,
 ) -> *const c_char {
     // SAFETY: NULL or readings that live.
-    unsafe { nth(readings, index, |reading| reading.seat.as_ref()) }
+    unsafe { nth(readings, index, |reading| reading.seat.as_deref().map(CStr::as_ptr)) }
 }
 
 /// How many typing errors were mended to get to a code.
@@ -225,7 +225,7 @@ pub unsafe extern "C" fn nodelock_readings_correction(
     correction: usize,
 ) -> *const c_char {
     // SAFETY: NULL or readings that live.
-    unsafe { nth(readings, index, |reading| reading.corrections.get(correction)) }
+    unsafe { nth(readings, index, |reading| reading.corrections.get(correction).map(|text| text.as_ptr())) }
 }
 
 /// Frees readings. NULL is fine.

@@ -158,6 +158,26 @@ unsafe fn set(
     unsafe { fallible(error, || set(object_mut(config, "config")?)) }
 }
 
+/// The body of a setter of a callback.
+unsafe fn set_callback<F: Copy>(
+    config: *mut nodelock_config,
+    error: *mut *mut nodelock_error,
+    function: Option<F>,
+    owner: Owner,
+    place: impl FnOnce(&mut nodelock_config) -> &mut Option<Arc<Callback<F>>>,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        fallible(error, || {
+            let callback = Arc::new(Callback::new(function, owner)?);
+            let before = place(object_mut(config, "config")?).replace(callback);
+            // Its finalizer is the host's and may use the config, so that is not borrowed any more.
+            drop(before);
+            Ok(())
+        })
+    }
+}
+
 /// Starts to set up clients for a product, whose name is 1 to 64 bytes on one line.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -475,12 +495,7 @@ pub unsafe extern "C" fn nodelock_config_set_transport(
 ) -> nodelock_status {
     let owner = Owner::new(user_data, finalize);
     // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
-    unsafe {
-        set(config, error, |config| {
-            config.transport = Some(Arc::new(Callback::new(transport, owner)?));
-            Ok(())
-        })
-    }
+    unsafe { set_callback(config, error, transport, owner, |config| &mut config.transport) }
 }
 
 /// Has the library's own HTTP use this proxy, `http://user:password@host:port`, whatever the environment says. By default it is
@@ -609,12 +624,7 @@ pub unsafe extern "C" fn nodelock_config_set_clock(
 ) -> nodelock_status {
     let owner = Owner::new(user_data, finalize);
     // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
-    unsafe {
-        set(config, error, |config| {
-            config.clock = Some(Arc::new(Callback::new(clock, owner)?));
-            Ok(())
-        })
-    }
+    unsafe { set_callback(config, error, clock, owner, |config| &mut config.clock) }
 }
 
 /// Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize` may be
@@ -630,12 +640,7 @@ pub unsafe extern "C" fn nodelock_config_set_log(
 ) -> nodelock_status {
     let owner = Owner::new(user_data, finalize);
     // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
-    unsafe {
-        set(config, error, |config| {
-            config.log = Some(Arc::new(Callback::new(log, owner)?));
-            Ok(())
-        })
-    }
+    unsafe { set_callback(config, error, log, owner, |config| &mut config.log) }
 }
 
 /// Frees a config. The clients made of it live on. NULL is fine.

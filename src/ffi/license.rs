@@ -381,7 +381,8 @@ pub unsafe extern "C" fn nodelock_license_text(license: *const nodelock_license)
     unsafe { look(license, ptr::null(), |license| license.term(|t| &t.armored, License::to_text)) }
 }
 
-/// The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed.
+/// The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed. NULL without a
+/// license.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_data(
     license: *const nodelock_license,

@@ -26,9 +26,9 @@ impl nodelock_client {
         call: *const nodelock_call,
         act: impl FnOnce(Online<'_>) -> Result<R>,
     ) -> Result<R> {
-        // SAFETY: the caller gives NULL or a call that lives and that nobody changes meanwhile.
+        // SAFETY: the caller gives NULL or a call that lives.
         let call = unsafe { call.as_ref() };
-        let followed = call.and_then(|call| call.progress.as_ref());
+        let settings = call.map(nodelock_call::settings).unwrap_or_default();
         let attempts = AtomicU32::new(0);
         let listener = |progress| {
             let (event, pause) = match progress {
@@ -39,7 +39,7 @@ impl nodelock_client {
                 Progress::Waiting { pause } => (NODELOCK_EVENT_WAITING, pause),
             };
             let attempt = attempts.load(Ordering::Relaxed);
-            if let Some(progress) = followed {
+            if let Some(progress) = &settings.progress {
                 progress.call(event, attempt, pause);
             }
             if let Some(log) = &self.log {
@@ -50,9 +50,9 @@ impl nodelock_client {
             let mut online = client.online().progress(&listener);
             if let Some(call) = call {
                 online = online.cancel_with(&call.cancel);
-                if let Some(timeout) = call.timeout {
-                    online = online.within(timeout);
-                }
+            }
+            if let Some(timeout) = settings.timeout {
+                online = online.within(timeout);
             }
             act(online)
         })
@@ -97,8 +97,8 @@ pub unsafe extern "C" fn nodelock_client_activate(
 ///
 /// Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
 /// When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
-/// nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline() and with the codes of the way to the
-/// authority.
+/// nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with NODELOCK_NO_RANDOM and with the
+/// codes of the way to the authority.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_deactivate(
@@ -127,7 +127,7 @@ pub unsafe extern "C" fn nodelock_client_deactivate(
 /// Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
 /// ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
 ///
-/// NODELOCK_NOT_ACTIVE, what the authority says, the codes of the way to it, and the codes of the store.
+/// NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the store.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_check_in(

@@ -3,7 +3,7 @@
 use std::{ffi::c_char, ptr, sync::OnceLock};
 
 use super::{
-    boundary::{Lent, Out, fallible, free, lend_bytes, lend_nth, look, object, text},
+    boundary::{Lent, Out, fallible, free, lend_bytes, lend_nth, look, object, text, written},
     error::nodelock_error,
     qr::nodelock_qr,
     status::nodelock_status,
@@ -53,7 +53,7 @@ impl From<Deactivation> for nodelock_proof {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_proof_code(proof: *const nodelock_proof) -> *const c_char {
     // SAFETY: NULL or a proof that lives.
-    unsafe { look(proof, ptr::null(), |proof| proof.code.get(|| proof.deactivation.code().to_string())) }
+    unsafe { look(proof, ptr::null(), |proof| proof.code.get(|| written(proof.deactivation.code()))) }
 }
 
 /// The seat that was given up, such as `7KX2M9`. Lent until the proof is freed. NULL for NULL.

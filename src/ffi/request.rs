@@ -2,6 +2,8 @@
 
 use std::{ffi::c_char, ptr, sync::OnceLock};
 
+use zeroize::Zeroizing;
+
 use super::{
     boundary::{Lent, Out, fallible, free, lend_bytes, look, object, text},
     error::nodelock_error,
@@ -14,7 +16,7 @@ use crate::PendingRequest;
 /// be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows it again.
 pub struct nodelock_request {
     request: PendingRequest,
-    bytes: OnceLock<Vec<u8>>,
+    bytes: OnceLock<Zeroizing<Vec<u8>>>,
     seat: Lent,
     armored: Lent,
     base64url: Lent,
@@ -75,7 +77,7 @@ pub unsafe extern "C" fn nodelock_request_data(
     // SAFETY: NULL or a request that lives; NULL or a place for the size.
     unsafe {
         lend_bytes(request, size, |request| {
-            request.bytes.get_or_init(|| request.request.to_bytes()).as_slice()
+            request.bytes.get_or_init(|| Zeroizing::new(request.request.to_bytes())).as_slice()
         })
     }
 }

@@ -8,10 +8,11 @@ use std::{
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
     thread,
+    time::Duration,
 };
 
 use super::*;
-use crate::{Client, Clock, Roots, SigningKey, Store, SystemRandom, Timestamp};
+use crate::{Cancel, Client, Clock, Post, Roots, SigningKey, Store, SystemRandom, Timestamp, Transport as _};
 
 /// A clock that panics when it is told to.
 struct Panicking(Arc<AtomicBool>);
@@ -118,5 +119,39 @@ fn a_failure_leaves_no_result() {
         assert_eq!(status, nodelock_status::NODELOCK_INTERNAL);
         assert!(bytes.is_null() && !error.is_null());
         nodelock_error_free(error);
+    }
+}
+
+unsafe extern "C" fn tell_timeout(
+    data: *mut c_void,
+    post: *const nodelock_post,
+    answer: *mut nodelock_answer,
+) -> u32 {
+    // SAFETY: the test's own number, and what the library lends.
+    unsafe {
+        data.cast::<u64>().write(nodelock_post_timeout(post));
+        nodelock_answer_set(answer, 200, ptr::null(), 0, ptr::null_mut()) as u32
+    }
+}
+
+/// From C, no call can be timed so well that less than a millisecond is left of it.
+#[test]
+fn a_host_is_never_told_that_no_time_is_no_limit() {
+    let mut told = u64::MAX;
+    for (timeout, milliseconds) in [
+        (Duration::ZERO, 1),
+        (Duration::from_nanos(1), 1),
+        (Duration::from_micros(999), 1),
+        (Duration::from_millis(5), 5),
+        (Duration::from_micros(5_001), 6),
+        (Duration::MAX, u64::MAX),
+    ] {
+        let owner = callback::Owner::new((&raw mut told).cast(), None);
+        let function = tell_timeout as unsafe extern "C" fn(_, _, _) -> _;
+        let callback = callback::Callback::new(Some(function), owner).ok().unwrap();
+        let post =
+            Post { url: "", body: b"{}", user_agent: "", limit: 1, timeout, cancel: &Cancel::default() };
+        assert_eq!(transport::HostTransport(Arc::new(callback)).post(&post).unwrap().status, 200);
+        assert_eq!(told, milliseconds, "{timeout:?}");
     }
 }

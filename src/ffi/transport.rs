@@ -7,6 +7,8 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroizing;
+
 use super::{
     boundary::{c_string, fallible, lend_bytes, look, object_mut, slice},
     callback::TransportCallback,
@@ -20,7 +22,7 @@ use crate::{Answer, Cancel, Error, ErrorKind, Post, Result, Transport};
 pub struct nodelock_post {
     url: CString,
     user_agent: CString,
-    body: Vec<u8>,
+    body: Zeroizing<Vec<u8>>,
     limit: usize,
     timeout: Duration,
     cancel: Cancel,
@@ -43,7 +45,7 @@ impl Transport for HostTransport {
         let request = nodelock_post {
             url: c_string(post.url),
             user_agent: c_string(post.user_agent),
-            body: post.body.to_vec(),
+            body: Zeroizing::new(post.body.to_vec()),
             limit: post.limit,
             timeout: post.timeout,
             cancel: post.cancel.clone(),
@@ -107,11 +109,17 @@ pub unsafe extern "C" fn nodelock_post_limit(post: *const nodelock_post) -> usiz
     unsafe { look(post, 0, |post| post.limit) }
 }
 
-/// How long the whole exchange may take, in milliseconds.
+/// How long the whole exchange may take, in milliseconds: rounded up, so that it is never 0, which many HTTP libraries take as no
+/// limit. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_post_timeout(post: *const nodelock_post) -> u64 {
     // SAFETY: NULL or a request that lives.
-    unsafe { look(post, 0, |post| u64::try_from(post.timeout.as_millis()).unwrap_or(u64::MAX)) }
+    unsafe {
+        look(post, 0, |post| {
+            let milliseconds = post.timeout.as_nanos().div_ceil(1_000_000).max(1);
+            u64::try_from(milliseconds).unwrap_or(u64::MAX)
+        })
+    }
 }
 
 /// Whether the call was cancelled from another thread. Look now and then while waiting.
@@ -123,7 +131,7 @@ pub unsafe extern "C" fn nodelock_post_is_cancelled(post: *const nodelock_post) 
 
 /// Gives back what was answered: the HTTP status, and the body, which is copied. NULL is fine for an empty one.
 ///
-/// NODELOCK_BAD_REPLY: longer than nodelock_post_limit().
+/// NODELOCK_BAD_REPLY: longer than nodelock_post_limit(); what was given back before does not count any more.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_answer_set(
@@ -140,11 +148,13 @@ pub unsafe extern "C" fn nodelock_answer_set(
             let status = u16::try_from(http_status)
                 .map_err(|_| Error::new(ErrorKind::InvalidInput, "http_status: 100 to 599 is expected"))?;
             let body = slice(data, size, "data")?;
+            // Also when this one is too long, which an earlier one must not stand in for.
+            let before = answer.answer.take();
             answer.too_long = body.len() > answer.limit;
             if answer.too_long {
                 return Err(Error::new(ErrorKind::BadReply, "the answer is too long").into());
             }
-            let retry_after = answer.answer.take().and_then(|answer| answer.retry_after);
+            let retry_after = before.and_then(|answer| answer.retry_after);
             answer.answer = Some(Answer { status, body: body.to_vec(), retry_after });
             Ok(())
         })

@@ -160,6 +160,8 @@ static uint32_t lying(void *user_data, const nodelock_post *post, nodelock_answe
     case TOO_LONG: {
         size_t size = nodelock_post_limit(post) + 1;
         uint8_t *data = calloc(size, 1);
+        /* The one before is no answer any more. */
+        put_answer(answer, 503, "");
         EXPECT(NODELOCK_BAD_REPLY, nodelock_answer_set(answer, 200, data, size, &error));
         free(data);
         return NODELOCK_OK;
@@ -220,6 +222,21 @@ static void never(void *user_data, uint32_t event, uint32_t attempt, uint64_t pa
     abort();
 }
 
+/* The end of what it was called with, where a finalizer may set what is being set. */
+struct last_words {
+    nodelock_config *config;
+    nodelock_call *call;
+    unsigned said;
+};
+
+static void curious_finalize(void *user_data)
+{
+    struct last_words *last = user_data;
+    last->said++;
+    OK(nodelock_config_set_patience(last->config, 1000, last->said, &error));
+    OK(nodelock_call_set_timeout(last->call, 1000, &error));
+}
+
 /* The data of a callback is finalized once: replaced, refused, or when everything is freed that uses it. */
 static void finalizers(void)
 {
@@ -251,7 +268,16 @@ static void finalizers(void)
     CHECK(finalized[2] == 1);
 
     OK(nodelock_call_new(&call, &error));
+    struct last_words last = {NULL, call, 0};
+    OK(nodelock_config_new(PRODUCT, &last.config, &error));
+    OK(nodelock_call_set_progress(call, &last, never, curious_finalize, &error));
+    OK(nodelock_config_set_clock(last.config, &last, fixed_clock, curious_finalize, &error));
+    OK(nodelock_config_set_clock(last.config, NULL, fixed_clock, NULL, &error));
+    CHECK(last.said == 1);
+
     OK(nodelock_call_set_progress(call, (void *)3, never, finalize, &error));
+    CHECK(last.said == 2);
+    nodelock_config_free(last.config);
     nodelock_call_free(call);
     CHECK(finalized[1] == 1 && finalized[2] == 1 && finalized[3] == 1);
     nodelock_key_free(key);

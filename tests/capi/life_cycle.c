@@ -82,7 +82,12 @@ static void offline(struct vendor *vendor)
     size_t size = 0;
     bool wrote = true;
 
-    CHECK(verdict(first) == NODELOCK_VERDICT_UNLICENSED);
+    OK(nodelock_client_check(first, &license, &error));
+    CHECK(nodelock_license_verdict(license) == NODELOCK_VERDICT_UNLICENSED && !nodelock_license_is_present(license));
+    size = 1;
+    CHECK(nodelock_license_data(license, &size) == NULL && size == 0 && nodelock_license_text(license) == NULL);
+    nodelock_license_free(license);
+    license = NULL;
     fingerprint_of(first, NODELOCK_MATCH_NONE);
     OK(nodelock_client_pending(first, &again, &error));
     CHECK(again == NULL);

@@ -22,6 +22,15 @@ template <class Act> static nodelock_status failure(Act act) {
     return NODELOCK_OK;
 }
 
+template <class Act> static bool refused(Act act) {
+    try {
+        act();
+    } catch (const std::invalid_argument &) {
+        return true;
+    }
+    return false;
+}
+
 static nodelock::config settings(vendor &vendor) {
     nodelock::config config(PRODUCT);
     config.root(vendor.root).store_in_memory().clock([&vendor] { return vendor.now; });
@@ -43,6 +52,9 @@ static void life_cycle(vendor &vendor) {
     CHECK(!first && client);
 
     CHECK(client.check().verdict() == NODELOCK_VERDICT_UNLICENSED && !client.pending());
+    const std::string cut("Jürgens\0Rechner", 16);
+    CHECK(refused([&] { (void)client.begin(vendor.license_key, {{"computer", cut}}); }));
+    CHECK(refused([&] { client.activate(vendor.license_key, nullptr, {{cut, "computer"}}); }) && !client.pending());
     nodelock::request request = client.begin(vendor.license_key, {{"computer", "Jürgens Rechner"}});
     CHECK(client.check().is_pending() && client.pending().text() == request.text() && request.seat().size() == 6);
     CHECK(request.qr("https://example.com/#").width() > 20);
@@ -53,13 +65,8 @@ static void life_cycle(vendor &vendor) {
     CHECK(license.lease_until() == START + 90 * DAY && !license.expires() && !license.verdict_time());
     // A view need not end with a NUL, and one inside is no end.
     CHECK(license.has_feature(std::string_view("exporting", 6)));
-    bool refused = false;
-    try {
-        (void)license.has_feature(std::string_view("export\0x", 8));
-    } catch (const std::invalid_argument &) {
-        refused = true;
-    }
-    CHECK(refused && !client.observe() && !client.check_in_if_due());
+    CHECK(refused([&] { (void)license.has_feature(std::string_view("export\0x", 8)); }));
+    CHECK(!client.observe() && !client.check_in_if_due());
     CHECK(client.check_in().is_usable());
 
     vendor.good = 1;
@@ -90,6 +97,9 @@ static void throwing(vendor &vendor) {
         throw 1;
     });
     CHECK(failure([&] { client.activate(vendor.license_key, &call); }) == NODELOCK_UNREACHABLE && told == 1);
+    // A negative time is none, and not a very long one.
+    call.timeout(std::chrono::milliseconds(-1));
+    CHECK(failure([&] { client.activate(vendor.license_key, &call); }) == NODELOCK_TIMED_OUT);
     (void)client.cancel();
 }
 

@@ -19,7 +19,8 @@ use crate::{
     },
     ffi::{
         boundary::{
-            Out, Result, c_string, fallible, free, lend_nth, look, object, optional_text, slice, text,
+            Out, Result, SecretText, c_string, fallible, free, lend_nth, look, object, optional_text, slice,
+            text,
         },
         code::nodelock_readings,
         error::nodelock_error,
@@ -37,7 +38,7 @@ pub struct nodelock_activation {
     seat: CString,
     device: CString,
     product: CString,
-    license_key: CString,
+    license_key: SecretText,
     application: CString,
     metadata: Vec<(CString, CString)>,
 }
@@ -51,7 +52,7 @@ impl From<ActivationFile> for nodelock_activation {
             seat: c_string(request.handle.to_string()),
             device: c_string(request.device_key.to_string()),
             product: c_string(&*request.product),
-            license_key: c_string(&*request.license_key),
+            license_key: SecretText::new(&*request.license_key),
             application: c_string(&*request.application),
             metadata: request.metadata.iter().map(pair).collect(),
             file,
@@ -302,7 +303,8 @@ fn grant(
 /// which of the readings. `license` is the id of the license that its license key finds, NULL if none. Takes some 50 ms if the code
 /// names that seat.
 ///
-/// NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's.
+/// NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not
+/// sign now; keep both and try again with another.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_activation_cancel_by_code(

@@ -9,7 +9,7 @@ use crate::{
     authority::CertificateTerms,
     code::LicenseKey,
     ffi::{
-        boundary::{Lent, Out, fallible, free, lend_bytes, look, object, slice, text},
+        boundary::{Lent, Out, fallible, free, lend_bytes, look, object, slice, text, written},
         bytes::nodelock_bytes,
         error::nodelock_error,
         status::nodelock_status,
@@ -20,13 +20,14 @@ use crate::{
 /// any number of threads. Wiped when freed.
 pub struct nodelock_key {
     pub(super) key: SigningKey,
-    bytes: Zeroizing<[u8; 64]>,
+    // On the heap, because what is moved leaves a copy behind.
+    bytes: Zeroizing<Vec<u8>>,
     public: Lent,
 }
 
 impl From<SigningKey> for nodelock_key {
     fn from(key: SigningKey) -> Self {
-        Self { bytes: key.to_bytes(), key, public: Lent::default() }
+        Self { bytes: Zeroizing::new(key.to_bytes().to_vec()), key, public: Lent::default() }
     }
 }
 
@@ -74,7 +75,7 @@ pub unsafe extern "C" fn nodelock_key_read(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_key_data(key: *const nodelock_key, size: *mut usize) -> *const u8 {
     // SAFETY: NULL or a key that lives; NULL or a place for the size.
-    unsafe { lend_bytes(key, size, |key| &key.bytes[..]) }
+    unsafe { lend_bytes(key, size, |key| &key.bytes) }
 }
 
 /// The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
@@ -138,7 +139,7 @@ pub unsafe extern "C" fn nodelock_license_key_generate(
     unsafe {
         fallible(error, || {
             let license_key = Out::<nodelock_bytes>::new(license_key)?;
-            license_key.set(LicenseKey::generate(&SystemRandom)?.to_string());
+            license_key.set(written(&LicenseKey::generate(&SystemRandom)?));
             Ok(())
         })
     }

@@ -87,11 +87,13 @@ pub unsafe extern "C" fn nodelock_release_data(
 }
 
 /// Gives a seat up on its device's proof. `seat` is the seat as the database has it, `terms` those of its license, NULL if it names
-/// none; `taken` and `deactivated` as for nodelock_activation_grant(). A genuine proof is never refused, and coming again changes
-/// nothing and has a receipt again.
+/// none; `taken` and `deactivated` as for nodelock_activation_grant(). No rule refuses a genuine proof, and coming again changes
+/// nothing and has a receipt again; all it takes is an issuer that may sign.
 ///
-/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof of that seat;
-/// try the next one of that name.
+/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE: the proof of another device; try the next seat of
+/// that name. NODELOCK_WRONG_REQUEST: this very device signed it, but for another activation, whose name was the same; it frees
+/// nothing here. Stop, and never give it to nodelock_release_cancel(). NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now;
+/// nothing is decided, so keep the proof and try again with another.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_release_redeem(
@@ -134,7 +136,7 @@ fn binding(proof: &DeactivationProof) -> Binding {
 /// license key finds, NULL if none.
 ///
 /// NODELOCK_DECISION_RETURNED. NODELOCK_UNKNOWN_SEAT: there is no request. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof
-/// of that request.
+/// of that request. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now; keep both and try again with another.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_release_cancel(
@@ -190,8 +192,10 @@ impl nodelock_readings {
 /// nodelock_readings_seat(). The records are as for nodelock_release_redeem(). Takes some 50 ms.
 ///
 /// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; or NODELOCK_DECISION_WRONG_CODE: try the next seat of that name and the next
-/// reading. Of what was tried in vain, store one seat: however many readings a text has, it is one wrong code.
-/// NODELOCK_TOO_MANY_ATTEMPTS: the seat had too many wrong codes within a day; nothing was tried.
+/// reading. When nothing fits, store the decision of every seat that was tried, one for each: however many readings name a
+/// seat, that is one wrong code. When one fits, store that alone. NODELOCK_TOO_MANY_ATTEMPTS: the seat had too
+/// many wrong codes within a day; nothing was tried, so go on to the next, which may still fit. NODELOCK_CERTIFICATE_EXPIRED: the
+/// code fits, but the issuer must not sign now; nothing is decided, so try again with another.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_readings_redeem(

@@ -56,7 +56,7 @@ pub unsafe extern "C" fn nodelock_seat_renew(
 /// returns to the pool.
 ///
 /// NODELOCK_DECISION_REVOKED, or NODELOCK_DECISION_RETURNED without a message for a seat that was held. NODELOCK_GIVEN_UP: there is
-/// nothing to release.
+/// nothing to release. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_seat_release(
