@@ -682,7 +682,7 @@ struct OddDevice<'a> {
 
 impl<'a> OddDevice<'a> {
     /// None, loudly, without the Python module that it needs.
-    fn new(vendor: &'a Vendor, key: &str) -> Option<Self> {
+    fn new(vendor: &'a Vendor, key: &str, other_key: &str) -> Option<Self> {
         let tried = Command::new("python3").args(["-c", "import cryptography"]).output().unwrap();
         if !tried.status.success() {
             assert_ne!(env::var("NODELOCK_REQUIRE_INTEROP").as_deref(), Ok("1"), "no cryptography");
@@ -692,7 +692,13 @@ impl<'a> OddDevice<'a> {
         let folder = tempfile::tempdir().unwrap();
         let script = self::folder("tests/hosts/odd_device.py");
         let mut command = Command::new("python3");
-        let made = command.arg("-B").arg(script).args([PRODUCT, key]).current_dir(&folder).output().unwrap();
+        let made = command
+            .arg("-B")
+            .arg(script)
+            .args([PRODUCT, key, other_key])
+            .current_dir(&folder)
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         Some(Self { vendor, folder })
     }
@@ -728,7 +734,7 @@ fn a_server_in_python_frees_no_seat_that_is_in_use() {
     }
     let vendor = Vendor::new();
     let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "1"]);
-    let Some(device) = OddDevice::new(&vendor, &key) else { return };
+    let Some(device) = OddDevice::new(&vendor, &key, &key) else { return };
     device.uploads("/activate", "request", 200, LICENSE);
     // Genuine, and of another request than the one that has the seat.
     device.uploads("/redeem", "conflict", 409, "wrong-request (112): ");
@@ -743,7 +749,7 @@ fn a_server_in_python_remembers_what_came_before_its_request() {
     }
     let vendor = Vendor::new();
     let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "1"]);
-    let Some(device) = OddDevice::new(&vendor, &key) else { return };
+    let Some(device) = OddDevice::new(&vendor, &key, &key) else { return };
     for number in 0..7 {
         device.uploads("/redeem", &format!("other-proof-{number}"), 200, "kept");
     }
@@ -775,7 +781,7 @@ fn a_server_in_python_counts_wrong_codes_of_each_seat() {
     }
     let vendor = Vendor::new();
     let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "2"]);
-    let Some(device) = OddDevice::new(&vendor, &key) else { return };
+    let Some(device) = OddDevice::new(&vendor, &key, &key) else { return };
     device.uploads("/activate", "request", 200, LICENSE);
     for number in 0..10 {
         device.types_in(&format!("wrong-code-{number}"), 409, "wrong-code (75): ");
@@ -784,4 +790,30 @@ fn a_server_in_python_counts_wrong_codes_of_each_seat() {
     device.uploads("/activate", "twin-request", 200, LICENSE);
     device.types_in("wrong-code-10", 409, "wrong-code (75): ");
     device.types_in("twin-code", 200, RECEIPT);
+}
+
+#[test]
+fn a_server_in_python_recovers_the_license_that_a_device_was_granted_last() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "1"]);
+    let other_key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "2"]);
+    let Some(device) = OddDevice::new(&vendor, &key, &other_key) else { return };
+    let license_of = |answer: &str| {
+        let license = answer.lines().find_map(|line| line.strip_prefix("License: "));
+        license.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    // When a seat was granted is known to the second.
+    let later = || thread::sleep(Duration::from_millis(1100));
+    device.uploads("/activate", "other-license-0", 200, LICENSE);
+    later();
+    let license = license_of(&device.uploads("/activate", "request", 200, LICENSE));
+    // It takes its only seat once more.
+    assert_eq!(license_of(&device.uploads("/activate", "recovery", 200, LICENSE)), license);
+    later();
+    device.uploads("/activate", "other-license-1", 200, LICENSE);
+    assert_eq!(license_of(&device.uploads("/activate", "recovery", 200, LICENSE)), license, "an echo");
+    device.uploads("/activate", "request", 409, "given-up");
 }

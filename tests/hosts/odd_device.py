@@ -1,13 +1,14 @@
 """A device that says odd things, as a command for tests/hosts.rs: what no client of the library would send, or not in that order.
 
-    odd_device.py PRODUCT LICENSE_KEY
+    odd_device.py PRODUCT LICENSE_KEY OTHER_LICENSE_KEY
 
 Writes into the current folder, for two seats of one device: `request.txt`, the activation file of the first; `conflict.txt`, a
 genuine deactivation file of a second request under the same name; `early-request.txt`, the activation file of the second seat, with
 `early-proof.txt`, which gives it up without its request, and `early-code.txt`; `other-proof-N.txt`, nine proofs of other requests
 under the second seat's name; `coded-request.txt` and `coded-code.txt`, a third seat that is given up by its code alone;
 `wrong-code-N.txt`, eleven codes that are not the first seat's; `twin-request.txt` and `twin-code.txt`, another device that drew the
-first seat's name.
+first seat's name; `other-license-0.txt` and `other-license-1.txt`, activation files of the device for the other license;
+`recovery.txt`, that of the device after it lost its store.
 """
 
 import sys
@@ -35,12 +36,12 @@ def again(store, later):
     store.commit(replace(store.record, current=(device.REQUESTED, Requested(activation, sealed.to_bytes(), None))))
 
 
-def main(product, license_key):
+def main(product, license_key, other_license_key):
     folder, now = Path("odd-device"), int(time.time())
     folder.mkdir()
     store = Store.create(folder)
 
-    def begin():
+    def begin(license_key=license_key):
         store.begin(product, license_key, now, NO_TAGS)
         return store.record.current[1].activation
 
@@ -73,6 +74,16 @@ def main(product, license_key):
 
     files["coded-code"] = code_of(begin())
     files["coded-request"] = request()
+
+    for number in range(2):
+        begin(other_license_key)
+        files[f"other-license-{number}"] = request()
+    begin("")
+    digest = store.request().digest
+    recovery = messages.RecoveryRequest(store.device_key, product, digest, now, [])
+    sealed = envelope.seal(Kind.RECOVERY_REQUEST, messages.encode(recovery), store.seed)
+    bundle = forms.to_file([store.request().to_bytes(), sealed.to_bytes()])
+    files["recovery"] = forms.armored_file(bundle)
 
     twin = Store.create(folder)
     # Databases find seats of one name in the order of their device keys: the twin's is the last.
