@@ -591,10 +591,14 @@ impl Vendor {
 
     /// Uploads a file of a computer's, and puts the answer there.
     fn upload(&self, path: &str, computer: &Computer<'_>, file: &str, answer: &str) -> u16 {
-        let body = fs::read(computer.path(file)).unwrap();
-        let reply = ask(self.address, "POST", path, "application/octet-stream", &body);
-        fs::write(computer.path(answer), &reply.body).unwrap();
-        reply.status
+        let (status, body) = self.send(path, &fs::read(computer.path(file)).unwrap());
+        fs::write(computer.path(answer), body).unwrap();
+        status
+    }
+
+    fn send(&self, path: &str, body: &[u8]) -> (u16, String) {
+        let reply = ask(self.address, "POST", path, "application/octet-stream", body);
+        (reply.status, reply.body)
     }
 
     /// What somebody at the telephone types into the form.
@@ -668,4 +672,148 @@ fn a_vendor_with_a_server_in_python() {
     assert_eq!(vendor.upload("/activate", &second, "request.txt", "license.txt"), 200);
     second.run(DONE, &["install", "license.txt"]);
     assert_eq!(second.run(DONE, &["codes"]).stdout, "");
+}
+
+/// What a device says that no client of the library would say, or not in that order, made by `tests/hosts/odd_device.py`.
+struct OddDevice<'a> {
+    vendor: &'a Vendor,
+    folder: TempDir,
+}
+
+impl<'a> OddDevice<'a> {
+    /// None, loudly, without the Python module that it needs.
+    fn new(vendor: &'a Vendor, key: &str, other_key: &str) -> Option<Self> {
+        let tried = Command::new("python3").args(["-c", "import cryptography"]).output().unwrap();
+        if !tried.status.success() {
+            assert_ne!(env::var("NODELOCK_REQUIRE_INTEROP").as_deref(), Ok("1"), "no cryptography");
+            eprintln!("SKIPPED: python3 has no module cryptography");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let script = self::folder("tests/hosts/odd_device.py");
+        let mut command = Command::new("python3");
+        let made = command
+            .arg("-B")
+            .arg(script)
+            .args([PRODUCT, key, other_key])
+            .current_dir(&folder)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        Some(Self { vendor, folder })
+    }
+
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name).with_extension("txt")).unwrap()
+    }
+
+    /// Uploads a file, which must be answered like that. Returns the rest of the answer.
+    fn uploads(&self, path: &str, name: &str, status: u16, begin: &str) -> String {
+        let answer = self.vendor.send(path, self.file(name).as_bytes());
+        Self::is_answered(name, answer, status, begin)
+    }
+
+    fn types_in(&self, name: &str, status: u16, begin: &str) -> String {
+        Self::is_answered(name, self.vendor.type_in(&self.file(name)), status, begin)
+    }
+
+    fn is_answered(name: &str, answer: (u16, String), status: u16, begin: &str) -> String {
+        assert_eq!(answer.0, status, "{name}: {}", answer.1);
+        let rest = answer.1.strip_prefix(begin);
+        rest.unwrap_or_else(|| panic!("{name}: not {begin:?}, but {}", answer.1)).to_owned()
+    }
+}
+
+const LICENSE: &str = "-----BEGIN NODELOCK LICENSE-----";
+const RECEIPT: &str = "-----BEGIN NODELOCK DEACTIVATION RECEIPT-----";
+
+#[test]
+fn a_server_in_python_frees_no_seat_that_is_in_use() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "1"]);
+    let Some(device) = OddDevice::new(&vendor, &key, &key) else { return };
+    device.uploads("/activate", "request", 200, LICENSE);
+    // Genuine, and of another request than the one that has the seat.
+    device.uploads("/redeem", "conflict", 409, "wrong-request (112): ");
+    device.uploads("/activate", "request", 200, LICENSE);
+    device.uploads("/activate", "early-request", 409, "no-free-seat (71): ");
+}
+
+#[test]
+fn a_server_in_python_remembers_what_came_before_its_request() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "1"]);
+    let Some(device) = OddDevice::new(&vendor, &key, &key) else { return };
+    for number in 0..7 {
+        device.uploads("/redeem", &format!("other-proof-{number}"), 200, "kept");
+    }
+    device.uploads("/redeem", "early-proof", 200, "kept");
+    device.uploads("/redeem", "other-proof-8", 409, "too-many-attempts (77): ");
+    device.uploads("/redeem", "early-proof", 200, "kept");
+    // The request is cancelled, with a receipt, and stays so.
+    let receipt = device.uploads("/activate", "early-request", 409, "cancelled (73): ");
+    assert!(receipt.contains(RECEIPT), "{receipt}");
+    device.uploads("/activate", "early-request", 409, "cancelled (73): ");
+    device.uploads("/redeem", "early-proof", 200, RECEIPT);
+    device.types_in("early-code", 200, RECEIPT);
+    // The seat is known now, and these are not its proofs.
+    device.uploads("/redeem", "other-proof-8", 409, "wrong-request (112): ");
+
+    device.types_in("coded-code", 409, "unknown-seat (74): ");
+    let receipt = device.uploads("/activate", "coded-request", 409, "cancelled (73): ");
+    assert!(receipt.contains(RECEIPT), "{receipt}");
+    device.uploads("/activate", "coded-request", 409, "cancelled (73): ");
+    device.types_in("coded-code", 200, RECEIPT);
+    device.uploads("/activate", "request", 200, LICENSE);
+}
+
+/// Two devices drew the same name, and somebody guessed codes for one of them.
+#[test]
+fn a_server_in_python_counts_wrong_codes_of_each_seat() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "2"]);
+    let Some(device) = OddDevice::new(&vendor, &key, &key) else { return };
+    device.uploads("/activate", "request", 200, LICENSE);
+    for number in 0..10 {
+        device.types_in(&format!("wrong-code-{number}"), 409, "wrong-code (75): ");
+    }
+    device.types_in("wrong-code-10", 409, "too-many-attempts (77): ");
+    device.uploads("/activate", "twin-request", 200, LICENSE);
+    device.types_in("wrong-code-10", 409, "wrong-code (75): ");
+    device.types_in("twin-code", 200, RECEIPT);
+}
+
+#[test]
+fn a_server_in_python_recovers_the_license_that_a_device_was_granted_last() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "1"]);
+    let other_key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "2"]);
+    let Some(device) = OddDevice::new(&vendor, &key, &other_key) else { return };
+    let license_of = |answer: &str| {
+        let license = answer.lines().find_map(|line| line.strip_prefix("License: "));
+        license.unwrap_or_else(|| panic!("{answer}")).to_owned()
+    };
+    // When a seat was granted is known to the second.
+    let later = || thread::sleep(Duration::from_millis(1100));
+    device.uploads("/activate", "other-license-0", 200, LICENSE);
+    later();
+    let license = license_of(&device.uploads("/activate", "request", 200, LICENSE));
+    // It takes its only seat once more.
+    assert_eq!(license_of(&device.uploads("/activate", "recovery", 200, LICENSE)), license);
+    later();
+    device.uploads("/activate", "other-license-1", 200, LICENSE);
+    assert_eq!(license_of(&device.uploads("/activate", "recovery", 200, LICENSE)), license, "an echo");
+    device.uploads("/activate", "request", 409, "given-up");
 }

@@ -9,11 +9,13 @@ import ctypes.util
 import os
 import weakref
 from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint32, c_uint64, c_void_p
+from typing import NamedTuple
 
 ABI_VERSION = 1
 
-UNREADABLE_CODE, UNKNOWN_LICENSE, UNKNOWN_SEAT, WRONG_CODE, WRONG_REQUEST, BAD_SIGNATURE = 3, 70, 74, 75, 112, 107
-DECISION_WRONG_CODE = 7
+UNKNOWN_LICENSE, CANCELLED, UNKNOWN_SEAT, WRONG_CODE, TOO_MANY_ATTEMPTS = 70, 73, 74, 75, 77
+BAD_SIGNATURE, WRONG_REQUEST = 107, 112
+DECISION_RETURNED, DECISION_WRONG_CODE = 3, 7
 
 _Out = POINTER(c_void_p)
 _RECORDS = (c_void_p, c_char_p, c_uint32, c_uint32, c_char_p, c_uint64, _Out)
@@ -31,6 +33,7 @@ _FALLIBLE = {
     "activation_grant": (
         c_void_p, c_void_p, c_char_p, c_uint32, c_uint32, c_char_p, c_char_p, POINTER(c_char_p), c_size_t, c_uint64, _Out,
     ),
+    "activation_cancel_by_code": (c_void_p, c_void_p, c_size_t, c_void_p, c_char_p, c_uint64, _Out),
     "release_read": (c_char_p, c_size_t, _Out),
     "release_redeem": (c_void_p, *_RECORDS),
     "release_cancel": (c_void_p, c_void_p, c_void_p, c_char_p, c_uint64, _Out),
@@ -56,6 +59,7 @@ _LOOKS = {
     "release_has_request": (ctypes.c_bool, c_void_p),
     "release_data": (c_void_p, c_void_p, POINTER(c_size_t)),
     "readings_count": (c_size_t, c_void_p),
+    "readings_code": (c_char_p, c_void_p, c_size_t),
     "readings_seat": (c_char_p, c_void_p, c_size_t),
     "decision_outcome": (c_uint32, c_void_p),
     "decision_seat_count": (c_size_t, c_void_p),
@@ -86,10 +90,10 @@ _library = _load()
 
 
 class Refused(Exception):
-    """`status` is a number of include/nodelock.h, `kind` its name."""
+    """`status` is a number of include/nodelock.h, `kind` its name. `receipts` are for what was freed all the same."""
 
     def __init__(self, status, message=""):
-        self.status = status
+        self.status, self.receipts = status, []
         self.kind = _library.nodelock_status_name(status).decode()
         super().__init__(message or self.kind)
 
@@ -131,7 +135,8 @@ class _Object:
         self._owner = owner
         if owner is None:
             free = getattr(_library, f"nodelock_{type(self).__name__.lower()}_free")
-            weakref.finalize(self, free, c_void_p(pointer))
+            # At exit, threads may still be inside the library; what is left then goes with the process.
+            weakref.finalize(self, free, c_void_p(pointer)).atexit = False
 
     def _text(self, what, *arguments):
         text = getattr(_library, f"nodelock_{type(self).__name__.lower()}_{what}")(self, *arguments)
@@ -171,7 +176,8 @@ def check_terms(terms):
 
 class Issuer(_Object):
     def __init__(self, key, certificate, root):
-        super().__init__(_get("issuer_new", key, certificate.encode(), len(certificate), _encoded(root)))
+        certificate = certificate.encode()
+        super().__init__(_get("issuer_new", key, certificate, len(certificate), _encoded(root)))
 
 
 class Records:
@@ -233,6 +239,17 @@ class Activation(_Object):
         seats = _encoded(known), _encoded(held), lost, len(lost)
         return Decision(_get("activation_grant", self, issuer, *records.list(), *seats, now))
 
+    def cancel_by_code(self, readings, index, issuer, license, now):
+        return Decision(_get("activation_cancel_by_code", self, readings, index, issuer, _encoded(license), now))
+
+
+class Reading(NamedTuple):
+    """One of the codes that may have been meant: its place, the code as it should have been typed, its seat."""
+
+    index: int
+    code: str
+    seat: str
+
 
 class Readings(_Object):
     """What somebody may have meant with a deactivation code, typing errors mended."""
@@ -241,9 +258,8 @@ class Readings(_Object):
         super().__init__(_get("deactivation_code_read", _encoded(typed)))
 
     def __iter__(self):
-        """The place and the seat of each."""
         for index in range(_library.nodelock_readings_count(self)):
-            yield index, self._text("seat", index)
+            yield Reading(index, self._text("code", index), self._text("seat", index))
 
     def redeem(self, index, issuer, records, seat, now):
         return Decision(_get("readings_redeem", self, index, issuer, *records.list(), _encoded(seat), now))

@@ -9,7 +9,8 @@
     python3 examples/python-server/server.py serve vendor 127.0.0.1:8421       answer, until it is interrupted
 
 `POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file, or a code that
-somebody was read over the phone as the field `code` of a form, and answers with the receipt. Put TLS and your login in front.
+somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a request is refused, the receipts
+are below the reason. Put TLS, your login and a limit of requests in front.
 
 The rules are the library's; what is here is a table of licenses, a table of seats, and a transaction around each rule.
 """
@@ -20,7 +21,7 @@ import os
 import sqlite3
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from urllib.parse import parse_qs
@@ -33,6 +34,9 @@ PRODUCT = "Example Editor"
 DAY = 86_400
 # More than any message has; the library reads no more.
 LARGEST = 512 * 1024
+# How much evidence that came before its request is kept: of one name, and in all. A device has one proof and one code.
+EARLY_OF_NAME = 8
+EARLY = 100_000
 
 SCHEMA = """
     CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL);
@@ -42,8 +46,8 @@ SCHEMA = """
         record TEXT NOT NULL, PRIMARY KEY (seat, device_key)
     );
     CREATE INDEX seats_of_license ON seats (license);
-    -- Proofs that came before their requests.
-    CREATE TABLE early_proofs (seat TEXT NOT NULL, proof BLOB NOT NULL, UNIQUE (seat, proof));
+    -- Proofs, and codes as text, that came before their requests: nothing tells yet whether they are genuine.
+    CREATE TABLE early (number INTEGER PRIMARY KEY, seat TEXT NOT NULL, evidence NOT NULL, UNIQUE (seat, evidence));
 """
 
 
@@ -95,77 +99,127 @@ class Vendor:
         return license_key
 
     def activate(self, file):
+        """Returns the license with the receipts for the seats that the device gave up before. `Refused` has those in `receipts`."""
         activation = Activation(file)
-        # Whatever becomes of the request: the device has lost those licenses already.
-        receipts = [self.redeem(release) for release in activation.releases]
-        with self.transaction() as database:
-            license_id = self.license_of(database, activation)
-            for proof in early_proofs(database, activation.seat):
-                try:
-                    store(database, proof.cancel(activation, self.issuer, license_id, now()))
-                except Refused as refused:
-                    not_that_one(refused)
-            known = seats(database, "device_key = ? AND seat = ?", activation.device_key, activation.seat)
-            of_device = seats(database, "device_key = ? AND license = ?", activation.device_key, license_id)
-            others = [seat for seat in of_device if seat["seat"] != activation.seat]
-            held = [seat["record"] for seat in others if seat["state"] == "held"]
-            lost = [seat["record"] for seat in others if seat["state"] == "active" and activation.is_recovery]
-            decision = activation.grant(
-                self.issuer,
-                records(database, license_id),
-                known[0]["record"] if known else None,
-                held[0] if held else None,
-                lost,
-                now(),
-            )
-            store(database, decision)
+        receipts = []
+        for release in activation.releases:
+            # The device has lost that license already, whatever becomes of the request. What is refused frees nothing and spoils
+            # nothing; the device has no receipt for it, so it comes again.
+            with suppress(Refused):
+                receipts.append(self.redeem(release))
+        try:
+            decision = self.grant(activation)
+            if decision.outcome == authority.DECISION_RETURNED:
+                receipts.append(decision.text)
+                raise Refused(authority.CANCELLED)
+        except Refused as refused:
+            refused.receipts = [*filter(None, receipts)]
+            raise
         return "\n".join([decision.text, *filter(None, receipts)])
 
-    def license_of(self, database, activation):
-        """By its license key, or, for a device that lost its store, by the seat that it has."""
-        row = database.execute("SELECT id FROM licenses WHERE key_hash = ?", [hashed(activation.license_key)]).fetchone()
-        if row is None and activation.is_recovery:
-            where = "SELECT license FROM seats WHERE device_key = ? AND state = 'active'"
-            row = database.execute(where, [activation.device_key]).fetchone()
-        if row is None:
-            raise Refused(authority.UNKNOWN_LICENSE)
-        return row[0]
+    def grant(self, activation):
+        """The decision of the request: a license, or the receipt if it was given up before it came."""
+        judged = {}
+        while True:
+            with self.transaction() as database:
+                known = seats(database, "seat = ? AND device_key = ?", activation.seat, activation.device_key)
+                early = [] if known else early_evidence(database, activation.seat)
+                if all(evidence in judged for evidence in early):
+                    for evidence in early:
+                        if judged[evidence] is not None:
+                            forget(database, activation.seat, evidence)
+                            insert(database, judged[evidence])
+                            return judged[evidence]
+                    decision = self.grant_in(database, activation, known[0] if known else None)
+                    store(database, decision)
+                    return decision
+                of_key = license_of_key(database, activation.license_key)
+            # A code takes its time, so this is found out while others may write. Only so much is kept, so it comes to an end.
+            for evidence in early:
+                if evidence not in judged:
+                    judged[evidence] = self.cancelled_by(evidence, activation, of_key)
+
+    def cancelled_by(self, evidence, activation, license_id):
+        """What it comes to that a proof or code came before this request, or None if it is another device's."""
+        try:
+            if isinstance(evidence, bytes):
+                return Release.read(evidence).cancel(activation, self.issuer, license_id, now())
+            # A code that was put right is its own first reading.
+            return activation.cancel_by_code(Readings(evidence), 0, self.issuer, license_id, now())
+        except Refused as refused:
+            if refused.status not in (authority.BAD_SIGNATURE, authority.WRONG_REQUEST, authority.WRONG_CODE):
+                raise
+            return None
+
+    def grant_in(self, database, activation, known):
+        license_id = license_of(database, activation, known)
+        of_device = seats(database, "device_key = ? AND license = ?", activation.device_key, license_id)
+        others = [seat for seat in of_device if seat["seat"] != activation.seat]
+        held = [seat["record"] for seat in others if seat["state"] == "held"]
+        # With a license key, it is that license's free seats that are asked for.
+        recovers = activation.is_recovery and not activation.license_key
+        lost = [seat["record"] for seat in others if seat["state"] == "active" and recovers]
+        return activation.grant(
+            self.issuer,
+            records(database, license_id),
+            known and known["record"],
+            held[0] if held else None,
+            lost,
+            now(),
+        )
 
     def redeem(self, release):
         """Takes a seat back on its device's proof. Returns the receipt, or None for a proof that is kept until its request comes."""
         with self.transaction() as database:
-            for seat in seats(database, "seat = ?", release.seat):
+            known = seats(database, "seat = ?", release.seat)
+            for seat in known:
                 try:
                     decision = release.redeem(self.issuer, records(database, seat["license"]), seat["record"], now())
                 except Refused as refused:
-                    not_that_one(refused)
+                    # Two devices may have drawn the same name. But a device's proof of another request than its seat's frees
+                    # nothing: the seat may be in use.
+                    if refused.status != authority.BAD_SIGNATURE:
+                        raise
                 else:
                     store(database, decision)
                     return decision.text
             if release.has_request:
                 decision = release.cancel(None, self.issuer, None, now())
-                store(database, decision)
+                insert(database, decision)
                 return decision.text
-            database.execute("INSERT OR IGNORE INTO early_proofs VALUES (?, ?)", [release.seat, release.data])
+            if known:
+                raise Refused(authority.BAD_SIGNATURE)
+            keep(database, release.seat, release.data)
         return None
 
     def redeem_code(self, typed):
         """Takes a seat back on a code that was read over the phone. Returns the receipt."""
         readings = Readings(typed)
-        refused, wrong = authority.UNKNOWN_SEAT, None
         with self.transaction() as database:
-            for index, name in readings:
-                for seat in seats(database, "seat = ?", name):
-                    decision = readings.redeem(index, self.issuer, records(database, seat["license"]), seat["record"], now())
-                    if decision.outcome != authority.DECISION_WRONG_CODE:
-                        store(database, decision)
-                        return decision.text
-                    wrong = decision
-            if wrong is not None:
-                # It counts, so that nobody can try them all; and however many readings a text has, it counts once.
-                store(database, wrong)
-                refused = authority.WRONG_CODE
-        raise Refused(refused)
+            candidates = [(reading, seat) for reading in readings for seat in seats(database, "seat = ?", reading.seat)]
+            wrong = {}
+            for reading, seat in candidates:
+                of_license = records(database, seat["license"])
+                try:
+                    decision = readings.redeem(reading.index, self.issuer, of_license, seat["record"], now())
+                except Refused as refused:
+                    # Of several seats, the right one may be another.
+                    if refused.status != authority.TOO_MANY_ATTEMPTS:
+                        raise
+                    continue
+                if decision.outcome != authority.DECISION_WRONG_CODE:
+                    store(database, decision)
+                    return decision.text
+                wrong[seat["seat"], seat["device_key"]] = decision
+            # They count, so that nobody can try them all; and however many readings a text has, each seat counts it once.
+            for decision in wrong.values():
+                store(database, decision)
+            if not candidates:
+                for reading in readings:
+                    keep(database, reading.seat, reading.code)
+        if not candidates:
+            raise Refused(authority.UNKNOWN_SEAT, "no such seat yet; the code is kept until its activation file comes")
+        raise Refused(authority.WRONG_CODE if wrong else authority.TOO_MANY_ATTEMPTS)
 
 
 def now():
@@ -177,19 +231,52 @@ def hashed(license_key):
     return hashlib.sha256(license_key.encode()).hexdigest()
 
 
-def not_that_one(refused):
-    """A proof of another seat of the same name is no failure."""
-    if refused.status not in (authority.BAD_SIGNATURE, authority.WRONG_REQUEST):
-        raise refused
+def license_of_key(database, license_key):
+    row = database.execute("SELECT id FROM licenses WHERE key_hash = ?", [hashed(license_key)]).fetchone()
+    return row and row[0]
+
+
+def license_of(database, activation, known):
+    """What a known seat was granted under does not change with a second look at the key. A device that lost its store has no key:
+    its license is that of the seat that it was granted last."""
+    license_id = known and known["license"]
+    # A request that was cancelled may name no license.
+    if license_id is None or database.execute("SELECT id FROM licenses WHERE id = ?", [license_id]).fetchone() is None:
+        license_id = license_of_key(database, activation.license_key)
+    if license_id is None and activation.is_recovery and not activation.license_key:
+        active = "device_key = ? AND state = 'active' ORDER BY json_extract(record, '$.granted') DESC"
+        of_device = seats(database, active, activation.device_key)
+        license_id = of_device[0]["license"] if of_device else None
+    if license_id is None:
+        raise Refused(authority.UNKNOWN_LICENSE)
+    return license_id
 
 
 def seats(database, where, *values):
-    rows = database.execute(f"SELECT seat, license, state, record FROM seats WHERE {where}", values)
-    return [dict(zip(("seat", "license", "state", "record"), row)) for row in rows]
+    columns = "seat", "device_key", "license", "state", "record"
+    rows = database.execute(f"SELECT {', '.join(columns)} FROM seats WHERE {where}", values)
+    return [dict(zip(columns, row)) for row in rows]
 
 
-def early_proofs(database, seat):
-    return [Release.read(row[0]) for row in database.execute("SELECT proof FROM early_proofs WHERE seat = ?", [seat])]
+def early_evidence(database, seat):
+    rows = database.execute("SELECT evidence FROM early WHERE seat = ? ORDER BY number", [seat])
+    return [evidence for evidence, in rows]
+
+
+def keep(database, seat, evidence):
+    """Keeps what cannot be verified yet. When all places are taken, the oldest goes: a device repeats its proof."""
+    early = early_evidence(database, seat)
+    if evidence in early:
+        return
+    if len(early) >= EARLY_OF_NAME:
+        raise Refused(authority.TOO_MANY_ATTEMPTS)
+    full = "DELETE FROM early WHERE number = (SELECT min(number) FROM early) AND (SELECT count(*) FROM early) >= ?"
+    database.execute(full, [EARLY])
+    database.execute("INSERT INTO early (seat, evidence) VALUES (?, ?)", [seat, evidence])
+
+
+def forget(database, seat, evidence):
+    database.execute("DELETE FROM early WHERE seat = ? AND evidence = ?", [seat, evidence])
 
 
 def records(database, license_id):
@@ -199,11 +286,22 @@ def records(database, license_id):
     return Records(row and row[0], taken, deactivated)
 
 
-def store(database, decision):
+def rows_of(decision):
     for record in decision.seats:
         seat = json.loads(record)
-        row = seat["seat"], seat["device_key"], seat["license"], seat["state"], seat["counted"], record
-        database.execute("INSERT OR REPLACE INTO seats VALUES (?, ?, ?, ?, ?, ?)", row)
+        yield seat["seat"], seat["device_key"], seat["license"], seat["state"], seat["counted"], record
+
+
+def store(database, decision):
+    database.executemany("INSERT OR REPLACE INTO seats VALUES (?, ?, ?, ?, ?, ?)", rows_of(decision))
+
+
+def insert(database, decision):
+    """Remembers a request that was cancelled. It must never replace a seat that is known."""
+    for row in rows_of(decision):
+        if seats(database, "seat = ? AND device_key = ?", *row[:2]):
+            raise Refused(authority.WRONG_REQUEST)
+        database.execute("INSERT INTO seats VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
@@ -234,7 +332,8 @@ def application(vendor):
             else:
                 text = vendor.redeem(Release.read(body)) or "kept until its activation file comes\n"
         except Refused as refused:
-            return "409 Conflict", "text/plain", f"{refused.kind} ({refused.status}): {refused}\n"
+            reason = f"{refused.kind} ({refused.status}): {refused}\n"
+            return "409 Conflict", "text/plain", "\n".join([reason, *refused.receipts])
         return "200 OK", "text/plain", text
 
     def respond(environ, start_response):
@@ -248,10 +347,17 @@ def application(vendor):
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
+    """Answers each request in a thread, and ends when all of them are answered."""
 
 
 class Quiet(WSGIRequestHandler):
+    # Whoever says nothing for so many seconds is not waited for.
+    timeout = 30
+
+    def handle(self):
+        with suppress(TimeoutError):
+            super().handle()
+
     def log_message(self, *_):
         """Says nothing: there may be codes in what somebody types into an address bar."""
 
@@ -266,7 +372,8 @@ def main(arguments):
             host, _, port = listen.rpartition(":")
             with make_server(host, int(port), application(Vendor(folder)), Server, Quiet) as server:
                 print(f"{host}:{server.server_port}", flush=True)
-                server.serve_forever()
+                with suppress(KeyboardInterrupt):
+                    server.serve_forever()
         case _:
             print("usage:" + __doc__.partition("\n")[2], file=sys.stderr)
             return 2

@@ -151,7 +151,8 @@ class _Object:
         if owner is None:
             name = type(self).__name__.lstrip("_").lower()
             free = getattr(_library, f"nodelock_{name}_free")
-            weakref.finalize(self, free, c_void_p(pointer))
+            # At exit, threads may still be inside the library; what is left then goes with the process.
+            weakref.finalize(self, free, c_void_p(pointer)).atexit = False
 
 
 class _Error(_Object):
@@ -250,7 +251,8 @@ class Call(_Object):
     def __init__(self, timeout=None, progress=None):
         super().__init__(_get("call_new"))
         if timeout is not None:
-            _do("call_set_timeout", self, int(timeout * 1000))
+            # C would take a time that is over for a very long one.
+            _do("call_set_timeout", self, max(0, int(timeout * 1000)))
         if progress is not None:
             # C holds a bare pointer to it, so it must live as long as this.
             self._progress = _Progress(lambda _, event, attempt, pause: progress(event, attempt, pause / 1000))
