@@ -59,7 +59,7 @@
  *
  * Beside the codes that a function's comment names, every one may return NODELOCK_INVALID_INPUT (a pointer is NULL, a text is
  * not UTF-8) and NODELOCK_INTERNAL (a fault of the library, which is kept inside: the process goes on, and the client that it
- * appened in refuses every further call). *The codes of the store* are NODELOCK_BUSY, NODELOCK_CORRUPT, NODELOCK_NO_SPACE,
+ * happened in refuses every further call). *The codes of the store* are NODELOCK_BUSY, NODELOCK_CORRUPT, NODELOCK_NO_SPACE,
  * NODELOCK_READ_ONLY, NODELOCK_ACCESS_DENIED, NODELOCK_IO and NODELOCK_UNSUPPORTED_VERSION, and for a call that changes
  * something NODELOCK_WRONG_PRODUCT too: another product has its store there. *The codes of a message* are 100 to 119; *the
  * codes of the way to the authority* are 60 to 69, and NODELOCK_NO_RANDOM where a call tries again. A function that looks at an
