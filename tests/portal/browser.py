@@ -46,7 +46,7 @@ try:
     import zxingcpp
     from PIL import Image
     from selenium import webdriver
-    from selenium.common.exceptions import TimeoutException
+    from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
     from selenium.webdriver.support.ui import WebDriverWait
@@ -202,6 +202,11 @@ class Browser:
         except TimeoutException:
             raise AssertionError(f"{title!r} is expected, not {self.driver.page_source}") from None
 
+    def wait(self, until):
+        """Waits for something to be so. Between two pages, what was found a moment ago may be gone."""
+        gone = (StaleElementReferenceException,)
+        WebDriverWait(self.driver, 60, ignored_exceptions=gone).until(lambda _: until())
+
     def title(self):
         with contextlib.suppress(Exception):
             return self.find("h1").text
@@ -329,14 +334,14 @@ def redeem_by_link(browser, computer, authority):
     assert len(secret) > 100
     # The page that is open is the answer to a form, at the same address and without the field.
     browser.driver.get(link)
-    WebDriverWait(browser.driver, 30).until(lambda _: browser.all("#filled") and browser.find("#filled").is_displayed())
+    browser.wait(lambda: browser.all("#filled") and browser.find("#filled").is_displayed())
     assert browser.driver.current_url == f"{browser.base}/redeem", "the address bar holds it no more"
     assert browser.find("#deactivation").get_attribute("value") == secret
     browser.shoot("redeem-link")
     # A second scan into the page that is open, as phones do.
     browser.find("#deactivation").clear()
     browser.driver.execute_script("location.hash = arguments[0]", secret)
-    WebDriverWait(browser.driver, 30).until(lambda _: browser.find("#deactivation").get_attribute("value") == secret)
+    browser.wait(lambda: browser.find("#deactivation").get_attribute("value") == secret)
     assert "#" not in browser.driver.current_url
     browser.submit(f"Seat {seat} is free")
     computer.run("receipt", str(browser.download()))
@@ -501,7 +506,7 @@ def without_scripts(authority, folder, key):
         browser.open("/seats")
         browser.fill("#license_key", key)
         browser.find("main form button").click()
-        WebDriverWait(browser.driver, 60).until(lambda _: "Computers" in browser.words())
+        browser.wait(lambda: "Computers" in browser.words())
         assert "no-scripts" in browser.words()
 
 
