@@ -19,7 +19,7 @@ use nodelock::{
 use serde_json::{Value, json};
 
 use support::{
-    server::{Authority, PRODUCT, base64url, command, http, kind, serve},
+    server::{Authority, PRODUCT, base64url, command, create_database, http, kind, serve},
     vendor::{TestClock, machine},
 };
 
@@ -672,6 +672,7 @@ fn a_first_start_sets_everything_up_and_the_next_one_finds_it() {
     let folder = tempfile::tempdir().unwrap();
     let directory = folder.path().join("authority");
     fs::create_dir(&directory).unwrap();
+    create_database(&directory);
     let product = ["--product".to_owned(), PRODUCT.to_owned()];
     let root = || fs::read_to_string(directory.join("keys/root.public")).unwrap();
     let (mut server, _) = serve(&directory, "127.0.0.1:0", &product);
