@@ -81,7 +81,7 @@ fn outcome(baseline: &[(Component, &str)], now: &[(Component, &str)]) -> (i32, O
 /// Made with Python's hashlib and hmac from the recipe in `fingerprint/tag.rs`.
 #[test]
 fn tags_are_those_of_an_independent_implementation() {
-    let host = probe(&WHOLE).with_host_id("Dongle \u{3000}12 Ä", HostId::Join).unwrap();
+    let host = probe(&WHOLE).with_host_id("Dongle \t 12 Ä", HostId::Join).unwrap();
     let tags = |key| {
         let fingerprint = host.fingerprint(&key);
         let hex = |bytes: [u8; 3]| bytes.map(|byte| format!("{byte:02x}")).concat();
@@ -90,11 +90,11 @@ fn tags_are_those_of_an_independent_implementation() {
     let numbered = |tags: [&str; 9]| (1..).zip(tags.map(str::to_owned)).collect::<Vec<_>>();
     assert_eq!(
         tags(key()),
-        numbered(["0503f0", "d86471", "a353f0", "8093a9", "a3d805", "e847ea", "76ab82", "f7cbe1", "d633c9"])
+        numbered(["0503f0", "d86471", "a353f0", "8093a9", "a3d805", "e847ea", "76ab82", "f7cbe1", "40bb73"])
     );
     assert_eq!(
         tags(TagKey::new("", "")),
-        numbered(["a74d2d", "3e93dd", "dd7ecb", "f45761", "37279c", "1aa982", "5b8014", "254ba9", "edf5d7"])
+        numbered(["a74d2d", "3e93dd", "dd7ecb", "f45761", "37279c", "1aa982", "5b8014", "254ba9", "9dbc72"])
     );
 }
 
@@ -133,15 +133,22 @@ fn spellings_of_one_value_give_one_tag() {
         (HwUuid, &["4c4c4544-0042-3510-8054-b7c04f4e4d32", "44454C4C-4200-1035-8054-B7C04F4E4D32"]),
         (RootFs, &["1A2B-3C4D", "1a2b3c4d\n"]),
         (Mac, &["3C-52-82-AA-BB-CC", "3c:52:82:aa:bb:cc", "3c52.82aa.bbcc"]),
-        (DiskSerial, &["S4EV NF0M", "  s4ev \t nf0m\0", "\u{ff33}4EV\u{a0}NF0M"]),
-        (Model, &["Café Book", "CAFE\u{301} BOOK", "cafe\u{301}\nbook"]),
-        (Cpu, &["ﬁne cpu", "FINE  CPU"]),
+        (DiskSerial, &["S4EV NF0M", "  s4ev \t nf0m\0", "\x7fS4ev\u{1}Nf0m "]),
+        (Model, &["Café Book", "CAFé\r\nBOOK"]),
+        (Cpu, &["fine cpu", "FINE  CPU"]),
     ];
     for (component, spellings) in same {
         let tags = spellings.iter().map(|value| fingerprint(&[(component, value)]));
         let tags: Vec<_> = tags.collect();
         assert_eq!(tags[0].tags().len(), 1, "{component}");
         assert!(tags.iter().all(|other| *other == tags[0]), "{component}");
+    }
+    // What is not ASCII is one spelling each: no normal form of Unicode, and no lower case.
+    let spellings = ["Café Book", "CAFÉ Book", "CAFE\u{301} Book", "Café\u{a0}Book", "\u{ff23}afé Book"];
+    for (at, one) in spellings.iter().enumerate() {
+        for other in &spellings[..at] {
+            assert_ne!(fingerprint(&[(Model, one)]), fingerprint(&[(Model, other)]), "{one} {other}");
+        }
     }
     // The twin of a machine-id is another machine-id.
     assert_ne!(fingerprint(&[(OsId, OS_ID)]), fingerprint(&[(OsId, "9b2a1c4f7de05a4c8e3d6b7a90c1d2e3")]));
@@ -302,8 +309,6 @@ fn values_that_are_too_long_are_dropped() {
     for component in [BoardSerial, DiskSerial, Model, Cpu, RootFs] {
         assert!(found(component, &"serial ".repeat(146), false));
         assert!(!found(component, &"serial ".repeat(147), false));
-        // One character that NFKC makes eighteen of.
-        assert!(!found(component, &"\u{fdfa}".repeat(100), false));
     }
 }
 
@@ -355,8 +360,6 @@ fn host_ids_join_or_replace() {
         assert_eq!(probe(&[]).with_host_id(id, HostId::Join).is_ok(), valid, "{} characters", id.len());
     }
     assert!(probe(&[]).with_host_id(&"a ".repeat(1 << 20), HostId::Join).is_err());
-    // One character that NFKC makes eighteen of.
-    assert!(probe(&[]).with_host_id(&"\u{fdfa}".repeat(100), HostId::Join).is_err());
 }
 
 // ---- score ----

@@ -29,7 +29,7 @@ const MACHINE: [(Component, u8, &str); 5] = [
     (Component::HwUuid, 3, "{4C4C4544-0034-5A10-8058-B7C04F4A4D32}"),
     (Component::DiskSerial, 5, "  S5H7NS0N \t 812345X "),
     (Component::Mac, 6, "F0-4D-A2-11-22-33"),
-    (Component::Model, 7, "Ｆｒａｍｅｗｏｒｋ  Laptop 13"),
+    (Component::Model, 7, "FRÄMEWORK  Laptop\u{1}13"),
     (Component::Cpu, 8, "AuthenticAMD 25 116 1"),
 ];
 

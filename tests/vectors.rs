@@ -71,9 +71,13 @@ const VALUES: [(Component, &str, &str); 7] = [
     (Component::HwUuid, "{4C4C4544-0034-5A10-8058-B7C04F4A4D32}", "44454c4c3400105a8058b7c04f4a4d32"),
     (Component::DiskSerial, "  S5H7NS0N \t 812345X ", "s5h7ns0n 812345x"),
     (Component::Mac, "F0-4D-A2-11-22-33", "f04da2112233"),
-    (Component::Model, "Ｆｒａｍｅｗｏｒｋ  Laptop 13", "framework laptop 13"),
+    (Component::Model, " FRAMEWORK  Laptop\u{7f}13", "framework laptop 13"),
     (Component::Cpu, "AuthenticAMD 25 116 1", "authenticamd 25 116 1"),
 ];
+
+/// What is not ASCII stays as it is.
+const NOT_ASCII: (Component, &str, &str) =
+    (Component::HostId, "CAFÉ\u{a0}Ｆ  Ä\u{1}1 ", "cafÉ\u{a0}Ｆ Ä 1");
 
 fn probe() -> Probe {
     let values = VALUES.map(|(component, raw, _)| (component, raw.to_owned()));
@@ -84,6 +88,7 @@ fn probe() -> Probe {
 fn fingerprints() {
     let cases: Vec<Value> = VALUES
         .iter()
+        .chain([&NOT_ASCII])
         .map(|(component, raw, normalized)| {
             let tag_of = |value: &str| {
                 let probe = Probe::from_values([(*component, value.to_owned())], false, false);

@@ -1,9 +1,8 @@
 //! One spelling for each value, so that two readings of the same thing give the same tag.
 //!
-//! FINGERPRINT: "A value is normalized (NFKC, trimmed, lower case, single spaces; UUID and MAC as bare hex;
-//! the SMBIOS UUID's byte-swapped twin counts as equal), then dropped when it is junk".
+//! Trimmed, lower case and single spaces, as far as it is ASCII; UUIDs and network addresses as bare digits, of a UUID and its
+//! byte-swapped twin the lesser. Then what is junk is dropped.
 
-use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::{component::Component, junk};
@@ -20,7 +19,7 @@ pub(super) fn value(component: Component, raw: &str, virtual_machine: bool) -> O
     if raw.len() > MAX_VALUE {
         return None;
     }
-    let value = match component {
+    match component {
         Component::OsId => {
             let id = uuid(raw).filter(|id| !junk::uuid(id))?;
             Some(hex(&id)).filter(|id| !junk::machine_id(id))
@@ -45,32 +44,22 @@ pub(super) fn value(component: Component, raw: &str, virtual_machine: bool) -> O
         | Component::Model
         | Component::Cpu
         | Component::HostId => Some(text(raw)).filter(|value| !junk::text(value)),
-    };
-    // NFKC makes up to eighteen characters of one.
-    value.filter(|value| value.len() <= MAX_VALUE)
+    }
 }
 
-/// NFKC, lower case, trimmed, every run of white space or control characters one space.
+/// ASCII letters in lower case, trimmed, every run of ASCII white space or control characters one space.
+///
+/// What is not ASCII stays as it is. Firmware says the same bytes each time, and the tables of a Unicode normal form would be
+/// an eighth of the library and change with each version of Unicode, and the tags with them.
 pub(super) fn text(raw: &str) -> Zeroizing<String> {
-    // NFKC can grow a character many times over; reserving for the common case leaves no copies behind.
-    let mut out = Zeroizing::new(String::with_capacity(raw.len() + 16));
-    let mut gap = false;
-    let mut push = |c: char| {
-        if c.is_whitespace() || c.is_control() {
-            gap = !out.is_empty();
-        } else {
-            if std::mem::take(&mut gap) {
-                out.push(' ');
-            }
-            out.push(c);
+    let mut out = Zeroizing::new(String::with_capacity(raw.len()));
+    for word in raw.split(|c: char| c == ' ' || c.is_ascii_control()).filter(|word| !word.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
         }
-    };
-    if raw.is_ascii() {
-        raw.chars().for_each(|c| push(c.to_ascii_lowercase()));
-    } else {
-        // Lower-casing can bring back a decomposed letter, so the form is applied around it.
-        raw.nfkc().flat_map(char::to_lowercase).nfkc().for_each(push);
+        out.push_str(word);
     }
+    out.make_ascii_lowercase();
     out
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import unicodedata
+import re
 from dataclasses import dataclass
 from typing import Dict, List, Set, Tuple
 
@@ -90,8 +90,7 @@ POLICY: Codec[Policy] = record(Policy)
 
 def normalized(component: int, value: str) -> str:
     """A value as it is tagged."""
-    lower = "".join(character.lower() for character in unicodedata.normalize("NFKC", value))
-    plain = " ".join(lower.split())
+    plain = b" ".join(re.split(rb"[\x00-\x20\x7f]+", value.encode().lower())).strip(b" ").decode()
     bare = "".join(character for character in plain if character not in "-:.{}")
     if component not in _IDENTIFIERS or not set(bare) <= set("0123456789abcdef"):
         return plain
