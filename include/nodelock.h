@@ -953,7 +953,7 @@ nodelock_status nodelock_config_add_test_component(nodelock_config *config,
 
 /**
  * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
- * or over what nodelock_config_set_transport() brings.
+ * or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in Punycode (`xn--`).
  */
 NODELOCK_API
 NODELOCK_MUST_USE

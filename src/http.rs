@@ -16,8 +16,9 @@ use reqwest::{
 };
 use rustls::{
     CertificateError, ClientConfig, RootCertStore,
-    crypto::ring,
-    pki_types::{CertificateDer, pem::PemObject as _},
+    crypto::{CryptoProvider, KeyProvider, ring},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::SigningKey,
 };
 
 use crate::{
@@ -100,7 +101,8 @@ impl HttpOptions {
             return Err(Error::new(ErrorKind::TlsUntrusted, "no root certificates on this system"));
         }
         // The provider is handed over, never installed: the process default is the host application's business.
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        let provider = CryptoProvider { key_provider: &NoClientKeys, ..ring::default_provider() };
+        let tls = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .expect("ring supports the default versions")
             .with_root_certificates(roots)
@@ -115,6 +117,19 @@ impl HttpOptions {
         };
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(10));
         Ok(HttpTransport { tls, proxy, connect_timeout })
+    }
+}
+
+/// No client shows a certificate, so what reads private keys and signs with them need not be in the library.
+#[derive(Debug)]
+struct NoClientKeys;
+
+impl KeyProvider for NoClientKeys {
+    fn load_private_key(
+        &self,
+        _: PrivateKeyDer<'static>,
+    ) -> std::result::Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("client certificates are not supported".into()))
     }
 }
 

@@ -222,6 +222,22 @@ fn the_password_of_a_proxy_is_in_no_text() {
     }
 }
 
+#[test]
+fn an_address_that_is_none_is_said_to_be_wrong_before_anything_is_sent() {
+    let transport = HttpOptions::default().no_proxy().build().unwrap();
+    for url in [
+        "",
+        "licenses.example.com",
+        "https://",
+        "https://[::",
+        "https://a b/",
+        "ftp://127.0.0.1/",
+        "https://bücher.example/",
+    ] {
+        assert_eq!(send(&transport, url).unwrap_err().kind(), ErrorKind::InvalidInput, "{url}");
+    }
+}
+
 /// The command-line client in a process of its own, whose environment is given.
 fn command_line(
     authority: &Authority,

@@ -117,7 +117,8 @@ impl ClientBuilder {
     }
 
     /// Where the authority is (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or
-    /// the host's own.
+    /// the host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up otherwise is up
+    /// to the versions that the application is built with.
     #[cfg(feature = "transport")]
     pub fn authority(mut self, url: impl Into<String>, transport: impl Transport + 'static) -> Self {
         self.authority = Some(Authority::new(url.into(), Box::new(transport)));

@@ -152,10 +152,10 @@ fn invalid(about: &'static str) -> super::error::Failure {
 unsafe fn set(
     config: *mut nodelock_config,
     error: *mut *mut nodelock_error,
-    set: impl FnOnce(&mut nodelock_config) -> Result<()>,
+    mut set: impl FnMut(&mut nodelock_config) -> Result<()>,
 ) -> nodelock_status {
     // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
-    unsafe { fallible(error, || set(object_mut(config, "config")?)) }
+    unsafe { fallible(error, &mut || set(object_mut(config, "config")?)) }
 }
 
 /// The body of a setter of a callback.
@@ -163,13 +163,13 @@ unsafe fn set_callback<F: Copy>(
     config: *mut nodelock_config,
     error: *mut *mut nodelock_error,
     function: Option<F>,
-    owner: Owner,
-    place: impl FnOnce(&mut nodelock_config) -> &mut Option<Arc<Callback<F>>>,
+    mut owner: Owner,
+    place: fn(&mut nodelock_config) -> &mut Option<Arc<Callback<F>>>,
 ) -> nodelock_status {
     // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
     unsafe {
-        fallible(error, || {
-            let callback = Arc::new(Callback::new(function, owner)?);
+        fallible(error, &mut || {
+            let callback = Arc::new(Callback::new(function, &mut owner)?);
             let before = place(object_mut(config, "config")?).replace(callback);
             // Its finalizer is the host's and may use the config, so that is not borrowed any more.
             drop(before);
@@ -188,7 +188,7 @@ pub unsafe extern "C" fn nodelock_config_new(
 ) -> nodelock_status {
     // SAFETY: NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let config = Out::new(config)?;
             config.set(nodelock_config::new(text(product, "product")?));
             Ok(())
@@ -445,7 +445,7 @@ pub unsafe extern "C" fn nodelock_config_add_test_component(
 }
 
 /// Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
-/// or over what nodelock_config_set_transport() brings.
+/// or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in Punycode (`xn--`).
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_authority(
