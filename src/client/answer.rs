@@ -28,7 +28,7 @@ impl Answer {
                 DeactivationReceipt::open_by_authority(message, roots).map(Self::Receipt)
             }
             Kind::Revocation => Revocation::open_by_authority(message, roots).map(Self::Revocation),
-            kind => Err(Error::new(ErrorKind::WrongType, kind.label().to_lowercase())),
+            kind => Err(Error::new(ErrorKind::WrongType, kind.label().to_ascii_lowercase())),
         }
     }
 
@@ -50,7 +50,7 @@ impl Client {
             answers.push(Answer::verify(message, &self.roots)?);
         }
         if let Some(kind) = kind.filter(|kind| !answers.iter().any(|answer| answer.kind() == *kind)) {
-            let about = format!("{} is expected", kind.label().to_lowercase());
+            let about = format!("{} is expected", kind.label().to_ascii_lowercase());
             return Err(Error::new(ErrorKind::WrongType, about));
         }
         let now = self.clock.now();
@@ -78,7 +78,7 @@ impl Client {
     ) -> Result<()> {
         let for_this_device = |key| match device {
             Some(device) if device.public_key() == key => Ok(()),
-            _ => Err(Error::new(ErrorKind::WrongMachine, answer.kind().label().to_lowercase())),
+            _ => Err(Error::new(ErrorKind::WrongMachine, answer.kind().label().to_ascii_lowercase())),
         };
         match answer {
             Answer::License(license) => {

@@ -368,16 +368,25 @@ impl Client {
         mut writer: Writer<'_>,
         act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
     ) -> Result<R> {
-        // A kill between a commit and its tombstone is made good by the next writer.
-        self.write_tombstones(&record, &mut writer);
-        let before = self.encode(&record)?;
+        let before = self.before_change(&record, &mut writer)?;
         let result = act(&mut record, &mut writer)?;
-        let after = self.encode(&record)?;
-        if before != after {
-            writer.commit(&after)?;
-            self.write_tombstones(&record, &mut writer);
-        }
+        self.commit_change(&before, &record, &mut writer)?;
         Ok(result)
+    }
+
+    fn before_change(&self, record: &Record, writer: &mut Writer<'_>) -> Result<Zeroizing<Vec<u8>>> {
+        // A kill between a commit and its tombstone is made good by the next writer.
+        self.write_tombstones(record, writer);
+        self.encode(record)
+    }
+
+    fn commit_change(&self, before: &[u8], record: &Record, writer: &mut Writer<'_>) -> Result<()> {
+        let after = self.encode(record)?;
+        if before != after.as_slice() {
+            writer.commit(&after)?;
+            self.write_tombstones(record, writer);
+        }
+        Ok(())
     }
 
     fn record(&self) -> Result<Record> {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde::Deserialize;
 
 use super::{Client, Deactivation, PendingRequest, Status, answer::Answer as Said};
 use crate::{
@@ -232,10 +232,11 @@ impl<'c> Online<'c> {
 
     /// Sends a pending request and takes in the answer.
     fn answer(&self, pending: &PendingRequest) -> Result<Status> {
-        let reply = self.post("/v1/activations", &json!({"request": pending.to_base64url()}));
+        let reply = self.post("/v1/activations", "request", &pending.to_base64url());
         match reply {
             Ok(reply) => {
-                self.client.apply(&messages(&reply, &["license", "receipts"])?, Some(Kind::License))?;
+                self.client
+                    .apply(&bundle(reply.license.iter().chain(&reply.receipts))?, Some(Kind::License))?;
                 self.client.check()
             }
             Err(refused) if is_final(refused.kind()) => {
@@ -254,9 +255,8 @@ impl<'c> Online<'c> {
     /// active. Once it is given up, the error carries the proof and the code.
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
         let preflight = self.client.preflight_request()?;
-        let reply =
-            self.post("/v1/deactivations/preflight", &json!({"request": preflight.to_base64url()}))?;
-        match reply.get("allowed").and_then(Value::as_bool) {
+        let reply = self.post("/v1/deactivations/preflight", "request", &preflight.to_base64url())?;
+        match reply.allowed {
             Some(true) => {}
             Some(false) => return Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation").into()),
             None => return Err(Error::new(ErrorKind::BadReply, "preflight").into()),
@@ -276,8 +276,8 @@ impl<'c> Online<'c> {
     }
 
     fn send(&self, deactivation: &Deactivation) -> Result<DeactivationReceipt> {
-        let reply = self.post("/v1/deactivations", &json!({"proof": deactivation.to_base64url()}))?;
-        let answers = self.client.apply(&messages(&reply, &["receipt"])?, Some(Kind::DeactivationReceipt))?;
+        let reply = self.post("/v1/deactivations", "proof", &deactivation.to_base64url())?;
+        let answers = self.client.apply(&bundle(&reply.receipt)?, Some(Kind::DeactivationReceipt))?;
         // The receipt of another seat, be it as genuine as can be, says nothing of this one.
         let receipt = answers.into_iter().find_map(|answer| match answer {
             Said::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
@@ -298,9 +298,9 @@ impl<'c> Online<'c> {
         {
             return Err(e);
         }
-        let reply = self.post("/v1/checkins", &json!({"request": request.to_base64url()}))?;
-        let kind = if reply.get("revocation").is_some() { Kind::Revocation } else { Kind::License };
-        self.client.apply(&messages(&reply, &["license", "revocation"])?, Some(kind))?;
+        let reply = self.post("/v1/checkins", "request", &request.to_base64url())?;
+        let kind = if reply.revocation.is_some() { Kind::Revocation } else { Kind::License };
+        self.client.apply(&bundle(reply.license.iter().chain(&reply.revocation))?, Some(kind))?;
         self.client.check()
     }
 
@@ -337,10 +337,11 @@ impl<'c> Online<'c> {
     }
 
     /// Posts until it is answered, refused, or there was enough trying. Everything that is posted is idempotent.
-    fn post(&self, path: &str, body: &Value) -> Result<Value> {
+    fn post(&self, path: &str, member: &str, message: &str) -> Result<Reply> {
         let authority = self.client.authority()?;
         let url = format!("{}{path}", authority.url);
-        let body = body.to_string();
+        // Base64url has nothing that JSON would escape.
+        let body = format!(r#"{{"{member}":"{message}"}}"#);
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
             let timeout = self.left(authority.timeout)?;
@@ -355,7 +356,7 @@ impl<'c> Online<'c> {
             });
             let (error, asked) = match answer {
                 Ok(answer) => match read(&answer) {
-                    Ok(value) => return Ok(value),
+                    Ok(reply) => return Ok(reply),
                     Err(e) => (e, answer.retry_after),
                 },
                 Err(e) => (e, None),
@@ -444,16 +445,29 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
         )
 }
 
-/// The JSON of a good answer; the error that problem details stand for (RFC 9457) otherwise.
-fn read(answer: &Answer) -> Result<Value> {
-    let value = serde_json::from_slice::<Value>(&answer.body).ok().filter(Value::is_object);
+/// What an authority answers, whatever it was asked: messages in base64url. Other members are passed over.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Reply {
+    /// Of problem details (RFC 9457): `urn:nodelock:problem:no-free-seat`, or any URL that ends in the code.
+    r#type: Option<String>,
+    allowed: Option<bool>,
+    license: Option<String>,
+    receipt: Option<String>,
+    receipts: Vec<String>,
+    revocation: Option<String>,
+}
+
+/// A good answer; the error that problem details stand for otherwise.
+fn read(answer: &Answer) -> Result<Reply> {
+    // An array of the right items would do too.
+    let object = answer.body.trim_ascii_start().starts_with(b"{");
+    let reply = object.then(|| serde_json::from_slice::<Reply>(&answer.body).ok()).flatten();
     let bad = || Error::new(ErrorKind::BadReply, format!("authority: status {}", answer.status));
     if answer.status == 200 {
-        return value.ok_or_else(bad);
+        return reply.ok_or_else(bad);
     }
-    // `urn:nodelock:problem:no-free-seat`, or any URL that ends in the code.
-    let problem = value.as_ref().and_then(|v| v.get("type")).and_then(Value::as_str);
-    let code = problem.and_then(|text| text.rsplit([':', '/', '#']).next());
+    let code = reply.as_ref().and_then(|reply| reply.r#type.as_ref()?.rsplit([':', '/', '#']).next());
     match (answer.status, code.and_then(ErrorKind::from_code).filter(|kind| is_an_authoritys(*kind))) {
         (_, Some(kind)) => Err(Error::new(kind, "authority")),
         (429 | 503, None) => Err(Error::new(ErrorKind::ServerBusy, "authority")),
@@ -464,25 +478,15 @@ fn read(answer: &Answer) -> Result<Value> {
     }
 }
 
-/// The messages in these members of an answer, as one file.
-fn messages(reply: &Value, members: &[&str]) -> Result<Vec<u8>> {
-    let bad = || Error::new(ErrorKind::BadReply, "authority: a message is expected");
+/// Messages of an answer as one file; there must be one.
+fn bundle<'m>(messages: impl IntoIterator<Item = &'m String>) -> Result<Vec<u8>> {
     let mut envelopes = Vec::new();
-    for member in members {
-        let texts: Vec<&str> = match reply.get(member) {
-            None | Some(Value::Null) => continue,
-            Some(Value::String(text)) => vec![text],
-            Some(Value::Array(list)) => {
-                list.iter().map(|item| item.as_str().ok_or_else(bad)).collect::<Result<_>>()?
-            }
-            Some(_) => return Err(bad()),
-        };
-        for text in texts {
-            envelopes.extend(frame::read(text.as_bytes()).map_err(|_| bad())?);
-        }
+    for message in messages {
+        let bad = |_| Error::new(ErrorKind::BadReply, "authority: a message is expected");
+        envelopes.extend(frame::read(message.as_bytes()).map_err(bad)?);
     }
     if envelopes.is_empty() {
-        return Err(bad());
+        return Err(Error::new(ErrorKind::BadReply, "authority: a message is missing"));
     }
     Ok(frame::bundle(&envelopes.iter().map(|message| message.envelope.as_slice()).collect::<Vec<_>>()))
 }

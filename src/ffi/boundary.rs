@@ -17,9 +17,11 @@ use crate::{Error, ErrorKind};
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 
 /// The body of a fallible function: whatever happens in it becomes a status, and an error if somebody wants one.
+///
+/// It is called once. It comes as a reference so that there is one copy of this for all functions and not one for each.
 pub(super) unsafe fn fallible(
     error: *mut *mut nodelock_error,
-    body: impl FnOnce() -> Result<()>,
+    body: &mut dyn FnMut() -> Result<()>,
 ) -> nodelock_status {
     let failure = match contained(body) {
         Some(Ok(())) => None,

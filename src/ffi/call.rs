@@ -52,7 +52,7 @@ pub unsafe extern "C" fn nodelock_call_new(
 ) -> nodelock_status {
     // SAFETY: NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             Out::<nodelock_call>::new(call)?.set(nodelock_call::default());
             Ok(())
         })
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn nodelock_call_set_timeout(
 ) -> nodelock_status {
     // SAFETY: NULL or a call that lives; NULL or a place for the error.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             object(call, "call")?.locked().timeout = Some(Duration::from_millis(milliseconds));
             Ok(())
         })
@@ -88,11 +88,11 @@ pub unsafe extern "C" fn nodelock_call_set_progress(
     finalize: nodelock_finalize_fn,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
-    let owner = Owner::new(user_data, finalize);
+    let mut owner = Owner::new(user_data, finalize);
     // SAFETY: NULL or a call that lives; NULL or a place for the error.
     unsafe {
-        fallible(error, || {
-            let progress = Arc::new(Callback::new(progress, owner)?);
+        fallible(error, &mut || {
+            let progress = Arc::new(Callback::new(progress, &mut owner)?);
             let before = object(call, "call")?.locked().progress.replace(progress);
             // Its finalizer is the host's and may use the call, so the lock is released by now.
             drop(before);

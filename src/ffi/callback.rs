@@ -93,9 +93,11 @@ pub(super) struct Callback<F> {
 }
 
 impl<F: Copy> Callback<F> {
-    pub(super) fn new(function: Option<F>, owner: Owner) -> Result<Self> {
+    /// Takes what `owner` owns, unless there is no function.
+    pub(super) fn new(function: Option<F>, owner: &mut Owner) -> Result<Self> {
         let missing = || Error::new(ErrorKind::InvalidInput, "callback: must not be NULL");
-        Ok(Self { function: function.ok_or_else(missing)?, owner })
+        let function = function.ok_or_else(missing)?;
+        Ok(Self { function, owner: Owner { finalize: owner.finalize.take(), ..*owner } })
     }
 
     pub(super) fn function(&self) -> F {

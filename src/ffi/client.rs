@@ -39,32 +39,39 @@ impl nodelock_client {
     }
 
     /// One call on the client, with its line in the log.
-    pub(super) fn run<R>(&self, name: &CStr, act: impl FnOnce(&Client) -> Result<R>) -> Result<R> {
+    pub(super) fn run<R>(&self, name: &CStr, act: impl FnMut(&Client) -> Result<R>) -> Result<R> {
         let result = self.quietly(act);
-        if let Some(log) = &self.log {
-            let failure = result.as_ref().err();
-            let status = failure.map_or(nodelock_status::NODELOCK_OK, Failure::status);
-            log.call(NODELOCK_EVENT_DONE, name, 0, status as u32, failure.map_or("", Failure::message));
-        }
+        self.tell(name, result.as_ref().err());
         result
     }
 
     /// The same, which is worth a line only when it goes wrong.
-    fn run_unless_well<R>(&self, name: &CStr, act: impl FnOnce(&Client) -> Result<R>) -> Result<R> {
-        match self.quietly(act) {
-            Ok(result) => Ok(result),
-            Err(failure) => self.run(name, |_| Err(failure)),
+    fn run_unless_well<R>(&self, name: &CStr, act: impl FnMut(&Client) -> Result<R>) -> Result<R> {
+        let result = self.quietly(act);
+        if let Err(failure) = &result {
+            self.tell(name, Some(failure));
+        }
+        result
+    }
+
+    fn tell(&self, name: &CStr, failure: Option<&Failure>) {
+        if let Some(log) = &self.log {
+            let status = failure.map_or(nodelock_status::NODELOCK_OK, Failure::status);
+            log.call(NODELOCK_EVENT_DONE, name, 0, status as u32, failure.map_or("", Failure::message));
         }
     }
 
-    fn quietly<R>(&self, act: impl FnOnce(&Client) -> Result<R>) -> Result<R> {
-        if self.poisoned.load(Ordering::Acquire) {
-            return Err(Failure::internal());
-        }
-        contained(|| act(&self.client)).unwrap_or_else(|| {
+    fn quietly<R>(&self, mut act: impl FnMut(&Client) -> Result<R>) -> Result<R> {
+        let mut result = None;
+        self.contain(&mut |client| result = Some(act(client)));
+        result.unwrap_or_else(|| Err(Failure::internal()))
+    }
+
+    /// Calls `act` once, unless it or another before it panics.
+    fn contain(&self, act: &mut dyn FnMut(&Client)) {
+        if !self.poisoned.load(Ordering::Acquire) && contained(|| act(&self.client)).is_none() {
             self.poisoned.store(true, Ordering::Release);
-            Err(Failure::internal())
-        })
+        }
     }
 }
 
@@ -112,7 +119,7 @@ pub unsafe extern "C" fn nodelock_client_new(
 ) -> nodelock_status {
     // SAFETY: NULL or a config that nobody changes meanwhile; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let client = Out::new(client)?;
             let config = object(config, "config")?;
             client.set(nodelock_client::new(config.client()?, config.log.clone()));
@@ -135,7 +142,7 @@ pub unsafe extern "C" fn nodelock_client_check(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             license.set(client.run_unless_well(c"nodelock_client_check", |client| Ok(client.check()?))?);
@@ -158,7 +165,7 @@ pub unsafe extern "C" fn nodelock_client_observe(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or a place for the answer; NULL or a place for the error.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let wrote = Place::new(wrote, false)?;
             let client = object(client, "client")?;
             wrote.set(client.run(c"nodelock_client_observe", |client| Ok(client.observe()?))?);
@@ -186,7 +193,7 @@ pub unsafe extern "C" fn nodelock_client_begin(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or text; as many pairs as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let request = Out::new(request)?;
             let client = object(client, "client")?;
             let license_key = text(license_key, "license_key")?;
@@ -211,7 +218,7 @@ pub unsafe extern "C" fn nodelock_client_pending(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let request = Out::new(request)?;
             let client = object(client, "client")?;
             request.set_if(client.run(c"nodelock_client_pending", |client| Ok(client.pending()?))?);
@@ -233,7 +240,7 @@ pub unsafe extern "C" fn nodelock_client_cancel(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let proof = Out::new(proof)?;
             let client = object(client, "client")?;
             proof.set(client.run(c"nodelock_client_cancel", |client| Ok(client.cancel()?))?);
@@ -256,7 +263,7 @@ pub unsafe extern "C" fn nodelock_client_recover_offline(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let request = Out::new(request)?;
             let client = object(client, "client")?;
             let recover = |client: &Client| Ok(client.recover_offline()?);
@@ -281,7 +288,7 @@ pub unsafe extern "C" fn nodelock_client_install(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
@@ -305,7 +312,7 @@ pub unsafe extern "C" fn nodelock_client_accept(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
@@ -329,7 +336,7 @@ pub unsafe extern "C" fn nodelock_client_accept_receipt(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let receipt = Out::new(receipt)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
@@ -354,7 +361,7 @@ pub unsafe extern "C" fn nodelock_client_accept_revocation(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let revocation = Out::new(revocation)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
@@ -382,7 +389,7 @@ pub unsafe extern "C" fn nodelock_client_deactivate_offline(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let proof = Out::new(proof)?;
             let client = object(client, "client")?;
             let reason = self::reason(reason)?;
@@ -407,7 +414,7 @@ pub unsafe extern "C" fn nodelock_client_outstanding(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let proofs = Out::<nodelock_proofs>::new(proofs)?;
             let client = object(client, "client")?;
             proofs.set(client.run(c"nodelock_client_outstanding", |client| Ok(client.outstanding()?))?);
@@ -429,7 +436,7 @@ pub unsafe extern "C" fn nodelock_client_fingerprint(
 ) -> nodelock_status {
     // SAFETY: NULL or a client that lives; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let fingerprint = Out::<nodelock_fingerprint>::new(fingerprint)?;
             let client = object(client, "client")?;
             fingerprint.set(client.run(c"nodelock_client_fingerprint", |client| {

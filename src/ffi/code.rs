@@ -25,7 +25,7 @@ pub unsafe extern "C" fn nodelock_check_typing(
 ) -> nodelock_status {
     // SAFETY: NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let typing = Out::new(typing)?;
             typing.set(nodelock_typing(check_typing(text(typed, "typed")?)));
             Ok(())
@@ -135,7 +135,7 @@ pub unsafe extern "C" fn nodelock_license_key_read(
 ) -> nodelock_status {
     // SAFETY: NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let readings = Out::<nodelock_readings>::new(readings)?;
             readings.set(LicenseKey::read(text(typed, "typed")?)?);
             Ok(())
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn nodelock_deactivation_code_read(
 ) -> nodelock_status {
     // SAFETY: NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let readings = Out::<nodelock_readings>::new(readings)?;
             readings.set(DeactivationCode::read(text(typed, "typed")?)?);
             Ok(())

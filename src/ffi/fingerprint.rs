@@ -258,7 +258,7 @@ pub unsafe extern "C" fn nodelock_machine_id(
 ) -> nodelock_status {
     // SAFETY: NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let id = Out::<nodelock_bytes>::new(id)?;
             id.set(fingerprint::machine_id(text(application, "application")?)?);
             Ok(())

@@ -11,7 +11,7 @@ use super::{
     call::nodelock_call,
     callback::{NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
     client::{nodelock_client, nodelock_pair, pairs, reason},
-    error::nodelock_error,
+    error::{Failure, nodelock_error},
     license::nodelock_license,
     receipt::{nodelock_receipt, nodelock_receipts},
     status::nodelock_status,
@@ -24,8 +24,24 @@ impl nodelock_client {
         &self,
         name: &CStr,
         call: *const nodelock_call,
-        act: impl FnOnce(Online<'_>) -> Result<R>,
+        mut act: impl FnMut(Online<'_>) -> Result<R>,
     ) -> Result<R> {
+        let mut result = None;
+        let mut keep = |online: Online<'_>| {
+            result = Some(act(online)?);
+            Ok(())
+        };
+        // SAFETY: the caller gives NULL or a call that lives.
+        unsafe { self.online(name, call, &mut keep) }?;
+        result.ok_or_else(Failure::internal)
+    }
+
+    unsafe fn online(
+        &self,
+        name: &CStr,
+        call: *const nodelock_call,
+        act: &mut dyn FnMut(Online<'_>) -> Result<()>,
+    ) -> Result<()> {
         // SAFETY: the caller gives NULL or a call that lives.
         let call = unsafe { call.as_ref() };
         let settings = call.map(nodelock_call::settings).unwrap_or_default();
@@ -79,7 +95,7 @@ pub unsafe extern "C" fn nodelock_client_activate(
 ) -> nodelock_status {
     // SAFETY: NULL or a client and a call that live; NULL or text; as many pairs as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             let license_key = text(license_key, "license_key")?;
@@ -110,7 +126,7 @@ pub unsafe extern "C" fn nodelock_client_deactivate(
 ) -> nodelock_status {
     // SAFETY: NULL or a client and a call that live; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let receipt = Out::new(receipt)?;
             let client = object(client, "client")?;
             let reason = self::reason(reason)?;
@@ -138,7 +154,7 @@ pub unsafe extern "C" fn nodelock_client_check_in(
 ) -> nodelock_status {
     // SAFETY: NULL or a client and a call that live; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             license
@@ -163,7 +179,7 @@ pub unsafe extern "C" fn nodelock_client_check_in_if_due(
 ) -> nodelock_status {
     // SAFETY: NULL or a client and a call that live; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             license.set_if(client.run_online(c"nodelock_client_check_in_if_due", call, |online| {
@@ -188,7 +204,7 @@ pub unsafe extern "C" fn nodelock_client_hand_in(
 ) -> nodelock_status {
     // SAFETY: NULL or a client and a call that live; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let receipts = Out::<nodelock_receipts>::new(receipts)?;
             let client = object(client, "client")?;
             receipts
@@ -213,7 +229,7 @@ pub unsafe extern "C" fn nodelock_client_recover(
 ) -> nodelock_status {
     // SAFETY: NULL or a client and a call that live; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             license.set(client.run_online(c"nodelock_client_recover", call, |online| Ok(online.recover()?))?);

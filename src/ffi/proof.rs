@@ -120,7 +120,7 @@ pub unsafe extern "C" fn nodelock_proof_qr(
 ) -> nodelock_status {
     // SAFETY: NULL or a proof that lives; NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let qr = Out::new(qr)?;
             let proof = object(proof, "proof")?;
             qr.set(nodelock_qr::encode(text(link, "link")?, &proof.deactivation.to_base32())?);

@@ -96,7 +96,7 @@ pub unsafe extern "C" fn nodelock_request_qr(
 ) -> nodelock_status {
     // SAFETY: NULL or a request that lives; NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let qr = Out::new(qr)?;
             let request = object(request, "request")?;
             qr.set(nodelock_qr::encode(text(link, "link")?, &request.request.to_base32())?);

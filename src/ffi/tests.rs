@@ -50,8 +50,8 @@ unsafe extern "C" fn count(
 #[test]
 fn a_panic_is_a_status_and_the_end_of_that_client_alone() {
     let (store, panics, counted) = (Store::in_memory(), Arc::new(AtomicBool::new(false)), AtomicU32::new(0));
-    let owner = callback::Owner::new((&raw const counted).cast_mut().cast(), None);
-    let log = callback::Callback::new(Some(count as unsafe extern "C" fn(_, _, _, _, _, _)), owner);
+    let mut owner = callback::Owner::new((&raw const counted).cast_mut().cast(), None);
+    let log = callback::Callback::new(Some(count as unsafe extern "C" fn(_, _, _, _, _, _)), &mut owner);
     let (poisoned, sound) = (client(&store, &panics, log.ok().map(Arc::new)), client(&store, &panics, None));
     let (mut license, mut request, mut error) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
     // SAFETY: the objects live until they are freed at the end, each once, and every place is one.
@@ -112,7 +112,7 @@ fn a_failure_leaves_no_result() {
     let mut bytes: *mut nodelock_bytes = ptr::dangling_mut();
     // SAFETY: both places are ones.
     unsafe {
-        let status = boundary::fallible(&mut error, || {
+        let status = boundary::fallible(&mut error, &mut || {
             let _out = boundary::Out::new(&mut bytes)?;
             panic!("this panic is meant to be")
         });
@@ -146,9 +146,9 @@ fn a_host_is_never_told_that_no_time_is_no_limit() {
         (Duration::from_micros(5_001), 6),
         (Duration::MAX, u64::MAX),
     ] {
-        let owner = callback::Owner::new((&raw mut told).cast(), None);
+        let mut owner = callback::Owner::new((&raw mut told).cast(), None);
         let function = tell_timeout as unsafe extern "C" fn(_, _, _) -> _;
-        let callback = callback::Callback::new(Some(function), owner).ok().unwrap();
+        let callback = callback::Callback::new(Some(function), &mut owner).ok().unwrap();
         let post =
             Post { url: "", body: b"{}", user_agent: "", limit: 1, timeout, cancel: &Cancel::default() };
         assert_eq!(transport::HostTransport(Arc::new(callback)).post(&post).unwrap().status, 200);

@@ -143,7 +143,7 @@ pub unsafe extern "C" fn nodelock_answer_set(
 ) -> nodelock_status {
     // SAFETY: NULL or an answer that lives; as many bytes as said; NULL or a place for the error.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let answer = object_mut(answer, "answer")?;
             let status = u16::try_from(http_status)
                 .map_err(|_| Error::new(ErrorKind::InvalidInput, "http_status: 100 to 599 is expected"))?;
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn nodelock_answer_set_retry_after(
 ) -> nodelock_status {
     // SAFETY: NULL or an answer that lives; NULL or a place for the error.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let answer = object_mut(answer, "answer")?;
             let missing = || Error::new(ErrorKind::InvalidInput, "there is no answer yet");
             let answer = answer.answer.as_mut().ok_or_else(missing)?;

@@ -250,8 +250,11 @@ pub(crate) fn expect(frame: &Frame<'_>, kind: Kind) -> Result<()> {
     if frame.kind == kind {
         return Ok(());
     }
-    let about =
-        format!("{} where {} is expected", frame.kind.label().to_lowercase(), kind.label().to_lowercase());
+    let about = format!(
+        "{} where {} is expected",
+        frame.kind.label().to_ascii_lowercase(),
+        kind.label().to_ascii_lowercase()
+    );
     Err(Error::new(ErrorKind::WrongType, about))
 }
 

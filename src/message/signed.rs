@@ -93,13 +93,7 @@ impl<T: Body> Signed<T> {
         certificate: Option<Arc<Certificate>>,
     ) -> Result<Self> {
         body.validate()?;
-        let encoded = codec::encode(&body)?;
-        if encoded.len() > T::LIMIT {
-            return Err(Error::new(ErrorKind::InvalidInput, "the message would be too large"));
-        }
-        let signature = key.sign(&frame::pre_authentication_encoding(T::KIND.media_type(), &encoded))?;
-        let frame = Frame { kind: T::KIND, signer, body: &encoded, signature: &signature };
-        let envelope = frame.to_bytes().into();
+        let envelope = sign_body(T::KIND, &codec::encode(&body)?, T::LIMIT, key, signer)?;
         Ok(Self { body, envelope, certificate })
     }
 
@@ -128,32 +122,58 @@ impl<T: AuthorityBody> Signed<T> {
     }
 
     pub(crate) fn open_by_authority(message: Incoming, roots: &Roots) -> Result<Self> {
-        let frame = message.frame()?;
-        frame::expect(&frame, T::KIND)?;
-        let signer = frame.signer.ok_or_else(|| Error::new(ErrorKind::Malformed, "message"))?;
-        let (key, certificate) = roots.resolve(signer, T::KIND)?;
+        let (key, certificate) = resolve(&message, T::KIND, roots)?;
         let body = open_frame::<T>(&message, &key)?;
         if let Some(certificate) = &certificate {
             certificate.check_time(body.signed_at())?;
         }
-        Ok(Self { body, envelope: message.envelope.into(), certificate: certificate.map(Arc::new) })
+        Ok(Self { body, envelope: message.envelope.into(), certificate })
     }
 }
 
-fn open_frame<T: Body>(message: &Incoming, key: &PublicKey) -> Result<T> {
-    let frame = message.frame()?;
-    frame::expect(&frame, T::KIND)?;
-    if frame.body.len() > T::LIMIT {
-        return Err(Error::new(ErrorKind::TooLarge, T::KIND.label().to_lowercase()));
+// What does not depend on the type of the body is apart from it, so that there is one of it and not one for each kind of message.
+
+fn sign_body(
+    kind: Kind,
+    body: &[u8],
+    limit: usize,
+    key: &SigningKey,
+    signer: Option<Signer<'_>>,
+) -> Result<Arc<[u8]>> {
+    if body.len() > limit {
+        return Err(Error::new(ErrorKind::InvalidInput, "the message would be too large"));
     }
-    key.verify(&frame::pre_authentication_encoding(T::KIND.media_type(), frame.body), frame.signature)?;
-    let body: T = codec::decode(frame.body, T::LIMIT, T::KIND.label())?;
+    let signature = key.sign(&frame::pre_authentication_encoding(kind.media_type(), body))?;
+    Ok(Frame { kind, signer, body, signature: &signature }.to_bytes().into())
+}
+
+fn resolve(message: &Incoming, kind: Kind, roots: &Roots) -> Result<(PublicKey, Option<Arc<Certificate>>)> {
+    let frame = message.frame()?;
+    frame::expect(&frame, kind)?;
+    let signer = frame.signer.ok_or_else(|| Error::new(ErrorKind::Malformed, "message"))?;
+    let (key, certificate) = roots.resolve(signer, kind)?;
+    Ok((key, certificate.map(Arc::new)))
+}
+
+fn open_frame<T: Body>(message: &Incoming, key: &PublicKey) -> Result<T> {
+    let body: T = codec::decode(verified(message, T::KIND, T::LIMIT, key)?, T::LIMIT, T::KIND.label())?;
     body.validate().map_err(|e| match e.kind() {
         ErrorKind::InvalidInput => Error::new(ErrorKind::Malformed, e.to_string()),
         _ => e,
     })?;
     armor::check_headers(&message.headers, &body.headers())?;
     Ok(body)
+}
+
+/// The bytes of a body whose signature holds.
+fn verified<'m>(message: &'m Incoming, kind: Kind, limit: usize, key: &PublicKey) -> Result<&'m [u8]> {
+    let frame = message.frame()?;
+    frame::expect(&frame, kind)?;
+    if frame.body.len() > limit {
+        return Err(Error::new(ErrorKind::TooLarge, kind.label().to_ascii_lowercase()));
+    }
+    key.verify(&frame::pre_authentication_encoding(kind.media_type(), frame.body), frame.signature)?;
+    Ok(frame.body)
 }
 
 impl<T> Deref for Signed<T> {

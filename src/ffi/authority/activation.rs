@@ -73,7 +73,7 @@ pub unsafe extern "C" fn nodelock_activation_read(
 ) -> nodelock_status {
     // SAFETY: as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let activation = Out::<nodelock_activation>::new(activation)?;
             activation.set(ActivationFile::read(slice(data, size, "data")?)?);
             Ok(())
@@ -216,7 +216,7 @@ pub unsafe extern "C" fn nodelock_activation_grant(
 ) -> nodelock_status {
     // SAFETY: NULL or objects that live; NULL or texts; as many texts as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let activation = object(activation, "activation")?;
             let issuer = &object(issuer, "issuer")?.0;
@@ -319,7 +319,7 @@ pub unsafe extern "C" fn nodelock_activation_cancel_by_code(
 ) -> nodelock_status {
     // SAFETY: NULL or objects that live; NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let request = &object(activation, "activation")?.file.request;
             let code = object(readings, "readings")?.deactivation_code(index)?;

@@ -36,7 +36,7 @@ pub unsafe extern "C" fn nodelock_message_seat(
 ) -> nodelock_status {
     // SAFETY: as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let seat = Out::<nodelock_bytes>::new(seat)?;
             seat.set(claimed(slice(data, size, "data")?)?.to_string());
             Ok(())
@@ -68,7 +68,7 @@ pub unsafe extern "C" fn nodelock_message_id(
 ) -> nodelock_status {
     // SAFETY: as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let id = Out::<nodelock_bytes>::new(id)?;
             let messages = frame::read(slice(data, size, "data")?)?;
             let first = messages.first().ok_or_else(|| Error::new(ErrorKind::Malformed, "message"))?;
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn nodelock_check_in_answer(
 ) -> nodelock_status {
     // SAFETY: as many bytes as said; NULL or objects that live; NULL or texts; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let data = slice(data, size, "data")?;
             let issuer = &object(issuer, "issuer")?.0;
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn nodelock_preflight_answer(
 ) -> nodelock_status {
     // SAFETY: as many bytes as said; NULL or texts; NULL or a place for the answer; NULL or a place for the error.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let allowed = Place::new(allowed, false)?;
             let data = slice(data, size, "data")?;
             let seat = records::seat(text(seat, "seat")?)?;

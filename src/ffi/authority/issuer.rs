@@ -34,7 +34,7 @@ pub unsafe extern "C" fn nodelock_issuer_new(
 ) -> nodelock_status {
     // SAFETY: NULL or a key that lives; as many bytes as said; NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let issuer = Out::new(issuer)?;
             let key = object(key, "key")?.key.clone();
             let certificate = slice(certificate, size, "certificate")?;

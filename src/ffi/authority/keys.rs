@@ -42,7 +42,7 @@ pub unsafe extern "C" fn nodelock_key_generate(
 ) -> nodelock_status {
     // SAFETY: NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             Out::<nodelock_key>::new(key)?.set(SigningKey::generate(&SystemRandom)?);
             Ok(())
         })
@@ -62,7 +62,7 @@ pub unsafe extern "C" fn nodelock_key_read(
 ) -> nodelock_status {
     // SAFETY: as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let key = Out::<nodelock_key>::new(key)?;
             key.set(SigningKey::from_bytes(slice(data, size, "data")?)?);
             Ok(())
@@ -110,7 +110,7 @@ pub unsafe extern "C" fn nodelock_certificate_issue(
 ) -> nodelock_status {
     // SAFETY: NULL or a key that lives; NULL or texts; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let certificate = Out::<nodelock_bytes>::new(certificate)?;
             let root = object(root, "root")?;
             let terms = CertificateTerms {
@@ -137,7 +137,7 @@ pub unsafe extern "C" fn nodelock_license_key_generate(
 ) -> nodelock_status {
     // SAFETY: NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let license_key = Out::<nodelock_bytes>::new(license_key)?;
             license_key.set(written(&LicenseKey::generate(&SystemRandom)?));
             Ok(())
@@ -156,7 +156,7 @@ pub unsafe extern "C" fn nodelock_license_id_generate(
 ) -> nodelock_status {
     // SAFETY: NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             Out::<nodelock_bytes>::new(id)?.set(LicenseId::generate(&SystemRandom)?.to_string());
             Ok(())
         })

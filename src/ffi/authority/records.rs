@@ -341,7 +341,7 @@ pub unsafe extern "C" fn nodelock_terms_check(
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
     // SAFETY: NULL or text; NULL or a place for the error.
-    unsafe { fallible(error, || self::terms(text(terms, "terms")?).map(drop)) }
+    unsafe { fallible(error, &mut || self::terms(text(terms, "terms")?).map(drop)) }
 }
 
 #[cfg(test)]

@@ -51,7 +51,7 @@ pub unsafe extern "C" fn nodelock_release_read(
 ) -> nodelock_status {
     // SAFETY: as many bytes as said; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let release = Out::<nodelock_release>::new(release)?;
             release.set(ReleaseClaim::read(slice(data, size, "data")?)?);
             Ok(())
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn nodelock_release_redeem(
 ) -> nodelock_status {
     // SAFETY: NULL or objects that live; NULL or texts; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let claim = &object(release, "release")?.claim;
             let issuer = &object(issuer, "issuer")?.0;
@@ -150,7 +150,7 @@ pub unsafe extern "C" fn nodelock_release_cancel(
 ) -> nodelock_status {
     // SAFETY: NULL or objects that live; NULL or text; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let claim = &object(release, "release")?.claim;
             let issuer = &object(issuer, "issuer")?.0;
@@ -212,7 +212,7 @@ pub unsafe extern "C" fn nodelock_readings_redeem(
 ) -> nodelock_status {
     // SAFETY: NULL or objects that live; NULL or texts; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let code = object(readings, "readings")?.deactivation_code(index)?;
             let issuer = &object(issuer, "issuer")?.0;

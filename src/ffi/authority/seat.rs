@@ -36,7 +36,7 @@ pub unsafe extern "C" fn nodelock_seat_renew(
 ) -> nodelock_status {
     // SAFETY: NULL or an issuer that lives; NULL or texts; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let seat = records::seat(text(seat, "seat")?)?;
             let issuer = &object(issuer, "issuer")?.0;
@@ -69,7 +69,7 @@ pub unsafe extern "C" fn nodelock_seat_release(
 ) -> nodelock_status {
     // SAFETY: NULL or an issuer that lives; NULL or texts; NULL or places for the results.
     unsafe {
-        fallible(error, || {
+        fallible(error, &mut || {
             let decision = Out::new(decision)?;
             let seat = records::seat(text(seat, "seat")?)?;
             let issuer = &object(issuer, "issuer")?.0;
