@@ -2446,7 +2446,8 @@ const char *nodelock_activation_metadata_value(const nodelock_activation *activa
                                                size_t index);
 
 /**
- * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones.
+ * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones. A
+ * recovery has no license key; a request that has one recovers nothing, whatever this says.
  */
 NODELOCK_API
 bool nodelock_activation_is_recovery(const nodelock_activation *activation);
@@ -2656,9 +2657,9 @@ nodelock_status nodelock_message_id(const uint8_t *data,
  * has. A check-in that comes again, by its nodelock_message_id(), is to have its answer of before: a seat whose `copies` count up
  * is used by two copies of one store.
  *
- * NODELOCK_DECISION_RENEWED or NODELOCK_DECISION_REVOKED. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the
- * next one of that name. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED,
- * NODELOCK_CERTIFICATE_EXPIRED, the codes of a message.
+ * NODELOCK_DECISION_RENEWED or NODELOCK_DECISION_REVOKED. NODELOCK_BAD_SIGNATURE: of another device; try the next seat of that name.
+ * NODELOCK_WRONG_REQUEST: the seat has another name. NODELOCK_WRONG_MACHINE: the machine has changed too much.
+ * NODELOCK_LICENSE_ENDED, NODELOCK_CERTIFICATE_EXPIRED, the codes of a message.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2678,7 +2679,8 @@ nodelock_status nodelock_check_in_answer(const uint8_t *data,
  * Answers a preflight, in any form: stores in `allowed` whether the device may give its seat up and it returns to the pool. The
  * records are as for nodelock_release_redeem().
  *
- * NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the next one of that name. The codes of a message.
+ * NODELOCK_BAD_SIGNATURE: of another device; try the next seat of that name. NODELOCK_WRONG_REQUEST: the seat has another name. The
+ * codes of a message.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

@@ -160,7 +160,8 @@ pub unsafe extern "C" fn nodelock_activation_metadata_value(
     }
 }
 
-/// Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones.
+/// Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones. A
+/// recovery has no license key; a request that has one recovers nothing, whatever this says.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_activation_is_recovery(activation: *const nodelock_activation) -> bool {
     // SAFETY: NULL or an activation that lives.

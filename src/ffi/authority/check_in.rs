@@ -83,9 +83,9 @@ pub unsafe extern "C" fn nodelock_message_id(
 /// has. A check-in that comes again, by its nodelock_message_id(), is to have its answer of before: a seat whose `copies` count up
 /// is used by two copies of one store.
 ///
-/// NODELOCK_DECISION_RENEWED or NODELOCK_DECISION_REVOKED. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the
-/// next one of that name. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED,
-/// NODELOCK_CERTIFICATE_EXPIRED, the codes of a message.
+/// NODELOCK_DECISION_RENEWED or NODELOCK_DECISION_REVOKED. NODELOCK_BAD_SIGNATURE: of another device; try the next seat of that name.
+/// NODELOCK_WRONG_REQUEST: the seat has another name. NODELOCK_WRONG_MACHINE: the machine has changed too much.
+/// NODELOCK_LICENSE_ENDED, NODELOCK_CERTIFICATE_EXPIRED, the codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_check_in_answer(
@@ -135,7 +135,8 @@ fn of_seat(claimed: Handle, seat: Handle) -> Result<()> {
 /// Answers a preflight, in any form: stores in `allowed` whether the device may give its seat up and it returns to the pool. The
 /// records are as for nodelock_release_redeem().
 ///
-/// NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not of that seat; try the next one of that name. The codes of a message.
+/// NODELOCK_BAD_SIGNATURE: of another device; try the next seat of that name. NODELOCK_WRONG_REQUEST: the seat has another name. The
+/// codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_preflight_answer(
