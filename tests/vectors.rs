@@ -76,8 +76,7 @@ const VALUES: [(Component, &str, &str); 7] = [
 ];
 
 /// What is not ASCII stays as it is.
-const NOT_ASCII: (Component, &str, &str) =
-    (Component::HostId, "CAFÉ\u{a0}Ｆ  Ä\u{1}1 ", "cafÉ\u{a0}Ｆ Ä 1");
+const NOT_ASCII: (Component, &str, &str) = (Component::HostId, "CAFÉ\u{a0}Ｆ  Ä\u{1}1 ", "cafÉ\u{a0}Ｆ Ä 1");
 
 fn probe() -> Probe {
     let values = VALUES.map(|(component, raw, _)| (component, raw.to_owned()));

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
 
 pub mod disk;
+#[cfg(all(unix, feature = "online"))]
+pub mod hosts;
 pub mod ledger;
 pub mod network;
 pub mod portal;
