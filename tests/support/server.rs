@@ -13,6 +13,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{Client, ErrorKind, HttpOptions, HttpTransport, Roots, Store, Transport};
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
 
 pub const PRODUCT: &str = "Example";
@@ -38,6 +39,8 @@ pub struct Authority {
     pub root: String,
     pub address: SocketAddr,
     pub server: Mutex<Child>,
+    /// Holds the port while there is no server: bound and not listened to, it refuses like one that is free.
+    port: Mutex<Option<Socket>>,
     options: Vec<String>,
 }
 
@@ -71,7 +74,7 @@ impl Authority {
         let root = made["root"].as_str().unwrap().to_owned();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let (server, address) = serve(&directory, "127.0.0.1:0", &options);
-        Arc::new(Self { folder, root, address, server: Mutex::new(server), options })
+        Arc::new(Self { folder, root, address, server: Mutex::new(server), port: Mutex::default(), options })
     }
 
     pub fn directory(&self) -> PathBuf {
@@ -121,12 +124,20 @@ impl Authority {
         let mut server = self.server.lock().unwrap();
         server.kill().unwrap();
         server.wait().unwrap();
+        // Elsewhere two sockets do not share a port like that.
+        if cfg!(unix) {
+            let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).unwrap();
+            socket.set_reuse_address(true).unwrap();
+            socket.bind(&self.address.into()).unwrap();
+            *self.port.lock().unwrap() = Some(socket);
+        }
     }
 
     pub fn restart(&self) {
         let (server, address) = serve(&self.directory(), &self.address.to_string(), &self.options);
         assert_eq!(address, self.address);
         *self.server.lock().unwrap() = server;
+        *self.port.lock().unwrap() = None;
     }
 
     pub fn device(&self, name: &str) -> Client {
