@@ -902,8 +902,9 @@ nodelock_status nodelock_config_set_salt(nodelock_config *config,
                                          nodelock_error **error);
 
 /**
- * An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. `how`
- * is NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
+ * An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. Case and
+ * runs of white space do not count in ASCII; anything else counts byte for byte, so give it in one form of Unicode. `how` is
+ * NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2446,8 +2447,8 @@ const char *nodelock_activation_metadata_value(const nodelock_activation *activa
                                                size_t index);
 
 /**
- * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones. A
- * recovery has no license key; a request that has one recovers nothing, whatever this says.
+ * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones. False for
+ * a request with a license key, which recovers nothing.
  */
 NODELOCK_API
 bool nodelock_activation_is_recovery(const nodelock_activation *activation);

@@ -150,6 +150,13 @@ fn spellings_of_one_value_give_one_tag() {
             assert_ne!(fingerprint(&[(Model, one)]), fingerprint(&[(Model, other)]), "{one} {other}");
         }
     }
+    // Of these forms a value is absent, or it would be another one than the format says.
+    for value in
+        [format!("{OS_ID}\u{a0}"), format!("\u{85}{OS_ID}"), format!("{}:{}", &OS_ID[..8], &OS_ID[8..])]
+    {
+        assert!(!found(OsId, &value, false) && !found(HwUuid, &value, false), "{value:?}");
+    }
+    assert!(!found(Mac, "{3c5282aabbcc}", false) && !found(Mac, "3c:52:82:aa:bb:cc\u{2003}", false));
     // The twin of a machine-id is another machine-id.
     assert_ne!(fingerprint(&[(OsId, OS_ID)]), fingerprint(&[(OsId, "9b2a1c4f7de05a4c8e3d6b7a90c1d2e3")]));
 }

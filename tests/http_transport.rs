@@ -4,7 +4,7 @@ mod support;
 
 use std::{
     fs,
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     process::Command,
     sync::{Arc, Mutex},
@@ -236,6 +236,22 @@ fn an_address_that_is_none_is_said_to_be_wrong_before_anything_is_sent() {
     ] {
         assert_eq!(send(&transport, url).unwrap_err().kind(), ErrorKind::InvalidInput, "{url}");
     }
+}
+
+#[test]
+fn a_name_in_punycode_is_asked_for_as_it_is() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let transport = HttpOptions::default().proxy(format!("http://{}", proxy.local_addr().unwrap()));
+    let asked = thread::spawn(move || {
+        let (mut stream, _) = proxy.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        stream.write_all(&answer("502 Bad Gateway", "", "")).unwrap();
+        line
+    });
+    let refused = send(&transport.build().unwrap(), "https://xn--bcher-kva.example/").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unreachable);
+    assert_eq!(asked.join().unwrap(), "CONNECT xn--bcher-kva.example:443 HTTP/1.1\r\n");
 }
 
 /// The command-line client in a process of its own, whose environment is given.

@@ -75,8 +75,18 @@ const VALUES: [(Component, &str, &str); 7] = [
     (Component::Cpu, "AuthenticAMD 25 116 1", "authenticamd 25 116 1"),
 ];
 
-/// What is not ASCII stays as it is.
-const NOT_ASCII: (Component, &str, &str) = (Component::HostId, "CAFÉ\u{a0}Ｆ  Ä\u{1}1 ", "cafÉ\u{a0}Ｆ Ä 1");
+const ODD_VALUES: [(Component, &str, &str); 5] = [
+    // What is not ASCII stays as it is.
+    (Component::HostId, "CAFÉ\u{a0}Ｆ  Ä\u{1}1 ", "cafÉ\u{a0}Ｆ Ä 1"),
+    (Component::OsId, "\u{1}7D3A9C1E5B2048F6A1C4E07B93D25F68\0", "7d3a9c1e5b2048f6a1c4e07b93d25f68"),
+    (Component::RootFs, "1A2B-3C4D\n", "1a2b3c4d"),
+    (Component::RootFs, "1A:2B-3C4D", "1a:2b-3c4d"),
+    (
+        Component::RootFs,
+        "9B8A7C6D-5E4F-4A3B-8C2D-1E0F9A8B7C6D\u{a0}",
+        "9b8a7c6d-5e4f-4a3b-8c2d-1e0f9a8b7c6d\u{a0}",
+    ),
+];
 
 fn probe() -> Probe {
     let values = VALUES.map(|(component, raw, _)| (component, raw.to_owned()));
@@ -87,7 +97,7 @@ fn probe() -> Probe {
 fn fingerprints() {
     let cases: Vec<Value> = VALUES
         .iter()
-        .chain([&NOT_ASCII])
+        .chain(&ODD_VALUES)
         .map(|(component, raw, normalized)| {
             let tag_of = |value: &str| {
                 let probe = Probe::from_values([(*component, value.to_owned())], false, false);

@@ -157,8 +157,7 @@ class Vendor:
         others = [seat for seat in of_device if seat["seat"] != activation.seat]
         held = [seat["record"] for seat in others if seat["state"] == "held"]
         # With a license key, it is that license's free seats that are asked for.
-        recovers = activation.is_recovery and not activation.license_key
-        lost = [seat["record"] for seat in others if seat["state"] == "active" and recovers]
+        lost = [seat["record"] for seat in others if seat["state"] == "active" and activation.is_recovery]
         return activation.grant(
             self.issuer,
             records(database, license_id),
@@ -243,7 +242,7 @@ def license_of(database, activation, known):
     # A request that was cancelled may name no license.
     if license_id is None or database.execute("SELECT id FROM licenses WHERE id = ?", [license_id]).fetchone() is None:
         license_id = license_of_key(database, activation.license_key)
-    if license_id is None and activation.is_recovery and not activation.license_key:
+    if license_id is None and activation.is_recovery:
         active = "device_key = ? AND state = 'active' ORDER BY json_extract(record, '$.granted') DESC"
         of_device = seats(database, active, activation.device_key)
         license_id = of_device[0]["license"] if of_device else None

@@ -92,7 +92,8 @@ impl ClientBuilder {
         self
     }
 
-    /// An identity that the application knows better than any probe: a dongle, a cloud instance, a user.
+    /// An identity that the application knows better than any probe: a dongle, a cloud instance, a user. What is not ASCII in it
+    /// counts byte for byte, so give it in one form of Unicode.
     pub fn host_id(mut self, id: impl Into<String>, how: HostId) -> Self {
         self.host_id = Some((id.into(), how));
         self

@@ -235,8 +235,8 @@ impl<'c> Online<'c> {
         let reply = self.post("/v1/activations", "request", &pending.to_base64url());
         match reply {
             Ok(reply) => {
-                self.client
-                    .apply(&bundle(reply.license.iter().chain(&reply.receipts))?, Some(Kind::License))?;
+                let messages = reply.license.iter().chain(reply.receipts.iter().flatten());
+                self.client.apply(&bundle(messages)?, Some(Kind::License))?;
                 self.client.check()
             }
             Err(refused) if is_final(refused.kind()) => {
@@ -445,29 +445,34 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
         )
 }
 
-/// What an authority answers, whatever it was asked: messages in base64url. Other members are passed over.
-#[derive(Default, Deserialize)]
-#[serde(default)]
+/// A good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it; members of other names
+/// are passed over.
+#[derive(Deserialize)]
 struct Reply {
-    /// Of problem details (RFC 9457): `urn:nodelock:problem:no-free-seat`, or any URL that ends in the code.
-    r#type: Option<String>,
     allowed: Option<bool>,
     license: Option<String>,
     receipt: Option<String>,
-    receipts: Vec<String>,
+    receipts: Option<Vec<String>>,
     revocation: Option<String>,
+}
+
+/// Problem details (RFC 9457), of which one member counts, whatever the others are.
+#[derive(Deserialize)]
+struct Problem {
+    /// `urn:nodelock:problem:no-free-seat`, or any URL that ends in the code.
+    r#type: String,
 }
 
 /// A good answer; the error that problem details stand for otherwise.
 fn read(answer: &Answer) -> Result<Reply> {
-    // An array of the right items would do too.
-    let object = answer.body.trim_ascii_start().starts_with(b"{");
-    let reply = object.then(|| serde_json::from_slice::<Reply>(&answer.body).ok()).flatten();
+    // For serde an array of the right items would do too.
+    let body = if answer.body.trim_ascii_start().starts_with(b"{") { &answer.body[..] } else { &[] };
     let bad = || Error::new(ErrorKind::BadReply, format!("authority: status {}", answer.status));
     if answer.status == 200 {
-        return reply.ok_or_else(bad);
+        return serde_json::from_slice(body).map_err(|_| bad());
     }
-    let code = reply.as_ref().and_then(|reply| reply.r#type.as_ref()?.rsplit([':', '/', '#']).next());
+    let problem = serde_json::from_slice::<Problem>(body).ok();
+    let code = problem.as_ref().and_then(|problem| problem.r#type.rsplit([':', '/', '#']).next());
     match (answer.status, code.and_then(ErrorKind::from_code).filter(|kind| is_an_authoritys(*kind))) {
         (_, Some(kind)) => Err(Error::new(kind, "authority")),
         (429 | 503, None) => Err(Error::new(ErrorKind::ServerBusy, "authority")),

@@ -343,8 +343,9 @@ pub unsafe extern "C" fn nodelock_config_set_salt(
     }
 }
 
-/// An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. `how`
-/// is NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
+/// An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. Case and
+/// runs of white space do not count in ASCII; anything else counts byte for byte, so give it in one form of Unicode. `how` is
+/// NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_host_id(

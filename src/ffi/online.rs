@@ -36,6 +36,7 @@ impl nodelock_client {
         result.ok_or_else(Failure::internal)
     }
 
+    /// The part of `run_online` that is there once and not for each result.
     unsafe fn online(
         &self,
         name: &CStr,

@@ -53,7 +53,7 @@ pub(super) fn value(component: Component, raw: &str, virtual_machine: bool) -> O
 /// an eighth of the library and change with each version of Unicode, and the tags with them.
 pub(super) fn text(raw: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(raw.len()));
-    for word in raw.split(|c: char| c == ' ' || c.is_ascii_control()).filter(|word| !word.is_empty()) {
+    for word in raw.split(is_gap).filter(|word| !word.is_empty()) {
         if !out.is_empty() {
             out.push(' ');
         }
@@ -61,6 +61,11 @@ pub(super) fn text(raw: &str) -> Zeroizing<String> {
     }
     out.make_ascii_lowercase();
     out
+}
+
+/// White space and control characters, as far as they are ASCII.
+fn is_gap(c: char) -> bool {
+    c == ' ' || c.is_ascii_control()
 }
 
 /// The 16 bytes of a UUID in any of its usual spellings: bare, with hyphens, in braces.
@@ -88,7 +93,7 @@ pub(super) fn byte_swapped(id: &[u8; 16]) -> [u8; 16] {
 fn from_hex<const N: usize>(raw: &str, separator: fn(char) -> bool) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     let mut digits = 0;
-    for c in raw.trim().chars().filter(|&c| !separator(c)) {
+    for c in raw.trim_matches(is_gap).chars().filter(|&c| !separator(c)) {
         let digit = c.to_digit(16)? as u8;
         let byte = bytes.get_mut(digits / 2)?;
         *byte = *byte << 4 | digit;

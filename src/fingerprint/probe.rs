@@ -112,7 +112,8 @@ impl Probe {
 
     /// This probe with an identity that the application supplies: a dongle, a cloud instance id, a user id.
     ///
-    /// It is normalized like every value, so case and runs of white space do not count. Fails with
+    /// It is normalized like every value: the case of ASCII letters and runs of ASCII white space do not count. What is not ASCII
+    /// counts byte for byte, so give it in one form of Unicode. Fails with
     /// [`ErrorKind::InvalidInput`] when it then has fewer than 4 or more than 256 characters, or is a known
     /// filler such as `none`. (FINGERPRINT: "A custom host id may replace or join the components")
     pub fn with_host_id(mut self, id: &str, how: HostId) -> Result<Self> {

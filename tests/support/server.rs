@@ -125,7 +125,7 @@ impl Authority {
         server.kill().unwrap();
         server.wait().unwrap();
         // Elsewhere two sockets do not share a port like that.
-        if cfg!(unix) {
+        if cfg!(target_os = "linux") {
             let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, None).unwrap();
             socket.set_reuse_address(true).unwrap();
             socket.bind(&self.address.into()).unwrap();

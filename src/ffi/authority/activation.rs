@@ -160,12 +160,12 @@ pub unsafe extern "C" fn nodelock_activation_metadata_value(
     }
 }
 
-/// Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones. A
-/// recovery has no license key; a request that has one recovers nothing, whatever this says.
+/// Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones. False for
+/// a request with a license key, which recovers nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_activation_is_recovery(activation: *const nodelock_activation) -> bool {
     // SAFETY: NULL or an activation that lives.
-    unsafe { look(activation, false, |activation| activation.file.recovery.is_some()) }
+    unsafe { look(activation, false, |activation| is_recovery(&activation.file)) }
 }
 
 /// How many seats given up came along.
@@ -246,6 +246,10 @@ pub unsafe extern "C" fn nodelock_activation_grant(
     }
 }
 
+fn is_recovery(file: &ActivationFile) -> bool {
+    file.recovery.is_some() && file.request.license_key.is_empty()
+}
+
 #[allow(clippy::too_many_arguments, reason = "what the rule asks for")]
 fn grant(
     file: &ActivationFile,
@@ -269,7 +273,7 @@ fn grant(
     if held.is_some_and(|seat| !of_this(seat) || seat.state != SeatState::Held) {
         return mixed_up("held_seat: of another license or device, or not held");
     }
-    if !lost.is_empty() && file.recovery.is_none() {
+    if !lost.is_empty() && !is_recovery(file) {
         return mixed_up("lost_seats: the request is no recovery");
     }
     if lost.iter().any(|seat| !of_this(seat)) {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Set, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 from .encoding import BOOL, I8, INT16, U8, Codec, coded, fixed, list_of, record, tuple_of
 
@@ -20,8 +20,10 @@ COMPONENTS = {
     8: "cpu",
     9: "host_id",
 }
+_ROOT_FS = 2
 _HW_UUID = 3
-_IDENTIFIERS = frozenset((1, 2, 3, 6))
+# How many hex digits each has, and what may stand between them.
+_IDENTIFIERS = {1: (32, "-{}"), _ROOT_FS: (32, "-{}"), _HW_UUID: (32, "-{}"), 6: (12, ":-.")}
 _DEFAULT_WEIGHTS = {
     1: (8, -3),
     2: (6, -2),
@@ -88,13 +90,23 @@ FINGERPRINT: Codec[Fingerprint] = record(Fingerprint)
 POLICY: Codec[Policy] = record(Policy)
 
 
-def normalized(component: int, value: str) -> str:
-    """A value as it is tagged."""
+def normalized(component: int, value: str) -> Optional[str]:
+    """A value as it is tagged; none if it is not of its component's form."""
     plain = b" ".join(re.split(rb"[\x00-\x20\x7f]+", value.encode().lower())).strip(b" ").decode()
-    bare = "".join(character for character in plain if character not in "-:.{}")
-    if component not in _IDENTIFIERS or not set(bare) <= set("0123456789abcdef"):
+    if component not in _IDENTIFIERS:
         return plain
-    return _lesser_twin(bare) if component == _HW_UUID else bare
+    count, left_out = _IDENTIFIERS[component]
+    bare = "".join(character for character in plain if character not in left_out)
+    if len(bare) == count and _are_digits(bare):
+        return _lesser_twin(bare) if component == _HW_UUID else bare
+    if component != _ROOT_FS:
+        return None
+    bare = plain.replace("-", "")
+    return bare if _are_digits(bare) else plain
+
+
+def _are_digits(text: str) -> bool:
+    return set(text) <= set("0123456789abcdef")
 
 
 def _lesser_twin(uuid: str) -> str:
