@@ -1077,7 +1077,7 @@ NODELOCK_API void nodelock_config_free(nodelock_config *config);
  *
  * NODELOCK_INVALID_INPUT: a setting is out of its range, or there is no root. NODELOCK_UNSUPPORTED: the user has no home
  * directory, or there is an authority and this build has no HTTP of its own and was given no transport.
- * NODELOCK_TLS_UNTRUSTED: there is an authority, and no certificate at all to trust.
+ * NODELOCK_TLS_UNTRUSTED: only given certificates are to be trusted, and none was given.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

@@ -85,7 +85,10 @@ impl HttpOptions {
     /// The transport.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] for a proxy that is no URL or a certificate that cannot be used, and with
-    /// [`ErrorKind::TlsUntrusted`] when there is no certificate to trust at all.
+    /// [`ErrorKind::TlsUntrusted`] when the system's certificates are not to be trusted and no other was given.
+    ///
+    /// A system that has none, as a small container, is no failure here, because a license is checked without a network.
+    /// Calls over HTTPS fail there with [`ErrorKind::TlsUntrusted`].
     pub fn build(self) -> Result<HttpTransport> {
         let mut roots = RootCertStore::empty();
         if !self.only_given {
@@ -97,8 +100,9 @@ impl HttpOptions {
                 .add(certificate)
                 .map_err(|_| Error::new(ErrorKind::InvalidInput, "a given certificate cannot be used"))?;
         }
-        if roots.is_empty() {
-            return Err(Error::new(ErrorKind::TlsUntrusted, "no root certificates on this system"));
+        let trusts_nobody = roots.is_empty();
+        if trusts_nobody && self.only_given {
+            return Err(Error::new(ErrorKind::TlsUntrusted, "no certificate was given"));
         }
         // The provider is handed over, never installed: the process default is the host application's business.
         let provider = CryptoProvider { key_provider: &NoClientKeys, ..ring::default_provider() };
@@ -116,7 +120,7 @@ impl HttpOptions {
             }
         };
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(10));
-        Ok(HttpTransport { tls, proxy, connect_timeout })
+        Ok(HttpTransport { tls, trusts_nobody, proxy, connect_timeout })
     }
 }
 
@@ -145,6 +149,7 @@ enum ProxySetting {
 #[derive(Clone)]
 pub struct HttpTransport {
     tls: ClientConfig,
+    trusts_nobody: bool,
     proxy: ProxySetting,
     connect_timeout: Duration,
 }
@@ -183,7 +188,12 @@ impl HttpTransport {
             .header(CONTENT_TYPE, "application/json")
             .body(post.body.clone())
             .send()
-            .map_err(classify)?;
+            .map_err(|error| match classify(error) {
+                error if self.trusts_nobody && error.kind() == ErrorKind::TlsUntrusted => {
+                    Error::new(ErrorKind::TlsUntrusted, "no root certificates on this system")
+                }
+                error => error,
+            })?;
         read(response, post.limit)
     }
 }

@@ -245,7 +245,8 @@ fn checks_in_many_threads_beside_a_writer_find_what_is_true() {
             phase.fetch_add(1, Ordering::SeqCst);
             act();
             phase.fetch_add(1, Ordering::SeqCst);
-            thread::sleep(Duration::from_millis(20));
+            // Long enough for every thread to look.
+            thread::sleep(Duration::from_millis(if emulated { 250 } else { 20 }));
         };
         // Should this thread fail, the others come to their end all the same.
         let _over = OnDrop(|| phase.store(u64::MAX, Ordering::SeqCst));

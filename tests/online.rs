@@ -5,7 +5,6 @@ mod support;
 use std::{
     fs,
     net::TcpListener,
-    process::Command,
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant, SystemTime},
@@ -652,7 +651,8 @@ fn a_server_stops_in_good_order() {
     let authority = Authority::new();
     let mut server = authority.server.lock().unwrap();
     let start = Instant::now();
-    let killed = Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    let killed =
+        std::process::Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
     assert!(killed.success());
     assert!(server.wait().unwrap().success());
     assert!(start.elapsed() < Duration::from_secs(5));

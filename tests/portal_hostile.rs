@@ -257,7 +257,7 @@ fn a_database_that_fails_is_a_page_that_blames_nobody_and_tells_nothing() {
     let given_up = client.deactivate_offline(Reason::Moved).unwrap();
     let file = authority.directory().join("authority.db");
     let change = |sql: &'static str| {
-        let url = format!("sqlite://{}", file.display());
+        let url = format!("sqlite:{}", file.display());
         let work = async move {
             sqlx::any::install_default_drivers();
             let pool = sqlx::AnyPool::connect(&url).await.unwrap();

@@ -136,6 +136,34 @@ fn a_server_that_is_not_to_be_trusted_is_refused_with_its_own_error() {
     assert!(device("active").check_in().unwrap().is_usable());
 }
 
+/// A small container has no certificates of its own. What needs none works there: the check, files, and plain HTTP.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_system_without_root_certificates_keeps_nobody_from_working() {
+    let ca = Ca::new();
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let server = Server::start(&authority, &ca.issue("server", &["localhost"], NOW).options());
+    let plain = format!("http://{}", authority.address);
+    authority.device("device").activate(&key).unwrap();
+    let nodelock = |url: &str, command: &str| {
+        let mut program = Command::new(support::server::program().with_file_name("nodelock"));
+        program.args([command, "--product", PRODUCT, "--authority", url]);
+        program
+            .arg(format!("--root={}", authority.root))
+            .arg("--store")
+            .arg(authority.folder.path().join("device"));
+        program.env("NO_PROXY", "*").env("SSL_CERT_FILE", "/dev/null").env("SSL_CERT_DIR", "/nonexistent");
+        program.output().unwrap()
+    };
+    assert!(nodelock(&plain, "status").status.success());
+    assert!(nodelock(&plain, "check-in").status.success());
+    let refused = nodelock(&server.url("https", "localhost"), "check-in");
+    let words = String::from_utf8(refused.stderr).unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(words.contains("no root certificates on this system"), "{words}");
+}
+
 /// What the command-line client says of a refusal, on the store of the active device.
 fn command_line(authority: &Authority, ca: &Ca, url: &str, call: &[&str], json: bool) -> String {
     let program =

@@ -22,9 +22,8 @@ use nodelock::{
     code::Handle,
 };
 use sqlx::{
-    Any, AnyConnection, AnyPool, ConnectOptions as _, Executor as _, Row as _, Transaction,
+    Any, AnyConnection, AnyPool, Executor as _, Row as _, Transaction,
     any::{AnyPoolOptions, AnyRow},
-    sqlite::SqliteConnectOptions,
 };
 use tokio::{
     sync::{Mutex, OwnedMutexGuard},
@@ -108,6 +107,15 @@ impl FromStr for Location {
     }
 }
 
+/// The URL of an SQLite file. The one that sqlx makes has the beginning of a path for a server's name, and loses a drive's colon.
+fn url_of(file: &Path) -> String {
+    let encoded = file.as_os_str().as_encoded_bytes().iter().map(|&byte| match byte {
+        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    });
+    format!("sqlite:{}", encoded.collect::<String>())
+}
+
 /// On which occasion something is done: when, and by whom.
 pub(crate) struct Occasion {
     pub(crate) now: Timestamp,
@@ -171,9 +179,7 @@ impl Database {
     pub(crate) async fn open(location: &Location, connections: u32) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let url = match location {
-            Location::File(path) if path.exists() => {
-                SqliteConnectOptions::new().filename(path).to_url_lossy().to_string()
-            }
+            Location::File(path) if path.exists() => url_of(path),
             Location::File(_) => return Err(Failure::NotInitialized),
             Location::Url(url) => url.clone(),
         };

@@ -109,7 +109,7 @@ pub(super) fn reason(number: u32) -> Result<Reason> {
 ///
 /// NODELOCK_INVALID_INPUT: a setting is out of its range, or there is no root. NODELOCK_UNSUPPORTED: the user has no home
 /// directory, or there is an authority and this build has no HTTP of its own and was given no transport.
-/// NODELOCK_TLS_UNTRUSTED: there is an authority, and no certificate at all to trust.
+/// NODELOCK_TLS_UNTRUSTED: only given certificates are to be trusted, and none was given.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_new(

@@ -9,7 +9,7 @@ use std::{
         ffi::{OsStrExt as _, OsStringExt as _},
         io::AsRawHandle as _,
     },
-    path::{self, Path, PathBuf},
+    path::{self, Component, Path, PathBuf, Prefix},
     ptr, slice,
 };
 
@@ -88,12 +88,21 @@ pub(super) fn stamp(file: &File) -> io::Result<Stamp> {
 }
 
 /// Whether everybody may read what is made in `path` with the rules of the directory above.
+///
+/// A directory has more names than one (verbatim, short, through a junction), so the system is asked for its own; what is
+/// spelled like the shared directory needs no asking, and is enough where the system has no answer.
 pub(super) fn is_shared(path: &Path) -> bool {
+    let Some(shared) = program_data() else { return false };
     let plain = |path: &Path| PathBuf::from(path.as_os_str().to_ascii_lowercase());
-    program_data().is_some_and(|shared| plain(path).starts_with(plain(&shared)))
+    if plain(path).starts_with(plain(&shared)) {
+        return true;
+    }
+    let Ok(path) = path::absolute(path) else { return false };
+    let real = path.ancestors().find_map(|there| there.canonicalize().ok());
+    real.zip(shared.canonicalize().ok()).is_some_and(|(real, shared)| real.starts_with(shared))
 }
 
-/// Creates the directory `path`, which starts with a drive, for the system, the administrators and its owner only.
+/// Creates the directory `path` for the system, the administrators and its owner only.
 pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
     let path = path::absolute(path)?;
     let rules: Vec<u16> = PRIVATE.encode_utf16().chain([0]).collect();
@@ -115,8 +124,11 @@ pub(super) fn create_private_dir(path: &Path) -> io::Result<()> {
         lpSecurityDescriptor: descriptor,
         bInheritHandle: 0,
     };
-    // Spelled like this a path may be longer than 260 units, as std has it.
-    let verbatim = OsStr::new(r"\\?\");
+    // Spelled verbatim a path may be longer than 260 units, as std has it; one that is not plain is so already.
+    let is_plain = path.components().next().is_some_and(
+        |first| matches!(first, Component::Prefix(prefix) if matches!(prefix.kind(), Prefix::Disk(_))),
+    );
+    let verbatim = OsStr::new(if is_plain { r"\\?\" } else { "" });
     let path: Vec<u16> = verbatim.encode_wide().chain(path.as_os_str().encode_wide()).chain([0]).collect();
     // SAFETY: the path ends with a zero, and the attributes and their descriptor are valid for the whole call.
     let created = unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) };
@@ -137,7 +149,10 @@ mod tests {
         DACL_SECURITY_INFORMATION,
     };
 
-    use super::*;
+    use super::{
+        super::{FileSystem as _, OsFileSystem},
+        *,
+    };
 
     /// The access rules of a file or directory, as text.
     fn rules(path: &Path) -> String {
@@ -183,6 +198,10 @@ mod tests {
         assert!(is_shared(&shared.join("nodelock")));
         assert!(is_shared(Path::new(&shared.to_str().unwrap().to_uppercase())));
         assert!(!is_shared(&std::env::temp_dir()));
+        let verbatim = |path: &Path| PathBuf::from(format!(r"\\?\{}", path.display()));
+        assert!(is_shared(&verbatim(&shared).join("nodelock").join("not there")));
+        assert!(is_shared(&std::env::temp_dir().join(r"..\..\..\..\..\..").join(r"ProgramData\nodelock")));
+        assert!(!is_shared(&verbatim(&std::env::temp_dir())));
 
         let open = shared.join(format!("nodelock-test-{}", std::process::id()));
         fs::create_dir(&open).unwrap();
@@ -198,6 +217,9 @@ mod tests {
         let (above, below) = (rules(&open), rules(&open.join("private")));
         println!("above {above}, below {below}");
         assert!(!lets_others_in(&below), "{below}");
+        let spelled_verbatim = verbatim(&open).join("verbatim");
+        OsFileSystem.create_dir(&spelled_verbatim).unwrap();
+        assert_eq!(rules(&spelled_verbatim), below);
         fs::remove_dir_all(&open).unwrap();
     }
 }

@@ -85,7 +85,7 @@ impl Authority {
     pub fn database_url(&self) -> String {
         match std::env::var(POSTGRES) {
             Ok(server) => format!("{server}/{}", database(&self.directory())),
-            Err(_) => format!("sqlite://{}", self.directory().join("authority.db").display()),
+            Err(_) => format!("sqlite:{}", self.directory().join("authority.db").display()),
         }
     }
 
