@@ -3,7 +3,7 @@
 use std::{
     fmt,
     io::Read as _,
-    sync::{Arc, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -87,30 +87,19 @@ impl HttpOptions {
     /// Fails with [`ErrorKind::InvalidInput`] for a proxy that is no URL or a certificate that cannot be used, and with
     /// [`ErrorKind::TlsUntrusted`] when the system's certificates are not to be trusted and no other was given.
     ///
-    /// A system that has none, as a small container, is no failure here, because a license is checked without a network.
-    /// Calls over HTTPS fail there with [`ErrorKind::TlsUntrusted`].
+    /// The system's certificates are read at the first call and not here, because an application makes its transport at every
+    /// start, and a license is checked without a network. Where there are none, as in a small container, calls over HTTPS fail
+    /// with [`ErrorKind::TlsUntrusted`].
     pub fn build(self) -> Result<HttpTransport> {
-        let mut roots = RootCertStore::empty();
-        if !self.only_given {
-            // What of the system's store cannot be read is left out, as every client does.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+        let mut given = RootCertStore::empty();
         for certificate in self.certificates {
-            roots
+            given
                 .add(certificate)
                 .map_err(|_| Error::new(ErrorKind::InvalidInput, "a given certificate cannot be used"))?;
         }
-        let trusts_nobody = roots.is_empty();
-        if trusts_nobody && self.only_given {
+        if given.is_empty() && self.only_given {
             return Err(Error::new(ErrorKind::TlsUntrusted, "no certificate was given"));
         }
-        // The provider is handed over, never installed: the process default is the host application's business.
-        let provider = CryptoProvider { key_provider: &NoClientKeys, ..ring::default_provider() };
-        let tls = ClientConfig::builder_with_provider(Arc::new(provider))
-            .with_safe_default_protocol_versions()
-            .expect("ring supports the default versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
         let proxy = match self.proxy {
             ProxyChoice::Environment => ProxySetting::Environment,
             ProxyChoice::None => ProxySetting::None,
@@ -120,7 +109,41 @@ impl HttpOptions {
             }
         };
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(10));
-        Ok(HttpTransport { tls, trusts_nobody, proxy, connect_timeout })
+        let trust = Arc::new(Trust { given, only_given: self.only_given, tls: OnceLock::new() });
+        Ok(HttpTransport { trust, proxy, connect_timeout })
+    }
+}
+
+/// Whose certificates are trusted.
+struct Trust {
+    given: RootCertStore,
+    only_given: bool,
+    tls: OnceLock<Tls>,
+}
+
+struct Tls {
+    config: ClientConfig,
+    trusts_nobody: bool,
+}
+
+impl Trust {
+    fn tls(&self) -> &Tls {
+        self.tls.get_or_init(|| {
+            let mut roots = self.given.clone();
+            if !self.only_given {
+                // What of the system's store cannot be read is left out, as every client does.
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+            let trusts_nobody = roots.is_empty();
+            // The provider is handed over, never installed: the process default is the host application's business.
+            let provider = CryptoProvider { key_provider: &NoClientKeys, ..ring::default_provider() };
+            let config = ClientConfig::builder_with_provider(Arc::new(provider))
+                .with_safe_default_protocol_versions()
+                .expect("ring supports the default versions")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
+            Tls { config, trusts_nobody }
+        })
     }
 }
 
@@ -148,8 +171,7 @@ enum ProxySetting {
 /// made from inside an asynchronous runtime.
 #[derive(Clone)]
 pub struct HttpTransport {
-    tls: ClientConfig,
-    trusts_nobody: bool,
+    trust: Arc<Trust>,
     proxy: ProxySetting,
     connect_timeout: Duration,
 }
@@ -170,8 +192,9 @@ impl fmt::Debug for HttpTransport {
 
 impl HttpTransport {
     fn exchange(self, post: &OwnedPost) -> Result<Answer> {
+        let tls = self.trust.tls();
         let builder = Client::builder()
-            .tls_backend_preconfigured(self.tls)
+            .tls_backend_preconfigured(tls.config.clone())
             .redirect(Policy::none())
             .connect_timeout(self.connect_timeout.min(post.timeout))
             .timeout(post.timeout);
@@ -189,7 +212,7 @@ impl HttpTransport {
             .body(post.body.clone())
             .send()
             .map_err(|error| match classify(error) {
-                error if self.trusts_nobody && error.kind() == ErrorKind::TlsUntrusted => {
+                error if tls.trusts_nobody && error.kind() == ErrorKind::TlsUntrusted => {
                     Error::new(ErrorKind::TlsUntrusted, "no root certificates on this system")
                 }
                 error => error,

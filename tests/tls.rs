@@ -164,6 +164,40 @@ fn a_system_without_root_certificates_keeps_nobody_from_working() {
     assert!(words.contains("no root certificates on this system"), "{words}");
 }
 
+/// An application makes its transport at every start, and most starts need no network.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_reads_no_certificates() {
+    const CHILD: &str = "NODELOCK_TEST_CHILD";
+    if std::env::var_os(CHILD).is_some() {
+        let root = nodelock::SigningKey::generate(&nodelock::SystemRandom).unwrap().public_key();
+        let client = Client::builder(PRODUCT, nodelock::Roots::new([root]))
+            .store(nodelock::Store::in_memory())
+            .authority("https://localhost", nodelock::HttpOptions::default().build().unwrap())
+            .build()
+            .unwrap();
+        assert_eq!(*client.check().unwrap().verdict(), Verdict::Unlicensed { pending: false });
+        return;
+    }
+    // Whoever opens a pipe that nobody writes to waits for ever.
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_start_reads_no_certificates"])
+        .env(CHILD, "1")
+        .env("SSL_CERT_FILE", &pipe)
+        .spawn()
+        .unwrap();
+    let end = Instant::now() + Duration::from_secs(10);
+    while child.try_wait().unwrap().is_none() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(5));
+    }
+    // One that has ended keeps its status.
+    let _ = child.kill();
+    assert!(child.wait().unwrap().success());
+}
+
 /// What the command-line client says of a refusal, on the store of the active device.
 fn command_line(authority: &Authority, ca: &Ca, url: &str, call: &[&str], json: bool) -> String {
     let program =
