@@ -4,7 +4,7 @@
 //! database. Limits by peer and metrics are each process's own.
 
 mod connections;
-mod endpoints;
+mod device;
 mod limits;
 mod observation;
 mod peer;
@@ -30,7 +30,7 @@ use self::{
     connections::Front, limits::Limits, observation::Metrics, peer::Proxies, places::Places,
     problem::Problem, tls::Tls,
 };
-use crate::{arguments::ServeArguments, database::Database, failure::Result, keys::Signer};
+use crate::{cli::arguments::ServeArguments, failure::Result, keys::Signer, store::Database};
 
 /// Larger than any file the library looks at, in base64url.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -126,18 +126,18 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
 
 fn router(server: Arc<Server>) -> Router {
     let endpoints = Router::new()
-        .route("/v1/activations", post(endpoints::activate))
-        .route("/v1/deactivations/preflight", post(endpoints::preflight))
-        .route("/v1/deactivations", post(endpoints::deactivate))
-        .route("/v1/checkins", post(endpoints::check_in))
+        .route("/v1/activations", post(device::activate))
+        .route("/v1/deactivations/preflight", post(device::preflight))
+        .route("/v1/deactivations", post(device::deactivate))
+        .route("/v1/checkins", post(device::check_in))
         .route_layer(middleware::from_fn_with_state(server.clone(), bound))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     Router::new()
         .merge(endpoints)
         .merge(portal::routes(&server))
-        .route("/healthz", get(endpoints::health))
-        .route("/metrics", get(endpoints::metrics))
-        .route("/openapi.json", get(endpoints::openapi))
+        .route("/healthz", get(device::health))
+        .route("/metrics", get(device::metrics))
+        .route("/openapi.json", get(device::openapi))
         .fallback(portal::not_found)
         .method_not_allowed_fallback(async || Problem::http(axum::http::StatusCode::METHOD_NOT_ALLOWED))
         .layer(middleware::from_fn_with_state(server.clone(), observation::observe))

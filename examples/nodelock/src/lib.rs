@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! export NODELOCK_PRODUCT="Example Editor" NODELOCK_ROOTS=roots.txt
-//! cargo run --example nodelock -- request 2BNYW-D0EKF-C046S-YXTEG-MN5J7 --out request.txt
-//! cargo run --example nodelock -- install license.txt
-//! cargo run --example nodelock -- status
-//! cargo run --example nodelock -- deactivate --offline --reason moved
-//! cargo run --example nodelock -- receipt receipt.txt
+//! nodelock request 2BNYW-D0EKF-C046S-YXTEG-MN5J7 --out request.txt
+//! nodelock install license.txt
+//! nodelock status
+//! nodelock deactivate --offline --reason moved
+//! nodelock receipt receipt.txt
 //!
 //! export NODELOCK_AUTHORITY=https://licenses.example.com
-//! cargo run --example nodelock -- activate 2BNYW-D0EKF-C046S-YXTEG-MN5J7
-//! cargo run --example nodelock -- check-in
-//! cargo run --example nodelock -- deactivate
+//! nodelock activate 2BNYW-D0EKF-C046S-YXTEG-MN5J7
+//! nodelock check-in
+//! nodelock deactivate
 //! ```
 //!
 //! # Exit codes
@@ -53,7 +53,8 @@ use arguments::Arguments;
 use clap::Parser as _;
 use report::{Failure, Report};
 
-fn main() -> ExitCode {
+/// Runs the program on the arguments of the process. Returns its exit code, as said above.
+pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(usage(&error)),

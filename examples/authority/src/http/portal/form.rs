@@ -9,7 +9,7 @@ use axum::{
 };
 use nodelock::ErrorKind;
 
-use crate::server::{BODY_LIMIT, endpoints::BODY_TIME, problem::Problem};
+use crate::http::{BODY_LIMIT, device::BODY_TIME, problem::Problem};
 
 /// As many fields as a form of ours can have: a license and the receipts of all seats that one store may hold.
 const MOST_FIELDS: usize = 200;

@@ -15,7 +15,7 @@ use nodelock::{
 };
 
 use super::{
-    super::{endpoints::Shared, peer::Peer},
+    super::{device::Shared, peer::Peer},
     form::Form,
     marked::Marked,
     outcome::{Outcome, Tone},
@@ -23,8 +23,8 @@ use super::{
     words::{Task, refusal},
 };
 use crate::{
-    database::{Holding, KeyText, SeatRow, off_thread},
-    server::{Server, problem::Problem},
+    http::{Server, problem::Problem},
+    store::{Holding, KeyText, SeatRow, off_thread},
 };
 
 /// How many keys that one typed text may stand for are looked up.
@@ -35,7 +35,7 @@ const MOST_SEATS: usize = 200;
 const NAMES: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
 
 #[derive(Template)]
-#[template(path = "seats.html", config = "examples/authority/server/portal/askama.toml")]
+#[template(path = "seats.html")]
 struct Page {
     product: String,
     /// What stays in the field.

@@ -12,7 +12,7 @@ use nodelock::{ErrorKind, License};
 
 use super::{
     super::{
-        endpoints::{Shared, grant},
+        device::{Shared, grant},
         peer::Peer,
     },
     form::Form,
@@ -20,10 +20,10 @@ use super::{
     page, paper,
     words::{Task, refusal},
 };
-use crate::{database::off_thread, server::Server};
+use crate::{http::Server, store::off_thread};
 
 #[derive(Template)]
-#[template(path = "activate.html", config = "examples/authority/server/portal/askama.toml")]
+#[template(path = "activate.html")]
 struct Page {
     product: String,
     /// What stays in the field.

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use nodelock::ErrorKind;
 
 use super::outcome::{Outcome, Tone};
-use crate::server::problem::Problem;
+use crate::http::problem::Problem;
 
 /// What the customer was about to do.
 #[derive(Clone, Copy, PartialEq)]

@@ -22,9 +22,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Server, observation, peer::Peer, places, problem::Problem};
 use crate::{
-    database::{CheckedIn, Occasion, Redeemed, off_thread},
     failure::Failure,
     keys,
+    store::{CheckedIn, Occasion, Redeemed, off_thread},
 };
 
 /// How long a client may take to send its body.
@@ -165,7 +165,7 @@ pub(super) async fn metrics(State(server): Shared) -> Response {
 }
 
 pub(super) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], include_str!("../openapi.json")).into_response()
+    ([(header::CONTENT_TYPE, "application/json")], include_str!("../../openapi.json")).into_response()
 }
 
 /// Reads a body of JSON and answers it.

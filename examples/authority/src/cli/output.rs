@@ -13,9 +13,9 @@ use nodelock::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    database::{AuditRow, LicenseRow, SeatRow, state_name},
     failure::{Failure, Result},
     keys,
+    store::{AuditRow, LicenseRow, SeatRow, state_name},
 };
 
 /// What a command comes to.

@@ -41,11 +41,11 @@ pub(super) fn routes(server: &Arc<Server>) -> Router<Arc<Server>> {
         .merge(pages)
         .route(
             "/portal.css",
-            get(async || asset("text/css; charset=utf-8", include_str!("portal/static/portal.css"))),
+            get(async || asset("text/css; charset=utf-8", include_str!("static/portal.css"))),
         )
         .route(
             "/portal.js",
-            get(async || asset("text/javascript; charset=utf-8", include_str!("portal/static/portal.js"))),
+            get(async || asset("text/javascript; charset=utf-8", include_str!("static/portal.js"))),
         )
         .layer(middleware::map_response(guard::headers))
 }

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use nodelock::{DeactivationReceipt, ErrorKind, License, authority::reply_text};
 
 use super::marked::Marked;
-use crate::server::problem::Problem;
+use crate::http::problem::Problem;
 
 /// How it went, which decides about the color.
 #[derive(Clone, Copy)]

@@ -12,7 +12,7 @@ use nodelock::{DeactivationReceipt, ErrorKind, code::DeactivationCode};
 
 use super::{
     super::{
-        endpoints::{Shared, redeem_code, redeem_proof},
+        device::{Shared, redeem_code, redeem_proof},
         peer::Peer,
     },
     form::Form,
@@ -22,12 +22,12 @@ use super::{
     words::{Task, refusal},
 };
 use crate::{
-    database::{Redeemed, off_thread},
-    server::{Server, problem::Problem},
+    http::{Server, problem::Problem},
+    store::{Redeemed, off_thread},
 };
 
 #[derive(Template)]
-#[template(path = "redeem.html", config = "examples/authority/server/portal/askama.toml")]
+#[template(path = "redeem.html")]
 struct Page {
     product: String,
     /// What stays in the field.

@@ -1,34 +1,22 @@
-//! The vendor's side on a command line and over HTTP, on SQLite or PostgreSQL: sells licenses, answers activations, takes seats back.
-//!
-//! ```text
-//! cargo run --example authority -- init --product Example
-//! cargo run --example authority -- license new --licensee "Jane Doe" --seats 3
-//! cargo run --example authority -- activate request.txt --out license.txt
-//! cargo run --example authority -- redeem 17KX2-M928T-5CY4T-QKFFW-EZFWM
-//! cargo run --example authority -- serve --listen 127.0.0.1:8420
-//! ```
-//!
-//! The rules are the library's (`nodelock::authority`); here is what they leave to the vendor: a database, key files,
-//! words, and the HTTP server in `server`.
+//! The command line: one command for each thing that a vendor does.
 
-mod arguments;
+pub(crate) mod arguments;
 mod bulk;
 mod commands;
-mod database;
-mod failure;
-mod keys;
 mod output;
-mod server;
 
 use std::{path::Path, process::ExitCode};
 
 use clap::Parser as _;
 
-use arguments::{Arguments, Command};
-use failure::Failure;
-use output::Report;
+use self::{
+    arguments::{Arguments, Command},
+    output::Report,
+};
+use crate::failure::Failure;
 
-fn main() -> ExitCode {
+/// Runs the program on the arguments of the process. Returns its exit code: 0 done, 1 refused, 2 wrong usage.
+pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {

@@ -18,11 +18,11 @@ use nodelock::{
 };
 use serde_json::{Map, Value, json};
 
+use super::output::Report;
 use crate::{
-    database::{Database, Occasion, Redeemed},
     failure::{Failure, Result},
     keys::Signer,
-    output::Report,
+    store::{Database, Occasion, Redeemed},
 };
 
 /// How many proofs share a transaction: enough for the wait for the disk to be a small part of it, and few enough for

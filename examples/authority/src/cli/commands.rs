@@ -17,17 +17,19 @@ use nodelock::{
 };
 use serde_json::json;
 
-use crate::{
+use super::{
     arguments::{CertificateCommand, Command, LicenseCommand, NewLicense, Place, SeatArguments},
     bulk::{self, Claim},
-    database::{Database, Granted, KeyText, Location, Occasion, Redeemed, SeatName, Vendor},
+    output::{self, Report},
+};
+use crate::{
     failure::{Failure, Result},
+    http,
     keys::{
         self, Signer,
         renewal::{self, NewCertificate},
     },
-    output::{self, Report},
-    server,
+    store::{Database, Granted, KeyText, Location, Occasion, Redeemed, SeatName, Vendor},
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -55,7 +57,7 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Some(product) = serves.and_then(|arguments| arguments.product.as_deref()) {
         match init(product, place, &occasion).await {
             // What applications embed is in the keys' directory too.
-            Ok(report) => server::log("set-up", &[("root", report.fields["root"].clone())]),
+            Ok(report) => http::log("set-up", &[("root", report.fields["root"].clone())]),
             Err(Failure::AlreadyInitialized) => {}
             Err(failure) => return Err(failure),
         }
@@ -137,7 +139,7 @@ async fn execute(
             if arguments.product.as_ref().is_some_and(|product| *product != vendor.product) {
                 return Err(Failure::rule(ErrorKind::WrongProduct, "authority"));
             }
-            server::run(arguments, database.clone(), signer()?).await?;
+            http::run(arguments, database.clone(), signer()?).await?;
             Ok(Report::new("", json!({})))
         }
         Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),
@@ -347,7 +349,7 @@ async fn release(
 ) -> Result<Report> {
     let (seat, revocation) = database.force_release(&name(seat), reason, signer, occasion).await?;
     let fields =
-        json!({ "handle": seat.handle.to_string(), "outcome": crate::database::state_name(seat.state) });
+        json!({ "handle": seat.handle.to_string(), "outcome": crate::store::state_name(seat.state) });
     Ok(match revocation {
         Some(revocation) => {
             let words = format!(

@@ -9,20 +9,20 @@ use axum::{
 use nodelock::{ErrorKind, Timestamp};
 
 use super::{
-    super::endpoints::Shared,
+    super::device::Shared,
     outcome::Outcome,
     words::{self, Task},
 };
-use crate::server::{Server, observation::Refused, places, problem::Problem};
+use crate::http::{Server, observation::Refused, places, problem::Problem};
 
 #[derive(Template)]
-#[template(path = "home.html", config = "examples/authority/server/portal/askama.toml")]
+#[template(path = "home.html")]
 struct Home {
     product: String,
 }
 
 #[derive(Template)]
-#[template(path = "failure.html", config = "examples/authority/server/portal/askama.toml")]
+#[template(path = "failure.html")]
 struct Failure {
     product: String,
     outcome: Option<Outcome>,

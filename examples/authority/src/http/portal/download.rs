@@ -8,12 +8,12 @@ use axum::{
 use nodelock::{DeactivationReceipt, ErrorKind, License};
 
 use super::{
-    super::endpoints::Shared,
+    super::device::Shared,
     form::Form,
     outcome::{Document, LICENSE, RECEIPT},
     page,
 };
-use crate::server::{Server, problem::Problem};
+use crate::http::{Server, problem::Problem};
 
 /// `POST /download`: the license and receipts that a page showed, as a file.
 pub(super) async fn download(State(server): Shared, request: Request) -> Response {
