@@ -137,6 +137,9 @@ pub enum ErrorKind {
     /// The seat was released by an administrator.
     #[error("the seat was released by the vendor")]
     Revoked,
+    /// The seat is not held for its device, so there is nothing to return.
+    #[error("the seat is not held")]
+    NotHeld,
     /// Too many wrong codes or license keys came; try again later.
     #[error("too many attempts, try again later")]
     TooManyAttempts,
@@ -244,6 +247,7 @@ codes! {
     UnknownSeat "unknown-seat",
     WrongCode "wrong-code",
     Revoked "revoked",
+    NotHeld "not-held",
     TooManyAttempts "too-many-attempts",
     Unreachable "unreachable",
     TimedOut "timed-out",

@@ -1,28 +1,46 @@
 //! Reading what devices hand over.
 
-use super::ledger::Seat;
+use std::{fmt, sync::Arc};
+
+use super::check::Check;
 use crate::{
-    ActivationRequest, DeactivationProof, Error, ErrorKind, Kind, ProofBody, PublicKey, RecoveryRequest,
-    Result,
-    code::{DeactivationCode, Handle},
+    ActivationRequest, Binding, Error, ErrorKind, Kind, PublicKey, RecoveryRequest, Result,
+    code::{DeactivationCode, Handle, Reading},
+    keys::sha256,
     message::{
-        frame::{self, Incoming},
-        proof,
+        Body, CheckInBody, PreflightBody, ProofBody,
+        frame::{self, Frame, Incoming},
+        signed,
     },
 };
 
-/// An activation request with the releases that came along: free those seats first, then answer the request, in one
-/// transaction.
-#[derive(Clone, Debug)]
+/// A message that was read and is not verified: that takes the key of the device that holds the seat.
+#[derive(Clone)]
+pub(super) struct Claimed<T> {
+    pub(super) body: T,
+    pub(super) digest: [u8; 32],
+    envelope: Arc<[u8]>,
+}
+
+impl<T: Body> Claimed<T> {
+    fn read(message: Incoming) -> Result<Self> {
+        let body = signed::parse(&message)?;
+        let digest = sha256(message.frame()?.body);
+        Ok(Self { body, digest, envelope: message.envelope.into() })
+    }
+
+    /// Finds out whether `signer` signed it.
+    pub(super) fn signed_by(&self, signer: &PublicKey) -> Check {
+        Check::signature(T::KIND, &self.envelope, signer)
+    }
+}
+
+/// An activation request with the releases that came along, verified as far as it says itself who signed it.
+#[derive(Clone)]
 pub struct ActivationFile {
-    /// The verified request.
-    pub request: ActivationRequest,
-    /// The seats that the device gave up before and has no receipt for.
-    pub releases: Vec<ReleaseClaim>,
-    /// The device's statement that its store was lost: unless the request is known already (an echo must free nothing),
-    /// [`ledger::recover`](super::ledger::recover) every seat of its key, and answer the request with a seat of the same
-    /// license.
-    pub recovery: Option<RecoveryRequest>,
+    pub(super) request: ActivationRequest,
+    pub(super) releases: Vec<ReleaseClaim>,
+    pub(super) recovery: Option<RecoveryRequest>,
 }
 
 impl ActivationFile {
@@ -45,14 +63,39 @@ impl ActivationFile {
         }
         Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery })
     }
+
+    /// The request.
+    pub fn request(&self) -> &ActivationRequest {
+        &self.request
+    }
+
+    /// The seats that the device gave up before and has no receipt for.
+    pub fn releases(&self) -> &[ReleaseClaim] {
+        &self.releases
+    }
+
+    /// Whether the device says that its store was lost, and asks for a seat in place of what it held. A request with a
+    /// license key recovers nothing.
+    pub fn is_recovery(&self) -> bool {
+        self.recovery.is_some() && self.request.license_key.is_empty()
+    }
 }
 
-/// A deactivation proof that was not verified yet: that takes the key of the device that holds the seat.
-#[derive(Clone, Debug)]
+impl fmt::Debug for ActivationFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ActivationFile")
+            .field("request", &self.request)
+            .field("releases", &self.releases)
+            .field("is_recovery", &self.is_recovery())
+            .finish()
+    }
+}
+
+/// A deactivation proof that is not verified yet, with the request that it cancels if that came along.
+#[derive(Clone)]
 pub struct ReleaseClaim {
-    proof: Incoming,
-    claimed: ProofBody,
-    request: Option<ActivationRequest>,
+    pub(super) proof: Claimed<ProofBody>,
+    pub(super) request: Option<ActivationRequest>,
 }
 
 impl ReleaseClaim {
@@ -81,70 +124,193 @@ impl ReleaseClaim {
                 (Kind::ActivationRequest, Some(claim)) if claim.request.is_none() => {
                     claim.attach(ActivationRequest::open_self_signed(message)?)?;
                 }
-                _ => {
-                    let claimed = proof::claimed(&message.frame()?)?;
-                    claims.push(Self { proof: message, claimed, request: None });
-                }
+                _ => claims.push(Self { proof: Claimed::read(message)?, request: None }),
             }
         }
         Ok(claims)
     }
 
     fn attach(&mut self, request: ActivationRequest) -> Result<()> {
-        if request.handle != self.claimed.handle || request.digest()[..8] != self.claimed.request {
+        if !self.is_about(&request) {
             return Err(Error::new(ErrorKind::WrongRequest, "deactivation file"));
         }
         self.request = Some(request);
         Ok(())
     }
 
-    /// The seat that it claims to give up.
+    /// The seat that it claims to give up. Nothing is verified.
     pub fn handle(&self) -> Handle {
-        self.claimed.handle
+        self.proof.body.handle
     }
 
-    /// The request that was cancelled, if it came along. It names the device key, so that a seat that was never
-    /// granted can be remembered as cancelled.
+    /// The request that was cancelled, if it came along. It names the device key, so that a seat that was never granted
+    /// can be remembered as cancelled.
     pub fn request(&self) -> Option<&ActivationRequest> {
         self.request.as_ref()
     }
 
-    /// The proof's envelope, to keep until its seat is known.
-    pub fn proof_bytes(&self) -> &[u8] {
+    /// What a receipt for this proof is bound to.
+    pub fn binding(&self) -> Binding {
+        Binding::Proof(self.proof.digest)
+    }
+
+    pub(super) fn envelope(&self) -> &[u8] {
         &self.proof.envelope
     }
 
-    /// The proof, verified under the key of the device that holds the seat.
-    ///
-    /// Fails with [`ErrorKind::BadSignature`] when another device signed it.
-    pub fn verify(&self, device_key: &PublicKey) -> Result<DeactivationProof> {
-        DeactivationProof::open(self.proof.clone(), device_key)
-    }
-
-    /// The proof, verified as one that gives this very seat up.
-    ///
-    /// Fails with [`ErrorKind::BadSignature`] when another device signed it, and with [`ErrorKind::WrongRequest`] when it
-    /// is of another activation.
-    pub fn verify_for(&self, seat: &Seat) -> Result<DeactivationProof> {
-        let proof = self.verify(&seat.device_key)?;
-        if proof.handle != seat.handle || proof.request != seat.request_digest[..8] {
-            return Err(Error::new(ErrorKind::WrongRequest, "deactivation proof"));
-        }
-        Ok(proof)
-    }
-
-    /// Whether it is the proof of a device that cancels `request`: for one that came before its request did.
-    pub fn cancels(&self, request: &ActivationRequest) -> bool {
-        self.claimed.handle == request.handle
-            && self.claimed.request == request.digest()[..8]
-            && self.verify(&request.device_key).is_ok()
+    /// Whether it names that very request; who signed it is another question.
+    pub(super) fn is_about(&self, request: &ActivationRequest) -> bool {
+        self.proof.body.handle == request.handle && self.proof.body.request == request.digest()[..8]
     }
 }
 
-impl ActivationRequest {
-    /// Whether `code` gives up the seat that this request asks for. Takes the time of 100,000 rounds of PBKDF2 if the
-    /// handle fits, and none if not.
-    pub fn is_given_up_by(&self, code: &DeactivationCode) -> bool {
-        self.handle == code.handle() && self.commits_to(code.secret())
+impl fmt::Debug for ReleaseClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReleaseClaim").field("handle", &self.handle()).finish_non_exhaustive()
+    }
+}
+
+/// A deactivation code as somebody typed it: every code that the text may stand for. It is one attempt at each seat.
+#[derive(Clone, Debug)]
+pub struct TypedCode {
+    readings: Vec<Reading<DeactivationCode>>,
+}
+
+/// How many codes that one typed text may stand for are looked at.
+const MAX_READINGS: usize = 8;
+
+impl TypedCode {
+    /// Reads a typed code and mends typing errors.
+    ///
+    /// Fails as [`DeactivationCode::read`] does; such a text counts as no attempt.
+    pub fn read(typed: &str) -> Result<Self> {
+        let mut readings = DeactivationCode::read(typed)?;
+        readings.truncate(MAX_READINGS);
+        Ok(Self { readings })
+    }
+
+    /// The codes that may have been meant, fewest corrections first; never none.
+    pub fn readings(&self) -> &[Reading<DeactivationCode>] {
+        &self.readings
+    }
+}
+
+/// A check-in that was read and is not verified yet.
+#[derive(Clone)]
+pub struct CheckInClaim(pub(super) Claimed<CheckInBody>);
+
+impl CheckInClaim {
+    /// Reads a check-in in any form: bytes, armored text, base64url.
+    ///
+    /// Fails as [`CheckInRequest::verify`](crate::CheckInRequest::verify) does, less
+    /// [`ErrorKind::BadSignature`].
+    pub fn read(input: &[u8]) -> Result<Self> {
+        Ok(Self(Claimed::read(frame::read_one(input, Kind::CheckInRequest)?)?))
+    }
+
+    /// The seat that it claims to be of. Nothing is verified.
+    pub fn handle(&self) -> Handle {
+        self.0.body.handle
+    }
+}
+
+impl fmt::Debug for CheckInClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckInClaim").field("handle", &self.handle()).finish_non_exhaustive()
+    }
+}
+
+/// A preflight that was read and is not verified yet: a device's question whether its seat may be given up.
+#[derive(Clone)]
+pub struct PreflightClaim(pub(super) Claimed<PreflightBody>);
+
+impl PreflightClaim {
+    /// Reads a preflight in any form: bytes, armored text, base64url.
+    ///
+    /// Fails as [`PreflightRequest::verify`](crate::PreflightRequest::verify) does, less
+    /// [`ErrorKind::BadSignature`].
+    pub fn read(input: &[u8]) -> Result<Self> {
+        Ok(Self(Claimed::read(frame::read_one(input, Kind::PreflightRequest)?)?))
+    }
+
+    /// The seat that it claims to be of. Nothing is verified.
+    pub fn handle(&self) -> Handle {
+        self.0.body.handle
+    }
+}
+
+impl fmt::Debug for PreflightClaim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreflightClaim").field("handle", &self.handle()).finish_non_exhaustive()
+    }
+}
+
+/// Something that was handed over for a seat that nobody has asked for yet. It is kept, and judged when the request of
+/// that seat arrives.
+#[derive(Clone)]
+pub enum Evidence {
+    /// A deactivation proof.
+    Proof(Box<ReleaseClaim>),
+    /// A deactivation code.
+    Code(DeactivationCode),
+}
+
+impl Evidence {
+    /// Reads what [`to_bytes`](Self::to_bytes) wrote.
+    ///
+    /// Fails with [`ErrorKind::Corrupt`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let corrupt = || Error::new(ErrorKind::Corrupt, "kept evidence");
+        if Frame::parse(bytes).is_ok() {
+            return ReleaseClaim::read(bytes)
+                .map(|claim| Self::Proof(Box::new(claim)))
+                .map_err(|_| corrupt());
+        }
+        let readings = str::from_utf8(bytes).ok().and_then(|text| DeactivationCode::read(text).ok());
+        let reading = readings.and_then(|readings| readings.into_iter().next());
+        reading.map(|reading| Self::Code(reading.code)).ok_or_else(corrupt)
+    }
+
+    /// What a ledger keeps: the envelope of a proof, or a code as text. The same evidence has the same bytes.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Proof(claim) => claim.envelope().to_vec(),
+            Self::Code(code) => code.to_string().into_bytes(),
+        }
+    }
+
+    /// The seat that it is about.
+    pub fn handle(&self) -> Handle {
+        match self {
+            Self::Proof(claim) => claim.handle(),
+            Self::Code(code) => code.handle(),
+        }
+    }
+
+    /// `proof` or `code`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Proof(_) => "proof",
+            Self::Code(_) => "code",
+        }
+    }
+}
+
+impl PartialEq for Evidence {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Proof(a), Self::Proof(b)) => a.envelope() == b.envelope(),
+            (Self::Code(a), Self::Code(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Evidence {}
+
+impl fmt::Debug for Evidence {
+    /// Without the code, which is a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a {} for seat {}", self.kind(), self.handle())
     }
 }

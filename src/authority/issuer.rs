@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::ledger::{self, LicenseTerms, Released, Seat};
+use super::{
+    decision::{Decision, Draft, Unsigned},
+    seat::Seat,
+    terms::{self, LicenseTerms},
+};
 use crate::{
     Binding, Certificate, CertificateBody, DeactivationReceipt, Error, ErrorKind, License, LicenseBody,
     PublicKey, ReceiptBody, Result, Revocation, RevocationBody, SigningKey, Timestamp, message::frame,
@@ -63,28 +67,37 @@ impl Issuer {
         Ok(Self { key, certificate: Some(Arc::new(certificate)) })
     }
 
-    /// The license for a seat as the ledger has it.
+    /// Signs what a decision sends.
     ///
-    /// A lease ends no later than the license. A machine without any hardware-unique component gets the shorter of
-    /// the two leases that the terms know (FINGERPRINT: unbindable).
-    ///
-    /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, [`ErrorKind::LicenseEnded`] when they are over,
-    /// and [`ErrorKind::CertificateExpired`] when this issuer must not sign at `now`.
-    pub fn license(
+    /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, and with [`ErrorKind::CertificateExpired`] when this
+    /// issuer must not sign at `now`.
+    pub fn reply(&self, decision: &Decision, now: Timestamp) -> Result<Reply> {
+        let mut reply = Reply::default();
+        for Draft(unsigned) in &decision.send {
+            match unsigned {
+                Unsigned::License { terms, seat, deactivations_left } => {
+                    reply.license = Some(self.license(terms, seat, *deactivations_left, now)?);
+                }
+                Unsigned::Receipt { seat, binding } => {
+                    reply.receipts.push(self.receipt(seat, *binding, now)?)
+                }
+                Unsigned::Revocation { seat, notice, time } => {
+                    reply.revocation = Some(self.revocation(seat, notice, *time, now)?);
+                }
+            }
+        }
+        Ok(reply)
+    }
+
+    /// The license of a seat: the same for the same seat and terms, whenever it is signed.
+    fn license(
         &self,
         terms: &LicenseTerms,
         seat: &Seat,
         deactivations_left: Option<u32>,
         now: Timestamp,
     ) -> Result<License> {
-        terms.check_usable(now)?;
-        self.check_certificate(now)?;
-        let lease_days = if seat.fingerprint.bindable() {
-            terms.lease_days
-        } else {
-            [terms.lease_days, terms.unbindable_lease_days].into_iter().flatten().min()
-        };
-        let until_end = |time: Timestamp| terms.expires.map_or(time, |end| time.min(end));
+        let lease = seat.lease(terms);
         let body = LicenseBody {
             license_id: terms.id,
             product: terms.product.clone(),
@@ -93,13 +106,13 @@ impl Issuer {
             release_commitment: seat.release_commitment,
             licensee: terms.licensee.clone(),
             edition: terms.edition.clone(),
-            features: ledger::sorted(&terms.features),
+            features: terms::sorted(&terms.features),
             metadata: terms.metadata.clone(),
-            issued: now,
+            issued: self.date(seat.issued, now)?,
             starts: terms.starts,
             expires: terms.expires,
-            lease_until: lease_days.map(|days| until_end(now.plus_days(days))),
-            renew_after: lease_days.map(|days| until_end(now.plus_days(days / 2))),
+            lease_until: lease.map(|lease| lease.until),
+            renew_after: lease.map(|lease| lease.renew_after),
             updates_until: terms.updates_until,
             baseline: seat.fingerprint.clone(),
             policy: terms.policy.clone(),
@@ -112,52 +125,72 @@ impl Issuer {
         License::sign_by_authority(body, &self.key, self.certificate.as_ref())
     }
 
-    /// The receipt for a seat that was given up, bound to the proof or code that did it.
-    pub fn receipt(
-        &self,
-        released: &Released,
-        binding: Binding,
-        now: Timestamp,
-    ) -> Result<DeactivationReceipt> {
-        self.check_certificate(now)?;
+    /// The receipt of a seat that was given up, bound to the proof or code that it answers.
+    fn receipt(&self, seat: &Seat, binding: Binding, now: Timestamp) -> Result<DeactivationReceipt> {
+        let unknown = || Error::new(ErrorKind::UnknownSeat, "receipt");
+        let acknowledged = seat.acknowledged.as_ref().ok_or_else(unknown)?;
         let body = ReceiptBody {
-            handle: released.seat.handle,
-            device_key: released.seat.device_key,
-            outcome: released.outcome,
-            deactivations_left: released.deactivations_left,
-            time: now,
+            handle: seat.handle,
+            device_key: seat.device_key,
+            outcome: acknowledged.outcome,
+            deactivations_left: acknowledged.deactivations_left,
+            time: self.date(acknowledged.time, now)?,
             binding,
             extensions: Vec::new(),
         };
         DeactivationReceipt::sign_by_authority(body, &self.key, self.certificate.as_ref())
     }
 
-    /// What the device of a released seat is told; `reason` is at most 1,024 bytes on one line, for the customer.
-    pub fn revocation(&self, seat: &Seat, reason: &str, now: Timestamp) -> Result<Revocation> {
-        self.check_certificate(now)?;
+    /// What the device of a seat that is over is told.
+    fn revocation(&self, seat: &Seat, notice: &str, time: Timestamp, now: Timestamp) -> Result<Revocation> {
         let body = RevocationBody {
             handle: seat.handle,
             device_key: seat.device_key,
-            reason: reason.to_owned(),
-            time: now,
+            reason: notice.to_owned(),
+            time: self.date(time, now)?,
             extensions: Vec::new(),
         };
         Revocation::sign_by_authority(body, &self.key, self.certificate.as_ref())
     }
 
+    /// The date of a message that says again what was decided at `decided`: that time, or the first one at which this
+    /// issuer could have signed it. An issuer that was certified since is believed for what it signs now.
+    ///
     /// Devices refuse what is signed outside the certificate's time, so it is better not to sign it.
-    fn check_certificate(&self, now: Timestamp) -> Result<()> {
-        self.certificate.as_ref().map_or(Ok(()), |certificate| certificate.check_time(now))
+    fn date(&self, decided: Timestamp, now: Timestamp) -> Result<Timestamp> {
+        let Some(certificate) = &self.certificate else { return Ok(decided) };
+        certificate.check_time(now)?;
+        Ok(decided.max(certificate.not_before))
     }
 }
 
-/// The answer to an activation file: the license, and a receipt for each release that came along.
-pub fn reply_bytes(license: &License, receipts: &[DeactivationReceipt]) -> Vec<u8> {
-    let receipts = receipts.iter().map(DeactivationReceipt::as_bytes);
-    frame::bundle(&std::iter::once(license.as_bytes()).chain(receipts).collect::<Vec<_>>())
+/// The signed answer to a message.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Reply {
+    /// A license, if one was granted or renewed.
+    pub license: Option<License>,
+    /// A receipt for each seat that was given up.
+    pub receipts: Vec<DeactivationReceipt>,
+    /// A revocation, if the seat is over and its device must hear of it.
+    pub revocation: Option<Revocation>,
 }
 
-/// The same as armored text.
-pub fn reply_text(license: &License, receipts: &[DeactivationReceipt]) -> String {
-    receipts.iter().fold(license.to_text(), |text, receipt| text + "\n" + &receipt.to_text())
+impl Reply {
+    /// All messages as one file, the license first. Empty when there is nothing to send.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let license = self.license.iter().map(License::as_bytes);
+        let receipts = self.receipts.iter().map(DeactivationReceipt::as_bytes);
+        let revocation = self.revocation.iter().map(Revocation::as_bytes);
+        let messages: Vec<&[u8]> = license.chain(receipts).chain(revocation).collect();
+        if messages.is_empty() { Vec::new() } else { frame::bundle(&messages) }
+    }
+
+    /// The same as armored text.
+    pub fn to_text(&self) -> String {
+        let license = self.license.iter().map(License::to_text);
+        let receipts = self.receipts.iter().map(DeactivationReceipt::to_text);
+        let revocation = self.revocation.iter().map(Revocation::to_text);
+        license.chain(receipts).chain(revocation).collect::<Vec<_>>().join("\n")
+    }
 }

@@ -1,15 +1,26 @@
 //! The vendor's side, feature `authority`: make keys, issue licenses, redeem proofs and codes, decide where seats go.
 //!
-//! Everything here is pure: values go in, values come out. [`Issuer`] signs; [`ActivationFile`] and [`ReleaseClaim`]
-//! read what devices hand over; [`ledger`] holds the rules as functions over plain records, so that any database can
-//! stand under them. Load the records that a rule asks for, call it, and store what it returns, in one transaction.
-//! `examples/authority` does that over SQLite.
+//! Everything here is pure: values go in, values come out. [`ActivationFile`], [`ReleaseClaim`], [`TypedCode`],
+//! [`CheckInClaim`] and [`PreflightClaim`] read what devices hand over; the functions of [`decision`] say what that comes
+//! to; [`Issuer`] signs what is sent. A host brings a place for [records](Records) and nothing else: no rule is left to
+//! it. `examples/authority` does that over SQLite and PostgreSQL.
 
+mod check;
+pub mod decision;
 mod incoming;
 mod issuer;
-pub mod ledger;
+mod json;
+mod records;
+mod seat;
+mod terms;
 
+#[cfg(feature = "capi")]
+pub(crate) use self::json::from_hex;
 pub use self::{
-    incoming::{ActivationFile, ReleaseClaim},
-    issuer::{CertificateTerms, Issuer, reply_bytes, reply_text},
+    check::{Check, Fact},
+    incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
+    issuer::{CertificateTerms, Issuer, Reply},
+    records::{Attempts, CODE_WINDOW, Found, Lookup, MAX_ATTEMPTS, Query, Records},
+    seat::{Seat, SeatName, SeatState},
+    terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Usage},
 };

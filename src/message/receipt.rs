@@ -1,6 +1,6 @@
 //! Deactivation receipts.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use super::{
     signed::{AuthorityBody, Signed, private},
 };
 use crate::{
-    PublicKey, Result, Timestamp,
+    Error, ErrorKind, PublicKey, Result, Timestamp,
     code::{DeactivationCode, Handle},
     codec,
     keys::sha256,
@@ -35,6 +35,19 @@ impl fmt::Display for Outcome {
             Self::Returned => "returned",
             Self::Held => "held",
         })
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = Error;
+
+    /// Reads the name that [`Display`](fmt::Display) writes. Fails with [`ErrorKind::InvalidInput`].
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "returned" => Ok(Self::Returned),
+            "held" => Ok(Self::Held),
+            _ => Err(Error::new(ErrorKind::InvalidInput, "outcome: `returned` or `held` is expected")),
+        }
     }
 }
 

@@ -156,7 +156,16 @@ fn resolve(message: &Incoming, kind: Kind, roots: &Roots) -> Result<(PublicKey, 
 }
 
 fn open_frame<T: Body>(message: &Incoming, key: &PublicKey) -> Result<T> {
-    let body: T = codec::decode(verified(message, T::KIND, T::LIMIT, key)?, T::LIMIT, T::KIND.label())?;
+    verify(message, T::KIND, T::LIMIT, key)?;
+    parse(message)
+}
+
+/// The body of a message, whether or not anybody signed it: to find out which key must have. What is wrong with it by
+/// itself is refused here.
+pub(crate) fn parse<T: Body>(message: &Incoming) -> Result<T> {
+    let frame = message.frame()?;
+    frame::expect(&frame, T::KIND)?;
+    let body: T = codec::decode(frame.body, T::LIMIT, T::KIND.label())?;
     body.validate().map_err(|e| match e.kind() {
         ErrorKind::InvalidInput => Error::new(ErrorKind::Malformed, e.to_string()),
         _ => e,
@@ -165,15 +174,22 @@ fn open_frame<T: Body>(message: &Incoming, key: &PublicKey) -> Result<T> {
     Ok(body)
 }
 
-/// The bytes of a body whose signature holds.
-fn verified<'m>(message: &'m Incoming, kind: Kind, limit: usize, key: &PublicKey) -> Result<&'m [u8]> {
+/// Fails unless `key` signed the message.
+fn verify(message: &Incoming, kind: Kind, limit: usize, key: &PublicKey) -> Result<()> {
     let frame = message.frame()?;
     frame::expect(&frame, kind)?;
     if frame.body.len() > limit {
         return Err(Error::new(ErrorKind::TooLarge, kind.label().to_ascii_lowercase()));
     }
-    key.verify(&frame::pre_authentication_encoding(kind.media_type(), frame.body), frame.signature)?;
-    Ok(frame.body)
+    key.verify(&frame::pre_authentication_encoding(kind.media_type(), frame.body), frame.signature)
+}
+
+/// Whether `key` signed an envelope of that kind.
+#[cfg(feature = "authority")]
+pub(crate) fn is_signed_by(kind: Kind, envelope: &[u8], key: &PublicKey) -> bool {
+    let Ok(frame) = Frame::parse(envelope) else { return false };
+    let signed = frame::pre_authentication_encoding(kind.media_type(), frame.body);
+    frame.kind == kind && key.verify(&signed, frame.signature).is_ok()
 }
 
 impl<T> Deref for Signed<T> {

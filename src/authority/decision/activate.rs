@@ -1,0 +1,199 @@
+//! Seats granted: activation files, recoveries, held seats taken again.
+
+use super::{
+    Change, EventKind, Moment, Refusal, Ruling, Step,
+    redeem::{cancel, given_up_before, prepare, redeem_claim},
+    step,
+    work::{Stop, Work, refuse, refused_by},
+};
+use crate::{
+    ErrorKind, LicenseId,
+    authority::{
+        incoming::ActivationFile,
+        records::{Query, Records},
+        seat::{Seat, SeatName, SeatState},
+        terms::{KeyHash, LicenseKeyName, LicenseTerms},
+    },
+};
+
+/// Answers an activation file: frees the seats that came along, then grants the request a seat.
+///
+/// The license is that of the request's license key, or `assigned` for a request without one. The same file again gets
+/// the same answer: [`Ruling::Repeated`], or [`Ruling::Renewed`] once that license would have to be renewed at once.
+///
+/// A [recovery](ActivationFile::is_recovery) takes the place of the device's active seats of the license that it was granted
+/// last, without counting a deactivation. It does so only if the request is granted, and only if the request is new:
+/// whatever the device holds when an echo arrives came after its loss.
+///
+/// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The kinds:
+/// [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
+/// [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`], [`ErrorKind::GivenUp`]
+/// or [`ErrorKind::Revoked`] for a seat whose life is over; and for a recovery [`ErrorKind::UnknownSeat`],
+/// [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
+pub fn activate(
+    file: &ActivationFile,
+    assigned: Option<LicenseId>,
+    records: &Records,
+    moment: &Moment,
+) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(decide(&mut work, file, assigned).map(|ruling| work.decide(ruling)))
+}
+
+fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId>) -> Result<Ruling, Stop> {
+    let request = &file.request;
+    let key = LicenseKeyName::new(&request.license_key).map(|key| key.hash());
+    let queries = [
+        Query::SeatsOfHandle(request.handle),
+        Query::TakenSeatsOf(request.device_key),
+        Query::EvidenceOf(request.handle),
+    ];
+    let licenses = key.map(Query::LicenseOfKey).into_iter().chain(assigned.map(Query::License));
+    let releases = file.releases.iter().map(|claim| Query::SeatsOfHandle(claim.handle()));
+    work.need(queries.into_iter().chain(licenses).chain(releases))?;
+    prepare(work, &file.releases)?;
+
+    let given_up = free_what_came_along(work, file)?;
+    if work.seat(request.into()).is_none()
+        && let Some((evidence, binding)) = given_up_before(work, request)?
+    {
+        work.store(Change::Forget(evidence));
+        cancel(work, request, binding)?;
+        return Ok(refused(ErrorKind::Cancelled));
+    }
+    // What is refused from here on changes nothing but what came along.
+    let mut trial = work.clone();
+    match answer(&mut trial, file, key, assigned, given_up) {
+        Ok(ruling) => {
+            *work = trial;
+            Ok(ruling)
+        }
+        Err(Stop::Refused(refusal)) => Ok(Ruling::Refused(refusal)),
+        Err(stop) => Err(stop),
+    }
+}
+
+fn refused(kind: ErrorKind) -> Ruling {
+    Ruling::Refused(Refusal::new(kind, "activation"))
+}
+
+/// Returns the license of the seat that this device gave up last, if that was news.
+fn free_what_came_along(work: &mut Work<'_>, file: &ActivationFile) -> Result<Option<LicenseId>, Stop> {
+    let mut given_up = None;
+    for claim in &file.releases {
+        match redeem_claim(work, claim) {
+            Ok(Ruling::Released { seat, changed: true, .. })
+                if seat.device_key == file.request.device_key =>
+            {
+                given_up = seat.license_id().or(given_up);
+            }
+            // One that a rule refuses, such as a proof of a seat that was never here, frees nothing and spoils nothing. The
+            // device has no receipt for it, so it comes again.
+            Ok(_) | Err(Stop::Refused(_)) => {}
+            Err(stop) => return Err(stop),
+        }
+    }
+    Ok(given_up)
+}
+
+fn answer(
+    work: &mut Work<'_>,
+    file: &ActivationFile,
+    key: Option<KeyHash>,
+    assigned: Option<LicenseId>,
+    given_up: Option<LicenseId>,
+) -> Result<Ruling, Stop> {
+    let request = &file.request;
+    if let Some(known) = work.seat(SeatName::from(request)).cloned() {
+        if mutated!(EchoRecovers) {
+            recover(work, file)?;
+        }
+        return answer_again(work, file, &known);
+    }
+    let recovered = recover(work, file)?;
+    // The recovery before this one may have been granted and then taken back, because its answer was lost: what it was
+    // granted comes along as given up, and what was lost is of the same license.
+    let assigned = recovered.or(assigned).or(given_up.filter(|_| file.recovery.is_some()));
+    let license = match (key, assigned) {
+        (Some(key), _) => work.license_of_key(key)?,
+        (None, Some(id)) => Some(id),
+        (None, None) if file.recovery.is_some() => {
+            return Err(refuse(ErrorKind::UnknownSeat, "recovery"));
+        }
+        (None, None) => None,
+    };
+    let unknown = || refuse(ErrorKind::UnknownLicense, "license");
+    let license = work.license(license.ok_or_else(unknown)?)?.ok_or_else(unknown)?;
+    let terms = &license.terms;
+    if request.product != terms.product {
+        return Err(refuse(ErrorKind::WrongProduct, "activation"));
+    }
+    terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
+    let held = held_seat(work, file, terms)?;
+    if held.is_none() && license.usage.taken >= terms.seats && !mutated!(SeatsUncounted) {
+        return Err(refuse(ErrorKind::NoFreeSeat, "activation"));
+    }
+    if let Some(held) = held {
+        let returned = held.taken_over(work.moment.now);
+        work.update(returned.clone());
+        work.note(EventKind::HeldTakenOver, Some(&held), &returned, "");
+    }
+    let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
+    work.insert(seat.clone(), request)?;
+    work.note(EventKind::Granted, None, &seat, "");
+    work.send_license(terms, &seat)?;
+    Ok(Ruling::Granted(seat))
+}
+
+/// The seat of this license that is held for the device: of several, the one that has waited longest.
+fn held_seat(work: &Work<'_>, file: &ActivationFile, terms: &LicenseTerms) -> Result<Option<Seat>, Stop> {
+    let seats = work.taken_seats_of(&file.request.device_key)?.into_iter();
+    let held = seats.filter(|seat| seat.state == SeatState::Held && seat.license_id == terms.id);
+    Ok(held.min_by_key(|seat| seat.changed))
+}
+
+/// A request that was granted or refused before. What a seat was granted under does not change with a second look at the
+/// license key.
+fn answer_again(work: &mut Work<'_>, file: &ActivationFile, known: &Seat) -> Result<Ruling, Stop> {
+    let is_over = match known.state {
+        _ if known.request_digest != file.request.digest() => Some(ErrorKind::WrongRequest),
+        SeatState::Active => None,
+        SeatState::Cancelled => Some(ErrorKind::Cancelled),
+        SeatState::Held | SeatState::Returned => Some(ErrorKind::GivenUp).filter(|_| !mutated!(GrantsAgain)),
+        SeatState::Revoked => Some(ErrorKind::Revoked),
+    };
+    if let Some(kind) = is_over {
+        return Err(refuse(kind, "activation"));
+    }
+    let terms = work.license_of(known)?.terms;
+    terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
+    if known.is_fresh(&terms, work.moment.now) {
+        work.send_license(&terms, known)?;
+        return Ok(Ruling::Repeated(known.clone()));
+    }
+    let renewed = known.renewed(&terms, work.moment.now).map_err(refused_by("activation"))?;
+    work.update(renewed.clone());
+    work.note(EventKind::Renewed, Some(known), &renewed, "");
+    work.send_license(&terms, &renewed)?;
+    Ok(Ruling::Renewed(renewed))
+}
+
+/// Takes back what a recovery says was lost: the active seats of the license that the device was granted last. Returns that
+/// license.
+fn recover(work: &mut Work<'_>, file: &ActivationFile) -> Result<Option<LicenseId>, Stop> {
+    if !file.is_recovery() {
+        return Ok(None);
+    }
+    let request = &file.request;
+    let mut active = work.taken_seats_of(&request.device_key)?;
+    active.retain(|seat| seat.state == SeatState::Active);
+    active.sort_by_key(|seat| std::cmp::Reverse((seat.granted, seat.changed)));
+    let Some(license) = active.first().and_then(Seat::license_id) else { return Ok(None) };
+    for lost in active.iter().filter(|seat| seat.license_id == license) {
+        let terms = work.license_of(lost)?.terms;
+        let recovered = lost.recovered(&terms, request, work.moment.now).map_err(refused_by("recovery"))?;
+        work.update(recovered.clone());
+        work.note(EventKind::Lost, Some(lost), &recovered, "");
+    }
+    Ok(Some(license))
+}

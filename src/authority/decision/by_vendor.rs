@@ -1,0 +1,86 @@
+//! What a vendor does to a seat by itself.
+
+use super::{
+    EventKind, Moment, Refusal, Ruling, Step, step,
+    work::{Stop, Work, refuse, refused_by},
+};
+use crate::{
+    ErrorKind,
+    authority::{
+        records::Records,
+        seat::{Seat, SeatName, SeatState},
+    },
+    message::{MAX_TEXT, check_text},
+};
+
+fn known(work: &Work<'_>, name: SeatName) -> Result<Seat, Stop> {
+    let seats = work.seats_of_handle(name.handle)?;
+    let seat = seats.into_iter().find(|seat| seat.name() == name);
+    seat.ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))
+}
+
+/// A new license for an active seat, as a file for a device that does not check in: [`Ruling::Renewed`].
+///
+/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`].
+pub fn renew(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(renew_seat(&mut work, name).map(|ruling| work.decide(ruling)))
+}
+
+fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
+    let seat = known(work, name)?;
+    let license = work.license_of(&seat)?;
+    let renewed = seat.renewed(&license.terms, work.moment.now).map_err(refused_by("renewal"))?;
+    work.update(renewed.clone());
+    work.note(EventKind::Renewed, Some(&seat), &renewed, "");
+    work.send_license(&license.terms, &renewed)?;
+    Ok(Ruling::Renewed(renewed))
+}
+
+/// Releases the seat of a machine that is dead, lost or unwilling: [`Ruling::Revoked`] with a revocation for the device,
+/// should it speak up. Once more gets the same revocation. A held seat was given up by its device, so it returns to the
+/// pool and there is nobody to tell: [`Ruling::Returned`].
+///
+/// `notice` is for the customer: at most 1,024 bytes on one line.
+///
+/// Fails with [`ErrorKind::InvalidInput`] for the notice, [`ErrorKind::UnknownSeat`], and [`ErrorKind::GivenUp`] when there
+/// is nothing to release.
+pub fn release(name: SeatName, notice: &str, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(release_seat(&mut work, name, notice).map(|ruling| work.decide(ruling)))
+}
+
+fn release_seat(work: &mut Work<'_>, name: SeatName, notice: &str) -> Result<Ruling, Stop> {
+    check_text("notice", notice, MAX_TEXT).map_err(refused_by("notice"))?;
+    let seat = known(work, name)?;
+    if seat.state == SeatState::Revoked {
+        work.send_revocation(&seat, seat.notice.as_deref().unwrap_or_default());
+        return Ok(Ruling::Revoked(seat));
+    }
+    let released = seat.released(notice, work.moment.now);
+    let released = released.ok_or_else(|| refuse(ErrorKind::GivenUp, "release"))?;
+    work.update(released.clone());
+    work.note(EventKind::Released, Some(&seat), &released, notice);
+    if released.state == SeatState::Returned {
+        return Ok(Ruling::Returned(released));
+    }
+    work.send_revocation(&released, notice);
+    Ok(Ruling::Revoked(released))
+}
+
+/// Returns a held seat to the pool: [`Ruling::Returned`].
+///
+/// Fails with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::NotHeld`] for a seat that is not held.
+pub fn return_held(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(return_seat(&mut work, name).map(|ruling| work.decide(ruling)))
+}
+
+fn return_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
+    let seat = known(work, name)?;
+    let returned = seat.returned_by_vendor(work.moment.now);
+    let returned = returned.ok_or_else(|| refuse(ErrorKind::NotHeld, "return"))?;
+    work.update(returned.clone());
+    work.note(EventKind::HeldReturned, Some(&seat), &returned, "");
+    Ok(Ruling::Returned(returned))
+}

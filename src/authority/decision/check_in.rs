@@ -1,0 +1,107 @@
+//! What a device asks while it holds its seat: a renewal, and whether it may give the seat up.
+
+use super::{
+    Change, EventKind, Moment, Refusal, Ruling, Step, step,
+    work::{Stop, Work, refuse, refused_by},
+};
+use crate::{
+    ErrorKind,
+    authority::{
+        incoming::{CheckInClaim, PreflightClaim},
+        records::{Query, Records},
+        seat::{Seat, SeatState},
+    },
+};
+
+/// How many check-ins of a seat are remembered. The network may deliver one twice or late; without this its echo would use
+/// up a sync token, and the device's next check-in would look like that of a copy.
+const REMEMBERED: u32 = 16;
+
+/// What the device of a seat is told that it gave up itself: what speaks is a copy of its store from before.
+const GIVEN_UP: &str = "this seat was given up";
+
+/// Answers a check-in: [`Ruling::Renewed`] with a license one revision later, or [`Ruling::Revoked`] with a revocation if
+/// the seat is over. Only a signed word ends the license that a copy of the store still holds.
+///
+/// The same check-in again gets the same license. The machine may have changed as far as the policy's grace goes.
+///
+/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::BadSignature`] when another device signed it,
+/// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was answered
+/// and has been followed by another one.
+pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))
+}
+
+fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
+    let seat = work.seat_of_signer(claim.handle(), &claim.0)?;
+    let (name, digest, now) = (seat.name(), claim.0.digest, work.moment.now);
+    work.need([Query::CheckIn(name, digest)].into_iter().chain(seat.license_id().map(Query::License)))?;
+    let answered = work.check_in(name, digest)?;
+    if seat.state != SeatState::Active && !mutated!(ChecksInAfterTheEnd) {
+        return end(work, &seat, answered.is_some());
+    }
+    let license = work.license_of(&seat)?;
+    if let Some(revision) = answered {
+        if revision != seat.revision {
+            return Err(refuse(ErrorKind::Outdated, "check-in"));
+        }
+        license.terms.check_usable(now).map_err(refused_by("check-in"))?;
+        work.send_license(&license.terms, &seat)?;
+        return Ok(Ruling::Repeated(seat));
+    }
+    let checked_in = seat.checked_in(&license.terms, &claim.0.body, work.moment.token, now);
+    let checked_in = checked_in.map_err(refused_by("check-in"))?;
+    let renewed = checked_in.seat;
+    work.update(renewed.clone());
+    work.store(Change::RememberCheckIn {
+        seat: name,
+        digest,
+        revision: renewed.revision,
+        forget_below: renewed.revision.saturating_sub(REMEMBERED),
+    });
+    work.note(EventKind::CheckedIn, Some(&seat), &renewed, "");
+    if checked_in.is_copy {
+        let detail = format!("another copy of the store seems to check in: {} times by now", renewed.copies);
+        work.note(EventKind::CopySuspected, Some(&seat), &renewed, detail);
+    }
+    work.send_license(&license.terms, &renewed)?;
+    Ok(Ruling::Renewed(renewed))
+}
+
+/// Tells the device of a seat that is over. A check-in that was answered while the seat was active is an echo of the
+/// network and no news.
+fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> {
+    if !is_echo && let Some(heard) = seat.heard_late(work.moment.now) {
+        let is_copy = seat.state != SeatState::Revoked;
+        if is_copy {
+            let detail = "a copy of the store checks in after the seat was given up";
+            work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
+        }
+        work.update(heard);
+    }
+    let notice = match seat.state {
+        SeatState::Revoked => seat.notice.clone().unwrap_or_default(),
+        _ => GIVEN_UP.to_owned(),
+    };
+    work.send_revocation(seat, &notice);
+    Ok(Ruling::Revoked(seat.clone()))
+}
+
+/// Answers a preflight: [`Ruling::Preflight`]. Giving up a seat that is not active uses nothing up, so the answer is none
+/// then, as for a license without a limit.
+///
+/// Fails with [`ErrorKind::UnknownSeat`] and [`ErrorKind::BadSignature`].
+pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
+    let work = Work::new(records, moment);
+    let decide = || {
+        let seat = work.seat_of_signer(claim.handle(), &claim.0)?;
+        if seat.state != SeatState::Active {
+            return Ok(None);
+        }
+        let license = work.license_of(&seat)?;
+        Ok(license.terms.deactivations_left(license.usage))
+    };
+    let decided = decide();
+    step(decided.map(|deactivations_left| work.decide(Ruling::Preflight { deactivations_left })))
+}

@@ -1,0 +1,206 @@
+//! Seats given up by a proof, and requests cancelled before they arrived.
+
+use super::{
+    Change, EventKind, Moment, Refusal, Ruling, Step, step,
+    work::{Stop, Work, refuse},
+};
+use crate::{
+    ActivationRequest, Binding, ErrorKind, LicenseId, Outcome, Reason,
+    authority::{
+        check::Check,
+        incoming::{Evidence, ReleaseClaim},
+        records::{Query, Records},
+        seat::{Seat, SeatName},
+        terms::LicenseKeyName,
+    },
+};
+
+/// How much evidence is kept for one handle. A device has one proof and one code.
+pub(super) const MAX_EVIDENCE: usize = 8;
+
+/// Gives up the seat that a proof names: [`Ruling::Released`] with a receipt. No rule refuses a genuine proof, because
+/// the machine has lost its license already.
+///
+/// A request that came along is remembered as cancelled if its seat is not known, so that it takes no seat when it arrives.
+/// A proof without one, of a seat that is not known, is [kept](Ruling::Kept) until the request arrives.
+///
+/// Fails with [`ErrorKind::BadSignature`] when another device signed the proof, with [`ErrorKind::WrongRequest`] when this
+/// device signed it for another activation, and with [`ErrorKind::TooManyAttempts`] when too much is kept for that handle.
+pub fn redeem(claim: &ReleaseClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(redeem_claim(&mut work, claim).map(|ruling| work.decide(ruling)))
+}
+
+/// Looks up and verifies what many proofs need, in few rounds.
+pub(super) fn prepare(work: &Work<'_>, claims: &[ReleaseClaim]) -> Result<(), Stop> {
+    work.need(claims.iter().map(|claim| Query::SeatsOfHandle(claim.handle())))?;
+    let mut checks = Vec::new();
+    let mut licenses = Vec::new();
+    for claim in claims {
+        let seats = work.seats_of_handle(claim.handle())?;
+        licenses.extend(seats.iter().filter_map(Seat::license_id).map(Query::License));
+        checks.extend(checks_of(claim, &seats));
+    }
+    work.need(licenses)?;
+    work.verify(checks)
+}
+
+/// What must be verified of a proof. What a seat was given up by before is known again without that.
+fn checks_of(claim: &ReleaseClaim, seats: &[Seat]) -> Vec<Check> {
+    if seats.iter().any(|seat| is_answered(seat, claim.binding())) {
+        return Vec::new();
+    }
+    let signers = seats.iter().map(|seat| &seat.device_key);
+    let signers = signers.chain(claim.request.iter().map(|request| &request.device_key));
+    signers.map(|signer| claim.proof.signed_by(signer)).collect()
+}
+
+/// Whether that very proof or code has a receipt already.
+pub(super) fn is_answered(seat: &Seat, binding: Binding) -> bool {
+    seat.acknowledged.as_ref().is_some_and(|acknowledged| match binding {
+        Binding::Proof(digest) => acknowledged.proof == Some(digest),
+        Binding::Code(digest) => acknowledged.code == Some(digest),
+    })
+}
+
+pub(super) fn redeem_claim(work: &mut Work<'_>, claim: &ReleaseClaim) -> Result<Ruling, Stop> {
+    let seats = work.seats_of_handle(claim.handle())?;
+    if let Some(seat) = seats.iter().find(|seat| is_answered(seat, claim.binding())) {
+        return give_up(work, seat, claim.proof.body.reason, claim.binding());
+    }
+    work.verify(checks_of(claim, &seats))?;
+    for seat in &seats {
+        // Two devices may have drawn one handle.
+        if !work.holds(claim.proof.signed_by(&seat.device_key))? {
+            continue;
+        }
+        // A genuine proof names its activation, not only the handle: one of an earlier life frees nothing.
+        if claim.proof.body.request != seat.request_digest[..8] {
+            return Err(refuse(ErrorKind::WrongRequest, "deactivation proof"));
+        }
+        if mutated!(ProofNamesDevice)
+            && let Some(other) = work.taken_seats_of(&seat.device_key)?.first()
+        {
+            return give_up(work, other, claim.proof.body.reason, claim.binding());
+        }
+        return give_up(work, seat, claim.proof.body.reason, claim.binding());
+    }
+    match &claim.request {
+        Some(request) => {
+            if !work.holds(claim.proof.signed_by(&request.device_key))? {
+                return Err(refuse(ErrorKind::BadSignature, "deactivation proof"));
+            }
+            cancel(work, request, claim.binding())
+        }
+        // The device of a known handle had its license, so a proof that does not fit is no proof of that seat.
+        None if !seats.is_empty() => Err(refuse(ErrorKind::BadSignature, "deactivation proof")),
+        None => keep(work, vec![Evidence::Proof(Box::new(claim.clone()))]),
+    }
+}
+
+/// Gives up a seat on evidence that was verified, or says again what its receipts say.
+pub(super) fn give_up(
+    work: &mut Work<'_>,
+    seat: &Seat,
+    reason: Reason,
+    binding: Binding,
+) -> Result<Ruling, Stop> {
+    let license = work.license_of(seat)?;
+    let given_up = seat.give_up(&license.terms, license.usage, reason, work.moment.now);
+    let changed = given_up.state != seat.state;
+    if changed {
+        work.update(given_up.clone());
+    }
+    let left = license.terms.deactivations_left(work.license_of(seat)?.usage);
+    let mut after = given_up.acknowledge(left, work.moment.now);
+    let acknowledged = after.acknowledged.as_mut().expect("just acknowledged");
+    match binding {
+        Binding::Proof(digest) => acknowledged.proof = acknowledged.proof.or(Some(digest)),
+        Binding::Code(digest) => acknowledged.code = acknowledged.code.or(Some(digest)),
+    }
+    let (outcome, deactivations_left) = (acknowledged.outcome, acknowledged.deactivations_left);
+    if after != *seat {
+        work.update(after.clone());
+    }
+    if changed {
+        let kind = match outcome {
+            Outcome::Returned => EventKind::Returned,
+            Outcome::Held => EventKind::Held,
+        };
+        work.note(kind, Some(seat), &after, format!("{}: {reason}", how(binding)));
+    }
+    work.send_receipt(&after, binding);
+    Ok(Ruling::Released { seat: after, outcome, deactivations_left, changed })
+}
+
+fn how(binding: Binding) -> &'static str {
+    match binding {
+        Binding::Proof(_) => "proof",
+        Binding::Code(_) => "code",
+    }
+}
+
+/// Remembers a request that was given up before it arrived. The license may be unknown then.
+pub(super) fn cancel(
+    work: &mut Work<'_>,
+    request: &ActivationRequest,
+    binding: Binding,
+) -> Result<Ruling, Stop> {
+    let license = match LicenseKeyName::new(&request.license_key) {
+        Some(key) => work.license_of_key(key.hash())?.unwrap_or(LicenseId::NONE),
+        None => LicenseId::NONE,
+    };
+    let mut seat = Seat::cancelled(request, license, work.moment.now).acknowledge(None, work.moment.now);
+    if let Some(acknowledged) = &mut seat.acknowledged {
+        match binding {
+            Binding::Proof(digest) => acknowledged.proof = Some(digest),
+            Binding::Code(digest) => acknowledged.code = Some(digest),
+        }
+    }
+    if !mutated!(CancelledForgotten) {
+        work.insert(seat.clone(), request)?;
+    }
+    work.note(EventKind::Cancelled, None, &seat, how(binding));
+    work.send_receipt(&seat, binding);
+    Ok(Ruling::Released { seat, outcome: Outcome::Returned, deactivations_left: None, changed: true })
+}
+
+/// Keeps what cannot be verified yet: all of it, or what is kept already and nothing else.
+pub(super) fn keep(work: &mut Work<'_>, evidence: Vec<Evidence>) -> Result<Ruling, Stop> {
+    work.need(evidence.iter().map(|evidence| Query::EvidenceOf(evidence.handle())))?;
+    let first = evidence.first().map(Evidence::handle).expect("there is something to keep");
+    for evidence in evidence {
+        let kept = work.evidence_of(evidence.handle())?;
+        if kept.contains(&evidence) {
+            continue;
+        }
+        if kept.len() >= MAX_EVIDENCE {
+            return Err(refuse(ErrorKind::TooManyAttempts, "evidence of a seat that nobody asked for"));
+        }
+        work.note_of_nobody(EventKind::EvidenceKept, format!("{evidence:?}"));
+        work.store(Change::Keep(evidence));
+    }
+    Ok(Ruling::Kept(first))
+}
+
+/// Whether the device gave a request up before it arrived: the evidence that says so.
+pub(super) fn given_up_before(
+    work: &Work<'_>,
+    request: &ActivationRequest,
+) -> Result<Option<(Evidence, Binding)>, Stop> {
+    let name = SeatName::from(request);
+    let kept = work.evidence_of(request.handle)?;
+    let about = kept.iter().filter_map(|evidence| match evidence {
+        Evidence::Proof(claim) if !claim.is_about(request) => None,
+        Evidence::Proof(claim) => {
+            Some((evidence, claim.proof.signed_by(&request.device_key), claim.binding()))
+        }
+        Evidence::Code(code) => {
+            Some((evidence, Check::code(code, name, request.release_commitment), Binding::code(code)))
+        }
+    });
+    let about: Vec<_> = about.collect();
+    work.verify(about.iter().map(|(_, check, _)| check.clone()))?;
+    let fitting = about.into_iter().find(|(_, check, _)| work.fact(check) == Some(true));
+    Ok(fitting.map(|(evidence, _, binding)| (evidence.clone(), binding)))
+}

@@ -1,0 +1,283 @@
+//! A decision in the making: the records as the acts so far have changed them.
+
+use std::collections::BTreeMap;
+
+use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling, Unsigned};
+use crate::{
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey,
+    authority::{
+        check::Check,
+        incoming::{Claimed, Evidence},
+        records::{Attempts, Lookup, Query, Records},
+        seat::{Seat, SeatName},
+        terms::{KeyHash, LicenseRecord, LicenseTerms, Usage},
+    },
+    code::Handle,
+    message::Body,
+};
+
+/// Why a decision is not made.
+pub(super) enum Stop {
+    /// Something must be looked up or checked first.
+    Needs(Lookup),
+    /// A rule says no.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+pub(super) fn refuse(kind: ErrorKind, about: &'static str) -> Stop {
+    Stop::Refused(Refusal::new(kind, about))
+}
+
+/// The refusal of a seat's transition in an act that has a name for it.
+pub(super) fn refused_by(about: &'static str) -> impl Fn(Error) -> Stop {
+    move |error| refuse(error.kind(), about)
+}
+
+/// Seats that were touched, as they are now.
+#[derive(Clone)]
+struct Touched {
+    seat: Seat,
+    /// The request of a seat that is new.
+    request: Option<ActivationRequest>,
+}
+
+/// How an act has changed what a license's seats add up to.
+#[derive(Clone, Copy, Default)]
+struct Difference {
+    taken: i64,
+    deactivated: i64,
+}
+
+#[derive(Clone)]
+pub(super) struct Work<'r> {
+    pub(super) moment: Moment,
+    records: &'r Records,
+    seats: BTreeMap<SeatName, Touched>,
+    usage: BTreeMap<LicenseId, Difference>,
+    store: Vec<Change>,
+    send: Vec<Draft>,
+    events: Vec<Event>,
+    checks: Vec<Check>,
+}
+
+impl<'r> Work<'r> {
+    pub(super) fn new(records: &'r Records, moment: &Moment) -> Self {
+        Self {
+            moment: *moment,
+            records,
+            seats: BTreeMap::new(),
+            usage: BTreeMap::new(),
+            store: Vec::new(),
+            send: Vec::new(),
+            events: Vec::new(),
+            checks: Vec::new(),
+        }
+    }
+
+    /// Asks for all of these at once, so that a host has few rounds to go.
+    pub(super) fn need(&self, queries: impl IntoIterator<Item = Query>) -> Result<(), Stop> {
+        let queries = self.records.unanswered(queries);
+        if queries.is_empty() { Ok(()) } else { Err(Stop::Needs(Lookup { queries, checks: Vec::new() })) }
+    }
+
+    /// The same for facts.
+    pub(super) fn verify(&self, checks: impl IntoIterator<Item = Check>) -> Result<(), Stop> {
+        let checks: Vec<Check> =
+            checks.into_iter().filter(|check| self.records.fact(check.id()).is_none()).collect();
+        if checks.is_empty() { Ok(()) } else { Err(Stop::Needs(Lookup { queries: Vec::new(), checks })) }
+    }
+
+    /// What a check came to; none if it has not run.
+    pub(super) fn fact(&self, check: &Check) -> Option<bool> {
+        self.records.fact(check.id())
+    }
+
+    /// What a check came to.
+    pub(super) fn holds(&self, check: Check) -> Result<bool, Stop> {
+        match self.fact(&check) {
+            Some(holds) => Ok(holds),
+            None => Err(Stop::Needs(Lookup { queries: Vec::new(), checks: vec![check] })),
+        }
+    }
+
+    /// A seat that was looked up or made in this decision.
+    pub(super) fn seat(&self, name: SeatName) -> Option<&Seat> {
+        self.seats.get(&name).map(|touched| &touched.seat).or_else(|| self.records.seat(name))
+    }
+
+    /// Every seat of a handle.
+    pub(super) fn seats_of_handle(&self, handle: Handle) -> Result<Vec<Seat>, Stop> {
+        self.need([Query::SeatsOfHandle(handle)])?;
+        let known = self.records.seats_of_handle(handle).unwrap_or_default();
+        let new = self.seats.keys().filter(|name| name.handle == handle && !known.contains(name));
+        Ok(known.iter().chain(new).filter_map(|name| self.seat(*name)).cloned().collect())
+    }
+
+    /// The seats that a device holds, of whatever license.
+    pub(super) fn taken_seats_of(&self, device: &PublicKey) -> Result<Vec<Seat>, Stop> {
+        self.need([Query::TakenSeatsOf(*device)])?;
+        let names = self.records.taken_seats_of(device).unwrap_or_default();
+        let seats = names.iter().filter_map(|name| self.seat(*name));
+        Ok(seats.filter(|seat| seat.state.is_taken()).cloned().collect())
+    }
+
+    /// The seat of the device that signed a message, among those of the handle that the message names.
+    pub(super) fn seat_of_signer<T: Body>(&self, handle: Handle, message: &Claimed<T>) -> Result<Seat, Stop> {
+        let seats = self.seats_of_handle(handle)?;
+        let check = |seat: &Seat| message.signed_by(&seat.device_key);
+        self.verify(seats.iter().map(check))?;
+        // Two devices may have drawn one handle.
+        let refusal = if seats.is_empty() { ErrorKind::UnknownSeat } else { ErrorKind::BadSignature };
+        let signer = seats.into_iter().find(|seat| self.fact(&check(seat)) == Some(true));
+        signer.ok_or_else(|| refuse(refusal, "seat"))
+    }
+
+    /// A license, with what its seats add up to by now.
+    pub(super) fn license(&self, id: LicenseId) -> Result<Option<LicenseRecord>, Stop> {
+        self.need([Query::License(id)])?;
+        let Some(Some(license)) = self.records.license(id) else { return Ok(None) };
+        let difference = self.usage.get(&id).copied().unwrap_or_default();
+        let count = |before: u32, change: i64| u32::try_from(i64::from(before) + change).unwrap_or(0);
+        let usage = Usage {
+            taken: count(license.usage.taken, difference.taken),
+            deactivated: count(license.usage.deactivated, difference.deactivated),
+        };
+        Ok(Some(LicenseRecord { terms: license.terms.clone(), usage }))
+    }
+
+    /// The license of a key; none if no license has that key.
+    pub(super) fn license_of_key(&self, hash: KeyHash) -> Result<Option<LicenseId>, Stop> {
+        self.need([Query::LicenseOfKey(hash)])?;
+        Ok(self.records.license_of_key(hash).flatten())
+    }
+
+    /// The license of a seat. A request that was cancelled under an unknown key has none; the rules ask for terms all the
+    /// same, and get some that grant nothing.
+    pub(super) fn license_of(&self, seat: &Seat) -> Result<LicenseRecord, Stop> {
+        match seat.license_id() {
+            Some(id) => self.license(id)?.ok_or_else(|| refuse(ErrorKind::UnknownLicense, "license")),
+            None => Ok(LicenseRecord {
+                terms: LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted),
+                usage: Usage::default(),
+            }),
+        }
+    }
+
+    pub(super) fn evidence_of(&self, handle: Handle) -> Result<&'r [Evidence], Stop> {
+        self.need([Query::EvidenceOf(handle)])?;
+        Ok(self.records.evidence_of(handle).unwrap_or_default())
+    }
+
+    /// The revision of the license that a check-in was answered with before.
+    pub(super) fn check_in(&self, name: SeatName, digest: [u8; 32]) -> Result<Option<u32>, Stop> {
+        self.need([Query::CheckIn(name, digest)])?;
+        Ok(self.records.check_in(name, digest).flatten())
+    }
+
+    pub(super) fn attempts(&self, name: SeatName) -> Result<Attempts, Stop> {
+        self.need([Query::Attempts(name)])?;
+        Ok(self.records.attempts(name).unwrap_or_default())
+    }
+
+    /// Changes a seat.
+    pub(super) fn update(&mut self, seat: Seat) {
+        let name = seat.name();
+        let request = self.seats.get_mut(&name).and_then(|touched| touched.request.take());
+        self.count(&seat);
+        self.seats.insert(name, Touched { seat, request });
+    }
+
+    /// Adds a seat. It never takes the place of one that is known.
+    pub(super) fn insert(&mut self, seat: Seat, request: &ActivationRequest) -> Result<(), Stop> {
+        if self.seat(seat.name()).is_some() {
+            return Err(refuse(ErrorKind::WrongRequest, "seat"));
+        }
+        self.count(&seat);
+        self.seats.insert(seat.name(), Touched { seat, request: Some(request.clone()) });
+        Ok(())
+    }
+
+    fn count(&mut self, after: &Seat) {
+        let add = |difference: &mut Difference, seat: &Seat, sign: i64| {
+            difference.taken += sign * i64::from(seat.state.is_taken());
+            difference.deactivated += sign * i64::from(seat.counted);
+        };
+        let before = self.seat(after.name()).cloned();
+        let difference = self.usage.entry(after.license_id).or_default();
+        if let Some(before) = before {
+            add(difference, &before, -1);
+        }
+        add(difference, after, 1);
+    }
+
+    pub(super) fn store(&mut self, change: Change) {
+        self.store.push(change);
+    }
+
+    pub(super) fn check_later(&mut self, checks: Vec<Check>) {
+        self.checks = checks;
+    }
+
+    /// Notes what happened to a seat: `before` is the seat as it was, if it was.
+    pub(super) fn note(
+        &mut self,
+        kind: EventKind,
+        before: Option<&Seat>,
+        after: &Seat,
+        detail: impl Into<String>,
+    ) {
+        self.events.push(Event {
+            kind,
+            license: after.license_id(),
+            seat: Some(after.name()),
+            before: before.map(|seat| seat.state),
+            after: Some(after.state),
+            detail: detail.into(),
+        });
+    }
+
+    pub(super) fn note_of_nobody(&mut self, kind: EventKind, detail: String) {
+        self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
+    }
+
+    /// Sends the license of a seat.
+    pub(super) fn send_license(&mut self, terms: &LicenseTerms, seat: &Seat) -> Result<(), Stop> {
+        let usage = self.license_of(seat)?.usage;
+        self.send.push(Draft(Unsigned::License {
+            deactivations_left: terms.deactivations_left(usage),
+            terms: Box::new(terms.clone()),
+            seat: Box::new(seat.clone()),
+        }));
+        Ok(())
+    }
+
+    pub(super) fn send_receipt(&mut self, seat: &Seat, binding: Binding) {
+        self.send.push(Draft(Unsigned::Receipt { seat: Box::new(seat.clone()), binding }));
+    }
+
+    pub(super) fn send_revocation(&mut self, seat: &Seat, notice: &str) {
+        let time = if seat.notice.is_some() { seat.changed } else { self.moment.now };
+        let notice = notice.to_owned();
+        self.send.push(Draft(Unsigned::Revocation { seat: Box::new(seat.clone()), notice, time }));
+    }
+
+    pub(super) fn decide(self, ruling: Ruling) -> Decision {
+        let seats = self.seats.into_values().map(|touched| match touched.request {
+            Some(request) => Change::Insert { seat: touched.seat, request: Box::new(request) },
+            None => Change::Update(touched.seat),
+        });
+        Decision {
+            ruling,
+            store: seats.chain(self.store).collect(),
+            send: self.send,
+            events: self.events,
+            checks: self.checks,
+        }
+    }
+}

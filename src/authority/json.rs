@@ -1,0 +1,114 @@
+//! The JSON form of the records that a host keeps: names, keys and digests as text.
+//!
+//! `docs/FORMAT.md`, "Records" describes it. The reference authority's database and the C interface both use it.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Whatever has a text form.
+pub(super) mod as_text {
+    use super::{Deserialize, Deserializer, Serializer};
+
+    pub(in crate::authority) fn serialize<T: std::fmt::Display, S: Serializer>(
+        value: &T,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(in crate::authority) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
+    where
+        T: std::str::FromStr<Err = crate::Error>,
+        D: Deserializer<'de>,
+    {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A number of bytes as hex digits.
+pub(super) mod as_hex {
+    use super::{Deserialize, Deserializer, Serializer};
+    use crate::message::hex;
+
+    pub(in crate::authority) fn serialize<const N: usize, S: Serializer>(
+        bytes: &[u8; N],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&hex(bytes))
+    }
+
+    pub(in crate::authority) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<[u8; N], D::Error> {
+        let text = String::deserialize(from)?;
+        let wrong = || serde::de::Error::custom(format!("{} hex digits are expected", 2 * N));
+        super::from_hex(&text).ok_or_else(wrong)
+    }
+}
+
+/// The same for what may be absent.
+pub(super) mod as_optional_hex {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, as_hex};
+
+    #[derive(Serialize, Deserialize)]
+    struct Hex<const N: usize>(#[serde(with = "as_hex")] [u8; N]);
+
+    pub(in crate::authority) fn serialize<const N: usize, S: Serializer>(
+        bytes: &Option<[u8; N]>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        bytes.map(Hex).serialize(to)
+    }
+
+    pub(in crate::authority) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<[u8; N]>, D::Error> {
+        Ok(Option::<Hex<N>>::deserialize(from)?.map(|hex| hex.0))
+    }
+}
+
+/// Bytes from hex digits of either case; none for anything else.
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Features, of which only the name must be there.
+pub(super) mod features {
+    use super::{Deserialize, Deserializer, Serialize, Serializer};
+    use crate::{Feature, Timestamp};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Record {
+        name: String,
+        #[serde(default)]
+        limit: Option<u64>,
+        #[serde(default)]
+        expires: Option<Timestamp>,
+    }
+
+    pub(in crate::authority) fn serialize<S: Serializer>(
+        features: &[Feature],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(features.iter().map(|feature| Record {
+            name: feature.name.clone(),
+            limit: feature.limit,
+            expires: feature.expires,
+        }))
+    }
+
+    pub(in crate::authority) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Feature>, D::Error> {
+        let records = Vec::<Record>::deserialize(from)?;
+        let feature = |r: Record| Feature { name: r.name, limit: r.limit, expires: r.expires };
+        Ok(records.into_iter().map(feature).collect())
+    }
+}

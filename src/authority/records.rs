@@ -1,0 +1,264 @@
+//! What a decision is made from: the records that a host looked up, and what was verified.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    check::{Check, Fact, FactId},
+    incoming::Evidence,
+    seat::{Seat, SeatName},
+    terms::{KeyHash, LicenseRecord},
+};
+use crate::{Error, ErrorKind, LicenseId, PublicKey, Result, Timestamp, code::Handle};
+
+/// One thing that a decision needs to know from the ledger.
+///
+/// A host answers each of them. The list is not open-ended: a new query is an error of the compiler in every host, not a
+/// record that somebody forgets to load.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
+pub enum Query {
+    /// The license whose key has that hash: [`Found::License`].
+    LicenseOfKey(KeyHash),
+    /// The license of that id: [`Found::License`].
+    License(LicenseId),
+    /// Every seat of that handle, whatever its state, license and device: [`Found::Seats`]. Mostly one, and few in any
+    /// case.
+    SeatsOfHandle(Handle),
+    /// The active and held seats of that device, whatever their license: [`Found::Seats`].
+    TakenSeatsOf(PublicKey),
+    /// What was kept for that handle: [`Found::Evidence`], oldest first.
+    EvidenceOf(Handle),
+    /// The check-in of that seat whose digest this is, if it was answered before: [`Found::CheckIn`].
+    CheckIn(SeatName, [u8; 32]),
+    /// How many codes were tried at that seat: [`Found::Attempts`].
+    Attempts(SeatName),
+}
+
+/// The answer to a [`Query`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// A license and what its seats add up to; none if there is none.
+    License(Option<Box<LicenseRecord>>),
+    /// Seats.
+    Seats(Vec<Seat>),
+    /// Evidence.
+    Evidence(Vec<Evidence>),
+    /// The revision of the license that a check-in was answered with; none if it was not.
+    CheckIn(Option<u32>),
+    /// Attempts; the default if there were none.
+    Attempts(Attempts),
+}
+
+/// The codes that were tried at one seat within [`CODE_WINDOW`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Attempts {
+    count: u32,
+    since: Timestamp,
+}
+
+/// How many codes may be tried at a seat within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.
+pub const MAX_ATTEMPTS: u32 = 10;
+
+/// The time after which attempts are forgotten.
+pub const CODE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl Attempts {
+    /// How many there were since [`since`](Self::since).
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// When the first of them was made.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// When attempts no longer count, so that a ledger may forget them.
+    pub fn end(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.since.unix_seconds().saturating_add(CODE_WINDOW.as_secs()))
+    }
+
+    /// With one more attempt at `now`; none when there were too many. Whatever comes of the attempt, it counts.
+    pub(super) fn reserve(self, now: Timestamp) -> Option<Self> {
+        if now.since(self.since) >= CODE_WINDOW {
+            return Some(Self { count: 1, since: now });
+        }
+        (self.count < MAX_ATTEMPTS).then(|| Self { count: self.count + 1, ..self })
+    }
+}
+
+/// What a decision lacks.
+#[derive(Clone, Debug, Default)]
+pub struct Lookup {
+    /// Answer each from the ledger.
+    pub queries: Vec<Query>,
+    /// [Run](Check::run) each while no lock is held.
+    pub checks: Vec<Check>,
+}
+
+/// The records that a host looked up for one decision, and the facts that it verified.
+///
+/// Records know what was asked. A query that nobody answered is not the same as one that found nothing: a decision
+/// that lacks a record asks for it and decides nothing.
+#[derive(Clone, Default)]
+pub struct Records {
+    licenses_of_keys: BTreeMap<KeyHash, Option<LicenseId>>,
+    licenses: BTreeMap<LicenseId, Option<LicenseRecord>>,
+    seats: BTreeMap<SeatName, Seat>,
+    seats_of_handles: BTreeMap<Handle, Vec<SeatName>>,
+    taken_seats: BTreeMap<PublicKey, Vec<SeatName>>,
+    evidence: BTreeMap<Handle, Vec<Evidence>>,
+    check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
+    attempts: BTreeMap<SeatName, Attempts>,
+    facts: BTreeMap<FactId, bool>,
+}
+
+impl Records {
+    /// No record and no fact.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what a query found.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] when that is no answer to the query: a license, seat or evidence that was not
+    /// asked for. Nothing of it is taken then.
+    pub fn add(&mut self, query: Query, found: Found) -> Result<()> {
+        let other = || Error::new(ErrorKind::InvalidInput, "records: not an answer to the query");
+        match (query, found) {
+            (Query::LicenseOfKey(hash), Found::License(license)) => {
+                let id = license.as_ref().map(|license| license.terms.id);
+                self.licenses_of_keys.insert(hash, id);
+                if let (Some(id), Some(license)) = (id, license) {
+                    self.licenses.insert(id, Some(*license));
+                }
+            }
+            (Query::License(id), Found::License(license)) => {
+                if license.as_ref().is_some_and(|license| license.terms.id != id) {
+                    return Err(other());
+                }
+                self.licenses.insert(id, license.map(|license| *license));
+            }
+            (Query::SeatsOfHandle(handle), Found::Seats(seats)) => {
+                if seats.iter().any(|seat| seat.handle() != handle) {
+                    return Err(other());
+                }
+                let names = self.add_seats(seats);
+                self.seats_of_handles.insert(handle, names);
+            }
+            (Query::TakenSeatsOf(device), Found::Seats(seats)) => {
+                let fits = |seat: &Seat| *seat.device_key() == device && seat.state().is_taken();
+                if !seats.iter().all(fits) {
+                    return Err(other());
+                }
+                let names = self.add_seats(seats);
+                self.taken_seats.insert(device, names);
+            }
+            (Query::EvidenceOf(handle), Found::Evidence(evidence)) => {
+                if evidence.iter().any(|evidence| evidence.handle() != handle) {
+                    return Err(other());
+                }
+                self.evidence.insert(handle, evidence);
+            }
+            (Query::CheckIn(name, digest), Found::CheckIn(revision)) => {
+                self.check_ins.insert((name, digest), revision);
+            }
+            (Query::Attempts(name), Found::Attempts(attempts)) => {
+                self.attempts.insert(name, attempts);
+            }
+            _ => return Err(other()),
+        }
+        Ok(())
+    }
+
+    fn add_seats(&mut self, seats: Vec<Seat>) -> Vec<SeatName> {
+        let named = seats.into_iter().map(|seat| (seat.name(), seat));
+        named
+            .map(|(name, seat)| {
+                self.seats.insert(name, seat);
+                name
+            })
+            .collect()
+    }
+
+    /// Adds what a check came to.
+    pub fn add_fact(&mut self, fact: Fact) {
+        self.facts.insert(fact.id, fact.holds);
+    }
+
+    /// Runs checks and adds what they come to.
+    pub fn run(&mut self, checks: &[Check]) {
+        checks.iter().for_each(|check| self.add_fact(check.run()));
+    }
+
+    /// Nothing but the facts: records are of a moment, facts stay true. For the next transaction.
+    pub fn facts(&self) -> Self {
+        Self { facts: self.facts.clone(), ..Self::default() }
+    }
+
+    pub(super) fn license(&self, id: LicenseId) -> Option<Option<&LicenseRecord>> {
+        self.licenses.get(&id).map(Option::as_ref)
+    }
+
+    pub(super) fn license_of_key(&self, hash: KeyHash) -> Option<Option<LicenseId>> {
+        self.licenses_of_keys.get(&hash).copied()
+    }
+
+    pub(super) fn seat(&self, name: SeatName) -> Option<&Seat> {
+        self.seats.get(&name)
+    }
+
+    pub(super) fn seats_of_handle(&self, handle: Handle) -> Option<&[SeatName]> {
+        self.seats_of_handles.get(&handle).map(Vec::as_slice)
+    }
+
+    pub(super) fn taken_seats_of(&self, device: &PublicKey) -> Option<&[SeatName]> {
+        self.taken_seats.get(device).map(Vec::as_slice)
+    }
+
+    pub(super) fn evidence_of(&self, handle: Handle) -> Option<&[Evidence]> {
+        self.evidence.get(&handle).map(Vec::as_slice)
+    }
+
+    pub(super) fn check_in(&self, name: SeatName, digest: [u8; 32]) -> Option<Option<u32>> {
+        self.check_ins.get(&(name, digest)).copied()
+    }
+
+    pub(super) fn attempts(&self, name: SeatName) -> Option<Attempts> {
+        self.attempts.get(&name).copied()
+    }
+
+    pub(super) fn fact(&self, id: FactId) -> Option<bool> {
+        self.facts.get(&id).copied()
+    }
+
+    /// Which of these queries were not answered yet, each once.
+    pub(super) fn unanswered(&self, queries: impl IntoIterator<Item = Query>) -> Vec<Query> {
+        let missing = queries.into_iter().filter(|query| match query {
+            Query::LicenseOfKey(hash) => !self.licenses_of_keys.contains_key(hash),
+            Query::License(id) => !self.licenses.contains_key(id),
+            Query::SeatsOfHandle(handle) => !self.seats_of_handles.contains_key(handle),
+            Query::TakenSeatsOf(device) => !self.taken_seats.contains_key(device),
+            Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
+            Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
+            Query::Attempts(name) => !self.attempts.contains_key(name),
+        });
+        missing.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+impl fmt::Debug for Records {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Records")
+            .field("licenses", &self.licenses.len())
+            .field("seats", &self.seats.len())
+            .field("facts", &self.facts.len())
+            .finish_non_exhaustive()
+    }
+}

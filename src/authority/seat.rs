@@ -1,0 +1,471 @@
+//! Seats, and every change that may happen to one.
+//!
+//! The changes are visible in this module's parent only: the decisions make them, and nobody else can.
+//!
+//! A seat is known by its handle *and* its device key. Handles have 30 bits, so among many customers two devices may
+//! draw the same one. The pair is unique, and a proof or code that fits one of the two seats does not fit the other.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    json,
+    terms::{LicenseTerms, Usage},
+};
+use crate::{
+    ActivationRequest, Error, ErrorKind, LicenseId, Outcome, PublicKey, Reason, Result, Timestamp,
+    code::Handle,
+    fingerprint::{self, Fingerprint},
+    message::CheckInBody,
+};
+
+/// Names a seat. As text it is the handle, a colon and the device key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeatName {
+    /// The handle.
+    pub handle: Handle,
+    /// The key of the device that holds or held the seat.
+    pub device_key: PublicKey,
+}
+
+impl From<&ActivationRequest> for SeatName {
+    /// The seat that a request asks for.
+    fn from(request: &ActivationRequest) -> Self {
+        Self { handle: request.handle, device_key: request.device_key }
+    }
+}
+
+impl fmt::Display for SeatName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.handle, self.device_key)
+    }
+}
+
+impl FromStr for SeatName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong =
+            || Error::new(ErrorKind::InvalidInput, "seat: a handle, a colon and a device key are expected");
+        let (handle, device_key) = text.split_once(':').ok_or_else(wrong)?;
+        Ok(Self { handle: handle.parse()?, device_key: device_key.parse()? })
+    }
+}
+
+/// Where a seat is in its life. It only ever moves down this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeatState {
+    /// A device holds it.
+    Active,
+    /// Given up when no deactivation was left: kept for the same device.
+    Held,
+    /// Given up, and free.
+    Returned,
+    /// Given up before its request arrived: never granted.
+    Cancelled,
+    /// Released by the vendor; the device has not been heard of since.
+    Revoked,
+}
+
+impl SeatState {
+    /// Every state, in the order of a seat's life.
+    pub const ALL: [Self; 5] = [Self::Active, Self::Held, Self::Returned, Self::Cancelled, Self::Revoked];
+
+    /// Whether it counts against the license's seats.
+    pub fn is_taken(self) -> bool {
+        matches!(self, Self::Active | Self::Held)
+    }
+
+    /// The state's name, as records hold it and people read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Held => "held",
+            Self::Returned => "returned",
+            Self::Cancelled => "cancelled",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+impl fmt::Display for SeatState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One activation of one license on one machine, as a ledger keeps it: for ever, so that no message of its device is
+/// ever news again.
+///
+/// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
+/// of [`decision`](super::decision) change one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Seat {
+    #[serde(rename = "seat", with = "json::as_text")]
+    pub(super) handle: Handle,
+    #[serde(with = "json::as_text")]
+    pub(super) device_key: PublicKey,
+    #[serde(rename = "license", with = "json::as_text")]
+    pub(super) license_id: LicenseId,
+    pub(super) state: SeatState,
+    pub(super) counted: bool,
+    pub(super) revision: u32,
+    pub(super) requested: Timestamp,
+    pub(super) granted: Timestamp,
+    pub(super) issued: Timestamp,
+    pub(super) changed: Timestamp,
+    pub(super) reason: Reason,
+    #[serde(with = "json::as_hex")]
+    pub(super) release_commitment: [u8; 32],
+    #[serde(with = "json::as_hex")]
+    pub(super) request_digest: [u8; 32],
+    pub(super) fingerprint: Fingerprint,
+    #[serde(with = "json::as_hex")]
+    pub(super) sync_token: [u8; 16],
+    #[serde(with = "json::as_hex")]
+    pub(super) previous_token: [u8; 16],
+    pub(super) copies: u32,
+    pub(super) acknowledged: Option<Acknowledged>,
+    pub(super) notice: Option<String>,
+    pub(super) heard_after_end: Option<Timestamp>,
+}
+
+/// What the receipts of a seat say. Set once: whatever comes again is answered the same.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Acknowledged {
+    #[serde(with = "json::as_text")]
+    pub(super) outcome: Outcome,
+    pub(super) deactivations_left: Option<u32>,
+    pub(super) time: Timestamp,
+    /// The digest of the proof that was redeemed, and what stands for the code: known again without any verification.
+    #[serde(with = "json::as_optional_hex")]
+    pub(super) proof: Option<[u8; 32]>,
+    #[serde(with = "json::as_optional_hex")]
+    pub(super) code: Option<[u8; 32]>,
+}
+
+/// The lease of a license: when it ends, and from when on it should be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Lease {
+    pub(super) until: Timestamp,
+    pub(super) renew_after: Timestamp,
+}
+
+/// How long after its grant a request that is cancelled counts as never used.
+const UNUSED: Duration = Duration::from_secs(60 * 60);
+
+/// How often a device that speaks up after the end of its seat is noted: once a day.
+const NOTED_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What can be read.
+impl Seat {
+    /// The seat's name.
+    pub fn name(&self) -> SeatName {
+        SeatName { handle: self.handle, device_key: self.device_key }
+    }
+
+    /// The handle; unique together with the device key.
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// The key of the device that holds or held it.
+    pub fn device_key(&self) -> &PublicKey {
+        &self.device_key
+    }
+
+    /// The license; none for a request that was cancelled under a license key that nobody knows.
+    pub fn license_id(&self) -> Option<LicenseId> {
+        (self.license_id != LicenseId::NONE).then_some(self.license_id)
+    }
+
+    /// Where it is in its life.
+    pub fn state(&self) -> SeatState {
+        self.state
+    }
+
+    /// Whether giving it up used up one of the license's deactivations.
+    pub fn is_counted(&self) -> bool {
+        self.counted
+    }
+
+    /// Counts the licenses issued for it, from 1.
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// When its request was made, by the device's clock.
+    pub fn requested(&self) -> Timestamp {
+        self.requested
+    }
+
+    /// When it was granted, or remembered as cancelled.
+    pub fn granted(&self) -> Timestamp {
+        self.granted
+    }
+
+    /// When its latest license was issued.
+    pub fn issued(&self) -> Timestamp {
+        self.issued
+    }
+
+    /// When its state changed last.
+    pub fn changed(&self) -> Timestamp {
+        self.changed
+    }
+
+    /// Why it was given up.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What the vendor said to the customer when it released the seat.
+    pub fn notice(&self) -> Option<&str> {
+        self.notice.as_deref()
+    }
+
+    /// The machine, as last seen.
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.fingerprint
+    }
+
+    /// How many check-ins showed a token of neither the last license nor the one before: another copy of the store
+    /// checks in too.
+    pub fn copies(&self) -> u32 {
+        self.copies
+    }
+
+    /// When the device last spoke after the seat's end, to the day.
+    pub fn heard_after_end(&self) -> Option<Timestamp> {
+        self.heard_after_end
+    }
+
+    /// The lease of the latest license; none if the terms have none.
+    ///
+    /// It ends no later than the license. A machine without any hardware-unique component gets the shorter of the two
+    /// leases that the terms know (`docs/FINGERPRINT.md`, Unbindable machines).
+    pub(super) fn lease(&self, terms: &LicenseTerms) -> Option<Lease> {
+        let days = if self.fingerprint.bindable() {
+            terms.lease_days
+        } else {
+            [terms.lease_days, terms.unbindable_lease_days].into_iter().flatten().min()
+        }?;
+        let until_end = |time: Timestamp| terms.expires.map_or(time, |end| time.min(end));
+        let after = |days| until_end(self.issued.plus_days(days));
+        Some(Lease { until: after(days), renew_after: after(days / 2) })
+    }
+
+    /// Whether the latest license is still good enough to be sent again: the device would not have to renew it at once.
+    pub(super) fn is_fresh(&self, terms: &LicenseTerms, now: Timestamp) -> bool {
+        self.lease(terms).is_none_or(|lease| now < lease.renew_after)
+    }
+
+    /// Whether a fingerprint may be that of the seat's machine, changed as far as the policy's grace goes.
+    fn is_on(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
+        let judged = fingerprint::judge(&self.fingerprint, fingerprint, &terms.policy);
+        judged.outcome != fingerprint::Outcome::Reject
+    }
+}
+
+/// What a check-in does to a seat.
+pub(super) struct CheckedIn {
+    pub(super) seat: Seat,
+    /// Whether another copy of the store seems to check in.
+    pub(super) is_copy: bool,
+}
+
+/// The transitions.
+impl Seat {
+    fn new(request: &ActivationRequest, license_id: LicenseId, state: SeatState, now: Timestamp) -> Self {
+        Self {
+            handle: request.handle,
+            device_key: request.device_key,
+            license_id,
+            state,
+            counted: false,
+            revision: 1,
+            requested: request.created,
+            granted: now,
+            issued: now,
+            changed: now,
+            reason: Reason::Other,
+            release_commitment: request.release_commitment,
+            request_digest: request.digest(),
+            fingerprint: request.fingerprint.clone(),
+            sync_token: [0; 16],
+            previous_token: [0; 16],
+            copies: 0,
+            acknowledged: None,
+            notice: None,
+            heard_after_end: None,
+        }
+    }
+
+    /// A new seat for a request. `sync_token` is random.
+    pub(super) fn granted_to(
+        request: &ActivationRequest,
+        license_id: LicenseId,
+        sync_token: [u8; 16],
+        now: Timestamp,
+    ) -> Self {
+        let seat = Self::new(request, license_id, SeatState::Active, now);
+        Self { sync_token, previous_token: sync_token, ..seat }
+    }
+
+    /// Remembers a request that was given up before it arrived, so that it takes no seat when it does.
+    pub(super) fn cancelled(request: &ActivationRequest, license_id: LicenseId, now: Timestamp) -> Self {
+        let seat = Self::new(request, license_id, SeatState::Cancelled, now);
+        Self { reason: Reason::Cancelled, ..seat }
+    }
+
+    /// Gives the seat up. Never fails: the machine has already lost its license.
+    ///
+    /// Without a deactivation left the seat is held for the same device. A request that is cancelled within an hour of
+    /// its grant uses up none. A seat that is over stays as it is.
+    pub(super) fn give_up(&self, terms: &LicenseTerms, usage: Usage, reason: Reason, now: Timestamp) -> Self {
+        let is_revived = mutated!(GiveUpFreesTwice) && self.state == SeatState::Revoked;
+        if self.state != SeatState::Active && !is_revived {
+            return self.clone();
+        }
+        // Taken back before it was of use to anybody: the answer was lost, or refused by somebody in between.
+        let unused = reason == Reason::Cancelled && self.revision == 1 && now.since(self.granted) < UNUSED;
+        let exhausted = terms.deactivations_left(usage) == Some(0) && !mutated!(AllowanceIgnored);
+        let is_held = exhausted && !unused;
+        Self {
+            state: if is_held { SeatState::Held } else { SeatState::Returned },
+            changed: now,
+            reason,
+            counted: !is_held && !unused,
+            ..self.clone()
+        }
+    }
+
+    /// What the receipts of a seat that is over say from now on. What they said once stays.
+    pub(super) fn acknowledge(&self, deactivations_left: Option<u32>, now: Timestamp) -> Self {
+        if self.acknowledged.is_some() {
+            return self.clone();
+        }
+        let outcome = if self.state == SeatState::Held { Outcome::Held } else { Outcome::Returned };
+        // A cancelled seat was never granted, so its license is whatever somebody claimed, and not told of.
+        let deactivations_left = deactivations_left.filter(|_| self.state != SeatState::Cancelled);
+        let acknowledged = Acknowledged { outcome, deactivations_left, time: now, proof: None, code: None };
+        Self { acknowledged: Some(acknowledged), ..self.clone() }
+    }
+
+    /// A held seat goes back to the device that gave it up, in the form of a new one.
+    pub(super) fn taken_over(&self, now: Timestamp) -> Self {
+        Self { state: SeatState::Returned, changed: now, ..self.clone() }
+    }
+
+    /// The vendor releases the seat of a machine that is dead, lost or unwilling. The device is told when it next speaks;
+    /// until then its license runs to the end of its lease, so the seat may be in use twice for that long.
+    ///
+    /// None when there is nothing to release.
+    pub(super) fn released(&self, notice: &str, now: Timestamp) -> Option<Self> {
+        match self.state {
+            SeatState::Active => Some(Self {
+                state: if mutated!(ReleaseForgets) { SeatState::Returned } else { SeatState::Revoked },
+                changed: now,
+                notice: Some(notice.to_owned()),
+                ..self.clone()
+            }),
+            // Its device gave it up already: there is nobody left to tell.
+            SeatState::Held => self.returned_by_vendor(now),
+            SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => None,
+        }
+    }
+
+    /// The vendor returns a held seat to the pool. None when it is not held.
+    pub(super) fn returned_by_vendor(&self, now: Timestamp) -> Option<Self> {
+        let is_right = self.state == SeatState::Held
+            || (mutated!(ReturnsActiveSeats) && self.state == SeatState::Active);
+        is_right.then(|| Self { state: SeatState::Returned, changed: now, ..self.clone() })
+    }
+
+    /// A new license for an active seat: one revision later. The sync token stays, since the device may never see this
+    /// license: it shows the token at its next check-in either way.
+    ///
+    /// Fails with [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`].
+    pub(super) fn renewed(&self, terms: &LicenseTerms, now: Timestamp) -> Result<Self> {
+        let refuse = |kind| Err(Error::new(kind, "renewal"));
+        match self.state {
+            SeatState::Active => terms.check_usable(now)?,
+            SeatState::Revoked if mutated!(RenewsRevokedSeats) => {}
+            SeatState::Revoked => return refuse(ErrorKind::Revoked),
+            SeatState::Held | SeatState::Returned | SeatState::Cancelled => {
+                return refuse(ErrorKind::GivenUp);
+            }
+        }
+        Ok(Self { state: SeatState::Active, issued: now, revision: self.revision + 1, ..self.clone() })
+    }
+
+    /// A renewal for a device that asks for it, with a look at whether its store is the only one of the seat.
+    ///
+    /// A device that did not get its last answer shows the token before it, and that is not held against it. Of two copies
+    /// of a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`] is one
+    /// higher, for the vendor to act on.
+    ///
+    /// The machine may have changed as far as the policy's grace goes, and is taken as it is now. One that has changed more
+    /// is [`ErrorKind::WrongMachine`]: a store that was copied elsewhere must not make itself at home by checking in.
+    pub(super) fn checked_in(
+        &self,
+        terms: &LicenseTerms,
+        request: &CheckInBody,
+        sync_token: [u8; 16],
+        now: Timestamp,
+    ) -> Result<CheckedIn> {
+        if !self.is_on(&request.fingerprint, terms) {
+            return Err(Error::new(ErrorKind::WrongMachine, "check-in"));
+        }
+        let renewed = self.renewed(terms, now)?;
+        let shown = request.sync_token;
+        let is_copy = shown != self.sync_token && shown != self.previous_token;
+        let seat = Self {
+            fingerprint: request.fingerprint.clone(),
+            sync_token,
+            previous_token: shown,
+            copies: self.copies + u32::from(is_copy),
+            ..renewed
+        };
+        Ok(CheckedIn { seat, is_copy })
+    }
+
+    /// The device speaks after the seat's end. None when that was noted within a day.
+    pub(super) fn heard_late(&self, now: Timestamp) -> Option<Self> {
+        let is_news = self.heard_after_end.is_none_or(|last| now.since(last) >= NOTED_AGAIN);
+        is_news.then(|| Self { heard_after_end: Some(now), ..self.clone() })
+    }
+
+    /// The device's store was lost, and the device asks for a new seat: this one returns to the pool, and the new request
+    /// takes it in the same transaction. It does not count as a deactivation, since the seat stays with the device.
+    ///
+    /// A recovery names the device and no seat, because the device knows none any more. So one that comes late must not free
+    /// a seat that the device has asked for since: both times are of the device's own clock, and the recovery's must not be
+    /// the earlier one.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`] when the seat is not active, with [`ErrorKind::Outdated`] when it was asked for
+    /// after the recovery, and with [`ErrorKind::WrongMachine`] when the request comes from a machine that is not the
+    /// seat's: a device key that was copied recovers nothing.
+    pub(super) fn recovered(
+        &self,
+        terms: &LicenseTerms,
+        request: &ActivationRequest,
+        now: Timestamp,
+    ) -> Result<Self> {
+        if self.state != SeatState::Active || self.device_key != request.device_key {
+            return Err(Error::new(ErrorKind::UnknownSeat, "recovery"));
+        }
+        if request.created < self.requested && !mutated!(LateRecoveryFrees) {
+            return Err(Error::new(ErrorKind::Outdated, "recovery"));
+        }
+        if !self.is_on(&request.fingerprint, terms) {
+            return Err(Error::new(ErrorKind::WrongMachine, "recovery"));
+        }
+        let state = SeatState::Returned;
+        Ok(Self { state, changed: now, reason: Reason::Reinstalled, ..self.clone() })
+    }
+}

@@ -1,0 +1,190 @@
+//! What was sold, and what its seats add up to.
+
+use serde::{Deserialize, Serialize};
+
+use super::json;
+use crate::{
+    Error, ErrorKind, Feature, LicenseId, Metadata, Result, Timestamp,
+    code::LicenseKey,
+    fingerprint::{Component, Policy},
+    keys::sha256,
+    message::{MAX_NAME, MAX_TEXT, check_features, check_metadata, check_product, check_text},
+};
+
+/// The terms of one license, for any number of seats.
+///
+/// Its serde form is the JSON record that `docs/FORMAT.md`, "Records" describes: what is left out has the default of
+/// [`new`](Self::new), and an unknown member is an error.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LicenseTerms {
+    /// Names the license.
+    #[serde(with = "json::as_text")]
+    pub id: LicenseId,
+    /// The product.
+    pub product: String,
+    /// Who licensed it: at most 1,024 bytes on one line.
+    #[serde(default)]
+    pub licensee: String,
+    /// The edition; may be empty.
+    #[serde(default)]
+    pub edition: String,
+    /// What it entitles to, each name once.
+    #[serde(default, with = "json::features")]
+    pub features: Vec<Feature>,
+    /// Whatever else the application is told.
+    #[serde(default)]
+    pub metadata: Metadata,
+    /// The first second at which it is valid.
+    #[serde(default)]
+    pub starts: Timestamp,
+    /// The first second at which it is no longer valid; none is perpetual.
+    #[serde(default)]
+    pub expires: Option<Timestamp>,
+    /// How many days a device may go without a renewal; none is for ever, which cannot be undone from afar.
+    #[serde(default = "lease_days")]
+    pub lease_days: Option<u32>,
+    /// The same for machines that have no hardware-unique component.
+    #[serde(default = "unbindable_lease_days")]
+    pub unbindable_lease_days: Option<u32>,
+    /// Maintenance: versions released later are not covered.
+    #[serde(default)]
+    pub updates_until: Option<Timestamp>,
+    /// How many machines may hold a seat at a time.
+    pub seats: u32,
+    /// How many deactivations return a seat to the pool; none is without limit.
+    #[serde(default)]
+    pub deactivations: Option<u32>,
+    /// How far a machine may change.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Whether the vendor stopped it for now: nothing is issued, seats can still be given up.
+    #[serde(default)]
+    pub suspended: bool,
+}
+
+fn lease_days() -> Option<u32> {
+    Some(90)
+}
+
+fn unbindable_lease_days() -> Option<u32> {
+    Some(14)
+}
+
+impl LicenseTerms {
+    /// A license of `seats` seats on the defaults: valid from `now` on without end, a 90-day lease (14 days for
+    /// machines that cannot be told apart), no limit to deactivations.
+    pub fn new(id: LicenseId, product: impl Into<String>, seats: u32, now: Timestamp) -> Self {
+        Self {
+            id,
+            product: product.into(),
+            licensee: String::new(),
+            edition: String::new(),
+            features: Vec::new(),
+            metadata: Vec::new(),
+            starts: now,
+            expires: None,
+            lease_days: lease_days(),
+            unbindable_lease_days: unbindable_lease_days(),
+            updates_until: None,
+            seats,
+            deactivations: None,
+            policy: Policy::default(),
+            suspended: false,
+        }
+    }
+
+    /// Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer
+    /// activates: lengths of texts, each feature once, weights and thresholds within their bounds.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`].
+    pub fn validate(&self) -> Result<()> {
+        check_product(&self.product)?;
+        check_text("licensee", &self.licensee, MAX_TEXT)?;
+        check_text("edition", &self.edition, MAX_NAME)?;
+        check_features(&sorted(&self.features))?;
+        check_metadata(&self.metadata)?;
+        check_policy(&self.policy)
+    }
+
+    /// How many deactivations are left after `usage`; none is without limit.
+    pub fn deactivations_left(&self, usage: Usage) -> Option<u32> {
+        self.deactivations.map(|allowed| allowed.saturating_sub(usage.deactivated))
+    }
+
+    /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued at `now`.
+    pub(super) fn check_usable(&self, now: Timestamp) -> Result<()> {
+        if self.suspended || self.expires.is_some_and(|end| now >= end) {
+            return Err(Error::new(ErrorKind::LicenseEnded, "license"));
+        }
+        Ok(())
+    }
+}
+
+/// Features in the order in which a license has them.
+pub(super) fn sorted(features: &[Feature]) -> Vec<Feature> {
+    let mut features = features.to_vec();
+    features.sort_by(|a, b| a.name.cmp(&b.name));
+    features
+}
+
+/// Refuses a policy that [`Policy`]'s own functions would not make: one that came from a record may hold anything.
+fn check_policy(policy: &Policy) -> Result<()> {
+    let checked = Policy::default().with_thresholds(policy.accept(), policy.grace())?;
+    policy.weights().iter().try_fold(checked, |checked, weight| {
+        let component = Component::from_number(weight.component());
+        component.map_or(Ok(checked.clone()), |c| checked.with_weight(c, weight.agree(), weight.differ()))
+    })?;
+    Ok(())
+}
+
+/// What a license's seats add up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Seats in state [`Active`](super::SeatState::Active) or [`Held`](super::SeatState::Held).
+    pub taken: u32,
+    /// Deactivations that counted: seats with [`is_counted`](super::Seat::is_counted), less those that the vendor
+    /// granted anew.
+    pub deactivated: u32,
+}
+
+/// What a decision needs to know of a license.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LicenseRecord {
+    /// What was sold.
+    pub terms: LicenseTerms,
+    /// What its seats add up to at this moment.
+    #[serde(flatten)]
+    pub usage: Usage,
+}
+
+/// Finds a license without holding its key: the SHA-256 of the key as it is compared.
+///
+/// A license key is a bearer secret. A ledger keeps this hash and, for people, the [hint](LicenseKeyName::hint).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyHash(pub [u8; 32]);
+
+/// A license key as it is compared: the mended spelling of a [`LicenseKey`], or the very text of a key that the vendor
+/// made by rules of its own.
+pub struct LicenseKeyName(zeroize::Zeroizing<String>);
+
+impl LicenseKeyName {
+    /// None for an empty text, which is no key.
+    pub fn new(typed: &str) -> Option<Self> {
+        let text =
+            typed.parse::<LicenseKey>().map_or_else(|_| typed.trim().to_owned(), |key| key.to_string());
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    /// What finds the license. Keys made by this library have 90 random bits, so nobody gets from the hash to the key.
+    pub fn hash(&self) -> KeyHash {
+        KeyHash(sha256(self.0.as_bytes()))
+    }
+
+    /// The last group, for people: too little to guess the rest from. Of a key below 20 bytes it is the last character.
+    pub fn hint(&self) -> String {
+        let shown = if self.0.len() >= 20 { 5 } else { 1 };
+        let from = self.0.char_indices().rev().nth(shown - 1).map_or(0, |(at, _)| at);
+        self.0[from..].to_owned()
+    }
+}
