@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Kills and errors at every file system call of the real command-line client (THREATS: tests 1 and 3).
+"""Kills and errors at every file system call of the real command-line client (docs/THREATS.md, Test 1 and Test 3).
 
     cargo build --locked --examples && python3 tests/faults/strace_sweep.py
 
