@@ -35,7 +35,7 @@ import time
 import typing
 
 PRODUCT = "Fault Sweep"
-# At least this many kills, by THREATS.
+# At least this many kills (docs/THREATS.md, Test 1).
 FLOOR = 500
 
 # Each errno with the name of the error that the client must give.
