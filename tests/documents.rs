@@ -72,7 +72,9 @@ impl Library {
                 continue;
             };
             // A path in the middle of a sentence goes on in lower case.
+            let rest = rest.strip_prefix('`').unwrap_or(rest);
             let Some(section) = rest.strip_prefix(", ") else { continue };
+            let section = section.trim_start_matches('"');
             let cited: String = section.chars().take(60).collect();
             let exists = match section.strip_prefix("section") {
                 Some(numbers) => are_numbers(numbers, headings),
@@ -278,6 +280,9 @@ fn a_false_citation_is_found() {
     assert_eq!(count(&cite("THREATS", "Test 99")), 1);
     assert_eq!(count(&cite("FORMAT", "sections 2 and 99")), 1);
     assert_eq!(count(&cite("NOWHERE", "Client states")), 1);
+    // The path may stand in backquotes, the section in quotes.
+    assert_eq!(count(&comment(&format!("`docs/{}.md`, \"Server states\"", "PROTOCOL"))), 1);
+    assert_eq!(count(&comment("`docs/PROTOCOL.md`, \"Client states\"")), 0);
 }
 
 #[test]
