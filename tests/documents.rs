@@ -1,6 +1,7 @@
 //! The documents agree with what cites them.
 //!
-//! - A citation, the path of a document, a comma and a section, names a file and a heading that exist. In comments it may be wrapped.
+//! - A citation names a file and a heading that exist: the path of a document, a comma, the heading. In comments it
+//!   may be wrapped.
 //! - A link between documents leads to a file and, behind `#`, to a heading that exist.
 //! - No comment cites a document by a bare word in capitals: the path makes a document findable.
 
