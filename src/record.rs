@@ -1,4 +1,4 @@
-//! What a store holds, and the transitions between its states (PROTOCOL: client states).
+//! What a store holds, and the transitions between its states (docs/PROTOCOL.md, Client states).
 //!
 //! The record is kept as *current* (nothing, a pending request or an active license) and *outstanding* (seats given
 //! up whose receipts have not come). Every transition is a pure function on the record: it is called with facts that

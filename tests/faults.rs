@@ -1,4 +1,5 @@
-//! Whole client operations under faults, on a simulated disk (THREATS: tests 1 to 4, where strace does not run).
+//! Whole client operations under faults, on a simulated disk (docs/THREATS.md, Test 1 to Test 4), also where strace
+//! does not run.
 //!
 //! Every operation is killed, cut off from power or refused by the disk at each thing it asks of the file system.
 //! What it had told its caller by then goes to the vendor at once, as somebody in a hurry would do. Then the machine

@@ -1,5 +1,5 @@
 //! Hostile and damaged files of every kind: each is refused with the kind of error that fits, takes no more memory than
-//! it is long, and leaves the store byte for byte as it was (THREATS: hostile files).
+//! it is long, and leaves the store byte for byte as it was (docs/THREATS.md, Test 15).
 
 #![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait; it is in this program only")]
 

@@ -1,4 +1,4 @@
-//! Copies of a store from before its deactivation, and stores on other machines (THREATS: 14 and 9).
+//! Copies of a store from before its deactivation, and stores on other machines (docs/THREATS.md, Test 14 and Test 9).
 
 mod support;
 
