@@ -10,9 +10,7 @@ use std::{
 };
 
 use nodelock::{
-    Answer, Cancel, CheckInRequest, Client, Clock as _, Error, ErrorKind, HttpOptions, Post, Reason, Result,
-    Store, Transport, Verdict,
-    authority::ledger,
+    Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Store, Transport, Verdict,
     fingerprint::{Component, Probe},
 };
 use serde_json::{Value, json};
@@ -130,16 +128,11 @@ impl Wire {
                 Ok(json!({"receipt": vendor.redeem(text("proof").as_bytes())?.to_base64url()}))
             }
             "/v1/checkins" => {
-                let request = text("request");
-                let handle = CheckInRequest::claimed_handle(request.as_bytes())?;
-                let seat = vendor.seats.values().find(|s| s.handle == handle).unwrap().clone();
-                let request = CheckInRequest::verify(request.as_bytes(), &seat.device_key)?;
-                let (now, terms) = (vendor.clock.now(), vendor.terms().clone());
-                let token = [seat.revision as u8 + 10; 16];
-                let renewed = ledger::check_in(&terms, &seat, &request, token, now)?;
-                let license = vendor.issuer.license(&terms, &renewed, None, now)?;
-                vendor.seats.insert((renewed.handle, renewed.device_key), renewed);
-                Ok(json!({"license": license.to_base64url()}))
+                let reply = vendor.check_in(text("request").as_bytes())?;
+                Ok(match (reply.license, reply.revocation) {
+                    (Some(license), _) => json!({"license": license.to_base64url()}),
+                    (None, revocation) => json!({"revocation": revocation.unwrap().to_base64url()}),
+                })
             }
             _ => unreachable!("{path}"),
         }
@@ -214,7 +207,7 @@ fn a_proof_that_the_authority_cannot_place_stops_no_renewal() {
     client.activate(&key).unwrap();
     client.deactivate_offline(Reason::Moved).unwrap();
     // The authority is restored from a copy made before that.
-    wire.0.lock().unwrap().seats.clear();
+    wire.0.lock().unwrap().ledger.seats.clear();
     let request = client.begin(&key, &[]).unwrap();
     let answer = wire.0.lock().unwrap().activate(request.request().as_bytes()).unwrap();
     client.install(&answer).unwrap();
