@@ -214,6 +214,36 @@ fn a_proof_that_the_authority_cannot_place_stops_no_renewal() {
     assert!(client.check_in().unwrap().is_usable());
 }
 
+/// Keeps what is sent to it.
+struct Hoarder(Wire, Arc<Mutex<Vec<Value>>>);
+
+impl Transport for Hoarder {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        self.1.lock().unwrap().push(serde_json::from_slice(post.body).unwrap());
+        self.0.post(post)
+    }
+}
+
+#[test]
+fn a_hoarded_check_in_uses_up_no_token_and_passes_for_no_copy() {
+    let (wire, key, folder) = wire();
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let client = wire.client_over(Hoarder(wire.clone(), sent.clone()), "machine", folder.path());
+    client.activate(&key).unwrap();
+    let handle = client.check_in().unwrap().license().unwrap().handle;
+    let first = sent.lock().unwrap().last().unwrap().clone();
+    let echo = || wire.answer("/v1/checkins", &first);
+    assert_eq!(echo().unwrap(), echo().unwrap(), "the answer may have been lost");
+    client.check_in().unwrap();
+    assert_eq!(echo().unwrap_err().kind(), ErrorKind::Outdated);
+    // The vendor's own renewal may never reach the device, so it leaves the token alone.
+    wire.0.lock().unwrap().renew(handle);
+    assert!(client.check_in().unwrap().is_usable());
+    assert!(client.check_in().unwrap().is_usable());
+    let vendor = wire.0.lock().unwrap();
+    assert_eq!((vendor.seat(handle).revision(), vendor.seat(handle).copies()), (6, 0));
+}
+
 /// Grants, and tells the device that it did not.
 struct Forger(Wire);
 

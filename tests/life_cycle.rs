@@ -4,7 +4,9 @@ mod support;
 
 use nodelock::{
     Binding, Client, DeactivationProof, ErrorKind, Outcome, Reason, Roots, SigningKey, Store, SystemRandom,
-    Verdict, authority::Issuer,
+    Verdict,
+    authority::{Issuer, MAX_ATTEMPTS},
+    code::{DeactivationCode, ReleaseSecret},
 };
 use support::{
     forge::Forger,
@@ -128,6 +130,47 @@ fn a_code_that_arrives_before_its_request_is_judged_when_that_comes() {
             assert_eq!(receipt.outcome, Outcome::Returned);
         }
     }
+}
+
+#[test]
+fn a_request_that_comes_again_gets_the_same_license_while_the_license_is_good() {
+    let mut vendor = Vendor::new();
+    let device = Device::new(&vendor, "machine");
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let answer = vendor.activate(&request).unwrap();
+    vendor.clock.advance_days(30);
+    assert_eq!(vendor.activate(&request).unwrap(), answer);
+    vendor.terms().suspended = true;
+    assert_eq!(vendor.activate(&request).unwrap_err().kind(), ErrorKind::LicenseEnded);
+    vendor.terms().suspended = false;
+    assert_eq!(vendor.activate(&request).unwrap(), answer);
+    // It would have to be renewed at once.
+    vendor.clock.advance_days(30);
+    let renewed = vendor.answer(&request).unwrap().license.unwrap();
+    assert_eq!((renewed.revision, vendor.usage().taken), (2, 1));
+}
+
+#[test]
+fn a_code_is_an_attempt_whatever_it_may_stand_for_until_it_has_its_receipt() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    let handle = device.handle();
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    let wrong = DeactivationCode::new(handle, ReleaseSecret::from_random([1; 8])).to_string();
+    for _ in 1..MAX_ATTEMPTS {
+        assert_eq!(vendor.redeem_code(&wrong).unwrap_err().kind(), ErrorKind::WrongCode);
+    }
+    // The last attempt of the day is the right code.
+    let mut exhausted = vendor.clone();
+    let right = given_up.code().to_string();
+    let receipt = vendor.redeem_code(&right).unwrap();
+    assert_eq!(vendor.redeem_code(&wrong).unwrap_err().kind(), ErrorKind::TooManyAttempts);
+    assert_eq!(vendor.redeem_code(&right).unwrap(), receipt, "it is known again");
+
+    assert_eq!(exhausted.redeem_code(&wrong).unwrap_err().kind(), ErrorKind::WrongCode);
+    assert_eq!(exhausted.redeem_code(&right).unwrap_err().kind(), ErrorKind::TooManyAttempts);
+    exhausted.clock.advance_days(1);
+    assert_eq!(exhausted.redeem_code(&right).unwrap().outcome, Outcome::Returned);
 }
 
 #[test]
