@@ -206,7 +206,6 @@ impl World {
         let _ = CheckInClaim::read(input);
         let _ = PreflightClaim::read(input);
         let _ = Evidence::from_bytes(input);
-        let _ = DeactivationProof::claimed_handle(input);
         let _ = SigningKey::from_bytes(input);
         let text = String::from_utf8_lossy(input);
         let _ = DeactivationCode::read(&text);
