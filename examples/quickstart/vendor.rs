@@ -1,5 +1,5 @@
-//! The vendor's side: read what a device hands over, ask the library for a decision, sign the answer. The records are in
-//! `ledger.rs`, and every rule is the library's.
+//! The vendor's side: read what a device hands over, ask the library for a decision, sign the answer. The records are
+//! in `ledger.rs`, and every rule is the library's.
 
 #[path = "ledger.rs"]
 mod ledger;
