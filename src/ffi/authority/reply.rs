@@ -72,9 +72,13 @@ pub unsafe extern "C" fn nodelock_decision_reply(
 pub unsafe extern "C" fn nodelock_reply_text(reply: *const nodelock_reply) -> *const c_char {
     // SAFETY: NULL or a reply that lives.
     unsafe {
-        look(reply, ptr::null(), |reply| {
-            if reply.data.is_empty() { ptr::null() } else { reply.text.as_ptr() }
-        })
+        look(
+            reply,
+            ptr::null(),
+            |reply| {
+                if reply.data.is_empty() { ptr::null() } else { reply.text.as_ptr() }
+            },
+        )
     }
 }
 
