@@ -244,8 +244,7 @@ fn judge_usable(client: &Client, vendor: &Vendor) -> Result<(), Breach> {
     let status = client.check().map_err(|_| Breach::Torn)?;
     must(!matches!(status.verdict(), Verdict::Damaged { .. }), Breach::Torn)?;
     let Some(license) = status.license().filter(|_| status.is_usable()) else { return Ok(()) };
-    let seat = &vendor.seats[&(license.handle, license.device_key)];
-    must(seat.state.is_taken(), Breach::UsableAndFree)
+    must(vendor.seat(license.handle).state().is_taken(), Breach::UsableAndFree)
 }
 
 /// Judges a world after a fault, by `client`, of which `announced` is known.
