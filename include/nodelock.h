@@ -2168,34 +2168,37 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #if defined(NODELOCK_AUTHORITY)
 
 /*
- * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with feature
- * `authority`; others do not have these functions.
+ * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with
+ * feature `authority`; others do not have these functions.
  *
- * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision says, and
- * sends its reply. No rule is left to it. Six tables are enough: licenses (by id and by the hash of their key), seats (by name and
- * device key, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and attempts (by name), and
- * events, if they are of interest. A seat is kept for ever, so that no old message is ever news again.
+ * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
+ * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
+ * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
  *
- *     activation file            nodelock_activation_read(), nodelock_decide_activation()
- *     deactivation file          nodelock_release_read(), nodelock_decide_release()
- *     code by phone              nodelock_decide_code()
- *     check-in                   nodelock_decide_check_in()
- *     preflight                  nodelock_decide_preflight()
- *     by the vendor              nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
+ *     activation file       nodelock_activation_read(), nodelock_decide_activation()
+ *     deactivation file     nodelock_release_read(), nodelock_decide_release()
+ *     code by phone         nodelock_decide_code()
+ *     check-in              nodelock_decide_check_in()
+ *     preflight             nodelock_decide_preflight()
+ *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
  *
  * Each decision goes the same way:
  *
  *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
- *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call it again.
- *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps other
- *     writers out, nodelock_records_keep_facts(), and do it again. Should a check be missing now, which is rare, roll back and
- *     begin at 1.
- *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then send.
- *  4. After NODELOCK_DECISION_ATTEMPTED, do the checks when it is committed, nodelock_records_keep_facts(), and begin again.
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
+ *     it again.
+ *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
+ *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
+ *     which is rare, roll back and begin at 1.
+ *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
+ *     send.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
  *
- * Every act is idempotent: a message that comes again has the same answer and changes nothing. A function that returns another status
- * than NODELOCK_OK decided nothing, and there is nothing to store. Beside the codes that its comment names, a decision may be
- * NODELOCK_NO_RANDOM. The functions have no state, so they may be called from any number of threads and processes.
+ * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
+ * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment
+ * names, a decision may return NODELOCK_NO_RANDOM. The functions have no state, so they may be called from any number of
+ * threads and processes.
  */
 
 /**
@@ -2209,14 +2212,14 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_LICENSE 2
 
 /**
- * Every seat of a name, whatever its license, device and state: mostly one. The value is the name, such as `7KX2M9`. Found: these
- * seats.
+ * Every seat of a name, whatever its license, device and state: mostly one. The value is the name, such as `7KX2M9`.
+ * Found: these seats.
  */
 #define NODELOCK_QUERY_SEATS_OF_HANDLE 3
 
 /**
- * Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the device key.
- * Found: these seats.
+ * Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the
+ * device key. Found: these seats.
  */
 #define NODELOCK_QUERY_TAKEN_SEATS_OF 4
 
@@ -2226,13 +2229,14 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_EVIDENCE_OF 5
 
 /**
- * A check-in that was answered before. The value is the name under which NODELOCK_CHANGE_CHECK_IN stored it. Found: that record, or
- * nothing.
+ * A check-in that was answered before. The value is the name under which NODELOCK_CHANGE_CHECK_IN stored it. Found:
+ * that record, or nothing.
  */
 #define NODELOCK_QUERY_CHECK_IN 6
 
 /**
- * The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or nothing.
+ * The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or
+ * nothing.
  */
 #define NODELOCK_QUERY_ATTEMPTS 7
 
@@ -2327,8 +2331,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_ATTEMPTS 6
 
 /**
- * An activation file that was read: a request, which is verified, with the seats given up that came along, which are not. Belongs to
- * the caller; may be read from any number of threads.
+ * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
+ * not. Belongs to the caller; may be read from any number of threads.
  */
 typedef struct nodelock_activation nodelock_activation;
 
@@ -2343,8 +2347,8 @@ typedef struct nodelock_decision nodelock_decision;
 typedef struct nodelock_issuer nodelock_issuer;
 
 /**
- * A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may be used from
- * any number of threads. Wiped when freed.
+ * A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may
+ * be used from any number of threads. Wiped when freed.
  */
 typedef struct nodelock_key nodelock_key;
 
@@ -2354,8 +2358,8 @@ typedef struct nodelock_key nodelock_key;
 typedef struct nodelock_records nodelock_records;
 
 /**
- * A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller; may be read from any number
- * of threads.
+ * A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller; may be read
+ * from any number of threads.
  */
 typedef struct nodelock_release nodelock_release;
 
@@ -2371,10 +2375,11 @@ extern "C" {
 /* ==== What was sold ==== */
 
 /**
- * Checks that licenses can be issued on these terms, so that an error shows when they are sold and not when a customer activates.
+ * Checks that licenses can be issued on these terms, so that an error shows when they are sold and not when a customer
+ * activates.
  *
- * Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must be there;
- * the others are shown with their defaults:
+ * Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must
+ * be there; the others are shown with their defaults:
  *
  * ```json
  * {
@@ -2389,9 +2394,9 @@ extern "C" {
  * }
  * ```
  *
- * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a device may
- * go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware. A vendor that
- * suspends a license sets `suspended`. A member of another name is an error.
+ * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
+ * device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
+ * hardware. A vendor that suspends a license sets `suspended`. A member of another name is an error.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
  */
@@ -2425,15 +2430,16 @@ nodelock_status nodelock_key_read(const uint8_t *data,
                                   nodelock_error **error);
 
 /**
- * The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read them, a root's
- * offline. Lent until the key is freed. NULL for NULL.
+ * The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read
+ * them, a root's offline. Lent until the key is freed. NULL for NULL.
  */
 NODELOCK_API
 const uint8_t *nodelock_key_data(const nodelock_key *key,
                                  size_t *size);
 
 /**
- * The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
+ * The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL
+ * for NULL.
  */
 NODELOCK_API
 const char *nodelock_key_public(const nodelock_key *key);
@@ -2444,7 +2450,8 @@ const char *nodelock_key_public(const nodelock_key *key);
 NODELOCK_API void nodelock_key_free(nodelock_key *key);
 
 /**
- * Makes the certificate with which an issuer key may sign, as a text file. `terms` is JSON, and each member must be there:
+ * Makes the certificate with which an issuer key may sign, as a text file. `terms` is JSON, and each member must be
+ * there:
  *
  * ```json
  * {
@@ -2465,7 +2472,8 @@ nodelock_status nodelock_certificate_issue(const nodelock_key *root,
                                            nodelock_error **error);
 
 /**
- * A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep nodelock_license_key_hash() of it.
+ * A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep
+ * nodelock_license_key_hash() of it.
  *
  * NODELOCK_NO_RANDOM.
  */
@@ -2475,8 +2483,8 @@ nodelock_status nodelock_license_key_generate(nodelock_bytes **license_key,
                                               nodelock_error **error);
 
 /**
- * What finds a license without holding its key, as text: 64 hex digits, the same for every way to type the key. Store it when a license
- * is sold; NODELOCK_QUERY_LICENSE_OF_KEY asks for it.
+ * What finds a license without holding its key, as text: 64 hex digits, the same for every way to type the key. Store
+ * it when a license is sold; NODELOCK_QUERY_LICENSE_OF_KEY asks for it.
  *
  * NODELOCK_INVALID_INPUT: the key is empty.
  */
@@ -2510,9 +2518,9 @@ nodelock_status nodelock_license_id_generate(nodelock_bytes **id,
 /* ==== Who signs ==== */
 
 /**
- * Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a certificate,
- * `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the simplest set-up, with
- * nothing to fall back on when the key is stolen.
+ * Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a
+ * certificate, `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the
+ * simplest set-up, with nothing to fall back on when the key is stolen.
  *
  * NODELOCK_INVALID_INPUT: the certificate is another key's. The codes of a message.
  */
@@ -2545,8 +2553,8 @@ nodelock_status nodelock_activation_read(const uint8_t *data,
                                          nodelock_error **error);
 
 /**
- * The seat it asks for, such as `7KX2M9`. Two devices may draw the same name, so a database knows a seat by this and the device key.
- * Lent until the activation is freed. NULL for NULL.
+ * The seat it asks for, such as `7KX2M9`. Two devices may draw the same name, so a database knows a seat by this and
+ * the device key. Lent until the activation is freed. NULL for NULL.
  */
 NODELOCK_API
 const char *nodelock_activation_seat(const nodelock_activation *activation);
@@ -2591,8 +2599,8 @@ const char *nodelock_activation_metadata_value(const nodelock_activation *activa
                                                size_t index);
 
 /**
- * Whether the device says that its store was lost, and asks for a seat in place of what it held. False for a request with a license
- * key, which recovers nothing.
+ * Whether the device says that its store was lost, and asks for a seat in place of what it held. False for a request
+ * with a license key, which recovers nothing.
  */
 NODELOCK_API
 bool nodelock_activation_is_recovery(const nodelock_activation *activation);
@@ -2617,7 +2625,8 @@ nodelock_status nodelock_release_read(const uint8_t *data,
                                       nodelock_error **error);
 
 /**
- * The seat that it claims to give up, such as `7KX2M9`. Nothing is verified. Lent until the release is freed. NULL for NULL.
+ * The seat that it claims to give up, such as `7KX2M9`. Nothing is verified. Lent until the release is freed. NULL for
+ * NULL.
  */
 NODELOCK_API
 const char *nodelock_release_seat(const nodelock_release *release);
@@ -2643,11 +2652,13 @@ nodelock_status nodelock_records_new(nodelock_records **records,
                                      nodelock_error **error);
 
 /**
- * Answers a query: `kind` is nodelock_decision_query_kind(), one of NODELOCK_QUERY_*, `value` nodelock_decision_query_value(), and
- * `found` has `count` texts. To find nothing is an answer too, `count` 0. What is found are the records as they were stored:
+ * Answers a query: `kind` is nodelock_decision_query_kind(), one of NODELOCK_QUERY_*, `value`
+ * nodelock_decision_query_value(), and `found` has `count` texts. To find nothing is an answer too, `count` 0. What is
+ * found are the records as they were stored:
  *
- * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of its seats are
- *   taken (nodelock_decision_change_is_taken()) and how many are counted (nodelock_decision_change_is_counted());
+ * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
+ *   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
+ *   (nodelock_decision_change_is_counted());
  * - seats, evidence, check-ins and attempts: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
@@ -2664,9 +2675,9 @@ nodelock_status nodelock_records_answer(nodelock_records *records,
                                         nodelock_error **error);
 
 /**
- * Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays true for ever. A
- * signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to 100 milliseconds, so do it while no
- * transaction is open.
+ * Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays
+ * true for ever. A signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to
+ * 100 milliseconds, so do it while no transaction is open.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2675,7 +2686,8 @@ nodelock_status nodelock_records_check(nodelock_records *records,
                                        nodelock_error **error);
 
 /**
- * Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up anew.
+ * Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up
+ * anew.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2690,14 +2702,15 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
 /* ==== Decisions ==== */
 
 /**
- * Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of the license
- * that the vendor assigned to a request without a license key; NULL for none.
+ * Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of
+ * the license that the vendor assigned to a request without a license key; NULL for none.
  *
- * NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose license would have
- * to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the seats that came along are free
- * all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE, NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED,
- * NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP,
- * NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+ * NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose
+ * license would have to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because
+ * the seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
+ * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
+ * the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+ * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2709,12 +2722,13 @@ nodelock_status nodelock_decide_activation(const nodelock_activation *activation
                                            nodelock_error **error);
 
 /**
- * Gives a seat up on its device's proof. No rule refuses a genuine proof, because its device has lost the license already; coming
- * again it changes nothing and has the same receipt.
+ * Gives a seat up on its device's proof. No rule refuses a genuine proof, because its device has lost the license
+ * already; coming again it changes nothing and has the same receipt.
  *
- * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT: nobody has asked for that seat yet, and the proof is
- * kept until its request arrives. NODELOCK_BAD_SIGNATURE: another device signed it. NODELOCK_WRONG_REQUEST: this device signed it for
- * another activation. NODELOCK_TOO_MANY_ATTEMPTS: too much is kept under that name.
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT: nobody has asked for that seat yet,
+ * and the proof is kept until its request arrives. NODELOCK_BAD_SIGNATURE: another device signed it.
+ * NODELOCK_WRONG_REQUEST: this device signed it for another activation. NODELOCK_TOO_MANY_ATTEMPTS: too much is kept
+ * under that name.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2725,13 +2739,13 @@ nodelock_status nodelock_decide_release(const nodelock_release *release,
                                         nodelock_error **error);
 
 /**
- * Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before the code is
- * looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it, do its checks with
- * nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+ * Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
+ * the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
+ * do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
  *
- * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release(). NODELOCK_WRONG_CODE;
- * NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What cannot be read counts as no attempt;
- * it fails as nodelock_deactivation_code_read() does.
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
+ * NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What
+ * cannot be read counts as no attempt; it fails as nodelock_deactivation_code_read() does.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2744,10 +2758,10 @@ nodelock_status nodelock_decide_code(const char *typed,
 /**
  * Answers a check-in, in any form. The same check-in again has the same license.
  *
- * NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the revocation ends
- * what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another device signed it.
- * NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED. NODELOCK_OUTDATED: another check-in followed
- * this one. The codes of a message.
+ * NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
+ * revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another
+ * device signed it. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+ * NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2759,10 +2773,11 @@ nodelock_status nodelock_decide_check_in(const uint8_t *data,
                                          nodelock_error **error);
 
 /**
- * Answers a preflight, in any form: a device's question whether its seat may be given up. There is nothing to store or to sign.
+ * Answers a preflight, in any form: a device's question whether its seat may be given up. There is nothing to store or
+ * to sign.
  *
- * NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another
- * device signed it. The codes of a message.
+ * NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT.
+ * NODELOCK_BAD_SIGNATURE: another device signed it. The codes of a message.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2774,8 +2789,8 @@ nodelock_status nodelock_decide_preflight(const uint8_t *data,
                                           nodelock_error **error);
 
 /**
- * A new license for an active seat, as a file for a device that does not check in. `seat` is the seat and its device key, as
- * nodelock_decision_change_name() has them.
+ * A new license for an active seat, as a file for a device that does not check in. `seat` is the seat and its device
+ * key, as nodelock_decision_change_name() has them.
  *
  * NODELOCK_DECISION_RENEWED. NODELOCK_UNKNOWN_SEAT, NODELOCK_LICENSE_ENDED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED.
  */
@@ -2788,12 +2803,12 @@ nodelock_status nodelock_decide_renewal(const char *seat,
                                         nodelock_error **error);
 
 /**
- * Releases the seat of a machine that is dead, lost or unwilling. `seat` is as for nodelock_decide_renewal(), `notice` a line for the
- * customer, which may be NULL. The device hears of it when it next checks in, or by the file of the reply. Until then the license
- * there runs to the end of its lease, so the seat may be in use twice for that long.
+ * Releases the seat of a machine that is dead, lost or unwilling. `seat` is as for nodelock_decide_renewal(), `notice`
+ * a line for the customer, which may be NULL. The device hears of it when it next checks in, or by the file of the
+ * reply. Until then the license there runs to the end of its lease, so the seat may be in use twice for that long.
  *
- * NODELOCK_DECISION_REVOKED, the same again for a seat that was released before; NODELOCK_DECISION_RETURNED_BY_VENDOR for a seat that
- * was held. NODELOCK_UNKNOWN_SEAT. NODELOCK_GIVEN_UP: there is nothing to release.
+ * NODELOCK_DECISION_REVOKED, the same again for a seat that was released before; NODELOCK_DECISION_RETURNED_BY_VENDOR
+ * for a seat that was held. NODELOCK_UNKNOWN_SEAT. NODELOCK_GIVEN_UP: there is nothing to release.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2835,18 +2850,18 @@ NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *
 NODELOCK_API bool nodelock_decision_is_allowed(const nodelock_decision *decision);
 
 /**
- * How many deactivations the license has left, after a seat was given up and for a preflight. False, and nothing is stored, for a
- * license without a limit and for every other outcome.
+ * How many deactivations the license has left, after a seat was given up and for a preflight. False, and nothing is
+ * stored, for a license without a limit and for every other outcome.
  */
 NODELOCK_API
 bool nodelock_decision_deactivations_left(const nodelock_decision *decision,
                                           uint32_t *left);
 
 /**
- * How many queries there are to answer with nodelock_records_answer(). None unless the outcome is NODELOCK_DECISION_NEEDS.
+ * How many queries there are to answer with nodelock_records_answer(). None unless the outcome is
+ * NODELOCK_DECISION_NEEDS.
  */
-NODELOCK_API
-size_t nodelock_decision_query_count(const nodelock_decision *decision);
+NODELOCK_API size_t nodelock_decision_query_count(const nodelock_decision *decision);
 
 /**
  * What a query asks for, by its place from 0 on: one of NODELOCK_QUERY_*. 0 beyond the last.
@@ -2892,12 +2907,12 @@ const char *nodelock_decision_change_name(const nodelock_decision *decision,
                                           size_t index);
 
 /**
- * The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision is freed. NULL
- * beyond the last.
+ * The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
+ * is freed. NULL beyond the last.
  *
- * - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`), `revision`,
- *   `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and `notice` are for people, the
- *   rest is the library's;
+ * - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`),
+ *   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
+ *   `notice` are for people, the rest is the library's;
  * - evidence: one line of base64url, a secret: there may be a code in it;
  * - a check-in: a number;
  * - attempts: JSON, `count` since `since`.
@@ -2907,32 +2922,32 @@ const char *nodelock_decision_change_record(const nodelock_decision *decision,
                                             size_t index);
 
 /**
- * The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was cancelled under
- * an unknown license key, for every other change, and beyond the last.
+ * The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was
+ * cancelled under an unknown license key, for every other change, and beyond the last.
  */
 NODELOCK_API
 const char *nodelock_decision_change_license(const nodelock_decision *decision,
                                              size_t index);
 
 /**
- * Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats. False for every
- * other change.
+ * Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats.
+ * False for every other change.
  */
 NODELOCK_API
 bool nodelock_decision_change_is_taken(const nodelock_decision *decision,
                                        size_t index);
 
 /**
- * Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the number of such
- * seats, less the deactivations that the vendor granted anew. False for every other change.
+ * Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the
+ * number of such seats, less the deactivations that the vendor granted anew. False for every other change.
  */
 NODELOCK_API
 bool nodelock_decision_change_is_counted(const nodelock_decision *decision,
                                          size_t index);
 
 /**
- * For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more. 0 for every
- * other change.
+ * For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.
+ * 0 for every other change.
  */
 NODELOCK_API
 uint32_t nodelock_decision_change_forget_below(const nodelock_decision *decision,
@@ -2944,23 +2959,24 @@ uint32_t nodelock_decision_change_forget_below(const nodelock_decision *decision
 NODELOCK_API size_t nodelock_decision_event_count(const nodelock_decision *decision);
 
 /**
- * The stable name of an event, by its place from 0 on, such as `granted` or `copy-suspected`. Lent until the decision is freed. NULL
- * beyond the last.
+ * The stable name of an event, by its place from 0 on, such as `granted` or `copy-suspected`. Lent until the decision
+ * is freed. NULL beyond the last.
  */
 NODELOCK_API
 const char *nodelock_decision_event_name(const nodelock_decision *decision,
                                          size_t index);
 
 /**
- * The seat of an event and its device key, such as `7KX2M9:…`. Lent until the decision is freed. NULL if nobody has asked for that seat
- * yet, and beyond the last.
+ * The seat of an event and its device key, such as `7KX2M9:…`. Lent until the decision is freed. NULL if nobody has
+ * asked for that seat yet, and beyond the last.
  */
 NODELOCK_API
 const char *nodelock_decision_event_seat(const nodelock_decision *decision,
                                          size_t index);
 
 /**
- * More about an event, in English for the vendor; may be empty. Lent until the decision is freed. NULL beyond the last.
+ * More about an event, in English for the vendor; may be empty. Lent until the decision is freed. NULL beyond the
+ * last.
  */
 NODELOCK_API
 const char *nodelock_decision_event_detail(const nodelock_decision *decision,
@@ -2974,11 +2990,11 @@ NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
 /* ==== What is sent ==== */
 
 /**
- * Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A decision that
- * sends nothing has a reply without messages.
+ * Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A
+ * decision that sends nothing has a reply without messages.
  *
- * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the decision is
- * NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
+ * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the
+ * decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2994,7 +3010,8 @@ nodelock_status nodelock_decision_reply(const nodelock_decision *decision,
 NODELOCK_API const char *nodelock_reply_text(const nodelock_reply *reply);
 
 /**
- * All messages as one binary file, and its size if `size` is not NULL. Lent until the reply is freed. NULL without a message.
+ * All messages as one binary file, and its size if `size` is not NULL. Lent until the reply is freed. NULL without a
+ * message.
  */
 NODELOCK_API
 const uint8_t *nodelock_reply_data(const nodelock_reply *reply,

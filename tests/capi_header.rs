@@ -43,34 +43,37 @@ const AUTHORITY: [(&str, &str); 9] = [
 
 const AUTHORITY_MANUAL: &str = "
 /*
- * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with feature
- * `authority`; others do not have these functions.
+ * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with
+ * feature `authority`; others do not have these functions.
  *
- * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision says, and
- * sends its reply. No rule is left to it. Six tables are enough: licenses (by id and by the hash of their key), seats (by name and
- * device key, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and attempts (by name), and
- * events, if they are of interest. A seat is kept for ever, so that no old message is ever news again.
+ * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
+ * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
+ * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
  *
- *     activation file            nodelock_activation_read(), nodelock_decide_activation()
- *     deactivation file          nodelock_release_read(), nodelock_decide_release()
- *     code by phone              nodelock_decide_code()
- *     check-in                   nodelock_decide_check_in()
- *     preflight                  nodelock_decide_preflight()
- *     by the vendor              nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
+ *     activation file       nodelock_activation_read(), nodelock_decide_activation()
+ *     deactivation file     nodelock_release_read(), nodelock_decide_release()
+ *     code by phone         nodelock_decide_code()
+ *     check-in              nodelock_decide_check_in()
+ *     preflight             nodelock_decide_preflight()
+ *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
  *
  * Each decision goes the same way:
  *
  *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
- *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call it again.
- *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps other
- *     writers out, nodelock_records_keep_facts(), and do it again. Should a check be missing now, which is rare, roll back and
- *     begin at 1.
- *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then send.
- *  4. After NODELOCK_DECISION_ATTEMPTED, do the checks when it is committed, nodelock_records_keep_facts(), and begin again.
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
+ *     it again.
+ *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
+ *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
+ *     which is rare, roll back and begin at 1.
+ *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
+ *     send.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
  *
- * Every act is idempotent: a message that comes again has the same answer and changes nothing. A function that returns another status
- * than NODELOCK_OK decided nothing, and there is nothing to store. Beside the codes that its comment names, a decision may be
- * NODELOCK_NO_RANDOM. The functions have no state, so they may be called from any number of threads and processes.
+ * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
+ * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment
+ * names, a decision may return NODELOCK_NO_RANDOM. The functions have no state, so they may be called from any number of
+ * threads and processes.
  */
 ";
 

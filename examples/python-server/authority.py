@@ -1,7 +1,7 @@
-"""The authority's section of include/nodelock.h for Python, by ctypes: decisions without a state, over records that the server keeps.
+"""The authority's section of include/nodelock.h for Python, by ctypes: decisions over records that the server keeps.
 
-The library must have been built with feature `authority`; NODELOCK_LIBRARY names it unless it is installed. What fails raises
-`Refused`, with the status of include/nodelock.h.
+The library must have been built with feature `authority`; NODELOCK_LIBRARY names it unless it is installed. What fails
+raises `Refused`, with the status of include/nodelock.h.
 """
 
 import ctypes
@@ -215,7 +215,7 @@ class Query(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a decision stores: one of the kinds above, under which name, and for a seat the columns to find and count it by."""
+    """What a decision stores: one of the kinds above, its name, and for a seat the columns to find and count it by."""
 
     kind: int
     name: str

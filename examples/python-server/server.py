@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""A vendor's own server in Python: it issues licenses and takes seats back through the C interface, in its own database.
+"""A vendor's own server in Python: it issues licenses and takes seats back through the C interface.
 
     cargo rustc --release --features capi,authority --crate-type cdylib
     export NODELOCK_LIBRARY=target/release/libnodelock.so
 
-    python3 examples/python-server/server.py init vendor                       make keys and a database in the folder `vendor`
-    python3 examples/python-server/server.py sell vendor "Jane Doe" 1          sell a license of one seat; prints its key
-    python3 examples/python-server/server.py serve vendor 127.0.0.1:8421       answer, until it is interrupted
+    python3 examples/python-server/server.py init vendor                    make keys and a database in `vendor`
+    python3 examples/python-server/server.py sell vendor "Jane Doe" 1       sell a license of one seat; prints its key
+    python3 examples/python-server/server.py serve vendor 127.0.0.1:8421    answer, until it is interrupted
 
-`POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file, or a code that
-somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a request is refused, the receipts
-are below the reason. Put TLS, your login and a limit of requests in front.
+`POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file, or
+a code that somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a request
+is refused, the receipts are below the reason. Put TLS, your login and a limit of requests in front.
 
 The library decides; what is here are tables, a query for each thing that a decision may ask for, and a transaction.
 """
@@ -38,12 +38,13 @@ SCHEMA = """
     CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL);
     -- Seats are kept for ever, so that no old message is ever news again. Two devices may have drawn the same handle.
     CREATE TABLE seats (
-        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT, is_taken INTEGER NOT NULL, is_counted INTEGER NOT NULL,
+        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT,
+        is_taken INTEGER NOT NULL, is_counted INTEGER NOT NULL,
         record TEXT NOT NULL, PRIMARY KEY (handle, device_key)
     );
     CREATE INDEX seats_of_license ON seats (license);
     CREATE INDEX taken_seats ON seats (device_key) WHERE is_taken;
-    -- Proofs and codes that came before their requests. Anybody may send some, so the disk gets no more than the newest of them.
+    -- Proofs and codes that came before their requests. Anybody may send some, so the newest are kept and no more.
     CREATE TABLE evidence (number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL, record TEXT NOT NULL);
     CREATE INDEX evidence_of_handle ON evidence (handle);
     CREATE TRIGGER newest_evidence AFTER INSERT ON evidence
@@ -67,10 +68,11 @@ FIND = {
     authority.CHECK_IN: "SELECT record FROM check_ins WHERE name = ?",
     authority.ATTEMPTS: "SELECT record FROM attempts WHERE seat = ?",
 }
-# Where a seat is new, there must be none of its name, or the transaction fails.
+# A seat that is new must not take the place of another one: then the transaction fails.
+SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_counted, :record)"
 STORE = {
-    authority.INSERT_SEAT: "INSERT INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_counted, :record)",
-    authority.UPDATE_SEAT: "REPLACE INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_counted, :record)",
+    authority.INSERT_SEAT: "INSERT " + SEAT,
+    authority.UPDATE_SEAT: "REPLACE " + SEAT,
     authority.KEEP_EVIDENCE: "INSERT INTO evidence (handle, record) VALUES (:name, :record)",
     authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
@@ -95,9 +97,9 @@ class Vendor:
             with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(secret)
         (folder / "root.public").write_text(root.public + "\n")
-        terms = {"issuer": key.public, "name": "Example Ltd", "serial": 1, "not_before": now, "not_after": now + 365 * DAY}
-        certificate = authority.certificate(root, terms)
-        (folder / "issuer.certificate").write_text(certificate)
+        terms = {"issuer": key.public, "name": "Example Ltd", "serial": 1}
+        terms |= {"not_before": now, "not_after": now + 365 * DAY}
+        (folder / "issuer.certificate").write_text(authority.certificate(root, terms))
         database = sqlite3.connect(folder / "vendor.db")
         database.executescript("PRAGMA journal_mode = WAL;" + SCHEMA)
         database.close()

@@ -1,4 +1,4 @@
-/* One seat goes round: offline, by code, online over the host's own transport, lost and recovered, released by the vendor. */
+/* One seat goes round: offline, by code, online over the host's own transport, lost and recovered, released. */
 
 #include "support.h"
 

@@ -1,4 +1,4 @@
-/* What the programs in this folder have in common: checks that say what failed, and a vendor with its ledger in memory. */
+/* What the programs here have in common: checks that say what failed, and a vendor with its ledger in memory. */
 
 #ifndef SUPPORT_H
 #define SUPPORT_H
@@ -106,7 +106,8 @@ static inline void vendor_open(struct vendor *vendor, unsigned seats, const char
     OK(nodelock_key_generate(&root, &error));
     OK(nodelock_key_generate(&key, &error));
     snprintf(vendor->root, sizeof vendor->root, "%s", nodelock_key_public(root));
-    snprintf(terms, sizeof terms, "{\"issuer\":\"%s\",\"name\":\"Example Ltd\",\"serial\":1,\"not_before\":%u,\"not_after\":%u}",
+    snprintf(terms, sizeof terms,
+             "{\"issuer\":\"%s\",\"name\":\"Example Ltd\",\"serial\":1,\"not_before\":%u,\"not_after\":%u}",
              nodelock_key_public(key), START, START + 365 * DAY);
     OK(nodelock_certificate_issue(root, terms, &certificate, &error));
     size_t size = 0;

@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// An activation file that was read: a request, which is verified, with the seats given up that came along, which are not. Belongs to
-/// the caller; may be read from any number of threads.
+/// An activation file that was read: a request, which is verified, with the seats given up that came along, which are
+/// not. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_activation {
     pub(super) file: ActivationFile,
     seat: CString,
@@ -63,8 +63,8 @@ pub unsafe extern "C" fn nodelock_activation_read(
     }
 }
 
-/// The seat it asks for, such as `7KX2M9`. Two devices may draw the same name, so a database knows a seat by this and the device key.
-/// Lent until the activation is freed. NULL for NULL.
+/// The seat it asks for, such as `7KX2M9`. Two devices may draw the same name, so a database knows a seat by this and
+/// the device key. Lent until the activation is freed. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_activation_seat(activation: *const nodelock_activation) -> *const c_char {
     // SAFETY: NULL or an activation that lives.
@@ -142,8 +142,8 @@ pub unsafe extern "C" fn nodelock_activation_metadata_value(
     }
 }
 
-/// Whether the device says that its store was lost, and asks for a seat in place of what it held. False for a request with a license
-/// key, which recovers nothing.
+/// Whether the device says that its store was lost, and asks for a seat in place of what it held. False for a request
+/// with a license key, which recovers nothing.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_activation_is_recovery(activation: *const nodelock_activation) -> bool {
     // SAFETY: NULL or an activation that lives.

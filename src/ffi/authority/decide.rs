@@ -45,14 +45,15 @@ unsafe fn decide(
     }
 }
 
-/// Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of the license
-/// that the vendor assigned to a request without a license key; NULL for none.
+/// Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of
+/// the license that the vendor assigned to a request without a license key; NULL for none.
 ///
-/// NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose license would have
-/// to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the seats that came along are free
-/// all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE, NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED,
-/// NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP,
-/// NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+/// NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose
+/// license would have to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because
+/// the seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
+/// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
+/// the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+/// recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_activation(
@@ -73,12 +74,13 @@ pub unsafe extern "C" fn nodelock_decide_activation(
     }
 }
 
-/// Gives a seat up on its device's proof. No rule refuses a genuine proof, because its device has lost the license already; coming
-/// again it changes nothing and has the same receipt.
+/// Gives a seat up on its device's proof. No rule refuses a genuine proof, because its device has lost the license
+/// already; coming again it changes nothing and has the same receipt.
 ///
-/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT: nobody has asked for that seat yet, and the proof is
-/// kept until its request arrives. NODELOCK_BAD_SIGNATURE: another device signed it. NODELOCK_WRONG_REQUEST: this device signed it for
-/// another activation. NODELOCK_TOO_MANY_ATTEMPTS: too much is kept under that name.
+/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT: nobody has asked for that seat yet,
+/// and the proof is kept until its request arrives. NODELOCK_BAD_SIGNATURE: another device signed it.
+/// NODELOCK_WRONG_REQUEST: this device signed it for another activation. NODELOCK_TOO_MANY_ATTEMPTS: too much is kept
+/// under that name.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_release(
@@ -96,13 +98,13 @@ pub unsafe extern "C" fn nodelock_decide_release(
     }
 }
 
-/// Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before the code is
-/// looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it, do its checks with
-/// nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+/// Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
+/// the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
+/// do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
 ///
-/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release(). NODELOCK_WRONG_CODE;
-/// NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What cannot be read counts as no attempt;
-/// it fails as nodelock_deactivation_code_read() does.
+/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
+/// NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What
+/// cannot be read counts as no attempt; it fails as nodelock_deactivation_code_read() does.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_code(
@@ -123,10 +125,10 @@ pub unsafe extern "C" fn nodelock_decide_code(
 
 /// Answers a check-in, in any form. The same check-in again has the same license.
 ///
-/// NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the revocation ends
-/// what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another device signed it.
-/// NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED. NODELOCK_OUTDATED: another check-in followed
-/// this one. The codes of a message.
+/// NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
+/// revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another
+/// device signed it. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+/// NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_check_in(
@@ -146,10 +148,11 @@ pub unsafe extern "C" fn nodelock_decide_check_in(
     }
 }
 
-/// Answers a preflight, in any form: a device's question whether its seat may be given up. There is nothing to store or to sign.
+/// Answers a preflight, in any form: a device's question whether its seat may be given up. There is nothing to store or
+/// to sign.
 ///
-/// NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another
-/// device signed it. The codes of a message.
+/// NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT.
+/// NODELOCK_BAD_SIGNATURE: another device signed it. The codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_preflight(
@@ -174,8 +177,8 @@ unsafe fn seat_name(seat: *const c_char) -> Result<SeatName> {
     Ok(unsafe { text(seat, "seat") }?.parse()?)
 }
 
-/// A new license for an active seat, as a file for a device that does not check in. `seat` is the seat and its device key, as
-/// nodelock_decision_change_name() has them.
+/// A new license for an active seat, as a file for a device that does not check in. `seat` is the seat and its device
+/// key, as nodelock_decision_change_name() has them.
 ///
 /// NODELOCK_DECISION_RENEWED. NODELOCK_UNKNOWN_SEAT, NODELOCK_LICENSE_ENDED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED.
 #[unsafe(no_mangle)]
@@ -195,12 +198,12 @@ pub unsafe extern "C" fn nodelock_decide_renewal(
     }
 }
 
-/// Releases the seat of a machine that is dead, lost or unwilling. `seat` is as for nodelock_decide_renewal(), `notice` a line for the
-/// customer, which may be NULL. The device hears of it when it next checks in, or by the file of the reply. Until then the license
-/// there runs to the end of its lease, so the seat may be in use twice for that long.
+/// Releases the seat of a machine that is dead, lost or unwilling. `seat` is as for nodelock_decide_renewal(), `notice`
+/// a line for the customer, which may be NULL. The device hears of it when it next checks in, or by the file of the
+/// reply. Until then the license there runs to the end of its lease, so the seat may be in use twice for that long.
 ///
-/// NODELOCK_DECISION_REVOKED, the same again for a seat that was released before; NODELOCK_DECISION_RETURNED_BY_VENDOR for a seat that
-/// was held. NODELOCK_UNKNOWN_SEAT. NODELOCK_GIVEN_UP: there is nothing to release.
+/// NODELOCK_DECISION_REVOKED, the same again for a seat that was released before; NODELOCK_DECISION_RETURNED_BY_VENDOR
+/// for a seat that was held. NODELOCK_UNKNOWN_SEAT. NODELOCK_GIVEN_UP: there is nothing to release.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_forced_release(

@@ -241,8 +241,8 @@ pub unsafe extern "C" fn nodelock_decision_is_allowed(decision: *const nodelock_
     unsafe { look(decision, false, |decision| decision.ruling().is_some_and(Ruling::is_allowed)) }
 }
 
-/// How many deactivations the license has left, after a seat was given up and for a preflight. False, and nothing is stored, for a
-/// license without a limit and for every other outcome.
+/// How many deactivations the license has left, after a seat was given up and for a preflight. False, and nothing is
+/// stored, for a license without a limit and for every other outcome.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_deactivations_left(
     decision: *const nodelock_decision,
@@ -252,7 +252,8 @@ pub unsafe extern "C" fn nodelock_decision_deactivations_left(
     unsafe { put(look(decision, None, nodelock_decision::deactivations_left), left) }
 }
 
-/// How many queries there are to answer with nodelock_records_answer(). None unless the outcome is NODELOCK_DECISION_NEEDS.
+/// How many queries there are to answer with nodelock_records_answer(). None unless the outcome is
+/// NODELOCK_DECISION_NEEDS.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_query_count(decision: *const nodelock_decision) -> usize {
     // SAFETY: NULL or a decision that lives.
@@ -343,12 +344,12 @@ pub unsafe extern "C" fn nodelock_decision_change_name(
     unsafe { change(decision, index, ptr::null(), |change| change.name.as_ptr()) }
 }
 
-/// The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision is freed. NULL
-/// beyond the last.
+/// The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
+/// is freed. NULL beyond the last.
 ///
-/// - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`), `revision`,
-///   `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and `notice` are for people, the
-///   rest is the library's;
+/// - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`),
+///   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
+///   `notice` are for people, the rest is the library's;
 /// - evidence: one line of base64url, a secret: there may be a code in it;
 /// - a check-in: a number;
 /// - attempts: JSON, `count` since `since`.
@@ -361,8 +362,8 @@ pub unsafe extern "C" fn nodelock_decision_change_record(
     unsafe { change(decision, index, ptr::null(), |change| change.record.as_ptr()) }
 }
 
-/// The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was cancelled under
-/// an unknown license key, for every other change, and beyond the last.
+/// The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was
+/// cancelled under an unknown license key, for every other change, and beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_license(
     decision: *const nodelock_decision,
@@ -372,8 +373,8 @@ pub unsafe extern "C" fn nodelock_decision_change_license(
     unsafe { change(decision, index, ptr::null(), |change| lent(change.license.as_deref())) }
 }
 
-/// Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats. False for every
-/// other change.
+/// Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats.
+/// False for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_is_taken(
     decision: *const nodelock_decision,
@@ -383,8 +384,8 @@ pub unsafe extern "C" fn nodelock_decision_change_is_taken(
     unsafe { change(decision, index, false, |change| change.is_taken) }
 }
 
-/// Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the number of such
-/// seats, less the deactivations that the vendor granted anew. False for every other change.
+/// Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the
+/// number of such seats, less the deactivations that the vendor granted anew. False for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_is_counted(
     decision: *const nodelock_decision,
@@ -394,8 +395,8 @@ pub unsafe extern "C" fn nodelock_decision_change_is_counted(
     unsafe { change(decision, index, false, |change| change.is_counted) }
 }
 
-/// For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more. 0 for every
-/// other change.
+/// For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.
+/// 0 for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_forget_below(
     decision: *const nodelock_decision,
@@ -421,8 +422,8 @@ unsafe fn event(
     unsafe { look(decision, ptr::null(), |decision| lent(decision.events.get(index).and_then(part))) }
 }
 
-/// The stable name of an event, by its place from 0 on, such as `granted` or `copy-suspected`. Lent until the decision is freed. NULL
-/// beyond the last.
+/// The stable name of an event, by its place from 0 on, such as `granted` or `copy-suspected`. Lent until the decision
+/// is freed. NULL beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_event_name(
     decision: *const nodelock_decision,
@@ -432,8 +433,8 @@ pub unsafe extern "C" fn nodelock_decision_event_name(
     unsafe { event(decision, index, |event| Some(&event.name)) }
 }
 
-/// The seat of an event and its device key, such as `7KX2M9:…`. Lent until the decision is freed. NULL if nobody has asked for that seat
-/// yet, and beyond the last.
+/// The seat of an event and its device key, such as `7KX2M9:…`. Lent until the decision is freed. NULL if nobody has
+/// asked for that seat yet, and beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_event_seat(
     decision: *const nodelock_decision,
@@ -443,7 +444,8 @@ pub unsafe extern "C" fn nodelock_decision_event_seat(
     unsafe { event(decision, index, |event| event.seat.as_deref()) }
 }
 
-/// More about an event, in English for the vendor; may be empty. Lent until the decision is freed. NULL beyond the last.
+/// More about an event, in English for the vendor; may be empty. Lent until the decision is freed. NULL beyond the
+/// last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_event_detail(
     decision: *const nodelock_decision,

@@ -19,8 +19,8 @@ use crate::{
     message::hex,
 };
 
-/// A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may be used from
-/// any number of threads. Wiped when freed.
+/// A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may
+/// be used from any number of threads. Wiped when freed.
 pub struct nodelock_key {
     pub(super) key: SigningKey,
     // On the heap, because what is moved leaves a copy behind.
@@ -73,15 +73,16 @@ pub unsafe extern "C" fn nodelock_key_read(
     }
 }
 
-/// The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read them, a root's
-/// offline. Lent until the key is freed. NULL for NULL.
+/// The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read
+/// them, a root's offline. Lent until the key is freed. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_key_data(key: *const nodelock_key, size: *mut usize) -> *const u8 {
     // SAFETY: NULL or a key that lives; NULL or a place for the size.
     unsafe { lend_bytes(key, size, |key| &key.bytes) }
 }
 
-/// The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
+/// The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL
+/// for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_key_public(key: *const nodelock_key) -> *const c_char {
     // SAFETY: NULL or a key that lives.
@@ -106,7 +107,8 @@ struct CertificateRecord {
     not_after: Timestamp,
 }
 
-/// Makes the certificate with which an issuer key may sign, as a text file. `terms` is JSON, and each member must be there:
+/// Makes the certificate with which an issuer key may sign, as a text file. `terms` is JSON, and each member must be
+/// there:
 ///
 /// ```json
 /// {
@@ -145,7 +147,8 @@ pub unsafe extern "C" fn nodelock_certificate_issue(
     }
 }
 
-/// A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep nodelock_license_key_hash() of it.
+/// A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep
+/// nodelock_license_key_hash() of it.
 ///
 /// NODELOCK_NO_RANDOM.
 #[unsafe(no_mangle)]
@@ -170,8 +173,8 @@ unsafe fn license_key_name(license_key: *const c_char) -> Result<LicenseKeyName>
     Ok(name.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "license_key: empty"))?)
 }
 
-/// What finds a license without holding its key, as text: 64 hex digits, the same for every way to type the key. Store it when a license
-/// is sold; NODELOCK_QUERY_LICENSE_OF_KEY asks for it.
+/// What finds a license without holding its key, as text: 64 hex digits, the same for every way to type the key. Store
+/// it when a license is sold; NODELOCK_QUERY_LICENSE_OF_KEY asks for it.
 ///
 /// NODELOCK_INVALID_INPUT: the key is empty.
 #[unsafe(no_mangle)]

@@ -20,18 +20,19 @@ use crate::{
 pub const NODELOCK_QUERY_LICENSE_OF_KEY: u32 = 1;
 /// A license. The value is its id. Found: that license, or nothing.
 pub const NODELOCK_QUERY_LICENSE: u32 = 2;
-/// Every seat of a name, whatever its license, device and state: mostly one. The value is the name, such as `7KX2M9`. Found: these
-/// seats.
-pub const NODELOCK_QUERY_SEATS_OF_HANDLE: u32 = 3;
-/// Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the device key.
+/// Every seat of a name, whatever its license, device and state: mostly one. The value is the name, such as `7KX2M9`.
 /// Found: these seats.
+pub const NODELOCK_QUERY_SEATS_OF_HANDLE: u32 = 3;
+/// Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the
+/// device key. Found: these seats.
 pub const NODELOCK_QUERY_TAKEN_SEATS_OF: u32 = 4;
 /// The evidence that is kept under a name. The value is the name, such as `7KX2M9`. Found: all of it, oldest first.
 pub const NODELOCK_QUERY_EVIDENCE_OF: u32 = 5;
-/// A check-in that was answered before. The value is the name under which NODELOCK_CHANGE_CHECK_IN stored it. Found: that record, or
-/// nothing.
+/// A check-in that was answered before. The value is the name under which NODELOCK_CHANGE_CHECK_IN stored it. Found:
+/// that record, or nothing.
 pub const NODELOCK_QUERY_CHECK_IN: u32 = 6;
-/// The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or nothing.
+/// The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or
+/// nothing.
 pub const NODELOCK_QUERY_ATTEMPTS: u32 = 7;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
@@ -53,11 +54,13 @@ pub unsafe extern "C" fn nodelock_records_new(
     }
 }
 
-/// Answers a query: `kind` is nodelock_decision_query_kind(), one of NODELOCK_QUERY_*, `value` nodelock_decision_query_value(), and
-/// `found` has `count` texts. To find nothing is an answer too, `count` 0. What is found are the records as they were stored:
+/// Answers a query: `kind` is nodelock_decision_query_kind(), one of NODELOCK_QUERY_*, `value`
+/// nodelock_decision_query_value(), and `found` has `count` texts. To find nothing is an answer too, `count` 0. What is
+/// found are the records as they were stored:
 ///
-/// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of its seats are
-///   taken (nodelock_decision_change_is_taken()) and how many are counted (nodelock_decision_change_is_counted());
+/// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
+///   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
+///   (nodelock_decision_change_is_counted());
 /// - seats, evidence, check-ins and attempts: nodelock_decision_change_record().
 ///
 /// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
@@ -73,7 +76,8 @@ pub unsafe extern "C" fn nodelock_records_answer(
     count: usize,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
-    // SAFETY: NULL or records that live and that nobody else uses; NULL or texts, as many as said; NULL or a place for the error.
+    // SAFETY: NULL or records that live and that nobody else uses; NULL or texts, as many as said; NULL or a place for
+    // the error.
     unsafe {
         fallible(error, &mut || {
             let records = &mut object_mut(records, "records")?.0;
@@ -160,9 +164,9 @@ pub(super) fn kept(evidence: &Evidence) -> String {
     base64url(&evidence.to_bytes())
 }
 
-/// Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays true for ever. A
-/// signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to 100 milliseconds, so do it while no
-/// transaction is open.
+/// Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays
+/// true for ever. A signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to
+/// 100 milliseconds, so do it while no transaction is open.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_records_check(
@@ -180,7 +184,8 @@ pub unsafe extern "C" fn nodelock_records_check(
     }
 }
 
-/// Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up anew.
+/// Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up
+/// anew.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_records_keep_facts(

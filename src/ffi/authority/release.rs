@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller; may be read from any number
-/// of threads.
+/// A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller; may be read
+/// from any number of threads.
 pub struct nodelock_release {
     pub(super) claim: ReleaseClaim,
     seat: CString,
@@ -48,7 +48,8 @@ pub unsafe extern "C" fn nodelock_release_read(
     }
 }
 
-/// The seat that it claims to give up, such as `7KX2M9`. Nothing is verified. Lent until the release is freed. NULL for NULL.
+/// The seat that it claims to give up, such as `7KX2M9`. Nothing is verified. Lent until the release is freed. NULL for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_release_seat(release: *const nodelock_release) -> *const c_char {
     // SAFETY: NULL or a release that lives.

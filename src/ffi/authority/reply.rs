@@ -41,11 +41,11 @@ impl From<Reply> for nodelock_reply {
     }
 }
 
-/// Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A decision that
-/// sends nothing has a reply without messages.
+/// Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A
+/// decision that sends nothing has a reply without messages.
 ///
-/// NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the decision is
-/// NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
+/// NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the
+/// decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decision_reply(
@@ -82,7 +82,8 @@ pub unsafe extern "C" fn nodelock_reply_text(reply: *const nodelock_reply) -> *c
     }
 }
 
-/// All messages as one binary file, and its size if `size` is not NULL. Lent until the reply is freed. NULL without a message.
+/// All messages as one binary file, and its size if `size` is not NULL. Lent until the reply is freed. NULL without a
+/// message.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_reply_data(reply: *const nodelock_reply, size: *mut usize) -> *const u8 {
     // SAFETY: NULL or a reply that lives; NULL or a place for the size.

@@ -35,10 +35,11 @@ fn terms(json: &str) -> Result<LicenseTerms> {
     Ok(terms)
 }
 
-/// Checks that licenses can be issued on these terms, so that an error shows when they are sold and not when a customer activates.
+/// Checks that licenses can be issued on these terms, so that an error shows when they are sold and not when a customer
+/// activates.
 ///
-/// Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must be there;
-/// the others are shown with their defaults:
+/// Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must
+/// be there; the others are shown with their defaults:
 ///
 /// ```json
 /// {
@@ -53,9 +54,9 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 /// }
 /// ```
 ///
-/// (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a device may
-/// go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware. A vendor that
-/// suspends a license sets `suspended`. A member of another name is an error.
+/// (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
+/// device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
+/// hardware. A vendor that suspends a license sets `suspended`. A member of another name is an error.
 ///
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
 #[unsafe(no_mangle)]
