@@ -249,16 +249,17 @@ mod tests {
 
     #[test]
     fn a_license_whose_terms_cannot_be_issued_is_no_record() {
-        let license = |terms: &str| {
-            let terms = format!(r#"{{"id":"0123456789abcdef","product":"Example","seats":3{terms}}}"#);
-            let json = format!(r#"{{"terms":{terms},"taken":2,"deactivated":1}}"#);
+        let sold = r#"{"id":"0123456789abcdef","product":"Example","seats":3}"#;
+        let read = |terms: &str, more: &str| {
+            let json = format!(r#"{{"terms":{terms},"taken":2{more}}}"#);
             answer(NODELOCK_QUERY_LICENSE, "0123456789abcdef", &[&json]).map(|(_, found)| found)
         };
+        let license = |more: &str| read(&sold.replace('}', &format!("{more}}}")), r#","deactivated":1"#);
         let Ok(Found::License(Some(found))) = license("") else { panic!("a record") };
         assert_eq!((found.usage.taken, found.usage.deactivated, found.terms.seats), (2, 1, 3));
         assert!(license(r#","edition":"two\nlines""#).is_err());
         assert!(license(r#","lease_day":1"#).is_err());
-        let uncounted = r#"{"terms":{"id":"0123456789abcdef","product":"Example","seats":3},"taken":2}"#;
-        assert!(answer(NODELOCK_QUERY_LICENSE, "0123456789abcdef", &[uncounted]).is_err());
+        assert!(read(sold, "").is_err(), "its deactivations are not counted");
+        assert!(read(sold, r#","deactivated":1,"held":1"#).is_err());
     }
 }
