@@ -32,7 +32,14 @@ use tokio::net::TcpListener;
 use tracing::info;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::{connections::Front, metrics::Metrics, peer::Proxies, places::Places, problem::Problem, tls::Tls};
+use self::{
+    connections::{Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
+    metrics::Metrics,
+    peer::Proxies,
+    places::Places,
+    problem::Problem,
+    tls::Tls,
+};
 use crate::{
     cli::arguments::ServeArguments, failure::Result, keys::Signer, service::Service, store::Database,
 };
@@ -75,8 +82,12 @@ pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: 
     let mut serving = Vec::new();
     if let Some((listener, address)) = operators {
         info!(event = "metrics-listening", %address);
-        let endpoints = metrics::routes(server.clone());
-        let front = Front { endpoints, tls: None, proxies: Proxies::default() };
+        let front = Front {
+            endpoints: metrics::routes(server.clone()),
+            tls: None,
+            proxies: Proxies::default(),
+            most_connections: OPERATORS_CONNECTIONS,
+        };
         serving.push(tokio::spawn(connections::serve(listener, front, stopping.clone())));
     }
     {
@@ -85,7 +96,12 @@ pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: 
             .and_then(|()| stdout.flush())
             .map_err(|e| Error::io("standard output", e))?;
     }
-    let front = Front { endpoints: router(server), tls, proxies: Proxies::new(&arguments.trusted_proxy) };
+    let front = Front {
+        endpoints: router(server),
+        tls,
+        proxies: Proxies::new(&arguments.trusted_proxy),
+        most_connections: MOST_CONNECTIONS,
+    };
     serving.push(tokio::spawn(connections::serve(listener, front, stopping)));
     signal.await;
     info!(event = "stopping");
