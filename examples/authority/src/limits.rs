@@ -50,8 +50,8 @@ impl Limit {
         Self { of_peer, in_all, failures: Mutex::new(failures) }
     }
 
-    /// Fails with [`Failure::PeerMustWait`] when a peer may not try again yet. The limit in all holds for peers that failed
-    /// before: an attack from many places must not lock out a customer who makes no mistake.
+    /// Fails with [`Failure::PeerMustWait`] when a peer may not try again yet. The limit in all holds for peers that
+    /// failed before: an attack from many places must not lock out a customer who makes no mistake.
     pub(crate) fn check(&self, peer: IpAddr) -> Result<()> {
         let failures = self.current();
         // Once the table is full, an unknown peer counts as if it had failed once.

@@ -53,8 +53,8 @@ where
     tracing_subscriber::registry().with(lines.with_filter(ours))
 }
 
-/// Sends the log nowhere, but for threads that listen to it. Without a log of the process, whether an event is of interest
-/// would be decided by the test that happens to come to it first.
+/// Sends the log nowhere, but for threads that listen to it. Without a log of the process, the test that happens to
+/// come to an event first would decide for all tests whether it is of interest.
 #[cfg(test)]
 pub(super) fn silence() {
     let _ = lines(io::sink).try_init();

@@ -1,6 +1,8 @@
 //! The authority over HTTP: the calls of devices, the portal, and what an operator watches.
 //!
-//! A handler reads its input, calls one function of the service, and puts the outcome into its form. A process keeps nothing that another one would miss: seats, receipts and the limits that guard a seat are in the
+//! A handler reads its input, calls one function of the service, and puts the outcome into its form.
+//!
+//! A process keeps nothing that another one would miss: seats, receipts and the limits that guard a seat are in the
 //! database. Limits by peer and metrics are each process's own.
 
 mod body;
