@@ -17,12 +17,14 @@ use tokio::{
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
+use tracing::{info, warn};
 
-use super::{observation::log, peer::Proxies, tls::Tls};
+use super::{peer::Proxies, tls::Tls};
 
-/// How many connections there are at a time; further ones wait in the operating system's queue. Below the 1,024 files
-/// that a process may commonly have open.
-const MOST_CONNECTIONS: u32 = 512;
+/// How many connections there are at a time to devices and customers, and to the operator; further ones wait in the
+/// operating system's queue. Together below the 1,024 files that a process may commonly have open.
+pub(super) const MOST_CONNECTIONS: u32 = 512;
+pub(super) const OPERATORS_CONNECTIONS: u32 = 16;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long the head of a request may take, and how long a connection may be idle between requests.
@@ -39,12 +41,14 @@ pub(super) struct Front {
     pub(super) endpoints: Router,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) proxies: Proxies,
+    pub(super) most_connections: u32,
 }
 
 /// Serves until `stopping` turns true, then until the requests under way are answered, for which there is a deadline.
 pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: watch::Receiver<bool>) {
+    let most = front.most_connections;
     let front = Arc::new(front);
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS as usize));
+    let places = Arc::new(Semaphore::new(most as usize));
     let mut stop = stopping.clone();
     loop {
         let next = async {
@@ -65,14 +69,14 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
             }
             Err(error) => {
                 // One that ended before it was accepted, or no file left to open: that passes.
-                log("accept-failed", &[("error", error.to_string().into())]);
+                warn!(event = "accept-failed", %error);
                 let _ = timeout(Duration::from_millis(100), told(&mut stopping)).await;
             }
         }
     }
     drop(listener);
     // Each gives its place back in its own time, all of them in bounded time.
-    let _ = places.acquire_many(MOST_CONNECTIONS).await;
+    let _ = places.acquire_many(most).await;
 }
 
 /// Ends when the server is to stop.
@@ -101,7 +105,7 @@ async fn connection(
         Ok(Err(error)) => error.to_string(),
         Err(_) => "timed out".to_owned(),
     };
-    log("handshake-failed", &[("error", failed.into())]);
+    info!(event = "handshake-failed", error = failed);
 }
 
 /// Answers what comes over one connection.

@@ -1,19 +1,21 @@
 //! Turning a page into an answer.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use jiff::civil::DateTime;
 use nodelock::{ErrorKind, Timestamp};
 
 use super::{
-    super::device::Shared,
     outcome::Outcome,
     words::{self, Task},
 };
-use crate::http::{Server, observation::Refused, places, problem::Problem};
+use crate::http::{Server, Shared, log::Refused, places, problem::Problem};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -74,29 +76,29 @@ pub(super) fn kept(typed: String) -> String {
 
 /// What this authority sells, for the head of a page; a page is better without it than not there.
 pub(super) async fn product(server: &Server) -> String {
-    server.database.vendor().await.map(|vendor| vendor.product).unwrap_or_default()
+    server.service.database.vendor().await.map(|vendor| vendor.product).unwrap_or_default()
 }
 
 /// A time for people: `24 November 2026, 10:02 UTC`.
 pub(super) fn time(time: Timestamp) -> String {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let text = time.to_string();
-    let mut parts = text.split(['-', 'T', ':']);
-    let mut next = || parts.next().unwrap_or_default();
-    let (year, month, day, hour, minute) = (next(), next(), next(), next(), next());
-    let month = month.parse().ok().and_then(|month: usize| MONTHS.get(month.wrapping_sub(1)));
-    format!("{} {} {year}, {hour}:{minute} UTC", day.trim_start_matches('0'), month.unwrap_or(&""))
+    const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    // As a date and not as jiff's timestamp, which ends a day before the year 9999 does.
+    let time = EPOCH.saturating_add(Duration::from_secs(time.unix_seconds()));
+    time.strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::time;
+
+    #[test]
+    fn times_are_written_for_people() {
+        for (written, shown) in [
+            ("2026-11-24T10:02:59Z", "24 November 2026, 10:02 UTC"),
+            ("2027-01-01T00:00:00Z", "1 January 2027, 00:00 UTC"),
+            ("9999-12-31T23:59:59Z", "31 December 9999, 23:59 UTC"),
+        ] {
+            assert_eq!(time(written.parse().unwrap()), shown);
+        }
+    }
 }

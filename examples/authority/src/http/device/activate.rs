@@ -1,0 +1,148 @@
+//! `POST /v1/activations`
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    super::{
+        Shared,
+        body::Json,
+        description::{MessageProblems, Seconds},
+        peer::Peer,
+        problem::{Details, Members, Problem},
+    },
+    Ask, Message, Reply, finish,
+};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Granted {
+    license: Message,
+    /// For the seats that came along.
+    receipts: Vec<Message>,
+}
+
+/// Take a seat
+///
+/// Frees the seats that come along with the request, then grants one, in one transaction. Also answers recovery
+/// requests.
+#[utoipa::path(
+    post,
+    path = "/v1/activations",
+    operation_id = "activate",
+    request_body = inline(Ask),
+    responses(
+        (status = 200, description = "Done.", body = inline(Granted)),
+        (
+            status = 403,
+            description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued. \
+                           Codes: `bad-signature`, `wrong-machine`, `license-ended`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 404,
+            description = "Nobody knows that license key; or, for a recovery, this device holds no seat. `receipts` \
+                           has those of the seats that came along, as it has for every refusal. Codes: \
+                           `unknown-license`, `unknown-seat`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 409,
+            description = "The seat cannot be had; or a recovery is dated before the request of the seat that it would \
+                           free. Codes: `no-free-seat`, `wrong-request`, `outdated`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 410,
+            description = "That activation is over. Codes: `cancelled`, `given-up`, `revoked`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 422,
+            description = "For another product. Codes: `wrong-product`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 429,
+            description = "Too many unknown license keys from here. Codes: `too-many-attempts`.",
+            body = Details,
+            content_type = "application/problem+json",
+            headers(("Retry-After" = inline(Seconds), description = "Seconds to wait.")),
+        ),
+        MessageProblems,
+    ),
+)]
+pub(super) async fn activate(
+    State(server): Shared,
+    Peer(peer): Peer,
+    Json(asked): Json<Ask>,
+) -> Result<Reply<Granted>, Problem> {
+    finish(async move {
+        let granted = server.service.activate(asked.request.0.into_bytes(), peer).await?;
+        let receipts = granted.receipts.iter().map(Message::from).collect();
+        match granted.license {
+            Ok(license) => Ok(Reply(Granted { license: Message::from(&license), receipts })),
+            // What came along is free all the same.
+            Err(refused) => {
+                Err(Problem::from(refused).with(Members { receipts: Some(receipts), ..Members::default() }))
+            }
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use nodelock::Reason;
+    use serde_json::json;
+
+    use super::super::super::fixture::Authority;
+
+    const PATH: &str = "/v1/activations";
+
+    #[tokio::test]
+    async fn the_same_request_again_gets_the_same_license() {
+        let authority = Authority::new().await;
+        let (client, request) = authority.device("device", &authority.sell(1, None).await);
+        let granted = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(granted.headers["content-type"], "application/json");
+        assert_eq!(granted.headers["cache-control"], "no-store");
+        assert_eq!(granted.json()["receipts"], json!([]));
+        assert_eq!(authority.call(PATH, json!({ "request": request })).await.json(), granted.json());
+        let status = client.install(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
+        assert!(status.is_usable());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_brings_the_receipts_of_the_seats_that_came_along() {
+        let authority = Authority::new().await;
+        let (one, other) = (authority.sell(1, None).await, authority.sell(1, None).await);
+        authority.activated("holder", &other).await;
+        let device = authority.activated("device", &one).await;
+        device.deactivate_offline(Reason::Moved).unwrap();
+        let request = device.begin(&other, &[]).unwrap().to_base64url();
+        let refused = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(refused.problem(), (409, "no-free-seat".into()));
+        assert_eq!(refused.json()["receipts"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn unknown_license_keys_are_limited_for_each_peer() {
+        let authority = Authority::new().await;
+        let nobodys = nodelock::code::LicenseKey::from_random([5; 12]).to_string();
+        let (_, request) = authority.device("device", &nobodys);
+        for _ in 0..20 {
+            let refused = authority.call(PATH, json!({ "request": request })).await;
+            assert_eq!(refused.problem(), (404, "unknown-license".into()));
+        }
+        let limited = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(limited.problem(), (429, "too-many-attempts".into()));
+        let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=15 * 60).contains(&wait), "{wait}");
+    }
+}

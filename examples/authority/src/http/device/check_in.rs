@@ -1,0 +1,111 @@
+//! `POST /v1/checkins`
+
+use axum::extract::State;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{
+    super::{
+        Shared,
+        body::Json,
+        description::MessageProblems,
+        peer::Peer,
+        problem::{Details, Problem},
+    },
+    Ask, Message, Reply, finish,
+};
+use crate::store::CheckedIn;
+
+/// The license, renewed, or the word that ends it.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum Answer {
+    Renewed { license: Message },
+    Revoked { revocation: Message },
+}
+
+/// Renew a license
+///
+/// Renews the license and the machine's fingerprint, or says that the vendor released the seat.
+#[utoipa::path(
+    post,
+    path = "/v1/checkins",
+    operation_id = "check_in",
+    request_body = inline(Ask),
+    responses(
+        (status = 200, description = "Done.", body = inline(Answer)),
+        (
+            status = 403,
+            description = "Signed by another device, from another machine than the seat's, or nothing may be issued. \
+                           Codes: `bad-signature`, `wrong-machine`, `license-ended`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 404,
+            description = "No such seat. Codes: `unknown-seat`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 410,
+            description = "The seat was given up. Codes: `given-up`, `revoked`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        MessageProblems,
+    ),
+)]
+pub(super) async fn check_in(
+    State(server): Shared,
+    Peer(peer): Peer,
+    Json(asked): Json<Ask>,
+) -> Result<Reply<Answer>, Problem> {
+    finish(async move {
+        Ok(Reply(match server.service.check_in(asked.request.0, peer).await? {
+            CheckedIn::Renewed(license) => Answer::Renewed { license: Message::from(&*license) },
+            CheckedIn::Revoked(revocation) => Answer::Revoked { revocation: Message::from(&revocation) },
+        }))
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use nodelock::Reason;
+    use serde_json::json;
+
+    use super::super::super::fixture::Authority;
+
+    const PATH: &str = "/v1/checkins";
+
+    #[tokio::test]
+    async fn a_check_in_is_renewed_and_its_echo_gets_the_same_license() {
+        let authority = Authority::new().await;
+        let device = authority.activated("device", &authority.sell(1, None).await).await;
+        let check_in = authority.sent("device", |client| drop(client.check_in()));
+        let renewed = authority.call(PATH, check_in.clone()).await.json();
+        assert_eq!(authority.call(PATH, check_in).await.json(), renewed);
+        let status = device.install(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(status.license().unwrap().revision, 2);
+    }
+
+    #[tokio::test]
+    async fn a_copy_from_before_its_seat_was_given_up_is_revoked() {
+        let authority = Authority::new().await;
+        let device = authority.activated("device", &authority.sell(1, None).await).await;
+        let check_in = authority.sent("device", |client| drop(client.check_in()));
+        let proof = device.deactivate_offline(Reason::Moved).unwrap().to_base64url();
+        authority.call("/v1/deactivations", json!({ "proof": proof })).await.json();
+        let revoked = authority.call(PATH, check_in).await.json();
+        assert!(revoked["revocation"].is_string() && revoked["license"].is_null(), "{revoked}");
+    }
+
+    #[tokio::test]
+    async fn another_message_is_no_check_in() {
+        let authority = Authority::new().await;
+        let (_, request) = authority.device("device", &authority.sell(1, None).await);
+        let refused = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(refused.problem(), (400, "wrong-type".into()));
+    }
+}
