@@ -133,7 +133,8 @@ fn program() -> Result<PathBuf> {
             println!("(Building the authority first, which takes a while.)");
         }
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "nodelock-authority", "--manifest-path"]);
+        // Along with this example, so that both share what is built for either.
+        build.args(["build", "--quiet", "--example", "quickstart", "--bin", "authority", "--manifest-path"]);
         build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
         if folder.ends_with("release") {
             build.arg("--release");

@@ -13,8 +13,7 @@ fn quickstart() -> PathBuf {
     // Where this is emulated there is no Cargo, and both are built before.
     if env::var_os("NODELOCK_EMULATED").is_none() {
         let mut build = Command::new(env!("CARGO"));
-        build.args(["build", "--locked", "--quiet", "--package", "nodelock", "--example", "quickstart"]);
-        build.args(["--package", "nodelock-authority", "--bin", "authority"]);
+        build.args(["build", "--locked", "--quiet", "--example", "quickstart", "--bin", "authority"]);
         if folder.ends_with("release") {
             build.arg("--release");
         }
