@@ -136,6 +136,13 @@ fn program() -> Result<PathBuf> {
         // Along with this example, so that both share what is built for either.
         build.args(["build", "--quiet", "--example", "quickstart", "--bin", "authority", "--manifest-path"]);
         build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        // They tell this program of its package. A build script that reads them would take them for a change, and run again.
+        for (name, _) in env::vars_os().filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            build.env_remove(name);
+        }
         if folder.ends_with("release") {
             build.arg("--release");
         }
