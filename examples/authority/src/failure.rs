@@ -1,6 +1,6 @@
 //! Why something was not done.
 
-use std::error::Error as _;
+use std::{error::Error as _, time::Duration};
 
 use nodelock::ErrorKind;
 
@@ -16,6 +16,9 @@ pub(crate) enum Failure {
     Usage(String),
     #[error("too many attempts; try again tomorrow, or hand in the deactivation file, which has no limit")]
     TooManyAttempts,
+    /// One peer failed too often; how long it has to wait.
+    #[error("too many attempts from here; try again later")]
+    PeerMustWait(Duration),
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
     #[error("the seat is not held")]
@@ -76,7 +79,7 @@ impl Failure {
         match self {
             Self::Rule(error) => error.kind().code().into(),
             Self::Usage(_) => "usage".into(),
-            Self::TooManyAttempts => "too-many-attempts".into(),
+            Self::TooManyAttempts | Self::PeerMustWait(_) => "too-many-attempts".into(),
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::NotHeld => "not-held".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),

@@ -9,12 +9,14 @@
 //! ```
 //!
 //! The rules are the library's (`nodelock::authority`); here is what they leave to the vendor: a database, key files,
-//! words, and the HTTP server in `server`.
+//! words, and the HTTP server in `http`.
 
 mod cli;
 mod failure;
 mod http;
 mod keys;
+mod limits;
+mod service;
 mod store;
 
 pub use cli::main;

@@ -57,7 +57,7 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     if let Some(product) = serves.and_then(|arguments| arguments.product.as_deref()) {
         match init(product, place, &occasion).await {
             // What applications embed is in the keys' directory too.
-            Ok(report) => http::log("set-up", &[("root", report.fields["root"].clone())]),
+            Ok(report) => tracing::info!(event = "set-up", root = report.fields["root"].as_str()),
             Err(Failure::AlreadyInitialized) => {}
             Err(failure) => return Err(failure),
         }

@@ -13,7 +13,7 @@ use self::{
     arguments::{Arguments, Command},
     output::Report,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, http};
 
 /// Runs the program on the arguments of the process. Returns its exit code: 0 done, 1 refused, 2 wrong usage.
 pub fn main() -> ExitCode {
@@ -25,7 +25,10 @@ pub fn main() -> ExitCode {
         Err(error) => error.exit(),
     };
     let mut runtime = match &arguments.command {
-        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Serve(_) => {
+            http::log::start();
+            tokio::runtime::Builder::new_multi_thread()
+        }
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let report = match runtime.enable_all().build() {

@@ -17,8 +17,9 @@ use tokio::{
     sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
+use tracing::{info, warn};
 
-use super::{observation::log, peer::Proxies, tls::Tls};
+use super::{peer::Proxies, tls::Tls};
 
 /// How many connections there are at a time; further ones wait in the operating system's queue. Below the 1,024 files
 /// that a process may commonly have open.
@@ -65,7 +66,7 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
             }
             Err(error) => {
                 // One that ended before it was accepted, or no file left to open: that passes.
-                log("accept-failed", &[("error", error.to_string().into())]);
+                warn!(event = "accept-failed", %error);
                 let _ = timeout(Duration::from_millis(100), told(&mut stopping)).await;
             }
         }
@@ -101,7 +102,7 @@ async fn connection(
         Ok(Err(error)) => error.to_string(),
         Err(_) => "timed out".to_owned(),
     };
-    log("handshake-failed", &[("error", failed.into())]);
+    info!(event = "handshake-failed", error = failed);
 }
 
 /// Answers what comes over one connection.

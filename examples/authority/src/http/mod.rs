@@ -1,47 +1,54 @@
-//! The authority over HTTP: the endpoints of PROTOCOL, and what an operator watches.
+//! The authority over HTTP: the calls of devices, the portal, and what an operator watches.
 //!
-//! A process keeps nothing that another one would miss: seats, receipts and the limits that guard a seat are in the
+//! A handler reads its input, calls one function of the service, and puts the outcome into its form. A process keeps nothing that another one would miss: seats, receipts and the limits that guard a seat are in the
 //! database. Limits by peer and metrics are each process's own.
 
+mod body;
 mod connections;
+mod description;
 mod device;
-mod limits;
-mod observation;
+mod health;
+pub(crate) mod log;
+mod metrics;
 mod peer;
 mod places;
 mod portal;
 mod problem;
 mod tls;
 
-use std::{io::Write as _, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{Request, State},
+    http::StatusCode,
     middleware::{self, Next},
     response::Response,
-    routing::{get, post},
 };
 use nodelock::Error;
 use tokio::net::TcpListener;
+use tracing::info;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub(crate) use self::observation::log;
-use self::{
-    connections::Front, limits::Limits, observation::Metrics, peer::Proxies, places::Places,
-    problem::Problem, tls::Tls,
+use self::{connections::Front, metrics::Metrics, peer::Proxies, places::Places, problem::Problem, tls::Tls};
+use crate::{
+    cli::arguments::ServeArguments, failure::Result, keys::Signer, service::Service, store::Database,
 };
-use crate::{cli::arguments::ServeArguments, failure::Result, keys::Signer, store::Database};
-
-/// Larger than any file the library looks at, in base64url.
-const BODY_LIMIT: usize = 1024 * 1024;
 
 /// What the endpoints share.
 struct Server {
-    database: Database,
-    signer: Signer,
-    limits: Limits,
+    service: Service,
     metrics: Metrics,
     places: Places,
+}
+
+type Shared = State<Arc<Server>>;
+
+impl Server {
+    fn new(database: Database, signer: Signer) -> Arc<Self> {
+        let service = Service::new(database, signer);
+        Arc::new(Self { service, metrics: Metrics::default(), places: Places::default() })
+    }
 }
 
 /// Serves until SIGTERM or SIGINT. Says on standard output where it listens, in one line, once it does.
@@ -50,21 +57,25 @@ pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: 
         Some(files) => Some(Arc::new(Tls::load(&files.certificate, &files.key)?)),
         None => None,
     };
-    let listen = arguments.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|e| Error::io(listen.to_string(), e))?;
-    let address = listener.local_addr().map_err(|e| Error::io(listen.to_string(), e))?;
-    tokio::spawn(observation::watch(signer.certificate.clone()));
-    let server = Arc::new(Server {
-        database,
-        signer,
-        limits: Limits::default(),
-        metrics: Metrics::default(),
-        places: Places::default(),
-    });
+    let (listener, address) = listen(arguments.listen).await?;
+    let operators = match arguments.metrics_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    tokio::spawn(log::watch(signer.certificate.clone()));
+    let server = Server::new(database, signer);
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
     if let Some(tls) = &tls {
         reload_at_hangup(tls.clone())?;
+    }
+    let (stop, stopping) = tokio::sync::watch::channel(false);
+    let mut serving = Vec::new();
+    if let Some((listener, address)) = operators {
+        info!(event = "metrics-listening", %address);
+        let endpoints = metrics::routes(server.clone());
+        let front = Front { endpoints, tls: None, proxies: Proxies::default() };
+        serving.push(tokio::spawn(connections::serve(listener, front, stopping.clone())));
     }
     {
         let mut stdout = std::io::stdout().lock();
@@ -72,14 +83,23 @@ pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: 
             .and_then(|()| stdout.flush())
             .map_err(|e| Error::io("standard output", e))?;
     }
-    let (stop, stopping) = tokio::sync::watch::channel(false);
     let front = Front { endpoints: router(server), tls, proxies: Proxies::new(&arguments.trusted_proxy) };
-    let serving = tokio::spawn(connections::serve(listener, front, stopping));
+    serving.push(tokio::spawn(connections::serve(listener, front, stopping)));
     signal.await;
-    observation::log("stopping", &[]);
+    info!(event = "stopping");
     stop.send_replace(true);
-    serving.await.map_err(|e| Error::io("server", e.into()))?;
+    for serving in serving {
+        serving.await.map_err(|e| Error::io("server", e.into()))?;
+    }
     Ok(())
+}
+
+/// A listener, and its address with the port that it got.
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |error| Error::io(address.to_string(), error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
 }
 
 /// Reads the TLS certificate again at each SIGHUP, which is what tools that renew certificates can send.
@@ -124,23 +144,22 @@ fn stop_signal() -> Result<impl Future<Output = ()>> {
     })
 }
 
+/// What the description names: the calls of devices, and what is for the operator.
+fn endpoints(calls: OpenApiRouter<Arc<Server>>) -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::with_openapi(description::head())
+        .merge(calls)
+        .routes(routes!(health::health))
+        .routes(routes!(description::openapi))
+}
+
 fn router(server: Arc<Server>) -> Router {
-    let endpoints = Router::new()
-        .route("/v1/activations", post(device::activate))
-        .route("/v1/deactivations/preflight", post(device::preflight))
-        .route("/v1/deactivations", post(device::deactivate))
-        .route("/v1/checkins", post(device::check_in))
-        .route_layer(middleware::from_fn_with_state(server.clone(), bound))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    Router::new()
-        .merge(endpoints)
+    let calls = device::routes().route_layer(middleware::from_fn_with_state(server.clone(), bound));
+    let (endpoints, _) = endpoints(calls).split_for_parts();
+    endpoints
         .merge(portal::routes(&server))
-        .route("/healthz", get(device::health))
-        .route("/metrics", get(device::metrics))
-        .route("/openapi.json", get(device::openapi))
         .fallback(portal::not_found)
-        .method_not_allowed_fallback(async || Problem::http(axum::http::StatusCode::METHOD_NOT_ALLOWED))
-        .layer(middleware::from_fn_with_state(server.clone(), observation::observe))
+        .method_not_allowed_fallback(async || Problem::http(StatusCode::METHOD_NOT_ALLOWED))
+        .layer(middleware::from_fn_with_state(server.metrics.clone(), log::observe))
         .with_state(server)
 }
 

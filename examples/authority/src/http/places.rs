@@ -7,6 +7,7 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::{JoinError, spawn},
 };
+use tracing::Instrument as _;
 
 use super::problem::Problem;
 
@@ -50,9 +51,10 @@ pub(super) async fn finish<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {
     let place = PLACE.try_with(Arc::clone).ok();
-    spawn(async move {
+    let work = async move {
         let _place = place;
         work.await
-    })
-    .await
+    };
+    // What it logs is of the same request.
+    spawn(work.in_current_span()).await
 }

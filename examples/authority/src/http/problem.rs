@@ -7,9 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use nodelock::ErrorKind;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use tracing::{error, warn};
+use utoipa::ToSchema;
 
-use super::observation::{self, Refused};
+use super::{device::Message, log::Refused};
 use crate::failure::Failure;
 
 /// How long to wait after a limit that is counted in the database, whose windows are an hour and a day.
@@ -24,7 +26,41 @@ pub(super) struct Problem {
     kind: Option<ErrorKind>,
     detail: Option<String>,
     retry_after: Option<Duration>,
-    members: Map<String, Value>,
+    more: Members,
+}
+
+/// What an answer that refuses may say beside its reason.
+#[derive(Default)]
+pub(super) struct Members {
+    pub(super) kept: Option<bool>,
+    pub(super) mended: Option<Vec<String>>,
+    pub(super) receipts: Option<Vec<Message>>,
+}
+
+/// RFC 9457. `type` ends in the stable code of the client's error kind, or is `about:blank` for what is plain HTTP.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Details {
+    #[schema(format = "uri-reference", examples("urn:nodelock:problem:no-free-seat"))]
+    r#type: String,
+    title: String,
+    #[schema(format = "uint16")]
+    status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    detail: Option<String>,
+    /// Whether the evidence is kept until the request of its seat arrives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    kept: Option<bool>,
+    /// Typing errors that were mended, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    mended: Option<Vec<String>>,
+    /// For the seats that came along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    receipts: Option<Vec<Message>>,
 }
 
 impl Problem {
@@ -34,7 +70,7 @@ impl Problem {
 
     /// A problem that the status says all about.
     pub(super) fn http(status: StatusCode) -> Self {
-        Self { status, kind: None, detail: None, retry_after: None, members: Map::new() }
+        Self { status, kind: None, detail: None, retry_after: None, more: Members::default() }
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
@@ -49,10 +85,8 @@ impl Problem {
         Self { retry_after: Some(wait), ..self }
     }
 
-    /// One more member of the JSON object.
-    pub(super) fn with(mut self, name: &str, value: Value) -> Self {
-        self.members.insert(name.to_owned(), value);
-        self
+    pub(super) fn with(self, more: Members) -> Self {
+        Self { more, ..self }
     }
 
     pub(super) fn kind(&self) -> Option<ErrorKind> {
@@ -92,24 +126,19 @@ fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
-impl From<nodelock::Error> for Problem {
-    fn from(error: nodelock::Error) -> Self {
-        Failure::from(error).into()
-    }
-}
-
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match &failure {
             Failure::Rule(error) if status(error.kind()).is_client_error() => Self::of(error.kind()),
             Failure::TooManyAttempts => Self::of(ErrorKind::TooManyAttempts).after(LONG),
+            Failure::PeerMustWait(wait) => Self::of(ErrorKind::TooManyAttempts).after(*wait),
             _ if failure.is_busy() => {
-                observation::log("busy", &[("error", failure.message().into())]);
+                warn!(event = "busy", error = failure.message());
                 Self::of(ErrorKind::ServerBusy).after(SHORT)
             }
             _ => {
                 // The operator reads why, the client only that.
-                observation::log("failed", &[("error", failure.message().into())]);
+                error!(event = "failed", error = failure.message());
                 Self::of(ErrorKind::ServerFailed)
             }
         }
@@ -118,18 +147,14 @@ impl From<Failure> for Problem {
 
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
-        let mut body = problem.members;
-        let (kind, title) = match problem.kind {
+        let (r#type, title) = match problem.kind {
             Some(kind) => (format!("urn:nodelock:problem:{}", kind.code()), kind.to_string()),
             None => ("about:blank".into(), problem.status.canonical_reason().unwrap_or_default().to_owned()),
         };
-        body.insert("type".into(), kind.into());
-        body.insert("title".into(), title.into());
-        body.insert("status".into(), problem.status.as_u16().into());
-        if let Some(detail) = problem.detail {
-            body.insert("detail".into(), detail.into());
-        }
-        let mut response = (problem.status, json!(body).to_string()).into_response();
+        let status = problem.status.as_u16();
+        let Members { kept, mended, receipts } = problem.more;
+        let details = Details { r#type, title, status, detail: problem.detail, kept, mended, receipts };
+        let mut response = (problem.status, json_text(&details)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -147,4 +172,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         self.into()
     }
+}
+
+/// Values of ours are texts, numbers and lists of them, which can always be written.
+pub(super) fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("the members are named by texts")
 }

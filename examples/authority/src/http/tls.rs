@@ -14,14 +14,14 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     },
 };
+use tracing::{info, warn};
 
-use super::observation::log;
 use crate::{
     failure::Result,
     keys::{Readers, read},
 };
 
-/// A certificate with its key, as they are in their files or were when that made sense.
+/// A certificate with its key: those of the files as they were when they last belonged together.
 pub(super) struct Tls {
     certificate: PathBuf,
     key: PathBuf,
@@ -47,9 +47,9 @@ impl Tls {
         match configuration(&self.certificate, &self.key) {
             Ok(new) => {
                 *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(new);
-                log("tls-certificate-read", &[]);
+                info!(event = "tls-certificate-read");
             }
-            Err(failure) => log("tls-certificate-kept", &[("error", failure.message().into())]),
+            Err(failure) => warn!(event = "tls-certificate-kept", error = failure.message()),
         }
     }
 }

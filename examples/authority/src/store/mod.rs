@@ -226,7 +226,8 @@ impl Database {
                 Engine::Sqlite => sql.to_string(),
                 Engine::Postgres => sql.replace(" BLOB", " BYTEA"),
             };
-            sqlx::raw_sql(&sql).execute(&mut *tx).await?;
+            // Only the files above are in it.
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await?;
             sqlx::query("INSERT INTO migration (version) VALUES ($1)")
                 .bind(version)
                 .execute(&mut *tx)
@@ -251,7 +252,7 @@ impl Database {
         };
         if self.engine == Engine::Postgres {
             // Every statement after this one sees what the writer before has committed.
-            tx.execute(format!("SELECT 1 FROM pg_advisory_xact_lock({WRITER})").as_str()).await?;
+            sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(WRITER).execute(&mut *tx).await?;
         }
         Ok(Tx { inner: tx, _turn: Some(turn) })
     }

@@ -11,16 +11,16 @@ use axum::{
 use nodelock::{ErrorKind, License};
 
 use super::{
-    super::{
-        device::{Shared, grant},
-        peer::Peer,
-    },
+    super::{Shared, peer::Peer, problem::Problem},
     form::Form,
     outcome::{Document, Outcome, Tone},
     page, paper,
     words::{Task, refusal},
 };
-use crate::{http::Server, store::off_thread};
+use crate::{
+    http::Server,
+    store::{Granted, off_thread},
+};
 
 #[derive(Template)]
 #[template(path = "activate.html")]
@@ -69,12 +69,12 @@ async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
             .refused(ErrorKind::Malformed)
             .text("Choose the file that the application wrote, or paste its text.");
     }
-    match grant(server, input.clone(), peer).await {
-        Ok((Ok(license), receipts)) => {
+    match server.service.activate(input.clone(), peer).await {
+        Ok(Granted { license: Ok(license), receipts }) => {
             granted(&license, receipts.len()).document(Document::new(Some(&license), &receipts))
         }
-        Ok((Err(problem), receipts)) => {
-            let outcome = refusal(&problem, Task::Activate);
+        Ok(Granted { license: Err(refused), receipts }) => {
+            let outcome = refusal(&refused.into(), Task::Activate);
             let outcome = match receipts.len() {
                 0 => outcome,
                 1 => outcome.text("A seat that came along with the request is given back all the same; its receipt is below."),
@@ -84,8 +84,9 @@ async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
             };
             outcome.document(Document::new(None, &receipts))
         }
-        Err(problem) => {
-            let roots = server.signer.roots.clone();
+        Err(failure) => {
+            let problem = Problem::from(failure);
+            let roots = server.service.signer.roots.clone();
             let misplaced = match problem.kind() {
                 Some(ErrorKind::WrongType | ErrorKind::Malformed) => {
                     off_thread(move || paper::misplaced(&input, &roots)).await.ok().flatten()

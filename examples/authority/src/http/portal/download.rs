@@ -8,12 +8,11 @@ use axum::{
 use nodelock::{DeactivationReceipt, ErrorKind, License};
 
 use super::{
-    super::device::Shared,
     form::Form,
     outcome::{Document, LICENSE, RECEIPT},
     page,
 };
-use crate::http::{Server, problem::Problem};
+use crate::http::{Server, Shared, problem::Problem};
 
 /// `POST /download`: the license and receipts that a page showed, as a file.
 pub(super) async fn download(State(server): Shared, request: Request) -> Response {
@@ -33,7 +32,7 @@ pub(super) async fn download(State(server): Shared, request: Request) -> Respons
 /// What carries our own signature: nothing else is handed out under our name.
 async fn document(server: &Server, request: Request) -> Result<Document, Problem> {
     let form = Form::read(request).await?;
-    let roots = &server.signer.roots;
+    let roots = &server.service.signer.roots;
     let foreign = |_| Problem::of(ErrorKind::Malformed);
     let license = form.all(LICENSE).next().map(|input| License::verify(input, roots));
     let license = license.transpose().map_err(foreign)?;

@@ -7,8 +7,8 @@ use axum::{
     response::Response,
 };
 
-use super::{super::device::Shared, page};
-use crate::http::problem::Problem;
+use super::page;
+use crate::http::{Shared, problem::Problem};
 
 /// What is on a page comes from here, and a form goes nowhere else.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; \

@@ -9,11 +9,10 @@ use axum::{
 use nodelock::{ErrorKind, Timestamp};
 
 use super::{
-    super::device::Shared,
     outcome::Outcome,
     words::{self, Task},
 };
-use crate::http::{Server, observation::Refused, places, problem::Problem};
+use crate::http::{Server, Shared, log::Refused, places, problem::Problem};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -74,29 +73,12 @@ pub(super) fn kept(typed: String) -> String {
 
 /// What this authority sells, for the head of a page; a page is better without it than not there.
 pub(super) async fn product(server: &Server) -> String {
-    server.database.vendor().await.map(|vendor| vendor.product).unwrap_or_default()
+    server.service.database.vendor().await.map(|vendor| vendor.product).unwrap_or_default()
 }
 
 /// A time for people: `24 November 2026, 10:02 UTC`.
 pub(super) fn time(time: Timestamp) -> String {
-    const MONTHS: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let text = time.to_string();
-    let mut parts = text.split(['-', 'T', ':']);
-    let mut next = || parts.next().unwrap_or_default();
-    let (year, month, day, hour, minute) = (next(), next(), next(), next(), next());
-    let month = month.parse().ok().and_then(|month: usize| MONTHS.get(month.wrapping_sub(1)));
-    format!("{} {} {year}, {hour}:{minute} UTC", day.trim_start_matches('0'), month.unwrap_or(&""))
+    let seconds = i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX);
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }

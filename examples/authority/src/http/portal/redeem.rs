@@ -11,10 +11,7 @@ use axum::{
 use nodelock::{DeactivationReceipt, ErrorKind, code::DeactivationCode};
 
 use super::{
-    super::{
-        device::{Shared, redeem_code, redeem_proof},
-        peer::Peer,
-    },
+    super::{Shared, peer::Peer},
     form::Form,
     marked::Marked,
     outcome::{Document, Outcome, Tone},
@@ -76,7 +73,10 @@ async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
     }
     let (redeemed, marked) = match paper::typed(&input) {
         Some(typed) => redeem_typed(server, typed, peer).await,
-        None => (redeem_proof(server, input.clone(), peer).await, None),
+        None => {
+            let redeemed = server.service.redeem_proof(input.clone(), peer).await;
+            (redeemed.map_err(Problem::from), None)
+        }
     };
     let outcome = match redeemed {
         Ok(redeemed) => done(redeemed),
@@ -91,13 +91,14 @@ async fn redeem_typed(
     typed: &str,
     peer: IpAddr,
 ) -> (Result<Redeemed, Problem>, Option<Marked>) {
-    match redeem_code(server, typed, peer).await {
+    match server.service.redeem_code(typed, peer).await {
         Ok((redeemed, corrections)) => {
             let readings = DeactivationCode::read(typed).unwrap_or_default();
             let meant = readings.iter().find(|reading| reading.corrections == corrections);
             (Ok(redeemed), meant.and_then(|reading| Marked::mended(&reading.code.to_string(), &corrections)))
         }
-        Err(problem) => {
+        Err(failure) => {
+            let problem = Problem::from(failure);
             let marked = match problem.kind() {
                 Some(ErrorKind::UnreadableCode) => Some(Marked::unreadable(typed, '1')),
                 // It may have been mended to something else than what was meant.
@@ -157,7 +158,7 @@ fn done(redeemed: Redeemed) -> Outcome {
 async fn refused(server: &Server, problem: &Problem, input: Vec<u8>) -> Outcome {
     match problem.kind() {
         Some(ErrorKind::WrongType) => {
-            let roots = server.signer.roots.clone();
+            let roots = server.service.signer.roots.clone();
             let misplaced = off_thread(move || paper::misplaced(&input, &roots)).await;
             // Several deactivations in one are in the right place, but too many.
             let elsewhere = |outcome: &Outcome| !outcome.links.iter().any(|(address, _)| *address == "/redeem");

@@ -15,7 +15,7 @@ use nodelock::{
 };
 
 use super::{
-    super::{device::Shared, peer::Peer},
+    super::{Shared, peer::Peer},
     form::Form,
     marked::Marked,
     outcome::{Outcome, Tone},
@@ -23,12 +23,10 @@ use super::{
     words::{Task, refusal},
 };
 use crate::{
-    http::{Server, problem::Problem},
-    store::{Holding, KeyText, SeatRow, off_thread},
+    http::Server,
+    store::{Holding, SeatRow, off_thread},
 };
 
-/// How many keys that one typed text may stand for are looked up.
-const MOST_READINGS: usize = 8;
 /// How many seats are shown.
 const MOST_SEATS: usize = 200;
 /// The entries of a request's metadata that name a computer, best first.
@@ -97,41 +95,28 @@ pub(super) async fn show(State(server): Shared, Peer(peer): Peer, request: Reque
 
 /// The license of what was typed, and what of it was mended.
 async fn find(server: &Server, typed: &str, peer: IpAddr) -> Result<(Holding, Option<Marked>), Box<Outcome>> {
-    let refuse = |problem: Problem| Box::new(refusal(&problem, Task::Seats));
     if typed.trim().is_empty() {
         return Err(Outcome::new(Tone::Bad, "No license key was entered")
             .refused(ErrorKind::Malformed)
             .text("Enter the license key as the vendor sent it to you.")
             .into());
     }
-    if let Some(wait) = server.limits.keys.wait(peer) {
-        return Err(refuse(Problem::of(ErrorKind::TooManyAttempts).after(wait)));
-    }
     let read = LicenseKey::read(typed);
     if read.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WrongType | ErrorKind::TooLarge)) {
-        let (input, roots) = (typed.as_bytes().to_vec(), server.signer.roots.clone());
+        let (input, roots) = (typed.as_bytes().to_vec(), server.service.signer.roots.clone());
         let misplaced = off_thread(move || paper::misplaced(&input, &roots)).await.ok().flatten();
         if let Some(outcome) = misplaced {
             return Err(outcome.into());
         }
     }
-    let readings = read.as_deref().unwrap_or_default();
     let mended =
         |reading: &Reading<LicenseKey>| Marked::mended(&reading.code.to_string(), &reading.corrections);
-    let keys =
-        readings.iter().take(MOST_READINGS).map(|reading| (KeyText::from(&reading.code), mended(reading)));
-    // A vendor may make keys by other rules, which nothing can be mended in.
-    let as_it_is = KeyText::new(typed).map(|key| (key, None));
-    let keys: Vec<(KeyText, Option<Marked>)> = keys.chain(as_it_is).collect();
-    for (key, marked) in keys {
-        match server.database.holding(&key, MOST_SEATS + 1).await {
-            Ok(Some(holding)) => return Ok((holding, marked)),
-            Ok(None) => {}
-            Err(failure) => return Err(refuse(failure.into())),
-        }
+    match server.service.holding(typed, MOST_SEATS + 1, peer).await {
+        Ok(Some((holding, reading))) => return Ok((holding, reading.as_ref().and_then(mended))),
+        Ok(None) => {}
+        Err(failure) => return Err(refusal(&failure.into(), Task::Seats).into()),
     }
-    server.limits.keys.count(peer);
-    let marked = match readings.first() {
+    let marked = match read.as_deref().unwrap_or_default().first() {
         Some(reading) => mended(reading),
         None => paper::typed(typed.as_bytes()).map(|typed| Marked::unreadable(typed, '2')),
     };

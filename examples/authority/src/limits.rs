@@ -3,7 +3,7 @@
 //! This is kept in the memory of each process: it costs no write per attempt, so that guessing does not slow down the
 //! database, and what is lost with a restart, or counted apart by several processes, is a small multiple of attempts.
 //! What protects a seat does not depend on it: wrong codes per seat and in all are limited in the database. Behind a
-//! reverse proxy every client is one peer, unless the proxy is trusted to say whose request it passes on (`peer`).
+//! reverse proxy every client is one peer, unless the proxy is trusted to say whose request it passes on (`http::peer`).
 
 use std::{
     collections::HashMap,
@@ -12,15 +12,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::failure::{Failure, Result};
+
 /// Attempts are forgotten when their window ends.
 const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// How many peers are remembered. Whoever has more addresses than that meets the limit in all.
 const MOST_PEERS: usize = 10_000;
 
 /// The limits of all that can be guessed.
-pub(super) struct Limits {
-    pub(super) keys: Limit,
-    pub(super) codes: Limit,
+pub(crate) struct Limits {
+    pub(crate) keys: Limit,
+    pub(crate) codes: Limit,
 }
 
 impl Default for Limits {
@@ -30,7 +32,7 @@ impl Default for Limits {
 }
 
 /// Failed attempts within a window.
-pub(super) struct Limit {
+pub(crate) struct Limit {
     of_peer: u32,
     in_all: u32,
     failures: Mutex<Failures>,
@@ -48,19 +50,22 @@ impl Limit {
         Self { of_peer, in_all, failures: Mutex::new(failures) }
     }
 
-    /// How long a peer has to wait before it may try again, if it has to. The limit in all holds for peers that failed
+    /// Fails with [`Failure::PeerMustWait`] when a peer may not try again yet. The limit in all holds for peers that failed
     /// before: an attack from many places must not lock out a customer who makes no mistake.
-    pub(super) fn wait(&self, peer: IpAddr) -> Option<Duration> {
+    pub(crate) fn check(&self, peer: IpAddr) -> Result<()> {
         let failures = self.current();
-        // When no more can be remembered, whoever is not may be anybody.
+        // Once the table is full, an unknown peer counts as if it had failed once.
         let unknown = u32::from(failures.by_peer.len() >= MOST_PEERS);
         let of_peer = failures.by_peer.get(&network(peer)).copied().unwrap_or(unknown);
-        let spent = of_peer >= self.of_peer || (of_peer > 0 && failures.in_all >= self.in_all);
-        spent.then(|| WINDOW.saturating_sub(failures.since.elapsed()).max(Duration::from_secs(1)))
+        if of_peer < self.of_peer && (of_peer == 0 || failures.in_all < self.in_all) {
+            return Ok(());
+        }
+        let wait = WINDOW.saturating_sub(failures.since.elapsed()).max(Duration::from_secs(1));
+        Err(Failure::PeerMustWait(wait))
     }
 
     /// Counts a failed attempt.
-    pub(super) fn count(&self, peer: IpAddr) {
+    pub(crate) fn count(&self, peer: IpAddr) {
         let mut failures = self.current();
         failures.in_all = failures.in_all.saturating_add(1);
         let peer = network(peer);

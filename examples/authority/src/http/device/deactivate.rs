@@ -1,0 +1,163 @@
+//! `POST /v1/deactivations`
+
+use axum::extract::State;
+use nodelock::{ErrorKind, authority::ledger, code::Correction};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    super::{
+        Shared,
+        body::Json,
+        description::{MessageProblems, Seconds},
+        peer::Peer,
+        problem::{Details, Members, Problem},
+    },
+    Message, Reply, finish,
+};
+use crate::store::Redeemed;
+
+/// What gives the seat up.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged, try_from = "Given")]
+pub(super) enum Evidence {
+    Proof {
+        proof: Message,
+    },
+    Code {
+        /// 25 symbols; case, spaces and dashes do not matter, and typing errors are mended.
+        #[schema(examples("17KX2-M928T-5CY4T-QKFFW-EZFWM"))]
+        phone_code: String,
+    },
+}
+
+/// The members as they come: of an untagged enumeration all of them would be kept in memory, known or not.
+#[derive(Deserialize)]
+struct Given {
+    #[serde(default, deserialize_with = "present")]
+    proof: Option<Message>,
+    #[serde(default, deserialize_with = "present")]
+    phone_code: Option<String>,
+}
+
+/// A member that is there is no null.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(input).map(Some)
+}
+
+impl TryFrom<Given> for Evidence {
+    type Error = &'static str;
+
+    fn try_from(given: Given) -> Result<Self, Self::Error> {
+        match (given.proof, given.phone_code) {
+            (Some(proof), None) => Ok(Self::Proof { proof }),
+            (None, Some(phone_code)) => Ok(Self::Code { phone_code }),
+            _ => Err("either a proof or a code is expected"),
+        }
+    }
+}
+
+/// `held`: no deactivation is left, and the seat stays reserved for the same machine.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Outcome {
+    Freed,
+    AlreadyFreed,
+    Held,
+}
+
+impl From<&ledger::Released> for Outcome {
+    fn from(released: &ledger::Released) -> Self {
+        match (released.outcome, released.changed) {
+            (nodelock::Outcome::Held, _) => Self::Held,
+            (nodelock::Outcome::Returned, true) => Self::Freed,
+            (nodelock::Outcome::Returned, false) => Self::AlreadyFreed,
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Released {
+    receipt: Message,
+    #[schema(inline)]
+    outcome: Outcome,
+    /// Deactivations the license has left; null is without limit.
+    #[schema(required, minimum = 0, format = "uint32")]
+    deactivations_left: Option<u32>,
+    /// Typing errors that were mended, in words.
+    mended: Vec<String>,
+}
+
+/// Give a seat up
+///
+/// Takes a proof, or the code that stands for it over the phone. A genuine one is never refused.
+#[utoipa::path(
+    post,
+    path = "/v1/deactivations",
+    operation_id = "deactivate",
+    request_body = inline(Evidence),
+    responses(
+        (status = 200, description = "Done.", body = inline(Released)),
+        (
+            status = 403,
+            description = "Of another seat or device. Codes: `bad-signature`, `wrong-code`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 404,
+            description = "No such seat yet. With `kept: true` the evidence is kept and judged when the seat's request \
+                           arrives; the device keeps it too. Codes: `unknown-seat`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 409,
+            description = "Of another activation. Codes: `wrong-request`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 422,
+            description = "Not a code, even with errors mended. Codes: `unreadable-code`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
+            status = 429,
+            description = "Too many wrong codes, or too many messages for unknown seats. Codes: `too-many-attempts`.",
+            body = Details,
+            content_type = "application/problem+json",
+            headers(("Retry-After" = inline(Seconds), description = "Seconds to wait.")),
+        ),
+        MessageProblems,
+    ),
+)]
+pub(super) async fn deactivate(
+    State(server): Shared,
+    Peer(peer): Peer,
+    Json(evidence): Json<Evidence>,
+) -> Result<Reply<Released>, Problem> {
+    finish(async move {
+        let (redeemed, corrections) = match evidence {
+            Evidence::Proof { proof } => {
+                (server.service.redeem_proof(proof.0.into_bytes(), peer).await?, Vec::new())
+            }
+            Evidence::Code { phone_code } => server.service.redeem_code(&phone_code, peer).await?,
+        };
+        let mended = corrections.iter().map(Correction::to_string).collect();
+        match redeemed {
+            Redeemed::Released { released, receipt } => Ok(Reply(Released {
+                receipt: Message::from(&receipt),
+                outcome: Outcome::from(&*released),
+                deactivations_left: released.deactivations_left,
+                mended,
+            })),
+            // Not a success: the device must keep its proof until it has a receipt.
+            Redeemed::Kept(_) => Err(Problem::of(ErrorKind::UnknownSeat)
+                .detail("kept until the activation request of this seat arrives")
+                .with(Members { kept: Some(true), mended: Some(mended), ..Members::default() })),
+        }
+    })
+    .await
+}

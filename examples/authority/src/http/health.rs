@@ -1,0 +1,40 @@
+//! `GET /healthz`
+
+use std::time::Duration;
+
+use axum::extract::State;
+use nodelock::ErrorKind;
+use serde::Serialize;
+use tracing::warn;
+use utoipa::ToSchema;
+
+use super::{Shared, description::Busy, device::Reply, problem::Problem};
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Health {
+    #[schema(inline)]
+    status: Status,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Status {
+    Ok,
+}
+
+/// Whether the authority works, its database included
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "health",
+    responses((status = 200, description = "It does.", body = inline(Health)), Busy),
+)]
+pub(super) async fn health(State(server): Shared) -> Result<Reply<Health>, Problem> {
+    match server.service.database.vendor().await {
+        Ok(_) => Ok(Reply(Health { status: Status::Ok })),
+        Err(failure) => {
+            warn!(event = "unhealthy", error = failure.message());
+            Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(5)))
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! The log: a line of JSON on standard error for each request, and for what an operator must know beside them.
+//!
+//! No line holds anything of a body or a query, and of the headers only a request id that has the form of one.
+
+use std::{
+    io,
+    time::{Duration, Instant, SystemTime},
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method},
+    middleware::Next,
+    response::Response,
+};
+use nodelock::{Certificate, ErrorKind, Random as _, SystemRandom};
+use tracing::{Instrument as _, info, info_span, level_filters::LevelFilter, warn};
+use tracing_subscriber::{
+    Layer as _, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt,
+};
+
+use super::metrics::Metrics;
+use crate::keys;
+
+/// Names a request in the log, for whoever made it or passed it on.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longer than any id in use: a UUID has 36 characters.
+const LONGEST_ID: usize = 64;
+
+/// Marks an answer that refuses, for the log.
+#[derive(Clone, Copy)]
+pub(super) struct Refused(pub(super) ErrorKind);
+
+/// Writes to standard error from here on. A process that has a log of its own keeps it.
+pub(crate) fn start() {
+    let _ = lines(io::stderr).try_init();
+}
+
+/// Only events of this program: what a dependency has to say may quote what it read.
+fn lines<W>(writer: W) -> impl SubscriberInitExt
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), LevelFilter::INFO);
+    let lines = tracing_subscriber::fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_target(false)
+        .with_span_list(false)
+        // Where nobody listens there is nobody to tell, and a message about that would end the program.
+        .log_internal_errors(false)
+        .with_writer(writer);
+    tracing_subscriber::registry().with(lines.with_filter(ours))
+}
+
+/// Times, counts and logs a request, and gives its answer the request's id.
+pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+    let start = Instant::now();
+    let route = request.extensions().get::<MatchedPath>().map_or("other", MatchedPath::as_str).to_owned();
+    // Anything can be a method's name.
+    let method = match *request.method() {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        _ => "other",
+    };
+    let id = given_id(&request).unwrap_or_else(new_id);
+    let span = info_span!("request", request_id = id.to_str().unwrap_or_default());
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let (status, duration) = (response.status().as_u16(), start.elapsed());
+    metrics.count(&route, status, duration);
+    let problem = response.extensions().get().map(|Refused(kind)| kind.code());
+    let duration_ms = duration.as_secs_f64() * 1e3;
+    span.in_scope(|| info!(event = "request", method, route, status, duration_ms, problem));
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// The id that came along, if it is one: its characters mean nothing in a log, and it is short.
+fn given_id(request: &Request) -> Option<HeaderValue> {
+    let id = request.headers().get(REQUEST_ID)?;
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    ((1..=LONGEST_ID).contains(&id.len()) && id.as_bytes().iter().all(is_plain)).then(|| id.clone())
+}
+
+fn new_id() -> HeaderValue {
+    let mut bytes = [0; 16];
+    // A request is answered without a good id too.
+    let _ = SystemRandom.fill(&mut bytes);
+    HeaderValue::try_from(format!("{:032x}", u128::from_be_bytes(bytes))).expect("hex is a header's value")
+}
+
+/// Says once a day that the issuer's certificate ends soon: without one nothing can be signed.
+pub(super) async fn watch(certificate: Certificate) {
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    const SOON: i64 = 30 * 24 * 60 * 60;
+    loop {
+        let seconds_left = keys::seconds_left(&certificate, SystemTime::now().into());
+        if seconds_left < SOON {
+            let (serial, not_after) = (certificate.serial, certificate.not_after);
+            warn!(event = "certificate-ends", serial, %not_after, seconds_left);
+        }
+        tokio::time::sleep(DAY).await;
+    }
+}

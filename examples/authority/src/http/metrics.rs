@@ -1,0 +1,105 @@
+//! Metrics for Prometheus, on a listener of the operator's: the public one does not say how many seats there are.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use nodelock::ErrorKind;
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::{Registry, Unit},
+};
+
+use super::{Server, problem::Problem};
+use crate::keys;
+
+/// Upper bounds of the latency histogram, in seconds.
+const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Endpoints are the routes' templates, so there are only so many series whatever is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    endpoint: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Endpoint {
+    endpoint: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct InState {
+    state: &'static str,
+}
+
+/// What was answered so far. Cloning shares it.
+#[derive(Clone, Default)]
+pub(super) struct Metrics {
+    requests: Family<Answered, Counter>,
+    durations: Durations,
+}
+
+#[derive(Clone)]
+struct Durations(Family<Endpoint, Histogram, fn() -> Histogram>);
+
+impl Default for Durations {
+    fn default() -> Self {
+        Self(Family::new_with_constructor(|| Histogram::new(BUCKETS)))
+    }
+}
+
+impl Metrics {
+    /// Counts an answer.
+    pub(super) fn count(&self, route: &str, status: u16, duration: Duration) {
+        let endpoint = route.to_owned();
+        self.durations
+            .0
+            .get_or_create(&Endpoint { endpoint: endpoint.clone() })
+            .observe(duration.as_secs_f64());
+        self.requests.get_or_create(&Answered { endpoint, status }).inc();
+    }
+}
+
+/// What is served to the operator.
+pub(super) fn routes(server: Arc<Server>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .fallback(async || Problem::http(StatusCode::NOT_FOUND))
+        .method_not_allowed_fallback(async || Problem::http(StatusCode::METHOD_NOT_ALLOWED))
+        .with_state(server)
+}
+
+/// `GET /metrics`. What is not counted as it happens is looked up for each page.
+async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
+    let seats = server.service.database.count_by_state().await?;
+    let states = Family::<InState, Gauge>::default();
+    for (state, count) in seats {
+        states.get_or_create(&InState { state }).set(count);
+    }
+    let (under_way, certificate) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+    under_way.set(i64::try_from(server.places.taken()).unwrap_or(i64::MAX));
+    certificate.set(keys::seconds_left(&server.service.signer.certificate, SystemTime::now().into()));
+    let mut registry = Registry::with_prefix("nodelock");
+    registry.register("http_requests", "Requests answered", server.metrics.requests.clone());
+    let durations = server.metrics.durations.0.clone();
+    registry.register_with_unit("http_request_duration", "How long answers took", Unit::Seconds, durations);
+    registry.register("http_requests_under_way", "Requests being worked on", under_way);
+    let about = "For how long the authority may sign";
+    registry.register_with_unit("issuer_certificate_remaining", about, Unit::Seconds, certificate);
+    registry.register("seats", "Seats in the ledger", states);
+    let mut page = String::new();
+    // Writing to a string does not fail.
+    text::encode(&mut page, &registry).map_err(|_| Problem::of(ErrorKind::ServerFailed))?;
+    Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], page).into_response())
+}
