@@ -97,3 +97,75 @@ fn is_json(headers: &HeaderMap) -> bool {
     let media_type = value.split(';').next().unwrap_or_default();
     media_type.trim().eq_ignore_ascii_case("application/json")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use axum::body::{Body, Bytes, HttpBody};
+    use hyper::body::Frame;
+    use tokio::time::Instant;
+
+    use super::{super::fixture::Authority, BODY_LIMIT, BODY_TIME, TooLarge, Unread, read};
+
+    const PATH: &str = "/v1/checkins";
+
+    #[tokio::test]
+    async fn what_is_not_the_json_that_is_described_is_refused_without_being_quoted() {
+        let authority = Authority::new().await;
+        for body in [
+            "",
+            "secret",
+            "null",
+            "[\"secret\"]",
+            "{\"request\":\"secret\"",
+            "{\"request\":[\"secret\"]}",
+            "{}",
+        ] {
+            let refused = authority.post(PATH, "Application/JSON; charset=utf-8", body).await;
+            assert_eq!(refused.problem(), (400, "malformed".into()), "{body}");
+            assert!(!refused.body.contains("secret"), "{}", refused.body);
+        }
+        for content_type in ["text/plain", "application/jsonp", ""] {
+            assert_eq!(authority.post(PATH, content_type, "{}").await.problem().0, 415);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_has_a_limit() {
+        let authority = Authority::new().await;
+        let padded = |length: usize| format!("{{}}{}", " ".repeat(length - 2));
+        let longest = authority.post(PATH, "application/json", padded(BODY_LIMIT)).await;
+        assert_eq!(longest.problem(), (400, "malformed".into()));
+        let longer = authority.post(PATH, "application/json", padded(BODY_LIMIT + 1)).await;
+        assert_eq!(longer.problem(), (413, "too-large".into()));
+    }
+
+    /// A body that never comes.
+    struct Never;
+
+    impl HttpBody for Never {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_has_a_deadline() {
+        let start = Instant::now();
+        for too_large in [TooLarge::Cut, TooLarge::Drop] {
+            assert!(matches!(read(Body::new(Never), too_large).await, Err(Unread::TooSlow)));
+        }
+        assert_eq!(start.elapsed().as_secs(), 2 * BODY_TIME.as_secs());
+    }
+}

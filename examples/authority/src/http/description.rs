@@ -45,34 +45,33 @@ pub(super) fn head() -> openapi::OpenApi {
     // Nothing here asks who is calling.
     head.security = Some(Vec::new());
     let components = head.components.get_or_insert_default();
-    for (_, name, described) in SHARED {
-        components.responses.insert(name.into(), described().into());
+    for (_, name, description) in SHARED {
+        let mut problem = problem(description);
+        if name == BUSY {
+            let wait =
+                HeaderBuilder::new().schema(Some(Seconds::schema())).description(Some("Seconds to wait."));
+            problem.headers.insert("Retry-After".to_owned(), wait.build().into());
+        }
+        components.responses.insert(name.to_owned(), problem.into());
     }
     head
 }
 
-/// What any call that carries a message may be answered, by status, with the name that all share it under.
-const SHARED: [(u16, &str, fn() -> openapi::Response); 6] = [
-    (400, "BadMessage", || {
-        problem(
-            "Not JSON as described, or not a message of the kind that is expected. Codes: `malformed`, `wrong-type`, \
-             `unsupported-version`, `critical-extension`, `weak-key`, `header-mismatch`.",
-        )
-    }),
-    (408, "TooSlow", || problem("The body took too long to come.")),
-    (413, "TooLarge", || problem("Longer than any message. Codes: `too-large`.")),
-    (415, "NotJson", || problem("`Content-Type: application/json` is expected.")),
-    (500, "Failed", || {
-        problem("The authority failed; nothing was changed. Try again later. Codes: `server-failed`.")
-    }),
-    (503, "Busy", || {
-        let schema = Some(Seconds::schema());
-        let wait = HeaderBuilder::new().schema(schema).description(Some("Seconds to wait.")).build();
-        let mut busy = problem("Too much at a time. Codes: `server-busy`.");
-        busy.headers.insert("Retry-After".to_owned(), wait.into());
-        busy
-    }),
+/// What any call that carries a message may be answered: the status, the name that all share it under, and a description.
+const SHARED: [(u16, &str, &str); 6] = [
+    (
+        400,
+        "BadMessage",
+        "Not JSON as described, or not a message of the kind that is expected. Codes: `malformed`, `wrong-type`, \
+         `unsupported-version`, `critical-extension`, `weak-key`, `header-mismatch`.",
+    ),
+    (408, "TooSlow", "The body took too long to come."),
+    (413, "TooLarge", "Longer than any message. Codes: `too-large`."),
+    (415, "NotJson", "`Content-Type: application/json` is expected."),
+    (500, "Failed", "The authority failed; nothing was changed. Try again later. Codes: `server-failed`."),
+    (503, BUSY, "Too much at a time. Codes: `server-busy`."),
 ];
+const BUSY: &str = "Busy";
 
 fn problem(description: &str) -> openapi::Response {
     let details = ContentBuilder::new().schema(Some(Ref::from_schema_name(Details::name()))).build();
@@ -98,7 +97,7 @@ pub(super) struct Busy;
 
 impl IntoResponses for Busy {
     fn responses() -> Responses {
-        shared(|name| name == "Busy")
+        shared(|name| name == BUSY)
     }
 }
 

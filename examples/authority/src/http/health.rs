@@ -38,3 +38,21 @@ pub(super) async fn health(State(server): Shared) -> Result<Reply<Health>, Probl
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fixture::Authority;
+
+    #[tokio::test]
+    async fn the_authority_is_as_well_as_its_database() {
+        let authority = Authority::new().await;
+        let well = authority.get("/healthz").await;
+        assert_eq!((well.status.as_u16(), well.json()), (200, json!({ "status": "ok" })));
+        authority.close_database().await;
+        let unwell = authority.get("/healthz").await;
+        assert_eq!(unwell.problem(), (503, "server-busy".into()));
+        assert_eq!(unwell.headers["retry-after"], "5");
+    }
+}

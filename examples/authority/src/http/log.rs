@@ -103,3 +103,110 @@ pub(super) async fn watch(certificate: Certificate) {
         tokio::time::sleep(DAY).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::{body::Body, extract::Request};
+    use serde_json::{Value, json};
+    use tracing::subscriber::DefaultGuard;
+    use tracing_subscriber::util::SubscriberInitExt as _;
+
+    use super::{super::fixture::Authority, LONGEST_ID, REQUEST_ID, lines};
+
+    /// What is logged on this thread.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Log {
+        fn listen() -> (Self, DefaultGuard) {
+            let log = Self::default();
+            let writer = log.clone();
+            (log, lines(move || writer.clone()).set_default())
+        }
+
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        fn events(&self) -> Vec<Value> {
+            self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        }
+    }
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn get(path: &str, id: &str) -> Request {
+        Request::get(path).header(REQUEST_ID, id).header("Cookie", "secret").body(Body::empty()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_request_is_one_line_with_its_id_and_nothing_of_what_came() {
+        let authority = Authority::new().await;
+        let (log, _listening) = Log::listen();
+        let answer = authority.ask(get("/healthz?secret=1", "trace-1_a.B")).await;
+        assert_eq!(answer.headers[REQUEST_ID], "trace-1_a.B");
+        authority.call("/v1/checkins", json!({ "request": "secret" })).await;
+        authority.ask(Request::builder().method("SECRET").uri("/secret").body(Body::empty()).unwrap()).await;
+        assert!(!log.text().to_lowercase().contains("secret"), "{}", log.text());
+        let events = log.events();
+        let [health, check_in, other] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((&health["event"], &health["method"]), (&json!("request"), &json!("GET")));
+        assert_eq!((&health["route"], &health["status"]), (&json!("/healthz"), &json!(200)));
+        assert_eq!(health["span"]["request_id"], "trace-1_a.B");
+        assert!(
+            health["duration_ms"].is_f64() && health["timestamp"].is_string() && health["problem"].is_null()
+        );
+        assert_eq!((&check_in["status"], &check_in["problem"]), (&json!(400), &json!("malformed")));
+        assert_eq!((&other["method"], &other["route"]), (&json!("other"), &json!("other")));
+    }
+
+    #[tokio::test]
+    async fn an_id_that_is_not_in_form_is_replaced() {
+        let authority = Authority::new().await;
+        let (log, _listening) = Log::listen();
+        let long = "a".repeat(LONGEST_ID + 1);
+        let mut given = Vec::new();
+        for id in ["", "two words", "quote\"", "a\tb", "é", &long] {
+            let answer = authority.ask(get("/healthz", id)).await;
+            let id = answer.headers[REQUEST_ID].to_str().unwrap().to_owned();
+            assert!(id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit()), "{id}");
+            given.push(id);
+        }
+        let logged: Vec<Value> =
+            log.events().iter().map(|event| event["span"]["request_id"].clone()).collect();
+        assert_eq!(logged, given);
+        given.dedup();
+        assert_eq!(given.len(), 6, "each is another one");
+        let longest = authority.ask(get("/healthz", &long[1..])).await;
+        assert_eq!(longest.headers[REQUEST_ID], long[1..]);
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_logged_under_the_id_of_its_request() {
+        let authority = Authority::new().await;
+        let (_, request) = authority.device("device", &authority.sell(1, None).await);
+        authority.close_database().await;
+        let (log, _listening) = Log::listen();
+        let refused = authority.call("/v1/activations", json!({ "request": request })).await;
+        assert_eq!(refused.problem(), (500, "server-failed".into()));
+        let events = log.events();
+        let [failed, answered] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((&failed["event"], &failed["level"]), (&json!("failed"), &json!("ERROR")));
+        assert!(failed["error"].as_str().unwrap().contains("pool"), "{failed}");
+        assert_eq!(failed["span"], answered["span"]);
+        assert_eq!(failed["span"]["request_id"], *refused.headers[REQUEST_ID].to_str().unwrap());
+    }
+}

@@ -103,3 +103,37 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
     text::encode(&mut page, &registry).map_err(|_| Problem::of(ErrorKind::ServerFailed))?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], page).into_response())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::fixture::Authority, OPEN_METRICS};
+
+    #[tokio::test]
+    async fn the_operator_sees_what_was_answered_and_the_public_does_not() {
+        let authority = Authority::new().await;
+        authority.activated("device", &authority.sell(2, None).await).await;
+        for path in ["/no-such-page", "/nor-this-one"] {
+            assert_eq!(authority.get(path).await.status, 404);
+        }
+        let page = authority.ask_as_operator("/metrics").await;
+        assert_eq!(
+            (page.status.as_u16(), &page.headers["content-type"]),
+            (200, &OPEN_METRICS.parse().unwrap())
+        );
+        for line in [
+            "nodelock_http_requests_total{endpoint=\"/v1/activations\",status=\"200\"} 1",
+            "nodelock_http_requests_total{endpoint=\"other\",status=\"404\"} 2",
+            "nodelock_http_request_duration_seconds_count{endpoint=\"/v1/activations\"} 1",
+            "nodelock_http_request_duration_seconds_bucket{le=\"0.001\",endpoint=\"other\"} 2",
+            "nodelock_http_requests_under_way 0",
+            "nodelock_seats{state=\"active\"} 1",
+            "nodelock_seats{state=\"held\"} 0",
+        ] {
+            assert!(page.body.lines().any(|is| is == line), "{line}\n{}", page.body);
+        }
+        assert!(page.body.contains("\nnodelock_issuer_certificate_remaining_seconds 315"), "{}", page.body);
+        assert!(!page.body.contains("page"), "paths that anybody can make up are no labels");
+        assert_eq!(authority.get("/metrics").await.status, 404);
+        assert_eq!(authority.ask_as_operator("/healthz").await.problem().0, 404);
+    }
+}

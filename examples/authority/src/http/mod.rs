@@ -7,6 +7,8 @@ mod body;
 mod connections;
 mod description;
 mod device;
+#[cfg(test)]
+mod fixture;
 mod health;
 pub(crate) mod log;
 mod metrics;

@@ -94,3 +94,54 @@ pub(super) async fn activate(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use nodelock::Reason;
+    use serde_json::json;
+
+    use super::super::super::fixture::Authority;
+
+    const PATH: &str = "/v1/activations";
+
+    #[tokio::test]
+    async fn the_same_request_again_gets_the_same_license() {
+        let authority = Authority::new().await;
+        let (client, request) = authority.device("device", &authority.sell(1, None).await);
+        let granted = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(granted.headers["content-type"], "application/json");
+        assert_eq!(granted.headers["cache-control"], "no-store");
+        assert_eq!(granted.json()["receipts"], json!([]));
+        assert_eq!(authority.call(PATH, json!({ "request": request })).await.json(), granted.json());
+        let status = client.install(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
+        assert!(status.is_usable());
+    }
+
+    #[tokio::test]
+    async fn a_refusal_brings_the_receipts_of_the_seats_that_came_along() {
+        let authority = Authority::new().await;
+        let (one, other) = (authority.sell(1, None).await, authority.sell(1, None).await);
+        authority.activated("holder", &other).await;
+        let device = authority.activated("device", &one).await;
+        device.deactivate_offline(Reason::Moved).unwrap();
+        let request = device.begin(&other, &[]).unwrap().to_base64url();
+        let refused = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(refused.problem(), (409, "no-free-seat".into()));
+        assert_eq!(refused.json()["receipts"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn unknown_license_keys_are_limited_for_each_peer() {
+        let authority = Authority::new().await;
+        let nobodys = nodelock::code::LicenseKey::from_random([5; 12]).to_string();
+        let (_, request) = authority.device("device", &nobodys);
+        for _ in 0..20 {
+            let refused = authority.call(PATH, json!({ "request": request })).await;
+            assert_eq!(refused.problem(), (404, "unknown-license".into()));
+        }
+        let limited = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(limited.problem(), (429, "too-many-attempts".into()));
+        let wait: u64 = limited.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((1..=15 * 60).contains(&wait), "{wait}");
+    }
+}

@@ -69,3 +69,43 @@ pub(super) async fn check_in(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use nodelock::Reason;
+    use serde_json::json;
+
+    use super::super::super::fixture::Authority;
+
+    const PATH: &str = "/v1/checkins";
+
+    #[tokio::test]
+    async fn a_check_in_is_renewed_and_its_echo_gets_the_same_license() {
+        let authority = Authority::new().await;
+        let device = authority.activated("device", &authority.sell(1, None).await).await;
+        let check_in = authority.sent("device", |client| drop(client.check_in()));
+        let renewed = authority.call(PATH, check_in.clone()).await.json();
+        assert_eq!(authority.call(PATH, check_in).await.json(), renewed);
+        let status = device.install(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(status.license().unwrap().revision, 2);
+    }
+
+    #[tokio::test]
+    async fn a_copy_from_before_its_seat_was_given_up_is_revoked() {
+        let authority = Authority::new().await;
+        let device = authority.activated("device", &authority.sell(1, None).await).await;
+        let check_in = authority.sent("device", |client| drop(client.check_in()));
+        let proof = device.deactivate_offline(Reason::Moved).unwrap().to_base64url();
+        authority.call("/v1/deactivations", json!({ "proof": proof })).await.json();
+        let revoked = authority.call(PATH, check_in).await.json();
+        assert!(revoked["revocation"].is_string() && revoked["license"].is_null(), "{revoked}");
+    }
+
+    #[tokio::test]
+    async fn another_message_is_no_check_in() {
+        let authority = Authority::new().await;
+        let (_, request) = authority.device("device", &authority.sell(1, None).await);
+        let refused = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(refused.problem(), (400, "wrong-type".into()));
+    }
+}

@@ -161,3 +161,67 @@ pub(super) async fn deactivate(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use nodelock::Reason;
+    use serde_json::json;
+
+    use super::super::super::fixture::Authority;
+
+    const PATH: &str = "/v1/deactivations";
+
+    #[tokio::test]
+    async fn a_proof_frees_its_seat_once_and_gets_the_same_receipt_again() {
+        let authority = Authority::new().await;
+        let device = authority.activated("device", &authority.sell(1, Some(2)).await).await;
+        let proof = device.deactivate_offline(Reason::Moved).unwrap().to_base64url();
+        let freed = authority.call(PATH, json!({ "proof": proof })).await.json();
+        assert_eq!((&freed["outcome"], &freed["deactivations_left"]), (&json!("freed"), &json!(1)));
+        let again = authority.call(PATH, json!({ "proof": proof })).await.json();
+        assert_eq!((&again["outcome"], &again["receipt"]), (&json!("already-freed"), &freed["receipt"]));
+    }
+
+    #[tokio::test]
+    async fn a_mistyped_code_is_mended_and_a_seat_without_deactivations_is_held() {
+        let authority = Authority::new().await;
+        let key = authority.sell(2, Some(1)).await;
+        let (device, other) =
+            (authority.activated("device", &key).await, authority.activated("other", &key).await);
+        let proof = other.deactivate_offline(Reason::Moved).unwrap().to_base64url();
+        assert_eq!(authority.call(PATH, json!({ "proof": proof })).await.json()["deactivations_left"], 0);
+        let code = device.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+        let (head, last) = code.split_at(code.len() - 1);
+        let typed = format!("{head}{}", if last == "7" { "8" } else { "7" });
+        let held = authority.call(PATH, json!({ "phone_code": typed })).await.json();
+        assert_eq!(held["outcome"], "held");
+        assert_eq!(held["mended"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn evidence_for_a_seat_to_come_is_kept_and_no_success() {
+        let authority = Authority::new().await;
+        let (device, _) = authority.device("device", &authority.sell(1, None).await);
+        let code = device.cancel().unwrap().code().to_string();
+        let kept = authority.call(PATH, json!({ "phone_code": code })).await;
+        assert_eq!(kept.problem(), (404, "unknown-seat".into()));
+        assert_eq!((&kept.json()["kept"], &kept.json()["mended"]), (&json!(true), &json!([])));
+    }
+
+    #[tokio::test]
+    async fn a_body_has_either_a_proof_or_a_code() {
+        let authority = Authority::new().await;
+        for body in [
+            json!({}),
+            json!({ "other": "x" }),
+            json!({ "proof": "x", "phone_code": "x" }),
+            json!({ "proof": null, "phone_code": "x" }),
+            json!({ "phone_code": 17 }),
+        ] {
+            let refused = authority.call(PATH, body.clone()).await;
+            assert_eq!(refused.problem(), (400, "malformed".into()), "{body}");
+        }
+        let passed_over = authority.call(PATH, json!({ "phone_code": "17KX2", "other": { "x": [1] } })).await;
+        assert_eq!(passed_over.problem(), (422, "unreadable-code".into()));
+    }
+}

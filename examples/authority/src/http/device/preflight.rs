@@ -57,3 +57,36 @@ pub(super) async fn preflight(
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use nodelock::Reason;
+    use serde_json::json;
+
+    use super::super::super::fixture::Authority;
+
+    const PATH: &str = "/v1/deactivations/preflight";
+
+    #[tokio::test]
+    async fn a_device_hears_whether_its_seat_would_return() {
+        let authority = Authority::new().await;
+        for (deactivations, foreseen) in [
+            (None, json!({ "allowed": true, "deactivations_left": null })),
+            (Some(2), json!({ "allowed": true, "deactivations_left": 2 })),
+            (Some(0), json!({ "allowed": false, "deactivations_left": 0 })),
+        ] {
+            let name = format!("device with {deactivations:?}");
+            authority.activated(&name, &authority.sell(1, deactivations).await).await;
+            let ask = authority.sent(&name, |client| drop(client.deactivate(Reason::Moved)));
+            assert_eq!(authority.call(PATH, ask).await.json(), foreseen);
+        }
+    }
+
+    #[tokio::test]
+    async fn another_message_is_no_preflight() {
+        let authority = Authority::new().await;
+        let (_, request) = authority.device("device", &authority.sell(1, None).await);
+        let refused = authority.call(PATH, json!({ "request": request })).await;
+        assert_eq!(refused.problem(), (400, "wrong-type".into()));
+    }
+}

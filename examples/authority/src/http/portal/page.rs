@@ -82,3 +82,19 @@ pub(super) fn time(time: Timestamp) -> String {
     let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
     time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::time;
+
+    #[test]
+    fn times_are_written_for_people() {
+        for (written, shown) in [
+            ("2026-11-24T10:02:59Z", "24 November 2026, 10:02 UTC"),
+            ("2027-01-01T00:00:00Z", "1 January 2027, 00:00 UTC"),
+            ("9999-12-31T23:59:59Z", "31 December 9999, 23:59 UTC"),
+        ] {
+            assert_eq!(time(written.parse().unwrap()), shown);
+        }
+    }
+}

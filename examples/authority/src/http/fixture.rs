@@ -1,0 +1,164 @@
+//! An authority without a network, and devices, for the tests of handlers.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+};
+use http_body_util::BodyExt as _;
+use nodelock::{
+    Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots, Store, SystemRandom,
+    Transport, authority::ledger::LicenseTerms, code::LicenseKey,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+
+use super::{Server, metrics, peer::Peer, router};
+use crate::{
+    keys,
+    store::{Database, KeyText, Location, Occasion, Vendor},
+};
+
+const PRODUCT: &str = "Example";
+
+pub(super) struct Authority {
+    folder: TempDir,
+    root: PublicKey,
+    server: Arc<Server>,
+    public: Router,
+    operators: Router,
+}
+
+/// An answer, read whole.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: String,
+}
+
+impl Reply {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The status and code of a refusal, which is in form.
+    pub(super) fn problem(&self) -> (u16, String) {
+        assert_eq!(self.headers[header::CONTENT_TYPE], "application/problem+json", "{}", self.body);
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status.as_u16());
+        let kind = problem["type"].as_str().unwrap();
+        (self.status.as_u16(), kind.rsplit(':').next().unwrap().to_owned())
+    }
+}
+
+impl Authority {
+    pub(super) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
+        keys::create(&directory, PRODUCT, SystemTime::now().into()).unwrap();
+        let root = keys::root(&directory).unwrap();
+        Database::create_file(&file).unwrap();
+        let database = Database::open(&Location::File(file), 2).await.unwrap();
+        database.set_up(&Vendor { product: PRODUCT.to_owned(), root }, &occasion()).await.unwrap();
+        let server = Server::new(database, keys::load(&directory, root).unwrap());
+        let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
+        Self { folder, root, server, public, operators }
+    }
+
+    /// Sells a license and returns its key.
+    pub(super) async fn sell(&self, seats: u32, deactivations: Option<u32>) -> String {
+        let key = LicenseKey::generate(&SystemRandom).unwrap();
+        let id = LicenseId::generate(&SystemRandom).unwrap();
+        let terms = LicenseTerms { deactivations, ..LicenseTerms::new(id, PRODUCT, seats, occasion().now) };
+        let sold = [(terms, KeyText::from(&key))];
+        self.server.service.database.create_licenses(&sold, &occasion()).await.unwrap();
+        key.to_string()
+    }
+
+    /// A device that has asked for a seat, and its request.
+    pub(super) fn device(&self, name: &str, key: &str) -> (Client, String) {
+        let client = self.client(name).build().unwrap();
+        let request = client.begin(key, &[]).unwrap().to_base64url();
+        (client, request)
+    }
+
+    /// What a device sends in a call over the network: the first body of it.
+    pub(super) fn sent(&self, name: &str, call: impl FnOnce(&Client)) -> Value {
+        let recorder = Recorder::default();
+        let client = self.client(name).authority("http://authority/", recorder.clone());
+        call(&client.patience(Duration::from_secs(1), 1).build().unwrap());
+        let bodies = recorder.0.lock().unwrap();
+        serde_json::from_slice(&bodies[0]).unwrap()
+    }
+
+    fn client(&self, name: &str) -> ClientBuilder {
+        let store = Store::in_directory(self.folder.path().join(name), None);
+        Client::builder(PRODUCT, Roots::new([self.root])).store(store)
+    }
+
+    /// A device that has a seat.
+    pub(super) async fn activated(&self, name: &str, key: &str) -> Client {
+        let (client, request) = self.device(name, key);
+        let granted = self.call("/v1/activations", serde_json::json!({ "request": request })).await;
+        client.install(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
+        client
+    }
+
+    /// Takes the database away, which fails whatever asks it from here on.
+    pub(super) async fn close_database(&self) {
+        self.server.service.database.clone().close().await;
+    }
+
+    pub(super) async fn call(&self, path: &str, body: Value) -> Reply {
+        self.post(path, "application/json", body.to_string()).await
+    }
+
+    pub(super) async fn post(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Reply {
+        let request = Request::post(path).header(header::CONTENT_TYPE, content_type);
+        self.ask(request.body(body.into()).unwrap()).await
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Reply {
+        self.ask(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(super) async fn ask(&self, mut request: Request) -> Reply {
+        request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, 1])));
+        read(self.public.clone().oneshot(request).await.unwrap()).await
+    }
+
+    pub(super) async fn ask_as_operator(&self, path: &str) -> Reply {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        read(self.operators.clone().oneshot(request).await.unwrap()).await
+    }
+}
+
+/// A network that loses everything, and keeps what it was given.
+#[derive(Clone, Default)]
+struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl Transport for Recorder {
+    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
+        self.0.lock().unwrap().push(post.body.to_vec());
+        Err(nodelock::Error::new(ErrorKind::Unreachable, "network"))
+    }
+}
+
+async fn read(response: Response) -> Reply {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Reply { status: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+}
+
+fn occasion() -> Occasion {
+    Occasion { now: SystemTime::now().into(), actor: "test".to_owned() }
+}
