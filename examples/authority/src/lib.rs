@@ -12,10 +12,10 @@
 //! words, and the HTTP server in `http`.
 
 mod cli;
+mod domain;
 mod failure;
 mod http;
 mod keys;
-mod limits;
 mod service;
 mod store;
 
