@@ -1,4 +1,5 @@
-//! The vendor's side on a command line and over HTTP, on SQLite or PostgreSQL: sells licenses, answers activations, takes seats back.
+//! The vendor's side on a command line and over HTTP, on SQLite or PostgreSQL: sells licenses, answers activations,
+//! takes seats back.
 //!
 //! ```text
 //! authority init --product Example
@@ -8,8 +9,12 @@
 //! authority serve --listen 127.0.0.1:8420
 //! ```
 //!
-//! The rules are the library's (`nodelock::authority`); here is what they leave to the vendor: a database, key files,
-//! words, and the HTTP server in `http`.
+//! The rules are the library's (`nodelock::authority`). The rooms here, from the outside in:
+//!
+//! - `cli` and `http` are the fronts: a command line; and over HTTP the calls of devices, the portal for customers, and
+//!   what an operator watches. They read what was sent, and put the outcome into their own form.
+//! - `service` does what devices and customers ask for, and asks `limits` before it looks at what can be guessed.
+//! - `store` is the database, `keys` the files of keys; `failure` says why something was not done.
 
 mod cli;
 mod domain;

@@ -139,8 +139,8 @@ pub(crate) struct ServeArguments {
     /// The address and port; port 0 is any free one. Without --tls-certificate, put a reverse proxy with TLS in front of it
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
     pub(crate) listen: SocketAddr,
-    /// The address and port of a second listener, for the operator alone: http://ADDRESS:PORT/metrics is for Prometheus. It
-    /// has no TLS, and its log line `metrics-listening` names the port that 0 became [default: no metrics]
+    /// The address and port of a second listener, for the operator alone: Prometheus reads http://ADDRESS:PORT/metrics.
+    /// It has no TLS. Port 0 is any free one, which the log line `metrics-listening` names [default: no metrics]
     #[arg(long, value_name = "ADDRESS:PORT", env = "AUTHORITY_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<SocketAddr>,
     /// The product that is licensed: at the first start, keys and database are made for it as `init` does

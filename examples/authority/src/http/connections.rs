@@ -21,9 +21,10 @@ use tracing::{info, warn};
 
 use super::{peer::Proxies, tls::Tls};
 
-/// How many connections there are at a time; further ones wait in the operating system's queue. Below the 1,024 files
-/// that a process may commonly have open.
-const MOST_CONNECTIONS: u32 = 512;
+/// How many connections there are at a time to devices and customers, and to the operator; further ones wait in the
+/// operating system's queue. Together below the 1,024 files that a process may commonly have open.
+pub(super) const MOST_CONNECTIONS: u32 = 512;
+pub(super) const OPERATORS_CONNECTIONS: u32 = 16;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long the head of a request may take, and how long a connection may be idle between requests.
@@ -40,12 +41,14 @@ pub(super) struct Front {
     pub(super) endpoints: Router,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) proxies: Proxies,
+    pub(super) most_connections: u32,
 }
 
 /// Serves until `stopping` turns true, then until the requests under way are answered, for which there is a deadline.
 pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: watch::Receiver<bool>) {
+    let most = front.most_connections;
     let front = Arc::new(front);
-    let places = Arc::new(Semaphore::new(MOST_CONNECTIONS as usize));
+    let places = Arc::new(Semaphore::new(most as usize));
     let mut stop = stopping.clone();
     loop {
         let next = async {
@@ -73,7 +76,7 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
     }
     drop(listener);
     // Each gives its place back in its own time, all of them in bounded time.
-    let _ = places.acquire_many(MOST_CONNECTIONS).await;
+    let _ = places.acquire_many(most).await;
 }
 
 /// Ends when the server is to stop.

@@ -27,12 +27,12 @@ type Responses = BTreeMap<String, RefOr<openapi::Response>>;
         title = "nodelock licensing authority",
         version = "1",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-        description = "The online calls of a nodelock client. Requests and replies are signed messages; JSON only carries \
-                       them, so no credentials are needed and nobody on the way can forge an outcome. Everything is \
-                       idempotent: the same message again gets the same answer. Members that a server or client does not \
-                       know are passed over. Every answer has a header `X-Request-Id` that names it in the \
-                       authority's log: the request's own, if that is of at most 64 letters, digits, dots, dashes and \
-                       underscores, or else a new one.",
+        description = "The online calls of a nodelock client. Requests and replies are signed messages; JSON only \
+                       carries them, so no credentials are needed and nobody on the way can forge an outcome. \
+                       Everything is idempotent: the same message again gets the same answer. Members that a server \
+                       or client does not know are passed over. Every answer has a header `X-Request-Id` that names \
+                       it in the authority's log: the request's own, if that is of at most 64 letters, digits, dots, \
+                       dashes and underscores, or else a new one.",
     ),
     servers((url = "/")),
     components(schemas(Details)),
@@ -57,7 +57,7 @@ pub(super) fn head() -> openapi::OpenApi {
     head
 }
 
-/// What any call that carries a message may be answered: the status, the name that all share it under, and a description.
+/// The refusals that all calls with a message share: the status, the name in the description, and what it means.
 const SHARED: [(u16, &str, &str); 6] = [
     (
         400,

@@ -22,7 +22,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use super::{Server, metrics, peer::Peer, router};
+use super::{Server, log, metrics, peer::Peer, router};
 use crate::{
     domain::{Actor, Location, Occasion},
     keys,
@@ -63,6 +63,7 @@ impl Reply {
 
 impl Authority {
     pub(super) async fn new() -> Self {
+        log::silence();
         let folder = tempfile::tempdir().unwrap();
         let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
         let location = Location::File(file);

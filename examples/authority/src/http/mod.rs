@@ -1,7 +1,9 @@
 //! The authority over HTTP: the calls of devices, the portal, and what an operator watches.
 //!
-//! A handler reads its input, calls one service, and puts the outcome into its form. A process keeps nothing that another
-//! one would miss: seats and the attempts at each seat are in the database. Limits by peer and metrics are each process's own.
+//! A handler reads its input, calls one service, and puts the outcome into its form.
+//!
+//! A process keeps nothing that another one would miss: seats and the attempts at each seat are in the database. Limits
+//! by peer and metrics are each process's own.
 
 mod body;
 mod connections;
@@ -32,7 +34,14 @@ use tokio::net::TcpListener;
 use tracing::info;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::{connections::Front, metrics::Metrics, peer::Proxies, places::Places, problem::Problem, tls::Tls};
+use self::{
+    connections::{Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
+    metrics::Metrics,
+    peer::Proxies,
+    places::Places,
+    problem::Problem,
+    tls::Tls,
+};
 use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
 
 /// What the endpoints share.
@@ -72,8 +81,12 @@ pub(crate) async fn run(arguments: &ServeArguments, service: Service) -> Result<
     let mut serving = Vec::new();
     if let Some((listener, address)) = operators {
         info!(event = "metrics-listening", %address);
-        let endpoints = metrics::routes(server.clone());
-        let front = Front { endpoints, tls: None, proxies: Proxies::default() };
+        let front = Front {
+            endpoints: metrics::routes(server.clone()),
+            tls: None,
+            proxies: Proxies::default(),
+            most_connections: OPERATORS_CONNECTIONS,
+        };
         serving.push(tokio::spawn(connections::serve(listener, front, stopping.clone())));
     }
     {
@@ -82,7 +95,12 @@ pub(crate) async fn run(arguments: &ServeArguments, service: Service) -> Result<
             .and_then(|()| stdout.flush())
             .map_err(|e| Error::io("standard output", e))?;
     }
-    let front = Front { endpoints: router(server), tls, proxies: Proxies::new(&arguments.trusted_proxy) };
+    let front = Front {
+        endpoints: router(server),
+        tls,
+        proxies: Proxies::new(&arguments.trusted_proxy),
+        most_connections: MOST_CONNECTIONS,
+    };
     serving.push(tokio::spawn(connections::serve(listener, front, stopping)));
     signal.await;
     info!(event = "stopping");

@@ -24,7 +24,8 @@ pub(super) struct Granted {
 
 /// Take a seat
 ///
-/// Frees the seats that come along with the request, then grants one, in one transaction. Also answers recovery requests.
+/// Frees the seats that come along with the request, then grants one, in one transaction. Also answers recovery
+/// requests.
 #[utoipa::path(
     post,
     path = "/v1/activations",
@@ -34,16 +35,16 @@ pub(super) struct Granted {
         (status = 200, description = "Done.", body = inline(Granted)),
         (
             status = 403,
-            description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued. Codes: \
-                           `bad-signature`, `wrong-machine`, `license-ended`.",
+            description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued. \
+                           Codes: `bad-signature`, `wrong-machine`, `license-ended`.",
             body = Details,
             content_type = "application/problem+json",
         ),
         (
             status = 404,
-            description = "Nobody knows that license key; or, for a recovery, this device holds no seat. `receipts` has \
-                           those of the seats that came along, as it has for every refusal. Codes: `unknown-license`, \
-                           `unknown-seat`.",
+            description = "Nobody knows that license key; or, for a recovery, this device holds no seat. `receipts` \
+                           has those of the seats that came along, as it has for every refusal. Codes: \
+                           `unknown-license`, `unknown-seat`.",
             body = Details,
             content_type = "application/problem+json",
         ),

@@ -36,8 +36,8 @@ pub(super) enum Answer {
         (status = 200, description = "Done.", body = inline(Answer)),
         (
             status = 403,
-            description = "Signed by another device, from another machine than the seat's, or nothing may be issued. Codes: \
-                           `bad-signature`, `wrong-machine`, `license-ended`.",
+            description = "Signed by another device, from another machine than the seat's, or nothing may be issued. \
+                           Codes: `bad-signature`, `wrong-machine`, `license-ended`.",
             body = Details,
             content_type = "application/problem+json",
         ),

@@ -29,7 +29,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(check_in::check_in))
 }
 
-/// A signed message, or several in a row, in base64url without padding. Requests may have the armored text or base32 form too.
+/// A signed message, or several in a row, in base64url without padding. Requests may have the armored text or
+/// base32 form too.
 #[derive(Serialize, Deserialize, ToSchema)]
 #[schema(max_length = 1_048_576)]
 pub(super) struct Message(String);
@@ -46,7 +47,7 @@ macro_rules! messages {
 
 messages! { License DeactivationReceipt Revocation }
 
-/// The body of a call that says all it has to say in one message.
+/// A call that is one signed message.
 #[derive(Deserialize, ToSchema)]
 struct Ask {
     request: Message,

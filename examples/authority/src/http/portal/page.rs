@@ -1,11 +1,14 @@
 //! Turning a page into an answer.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::{
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use jiff::civil::DateTime;
 use nodelock::{ErrorKind, Timestamp};
 
 use super::{
@@ -81,8 +84,9 @@ pub(super) async fn product(server: &Server) -> String {
 
 /// A time for people: `24 November 2026, 10:02 UTC`.
 pub(super) fn time(time: Timestamp) -> String {
-    let seconds = i64::try_from(time.unix_seconds()).unwrap_or(i64::MAX);
-    let time = jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX);
+    const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    // As a date and not as jiff's timestamp, which ends a day before the year 9999 does.
+    let time = EPOCH.saturating_add(Duration::from_secs(time.unix_seconds()));
     time.strftime("%-d %B %Y, %H:%M UTC").to_string()
 }
 
