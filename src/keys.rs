@@ -49,8 +49,8 @@ const SMALL_ORDER_Y: [[u8; 32]; 7] = {
 impl PublicKey {
     /// The key with these 32 bytes (RFC 8032).
     ///
-    /// Fails with [`ErrorKind::WeakKey`] for the 14 encodings of points of small order, under which ring accepts
-    /// signatures that anybody can make (PROTOCOL: keys and trust).
+    /// Fails with [`ErrorKind::WeakKey`] for the 14 encodings of points of small order, because ring
+    /// accepts forged signatures under them (docs/PROTOCOL.md, Keys and trust).
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self> {
         let mut y = bytes;
         y[31] &= 0x7f;

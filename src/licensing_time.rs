@@ -1,4 +1,4 @@
-//! The time that counts for a license (PROTOCOL: time).
+//! The time that counts for a license (docs/PROTOCOL.md, Time).
 
 use std::time::Duration;
 

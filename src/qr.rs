@@ -1,6 +1,8 @@
 //! QR codes, for what is too long to read out: the whole proof, in base32.
 //!
-//! PROTOCOL: the phone code. Upper-case base32 goes into a QR code's alphanumeric mode. Error correction is
+//! Specified in docs/PROTOCOL.md, The phone code.
+//!
+//! Upper-case base32 goes into a QR code's alphanumeric mode. Error correction is
 //! level M, or L where the text does not fit otherwise.
 
 use qrcode::{Color, EcLevel, QrCode, render::svg};

@@ -1,4 +1,4 @@
-//! What a store holds, and the transitions between its states (PROTOCOL: client states).
+//! What a store holds, and the transitions between its states (docs/PROTOCOL.md, Client states).
 //!
 //! The record is kept as *current* (nothing, a pending request or an active license) and *outstanding* (seats given
 //! up whose receipts have not come). Every transition is a pure function on the record: it is called with facts that
@@ -146,6 +146,9 @@ impl Record {
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return Err(Error::new(ErrorKind::TooManyOutstanding, "activation request"));
         }
+        if mutated!(OutstandingDropped) {
+            self.outstanding.clear();
+        }
         self.current = Current::Pending(pending);
         Ok(())
     }
@@ -224,12 +227,16 @@ impl Record {
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return Err(Error::new(ErrorKind::TooManyOutstanding, "deactivation"));
         }
+        let kept = if mutated!(LicenseKept) { self.current.clone() } else { Current::Nothing };
         let (activation, license_id, request, how) =
             match std::mem::replace(&mut self.current, Current::Nothing) {
                 Current::Nothing => return Err(Error::new(ErrorKind::NotActive, "deactivation")),
                 Current::Pending(p) => (p.activation, LicenseId::NONE, Some(p.request), Ending::Cancelled),
                 Current::Active(a) => (a.activation, a.license_id, None, Ending::Deactivated),
             };
+        if mutated!(LicenseKept) && how == Ending::Deactivated {
+            self.current = kept;
+        }
         self.end(activation.handle, how, time);
         let given_up = GivenUp { activation, license_id, proof: proof.into(), request, time, reason };
         self.outstanding.push(given_up);
@@ -266,7 +273,7 @@ impl Record {
         }
         let outstanding = self.outstanding.len();
         self.outstanding.retain(|o| o.activation.handle != handle);
-        if self.current_handle() != Some(handle) {
+        if self.current_handle() != Some(handle) || mutated!(RevocationIgnored) {
             return Ok(outstanding != self.outstanding.len());
         }
         self.current = Current::Nothing;

@@ -10,9 +10,7 @@ use std::{
 };
 
 use nodelock::{
-    Answer, Cancel, CheckInRequest, Client, Clock as _, Error, ErrorKind, HttpOptions, Post, Reason, Result,
-    Store, Transport, Verdict,
-    authority::ledger,
+    Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Store, Transport, Verdict,
     fingerprint::{Component, Probe},
 };
 use serde_json::{Value, json};
@@ -130,16 +128,11 @@ impl Wire {
                 Ok(json!({"receipt": vendor.redeem(text("proof").as_bytes())?.to_base64url()}))
             }
             "/v1/checkins" => {
-                let request = text("request");
-                let handle = CheckInRequest::claimed_handle(request.as_bytes())?;
-                let seat = vendor.seats.values().find(|s| s.handle == handle).unwrap().clone();
-                let request = CheckInRequest::verify(request.as_bytes(), &seat.device_key)?;
-                let (now, terms) = (vendor.clock.now(), vendor.terms().clone());
-                let token = [seat.revision as u8 + 10; 16];
-                let renewed = ledger::check_in(&terms, &seat, &request, token, now)?;
-                let license = vendor.issuer.license(&terms, &renewed, None, now)?;
-                vendor.seats.insert((renewed.handle, renewed.device_key), renewed);
-                Ok(json!({"license": license.to_base64url()}))
+                let reply = vendor.check_in(text("request").as_bytes())?;
+                Ok(match (reply.license, reply.revocation) {
+                    (Some(license), _) => json!({"license": license.to_base64url()}),
+                    (None, revocation) => json!({"revocation": revocation.unwrap().to_base64url()}),
+                })
             }
             _ => unreachable!("{path}"),
         }
@@ -214,11 +207,41 @@ fn a_proof_that_the_authority_cannot_place_stops_no_renewal() {
     client.activate(&key).unwrap();
     client.deactivate_offline(Reason::Moved).unwrap();
     // The authority is restored from a copy made before that.
-    wire.0.lock().unwrap().seats.clear();
+    wire.0.lock().unwrap().ledger.seats.clear();
     let request = client.begin(&key, &[]).unwrap();
     let answer = wire.0.lock().unwrap().activate(request.request().as_bytes()).unwrap();
     client.install(&answer).unwrap();
     assert!(client.check_in().unwrap().is_usable());
+}
+
+/// Keeps what is sent to it.
+struct Hoarder(Wire, Arc<Mutex<Vec<Value>>>);
+
+impl Transport for Hoarder {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        self.1.lock().unwrap().push(serde_json::from_slice(post.body).unwrap());
+        self.0.post(post)
+    }
+}
+
+#[test]
+fn a_hoarded_check_in_uses_up_no_token_and_passes_for_no_copy() {
+    let (wire, key, folder) = wire();
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let client = wire.client_over(Hoarder(wire.clone(), sent.clone()), "machine", folder.path());
+    client.activate(&key).unwrap();
+    let handle = client.check_in().unwrap().license().unwrap().handle;
+    let first = sent.lock().unwrap().last().unwrap().clone();
+    let echo = || wire.answer("/v1/checkins", &first);
+    assert_eq!(echo().unwrap(), echo().unwrap(), "the answer may have been lost");
+    client.check_in().unwrap();
+    assert_eq!(echo().unwrap_err().kind(), ErrorKind::Outdated);
+    // The vendor's own renewal may never reach the device, so it leaves the token alone.
+    wire.0.lock().unwrap().renew(handle);
+    assert!(client.check_in().unwrap().is_usable());
+    assert!(client.check_in().unwrap().is_usable());
+    let vendor = wire.0.lock().unwrap();
+    assert_eq!((vendor.seat(handle).revision(), vendor.seat(handle).copies()), (6, 0));
 }
 
 /// Grants, and tells the device that it did not.

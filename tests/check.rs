@@ -1,4 +1,5 @@
-//! The check: reads only, needs nothing, costs next to nothing, and is never behind the store (THREATS: test 16).
+//! The check reads only, needs no network, takes under a millisecond, and always sees the store's last state
+//! (docs/THREATS.md, Test 16).
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Wrong clocks: nobody is locked out within 26 hours or for good, and no lease grows (THREATS: 12).
+//! Wrong clocks: nobody is locked out within 26 hours or for good, and no lease grows (docs/THREATS.md, Test 12).
 
 mod support;
 

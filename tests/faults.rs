@@ -1,4 +1,5 @@
-//! Whole client operations under faults, on a simulated disk (THREATS: tests 1 to 4, where strace does not run).
+//! Whole client operations under faults, on a simulated disk (docs/THREATS.md, Test 1 to Test 4), also where strace
+//! does not run.
 //!
 //! Every operation is killed, cut off from power or refused by the disk at each thing it asks of the file system.
 //! What it had told its caller by then goes to the vendor at once, as somebody in a hurry would do. Then the machine
@@ -244,8 +245,7 @@ fn judge_usable(client: &Client, vendor: &Vendor) -> Result<(), Breach> {
     let status = client.check().map_err(|_| Breach::Torn)?;
     must(!matches!(status.verdict(), Verdict::Damaged { .. }), Breach::Torn)?;
     let Some(license) = status.license().filter(|_| status.is_usable()) else { return Ok(()) };
-    let seat = &vendor.seats[&(license.handle, license.device_key)];
-    must(seat.state.is_taken(), Breach::UsableAndFree)
+    must(vendor.seat(license.handle).state().is_taken(), Breach::UsableAndFree)
 }
 
 /// Judges a world after a fault, by `client`, of which `announced` is known.

@@ -1,4 +1,4 @@
-//! Fingerprints: what is found, what is dropped, what is sent, and how it is scored. (THREATS: test 13)
+//! Fingerprints: what is found, what is dropped, what is sent, and how it is scored. (docs/THREATS.md, Test 13)
 
 use bincode::Options;
 use nodelock::{

@@ -1,4 +1,4 @@
-//! THREATS, test 13: how often the score turns a customer away, and how often it lets a copy in.
+//! How often the score turns a customer away, and how often it lets a copy in (docs/THREATS.md, Test 13).
 //!
 //! Deterministic: one seed, one generator, no clock. Every rate is an assumption and says what it rests on;
 //! they lean to the hard side. `cargo test --test fingerprint_simulation -- --nocapture` prints the figures.
@@ -262,7 +262,7 @@ fn golden_image_clones_are_rejected() {
     assert!(f64::from(accepted) <= 1e-4 * f64::from(clones));
 }
 
-/// What the score cannot tell apart, for the record: reported, not asserted. (THREATS: residual risk)
+/// Copies that the score cannot tell apart: reported, not asserted. (docs/THREATS.md, Residual risk)
 #[test]
 fn copies_that_pass_are_reported() {
     let mut random = Random(4);

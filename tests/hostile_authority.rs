@@ -13,19 +13,17 @@ use std::{
 };
 
 use nodelock::{
-    Binding, Cancel, Certificate, CheckInRequest, Client, Clock as _, ErrorKind, HttpOptions, Outcome,
-    Progress, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
-    authority::{
-        CertificateTerms, Issuer,
-        ledger::{LicenseTerms, Released, Seat},
-    },
+    Binding, Cancel, Certificate, Client, Clock as _, ErrorKind, HttpOptions, License, LicenseBody, Outcome,
+    Progress, PublicKey, Reason, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
+    authority::{CertificateTerms, Issuer},
     code::{DeactivationCode, Handle, ReleaseSecret},
 };
 use serde_json::{Value, json};
 use support::{
+    forge::Forger,
     responder::{Received, Responder, http},
     server::{base64url, kind},
-    vendor::{START, Vendor, builder},
+    vendor::{START, TestClock, Vendor, builder},
 };
 use tempfile::TempDir;
 
@@ -155,24 +153,42 @@ impl Scene {
         self.say(http("200 OK", "", answer.to_string()));
     }
 
-    /// The seat that a call is about, as the vendor has it or, for a request, would have it.
-    fn seat(&self, call: Call) -> Seat {
-        let device = self.device(call);
+    /// The vendor as it would be at another time, with another issuer; what it does there never happened.
+    fn vendor_at(&self, issuer: &Issuer, seconds: u64) -> Vendor {
         let mut vendor = self.vendor.clone();
-        let handle = match call {
-            Call::HandIn => device.outstanding().unwrap()[0].handle(),
-            Call::Activate | Call::Recover => {
-                let pending = device.pending().unwrap().unwrap();
-                vendor.activate(&pending.to_bytes()).unwrap();
-                pending.request().handle
-            }
-            _ => device.check().unwrap().license().unwrap().handle,
-        };
-        vendor.seats.into_values().find(|seat| seat.handle == handle).unwrap()
+        vendor.issuer = issuer.clone();
+        vendor.clock = TestClock::at(seconds);
+        vendor
     }
 
-    fn terms(&self) -> LicenseTerms {
-        self.vendor.clone().terms().clone()
+    /// The license that a vendor answers a call with.
+    fn license_by(&self, mut vendor: Vendor, call: Call) -> License {
+        let device = self.device(call);
+        match device.pending().unwrap() {
+            Some(pending) => vendor.answer(&pending.to_bytes()).unwrap().license.unwrap(),
+            None => vendor.renew(device.check().unwrap().license().unwrap().handle),
+        }
+    }
+
+    fn license(&self, call: Call) -> License {
+        self.license_by(self.vendor.clone(), call)
+    }
+
+    /// The end of the seat that checks in.
+    fn revocation_by(&self, mut vendor: Vendor) -> Revocation {
+        vendor.force_release(self.device(Call::CheckIn).check().unwrap().license().unwrap().handle, "gone")
+    }
+
+    /// The receipt of the seat that was given up.
+    fn receipt(&self) -> nodelock::DeactivationReceipt {
+        let deactivation = self.device(Call::HandIn).outstanding().unwrap().remove(0);
+        self.vendor.clone().redeem(&deactivation.to_bytes()).unwrap()
+    }
+
+    /// The vendor's issuer, which signs whatever it likes.
+    fn forger(&self) -> Forger {
+        let certificate = certificate(&self.root, &self.issuer_key, START, START + 365 * DAY);
+        Forger { key: self.issuer_key.clone(), certificate: Some(certificate) }
     }
 
     /// From now on the vendor itself answers.
@@ -208,16 +224,12 @@ fn honest(vendor: &mut Vendor, received: &Received) -> Vec<u8> {
         "/v1/deactivations/preflight" => json!({ "allowed": true }),
         "/v1/deactivations" => receipt(vendor.redeem(&text("proof")).unwrap()),
         "/v1/checkins" => {
-            let device = vendor.seats.values().find(|seat| is_of(seat, &text("request"))).unwrap().handle;
-            json!({ "license": base64url(vendor.renew(device).as_bytes()) })
+            let reply = vendor.check_in(&text("request")).unwrap();
+            json!({ "license": base64url(reply.license.unwrap().as_bytes()) })
         }
         path => panic!("{path}"),
     };
     http("200 OK", "", answer.to_string())
-}
-
-fn is_of(seat: &Seat, request: &[u8]) -> bool {
-    CheckInRequest::verify(request, &seat.device_key).is_ok()
 }
 
 /// What is no answer at all, in every way that came to mind; with what is said of it.
@@ -485,59 +497,51 @@ fn forgeries(scene: &Scene, genuine: &[u8]) -> Vec<(String, Vec<u8>, Vec<ErrorKi
     forged
 }
 
-fn released(seat: &Seat) -> Released {
-    Released { seat: seat.clone(), outcome: Outcome::Returned, deactivations_left: None, changed: true }
+/// Another key and certificate, of another root.
+fn stranger() -> Forger {
+    let key = new_key();
+    let certificate = certificate(&new_key(), &key, START, START + 365 * DAY);
+    Forger { key, certificate: Some(certificate) }
 }
 
-/// The seat with another device, and the seat with another handle.
-fn others(seat: &Seat) -> [Seat; 2] {
-    let mut of_device = seat.clone();
-    of_device.device_key = new_key().public_key();
-    let mut of_handle = seat.clone();
-    of_handle.handle = Handle::new(seat.handle.get() ^ 1).unwrap();
-    [of_device, of_handle]
+fn other_device() -> PublicKey {
+    new_key().public_key()
+}
+
+fn other_handle(handle: Handle) -> Handle {
+    Handle::new(handle.get() ^ 1).unwrap()
+}
+
+fn other_product(license: &mut LicenseBody) {
+    license.product = "Example Viewer".into();
 }
 
 #[test]
 fn a_license_that_is_not_for_this_very_request_is_not_installed() {
     let scene = Scene::new();
-    let (issuer, now) = (&scene.vendor.issuer, at(START));
-    let terms = scene.terms();
+    let forger = scene.forger();
     let mut tried = 0;
     for call in [Call::Activate, Call::Recover] {
-        let seat = scene.seat(call);
-        let license = |terms: &LicenseTerms, seat: &Seat| {
-            issuer.license(terms, seat, None, now).unwrap().as_bytes().to_vec()
-        };
-        let genuine = license(&terms, &seat);
-        let mut answers = forgeries(&scene, &genuine);
+        let genuine = scene.license(call);
+        assert_eq!(forger.sign(&genuine, |_| {}), genuine.as_bytes(), "what is forged is like what is not");
+        let mut answers = forgeries(&scene, genuine.as_bytes());
         let mut add = |about: &str, bytes: Vec<u8>, kind| answers.push((about.to_owned(), bytes, vec![kind]));
-        let stranger = Vendor::new().issuer;
-        add(
-            "another root",
-            stranger.license(&terms, &seat, None, now).unwrap().as_bytes().to_vec(),
-            ErrorKind::UntrustedSigner,
-        );
-        let [device, handle] = others(&seat);
-        add("another device", license(&terms, &device), ErrorKind::WrongMachine);
-        add("another handle", license(&terms, &handle), ErrorKind::WrongRequest);
-        let mut digest = seat.clone();
-        digest.request_digest[31] ^= 1;
-        add("another request", license(&terms, &digest), ErrorKind::WrongRequest);
-        let mut product = terms.clone();
-        product.product = "Example Viewer".into();
-        add("another product", license(&product, &seat), ErrorKind::WrongProduct);
+        add("another root", stranger().sign(&genuine, |_| {}), ErrorKind::UntrustedSigner);
+        let changed = |change: fn(&mut LicenseBody)| forger.sign(&genuine, change);
+        add("another device", changed(|it| it.device_key = other_device()), ErrorKind::WrongMachine);
+        add("another handle", changed(|it| it.handle = other_handle(it.handle)), ErrorKind::WrongRequest);
+        add("another request", changed(|it| it.request_digest[31] ^= 1), ErrorKind::WrongRequest);
+        add("another product", changed(other_product), ErrorKind::WrongProduct);
         // A thief of a key whose certificate has ended dates it back.
-        let thief = self::issuer(&scene.root, &scene.issuer_key, START - 365 * DAY, START - DAY);
-        let old = thief.license(&terms, &seat, None, at(START - 2 * DAY)).unwrap();
+        let thief = issuer(&scene.root, &scene.issuer_key, START - 365 * DAY, START - DAY);
+        let old = scene.license_by(scene.vendor_at(&thief, START - 2 * DAY), call);
         add("dated back", old.as_bytes().to_vec(), ErrorKind::CertificateExpired);
-        let receipt = issuer.receipt(&released(&seat), Binding::Proof([0; 32]), now).unwrap();
-        add("a receipt", receipt.as_bytes().to_vec(), ErrorKind::WrongType);
-        add(
-            "a revocation",
-            issuer.revocation(&seat, "", now).unwrap().as_bytes().to_vec(),
-            ErrorKind::WrongType,
-        );
+        let (handle, device_key) = (genuine.handle, genuine.device_key);
+        let receipt = forger.sign(&scene.receipt(), |it| (it.handle, it.device_key) = (handle, device_key));
+        add("a receipt", receipt, ErrorKind::WrongType);
+        let revocation = scene.revocation_by(scene.vendor.clone());
+        let revocation = forger.sign(&revocation, |it| (it.handle, it.device_key) = (handle, device_key));
+        add("a revocation", revocation, ErrorKind::WrongType);
         let device = scene.device(call);
         let pending = device.pending().unwrap().unwrap();
         add("the request itself", pending.request().as_bytes().to_vec(), ErrorKind::WrongType);
@@ -547,7 +551,7 @@ fn a_license_that_is_not_for_this_very_request_is_not_installed() {
             tried += 1;
         }
         // Genuine, and in the wrong place.
-        let text = base64url(&genuine);
+        let text = base64url(genuine.as_bytes());
         for (status, body) in [
             ("403 Forbidden", json!({ "license": text })),
             ("404 Not Found", json!({ "license": text, "type": "about:blank" })),
@@ -564,9 +568,9 @@ fn a_license_that_is_not_for_this_very_request_is_not_installed() {
             scene.assert_refused(call, &[ErrorKind::BadReply], "two licenses");
         }
         // One forged message spoils what comes with it.
-        let [device, _] = others(&seat);
-        let forged = issuer.receipt(&released(&device), Binding::Proof([0; 32]), now).unwrap();
-        scene.say_json(json!({ "license": text, "receipts": [base64url(forged.as_bytes())] }));
+        let forged =
+            forger.sign(&scene.receipt(), |it| (it.handle, it.device_key) = (handle, other_device()));
+        scene.say_json(json!({ "license": text, "receipts": [base64url(&forged)] }));
         scene.assert_refused(call, &[ErrorKind::WrongMachine], "with another's receipt");
     }
     println!("{tried} forged licenses");
@@ -576,51 +580,40 @@ fn a_license_that_is_not_for_this_very_request_is_not_installed() {
 #[test]
 fn a_check_in_is_answered_by_nothing_that_is_old_or_anothers() {
     let scene = Scene::new();
-    let (issuer, now) = (&scene.vendor.issuer, at(START));
-    let terms = scene.terms();
-    let call = Call::CheckIn;
+    let (call, forger) = (Call::CheckIn, scene.forger());
     let device = scene.device(call);
-    let first = device.check().unwrap().license().unwrap().as_bytes().to_vec();
-    let mut seat = scene.seat(call);
-    seat.revision += 1;
-    let license = |terms: &LicenseTerms, seat: &Seat| {
-        issuer.license(terms, seat, None, now).unwrap().as_bytes().to_vec()
-    };
-    let present = license(&terms, &seat);
-    device.install(&present).unwrap();
-    seat.revision += 1;
+    let first = device.check().unwrap().license().unwrap().clone();
+    let mut vendor = scene.vendor.clone();
+    let present = vendor.renew(first.handle);
+    device.install(present.as_bytes()).unwrap();
+    let next = scene.license_by(vendor, call);
+    assert_eq!(next.revision, 3);
 
-    let mut licenses = forgeries(&scene, &license(&terms, &seat));
-    let [other_device, other_handle] = others(&seat);
+    let mut licenses = forgeries(&scene, next.as_bytes());
     let mut add = |about: &str, bytes: Vec<u8>, kind| licenses.push((about.to_owned(), bytes, vec![kind]));
-    add("the one before", first, ErrorKind::Outdated);
-    add("another device", license(&terms, &other_device), ErrorKind::WrongMachine);
-    add("another handle", license(&terms, &other_handle), ErrorKind::WrongRequest);
-    let mut product = terms.clone();
-    product.product = "Example Viewer".into();
-    add("another product", license(&product, &seat), ErrorKind::WrongProduct);
-    let stranger = Vendor::new().issuer;
-    add(
-        "another root",
-        stranger.license(&terms, &seat, None, now).unwrap().as_bytes().to_vec(),
-        ErrorKind::UntrustedSigner,
-    );
-    let thief = self::issuer(&scene.root, &scene.issuer_key, START - 365 * DAY, START - DAY);
-    let old = thief.license(&terms, &seat, None, at(START - 2 * DAY)).unwrap();
+    let changed = |change: fn(&mut LicenseBody)| forger.sign(&next, change);
+    add("the one before", first.as_bytes().to_vec(), ErrorKind::Outdated);
+    add("another device", changed(|it| it.device_key = other_device()), ErrorKind::WrongMachine);
+    add("another handle", changed(|it| it.handle = other_handle(it.handle)), ErrorKind::WrongRequest);
+    add("another product", changed(other_product), ErrorKind::WrongProduct);
+    add("another root", stranger().sign(&next, |_| {}), ErrorKind::UntrustedSigner);
+    let thief = issuer(&scene.root, &scene.issuer_key, START - 365 * DAY, START - DAY);
+    let mut vendor = scene.vendor_at(&thief, START - 2 * DAY);
+    vendor.renew(first.handle);
+    let old = scene.license_by(vendor, call);
     add("dated back", old.as_bytes().to_vec(), ErrorKind::CertificateExpired);
 
-    let revocation = |seat: &Seat| issuer.revocation(seat, "gone", now).unwrap().as_bytes().to_vec();
-    let mut revocations = forgeries(&scene, &revocation(&seat));
+    let revocation = scene.revocation_by(scene.vendor.clone());
+    let mut revocations = forgeries(&scene, revocation.as_bytes());
     let mut add = |about: &str, bytes: Vec<u8>, kind| revocations.push((about.to_owned(), bytes, vec![kind]));
-    add("another device's end", revocation(&other_device), ErrorKind::WrongMachine);
-    add("another seat's end", revocation(&other_handle), ErrorKind::UnknownSeat);
-    add(
-        "another root's end",
-        stranger.revocation(&seat, "gone", now).unwrap().as_bytes().to_vec(),
-        ErrorKind::UntrustedSigner,
-    );
-    let receipt = issuer.receipt(&released(&seat), Binding::Proof([0; 32]), now).unwrap();
-    add("a receipt", receipt.as_bytes().to_vec(), ErrorKind::WrongType);
+    let of_other_device = forger.sign(&revocation, |it| it.device_key = other_device());
+    add("another device's end", of_other_device.clone(), ErrorKind::WrongMachine);
+    let of_other_seat = forger.sign(&revocation, |it| it.handle = other_handle(it.handle));
+    add("another seat's end", of_other_seat, ErrorKind::UnknownSeat);
+    add("another root's end", stranger().sign(&revocation, |_| {}), ErrorKind::UntrustedSigner);
+    let (handle, device_key) = (first.handle, first.device_key);
+    let receipt = forger.sign(&scene.receipt(), |it| (it.handle, it.device_key) = (handle, device_key));
+    add("a receipt", receipt, ErrorKind::WrongType);
 
     let tried = licenses.len() + revocations.len();
     for (member, answers) in [("license", licenses), ("revocation", revocations)] {
@@ -630,12 +623,12 @@ fn a_check_in_is_answered_by_nothing_that_is_old_or_anothers() {
         }
     }
     // All or nothing.
-    let forged = base64url(&revocation(&other_device));
-    scene.say_json(json!({ "license": base64url(&license(&terms, &seat)), "revocation": forged }));
+    let forged = base64url(&of_other_device);
+    scene.say_json(json!({ "license": base64url(next.as_bytes()), "revocation": forged }));
     scene.assert_refused(call, &[ErrorKind::WrongMachine], "with another's revocation");
     // What is installed already may come again, and is no news.
     let before = scene.state(call);
-    scene.say_json(json!({ "license": base64url(&present) }));
+    scene.say_json(json!({ "license": base64url(present.as_bytes()) }));
     assert_eq!((scene.make(call), scene.state(call) == before), (None, true));
     println!("{tried} forged answers");
 }
@@ -643,32 +636,27 @@ fn a_check_in_is_answered_by_nothing_that_is_old_or_anothers() {
 #[test]
 fn a_receipt_for_something_else_acknowledges_nothing() {
     let scene = Scene::new();
-    let (issuer, now) = (&scene.vendor.issuer, at(START));
-    let call = Call::HandIn;
-    let seat = scene.seat(call);
+    let (call, forger) = (Call::HandIn, scene.forger());
     let deactivation = scene.device(call).outstanding().unwrap().remove(0);
-    let mut vendor = scene.vendor.clone();
-    let genuine = vendor.redeem(&deactivation.to_bytes()).unwrap();
+    let genuine = scene.receipt();
     let mut answers = forgeries(&scene, genuine.as_bytes());
-    let binding = || genuine.binding;
-    let receipt =
-        |seat: &Seat, binding| issuer.receipt(&released(seat), binding, now).unwrap().as_bytes().to_vec();
-    let [other_device, other_handle] = others(&seat);
     let mut add = |about: &str, bytes: Vec<u8>, kind| answers.push((about.to_owned(), bytes, vec![kind]));
-    add("another proof", receipt(&seat, Binding::Proof([7; 32])), ErrorKind::WrongRequest);
-    let code = DeactivationCode::new(seat.handle, ReleaseSecret::from_random([1; 8]));
-    add("another code", receipt(&seat, Binding::code(&code)), ErrorKind::WrongRequest);
-    add("another device", receipt(&other_device, binding()), ErrorKind::WrongMachine);
-    add("another handle", receipt(&other_handle, binding()), ErrorKind::UnknownSeat);
-    let stranger = Vendor::new().issuer;
-    let forged = stranger.receipt(&released(&seat), binding(), now).unwrap();
-    add("another root", forged.as_bytes().to_vec(), ErrorKind::UntrustedSigner);
-    add(
-        "a license",
-        issuer.license(&scene.terms(), &seat, None, now).unwrap().as_bytes().to_vec(),
-        ErrorKind::WrongType,
-    );
-    add("a revocation", issuer.revocation(&seat, "", now).unwrap().as_bytes().to_vec(), ErrorKind::WrongType);
+    let bound_to = |binding| forger.sign(&genuine, |it| it.binding = binding);
+    add("another proof", bound_to(Binding::Proof([7; 32])), ErrorKind::WrongRequest);
+    let code = DeactivationCode::new(genuine.handle, ReleaseSecret::from_random([1; 8]));
+    add("another code", bound_to(Binding::code(&code)), ErrorKind::WrongRequest);
+    let of_other_device = forger.sign(&genuine, |it| it.device_key = other_device());
+    add("another device", of_other_device, ErrorKind::WrongMachine);
+    let of_other_handle = forger.sign(&genuine, |it| it.handle = other_handle(it.handle));
+    add("another handle", of_other_handle, ErrorKind::UnknownSeat);
+    add("another root", stranger().sign(&genuine, |_| {}), ErrorKind::UntrustedSigner);
+    let (handle, device_key) = (genuine.handle, genuine.device_key);
+    let license =
+        forger.sign(&scene.license(Call::CheckIn), |it| (it.handle, it.device_key) = (handle, device_key));
+    add("a license", license, ErrorKind::WrongType);
+    let revocation = scene.revocation_by(scene.vendor.clone());
+    let revocation = forger.sign(&revocation, |it| (it.handle, it.device_key) = (handle, device_key));
+    add("a revocation", revocation, ErrorKind::WrongType);
     add("the proof itself", deactivation.proof().to_vec(), ErrorKind::WrongType);
     let tried = answers.len();
     for (about, bytes, expected) in answers {
@@ -733,23 +721,21 @@ fn a_time_counts_only_if_the_vendor_signed_it() {
         let mut scene = Scene::new();
         scene.vendor.issuer =
             issuer(&scene.root, &scene.issuer_key, START - 2 * YEARS * DAY, START + 2 * YEARS * DAY);
-        let terms = scene.terms();
         let stranger = issuer(&new_key(), &new_key(), START - 2 * YEARS * DAY, START + 2 * YEARS * DAY);
         let judged_by = |call| scene.device(call).check().unwrap().licensing_time();
-        let mut seat = scene.seat(Call::CheckIn);
-        seat.revision += 1;
-        let license = |by: &Issuer, seat: &Seat| json!({ "license": base64url(by.license(&terms, seat, None, at(time)).unwrap().as_bytes()) });
+        let license = |license: License| json!({ "license": base64url(license.as_bytes()) });
         for call in [Call::Activate, Call::CheckIn, Call::Recover] {
-            let seat = if call == Call::CheckIn { seat.clone() } else { scene.seat(call) };
-            scene.say_json(license(&stranger, &seat));
+            scene.say_json(license(scene.license_by(scene.vendor_at(&stranger, time), call)));
             scene.assert_refused(call, &[ErrorKind::UntrustedSigner], "a stranger's time");
         }
         assert_eq!(judged_by(Call::CheckIn), at(START));
-        let revocation = stranger.revocation(&seat, "", at(time)).unwrap();
+        let revocation = scene.revocation_by(scene.vendor_at(&stranger, time));
         scene.say_json(json!({ "revocation": base64url(revocation.as_bytes()) }));
         scene.assert_refused(Call::CheckIn, &[ErrorKind::UntrustedSigner], "a stranger's time");
 
-        scene.say_json(license(&scene.vendor.issuer, &seat));
+        let mut vendor = scene.vendor_at(&scene.vendor.issuer, time);
+        let handle = scene.device(Call::CheckIn).check().unwrap().license().unwrap().handle;
+        scene.say_json(license(vendor.renew(handle)));
         assert_eq!(scene.make(Call::CheckIn), None);
         let device = scene.device(Call::CheckIn);
         // Ahead, the clock follows and the lease runs from there; back, the clock does not, and the lease is over.
@@ -758,9 +744,8 @@ fn a_time_counts_only_if_the_vendor_signed_it() {
 
         // The vendor has put its clock right. A time once signed stays, so a lease of today is over for it; a license that is
         // renewed after a time that lay behind is as good as any.
-        seat.revision += 1;
-        let renewed = scene.vendor.issuer.license(&terms, &seat, None, at(START)).unwrap();
-        scene.say_json(json!({ "license": base64url(renewed.as_bytes()) }));
+        vendor.clock.set(START);
+        scene.say_json(license(vendor.renew(handle)));
         assert_eq!(scene.make(Call::CheckIn), None);
         assert_eq!(matches!(device.check().unwrap().verdict(), Verdict::LeaseEnded { .. }), time == ahead);
         assert_eq!(judged_by(Call::CheckIn), at(START.max(time)));

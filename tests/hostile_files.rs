@@ -1,5 +1,5 @@
 //! Hostile and damaged files of every kind: each is refused with the kind of error that fits, takes no more memory than
-//! it is long, and leaves the store byte for byte as it was (THREATS: hostile files).
+//! it is long, and leaves the store byte for byte as it was (docs/THREATS.md, Test 15).
 
 #![allow(unsafe_code, reason = "an allocator that counts is an unsafe trait; it is in this program only")]
 
@@ -17,15 +17,16 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{
     ActivationRequest, Certificate, Client, DeactivationProof, DeactivationReceipt, ErrorKind, Kind, License,
     LicenseId, PublicKey, Reason, Result, Revocation, Roots, SigningKey, Store, Timestamp, Verdict,
-    authority::{ActivationFile, CertificateTerms, Issuer, ReleaseClaim},
+    authority::{
+        ActivationFile, CertificateTerms, CheckInClaim, Evidence, Issuer, PreflightClaim, ReleaseClaim,
+        TypedCode,
+    },
     code::{DeactivationCode, Handle, LicenseKey, base32, check_typing},
 };
-use ring::{
-    digest::{SHA256, digest},
-    signature::Ed25519KeyPair,
-};
+use ring::digest::{SHA256, digest};
 use support::{
     disk::Disk,
+    forge::{Forger, envelope, signature},
     seeded::Seeded,
     vendor::{Vendor, builder},
 };
@@ -195,15 +196,20 @@ impl World {
     fn read_everywhere(&self, input: &[u8]) -> Vec<Vec<u8>> {
         let mut accepted: Vec<_> = KINDS.iter().filter_map(|kind| self.read(*kind, input).ok()).collect();
         if let Ok(file) = ActivationFile::read(input) {
-            accepted.push(file.request.as_bytes().to_vec());
+            accepted.push(file.request().as_bytes().to_vec());
         }
         if let Ok(claim) = ReleaseClaim::read(input) {
-            accepted.extend(claim.verify(&self.device.public_key()).map(|proof| proof.as_bytes().to_vec()));
+            let proof = Evidence::Proof(Box::new(claim)).to_bytes();
+            let proof = DeactivationProof::verify(&proof, &self.device.public_key());
+            accepted.extend(proof.map(|proof| proof.as_bytes().to_vec()));
         }
-        let _ = DeactivationProof::claimed_handle(input);
+        let _ = CheckInClaim::read(input);
+        let _ = PreflightClaim::read(input);
+        let _ = Evidence::from_bytes(input);
         let _ = SigningKey::from_bytes(input);
         let text = String::from_utf8_lossy(input);
         let _ = DeactivationCode::read(&text);
+        let _ = TypedCode::read(&text);
         let _ = text.parse::<LicenseKey>();
         let _ = text.parse::<Handle>();
         let _ = text.parse::<PublicKey>();
@@ -217,20 +223,11 @@ impl World {
     /// An envelope of `kind` around any body, with the right signature: by the device, or by the root itself.
     fn forge(&self, kind: Kind, body: &[u8]) -> Vec<u8> {
         let number = self.messages.values().find(|message| message.kind == kind).unwrap().bytes[3];
-        let mut envelope = vec![b'N', b'L', 1, number];
-        let by_device = matches!(kind, Kind::ActivationRequest | Kind::DeactivationProof);
-        let key = if by_device { &self.device } else { &self.root };
-        if !by_device {
-            envelope.extend(key.public_key().id().as_bytes());
-            envelope.extend([0, 0]);
+        if matches!(kind, Kind::ActivationRequest | Kind::DeactivationProof) {
+            let signature = signature(&self.device, kind.media_type(), body);
+            return [&[b'N', b'L', 1, number], body, &signature].concat();
         }
-        envelope.extend(body);
-        let key = Ed25519KeyPair::from_seed_unchecked(&key.to_bytes()[..32]).unwrap();
-        let media_type = kind.media_type();
-        let mut signed = format!("DSSEv1 {} {media_type} {} ", media_type.len(), body.len()).into_bytes();
-        signed.extend(body);
-        envelope.extend(key.sign(&signed).as_ref());
-        envelope
+        envelope(&self.root, b"", number, kind.media_type(), body)
     }
 }
 
@@ -430,7 +427,7 @@ fn a_damaged_bundle_is_refused_whole() {
     let client = world.client();
     let activation = client.pending().unwrap().unwrap().to_bytes();
     let file = ActivationFile::read(&activation).unwrap();
-    assert_eq!(file.releases.len(), 1);
+    assert_eq!(file.releases().len(), 1);
     let answer = world.vendor.clone().activate(&activation).unwrap();
     let cancelled = {
         let disk = world.disk.fork();
@@ -512,34 +509,20 @@ fn no_hostile_input_changes_a_byte_of_the_store() {
     refuse("nothing", b"");
 
     // Genuine messages that are not for this store.
-    let mut others = world.vendor.clone();
-    others.terms().product = "Another Product".into();
-    let seat = world.vendor.seats.values().find(|seat| seat.state.is_taken()).unwrap();
-    let now = nodelock::Clock::now(&others.clock);
-    let wrong_product = {
-        let terms = others.terms().clone();
-        others.issuer.license(&terms, seat, None, now).unwrap()
-    };
+    let license = License::verify(&world.messages["license"].bytes, &world.vendor.roots).unwrap();
+    let revocation = Revocation::verify(&world.messages["revocation"].bytes, &world.vendor.roots).unwrap();
     let stranger = SigningKey::generate(&Seeded::new("stranger")).unwrap().public_key();
-    let terms = world.vendor.clone().terms().clone();
-    let wrong_machine = {
-        let seat = nodelock::authority::ledger::Seat { device_key: stranger, ..seat.clone() };
-        world.vendor.issuer.license(&terms, &seat, None, now).unwrap()
-    };
-    let wrong_request = {
-        let seat = nodelock::authority::ledger::Seat { request_digest: [7; 32], ..seat.clone() };
-        world.vendor.issuer.license(&terms, &seat, None, now).unwrap()
-    };
-    let unknown_seat = {
-        let seat = nodelock::authority::ledger::Seat { handle: Handle::new(12_345).unwrap(), ..seat.clone() };
-        world.vendor.issuer.revocation(&seat, "", now).unwrap()
-    };
+    let root = Forger { key: world.root.clone(), certificate: None };
+    let wrong_product = root.sign(&license, |license| license.product = "Another Product".into());
+    let wrong_machine = root.sign(&license, |license| license.device_key = stranger);
+    let wrong_request = root.sign(&license, |license| license.request_digest = [7; 32]);
+    let unknown_seat = root.sign(&revocation, |revocation| revocation.handle = Handle::new(12_345).unwrap());
     for (what, input, at, kind) in [
-        ("another product's license", wrong_product.as_bytes(), 0, ErrorKind::WrongProduct),
-        ("another machine's license", wrong_machine.as_bytes(), 0, ErrorKind::WrongMachine),
-        ("another request's license", wrong_request.as_bytes(), 0, ErrorKind::WrongRequest),
+        ("another product's license", &wrong_product, 0, ErrorKind::WrongProduct),
+        ("another machine's license", &wrong_machine, 0, ErrorKind::WrongMachine),
+        ("another request's license", &wrong_request, 0, ErrorKind::WrongRequest),
         ("a license given up", &world.messages["old license"].bytes, 0, ErrorKind::GivenUp),
-        ("an unknown seat's revocation", unknown_seat.as_bytes(), 2, ErrorKind::UnknownSeat),
+        ("an unknown seat's revocation", &unknown_seat, 2, ErrorKind::UnknownSeat),
     ] {
         refuse(what, input);
         assert_eq!(take_in(&client, input)[at], Some(kind), "{what}");

@@ -13,9 +13,9 @@ use std::{
 };
 
 use nodelock::{
-    Outcome, PublicKey, Reason, Roots, SigningKey, Store, SystemRandom, Verdict,
-    authority::{ActivationFile, CertificateTerms, Issuer, ReleaseClaim},
-    code::DeactivationCode,
+    DeactivationProof, ErrorKind, Outcome, PublicKey, Reason, Roots, SigningKey, Store, SystemRandom,
+    Verdict,
+    authority::{ActivationFile, CertificateTerms, Evidence, Issuer, ReleaseClaim},
     fingerprint::{Component, Probe},
 };
 use serde_json::{Value, json};
@@ -159,13 +159,14 @@ fn a_device_in_python_gets_a_license_and_gives_it_back() {
     let file = bytes(&made, "file");
 
     let read = ActivationFile::read(&file).unwrap();
-    assert_eq!(read.request.handle.to_string(), text(&made, "handle"));
-    assert_eq!(read.request.device_key.to_string(), text(&made, "device_key"));
-    assert_eq!(read.request.as_bytes(), bytes(&made, "request"));
-    assert_eq!(read.request.metadata, [("host".to_owned(), "python".to_owned())]);
+    let request = read.request();
+    assert_eq!(request.handle.to_string(), text(&made, "handle"));
+    assert_eq!(request.device_key.to_string(), text(&made, "device_key"));
+    assert_eq!(request.as_bytes(), bytes(&made, "request"));
+    assert_eq!(request.metadata, [("host".to_owned(), "python".to_owned())]);
     let from_text = ActivationFile::read(text(&made, "text").as_bytes()).unwrap();
-    assert_eq!(from_text.request.as_bytes(), read.request.as_bytes());
-    assert_eq!(from_text.releases.len(), 1);
+    assert_eq!(from_text.request().as_bytes(), request.as_bytes());
+    assert_eq!(from_text.releases().len(), 1);
 
     // the crate sees the same machine
     let values = MACHINE.map(|(component, _, value)| (component, value.to_owned()));
@@ -173,7 +174,7 @@ fn a_device_in_python_gets_a_license_and_gives_it_back() {
     let rust_store = || Store::in_directory(&store, None);
     let client = builder(vendor.roots.clone(), "", rust_store(), vendor.clock.clone()).probe(probe);
     let client = client.build().unwrap();
-    assert_eq!(client.fingerprint().tags(), read.request.fingerprint.tags());
+    assert_eq!(client.fingerprint().tags(), request.fingerprint.tags());
 
     // and the same files: a pending request and one that was cancelled
     assert_eq!(client.pending().unwrap().unwrap().to_bytes(), file);
@@ -202,8 +203,7 @@ fn a_device_in_python_gets_a_license_and_gives_it_back() {
 
     let by_code = vendor.redeem_code(&misread(text(&given_up, "code"))).unwrap();
     assert_eq!(by_code.outcome, Outcome::Returned);
-    let claim = ReleaseClaim::read(text(&given_up, "text").as_bytes()).unwrap();
-    let proof = claim.verify(&read.request.device_key).unwrap();
+    let proof = DeactivationProof::verify(text(&given_up, "text").as_bytes(), &request.device_key).unwrap();
     assert_eq!((proof.reason, proof.local_time().unix_seconds()), (Reason::Moved, START + DAY));
     client.accept_receipt(by_code.as_bytes()).unwrap();
     assert!(client.outstanding().unwrap().is_empty());
@@ -222,9 +222,13 @@ fn a_request_cancelled_in_python_takes_no_seat() {
     let claim = ReleaseClaim::read(&bytes(cancelled, "file")).unwrap();
     let request = claim.request().unwrap();
     assert_eq!(request.handle.to_string(), text(cancelled, "handle"));
-    assert_eq!(claim.verify(&request.device_key).unwrap().reason, Reason::Cancelled);
-    let readings = DeactivationCode::read(&misread(text(cancelled, "code"))).unwrap();
-    assert!(readings.iter().any(|reading| request.is_given_up_by(&reading.code)));
+    let proof = Evidence::Proof(Box::new(claim.clone())).to_bytes();
+    assert_eq!(DeactivationProof::verify(&proof, &request.device_key).unwrap().reason, Reason::Cancelled);
+    // A code that comes before its request is judged when that comes: it is the right one.
+    let mut by_phone = vendor.clone();
+    let early = by_phone.redeem_code(&misread(text(cancelled, "code"))).unwrap_err();
+    assert_eq!(early.kind(), ErrorKind::UnknownSeat);
+    assert_eq!(by_phone.activate(request.as_bytes()).unwrap_err().kind(), ErrorKind::Cancelled);
 
     vendor.redeem(text(cancelled, "text").as_bytes()).unwrap();
     assert_eq!(vendor.usage().taken, 0);

@@ -3,14 +3,15 @@
 mod support;
 
 use nodelock::{
-    Binding, Client, Clock as _, DeactivationProof, ErrorKind, Outcome, Reason, Store, Verdict,
-    authority::{
-        ActivationFile, ReleaseClaim,
-        ledger::{self, Usage},
-    },
-    code::DeactivationCode,
+    Binding, Client, DeactivationProof, ErrorKind, Outcome, Reason, Roots, SigningKey, Store, SystemRandom,
+    Verdict,
+    authority::{Issuer, MAX_ATTEMPTS},
+    code::{DeactivationCode, ReleaseSecret},
 };
-use support::vendor::{Device, Vendor};
+use support::{
+    forge::Forger,
+    vendor::{Device, Vendor},
+};
 
 #[test]
 fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
@@ -117,11 +118,59 @@ fn a_code_that_arrives_before_its_request_is_judged_when_that_comes() {
     let device = Device::new(&vendor, "machine");
     let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
     let cancelled = device.client().cancel().unwrap();
-    let readings = DeactivationCode::read(&cancelled.code().to_string()).unwrap();
-    let file = ActivationFile::read(&request.to_bytes()).unwrap();
-    assert!(file.request.is_given_up_by(&readings[0].code));
-    let claim = ReleaseClaim::read(&cancelled.to_bytes()).unwrap();
-    assert!(claim.cancels(&file.request));
+    let code = cancelled.code().to_string();
+    let mut by_proof = vendor.clone();
+    // Nobody has asked for that seat yet, so there is no receipt.
+    assert_eq!(vendor.redeem_code(&code).unwrap_err().kind(), ErrorKind::UnknownSeat);
+    assert_eq!(by_proof.redeem(cancelled.proof()).unwrap_err().kind(), ErrorKind::UnknownSeat);
+    for vendor in [&mut vendor, &mut by_proof] {
+        assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!((vendor.usage().taken, vendor.usage().deactivated), (0, 0));
+        for receipt in [vendor.redeem_code(&code).unwrap(), vendor.redeem(cancelled.proof()).unwrap()] {
+            assert_eq!(receipt.outcome, Outcome::Returned);
+        }
+    }
+}
+
+#[test]
+fn a_request_that_comes_again_gets_the_same_license_while_the_license_is_good() {
+    let mut vendor = Vendor::new();
+    let device = Device::new(&vendor, "machine");
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let answer = vendor.activate(&request).unwrap();
+    vendor.clock.advance_days(30);
+    assert_eq!(vendor.activate(&request).unwrap(), answer);
+    vendor.terms().suspended = true;
+    assert_eq!(vendor.activate(&request).unwrap_err().kind(), ErrorKind::LicenseEnded);
+    vendor.terms().suspended = false;
+    assert_eq!(vendor.activate(&request).unwrap(), answer);
+    // It would have to be renewed at once.
+    vendor.clock.advance_days(30);
+    let renewed = vendor.answer(&request).unwrap().license.unwrap();
+    assert_eq!((renewed.revision, vendor.usage().taken), (2, 1));
+}
+
+#[test]
+fn a_code_is_an_attempt_whatever_it_may_stand_for_until_it_has_its_receipt() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    let handle = device.handle();
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    let wrong = DeactivationCode::new(handle, ReleaseSecret::from_random([1; 8])).to_string();
+    for _ in 1..MAX_ATTEMPTS {
+        assert_eq!(vendor.redeem_code(&wrong).unwrap_err().kind(), ErrorKind::WrongCode);
+    }
+    // The last attempt of the day is the right code.
+    let mut exhausted = vendor.clone();
+    let right = given_up.code().to_string();
+    let receipt = vendor.redeem_code(&right).unwrap();
+    assert_eq!(vendor.redeem_code(&wrong).unwrap_err().kind(), ErrorKind::TooManyAttempts);
+    assert_eq!(vendor.redeem_code(&right).unwrap(), receipt, "it is known again");
+
+    assert_eq!(exhausted.redeem_code(&wrong).unwrap_err().kind(), ErrorKind::WrongCode);
+    assert_eq!(exhausted.redeem_code(&right).unwrap_err().kind(), ErrorKind::TooManyAttempts);
+    exhausted.clock.advance_days(1);
+    assert_eq!(exhausted.redeem_code(&right).unwrap().outcome, Outcome::Returned);
 }
 
 #[test]
@@ -245,16 +294,18 @@ fn a_store_belongs_to_one_product() {
 #[test]
 fn a_receipt_for_another_proof_is_refused() {
     let mut vendor = Vendor::new();
+    let root = SigningKey::generate(&SystemRandom).unwrap();
+    vendor.roots = Roots::new([root.public_key()]);
+    vendor.issuer = Issuer::root(root.clone());
     let device = Device::activated(&mut vendor, "machine");
-    let (handle, key) = (device.handle(), device.client().check().unwrap().license().unwrap().device_key);
-    device.client().deactivate_offline(Reason::Moved).unwrap();
-    let seat = vendor.seats[&(handle, key)].clone();
-    let now = vendor.clock.now();
-    let released = ledger::release(vendor.terms(), Usage::default(), &seat, Reason::Moved, now);
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    let genuine = vendor.redeem(given_up.proof()).unwrap();
+    let root = Forger { key: root, certificate: None };
     for binding in [Binding::Proof([7; 32]), Binding::Code([7; 32])] {
-        let receipt = vendor.issuer.receipt(&released, binding, vendor.clock.now()).unwrap();
-        let refused = device.client().accept_receipt(receipt.as_bytes()).unwrap_err();
+        let receipt = root.sign(&genuine, |receipt| receipt.binding = binding);
+        let refused = device.client().accept_receipt(&receipt).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::WrongRequest);
     }
     assert_eq!(device.client().outstanding().unwrap().len(), 1);
+    assert_eq!(root.sign(&genuine, |_| {}), genuine.as_bytes(), "only the binding was wrong");
 }

@@ -1,4 +1,5 @@
-//! What the fingerprint says inside real namespaces, as containers have them. (FINGERPRINT: signs of containers)
+//! The fingerprint inside real namespaces, as containers have them (docs/FINGERPRINT.md, Virtual machines and
+//! containers).
 //!
 //! Each test starts this very program again under `unshare`, in a mount and a network namespace of its own. Where that
 //! is not permitted it says so and passes; with `NODELOCK_REQUIRE_NAMESPACES` set it fails instead.

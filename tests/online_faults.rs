@@ -1,4 +1,5 @@
-//! Whatever the network does between clients and the real server, no seat is lost and none is used twice (THREATS: 6 and 9).
+//! Whatever the network does between clients and the real server, no seat is lost and none is used twice
+//! (docs/THREATS.md, Test 6 and Test 9).
 //!
 //! Each run is a license, a few machines and a network of their own, and as many random acts of customers, of the vendor
 //! and of misfortune. After every act the server's database and the clients' stores must keep the promise.
@@ -123,7 +124,7 @@ struct World<'a> {
     /// Seats that the vendor released: whoever held them hears of it at the next check-in.
     released: HashSet<u32>,
     /// Requests that their machine lost before the authority saw them. When they arrive after all they may take a seat that
-    /// only the vendor can release (DESIGN: limits that are chosen).
+    /// only the vendor can release (docs/DESIGN.md, Limits).
     forgotten: HashSet<u32>,
     story: Vec<String>,
 }

@@ -1,4 +1,4 @@
-//! PROTOCOL: the phone code. THREATS: test 8.
+//! Codes with typing errors, and random words (docs/PROTOCOL.md, The phone code; docs/THREATS.md, Test 8).
 //!
 //! `NODELOCK_CODES` and `NODELOCK_RANDOM_CODES` set how many codes are damaged and how many random words are
 //! tried; the release run in CI takes 1,000,000 and 100,000,000.

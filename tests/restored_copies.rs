@@ -1,10 +1,12 @@
-//! Copies of a store from before its deactivation, and stores on other machines (THREATS: 14 and 9).
+//! Copies of a store from before its deactivation, and stores on other machines (docs/THREATS.md, Test 14 and Test 9).
 
 mod support;
 
 use std::{fs, path::Path};
 
-use nodelock::{Client, ErrorKind, MachineReason, Reason, Store, Verdict};
+use nodelock::{
+    Binding, Client, DeactivationReceipt, ErrorKind, MachineReason, Reason, Store, Verdict, authority::Seat,
+};
 use support::vendor::{Device, Vendor, builder};
 
 fn copy(from: &Path, to: &Path) {
@@ -90,11 +92,22 @@ fn old_messages_have_no_effect_on_a_new_activation() {
     device.client().accept_receipt(old_receipt.as_bytes()).unwrap();
     device.activate(&mut vendor);
 
-    let before = vendor.seats.clone();
+    let before = vendor.ledger.seats.clone();
     assert_eq!(vendor.redeem(given_up.proof()).unwrap(), old_receipt);
-    assert_eq!(vendor.redeem_code(&given_up.code().to_string()).unwrap(), old_receipt);
     assert_eq!(vendor.activate(&old_request).unwrap_err().kind(), ErrorKind::GivenUp);
-    assert_eq!(vendor.seats, before, "nothing changed at the authority");
+    assert_eq!(vendor.ledger.seats, before, "nothing changed at the authority");
+    // The code says the same, and is new to the authority once.
+    let code = given_up.code();
+    let by_code = vendor.redeem_code(&code.to_string()).unwrap();
+    assert_eq!(by_code.binding, Binding::code(code));
+    let said = |receipt: &DeactivationReceipt| (receipt.outcome, receipt.deactivations_left, receipt.time);
+    assert_eq!(said(&by_code), said(&old_receipt));
+    let states = |vendor: &Vendor| vendor.ledger.seats.values().map(Seat::state).collect::<Vec<_>>();
+    let before_code: Vec<_> = before.values().map(Seat::state).collect();
+    assert_eq!((states(&vendor), vendor.usage().deactivated), (before_code, 1));
+    let before = vendor.ledger.seats.clone();
+    assert_eq!(vendor.redeem_code(&code.to_string()).unwrap(), by_code);
+    assert_eq!(vendor.ledger.seats, before, "nor does the code again change anything");
     // The second activation ended nothing yet, so the record still knows the first.
     device.client().accept_receipt(old_receipt.as_bytes()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);

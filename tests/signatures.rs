@@ -1,4 +1,5 @@
-//! Signatures: Wycheproof's vectors and the small-order keys through the crate's own verify function (THREATS: 10).
+//! Signatures: Wycheproof's vectors and the small-order keys, through the crate's own verify function
+//! (docs/THREATS.md, Test 10).
 
 use nodelock::{ErrorKind, PublicKey, SigningKey, SystemRandom};
 use wycheproof::{

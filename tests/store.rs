@@ -1,4 +1,5 @@
-//! The store under faults: kills, power cuts, errors, damaged files, other processes (THREATS: tests 1-4).
+//! The store under faults: kills, power cuts, errors, damaged files, other processes (docs/THREATS.md, Test 1 to
+//! Test 4).
 
 mod support;
 

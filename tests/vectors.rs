@@ -13,22 +13,22 @@ use std::{
 };
 
 use nodelock::{
-    Answer, Binding, Certificate, CheckInRequest, Client, DeactivationReceipt, Error, ErrorKind, Feature,
-    License, LicenseId, Post, PreflightRequest, Reason, RecoveryRequest, Revocation, Roots, SigningKey,
-    Store, Timestamp, Transport,
+    Answer, Binding, Certificate, CheckInRequest, Client, DeactivationProof, DeactivationReceipt, Error,
+    ErrorKind, Feature, License, LicenseId, Post, PreflightRequest, Reason, RecoveryRequest, Revocation,
+    Roots, SigningKey, Store, Timestamp, Transport,
     authority::{
-        CertificateTerms, Issuer, ReleaseClaim,
-        ledger::{self, Activation, LicenseTerms, Usage},
-        reply_bytes, reply_text,
+        ActivationFile, CertificateTerms, CheckInClaim, Issuer, LicenseTerms, Records, ReleaseClaim, Reply,
+        SeatName, TypedCode,
+        decision::{self, Moment, Refusal, Step},
     },
     code::{LicenseKey, base32},
     fingerprint::{Component, Policy, Probe, TagKey},
 };
-use ring::signature::Ed25519KeyPair;
 use serde_json::{Value, json};
 use support::{
+    forge::envelope,
     seeded::Seeded,
-    vendor::{PRODUCT, START, TestClock},
+    vendor::{Memory, PRODUCT, START, TestClock},
 };
 
 fn hex(bytes: &[u8]) -> String {
@@ -201,45 +201,37 @@ fn story() -> Story {
         .unwrap();
     let license_key = LicenseKey::from_random([0x5a; 12]).to_string();
     let request = client.begin(&license_key, &[("host", "workshop")]).unwrap();
-    let grant = |request: &nodelock::ActivationRequest, usage| match ledger::activate(
-        &terms,
-        usage,
-        None,
-        None,
-        &request.into(),
-        [9; 16],
-        now,
-    )
-    .unwrap()
-    {
-        Activation::Granted { seat, .. } | Activation::Repeated(seat) => seat,
-    };
-    let seat = grant(request.request(), Usage::default());
-    let license = issuer.license(&terms, &seat, Some(5), now).unwrap();
+    let mut ledger = Memory::new(terms, &license_key);
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
+    let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
+    let license = decide(&issuer, &mut ledger, moment(0, 9), activate).license.unwrap();
     client.install(license.as_bytes()).unwrap();
-    let renewed = ledger::renew(&terms, &seat, None, [10; 16], now).unwrap();
-    let renewal = issuer.license(&terms, &renewed, Some(5), now.plus_days(40)).unwrap();
-    let revocation = issuer.revocation(&seat, "reported as lost", now.plus_days(50)).unwrap();
 
     // Nobody answers; what was asked is what counts.
     assert_eq!(client.check_in().unwrap_err().kind(), ErrorKind::Unreachable);
     assert_eq!(client.deactivate(Reason::Moved).unwrap_err().error().kind(), ErrorKind::Unreachable);
     let posted = posted.lock().unwrap().clone();
+    let asked = CheckInClaim::read(posted[0].as_bytes()).unwrap();
+    let check_in = |records: &Records, moment: &Moment| decision::check_in(&asked, records, moment);
+    let renewal = decide(&issuer, &mut ledger.clone(), moment(40, 10), check_in).license.unwrap();
+    let seat = SeatName::from(request.request());
+    let release =
+        |records: &Records, moment: &Moment| decision::release(seat, "reported as lost", records, moment);
+    let revocation = decide(&issuer, &mut ledger.clone(), moment(50, 0), release).revocation.unwrap();
 
     clock.advance_days(1);
     let deactivation = client.deactivate_offline(Reason::Moved).unwrap();
     let claim = ReleaseClaim::read(deactivation.proof()).unwrap();
-    let proof = claim.verify(&seat.device_key).unwrap();
-    let released = ledger::release(&terms, Usage { taken: 1, deactivated: 0 }, &seat, proof.reason, now);
-    let at = now.plus_days(2);
-    let proof_receipt = issuer.receipt(&released, Binding::Proof(proof.digest()), at).unwrap();
-    let code_receipt = issuer.receipt(&released, Binding::code(deactivation.code()), at).unwrap();
+    let redeem = |records: &Records, moment: &Moment| decision::redeem(&claim, records, moment);
+    let proof_receipt = decide(&issuer, &mut ledger, moment(2, 0), redeem).receipts.remove(0);
+    let typed = TypedCode::read(&deactivation.code().to_string()).unwrap();
+    let redeem = |records: &Records, moment: &Moment| decision::redeem_code(&typed, records, moment);
+    let code_receipt = decide(&issuer, &mut ledger, moment(2, 0), redeem).receipts.remove(0);
 
     let second_request = client.begin(&license_key, &[]).unwrap();
-    let second_seat = grant(second_request.request(), Usage::default());
-    let second_license = issuer.license(&terms, &second_seat, Some(4), at).unwrap();
-    let receipts = std::slice::from_ref(&proof_receipt);
-    let (reply, reply_text) = (reply_bytes(&second_license, receipts), reply_text(&second_license, receipts));
+    let file = ActivationFile::read(&second_request.to_bytes()).unwrap();
+    let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
+    let reply = decide(&issuer, &mut ledger, moment(2, 9), activate);
     let cancelled = client.cancel().unwrap();
     let recovery = client.recover_offline().unwrap().recovery().unwrap().clone();
     Story {
@@ -260,9 +252,24 @@ fn story() -> Story {
         second_request,
         deactivation,
         cancelled,
-        reply,
-        reply_text,
+        reply_text: reply.to_text(),
+        reply: reply.to_bytes(),
     }
+}
+
+/// So many days after the start, with that sync token.
+fn moment(days: u32, token: u8) -> Moment {
+    Moment { now: Timestamp::from_unix_seconds(START).plus_days(days), token: [token; 16] }
+}
+
+fn decide(
+    issuer: &Issuer,
+    ledger: &mut Memory,
+    moment: Moment,
+    act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
+) -> Reply {
+    let decision = decision::settle(ledger, |records| act(records, &moment)).unwrap();
+    issuer.reply(&decision, moment.now).unwrap()
 }
 
 fn message<T: nodelock::Body>(message: &nodelock::Signed<T>, fields: Value) -> Value {
@@ -336,7 +343,7 @@ fn request(pending: &nodelock::PendingRequest) -> Value {
 }
 
 fn proof(deactivation: &nodelock::Deactivation, device_key: &nodelock::PublicKey) -> Value {
-    let proof = ReleaseClaim::read(deactivation.proof()).unwrap().verify(device_key).unwrap();
+    let proof = DeactivationProof::verify(deactivation.proof(), device_key).unwrap();
     let mut value = message(
         &proof,
         json!({
@@ -444,20 +451,6 @@ fn messages() {
     );
 }
 
-/// An authority-signed envelope around any body, and a signature over any media type.
-fn forge(key: &SigningKey, certificate: &[u8], kind: u8, media_type: &str, body: &[u8]) -> Vec<u8> {
-    let pair = Ed25519KeyPair::from_seed_unchecked(&key.to_bytes()[..32]).unwrap();
-    let mut pae = format!("DSSEv1 {} {media_type} {} ", media_type.len(), body.len()).into_bytes();
-    pae.extend_from_slice(body);
-    let mut envelope = vec![b'N', b'L', 1, kind];
-    envelope.extend_from_slice(key.public_key().id().as_bytes());
-    envelope.extend_from_slice(&(certificate.len() as u16).to_le_bytes());
-    envelope.extend_from_slice(certificate);
-    envelope.extend_from_slice(body);
-    envelope.extend_from_slice(pair.sign(&pae).as_ref());
-    envelope
-}
-
 #[test]
 fn refused() {
     let story = story();
@@ -467,7 +460,7 @@ fn refused() {
     let license = story.license.as_bytes();
     let body = &license[head + certificate.len()..license.len() - 64];
     let media_type = "application/vnd.nodelock.license.v1";
-    let issued = |body: &[u8]| forge(&story.issuer_key, certificate, 1, media_type, body);
+    let issued = |body: &[u8]| envelope(&story.issuer_key, certificate, 1, media_type, body);
     assert_eq!(issued(body), license, "what is forged with the right keys is the license");
 
     let edited = |at: usize, change: u8| {
@@ -528,19 +521,19 @@ fn refused() {
         ("a device key of small order", issued(&weak_device), ErrorKind::WeakKey),
         (
             "a license signed as another kind",
-            forge(&story.issuer_key, certificate, 1, "application/vnd.nodelock.revocation.v1", body),
+            envelope(&story.issuer_key, certificate, 1, "application/vnd.nodelock.revocation.v1", body),
             ErrorKind::BadSignature,
         ),
         ("issued after the certificate ended", issued(&late_body), ErrorKind::CertificateExpired),
-        ("signed by a stranger", forge(&stranger, &[], 1, media_type, body), ErrorKind::UntrustedSigner),
+        ("signed by a stranger", envelope(&stranger, &[], 1, media_type, body), ErrorKind::UntrustedSigner),
         (
             "a certificate made by an issuer",
-            forge(&stranger, by_issuer.as_bytes(), 1, media_type, body),
+            envelope(&stranger, by_issuer.as_bytes(), 1, media_type, body),
             ErrorKind::UntrustedSigner,
         ),
         (
             "a certificate of another key",
-            forge(&stranger, certificate, 1, media_type, body),
+            envelope(&stranger, certificate, 1, media_type, body),
             ErrorKind::UntrustedSigner,
         ),
         ("a receipt", story.proof_receipt.as_bytes().to_vec(), ErrorKind::WrongType),

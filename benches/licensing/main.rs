@@ -28,8 +28,7 @@ use std::{
 };
 
 use nodelock::{
-    Client, Kind, License, Reason, Roots, Status, Store,
-    authority::ReleaseClaim,
+    Client, DeactivationProof, Kind, License, Reason, Roots, Status, Store,
     code::{DeactivationCode, ReleaseSecret},
     fingerprint::{Probe, TagKey},
 };
@@ -264,7 +263,7 @@ fn deactivation(comparison: &Comparison) {
     comparison.run(
         "proof: redeemed (read, verified)",
         Aim::Rate(0.9),
-        each(|| ReleaseClaim::read(deactivation.proof()).unwrap().verify(&device_key).unwrap()),
+        each(|| DeactivationProof::verify(deactivation.proof(), &device_key).unwrap()),
         Some(each(|| signed.verify())),
     );
     codes(comparison, deactivation.code());

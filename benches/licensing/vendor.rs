@@ -1,15 +1,21 @@
 //! A vendor, and machines with its licenses.
 
+#[allow(dead_code, reason = "the quickstart uses all of it")]
+#[path = "../../examples/quickstart/ledger.rs"]
+mod ledger;
+
 use std::path::Path;
 
 use nodelock::{
     Client, ClientBuilder, Feature, License, LicenseId, PublicKey, Roots, SigningKey, Store, SystemRandom,
     Timestamp,
     authority::{
-        ActivationFile, CertificateTerms, Issuer,
-        ledger::{self, Activation, LicenseTerms, Usage},
+        ActivationFile, CertificateTerms, Issuer, LicenseTerms,
+        decision::{self, Moment},
     },
 };
+
+use self::ledger::Memory;
 
 pub const PRODUCT: &str = "Example Editor";
 
@@ -59,14 +65,16 @@ impl Vendor {
         Roots::new([self.root])
     }
 
-    /// Gives this machine a license, in an empty store.
+    /// Gives this machine a license, in an empty store. Every machine is the vendor's first.
     pub fn activate(&self, store: &Store) -> License {
         let client = builder(self.roots(), store.clone()).build().unwrap();
         let file = client.begin("", &[]).unwrap().to_bytes();
-        let claim = (&ActivationFile::read(&file).unwrap().request).into();
-        let seat = ledger::activate(&self.terms, Usage::default(), None, None, &claim, [1; 16], now());
-        let Activation::Granted { seat, .. } = seat.unwrap() else { panic!("the seat is new") };
-        let license = self.issuer.license(&self.terms, &seat, None, now()).unwrap();
+        let file = ActivationFile::read(&file).unwrap();
+        let (license, moment) = (Some(self.terms.id), Moment { now: now(), token: [1; 16] });
+        let mut ledger = Memory::new(self.terms.clone(), "");
+        let act = |records: &_| decision::activate(&file, license, records, &moment);
+        let decision = decision::settle(&mut ledger, act).unwrap();
+        let license = self.issuer.reply(&decision, moment.now).unwrap().license.unwrap();
         assert!(client.install(license.as_bytes()).unwrap().is_usable());
         license
     }

@@ -166,7 +166,7 @@ impl ReleaseClaim {
     }
 
     /// Whether it names that very request; who signed it is another question.
-    pub(super) fn is_about(&self, request: &ActivationRequest) -> bool {
+    pub(crate) fn is_about(&self, request: &ActivationRequest) -> bool {
         self.proof.body.handle == request.handle && self.proof.body.request == request.digest()[..8]
     }
 }

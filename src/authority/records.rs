@@ -197,6 +197,11 @@ impl Records {
         checks.iter().for_each(|check| self.add_fact(check.run()));
     }
 
+    /// Adds every fact of other records.
+    pub(super) fn add_facts(&mut self, other: &Self) {
+        self.facts.extend(&other.facts);
+    }
+
     /// Nothing but the facts: records are of a moment, facts stay true. For the next transaction.
     pub fn facts(&self) -> Self {
         Self { facts: self.facts.clone(), ..Self::default() }

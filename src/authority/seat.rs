@@ -239,6 +239,11 @@ impl Seat {
         self.copies
     }
 
+    /// What its receipts say, once it is given up: where it went, and how many deactivations the license had left then.
+    pub fn receipt(&self) -> Option<(Outcome, Option<u32>)> {
+        self.acknowledged.as_ref().map(|receipt| (receipt.outcome, receipt.deactivations_left))
+    }
+
     /// When the device last spoke after the seat's end, to the day.
     pub fn heard_after_end(&self) -> Option<Timestamp> {
         self.heard_after_end
@@ -268,6 +273,18 @@ impl Seat {
     fn is_on(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
         let judged = fingerprint::judge(&self.fingerprint, fingerprint, &terms.policy);
         judged.outcome != fingerprint::Outcome::Reject
+    }
+}
+
+#[cfg(test)]
+impl Seat {
+    /// The seat without the digests by which a proof or code is known again. They save a verification and change no answer,
+    /// so the model may do without them and has fewer states.
+    pub(crate) fn without_digests(mut self) -> Self {
+        if let Some(acknowledged) = &mut self.acknowledged {
+            (acknowledged.proof, acknowledged.code) = (None, None);
+        }
+        self
     }
 }
 
@@ -396,6 +413,7 @@ impl Seat {
             SeatState::Active => terms.check_usable(now)?,
             SeatState::Revoked if mutated!(RenewsRevokedSeats) => {}
             SeatState::Revoked => return refuse(ErrorKind::Revoked),
+            SeatState::Returned if mutated!(ChecksInAfterTheEnd) => {}
             SeatState::Held | SeatState::Returned | SeatState::Cancelled => {
                 return refuse(ErrorKind::GivenUp);
             }

@@ -56,8 +56,8 @@ impl<'a> DeviceKey<'a> {
     }
 }
 
-/// A tombstone's file name and content (PROTOCOL: store): both are keyed hashes of product and handle, so that they
-/// tell nobody anything and fit no other device's activation.
+/// A tombstone's file name and content (docs/PROTOCOL.md, Store). Both are hashes of product and handle, keyed by the
+/// device, so they reveal nothing and fit no other device's activation.
 fn tombstone(product: &str, device_key: &PublicKey, handle: Handle) -> ([u8; 16], [u8; 32]) {
     let key = hmac::Key::new(hmac::HMAC_SHA256, device_key.as_bytes());
     let keyed = |purpose: &[u8]| {

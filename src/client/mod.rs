@@ -1,7 +1,7 @@
 //! The client: the one place where clock, store, machine and the pure core meet.
 //!
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
-//! after the commit is durable (PROTOCOL: commit locally first, then speak).
+//! after the commit is durable (docs/PROTOCOL.md, Client states).
 
 mod answer;
 mod builder;

@@ -1,6 +1,8 @@
 //! Crockford base32 of whole byte strings, for what is scanned from a QR code or typed in an emergency.
 //!
-//! PROTOCOL: the phone code. The bits run from the most significant bit of the first byte; the last symbol is
+//! Specified in docs/PROTOCOL.md, The phone code.
+//!
+//! The bits run from the most significant bit of the first byte; the last symbol is
 //! filled up with zero bits. There is no padding and no check symbol: what is written this way is signed.
 //! Upper case only, so that a QR code takes it in its alphanumeric mode, 5.5 bits a symbol.
 

@@ -1,6 +1,8 @@
 //! The field of 32 elements and the Reed-Solomon code RS(25, 19) over it.
 //!
-//! PROTOCOL: the phone code. The field is GF(2)\[x\] / (x^5 + x^2 + 1) with α = x = 2; addition is XOR.
+//! Specified in docs/PROTOCOL.md, The phone code.
+//!
+//! The field is GF(2)\[x\] / (x^5 + x^2 + 1) with α = x = 2; addition is XOR.
 //! Symbol `i` of a word (from 0, in reading order) is the coefficient of x^(24-i), and a word is a code word
 //! when the polynomial is zero at α^0, α^1, … α^5. Shortened from RS(31, 25): an error located in one of the
 //! six places that are never sent is no error but a word beyond repair.

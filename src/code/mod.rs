@@ -1,6 +1,6 @@
 //! Codes that people read out, type and mistype: the deactivation code and the license key.
 //!
-//! PROTOCOL: the phone code.
+//! Specified in docs/PROTOCOL.md, The phone code, and docs/FORMAT.md, Codes that people type.
 //!
 //! # Layout
 //!

@@ -122,8 +122,8 @@ enum Change {
 
 /// The codes of one `kind` that `text` may stand for, fewest corrections first.
 ///
-/// PROTOCOL: the phone code. With 25 symbols there is at most one, within 2 × wrong + unreadable ≤ 6. With 24
-/// or 26, each place is tried in turn and one more error allowed, which finds hardly ever more than one code.
+/// With 25 symbols there is at most one, within 2 × wrong + unreadable ≤ 6. With 24 or 26, each place is tried in turn
+/// and one more error allowed, which hardly ever finds more than one code (docs/PROTOCOL.md, The phone code).
 ///
 /// A code of another kind is reported only if it leaves two of the six parity symbols unspent: 6 % of all
 /// random words are within three errors of some code, and calling those "made by a newer version" would

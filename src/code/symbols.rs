@@ -1,6 +1,8 @@
 //! The alphabet, and what people make of it with a keyboard.
 //!
-//! PROTOCOL: the phone code. Whatever is typed is one of three things: a symbol, something that separates or
+//! Specified in docs/PROTOCOL.md, The phone code.
+//!
+//! Whatever is typed is one of three things: a symbol, something that separates or
 //! surrounds symbols and says nothing, or a character in the place of a symbol that cannot be read.
 
 use std::fmt;

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One property of a machine that a fingerprint scores.
 ///
-/// The numbers are permanent: they are sent, signed and hashed. (FINGERPRINT: table of components)
+/// The numbers are permanent: they are sent, signed and hashed. (docs/FINGERPRINT.md, Components)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -29,7 +29,7 @@ pub enum Component {
     HostId = 9,
 }
 
-/// What a component's agreement is worth as evidence. (FINGERPRINT: column "class")
+/// What a component's agreement is worth as evidence. (docs/FINGERPRINT.md, Components)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     /// Copied along with a disk image.

@@ -1,6 +1,6 @@
 //! Values that are found on many machines and therefore identify none.
 //!
-//! FINGERPRINT: "dropped when it is junk". Everything here takes a value that is normalized already.
+//! They are dropped (docs/FINGERPRINT.md, Fillers). Everything here takes a value that is normalized already.
 
 use super::normalize;
 

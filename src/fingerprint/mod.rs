@@ -11,8 +11,8 @@
 //! ```
 //!
 //! A [`Probe`] holds raw values and stays in memory; a [`Fingerprint`] holds three-byte tags under a
-//! [`TagKey`] and can be sent. Scoring is pure. The specification is FINGERPRINT; what it decides is cited
-//! where it is carried out.
+//! [`TagKey`] and can be sent. Scoring is pure. `docs/FINGERPRINT.md` specifies the
+//! rules; comments cite its sections where they are carried out.
 
 mod component;
 mod firmware;

@@ -32,9 +32,10 @@ impl Weight {
 
 /// Weights and thresholds, as a license carries them.
 ///
-/// The default is FINGERPRINT's table: accept at 16, grace at 8 for 14 days, no overrides. A signed license
-/// can override all of it, "so that a vendor can mend them without shipping a new application". The order
-/// of the fields is the wire format; reading refuses more than [`MAX_ITEMS`] weights.
+/// The default has no overrides, accepts at 16 and gives 14 days of grace at 8 (docs/FINGERPRINT.md, Score). A
+/// signed license can override all of it, so that a vendor can correct the weights without a new application
+/// (docs/FINGERPRINT.md, Policy). The order of the fields is the wire format; reading refuses more than [`MAX_ITEMS`]
+/// weights.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
     #[serde(deserialize_with = "codec::list::<_, _, MAX_ITEMS>")]
@@ -107,7 +108,7 @@ impl Policy {
         self.grace_days
     }
 
-    /// What agreement and difference of `component` add to the score. (FINGERPRINT: table of components)
+    /// What agreement and difference of `component` add to the score. (docs/FINGERPRINT.md, Components)
     pub(super) fn weight(&self, component: Component) -> (i32, i32) {
         let number = component.number();
         if let Some(weight) = self.weights.iter().find(|weight| weight.component == number) {

@@ -41,8 +41,7 @@ pub enum HostId {
 /// The normalized values found on a machine.
 ///
 /// They are never stored, sent or logged: `Debug` names the components only, and the values are wiped when
-/// the probe is dropped. What leaves is [`Probe::fingerprint`]. (FINGERPRINT: "Raw values are never stored,
-/// sent or logged")
+/// the probe is dropped. Only [`Probe::fingerprint`] leaves the machine. (docs/FINGERPRINT.md, Tags)
 pub struct Probe {
     values: Vec<(Component, Zeroizing<String>)>,
     environment: Environment,
@@ -52,7 +51,7 @@ impl Probe {
     /// Probes this machine.
     ///
     /// Never fails: what cannot be read, or not by this user, is absent. Starts no process, needs no root,
-    /// touches no mount point. (FINGERPRINT: last paragraph)
+    /// touches no mount point. (docs/FINGERPRINT.md, Probing)
     pub fn this_machine() -> Self {
         #[cfg(target_os = "linux")]
         let raw = super::linux::this_machine();
@@ -115,7 +114,7 @@ impl Probe {
     /// It is normalized like every value: the case of ASCII letters and runs of ASCII white space do not count. What is not ASCII
     /// counts byte for byte, so give it in one form of Unicode. Fails with
     /// [`ErrorKind::InvalidInput`] when it then has fewer than 4 or more than 256 characters, or is a known
-    /// filler such as `none`. (FINGERPRINT: "A custom host id may replace or join the components")
+    /// filler such as `none`. (docs/FINGERPRINT.md, Host id)
     pub fn with_host_id(mut self, id: &str, how: HostId) -> Result<Self> {
         let value = normalize::value(Component::HostId, id, false)
             .filter(|value| value.chars().count() <= MAX_HOST_ID)
@@ -125,7 +124,7 @@ impl Probe {
         Ok(self)
     }
 
-    /// The tags of this machine under `key`. (FINGERPRINT: "Only tags leave the machine")
+    /// The tags of this machine under `key`. (docs/FINGERPRINT.md, Tags)
     pub fn fingerprint(&self, key: &TagKey) -> Fingerprint {
         let tags = self.values.iter().map(|(component, value)| key.tag(*component, value)).collect();
         Fingerprint::new(tags, self.environment.virtual_machine, self.environment.container)

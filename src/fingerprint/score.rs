@@ -65,12 +65,13 @@ pub struct Match {
 
 /// Whether `now` is the machine of `baseline`.
 ///
-/// FINGERPRINT: "Missing on either side scores 0. Accept at score ≥ 16 with at least one hardware-unique
-/// agreement; grace at 8 to 15 with one; else reject."
+/// A component that is missing on either side scores 0. With at least one hardware-unique component that agrees,
+/// the machine is accepted from the policy's `accept` on and gets grace from its `grace` on; otherwise it is
+/// rejected (docs/FINGERPRINT.md, Score).
 ///
-/// A baseline without a hardware-unique component cannot meet that. It is accepted at half (rounded up) of
-/// the score that it can reach, else rejected; so an empty baseline always accepts, and only the device key
-/// binds. A component whose weight for agreement is overridden to 0 is not hardware-unique in either rule.
+/// A baseline without a hardware-unique component is accepted at half (rounded up) of the score that it can reach,
+/// else rejected (docs/FINGERPRINT.md, Unbindable machines). An empty baseline therefore always accepts, and only the
+/// device key binds. A component whose weight for agreement is overridden to 0 is not hardware-unique in either rule.
 pub fn judge(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Judgement {
     tally(results(baseline, now, policy), policy)
 }

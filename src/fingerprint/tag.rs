@@ -11,7 +11,7 @@ const MACHINE_ID_LABEL: &[u8] = b"nodelock machine-id v1";
 ///
 /// Two fingerprints are comparable when they were made under the same key.
 ///
-/// FINGERPRINT: "the first 3 bytes of HMAC-SHA256(K, component id ‖ u16 length ‖ value)". Exactly:
+/// The computation (docs/FINGERPRINT.md, Tags; docs/FORMAT.md, Fingerprints):
 ///
 /// ```text
 /// K    = HKDF-SHA256(salt = UTF-8 of the vendor salt,

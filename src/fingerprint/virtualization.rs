@@ -1,8 +1,8 @@
 //! Signs that the machine is a virtual machine or the process is in a container.
 //!
-//! FINGERPRINT: "VM and container signs are reported as two separate answers, and feed policy, never
-//! security." Each of them can be forged and some are seen on physical machines too (an overlay root on a
-//! live medium), which is why a report names the signs and not only the answers.
+//! They are two separate answers and feed the policy, never security (docs/FINGERPRINT.md, Virtual machines and
+//! containers). Each sign can be forged, and some occur on physical machines (an overlay root on a live medium), so a
+//! report names the signs beside the answers.
 
 use std::fmt;
 

@@ -34,7 +34,7 @@ impl Tag {
     }
 }
 
-/// A machine as it is sent: tags and two answers, never a raw value. (FINGERPRINT: "Only tags leave the machine")
+/// A machine as it is sent: tags and two answers, never a raw value. (docs/FINGERPRINT.md, Tags)
 ///
 /// The order of the fields is the wire format. Reading refuses more than [`MAX_ITEMS`] tags; tags of unknown
 /// components are kept and score nothing. The default is the empty fingerprint, which binds to nothing.
@@ -53,8 +53,8 @@ impl Fingerprint {
         Self { tags, virtual_machine, container }
     }
 
-    /// Refuses what no machine has: more than four addresses, or two of anything else. A list of many machines' tags would be
-    /// at home on each of them. (FINGERPRINT: "`mac` is a set of up to four")
+    /// Rejects fingerprints with more than four MAC tags or more than one tag of any other component. Otherwise a client
+    /// could send the tags of many machines and match all of them. (docs/FINGERPRINT.md, Network addresses)
     pub(crate) fn validate(&self) -> Result<()> {
         for component in Component::ALL {
             let most = if component == Component::Mac { MAX_MACS } else { 1 };
@@ -83,7 +83,7 @@ impl Fingerprint {
         self.container
     }
 
-    /// Whether there is a hardware-unique component to bind to. (FINGERPRINT: class `Unbindable`)
+    /// Whether there is a hardware-unique component to bind to. (docs/FINGERPRINT.md, Unbindable machines)
     pub fn bindable(&self) -> bool {
         let class = |tag: &Tag| Component::from_number(tag.component).map(Component::class);
         self.tags.iter().any(|tag| class(tag) == Some(Class::HardwareUnique))

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! The headers are for people. They say nothing that the signed body does not say, and one that disagrees with
-//! the body makes the whole message refused (PROTOCOL: signed envelopes).
+//! the body makes the whole message refused (docs/PROTOCOL.md, Signed envelopes).
 
 use base64::{
     Engine as _,

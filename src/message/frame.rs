@@ -6,8 +6,8 @@
 //! signer (authority-signed kinds only) = key id (8)  certificate length (u16 LE)  certificate
 //! ```
 //!
-//! What is signed is the DSSE v1 pre-authentication encoding of the media type and the body (PROTOCOL: signed
-//! envelopes), so no message can stand in for one of another kind.
+//! The signature is over the DSSE v1 pre-authentication encoding of the media type and the body, so no message can
+//! stand in for one of another kind (docs/PROTOCOL.md, Signed envelopes).
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 

@@ -39,7 +39,7 @@ pub type Metadata = Vec<(String, String)>;
 /// Something a later version added to a body.
 ///
 /// An extension that is not critical is kept and passed over; a critical one that this version does not know is
-/// [`ErrorKind::CriticalExtension`] (PROTOCOL: signed envelopes). This version knows none.
+/// [`ErrorKind::CriticalExtension`] (docs/PROTOCOL.md, Signed envelopes). This version knows none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     /// Which extension; numbers are never used again.

@@ -122,7 +122,7 @@ impl std::fmt::Debug for RequestBody {
 const ROUNDS: NonZeroU32 = NonZeroU32::new(100_000).expect("not zero");
 
 /// PBKDF2-HMAC-SHA256, 100,000 rounds, over the secret's 8 bytes, salted with the handle's 4 (little-endian) and the
-/// device key's 32 (PROTOCOL: the phone code).
+/// device key's 32 (docs/PROTOCOL.md, The phone code).
 pub(crate) fn commitment(secret: &ReleaseSecret, handle: Handle, device_key: &PublicKey) -> [u8; 32] {
     let mut output = [0; 32];
     let mut salt = [0; 36];

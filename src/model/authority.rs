@@ -1,181 +1,215 @@
-//! The authority: the ledger's rules over a database in memory, one transaction for each message.
+//! The authority: the shipped decisions over a database in memory, one transaction for each message.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
-use super::{
-    Mutant,
-    facts::{Message, NOW, Name, Proof, Universe},
-};
+use super::facts::{Message, Name, Read, Universe};
 use crate::{
-    Outcome, Reason,
-    authority::ledger::{self, Activation, Released, Seat, SeatState, Usage},
+    Error, ErrorKind, Result,
+    authority::{
+        Evidence, Found, LicenseRecord, Query, Records, Seat, SeatName, SeatState, Usage,
+        decision::{self, Change, Decision, Draft, Moment, Refusal, Ruling, Step, Unsigned},
+    },
 };
 
-/// The database. Seats are found by handle and device key, which a [`Name`] stands for.
+/// What the database holds.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
-pub(super) struct Ledger {
+pub(super) struct Tables {
     pub(super) seats: BTreeMap<Name, Seat>,
-    pub(super) receipts: BTreeMap<Name, (Outcome, Option<u32>)>,
-    /// Proofs and codes for handles that were never seen: judged when their requests arrive (PROTOCOL: client states).
-    pub(super) parked: BTreeSet<Name>,
+    /// Proofs and codes for handles that were never seen, as bytes, by their number.
+    pub(super) evidence: Vec<Kept>,
+    /// Check-ins that were answered, and the revision of the answer.
+    check_ins: BTreeMap<(Name, [u8; 32]), u32>,
+}
+
+/// A piece of evidence that is kept.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Kept(Evidence);
+
+impl Serialize for Kept {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let bytes = self.0.to_bytes();
+        let mut list = to.serialize_seq(Some(bytes.len()))?;
+        bytes.iter().try_for_each(|byte| list.serialize_element(byte))?;
+        list.end()
+    }
+}
+
+/// The database, and what tells who is who in it.
+pub(super) struct Ledger<'u> {
+    tables: Tables,
+    universe: &'u Universe,
 }
 
 /// What a message or an administrator comes to.
 #[derive(Clone)]
 pub(super) struct Answer {
-    pub(super) ledger: Ledger,
+    pub(super) ledger: Tables,
     pub(super) replies: Vec<Message>,
     /// The request that was refused for good.
     pub(super) refused: Option<Name>,
 }
 
-impl Ledger {
+impl Tables {
     pub(super) fn usage(&self) -> Usage {
         let count = |test: fn(&&Seat) -> bool| self.seats.values().filter(test).count() as u32;
-        Usage { taken: count(|seat| seat.state.is_taken()), deactivated: count(|seat| seat.counted) }
+        Usage { taken: count(|seat| seat.state().is_taken()), deactivated: count(|seat| seat.is_counted()) }
     }
 
     pub(super) fn state(&self, name: Name) -> Option<SeatState> {
-        self.seats.get(&name).map(|seat| seat.state)
+        self.seats.get(&name).map(Seat::state)
     }
 
     /// The seats in one of these states.
     pub(super) fn seats_in(&self, states: &[SeatState]) -> u32 {
-        let seats = self.seats.iter().filter(|(_, seat)| states.contains(&seat.state));
+        let seats = self.seats.iter().filter(|(_, seat)| states.contains(&seat.state()));
         seats.fold(0, |set, (name, _)| set | name.bit())
     }
 
-    /// The transaction for a message. There are two answers where databases may differ: the releases that came along
-    /// with a request which is refused may be rolled back with it or kept.
-    pub(super) fn hear(&self, message: &Message, universe: &Universe) -> Vec<Answer> {
-        let mut answer = Answer { ledger: self.clone(), replies: Vec::new(), refused: None };
-        match message {
-            Message::Request { name, releases } => {
-                answer.replies.extend(releases.iter().filter_map(|p| answer.ledger.prove(*p, universe)));
-                let kept = answer.clone();
-                match answer.ledger.activate(*name, universe) {
-                    Ok(license) => answer.replies.push(license),
-                    Err(Some(receipt)) => {
-                        answer.replies.push(receipt);
-                        answer.refused = Some(*name);
-                    }
-                    Err(None) => {
-                        let refused = Some(*name);
-                        let rolled_back = Answer { ledger: self.clone(), replies: Vec::new(), refused };
-                        return vec![rolled_back, Answer { refused, ..kept }];
-                    }
-                }
-            }
-            Message::Proof(proof) => answer.replies.extend(answer.ledger.prove(*proof, universe)),
-            Message::Code(name) => answer.replies.extend(answer.ledger.redeem(*name, universe)),
-            Message::License { .. } | Message::Receipt { .. } | Message::Revocation(_) => {}
-        }
-        vec![answer]
+    /// The transaction for a message.
+    pub(super) fn hear(&self, message: &Message, universe: &Universe) -> Answer {
+        let license = match message {
+            // A recovery names no license; every other request here is of a license that the vendor assigned.
+            Message::Request { recovery: true, .. } => None,
+            _ => Some(universe.terms.id),
+        };
+        let refused = match message {
+            Message::Request { name, .. } => Some(*name),
+            _ => None,
+        };
+        let read = match message.is_for_the_authority() {
+            true => universe.read(message),
+            false => return self.unchanged(),
+        };
+        let answer = self.decide(universe, |records, moment| match &*read {
+            Read::File(file) => decision::activate(file, license, records, moment),
+            Read::Claim(claim) => decision::redeem(claim, records, moment),
+            Read::Code(code) => decision::redeem_code(code, records, moment),
+            Read::CheckIn(claim) => decision::check_in(claim, records, moment),
+        });
+        let Some((mut answer, ruling)) = answer else { return self.unchanged() };
+        answer.refused = refused.filter(|_| matches!(ruling, Ruling::Refused(_)));
+        answer
     }
 
-    /// What an administrator may do: release a seat by force, renew an active one once.
+    /// What an administrator may do: release a seat by force, return a held one, renew an active one once.
     pub(super) fn administer(&self, universe: &Universe) -> Vec<Answer> {
         let mut answers = Vec::new();
-        let mut push = |name: Name, seat: Seat, reply: Option<Message>| {
-            let mut ledger = self.clone();
-            ledger.seats.insert(name, seat);
-            answers.push(Answer { ledger, replies: reply.into_iter().collect(), refused: None });
-        };
-        for (name, seat) in &self.seats {
-            if let Some(released) = ledger::force_release(seat, NOW) {
-                let revoked = released.state == SeatState::Revoked;
-                push(*name, released, revoked.then_some(Message::Revocation(*name)));
-            }
-            if seat.revision == 1
-                && let Ok(renewed) = ledger::renew(&universe.terms, seat, None, [0; 16], NOW)
-            {
-                let license = self.license(*name, renewed.revision, universe);
-                push(*name, renewed, Some(license));
-            }
+        for (seat, name) in self.seats.values().map(|seat| (seat, seat.name())) {
+            let released = self.decide(universe, |r, m| decision::release(name, "", r, m));
+            let returned = self.decide(universe, |r, m| decision::return_held(name, r, m));
+            let renewed = match seat.revision() {
+                1 => self.decide(universe, |r, m| decision::renew(name, r, m)),
+                _ => None,
+            };
+            answers.extend([released, returned, renewed].into_iter().flatten().map(|(answer, _)| answer));
         }
         answers
     }
 
-    /// Answers a request: the license, or a refusal with the receipt if the request was given up before it came.
-    fn activate(&mut self, name: Name, universe: &Universe) -> Result<Message, Option<Message>> {
-        let claim = universe.claim(name);
-        if !self.seats.contains_key(&name) && self.parked.remove(&name) {
-            return Err(Some(self.settle(ledger::cancel(&claim, universe.terms.id, NOW), universe)));
-        }
-        let known = self.seats.get(&name);
-        let is_held =
-            |seat: &&Seat| seat.state == SeatState::Held && universe.holder(seat).machine == name.machine;
-        let held = self.seats.values().find(is_held);
-        let activation = ledger::activate(&universe.terms, self.usage(), known, held, &claim, [0; 16], NOW);
-        let seat = match activation.map_err(|_| None)? {
-            Activation::Repeated(seat) => seat,
-            Activation::Granted { seat, instead_of } => {
-                self.seats.extend(instead_of.map(|seat| (universe.holder(&seat), seat)));
-                self.seats.insert(name, seat.clone());
-                seat
-            }
-        };
-        Ok(self.license(name, seat.revision, universe))
+    fn unchanged(&self) -> Answer {
+        Answer { ledger: self.clone(), replies: Vec::new(), refused: None }
     }
 
-    /// Takes a proof. It is verified under the key of the device whose seat it names, or of the request beside it.
-    fn prove(&mut self, proof: Proof, universe: &Universe) -> Option<Message> {
-        let of_device = |seat: &&Seat| {
-            seat.state == SeatState::Active && universe.holder(seat).machine == proof.name.machine
-        };
-        let seat = match universe.rules.mutant {
-            Some(Mutant::ProofNamesDevice) => self.seats.values().find(of_device),
-            _ => self.seats.get(&proof.name),
-        };
-        let released = match seat {
-            Some(seat) => ledger::release(&universe.terms, self.usage(), seat, Reason::Moved, NOW),
-            None if proof.request => {
-                let released = ledger::cancel(&universe.claim(proof.name), universe.terms.id, NOW);
-                if universe.rules.mutant == Some(Mutant::CancelledForgotten) {
-                    return Some(Self::receipt(proof.name, (released.outcome, released.deactivations_left)));
+    /// A decision and what comes of it; none if a rule refuses.
+    fn decide(
+        &self,
+        universe: &Universe,
+        act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
+    ) -> Option<(Answer, Ruling)> {
+        let mut ledger = Ledger { tables: self.clone(), universe };
+        let Decision { ruling, send, .. } = universe.settle(&mut ledger, act).ok()?;
+        let replies = send.iter().map(|draft| message(draft, universe)).collect();
+        Some((Answer { ledger: ledger.tables, replies, refused: None }, ruling))
+    }
+}
+
+/// What a reader of a message knows once it has verified it.
+fn message(Draft(unsigned): &Draft, universe: &Universe) -> Message {
+    let name = |seat: &Seat| universe.holder(seat.name());
+    match unsigned {
+        Unsigned::License { seat, deactivations_left, .. } => Message::License {
+            name: name(seat),
+            deactivations_left: *deactivations_left,
+            revision: seat.revision(),
+        },
+        Unsigned::Receipt { seat, .. } => {
+            let (outcome, deactivations_left) = seat.receipt().expect("a receipt is of a seat that is over");
+            Message::Receipt { name: name(seat), outcome, deactivations_left }
+        }
+        Unsigned::Revocation { seat, .. } => Message::Revocation(name(seat)),
+    }
+}
+
+impl Ledger<'_> {
+    fn seats(&self, fits: impl Fn(&Seat) -> bool) -> Found {
+        Found::Seats(self.tables.seats.values().filter(|seat| fits(seat)).cloned().collect())
+    }
+
+    fn holder(&self, name: SeatName) -> Name {
+        self.universe.holder(name)
+    }
+
+    fn kept(&self, seat: Seat) -> Seat {
+        if self.universe.rules.remembers { seat } else { seat.without_digests() }
+    }
+}
+
+impl decision::Ledger for Ledger<'_> {
+    type Error = Error;
+
+    fn find(&self, query: &Query) -> Result<Found> {
+        let terms = &self.universe.terms;
+        Ok(match query {
+            Query::License(id) => Found::License(
+                (*id == terms.id)
+                    .then(|| Box::new(LicenseRecord { terms: terms.clone(), usage: self.tables.usage() })),
+            ),
+            Query::LicenseOfKey(_) => Found::License(None),
+            Query::SeatsOfHandle(handle) => self.seats(|seat| seat.handle() == *handle),
+            Query::TakenSeatsOf(device) => {
+                self.seats(|seat| seat.device_key() == device && seat.state().is_taken())
+            }
+            Query::EvidenceOf(handle) => {
+                let evidence = self.tables.evidence.iter().map(|kept| &kept.0);
+                Found::Evidence(evidence.filter(|evidence| evidence.handle() == *handle).cloned().collect())
+            }
+            Query::CheckIn(name, digest) => {
+                Found::CheckIn(self.tables.check_ins.get(&(self.holder(*name), *digest)).copied())
+            }
+            // Limits are left out: a search that counts attempts would never end.
+            Query::Attempts(_) => Found::Attempts(Default::default()),
+        })
+    }
+
+    fn store(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::Insert { seat, .. } => {
+                let before = self.tables.seats.insert(self.holder(seat.name()), self.kept(seat));
+                if before.is_some() {
+                    return Err(Error::new(ErrorKind::WrongRequest, "a seat of that name"));
                 }
-                self.parked.remove(&proof.name);
-                released
             }
-            None => {
-                self.parked.insert(proof.name);
-                return None;
+            Change::Update(seat) => {
+                self.tables.seats.insert(self.holder(seat.name()), self.kept(seat));
             }
-        };
-        Some(self.settle(released, universe))
-    }
-
-    /// Takes a code, which says its handle but not its device: that is found by the commitment.
-    fn redeem(&mut self, name: Name, universe: &Universe) -> Option<Message> {
-        let handle = universe.handle(name);
-        if !self.seats.values().any(|seat| seat.handle == handle) {
-            self.parked.insert(name);
+            Change::Keep(evidence) => {
+                let name = self.universe.name_of_evidence(&evidence);
+                let same = |kept: &Kept| self.universe.name_of_evidence(&kept.0) == name;
+                // A proof and a code of one activation say the same.
+                if self.universe.rules.remembers || !self.tables.evidence.iter().any(same) {
+                    self.tables.evidence.push(Kept(evidence));
+                    // In which order it came makes no difference.
+                    self.tables.evidence.sort_by_cached_key(|kept| kept.0.to_bytes());
+                }
+            }
+            Change::Forget(evidence) => self.tables.evidence.retain(|kept| kept.0 != evidence),
+            Change::RememberCheckIn { seat, digest, revision, .. } => {
+                self.tables.check_ins.insert((self.holder(seat), digest), revision);
+            }
+            Change::Attempts(..) => {}
         }
-        let seat = self.seats.get(&name)?;
-        let released = ledger::release(&universe.terms, self.usage(), seat, Reason::Other, NOW);
-        Some(self.settle(released, universe))
-    }
-
-    /// Stores a release and its receipt; the first receipt of a seat is the only one.
-    fn settle(&mut self, released: Released, universe: &Universe) -> Message {
-        let name = universe.holder(&released.seat);
-        if let Some(first) = self.receipts.get(&name) {
-            return Self::receipt(name, *first);
-        }
-        let receipt = (released.outcome, released.deactivations_left);
-        self.receipts.insert(name, receipt);
-        self.seats.insert(name, released.seat);
-        Self::receipt(name, receipt)
-    }
-
-    fn receipt(name: Name, (outcome, deactivations_left): (Outcome, Option<u32>)) -> Message {
-        Message::Receipt { name, outcome, deactivations_left }
-    }
-
-    fn license(&self, name: Name, revision: u32, universe: &Universe) -> Message {
-        let deactivations_left = universe.terms.deactivations_left(self.usage());
-        Message::License { name, deactivations_left, revision }
+        Ok(())
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Machine {
     pub(super) number: u8,
     /// How many handles it has drawn. Randomness does not come back, whatever the store forgets.
     drawn: u8,
+    /// Whether its store was lost once, all but the device's key.
+    has_lost: bool,
     /// What a read gives: to a check, and to the next process.
     visible: RecordId,
     /// What a power cut leaves.
@@ -41,6 +43,12 @@ enum Process {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Act {
     Begin,
+    /// Its state file is damaged or gone.
+    Lose,
+    /// Asks for a seat in place of what the lost store held.
+    Recover,
+    /// The same beyond the draws that the search has: what the drain does.
+    RecoverAtLast,
     /// Deactivates, or cancels what is pending.
     GiveUp,
     /// Is told that its request is refused for good, and so cancels it. Happens only when the authority does refuse.
@@ -76,7 +84,14 @@ impl Records {
 impl Machine {
     pub(super) fn new(number: u8, records: &mut Records) -> Self {
         let empty = records.id(Record::new());
-        Self { number, drawn: 0, visible: empty, durable: empty, process: Process::Ready(empty) }
+        Self {
+            number,
+            drawn: 0,
+            has_lost: false,
+            visible: empty,
+            durable: empty,
+            process: Process::Ready(empty),
+        }
     }
 
     /// The activation whose license a check would accept now.
@@ -107,6 +122,8 @@ impl Machine {
     pub(super) fn acts(&self, universe: &Universe, records: &mut Records) -> Vec<(Act, Self)> {
         let acts = [
             Act::Begin,
+            Act::Lose,
+            Act::Recover,
             Act::GiveUp,
             Act::Refused,
             Act::SyncDirectory,
@@ -117,9 +134,26 @@ impl Machine {
         acts.into_iter().filter_map(|act| Some((act, self.act(act, universe, records)?))).collect()
     }
 
-    fn act(&self, act: Act, universe: &Universe, records: &mut Records) -> Option<Self> {
+    pub(super) fn act(&self, act: Act, universe: &Universe, records: &mut Records) -> Option<Self> {
         let next = match (act, self.process) {
-            (Act::Begin, Process::Ready(memory)) => self.begin(memory, universe, records)?,
+            (Act::Begin, Process::Ready(memory)) => {
+                let name = self.draw(universe)?;
+                self.begin(act, memory, name, universe, records)?
+            }
+            (Act::Lose, _) if universe.rules.losses && !self.has_lost => {
+                // What is read of a damaged file is nothing, and nothing of it is usable.
+                let empty = records.id(Record::new());
+                let process = Process::Ready(empty);
+                Self { has_lost: true, visible: empty, durable: empty, process, ..*self }
+            }
+            (Act::Recover, Process::Ready(memory)) if self.has_lost => {
+                let name = self.draw(universe)?;
+                self.begin(act, memory, name, universe, records)?
+            }
+            (Act::RecoverAtLast, Process::Ready(memory)) if self.has_lost => {
+                let name = Name { machine: self.number, draw: universe.draw_of_recovery(self.number) };
+                self.begin(act, memory, name, universe, records)?
+            }
             (Act::GiveUp, Process::Ready(memory)) => self.give_up(memory, universe, records)?,
             (Act::Refused, Process::Ready(memory)) => {
                 self.pending(universe, records)?;
@@ -159,16 +193,26 @@ impl Machine {
             said.extend([Message::Code(name), Message::Proof(Proof { name, request: false })]);
             let release = Proof { name, request: given_up.request.is_some() };
             if release.request {
-                said.extend([Message::Proof(release), Message::Request { name, releases: Vec::new() }]);
+                said.extend([
+                    Message::Proof(release),
+                    Message::Request { name, releases: Vec::new(), recovery: false },
+                ]);
             }
             releases.push(release);
         }
         if let Current::Pending(pending) = &record.current {
             let name = name(pending.activation.handle);
+            let recovery = pending.recovery.is_some();
             said.extend([
-                Message::Request { name, releases: Vec::new() },
-                Message::Request { name, releases },
+                Message::Request { name, releases: Vec::new(), recovery },
+                Message::Request { name, releases, recovery },
             ]);
+        }
+        if let Current::Active(active) = &record.current
+            && active.revision <= universe.rules.check_ins
+        {
+            let name = name(active.activation.handle);
+            said.push(Message::CheckIn { name, revision: active.revision });
         }
         said
     }
@@ -224,16 +268,22 @@ impl Machine {
         }
     }
 
-    fn begin(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
-        if self.drawn == universe.draws(self.number) {
-            return None;
-        }
+    /// The next activation, if one is left.
+    fn draw(&self, universe: &Universe) -> Option<Name> {
+        (self.drawn < universe.draws(self.number)).then_some(Name { machine: self.number, draw: self.drawn })
+    }
+
+    fn begin(
+        &self,
+        act: Act,
+        memory: RecordId,
+        name: Name,
+        universe: &Universe,
+        records: &mut Records,
+    ) -> Option<Self> {
         let mut record = records.get(memory).clone();
-        record.begin(universe.pending(Name { machine: self.number, draw: self.drawn })).ok()?;
-        if universe.rules.mutant == Some(Mutant::OutstandingDropped) {
-            record.outstanding.clear();
-        }
-        Some(Self { drawn: self.drawn + 1, ..self.commit(Some(Act::Begin), record, universe, records) })
+        record.begin(universe.pending(name, act != Act::Begin)).ok()?;
+        Some(Self { drawn: name.draw + 1, ..self.commit(Some(act), record, universe, records) })
     }
 
     fn give_up(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
@@ -258,7 +308,7 @@ impl Machine {
         let memory = records.id(record.clone());
         let visible = match (mutant, act) {
             (Some(Mutant::AuthorityFirst), Some(Act::GiveUp))
-            | (Some(Mutant::RequestNotPersisted), Some(Act::Begin)) => self.visible,
+            | (Some(Mutant::RequestNotPersisted), Some(Act::Begin | Act::Recover)) => self.visible,
             (Some(Mutant::ProofOnlyInMemory), _) => {
                 record.outstanding.clear();
                 records.id(record)

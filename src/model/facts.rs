@@ -1,20 +1,26 @@
 //! What is said, and what all parties know from the start.
 
-use std::fmt;
+use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc};
 
 use serde::Serialize;
 
-use super::Rules;
+use super::{Rules, authority::Ledger};
 use crate::{
-    ActivationRequest, LicenseId, Outcome, PublicKey, Random, Result, SigningKey, Timestamp,
-    authority::ledger::{Claim, LicenseTerms, Seat},
-    code::{Handle, ReleaseSecret},
-    fingerprint::Fingerprint,
-    message::{RequestBody, Signed},
+    ActivationRequest, LicenseId, Outcome, PublicKey, Random, Reason, Result, SigningKey, Timestamp,
+    authority::{
+        ActivationFile, CheckInClaim, Evidence, LicenseTerms, Records, ReleaseClaim, SeatName, TypedCode,
+        decision::{self, Decision, Moment, Refusal, Step},
+    },
+    code::{DeactivationCode, Handle, ReleaseSecret},
+    fingerprint::{Component, Fingerprint, Probe, TagKey},
+    message::{
+        CheckInBody, ProofBody, RecoveryBody, RequestBody, Signed, frame::bundle, product_tag,
+        request::commitment,
+    },
     record::{Activation, Pending},
 };
 
-/// Time stands still: whatever depends on it has tests of its own.
+/// Time stands still at the authority: whatever depends on it has tests of its own.
 pub(super) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 const PRODUCT: &str = "Example Editor";
@@ -55,13 +61,19 @@ impl fmt::Debug for Proof {
 /// What travels. Each is what a reader knows once it has verified it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Message {
-    /// A request, with the proofs that were outstanding.
+    /// A request, with the proofs that were outstanding, and the statement that the store was lost.
     Request {
         name: Name,
         releases: Vec<Proof>,
+        recovery: bool,
     },
     Proof(Proof),
     Code(Name),
+    /// A check-in of a device whose license has that revision.
+    CheckIn {
+        name: Name,
+        revision: u32,
+    },
     License {
         name: Name,
         deactivations_left: Option<u32>,
@@ -77,7 +89,7 @@ pub(super) enum Message {
 
 impl Message {
     pub(super) fn is_for_the_authority(&self) -> bool {
-        matches!(self, Self::Request { .. } | Self::Proof(_) | Self::Code(_))
+        matches!(self, Self::Request { .. } | Self::Proof(_) | Self::Code(_) | Self::CheckIn { .. })
     }
 }
 
@@ -85,10 +97,13 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left = |left: &Option<u32>| left.map(|n| format!(" ({n} left)")).unwrap_or_default();
         match self {
-            Self::Request { name, releases } if releases.is_empty() => write!(f, "request {name:?}"),
-            Self::Request { name, releases } => write!(f, "request {name:?} with {releases:?}"),
+            Self::Request { name, releases, recovery } => {
+                write!(f, "{} {name:?}", if *recovery { "recovery" } else { "request" })?;
+                if releases.is_empty() { Ok(()) } else { write!(f, " with {releases:?}") }
+            }
             Self::Proof(proof) => proof.fmt(f),
             Self::Code(name) => write!(f, "code {name:?}"),
+            Self::CheckIn { name, revision } => write!(f, "check-in {name:?} at revision {revision}"),
             Self::License { name, deactivations_left, revision } => {
                 write!(f, "license {name:?} revision {revision}{}", left(deactivations_left))
             }
@@ -100,12 +115,29 @@ impl fmt::Debug for Message {
     }
 }
 
+/// A message as the authority reads it.
+pub(super) enum Read {
+    File(ActivationFile),
+    Claim(ReleaseClaim),
+    Code(TypedCode),
+    CheckIn(CheckInClaim),
+}
+
 /// What never changes.
 pub(super) struct Universe {
     pub(super) rules: Rules,
     pub(super) terms: LicenseTerms,
-    keys: [PublicKey; 2],
-    requests: [Vec<ActivationRequest>; 2],
+    devices: [Device; 2],
+    /// Messages that were signed and read, each once.
+    read: RefCell<HashMap<Message, Rc<Read>>>,
+    /// What was verified, each once.
+    facts: RefCell<Records>,
+}
+
+struct Device {
+    key: SigningKey,
+    fingerprint: Fingerprint,
+    requests: Vec<ActivationRequest>,
 }
 
 impl Universe {
@@ -113,22 +145,23 @@ impl Universe {
         let id = LicenseId::from_bytes(*b"licensed");
         let mut terms = LicenseTerms::new(id, PRODUCT, rules.seats, NOW);
         terms.deactivations = rules.deactivations;
-        // The ledger takes a claim only from a signed request, so each is made and signed once, before the search. One
-        // more than may be drawn shows that a seat which was freed can be had.
-        let machine = |machine: u8| {
-            let key = SigningKey::generate(&Constant(machine + 1)).expect("constants are random enough");
-            let requests = (0..=rules.draws[usize::from(machine)])
-                .map(|draw| request(handle(rules, Name { machine, draw }), &key).expect("the body is valid"))
-                .collect();
-            (key.public_key(), requests)
-        };
-        let [(a, of_a), (b, of_b)] = [0, 1].map(machine);
-        Self { rules, terms, keys: [a, b], requests: [of_a, of_b] }
+        let devices = [0, 1].map(|machine| Device::new(rules, machine).expect("constants are random enough"));
+        Self { rules, terms, devices, read: RefCell::default(), facts: RefCell::default() }
     }
 
-    /// How many draws a machine has, and so the number of the one that the search does not use.
+    /// How many draws a machine has in the search.
     pub(super) fn draws(&self, machine: u8) -> u8 {
         self.rules.draws[usize::from(machine)]
+    }
+
+    /// The draw with which the drain recovers what a lost store held.
+    pub(super) fn draw_of_recovery(&self, machine: u8) -> u8 {
+        self.draws(machine)
+    }
+
+    /// The draw that shows that a seat which was freed can be had.
+    pub(super) fn draw_of_another(&self, machine: u8) -> u8 {
+        self.draws(machine) + 1
     }
 
     pub(super) fn handle(&self, name: Name) -> Handle {
@@ -137,16 +170,29 @@ impl Universe {
 
     /// The activation of that handle on that machine. What a machine holds is always its own.
     pub(super) fn name(&self, machine: u8, handle: Handle) -> Name {
-        let mut names = (0..=self.draws(machine)).map(|draw| Name { machine, draw });
+        let mut names = (0..=self.draw_of_another(machine)).map(|draw| Name { machine, draw });
         names.find(|name| self.handle(*name) == handle).expect("only its own handles")
     }
 
-    pub(super) fn holder(&self, seat: &Seat) -> Name {
-        self.name(u8::from(seat.device_key != self.keys[0]), seat.handle)
+    pub(super) fn holder(&self, seat: SeatName) -> Name {
+        self.name(self.machine(&seat.device_key), seat.handle)
     }
 
-    pub(super) fn claim(&self, name: Name) -> Claim {
-        self.request(name).into()
+    pub(super) fn machine(&self, device: &PublicKey) -> u8 {
+        u8::from(*device != self.devices[0].key.public_key())
+    }
+
+    /// The activation that evidence is about.
+    pub(super) fn name_of_evidence(&self, evidence: &Evidence) -> Name {
+        let names = [0, 1]
+            .into_iter()
+            .flat_map(|machine| (0..=self.draw_of_another(machine)).map(move |draw| Name { machine, draw }));
+        let mut names = names.filter(|name| self.handle(*name) == evidence.handle());
+        let is_about = |name: &Name| match evidence {
+            Evidence::Proof(claim) => claim.is_about(self.request(*name)),
+            Evidence::Code(code) => *code.secret() == secret(*name),
+        };
+        names.find(is_about).expect("a machine said it")
     }
 
     pub(super) fn digest(&self, name: Name) -> [u8; 32] {
@@ -154,20 +200,146 @@ impl Universe {
     }
 
     /// The record's part of a new request. The envelope is opaque to every transition, so a name will do.
-    pub(super) fn pending(&self, name: Name) -> Pending {
+    pub(super) fn pending(&self, name: Name, recovers: bool) -> Pending {
         Pending {
             activation: Activation {
                 handle: self.handle(name),
-                secret: ReleaseSecret::from_random([name.draw + 1; 8]),
+                secret: secret(name),
                 request_digest: self.digest(name),
             },
             request: vec![name.machine, name.draw].into(),
-            recovery: None,
+            recovery: recovers.then(|| Vec::new().into()),
         }
     }
 
+    /// A decision, made and stored.
+    pub(super) fn settle(
+        &self,
+        ledger: &mut Ledger<'_>,
+        act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
+    ) -> Result<Decision> {
+        let moment = Moment { now: NOW, token: [0; 16] };
+        let facts = &mut *self.facts.borrow_mut();
+        decision::settle_with(facts, ledger, |records| act(records, &moment))
+    }
+
+    /// A message as the authority reads it. A decision takes what it knows only from what a device signed, so each message
+    /// is made, signed and read, once.
+    pub(super) fn read(&self, message: &Message) -> Rc<Read> {
+        if let Some(read) = self.read.borrow().get(message) {
+            return read.clone();
+        }
+        let read = Rc::new(self.sign(message).expect("the bodies are valid"));
+        self.read.borrow_mut().insert(message.clone(), read.clone());
+        read
+    }
+
+    fn sign(&self, message: &Message) -> Result<Read> {
+        Ok(match message {
+            Message::Request { name, releases, recovery } => {
+                let mut envelopes = vec![self.request(*name).as_bytes().to_vec()];
+                if *recovery {
+                    envelopes.push(self.recovery(*name)?);
+                }
+                for proof in releases {
+                    envelopes.extend(self.proof(*proof)?);
+                }
+                Read::File(ActivationFile::read(&bundled(&envelopes))?)
+            }
+            Message::Proof(proof) => Read::Claim(ReleaseClaim::read(&bundled(&self.proof(*proof)?))?),
+            Message::Code(name) => {
+                let code = DeactivationCode::new(self.handle(*name), secret(*name));
+                Read::Code(TypedCode::read(&code.to_string())?)
+            }
+            Message::CheckIn { name, revision } => {
+                let device = self.device(*name);
+                let check_in = CheckInBody {
+                    handle: self.handle(*name),
+                    nonce: [u8::try_from(*revision).expect("few"); 16],
+                    sync_token: [0; 16],
+                    revision: *revision,
+                    time: NOW,
+                    fingerprint: device.fingerprint.clone(),
+                    library: String::new(),
+                    application: String::new(),
+                    extensions: Vec::new(),
+                };
+                Read::CheckIn(CheckInClaim::read(Signed::sign_by_device(check_in, &device.key)?.as_bytes())?)
+            }
+            Message::License { .. } | Message::Receipt { .. } | Message::Revocation(_) => {
+                unreachable!("these are for a machine")
+            }
+        })
+    }
+
+    fn recovery(&self, name: Name) -> Result<Vec<u8>> {
+        let device = self.device(name);
+        let recovery = RecoveryBody {
+            device_key: device.key.public_key(),
+            product: PRODUCT.to_owned(),
+            request: self.digest(name),
+            time: NOW,
+            extensions: Vec::new(),
+        };
+        Ok(Signed::sign_by_device(recovery, &device.key)?.as_bytes().to_vec())
+    }
+
+    fn proof(&self, proof: Proof) -> Result<Vec<Vec<u8>>> {
+        let digest = self.digest(proof.name);
+        let body = ProofBody {
+            product_tag: product_tag(PRODUCT),
+            license_id: if proof.request { LicenseId::NONE } else { self.terms.id },
+            handle: self.handle(proof.name),
+            generation: 1,
+            time: 0,
+            // A request that is cancelled within an hour uses up no deactivation, which is another matter than the states.
+            reason: if proof.request { Reason::Cancelled } else { Reason::Moved },
+            flags: 0,
+            request: crate::keys::first(&digest),
+            extensions: Vec::new(),
+        };
+        let proof_alone = Signed::sign_by_device(body, &self.device(proof.name).key)?.as_bytes().to_vec();
+        let request = proof.request.then(|| self.request(proof.name).as_bytes().to_vec());
+        Ok(std::iter::once(proof_alone).chain(request).collect())
+    }
+
+    fn device(&self, name: Name) -> &Device {
+        &self.devices[usize::from(name.machine)]
+    }
+
     fn request(&self, name: Name) -> &ActivationRequest {
-        &self.requests[usize::from(name.machine)][usize::from(name.draw)]
+        &self.device(name).requests[usize::from(name.draw)]
+    }
+}
+
+impl Device {
+    fn new(rules: Rules, machine: u8) -> Result<Self> {
+        let key = SigningKey::generate(&Constant(machine + 1))?;
+        let values = [Component::HwUuid, Component::DiskSerial, Component::BoardSerial]
+            .map(|component| (component, format!("4c4c4544-0042-3510-8052-b7c04f38{machine:04}")));
+        let fingerprint = Probe::from_values(values, false, false).fingerprint(&TagKey::new("", PRODUCT));
+        let request = |draw: u8| {
+            let name = Name { machine, draw };
+            let handle = handle(rules, name);
+            let body = RequestBody {
+                device_key: key.public_key(),
+                product: PRODUCT.to_owned(),
+                license_key: String::new(),
+                handle,
+                release_commitment: commitment(&secret(name), handle, &key.public_key()),
+                // The device's clock goes on, if the authority's does not.
+                created: Timestamp::from_unix_seconds(NOW.unix_seconds() + u64::from(draw)),
+                fingerprint: fingerprint.clone(),
+                library: String::new(),
+                application: String::new(),
+                metadata: Vec::new(),
+                extensions: Vec::new(),
+            };
+            Signed::sign_by_device(body, &key)
+        };
+        let draws = rules.draws[usize::from(machine)];
+        let requests = (0..draws + 2).map(request).collect::<Result<_>>()?;
+        Ok(Self { key, fingerprint, requests })
     }
 }
 
@@ -176,24 +348,12 @@ fn handle(rules: Rules, name: Name) -> Handle {
     Handle::new(machine * 16 + u32::from(name.draw)).expect("30 bits are plenty")
 }
 
-fn request(handle: Handle, key: &SigningKey) -> Result<ActivationRequest> {
-    Signed::sign_by_device(
-        RequestBody {
-            device_key: key.public_key(),
-            product: PRODUCT.to_owned(),
-            license_key: String::new(),
-            handle,
-            // Opaque to the rules: which code fits is one of the facts.
-            release_commitment: [0; 32],
-            created: NOW,
-            fingerprint: Fingerprint::default(),
-            library: String::new(),
-            application: String::new(),
-            metadata: Vec::new(),
-            extensions: Vec::new(),
-        },
-        key,
-    )
+fn secret(name: Name) -> ReleaseSecret {
+    ReleaseSecret::from_random([name.machine * 16 + name.draw + 1; 8])
+}
+
+fn bundled(envelopes: &[Vec<u8>]) -> Vec<u8> {
+    bundle(&envelopes.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
 /// The same bytes every time, so that every run is the same run.

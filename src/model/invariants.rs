@@ -19,13 +19,13 @@
 
 use super::{
     Invariant,
-    authority::{Answer, Ledger},
+    authority::{Answer, Tables},
     device::{Act, Machine, Records},
     facts::{Message, Name, Universe},
     space::{LEDGER, SENT, Space, State, members},
     table::FastMap,
 };
-use crate::authority::ledger::SeatState;
+use crate::authority::SeatState;
 
 /// How the drain hands seats over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +34,8 @@ enum Channel {
     Proofs,
     /// The phone.
     Codes,
+    /// A pending recovery, as a file or online.
+    Recovery,
 }
 
 /// Drains that were done before, by machine, ledger and channel.
@@ -77,27 +79,47 @@ fn drain(machine: u32, ledger: u32, channel: Channel, space: &mut Space) -> (u32
     if let Some(known) = space.drains.one.get(&key) {
         return *known;
     }
-    let mut machine = finish(machine, space);
+    let mut at = (finish(machine, space), ledger);
+    // What was lost with a store comes back by a recovery, which may be pending already.
+    at = hand_over(at, Channel::Recovery, space);
+    at = give_up(at, channel, space);
+    if let Some(next) = space.machine_act(at.0, Act::RecoverAtLast) {
+        at = hand_over((finish(next, space), at.1), Channel::Recovery, space);
+        at = give_up(at, channel, space);
+    }
+    let (machine, ledger) = at;
+    space.drains.one.insert(key, (machine, ledger));
+    (machine, ledger)
+}
+
+/// Gives up what a machine has, and hands it over.
+fn give_up((machine, ledger): (u32, u32), channel: Channel, space: &mut Space) -> (u32, u32) {
+    let mut machine = machine;
     while let Some(next) = space.act(machine, Act::GiveUp) {
         machine = finish(next, space);
     }
-    let mut ledger = ledger;
+    hand_over((machine, ledger), channel, space)
+}
+
+/// Hands over what a machine says in a channel, and lets it hear the answers.
+fn hand_over((machine, ledger): (u32, u32), channel: Channel, space: &mut Space) -> (u32, u32) {
+    let (mut machine, mut ledger) = (machine, ledger);
     for message in members(space.speech(machine)) {
         let fits = match space.message(message) {
             Message::Proof(_) => channel == Channel::Proofs,
             Message::Code(_) => channel == Channel::Codes,
+            Message::Request { recovery, .. } => *recovery && channel == Channel::Recovery,
             _ => false,
         };
         if fits {
             let reply = space.replies(ledger, message)[0];
             ledger = reply.ledger;
-            machine = members(reply.says).fold(machine, |machine, receipt| {
-                let heard = space.heard(machine, receipt);
+            machine = members(reply.says).fold(machine, |machine, answer| {
+                let heard = space.heard(machine, answer);
                 finish(heard, space)
             });
         }
     }
-    space.drains.one.insert(key, (machine, ledger));
     (machine, ledger)
 }
 
@@ -118,7 +140,7 @@ fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
         let machine = machines[usize::from(name.machine)];
         space.usable(machine) == Some(name) && space.machine(machine).must_stay(&space.records)
     };
-    let taken_rightly = ledger.seats.iter().all(|(name, seat)| match seat.state {
+    let taken_rightly = ledger.seats.iter().all(|(name, seat)| match seat.state() {
         SeatState::Active => exhausted && stays(*name),
         SeatState::Held => exhausted && is_granted_anew(name.machine, ledger, universe),
         SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => true,
@@ -129,20 +151,22 @@ fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
 }
 
 /// Whether a request that was never made before gets that machine a seat.
-fn is_granted_anew(machine: u8, ledger: &Ledger, universe: &Universe) -> bool {
-    let name = Name { machine, draw: universe.draws(machine) };
-    let answers = ledger.hear(&Message::Request { name, releases: Vec::new() }, universe);
-    answers.iter().all(|answer| answer.ledger.state(name) == Some(SeatState::Active))
+fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
+    let name = Name { machine, draw: universe.draw_of_another(machine) };
+    let answer = ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false }, universe);
+    answer.ledger.state(name) == Some(SeatState::Active)
 }
 
 /// What is wrong with a ledger by itself.
-pub(super) fn flaw_of_ledger(ledger: &Ledger, universe: &Universe) -> Option<&'static str> {
+pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'static str> {
     if ledger.usage().taken > universe.terms.seats {
         return Some("more seats are taken than were sold");
     }
-    // A receipt says that the seat's life is over, and evidence that was kept that it never began.
-    let is_active = |name: &Name| ledger.state(*name) == Some(SeatState::Active);
-    if ledger.receipts.keys().chain(&ledger.parked).any(is_active) {
+    if universe.terms.deactivations.is_some_and(|allowed| ledger.usage().deactivated > allowed) {
+        return Some("more deactivations counted than were allowed");
+    }
+    // A receipt says that the seat's life is over.
+    if ledger.seats.values().any(|seat| seat.state() == SeatState::Active && seat.receipt().is_some()) {
         return Some("a seat that was given up is active");
     }
     None
@@ -150,7 +174,7 @@ pub(super) fn flaw_of_ledger(ledger: &Ledger, universe: &Universe) -> Option<&'s
 
 /// What is wrong with a transaction.
 pub(super) fn flaw_of_answers(
-    ledger: &Ledger,
+    ledger: &Tables,
     message: Option<&Message>,
     answers: &[Answer],
     universe: &Universe,
@@ -159,7 +183,7 @@ pub(super) fn flaw_of_answers(
         for (name, seat) in &ledger.seats {
             let Some(now) = answer.ledger.state(*name) else { return Some("a seat is forgotten") };
             // The states are listed in the order of a seat's life.
-            if (now as u8) < seat.state as u8 {
+            if (now as u8) < seat.state() as u8 {
                 return Some("a seat came back to life");
             }
         }
@@ -179,11 +203,11 @@ pub(super) fn flaw_of_answers(
         }
         let Some(message) = message else { continue };
         let again = answer.ledger.hear(message, universe);
-        if answer.ledger != *ledger && again.iter().any(|again| again.ledger != answer.ledger) {
+        if answer.ledger != *ledger && again.ledger != answer.ledger {
             return Some("the same message twice changed something");
         }
-        let new = |again: &Answer| again.replies.iter().any(|reply| !answer.replies.contains(reply));
-        if answer.ledger != *ledger && answer.refused.is_none() && again.iter().any(new) {
+        let is_new = again.replies.iter().any(|reply| !answer.replies.contains(reply));
+        if answer.ledger != *ledger && answer.refused.is_none() && is_new {
             return Some("the same message twice got another answer");
         }
     }

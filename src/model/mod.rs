@@ -1,23 +1,21 @@
-//! The protocol as an explicit-state model (PROTOCOL: states, I1 and I2; THREATS: test 7).
+//! The protocol as an explicit-state model (`docs/PROTOCOL.md`, The model; `docs/THREATS.md`, Test 7).
 //!
-//! Two machines and one authority share a license. Everything that may happen to them is tried in every order, and
-//! what PROTOCOL promises is checked in every state that can be reached. The transitions are the crate's own, not a
-//! copy of them: machines change by [`crate::record`], the authority by [`crate::authority::ledger`]. What is
-//! written anew here is only what stands around them: the store's commit step by step, the network, the ledger's
-//! database.
+//! Two machines and one authority share a license. Everything that may happen to them is tried in every order, and what
+//! the protocol promises is checked in every state that can be reached. The transitions are the crate's own, not a copy
+//! of them: machines change by [`crate::record`], the authority by [`crate::authority::decision`]. What is written anew
+//! here is only what stands around them: the store's commit step by step, the network, the ledger's database.
 //!
 //! - **Machine** (`device`): two images of the store, *visible* (what a read gives) and *durable* (what a power cut
 //!   leaves), and a process with its memory. A commit is three steps: the rename makes the new record visible, the
 //!   directory sync makes it durable, and only then is anything said. A kill, or a sync that fails, may come between
-//!   any two, a power cut too.
+//!   any two, a power cut too. A store may be lost, all but the device's key, and recovered from.
 //! - **Network** (`facts`): whatever was said once may arrive at any time, in any order, any number of times or never.
 //!   What travels in one file may be taken out of it.
-//! - **Authority** (`authority`): one atomic, durable transaction for each message.
+//! - **Authority** (`authority`): one atomic, durable transaction for each message. Messages are signed and verified for
+//!   real, each once.
 //!
-//! Left out, because verification comes before any transition: signatures, secrets and digests. A message is the
-//! facts that verification yields; what was signed by another device is simply not equal. Left out too: time,
-//! fingerprints, limits on wrong codes, and tombstones, which guard only a store that was copied back (THREATS).
-//! Handles are counted instead of drawn and bounded in number, so that there are finitely many states.
+//! The authority's time stands still. Left out: limits on codes, and tombstones, which guard only a store that was copied
+//! back. Handles are counted instead of drawn and bounded in number, so that there are finitely many states.
 
 mod authority;
 mod device;
@@ -28,42 +26,108 @@ mod search;
 mod space;
 mod table;
 
+use std::cell::Cell;
+
 /// What is searched.
 #[derive(Clone, Copy, Debug)]
 struct Rules {
     seats: u32,
-    /// How many deactivations return a seat (PROTOCOL: Returned, Held).
+    /// How many deactivations return a seat (`docs/PROTOCOL.md`, Returned and Held).
     deactivations: Option<u32>,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
     /// Whether both machines draw the same handles, as two out of a billion may.
     same_handles: bool,
-    /// Whether seats are renewed once, and released by force.
+    /// Whether seats are renewed once, returned, and released by force.
     administered: bool,
+    /// Up to which revision a machine checks in; 0 for never.
+    check_ins: u32,
+    /// Whether each machine may lose its store once.
+    losses: bool,
+    /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
+    remembers: bool,
     mutant: Option<Mutant>,
 }
 
-/// What PROTOCOL names as fatal: one change each in what stands around the transitions.
+/// A fault that the model must notice. Each is one change: in the store's order of steps, which is simulated here, or in
+/// the shipped rules, where `mutated!` asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mutant {
+#[allow(clippy::enum_variant_names, reason = "each is named after what goes wrong")]
+pub(crate) enum Mutant {
+    // The order of steps on a machine.
     /// A deactivation tells the authority first, and deletes the license when the receipt is in.
     AuthorityFirst,
     /// The license is deleted, and the proof is only in memory.
     ProofOnlyInMemory,
-    /// The authority takes a proof for whatever seat its device holds.
-    ProofNamesDevice,
     /// An activation request is sent, and only in memory.
     RequestNotPersisted,
     /// What was renamed into place is spoken of before the directory is synced.
     NoSyncBeforeSending,
     /// What a killed process left is acted on without syncing it.
     NoSyncOnReopening,
-    /// A request that was given up before it arrived leaves no trace at the authority.
-    CancelledForgotten,
-    /// A new request drops the proofs that no receipt has acknowledged.
-    OutstandingDropped,
     /// A request that the authority refuses is dropped instead of cancelled.
     RefusedForgotten,
+
+    // The record.
+    /// A new request drops the proofs that no receipt has acknowledged.
+    OutstandingDropped,
+    /// Giving a seat up leaves the license in place.
+    LicenseKept,
+    /// A revocation changes nothing.
+    RevocationIgnored,
+
+    // The decisions.
+    /// Activate: a request is granted however many seats are taken.
+    SeatsUncounted,
+    /// Activate: a request whose seat was given up gets its license again.
+    GrantsAgain,
+    /// Cancel: a request that was given up before it arrived leaves no trace.
+    CancelledForgotten,
+    /// Redeem: a proof is taken for whatever seat its device holds.
+    ProofNamesDevice,
+    /// Redeem: a seat that the vendor released is given up once more.
+    GiveUpFreesTwice,
+    /// Redeem: the allowance of deactivations is not looked at.
+    AllowanceIgnored,
+    /// Redeem a code: it need not fit the commitment of the seat whose handle it names.
+    CodeFitsItsHandle,
+    /// Check in: a seat that was given up is renewed.
+    ChecksInAfterTheEnd,
+    /// Recover: one that comes late frees what the device asked for since.
+    LateRecoveryFrees,
+    /// Recover: an echo frees seats again.
+    EchoRecovers,
+    /// Renew: a seat that the vendor released is renewed.
+    RenewsRevokedSeats,
+    /// Release: nobody remembers that the device is to be told.
+    ReleaseForgets,
+    /// Return: a seat that is in use is returned too.
+    ReturnsActiveSeats,
+}
+
+thread_local! {
+    static SWITCHED: Cell<Option<Mutant>> = const { Cell::new(None) };
+}
+
+/// Whether a fault is switched on in this thread.
+pub(crate) fn is_mutated(mutant: Mutant) -> bool {
+    SWITCHED.get() == Some(mutant)
+}
+
+/// A fault that is on for as long as this lives.
+struct Switched;
+
+impl Switched {
+    fn on(mutant: Option<Mutant>) -> Self {
+        SWITCHED.set(mutant);
+        Self
+    }
+}
+
+impl Drop for Switched {
+    fn drop(&mut self) {
+        SWITCHED.set(None);
+    }
 }
 
 /// What must hold.

@@ -1,4 +1,4 @@
-//! The runs: the protocol holds, and every mutant of PROTOCOL is caught.
+//! The runs: the protocol holds, and every mutant is caught.
 //!
 //! Each prints its figures, and for a mutant the shortest trace to the breach: `cargo test model -- --nocapture`.
 //! `NODELOCK_MODEL_STATES` sets how many states a run may go through; without it, the largest ones stop early.
@@ -8,7 +8,7 @@ use super::{
     Mutant, Rules,
     search::search,
 };
-use crate::authority::ledger::SeatState::{self, Active, Cancelled, Held, Returned, Revoked};
+use crate::authority::SeatState::{self, Active, Cancelled, Held, Returned, Revoked};
 
 /// Two machines, one seat, two activations each.
 const SIMPLE: Rules = Rules {
@@ -17,6 +17,9 @@ const SIMPLE: Rules = Rules {
     draws: [2, 2],
     same_handles: false,
     administered: false,
+    check_ins: 0,
+    losses: false,
+    remembers: false,
     mutant: None,
 };
 
@@ -26,6 +29,11 @@ const ADMINISTERED: Rules =
 
 /// How many states the largest runs go through unless told otherwise.
 const DEFAULT_LIMIT: usize = 1_000_000;
+
+fn limit() -> usize {
+    let limit = std::env::var("NODELOCK_MODEL_STATES");
+    limit.map_or(DEFAULT_LIMIT, |n| n.parse().expect("NODELOCK_MODEL_STATES is a number"))
+}
 
 /// Every state keeps every invariant, and these states of a seat occur.
 fn holds(title: &str, rules: Rules, limit: Option<usize>, occurring: &[SeatState]) {
@@ -38,11 +46,12 @@ fn holds(title: &str, rules: Rules, limit: Option<usize>, occurring: &[SeatState
     assert_eq!(found.reached, occurring.iter().fold(0, |set, state| set | 1 << *state as u8), "{title}");
 }
 
-/// The mutant breaks the invariant; the trace is the shortest there is.
-fn is_caught(mutant: Mutant, invariant: Invariant) {
-    let found = search(Rules { mutant: Some(mutant), ..SIMPLE }, &[invariant], usize::MAX);
+/// The mutant breaks the invariant; the trace is the shortest there is. Without it these rules break nothing that far.
+fn is_caught(mutant: Mutant, rules: Rules, invariant: Invariant) {
+    let found = search(Rules { mutant: Some(mutant), ..rules }, &[invariant], usize::MAX);
     found.print(&format!("{mutant:?}"));
     assert!(found.breach.is_some(), "{mutant:?} keeps {invariant:?}");
+    assert!(search(rules, &[invariant], found.states).breach.is_none(), "{invariant:?} is broken anyway");
 }
 
 #[test]
@@ -61,6 +70,14 @@ fn the_protocol_holds_for_a_machine_that_activates_three_times() {
 fn the_protocol_holds_when_two_machines_draw_the_same_handles() {
     let rules = Rules { same_handles: true, draws: [2, 1], ..SIMPLE };
     holds("same handles", rules, None, &[Active, Returned, Cancelled]);
+}
+
+#[test]
+fn the_protocol_holds_with_a_ledger_that_remembers_what_saves_work() {
+    for draws in [[1, 1], [2, 0]] {
+        let rules = Rules { remembers: true, draws, ..SIMPLE };
+        holds(&format!("remembering, draws {draws:?}"), rules, None, &[Active, Returned, Cancelled]);
+    }
 }
 
 #[test]
@@ -83,54 +100,89 @@ fn the_protocol_holds_with_an_administrator_and_every_allowance() {
 
 #[test]
 fn the_protocol_holds_in_the_larger_configuration() {
-    let limit = std::env::var("NODELOCK_MODEL_STATES");
-    let limit = limit.map_or(DEFAULT_LIMIT, |n| n.parse().expect("NODELOCK_MODEL_STATES is a number"));
-    holds("larger", ADMINISTERED, Some(limit), &[Active, Held, Returned, Cancelled, Revoked]);
+    holds("larger", ADMINISTERED, Some(limit()), &[Active, Held, Returned, Cancelled, Revoked]);
+}
+
+/// The same with check-ins and lost stores.
+const IN_THE_FIELD: Rules = Rules { draws: [2, 1], check_ins: 2, losses: true, ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_with_check_ins_after_everything_that_ends_a_seat() {
+    for administered in [false, true] {
+        let rules = Rules { check_ins: 2, draws: [2, 0], administered, ..SIMPLE };
+        let mut occurring = vec![Active, Returned, Cancelled];
+        if administered {
+            occurring.push(Revoked);
+        }
+        holds(&format!("check-ins, administered {administered}"), rules, None, &occurring);
+    }
 }
 
 #[test]
-fn mutant_1_the_authority_first_then_delete() {
-    is_caught(Mutant::AuthorityFirst, I1);
+fn the_protocol_holds_when_stores_are_lost() {
+    let rules = Rules { losses: true, draws: [2, 1], ..SIMPLE };
+    holds("lost stores", rules, None, &[Active, Returned, Cancelled]);
+    let rules = Rules { losses: true, draws: [3, 0], ..SIMPLE };
+    holds("lost stores, three activations", rules, None, &[Active, Returned, Cancelled]);
 }
 
 #[test]
-fn mutant_2_the_proof_only_in_memory() {
-    is_caught(Mutant::ProofOnlyInMemory, I2);
+fn the_protocol_holds_in_the_field() {
+    holds("in the field", IN_THE_FIELD, Some(limit()), &[Active, Returned, Cancelled]);
 }
 
 #[test]
-fn mutant_3_a_proof_that_names_the_device() {
-    is_caught(Mutant::ProofNamesDevice, I1);
+fn faults_in_the_order_of_steps_are_noticed() {
+    for (mutant, invariant) in [
+        (Mutant::AuthorityFirst, I1),
+        (Mutant::ProofOnlyInMemory, I2),
+        (Mutant::RequestNotPersisted, I2),
+        (Mutant::NoSyncBeforeSending, I1),
+        (Mutant::NoSyncOnReopening, I1),
+        (Mutant::RefusedForgotten, I2),
+    ] {
+        is_caught(mutant, SIMPLE, invariant);
+    }
 }
 
 #[test]
-fn mutant_4_a_request_that_is_not_persisted() {
-    is_caught(Mutant::RequestNotPersisted, I2);
+fn faults_in_the_record_are_noticed() {
+    is_caught(Mutant::OutstandingDropped, SIMPLE, I2);
+    is_caught(Mutant::LicenseKept, SIMPLE, I1);
+    is_caught(Mutant::RevocationIgnored, ADMINISTERED, Ledger);
 }
 
 #[test]
-fn mutant_5_no_sync_before_sending() {
-    is_caught(Mutant::NoSyncBeforeSending, I1);
+fn faults_in_activation_are_noticed() {
+    is_caught(Mutant::SeatsUncounted, SIMPLE, Ledger);
+    is_caught(Mutant::GrantsAgain, SIMPLE, Ledger);
 }
 
 #[test]
-fn mutant_6_no_sync_on_reopening() {
-    is_caught(Mutant::NoSyncOnReopening, I1);
-}
-
-#[test]
-fn mutant_7_an_authority_that_forgets_cancelled_requests() {
-    is_caught(Mutant::CancelledForgotten, I2);
+fn faults_in_redemption_are_noticed() {
+    is_caught(Mutant::ProofNamesDevice, SIMPLE, I1);
+    is_caught(Mutant::CancelledForgotten, SIMPLE, I2);
     // Its receipt said that the seat was given up, and then it is taken.
-    is_caught(Mutant::CancelledForgotten, Ledger);
+    is_caught(Mutant::CancelledForgotten, SIMPLE, Ledger);
+    is_caught(Mutant::GiveUpFreesTwice, ADMINISTERED, Ledger);
+    is_caught(Mutant::AllowanceIgnored, Rules { deactivations: Some(0), ..SIMPLE }, Ledger);
+    is_caught(Mutant::CodeFitsItsHandle, Rules { same_handles: true, ..SIMPLE }, I1);
 }
 
 #[test]
-fn mutant_8_a_request_that_drops_what_is_outstanding() {
-    is_caught(Mutant::OutstandingDropped, I2);
+fn faults_in_check_ins_are_noticed() {
+    is_caught(Mutant::ChecksInAfterTheEnd, Rules { check_ins: 2, ..SIMPLE }, Ledger);
 }
 
 #[test]
-fn mutant_9_a_refused_request_that_is_forgotten() {
-    is_caught(Mutant::RefusedForgotten, I2);
+fn faults_in_recovery_are_noticed() {
+    is_caught(Mutant::LateRecoveryFrees, Rules { draws: [3, 0], losses: true, ..SIMPLE }, I1);
+    is_caught(Mutant::EchoRecovers, IN_THE_FIELD, I1);
+}
+
+#[test]
+fn faults_of_the_vendor_s_acts_are_noticed() {
+    is_caught(Mutant::RenewsRevokedSeats, ADMINISTERED, Ledger);
+    is_caught(Mutant::ReleaseForgets, ADMINISTERED, I1);
+    is_caught(Mutant::ReturnsActiveSeats, ADMINISTERED, I1);
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Invariant, Rules,
+    Invariant, Rules, Switched,
     device::Act,
     invariants,
     space::{LEDGER, SENT, Space, State, Step},
@@ -23,7 +23,7 @@ pub(super) struct Found {
     /// Whether there are no more states.
     pub(super) exhausted: bool,
     pub(super) breach: Option<Breach>,
-    /// Which states of a seat occurred: bit n for the n-th of [`SeatState`](crate::authority::ledger::SeatState).
+    /// Which states of a seat occurred: bit n for the n-th of [`SeatState`](crate::authority::SeatState).
     pub(super) reached: u8,
     sizes: (usize, usize, usize),
     time: Duration,
@@ -40,6 +40,7 @@ pub(super) struct Breach {
 /// Goes through at most `limit` states, or to the first breach of one of `invariants`.
 pub(super) fn search(rules: Rules, invariants: &[Invariant], limit: usize) -> Found {
     let started = Instant::now();
+    let _switched = Switched::on(rules.mutant);
     let mut space = Space::new(rules);
     let start = space.start();
     let mut states = vec![start];
@@ -153,7 +154,7 @@ fn describe(space: &Space, step: Step, before: State, after: State) -> String {
     }
     if before[LEDGER] != after[LEDGER] {
         let ledger = space.ledger(after[LEDGER]);
-        let seats = ledger.seats.iter().map(|(name, seat)| format!("{name:?} {:?}", seat.state));
+        let seats = ledger.seats.iter().map(|(name, seat)| format!("{name:?} {:?}", seat.state()));
         let _ = write!(text, "; ledger: {}", seats.collect::<Vec<_>>().join(", "));
     }
     for side in 0..2 {

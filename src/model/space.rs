@@ -6,13 +6,13 @@
 
 use super::{
     Rules,
-    authority::{Answer, Ledger},
+    authority::{Answer, Tables},
     device::{Act, Machine, Records},
     facts::{Message, Name, Universe},
     invariants::{self, Drains},
     table::Table,
 };
-use crate::{authority::ledger::SeatState, codec};
+use crate::{authority::SeatState, codec};
 
 /// Both machines, the ledger, and what was sent.
 pub(super) type State = [u32; 4];
@@ -56,7 +56,7 @@ struct MachineNode {
 
 /// A ledger and what is known of it.
 struct LedgerNode {
-    ledger: Ledger,
+    ledger: Tables,
     in_force: u32,
     active: u32,
     seat_states: u8,
@@ -110,7 +110,7 @@ impl Space {
             let machine = Machine::new(number, &mut self.records);
             self.machine_id(machine)
         });
-        [a, b, self.ledger_id(Ledger::default()), self.set_id(0)]
+        [a, b, self.ledger_id(Tables::default()), self.set_id(0)]
     }
 
     /// Everything that may happen next and changes something.
@@ -185,6 +185,13 @@ impl Space {
         self.acts(machine).iter().find(|(a, _)| *a == act).map(|(_, next)| *next)
     }
 
+    /// The same for an act that the search does not do.
+    pub(super) fn machine_act(&mut self, machine: u32, act: Act) -> Option<u32> {
+        let machine = self.machine_nodes[machine as usize].machine;
+        let next = machine.act(act, &self.universe, &mut self.records)?;
+        Some(self.machine_id(next))
+    }
+
     fn acts(&mut self, id: u32) -> &[(Act, u32)] {
         if self.machine_nodes[id as usize].acts.is_none() {
             let machine = self.machine_nodes[id as usize].machine;
@@ -237,7 +244,7 @@ impl Space {
         }
         let ledger = self.ledger_nodes[id as usize].ledger.clone();
         let heard = self.message_list[message as usize].clone();
-        let answers = ledger.hear(&heard, &self.universe);
+        let answers = vec![ledger.hear(&heard, &self.universe)];
         if let Some(flaw) = invariants::flaw_of_answers(&ledger, Some(&heard), &answers, &self.universe) {
             self.flaw = Some(format!("{flaw}: {heard:?}"));
         }
@@ -281,7 +288,7 @@ impl Space {
         self.machine_nodes[machine as usize].usable
     }
 
-    pub(super) fn ledger(&self, id: u32) -> &Ledger {
+    pub(super) fn ledger(&self, id: u32) -> &Tables {
         &self.ledger_nodes[id as usize].ledger
     }
 
@@ -335,7 +342,7 @@ impl Space {
         id
     }
 
-    fn ledger_id(&mut self, ledger: Ledger) -> u32 {
+    fn ledger_id(&mut self, ledger: Tables) -> u32 {
         let (id, new) = self.ledgers.id(codec::encode(&ledger).expect("a ledger can be encoded"));
         if new {
             if let Some(flaw) = invariants::flaw_of_ledger(&ledger, &self.universe) {
@@ -344,7 +351,7 @@ impl Space {
             self.ledger_nodes.push(LedgerNode {
                 in_force: ledger.seats_in(&[SeatState::Active, SeatState::Revoked]),
                 active: ledger.seats_in(&[SeatState::Active]),
-                seat_states: ledger.seats.values().fold(0, |set, seat| set | 1 << seat.state as u8),
+                seat_states: ledger.seats.values().fold(0, |set, seat| set | 1 << seat.state() as u8),
                 ledger,
                 hears: Box::new([UNKNOWN; 128]),
                 administered: None,

@@ -1,4 +1,4 @@
-//! The directory store: read, lock, commit (PROTOCOL: store).
+//! The directory store: read, lock, commit (docs/PROTOCOL.md, Store).
 
 use std::{
     fmt, io,
@@ -153,7 +153,7 @@ impl Store {
     }
 
     /// Opens the store for writing: takes the lock, drops what a killed writer left, and makes durable what it
-    /// reads, so that the caller may act on it (PROTOCOL: client states).
+    /// reads, so that the caller may act on it (docs/PROTOCOL.md, Client states).
     ///
     /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time; as [`read`](Self::read) does;
     /// [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
@@ -317,8 +317,8 @@ impl Writer<'_> {
         self.replace(DEVICE_KEY, key)
     }
 
-    /// Replaces the body by `body` and counts the generation up. Both are durable when this returns `Ok`, and only
-    /// then may anybody be told (PROTOCOL: client states).
+    /// Replaces the body by `body` and counts the generation up. Both are durable when this returns `Ok`.
+    /// Tell nobody before that (docs/PROTOCOL.md, Client states).
     ///
     /// After a failure the store holds the old body or the new one, whole; the next [`Store::write`] says which. Fails
     /// with [`ErrorKind::TooLarge`] if the file would be longer than 1 MiB; [`ErrorKind::NoSpace`];

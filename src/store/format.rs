@@ -1,4 +1,4 @@
-//! The bytes of the `state` file, version 1 (PROTOCOL: store).
+//! The bytes of the `state` file, version 1 (docs/PROTOCOL.md, Store).
 //!
 //! | offset | bytes | what |
 //! |---|---|---|
@@ -87,7 +87,7 @@ fn parse(rest: &[u8]) -> Option<Snapshot> {
     whole.then(|| Snapshot { generation, body: Some(body.to_vec()) })
 }
 
-/// A damaged state is never "no license", and no older generation is looked for (PROTOCOL: store).
+/// A damaged state is never "no license", and no older generation is looked for (docs/PROTOCOL.md, Store).
 pub(super) fn corrupt() -> Error {
     Error::new(ErrorKind::Corrupt, "state")
 }

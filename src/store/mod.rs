@@ -1,8 +1,8 @@
 //! The store: one durable file per product, replaced whole or not at all.
 //!
-//! Everything a machine knows about its seat is one record, and every change of it is one atomic, durable
-//! replacement of one file (PROTOCOL: client states, store). The store knows nothing about the record: opaque
-//! bytes go in and come out.
+//! All that a machine knows about its seat is one record, and every change of it is one atomic, durable replacement of
+//! one file (docs/PROTOCOL.md, Client states). The store knows nothing about the record: opaque bytes go in and come
+//! out (docs/PROTOCOL.md, Store).
 //!
 //! | in the directory | what it is |
 //! |---|---|

@@ -1,8 +1,8 @@
-//! Tombstones: what remains of an activation that was given up, in a second place (PROTOCOL: store).
+//! Tombstones: small files in a second place that name activations that were given up (docs/PROTOCOL.md, Store).
 //!
-//! They are there for the folder that is copied back after a deactivation (THREATS). One small file each: its name
-//! is 32 hexadecimal digits, its content the magic `NLTB`, the version 1, three zero bytes, and 32 bytes of the
-//! caller's.
+//! They block a store's folder that is copied back after a deactivation (docs/THREATS.md, Threats and guards). The
+//! name is 32 hexadecimal digits. The content is the magic `NLTB`, the version 1, three zero bytes, and 32 bytes that
+//! the caller gives.
 
 use std::{
     io,

@@ -10,7 +10,7 @@ mod vendor;
 
 use std::fs;
 
-use nodelock::{Clock as _, SystemClock, authority::ledger, code::base32, qr};
+use nodelock::{Clock as _, SystemClock, authority::decision, code::base32, qr};
 use serde_json::Value;
 use user::{User, content, example, vendor};
 
@@ -134,7 +134,7 @@ fn a_pending_request_survives_and_is_shown_again() {
 fn a_license_that_is_not_usable_is_told_by_the_exit_code() {
     let mut vendor = vendor(1);
     let user = User::new(&vendor);
-    vendor.terms.starts = SystemClock.now().plus_days(7);
+    vendor.ledger.terms.starts = SystemClock.now().plus_days(7);
     let request = user.run(0, &["request", &vendor.license_key.clone()]);
     let license = user.write("license.txt", vendor.activate(&request).unwrap());
     let installed = user.json(3, &["install", &license]);
@@ -148,9 +148,12 @@ fn a_revocation_is_taken_in_like_a_receipt() {
     let mut vendor = vendor(1);
     let user = User::new(&vendor);
     user.activate(&mut vendor);
-    let seat = ledger::force_release(&vendor.seats[0], SystemClock.now()).unwrap();
-    let revocation = vendor.issuer.revocation(&seat, "reported as lost", SystemClock.now()).unwrap();
-    let file = user.write("revocation.txt", revocation.to_text());
+    let (seat, _) = vendor.ledger.seats.first_key_value().unwrap();
+    let seat = *seat;
+    let (_, reply) = vendor
+        .decide(|records, moment| decision::release(seat, "reported as lost", records, moment))
+        .unwrap();
+    let file = user.write("revocation.txt", reply.to_text());
     let taken_in = user.json(0, &["receipt", &file]);
     assert_eq!((&taken_in["kind"], &taken_in["verdict"]), (&"revocation".into(), &"revoked".into()));
     assert_eq!(user.status(), ("revoked".to_owned(), false));
@@ -160,7 +163,7 @@ fn a_revocation_is_taken_in_like_a_receipt() {
 #[test]
 fn without_a_deactivation_left_the_license_stays() {
     let mut vendor = vendor(1);
-    vendor.terms.deactivations = Some(0);
+    vendor.ledger.terms.deactivations = Some(0);
     let user = User::new(&vendor);
     user.activate(&mut vendor);
     let words = "allows no more deactivations";

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Many processes of the real client share a few stores and one license, and are killed at random (THREATS: test 5).
+"""Many processes of the real client share a few stores and one license, and are killed at random.
+
+docs/THREATS.md, Test 5.
 
     cargo build --locked --examples && python3 tests/faults/many_processes.py --seconds 600
 

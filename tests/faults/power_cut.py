@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Power cuts on real file systems (THREATS: test 2).
+"""Power cuts on real file systems (docs/THREATS.md, Test 2).
 
     cargo build --locked --examples && sudo python3 tests/faults/power_cut.py
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Kills and errors at every file system call of the real command-line client (THREATS: tests 1 and 3).
+"""Kills and errors at every file system call of the real command-line client (docs/THREATS.md, Test 1 and Test 3).
 
     cargo build --locked --examples && python3 tests/faults/strace_sweep.py
 
@@ -35,7 +35,7 @@ import time
 import typing
 
 PRODUCT = "Fault Sweep"
-# At least this many kills, by THREATS.
+# At least this many kills (docs/THREATS.md, Test 1).
 FLOOR = 500
 
 # Each errno with the name of the error that the client must give.

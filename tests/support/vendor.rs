@@ -1,24 +1,26 @@
 //! A vendor with its ledger in memory, and devices with a clock and a machine of the test's choosing.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+#[path = "../../examples/quickstart/ledger.rs"]
+mod ledger;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use nodelock::{
-    Binding, Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, LicenseId,
-    PublicKey, Reason, Result, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
+    Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId, Result,
+    Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
     authority::{
-        ActivationFile, CertificateTerms, Issuer, ReleaseClaim,
-        ledger::{self, Activation, LicenseTerms, Released, Seat, SeatState, Usage},
-        reply_bytes,
+        ActivationFile, CertificateTerms, CheckInClaim, Issuer, LicenseTerms, Records, ReleaseClaim, Reply,
+        Seat, SeatName, TypedCode, Usage,
+        decision::{self, Moment, Refusal, Ruling, Step},
     },
-    code::{DeactivationCode, Handle, LicenseKey},
+    code::{Handle, LicenseKey},
     fingerprint::{Component, Probe},
 };
+
+pub use self::ledger::Memory;
 
 pub const PRODUCT: &str = "Example Editor";
 /// 2027-01-15T08:00:00Z.
@@ -48,18 +50,15 @@ impl Clock for TestClock {
     }
 }
 
-type SeatKey = (Handle, PublicKey);
-
-/// A vendor that sells one license.
+/// A vendor that sells one license, over the ledger of the quickstart.
 #[derive(Clone)]
 pub struct Vendor {
     pub clock: TestClock,
     pub roots: Roots,
     pub issuer: Issuer,
-    terms: LicenseTerms,
+    pub ledger: Memory,
     license_key: String,
-    pub seats: BTreeMap<SeatKey, Seat>,
-    receipts: BTreeMap<SeatKey, DeactivationReceipt>,
+    decisions: u128,
 }
 
 impl Vendor {
@@ -80,24 +79,24 @@ impl Vendor {
         let mut terms = LicenseTerms::new(id, PRODUCT, 1, clock.now());
         terms.licensee = "Jane Doe".into();
         terms.features = vec![Feature { name: "export".into(), limit: Some(3), expires: None }];
+        let license_key = LicenseKey::from_random([7; 12]).to_string();
         Self {
             roots: Roots::new([root.public_key()]),
             issuer: Issuer::certified(key, certificate).unwrap(),
-            license_key: LicenseKey::from_random([7; 12]).to_string(),
-            terms,
+            ledger: Memory::new(terms, &license_key),
+            license_key,
             clock,
-            seats: BTreeMap::new(),
-            receipts: BTreeMap::new(),
+            decisions: 0,
         }
     }
 
     /// The license has this many seats.
     pub fn sell(&mut self, seats: u32) {
-        self.terms.seats = seats;
+        self.ledger.terms.seats = seats;
     }
 
     pub fn terms(&mut self) -> &mut LicenseTerms {
-        &mut self.terms
+        &mut self.ledger.terms
     }
 
     pub fn license_key(&self) -> String {
@@ -105,111 +104,78 @@ impl Vendor {
     }
 
     pub fn usage(&self) -> Usage {
-        let count = |test: fn(&&Seat) -> bool| self.seats.values().filter(test).count() as u32;
-        Usage { taken: count(|s| s.state.is_taken()), deactivated: count(|s| s.counted) }
+        self.ledger.usage()
+    }
+
+    /// The seat of that handle. No two devices of a test draw the same one.
+    pub fn seat(&self, handle: Handle) -> &Seat {
+        self.ledger.seats.values().find(|seat| seat.handle() == handle).unwrap()
+    }
+
+    fn name(&self, handle: Handle) -> SeatName {
+        self.seat(handle).name()
+    }
+
+    /// Makes a decision, stores it, and signs what is sent. The sync tokens are the same in every run.
+    fn decide(
+        &mut self,
+        act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
+    ) -> Result<(Ruling, Reply)> {
+        self.decisions += 1;
+        let moment = Moment { now: self.clock.now(), token: self.decisions.to_le_bytes() };
+        let decision = decision::settle(&mut self.ledger, |records| act(records, &moment))?;
+        let reply = self.issuer.reply(&decision, moment.now)?;
+        Ok((decision.ruling, reply))
     }
 
     /// Answers an activation file. The releases that come along stand even if the request is refused.
-    pub fn activate(&mut self, input: &[u8]) -> Result<Vec<u8>> {
+    pub fn answer(&mut self, input: &[u8]) -> Result<Reply> {
         let file = ActivationFile::read(input)?;
-        if file.request.license_key != self.license_key && file.recovery.is_none() {
-            return Err(Error::new(ErrorKind::UnknownLicense, "activation"));
+        match self.decide(|records, moment| decision::activate(&file, None, records, moment))? {
+            (Ruling::Refused(refusal), _) => Err(refusal.into()),
+            (_, reply) => Ok(reply),
         }
-        let receipts = file.releases.iter().map(|claim| self.release(claim)).collect::<Result<Vec<_>>>()?;
-        let key = (file.request.handle, file.request.device_key);
-        if file.recovery.is_some() && !self.seats.contains_key(&key) {
-            let claim = (&file.request).into();
-            let now = self.clock.now();
-            for seat in
-                self.seats.values_mut().filter(|s| s.device_key == key.1 && s.state == SeatState::Active)
-            {
-                *seat = ledger::recover(&self.terms, seat, &claim, now)?;
-            }
-        }
-        let held = self.seats.values().find(|s| s.state == SeatState::Held && s.device_key == key.1);
-        let now = self.clock.now();
-        let known = self.seats.get(&key);
-        let usage = self.usage();
-        let claim = (&file.request).into();
-        let seat = match ledger::activate(&self.terms, usage, known, held, &claim, [1; 16], now)? {
-            Activation::Repeated(seat) => seat,
-            Activation::Granted { seat, instead_of } => {
-                self.seats.extend(instead_of.map(|s| ((s.handle, s.device_key), s)));
-                self.seats.insert(key, seat.clone());
-                seat
-            }
-        };
-        let left = self.terms.deactivations_left(self.usage());
-        let license = self.issuer.license(&self.terms, &seat, left, now)?;
-        Ok(reply_bytes(&license, &receipts))
     }
 
-    /// Redeems a proof in any form.
+    /// The same, as a file.
+    pub fn activate(&mut self, input: &[u8]) -> Result<Vec<u8>> {
+        Ok(self.answer(input)?.to_bytes())
+    }
+
+    /// Redeems a proof in any form. One of a seat that nobody has asked for is kept; that is
+    /// [`ErrorKind::UnknownSeat`], as there is no receipt.
     pub fn redeem(&mut self, input: &[u8]) -> Result<DeactivationReceipt> {
-        self.release(&ReleaseClaim::read(input)?)
+        let claim = ReleaseClaim::read(input)?;
+        receipt(self.decide(|records, moment| decision::redeem(&claim, records, moment))?.1)
     }
 
-    fn release(&mut self, claim: &ReleaseClaim) -> Result<DeactivationReceipt> {
-        let now = self.clock.now();
-        let mut candidates = self.seats.values().filter(|s| s.handle == claim.handle());
-        let found = candidates.find_map(|seat| Some((seat.clone(), claim.verify_for(seat).ok()?)));
-        match (found, claim.request()) {
-            (Some((seat, proof)), _) => {
-                let released = ledger::release(&self.terms, self.usage(), &seat, proof.reason, now);
-                self.settle(released, Binding::Proof(proof.digest()))
-            }
-            (None, Some(request)) => {
-                let proof = claim.verify(&request.device_key)?;
-                let released = ledger::cancel(&request.into(), self.terms.id, now);
-                self.settle(released, Binding::Proof(proof.digest()))
-            }
-            (None, None) => Err(Error::new(ErrorKind::UnknownSeat, "deactivation")),
-        }
-    }
-
-    /// Redeems what somebody typed.
+    /// Redeems what somebody typed, in the same way.
     pub fn redeem_code(&mut self, typed: &str) -> Result<DeactivationReceipt> {
-        let now = self.clock.now();
-        for reading in DeactivationCode::read(typed)? {
-            let seats: Vec<Seat> =
-                self.seats.values().filter(|s| s.handle == reading.code.handle()).cloned().collect();
-            for seat in seats.into_iter().filter(|seat| ledger::may_try_code(seat, now)) {
-                if ledger::code_fits(&seat, &reading.code) {
-                    let released = ledger::release(&self.terms, self.usage(), &seat, Reason::Other, now);
-                    return self.settle(released, Binding::code(&reading.code));
-                }
-                let counted = ledger::count_wrong_code(&seat, now);
-                self.seats.insert((counted.handle, counted.device_key), counted);
-            }
-        }
-        Err(Error::new(ErrorKind::WrongCode, "deactivation code"))
+        let typed = TypedCode::read(typed)?;
+        receipt(self.decide(|records, moment| decision::redeem_code(&typed, records, moment))?.1)
     }
 
-    fn settle(&mut self, released: Released, binding: Binding) -> Result<DeactivationReceipt> {
-        let key = (released.seat.handle, released.seat.device_key);
-        if let Some(receipt) = self.receipts.get(&key) {
-            return Ok(receipt.clone());
-        }
-        let receipt = self.issuer.receipt(&released, binding, self.clock.now())?;
-        self.seats.insert(key, released.seat);
-        self.receipts.insert(key, receipt.clone());
-        Ok(receipt)
+    /// Answers a check-in with a license or a revocation.
+    pub fn check_in(&mut self, input: &[u8]) -> Result<Reply> {
+        let claim = CheckInClaim::read(input)?;
+        Ok(self.decide(|records, moment| decision::check_in(&claim, records, moment))?.1)
     }
 
-    pub fn force_release(&mut self, handle: Handle, reason: &str) -> Revocation {
-        let now = self.clock.now();
-        let seat = self.seats.values_mut().find(|s| s.handle == handle).unwrap();
-        *seat = ledger::force_release(seat, now).unwrap();
-        self.issuer.revocation(seat, reason, now).unwrap()
+    pub fn force_release(&mut self, handle: Handle, notice: &str) -> Revocation {
+        let name = self.name(handle);
+        let act = |records: &Records, moment: &Moment| decision::release(name, notice, records, moment);
+        self.decide(act).unwrap().1.revocation.unwrap()
     }
 
-    pub fn renew(&mut self, handle: Handle) -> nodelock::License {
-        let now = self.clock.now();
-        let left = self.terms.deactivations_left(self.usage());
-        let seat = self.seats.values_mut().find(|s| s.handle == handle).unwrap();
-        *seat = ledger::renew(&self.terms, seat, None, [2; 16], now).unwrap();
-        self.issuer.license(&self.terms, seat, left, now).unwrap()
+    pub fn renew(&mut self, handle: Handle) -> License {
+        let name = self.name(handle);
+        let act = |records: &Records, moment: &Moment| decision::renew(name, records, moment);
+        self.decide(act).unwrap().1.license.unwrap()
     }
+}
+
+fn receipt(mut reply: Reply) -> Result<DeactivationReceipt> {
+    reply.receipts.pop().ok_or_else(|| Error::new(ErrorKind::UnknownSeat, "deactivation"))
 }
 
 /// A physical machine named `name`.

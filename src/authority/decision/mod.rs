@@ -163,10 +163,10 @@ pub enum Change {
 
 /// A message that is decided and not signed yet. [`Issuer::reply`](super::Issuer::reply) signs it.
 #[derive(Clone, Debug)]
-pub struct Draft(pub(super) Unsigned);
+pub struct Draft(pub(crate) Unsigned);
 
 #[derive(Clone, Debug)]
-pub(super) enum Unsigned {
+pub(crate) enum Unsigned {
     License { terms: Box<LicenseTerms>, seat: Box<Seat>, deactivations_left: Option<u32> },
     Receipt { seat: Box<Seat>, binding: Binding },
     Revocation { seat: Box<Seat>, notice: String, time: Timestamp },
@@ -369,7 +369,16 @@ pub fn settle<L: Ledger>(
     ledger: &mut L,
     act: impl Fn(&Records) -> Result<Step, Refusal>,
 ) -> Result<Decision, L::Error> {
-    let mut records = Records::new();
+    settle_with(&mut Records::new(), ledger, act)
+}
+
+/// The same with facts that are known already, and leaves in `facts` all that are known after it.
+pub(crate) fn settle_with<L: Ledger>(
+    facts: &mut Records,
+    ledger: &mut L,
+    act: impl Fn(&Records) -> Result<Step, Refusal>,
+) -> Result<Decision, L::Error> {
+    let mut records = facts.facts();
     loop {
         match act(&records)? {
             Step::Needs(lookup) => {
@@ -377,7 +386,8 @@ pub fn settle<L: Ledger>(
                     let found = ledger.find(&query)?;
                     records.add(query, found)?;
                 }
-                records.run(&lookup.checks);
+                facts.run(&lookup.checks);
+                records.add_facts(facts);
             }
             Step::Decided(decision) => {
                 for change in decision.store.iter().cloned() {
@@ -386,8 +396,8 @@ pub fn settle<L: Ledger>(
                 if decision.checks.is_empty() {
                     return Ok(*decision);
                 }
-                records = records.facts();
-                records.run(&decision.checks);
+                facts.run(&decision.checks);
+                records = facts.facts();
             }
         }
     }

@@ -1,8 +1,7 @@
 //! Linux: everything is a small file, read once, with a bound, and never waited for.
 //!
-//! FINGERPRINT: "Probing reads only what it scores, once [...]; it never needs root, never spawns a process,
-//! never hangs on a broken driver or a dead network mount." So no mount point other than `/`
-//! is touched; everything is in `/proc`, `/sys`, `/run`, `/etc` and `/dev`.
+//! A dead network mount or a broken driver must not stop a probe (docs/FINGERPRINT.md, Probing), so no mount point
+//! other than `/` is touched. Everything read is in `/proc`, `/sys`, `/run`, `/etc` and `/dev`.
 
 mod disk;
 mod net;

@@ -17,7 +17,8 @@ const CARDS: usize = 16;
 
 /// Adds the permanent address of each physical card.
 ///
-/// FINGERPRINT: "Never the current MAC: Wi-Fi randomization, docks and VPNs change it."
+/// The current address is of no use: Wi-Fi randomization, docks and VPNs change it (docs/FINGERPRINT.md, Network
+/// addresses).
 ///
 /// When the kernel says that the current address is the card's own, that is the permanent one: the kernel
 /// copies it there in just this case. Otherwise `permanent` is asked, which is the last resort because the

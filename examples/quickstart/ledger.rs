@@ -1,0 +1,99 @@
+//! What a vendor keeps, in memory. No rule is in here: the library asks for records, and says what to store.
+//!
+//! A real vendor keeps the same records in a database and makes each decision in one transaction; `examples/authority`
+//! does.
+
+use std::collections::{BTreeMap, btree_map::Entry};
+
+use nodelock::{
+    Error, ErrorKind, Result,
+    authority::{
+        Attempts, Evidence, Found, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Query, Seat,
+        SeatName, Usage,
+        decision::{Change, Ledger},
+    },
+};
+
+/// The ledger of a vendor that sold one license.
+#[derive(Clone)]
+pub struct Memory {
+    /// What was sold.
+    pub terms: LicenseTerms,
+    /// Every seat there ever was, for ever: so no old message is ever news again.
+    pub seats: BTreeMap<SeatName, Seat>,
+    /// Finds the license; none if it was sold without a key.
+    key: Option<KeyHash>,
+    evidence: Vec<Evidence>,
+    check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
+    attempts: BTreeMap<SeatName, Attempts>,
+}
+
+impl Memory {
+    /// The ledger after the sale. Of the license key it keeps the hash alone.
+    pub fn new(terms: LicenseTerms, license_key: &str) -> Self {
+        Self {
+            terms,
+            seats: BTreeMap::new(),
+            key: LicenseKeyName::new(license_key).map(|key| key.hash()),
+            evidence: Vec::new(),
+            check_ins: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+        }
+    }
+
+    /// How many seats are taken, and how many deactivations were used.
+    pub fn usage(&self) -> Usage {
+        let count = |test: fn(&&Seat) -> bool| self.seats.values().filter(test).count() as u32;
+        Usage { taken: count(|seat| seat.state().is_taken()), deactivated: count(|seat| seat.is_counted()) }
+    }
+
+    fn seats(&self, test: impl Fn(&Seat) -> bool) -> Found {
+        Found::Seats(self.seats.values().filter(|seat| test(seat)).cloned().collect())
+    }
+
+    fn license(&self, is_sold: bool) -> Found {
+        let license = || LicenseRecord { terms: self.terms.clone(), usage: self.usage() };
+        Found::License(is_sold.then(|| Box::new(license())))
+    }
+}
+
+impl Ledger for Memory {
+    type Error = Error;
+
+    fn find(&self, query: &Query) -> Result<Found> {
+        Ok(match *query {
+            Query::LicenseOfKey(hash) => self.license(self.key == Some(hash)),
+            Query::License(id) => self.license(self.terms.id == id),
+            Query::SeatsOfHandle(handle) => self.seats(|seat| seat.handle() == handle),
+            Query::TakenSeatsOf(device) => {
+                self.seats(|seat| *seat.device_key() == device && seat.state().is_taken())
+            }
+            Query::EvidenceOf(handle) => {
+                let about = self.evidence.iter().filter(|evidence| evidence.handle() == handle);
+                Found::Evidence(about.cloned().collect())
+            }
+            Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
+            Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
+        })
+    }
+
+    fn store(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::Insert { seat, .. } => match self.seats.entry(seat.name()) {
+                Entry::Vacant(place) => drop(place.insert(seat)),
+                Entry::Occupied(_) => {
+                    return Err(Error::new(ErrorKind::WrongRequest, "a seat of that name is there"));
+                }
+            },
+            Change::Update(seat) => drop(self.seats.insert(seat.name(), seat)),
+            Change::Keep(evidence) => self.evidence.push(evidence),
+            Change::Forget(evidence) => self.evidence.retain(|kept| *kept != evidence),
+            Change::RememberCheckIn { seat, digest, revision, forget_below } => {
+                self.check_ins.retain(|(name, _), answered| *name != seat || *answered >= forget_below);
+                self.check_ins.insert((seat, digest), revision);
+            }
+            Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
+        }
+        Ok(())
+    }
+}
