@@ -8,6 +8,8 @@ mod audit;
 mod certificate;
 mod check_in;
 mod driver;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod holding;
 mod limits;
 mod lists;

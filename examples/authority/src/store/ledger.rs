@@ -180,7 +180,7 @@ async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<(
 }
 
 /// Deletes the oldest evidence beyond `most`.
-async fn forget_oldest(tx: &mut Tx, most: i64) -> Result<()> {
+pub(super) async fn forget_oldest(tx: &mut Tx, most: i64) -> Result<()> {
     let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM evidence").fetch_one(&mut **tx).await?;
     if kept > most {
         sqlx::query(

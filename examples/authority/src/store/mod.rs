@@ -8,6 +8,8 @@ mod ledger;
 mod licenses;
 mod row;
 mod seats;
+#[cfg(test)]
+mod tests;
 mod vendor;
 
 use std::{
