@@ -484,6 +484,10 @@ enum nodelock_status
    */
   NODELOCK_TOO_MANY_ATTEMPTS = 77,
   /**
+   * The seat is not held for its device, so there is nothing to return to the pool.
+   */
+  NODELOCK_NOT_HELD = 78,
+  /**
    * A fault of the library. The client that it happened in does nothing any more; free it and make a new one.
    */
   NODELOCK_INTERNAL = 90,
@@ -2164,68 +2168,176 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #if defined(NODELOCK_AUTHORITY)
 
 /*
- * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with feature
- * `authority`; others do not have these functions.
+ * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with
+ * feature `authority`; others do not have these functions.
  *
- * Each is one rule. The server reads from its database what the rule asks for (terms and seats, as JSON), calls it, stores every seat
- * of the decision, and sends its message, all in one transaction that keeps other writers out. A seat is kept for ever, so that no
- * old message is ever news again. It is known by its name *and* its device key: two devices may draw the same name.
+ * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
+ * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
+ * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
  *
- * An activation file:     nodelock_activation_read(); for each release in it what a deactivation does; nodelock_activation_grant().
- * A deactivation file:    nodelock_release_read(); nodelock_release_redeem() for each seat of its name until one fits. If no seat has
- *                         it: nodelock_release_cancel() with the request that came along, or keep the proof and try
- *                         nodelock_release_cancel() when a request of that name arrives.
- * A code by phone:        nodelock_deactivation_code_read(); nodelock_readings_redeem() for each reading and seat of its name.
- * A check-in, online:     nodelock_message_seat(); nodelock_check_in_answer() for each seat of its name until one fits.
+ *     activation file       nodelock_activation_read(), nodelock_decide_activation()
+ *     deactivation file     nodelock_release_read(), nodelock_decide_release()
+ *     code by phone         nodelock_decide_code()
+ *     check-in              nodelock_decide_check_in()
+ *     preflight             nodelock_decide_preflight()
+ *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
  *
- * The functions have no state, so they may be called from any number of threads and processes.
+ * Each decision goes the same way:
+ *
+ *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
+ *     it again.
+ *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
+ *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
+ *     which is rare, roll back and begin at 1.
+ *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
+ *     send.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
+ *
+ * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
+ * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment
+ * names, a decision may return NODELOCK_NO_RANDOM. The functions have no state, so they may be called from any number of
+ * threads and processes.
  */
 
 /**
- * A new seat was granted; the message is its license.
+ * The license of a key. The value is nodelock_license_key_hash() of the key. Found: that license, or nothing.
+ */
+#define NODELOCK_QUERY_LICENSE_OF_KEY 1
+
+/**
+ * A license. The value is its id. Found: that license, or nothing.
+ */
+#define NODELOCK_QUERY_LICENSE 2
+
+/**
+ * Every seat of a name, whatever its license, device and state: mostly one. The value is the name, such as `7KX2M9`.
+ * Found: these seats.
+ */
+#define NODELOCK_QUERY_SEATS_OF_HANDLE 3
+
+/**
+ * Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the
+ * device key. Found: these seats.
+ */
+#define NODELOCK_QUERY_TAKEN_SEATS_OF 4
+
+/**
+ * The evidence that is kept under a name. The value is the name, such as `7KX2M9`. Found: all of it, oldest first.
+ */
+#define NODELOCK_QUERY_EVIDENCE_OF 5
+
+/**
+ * A check-in that was answered before. The value is the name under which NODELOCK_CHANGE_CHECK_IN stored it. Found:
+ * that record, or nothing.
+ */
+#define NODELOCK_QUERY_CHECK_IN 6
+
+/**
+ * The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or
+ * nothing.
+ */
+#define NODELOCK_QUERY_ATTEMPTS 7
+
+/**
+ * A new seat was granted; its license is sent.
  */
 #define NODELOCK_DECISION_GRANTED 1
 
 /**
- * The same request again; the message is the license of the same seat.
+ * The same message again; the same license is sent.
  */
 #define NODELOCK_DECISION_REPEATED 2
 
 /**
- * The seat went back to the pool, now or since long; the message is the receipt.
+ * The seat went back to the pool, now or before; its receipt is sent.
  */
 #define NODELOCK_DECISION_RETURNED 3
 
 /**
- * No deactivation was left: the seat is kept for its device; the message is the receipt.
+ * No deactivation was left, so the seat is kept for its device; its receipt is sent.
  */
 #define NODELOCK_DECISION_HELD 4
 
 /**
- * The license was renewed; the message is the new one.
+ * The license was renewed; the new one is sent.
  */
 #define NODELOCK_DECISION_RENEWED 5
 
 /**
- * The seat is over; the message is the revocation, which ends what a device may still have.
+ * The seat is over; its revocation is sent, which ends what a device may still have.
  */
 #define NODELOCK_DECISION_REVOKED 6
 
 /**
- * The code does not fit that seat. There is no message; the seat that is to be stored counts the wrong code.
+ * Nothing is decided: answer the queries, do the checks, and call the function again.
  */
-#define NODELOCK_DECISION_WRONG_CODE 7
+#define NODELOCK_DECISION_NEEDS 7
 
 /**
- * An activation file that was read and verified: a request, with the seats given up that came along. Free those first
- * (nodelock_release_redeem()), whatever becomes of the request: their device has lost its licenses already. Belongs to the caller;
- * may be read from any number of threads.
+ * The request is refused for good. Seats that came along are free all the same; their receipts are sent.
+ */
+#define NODELOCK_DECISION_REFUSED 8
+
+/**
+ * Nobody has asked for that seat yet; what was handed over is kept until its request arrives. Nothing is sent.
+ */
+#define NODELOCK_DECISION_KEPT 9
+
+/**
+ * The vendor returned a held seat to the pool. Nothing is sent, because there is nobody to tell.
+ */
+#define NODELOCK_DECISION_RETURNED_BY_VENDOR 10
+
+/**
+ * The attempt is counted and the code not looked at yet: store, commit, do the checks, and call the function again.
+ */
+#define NODELOCK_DECISION_ATTEMPTED 11
+
+/**
+ * A preflight is answered. Nothing is stored and nothing is sent.
+ */
+#define NODELOCK_DECISION_PREFLIGHT 12
+
+/**
+ * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it.
+ */
+#define NODELOCK_CHANGE_INSERT_SEAT 1
+
+/**
+ * A seat takes the place of the one of that name.
+ */
+#define NODELOCK_CHANGE_UPDATE_SEAT 2
+
+/**
+ * Evidence is kept, beside what is kept under that name already.
+ */
+#define NODELOCK_CHANGE_KEEP_EVIDENCE 3
+
+/**
+ * That evidence, which is kept under that name, goes.
+ */
+#define NODELOCK_CHANGE_FORGET_EVIDENCE 4
+
+/**
+ * A check-in was answered. Check-ins of that seat below nodelock_decision_change_forget_below() may go.
+ */
+#define NODELOCK_CHANGE_CHECK_IN 5
+
+/**
+ * Attempts take the place of those of that name.
+ */
+#define NODELOCK_CHANGE_ATTEMPTS 6
+
+/**
+ * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
+ * not. Belongs to the caller; may be read from any number of threads.
  */
 typedef struct nodelock_activation nodelock_activation;
 
 /**
- * What a rule came to. Store every seat in it, in one transaction with what was read, and only then send the message. Belongs to
- * the caller; may be read from any number of threads.
+ * What a rule came to. Belongs to the caller; may be read from any number of threads.
  */
 typedef struct nodelock_decision nodelock_decision;
 
@@ -2235,16 +2347,26 @@ typedef struct nodelock_decision nodelock_decision;
 typedef struct nodelock_issuer nodelock_issuer;
 
 /**
- * A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may be used from
- * any number of threads. Wiped when freed.
+ * A private key: a root's, which certifies issuers, or an issuer's, which signs licenses. Belongs to the caller; may
+ * be used from any number of threads. Wiped when freed.
  */
 typedef struct nodelock_key nodelock_key;
 
 /**
- * A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller, unless it was lent; may
- * be read from any number of threads.
+ * What a decision is made from. Belongs to the caller; for one thread at a time.
+ */
+typedef struct nodelock_records nodelock_records;
+
+/**
+ * A proof that a device hands over, read and not verified yet: that takes the seat. Belongs to the caller; may be read
+ * from any number of threads.
  */
 typedef struct nodelock_release nodelock_release;
+
+/**
+ * The signed messages that answer a device. Belongs to the caller; may be read from any number of threads.
+ */
+typedef struct nodelock_reply nodelock_reply;
 
 #ifdef __cplusplus
 extern "C" {
@@ -2253,10 +2375,11 @@ extern "C" {
 /* ==== What was sold ==== */
 
 /**
- * Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer activates.
+ * Checks that licenses can be issued on these terms, so that an error shows when they are sold and not when a customer
+ * activates.
  *
- * Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must be there;
- * the others are shown with their defaults:
+ * Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must
+ * be there; the others are shown with their defaults:
  *
  * ```json
  * {
@@ -2271,9 +2394,9 @@ extern "C" {
  * }
  * ```
  *
- * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a device may
- * go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware. A vendor that
- * suspends a license sets `suspended`.
+ * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
+ * device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
+ * hardware. A vendor that suspends a license sets `suspended`. A member of another name is an error.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
  */
@@ -2307,15 +2430,16 @@ nodelock_status nodelock_key_read(const uint8_t *data,
                                   nodelock_error **error);
 
 /**
- * The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read them, a root's
- * offline. Lent until the key is freed. NULL for NULL.
+ * The 64 bytes to keep, and their number if `size` is not NULL. A secret: keep them where only the server can read
+ * them, a root's offline. Lent until the key is freed. NULL for NULL.
  */
 NODELOCK_API
 const uint8_t *nodelock_key_data(const nodelock_key *key,
                                  size_t *size);
 
 /**
- * The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL for NULL.
+ * The public half: 43 characters of base64url. A root's is what applications embed. Lent until the key is freed. NULL
+ * for NULL.
  */
 NODELOCK_API
 const char *nodelock_key_public(const nodelock_key *key);
@@ -2326,24 +2450,30 @@ const char *nodelock_key_public(const nodelock_key *key);
 NODELOCK_API void nodelock_key_free(nodelock_key *key);
 
 /**
- * Makes the certificate with which an issuer key may sign from `not_before` to `not_after`, as a text file; `name` is whose key it
- * is, `serial` the vendor's number for it. Licenses issued before its end stay valid.
+ * Makes the certificate with which an issuer key may sign, as a text file. `terms` is JSON, and each member must be
+ * there:
  *
- * NODELOCK_INVALID_INPUT; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
+ * ```json
+ * {
+ *   "issuer": "nodelock_key_public() of the issuer", "name": "Example Ltd", "serial": 1,
+ *   "not_before": 1800000000, "not_after": 1831536000
+ * }
+ * ```
+ *
+ * `name` is for people, `serial` the vendor's number for the certificate. Licenses issued before its end stay valid.
+ *
+ * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_certificate_issue(const nodelock_key *root,
-                                           const char *issuer,
-                                           const char *name,
-                                           uint64_t serial,
-                                           uint64_t not_before,
-                                           uint64_t not_after,
+                                           const char *terms,
                                            nodelock_bytes **certificate,
                                            nodelock_error **error);
 
 /**
- * A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep a hash of it.
+ * A new license key to sell, as text: `2…`, 25 symbols in five groups. It is as good as the license: keep
+ * nodelock_license_key_hash() of it.
  *
  * NODELOCK_NO_RANDOM.
  */
@@ -2351,6 +2481,29 @@ NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_license_key_generate(nodelock_bytes **license_key,
                                               nodelock_error **error);
+
+/**
+ * What finds a license without holding its key, as text: 64 hex digits, the same for every way to type the key. Store
+ * it when a license is sold; NODELOCK_QUERY_LICENSE_OF_KEY asks for it.
+ *
+ * NODELOCK_INVALID_INPUT: the key is empty.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_key_hash(const char *license_key,
+                                          nodelock_bytes **hash,
+                                          nodelock_error **error);
+
+/**
+ * The end of a license key, for people who look for one: too little to guess the rest from.
+ *
+ * NODELOCK_INVALID_INPUT: the key is empty.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_key_hint(const char *license_key,
+                                          nodelock_bytes **hint,
+                                          nodelock_error **error);
 
 /**
  * A new name for a license, as text: 16 hex digits.
@@ -2365,9 +2518,9 @@ nodelock_status nodelock_license_id_generate(nodelock_bytes **id,
 /* ==== Who signs ==== */
 
 /**
- * Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a certificate,
- * `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the simplest set-up, with
- * nothing to fall back on when the key is stolen.
+ * Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a
+ * certificate, `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the
+ * simplest set-up, with nothing to fall back on when the key is stolen.
  *
  * NODELOCK_INVALID_INPUT: the certificate is another key's. The codes of a message.
  */
@@ -2400,8 +2553,8 @@ nodelock_status nodelock_activation_read(const uint8_t *data,
                                          nodelock_error **error);
 
 /**
- * The seat it asks for, such as `7KX2M9`: with the device key, what the database knows it by. Lent until the activation is freed.
- * NULL for NULL.
+ * The seat it asks for, such as `7KX2M9`. Two devices may draw the same name, so a database knows a seat by this and
+ * the device key. Lent until the activation is freed. NULL for NULL.
  */
 NODELOCK_API
 const char *nodelock_activation_seat(const nodelock_activation *activation);
@@ -2417,10 +2570,9 @@ NODELOCK_API const char *nodelock_activation_device_key(const nodelock_activatio
 NODELOCK_API const char *nodelock_activation_product(const nodelock_activation *activation);
 
 /**
- * The license key, which finds the license; may be empty. A secret. Lent until the activation is freed. NULL for NULL.
+ * The license key as it was typed; may be empty. A secret. Lent until the activation is freed. NULL for NULL.
  */
-NODELOCK_API
-const char *nodelock_activation_license_key(const nodelock_activation *activation);
+NODELOCK_API const char *nodelock_activation_license_key(const nodelock_activation *activation);
 
 /**
  * The version of the application; may be empty. Lent until the activation is freed. NULL for NULL.
@@ -2447,80 +2599,18 @@ const char *nodelock_activation_metadata_value(const nodelock_activation *activa
                                                size_t index);
 
 /**
- * Whether the device says that its store was lost: then give its active seats to nodelock_activation_grant() as lost ones. False for
- * a request with a license key, which recovers nothing.
+ * Whether the device says that its store was lost, and asks for a seat in place of what it held. False for a request
+ * with a license key, which recovers nothing.
  */
 NODELOCK_API
 bool nodelock_activation_is_recovery(const nodelock_activation *activation);
-
-/**
- * How many seats given up came along.
- */
-NODELOCK_API size_t nodelock_activation_release_count(const nodelock_activation *activation);
-
-/**
- * A seat given up that came along, by its place from 0 on. Lent until the activation is freed. NULL beyond the last.
- */
-NODELOCK_API
-const nodelock_release *nodelock_activation_release(const nodelock_activation *activation,
-                                                    size_t index);
-
-/**
- * Answers a request, after the seats that came along were freed.
- *
- * - `terms`: those of the license that its license key finds, or that the vendor assigned, or of `known_seat`;
- * - `taken`, `deactivated`: how many seats of that license are `active` or `held`, and how many are `counted`;
- * - `known_seat`: the seat of that name and device key, NULL if there is none;
- * - `held_seat`: a seat of that license in state `held` for the same device key, NULL if there is none;
- * - `lost_seats`: for a recovery, the `active` seats of that license for the same device key, which take nothing when the
- *   request is known already; NULL and 0 otherwise;
- * - `now`: the time.
- *
- * NODELOCK_DECISION_GRANTED or NODELOCK_DECISION_REPEATED. NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT,
- * NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: a seat
- * whose life is over takes no seat again. NODELOCK_UNKNOWN_SEAT, NODELOCK_WRONG_MACHINE: a lost seat that is not this device's.
- * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now. NODELOCK_INVALID_INPUT: records that do not belong together.
- */
-NODELOCK_API
-NODELOCK_MUST_USE
-nodelock_status nodelock_activation_grant(const nodelock_activation *activation,
-                                          const nodelock_issuer *issuer,
-                                          const char *terms,
-                                          uint32_t taken,
-                                          uint32_t deactivated,
-                                          const char *known_seat,
-                                          const char *held_seat,
-                                          const char *const *lost_seats,
-                                          size_t lost_count,
-                                          uint64_t now,
-                                          nodelock_decision **decision,
-                                          nodelock_error **error);
-
-/**
- * Remembers a request as cancelled because a deactivation code came before it, for a seat that was not known then: `index` says
- * which of the readings. `license` is the id of the license that its license key finds, NULL if none. Takes some 50 ms if the code
- * names that seat.
- *
- * NODELOCK_DECISION_RETURNED. NODELOCK_WRONG_CODE: the code is not that device's. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not
- * sign now; keep both and try again with another.
- */
-NODELOCK_API
-NODELOCK_MUST_USE
-nodelock_status nodelock_activation_cancel_by_code(const nodelock_activation *activation,
-                                                   const nodelock_readings *readings,
-                                                   size_t index,
-                                                   const nodelock_issuer *issuer,
-                                                   const char *license,
-                                                   uint64_t now,
-                                                   nodelock_decision **decision,
-                                                   nodelock_error **error);
 
 /**
  * Frees an activation. NULL is fine.
  */
 NODELOCK_API void nodelock_activation_free(nodelock_activation *activation);
 
-/* ==== Seats given up, by proof or code ==== */
+/* ==== Deactivation files ==== */
 
 /**
  * Reads a deactivation file in any form: bytes, text, base64url, base32 behind a link.
@@ -2535,202 +2625,214 @@ nodelock_status nodelock_release_read(const uint8_t *data,
                                       nodelock_error **error);
 
 /**
- * The seat that it claims to give up, such as `7KX2M9`. Two devices may have drawn the same name: try every seat that has it. Lent
- * until the release is freed. NULL for NULL.
+ * The seat that it claims to give up, such as `7KX2M9`. Nothing is verified. Lent until the release is freed. NULL for
+ * NULL.
  */
 NODELOCK_API
 const char *nodelock_release_seat(const nodelock_release *release);
 
 /**
- * Whether the request came along: one that was cancelled before a license came, which nodelock_release_cancel() remembers if its seat
- * is not known.
+ * Whether the request came along, as it does when it was cancelled before a license came.
  */
-NODELOCK_API
-bool nodelock_release_has_request(const nodelock_release *release);
+NODELOCK_API bool nodelock_release_has_request(const nodelock_release *release);
 
 /**
- * The proof as bytes, and how many they are if `size` is not NULL: what to keep until a seat of that name is known, if none is. Lent
- * until the release is freed. NULL for NULL.
- */
-NODELOCK_API
-const uint8_t *nodelock_release_data(const nodelock_release *release,
-                                     size_t *size);
-
-/**
- * Gives a seat up on its device's proof. `seat` is the seat as the database has it, `terms` those of its license, NULL if it names
- * none; `taken` and `deactivated` as for nodelock_activation_grant(). No rule refuses a genuine proof, and coming again changes
- * nothing and has a receipt again; all it takes is an issuer that may sign.
- *
- * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD. NODELOCK_BAD_SIGNATURE: the proof of another device; try the next seat of
- * that name. NODELOCK_WRONG_REQUEST: this very device signed it, but for another activation, whose name was the same; it frees
- * nothing here. Stop, and never give it to nodelock_release_cancel(). NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now;
- * nothing is decided, so keep the proof and try again with another.
- */
-NODELOCK_API
-NODELOCK_MUST_USE
-nodelock_status nodelock_release_redeem(const nodelock_release *release,
-                                        const nodelock_issuer *issuer,
-                                        const char *terms,
-                                        uint32_t taken,
-                                        uint32_t deactivated,
-                                        const char *seat,
-                                        uint64_t now,
-                                        nodelock_decision **decision,
-                                        nodelock_error **error);
-
-/**
- * Remembers a request as cancelled, so that it takes no seat: one that came along with the proof, or, if `activation` is not NULL,
- * that one, whose proof came before it. Only for a seat that is not known. `license` is the id of the license that the request's
- * license key finds, NULL if none.
- *
- * NODELOCK_DECISION_RETURNED. NODELOCK_UNKNOWN_SEAT: there is no request. NODELOCK_BAD_SIGNATURE, NODELOCK_WRONG_REQUEST: not the proof
- * of that request. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now; keep both and try again with another.
- */
-NODELOCK_API
-NODELOCK_MUST_USE
-nodelock_status nodelock_release_cancel(const nodelock_release *release,
-                                        const nodelock_activation *activation,
-                                        const nodelock_issuer *issuer,
-                                        const char *license,
-                                        uint64_t now,
-                                        nodelock_decision **decision,
-                                        nodelock_error **error);
-
-/**
- * Frees a release that belongs to the caller, not one that was lent. NULL is fine.
+ * Frees a release. NULL is fine.
  */
 NODELOCK_API void nodelock_release_free(nodelock_release *release);
 
+/* ==== What a decision is made from ==== */
+
 /**
- * Gives a seat up on a code that somebody read over the phone: `index` says which of the readings, whose seat is
- * nodelock_readings_seat(). The records are as for nodelock_release_redeem(). Takes some 50 ms.
- *
- * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; or NODELOCK_DECISION_WRONG_CODE: try the next seat of that name and the next
- * reading. When nothing fits, store the decision of every seat that was tried, one for each: however many readings name a
- * seat, that is one wrong code. When one fits, store that alone. NODELOCK_TOO_MANY_ATTEMPTS: the seat had too
- * many wrong codes within a day; nothing was tried, so go on to the next, which may still fit. NODELOCK_CERTIFICATE_EXPIRED: the
- * code fits, but the issuer must not sign now; nothing is decided, so try again with another.
+ * Makes records that hold nothing yet.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_readings_redeem(const nodelock_readings *readings,
-                                         size_t index,
-                                         const nodelock_issuer *issuer,
-                                         const char *terms,
-                                         uint32_t taken,
-                                         uint32_t deactivated,
-                                         const char *seat,
-                                         uint64_t now,
-                                         nodelock_decision **decision,
-                                         nodelock_error **error);
-
-/* ==== While a seat is held ==== */
+nodelock_status nodelock_records_new(nodelock_records **records,
+                                     nodelock_error **error);
 
 /**
- * The seat that a check-in, a preflight or a proof claims to be of, as text. Nothing is verified: it serves to find the seat, or the
- * seats of that name.
+ * Answers a query: `kind` is nodelock_decision_query_kind(), one of NODELOCK_QUERY_*, `value`
+ * nodelock_decision_query_value(), and `found` has `count` texts. To find nothing is an answer too, `count` 0. What is
+ * found are the records as they were stored:
  *
- * The codes of a message.
+ * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
+ *   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
+ *   (nodelock_decision_change_is_counted());
+ * - seats, evidence, check-ins and attempts: nodelock_decision_change_record().
+ *
+ * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
+ * NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
+ * NODELOCK_WEAK_KEY, NODELOCK_UNREADABLE_CODE: the value is no key or no name. Nothing is taken then.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_message_seat(const uint8_t *data,
-                                      size_t size,
-                                      nodelock_bytes **seat,
-                                      nodelock_error **error);
+nodelock_status nodelock_records_answer(nodelock_records *records,
+                                        uint32_t kind,
+                                        const char *value,
+                                        const char *const *found,
+                                        size_t count,
+                                        nodelock_error **error);
 
 /**
- * A name for what a message says, as text: the SHA-256 of its body in hex, the same for every form of it. Keep an answer by it, and
- * give the same one when the same message comes again.
- *
- * The codes of a message.
+ * Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays
+ * true for ever. A signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to
+ * 100 milliseconds, so do it while no transaction is open.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_message_id(const uint8_t *data,
-                                    size_t size,
-                                    nodelock_bytes **id,
-                                    nodelock_error **error);
+nodelock_status nodelock_records_check(nodelock_records *records,
+                                       const nodelock_decision *decision,
+                                       nodelock_error **error);
 
 /**
- * Answers a check-in, in any form. The records are as for nodelock_release_redeem(). If the seat is over, the answer is a revocation
- * with `reason` in it, one line for the customer to read, which may be NULL: only that ends what a copy of the device's store still
- * has. A check-in that comes again, by its nodelock_message_id(), is to have its answer of before: a seat whose `copies` count up
- * is used by two copies of one store.
- *
- * NODELOCK_DECISION_RENEWED or NODELOCK_DECISION_REVOKED. NODELOCK_BAD_SIGNATURE: of another device; try the next seat of that name.
- * NODELOCK_WRONG_REQUEST: the seat has another name. NODELOCK_WRONG_MACHINE: the machine has changed too much.
- * NODELOCK_LICENSE_ENDED, NODELOCK_CERTIFICATE_EXPIRED, the codes of a message.
+ * Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up
+ * anew.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_check_in_answer(const uint8_t *data,
+nodelock_status nodelock_records_keep_facts(nodelock_records *records,
+                                            nodelock_error **error);
+
+/**
+ * Frees records. NULL is fine.
+ */
+NODELOCK_API void nodelock_records_free(nodelock_records *records);
+
+/* ==== Decisions ==== */
+
+/**
+ * Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of
+ * the license that the vendor assigned to a request without a license key; NULL for none.
+ *
+ * NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose
+ * license would have to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because
+ * the seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
+ * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
+ * the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+ * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_activation(const nodelock_activation *activation,
+                                           const char *license,
+                                           const nodelock_records *records,
+                                           uint64_t now,
+                                           nodelock_decision **decision,
+                                           nodelock_error **error);
+
+/**
+ * Gives a seat up on its device's proof. No rule refuses a genuine proof, because its device has lost the license
+ * already; coming again it changes nothing and has the same receipt.
+ *
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT: nobody has asked for that seat yet,
+ * and the proof is kept until its request arrives. NODELOCK_BAD_SIGNATURE: another device signed it.
+ * NODELOCK_WRONG_REQUEST: this device signed it for another activation. NODELOCK_TOO_MANY_ATTEMPTS: too much is kept
+ * under that name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_release(const nodelock_release *release,
+                                        const nodelock_records *records,
+                                        uint64_t now,
+                                        nodelock_decision **decision,
+                                        nodelock_error **error);
+
+/**
+ * Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
+ * the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
+ * do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+ *
+ * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
+ * NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What
+ * cannot be read counts as no attempt; it fails as nodelock_deactivation_code_read() does.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_code(const char *typed,
+                                     const nodelock_records *records,
+                                     uint64_t now,
+                                     nodelock_decision **decision,
+                                     nodelock_error **error);
+
+/**
+ * Answers a check-in, in any form. The same check-in again has the same license.
+ *
+ * NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
+ * revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another
+ * device signed it. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+ * NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_check_in(const uint8_t *data,
                                          size_t size,
-                                         const nodelock_issuer *issuer,
-                                         const char *terms,
-                                         uint32_t taken,
-                                         uint32_t deactivated,
-                                         const char *seat,
-                                         const char *reason,
+                                         const nodelock_records *records,
                                          uint64_t now,
                                          nodelock_decision **decision,
                                          nodelock_error **error);
 
 /**
- * Answers a preflight, in any form: stores in `allowed` whether the device may give its seat up and it returns to the pool. The
- * records are as for nodelock_release_redeem().
+ * Answers a preflight, in any form: a device's question whether its seat may be given up. There is nothing to store or
+ * to sign.
  *
- * NODELOCK_BAD_SIGNATURE: of another device; try the next seat of that name. NODELOCK_WRONG_REQUEST: the seat has another name. The
- * codes of a message.
+ * NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT.
+ * NODELOCK_BAD_SIGNATURE: another device signed it. The codes of a message.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_preflight_answer(const uint8_t *data,
+nodelock_status nodelock_decide_preflight(const uint8_t *data,
                                           size_t size,
-                                          const char *terms,
-                                          uint32_t taken,
-                                          uint32_t deactivated,
-                                          const char *seat,
-                                          bool *allowed,
+                                          const nodelock_records *records,
+                                          uint64_t now,
+                                          nodelock_decision **decision,
                                           nodelock_error **error);
 
-/* ==== What a vendor does to a seat ==== */
-
 /**
- * A new license for an active seat, as a file for a device that does not check in. The records are as for
- * nodelock_release_redeem().
+ * A new license for an active seat, as a file for a device that does not check in. `seat` is the seat and its device
+ * key, as nodelock_decision_change_name() has them.
  *
- * NODELOCK_DECISION_RENEWED. NODELOCK_LICENSE_ENDED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED, NODELOCK_CERTIFICATE_EXPIRED.
+ * NODELOCK_DECISION_RENEWED. NODELOCK_UNKNOWN_SEAT, NODELOCK_LICENSE_ENDED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_seat_renew(const char *seat,
-                                    const nodelock_issuer *issuer,
-                                    const char *terms,
-                                    uint32_t taken,
-                                    uint32_t deactivated,
-                                    uint64_t now,
-                                    nodelock_decision **decision,
-                                    nodelock_error **error);
+nodelock_status nodelock_decide_renewal(const char *seat,
+                                        const nodelock_records *records,
+                                        uint64_t now,
+                                        nodelock_decision **decision,
+                                        nodelock_error **error);
 
 /**
- * Releases a seat whose machine is dead, lost or unwilling, with a word to the customer in one line, which may be NULL. Until its
- * device hears of it the license there runs to the end of its lease, so the seat may be in use twice for that long. A held seat
- * returns to the pool.
+ * Releases the seat of a machine that is dead, lost or unwilling. `seat` is as for nodelock_decide_renewal(), `notice`
+ * a line for the customer, which may be NULL. The device hears of it when it next checks in, or by the file of the
+ * reply. Until then the license there runs to the end of its lease, so the seat may be in use twice for that long.
  *
- * NODELOCK_DECISION_REVOKED, or NODELOCK_DECISION_RETURNED without a message for a seat that was held. NODELOCK_GIVEN_UP: there is
- * nothing to release. NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign now.
+ * NODELOCK_DECISION_REVOKED, the same again for a seat that was released before; NODELOCK_DECISION_RETURNED_BY_VENDOR
+ * for a seat that was held. NODELOCK_UNKNOWN_SEAT. NODELOCK_GIVEN_UP: there is nothing to release.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_seat_release(const char *seat,
-                                      const nodelock_issuer *issuer,
-                                      const char *reason,
-                                      uint64_t now,
-                                      nodelock_decision **decision,
-                                      nodelock_error **error);
+nodelock_status nodelock_decide_forced_release(const char *seat,
+                                               const char *notice,
+                                               const nodelock_records *records,
+                                               uint64_t now,
+                                               nodelock_decision **decision,
+                                               nodelock_error **error);
 
-/* ==== What a rule came to ==== */
+/**
+ * Returns a held seat to the pool. `seat` is as for nodelock_decide_renewal().
+ *
+ * NODELOCK_DECISION_RETURNED_BY_VENDOR. NODELOCK_UNKNOWN_SEAT, NODELOCK_NOT_HELD.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_return(const char *seat,
+                                       const nodelock_records *records,
+                                       uint64_t now,
+                                       nodelock_decision **decision,
+                                       nodelock_error **error);
+
+/* ==== What a decision says ==== */
 
 /**
  * What it came to: one of NODELOCK_DECISION_*. 0 for NULL.
@@ -2738,45 +2840,210 @@ nodelock_status nodelock_seat_release(const char *seat,
 NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decision);
 
 /**
- * How many seats are to be stored: none when nothing changed.
+ * Why a request was refused: NODELOCK_DECISION_REFUSED. NODELOCK_OK for every other outcome and for NULL.
  */
-NODELOCK_API size_t nodelock_decision_seat_count(const nodelock_decision *decision);
+NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
 
 /**
- * A seat that is to be stored, as JSON, in place of the one with the same `seat` and `device_key` if there is one. A database needs
- * to find seats by `seat`, `device_key`, `license` and `state` (`active`, `held`, `returned`, `cancelled`, `revoked`), and to
- * count those of a license that are `active` or `held` and those that are `counted`; the rest is the library's. Lent until the
- * decision is freed. NULL beyond the last.
+ * What to answer a preflight: whether the seat would return to the pool. False for every other outcome.
  */
-NODELOCK_API
-const char *nodelock_decision_seat(const nodelock_decision *decision,
-                                   size_t index);
+NODELOCK_API bool nodelock_decision_is_allowed(const nodelock_decision *decision);
 
 /**
- * The message for the device as a text file. An answer to an activation file is the text of the license, followed by those of the
- * receipts for what came along. Lent until the decision is freed. NULL without a message.
+ * How many deactivations the license has left, after a seat was given up and for a preflight. False, and nothing is
+ * stored, for a license without a limit and for every other outcome.
  */
 NODELOCK_API
-const char *nodelock_decision_text(const nodelock_decision *decision);
+bool nodelock_decision_deactivations_left(const nodelock_decision *decision,
+                                          uint32_t *left);
 
 /**
- * The message as one line of base64url, as the members of online answers hold it. Lent until the decision is freed. NULL without a
- * message.
+ * How many queries there are to answer with nodelock_records_answer(). None unless the outcome is
+ * NODELOCK_DECISION_NEEDS.
  */
-NODELOCK_API
-const char *nodelock_decision_base64url(const nodelock_decision *decision);
+NODELOCK_API size_t nodelock_decision_query_count(const nodelock_decision *decision);
 
 /**
- * The message as bytes, and how many they are if `size` is not NULL. Lent until the decision is freed. NULL without a message.
+ * What a query asks for, by its place from 0 on: one of NODELOCK_QUERY_*. 0 beyond the last.
+ */
+NODELOCK_API uint32_t nodelock_decision_query_kind(const nodelock_decision *decision, size_t index);
+
+/**
+ * What a query asks about, by its place from 0 on. Lent until the decision is freed. NULL beyond the last.
+ */
+NODELOCK_API const char *nodelock_decision_query_value(const nodelock_decision *decision, size_t index);
+
+/**
+ * Whether there are checks to do with nodelock_records_check(): before the function is called again, and for
+ * NODELOCK_DECISION_ATTEMPTED after what is to be stored is committed.
+ */
+NODELOCK_API bool nodelock_decision_has_checks(const nodelock_decision *decision);
+
+/**
+ * Whether some of the checks take 20 to 100 milliseconds each.
+ */
+NODELOCK_API bool nodelock_decision_has_slow_checks(const nodelock_decision *decision);
+
+/**
+ * How many changes there are to store, all in one transaction with what was looked up. None when nothing changed.
  */
 NODELOCK_API
-const uint8_t *nodelock_decision_data(const nodelock_decision *decision,
-                                      size_t *size);
+size_t nodelock_decision_change_count(const nodelock_decision *decision);
+
+/**
+ * What changes, by its place from 0 on: one of NODELOCK_CHANGE_*. 0 beyond the last.
+ */
+NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *decision, size_t index);
+
+/**
+ * What a change is stored under, by its place from 0 on. Lent until the decision is freed. NULL beyond the last.
+ *
+ * - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
+ * - evidence: the seat that it is about, such as `7KX2M9`;
+ * - a check-in: a seat as above, a slash and 64 hex digits.
+ */
+NODELOCK_API
+const char *nodelock_decision_change_name(const nodelock_decision *decision,
+                                          size_t index);
+
+/**
+ * The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
+ * is freed. NULL beyond the last.
+ *
+ * - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`),
+ *   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
+ *   `notice` are for people, the rest is the library's;
+ * - evidence: one line of base64url, a secret: there may be a code in it;
+ * - a check-in: a number;
+ * - attempts: JSON, `count` since `since`.
+ */
+NODELOCK_API
+const char *nodelock_decision_change_record(const nodelock_decision *decision,
+                                            size_t index);
+
+/**
+ * The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was
+ * cancelled under an unknown license key, for every other change, and beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_decision_change_license(const nodelock_decision *decision,
+                                             size_t index);
+
+/**
+ * Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats.
+ * False for every other change.
+ */
+NODELOCK_API
+bool nodelock_decision_change_is_taken(const nodelock_decision *decision,
+                                       size_t index);
+
+/**
+ * Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the
+ * number of such seats, less the deactivations that the vendor granted anew. False for every other change.
+ */
+NODELOCK_API
+bool nodelock_decision_change_is_counted(const nodelock_decision *decision,
+                                         size_t index);
+
+/**
+ * For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.
+ * 0 for every other change.
+ */
+NODELOCK_API
+uint32_t nodelock_decision_change_forget_below(const nodelock_decision *decision,
+                                               size_t index);
+
+/**
+ * How many events there are, for an audit or a log. What is refused, and what came again, has none.
+ */
+NODELOCK_API size_t nodelock_decision_event_count(const nodelock_decision *decision);
+
+/**
+ * The stable name of an event, by its place from 0 on, such as `granted` or `copy-suspected`. Lent until the decision
+ * is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_decision_event_name(const nodelock_decision *decision,
+                                         size_t index);
+
+/**
+ * The seat of an event and its device key, such as `7KX2M9:…`. Lent until the decision is freed. NULL if nobody has
+ * asked for that seat yet, and beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_decision_event_seat(const nodelock_decision *decision,
+                                         size_t index);
+
+/**
+ * More about an event, in English for the vendor; may be empty. Lent until the decision is freed. NULL beyond the
+ * last.
+ */
+NODELOCK_API
+const char *nodelock_decision_event_detail(const nodelock_decision *decision,
+                                           size_t index);
 
 /**
  * Frees a decision. NULL is fine.
  */
 NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
+
+/* ==== What is sent ==== */
+
+/**
+ * Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A
+ * decision that sends nothing has a reply without messages.
+ *
+ * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the
+ * decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decision_reply(const nodelock_decision *decision,
+                                        const nodelock_issuer *issuer,
+                                        uint64_t now,
+                                        nodelock_reply **reply,
+                                        nodelock_error **error);
+
+/**
+ * All messages as one text file, the license first. Lent until the reply is freed. NULL without a message.
+ */
+NODELOCK_API const char *nodelock_reply_text(const nodelock_reply *reply);
+
+/**
+ * All messages as one binary file, and its size if `size` is not NULL. Lent until the reply is freed. NULL without a
+ * message.
+ */
+NODELOCK_API
+const uint8_t *nodelock_reply_data(const nodelock_reply *reply,
+                                   size_t *size);
+
+/**
+ * The license as one line of base64url, as online answers hold it. Lent until the reply is freed. NULL without one.
+ */
+NODELOCK_API
+const char *nodelock_reply_license(const nodelock_reply *reply);
+
+/**
+ * How many receipts there are: one for each seat that was given up.
+ */
+NODELOCK_API size_t nodelock_reply_receipt_count(const nodelock_reply *reply);
+
+/**
+ * A receipt as one line of base64url, by its place from 0 on. Lent until the reply is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_reply_receipt(const nodelock_reply *reply,
+                                   size_t index);
+
+/**
+ * The revocation as one line of base64url. Lent until the reply is freed. NULL without one.
+ */
+NODELOCK_API const char *nodelock_reply_revocation(const nodelock_reply *reply);
+
+/**
+ * Frees a reply. NULL is fine.
+ */
+NODELOCK_API void nodelock_reply_free(nodelock_reply *reply);
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -29,34 +29,51 @@ const CLIENT: [(&str, &str); 18] = [
     ("code", "Codes that people type"),
 ];
 
-const AUTHORITY: [(&str, &str); 8] = [
-    ("records", "What was sold"),
+const AUTHORITY: [(&str, &str); 9] = [
+    ("terms", "What was sold"),
     ("keys", "Keys"),
     ("issuer", "Who signs"),
     ("activation", "Activation files"),
-    ("release", "Seats given up, by proof or code"),
-    ("check_in", "While a seat is held"),
-    ("seat", "What a vendor does to a seat"),
-    ("decision", "What a rule came to"),
+    ("release", "Deactivation files"),
+    ("records", "What a decision is made from"),
+    ("decide", "Decisions"),
+    ("decision", "What a decision says"),
+    ("reply", "What is sent"),
 ];
 
 const AUTHORITY_MANUAL: &str = "
 /*
- * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with feature
- * `authority`; others do not have these functions.
+ * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with
+ * feature `authority`; others do not have these functions.
  *
- * Each is one rule. The server reads from its database what the rule asks for (terms and seats, as JSON), calls it, stores every seat
- * of the decision, and sends its message, all in one transaction that keeps other writers out. A seat is kept for ever, so that no
- * old message is ever news again. It is known by its name *and* its device key: two devices may draw the same name.
+ * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
+ * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
+ * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
  *
- * An activation file:     nodelock_activation_read(); for each release in it what a deactivation does; nodelock_activation_grant().
- * A deactivation file:    nodelock_release_read(); nodelock_release_redeem() for each seat of its name until one fits. If no seat has
- *                         it: nodelock_release_cancel() with the request that came along, or keep the proof and try
- *                         nodelock_release_cancel() when a request of that name arrives.
- * A code by phone:        nodelock_deactivation_code_read(); nodelock_readings_redeem() for each reading and seat of its name.
- * A check-in, online:     nodelock_message_seat(); nodelock_check_in_answer() for each seat of its name until one fits.
+ *     activation file       nodelock_activation_read(), nodelock_decide_activation()
+ *     deactivation file     nodelock_release_read(), nodelock_decide_release()
+ *     code by phone         nodelock_decide_code()
+ *     check-in              nodelock_decide_check_in()
+ *     preflight             nodelock_decide_preflight()
+ *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
  *
- * The functions have no state, so they may be called from any number of threads and processes.
+ * Each decision goes the same way:
+ *
+ *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
+ *     it again.
+ *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
+ *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
+ *     which is rare, roll back and begin at 1.
+ *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
+ *     send.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
+ *
+ * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
+ * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment
+ * names, a decision may return NODELOCK_NO_RANDOM. The functions have no state, so they may be called from any number of
+ * threads and processes.
  */
 ";
 

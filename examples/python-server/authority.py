@@ -1,77 +1,80 @@
-"""The authority's section of include/nodelock.h for Python, by ctypes: rules without a state, over records that the server keeps.
+"""The authority's section of include/nodelock.h for Python, by ctypes: decisions over records that the server keeps.
 
-The library must have been built with feature `authority`; NODELOCK_LIBRARY names it unless it is installed. What fails raises
-`Refused`, with the status of include/nodelock.h.
+The library must have been built with feature `authority`; NODELOCK_LIBRARY names it unless it is installed. What fails
+raises `Refused`, with the status of include/nodelock.h.
 """
 
 import ctypes
 import ctypes.util
+import json
 import os
 import weakref
-from ctypes import POINTER, byref, c_char_p, c_size_t, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, byref, c_bool, c_char_p, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import NamedTuple
 
 ABI_VERSION = 1
 
-UNKNOWN_LICENSE, CANCELLED, UNKNOWN_SEAT, WRONG_CODE, TOO_MANY_ATTEMPTS = 70, 73, 74, 75, 77
-BAD_SIGNATURE, WRONG_REQUEST = 107, 112
-DECISION_RETURNED, DECISION_WRONG_CODE = 3, 7
+# NODELOCK_QUERY_*, what a decision asks for.
+LICENSE_OF_KEY, LICENSE, SEATS_OF_HANDLE, TAKEN_SEATS_OF, EVIDENCE_OF, CHECK_IN, ATTEMPTS = range(1, 8)
+# NODELOCK_CHANGE_*, what a decision stores.
+INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS = range(1, 7)
+NEEDS, KEPT = 7, 9
+UNKNOWN_SEAT = 74
 
 _Out = POINTER(c_void_p)
-_RECORDS = (c_void_p, c_char_p, c_uint32, c_uint32, c_char_p, c_uint64, _Out)
+_DECIDE = (c_void_p, c_uint64, _Out)
 
 # What can fail, without the error that comes last.
 _FALLIBLE = {
     "terms_check": (c_char_p,),
     "key_generate": (_Out,),
     "key_read": (c_char_p, c_size_t, _Out),
-    "certificate_issue": (c_void_p, c_char_p, c_char_p, c_uint64, c_uint64, c_uint64, _Out),
+    "certificate_issue": (c_void_p, c_char_p, _Out),
     "license_key_generate": (_Out,),
+    "license_key_hash": (c_char_p, _Out),
     "license_id_generate": (_Out,),
     "issuer_new": (c_void_p, c_char_p, c_size_t, c_char_p, _Out),
     "activation_read": (c_char_p, c_size_t, _Out),
-    "activation_grant": (
-        c_void_p, c_void_p, c_char_p, c_uint32, c_uint32, c_char_p, c_char_p, POINTER(c_char_p), c_size_t, c_uint64, _Out,
-    ),
-    "activation_cancel_by_code": (c_void_p, c_void_p, c_size_t, c_void_p, c_char_p, c_uint64, _Out),
     "release_read": (c_char_p, c_size_t, _Out),
-    "release_redeem": (c_void_p, *_RECORDS),
-    "release_cancel": (c_void_p, c_void_p, c_void_p, c_char_p, c_uint64, _Out),
-    "deactivation_code_read": (c_char_p, _Out),
-    "readings_redeem": (c_void_p, c_size_t, *_RECORDS),
+    "records_new": (_Out,),
+    "records_answer": (c_void_p, c_uint32, c_char_p, POINTER(c_char_p), c_size_t),
+    "records_check": (c_void_p, c_void_p),
+    "records_keep_facts": (c_void_p,),
+    "decide_activation": (c_void_p, c_char_p, *_DECIDE),
+    "decide_release": (c_void_p, *_DECIDE),
+    "decide_code": (c_char_p, *_DECIDE),
+    "decision_reply": (c_void_p, c_void_p, c_uint64, _Out),
 }
 _LOOKS = {
     "abi_version": (c_uint32,),
-    "has_feature": (ctypes.c_bool, c_char_p),
+    "has_feature": (c_bool, c_char_p),
     "status_name": (c_char_p, c_uint32),
     "error_status": (c_uint32, c_void_p),
     "error_message": (c_char_p, c_void_p),
     "bytes_text": (c_char_p, c_void_p),
     "key_data": (c_void_p, c_void_p, POINTER(c_size_t)),
     "key_public": (c_char_p, c_void_p),
-    "activation_seat": (c_char_p, c_void_p),
-    "activation_device_key": (c_char_p, c_void_p),
-    "activation_license_key": (c_char_p, c_void_p),
-    "activation_is_recovery": (ctypes.c_bool, c_void_p),
-    "activation_release_count": (c_size_t, c_void_p),
-    "activation_release": (c_void_p, c_void_p, c_size_t),
-    "release_seat": (c_char_p, c_void_p),
-    "release_has_request": (ctypes.c_bool, c_void_p),
-    "release_data": (c_void_p, c_void_p, POINTER(c_size_t)),
-    "readings_count": (c_size_t, c_void_p),
-    "readings_code": (c_char_p, c_void_p, c_size_t),
-    "readings_seat": (c_char_p, c_void_p, c_size_t),
     "decision_outcome": (c_uint32, c_void_p),
-    "decision_seat_count": (c_size_t, c_void_p),
-    "decision_seat": (c_char_p, c_void_p, c_size_t),
-    "decision_text": (c_char_p, c_void_p),
+    "decision_refusal": (c_uint32, c_void_p),
+    "decision_query_count": (c_size_t, c_void_p),
+    "decision_query_kind": (c_uint32, c_void_p, c_size_t),
+    "decision_query_value": (c_char_p, c_void_p, c_size_t),
+    "decision_has_checks": (c_bool, c_void_p),
+    "decision_change_count": (c_size_t, c_void_p),
+    "decision_change_kind": (c_uint32, c_void_p, c_size_t),
+    "decision_change_name": (c_char_p, c_void_p, c_size_t),
+    "decision_change_record": (c_char_p, c_void_p, c_size_t),
+    "decision_change_license": (c_char_p, c_void_p, c_size_t),
+    "decision_change_is_taken": (c_bool, c_void_p, c_size_t),
+    "decision_change_is_counted": (c_bool, c_void_p, c_size_t),
+    "reply_text": (c_char_p, c_void_p),
 }
-_OBJECTS = "error bytes key issuer activation release readings decision".split()
+_OBJECTS = "error bytes key issuer activation release records decision reply".split()
 
 
 def _load():
     library = ctypes.CDLL(os.environ.get("NODELOCK_LIBRARY") or ctypes.util.find_library("nodelock") or "libnodelock.so")
-    library.nodelock_has_feature.restype, library.nodelock_has_feature.argtypes = ctypes.c_bool, (c_char_p,)
+    library.nodelock_has_feature.restype, library.nodelock_has_feature.argtypes = c_bool, (c_char_p,)
     if library.nodelock_abi_version() != ABI_VERSION or not library.nodelock_has_feature(b"authority"):
         raise ImportError("this library of nodelock is of another version or without its authority")
     for name, arguments in _FALLIBLE.items():
@@ -90,10 +93,10 @@ _library = _load()
 
 
 class Refused(Exception):
-    """`status` is a number of include/nodelock.h, `kind` its name. `receipts` are for what was freed all the same."""
+    """`status` is a number of include/nodelock.h, `kind` its name."""
 
     def __init__(self, status, message=""):
-        self.status, self.receipts = status, []
+        self.status = status
         self.kind = _library.nodelock_status_name(status).decode()
         super().__init__(message or self.kind)
 
@@ -128,24 +131,18 @@ def _encoded(text):
 
 
 class _Object:
-    """Something of the library's. It belongs to this object, or is lent by `owner`, which it keeps alive."""
+    """An object of the library, which is freed with this one."""
 
-    def __init__(self, pointer, owner=None):
+    def __init__(self, pointer):
         self._as_parameter_ = c_void_p(pointer)
-        self._owner = owner
-        if owner is None:
-            free = getattr(_library, f"nodelock_{type(self).__name__.lower()}_free")
-            # At exit, threads may still be inside the library; what is left then goes with the process.
-            weakref.finalize(self, free, c_void_p(pointer)).atexit = False
+        free = getattr(_library, f"nodelock_{type(self).__name__.lower()}_free")
+        # At exit, threads may still be inside the library; what is left then goes with the process.
+        weakref.finalize(self, free, c_void_p(pointer)).atexit = False
 
-    def _text(self, what, *arguments):
-        text = getattr(_library, f"nodelock_{type(self).__name__.lower()}_{what}")(self, *arguments)
-        return None if text is None else text.decode()
 
-    def _data(self):
-        size = c_size_t()
-        data = getattr(_library, f"nodelock_{type(self).__name__.lower()}_data")(self, byref(size))
-        return ctypes.string_at(data, size.value)
+def _text(function, *arguments):
+    text = getattr(_library, "nodelock_" + function)(*arguments)
+    return None if text is None else text.decode()
 
 
 class Key(_Object):
@@ -154,16 +151,26 @@ class Key(_Object):
     def __init__(self, data=None):
         super().__init__(_get("key_generate") if data is None else _get("key_read", data, len(data)))
 
-    data = property(_Object._data)
-    public = property(lambda self: self._text("public"))
+    @property
+    def data(self):
+        size = c_size_t()
+        data = _library.nodelock_key_data(self, byref(size))
+        return ctypes.string_at(data, size.value)
+
+    public = property(lambda self: _text("key_public", self))
 
 
-def certificate(root, issuer, name, serial, not_before, not_after):
-    return _made_text("certificate_issue", root, _encoded(issuer), _encoded(name), serial, not_before, not_after)
+def certificate(root, terms):
+    return _made_text("certificate_issue", root, json.dumps(terms).encode())
 
 
 def new_license_key():
     return _made_text("license_key_generate")
+
+
+def license_key_hash(license_key):
+    """What the library looks a license up by, so that no license key needs to be kept."""
+    return _made_text("license_key_hash", _encoded(license_key))
 
 
 def new_license_id():
@@ -180,42 +187,74 @@ class Issuer(_Object):
         super().__init__(_get("issuer_new", key, certificate, len(certificate), _encoded(root)))
 
 
-class Records:
-    """What the database knows of a license: its terms and seats as JSON, None if it has none, and how many seats are taken and
-    counted."""
+class Records(_Object):
+    """What a decision is made from: the records of this moment, and the checks that were done."""
 
-    def __init__(self, terms, taken, deactivated):
-        self.terms, self.taken, self.deactivated = _encoded(terms), taken, deactivated
+    def __init__(self):
+        super().__init__(_get("records_new"))
 
-    def list(self):
-        return self.terms, self.taken, self.deactivated
+    def answer(self, query, found):
+        """Adds the records that a query found, as they were stored."""
+        found = (c_char_p * len(found))(*map(_encoded, found))
+        _do("records_answer", self, query.kind, _encoded(query.value), found, len(found))
+
+    def check(self, decision):
+        """Does the checks of a decision, which take their time."""
+        _do("records_check", self, decision)
+
+    def keep_facts(self):
+        """Forgets everything but what the checks came to, for another moment."""
+        _do("records_keep_facts", self)
+
+
+class Query(NamedTuple):
+    """What a decision asks for: one of the kinds above, and of what."""
+
+    kind: int
+    value: str
+
+
+class Change(NamedTuple):
+    """What a decision stores: one of the kinds above, its name, and for a seat the columns to find and count it by."""
+
+    kind: int
+    name: str
+    record: str
+    license: str | None
+    is_taken: bool
+    is_counted: bool
 
 
 class Decision(_Object):
     outcome = property(lambda self: _library.nodelock_decision_outcome(self))
-    text = property(lambda self: self._text("text"))
+    # 0, or the status for which a request is refused.
+    refusal = property(lambda self: _library.nodelock_decision_refusal(self))
+    has_checks = property(lambda self: _library.nodelock_decision_has_checks(self))
 
     @property
-    def seats(self):
-        return [self._text("seat", index) for index in range(_library.nodelock_decision_seat_count(self))]
+    def queries(self):
+        for index in range(_library.nodelock_decision_query_count(self)):
+            yield Query(_library.nodelock_decision_query_kind(self, index), _text("decision_query_value", self, index))
+
+    @property
+    def changes(self):
+        for index in range(_library.nodelock_decision_change_count(self)):
+            yield Change(
+                _library.nodelock_decision_change_kind(self, index),
+                _text("decision_change_name", self, index),
+                _text("decision_change_record", self, index),
+                _text("decision_change_license", self, index),
+                _library.nodelock_decision_change_is_taken(self, index),
+                _library.nodelock_decision_change_is_counted(self, index),
+            )
+
+    def signed(self, issuer, now):
+        """The messages for the device as a text file; empty without any."""
+        return _text("reply_text", Reply(_get("decision_reply", self, issuer, now))) or ""
 
 
-class Release(_Object):
-    """A proof of a seat given up."""
-
-    @classmethod
-    def read(cls, data):
-        return cls(_get("release_read", data, len(data)))
-
-    seat = property(lambda self: self._text("seat"))
-    data = property(_Object._data)
-    has_request = property(lambda self: _library.nodelock_release_has_request(self))
-
-    def redeem(self, issuer, records, seat, now):
-        return Decision(_get("release_redeem", self, issuer, *records.list(), _encoded(seat), now))
-
-    def cancel(self, activation, issuer, license, now):
-        return Decision(_get("release_cancel", self, activation, issuer, _encoded(license), now))
+class Reply(_Object):
+    pass
 
 
 class Activation(_Object):
@@ -224,42 +263,22 @@ class Activation(_Object):
     def __init__(self, data):
         super().__init__(_get("activation_read", data, len(data)))
 
-    seat = property(lambda self: self._text("seat"))
-    device_key = property(lambda self: self._text("device_key"))
-    license_key = property(lambda self: self._text("license_key"))
-    is_recovery = property(lambda self: _library.nodelock_activation_is_recovery(self))
-
-    @property
-    def releases(self):
-        count = _library.nodelock_activation_release_count(self)
-        return [Release(_library.nodelock_activation_release(self, index), owner=self) for index in range(count)]
-
-    def grant(self, issuer, records, known, held, lost, now):
-        lost = (c_char_p * len(lost))(*map(_encoded, lost))
-        seats = _encoded(known), _encoded(held), lost, len(lost)
-        return Decision(_get("activation_grant", self, issuer, *records.list(), *seats, now))
-
-    def cancel_by_code(self, readings, index, issuer, license, now):
-        return Decision(_get("activation_cancel_by_code", self, readings, index, issuer, _encoded(license), now))
+    def decide(self, records, now):
+        return Decision(_get("decide_activation", self, None, records, now))
 
 
-class Reading(NamedTuple):
-    """One of the codes that may have been meant: its place, the code as it should have been typed, its seat."""
+class Release(_Object):
+    """A proof of a seat given up."""
 
-    index: int
-    code: str
-    seat: str
+    def __init__(self, data):
+        super().__init__(_get("release_read", data, len(data)))
+
+    def decide(self, records, now):
+        return Decision(_get("decide_release", self, records, now))
 
 
-class Readings(_Object):
-    """What somebody may have meant with a deactivation code, typing errors mended."""
+class Code(str):
+    """A code that somebody was read over the phone, as they typed it."""
 
-    def __init__(self, typed):
-        super().__init__(_get("deactivation_code_read", _encoded(typed)))
-
-    def __iter__(self):
-        for index in range(_library.nodelock_readings_count(self)):
-            yield Reading(index, self._text("code", index), self._text("seat", index))
-
-    def redeem(self, index, issuer, records, seat, now):
-        return Decision(_get("readings_redeem", self, index, issuer, *records.list(), _encoded(seat), now))
+    def decide(self, records, now):
+        return Decision(_get("decide_code", _encoded(self), records, now))

@@ -1,21 +1,20 @@
 #!/usr/bin/env python3
-"""A vendor's own server in Python: it issues licenses and takes seats back through the C interface, in its own database.
+"""A vendor's own server in Python: it issues licenses and takes seats back through the C interface.
 
     cargo rustc --release --features capi,authority --crate-type cdylib
     export NODELOCK_LIBRARY=target/release/libnodelock.so
 
-    python3 examples/python-server/server.py init vendor                       make keys and a database in the folder `vendor`
-    python3 examples/python-server/server.py sell vendor "Jane Doe" 1          sell a license of one seat; prints its key
-    python3 examples/python-server/server.py serve vendor 127.0.0.1:8421       answer, until it is interrupted
+    python3 examples/python-server/server.py init vendor                    make keys and a database in `vendor`
+    python3 examples/python-server/server.py sell vendor "Jane Doe" 1       sell a license of one seat; prints its key
+    python3 examples/python-server/server.py serve vendor 127.0.0.1:8421    answer, until it is interrupted
 
-`POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file, or a code that
-somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a request is refused, the receipts
-are below the reason. Put TLS, your login and a limit of requests in front.
+`POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file, or
+a code that somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a request
+is refused, the receipts are below the reason. Put TLS, your login and a limit of requests in front.
 
-The rules are the library's; what is here is a table of licenses, a table of seats, and a transaction around each rule.
+The library decides; what is here are tables, a query for each thing that a decision may ask for, and a transaction.
 """
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -28,27 +27,57 @@ from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import authority
-from authority import Activation, Issuer, Key, Readings, Records, Refused, Release
+from authority import Activation, Code, Issuer, Key, Records, Refused, Release
 
 PRODUCT = "Example Editor"
 DAY = 86_400
 # More than any message has; the library reads no more.
 LARGEST = 512 * 1024
-# How much evidence that came before its request is kept: of one name, and in all. A device has one proof and one code.
-EARLY_OF_NAME = 8
-EARLY = 100_000
 
 SCHEMA = """
     CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL);
-    -- Seats are kept for ever, so that no old message is ever news again. Two devices may have drawn the same name.
+    -- Seats are kept for ever, so that no old message is ever news again. Two devices may have drawn the same handle.
     CREATE TABLE seats (
-        seat TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT NOT NULL, state TEXT NOT NULL, counted INTEGER NOT NULL,
-        record TEXT NOT NULL, PRIMARY KEY (seat, device_key)
+        handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT,
+        is_taken INTEGER NOT NULL, is_counted INTEGER NOT NULL,
+        record TEXT NOT NULL, PRIMARY KEY (handle, device_key)
     );
     CREATE INDEX seats_of_license ON seats (license);
-    -- Proofs, and codes as text, that came before their requests: nothing tells yet whether they are genuine.
-    CREATE TABLE early (number INTEGER PRIMARY KEY, seat TEXT NOT NULL, evidence NOT NULL, UNIQUE (seat, evidence));
+    CREATE INDEX taken_seats ON seats (device_key) WHERE is_taken;
+    -- Proofs and codes that came before their requests. Anybody may send some, so the newest are kept and no more.
+    CREATE TABLE evidence (number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL, record TEXT NOT NULL);
+    CREATE INDEX evidence_of_handle ON evidence (handle);
+    CREATE TRIGGER newest_evidence AFTER INSERT ON evidence
+    BEGIN DELETE FROM evidence WHERE number <= NEW.number - 100000; END;
+    CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
+
+# How a license is looked up: as JSON, with its seats counted.
+LICENSE_RECORD = """
+    SELECT json_object('terms', json(terms), 'taken', count(*) FILTER (WHERE is_taken), 'deactivated',
+        count(*) FILTER (WHERE is_counted))
+    FROM licenses LEFT JOIN seats ON seats.license = licenses.id WHERE licenses.{} = ? GROUP BY licenses.id
+"""
+FIND = {
+    authority.LICENSE_OF_KEY: LICENSE_RECORD.format("key_hash"),
+    authority.LICENSE: LICENSE_RECORD.format("id"),
+    authority.SEATS_OF_HANDLE: "SELECT record FROM seats WHERE handle = ?",
+    authority.TAKEN_SEATS_OF: "SELECT record FROM seats WHERE device_key = ? AND is_taken",
+    authority.EVIDENCE_OF: "SELECT record FROM evidence WHERE handle = ? ORDER BY number",
+    authority.CHECK_IN: "SELECT record FROM check_ins WHERE name = ?",
+    authority.ATTEMPTS: "SELECT record FROM attempts WHERE seat = ?",
+}
+# A seat that is new must not take the place of another one: then the transaction fails.
+SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_counted, :record)"
+STORE = {
+    authority.INSERT_SEAT: "INSERT " + SEAT,
+    authority.UPDATE_SEAT: "REPLACE " + SEAT,
+    authority.KEEP_EVIDENCE: "INSERT INTO evidence (handle, record) VALUES (:name, :record)",
+    authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
+    authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
+    authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
+}
 
 
 class Vendor:
@@ -68,25 +97,33 @@ class Vendor:
             with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(secret)
         (folder / "root.public").write_text(root.public + "\n")
-        certificate = authority.certificate(root, key.public, "Example Ltd", 1, now, now + 365 * DAY)
-        (folder / "issuer.certificate").write_text(certificate)
+        terms = {"issuer": key.public, "name": "Example Ltd", "serial": 1}
+        terms |= {"not_before": now, "not_after": now + 365 * DAY}
+        (folder / "issuer.certificate").write_text(authority.certificate(root, terms))
         database = sqlite3.connect(folder / "vendor.db")
         database.executescript("PRAGMA journal_mode = WAL;" + SCHEMA)
         database.close()
         return root.public
 
     @contextmanager
-    def transaction(self):
-        """Keeps other writers out from the first look on, and is on the disk before anything is answered."""
+    def database(self, begin):
         database = sqlite3.connect(self.folder / "vendor.db", timeout=30, isolation_level=None)
         try:
             database.execute("PRAGMA synchronous = FULL")
-            database.execute("BEGIN IMMEDIATE")
+            database.execute(begin)
             yield database
             database.execute("COMMIT")
         finally:
             # Without COMMIT, this takes everything back.
             database.close()
+
+    def transaction(self):
+        """Keeps other writers out from the first look on, and is on the disk before anything is answered."""
+        return self.database("BEGIN IMMEDIATE")
+
+    def look(self):
+        """One state of the database, while others write."""
+        return self.database("BEGIN")
 
     def sell(self, licensee, seats):
         license_id, license_key = authority.new_license_id(), authority.new_license_key()
@@ -94,213 +131,50 @@ class Vendor:
         terms["features"] = [{"name": "export"}, {"name": "projects", "limit": 10}]
         authority.check_terms(json.dumps(terms))
         with self.transaction() as database:
-            row = license_id, hashed(license_key), json.dumps(terms)
+            row = license_id, authority.license_key_hash(license_key), json.dumps(terms)
             database.execute("INSERT INTO licenses VALUES (?, ?, ?)", row)
         return license_key
 
-    def activate(self, file):
-        """Returns the license with the receipts for the seats that the device gave up before. `Refused` has those in `receipts`."""
-        activation = Activation(file)
-        receipts = []
-        for release in activation.releases:
-            # The device has lost that license already, whatever becomes of the request. What is refused frees nothing and spoils
-            # nothing; the device has no receipt for it, so it comes again.
-            with suppress(Refused):
-                receipts.append(self.redeem(release))
-        try:
-            decision = self.grant(activation)
-            if decision.outcome == authority.DECISION_RETURNED:
-                receipts.append(decision.text)
-                raise Refused(authority.CANCELLED)
-        except Refused as refused:
-            refused.receipts = [*filter(None, receipts)]
-            raise
-        return "\n".join([decision.text, *filter(None, receipts)])
-
-    def grant(self, activation):
-        """The decision of the request: a license, or the receipt if it was given up before it came."""
-        judged = {}
+    def settle(self, message):
+        """Decides about a message and stores that. Returns the decision, and what is sent for it as text."""
+        records = Records()
         while True:
-            with self.transaction() as database:
-                known = seats(database, "seat = ? AND device_key = ?", activation.seat, activation.device_key)
-                early = [] if known else early_evidence(database, activation.seat)
-                if all(evidence in judged for evidence in early):
-                    for evidence in early:
-                        if judged[evidence] is not None:
-                            forget(database, activation.seat, evidence)
-                            insert(database, judged[evidence])
-                            return judged[evidence]
-                    decision = self.grant_in(database, activation, known[0] if known else None)
-                    store(database, decision)
-                    return decision
-                of_key = license_of_key(database, activation.license_key)
-            # A code takes its time, so this is found out while others may write. Only so much is kept, so it comes to an end.
-            for evidence in early:
-                if evidence not in judged:
-                    judged[evidence] = self.cancelled_by(evidence, activation, of_key)
-
-    def cancelled_by(self, evidence, activation, license_id):
-        """What it comes to that a proof or code came before this request, or None if it is another device's."""
-        try:
-            if isinstance(evidence, bytes):
-                return Release.read(evidence).cancel(activation, self.issuer, license_id, now())
-            # A code that was put right is its own first reading.
-            return activation.cancel_by_code(Readings(evidence), 0, self.issuer, license_id, now())
-        except Refused as refused:
-            if refused.status not in (authority.BAD_SIGNATURE, authority.WRONG_REQUEST, authority.WRONG_CODE):
-                raise
-            return None
-
-    def grant_in(self, database, activation, known):
-        license_id = license_of(database, activation, known)
-        of_device = seats(database, "device_key = ? AND license = ?", activation.device_key, license_id)
-        others = [seat for seat in of_device if seat["seat"] != activation.seat]
-        held = [seat["record"] for seat in others if seat["state"] == "held"]
-        # With a license key, it is that license's free seats that are asked for.
-        lost = [seat["record"] for seat in others if seat["state"] == "active" and activation.is_recovery]
-        return activation.grant(
-            self.issuer,
-            records(database, license_id),
-            known and known["record"],
-            held[0] if held else None,
-            lost,
-            now(),
-        )
-
-    def redeem(self, release):
-        """Takes a seat back on its device's proof. Returns the receipt, or None for a proof that is kept until its request comes."""
-        with self.transaction() as database:
-            known = seats(database, "seat = ?", release.seat)
-            for seat in known:
-                try:
-                    decision = release.redeem(self.issuer, records(database, seat["license"]), seat["record"], now())
-                except Refused as refused:
-                    # Two devices may have drawn the same name. But a device's proof of another request than its seat's frees
-                    # nothing: the seat may be in use.
-                    if refused.status != authority.BAD_SIGNATURE:
-                        raise
-                else:
-                    store(database, decision)
-                    return decision.text
-            if release.has_request:
-                decision = release.cancel(None, self.issuer, None, now())
-                insert(database, decision)
-                return decision.text
-            if known:
-                raise Refused(authority.BAD_SIGNATURE)
-            keep(database, release.seat, release.data)
-        return None
-
-    def redeem_code(self, typed):
-        """Takes a seat back on a code that was read over the phone. Returns the receipt."""
-        readings = Readings(typed)
-        with self.transaction() as database:
-            candidates = [(reading, seat) for reading in readings for seat in seats(database, "seat = ?", reading.seat)]
-            wrong = {}
-            for reading, seat in candidates:
-                of_license = records(database, seat["license"])
-                try:
-                    decision = readings.redeem(reading.index, self.issuer, of_license, seat["record"], now())
-                except Refused as refused:
-                    # Of several seats, the right one may be another.
-                    if refused.status != authority.TOO_MANY_ATTEMPTS:
-                        raise
-                    continue
-                if decision.outcome != authority.DECISION_WRONG_CODE:
-                    store(database, decision)
-                    return decision.text
-                wrong[seat["seat"], seat["device_key"]] = decision
-            # They count, so that nobody can try them all; and however many readings a text has, each seat counts it once.
-            for decision in wrong.values():
-                store(database, decision)
-            if not candidates:
-                for reading in readings:
-                    keep(database, reading.seat, reading.code)
-        if not candidates:
-            raise Refused(authority.UNKNOWN_SEAT, "no such seat yet; the code is kept until its activation file comes")
-        raise Refused(authority.WRONG_CODE if wrong else authority.TOO_MANY_ATTEMPTS)
+            # The checks take their time, so they are done while others may write.
+            records.keep_facts()
+            with self.look() as database:
+                decision = ask(database, message, records)
+            if decision.outcome != authority.NEEDS:
+                records.keep_facts()
+                with self.transaction() as database:
+                    decision = ask(database, message, records)
+                    if decision.outcome != authority.NEEDS:
+                        store(database, decision)
+                        # Signed before it is committed: nothing is stored if the issuer must not sign.
+                        text = decision.signed(self.issuer, now())
+            if not decision.has_checks:
+                return decision, text
+            records.check(decision)
 
 
 def now():
     return int(time.time())
 
 
-def hashed(license_key):
-    """A license key is as good as the license, so only this is kept."""
-    return hashlib.sha256(license_key.encode()).hexdigest()
-
-
-def license_of_key(database, license_key):
-    row = database.execute("SELECT id FROM licenses WHERE key_hash = ?", [hashed(license_key)]).fetchone()
-    return row and row[0]
-
-
-def license_of(database, activation, known):
-    """What a known seat was granted under does not change with a second look at the key. A device that lost its store has no key:
-    its license is that of the seat that it was granted last."""
-    license_id = known and known["license"]
-    # A request that was cancelled may name no license.
-    if license_id is None or database.execute("SELECT id FROM licenses WHERE id = ?", [license_id]).fetchone() is None:
-        license_id = license_of_key(database, activation.license_key)
-    if license_id is None and activation.is_recovery:
-        active = "device_key = ? AND state = 'active' ORDER BY json_extract(record, '$.granted') DESC"
-        of_device = seats(database, active, activation.device_key)
-        license_id = of_device[0]["license"] if of_device else None
-    if license_id is None:
-        raise Refused(authority.UNKNOWN_LICENSE)
-    return license_id
-
-
-def seats(database, where, *values):
-    columns = "seat", "device_key", "license", "state", "record"
-    rows = database.execute(f"SELECT {', '.join(columns)} FROM seats WHERE {where}", values)
-    return [dict(zip(columns, row)) for row in rows]
-
-
-def early_evidence(database, seat):
-    rows = database.execute("SELECT evidence FROM early WHERE seat = ? ORDER BY number", [seat])
-    return [evidence for evidence, in rows]
-
-
-def keep(database, seat, evidence):
-    """Keeps what cannot be verified yet. When all places are taken, the oldest goes: a device repeats its proof."""
-    early = early_evidence(database, seat)
-    if evidence in early:
-        return
-    if len(early) >= EARLY_OF_NAME:
-        raise Refused(authority.TOO_MANY_ATTEMPTS)
-    full = "DELETE FROM early WHERE number = (SELECT min(number) FROM early) AND (SELECT count(*) FROM early) >= ?"
-    database.execute(full, [EARLY])
-    database.execute("INSERT INTO early (seat, evidence) VALUES (?, ?)", [seat, evidence])
-
-
-def forget(database, seat, evidence):
-    database.execute("DELETE FROM early WHERE seat = ? AND evidence = ?", [seat, evidence])
-
-
-def records(database, license_id):
-    row = database.execute("SELECT terms FROM licenses WHERE id = ?", [license_id]).fetchone()
-    counts = "SELECT count(*) FILTER (WHERE state IN ('active', 'held')), count(*) FILTER (WHERE counted) FROM seats"
-    taken, deactivated = database.execute(counts + " WHERE license = ?", [license_id]).fetchone()
-    return Records(row and row[0], taken, deactivated)
-
-
-def rows_of(decision):
-    for record in decision.seats:
-        seat = json.loads(record)
-        yield seat["seat"], seat["device_key"], seat["license"], seat["state"], seat["counted"], record
+def ask(database, message, records):
+    """What is decided about a message, or what must be checked first."""
+    while True:
+        decision = message.decide(records, now())
+        queries = list(decision.queries)
+        if not queries:
+            return decision
+        for query in queries:
+            records.answer(query, [record for record, in database.execute(FIND[query.kind], [query.value])])
 
 
 def store(database, decision):
-    database.executemany("INSERT OR REPLACE INTO seats VALUES (?, ?, ?, ?, ?, ?)", rows_of(decision))
-
-
-def insert(database, decision):
-    """Remembers a request that was cancelled. It must never replace a seat that is known."""
-    for row in rows_of(decision):
-        if seats(database, "seat = ? AND device_key = ?", *row[:2]):
-            raise Refused(authority.WRONG_REQUEST)
-        database.execute("INSERT INTO seats VALUES (?, ?, ?, ?, ?, ?)", row)
+    for change in decision.changes:
+        handle, _, device_key = change.name.partition(":")
+        database.execute(STORE[change.kind], change._asdict() | {"handle": handle, "device_key": device_key})
 
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
@@ -324,16 +198,27 @@ def application(vendor):
         body = environ["wsgi.input"].read(int(size))
         try:
             if request[1] == "/activate":
-                text = vendor.activate(body)
+                message = Activation(body)
             elif environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
                 fields = parse_qs(body.decode("ascii", "replace"), max_num_fields=5)
-                text = vendor.redeem_code(fields.get("code", [""])[0].replace("\0", " "))
+                message = Code(fields.get("code", [""])[0].replace("\0", " "))
             else:
-                text = vendor.redeem(Release.read(body)) or "kept until its activation file comes\n"
+                message = Release(body)
+            decision, text = vendor.settle(message)
         except Refused as refused:
-            reason = f"{refused.kind} ({refused.status}): {refused}\n"
-            return "409 Conflict", "text/plain", "\n".join([reason, *refused.receipts])
+            return problem(refused)
+        if decision.refusal:
+            return problem(Refused(decision.refusal), text)
+        if decision.outcome == authority.KEPT and isinstance(message, Code):
+            kept = "no such seat yet; the code is kept until its activation file comes"
+            return problem(Refused(authority.UNKNOWN_SEAT, kept))
+        if decision.outcome == authority.KEPT:
+            text = "kept until its activation file comes\n"
         return "200 OK", "text/plain", text
+
+    def problem(refused, receipts=""):
+        reason = f"{refused.kind} ({refused.status}): {refused}\n"
+        return "409 Conflict", "text/plain", "\n".join(filter(None, [reason, receipts]))
 
     def respond(environ, start_response):
         status, kind, text = answer(environ)

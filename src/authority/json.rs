@@ -112,3 +112,17 @@ pub(super) mod features {
         Ok(records.into_iter().map(feature).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::from_hex;
+    use crate::message::hex;
+
+    #[test]
+    fn hex_is_read_back() {
+        assert_eq!(from_hex::<3>(&hex(&[0, 0xab, 0xff])), Some([0, 0xab, 0xff]));
+        for wrong in ["", "00abf", "00abffff", "+0abff", "00abfg", "00abé"] {
+            assert_eq!(from_hex::<3>(wrong), None, "{wrong}");
+        }
+    }
+}

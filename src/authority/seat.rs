@@ -278,13 +278,19 @@ impl Seat {
 
 #[cfg(test)]
 impl Seat {
-    /// The seat without the digests by which a proof or code is known again. They save a verification and change no answer,
-    /// so the model may do without them and has fewer states.
-    pub(crate) fn without_digests(mut self) -> Self {
+    /// The seat without what no decision goes by: why it was given up, and the digests by which a proof or code is known
+    /// again, which save a verification and change no answer. Without it the model has fewer states.
+    pub(crate) fn reduced(mut self) -> Self {
+        self.reason = Reason::Other;
         if let Some(acknowledged) = &mut self.acknowledged {
             (acknowledged.proof, acknowledged.code) = (None, None);
         }
         self
+    }
+
+    /// The seat without a count, where no decision goes by it.
+    pub(crate) fn uncounted(self) -> Self {
+        Self { counted: false, ..self }
     }
 }
 

@@ -150,12 +150,33 @@ pub struct Usage {
 
 /// What a decision needs to know of a license.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "FlatLicense", into = "FlatLicense")]
 pub struct LicenseRecord {
     /// What was sold.
     pub terms: LicenseTerms,
     /// What its seats add up to at this moment.
-    #[serde(flatten)]
     pub usage: Usage,
+}
+
+/// [`LicenseRecord`] as JSON has it. Flattened by hand, because serde's `flatten` passes over members of other names.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FlatLicense {
+    terms: LicenseTerms,
+    taken: u32,
+    deactivated: u32,
+}
+
+impl From<FlatLicense> for LicenseRecord {
+    fn from(flat: FlatLicense) -> Self {
+        Self { terms: flat.terms, usage: Usage { taken: flat.taken, deactivated: flat.deactivated } }
+    }
+}
+
+impl From<LicenseRecord> for FlatLicense {
+    fn from(record: LicenseRecord) -> Self {
+        Self { terms: record.terms, taken: record.usage.taken, deactivated: record.usage.deactivated }
+    }
 }
 
 /// Finds a license without holding its key: the SHA-256 of the key as it is compared.

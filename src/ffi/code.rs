@@ -77,8 +77,6 @@ pub unsafe extern "C" fn nodelock_typing_free(typing: *mut nodelock_typing) {
 /// caller; may be read from any number of threads.
 pub struct nodelock_readings {
     readings: Vec<OneReading>,
-    #[cfg(feature = "authority")]
-    pub(super) codes: Vec<DeactivationCode>,
 }
 
 struct OneReading {
@@ -99,11 +97,7 @@ impl From<Vec<Reading<LicenseKey>>> for nodelock_readings {
         let one = |reading: Reading<LicenseKey>| {
             OneReading::new(written(&reading.code), None, &reading.corrections)
         };
-        Self {
-            readings: readings.into_iter().map(one).collect(),
-            #[cfg(feature = "authority")]
-            codes: Vec::new(),
-        }
+        Self { readings: readings.into_iter().map(one).collect() }
     }
 }
 
@@ -113,11 +107,7 @@ impl From<Vec<Reading<DeactivationCode>>> for nodelock_readings {
             let seat = reading.code.handle().to_string();
             OneReading::new(written(&reading.code), Some(seat), &reading.corrections)
         };
-        Self {
-            readings: readings.iter().map(one).collect(),
-            #[cfg(feature = "authority")]
-            codes: readings.into_iter().map(|reading| reading.code).collect(),
-        }
+        Self { readings: readings.iter().map(one).collect() }
     }
 }
 

@@ -106,6 +106,8 @@ pub enum nodelock_status {
     NODELOCK_REVOKED = 76,
     /// Too many wrong codes or license keys came; try again later.
     NODELOCK_TOO_MANY_ATTEMPTS = 77,
+    /// The seat is not held for its device, so there is nothing to return to the pool.
+    NODELOCK_NOT_HELD = 78,
 
     /// A fault of the library. The client that it happened in does nothing any more; free it and make a new one.
     NODELOCK_INTERNAL = 90,
@@ -179,6 +181,7 @@ impl From<ErrorKind> for nodelock_status {
             ErrorKind::WrongCode => NODELOCK_WRONG_CODE,
             ErrorKind::Revoked => NODELOCK_REVOKED,
             ErrorKind::TooManyAttempts => NODELOCK_TOO_MANY_ATTEMPTS,
+            ErrorKind::NotHeld => NODELOCK_NOT_HELD,
             ErrorKind::Malformed => NODELOCK_MALFORMED,
             ErrorKind::TooLarge => NODELOCK_TOO_LARGE,
             ErrorKind::WrongType => NODELOCK_WRONG_TYPE,

@@ -138,11 +138,6 @@ impl fmt::Debug for RecoveryBody {
 }
 
 impl CheckInRequest {
-    /// The seat that a check-in in any form claims to be of. Nothing is verified: it serves to find the device key.
-    pub fn claimed_handle(input: &[u8]) -> Result<Handle> {
-        claimed_handle::<CheckInBody>(input, |body| body.handle)
-    }
-
     /// Verifies a check-in in any form under the key of the device that holds the seat.
     ///
     /// Fails with [`ErrorKind::BadSignature`] when another device signed it.
@@ -152,11 +147,6 @@ impl CheckInRequest {
 }
 
 impl PreflightRequest {
-    /// The seat that a preflight in any form claims to be of. Nothing is verified: it serves to find the device key.
-    pub fn claimed_handle(input: &[u8]) -> Result<Handle> {
-        claimed_handle::<PreflightBody>(input, |body| body.handle)
-    }
-
     /// Verifies a preflight in any form under the key of the device that holds the seat.
     ///
     /// Fails with [`ErrorKind::BadSignature`] when another device signed it.
@@ -177,10 +167,4 @@ impl RecoveryRequest {
         };
         Self::open(message, &key)
     }
-}
-
-fn claimed_handle<T: Body>(input: &[u8], handle: fn(&T) -> Handle) -> Result<Handle> {
-    let message = frame::read_one(input, T::KIND)?;
-    let frame = message.frame()?;
-    Ok(handle(&codec::decode(frame.body, T::LIMIT, T::KIND.label())?))
 }

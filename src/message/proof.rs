@@ -156,13 +156,6 @@ impl DeactivationProof {
     pub fn verify(input: &[u8], device_key: &PublicKey) -> Result<Self> {
         Self::open(frame::read_one(input, Kind::DeactivationProof)?, device_key)
     }
-
-    /// The seat that a proof in any form claims to give up. Nothing is verified: it serves to find the device key.
-    ///
-    /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge), [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) or [`ErrorKind::WrongType`](crate::ErrorKind::WrongType).
-    pub fn claimed_handle(input: &[u8]) -> Result<Handle> {
-        claimed(&frame::read_one(input, Kind::DeactivationProof)?.frame()?).map(|body| body.handle)
-    }
 }
 
 /// A proof's content before it is verified, to find out which key must have signed it.

@@ -152,7 +152,12 @@ impl Ledger<'_> {
     }
 
     fn kept(&self, seat: Seat) -> Seat {
-        if self.universe.rules.remembers { seat } else { seat.without_digests() }
+        let rules = self.universe.rules;
+        match (rules.remembers, rules.deactivations) {
+            (true, _) => seat,
+            (false, None) => seat.reduced().uncounted(),
+            (false, Some(_)) => seat.reduced(),
+        }
     }
 }
 

@@ -190,8 +190,9 @@ impl Machine {
         for given_up in &record.outstanding {
             let name = name(given_up.activation.handle);
             // The QR code holds the proof alone; the file of a cancelled request holds that too.
-            said.extend([Message::Code(name), Message::Proof(Proof { name, request: false })]);
-            let release = Proof { name, request: given_up.request.is_some() };
+            let cancelled = given_up.request.is_some();
+            said.extend([Message::Code(name), Message::Proof(Proof { name, cancelled, request: false })]);
+            let release = Proof { name, cancelled, request: cancelled };
             if release.request {
                 said.extend([
                     Message::Proof(release),

@@ -49,12 +49,15 @@ impl fmt::Debug for Name {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Proof {
     pub(super) name: Name,
+    /// Whether no license ever came.
+    pub(super) cancelled: bool,
     pub(super) request: bool,
 }
 
 impl fmt::Debug for Proof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "proof {:?}{}", self.name, if self.request { " + request" } else { "" })
+        let cancelled = if self.cancelled { " of a cancelled request" } else { "" };
+        write!(f, "proof {:?}{cancelled}{}", self.name, if self.request { " + request" } else { "" })
     }
 }
 
@@ -288,12 +291,11 @@ impl Universe {
         let digest = self.digest(proof.name);
         let body = ProofBody {
             product_tag: product_tag(PRODUCT),
-            license_id: if proof.request { LicenseId::NONE } else { self.terms.id },
+            license_id: if proof.cancelled { LicenseId::NONE } else { self.terms.id },
             handle: self.handle(proof.name),
             generation: 1,
             time: 0,
-            // A request that is cancelled within an hour uses up no deactivation, which is another matter than the states.
-            reason: if proof.request { Reason::Cancelled } else { Reason::Moved },
+            reason: if proof.cancelled { Reason::Cancelled } else { Reason::Moved },
             flags: 0,
             request: crate::keys::first(&digest),
             extensions: Vec::new(),

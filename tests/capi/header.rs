@@ -34,9 +34,8 @@ impl Parameter {
         match (&*self.of_type, &*self.name) {
             ("const nodelock_call *", _) => function.fails(),
             ("nodelock_error **" | "void *" | "nodelock_finalize_fn", _)
-            | ("const char *", "tombstones" | "known_seat" | "held_seat" | "license" | "reason") => true,
+            | ("const char *", "tombstones" | "license" | "notice") => true,
             ("size_t *" | "int32_t *" | "uint32_t *", _) => !function.fails(),
-            ("const nodelock_activation *", _) => function.name == "nodelock_release_cancel",
             _ => false,
         }
     }
@@ -50,9 +49,9 @@ impl Parameter {
             ("const char *", "root" | "public_key" | "issuer") => "some.vendor->root".into(),
             ("const char *", "license_key") => "some.vendor->license_key".into(),
             ("const char *", "typed") => "some.code".into(),
-            ("const char *", "known_seat" | "held_seat" | "license") => "NULL".into(),
+            ("const char *", "license") => "NULL".into(),
             ("const char *", _) => "\"example\"".into(),
-            ("const char *const *", _) => "some.seats".into(),
+            ("const char *const *", _) => "some.found".into(),
             ("const uint8_t *", _) => "some.data".into(),
             ("const nodelock_pair *", _) => "some.pairs".into(),
             ("void *", _) => "some.vendor".into(),

@@ -1,4 +1,4 @@
-/* One seat goes round: offline, by code, online over the host's own transport, lost and recovered, released by the vendor. */
+/* One seat goes round: offline, by code, online over the host's own transport, lost and recovered, released. */
 
 #include "support.h"
 
@@ -75,10 +75,12 @@ static void offline(struct vendor *vendor)
     nodelock_proof *proof = NULL;
     nodelock_proofs *outstanding = NULL;
     nodelock_decision *decision = NULL;
+    nodelock_reply *signed_reply = NULL;
     nodelock_receipt *receipt = NULL;
     nodelock_qr *qr = NULL;
     const nodelock_pair about[] = {{"computer", "Jürgens Rechner"}};
     char *reply = NULL, typed[64];
+    const uint8_t *data = NULL;
     size_t size = 0;
     bool wrote = true;
 
@@ -123,7 +125,7 @@ static void offline(struct vendor *vendor)
         nodelock_activation_free(read);
     }
 
-    OK(vendor_activate(vendor, nodelock_request_text(request), strlen(nodelock_request_text(request)), &reply, &error));
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &reply) == NODELOCK_OK);
     nodelock_request_free(request);
     request = NULL;
     OK(nodelock_client_install(first, bytes(reply), strlen(reply), &license, &error));
@@ -135,8 +137,8 @@ static void offline(struct vendor *vendor)
 
     OK(nodelock_client_begin(second, vendor->license_key, NULL, 0, &request, &error));
     char *refused = NULL;
-    EXPECT(NODELOCK_NO_FREE_SEAT, vendor_activate(vendor, nodelock_request_text(request),
-                                                  strlen(nodelock_request_text(request)), &refused, &error));
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &refused) == NODELOCK_NO_FREE_SEAT);
+    CHECK(refused == NULL);
 
     EXPECT(NODELOCK_INVALID_INPUT, nodelock_client_deactivate_offline(first, NODELOCK_REASON_CANCELLED, &proof, &error));
     EXPECT(NODELOCK_INVALID_INPUT, nodelock_client_deactivate_offline(first, 5, &proof, &error));
@@ -165,15 +167,27 @@ static void offline(struct vendor *vendor)
     CHECK(strcmp(nodelock_proof_code(nodelock_proofs_get(outstanding, 0)), nodelock_proof_code(proof)) == 0);
     nodelock_proofs_free(outstanding);
 
-    /* A wrong code is counted and frees nothing; the right one is heard through two typing errors. */
+    /* The right code is heard through two typing errors. */
     snprintf(typed, sizeof typed, "%s", nodelock_proof_code(proof));
     typed[8] = typed[8] == '7' ? '8' : '7';
     typed[26] = typed[26] == 'X' ? 'Y' : 'X';
-    OK(vendor_redeem_code(vendor, typed, &decision, &error));
+    OK(vendor_decide(vendor, decide_code, typed, 0, &decision, &error));
     CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RETURNED && vendor_taken(vendor) == 0);
-    OK(nodelock_client_accept_receipt(first, bytes(nodelock_decision_text(decision)),
-                                      strlen(nodelock_decision_text(decision)), &receipt, &error));
+    CHECK(vendor->attempts == 1 && vendor_count(vendor, NODELOCK_CHANGE_ATTEMPTS) == 1);
     uint32_t left = 0;
+    CHECK(nodelock_decision_deactivations_left(decision, &left) && left == 2);
+    CHECK(nodelock_decision_event_count(decision) == 1);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "returned") == 0);
+    CHECK(strcmp(nodelock_decision_event_seat(decision, 0), vendor_last_seat(vendor)->name) == 0);
+    CHECK(strstr(nodelock_decision_event_detail(decision, 0), "code") != NULL);
+    CHECK(nodelock_decision_event_name(decision, 1) == NULL);
+    signed_reply = vendor_sign(vendor, decision);
+    CHECK(nodelock_reply_license(signed_reply) == NULL && nodelock_reply_revocation(signed_reply) == NULL);
+    CHECK(nodelock_reply_receipt_count(signed_reply) == 1 && nodelock_reply_receipt(signed_reply, 1) == NULL);
+    data = nodelock_reply_data(signed_reply, &size);
+    CHECK(strlen(nodelock_reply_receipt(signed_reply, 0)) == (size * 4 + 2) / 3);
+    OK(nodelock_client_accept_receipt(first, data, size, &receipt, &error));
+    left = 0;
     CHECK(nodelock_receipt_outcome(receipt) == NODELOCK_OUTCOME_RETURNED && nodelock_receipt_time(receipt) == START);
     CHECK(nodelock_receipt_deactivations_left(receipt, &left) && left == 2);
     CHECK(strcmp(nodelock_receipt_seat(receipt), nodelock_proof_seat(proof)) == 0);
@@ -185,13 +199,28 @@ static void offline(struct vendor *vendor)
     CHECK(nodelock_proofs_count(outstanding) == 0);
     nodelock_proofs_free(outstanding);
 
-    /* The proof frees nothing again; the other machine's request is answered now. */
-    OK(vendor_redeem(vendor, nodelock_proof_text(proof), strlen(nodelock_proof_text(proof)), &decision, &error));
-    CHECK(nodelock_decision_seat_count(decision) == 0);
+    /* The code comes again: the same receipt, and no attempt. */
+    OK(vendor_decide(vendor, decide_code, nodelock_proof_code(proof), 0, &decision, &error));
+    nodelock_reply *same_reply = vendor_sign(vendor, decision);
+    CHECK(strcmp(nodelock_reply_text(same_reply), nodelock_reply_text(signed_reply)) == 0 && vendor->attempts == 1);
+    CHECK(nodelock_decision_change_count(decision) == 0 && nodelock_decision_event_count(decision) == 0);
+    nodelock_reply_free(same_reply);
+    nodelock_reply_free(signed_reply);
     nodelock_decision_free(decision);
+    decision = NULL;
+
+    /* The proof frees nothing again; the other machine's request is answered now. */
+    for (int again = 0; again < 2; again++) {
+        OK(vendor_redeem(vendor, nodelock_proof_text(proof), strlen(nodelock_proof_text(proof)), &decision, &error));
+        CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RETURNED);
+        CHECK(nodelock_decision_event_count(decision) == 0 && vendor_counted(vendor) == 1);
+        CHECK(again == 0 || nodelock_decision_change_count(decision) == 0);
+        nodelock_decision_free(decision);
+        decision = NULL;
+    }
     free(reply);
-    OK(vendor_activate(vendor, nodelock_request_base64url(request), strlen(nodelock_request_base64url(request)), &reply,
-                       &error));
+    reply = NULL;
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_base64url(request), &reply) == NODELOCK_OK);
     OK(nodelock_client_accept(second, bytes(reply), strlen(reply), &license, &error));
     CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
     nodelock_license_free(license);
@@ -199,7 +228,7 @@ static void offline(struct vendor *vendor)
     OK(nodelock_client_deactivate_offline(second, NODELOCK_REASON_RETIRED, &proof, &error));
     decision = NULL;
     size_t proof_size = 0;
-    const uint8_t *data = nodelock_proof_data(proof, &proof_size);
+    data = nodelock_proof_data(proof, &proof_size);
     OK(vendor_redeem(vendor, data, proof_size, &decision, &error));
     CHECK(vendor_taken(vendor) == 0 && vendor_counted(vendor) == 2);
 
@@ -230,8 +259,7 @@ static void cancelled(struct vendor *vendor)
     CHECK(nodelock_release_has_request(release));
     nodelock_release_free(release);
     OK(vendor_redeem(vendor, data, size, &decision, &error));
-    EXPECT(NODELOCK_CANCELLED, vendor_activate(vendor, nodelock_request_text(request),
-                                               strlen(nodelock_request_text(request)), &reply, &error));
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &reply) == NODELOCK_CANCELLED);
     CHECK(vendor_taken(vendor) == 0 && verdict(client) == NODELOCK_VERDICT_UNLICENSED);
     nodelock_decision_free(decision);
     nodelock_proof_free(proof);
@@ -239,57 +267,205 @@ static void cancelled(struct vendor *vendor)
     nodelock_client_free(client);
 }
 
-/* The code came before its request, and another vendor's code is no reason to refuse it. */
+/* The code came before its request, and is no reason to refuse another one. */
 static void evidence_first(struct vendor *vendor)
 {
-    nodelock_client *client = device(vendor, "fourth");
-    nodelock_request *request = NULL;
+    nodelock_client *client = device(vendor, "fourth"), *other = device(vendor, "fifth");
+    nodelock_request *request = NULL, *others = NULL;
     nodelock_proof *proof = NULL;
     nodelock_readings *readings = NULL, *wrong = NULL;
-    nodelock_activation *activation = NULL;
     nodelock_decision *decision = NULL;
-    nodelock_release *release = NULL;
+    nodelock_receipt *receipt = NULL;
+    char *reply = NULL;
     size_t size = 0;
     OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
     OK(nodelock_client_cancel(client, &proof, &error));
     OK(nodelock_deactivation_code_read(nodelock_proof_code(proof), &readings, &error));
     CHECK(nodelock_readings_count(readings) == 1 && nodelock_readings_correction_count(readings, 0) == 0);
-    OK(nodelock_activation_read(bytes(nodelock_request_text(request)), strlen(nodelock_request_text(request)), &activation,
-                                &error));
-    OK(nodelock_activation_cancel_by_code(activation, readings, 0, vendor->issuer, NULL, vendor->now, &decision, &error));
-    CHECK(has(nodelock_decision_seat(decision, 0), "state", "cancelled"));
-    nodelock_decision_free(decision);
-    decision = NULL;
-    EXPECT(NODELOCK_INVALID_INPUT, nodelock_activation_cancel_by_code(activation, readings, 1, vendor->issuer, NULL,
-                                                                      vendor->now, &decision, &error));
-    const uint8_t *data = nodelock_proof_data(proof, &size);
-    OK(nodelock_release_read(data, size, &release, &error));
-    OK(nodelock_release_cancel(release, activation, vendor->issuer, NULL, vendor->now, &decision, &error));
-    vendor_store(vendor, decision);
-
-    nodelock_client *other = device(vendor, "fifth");
-    nodelock_request *others = NULL;
-    nodelock_activation *theirs = NULL;
-    OK(nodelock_client_begin(other, vendor->license_key, NULL, 0, &others, &error));
-    OK(nodelock_activation_read(bytes(nodelock_request_text(others)), strlen(nodelock_request_text(others)), &theirs,
-                                &error));
-    nodelock_decision *none = NULL;
-    EXPECT(NODELOCK_BAD_SIGNATURE,
-           nodelock_release_cancel(release, theirs, vendor->issuer, NULL, vendor->now, &none, &error));
-    EXPECT(NODELOCK_WRONG_CODE, nodelock_activation_cancel_by_code(theirs, readings, 0, vendor->issuer, NULL, vendor->now,
-                                                                   &none, &error));
-    CHECK(none == NULL);
+    CHECK(strcmp(nodelock_readings_seat(readings, 0), nodelock_request_seat(request)) == 0);
     EXPECT(NODELOCK_WRONG_TYPE, nodelock_license_key_read(nodelock_proof_code(proof), &wrong, &error));
 
-    nodelock_activation_free(theirs);
+    /* It is kept once, however often it comes, and nothing is sent. */
+    for (unsigned again = 0; again < 2; again++) {
+        OK(vendor_decide(vendor, decide_code, nodelock_proof_code(proof), 0, &decision, &error));
+        CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_KEPT);
+        CHECK(nodelock_decision_change_count(decision) == (again == 0));
+        CHECK(nodelock_decision_event_seat(decision, 0) == NULL);
+        nodelock_reply *nothing = vendor_sign(vendor, decision);
+        CHECK(nodelock_reply_text(nothing) == NULL && nodelock_reply_data(nothing, &size) == NULL && size == 0);
+        CHECK(nodelock_reply_receipt_count(nothing) == 0 && nodelock_reply_receipt(nothing, 0) == NULL);
+        nodelock_reply_free(nothing);
+        nodelock_decision_free(decision);
+        decision = NULL;
+    }
+    CHECK(vendor_count(vendor, NODELOCK_CHANGE_KEEP_EVIDENCE) == 1 && vendor->attempts == 1);
+    OK(nodelock_client_begin(other, vendor->license_key, NULL, 0, &others, &error));
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(others), &reply) == NODELOCK_OK);
+    CHECK(vendor_count(vendor, NODELOCK_CHANGE_KEEP_EVIDENCE) == 1 && vendor_taken(vendor) == 1);
+
+    /* The request is refused, and its receipt comes along. */
+    OK(vendor_activate(vendor, nodelock_request_text(request), strlen(nodelock_request_text(request)), &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_REFUSED);
+    CHECK(nodelock_decision_refusal(decision) == NODELOCK_CANCELLED);
+    CHECK(has(vendor_last_seat(vendor)->record, "state", "cancelled"));
+    CHECK(vendor_count(vendor, NODELOCK_CHANGE_KEEP_EVIDENCE) == 0);
+    nodelock_reply *signed_reply = vendor_sign(vendor, decision);
+    OK(nodelock_client_accept_receipt(client, bytes(nodelock_reply_text(signed_reply)),
+                                      strlen(nodelock_reply_text(signed_reply)), &receipt, &error));
+    CHECK(nodelock_receipt_outcome(receipt) == NODELOCK_OUTCOME_RETURNED);
+    nodelock_reply_free(signed_reply);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    char *none = NULL;
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &none) == NODELOCK_CANCELLED);
+
+    /* The proof says the same, and frees nothing of the other's. */
+    const uint8_t *data = nodelock_proof_data(proof, &size);
+    OK(vendor_redeem(vendor, data, size, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RETURNED && vendor_taken(vendor) == 1);
+
+    nodelock_receipt_free(receipt);
     nodelock_request_free(others);
     nodelock_client_free(other);
-    nodelock_release_free(release);
     nodelock_decision_free(decision);
-    nodelock_activation_free(activation);
     nodelock_readings_free(readings);
     nodelock_proof_free(proof);
     nodelock_request_free(request);
+    nodelock_client_free(client);
+    free(reply);
+}
+
+/* Without its records no decision is made, and what was not asked for is no record. */
+static void lookups(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "sixth");
+    nodelock_request *request = NULL;
+    nodelock_activation *activation = NULL;
+    nodelock_records *records = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_reply *reply = NULL;
+    OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
+    const char *text = nodelock_request_text(request);
+    OK(nodelock_activation_read(bytes(text), strlen(text), &activation, &error));
+    OK(nodelock_records_new(&records, &error));
+
+    /* However many of its queries are answered, it asks for the rest. */
+    unsigned rounds = 0;
+    for (bool decided = false; !decided; rounds++) {
+        OK(nodelock_decide_activation(activation, NULL, records, vendor->now, &decision, &error));
+        size_t count = nodelock_decision_query_count(decision);
+        decided = nodelock_decision_outcome(decision) != NODELOCK_DECISION_NEEDS;
+        CHECK(decided == (count == 0 && !nodelock_decision_has_checks(decision)));
+        if (!decided) {
+            CHECK(nodelock_decision_change_count(decision) == 0 && nodelock_decision_event_count(decision) == 0);
+            CHECK(nodelock_decision_refusal(decision) == NODELOCK_OK && !nodelock_decision_is_allowed(decision));
+            CHECK(nodelock_decision_query_kind(decision, count) == 0);
+            CHECK(nodelock_decision_query_value(decision, count) == NULL);
+            EXPECT(NODELOCK_INVALID_INPUT,
+                   nodelock_decision_reply(decision, vendor->issuer, vendor->now, &reply, &error));
+            vendor_answer(vendor, records, decision, 0);
+            nodelock_decision_free(decision);
+            decision = NULL;
+        }
+    }
+    CHECK(rounds == 5 && nodelock_decision_outcome(decision) == NODELOCK_DECISION_GRANTED);
+    CHECK(nodelock_decision_change_count(decision) == 1);
+    CHECK(nodelock_decision_change_kind(decision, 0) == NODELOCK_CHANGE_INSERT_SEAT);
+    CHECK(has(vendor->terms, "id", nodelock_decision_change_license(decision, 0)));
+    CHECK(nodelock_decision_change_is_taken(decision, 0) && !nodelock_decision_change_is_counted(decision, 0));
+    CHECK(nodelock_decision_change_kind(decision, 1) == 0 && nodelock_decision_change_record(decision, 1) == NULL);
+    char seat[4096], handle[16], device_key[64];
+    snprintf(seat, sizeof seat, "%s", nodelock_decision_change_record(decision, 0));
+    member(seat, "seat", handle, sizeof handle);
+    member(seat, "device_key", device_key, sizeof device_key);
+    nodelock_decision_free(decision);
+    decision = NULL;
+
+    /* What was looked up is of a moment, so the next transaction looks it up anew. */
+    OK(nodelock_records_keep_facts(records, &error));
+    OK(nodelock_decide_activation(activation, NULL, records, vendor->now, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_NEEDS);
+    nodelock_decision_free(decision);
+
+    const char *found[2] = {seat, seat};
+    OK(nodelock_records_answer(records, NODELOCK_QUERY_SEATS_OF_HANDLE, handle, found, 1, &error));
+    OK(nodelock_records_answer(records, NODELOCK_QUERY_TAKEN_SEATS_OF, device_key, found, 1, &error));
+    EXPECT(NODELOCK_INVALID_INPUT,
+           nodelock_records_answer(records, NODELOCK_QUERY_SEATS_OF_HANDLE, "7KX2M9", found, 1, &error));
+    EXPECT(NODELOCK_INVALID_INPUT,
+           nodelock_records_answer(records, NODELOCK_QUERY_TAKEN_SEATS_OF, vendor->root, found, 1, &error));
+    EXPECT(NODELOCK_INVALID_INPUT,
+           nodelock_records_answer(records, NODELOCK_QUERY_LICENSE, "0123456789abcdef", found, 1, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_records_answer(records, 0, handle, found, 0, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_records_answer(records, 8, handle, found, 0, &error));
+    EXPECT(NODELOCK_CORRUPT, nodelock_records_answer(records, NODELOCK_QUERY_EVIDENCE_OF, handle, found, 1, &error));
+    found[0] = found[1] = "{\"count\":1,\"since\":0}";
+    snprintf(seat, sizeof seat, "%s:%s", handle, device_key);
+    OK(nodelock_records_answer(records, NODELOCK_QUERY_ATTEMPTS, seat, found, 1, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_records_answer(records, NODELOCK_QUERY_ATTEMPTS, seat, found, 2, &error));
+    nodelock_records_free(records);
+    nodelock_activation_free(activation);
+    nodelock_request_free(request);
+    nodelock_client_free(client);
+}
+
+/* A license key is found however it was typed. */
+static void keys_as_typed(struct vendor *vendor)
+{
+    nodelock_bytes *text = NULL;
+    char typed[80];
+    snprintf(typed, sizeof typed, " %s ", vendor->license_key);
+    for (char *at = typed; *at; at++)
+        *at = *at == '-' ? ' ' : (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
+    OK(nodelock_license_key_hash(typed, &text, &error));
+    CHECK(strcmp(nodelock_bytes_text(text), vendor->key_hash) == 0 && strlen(vendor->key_hash) == 64);
+    nodelock_bytes_free(text);
+    OK(nodelock_license_key_hint(typed, &text, &error));
+    CHECK(strcmp(nodelock_bytes_text(text), strrchr(vendor->license_key, '-') + 1) == 0);
+    nodelock_bytes_free(text);
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_license_key_hash(" ", &text, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_license_key_hint("", &text, &error));
+}
+
+/* An attempt at a code is there to be stored before anybody knows whether the code is right. */
+static void attempts_first(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "attempted");
+    nodelock_license *license = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_decision *decision = NULL;
+    unsigned taken = vendor_taken(vendor), attempts = vendor->attempts;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    nodelock_license_free(license);
+    OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_MOVED, &proof, &error));
+
+    nodelock_records *records = NULL;
+    OK(nodelock_records_new(&records, &error));
+    do {
+        nodelock_decision_free(decision);
+        decision = NULL;
+        OK(nodelock_decide_code(nodelock_proof_code(proof), records, vendor->now, &decision, &error));
+        CHECK(!nodelock_decision_has_checks(decision) ||
+              nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
+        for (size_t i = 0; i < nodelock_decision_query_count(decision); i++)
+            vendor_answer(vendor, records, decision, i);
+    } while (nodelock_decision_outcome(decision) == NODELOCK_DECISION_NEEDS);
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
+    CHECK(nodelock_decision_has_checks(decision) && nodelock_decision_has_slow_checks(decision));
+    CHECK(nodelock_decision_change_count(decision) == 1);
+    CHECK(nodelock_decision_change_kind(decision, 0) == NODELOCK_CHANGE_ATTEMPTS);
+    CHECK(strcmp(nodelock_decision_change_name(decision, 0), vendor_last_seat(vendor)->name) == 0);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "code-tried") == 0);
+    nodelock_decision_free(decision);
+    nodelock_records_free(records);
+    decision = NULL;
+    CHECK(vendor->attempts == attempts && vendor_taken(vendor) == taken + 1);
+
+    OK(vendor_decide(vendor, decide_code, nodelock_proof_code(proof), 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RETURNED && vendor_taken(vendor) == taken);
+    CHECK(vendor->attempts == attempts + 1);
+    nodelock_decision_free(decision);
+    nodelock_proof_free(proof);
     nodelock_client_free(client);
 }
 
@@ -396,32 +572,47 @@ static void online(struct vendor *vendor)
 
     /* The vendor releases the seat, and the device hears of it; a file does as well. */
     nodelock_decision *released = NULL, *again = NULL;
-    const char *seat = vendor->seats[vendor->seat_count - 1];
-    CHECK(has(seat, "state", "active"));
-    OK(nodelock_seat_renew(seat, vendor->issuer, vendor->terms, 1, 0, vendor->now, &released, &error));
-    vendor_store(vendor, released);
-    OK(nodelock_client_install(client, bytes(nodelock_decision_text(released)), strlen(nodelock_decision_text(released)),
-                               &license, &error));
+    nodelock_reply *reply = NULL;
+    const char *seat = vendor_last_seat(vendor)->name;
+    CHECK(has(vendor_last_seat(vendor)->record, "state", "active"));
+    OK(vendor_decide(vendor, decide_renewal, seat, 0, &released, &error));
+    CHECK(nodelock_decision_outcome(released) == NODELOCK_DECISION_RENEWED);
+    reply = vendor_sign(vendor, released);
+    OK(nodelock_client_install(client, bytes(nodelock_reply_text(reply)), strlen(nodelock_reply_text(reply)), &license,
+                               &error));
     CHECK(nodelock_license_revision(license) == 2);
     nodelock_license_free(license);
+    nodelock_reply_free(reply);
     nodelock_decision_free(released);
-    seat = vendor->seats[vendor->seat_count - 1];
-    OK(nodelock_seat_release(seat, vendor->issuer, "the laptop was stolen", vendor->now, &released, &error));
+    released = NULL;
+    seat = vendor_last_seat(vendor)->name;
+    EXPECT(NODELOCK_NOT_HELD, vendor_decide(vendor, decide_return, seat, 0, &again, &error));
+    OK(vendor_decide(vendor, decide_forced_release, seat, 0, &released, &error));
     CHECK(nodelock_decision_outcome(released) == NODELOCK_DECISION_REVOKED);
-    vendor_store(vendor, released);
-    seat = vendor->seats[vendor->seat_count - 1];
-    EXPECT(NODELOCK_GIVEN_UP, nodelock_seat_release(seat, vendor->issuer, NULL, vendor->now, &again, &error));
+    reply = vendor_sign(vendor, released);
+    seat = vendor_last_seat(vendor)->name;
+    OK(vendor_decide(vendor, decide_forced_release, seat, 0, &again, &error));
+    CHECK(nodelock_decision_outcome(again) == NODELOCK_DECISION_REVOKED && nodelock_decision_change_count(again) == 0);
+    nodelock_decision_free(again);
+    again = NULL;
+    EXPECT(NODELOCK_REVOKED, vendor_decide(vendor, decide_renewal, seat, 0, &again, &error));
+    char nobodys_seat[80];
+    snprintf(nobodys_seat, sizeof nobodys_seat, "7KX2M9:%s", vendor->root);
+    EXPECT(NODELOCK_UNKNOWN_SEAT, vendor_decide(vendor, decide_forced_release, nobodys_seat, 0, &again, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, vendor_decide(vendor, decide_forced_release, "7KX2M9", 0, &again, &error));
     OK(nodelock_client_check_in(client, NULL, &license, &error));
     CHECK(nodelock_license_verdict(license) == NODELOCK_VERDICT_REVOKED);
-    CHECK(strcmp(nodelock_license_revocation_reason(license), "this seat is over") == 0);
+    CHECK(strcmp(nodelock_license_revocation_reason(license), "the laptop was stolen") == 0);
     nodelock_license_free(license);
     nodelock_revocation *revocation = NULL;
     size_t size = 0;
-    const uint8_t *data = nodelock_decision_data(released, &size);
+    CHECK(nodelock_reply_revocation(reply) != NULL && nodelock_reply_license(reply) == NULL);
+    const uint8_t *data = nodelock_reply_data(reply, &size);
     OK(nodelock_client_accept_revocation(client, data, size, &revocation, &error));
     CHECK(strcmp(nodelock_revocation_reason(revocation), "the laptop was stolen") == 0);
     CHECK(strlen(nodelock_revocation_seat(revocation)) == 6 && nodelock_revocation_time(revocation) == vendor->now);
     nodelock_revocation_free(revocation);
+    nodelock_reply_free(reply);
     nodelock_decision_free(released);
     nodelock_client_free(client);
     nodelock_config_free(config);
@@ -494,12 +685,46 @@ static void held_for_its_device(struct vendor *vendor)
     OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_REINSTALLED, &proof, &error));
     OK(nodelock_client_hand_in(client, NULL, &receipts, &error));
     CHECK(nodelock_receipt_outcome(nodelock_receipts_get(receipts, 0)) == NODELOCK_OUTCOME_HELD);
-    CHECK(has(vendor->seats[0], "state", "held") && vendor_taken(vendor) == 1 && vendor_counted(vendor) == 0);
+    CHECK(has(vendor->rows[0].record, "state", "held") && vendor_taken(vendor) == 1 && vendor_counted(vendor) == 0);
     EXPECT(NODELOCK_NO_FREE_SEAT,
            nodelock_client_activate(other, vendor->license_key, NULL, 0, NULL, &license, &error));
     OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
     CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
-    CHECK(has(vendor->seats[0], "state", "returned"));
+    CHECK(has(vendor->rows[0].record, "state", "returned"));
+    nodelock_license_free(license);
+    nodelock_receipts_free(receipts);
+    nodelock_proof_free(proof);
+    nodelock_client_free(other);
+    nodelock_client_free(client);
+}
+
+/* Or the vendor returns it to the pool, where another device takes it. */
+static void held_and_returned(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "held"), *other = device(vendor, "other");
+    nodelock_license *license = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_receipts *receipts = NULL;
+    nodelock_decision *decision = NULL;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    nodelock_license_free(license);
+    strstr(vendor->terms, "\"deactivations\":1")[strlen("\"deactivations\":")] = '0';
+    OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_MOVED, &proof, &error));
+    OK(nodelock_client_hand_in(client, NULL, &receipts, &error));
+    const char *seat = vendor->rows[0].name;
+    OK(vendor_decide(vendor, decide_return, seat, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RETURNED_BY_VENDOR && vendor_taken(vendor) == 0);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "held-returned") == 0);
+    nodelock_reply *nothing = vendor_sign(vendor, decision);
+    CHECK(nodelock_reply_text(nothing) == NULL);
+    nodelock_reply_free(nothing);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    seat = vendor->rows[0].name;
+    EXPECT(NODELOCK_NOT_HELD, vendor_decide(vendor, decide_return, seat, 0, &decision, &error));
+    EXPECT(NODELOCK_GIVEN_UP, vendor_decide(vendor, decide_forced_release, seat, 0, &decision, &error));
+    OK(nodelock_client_activate(other, vendor->license_key, NULL, 0, NULL, &license, &error));
+    CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
     nodelock_license_free(license);
     nodelock_receipts_free(receipts);
     nodelock_proof_free(proof);
@@ -517,6 +742,9 @@ int main(int count, char **arguments)
     evidence_first(&vendor);
     vendor_close(&vendor);
     vendor_open(&vendor, 2, "");
+    keys_as_typed(&vendor);
+    lookups(&vendor);
+    attempts_first(&vendor);
     online(&vendor);
     damaged(&vendor, arguments[1]);
     vendor_close(&vendor);
@@ -525,6 +753,9 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1");
     held_for_its_device(&vendor);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 1, ",\"deactivations\":1");
+    held_and_returned(&vendor);
     vendor_close(&vendor);
     return 0;
 }

@@ -1,4 +1,4 @@
-/* What the programs in this folder have in common: checks that say what failed, and a vendor with its ledger in memory. */
+/* What the programs here have in common: checks that say what failed, and a vendor with its ledger in memory. */
 
 #ifndef SUPPORT_H
 #define SUPPORT_H
@@ -69,16 +69,25 @@ static inline char *copy(const char *text)
     return strcpy(own, text);
 }
 
+/* What the vendor keeps: seats, evidence, check-ins and attempts, by the kind of change that stored them. */
+struct row {
+    uint32_t kind;
+    char *name, *record;
+    bool is_taken, is_counted;
+};
+
 /* A vendor that sells one license. */
 struct vendor {
     pthread_mutex_t lock;
     nodelock_issuer *issuer;
     char root[64];
-    char license_key[64];
+    char license_key[64], key_hash[80];
     char terms[512];
     uint64_t now;
-    char *seats[512];
-    size_t seat_count;
+    struct row rows[1024];
+    size_t row_count;
+    /* How many codes were tried. */
+    unsigned attempts;
     /* What the transport does: after so many that go well, how many exchanges fail, and with what. */
     unsigned good, failures;
     nodelock_status failure;
@@ -90,19 +99,25 @@ static inline void vendor_open(struct vendor *vendor, unsigned seats, const char
 {
     nodelock_key *root = NULL, *key = NULL;
     nodelock_bytes *certificate = NULL, *text = NULL;
+    char terms[256];
     memset(vendor, 0, sizeof *vendor);
     CHECK(pthread_mutex_init(&vendor->lock, NULL) == 0);
     vendor->now = START;
     OK(nodelock_key_generate(&root, &error));
     OK(nodelock_key_generate(&key, &error));
     snprintf(vendor->root, sizeof vendor->root, "%s", nodelock_key_public(root));
-    OK(nodelock_certificate_issue(root, nodelock_key_public(key), "Example Ltd", 1, START, START + 365 * DAY,
-                                  &certificate, &error));
+    snprintf(terms, sizeof terms,
+             "{\"issuer\":\"%s\",\"name\":\"Example Ltd\",\"serial\":1,\"not_before\":%u,\"not_after\":%u}",
+             nodelock_key_public(key), START, START + 365 * DAY);
+    OK(nodelock_certificate_issue(root, terms, &certificate, &error));
     size_t size = 0;
     const uint8_t *data = nodelock_bytes_data(certificate, &size);
     OK(nodelock_issuer_new(key, data, size, vendor->root, &vendor->issuer, &error));
     OK(nodelock_license_key_generate(&text, &error));
     snprintf(vendor->license_key, sizeof vendor->license_key, "%s", nodelock_bytes_text(text));
+    nodelock_bytes_free(text);
+    OK(nodelock_license_key_hash(vendor->license_key, &text, &error));
+    snprintf(vendor->key_hash, sizeof vendor->key_hash, "%s", nodelock_bytes_text(text));
     nodelock_bytes_free(text);
     OK(nodelock_license_id_generate(&text, &error));
     snprintf(vendor->terms, sizeof vendor->terms,
@@ -117,10 +132,16 @@ static inline void vendor_open(struct vendor *vendor, unsigned seats, const char
     nodelock_key_free(root);
 }
 
+static inline void row_free(struct row *row)
+{
+    free(row->name);
+    free(row->record);
+}
+
 static inline void vendor_close(struct vendor *vendor)
 {
-    for (size_t i = 0; i < vendor->seat_count; i++)
-        free(vendor->seats[i]);
+    for (size_t i = 0; i < vendor->row_count; i++)
+        row_free(&vendor->rows[i]);
     nodelock_issuer_free(vendor->issuer);
     pthread_mutex_destroy(&vendor->lock);
 }
@@ -146,150 +167,260 @@ static inline int has(const char *json, const char *name, const char *expected)
     return strcmp(value, expected) == 0;
 }
 
-static inline void vendor_store(struct vendor *vendor, const nodelock_decision *decision)
-{
-    for (size_t i = 0; i < nodelock_decision_seat_count(decision); i++) {
-        const char *seat = nodelock_decision_seat(decision, i);
-        char name[16], device[64];
-        size_t at = 0;
-        member(seat, "seat", name, sizeof name);
-        member(seat, "device_key", device, sizeof device);
-        while (at < vendor->seat_count &&
-               !(has(vendor->seats[at], "seat", name) && has(vendor->seats[at], "device_key", device)))
-            at++;
-        CHECK(at < sizeof vendor->seats / sizeof *vendor->seats);
-        if (at == vendor->seat_count)
-            vendor->seat_count++;
-        else
-            free(vendor->seats[at]);
-        vendor->seats[at] = copy(seat);
-    }
-}
-
 static inline unsigned vendor_taken(const struct vendor *vendor)
 {
     unsigned taken = 0;
-    for (size_t i = 0; i < vendor->seat_count; i++)
-        taken += has(vendor->seats[i], "state", "active") || has(vendor->seats[i], "state", "held");
+    for (size_t i = 0; i < vendor->row_count; i++)
+        taken += vendor->rows[i].is_taken;
     return taken;
 }
 
 static inline unsigned vendor_counted(const struct vendor *vendor)
 {
     unsigned counted = 0;
-    for (size_t i = 0; i < vendor->seat_count; i++)
-        counted += strstr(vendor->seats[i], "\"counted\":true") != NULL;
+    for (size_t i = 0; i < vendor->row_count; i++)
+        counted += vendor->rows[i].is_counted;
     return counted;
 }
 
-static inline const char *vendor_terms(const struct vendor *vendor, const char *seat)
+/* How many rows of a kind there are. */
+static inline unsigned vendor_count(const struct vendor *vendor, uint32_t kind)
 {
-    return has(seat, "license", "0000000000000000") ? NULL : vendor->terms;
+    unsigned count = 0;
+    for (size_t i = 0; i < vendor->row_count; i++)
+        count += vendor->rows[i].kind == kind;
+    return count;
+}
+
+/* The seat that was granted or cancelled last. */
+static inline const struct row *vendor_last_seat(const struct vendor *vendor)
+{
+    size_t at = vendor->row_count;
+    do
+        CHECK(at-- > 0);
+    while (vendor->rows[at].kind != NODELOCK_CHANGE_INSERT_SEAT);
+    return &vendor->rows[at];
+}
+
+/* The place of a row; of evidence, the one with that record. */
+static inline size_t vendor_find(const struct vendor *vendor, uint32_t kind, const char *name, const char *record)
+{
+    size_t at = 0;
+    while (at < vendor->row_count && !(vendor->rows[at].kind == kind && strcmp(vendor->rows[at].name, name) == 0 &&
+                                       (record == NULL || strcmp(vendor->rows[at].record, record) == 0)))
+        at++;
+    return at;
+}
+
+static inline void vendor_store(struct vendor *vendor, const nodelock_decision *decision)
+{
+    for (size_t i = 0; i < nodelock_decision_change_count(decision); i++) {
+        const char *name = nodelock_decision_change_name(decision, i);
+        const char *record = nodelock_decision_change_record(decision, i);
+        uint32_t change = nodelock_decision_change_kind(decision, i), kind = change;
+        const char *same = NULL;
+        if (change == NODELOCK_CHANGE_UPDATE_SEAT)
+            kind = NODELOCK_CHANGE_INSERT_SEAT;
+        if (change == NODELOCK_CHANGE_FORGET_EVIDENCE)
+            kind = NODELOCK_CHANGE_KEEP_EVIDENCE;
+        if (kind == NODELOCK_CHANGE_KEEP_EVIDENCE)
+            same = record;
+        size_t at = vendor_find(vendor, kind, name, same);
+        bool is_known = at < vendor->row_count;
+        CHECK(change != NODELOCK_CHANGE_UPDATE_SEAT || is_known);
+        CHECK(change != NODELOCK_CHANGE_FORGET_EVIDENCE || is_known);
+        CHECK(change != NODELOCK_CHANGE_INSERT_SEAT || !is_known);
+        vendor->attempts += change == NODELOCK_CHANGE_ATTEMPTS;
+        if (is_known) {
+            row_free(&vendor->rows[at]);
+            if (change == NODELOCK_CHANGE_FORGET_EVIDENCE) {
+                vendor->row_count--;
+                memmove(&vendor->rows[at], &vendor->rows[at + 1], (vendor->row_count - at) * sizeof(struct row));
+                continue;
+            }
+        } else {
+            CHECK(vendor->row_count < sizeof vendor->rows / sizeof *vendor->rows);
+            vendor->row_count++;
+        }
+        struct row *row = &vendor->rows[at];
+        row->kind = kind;
+        row->name = copy(name);
+        row->record = copy(record);
+        row->is_taken = nodelock_decision_change_is_taken(decision, i);
+        row->is_counted = nodelock_decision_change_is_counted(decision, i);
+    }
+}
+
+/* Whether a row is what a query asks for. A seat's name is its handle, a colon and its device key. */
+static inline bool is_found(const struct row *row, uint32_t kind, const char *value)
+{
+    size_t length = strlen(value);
+    switch (kind) {
+    case NODELOCK_QUERY_SEATS_OF_HANDLE:
+        return row->kind == NODELOCK_CHANGE_INSERT_SEAT && strncmp(row->name, value, length) == 0;
+    case NODELOCK_QUERY_TAKEN_SEATS_OF:
+        return row->is_taken && strcmp(strchr(row->name, ':') + 1, value) == 0;
+    case NODELOCK_QUERY_EVIDENCE_OF:
+        return row->kind == NODELOCK_CHANGE_KEEP_EVIDENCE && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_CHECK_IN:
+        return row->kind == NODELOCK_CHANGE_CHECK_IN && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_ATTEMPTS:
+        return row->kind == NODELOCK_CHANGE_ATTEMPTS && strcmp(row->name, value) == 0;
+    default:
+        return false;
+    }
+}
+
+/* Answers a query of a decision. */
+static inline void vendor_answer(const struct vendor *vendor, nodelock_records *records,
+                                 const nodelock_decision *decision, size_t index)
+{
+    uint32_t kind = nodelock_decision_query_kind(decision, index);
+    const char *value = nodelock_decision_query_value(decision, index), *found[64];
+    char license[1024];
+    size_t count = 0;
+    snprintf(license, sizeof license, "{\"terms\":%s,\"taken\":%u,\"deactivated\":%u}", vendor->terms,
+             vendor_taken(vendor), vendor_counted(vendor));
+    if ((kind == NODELOCK_QUERY_LICENSE_OF_KEY && strcmp(value, vendor->key_hash) == 0) ||
+        (kind == NODELOCK_QUERY_LICENSE && has(vendor->terms, "id", value)))
+        found[count++] = license;
+    for (size_t i = 0; i < vendor->row_count; i++)
+        if (is_found(&vendor->rows[i], kind, value)) {
+            CHECK(count < sizeof found / sizeof *found);
+            found[count++] = vendor->rows[i].record;
+        }
+    OK(nodelock_records_answer(records, kind, value, found, count, &error));
+}
+
+/* What is decided about: an object, bytes or a text. */
+struct message {
+    const void *data;
+    size_t size;
+};
+
+/* One of the decisions, for such a message. */
+typedef nodelock_status (*decide_fn)(const struct message *message, const nodelock_records *records, uint64_t now,
+                                     nodelock_decision **decision, nodelock_error **error);
+
+static inline nodelock_status decide_activation(const struct message *message, const nodelock_records *records,
+                                                uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_activation((const nodelock_activation *)message->data, NULL, records, now, decision, error);
+}
+
+static inline nodelock_status decide_release(const struct message *message, const nodelock_records *records,
+                                             uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_release((const nodelock_release *)message->data, records, now, decision, error);
+}
+
+static inline nodelock_status decide_code(const struct message *message, const nodelock_records *records, uint64_t now,
+                                          nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_code((const char *)message->data, records, now, decision, error);
+}
+
+static inline nodelock_status decide_check_in(const struct message *message, const nodelock_records *records,
+                                              uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_check_in((const uint8_t *)message->data, message->size, records, now, decision, error);
+}
+
+static inline nodelock_status decide_preflight(const struct message *message, const nodelock_records *records,
+                                               uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_preflight((const uint8_t *)message->data, message->size, records, now, decision, error);
+}
+
+static inline nodelock_status decide_renewal(const struct message *message, const nodelock_records *records,
+                                             uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_renewal((const char *)message->data, records, now, decision, error);
+}
+
+static inline nodelock_status decide_forced_release(const struct message *message, const nodelock_records *records,
+                                                    uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    const char *notice = "the laptop was stolen";
+    return nodelock_decide_forced_release((const char *)message->data, notice, records, now, decision, error);
+}
+
+static inline nodelock_status decide_return(const struct message *message, const nodelock_records *records,
+                                            uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_return((const char *)message->data, records, now, decision, error);
+}
+
+/* Makes a decision and stores it. Under the vendor's lock the ledger does not change, so there is one transaction. */
+static inline nodelock_status vendor_decide(struct vendor *vendor, decide_fn decide, const void *data, size_t size,
+                                            nodelock_decision **decision, nodelock_error **error)
+{
+    nodelock_records *records = NULL;
+    struct message message = {data, size};
+    OK(nodelock_records_new(&records, &error));
+    for (;;) {
+        nodelock_status status = decide(&message, records, vendor->now, decision, error);
+        bool needs = nodelock_decision_outcome(*decision) == NODELOCK_DECISION_NEEDS;
+        if (status == NODELOCK_OK && !needs) {
+            vendor_store(vendor, *decision);
+            OK(nodelock_records_keep_facts(records, &error));
+        }
+        if (status != NODELOCK_OK || (!needs && !nodelock_decision_has_checks(*decision))) {
+            nodelock_records_free(records);
+            return status;
+        }
+        for (size_t i = 0; i < nodelock_decision_query_count(*decision); i++)
+            vendor_answer(vendor, records, *decision, i);
+        OK(nodelock_records_check(records, *decision, &error));
+        nodelock_decision_free(*decision);
+        *decision = NULL;
+    }
+}
+
+/* The signed messages of a decision. */
+static inline nodelock_reply *vendor_sign(const struct vendor *vendor, const nodelock_decision *decision)
+{
+    nodelock_reply *reply = NULL;
+    OK(nodelock_decision_reply(decision, vendor->issuer, vendor->now, &reply, &error));
+    return reply;
 }
 
 /* Frees the seat of a proof. The decision is the caller's. */
-static inline nodelock_status vendor_release(struct vendor *vendor, const nodelock_release *release,
-                                             nodelock_decision **decision, nodelock_error **error)
-{
-    for (size_t i = 0; i < vendor->seat_count; i++) {
-        if (!has(vendor->seats[i], "seat", nodelock_release_seat(release)))
-            continue;
-        nodelock_status status = nodelock_release_redeem(
-            release, vendor->issuer, vendor_terms(vendor, vendor->seats[i]), vendor_taken(vendor),
-            vendor_counted(vendor), vendor->seats[i], vendor->now, decision, NULL);
-        if (status == NODELOCK_OK) {
-            *error = NULL;
-            vendor_store(vendor, *decision);
-            return status;
-        }
-    }
-    nodelock_status status = nodelock_release_cancel(release, NULL, vendor->issuer, NULL, vendor->now, decision, error);
-    if (status == NODELOCK_OK)
-        vendor_store(vendor, *decision);
-    return status;
-}
-
 static inline nodelock_status vendor_redeem(struct vendor *vendor, const void *data, size_t size,
                                             nodelock_decision **decision, nodelock_error **error)
 {
     nodelock_release *release = NULL;
     nodelock_status status = nodelock_release_read((const uint8_t *)data, size, &release, error);
     if (status == NODELOCK_OK)
-        status = vendor_release(vendor, release, decision, error);
+        status = vendor_decide(vendor, decide_release, release, 0, decision, error);
     nodelock_release_free(release);
     return status;
 }
 
-/* Frees the seat of a code as somebody typed it. */
-static inline nodelock_status vendor_redeem_code(struct vendor *vendor, const char *typed,
-                                                 nodelock_decision **decision, nodelock_error **error)
+/* Answers an activation file. The decision is the caller's. */
+static inline nodelock_status vendor_activate(struct vendor *vendor, const void *data, size_t size,
+                                              nodelock_decision **decision, nodelock_error **error)
 {
-    nodelock_readings *readings = NULL;
-    nodelock_status status = nodelock_deactivation_code_read(typed, &readings, error);
-    for (size_t r = 0; status == NODELOCK_OK && *decision == NULL && r < nodelock_readings_count(readings); r++) {
-        for (size_t i = 0; i < vendor->seat_count && *decision == NULL; i++) {
-            if (!has(vendor->seats[i], "seat", nodelock_readings_seat(readings, r)))
-                continue;
-            status = nodelock_readings_redeem(readings, r, vendor->issuer, vendor_terms(vendor, vendor->seats[i]),
-                                              vendor_taken(vendor), vendor_counted(vendor), vendor->seats[i],
-                                              vendor->now, decision, error);
-            if (status == NODELOCK_OK)
-                vendor_store(vendor, *decision);
-        }
-    }
-    nodelock_readings_free(readings);
+    nodelock_activation *activation = NULL;
+    nodelock_status status = nodelock_activation_read((const uint8_t *)data, size, &activation, error);
+    if (status == NODELOCK_OK)
+        status = vendor_decide(vendor, decide_activation, activation, 0, decision, error);
+    nodelock_activation_free(activation);
     return status;
 }
 
-/* Answers an activation file with the text of a file: the license and the receipts. The text is the caller's. */
-static inline nodelock_status vendor_activate(struct vendor *vendor, const void *data, size_t size, char **reply,
-                                              nodelock_error **error)
+/* What an activation file is answered with, as a text file: the license and the receipts. The text is the caller's. */
+static inline nodelock_status vendor_activate_by_file(struct vendor *vendor, const char *file, char **answer)
 {
-    nodelock_activation *activation = NULL;
     nodelock_decision *decision = NULL;
-    char receipts[8192] = "";
-    const char *known = NULL, *held = NULL, *lost[8];
-    size_t lost_count = 0;
-    nodelock_status status = nodelock_activation_read((const uint8_t *)data, size, &activation, error);
-    if (status != NODELOCK_OK)
-        return status;
-    for (size_t i = 0; i < nodelock_activation_release_count(activation); i++) {
-        nodelock_decision *released = NULL;
-        status = vendor_release(vendor, nodelock_activation_release(activation, i), &released, error);
-        CHECK(status == NODELOCK_OK);
-        strcat(receipts, "\n");
-        strcat(receipts, nodelock_decision_text(released));
-        nodelock_decision_free(released);
-    }
-    for (size_t i = 0; i < vendor->seat_count; i++) {
-        const char *seat = vendor->seats[i];
-        if (!has(seat, "device_key", nodelock_activation_device_key(activation)))
-            continue;
-        if (has(seat, "seat", nodelock_activation_seat(activation)))
-            known = seat;
-        else if (has(seat, "state", "held"))
-            held = seat;
-        else if (has(seat, "state", "active") && nodelock_activation_is_recovery(activation) && lost_count < 8)
-            lost[lost_count++] = seat;
-    }
-    if (strcmp(nodelock_activation_license_key(activation), vendor->license_key) != 0 &&
-        !nodelock_activation_is_recovery(activation)) {
-        nodelock_activation_free(activation);
-        *error = NULL;
-        return NODELOCK_UNKNOWN_LICENSE;
-    }
-    status = nodelock_activation_grant(activation, vendor->issuer, vendor->terms, vendor_taken(vendor),
-                                       vendor_counted(vendor), known, held, lost, lost_count, vendor->now, &decision,
-                                       error);
+    OK(vendor_activate(vendor, file, strlen(file), &decision, &error));
+    nodelock_status status = nodelock_decision_refusal(decision);
     if (status == NODELOCK_OK) {
-        const char *license = nodelock_decision_text(decision);
-        vendor_store(vendor, decision);
-        *reply = (char *)malloc(strlen(license) + strlen(receipts) + 1);
-        CHECK(*reply != NULL);
-        strcat(strcpy(*reply, license), receipts);
+        nodelock_reply *reply = vendor_sign(vendor, decision);
+        *answer = copy(nodelock_reply_text(reply));
+        nodelock_reply_free(reply);
     }
     nodelock_decision_free(decision);
-    nodelock_activation_free(activation);
     return status;
 }
 
@@ -305,17 +436,43 @@ static inline void put_problem(nodelock_answer *answer, nodelock_status status)
     put_answer(answer, 409, body);
 }
 
-/* The seat of a message, with its license; NULL if the ledger has none of that name. Names do not repeat here. */
-static inline const char *vendor_seat_of(struct vendor *vendor, const char *message)
+/* The messages of a reply, in the members of the reference authority's answers. */
+static inline void put_reply(nodelock_answer *answer, const nodelock_reply *reply)
 {
-    nodelock_bytes *name = NULL;
-    const char *found = NULL;
-    OK(nodelock_message_seat(bytes(message), strlen(message), &name, &error));
-    for (size_t i = 0; i < vendor->seat_count; i++)
-        if (has(vendor->seats[i], "seat", nodelock_bytes_text(name)))
-            found = vendor->seats[i];
-    nodelock_bytes_free(name);
-    return found;
+    const char *license = nodelock_reply_license(reply), *revocation = nodelock_reply_revocation(reply);
+    size_t count = nodelock_reply_receipt_count(reply), room = 64;
+    room += license == NULL ? 0 : strlen(license);
+    room += revocation == NULL ? 0 : strlen(revocation);
+    for (size_t i = 0; i < count; i++)
+        room += strlen(nodelock_reply_receipt(reply, i)) + 3;
+    char *json = (char *)malloc(room), *to = json;
+    CHECK(json != NULL);
+    if (license != NULL)
+        to += sprintf(to, "{\"license\":\"%s\",\"receipts\":[", license);
+    else if (revocation != NULL)
+        to += sprintf(to, "{\"revocation\":\"%s\"}", revocation);
+    else
+        to += sprintf(to, "{\"receipt\":\"%s\"}", nodelock_reply_receipt(reply, 0));
+    for (size_t i = 0; license != NULL && i < count; i++)
+        to += sprintf(to, "%s\"%s\"", i == 0 ? "" : ",", nodelock_reply_receipt(reply, i));
+    if (license != NULL)
+        strcpy(to, "]}");
+    put_answer(answer, 200, json);
+    free(json);
+}
+
+/* A check-in that comes again has the same answer, and stores nothing. */
+static inline void vendor_hears_again(struct vendor *vendor, const char *check_in, const nodelock_reply *first)
+{
+    nodelock_decision *decision = NULL;
+    OK(vendor_decide(vendor, decide_check_in, check_in, strlen(check_in), &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) ==
+          (nodelock_reply_license(first) == NULL ? NODELOCK_DECISION_REVOKED : NODELOCK_DECISION_REPEATED));
+    CHECK(nodelock_decision_change_count(decision) == 0 && nodelock_decision_event_count(decision) == 0);
+    nodelock_reply *again = vendor_sign(vendor, decision);
+    CHECK(strcmp(nodelock_reply_text(again), nodelock_reply_text(first)) == 0);
+    nodelock_reply_free(again);
+    nodelock_decision_free(decision);
 }
 
 /* The vendor's server, as the transport of a client in the same process: the interface of the reference authority. */
@@ -327,6 +484,7 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
     const uint8_t *data = nodelock_post_data(post, &size);
     char *body = (char *)malloc(size + 1), *message = (char *)malloc(size + 1);
     nodelock_decision *decision = NULL;
+    nodelock_error *error = NULL;
     nodelock_status status = NODELOCK_OK;
     CHECK(body != NULL && message != NULL && strncmp(nodelock_post_user_agent(post), "nodelock/", 9) == 0);
     CHECK(nodelock_post_limit(post) > 100000 && nodelock_post_timeout(post) > 0);
@@ -344,56 +502,33 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
         free(message);
         return status;
     }
-    member(body, strstr(url, "/v1/deactivations") && !strstr(url, "preflight") ? "proof" : "request", message, size + 1);
-    if (strstr(url, "/v1/activations")) {
-        char *reply = NULL;
-        nodelock_error *error = NULL;
-        status = vendor_activate(vendor, message, strlen(message), &reply, &error);
-        nodelock_error_free(error);
-        if (status == NODELOCK_OK) {
-            /* The text of a file in a member is as good as base64url; line ends are all that JSON wants escaped. */
-            char *json = (char *)malloc(2 * strlen(reply) + 64), *to = json + sprintf(json, "{\"license\":\"");
-            CHECK(json != NULL);
-            for (const char *from = reply; *from; from++) {
-                if (*from == '\n')
-                    *to++ = '\\';
-                *to++ = *from == '\n' ? 'n' : *from;
-            }
-            strcpy(to, "\"}");
-            put_answer(answer, 200, json);
-            free(json);
-            free(reply);
-        }
-    } else if (strstr(url, "/v1/deactivations/preflight")) {
-        bool allowed = false;
-        const char *seat = vendor_seat_of(vendor, message);
-        CHECK(seat != NULL);
-        OK(nodelock_preflight_answer(bytes(message), strlen(message), vendor->terms, vendor_taken(vendor),
-                                     vendor_counted(vendor), seat, &allowed, &error));
-        put_answer(answer, 200, allowed ? "{\"allowed\":true}" : "{\"allowed\":false}");
-    } else if (strstr(url, "/v1/deactivations")) {
-        nodelock_error *error = NULL;
-        status = vendor_redeem(vendor, message, strlen(message), &decision, &error);
-        nodelock_error_free(error);
-    } else {
-        const char *seat = vendor_seat_of(vendor, message);
-        CHECK(seat != NULL);
-        OK(nodelock_check_in_answer(bytes(message), strlen(message), vendor->issuer, vendor->terms, vendor_taken(vendor),
-                                    vendor_counted(vendor), seat, "this seat is over", vendor->now, &decision, &error));
-        vendor_store(vendor, decision);
-    }
-    if (decision != NULL) {
-        const char *name = strstr(url, "/v1/deactivations") ? "receipt"
-                           : nodelock_decision_outcome(decision) == NODELOCK_DECISION_REVOKED ? "revocation"
-                                                                                              : "license";
-        char *json = (char *)malloc(strlen(nodelock_decision_base64url(decision)) + 64);
-        CHECK(json != NULL);
-        sprintf(json, "{\"%s\":\"%s\"}", name, nodelock_decision_base64url(decision));
-        put_answer(answer, 200, json);
-        free(json);
-    }
-    if (status != NODELOCK_OK)
+    bool is_preflight = strstr(url, "/v1/deactivations/preflight") != NULL;
+    bool is_release = !is_preflight && strstr(url, "/v1/deactivations") != NULL;
+    bool is_check_in = strstr(url, "/v1/checkins") != NULL;
+    member(body, is_release ? "proof" : "request", message, size + 1);
+    size = strlen(message);
+    if (is_preflight)
+        status = vendor_decide(vendor, decide_preflight, message, size, &decision, &error);
+    else if (is_release)
+        status = vendor_redeem(vendor, message, size, &decision, &error);
+    else if (is_check_in)
+        status = vendor_decide(vendor, decide_check_in, message, size, &decision, &error);
+    else
+        status = vendor_activate(vendor, message, size, &decision, &error);
+    nodelock_error_free(error);
+    if (status == NODELOCK_OK)
+        status = nodelock_decision_refusal(decision);
+    if (status != NODELOCK_OK) {
         put_problem(answer, status);
+    } else if (is_preflight) {
+        put_answer(answer, 200, nodelock_decision_is_allowed(decision) ? "{\"allowed\":true}" : "{\"allowed\":false}");
+    } else {
+        nodelock_reply *reply = vendor_sign(vendor, decision);
+        put_reply(answer, reply);
+        if (is_check_in)
+            vendor_hears_again(vendor, message, reply);
+        nodelock_reply_free(reply);
+    }
     nodelock_decision_free(decision);
     CHECK(pthread_mutex_unlock(&vendor->lock) == 0);
     free(body);

@@ -4,7 +4,7 @@
 
 struct some {
     struct vendor *vendor;
-    const char *code, *seat, *seats[1], *long_text;
+    const char *code, *seat, *found[1], *long_text;
     const uint8_t *data;
     nodelock_pair pairs[1];
     nodelock_answer *answer;
@@ -29,7 +29,9 @@ struct some {
     nodelock_decision *decision;
     nodelock_issuer *issuer;
     nodelock_key *key;
+    nodelock_records *records;
     nodelock_release *release;
+    nodelock_reply *reply;
     nodelock_clock_fn nodelock_clock;
     nodelock_finalize_fn nodelock_finalize;
     nodelock_log_fn nodelock_log;

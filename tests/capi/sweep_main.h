@@ -55,20 +55,23 @@ int main(void)
     OK(nodelock_deactivation_code_read(some.code, &some.readings, &error));
     OK(nodelock_check_typing(some.code, &some.typing, &error));
     OK(vendor_redeem(&vendor, proof, size, &some.decision, &error));
-    const char *receipt = nodelock_decision_text(some.decision);
+    some.reply = vendor_sign(&vendor, some.decision);
+    const char *receipt = nodelock_reply_text(some.reply);
     OK(nodelock_client_accept_receipt(some.client, bytes(receipt), strlen(receipt), &some.receipt, &error));
     OK(nodelock_client_hand_in(some.client, NULL, &some.receipts, &error));
-    some.seat = copy(vendor.seats[0]);
-    some.seats[0] = some.seat;
+    some.seat = copy(vendor_last_seat(&vendor)->name);
+    some.found[0] = vendor_last_seat(&vendor)->record;
+    OK(nodelock_records_new(&some.records, &error));
 
     /* A revocation. */
     OK(nodelock_client_activate(some.client, vendor.license_key, NULL, 0, NULL, &license, &error));
     nodelock_license_free(license);
-    OK(nodelock_seat_release(vendor.seats[vendor.seat_count - 1], vendor.issuer, "", vendor.now, &decision, &error));
-    vendor_store(&vendor, decision);
-    const uint8_t *data = nodelock_decision_data(decision, &size);
+    OK(vendor_decide(&vendor, decide_forced_release, vendor_last_seat(&vendor)->name, 0, &decision, &error));
+    nodelock_reply *reply = vendor_sign(&vendor, decision);
+    const uint8_t *data = nodelock_reply_data(reply, &size);
     OK(nodelock_client_accept_revocation(some.client, data, size, &revocation, &error));
     some.revocation = revocation;
+    nodelock_reply_free(reply);
     nodelock_decision_free(decision);
 
     OK(nodelock_client_activate(some.client, vendor.license_key, NULL, 0, NULL, &some.license, &error));
@@ -100,6 +103,8 @@ int main(void)
     free((char *)some.seat);
     nodelock_receipts_free(some.receipts);
     nodelock_receipt_free(some.receipt);
+    nodelock_reply_free(some.reply);
+    nodelock_records_free(some.records);
     nodelock_decision_free(some.decision);
     nodelock_typing_free(some.typing);
     nodelock_readings_free(some.readings);

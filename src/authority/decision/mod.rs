@@ -130,6 +130,13 @@ pub enum Ruling {
     },
 }
 
+impl Ruling {
+    /// What to answer a preflight: whether the seat would return to the pool. False for every other ruling.
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Preflight { deactivations_left } if *deactivations_left != Some(0))
+    }
+}
+
 /// One thing to store.
 #[derive(Clone, Debug)]
 pub enum Change {

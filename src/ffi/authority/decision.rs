@@ -1,99 +1,217 @@
-//! What a rule came to: what to store, and what to send.
+//! What a rule came to: what to look up, what to store, what to note.
 
 use std::{
-    ffi::{CString, c_char},
+    ffi::{CStr, CString, c_char},
     ptr,
 };
 
-use super::records;
+use serde::Serialize;
+
+use super::records::{kept, named};
 use crate::{
-    DeactivationReceipt, License, Outcome, Revocation, Signed,
-    authority::ledger::Seat,
-    ffi::boundary::{Result, c_string, free, lend_bytes, look},
-    message::Body,
+    Error, ErrorKind, Outcome,
+    authority::{
+        Check, Query, Seat, SeatName,
+        decision::{Change, Decision, Event, Ruling, Step},
+    },
+    ffi::{
+        boundary::{Result, SecretText, c_string, free, look, put},
+        status::nodelock_status,
+    },
 };
 
-/// A new seat was granted; the message is its license.
+/// A new seat was granted; its license is sent.
 pub const NODELOCK_DECISION_GRANTED: u32 = 1;
-/// The same request again; the message is the license of the same seat.
+/// The same message again; the same license is sent.
 pub const NODELOCK_DECISION_REPEATED: u32 = 2;
-/// The seat went back to the pool, now or since long; the message is the receipt.
+/// The seat went back to the pool, now or before; its receipt is sent.
 pub const NODELOCK_DECISION_RETURNED: u32 = 3;
-/// No deactivation was left: the seat is kept for its device; the message is the receipt.
+/// No deactivation was left, so the seat is kept for its device; its receipt is sent.
 pub const NODELOCK_DECISION_HELD: u32 = 4;
-/// The license was renewed; the message is the new one.
+/// The license was renewed; the new one is sent.
 pub const NODELOCK_DECISION_RENEWED: u32 = 5;
-/// The seat is over; the message is the revocation, which ends what a device may still have.
+/// The seat is over; its revocation is sent, which ends what a device may still have.
 pub const NODELOCK_DECISION_REVOKED: u32 = 6;
-/// The code does not fit that seat. There is no message; the seat that is to be stored counts the wrong code.
-pub const NODELOCK_DECISION_WRONG_CODE: u32 = 7;
+/// Nothing is decided: answer the queries, do the checks, and call the function again.
+pub const NODELOCK_DECISION_NEEDS: u32 = 7;
+/// The request is refused for good. Seats that came along are free all the same; their receipts are sent.
+pub const NODELOCK_DECISION_REFUSED: u32 = 8;
+/// Nobody has asked for that seat yet; what was handed over is kept until its request arrives. Nothing is sent.
+pub const NODELOCK_DECISION_KEPT: u32 = 9;
+/// The vendor returned a held seat to the pool. Nothing is sent, because there is nobody to tell.
+pub const NODELOCK_DECISION_RETURNED_BY_VENDOR: u32 = 10;
+/// The attempt is counted and the code not looked at yet: store, commit, do the checks, and call the function again.
+pub const NODELOCK_DECISION_ATTEMPTED: u32 = 11;
+/// A preflight is answered. Nothing is stored and nothing is sent.
+pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
 
-/// What a rule came to. Store every seat in it, in one transaction with what was read, and only then send the message. Belongs to
-/// the caller; may be read from any number of threads.
+/// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it.
+pub const NODELOCK_CHANGE_INSERT_SEAT: u32 = 1;
+/// A seat takes the place of the one of that name.
+pub const NODELOCK_CHANGE_UPDATE_SEAT: u32 = 2;
+/// Evidence is kept, beside what is kept under that name already.
+pub const NODELOCK_CHANGE_KEEP_EVIDENCE: u32 = 3;
+/// That evidence, which is kept under that name, goes.
+pub const NODELOCK_CHANGE_FORGET_EVIDENCE: u32 = 4;
+/// A check-in was answered. Check-ins of that seat below nodelock_decision_change_forget_below() may go.
+pub const NODELOCK_CHANGE_CHECK_IN: u32 = 5;
+/// Attempts take the place of those of that name.
+pub const NODELOCK_CHANGE_ATTEMPTS: u32 = 6;
+
+/// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
-    outcome: u32,
-    seats: Vec<CString>,
-    message: Option<Message>,
+    step: Step,
+    queries: Vec<OneQuery>,
+    changes: Vec<OneChange>,
+    events: Vec<OneEvent>,
 }
 
-struct Message {
-    bytes: Vec<u8>,
-    text: CString,
-    base64url: CString,
+struct OneQuery {
+    kind: u32,
+    value: CString,
 }
 
-impl<T: Body> From<&Signed<T>> for Message {
-    fn from(message: &Signed<T>) -> Self {
-        Self {
-            bytes: message.as_bytes().to_vec(),
-            text: c_string(message.to_text()),
-            base64url: c_string(message.to_base64url()),
+struct OneChange {
+    kind: u32,
+    name: CString,
+    /// Evidence holds codes.
+    record: SecretText,
+    license: Option<CString>,
+    is_taken: bool,
+    is_counted: bool,
+    forget_below: u32,
+}
+
+struct OneEvent {
+    name: CString,
+    seat: Option<CString>,
+    detail: CString,
+}
+
+impl nodelock_decision {
+    pub(super) fn new(step: Step) -> Result<Self> {
+        let (mut queries, mut changes, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        match &step {
+            Step::Needs(lookup) => queries.extend(lookup.queries.iter().map(OneQuery::from)),
+            Step::Decided(decision) => {
+                changes = decision.store.iter().map(OneChange::new).collect::<Result<_>>()?;
+                events.extend(decision.events.iter().map(OneEvent::from));
+            }
+        }
+        Ok(Self { step, queries, changes, events })
+    }
+
+    /// The decision, if it is made.
+    pub(super) fn decided(&self) -> crate::Result<&Decision> {
+        match &self.step {
+            Step::Needs(_) => Err(Error::new(ErrorKind::InvalidInput, "decision: not made yet")),
+            Step::Decided(decision) => Ok(decision),
+        }
+    }
+
+    pub(super) fn checks(&self) -> &[Check] {
+        match &self.step {
+            Step::Needs(lookup) => &lookup.checks,
+            Step::Decided(decision) => &decision.checks,
+        }
+    }
+
+    fn ruling(&self) -> Option<&Ruling> {
+        self.decided().ok().map(|decision| &decision.ruling)
+    }
+
+    fn outcome(&self) -> u32 {
+        match self.ruling() {
+            None => NODELOCK_DECISION_NEEDS,
+            Some(Ruling::Granted(_)) => NODELOCK_DECISION_GRANTED,
+            Some(Ruling::Repeated(_)) => NODELOCK_DECISION_REPEATED,
+            Some(Ruling::Renewed(_)) => NODELOCK_DECISION_RENEWED,
+            Some(Ruling::Refused(_)) => NODELOCK_DECISION_REFUSED,
+            Some(Ruling::Released { outcome: Outcome::Returned, .. }) => NODELOCK_DECISION_RETURNED,
+            Some(Ruling::Released { outcome: Outcome::Held, .. }) => NODELOCK_DECISION_HELD,
+            Some(Ruling::Kept(_)) => NODELOCK_DECISION_KEPT,
+            Some(Ruling::Revoked(_)) => NODELOCK_DECISION_REVOKED,
+            Some(Ruling::Returned(_)) => NODELOCK_DECISION_RETURNED_BY_VENDOR,
+            Some(Ruling::Attempted) => NODELOCK_DECISION_ATTEMPTED,
+            Some(Ruling::Preflight { .. }) => NODELOCK_DECISION_PREFLIGHT,
+        }
+    }
+
+    fn deactivations_left(&self) -> Option<u32> {
+        match self.ruling()? {
+            Ruling::Released { deactivations_left, .. } | Ruling::Preflight { deactivations_left } => {
+                *deactivations_left
+            }
+            _ => None,
         }
     }
 }
 
-impl nodelock_decision {
-    fn new<'a>(
-        outcome: u32,
-        seats: impl IntoIterator<Item = &'a Seat>,
-        message: Option<Message>,
-    ) -> Result<Self> {
-        let seats =
-            seats.into_iter().map(|seat| Ok(c_string(records::json(seat)?))).collect::<Result<_>>()?;
-        Ok(Self { outcome, seats, message })
+impl From<&Query> for OneQuery {
+    fn from(query: &Query) -> Self {
+        let (kind, value) = named(query);
+        Self { kind, value: c_string(value) }
+    }
+}
+
+impl OneChange {
+    fn new(change: &Change) -> Result<Self> {
+        Ok(match change {
+            Change::Insert { seat, .. } => Self::of_seat(NODELOCK_CHANGE_INSERT_SEAT, seat)?,
+            Change::Update(seat) => Self::of_seat(NODELOCK_CHANGE_UPDATE_SEAT, seat)?,
+            Change::Keep(evidence) => {
+                let name = evidence.handle().to_string();
+                Self::named(NODELOCK_CHANGE_KEEP_EVIDENCE, name, kept(evidence))
+            }
+            Change::Forget(evidence) => {
+                let name = evidence.handle().to_string();
+                Self::named(NODELOCK_CHANGE_FORGET_EVIDENCE, name, kept(evidence))
+            }
+            Change::RememberCheckIn { seat, digest, revision, forget_below } => {
+                let (_, name) = named(&Query::CheckIn(*seat, *digest));
+                let change = Self::named(NODELOCK_CHANGE_CHECK_IN, name, json(revision)?);
+                Self { forget_below: *forget_below, ..change }
+            }
+            Change::Attempts(seat, attempts) => {
+                Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
+            }
+        })
     }
 
-    pub(super) fn licensed<'a>(
-        outcome: u32,
-        seats: impl IntoIterator<Item = &'a Seat>,
-        license: &License,
-    ) -> Result<Self> {
-        Self::new(outcome, seats, Some(license.into()))
+    fn of_seat(kind: u32, seat: &Seat) -> Result<Self> {
+        Ok(Self {
+            license: seat.license_id().map(|id| c_string(id.to_string())),
+            is_taken: seat.state().is_taken(),
+            is_counted: seat.is_counted(),
+            ..Self::named(kind, seat.name().to_string(), json(seat)?)
+        })
     }
 
-    pub(super) fn released(
-        seat: Option<&Seat>,
-        outcome: Outcome,
-        receipt: &DeactivationReceipt,
-    ) -> Result<Self> {
-        let outcome = match outcome {
-            Outcome::Returned => NODELOCK_DECISION_RETURNED,
-            Outcome::Held => NODELOCK_DECISION_HELD,
-        };
-        Self::new(outcome, seat, Some(receipt.into()))
+    fn named(kind: u32, name: String, record: String) -> Self {
+        Self {
+            kind,
+            name: c_string(name),
+            record: SecretText::new(record),
+            license: None,
+            is_taken: false,
+            is_counted: false,
+            forget_below: 0,
+        }
     }
+}
 
-    pub(super) fn revoked(seat: Option<&Seat>, revocation: &Revocation) -> Result<Self> {
-        Self::new(NODELOCK_DECISION_REVOKED, seat, Some(revocation.into()))
-    }
+fn json(record: &impl Serialize) -> Result<String> {
+    let wrong = |_| Error::new(ErrorKind::InvalidInput, "a record that cannot be written");
+    Ok(serde_json::to_string(record).map_err(wrong)?)
+}
 
-    /// Back in the pool, with nobody to tell.
-    pub(super) fn returned(seat: &Seat) -> Result<Self> {
-        Self::new(NODELOCK_DECISION_RETURNED, [seat], None)
-    }
-
-    pub(super) fn wrong_code(seat: &Seat) -> Result<Self> {
-        Self::new(NODELOCK_DECISION_WRONG_CODE, [seat], None)
+impl From<&Event> for OneEvent {
+    fn from(event: &Event) -> Self {
+        Self {
+            name: c_string(event.kind.name()),
+            seat: event.seat.map(|seat: SeatName| c_string(seat.to_string())),
+            detail: c_string(&*event.detail),
+        }
     }
 }
 
@@ -101,70 +219,240 @@ impl nodelock_decision {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_outcome(decision: *const nodelock_decision) -> u32 {
     // SAFETY: NULL or a decision that lives.
-    unsafe { look(decision, 0, |decision| decision.outcome) }
+    unsafe { look(decision, 0, nodelock_decision::outcome) }
 }
 
-/// How many seats are to be stored: none when nothing changed.
+/// Why a request was refused: NODELOCK_DECISION_REFUSED. NODELOCK_OK for every other outcome and for NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_decision_seat_count(decision: *const nodelock_decision) -> usize {
+pub unsafe extern "C" fn nodelock_decision_refusal(decision: *const nodelock_decision) -> nodelock_status {
     // SAFETY: NULL or a decision that lives.
-    unsafe { look(decision, 0, |decision| decision.seats.len()) }
+    unsafe {
+        look(decision, nodelock_status::NODELOCK_OK, |decision| match decision.ruling() {
+            Some(Ruling::Refused(refusal)) => refusal.kind().into(),
+            _ => nodelock_status::NODELOCK_OK,
+        })
+    }
 }
 
-/// A seat that is to be stored, as JSON, in place of the one with the same `seat` and `device_key` if there is one. A database needs
-/// to find seats by `seat`, `device_key`, `license` and `state` (`active`, `held`, `returned`, `cancelled`, `revoked`), and to
-/// count those of a license that are `active` or `held` and those that are `counted`; the rest is the library's. Lent until the
-/// decision is freed. NULL beyond the last.
+/// What to answer a preflight: whether the seat would return to the pool. False for every other outcome.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_decision_seat(
+pub unsafe extern "C" fn nodelock_decision_is_allowed(decision: *const nodelock_decision) -> bool {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, false, |decision| decision.ruling().is_some_and(Ruling::is_allowed)) }
+}
+
+/// How many deactivations the license has left, after a seat was given up and for a preflight. False, and nothing is
+/// stored, for a license without a limit and for every other outcome.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_deactivations_left(
+    decision: *const nodelock_decision,
+    left: *mut u32,
+) -> bool {
+    // SAFETY: NULL or a decision that lives; NULL or a place for the number.
+    unsafe { put(look(decision, None, nodelock_decision::deactivations_left), left) }
+}
+
+/// How many queries there are to answer with nodelock_records_answer(). None unless the outcome is
+/// NODELOCK_DECISION_NEEDS.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_query_count(decision: *const nodelock_decision) -> usize {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, 0, |decision| decision.queries.len()) }
+}
+
+/// What a query asks for, by its place from 0 on: one of NODELOCK_QUERY_*. 0 beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_query_kind(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> u32 {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, 0, |decision| decision.queries.get(index).map_or(0, |query| query.kind)) }
+}
+
+/// What a query asks about, by its place from 0 on. Lent until the decision is freed. NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_query_value(
     decision: *const nodelock_decision,
     index: usize,
 ) -> *const c_char {
     // SAFETY: NULL or a decision that lives.
     unsafe {
         look(decision, ptr::null(), |decision| {
-            decision.seats.get(index).map_or(ptr::null(), |seat| seat.as_ptr())
+            lent(decision.queries.get(index).map(|query| query.value.as_c_str()))
         })
     }
 }
 
-/// The message for the device as a text file. An answer to an activation file is the text of the license, followed by those of the
-/// receipts for what came along. Lent until the decision is freed. NULL without a message.
+fn lent(text: Option<&CStr>) -> *const c_char {
+    text.map_or(ptr::null(), CStr::as_ptr)
+}
+
+/// Whether there are checks to do with nodelock_records_check(): before the function is called again, and for
+/// NODELOCK_DECISION_ATTEMPTED after what is to be stored is committed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_decision_text(decision: *const nodelock_decision) -> *const c_char {
+pub unsafe extern "C" fn nodelock_decision_has_checks(decision: *const nodelock_decision) -> bool {
     // SAFETY: NULL or a decision that lives.
-    unsafe {
-        look(decision, ptr::null(), |decision| {
-            decision.message.as_ref().map_or(ptr::null(), |message| message.text.as_ptr())
-        })
-    }
+    unsafe { look(decision, false, |decision| !decision.checks().is_empty()) }
 }
 
-/// The message as one line of base64url, as the members of online answers hold it. Lent until the decision is freed. NULL without a
-/// message.
+/// Whether some of the checks take 20 to 100 milliseconds each.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_decision_base64url(decision: *const nodelock_decision) -> *const c_char {
+pub unsafe extern "C" fn nodelock_decision_has_slow_checks(decision: *const nodelock_decision) -> bool {
     // SAFETY: NULL or a decision that lives.
-    unsafe {
-        look(decision, ptr::null(), |decision| {
-            decision.message.as_ref().map_or(ptr::null(), |message| message.base64url.as_ptr())
-        })
-    }
+    unsafe { look(decision, false, |decision| decision.checks().iter().any(Check::is_slow)) }
 }
 
-/// The message as bytes, and how many they are if `size` is not NULL. Lent until the decision is freed. NULL without a message.
+/// How many changes there are to store, all in one transaction with what was looked up. None when nothing changed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_decision_data(
+pub unsafe extern "C" fn nodelock_decision_change_count(decision: *const nodelock_decision) -> usize {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, 0, |decision| decision.changes.len()) }
+}
+
+unsafe fn change<R: Copy>(
     decision: *const nodelock_decision,
-    size: *mut usize,
-) -> *const u8 {
-    // SAFETY: NULL or a decision that lives; NULL or a place for the size.
-    unsafe {
-        let with_message = look(decision, ptr::null(), |decision| {
-            decision.message.as_ref().map_or(ptr::null(), ptr::from_ref)
-        });
-        lend_bytes(with_message, size, |message: &Message| &message.bytes)
-    }
+    index: usize,
+    otherwise: R,
+    part: impl FnOnce(&OneChange) -> R,
+) -> R {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, otherwise, |decision| decision.changes.get(index).map_or(otherwise, part)) }
+}
+
+/// What changes, by its place from 0 on: one of NODELOCK_CHANGE_*. 0 beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_kind(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> u32 {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, 0, |change| change.kind) }
+}
+
+/// What a change is stored under, by its place from 0 on. Lent until the decision is freed. NULL beyond the last.
+///
+/// - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
+/// - evidence: the seat that it is about, such as `7KX2M9`;
+/// - a check-in: a seat as above, a slash and 64 hex digits.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_name(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, ptr::null(), |change| change.name.as_ptr()) }
+}
+
+/// The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
+/// is freed. NULL beyond the last.
+///
+/// - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`),
+///   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
+///   `notice` are for people, the rest is the library's;
+/// - evidence: one line of base64url, a secret: there may be a code in it;
+/// - a check-in: a number;
+/// - attempts: JSON, `count` since `since`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_record(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, ptr::null(), |change| change.record.as_ptr()) }
+}
+
+/// The license of a seat, by its place among the changes. Lent until the decision is freed. NULL for a request that was
+/// cancelled under an unknown license key, for every other change, and beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_license(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, ptr::null(), |change| lent(change.license.as_deref())) }
+}
+
+/// Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats.
+/// False for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_is_taken(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> bool {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, false, |change| change.is_taken) }
+}
+
+/// Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the
+/// number of such seats, less the deactivations that the vendor granted anew. False for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_is_counted(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> bool {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, false, |change| change.is_counted) }
+}
+
+/// For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.
+/// 0 for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_forget_below(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> u32 {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, 0, |change| change.forget_below) }
+}
+
+/// How many events there are, for an audit or a log. What is refused, and what came again, has none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_event_count(decision: *const nodelock_decision) -> usize {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, 0, |decision| decision.events.len()) }
+}
+
+unsafe fn event(
+    decision: *const nodelock_decision,
+    index: usize,
+    part: impl FnOnce(&OneEvent) -> Option<&CStr>,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, ptr::null(), |decision| lent(decision.events.get(index).and_then(part))) }
+}
+
+/// The stable name of an event, by its place from 0 on, such as `granted` or `copy-suspected`. Lent until the decision
+/// is freed. NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_event_name(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { event(decision, index, |event| Some(&event.name)) }
+}
+
+/// The seat of an event and its device key, such as `7KX2M9:…`. Lent until the decision is freed. NULL if nobody has
+/// asked for that seat yet, and beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_event_seat(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { event(decision, index, |event| event.seat.as_deref()) }
+}
+
+/// More about an event, in English for the vendor; may be empty. Lent until the decision is freed. NULL beyond the
+/// last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_event_detail(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { event(decision, index, |event| Some(&event.detail)) }
 }
 
 /// Frees a decision. NULL is fine.

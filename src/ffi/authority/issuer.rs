@@ -17,9 +17,9 @@ use super::keys::nodelock_key;
 /// A key that signs what devices believe. Belongs to the caller; may be used from any number of threads.
 pub struct nodelock_issuer(pub(super) Issuer);
 
-/// Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a certificate,
-/// `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the simplest set-up, with
-/// nothing to fall back on when the key is stolen.
+/// Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a
+/// certificate, `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the
+/// simplest set-up, with nothing to fall back on when the key is stolen.
 ///
 /// NODELOCK_INVALID_INPUT: the certificate is another key's. The codes of a message.
 #[unsafe(no_mangle)]

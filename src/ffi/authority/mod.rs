@@ -1,18 +1,19 @@
 //! The authority's functions: a vendor's server decides with them on its own database, in any language.
 //!
-//! Each is one rule of `crate::authority::ledger`: records go in as JSON, and what is to be stored and sent comes out. Storage and
-//! transactions are the host's, decisions are not.
+//! They translate and do nothing else. Records come in as JSON, `crate::authority::decision` decides, and what is to be
+//! looked up, stored and sent goes out as text. Storage and transactions are the host's; no rule is here or there.
 
 mod activation;
-mod check_in;
+mod decide;
 mod decision;
 mod issuer;
 mod keys;
 mod records;
 mod release;
-mod seat;
+mod reply;
+mod terms;
 
 pub use self::{
-    activation::*, check_in::*, decision::*, issuer::*, keys::*, records::nodelock_terms_check, release::*,
-    seat::*,
+    activation::*, decide::*, decision::*, issuer::*, keys::*, records::*, release::*, reply::*,
+    terms::nodelock_terms_check,
 };

@@ -1,371 +1,265 @@
-//! The records that a host keeps, as JSON.
+//! What a decision is made from: the records that a host looked up, and the checks that were done.
 
 use std::ffi::c_char;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use super::{decision::nodelock_decision, terms::read};
 use crate::{
-    Error, ErrorKind, Feature, LicenseId, PublicKey, Reason, Timestamp,
-    authority::ledger::{LicenseTerms, Seat, SeatState, Usage},
-    code::Handle,
+    Error, ErrorKind,
+    authority::{Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Records, Seat, from_hex},
     ffi::{
-        boundary::{Result, fallible, text},
+        boundary::{Out, Result, fallible, free, object, object_mut, slice, text},
         error::nodelock_error,
         status::nodelock_status,
     },
-    fingerprint::{Component, Fingerprint, Policy},
-    message::{Metadata, hex},
+    message::{frame::base64url, hex},
 };
 
-/// The longest record that is looked at: terms of the largest size.
-const LIMIT: usize = 1024 * 1024;
+/// The license of a key. The value is nodelock_license_key_hash() of the key. Found: that license, or nothing.
+pub const NODELOCK_QUERY_LICENSE_OF_KEY: u32 = 1;
+/// A license. The value is its id. Found: that license, or nothing.
+pub const NODELOCK_QUERY_LICENSE: u32 = 2;
+/// Every seat of a name, whatever its license, device and state: mostly one. The value is the name, such as `7KX2M9`.
+/// Found: these seats.
+pub const NODELOCK_QUERY_SEATS_OF_HANDLE: u32 = 3;
+/// Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the
+/// device key. Found: these seats.
+pub const NODELOCK_QUERY_TAKEN_SEATS_OF: u32 = 4;
+/// The evidence that is kept under a name. The value is the name, such as `7KX2M9`. Found: all of it, oldest first.
+pub const NODELOCK_QUERY_EVIDENCE_OF: u32 = 5;
+/// A check-in that was answered before. The value is the name under which NODELOCK_CHANGE_CHECK_IN stored it. Found:
+/// that record, or nothing.
+pub const NODELOCK_QUERY_CHECK_IN: u32 = 6;
+/// The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or
+/// nothing.
+pub const NODELOCK_QUERY_ATTEMPTS: u32 = 7;
 
-/// [`LicenseTerms`] as a host writes them. What is left out has the default of [`LicenseTerms::new`]; what is misspelt is refused.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct TermsRecord {
-    #[serde(with = "as_text")]
-    id: LicenseId,
-    product: String,
-    seats: u32,
-    #[serde(default)]
-    licensee: String,
-    #[serde(default)]
-    edition: String,
-    #[serde(default)]
-    features: Vec<FeatureRecord>,
-    #[serde(default)]
-    metadata: Metadata,
-    #[serde(default)]
-    starts: Timestamp,
-    #[serde(default)]
-    expires: Option<Timestamp>,
-    #[serde(default = "lease_days")]
-    lease_days: Option<u32>,
-    #[serde(default = "unbindable_lease_days")]
-    unbindable_lease_days: Option<u32>,
-    #[serde(default)]
-    updates_until: Option<Timestamp>,
-    #[serde(default)]
-    deactivations: Option<u32>,
-    #[serde(default)]
-    policy: Policy,
-    #[serde(default)]
-    suspended: bool,
-}
+/// What a decision is made from. Belongs to the caller; for one thread at a time.
+pub struct nodelock_records(pub(super) Records);
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct FeatureRecord {
-    name: String,
-    #[serde(default)]
-    limit: Option<u64>,
-    #[serde(default)]
-    expires: Option<Timestamp>,
-}
-
-fn lease_days() -> Option<u32> {
-    defaults().lease_days
-}
-
-fn unbindable_lease_days() -> Option<u32> {
-    defaults().unbindable_lease_days
-}
-
-fn defaults() -> LicenseTerms {
-    LicenseTerms::new(LicenseId::NONE, "", 0, Timestamp::MIN)
-}
-
-impl From<TermsRecord> for LicenseTerms {
-    fn from(record: TermsRecord) -> Self {
-        let feature = |f: FeatureRecord| Feature { name: f.name, limit: f.limit, expires: f.expires };
-        Self {
-            id: record.id,
-            product: record.product,
-            licensee: record.licensee,
-            edition: record.edition,
-            features: record.features.into_iter().map(feature).collect(),
-            metadata: record.metadata,
-            starts: record.starts,
-            expires: record.expires,
-            lease_days: record.lease_days,
-            unbindable_lease_days: record.unbindable_lease_days,
-            updates_until: record.updates_until,
-            seats: record.seats,
-            deactivations: record.deactivations,
-            policy: record.policy,
-            suspended: record.suspended,
-        }
-    }
-}
-
-/// [`Seat`] as it is kept: the columns that a database looks for as text.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SeatRecord {
-    #[serde(with = "as_text")]
-    seat: Handle,
-    #[serde(with = "as_text")]
-    device_key: PublicKey,
-    #[serde(with = "as_text")]
-    license: LicenseId,
-    state: State,
-    counted: bool,
-    revision: u32,
-    requested: Timestamp,
-    granted: Timestamp,
-    changed: Timestamp,
-    reason: Reason,
-    #[serde(with = "as_hex")]
-    release_commitment: [u8; 32],
-    #[serde(with = "as_hex")]
-    request_digest: [u8; 32],
-    fingerprint: Fingerprint,
-    #[serde(with = "as_hex")]
-    sync_token: [u8; 16],
-    #[serde(with = "as_hex")]
-    previous_token: [u8; 16],
-    copies: u32,
-    wrong_codes: u32,
-    codes_since: Timestamp,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum State {
-    Active,
-    Held,
-    Returned,
-    Cancelled,
-    Revoked,
-}
-
-impl From<&Seat> for SeatRecord {
-    fn from(seat: &Seat) -> Self {
-        Self {
-            seat: seat.handle,
-            device_key: seat.device_key,
-            license: seat.license_id,
-            state: match seat.state {
-                SeatState::Active => State::Active,
-                SeatState::Held => State::Held,
-                SeatState::Returned => State::Returned,
-                SeatState::Cancelled => State::Cancelled,
-                SeatState::Revoked => State::Revoked,
-            },
-            counted: seat.counted,
-            revision: seat.revision,
-            requested: seat.requested,
-            granted: seat.granted,
-            changed: seat.changed,
-            reason: seat.reason,
-            release_commitment: seat.release_commitment,
-            request_digest: seat.request_digest,
-            fingerprint: seat.fingerprint.clone(),
-            sync_token: seat.sync_token,
-            previous_token: seat.previous_token,
-            copies: seat.copies,
-            wrong_codes: seat.wrong_codes,
-            codes_since: seat.codes_since,
-        }
-    }
-}
-
-impl From<SeatRecord> for Seat {
-    fn from(record: SeatRecord) -> Self {
-        Self {
-            handle: record.seat,
-            device_key: record.device_key,
-            license_id: record.license,
-            release_commitment: record.release_commitment,
-            request_digest: record.request_digest,
-            fingerprint: record.fingerprint,
-            state: match record.state {
-                State::Active => SeatState::Active,
-                State::Held => SeatState::Held,
-                State::Returned => SeatState::Returned,
-                State::Cancelled => SeatState::Cancelled,
-                State::Revoked => SeatState::Revoked,
-            },
-            requested: record.requested,
-            granted: record.granted,
-            changed: record.changed,
-            reason: record.reason,
-            counted: record.counted,
-            revision: record.revision,
-            sync_token: record.sync_token,
-            previous_token: record.previous_token,
-            copies: record.copies,
-            wrong_codes: record.wrong_codes,
-            codes_since: record.codes_since,
-        }
-    }
-}
-
-/// Whatever has a text form.
-mod as_text {
-    use super::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<T: std::fmt::Display, S: Serializer>(
-        value: &T,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_str(value)
-    }
-
-    pub(super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
-    where
-        T: std::str::FromStr<Err = crate::Error>,
-        D: Deserializer<'de>,
-    {
-        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// A number of bytes as hex digits.
-mod as_hex {
-    use super::{Deserialize, Deserializer, Serializer, hex};
-
-    pub(super) fn serialize<const N: usize, S: Serializer>(
-        bytes: &[u8; N],
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&hex(bytes))
-    }
-
-    pub(super) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<[u8; N], D::Error> {
-        let text = String::deserialize(from)?;
-        super::from_hex(&text).ok_or_else(|| super::custom::<D>(N))
-    }
-}
-
-fn custom<'de, D: Deserializer<'de>>(length: usize) -> D::Error {
-    D::Error::custom(format!("{} hex digits are expected", 2 * length))
-}
-
-fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
-    let mut bytes = [0; N];
-    if text.len() != 2 * N || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(bytes)
-}
-
-fn parse<'de, T: Deserialize<'de>>(json: &'de str, about: &'static str) -> Result<T> {
-    if json.len() > LIMIT {
-        return Err(Error::new(ErrorKind::TooLarge, about).into());
-    }
-    // Where it is wrong is said, and not what is there.
-    let wrong = |e: serde_json::Error| {
-        let at = format!("{about}: not such a record, at line {}, column {}", e.line(), e.column());
-        Error::new(ErrorKind::InvalidInput, at)
-    };
-    Ok(serde_json::from_str(json).map_err(wrong)?)
-}
-
-pub(super) fn terms(json: &str) -> Result<LicenseTerms> {
-    let terms = LicenseTerms::from(parse::<TermsRecord>(json, "terms")?);
-    terms.validate()?;
-    check_policy(&terms.policy)?;
-    Ok(terms)
-}
-
-/// A policy as [`Policy`]'s own functions would have let it be made.
-fn check_policy(policy: &Policy) -> crate::Result<()> {
-    let checked = Policy::default().with_thresholds(policy.accept(), policy.grace())?;
-    policy.weights().iter().try_fold(checked, |checked, weight| {
-        let component = Component::from_number(weight.component());
-        component.map_or(Ok(checked.clone()), |c| checked.with_weight(c, weight.agree(), weight.differ()))
-    })?;
-    Ok(())
-}
-
-/// A seat, which must be of that license if one is given.
-pub(super) fn seat(json: &str) -> Result<Seat> {
-    Ok(parse::<SeatRecord>(json, "seat")?.into())
-}
-
-/// The terms of a seat's license: none are needed for a request that was cancelled under an unknown license key.
-pub(super) fn terms_of(seat: &Seat, json: Option<&str>) -> Result<LicenseTerms> {
-    let terms = match json {
-        Some(json) => terms(json)?,
-        None => LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted),
-    };
-    if terms.id != seat.license_id {
-        return Err(Error::new(ErrorKind::InvalidInput, "terms: of another license than the seat's").into());
-    }
-    Ok(terms)
-}
-
-pub(super) fn json(seat: &Seat) -> Result<String> {
-    let wrong = |_| Error::new(ErrorKind::InvalidInput, "a seat that cannot be written");
-    Ok(serde_json::to_string(&SeatRecord::from(seat)).map_err(wrong)?)
-}
-
-pub(super) fn usage(taken: u32, deactivated: u32) -> Usage {
-    Usage { taken, deactivated }
-}
-
-/// Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer activates.
-///
-/// Terms are what was sold, as JSON. `id` (16 hex digits, nodelock_license_id_generate()), `product` and `seats` must be there;
-/// the others are shown with their defaults:
-///
-/// ```json
-/// {
-///   "id": "0123456789abcdef", "product": "Example Editor", "seats": 1,
-///   "licensee": "", "edition": "",
-///   "features": [{"name": "export", "limit": null, "expires": null}],
-///   "metadata": [["name", "value"]],
-///   "starts": 0, "expires": null, "updates_until": null,
-///   "lease_days": 90, "unbindable_lease_days": 14,
-///   "deactivations": null, "suspended": false,
-///   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
-/// }
-/// ```
-///
-/// (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a device may
-/// go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its hardware. A vendor that
-/// suspends a license sets `suspended`.
-///
-/// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
+/// Makes records that hold nothing yet.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn nodelock_terms_check(
-    terms: *const c_char,
+pub unsafe extern "C" fn nodelock_records_new(
+    records: *mut *mut nodelock_records,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
-    // SAFETY: NULL or text; NULL or a place for the error.
-    unsafe { fallible(error, &mut || self::terms(text(terms, "terms")?).map(drop)) }
+    // SAFETY: NULL or places for the results.
+    unsafe {
+        fallible(error, &mut || {
+            Out::new(records)?.set(nodelock_records(Records::new()));
+            Ok(())
+        })
+    }
+}
+
+/// Answers a query: `kind` is nodelock_decision_query_kind(), one of NODELOCK_QUERY_*, `value`
+/// nodelock_decision_query_value(), and `found` has `count` texts. To find nothing is an answer too, `count` 0. What is
+/// found are the records as they were stored:
+///
+/// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
+///   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
+///   (nodelock_decision_change_is_counted());
+/// - seats, evidence, check-ins and attempts: nodelock_decision_change_record().
+///
+/// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
+/// NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
+/// NODELOCK_WEAK_KEY, NODELOCK_UNREADABLE_CODE: the value is no key or no name. Nothing is taken then.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_records_answer(
+    records: *mut nodelock_records,
+    kind: u32,
+    value: *const c_char,
+    found: *const *const c_char,
+    count: usize,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or records that live and that nobody else uses; NULL or texts, as many as said; NULL or a place for
+    // the error.
+    unsafe {
+        fallible(error, &mut || {
+            let records = &mut object_mut(records, "records")?.0;
+            let value = text(value, "value")?;
+            let found = slice(found, count, "found")?;
+            let found = found.iter().map(|one| text(*one, "found")).collect::<Result<Vec<_>>>()?;
+            let (query, found) = answer(kind, value, &found)?;
+            Ok(records.add(query, found)?)
+        })
+    }
+}
+
+fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
+    Ok(match kind {
+        NODELOCK_QUERY_LICENSE_OF_KEY => (Query::LicenseOfKey(KeyHash(digest(value)?)), license(found)?),
+        NODELOCK_QUERY_LICENSE => (Query::License(value.parse()?), license(found)?),
+        NODELOCK_QUERY_SEATS_OF_HANDLE => (Query::SeatsOfHandle(value.parse()?), seats(found)?),
+        NODELOCK_QUERY_TAKEN_SEATS_OF => (Query::TakenSeatsOf(value.parse()?), seats(found)?),
+        NODELOCK_QUERY_EVIDENCE_OF => (Query::EvidenceOf(value.parse()?), evidence(found)?),
+        NODELOCK_QUERY_CHECK_IN => {
+            let (seat, id) = value.split_once('/').ok_or_else(|| wrong("value: no check-in"))?;
+            let revision = one(found)?.map(|json| read(json, "check-in")).transpose()?;
+            (Query::CheckIn(seat.parse()?, digest(id)?), Found::CheckIn(revision))
+        }
+        NODELOCK_QUERY_ATTEMPTS => {
+            let attempts = one(found)?.map(|json| read::<Attempts>(json, "attempts")).transpose()?;
+            (Query::Attempts(value.parse()?), Found::Attempts(attempts.unwrap_or_default()))
+        }
+        _ => return Err(wrong("kind: no such query").into()),
+    })
+}
+
+/// What a query is called here: the opposite of [`answer`].
+pub(super) fn named(query: &Query) -> (u32, String) {
+    match query {
+        Query::LicenseOfKey(hash) => (NODELOCK_QUERY_LICENSE_OF_KEY, hex(&hash.0)),
+        Query::License(id) => (NODELOCK_QUERY_LICENSE, id.to_string()),
+        Query::SeatsOfHandle(handle) => (NODELOCK_QUERY_SEATS_OF_HANDLE, handle.to_string()),
+        Query::TakenSeatsOf(device) => (NODELOCK_QUERY_TAKEN_SEATS_OF, device.to_string()),
+        Query::EvidenceOf(handle) => (NODELOCK_QUERY_EVIDENCE_OF, handle.to_string()),
+        Query::CheckIn(seat, digest) => (NODELOCK_QUERY_CHECK_IN, format!("{seat}/{}", hex(digest))),
+        Query::Attempts(seat) => (NODELOCK_QUERY_ATTEMPTS, seat.to_string()),
+    }
+}
+
+fn wrong(what: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidInput, what)
+}
+
+fn digest(text: &str) -> Result<[u8; 32]> {
+    Ok(from_hex(text).ok_or_else(|| wrong("value: 64 hex digits are expected"))?)
+}
+
+fn one<'a>(found: &[&'a str]) -> Result<Option<&'a str>> {
+    match found {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(wrong("found: one record at most is expected").into()),
+    }
+}
+
+fn license(found: &[&str]) -> Result<Found> {
+    let Some(json) = one(found)? else { return Ok(Found::License(None)) };
+    let license: LicenseRecord = read(json, "license")?;
+    license.terms.validate()?;
+    Ok(Found::License(Some(Box::new(license))))
+}
+
+fn seats(found: &[&str]) -> Result<Found> {
+    let seats = found.iter().map(|json| read::<Seat>(json, "seat"));
+    Ok(Found::Seats(seats.collect::<Result<_>>()?))
+}
+
+fn evidence(found: &[&str]) -> Result<Found> {
+    let one = |text: &&str| {
+        let corrupt = |_| Error::new(ErrorKind::Corrupt, "kept evidence");
+        Evidence::from_bytes(&URL_SAFE_NO_PAD.decode(text).map_err(corrupt)?)
+    };
+    Ok(Found::Evidence(found.iter().map(one).collect::<crate::Result<_>>()?))
+}
+
+/// The text under which evidence is kept: the opposite of [`evidence`].
+pub(super) fn kept(evidence: &Evidence) -> String {
+    base64url(&evidence.to_bytes())
+}
+
+/// Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays
+/// true for ever. A signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to
+/// 100 milliseconds, so do it while no transaction is open.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_records_check(
+    records: *mut nodelock_records,
+    decision: *const nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or objects that live, the records used by nobody else; NULL or a place for the error.
+    unsafe {
+        fallible(error, &mut || {
+            let records = &mut object_mut(records, "records")?.0;
+            records.run(object(decision, "decision")?.checks());
+            Ok(())
+        })
+    }
+}
+
+/// Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up
+/// anew.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_records_keep_facts(
+    records: *mut nodelock_records,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or records that live and that nobody else uses; NULL or a place for the error.
+    unsafe {
+        fallible(error, &mut || {
+            let records = &mut object_mut(records, "records")?.0;
+            *records = records.facts();
+            Ok(())
+        })
+    }
+}
+
+/// Frees records. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_records_free(records: *mut nodelock_records) {
+    // SAFETY: NULL or records that nobody uses any more.
+    unsafe { free(records) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{LicenseId, SigningKey, SystemRandom, authority::SeatName};
 
     #[test]
-    fn hex_is_read_back() {
-        assert_eq!(from_hex::<3>(&hex(&[0, 0xab, 0xff])), Some([0, 0xab, 0xff]));
-        for wrong in ["", "00abf", "00abffff", "+0abff", "00abfg", "00abé"] {
-            assert_eq!(from_hex::<3>(wrong), None, "{wrong}");
+    fn every_query_is_read_back_as_it_is_named() {
+        let device_key = SigningKey::generate(&SystemRandom).unwrap().public_key();
+        let handle = "7KX2M9".parse().unwrap();
+        let seat = SeatName { handle, device_key };
+        let queries = [
+            Query::LicenseOfKey(KeyHash([0xab; 32])),
+            Query::License(LicenseId::generate(&SystemRandom).unwrap()),
+            Query::SeatsOfHandle(handle),
+            Query::TakenSeatsOf(device_key),
+            Query::EvidenceOf(handle),
+            Query::CheckIn(seat, [7; 32]),
+            Query::Attempts(seat),
+        ];
+        for (query, number) in queries.into_iter().zip(1..) {
+            let (kind, value) = named(&query);
+            assert_eq!(kind, number);
+            let (read, found) = answer(kind, &value, &[]).ok().unwrap();
+            assert_eq!(read, query);
+            assert!(Records::new().add(read, found).is_ok());
+            assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
+            assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(8, "7KX2M9", &[]).is_err());
+        let name = seat.to_string();
+        let attempts = r#"{"count":1,"since":5}"#;
+        assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());
+        assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts, attempts]).is_err());
+        let check_in = format!("{name}/{}", hex(&[7; 32]));
+        let found = answer(NODELOCK_QUERY_CHECK_IN, &check_in, &["3"]).ok().unwrap().1;
+        assert_eq!(found, Found::CheckIn(Some(3)));
     }
 
     #[test]
-    fn terms_have_the_defaults_of_the_ledger_and_no_others() {
-        let json = r#"{"id":"0123456789abcdef","product":"Example","seats":3}"#;
-        let expected = LicenseTerms::new("0123456789abcdef".parse().unwrap(), "Example", 3, Timestamp::MIN);
-        assert!(terms(json).is_ok_and(|terms| terms == expected));
-        assert!(terms(&json.replace("seats", "seat")).is_err());
-        assert!(terms(&json.replace('}', r#","lease_day":1}"#)).is_err());
-        let policy = r#","policy":{"weights":[],"accept":4,"grace":5,"grace_days":1}}"#;
-        assert!(terms(&json.replace('}', policy)).is_err());
-        assert!(terms(&json.replace('}', &policy.replace('5', "3"))).is_ok());
-        assert!(terms(&json.replace('}', r#","lease_days":null}"#)).is_ok_and(|t| t.lease_days.is_none()));
+    fn a_license_whose_terms_cannot_be_issued_is_no_record() {
+        let sold = r#"{"id":"0123456789abcdef","product":"Example","seats":3}"#;
+        let read = |terms: &str, more: &str| {
+            let json = format!(r#"{{"terms":{terms},"taken":2{more}}}"#);
+            answer(NODELOCK_QUERY_LICENSE, "0123456789abcdef", &[&json]).map(|(_, found)| found)
+        };
+        let license = |more: &str| read(&sold.replace('}', &format!("{more}}}")), r#","deactivated":1"#);
+        let Ok(Found::License(Some(found))) = license("") else { panic!("a record") };
+        assert_eq!((found.usage.taken, found.usage.deactivated, found.terms.seats), (2, 1, 3));
+        assert!(license(r#","edition":"two\nlines""#).is_err());
+        assert!(license(r#","lease_day":1"#).is_err());
+        assert!(read(sold, "").is_err(), "its deactivations are not counted");
+        assert!(read(sold, r#","deactivated":1,"held":1"#).is_err());
     }
 }

@@ -1,0 +1,244 @@
+//! The decisions, a function for each act.
+
+use std::ffi::c_char;
+
+use super::{
+    activation::nodelock_activation, decision::nodelock_decision, records::nodelock_records,
+    release::nodelock_release,
+};
+use crate::{
+    LicenseId, SystemRandom, Timestamp,
+    authority::{
+        CheckInClaim, PreflightClaim, Records, SeatName, TypedCode,
+        decision::{self, Moment, Refusal, Step},
+    },
+    ffi::{
+        boundary::{Out, Result, fallible, object, optional_text, slice, text},
+        error::nodelock_error,
+        status::nodelock_status,
+    },
+    system,
+};
+
+/// What a rule came to: a step, or its refusal.
+type Ruled = std::result::Result<Step, Refusal>;
+
+/// The body of each function here: reads the message and asks the rule.
+unsafe fn decide(
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+    act: &mut dyn FnMut(&Records, &Moment) -> Result<Ruled>,
+) -> nodelock_status {
+    // SAFETY: NULL or records that live and that nobody changes meanwhile; NULL or places for the results.
+    unsafe {
+        fallible(error, &mut || {
+            let decision = Out::<nodelock_decision>::new(decision)?;
+            let records = &object(records, "records")?.0;
+            let now = Timestamp::from_unix_seconds(now);
+            let moment = Moment { now, token: system::random(&SystemRandom)? };
+            let step = act(records, &moment)?.map_err(crate::Error::from)?;
+            decision.set(nodelock_decision::new(step)?);
+            Ok(())
+        })
+    }
+}
+
+/// Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of
+/// the license that the vendor assigned to a request without a license key; NULL for none.
+///
+/// NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose
+/// license would have to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because
+/// the seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
+/// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
+/// the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+/// recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_activation(
+    activation: *const nodelock_activation,
+    license: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or an activation that lives; NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let file = &object(activation, "activation")?.file;
+            let license = optional_text(license, "license")?.map(str::parse::<LicenseId>).transpose()?;
+            Ok(decision::activate(file, license, records, moment))
+        })
+    }
+}
+
+/// Gives a seat up on its device's proof. No rule refuses a genuine proof, because its device has lost the license
+/// already; coming again it changes nothing and has the same receipt.
+///
+/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT: nobody has asked for that seat yet,
+/// and the proof is kept until its request arrives. NODELOCK_BAD_SIGNATURE: another device signed it.
+/// NODELOCK_WRONG_REQUEST: this device signed it for another activation. NODELOCK_TOO_MANY_ATTEMPTS: too much is kept
+/// under that name.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_release(
+    release: *const nodelock_release,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a release that lives; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            Ok(decision::redeem(&object(release, "release")?.claim, records, moment))
+        })
+    }
+}
+
+/// Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
+/// the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
+/// do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+///
+/// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
+/// NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What
+/// cannot be read counts as no attempt; it fails as nodelock_deactivation_code_read() does.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_code(
+    typed: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let typed = TypedCode::read(text(typed, "typed")?)?;
+            Ok(decision::redeem_code(&typed, records, moment))
+        })
+    }
+}
+
+/// Answers a check-in, in any form. The same check-in again has the same license.
+///
+/// NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
+/// revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another
+/// device signed it. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+/// NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_check_in(
+    data: *const u8,
+    size: usize,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: as many bytes as said; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let claim = CheckInClaim::read(slice(data, size, "data")?)?;
+            Ok(decision::check_in(&claim, records, moment))
+        })
+    }
+}
+
+/// Answers a preflight, in any form: a device's question whether its seat may be given up. There is nothing to store or
+/// to sign.
+///
+/// NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT.
+/// NODELOCK_BAD_SIGNATURE: another device signed it. The codes of a message.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_preflight(
+    data: *const u8,
+    size: usize,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: as many bytes as said; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let claim = PreflightClaim::read(slice(data, size, "data")?)?;
+            Ok(decision::preflight(&claim, records, moment))
+        })
+    }
+}
+
+unsafe fn seat_name(seat: *const c_char) -> Result<SeatName> {
+    // SAFETY: NULL or text.
+    Ok(unsafe { text(seat, "seat") }?.parse()?)
+}
+
+/// A new license for an active seat, as a file for a device that does not check in. `seat` is the seat and its device
+/// key, as nodelock_decision_change_name() has them.
+///
+/// NODELOCK_DECISION_RENEWED. NODELOCK_UNKNOWN_SEAT, NODELOCK_LICENSE_ENDED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_renewal(
+    seat: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            Ok(decision::renew(seat_name(seat)?, records, moment))
+        })
+    }
+}
+
+/// Releases the seat of a machine that is dead, lost or unwilling. `seat` is as for nodelock_decide_renewal(), `notice`
+/// a line for the customer, which may be NULL. The device hears of it when it next checks in, or by the file of the
+/// reply. Until then the license there runs to the end of its lease, so the seat may be in use twice for that long.
+///
+/// NODELOCK_DECISION_REVOKED, the same again for a seat that was released before; NODELOCK_DECISION_RETURNED_BY_VENDOR
+/// for a seat that was held. NODELOCK_UNKNOWN_SEAT. NODELOCK_GIVEN_UP: there is nothing to release.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_forced_release(
+    seat: *const c_char,
+    notice: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or texts; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let notice = optional_text(notice, "notice")?.unwrap_or_default();
+            Ok(decision::release(seat_name(seat)?, notice, records, moment))
+        })
+    }
+}
+
+/// Returns a held seat to the pool. `seat` is as for nodelock_decide_renewal().
+///
+/// NODELOCK_DECISION_RETURNED_BY_VENDOR. NODELOCK_UNKNOWN_SEAT, NODELOCK_NOT_HELD.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_return(
+    seat: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            Ok(decision::return_held(seat_name(seat)?, records, moment))
+        })
+    }
+}
