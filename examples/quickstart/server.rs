@@ -15,6 +15,7 @@ use super::{PRODUCT, Result};
 
 /// A server on a port of its own on the loopback interface; it ends with this.
 pub struct Server {
+    program: PathBuf,
     directory: PathBuf,
     root: PublicKey,
     address: String,
@@ -24,17 +25,18 @@ pub struct Server {
 impl Server {
     /// Makes keys and a database, and starts to serve.
     pub fn start(directory: &Path) -> Result<Self> {
-        let made = run(directory, &["init", "--product", PRODUCT])?;
+        let program = program()?;
+        let made = run(&program, directory, &["init", "--product", PRODUCT])?;
         let root = text(&made, "root")?.parse()?;
-        let mut server =
-            Self { directory: directory.to_owned(), root, address: "127.0.0.1:0".into(), child: None };
+        let directory = directory.to_owned();
+        let mut server = Self { program, directory, root, address: "127.0.0.1:0".into(), child: None };
         server.start_again()?;
         Ok(server)
     }
 
     /// Serves at the same address as before.
     pub fn start_again(&mut self) -> Result<()> {
-        let mut serve = command(&self.directory, &["serve", "--listen", &self.address])?;
+        let mut serve = command(&self.program, &self.directory, &["serve", "--listen", &self.address]);
         let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         let mut line = String::new();
         // The address is the one line that it prints, once it listens.
@@ -66,14 +68,19 @@ impl Server {
     /// Sells a license; returns its key.
     pub fn sell(&self, seats: u32) -> Result<String> {
         let seats = seats.to_string();
-        let sold = run(&self.directory, &["license", "new", "--licensee", "Jane Doe", "--seats", &seats])?;
+        let sold = self.run(&["license", "new", "--licensee", "Jane Doe", "--seats", &seats])?;
         Ok(text(&sold, "key")?.to_owned())
     }
 
     /// How many seats are taken, by the authority's own account.
     pub fn taken(&self) -> Result<u64> {
-        let list = run(&self.directory, &["license", "list"])?;
+        let list = self.run(&["license", "list"])?;
         list["licenses"][0]["seats"]["taken"].as_u64().ok_or_else(|| "a license is listed".into())
+    }
+
+    /// What the vendor does beside the server.
+    fn run(&self, arguments: &[&str]) -> Result<Value> {
+        run(&self.program, &self.directory, arguments)
     }
 
     /// Fills in a form of the authority's pages as a browser does, and returns the page that comes of it.
@@ -103,37 +110,47 @@ impl Drop for Server {
     }
 }
 
-/// What the vendor does beside the server.
-fn run(directory: &Path, arguments: &[&str]) -> Result<Value> {
-    let output = command(directory, arguments)?.arg("--json").output()?;
+fn run(program: &Path, directory: &Path, arguments: &[&str]) -> Result<Value> {
+    let output = command(program, directory, arguments).arg("--json").output()?;
     let said = serde_json::from_slice(&output.stdout)?;
     if output.status.success() { Ok(said) } else { Err(format!("authority {arguments:?}: {said}").into()) }
 }
 
-fn command(directory: &Path, arguments: &[&str]) -> Result<Command> {
-    let mut command = Command::new(program()?);
+fn command(program: &Path, directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
     command.args(arguments).arg("--dir").arg(directory).stdin(Stdio::null());
-    Ok(command)
+    command
 }
 
-/// The authority's program, beside this one. Cargo builds just the example that it is asked to run, so that it may have to be
-/// asked for the other one.
+/// The authority's program. It is another package's, so Cargo, which runs this example, is asked to build it. Without Cargo
+/// it has to be there already: one folder above this program, where Cargo puts it.
 fn program() -> Result<PathBuf> {
     let this = env::current_exe()?;
-    let program = this.with_file_name(format!("authority{}", env::consts::EXE_SUFFIX));
-    if program.exists() {
-        return Ok(program);
+    let folder = this.parent().and_then(Path::parent).ok_or("an example is in a folder of Cargo's")?;
+    let program = folder.join("authority").with_extension(env::consts::EXE_EXTENSION);
+    if let Some(cargo) = env::var_os("CARGO") {
+        if !program.exists() {
+            println!("(Building the authority first, which takes a while.)");
+        }
+        let mut build = Command::new(cargo);
+        // Along with this example, so that both share what is built for either.
+        build.args(["build", "--quiet", "--example", "quickstart", "--bin", "authority", "--manifest-path"]);
+        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+        // They tell this program of its package. A build script that reads them would take them for a change, and run again.
+        for (name, _) in env::vars_os().filter(|(name, _)| {
+            let name = name.to_string_lossy();
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        }) {
+            build.env_remove(name);
+        }
+        if folder.ends_with("release") {
+            build.arg("--release");
+        }
+        if !build.status()?.success() {
+            return Err("the authority was not built".into());
+        }
     }
-    let missing = || format!("{} is missing: run `cargo build --example authority` first", program.display());
-    let cargo = env::var_os("CARGO").ok_or_else(missing)?;
-    println!("(Building the authority first, which takes a while.)");
-    let mut build = Command::new(cargo);
-    build.args(["build", "--quiet", "--example", "authority", "--manifest-path"]);
-    build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-    if this.parent().and_then(Path::parent).is_some_and(|profile| profile.ends_with("release")) {
-        build.arg("--release");
-    }
-    if build.status()?.success() && program.exists() { Ok(program) } else { Err(missing().into()) }
+    if program.exists() { Ok(program) } else { Err(format!("{} is missing", program.display()).into()) }
 }
 
 fn text<'v>(said: &'v Value, member: &str) -> Result<&'v str> {

@@ -3,7 +3,7 @@
 
 docs/THREATS.md, Test 5.
 
-    cargo build --locked --examples && python3 tests/faults/many_processes.py --seconds 600
+    cargo build --locked && python3 tests/faults/many_processes.py --seconds 600
 
 Sixteen at a time, each runs one command after another on a store of its choosing: activate, status, check in, deactivate
 online and offline, cancel, show codes. One in three is killed at a random moment. Meanwhile
@@ -186,7 +186,7 @@ def main():
     project = pathlib.Path(__file__).resolve().parents[2]
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", project / "target"))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bin", type=pathlib.Path, default=target / "debug" / "examples")
+    parser.add_argument("--bin", type=pathlib.Path, default=target / "debug")
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--processes", type=int, default=16)
     parser.add_argument("--stores", type=int, default=5)
@@ -194,7 +194,7 @@ def main():
     options = parser.parse_args()
     for tool in ("nodelock", "authority"):
         if not (options.bin / tool).exists():
-            sys.exit(f"{options.bin / tool} is missing: cargo build --locked --examples")
+            sys.exit(f"{options.bin / tool} is missing: cargo build --locked")
 
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="nodelock-processes-", dir=memory) as folder:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Power cuts on real file systems (docs/THREATS.md, Test 2).
 
-    cargo build --locked --examples && sudo python3 tests/faults/power_cut.py
+    cargo build --locked && sudo python3 tests/faults/power_cut.py
 
 On an ext4 and an XFS in a file, the real command-line client does each thing that changes a store; then the file
 system is shut down without writing its log (the GOINGDOWN ioctl), which is as good as pulling the plug, and mounted
@@ -206,7 +206,7 @@ def main():
     project = pathlib.Path(__file__).resolve().parents[2]
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", project / "target"))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bin", type=pathlib.Path, default=target / "debug" / "examples")
+    parser.add_argument("--bin", type=pathlib.Path, default=target / "debug")
     options = parser.parse_args()
     required = os.environ.get("NODELOCK_REQUIRE_FAULT_TOOLS") == "1"
     reason = "only root may mount" if os.geteuid() != 0 else strace_sweep.unavailable()

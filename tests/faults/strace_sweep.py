@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills and errors at every file system call of the real command-line client (docs/THREATS.md, Test 1 and Test 3).
 
-    cargo build --locked --examples && python3 tests/faults/strace_sweep.py
+    cargo build --locked && python3 tests/faults/strace_sweep.py
 
 Every command that changes a store is run under strace once to see what it asks of the system, and then once for each
 of those calls, counted from the first that touches the store: killed on entering that call, or refused there with one
@@ -79,7 +79,7 @@ class Tools:
         self.authority = folder / "authority"
         for tool in (self.nodelock, self.authority):
             if not tool.exists():
-                sys.exit(f"{tool} is missing: cargo build --locked --examples")
+                sys.exit(f"{tool} is missing: cargo build --locked")
 
 
 class Place:
@@ -363,7 +363,7 @@ def main():
     project = pathlib.Path(__file__).resolve().parents[2]
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", project / "target"))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--bin", type=pathlib.Path, default=target / "debug" / "examples")
+    parser.add_argument("--bin", type=pathlib.Path, default=target / "debug")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", help="situations whose name holds this")
     parser.add_argument("--no-kills", action="store_true")

@@ -1,4 +1,5 @@
-"""A device that says odd things, as a command for tests/hosts.rs: what no client of the library would send, or not in that order.
+"""A device that says odd things, as a command for examples/authority/tests/hosts: what no client of the library would send,
+or not in that order.
 
     odd_device.py PRODUCT LICENSE_KEY OTHER_LICENSE_KEY
 

@@ -1,4 +1,4 @@
-"""A device and a verifier written in Python, as a command for tests/interop.rs.
+"""A device and a verifier written in Python, as a command for tests/formats/interop.rs.
 
     peer.py request STORE PRODUCT LICENSE_KEY TIME COMPONENT=VALUE ...
         makes a device in the directory STORE: one request made and cancelled, then another one

@@ -333,7 +333,7 @@ class Fingerprints(unittest.TestCase):
 
 
 class Device(unittest.TestCase):
-    """Files and time on the device (section 9); tests/interop.rs exchanges the files with the crate."""
+    """Files and time on the device (section 9); tests/formats/interop.rs exchanges the files with the crate."""
 
     def state(self) -> bytes:
         """A file that uses every field."""

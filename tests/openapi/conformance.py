@@ -206,7 +206,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=100, help="how many requests for each operation and phase")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--program", type=Path, default=Path("target/debug/examples/authority"))
+    parser.add_argument("--program", type=Path, default=Path("target/debug/authority"))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

@@ -1,6 +1,6 @@
 """The portal in a real browser: Chromium, headless, against the real server, with the real command-line client beside it.
 
-    cargo build --examples
+    cargo build
     python3 -m venv target/browser-python
     target/browser-python/bin/pip install -r tests/portal/requirements.txt
     target/browser-python/bin/python tests/portal/browser.py
@@ -23,7 +23,7 @@ import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "target" / "debug" / "examples"
+PROGRAMS = ROOT / "target" / "debug"
 SHOTS = ROOT / "target" / "portal"
 PRODUCT = "Example Editor"
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
@@ -56,7 +56,7 @@ except ImportError as error:
 
 def run(program, *arguments, environment=None, code=0):
     done = subprocess.run(
-        [EXAMPLES / program, *arguments],
+        [PROGRAMS / program, *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **(environment or {})},
@@ -72,7 +72,7 @@ class Authority:
         self.root = json.loads(self.run("init", "--product", PRODUCT, "--json"))["root"]
         self.log = open(folder / "log", "w+", encoding="utf-8")
         self.server = subprocess.Popen(
-            [EXAMPLES / "authority", "serve", "--listen", "127.0.0.1:0", "--dir", self.folder],
+            [PROGRAMS / "authority", "serve", "--listen", "127.0.0.1:0", "--dir", self.folder],
             stdout=subprocess.PIPE,
             stderr=self.log,
             text=True,
@@ -129,7 +129,7 @@ class Computer:
 
     def is_usable(self):
         done = subprocess.run(
-            [EXAMPLES / "nodelock", "status", *self.common],
+            [PROGRAMS / "nodelock", "status", *self.common],
             env={**os.environ, **self.environment},
             capture_output=True,
             check=False,
@@ -540,7 +540,7 @@ def tour(authority, folder, width, dark=False):
 def main():
     start = time.monotonic()
     for program in ("authority", "nodelock"):
-        assert (EXAMPLES / program).exists(), f"{program} is missing: run `cargo build --examples` first"
+        assert (PROGRAMS / program).exists(), f"{program} is missing: run `cargo build` first"
     with tempfile.TemporaryDirectory(prefix="nodelock-portal-") as folder:
         folder = pathlib.Path(folder)
         authority = Authority(folder)

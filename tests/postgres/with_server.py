@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs a command beside a throw-away PostgreSQL server.
 
-    python3 tests/postgres/with_server.py cargo test --locked --test online --test online_kills --test authority_cli
+    python3 tests/postgres/with_server.py cargo test --locked --test faults --test commands -- kills:: vendor::
 
 The server has a cluster of its own in a temporary folder, listens on a free port of the loopback interface, and writes
 to the disk as it would in earnest (fsync on). It is gone when the command ends, whose exit code is returned. The

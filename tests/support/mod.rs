@@ -1,6 +1,6 @@
-//! What several test files share.
+//! What several test files share. The authority's tests take files of this folder too.
 
-#![allow(dead_code, reason = "each test file is a crate of its own and uses a part of this")]
+#![allow(dead_code, reason = "each test program uses a part of this")]
 
 pub mod disk;
 pub mod forge;
@@ -8,17 +8,9 @@ pub mod seeded;
 pub mod vendor;
 
 // What only tests of the network need, some of it from crates that others do without.
-#[cfg(all(unix, feature = "online"))]
-pub mod hosts;
 #[cfg(feature = "online")]
-pub mod ledger;
+pub mod calls;
 #[cfg(feature = "online")]
-pub mod network;
-#[cfg(feature = "online")]
-pub mod portal;
+pub mod proxy;
 #[cfg(feature = "online")]
 pub mod responder;
-#[cfg(feature = "online")]
-pub mod server;
-#[cfg(feature = "online")]
-pub mod tls;

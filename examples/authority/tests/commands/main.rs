@@ -1,0 +1,8 @@
+//! The authority's commands, each run of the program in a process of its own.
+
+mod bulk;
+mod issuer_certificate;
+mod vendor;
+
+#[path = "../support/mod.rs"]
+mod support;

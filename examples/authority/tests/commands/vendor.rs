@@ -1,0 +1,654 @@
+//! The reference authority as a vendor uses it: the real program in a process of its own, a client here as the device.
+
+use std::{
+    fs,
+    io::Write as _,
+    ops::Deref,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Instant,
+};
+
+use nodelock::{
+    Client, Reason, Verdict,
+    code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
+};
+use serde_json::Value;
+
+use crate::support::server::{Installation, POSTGRES, PRODUCT, database};
+
+/// An authority without a server.
+struct Authority(Installation);
+
+impl Deref for Authority {
+    type Target = Installation;
+
+    fn deref(&self) -> &Installation {
+        &self.0
+    }
+}
+
+/// What the program said.
+struct Answer {
+    code: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {:?} {:?}", self.stdout, self.stderr))
+    }
+}
+
+impl Authority {
+    fn new() -> Self {
+        Self(Installation::new())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.0.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn start(&self, arguments: &[&str], input: &[u8]) -> Child {
+        let mut child = self.command(arguments).arg("--json").spawn().unwrap();
+        // A program that does not read its input closes it; that is its right.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        child
+    }
+
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Answer {
+        finish(self.start(arguments, input))
+    }
+
+    fn text(&self, arguments: &[&str]) -> Answer {
+        finish(self.command(arguments).spawn().unwrap())
+    }
+
+    /// What must succeed.
+    fn done(&self, arguments: &[&str]) -> Value {
+        self.done_with(arguments, b"")
+    }
+
+    fn done_with(&self, arguments: &[&str], input: &[u8]) -> Value {
+        let answer = self.run(arguments, input);
+        assert_eq!(answer.code, 0, "{arguments:?}: {} {}", answer.stdout, answer.stderr);
+        answer.json()
+    }
+
+    /// What must be refused; returns the stable name of why.
+    fn refused(&self, arguments: &[&str], input: &[u8]) -> String {
+        let answer = self.run(arguments, input);
+        assert_eq!(answer.code, 1, "{arguments:?}: {} {}", answer.stdout, answer.stderr);
+        answer.json()["error"].as_str().unwrap().to_owned()
+    }
+
+    /// A license and its key.
+    fn sell(&self, seats: &str, more: &[&str]) -> (String, String) {
+        let arguments = [&["license", "new", "--licensee", "Jane Doe", "--seats", seats], more].concat();
+        let sold = self.done(&arguments);
+        (sold["license"].as_str().unwrap().to_owned(), sold["key"].as_str().unwrap_or_default().to_owned())
+    }
+
+    fn device(&self, name: &str) -> Client {
+        self.client(name).build().unwrap()
+    }
+
+    /// A device that holds a seat.
+    fn activated(&self, name: &str, key: &str) -> Client {
+        let device = self.device(name);
+        let request = device.begin(key, &[("host", name)]).unwrap().to_bytes();
+        let reply = self.done_with(&["activate", "-"], &request);
+        device.install(reply["reply"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(*device.check().unwrap().verdict(), Verdict::Active);
+        device
+    }
+
+    fn taken(&self) -> u64 {
+        self.count_taken()
+    }
+
+    /// The ledger agrees with its audit: every seat was granted or cancelled once, and is where its last line left it.
+    fn check_consistency(&self) {
+        let (seats, audit) = (self.seats(), self.audit());
+        for seat in &seats {
+            let of_seat =
+                |line: &&Value| line["handle"] == seat["handle"] && line["device"] == seat["device"];
+            let lines: Vec<&Value> = audit.iter().filter(of_seat).collect();
+            assert_eq!(lines.iter().filter(|line| line["from"].is_null()).count(), 1, "{lines:?}");
+            assert_eq!(lines.last().unwrap()["to"], seat["state"], "{lines:?}");
+        }
+        assert_eq!(
+            seats.len(),
+            audit.iter().filter(|l| l["from"].is_null() && !l["handle"].is_null()).count()
+        );
+        let held = |seat: &&Value| seat["state"] == "active" || seat["state"] == "held";
+        assert_eq!(self.taken(), seats.iter().filter(held).count() as u64);
+    }
+}
+
+fn finish(child: Child) -> Answer {
+    let output = child.wait_with_output().unwrap();
+    Answer {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn field<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
+}
+
+/// Other symbols in place of these.
+fn mistype(code: &str, places: &[usize]) -> String {
+    let mut typed: Vec<char> = code.chars().collect();
+    for &place in places {
+        typed[place] = if typed[place] == 'X' { 'Y' } else { 'X' };
+    }
+    typed.into_iter().collect()
+}
+
+#[test]
+fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
+    let authority = Authority::new();
+    let (_, key) =
+        authority.sell("1", &["--feature", "export", "--feature", "cores=8@2090-01-01", "--edition", "Pro"]);
+
+    let first = authority.activated("first", &key.to_lowercase());
+    let license = first.check().unwrap();
+    assert!(license.has_feature("export"));
+    assert_eq!(license.feature_limit("cores"), Some(Some(8)));
+    let second = authority.device("second");
+    let request = second.begin(&key, &[]).unwrap();
+    fs::write(authority.path("request"), request.to_text()).unwrap();
+    let file = authority.path("request").display().to_string();
+    assert_eq!(authority.refused(&["activate", &file], b""), "no-free-seat");
+
+    // By file.
+    let given_up = first.deactivate_offline(Reason::Moved).unwrap();
+    fs::write(authority.path("proof"), given_up.to_bytes()).unwrap();
+    let (proof, out) = (authority.path("proof"), authority.path("receipt"));
+    let freed = authority.done(&["redeem", proof.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+    assert_eq!(field(&freed, "outcome"), "freed");
+    first.accept_receipt(&fs::read(out).unwrap()).unwrap();
+    assert!(first.outstanding().unwrap().is_empty());
+    assert_eq!(authority.taken(), 0);
+
+    // By one line of base64url.
+    second.install(field(&authority.done(&["activate", &file]), "reply").as_bytes()).unwrap();
+    let given_up = second.deactivate_offline(Reason::Retired).unwrap();
+    let freed = authority.done(&["redeem", &given_up.to_base64url()]);
+    assert_eq!((field(&freed, "outcome"), freed["mended"].as_array().unwrap().len()), ("freed", 0));
+    second.accept_receipt(field(&freed, "receipt").as_bytes()).unwrap();
+
+    // By a code with two wrong symbols, in lower case, with spaces.
+    let third = authority.activated("third", &key);
+    let given_up = third.deactivate_offline(Reason::Other).unwrap();
+    let typed = mistype(&given_up.code().to_string(), &[2, 14]).to_lowercase().replace('-', " ");
+    let words: Vec<&str> = typed.split(' ').collect();
+    let freed = authority.done(&[&["redeem"], &words[..]].concat());
+    assert_eq!((field(&freed, "outcome"), freed["mended"].as_array().unwrap().len()), ("freed", 2));
+    let mended = format!("group 1, place 3: {} was typed", typed[2..3].to_uppercase());
+    assert!(freed["mended"][0].as_str().unwrap().starts_with(&mended), "{freed}");
+    third.accept_receipt(field(&freed, "receipt").as_bytes()).unwrap();
+
+    let states: Vec<_> = authority.seats().iter().map(|seat| seat["state"].clone()).collect();
+    assert_eq!(states, ["returned", "returned", "returned"]);
+    assert!(authority.seats().iter().any(|seat| seat["machine"]["host"] == "first"));
+    authority.check_consistency();
+}
+
+#[test]
+fn the_same_message_again_has_the_same_answer() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.device("device");
+    let request = device.begin(&key, &[]).unwrap();
+    let reply = authority.done_with(&["activate", "-"], request.to_text().as_bytes());
+    assert_eq!(reply, authority.done_with(&["activate", "-"], &request.to_bytes()));
+    assert_eq!(authority.taken(), 1);
+    device.install(field(&reply, "reply").as_bytes()).unwrap();
+
+    let given_up = device.deactivate_offline(Reason::Moved).unwrap();
+    let by_file = authority.done_with(&["redeem", "-"], &given_up.to_bytes());
+    let again = authority.done(&["redeem", &given_up.to_base32()]);
+    assert_eq!((field(&by_file, "outcome"), field(&again, "outcome")), ("freed", "already-freed"));
+    assert_eq!(by_file["receipt"], again["receipt"]);
+    let by_code = authority.done(&["redeem", &given_up.code().to_string()]);
+    assert_eq!(field(&by_code, "outcome"), "already-freed");
+    assert_eq!(by_code["receipt"], authority.done(&["redeem", &given_up.code().to_string()])["receipt"]);
+    for answer in [&by_file, &by_code] {
+        device.accept_receipt(field(answer, "receipt").as_bytes()).unwrap();
+    }
+
+    // What was given up does not come back by asking for it once more.
+    assert_eq!(authority.refused(&["activate", "-"], &request.to_bytes()), "given-up");
+    authority.check_consistency();
+}
+
+#[test]
+fn a_new_request_brings_along_what_was_given_up_even_if_it_is_refused() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.activated("device", &key);
+    device.deactivate_offline(Reason::Reinstalled).unwrap();
+    let request = device.begin(&key, &[]).unwrap();
+    let reply = authority.done_with(&["activate", "-"], request.to_text().as_bytes());
+    assert_eq!(reply["released"].as_array().unwrap().len(), 1);
+    device.install(field(&reply, "reply").as_bytes()).unwrap();
+    assert!(device.outstanding().unwrap().is_empty());
+
+    device.deactivate_offline(Reason::Moved).unwrap();
+    let nobodys = LicenseKey::from_random([7; 12]).to_string();
+    let request = device.begin(&nobodys, &[]).unwrap();
+    let answer = authority.run(&["activate", "-"], &request.to_bytes());
+    assert_eq!((answer.code, field(&answer.json(), "error")), (1, "unknown-license"));
+    device.accept_receipt(field(&answer.json(), "receipts").as_bytes()).unwrap();
+    assert_eq!(authority.taken(), 0);
+    assert!(!answer.stdout.contains(&nobodys) && !answer.stderr.contains(&nobodys));
+    authority.check_consistency();
+}
+
+#[test]
+fn without_a_deactivation_left_the_seat_is_held_until_it_is_returned() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("2", &["--deactivations", "1"]);
+    let (one, two) = (authority.activated("one", &key), authority.activated("two", &key));
+    let freed = authority.done(&["redeem", &one.deactivate_offline(Reason::Moved).unwrap().to_base64url()]);
+    assert_eq!((field(&freed, "outcome"), &freed["deactivations_left"]), ("freed", &0.into()));
+    // The license that this machine has still says that one is left.
+    let given_up = two.deactivate_offline(Reason::Moved).unwrap();
+    for _ in 0..2 {
+        let held = authority.done(&["redeem", &given_up.code().to_string()]);
+        assert_eq!(field(&held, "outcome"), "held");
+    }
+    let held = given_up.handle().to_string();
+
+    authority.activated("three", &key);
+    let four = authority.device("four");
+    let request = four.begin(&key, &[]).unwrap().to_bytes();
+    assert_eq!(authority.refused(&["activate", "-"], &request), "no-free-seat");
+    // The machine it is held for may have it again.
+    let reply = authority.done_with(&["activate", "-"], &two.begin(&key, &[]).unwrap().to_bytes());
+    two.install(field(&reply, "reply").as_bytes()).unwrap();
+    assert_eq!(authority.refused(&["return", &held], b""), "not-held");
+    assert_eq!(authority.taken(), 2);
+
+    let (_, key) = authority.sell("1", &["--deactivations", "1"]);
+    let five = authority.activated("five", &key);
+    authority.done(&["redeem", &five.deactivate_offline(Reason::Moved).unwrap().to_base64url()]);
+    let six = authority.activated("six", &key);
+    assert!(six.deactivate_offline(Reason::Moved).is_err(), "its license says that none is left");
+    authority.check_consistency();
+}
+
+#[test]
+fn a_held_seat_is_returned_to_the_pool_by_the_vendor() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("2", &["--deactivations", "1"]);
+    let (one, two) = (authority.activated("one", &key), authority.activated("two", &key));
+    for device in [&one, &two] {
+        authority.done(&["redeem", &device.deactivate_offline(Reason::Moved).unwrap().to_base64url()]);
+    }
+    assert_eq!(authority.taken(), 1);
+    let held = two.outstanding().unwrap()[0].handle().to_string();
+    assert_eq!(field(&authority.done(&["return", &held]), "outcome"), "returned");
+    assert_eq!(authority.refused(&["return", &held], b""), "not-held");
+    assert_eq!(authority.taken(), 0);
+    authority.check_consistency();
+}
+
+#[test]
+fn evidence_for_an_unknown_seat_is_kept_and_judged_when_the_request_arrives() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    for name in ["by proof", "by code"] {
+        let device = authority.device(name);
+        let request = device.begin(&key, &[]).unwrap().to_bytes();
+        let cancelled = device.cancel().unwrap();
+        let evidence =
+            if name == "by proof" { base64url(cancelled.proof()) } else { cancelled.code().to_string() };
+        for _ in 0..2 {
+            let unknown = authority.run(&["redeem", &evidence], b"");
+            assert_eq!((unknown.code, field(&unknown.json(), "error")), (1, "unknown-seat"));
+            assert_eq!(unknown.json()["kept"], true);
+        }
+        let refused = authority.run(&["activate", "-"], &request);
+        assert_eq!((refused.code, field(&refused.json(), "error")), (1, "cancelled"));
+        device.accept_receipt(field(&refused.json(), "receipts").as_bytes()).unwrap();
+        assert_eq!(authority.refused(&["activate", "-"], &request), "cancelled");
+        assert_eq!(field(&authority.done(&["redeem", &evidence]), "outcome"), "already-freed");
+    }
+    // A wrong code for a seat to come does not stop it.
+    let device = authority.device("honest");
+    let request = device.begin(&key, &[]).unwrap();
+    let wrong = DeactivationCode::new(request.request().handle, ReleaseSecret::from_random([9; 8]));
+    assert_eq!(authority.refused(&["redeem", &wrong.to_string()], b""), "unknown-seat");
+    authority.done_with(&["activate", "-"], &request.to_bytes());
+    assert_eq!(authority.taken(), 1);
+    authority.check_consistency();
+}
+
+#[test]
+fn a_cancelled_request_is_remembered_even_if_its_license_is_unknown() {
+    let authority = Authority::new();
+    let device = authority.device("device");
+    let key = LicenseKey::from_random([1; 12]).to_string();
+    let request = device.begin(&key, &[]).unwrap().to_bytes();
+    let cancelled = device.cancel().unwrap().to_text();
+    let freed = authority.done_with(&["redeem", "-"], cancelled.as_bytes());
+    assert_eq!(field(&freed, "outcome"), "freed");
+    device.accept_receipt(field(&freed, "receipt").as_bytes()).unwrap();
+    let again = authority.done_with(&["redeem", "-"], cancelled.as_bytes());
+    assert_eq!((field(&again, "outcome"), &again["receipt"]), ("already-freed", &freed["receipt"]));
+    // Sold afterwards, with that very key: the request is still cancelled.
+    authority.sell("1", &["--key", &key]);
+    assert_eq!(authority.refused(&["activate", "-"], &request), "cancelled");
+    assert_eq!(authority.taken(), 0);
+    authority.check_consistency();
+}
+
+#[test]
+fn a_released_seat_is_free_and_its_machine_is_told() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.activated("device", &key);
+    let handle = device.check().unwrap().license().unwrap().handle.to_string();
+    let released = authority.done(&["release", &handle, "--reason", "reported as stolen"]);
+    assert_eq!(field(&released, "outcome"), "revoked");
+    let again = authority.done(&["release", &handle, "--reason", "once more"]);
+    assert_eq!(released["revocation"], again["revocation"]);
+    assert_eq!(authority.refused(&["renew", &handle], b""), "revoked");
+    assert_eq!(authority.refused(&["return", &handle], b""), "not-held");
+    let other = authority.activated("other", &key);
+    // The proof of a device that has not heard of it is taken as well, and frees nobody else's seat.
+    let copy = authority.path("copy");
+    fs::create_dir(&copy).unwrap();
+    for file in fs::read_dir(authority.path("device")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    let proof = authority.device("copy").deactivate_offline(Reason::Moved).unwrap().to_base64url();
+    assert_eq!(field(&authority.done(&["redeem", &proof]), "outcome"), "already-freed");
+    assert_eq!(authority.taken(), 1);
+    assert_eq!(*other.check().unwrap().verdict(), Verdict::Active);
+
+    device.accept_revocation(field(&released, "revocation").as_bytes()).unwrap();
+    assert_eq!(*device.check().unwrap().verdict(), Verdict::Revoked { reason: "reported as stolen".into() });
+    let nobodys = Handle::new(5).unwrap().to_string();
+    assert_eq!(authority.refused(&["release", &nobodys, "--reason", "x"], b""), "unknown-seat");
+    authority.check_consistency();
+}
+
+#[test]
+fn a_renewal_is_installed_and_a_suspended_license_issues_nothing() {
+    let authority = Authority::new();
+    let (id, key) = authority.sell("2", &["--lease-days", "30"]);
+    let device = authority.activated("device", &key);
+    let handle = device.check().unwrap().license().unwrap().handle.to_string();
+    let renewed = authority.done(&["renew", &handle]);
+    device.install(field(&renewed, "license").as_bytes()).unwrap();
+    assert_eq!(device.check().unwrap().license().unwrap().revision, 2);
+
+    assert_eq!(authority.done(&["license", "suspend", &id])["changed"], true);
+    assert_eq!(authority.done(&["license", "suspend", &id])["changed"], false);
+    assert_eq!(authority.refused(&["renew", &handle], b""), "license-ended");
+    let other = authority.device("other");
+    let request = other.begin(&key, &[]).unwrap().to_bytes();
+    assert_eq!(authority.refused(&["activate", "-"], &request), "license-ended");
+    let given_up = device.deactivate_offline(Reason::Moved).unwrap().to_base64url();
+    assert_eq!(field(&authority.done(&["redeem", &given_up]), "outcome"), "freed");
+    authority.done(&["license", "resume", &id]);
+    authority.done_with(&["activate", "-"], &request);
+    authority.check_consistency();
+}
+
+#[test]
+fn wrong_codes_are_counted_and_unreadable_ones_are_not() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.activated("device", &key);
+    let given_up = device.deactivate_offline(Reason::Moved).unwrap();
+    let code = given_up.code().to_string();
+    let unreadable = mistype(&code, &[0, 1, 2, 6, 7, 8, 12]);
+    assert_eq!(authority.refused(&["redeem", &unreadable], b""), "unreadable-code");
+    assert_eq!(authority.seats()[0]["wrong_codes"], 0);
+
+    for attempt in 0..10 {
+        let wrong = DeactivationCode::new(given_up.handle(), ReleaseSecret::from_random([attempt; 8]));
+        let answer = authority.run(&["redeem", &wrong.to_string()], b"");
+        assert_eq!(field(&answer.json(), "error"), "wrong-code");
+        assert!(!answer.stdout.contains(&wrong.to_string()));
+    }
+    assert_eq!(authority.seats()[0]["wrong_codes"], 10);
+    assert_eq!(authority.refused(&["redeem", &code], b""), "too-many-attempts");
+    // A proof is signed, so there is nothing to guess and no limit.
+    assert_eq!(field(&authority.done(&["redeem", &given_up.to_base64url()]), "outcome"), "freed");
+    authority.check_consistency();
+}
+
+#[test]
+fn eight_processes_at_once_get_three_seats() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("3", &[]);
+    let requests: Vec<Vec<u8>> = (0..8)
+        .map(|n| authority.device(&format!("device {n}")).begin(&key, &[]).unwrap().to_bytes())
+        .collect();
+    let running: Vec<Child> =
+        requests.iter().map(|request| authority.start(&["activate", "-"], request)).collect();
+    let answers: Vec<Answer> = running.into_iter().map(finish).collect();
+    assert_eq!(answers.iter().filter(|answer| answer.code == 0).count(), 3);
+    for answer in answers.iter().filter(|answer| answer.code != 0) {
+        assert_eq!(field(&answer.json(), "error"), "no-free-seat", "{}", answer.stderr);
+    }
+    assert_eq!(authority.taken(), 3);
+    authority.check_consistency();
+}
+
+#[test]
+fn a_killed_process_leaves_whole_seats() {
+    const KILLS: u32 = 30;
+    let authority = Authority::new();
+    let (_, key) = authority.sell("100", &[]);
+    let start = Instant::now();
+    authority.activated("first", &key);
+    let whole = start.elapsed();
+    let device = authority.device("device");
+    let mut proofs = Vec::new();
+    for kill in 0..KILLS {
+        let request = device.begin(&key, &[]).unwrap().to_bytes();
+        let mut child = authority.start(&["activate", "-"], &request);
+        // Every part of a run once, in no order.
+        thread::sleep(whole * (kill * 7 % KILLS) / KILLS);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The request was granted or not, and so were the proofs that it brought along.
+        if kill % 5 == 4 {
+            authority.check_consistency();
+        }
+        proofs.push(device.cancel().unwrap().to_bytes());
+        if kill % 2 == 1 {
+            let mut child = authority.start(&["redeem", "-"], proofs.last().unwrap());
+            thread::sleep(whole * (kill * 11 % KILLS) / KILLS);
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+    // No seat is lost, whatever was cut short: every proof frees its seat, and the last one standing is the first.
+    for proof in proofs {
+        authority.done_with(&["redeem", "-"], &proof);
+    }
+    assert_eq!(authority.taken(), 1);
+    authority.check_consistency();
+}
+
+#[test]
+fn bad_input_is_refused_by_kind_and_changes_nothing() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.activated("device", &key);
+    let license = device.check().unwrap().license().unwrap().clone();
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let request = authority.device("other").begin(&key, &[]).unwrap();
+    let (proof_bytes, request_bytes) = (proof.to_bytes(), request.to_bytes());
+    let flipped = |bytes: &[u8], from_end: usize| {
+        let mut bytes = bytes.to_vec();
+        let at = bytes.len() - from_end;
+        bytes[at] ^= 1;
+        bytes
+    };
+    let later = |bytes: &[u8]| [&b"NL\x02"[..], &bytes[3..]].concat();
+    let (audit, seats) = (authority.audit(), authority.seats());
+    let activate = |input: &[u8]| authority.refused(&["activate", "-"], input);
+    assert_eq!(activate(&request_bytes[..request_bytes.len() / 2]), "bad-signature");
+    assert_eq!(activate(&request_bytes[..20]), "malformed");
+    assert_eq!(activate(&flipped(&request_bytes, 1)), "bad-signature");
+    assert_eq!(activate(&later(&request_bytes)), "unsupported-version");
+    assert_eq!(activate(&proof_bytes), "wrong-type");
+    assert_eq!(activate(license.as_bytes()), "wrong-type");
+    assert_eq!(activate(&vec![b'x'; 600 * 1024]), "too-large");
+    assert_eq!(activate(b""), "malformed");
+    let edited = request.to_text().replace("Product: Example", "Product: Other");
+    assert_eq!(activate(edited.as_bytes()), "header-mismatch");
+
+    let redeem = |input: &[u8]| authority.refused(&["redeem", "-"], input);
+    assert_eq!(redeem(&flipped(&proof_bytes, 1)), "bad-signature");
+    assert_eq!(redeem(&proof_bytes[..40]), "malformed");
+    assert_eq!(redeem(&later(&proof_bytes)), "unsupported-version");
+    assert_eq!(redeem(&request_bytes), "wrong-type");
+    assert_eq!(redeem(key.as_bytes()), "wrong-type");
+    assert_eq!(redeem(&vec![0xff; 2 * 1024 * 1024]), "too-large");
+    assert_eq!(redeem(b"no code at all"), "unreadable-code");
+    assert_eq!(authority.refused(&["redeem", "missing.file"], b""), "unreadable-code");
+    assert_eq!(authority.refused(&["activate", "missing.file"], b""), "io");
+    assert_eq!((authority.audit(), authority.seats()), (audit, seats));
+    // Wrong usage is another thing, and repeats nothing of what was typed.
+    let usage = authority.run(&["redeem", "--nonsense", &proof.code().to_string()], b"");
+    assert_eq!((usage.code, field(&usage.json(), "error")), (2, "usage"));
+    assert!(!usage.stdout.contains(&proof.code().to_string()[..5]));
+    assert_eq!(authority.run(&["license", "new", "--licensee", "x", "--seats", "0"], b"").code, 2);
+}
+
+#[test]
+fn terms_that_no_license_can_be_made_of_are_not_sold() {
+    let authority = Authority::new();
+    let long = "x".repeat(65);
+    for terms in [["--edition", long.as_str()], ["--feature", long.as_str()], ["--metadata", "a=b\nc"]] {
+        let new = ["license", "new", "--licensee", "Jane", "--seats", "1", terms[0], terms[1]];
+        assert_eq!(authority.refused(&new, b""), "invalid-input", "{terms:?}");
+    }
+    let new = ["license", "new", "--licensee", "Jane", "--seats", "1", "--expires", "2001-01-01"];
+    assert_eq!(authority.refused(&new, b""), "license-ended");
+    let key = LicenseKey::from_random([3; 12]).to_string();
+    let (id, _) = authority.sell("1", &["--key", &key, "--metadata", "order=77"]);
+    let taken = ["license", "new", "--licensee", "Jane", "--seats", "1", "--key", &key];
+    assert_eq!(authority.refused(&taken, b""), "key-in-use");
+    let list = authority.done(&["license", "list"]);
+    assert_eq!(list["licenses"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (field(&list["licenses"][0], "id"), &list["licenses"][0]["metadata"]["order"]),
+        (&*id, &"77".into())
+    );
+    assert_eq!(field(&list["licenses"][0], "key_hint"), &key[key.len() - 5..]);
+}
+
+#[test]
+fn words_for_people_go_beside_the_document() {
+    let authority = Authority::new();
+    let sold = authority.text(&["license", "new", "--licensee", "Jane Doe", "--seats", "1"]);
+    let key = sold.stdout.lines().find(|line| line.starts_with("    ")).unwrap().trim().to_owned();
+    let device = authority.activated("device", &key);
+    let code = device.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+    let typed = mistype(&code, &[3]);
+    let freed = authority.text(&["redeem", &typed]);
+    assert!(freed.stdout.starts_with("-----BEGIN NODELOCK DEACTIVATION RECEIPT-----"), "{}", freed.stdout);
+    let mended = format!("Mended: group 1, place 4: {} was typed", &typed[3..4]);
+    assert!(freed.stderr.contains(&mended), "{}", freed.stderr);
+    assert!(freed.stderr.contains("Freed: seat "), "{}", freed.stderr);
+    let out = authority.path("receipt");
+    let again = authority.text(&["redeem", &code, "--out", out.to_str().unwrap()]);
+    assert!(again.stdout.starts_with("Already freed: seat "), "{}", again.stdout);
+    device.accept_receipt(&fs::read(out).unwrap()).unwrap();
+    assert!(authority.text(&["list"]).stdout.contains("host=device"));
+    assert!(authority.text(&["license", "list"]).stdout.contains("0 of 1 taken  Jane Doe"));
+    assert!(authority.text(&["audit"]).stdout.contains("active -> returned"));
+}
+
+#[test]
+fn nothing_is_overwritten_and_no_secret_is_in_the_database() {
+    let authority = Authority::new();
+    let folder = authority.path("authority");
+    let before = files(&folder.join("keys"));
+    assert_eq!(authority.refused(&["init", "--product", "Other"], b""), "already-initialized");
+    assert_eq!(before, files(&folder.join("keys")));
+    assert_eq!(authority.run(&["init", "--product", " "], b"").code, 2);
+
+    let (_, key) = authority.sell("1", &[]);
+    authority.activated("device", &key);
+    let compact = key.replace('-', "");
+    let private = fs::read_to_string(folder.join("keys/issuer.key")).unwrap();
+    let mut kept = files(&folder);
+    if let Ok(server) = std::env::var(POSTGRES) {
+        let dump = Command::new("pg_dump").arg(format!("{server}/{}", database(&folder))).output().unwrap();
+        assert!(dump.status.success());
+        kept.push(("the database".into(), dump.stdout));
+    }
+    for (name, content) in kept {
+        let text = String::from_utf8_lossy(&content);
+        assert!(!text.contains(&key) && !text.contains(&compact), "{name} holds a license key");
+        assert!(!text.contains(private.trim()), "{name} holds a private key");
+    }
+
+    // A database without its keys is not given others.
+    fs::rename(folder.join("keys"), folder.join("lost")).unwrap();
+    assert_eq!(authority.refused(&["init", "--product", PRODUCT], b""), "already-initialized");
+    let other = Authority::new();
+    fs::rename(other.path("authority").join("keys"), folder.join("keys")).unwrap();
+    assert_eq!(authority.refused(&["license", "new", "--licensee", "x", "--seats", "1"], b""), "wrong-keys");
+    if std::env::var(POSTGRES).is_err() {
+        let nowhere = authority.path("nowhere").display().to_string();
+        assert_eq!(authority.refused(&["list", "--db", &nowhere], b""), "not-initialized");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_that_others_may_read_are_not_used() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let authority = Authority::new();
+    let folder = authority.path("authority");
+    let mode = |name: &str| fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("keys"), 0o700);
+    if std::env::var(POSTGRES).is_err() {
+        assert_eq!(mode("authority.db"), 0o600);
+    }
+    for key in ["keys/root.key", "keys/issuer.key"] {
+        assert_eq!(mode(key), 0o600);
+    }
+    for bad in [0o640, 0o604, 0o660] {
+        fs::set_permissions(folder.join("keys/issuer.key"), fs::Permissions::from_mode(bad)).unwrap();
+        let answer = authority.run(&["license", "new", "--licensee", "x", "--seats", "1"], b"");
+        assert_eq!((answer.code, field(&answer.json(), "error")), (1, "access-denied"));
+        assert!(field(&answer.json(), "message").contains("chmod 600"));
+    }
+}
+
+/// The files directly in a folder.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+    let mut files: Vec<_> =
+        entries.map(|path| (path.display().to_string(), fs::read(&path).unwrap())).collect();
+    files.sort();
+    files
+}
+
+fn base64url(bytes: &[u8]) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.encode(bytes)
+}

@@ -1,0 +1,550 @@
+//! Whatever the network does between clients and the real server, no seat is lost and none is used twice
+//! (docs/THREATS.md, Test 6 and Test 9).
+//!
+//! Each run is a license, a few machines and a network of their own, and as many random acts of customers, of the vendor
+//! and of misfortune. After every act the server's database and the clients' stores must keep the promise.
+//!
+//! A breach names its run; `NODELOCK_ONLINE_SEED=run NODELOCK_ONLINE_RUNS=1` has it again. The target:
+//!
+//! ```sh
+//! NODELOCK_ONLINE_RUNS=10000 cargo test --test online_faults -- --nocapture
+//! ```
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::support::{
+    calls::{base64url, http},
+    ledger::{Ledger, Row},
+    network::{Counts, Dice, Network},
+    server::{Authority, PRODUCT},
+    vendor::{TestClock, machine},
+};
+use nodelock::{Client, Deactivation, Post, Reason, Roots, Store, Timestamp, Transport as _, Verdict};
+use serde_json::{Value, json};
+
+/// An authority limits what it takes in for seats that it never saw, and this makes a lot of that.
+const RUNS_OF_AN_AUTHORITY: u64 = 25;
+const MACHINES: usize = 3;
+const ACTS: usize = 20;
+
+#[test]
+fn whatever_the_network_does_no_seat_is_lost_and_none_is_used_twice() {
+    let _up = crate::database_stays();
+    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let first: u64 = number("NODELOCK_ONLINE_SEED", 0);
+    let runs: u64 = number("NODELOCK_ONLINE_RUNS", 40);
+    let start = Instant::now();
+    let next = AtomicU64::new(first);
+    let total = Mutex::new((Counts::new(), Vec::new()));
+    let work = || {
+        while let begin = next.fetch_add(RUNS_OF_AN_AUTHORITY, Ordering::Relaxed)
+            && begin < first + runs
+        {
+            let authority = Authority::in_memory();
+            let mut ledger = Ledger::open(&authority);
+            for seed in begin..(begin + RUNS_OF_AN_AUTHORITY).min(first + runs) {
+                let (counts, breach) = run(seed, &authority, &mut ledger);
+                let mut total = total.lock().unwrap();
+                for (what, count) in counts {
+                    *total.0.entry(what).or_default() += count;
+                }
+                total.1.extend(breach.map(|breach| format!("run {seed}: {breach}")));
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let (counts, breaches) = total.into_inner().unwrap();
+    for (what, count) in &counts {
+        println!("{count:>9} {what}");
+    }
+    println!("{runs} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
+    let shown = breaches.iter().take(5).cloned().collect::<Vec<_>>().join("\n\n");
+    assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
+}
+
+fn run(seed: u64, authority: &Authority, ledger: &mut Ledger) -> (Counts, Option<String>) {
+    let mut world = World::new(seed, authority, ledger);
+    let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
+    let breach = match lived {
+        Ok(Ok(())) => None,
+        Ok(Err(breach)) => Some(breach),
+        Err(_) => Some("panicked, see above".to_owned()),
+    };
+    let mut counts = world.network.counts();
+    counts.insert("acts", world.story.len() as u64);
+    (counts, breach.map(|breach| format!("{breach}\n  {}", world.story.join("\n  "))))
+}
+
+/// What must never be.
+type Kept<T = ()> = Result<T, String>;
+
+fn must(kept: bool, what: impl FnOnce() -> String) -> Kept {
+    if kept { Ok(()) } else { Err(what()) }
+}
+
+/// A machine, with its hardware and its store.
+struct Machine {
+    name: String,
+    folder: PathBuf,
+    client: Client,
+    /// What the store knew of when it was damaged, until another seat has taken the place of that.
+    lost: HashSet<u32>,
+}
+
+/// One license and everybody who has to do with it.
+struct World<'a> {
+    dice: Dice,
+    /// Everybody's clock. A second is as short as a time gets, so acts are some seconds apart.
+    clock: TestClock,
+    time: u64,
+    authority: &'a Authority,
+    ledger: &'a mut Ledger,
+    network: Network,
+    key: String,
+    license: String,
+    seats: usize,
+    machines: Vec<Machine>,
+    /// What customers have written down or saved: seats given up, and by which machine.
+    notes: Vec<(usize, Deactivation)>,
+    /// Seats that the vendor released: whoever held them hears of it at the next check-in.
+    released: HashSet<u32>,
+    /// Requests that their machine lost before the authority saw them. When they arrive after all they may take a seat that
+    /// only the vendor can release (docs/DESIGN.md, Limits).
+    forgotten: HashSet<u32>,
+    story: Vec<String>,
+}
+
+impl<'a> World<'a> {
+    fn new(seed: u64, authority: &'a Authority, ledger: &'a mut Ledger) -> Self {
+        let mut dice = Dice(!seed);
+        let seats = 1 + dice.below(2);
+        // Sometimes deactivations are scarce, and seats are held instead of returned.
+        let more: &[&str] = if dice.once_in(5) { &["--deactivations", "2"] } else { &[] };
+        let new = ["license", "new", "--licensee", "Jane Doe", "--seats", &seats.to_string()];
+        let sold = authority.vendor(&[&new, more].concat());
+        let network = Network::new(authority.address, seed);
+        let time = Timestamp::from(SystemTime::now()).unix_seconds();
+        let mut world = Self {
+            dice,
+            clock: TestClock::at(time),
+            time,
+            authority,
+            ledger,
+            network,
+            key: sold["key"].as_str().unwrap().to_owned(),
+            license: sold["license"].as_str().unwrap().to_owned(),
+            seats,
+            machines: Vec::new(),
+            notes: Vec::new(),
+            released: HashSet::new(),
+            forgotten: HashSet::new(),
+            story: Vec::new(),
+        };
+        for number in 0..MACHINES {
+            let name = format!("{seed} {number}");
+            let folder = authority.folder.path().join(&name);
+            let client = world.start(&name, &folder);
+            world.machines.push(Machine { name, folder, client, lost: HashSet::new() });
+        }
+        world
+    }
+
+    /// Starts the application on a machine.
+    fn start(&self, name: &str, folder: &std::path::Path) -> Client {
+        let hardware = name.to_owned();
+        Client::builder(PRODUCT, Roots::new([self.authority.root.parse().unwrap()]))
+            .store(Store::in_directory(folder.join("store"), Some(folder.join("tombstones"))))
+            .clock(self.clock.clone())
+            .probe(move || machine(&hardware))
+            .authority(self.network.url(), http())
+            .patience(Duration::from_secs(60), 1)
+            .build()
+            .unwrap()
+    }
+
+    fn live(&mut self) -> Kept {
+        for act in 1..=ACTS {
+            self.clock.set(self.time + 2 * act as u64);
+            let at = self.dice.below(MACHINES);
+            self.act(at)?;
+            self.judge()?;
+        }
+        self.clock.set(self.time + 3600);
+        self.network.heal();
+        self.judge()?;
+        self.settle()?;
+        let before = self.ledger.seats(Some(&self.license));
+        self.network.replay(&mut self.dice);
+        self.judge_replayed(&before)?;
+        self.free_everything()?;
+        let before = self.ledger.seats(Some(&self.license));
+        self.network.replay(&mut self.dice);
+        self.judge_replayed(&before)?;
+        match self.network.failure() {
+            Some(failure) => Err(format!("the server failed: {failure}")),
+            None => Ok(()),
+        }
+    }
+
+    fn tell(&mut self, at: usize, what: &str, came_of_it: impl std::fmt::Debug) {
+        self.story.push(format!("machine {at}: {what}: {came_of_it:?}"));
+    }
+
+    /// Something that happens to a machine: mostly what makes sense there.
+    fn act(&mut self, at: usize) -> Kept {
+        let status = self.machines[at].client.check().unwrap();
+        if matches!(status.verdict(), Verdict::Damaged { .. }) && !self.dice.once_in(8) {
+            return self.recover(at);
+        }
+        let act = self.dice.below(12);
+        match (status.license().is_some(), act) {
+            (_, 0) => self.damage(at),
+            (_, 1) => {
+                self.machines[at].client = self.start(&self.machines[at].name, &self.machines[at].folder);
+                Ok(())
+            }
+            (_, 2) => self.redeem(),
+            (_, 3) => {
+                self.release(at);
+                Ok(())
+            }
+            (true, 4..=6) => self.check_in(at),
+            (true, 7..=9) => self.deactivate(at),
+            (true, _) => self.deactivate_offline(at),
+            (false, 4) => self.cancel(at),
+            (false, 5) => self.hand_in(at),
+            (false, 6) => self.recover(at),
+            (false, _) => self.activate(at),
+        }
+    }
+
+    fn cancel(&mut self, at: usize) -> Kept {
+        let cancelled = self.machines[at].client.cancel();
+        self.tell(at, "cancel", cancelled.as_ref().map(Deactivation::handle));
+        self.notes.extend(cancelled.map(|note| (at, note)));
+        Ok(())
+    }
+
+    fn activate(&mut self, at: usize) -> Kept {
+        let cancel = self.network.cancel();
+        let client = &self.machines[at].client;
+        let done =
+            client.online().cancel_with(&cancel).activate(&self.key, &[]).map(|status| status.is_usable());
+        self.tell(at, "activate", &done);
+        Ok(())
+    }
+
+    fn check_in(&mut self, at: usize) -> Kept {
+        let cancel = self.network.cancel();
+        let done = self.machines[at].client.online().cancel_with(&cancel).check_in();
+        self.tell(at, "check in", done.map(|status| status.verdict().clone()));
+        Ok(())
+    }
+
+    fn deactivate(&mut self, at: usize) -> Kept {
+        let cancel = self.network.cancel();
+        let client = &self.machines[at].client;
+        let handle = client.check().unwrap().license().map(|license| license.handle);
+        match client.online().cancel_with(&cancel).deactivate(Reason::Moved) {
+            Ok(receipt) => {
+                must(Some(receipt.handle) == handle, || "the receipt is another seat's".to_owned())?;
+                let waiting = client.outstanding().unwrap();
+                let waits = waiting.iter().any(|given_up| given_up.handle() == receipt.handle);
+                must(!waits, || "what was acknowledged waits for a receipt".to_owned())?;
+                self.tell(at, "deactivate", receipt.outcome);
+            }
+            Err(error) => {
+                if let Some(given_up) = error.deactivation() {
+                    must(!client.check().unwrap().is_usable(), || "given up and usable".to_owned())?;
+                    let waiting = client.outstanding().unwrap();
+                    let same = waiting.iter().any(|kept| kept.proof() == given_up.proof());
+                    must(same, || "the store has another proof than the caller".to_owned())?;
+                    self.notes.push((at, given_up.clone()));
+                }
+                self.tell(at, "deactivate", error.error());
+            }
+        }
+        Ok(())
+    }
+
+    fn deactivate_offline(&mut self, at: usize) -> Kept {
+        let given_up = self.machines[at].client.deactivate_offline(Reason::Retired);
+        self.tell(at, "deactivate offline", given_up.as_ref().map(Deactivation::handle));
+        if let Ok(given_up) = given_up {
+            must(!self.machines[at].client.check().unwrap().is_usable(), || {
+                "a code is shown for a usable license".to_owned()
+            })?;
+            self.notes.push((at, given_up));
+        }
+        Ok(())
+    }
+
+    fn hand_in(&mut self, at: usize) -> Kept {
+        let cancel = self.network.cancel();
+        let client = &self.machines[at].client;
+        let done = client.online().cancel_with(&cancel).hand_in().map(|receipts| receipts.len());
+        if done.is_ok() {
+            let waiting = client.outstanding().unwrap().len();
+            must(waiting == 0, || format!("all was handed in, and {waiting} wait for receipts"))?;
+        }
+        self.tell(at, "hand in", &done);
+        Ok(())
+    }
+
+    /// A customer hands over what was noted at some time: as a file or as a code, for the first time or once more, whatever the
+    /// machine has done since.
+    fn redeem(&mut self) -> Kept {
+        if self.notes.is_empty() {
+            return Ok(());
+        }
+        let (at, note) = self.notes[self.dice.below(self.notes.len())].clone();
+        let body = match self.dice.below(3) {
+            0 => json!({ "phone_code": note.code().to_string() }),
+            1 => json!({ "proof": note.to_base64url() }),
+            // Without the request that may go along.
+            _ => json!({ "proof": base64url(note.proof()) }),
+        };
+        let answer = self.post("/v1/deactivations", &body);
+        let receipt = answer.as_ref().and_then(|answer| answer["receipt"].as_str());
+        let taken_in = receipt.filter(|_| self.dice.once_in(2)).map(|receipt| {
+            let taken_in = self.machines[at].client.accept_receipt(receipt.as_bytes());
+            taken_in.map(|receipt| receipt.handle).map_err(|error| error.kind())
+        });
+        let outcome = answer.as_ref().map(|answer| answer["outcome"].clone());
+        self.tell(at, "redeem", (note.handle(), outcome, taken_in));
+        Ok(())
+    }
+
+    /// What a browser sends. None when there is no whole answer.
+    fn post(&self, path: &str, body: &Value) -> Option<Value> {
+        let (url, body) = (self.network.url() + path, body.to_string());
+        let post = Post {
+            url: &url,
+            body: body.as_bytes(),
+            user_agent: "browser",
+            limit: 1 << 20,
+            timeout: Duration::from_secs(60),
+            cancel: &self.network.cancel(),
+        };
+        http().post(&post).ok().and_then(|answer| serde_json::from_slice(&answer.body).ok())
+    }
+
+    /// The file of the state is damaged. Whatever it knew is lost but for what customers have noted.
+    fn damage(&mut self, at: usize) -> Kept {
+        let known = self.known(at);
+        let seen: HashSet<u32> = self.ledger.seats(None).iter().map(|seat| seat.handle).collect();
+        let file = self.machines[at].folder.join("store/state");
+        let Ok(mut bytes) = fs::read(&file) else { return Ok(()) };
+        match self.dice.below(3) {
+            0 => bytes.clear(),
+            1 => bytes.truncate(self.dice.below(bytes.len().max(1))),
+            _ if bytes.is_empty() => {}
+            _ => {
+                let place = self.dice.below(bytes.len());
+                bytes[place] ^= 1 << self.dice.below(8);
+            }
+        }
+        fs::write(&file, bytes).unwrap();
+        self.forgotten.extend(known.difference(&seen));
+        self.machines[at].lost.extend(known);
+        self.tell(at, "damaged", ());
+        must(self.is_damaged(at), || "the damage is not seen".to_owned())
+    }
+
+    fn recover(&mut self, at: usize) -> Kept {
+        let cancel = self.network.cancel();
+        let done = self.machines[at].client.online().cancel_with(&cancel).recover();
+        self.tell(at, "recover", done.map(|status| status.verdict().clone()));
+        Ok(())
+    }
+
+    /// The vendor releases the seat of a machine that is said to be dead.
+    fn release(&mut self, at: usize) {
+        let status = self.machines[at].client.check().unwrap();
+        let handle = status.license().map(|license| license.handle).or(status.pending());
+        if let Some(handle) =
+            handle.map(|handle| handle.get()).filter(|handle| self.active().contains(handle))
+        {
+            self.release_seat(handle);
+        }
+    }
+
+    fn release_seat(&mut self, handle: u32) {
+        self.authority.vendor(&["release", &name(handle), "--reason", "the computer is said to be dead"]);
+        self.released.insert(handle);
+        self.story.push(format!("the vendor releases {}", name(handle)));
+    }
+
+    fn is_damaged(&self, at: usize) -> bool {
+        matches!(self.machines[at].client.check().unwrap().verdict(), Verdict::Damaged { .. })
+    }
+
+    /// The seats that a store can say something about: its own, the one asked for, those given up.
+    fn known(&self, at: usize) -> HashSet<u32> {
+        let client = &self.machines[at].client;
+        let status = client.check().unwrap();
+        let mut known: HashSet<u32> = status.pending().iter().map(|handle| handle.get()).collect();
+        known.extend(status.license().map(|license| license.handle.get()));
+        if !matches!(status.verdict(), Verdict::Damaged { .. }) {
+            known.extend(client.outstanding().unwrap().iter().map(|given_up| given_up.handle().get()));
+        }
+        known
+    }
+
+    fn usable(&self) -> Vec<u32> {
+        let statuses = self.machines.iter().map(|machine| machine.client.check().unwrap());
+        statuses
+            .filter(|status| status.is_usable())
+            .map(|status| status.license().unwrap().handle.get())
+            .collect()
+    }
+
+    fn active(&mut self) -> BTreeSet<u32> {
+        let seats = self.ledger.seats(Some(&self.license));
+        seats.into_iter().filter(|seat| seat.state == "active").map(|seat| seat.handle).collect()
+    }
+
+    /// The promise, at any moment, by the database and the stores.
+    fn judge(&mut self) -> Kept {
+        let rows = self.ledger.seats(Some(&self.license));
+        let taken = rows.iter().filter(|row| row.is_taken()).count();
+        must(taken <= self.seats, || format!("{taken} seats are taken of {}", self.seats))?;
+        let active = self.active();
+        for handle in self.usable() {
+            must(active.contains(&handle) || self.released.contains(&handle), || {
+                format!("I1: seat {} is free and the license usable", name(handle))
+            })?;
+        }
+        let known: HashSet<u32> = (0..MACHINES).flat_map(|at| self.known(at)).collect();
+        let lost: HashSet<u32> = self.machines.iter().flat_map(|machine| machine.lost.clone()).collect();
+        for handle in active {
+            must(
+                known.contains(&handle) || lost.contains(&handle) || self.forgotten.contains(&handle),
+                || format!("I2: no machine can give seat {} up", name(handle)),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// With a network that works again, every customer does what brings a machine into order: afterwards nothing waits, and
+    /// the seats that are taken are those of usable stores.
+    fn settle(&mut self) -> Kept {
+        for at in 0..MACHINES {
+            self.settle_machine(at)?;
+        }
+        for handle in self.active().intersection(&self.forgotten.iter().copied().collect()) {
+            if !self.usable().contains(handle) {
+                self.release_seat(*handle);
+            }
+        }
+        for row in self.ledger.seats(Some(&self.license)) {
+            if row.state == "held" {
+                self.authority.vendor(&["return", &name(row.handle)]);
+            }
+        }
+        self.judge()?;
+        let (active, usable) = (self.active(), self.usable());
+        must(active.iter().copied().eq(usable.iter().copied().collect::<BTreeSet<_>>()), || {
+            format!("seats {active:?} are taken, and {usable:?} are used")
+        })
+    }
+
+    fn settle_machine(&mut self, at: usize) -> Kept {
+        if self.is_damaged(at) {
+            self.recover(at)?;
+        }
+        let client = &self.machines[at].client;
+        if let Some(pending) = client.pending().unwrap() {
+            // Refused or granted, it is answered.
+            let _ = match pending.recovery() {
+                Some(_) => client.recover(),
+                None => client.activate(&self.key),
+            };
+        }
+        let handed_in = self.machines[at].client.online().hand_in().map(|receipts| receipts.len());
+        self.tell(at, "hand in", &handed_in);
+        handed_in.map_err(|error| format!("a seat cannot be handed in: {error}"))?;
+        if self.machines[at].client.check().unwrap().license().is_some() {
+            let done = self.machines[at].client.check_in().map(|status| status.verdict().clone());
+            self.tell(at, "check in", &done);
+            done.map_err(|error| format!("a license cannot be renewed: {error}"))?;
+        }
+        // A recovery that was taken back has freed nothing; it can be asked for again.
+        let lost: BTreeSet<u32> = self.machines[at].lost.difference(&self.forgotten).copied().collect();
+        if self.active().intersection(&lost).any(|seat| !self.usable().contains(seat)) {
+            if self.machines[at].client.check().unwrap().license().is_some() {
+                self.give_up(at)?;
+            }
+            self.recover(at)?;
+        }
+        self.machines[at].lost.clear();
+        let client = &self.machines[at].client;
+        must(client.pending().unwrap().is_none(), || format!("machine {at} still waits for an answer"))?;
+        must(client.outstanding().unwrap().is_empty(), || format!("machine {at} still waits for a receipt"))
+    }
+
+    fn give_up(&mut self, at: usize) -> Kept {
+        let client = &self.machines[at].client;
+        let mut done = client.deactivate(Reason::Moved).map(|receipt| receipt.outcome);
+        if done.is_err() {
+            // No deactivation left: that is for the vendor to decide.
+            let handle = client.check().unwrap().license().unwrap().handle.get();
+            self.release_seat(handle);
+            done = Ok(nodelock::Outcome::Returned);
+            let _ = self.machines[at].client.check_in();
+        }
+        self.tell(at, "deactivate", done.as_ref().map_err(ToString::to_string));
+        must(!self.machines[at].client.check().unwrap().is_usable(), || format!("machine {at} is usable"))
+    }
+
+    fn judge_replayed(&mut self, before: &[Row]) -> Kept {
+        self.judge()?;
+        let after = self.ledger.seats(Some(&self.license));
+        // What was lost on the way arrives here for the first time, and may be remembered as cancelled.
+        let changed: Vec<_> = before.iter().filter(|row| !after.contains(row)).collect();
+        must(changed.is_empty(), || format!("old messages changed {changed:?}"))?;
+        for row in after.iter().filter(|row| row.is_taken() && !before.contains(row)) {
+            must(self.forgotten.contains(&row.handle), || {
+                format!("an old message took seat {}", name(row.handle))
+            })?;
+            self.release_seat(row.handle);
+        }
+        Ok(())
+    }
+
+    fn free_everything(&mut self) -> Kept {
+        for at in 0..MACHINES {
+            if self.machines[at].client.check().unwrap().license().is_some() {
+                self.give_up(at)?;
+            }
+        }
+        for row in self.ledger.seats(Some(&self.license)) {
+            if row.state == "held" {
+                self.authority.vendor(&["return", &name(row.handle)]);
+            }
+        }
+        let taken: Vec<Row> =
+            self.ledger.seats(Some(&self.license)).into_iter().filter(Row::is_taken).collect();
+        must(taken.is_empty(), || format!("I2: {taken:?} cannot be freed"))
+    }
+}
+
+/// A seat's name for people.
+fn name(handle: u32) -> String {
+    nodelock::code::Handle::new(handle).unwrap().to_string()
+}

@@ -1,0 +1,717 @@
+//! The online calls against the reference authority: the real server in a process of its own, over real sockets.
+
+use std::{
+    fs,
+    net::TcpListener,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use nodelock::{
+    Answer, Cancel, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Roots, Store, Timestamp,
+    Transport, Verdict,
+    code::{DeactivationCode, LicenseKey, ReleaseSecret},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    calls::{base64url, http, kind},
+    server::{Authority, Engine, PRODUCT, Server},
+    vendor::{TestClock, machine},
+};
+
+/// Calls something before each request, and keeps every body that was sent.
+struct Watched {
+    inner: HttpTransport,
+    before: Box<dyn Fn(&str) + Send + Sync>,
+    sent: Arc<Mutex<Vec<(String, Value)>>>,
+}
+
+impl Watched {
+    fn new(before: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self { inner: http(), before: Box::new(before), sent: Arc::default() }
+    }
+}
+
+impl Transport for Watched {
+    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
+        let path = post.url.splitn(4, '/').nth(3).unwrap();
+        (self.before)(path);
+        let body = serde_json::from_slice(post.body).unwrap();
+        self.sent.lock().unwrap().push((format!("/{path}"), body));
+        self.inner.post(post)
+    }
+}
+
+fn is_active(client: &Client) -> bool {
+    *client.check().unwrap().verdict() == Verdict::Active
+}
+
+#[test]
+fn a_seat_goes_round_online() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (first, second) = (authority.device("first"), authority.device("second"));
+
+    assert!(first.activate(&key).unwrap().is_usable());
+    assert_eq!(kind(second.activate(&key)), ErrorKind::NoFreeSeat);
+    assert!(second.pending().unwrap().is_none(), "a refused request is taken back");
+
+    let issued = first.check().unwrap().license().unwrap().clone();
+    let renewed = first.check_in().unwrap().license().unwrap().clone();
+    assert_eq!((issued.revision + 1, issued.handle), (renewed.revision, renewed.handle));
+    assert_ne!(issued.sync_token, renewed.sync_token);
+
+    assert_eq!(first.deactivate(Reason::Moved).unwrap().outcome, Outcome::Returned);
+    assert!(first.outstanding().unwrap().is_empty());
+    assert!(second.activate(&key).unwrap().is_usable());
+    assert_eq!(kind(first.check_in()), ErrorKind::NotActive);
+    second.deactivate(Reason::Retired).unwrap();
+    assert!(first.activate(&key).unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+
+    let actions = authority.actions();
+    for action in ["granted", "checked-in", "returned", "cancelled"] {
+        assert!(actions.contains(&("http:127.0.0.1".into(), action.into())), "{action}: {actions:?}");
+    }
+}
+
+#[test]
+fn a_wrong_license_key_leaves_nothing_behind() {
+    let authority = Authority::new();
+    let device = authority.device("device");
+    let nobodys = LicenseKey::from_random([5; 12]).to_string();
+    assert_eq!(kind(device.activate(&nobodys)), ErrorKind::UnknownLicense);
+    assert!(device.pending().unwrap().is_none());
+    let key = authority.sell("1", &[]);
+    assert!(device.activate(&key).unwrap().is_usable());
+    assert!(device.outstanding().unwrap().is_empty(), "what was cancelled is acknowledged along the way");
+    let log = fs::read_to_string(authority.directory().join("log")).unwrap();
+    for line in log.lines() {
+        assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+    for secret in [&nobodys, &key, &key.replace('-', "")] {
+        assert!(!log.contains(secret.as_str()));
+    }
+}
+
+#[test]
+fn a_server_that_dies_leaves_the_license_or_the_proof() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let device = authority.device("device");
+    device.activate(&key).unwrap();
+
+    // Before anything is said: the license stays.
+    authority.kill();
+    let error = device.deactivate(Reason::Moved).unwrap_err();
+    assert!(error.deactivation().is_none());
+    assert_eq!(error.error().kind(), ErrorKind::Unreachable);
+    assert!(is_active(&device));
+    assert_eq!(kind(device.check_in()), ErrorKind::Unreachable);
+    assert!(is_active(&device));
+    authority.restart();
+    drop(device);
+
+    // Between the question and the proof: the proof stays.
+    let victim = authority.clone();
+    let killing = Watched::new(move |path| {
+        if path == "v1/deactivations" {
+            victim.kill();
+        }
+    });
+    let device = authority.device_over("device", killing);
+    let error = device.deactivate(Reason::Moved).unwrap_err();
+    let code = error.deactivation().unwrap().code().to_string();
+    assert_eq!(device.outstanding().unwrap()[0].code().to_string(), code);
+    assert!(!device.check().unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+    authority.restart();
+    drop(device);
+
+    let device = authority.device("device");
+    assert_eq!(device.online().hand_in().unwrap()[0].outcome, Outcome::Returned);
+    assert!(device.outstanding().unwrap().is_empty());
+    assert!(authority.taken().is_empty());
+}
+
+#[test]
+fn a_code_is_redeemed_with_its_typing_errors_and_limited_by_peer() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let device = authority.device("device");
+    device.activate(&key).unwrap();
+    let given_up = device.deactivate_offline(Reason::Moved).unwrap();
+    let code = given_up.code().to_string();
+    let mut typed = code.to_lowercase().into_bytes();
+    typed[3] = if typed[3] == b'x' { b'y' } else { b'x' };
+    let typed = json!({ "phone_code": String::from_utf8(typed).unwrap(), "unknown": [1] });
+    let freed = authority.post("/v1/deactivations", &typed);
+    assert_eq!((freed.status, &freed.json()["outcome"]), (200, &"freed".into()), "{}", freed.body);
+    assert_eq!(freed.json()["mended"].as_array().unwrap().len(), 1);
+    device.accept_receipt(freed.json()["receipt"].as_str().unwrap().as_bytes()).unwrap();
+    let again = authority.post("/v1/deactivations", &json!({ "phone_code": code }));
+    assert_eq!(
+        (&again.json()["outcome"], &again.json()["receipt"]),
+        (&"already-freed".into(), &freed.json()["receipt"])
+    );
+
+    let wrong = DeactivationCode::new(given_up.handle(), ReleaseSecret::from_random([1; 8])).to_string();
+    let wrong = json!({ "phone_code": wrong });
+    for _ in 0..10 {
+        assert_eq!(authority.post("/v1/deactivations", &wrong).problem(), (403, "wrong-code".into()));
+    }
+    let limited = authority.post("/v1/deactivations", &json!({ "phone_code": code }));
+    assert_eq!(limited.problem(), (429, "too-many-attempts".into()));
+    assert!(limited.head.contains("retry-after: "), "{}", limited.head);
+    // A proof is signed: there is nothing to guess.
+    let proof = authority.post("/v1/deactivations", &json!({ "proof": given_up.to_base64url() }));
+    assert_eq!(proof.status, 200);
+}
+
+#[test]
+fn unknown_license_keys_are_limited_by_peer() {
+    let authority = Authority::new();
+    let key = LicenseKey::from_random([6; 12]).to_string();
+    let request = authority.device("device").begin(&key, &[]).unwrap().to_base64url();
+    let request = json!({ "request": request });
+    for _ in 0..20 {
+        assert_eq!(authority.post("/v1/activations", &request).problem(), (404, "unknown-license".into()));
+    }
+    let limited = authority.post("/v1/activations", &request);
+    assert_eq!(limited.problem(), (429, "too-many-attempts".into()));
+    assert!(limited.head.contains("retry-after: "), "{}", limited.head);
+    let device = authority.device("other");
+    assert_eq!(kind(device.activate(&key)), ErrorKind::TooManyAttempts);
+    assert!(device.pending().unwrap().is_some(), "that is no answer: the request waits");
+}
+
+#[test]
+fn evidence_for_a_seat_to_come_is_kept_and_is_no_success() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    for by_code in [false, true] {
+        let device = authority.device(if by_code { "by code" } else { "by proof" });
+        let request = device.begin(&key, &[]).unwrap().to_base64url();
+        let cancelled = device.cancel().unwrap();
+        let evidence = match by_code {
+            true => json!({ "phone_code": cancelled.code().to_string() }),
+            // Without the request, which would settle it at once.
+            false => json!({ "proof": base64url(cancelled.proof()) }),
+        };
+        let kept = authority.post("/v1/deactivations", &evidence);
+        assert_eq!(kept.problem(), (404, "unknown-seat".into()));
+        assert_eq!(kept.json()["kept"], true);
+        let late = authority.post("/v1/activations", &json!({ "request": request }));
+        assert_eq!(late.problem(), (410, "cancelled".into()));
+        assert_eq!(late.json()["receipts"].as_array().unwrap().len(), 1);
+        assert_eq!(device.online().hand_in().unwrap().len(), 1);
+        assert!(device.outstanding().unwrap().is_empty());
+    }
+    assert!(authority.taken().is_empty());
+}
+
+#[test]
+fn a_released_machine_hears_of_it_at_its_next_check_in() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let device = authority.device("device");
+    device.activate(&key).unwrap();
+    let handle = authority.taken()[0].clone();
+    authority.vendor(&["release", &handle, "--reason", "the computer was lost"]);
+    assert!(authority.taken().is_empty());
+    match device.check_in().unwrap().verdict() {
+        Verdict::Revoked { reason } => assert_eq!(reason, "the computer was lost"),
+        verdict => panic!("{verdict:?}"),
+    }
+    assert!(device.activate(&key).unwrap().is_usable(), "a new activation is another matter");
+}
+
+/// A copy from before the deactivation, with no tombstone to stop it, ends when it speaks up: by a signed word, not by a refusal.
+#[test]
+fn a_copy_of_a_store_whose_seat_was_given_up_ends_at_its_check_in() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let folder = authority.folder.path().join("machine");
+    let device = authority.device("machine");
+    device.activate(&key).unwrap();
+    let copies = ["state", "device.key"].map(|file| (file, fs::read(folder.join(file)).unwrap()));
+    device.deactivate(Reason::Moved).unwrap();
+    for (file, bytes) in copies {
+        fs::write(folder.join(file), bytes).unwrap();
+    }
+    let copy = authority.device("machine");
+    assert!(is_active(&copy), "nothing on the machine can tell");
+    assert!(matches!(copy.check_in().unwrap().verdict(), Verdict::Revoked { .. }));
+    assert!(authority.taken().is_empty());
+}
+
+#[test]
+fn an_exhausted_allowance_is_reported_while_the_license_is_active() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &["--deactivations", "1"]);
+    let (one, two) = (authority.device("one"), authority.device("two"));
+    one.activate(&key).unwrap();
+    two.activate(&key).unwrap();
+    one.deactivate(Reason::Moved).unwrap();
+    let error = two.deactivate(Reason::Moved).unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::DeactivationNotAllowed);
+    assert!(error.deactivation().is_none() && is_active(&two));
+}
+
+#[test]
+fn a_damaged_store_is_recovered_and_an_echo_of_that_takes_nothing() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let watched = Watched::new(|_| {});
+    let sent = watched.sent.clone();
+    let device = authority.device_over("device", watched);
+    device.activate(&key).unwrap();
+    let state = authority.folder.path().join("device/state");
+    let mut bytes = fs::read(&state).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&state, bytes).unwrap();
+    assert!(matches!(device.check().unwrap().verdict(), Verdict::Damaged { .. }));
+    assert!(device.recover().unwrap().is_usable());
+    assert_eq!(authority.taken(), [device.check().unwrap().license().unwrap().handle.to_string()]);
+
+    let (path, recovery) = sent.lock().unwrap().last().unwrap().clone();
+    assert_eq!(authority.post(&path, &recovery).status, 200, "the same again has the same answer");
+    device.deactivate(Reason::Moved).unwrap();
+    device.activate(&key).unwrap();
+    // The network delivers the old message once more: it must not free the seat that the device has now.
+    assert_eq!(authority.post(&path, &recovery).problem(), (410, "given-up".into()));
+    assert_eq!(authority.taken(), [device.check().unwrap().license().unwrap().handle.to_string()]);
+
+    // A device without any seat has nothing to recover.
+    let other = authority.device("other");
+    let other_key = authority.sell("1", &[]);
+    other.activate(&other_key).unwrap();
+    other.deactivate(Reason::Moved).unwrap();
+    fs::write(authority.folder.path().join("other/state"), b"").unwrap();
+    assert_eq!(kind(other.recover()), ErrorKind::UnknownSeat);
+    assert!(other.activate(&key).is_err());
+    assert!(other.activate(&other_key).unwrap().is_usable());
+}
+
+/// A recovery names no seat, so one that the network delivers late must not free what the device was granted since.
+#[test]
+fn a_recovery_that_comes_late_frees_no_later_seat() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let clock = TestClock::at(Timestamp::from(SystemTime::now()).unix_seconds());
+    let folder = authority.folder.path().join("device");
+    let device = Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+        .store(Store::in_directory(&folder, None))
+        .clock(clock.clone())
+        .authority(format!("http://{}", authority.address), http())
+        .build()
+        .unwrap();
+    let damage = || fs::write(folder.join("state"), b"").unwrap();
+    device.activate(&key).unwrap();
+    damage();
+    let late = json!({ "request": device.recover_offline().unwrap().to_base64url() });
+    damage();
+    clock.advance_days(1);
+    device.recover().unwrap();
+    for again in [false, true] {
+        if again {
+            device.deactivate(Reason::Moved).unwrap();
+            device.activate(&key).unwrap();
+        }
+        let refused = authority.post("/v1/activations", &late).problem();
+        assert_eq!(refused, (409, "outdated".into()));
+        let handle = device.check_in().unwrap().license().unwrap().handle.to_string();
+        assert_eq!(authority.taken(), [handle]);
+    }
+
+    // The device whose clock is behind is told so, and may ask again when it is right.
+    damage();
+    clock.set(0);
+    assert_eq!(kind(device.recover()), ErrorKind::Outdated);
+    assert!(device.pending().unwrap().is_none());
+    clock.set(Timestamp::from(SystemTime::now()).unix_seconds());
+    clock.advance_days(1);
+    assert!(device.recover().unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+}
+
+/// Answers a deactivation with what the one before was answered.
+struct Behind {
+    inner: HttpTransport,
+    before: Mutex<Option<Answer>>,
+}
+
+impl Transport for Behind {
+    fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
+        let answer = self.inner.post(post)?;
+        if !post.url.ends_with("/deactivations") {
+            return Ok(answer);
+        }
+        Ok(self.before.lock().unwrap().replace(answer.clone()).unwrap_or(answer))
+    }
+}
+
+#[test]
+fn the_receipt_of_an_earlier_seat_is_no_answer() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let folder = authority.folder.path();
+    let device = Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+        .store(Store::in_directory(folder.join("device"), Some(folder.join("tombstones"))))
+        .authority(
+            format!("http://{}", authority.address),
+            Behind { inner: http(), before: Mutex::default() },
+        )
+        .build()
+        .unwrap();
+    device.activate(&key).unwrap();
+    device.deactivate(Reason::Moved).unwrap();
+    device.activate(&key).unwrap();
+    let error = device.deactivate(Reason::Moved).unwrap_err();
+    assert_eq!(error.error().kind(), ErrorKind::WrongRequest);
+    let given_up = error.deactivation().unwrap();
+    assert_eq!(device.outstanding().unwrap()[0].proof(), given_up.proof());
+    device.online().hand_in().unwrap();
+    assert!(device.outstanding().unwrap().is_empty());
+}
+
+/// Damages what a device knows of its seat; its key stays.
+fn lose(authority: &Authority, device: &str) {
+    fs::write(authority.folder.path().join(device).join("state"), b"damaged").unwrap();
+}
+
+/// License, handle and state of each seat, in the order of the handles.
+fn seats(authority: &Authority) -> Vec<[String; 3]> {
+    let text = |seat: &Value, name: &str| seat[name].as_str().unwrap().to_owned();
+    let seats = authority.seats();
+    let mut seats: Vec<_> =
+        seats.iter().map(|seat| ["license", "handle", "state"].map(|name| text(seat, name))).collect();
+    seats.sort();
+    seats
+}
+
+#[test]
+fn a_recovery_that_is_refused_leaves_the_lost_seat_active() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let client = |folder: &str, machine_name: &'static str| {
+        Client::builder(PRODUCT, Roots::new([authority.root.parse().unwrap()]))
+            .store(Store::in_directory(authority.folder.path().join(folder), None))
+            .probe(move || machine(machine_name))
+            .authority(format!("http://{}", authority.address), http())
+            .build()
+            .unwrap()
+    };
+    client("device", "one").activate(&key).unwrap();
+    let before = seats(&authority);
+    let [license, handle, _] = before[0].clone();
+    // What the authority writes of a refusal is about the request that the device takes back, never about the lost seat.
+    let lost = || authority.actions().iter().filter(|(_, action)| action == "lost").count();
+    let is_as_before = || {
+        assert!(seats(&authority).contains(&[license.clone(), handle.clone(), "active".into()]));
+        assert_eq!((authority.taken(), lost()), (vec![handle.clone()], 0));
+    };
+
+    // A copy of the whole store on another machine gets no renewal.
+    let (from, to) = (authority.folder.path().join("device"), authority.folder.path().join("copy"));
+    fs::create_dir(&to).unwrap();
+    for file in ["state", "device.key"] {
+        fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+    assert_eq!(kind(client("copy", "two").check_in()), ErrorKind::WrongMachine);
+    is_as_before();
+
+    // The license is suspended just when the store is lost.
+    authority.vendor(&["license", "suspend", &license]);
+    lose(&authority, "device");
+    let device = client("device", "one");
+    assert_eq!(kind(device.recover()), ErrorKind::LicenseEnded);
+    is_as_before();
+    authority.vendor(&["license", "resume", &license]);
+    assert!(!device.check().unwrap().is_usable());
+
+    // The device's key was copied to another machine.
+    let to = authority.folder.path().join("thief");
+    fs::create_dir(&to).unwrap();
+    fs::copy(from.join("device.key"), to.join("device.key")).unwrap();
+    assert_eq!(kind(client("thief", "two").recover()), ErrorKind::WrongMachine);
+    is_as_before();
+
+    // A refusal for good took the request back; asking anew is all there is to do.
+    assert!(device.recover().unwrap().is_usable());
+    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
+    assert_eq!((authority.taken(), lost()), (vec![recovered], 1));
+    assert!(seats(&authority).contains(&[license, handle, "returned".into()]));
+}
+
+#[test]
+fn a_seat_that_is_held_is_not_recovered() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &["--deactivations", "1"]);
+    let (one, two) = (authority.device("one"), authority.device("two"));
+    one.activate(&key).unwrap();
+    two.activate(&key).unwrap();
+    // Both licenses say that one deactivation is left, and only one of them is right.
+    one.deactivate(Reason::Moved).unwrap();
+    two.deactivate_offline(Reason::Moved).unwrap();
+    assert_eq!(two.online().hand_in().unwrap()[0].outcome, Outcome::Held);
+    let before = seats(&authority);
+    assert_eq!(before.iter().filter(|[_, _, state]| state == "held").count(), 1);
+    lose(&authority, "two");
+    assert_eq!(kind(authority.device("two").recover()), ErrorKind::UnknownSeat);
+    for seat in &before {
+        assert!(seats(&authority).contains(seat), "{seat:?} has changed");
+    }
+    // It is held for that very device, which gets it by its license key.
+    assert!(two.activate(&key).unwrap().is_usable());
+    assert_eq!(authority.taken().len(), 1);
+}
+
+#[test]
+fn a_recovery_takes_nothing_of_another_license() {
+    let authority = Authority::new();
+    let (first_key, second_key) = (authority.sell("1", &[]), authority.sell("1", &[]));
+    let device = authority.device("device");
+    device.activate(&first_key).unwrap();
+    let first = seats(&authority)[0].clone();
+    // Its record is gone, not damaged, so it knows of no seat and takes one of another license.
+    fs::remove_file(authority.folder.path().join("device/state")).unwrap();
+    // Which seat was granted last goes by whole seconds.
+    thread::sleep(Duration::from_millis(1100));
+    device.activate(&second_key).unwrap();
+    let second = seats(&authority).into_iter().find(|seat| *seat != first).unwrap();
+    lose(&authority, "device");
+    assert!(device.recover().unwrap().is_usable());
+    let recovered = device.check().unwrap().license().unwrap().handle.to_string();
+    let [license, handle, _] = second;
+    let mut expected =
+        vec![first, [license.clone(), handle, "returned".into()], [license, recovered, "active".into()]];
+    expected.sort();
+    assert_eq!(seats(&authority), expected);
+}
+
+#[test]
+fn copies_of_a_store_are_found_and_echoes_are_not_taken_for_them() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let watched = Watched::new(|_| {});
+    let sent = watched.sent.clone();
+    let device = authority.device_over("device", watched);
+    device.activate(&key).unwrap();
+    let copies = || authority.seats()[0]["copies"].as_u64().unwrap();
+    let copy = || {
+        let to = authority.folder.path().join("copy");
+        let _ = fs::remove_dir_all(&to);
+        fs::create_dir(&to).unwrap();
+        for file in fs::read_dir(authority.folder.path().join("device")).unwrap() {
+            let file = file.unwrap();
+            fs::copy(file.path(), to.join(file.file_name())).unwrap();
+        }
+        authority.device("copy")
+    };
+    let mut first = Vec::new();
+    for _ in 0..4 {
+        let license = device.check_in().unwrap().license().unwrap().as_bytes().to_vec();
+        let (path, request) = sent.lock().unwrap().last().unwrap().clone();
+        for _ in 0..2 {
+            let echo = authority.post(&path, &request).json();
+            assert_eq!(echo, json!({ "license": base64url(&license) }));
+        }
+        first.push(request);
+        authority.post(&path, &first[0]);
+    }
+    assert_eq!(copies(), 0);
+    let copied = copy();
+    for _ in 0..2 {
+        copied.check_in().unwrap();
+        device.check_in().unwrap();
+    }
+    assert!(copies() > 0);
+    assert!(authority.actions().iter().any(|(_, action)| action == "copy-suspected"));
+}
+
+#[test]
+fn a_call_ends_when_it_is_cancelled_from_another_thread() {
+    // Takes connections and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let root = Authority::new().root.clone();
+    let device = Client::builder(PRODUCT, Roots::new([root.parse().unwrap()]))
+        .store(Store::in_directory(folder.path(), None))
+        .authority(format!("http://{}", silent.local_addr().unwrap()), http())
+        .build()
+        .unwrap();
+    let cancel = Cancel::new();
+    let other = cancel.clone();
+    let start = Instant::now();
+    let cancelling = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(500));
+        other.cancel();
+    });
+    let key = LicenseKey::from_random([2; 12]).to_string();
+    assert_eq!(kind(device.online().cancel_with(&cancel).activate(&key, &[])), ErrorKind::Interrupted);
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    assert!(device.pending().unwrap().is_some());
+    cancelling.join().unwrap();
+}
+
+#[test]
+fn bad_input_is_a_problem_with_its_code_and_changes_nothing() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (device, other) = (authority.device("device"), authority.device("other"));
+    let watched = Watched::new(|_| {});
+    let sent = watched.sent.clone();
+    let device_watched = authority.device_over("device", watched);
+    device.activate(&key).unwrap();
+    device_watched.check_in().unwrap();
+    let check_in = sent.lock().unwrap().last().unwrap().1["request"].as_str().unwrap().to_owned();
+    let request = other.begin(&key, &[]).unwrap().to_base64url();
+    let proof = base64url(other.cancel().unwrap().proof());
+    let license = base64url(device.check().unwrap().license().unwrap().as_bytes());
+    let before = (authority.seats(), authority.actions().len());
+
+    let endpoints = [
+        ("/v1/activations", "request"),
+        ("/v1/deactivations/preflight", "request"),
+        ("/v1/deactivations", "proof"),
+        ("/v1/checkins", "request"),
+    ];
+    let malformed = (400, "malformed".to_owned());
+    for (path, member) in endpoints {
+        for body in ["", "{", "[]", "null", "\"text\"", "\u{1}", "{}", "{\"other\": \"x\"}"] {
+            let reply = authority.post_as("application/json; charset=utf-8", path, body.as_bytes());
+            assert_eq!(reply.problem(), malformed, "{path} {body:?}");
+        }
+        assert_eq!(authority.post_as("application/json", path, b"\xff\xfe").problem(), malformed);
+        for value in [json!(7), json!(null), json!(["x"]), json!(""), json!("!!!"), json!("TkwB")] {
+            assert_eq!(
+                authority.post(path, &json!({ member: value })).problem(),
+                malformed,
+                "{path} {value}"
+            );
+        }
+        let wrong = authority.post(path, &json!({ member: license.clone() }));
+        assert_eq!(wrong.problem(), (400, "wrong-type".into()), "{path}");
+        let long = authority.post(path, &json!({ member: "A".repeat(900 * 1024) }));
+        assert_eq!(long.problem(), (413, "too-large".into()), "{path}");
+        let too_long = authority.post_as("application/json", path, &vec![b' '; 1024 * 1024 + 1]);
+        assert_eq!(too_long.problem(), (413, "too-large".into()), "{path}");
+        for content_type in ["text/plain", "application/x-www-form-urlencoded", ""] {
+            assert_eq!(authority.post_as(content_type, path, b"{}").problem().0, 415);
+        }
+        assert_eq!(authority.get(path).problem().0, 405);
+        assert_eq!(authority.post_as("application/json", &format!("{path}/x"), b"{}").problem().0, 404);
+    }
+    let activate = |text: &str| authority.post("/v1/activations", &json!({ "request": text })).problem();
+    assert_eq!(activate(&flipped(&request)), (403, "bad-signature".into()));
+    assert_eq!(activate(&proof), (400, "wrong-type".into()));
+    let check = |text: &str| authority.post("/v1/checkins", &json!({ "request": text })).problem();
+    assert_eq!(check(&flipped(&check_in)), (403, "bad-signature".into()));
+    assert_eq!(check(&request), (400, "wrong-type".into()));
+    let both = json!({ "proof": proof, "phone_code": "x" });
+    assert_eq!(authority.post("/v1/deactivations", &both).problem(), malformed);
+    let code = |text: &str| authority.post("/v1/deactivations", &json!({ "phone_code": text })).problem();
+    assert_eq!(code("not a code"), (422, "unreadable-code".into()));
+    assert_eq!(code(&key), (400, "wrong-type".into()));
+    assert_eq!((authority.seats(), authority.actions().len()), before);
+}
+
+#[test]
+fn an_operator_sees_health_metrics_and_the_description() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    authority.device("device").activate(&key).unwrap();
+    let health = authority.get("/healthz");
+    assert_eq!((health.status, health.json()), (200, json!({ "status": "ok" })));
+    let metrics = authority.get("/metrics").body;
+    for line in [
+        "nodelock_http_requests_total{endpoint=\"/v1/activations\",status=\"200\"} 1",
+        "nodelock_http_request_duration_seconds_count{endpoint=\"/v1/activations\"} 1",
+        "nodelock_seats{state=\"active\"} 1",
+    ] {
+        assert!(metrics.lines().any(|is| is == line), "{line}\n{metrics}");
+    }
+    let description = authority.get("/openapi.json").json();
+    assert_eq!(description["openapi"], "3.1.0");
+    assert!(description["paths"]["/v1/deactivations/preflight"]["post"].is_object());
+    let unwanted = authority.get("/healthz?secret=123");
+    assert_eq!(unwanted.status, 200);
+    let log = fs::read_to_string(authority.directory().join("log")).unwrap();
+    assert!(log.contains("\"route\":\"/healthz\"") && !log.contains("secret"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_stops_in_good_order() {
+    let authority = Authority::new();
+    let server = &mut authority.server.lock().unwrap().process;
+    let start = Instant::now();
+    let killed =
+        std::process::Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert!(server.wait().unwrap().success());
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+/// The same message with one bit of its signature changed.
+fn flipped(text: &str) -> String {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+    let mut bytes = URL_SAFE_NO_PAD.decode(text).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    base64url(&bytes)
+}
+
+#[test]
+fn a_first_start_sets_everything_up_and_the_next_one_finds_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("authority");
+    fs::create_dir(&directory).unwrap();
+    let engine = Engine::chosen();
+    engine.create_database(&directory);
+    let product = ["--product".to_owned(), PRODUCT.to_owned()];
+    let root = || fs::read_to_string(directory.join("keys/root.public")).unwrap();
+    Server::start(&engine, &directory, "127.0.0.1:0", &product).kill();
+    let made = root();
+    let log = fs::read_to_string(directory.join("log")).unwrap();
+    let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!((&line["event"], &line["root"]), (&"set-up".into(), &made.trim().into()));
+    Server::start(&engine, &directory, "127.0.0.1:0", &product).kill();
+    assert_eq!(root(), made);
+    let other =
+        engine.command(&directory, &["serve", "--listen", "127.0.0.1:0", "--product", "Another", "--json"]);
+    let refused: Value = serde_json::from_slice(&{ other }.output().unwrap().stdout).unwrap();
+    assert_eq!(refused["error"], "wrong-product");
+}
+
+#[test]
+fn a_refused_activation_may_be_tried_for_ever() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (holder, device) = (authority.device("holder"), authority.device("device"));
+    holder.activate(&key).unwrap();
+    for _ in 0..70 {
+        assert_eq!(kind(device.activate(&key)), ErrorKind::NoFreeSeat);
+    }
+    holder.deactivate(Reason::Moved).unwrap();
+    assert!(device.activate(&key).unwrap().is_usable());
+}
+
+/// A recovery is granted, its answer is lost, and its request is taken back: what it was granted comes along as given up.
+#[test]
+fn a_recovery_that_was_taken_back_can_be_made_again() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let device = authority.device("device");
+    device.activate(&key).unwrap();
+    lose(&authority, "device");
+    let lost = device.recover_offline().unwrap().to_base64url();
+    assert_eq!(authority.post("/v1/activations", &json!({ "request": lost })).status, 200);
+    device.cancel().unwrap();
+    assert!(device.recover().unwrap().is_usable());
+    assert_eq!(authority.taken(), [device.check().unwrap().license().unwrap().handle.to_string()]);
+}

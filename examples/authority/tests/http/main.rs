@@ -1,0 +1,10 @@
+//! The server over sockets: the story of each call, what clients and proxies may do to it, and TLS.
+
+mod client_proxy;
+mod copies;
+mod device;
+mod reverse_proxy;
+mod tls;
+
+#[path = "../support/mod.rs"]
+mod support;

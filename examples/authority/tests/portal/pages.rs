@@ -1,0 +1,421 @@
+//! The self-help portal of the reference authority, through plain forms: what a customer can do there without JavaScript, and
+//! what every outcome is called. The browser's part is `portal/browser.py`.
+
+use std::{
+    fs,
+    time::{Duration, SystemTime},
+};
+
+use nodelock::{
+    Client, Deactivation, License, Outcome, Reason, Verdict,
+    code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
+};
+
+use crate::support::{
+    portal::{Field, File, Page, Text},
+    server::Authority,
+};
+
+/// A computer that was activated, and gave its seat back without a network.
+fn given_up(authority: &Authority, name: &str, key: &str) -> (Client, Deactivation) {
+    let client = authority.device(name);
+    assert!(client.activate(key).unwrap().is_usable());
+    let deactivation = client.deactivate_offline(Reason::Moved).unwrap();
+    (client, deactivation)
+}
+
+fn redeem(authority: &Authority, typed: &str) -> Page {
+    authority.submit("/redeem", &[Text("deactivation", typed), File("file", b"")])
+}
+
+fn seats_of(authority: &Authority, key: &str) -> Page {
+    authority.submit("/seats", &[Text("license_key", key)])
+}
+
+/// A code with other symbols at these places.
+fn mistyped(code: &str, places: &[usize]) -> String {
+    let mut symbols: Vec<char> = code.chars().collect();
+    for &place in places {
+        symbols[place] = if symbols[place] == 'Z' { 'Y' } else { 'Z' };
+    }
+    symbols.into_iter().collect()
+}
+
+#[test]
+fn a_typed_code_gives_the_seat_back_and_its_errors_are_shown() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (client, deactivation) = given_up(&authority, "device", &key);
+    let (code, handle) = (deactivation.code().to_string(), deactivation.handle());
+    // Group 2, place 3 and group 5, place 1; a dash stands before each but the first group.
+    let page = redeem(&authority, &mistyped(&code, &[8, 24]).to_lowercase());
+    assert_eq!((page.status, page.title()), (200, format!("Seat {handle} is free")));
+    let meant = |at: usize| code[at..=at].to_owned();
+    assert_eq!(page.marks(), [(2, 3, meant(8)), (5, 1, meant(24))]);
+    let typed = mistyped(&code, &[8, 24]);
+    for (at, place) in [(8, "Group 2, place 3"), (24, "Group 5, place 1")] {
+        let words = format!("{place}: {} was typed, {} is meant.", &typed[at..=at], &code[at..=at]);
+        assert!(page.words().contains(&words), "{words}: {}", page.words());
+    }
+    assert_eq!(authority.taken(), Vec::<String>::new());
+
+    let (name, receipt) = authority.download(&page);
+    assert_eq!(name, format!("receipt-{handle}.txt").to_lowercase());
+    assert!(page.words().contains(receipt.split_whitespace().collect::<Vec<_>>().join(" ").as_str()));
+    assert_eq!(client.accept_receipt(receipt.as_bytes()).unwrap().outcome, Outcome::Returned);
+    assert!(client.outstanding().unwrap().is_empty());
+
+    let again = redeem(&authority, &code);
+    assert_eq!((again.status, again.title()), (200, format!("Seat {handle} was free already")));
+    assert!(again.marks().is_empty() && !again.words().contains("typing errors. This"));
+    assert_eq!(authority.download(&again).1, receipt, "the same receipt");
+}
+
+#[test]
+fn a_deactivation_is_taken_in_every_form() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    /// What is handed in, and whether as a file.
+    type Form = fn(&Deactivation) -> (Vec<u8>, bool);
+    let forms: [Form; 8] = [
+        |it| (it.to_text().into_bytes(), false),
+        |it| (it.to_base64url().into_bytes(), false),
+        |it| (it.to_base32().into_bytes(), false),
+        |it| (format!("https://licenses.example/redeem#{}", it.to_base32()).into_bytes(), false),
+        |it| (it.to_bytes(), true),
+        |it| (format!("\u{feff}Dear vendor,\r\n\r\n{}\r\nYours", it.to_text()).into_bytes(), true),
+        |it| (it.to_base32().to_lowercase().into_bytes(), true),
+        |it| (format!("{}\n", it.code()).into_bytes(), true),
+    ];
+    for (n, form) in forms.iter().enumerate() {
+        let (client, deactivation) = given_up(&authority, &format!("device-{n}"), &key);
+        let (input, is_file) = form(&deactivation);
+        let page = match is_file {
+            // What is left in the text field from an attempt before does not matter.
+            true => authority.submit("/redeem", &[Text("deactivation", "17KX2"), File("file", &input)]),
+            false => redeem(&authority, str::from_utf8(&input).unwrap()),
+        };
+        assert_eq!(page.title(), format!("Seat {} is free", deactivation.handle()), "{n}");
+        client.accept_receipt(authority.download(&page).1.as_bytes()).unwrap();
+    }
+    let page = authority.page("/redeem");
+    assert!(page.words().contains("Copy the whole address from your browser's address bar"));
+}
+
+#[test]
+fn a_seat_without_a_deactivation_left_is_held() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &["--deactivations", "1"]);
+    let (first, second) = (authority.device("first"), authority.device("second"));
+    first.activate(&key).unwrap();
+    second.activate(&key).unwrap();
+    let page = redeem(&authority, &first.deactivate_offline(Reason::Moved).unwrap().to_base64url());
+    assert!(page.words().contains("The license has no deactivation left."), "{}", page.words());
+    let held = second.deactivate_offline(Reason::Moved).unwrap();
+    let page = redeem(&authority, &held.code().to_string());
+    assert_eq!(
+        (page.status, page.title()),
+        (200, format!("Seat {} is held for its computer", held.handle()))
+    );
+    let receipt = second.accept_receipt(authority.download(&page).1.as_bytes()).unwrap();
+    assert_eq!(receipt.outcome, Outcome::Held);
+    assert!(seats_of(&authority, &key).words().contains("Held for this computer"));
+}
+
+#[test]
+fn what_is_for_no_known_seat_is_kept_until_its_request_comes() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let client = authority.device("device");
+    let request = client.begin(&key, &[]).unwrap();
+    let cancelled = client.cancel().unwrap();
+    let handle = cancelled.handle();
+    let page = redeem(&authority, &cancelled.code().to_string());
+    assert_eq!((page.status, page.title()), (202, format!("Seat {handle} is not known here yet")));
+    assert!(page.hidden().is_empty(), "no receipt for what is not judged yet");
+    let late = authority.submit("/activate", &[Text("request", &request.to_text())]);
+    assert_eq!((late.status, late.title()), (410, "This request was cancelled".into()));
+    assert!(late.words().contains("A seat that came along with the request is given back all the same"));
+    client.accept_receipt(authority.download(&late).1.as_bytes()).unwrap();
+    assert!(authority.taken().is_empty());
+}
+
+#[test]
+fn a_code_that_cannot_be_read_is_marked_where_it_is_wrong_and_costs_no_attempt() {
+    let authority = Authority::new();
+    let code = DeactivationCode::new("7KX2M9".parse::<Handle>().unwrap(), ReleaseSecret::from_random([7; 8]));
+    let code = code.to_string();
+    let many = mistyped(&code, &[1, 2, 3, 4, 6, 7]);
+    let unreadable = many.replacen(&code[8..9], "?", 1).replacen('-', " ", 2);
+    let at = unreadable.replace(['-', ' '], "").find('?').unwrap();
+    let other = format!("9{}", &mistyped(&many, &[12, 13, 14])[1..]);
+    for (typed, marks, words) in [
+        (many.as_str(), vec![], "and here are more"),
+        (&unreadable, vec![(at / 5 + 1, at % 5 + 1, "?".to_owned())], "do not occur in codes"),
+        (&code[..20], vec![], "17 characters were typed and a code has 25: 8 are missing."),
+        (
+            &format!("{code}ABC"),
+            vec![(6, 1, "A".to_owned()), (6, 2, "B".to_owned()), (6, 3, "C".to_owned())],
+            "3 are too many",
+        ),
+        (&many[..28], vec![], "24 characters were typed"),
+        (&other, vec![(1, 1, "9".to_owned())], "Codes of this kind begin with 1."),
+    ] {
+        for _ in 0..3 {
+            let page = redeem(&authority, typed);
+            assert_eq!((page.status, page.title()), (422, "This code cannot be read".into()), "{typed}");
+            assert_eq!(page.marks(), marks, "{typed}");
+            assert!(page.words().contains(words), "{typed}: {}", page.words());
+            assert_eq!(page.field("deactivation"), typed, "what was typed is kept");
+        }
+    }
+    let nothing = redeem(&authority, " \r\n ");
+    assert_eq!((nothing.status, nothing.title()), (400, "Nothing was handed in".into()));
+}
+
+#[test]
+fn wrong_codes_are_refused_and_limited_and_files_are_not() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (_, deactivation) = given_up(&authority, "device", &key);
+    for n in 0..12_u8 {
+        let code =
+            DeactivationCode::new(deactivation.handle(), ReleaseSecret::from_random([n; 8])).to_string();
+        let page = redeem(&authority, &mistyped(&code, &[2]));
+        assert_eq!(page.field("deactivation"), mistyped(&code, &[2]));
+        if n < 10 {
+            assert_eq!((page.status, page.title()), (403, "This code does not fit its seat".into()), "{n}");
+            // It may have been mended to something else than what was meant, so that is said.
+            assert_eq!(page.marks(), [(1, 3, code[2..3].to_owned())]);
+        } else {
+            assert_eq!((page.status, page.title()), (429, "Too many attempts".into()), "{n}");
+            assert!(page.head.contains("retry-after: 8") || page.head.contains("retry-after: 900"));
+            assert!(page.words().contains("Please try again in about 15 minutes."), "{}", page.words());
+        }
+    }
+    assert_eq!(authority.taken().len(), 1);
+    let page = redeem(&authority, &deactivation.to_text());
+    assert_eq!(page.status, 200);
+    assert!(authority.taken().is_empty());
+}
+
+#[test]
+fn what_belongs_elsewhere_is_told_what_it_is() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &[]);
+    let client = authority.device("device");
+    let request = client.begin(&key, &[]).unwrap().to_text();
+    let granted = authority.submit("/activate", &[Text("request", &request)]);
+    let (_, license) = authority.download(&granted);
+    client.install(license.as_bytes()).unwrap();
+    let deactivation = client.deactivate_offline(Reason::Other).unwrap();
+    let (proof, code) = (deactivation.to_text(), deactivation.code().to_string());
+    let other = authority.device("other");
+    other.activate(&key).unwrap();
+    let settled = other.deactivate_offline(Reason::Other).unwrap();
+    let (_, receipt) = authority.download(&redeem(&authority, &settled.to_text()));
+
+    let before = (authority.seats(), authority.actions());
+    let field = |path: &str| match path {
+        "/seats" => "license_key",
+        "/redeem" => "deactivation",
+        _ => "request",
+    };
+    for (input, title, home) in [
+        (key.as_str(), "This is a license key", "/seats"),
+        (code.as_str(), "This is a deactivation code", "/redeem"),
+        (request.as_str(), "This is an activation request", "/activate"),
+        (proof.as_str(), "This is a deactivation file", "/redeem"),
+        (license.as_str(), "This is a license", ""),
+        (receipt.as_str(), "This is a receipt", ""),
+    ] {
+        for path in ["/seats", "/redeem", "/activate"].into_iter().filter(|path| *path != home) {
+            let page = authority.submit(path, &[Text(field(path), input)]);
+            assert_eq!((page.status, page.title().as_str()), (400, title), "{path}");
+            assert_eq!(home.is_empty(), !page.html.contains("<ul class=\"links\">"), "{path}");
+            assert!(home.is_empty() || page.html.contains(&format!("<li><a href=\"{home}\">")), "{path}");
+        }
+    }
+    let two = format!("{proof}\n{}", settled.to_text());
+    assert_eq!(redeem(&authority, &two).title(), "This is not one deactivation");
+    assert_eq!((authority.seats(), authority.actions()), before);
+}
+
+#[test]
+fn seats_are_shown_to_whoever_has_the_license_key() {
+    let authority = Authority::new();
+    let key = authority.sell("4", &["--edition", "Pro", "--deactivations", "3", "--expires", "2099-12-31"]);
+    let page = seats_of(&authority, &key);
+    assert_eq!((page.status, page.title()), (200, "4 seats are free".into()));
+    assert!(page.words().contains("No computer has been activated yet."));
+
+    let hostile = "<script>alert(1)</script>\"'&<!--";
+    let named = authority.device("named");
+    let request = named.begin(&key, &[("Computer", hostile)]).unwrap();
+    let granted = authority.submit("/activate", &[File("file", &request.to_bytes())]);
+    named.install(authority.download(&granted).1.as_bytes()).unwrap();
+    let handles: Vec<Handle> = (0..2)
+        .map(|n| {
+            let client = authority.device(&format!("device-{n}"));
+            client.activate(&key).unwrap().license().unwrap().handle
+        })
+        .collect();
+    authority.vendor(&["release", &handles[0].to_string(), "--reason", "lost"]);
+    given_up(&authority, "gone", &key).0.online().hand_in().unwrap();
+
+    let page = seats_of(&authority, &key.to_lowercase().replace('-', " "));
+    let words = page.words();
+    assert_eq!((page.status, page.title()), (200, "2 seats are free".into()));
+    for expected in [
+        "2 of 4 seats are taken.",
+        "Licensed to Jane Doe",
+        "Edition Pro",
+        "Deactivations left 2 of 3",
+        "Expires 31 December 2099, 00:00 UTC",
+        "Released by the vendor",
+        "Given back",
+        "computer without a name In use",
+        &format!("{hostile} In use"),
+        &handles[1].to_string(),
+    ] {
+        assert!(words.contains(expected), "{expected}: {words}");
+    }
+    assert!(!page.html.contains("<script>alert") && page.html.contains("&#60;script&#62;alert(1)"));
+    assert!(
+        !page.html.contains(&key) && !page.html.contains("name=\"license_key\""),
+        "the key is not shown again"
+    );
+
+    let mended = seats_of(&authority, &mistyped(&key, &[3, 15]));
+    assert_eq!((mended.status, mended.title()), (200, "2 seats are free".into()));
+    assert_eq!(mended.marks(), [(1, 4, key[3..4].to_owned()), (3, 4, key[15..16].to_owned())]);
+    assert!(mended.words().contains("Group 1, place 4:"));
+
+    let id = authority.vendor(&["license", "list"])["licenses"][0]["id"].as_str().unwrap().to_owned();
+    authority.vendor(&["license", "suspend", &id]);
+    assert_eq!(seats_of(&authority, &key).title(), "This license is suspended");
+    let soon = nodelock::Timestamp::from(SystemTime::now() + Duration::from_secs(3)).to_string();
+    // A key by the vendor's own rules.
+    let new =
+        ["license", "new", "--licensee", "ACME", "--seats", "1", "--key", "ACME-0001", "--expires", &soon];
+    authority.vendor(&new);
+    assert_eq!(seats_of(&authority, "ACME-0001").title(), "One seat is free");
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(seats_of(&authority, " ACME-0001 ").title(), "This license has expired");
+}
+
+#[test]
+fn no_seat_is_seen_without_its_key_and_wrong_keys_are_alike_and_limited() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let handle = authority.device("device").activate(&key).unwrap().license().unwrap().handle.to_string();
+    for path in ["/", "/seats", "/redeem", "/activate", "/seats?license_key=x", &format!("/seats/{handle}")] {
+        let page = authority.page(path);
+        assert!(!page.html.contains(&handle), "{path}");
+    }
+    let nobodys = LicenseKey::from_random([5; 12]).to_string();
+    for n in 0..20 {
+        let beyond = mistyped(&nobodys, &[0, 1, 2, 3, 4, 6]);
+        let longer = format!("{nobodys}0");
+        let typed = [nobodys.as_str(), &beyond, "ACME-1", &longer][n % 4];
+        let page = seats_of(&authority, typed);
+        assert_eq!((page.status, page.title()), (404, "No license has this key".into()), "{typed}");
+        assert_eq!(page.field("license_key"), typed);
+        assert!(!page.html.contains(&handle));
+    }
+    let page = seats_of(&authority, &key);
+    assert_eq!((page.status, page.title()), (429, "Too many attempts".into()));
+    assert!(
+        page.head.contains("retry-after: ") && page.words().contains("Please try again in about 15 minutes.")
+    );
+    let request = authority.device("other").begin(&nobodys, &[]).unwrap().to_text();
+    let page = authority.submit("/activate", &[Text("request", &request)]);
+    assert_eq!(page.status, 429, "it is one limit for the portal and the API, whichever way keys are tried");
+    assert_eq!(authority.seats().len(), 1);
+}
+
+#[test]
+fn a_request_is_answered_with_a_license_that_the_computer_takes() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let client = authority.device("device");
+    let request = client.begin(&key, &[("computer", "office")]).unwrap();
+    let inputs: [Field<'_>; 3] = [
+        File("file", &request.to_bytes()),
+        Text("request", &request.to_text()),
+        Text("request", &request.to_base64url()),
+    ];
+    let mut files = Vec::new();
+    for input in inputs {
+        let page = authority.submit("/activate", &[input]);
+        assert_eq!((page.status, page.title()), (200, "The license is ready".into()));
+        files.push(authority.download(&page));
+    }
+    files.dedup();
+    let [(name, license)] = &files[..] else { panic!("the same request gets the same license") };
+    let handle = request.request().handle;
+    assert_eq!(*name, format!("license-{handle}.txt").to_lowercase());
+    let roots = nodelock::Roots::new([authority.root.parse().unwrap()]);
+    assert_eq!(License::verify(license.as_bytes(), &roots).unwrap().handle, handle);
+    assert_eq!(*client.install(license.as_bytes()).unwrap().verdict(), Verdict::Active);
+
+    // What was given up comes along with the next request, and its receipt with the license.
+    client.deactivate_offline(Reason::Moved).unwrap();
+    let next = client.begin(&key, &[]).unwrap();
+    assert_eq!(next.releases().len(), 1);
+    let page = authority.submit("/activate", &[File("file", &next.to_bytes())]);
+    assert!(page.words().contains("The file holds the receipt of a seat"), "{}", page.words());
+    let (_, reply) = authority.download(&page);
+    assert!(client.install(reply.as_bytes()).unwrap().is_usable());
+    assert!(client.outstanding().unwrap().is_empty());
+    assert_eq!(authority.taken().len(), 1);
+}
+
+#[test]
+fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let suspended = authority.sell("1", &[]);
+    let activate = |text: String| authority.submit("/activate", &[Text("request", &text)]);
+
+    let unknown = LicenseKey::from_random([5; 12]).to_string();
+    let client = authority.device("unknown");
+    let page = activate(client.begin(&unknown, &[]).unwrap().to_text());
+    assert_eq!((page.status, page.title()), (404, "No license has the key in this request".into()));
+
+    let (client, _) = given_up(&authority, "moving", &key);
+    assert!(authority.device("faster").begin(&key, &[]).is_ok());
+    let outstanding = client.begin(&suspended, &[]).unwrap();
+    let licenses = authority.vendor(&["license", "list"]);
+    let by_seats = licenses["licenses"].as_array().unwrap();
+    let id = by_seats.iter().find(|license| license["key_hint"] == suspended[suspended.len() - 5..]).unwrap()
+        ["id"]
+        .as_str()
+        .unwrap();
+    authority.vendor(&["license", "suspend", id]);
+    let page = activate(outstanding.to_text());
+    assert_eq!((page.status, page.title()), (403, "The license has ended or is suspended".into()));
+    assert!(page.words().contains("its receipt is below"));
+    assert_eq!(page.field("request").trim(), outstanding.to_text().trim(), "to be handed in once more");
+    client.accept_receipt(authority.download(&page).1.as_bytes()).unwrap();
+    assert!(authority.taken().is_empty(), "the seat that came along is free");
+
+    let active = authority.device("active");
+    let request = active.begin(&key, &[]).unwrap().to_text();
+    active.install(authority.download(&activate(request.clone())).1.as_bytes()).unwrap();
+    let page = activate(authority.device("late").begin(&key, &[]).unwrap().to_text());
+    assert_eq!((page.status, page.title()), (409, "No seat is free".into()));
+    assert!(page.html.contains("<a href=\"/redeem\">Give a seat back</a>") && page.hidden().is_empty());
+    redeem(&authority, &active.deactivate_offline(Reason::Moved).unwrap().to_text());
+    let page = activate(request);
+    assert_eq!((page.status, page.title()), (410, "The seat of this request was given back".into()));
+
+    let lost = authority.device("lost");
+    let request = lost.begin(&key, &[]).unwrap();
+    activate(request.to_text());
+    authority.vendor(&["release", &request.request().handle.to_string(), "--reason", "lost"]);
+    let page = activate(request.to_text());
+    assert_eq!((page.status, page.title()), (410, "The vendor released the seat of this request".into()));
+    let log = fs::read_to_string(authority.directory().join("log")).unwrap();
+    assert!(log.contains("\"problem\":\"no-free-seat\"") && !log.contains(&unknown));
+}

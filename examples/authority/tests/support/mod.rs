@@ -1,0 +1,21 @@
+//! What several test files and the bench share: a running authority, and devices and applications that call it.
+
+#![allow(dead_code, reason = "each test program uses a part of this")]
+
+#[path = "../../../../tests/support/calls.rs"]
+pub mod calls;
+#[path = "../../../../tests/support/proxy.rs"]
+pub mod proxy;
+#[path = "../../../../tests/support/responder.rs"]
+pub mod responder;
+#[path = "../../../../tests/support/vendor.rs"]
+pub mod vendor;
+
+#[cfg(unix)]
+pub mod hosts;
+pub mod ledger;
+pub mod network;
+pub mod portal;
+pub mod requests;
+pub mod server;
+pub mod tls;

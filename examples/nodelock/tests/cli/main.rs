@@ -1,0 +1,149 @@
+//! The command-line client through its whole life, offline.
+
+mod input;
+mod output;
+mod user;
+
+#[allow(dead_code, reason = "the quickstart uses all of it")]
+#[path = "../../../quickstart/vendor.rs"]
+mod vendor;
+
+use std::fs;
+
+use nodelock::{Clock as _, SystemClock, authority::decision, code::base32, qr};
+use serde_json::Value;
+use user::{User, vendor};
+
+#[test]
+fn a_license_goes_from_one_store_to_another_and_back() {
+    let mut vendor = vendor(1);
+    let (first, second) = (User::new(&vendor), User { store: "elsewhere", ..User::new(&vendor) });
+    assert_eq!(first.status(), ("unlicensed".to_owned(), false));
+
+    let license = first.activate(&mut vendor);
+    assert_eq!(first.status(), ("active".to_owned(), true));
+    assert_eq!(second.status(), ("unlicensed".to_owned(), false));
+    let status = first.text(&["status"]);
+    for part in ["active\n", "Jane Doe", "professional", "export", "projects, up to 10", "renew by"] {
+        assert!(status.contains(part), "{part:?} is missing in:\n{status}");
+    }
+    first.run(0, &["install", &license]);
+
+    let code = first.deactivate();
+    assert_eq!(first.status(), ("deactivated".to_owned(), false));
+    first.refused(1, &["install", &license], "given-up", "that activation has been given up");
+    let typed = code.to_lowercase().replace('-', " ").replacen(' ', "?", 1);
+    let (receipt, mended) = vendor.redeem_code(&typed).unwrap();
+    assert_eq!((mended.len(), vendor.usage().taken), (1, 0));
+    let receipt = first.write("receipt.txt", receipt.to_text());
+    for _ in 0..2 {
+        let taken_in = first.json(0, &["receipt", &receipt]);
+        assert_eq!((&taken_in["kind"], &taken_in["outcome"]), (&"receipt".into(), &"returned".into()));
+        assert_eq!(taken_in["outstanding"], 0);
+    }
+    first.refused(1, &["code"], "nothing-outstanding", "no seat waits");
+
+    second.activate(&mut vendor);
+    assert_eq!(second.status(), ("active".to_owned(), true));
+    // The first user asks again while the seat is taken, thinks better of it, and asks again.
+    let request = first.run(0, &["request", &vendor.license_key.clone()]);
+    assert!(vendor.activate(&request).is_err());
+    let cancelled = first.json(0, &["cancel"]);
+    assert_eq!(cancelled["outstanding"], 1);
+    first.refused(1, &["cancel"], "not-pending", "no activation request is pending");
+    second.deactivate();
+    let proof = second.run(0, &["code", "--format", "file"]);
+    let receipt = second.write("receipt.bin", vendor.redeem(&proof).unwrap().as_bytes());
+    assert_eq!(second.text(&["receipt", &receipt]).lines().count(), 1);
+    let request = first.json(0, &["request", &vendor.license_key.clone()]);
+    assert_eq!(request["releases"], Value::from([cancelled["seat"].clone()].to_vec()));
+    let answer = vendor.activate(request["content"].as_str().unwrap().as_bytes()).unwrap();
+    first.run(0, &["install", &first.write("license.txt", answer)]);
+    let status = first.json(0, &["status"]);
+    assert_eq!((&status["outstanding"], &status["usable"]), (&0.into(), &true.into()));
+}
+
+#[test]
+fn a_pending_request_survives_and_is_shown_again() {
+    let mut vendor = vendor(2);
+    let user = User::new(&vendor);
+    let key = vendor.license_key.clone();
+    let first = user.json(0, &["request", &key, "--metadata", "computer=office"]);
+    let again: &[&[&str]] = &[
+        &["request"],
+        &["request", &key],
+        &["request", &key.to_lowercase()],
+        &["request", &key, "--metadata", "computer=office"],
+    ];
+    for arguments in again {
+        let again = user.json(0, arguments);
+        assert_eq!((&again["content"], &again["new"]), (&first["content"], &false.into()));
+    }
+    let file = user.run(0, &["request", "--format", "file"]);
+    assert_eq!(user.text(&["request", "--format", "svg"]), qr::svg(base32::encode(&file)).unwrap());
+    assert_eq!(user.text(&["request", "--format", "qr"]), qr::terminal(base32::encode(&file)).unwrap());
+    user.refused(1, &["request", &key, "--metadata", "computer=home"], "already-active", "nodelock cancel");
+    let status = user.json(3, &["status"]);
+    assert_eq!((&status["verdict"], &status["pending"]), (&"unlicensed".into(), &first["seat"]));
+
+    // Another store of the same user knows nothing of it.
+    let user = User { store: "other", ..user };
+    assert!(user.json(3, &["status"])["pending"].is_null());
+    user.activate(&mut vendor);
+    let user = User { store: "store", ..user };
+    assert_eq!(user.status(), ("unlicensed".to_owned(), false));
+    user.run(0, &["install", &user.write("license.txt", vendor.activate(&file).unwrap())]);
+    assert_eq!((vendor.usage().taken, user.status().1), (2, true));
+}
+
+#[test]
+fn a_license_that_is_not_usable_is_told_by_the_exit_code() {
+    let mut vendor = vendor(1);
+    let user = User::new(&vendor);
+    vendor.ledger.terms.starts = SystemClock.now().plus_days(7);
+    let request = user.run(0, &["request", &vendor.license_key.clone()]);
+    let license = user.write("license.txt", vendor.activate(&request).unwrap());
+    let installed = user.json(3, &["install", &license]);
+    assert_eq!((&installed["verdict"], &installed["usable"]), (&"not-yet-valid".into(), &false.into()));
+    assert!(installed["license"].is_object());
+    assert_eq!(user.status(), ("not-yet-valid".to_owned(), false));
+}
+
+#[test]
+fn a_revocation_is_taken_in_like_a_receipt() {
+    let mut vendor = vendor(1);
+    let user = User::new(&vendor);
+    user.activate(&mut vendor);
+    let (seat, _) = vendor.ledger.seats.first_key_value().unwrap();
+    let seat = *seat;
+    let (_, reply) = vendor
+        .decide(|records, moment| decision::release(seat, "reported as lost", records, moment))
+        .unwrap();
+    let file = user.write("revocation.txt", reply.to_text());
+    let taken_in = user.json(0, &["receipt", &file]);
+    assert_eq!((&taken_in["kind"], &taken_in["verdict"]), (&"revocation".into(), &"revoked".into()));
+    assert_eq!(user.status(), ("revoked".to_owned(), false));
+    assert!(String::from_utf8(user.run(3, &["status"])).unwrap().contains("reported as lost"));
+}
+
+#[test]
+fn without_a_deactivation_left_the_license_stays() {
+    let mut vendor = vendor(1);
+    vendor.ledger.terms.deactivations = Some(0);
+    let user = User::new(&vendor);
+    user.activate(&mut vendor);
+    let words = "allows no more deactivations";
+    user.refused(1, &["deactivate", "--offline"], "deactivation-not-allowed", words);
+    assert_eq!(user.status(), ("active".to_owned(), true));
+}
+
+#[test]
+fn a_damaged_store_is_told_from_an_empty_one() {
+    let mut vendor = vendor(1);
+    let user = User::new(&vendor);
+    user.activate(&mut vendor);
+    fs::write(user.path("store").join("state"), "").unwrap();
+    assert_eq!(user.status(), ("damaged".to_owned(), false));
+    user.refused(1, &["deactivate", "--offline"], "corrupt", "the store is damaged");
+    user.refused(1, &["request"], "corrupt", "the store is damaged");
+}

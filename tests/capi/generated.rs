@@ -1,0 +1,141 @@
+//! `include/nodelock.h` says what `src/ffi` does. After a change there: `NODELOCK_WRITE_HEADER=1 cargo test --test capi generated`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use cbindgen::{Builder, Config, Language};
+
+/// The files in the order in which the header has them, each with a heading.
+const CLIENT: [(&str, &str); 18] = [
+    ("version", "Versions"),
+    ("status", "Statuses"),
+    ("error", "Errors"),
+    ("bytes", "Bytes and texts that the caller owns"),
+    ("callback", ""),
+    ("config", "Setting up"),
+    ("client", "The client"),
+    ("license", "What a check found"),
+    ("request", "Requests for a seat"),
+    ("proof", "Seats given up"),
+    ("qr", "QR codes"),
+    ("receipt", "Receipts"),
+    ("revocation", "Revocations"),
+    ("call", "How an online call is limited, followed and cancelled"),
+    ("online", "Online calls"),
+    ("transport", "The host's own HTTP"),
+    ("fingerprint", "What is found on a machine"),
+    ("code", "Codes that people type"),
+];
+
+const AUTHORITY: [(&str, &str); 9] = [
+    ("terms", "What was sold"),
+    ("keys", "Keys"),
+    ("issuer", "Who signs"),
+    ("activation", "Activation files"),
+    ("release", "Deactivation files"),
+    ("records", "What a decision is made from"),
+    ("decide", "Decisions"),
+    ("decision", "What a decision says"),
+    ("reply", "What is sent"),
+];
+
+const AUTHORITY_MANUAL: &str = "
+/*
+ * The authority's functions: for a vendor's server. Define NODELOCK_AUTHORITY, and use a library that was built with
+ * feature `authority`; others do not have these functions.
+ *
+ * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
+ * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
+ * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
+ *
+ *     activation file       nodelock_activation_read(), nodelock_decide_activation()
+ *     deactivation file     nodelock_release_read(), nodelock_decide_release()
+ *     code by phone         nodelock_decide_code()
+ *     check-in              nodelock_decide_check_in()
+ *     preflight             nodelock_decide_preflight()
+ *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
+ *
+ * Each decision goes the same way:
+ *
+ *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
+ *     it again.
+ *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
+ *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
+ *     which is rare, roll back and begin at 1.
+ *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
+ *     send.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
+ *
+ * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
+ * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment
+ * names, a decision may return NODELOCK_NO_RANDOM. The functions have no state, so they may be called from any number of
+ * threads and processes.
+ */
+";
+
+fn source(folder: &str, file: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file).with_extension("rs")
+}
+
+fn write(config: Config, folder: &str, files: &[(&str, &str)]) -> String {
+    let builder = files.iter().fold(Builder::new().with_config(config), |builder, (file, _)| {
+        builder.with_src(source(folder, file))
+    });
+    let mut header = Vec::new();
+    builder.generate().unwrap().write(&mut header);
+    let mut header = String::from_utf8(header).unwrap();
+    for (file, heading) in files {
+        let text = fs::read_to_string(source(folder, file)).unwrap();
+        if let Some((_, function)) = text.split_once("extern \"C\" fn nodelock_") {
+            let name = format!("nodelock_{}(", function.split('(').next().unwrap());
+            let in_comment = |at: usize| header[..at].rsplit('\n').next().unwrap().starts_with(" *");
+            let declared = header.match_indices(&name).find(|(at, _)| !in_comment(*at)).unwrap().0;
+            let comment = header[..declared].rfind("/**").unwrap();
+            header.insert_str(comment, &format!("/* ==== {heading} ==== */\n\n"));
+        }
+    }
+    header
+}
+
+fn generate() -> String {
+    let config = Config::from_file(source("", "cbindgen.toml").with_extension("toml")).unwrap();
+    let plain = Config {
+        language: Language::C,
+        header: None,
+        include_guard: None,
+        sys_includes: Vec::new(),
+        after_includes: None,
+        ..config.clone()
+    };
+    let mut header = write(config, "src/ffi", &CLIENT);
+    let authority = write(plain, "src/ffi/authority", &AUTHORITY);
+    let end = header.rfind("#endif").unwrap();
+    header.insert_str(
+        end,
+        &format!(
+            "#if defined(NODELOCK_AUTHORITY)\n{AUTHORITY_MANUAL}\n{}\n#endif  /* NODELOCK_AUTHORITY */\n\n",
+            authority.trim()
+        ),
+    );
+    header
+}
+
+#[test]
+fn the_committed_header_is_what_is_generated() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("include/nodelock.h");
+    let generated = generate();
+    if env::var_os("NODELOCK_WRITE_HEADER").is_some() {
+        fs::write(&path, &generated).unwrap();
+    }
+    let committed = fs::read_to_string(&path).unwrap_or_default();
+    let differs = generated.lines().zip(committed.lines()).position(|(a, b)| a != b);
+    assert!(
+        generated == committed,
+        "include/nodelock.h is out of date, from line {} on: NODELOCK_WRITE_HEADER=1 cargo test --test capi generated",
+        differs.unwrap_or_else(|| generated.lines().count().min(committed.lines().count())) + 1
+    );
+}

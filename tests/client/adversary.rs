@@ -1,0 +1,307 @@
+//! What an adversary tried: copies, forged answers, turned clocks, hoarded messages. Each of these once worked.
+
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::support::vendor::{Device, START, Vendor, builder};
+use nodelock::{
+    Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Store, Transport, Verdict,
+    fingerprint::{Component, Probe},
+};
+use serde_json::{Value, json};
+
+const DAY: u64 = 86_400;
+
+/// The machine with another network card and without what else it is known by: grace.
+fn changed() -> Probe {
+    let values = [(Component::DiskSerial, "disk machine 2718281"), (Component::Mac, "f0:4d:a2:99:88:77")];
+    Probe::from_values(values.map(|(c, v)| (c, v.to_owned())), false, false)
+}
+
+#[test]
+fn the_same_license_again_does_not_renew_the_grace_period() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    let client = device.builder().probe(changed).build().unwrap();
+    let license = client.check().unwrap().license().unwrap().clone();
+    client.observe().unwrap();
+    vendor.clock.advance_days(15);
+    client.install(license.as_bytes()).unwrap();
+    assert!(!client.check().unwrap().is_usable());
+}
+
+#[test]
+fn a_change_seen_while_the_clock_ran_ahead_gives_no_grace_for_decades() {
+    let mut vendor = Vendor::new();
+    vendor.terms().lease_days = None;
+    let device = Device::new(&vendor, "machine");
+    device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let cancelled = device.client().cancel().unwrap();
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    device.client().install(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
+    vendor.clock.advance_days(1);
+    let receipt = vendor.redeem(&cancelled.to_bytes()).unwrap();
+    let client = device.builder().probe(changed).build().unwrap();
+    vendor.clock.set(START + 50 * 365 * DAY);
+    client.observe().unwrap();
+    vendor.clock.set(START + 2 * DAY);
+    client.accept_receipt(receipt.as_bytes()).unwrap();
+    vendor.clock.set(START + 1000 * DAY);
+    assert!(!client.check().unwrap().is_usable());
+}
+
+#[test]
+fn a_passing_change_long_ago_does_not_use_up_todays_grace() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    device.builder().probe(changed).build().unwrap().observe().unwrap();
+    vendor.clock.advance_days(1);
+    assert!(device.client().observe().unwrap(), "the machine is itself again");
+    vendor.clock.advance_days(30);
+    let client = device.builder().probe(changed).build().unwrap();
+    assert!(matches!(client.check().unwrap().verdict(), Verdict::Grace { .. }));
+}
+
+#[test]
+fn a_clock_that_ran_past_the_certificates_end_is_healed_by_a_renewal() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    vendor.clock.advance_days(731);
+    device.client().observe().unwrap();
+    vendor.clock.set(START + 11 * DAY);
+    let renewal = vendor.renew(device.handle());
+    device.client().install(renewal.as_bytes()).unwrap();
+    assert_eq!(device.verdict(), Verdict::Active);
+}
+
+#[test]
+fn a_message_dated_ahead_does_not_outlast_its_activation() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    vendor.clock.set(START + 360 * DAY);
+    let renewal = vendor.renew(device.handle());
+    vendor.clock.set(START + DAY);
+    device.client().install(renewal.as_bytes()).unwrap();
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    let receipt = vendor.redeem(given_up.proof()).unwrap();
+    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.activate(&mut vendor);
+}
+
+#[test]
+fn a_receipt_that_comes_again_after_another_activation_is_no_error() {
+    let mut vendor = Vendor::new();
+    vendor.sell(5);
+    let device = Device::activated(&mut vendor, "machine");
+    let first = device.client().deactivate_offline(Reason::Moved).unwrap();
+    device.activate(&mut vendor);
+    device.client().deactivate_offline(Reason::Moved).unwrap();
+    let receipt = vendor.redeem(first.proof()).unwrap();
+    for _ in 0..2 {
+        device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    }
+}
+
+/// An authority behind a transport: the test vendor, answering as the reference authority does.
+#[derive(Clone)]
+struct Wire(Arc<Mutex<Vendor>>);
+
+impl Wire {
+    fn answer(&self, path: &str, body: &Value) -> Result<Value> {
+        let mut vendor = self.0.lock().unwrap();
+        let text = |member: &str| body[member].as_str().unwrap().to_owned();
+        let base64url = |bytes: &[u8]| {
+            use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+            URL_SAFE_NO_PAD.encode(bytes)
+        };
+        match path {
+            "/v1/activations" => {
+                Ok(json!({"license": base64url(&vendor.activate(text("request").as_bytes())?)}))
+            }
+            "/v1/deactivations" => {
+                Ok(json!({"receipt": vendor.redeem(text("proof").as_bytes())?.to_base64url()}))
+            }
+            "/v1/checkins" => {
+                let reply = vendor.check_in(text("request").as_bytes())?;
+                Ok(match (reply.license, reply.revocation) {
+                    (Some(license), _) => json!({"license": license.to_base64url()}),
+                    (None, revocation) => json!({"revocation": revocation.unwrap().to_base64url()}),
+                })
+            }
+            _ => unreachable!("{path}"),
+        }
+    }
+
+    /// A machine of that name, with its store in that folder.
+    fn client(&self, name: &str, folder: &Path) -> Client {
+        self.client_over(self.clone(), name, folder)
+    }
+
+    /// The same, with something else between it and the authority.
+    fn client_over(&self, transport: impl Transport + 'static, name: &str, folder: &Path) -> Client {
+        let vendor = self.0.lock().unwrap();
+        builder(vendor.roots.clone(), name, Store::in_directory(folder, None), vendor.clock.clone())
+            .authority("http://authority", transport)
+            .build()
+            .unwrap()
+    }
+}
+
+impl Transport for Wire {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        let path = post.url.strip_prefix("http://authority").unwrap();
+        let (status, body) = match self.answer(path, &serde_json::from_slice(post.body).unwrap()) {
+            Ok(body) => (200, body),
+            Err(e) => (409, json!({"type": format!("urn:nodelock:problem:{}", e.kind().code())})),
+        };
+        Ok(Answer { status, body: body.to_string().into_bytes(), retry_after: None })
+    }
+}
+
+fn wire() -> (Wire, String, tempfile::TempDir) {
+    let vendor = Vendor::new();
+    let key = vendor.license_key();
+    (Wire(Arc::new(Mutex::new(vendor))), key, tempfile::tempdir().unwrap())
+}
+
+#[test]
+fn a_store_copied_to_another_machine_does_not_make_itself_at_home_by_checking_in() {
+    let (wire, key, folder) = wire();
+    let first = wire.client("machine", &folder.path().join("first"));
+    first.activate(&key).unwrap();
+    fs::create_dir(folder.path().join("second")).unwrap();
+    for file in ["state", "device.key"] {
+        fs::copy(folder.path().join("first").join(file), folder.path().join("second").join(file)).unwrap();
+    }
+    let second = wire.client("another", &folder.path().join("second"));
+    assert!(!second.check().unwrap().is_usable());
+    assert_eq!(second.check_in().unwrap_err().kind(), ErrorKind::WrongMachine);
+    assert!(!second.check().unwrap().is_usable());
+    assert!(first.check_in().unwrap().is_usable());
+}
+
+#[test]
+fn a_device_key_copied_to_another_machine_recovers_no_seat_there() {
+    let (wire, key, folder) = wire();
+    let first = wire.client("machine", &folder.path().join("first"));
+    first.activate(&key).unwrap();
+    fs::create_dir(folder.path().join("second")).unwrap();
+    fs::copy(folder.path().join("first/device.key"), folder.path().join("second/device.key")).unwrap();
+    let second = wire.client("another", &folder.path().join("second"));
+    assert!(second.recover().is_err());
+    assert!(!second.check().unwrap().is_usable());
+    assert!(first.check().unwrap().is_usable());
+    assert_eq!(wire.0.lock().unwrap().usage().taken, 1);
+}
+
+#[test]
+fn a_proof_that_the_authority_cannot_place_stops_no_renewal() {
+    let (wire, key, folder) = wire();
+    let client = wire.client("machine", folder.path());
+    client.activate(&key).unwrap();
+    client.deactivate_offline(Reason::Moved).unwrap();
+    // The authority is restored from a copy made before that.
+    wire.0.lock().unwrap().ledger.seats.clear();
+    let request = client.begin(&key, &[]).unwrap();
+    let answer = wire.0.lock().unwrap().activate(request.request().as_bytes()).unwrap();
+    client.install(&answer).unwrap();
+    assert!(client.check_in().unwrap().is_usable());
+}
+
+/// Keeps what is sent to it.
+struct Hoarder(Wire, Arc<Mutex<Vec<Value>>>);
+
+impl Transport for Hoarder {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        self.1.lock().unwrap().push(serde_json::from_slice(post.body).unwrap());
+        self.0.post(post)
+    }
+}
+
+#[test]
+fn a_hoarded_check_in_uses_up_no_token_and_passes_for_no_copy() {
+    let (wire, key, folder) = wire();
+    let sent = Arc::new(Mutex::new(Vec::new()));
+    let client = wire.client_over(Hoarder(wire.clone(), sent.clone()), "machine", folder.path());
+    client.activate(&key).unwrap();
+    let handle = client.check_in().unwrap().license().unwrap().handle;
+    let first = sent.lock().unwrap().last().unwrap().clone();
+    let echo = || wire.answer("/v1/checkins", &first);
+    assert_eq!(echo().unwrap(), echo().unwrap(), "the answer may have been lost");
+    client.check_in().unwrap();
+    assert_eq!(echo().unwrap_err().kind(), ErrorKind::Outdated);
+    // The vendor's own renewal may never reach the device, so it leaves the token alone.
+    wire.0.lock().unwrap().renew(handle);
+    assert!(client.check_in().unwrap().is_usable());
+    assert!(client.check_in().unwrap().is_usable());
+    let vendor = wire.0.lock().unwrap();
+    assert_eq!((vendor.seat(handle).revision(), vendor.seat(handle).copies()), (6, 0));
+}
+
+/// Grants, and tells the device that it did not.
+struct Forger(Wire);
+
+impl Transport for Forger {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        let answer = self.0.post(post)?;
+        if !post.url.ends_with("/activations") {
+            return Ok(answer);
+        }
+        let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::NoFreeSeat.code())});
+        Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
+    }
+}
+
+#[test]
+fn a_forged_refusal_loses_no_seat_and_costs_no_deactivation() {
+    let (wire, key, folder) = wire();
+    wire.0.lock().unwrap().terms().deactivations = Some(1);
+    let client = wire.client_over(Forger(wire.clone()), "machine", folder.path());
+    assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    assert_eq!(wire.0.lock().unwrap().usage().taken, 1);
+    client.online().hand_in().unwrap();
+    let usage = wire.0.lock().unwrap().usage();
+    assert_eq!((usage.taken, usage.deactivated), (0, 0));
+}
+
+/// Says that something is wrong with the store of whoever asks.
+struct Liar;
+
+impl Transport for Liar {
+    fn post(&self, _: &Post<'_>) -> Result<Answer> {
+        let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::Corrupt.code())});
+        Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
+    }
+}
+
+#[test]
+fn an_authority_cannot_claim_what_only_this_machine_can_know() {
+    let (wire, key, folder) = wire();
+    let client = wire.client_over(Liar, "machine", folder.path());
+    assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::BadReply);
+    assert!(client.check().unwrap().pending().is_some(), "it stays pending");
+}
+
+#[test]
+fn a_proxys_password_is_in_no_debug_output() {
+    let options = HttpOptions::default().proxy("http://user:hunter2@proxy:1");
+    assert!(!format!("{options:?} {:?}", options.clone().build()).contains("hunter2"));
+}
+
+#[test]
+fn no_timeout_is_too_long() {
+    let post = Post {
+        url: "http://127.0.0.1:1/",
+        body: b"",
+        user_agent: "test",
+        limit: 1,
+        timeout: Duration::MAX,
+        cancel: &Cancel::new(),
+    };
+    let refused: Error = HttpOptions::default().no_proxy().build().unwrap().post(&post).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unreachable);
+}

@@ -1,0 +1,14 @@
+//! A license on a machine, from the first request to the last receipt.
+
+#[cfg(feature = "online")]
+mod adversary;
+mod check;
+mod clock;
+mod durable_before_shown;
+mod life_cycle;
+#[cfg(feature = "online")]
+mod quickstart;
+mod restored_copies;
+
+#[path = "../support/mod.rs"]
+mod support;

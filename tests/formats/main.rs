@@ -1,0 +1,10 @@
+//! What is signed, written down, read aloud and scanned keeps its form.
+
+mod interop;
+mod phone_code;
+mod qr;
+mod signatures;
+mod vectors;
+
+#[path = "../support/mod.rs"]
+mod support;

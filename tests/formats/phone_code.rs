@@ -1,0 +1,509 @@
+//! Codes with typing errors, and random words (docs/PROTOCOL.md, The phone code; docs/THREATS.md, Test 8).
+//!
+//! `NODELOCK_CODES` and `NODELOCK_RANDOM_CODES` set how many codes are damaged and how many random words are
+//! tried; the release run in CI takes 1,000,000 and 100,000,000.
+
+use std::collections::HashMap;
+use std::ops::AddAssign;
+use std::thread;
+
+use nodelock::ErrorKind;
+use nodelock::code::{
+    Correction, DeactivationCode, Handle, LicenseKey, Reading, ReleaseSecret, Typing, check_typing,
+};
+use serde_json::Value;
+
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const EXAMPLE: &str = "17KX2-M928T-5CY4T-QKFFW-EZFWM";
+
+/// SplitMix64: the same codes in every run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    fn code(&mut self) -> DeactivationCode {
+        let handle = Handle::new(self.next() as u32 >> 2).unwrap();
+        DeactivationCode::new(handle, ReleaseSecret::from_random(self.next().to_le_bytes()))
+    }
+
+    /// `n` of the places below `end`, all different, in random order.
+    fn places<const N: usize>(&mut self, end: usize) -> [usize; N] {
+        let mut all: Vec<usize> = (0..end).collect();
+        std::array::from_fn(|i| {
+            let pick = i + self.below(end - i);
+            all.swap(i, pick);
+            all[i]
+        })
+    }
+
+    fn symbol_other_than(&mut self, symbol: u8) -> u8 {
+        loop {
+            let other = ALPHABET[self.below(32)];
+            if other != symbol {
+                return other;
+            }
+        }
+    }
+}
+
+fn count(variable: &str, default: usize) -> usize {
+    std::env::var(variable).map_or(default, |n| n.replace('_', "").parse().expect(variable))
+}
+
+fn symbols(code: &impl ToString) -> Vec<u8> {
+    code.to_string().bytes().filter(|&c| c != b'-').collect()
+}
+
+fn read(typed: &[u8]) -> Result<Vec<Reading<DeactivationCode>>, ErrorKind> {
+    DeactivationCode::read(std::str::from_utf8(typed).unwrap()).map_err(|e| e.kind())
+}
+
+fn hex(text: &Value) -> Vec<u8> {
+    let text = text.as_str().unwrap();
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(&text[i..i + 2], 16).unwrap()).collect()
+}
+
+fn vectors() -> Value {
+    serde_json::from_str(include_str!("../vectors/codes.json")).unwrap()
+}
+
+#[test]
+fn codes_are_written_and_read_as_another_implementation_does() {
+    let vectors = vectors();
+    let codes = vectors["codes"].as_array().unwrap();
+    assert!(codes.len() >= 20);
+    for vector in codes {
+        let text = vector["text"].as_str().unwrap();
+        if vector["kind"] == "deactivation" {
+            let handle = Handle::new(vector["handle"].as_u64().unwrap() as u32).unwrap();
+            let bytes: [u8; 8] = hex(&vector["secret"]).try_into().unwrap();
+            let code = DeactivationCode::new(handle, ReleaseSecret::from_random(bytes));
+            assert_eq!(code.to_string(), text);
+            assert_eq!(handle.to_string(), vector["handle_text"].as_str().unwrap());
+            let read = &DeactivationCode::read(text).unwrap()[0].code;
+            assert_eq!((read.handle(), read.secret().as_bytes()), (handle, &bytes));
+        } else {
+            let bytes: [u8; 12] = hex(&vector["key"]).try_into().unwrap();
+            assert_eq!(LicenseKey::from_random(bytes).to_string(), text);
+            assert_eq!(text.parse::<LicenseKey>().unwrap().as_bytes(), &bytes);
+        }
+    }
+}
+
+#[test]
+fn damaged_codes_are_read_as_another_implementation_does() {
+    fn outcome<T: ToString>(
+        result: nodelock::Result<Vec<Reading<T>>>,
+    ) -> Result<Vec<(String, usize)>, String> {
+        let mut readings: Vec<_> = result
+            .map_err(|e| format!("{:?}", e.kind()))?
+            .iter()
+            .map(|reading| (reading.code.to_string(), reading.corrections.len()))
+            .collect();
+        assert!(readings.is_sorted_by_key(|reading| reading.1));
+        // The order among equals means nothing.
+        readings.sort_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)));
+        Ok(readings)
+    }
+    let vectors = vectors();
+    let readings = vectors["readings"].as_array().unwrap();
+    let (mut refused, mut ambiguous) = (0, 0);
+    for vector in readings {
+        let typed = vector["typed"].as_str().unwrap();
+        let expected = match vector["error"].as_str() {
+            Some(error) => Err(error.to_owned()),
+            None => Ok(vector["readings"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|r| {
+                    (r["text"].as_str().unwrap().to_owned(), r["corrections"].as_u64().unwrap() as usize)
+                })
+                .collect::<Vec<_>>()),
+        };
+        let actual = match vector["read_as"].as_str().unwrap() {
+            "deactivation" => outcome(DeactivationCode::read(typed)),
+            _ => outcome(LicenseKey::read(typed)),
+        };
+        assert_eq!(actual, expected, "{}: {typed}", vector["why"]);
+        refused += usize::from(expected.is_err());
+        ambiguous += usize::from(expected.is_ok_and(|readings| readings.len() > 1));
+    }
+    assert!(readings.len() >= 150 && refused >= 50 && ambiguous >= 5);
+}
+
+/// How a typed code is damaged.
+#[derive(Clone, Copy, Debug)]
+enum Damage {
+    Wrong(usize),
+    Erased(usize),
+    Mixed { wrong: usize, erased: usize },
+    Swapped,
+    Dropped,
+    DroppedAndWrong,
+    DroppedAndErased,
+    Surplus,
+    SurplusAndWrong,
+    Doubled,
+}
+
+impl Damage {
+    const ALL: [Damage; 20] = [
+        Damage::Wrong(1),
+        Damage::Wrong(2),
+        Damage::Wrong(3),
+        Damage::Erased(1),
+        Damage::Erased(2),
+        Damage::Erased(3),
+        Damage::Erased(4),
+        Damage::Erased(5),
+        Damage::Erased(6),
+        Damage::Mixed { wrong: 1, erased: 1 },
+        Damage::Mixed { wrong: 1, erased: 4 },
+        Damage::Mixed { wrong: 2, erased: 1 },
+        Damage::Mixed { wrong: 2, erased: 2 },
+        Damage::Swapped,
+        Damage::Dropped,
+        Damage::DroppedAndWrong,
+        Damage::DroppedAndErased,
+        Damage::Surplus,
+        Damage::SurplusAndWrong,
+        Damage::Doubled,
+    ];
+
+    fn apply(self, typed: &mut Vec<u8>, random: &mut Random) {
+        let at: [usize; 6] = random.places(25);
+        let [first, second, ..] = at;
+        match self {
+            Damage::Wrong(n) => Damage::Mixed { wrong: n, erased: 0 }.apply(typed, random),
+            Damage::Erased(n) => Damage::Mixed { wrong: 0, erased: n }.apply(typed, random),
+            Damage::Mixed { wrong, erased } => {
+                for &place in &at[..wrong] {
+                    typed[place] = random.symbol_other_than(typed[place]);
+                }
+                for &place in &at[wrong..wrong + erased] {
+                    typed[place] = b"?U*_"[random.below(4)];
+                }
+            }
+            Damage::Swapped => typed.swap(first.min(23), first.min(23) + 1),
+            Damage::Dropped => {
+                typed.remove(first);
+            }
+            Damage::DroppedAndWrong => {
+                typed[second] = random.symbol_other_than(typed[second]);
+                typed.remove(first);
+            }
+            Damage::DroppedAndErased => {
+                typed[second] = b'?';
+                typed.remove(first);
+            }
+            Damage::Surplus => typed.insert(random.below(26), ALPHABET[random.below(32)]),
+            Damage::SurplusAndWrong => {
+                typed[second] = random.symbol_other_than(typed[second]);
+                Damage::Surplus.apply(typed, random);
+            }
+            Damage::Doubled => typed.insert(first, typed[first]),
+        }
+    }
+}
+
+#[test]
+fn every_promised_typing_error_is_mended() {
+    let mut random = Random(1);
+    let mut ambiguous = 0;
+    let codes = count("NODELOCK_CODES", 20_000);
+    for n in 0..codes {
+        let code = random.code();
+        let mut typed = symbols(&code);
+        let damage = Damage::ALL[n % Damage::ALL.len()];
+        damage.apply(&mut typed, &mut random);
+        let readings = read(&typed).unwrap_or_else(|kind| panic!("{damage:?}: {kind:?}"));
+        assert!(readings.iter().any(|reading| reading.code == code), "{damage:?}");
+        if typed.len() == 25 {
+            assert_eq!(readings.len(), 1, "{damage:?}");
+        }
+        ambiguous += usize::from(readings.len() > 1);
+        for (i, reading) in readings.iter().enumerate() {
+            assert!(readings[..i].iter().all(|other| other.code != reading.code));
+        }
+    }
+    println!("{codes} damaged codes, all read; {ambiguous} of them also as another code");
+}
+
+#[test]
+fn corrections_say_what_was_typed() {
+    for n in 0..2_000 {
+        let mut random = Random(n);
+        let code = random.code();
+        let clean = symbols(&code);
+        let mut typed = clean.clone();
+        Damage::ALL[n as usize % Damage::ALL.len()].apply(&mut typed, &mut random);
+        for reading in read(&typed).unwrap() {
+            // Undoing the corrections on the mended code gives back what was typed.
+            let mut again = symbols(&reading.code);
+            for correction in reading.corrections.iter().rev() {
+                let i = usize::from(correction.position()) - 1;
+                match *correction {
+                    Correction::Replaced { typed, meant, .. } => {
+                        assert_eq!(char::from(again[i]), meant);
+                        again[i] = typed.map_or(b'?', |c| c as u8);
+                    }
+                    Correction::Missing { meant, .. } => assert_eq!(char::from(again.remove(i)), meant),
+                    Correction::Surplus { typed, .. } => again.insert(i, typed.map_or(b'?', |c| c as u8)),
+                }
+            }
+            let typed: Vec<u8> =
+                typed.iter().map(|&c| if ALPHABET.contains(&c) { c } else { b'?' }).collect();
+            assert_eq!(again, typed);
+        }
+    }
+}
+
+#[test]
+fn corrections_are_told_in_words() {
+    let told = |typed: &str| {
+        let readings = DeactivationCode::read(typed).unwrap();
+        assert_eq!(readings[0].code.to_string(), EXAMPLE);
+        readings[0].corrections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(told(EXAMPLE), "");
+    assert_eq!(told("17KX2-M92BT-5CY4T-QKFFW-EZFWM"), "group 2, place 4: B was typed, 8 is meant");
+    assert_eq!(told("17KX2-M928T-5CY4T-QKFFW-EZF?M"), "group 5, place 4: unreadable, W is meant");
+    assert_eq!(told("7KX2-M928T-5CY4T-QKFFW-EZFWM"), "group 1, place 1: 1 is missing");
+    assert_eq!(told("17KX2-M928T-5CCY4T-QKFFW-EZFWM"), "group 3, place 2: C is one too many");
+    assert_eq!(told("17KX2-M928T-5CY4T-QKFFW-EZFWM#"), "group 5, place 6: one character too many");
+}
+
+#[derive(Default)]
+struct Tally {
+    code_words: usize,
+    known_handles: usize,
+    accepted: usize,
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.code_words += other.code_words;
+        self.known_handles += other.known_handles;
+        self.accepted += other.accepted;
+    }
+}
+
+/// The authority compares commitments, PBKDF2 over the secret salted with the seat's name. Equal commitments
+/// are equal secrets, so comparing the secrets themselves gives the same verdicts a hundred thousand times
+/// faster.
+#[test]
+fn no_random_code_is_accepted() {
+    const SEATS: usize = 10_000;
+    let words = count("NODELOCK_RANDOM_CODES", 2_000_000);
+    let mut random = Random(2);
+    let seats: HashMap<Handle, ReleaseSecret> = std::iter::repeat_with(|| random.code())
+        .take(SEATS)
+        .map(|c| (c.handle(), c.secret().clone()))
+        .collect();
+    let guess = |seed: u64, words: usize| {
+        let (mut random, mut tally) = (Random(seed), Tally::default());
+        for _ in 0..words {
+            let bits = u128::from(random.next()) << 64 | u128::from(random.next());
+            let word: [u8; 25] = std::array::from_fn(|i| ALPHABET[(bits >> (5 * i)) as usize & 31]);
+            match read(&word) {
+                Ok(readings) => {
+                    tally.code_words += 1;
+                    for Reading { code, .. } in readings {
+                        let seat = seats.get(&code.handle());
+                        tally.known_handles += usize::from(seat.is_some());
+                        tally.accepted += usize::from(seat == Some(code.secret()));
+                    }
+                }
+                Err(kind) => assert!(matches!(
+                    kind,
+                    ErrorKind::UnreadableCode | ErrorKind::WrongType | ErrorKind::UnsupportedVersion
+                )),
+            }
+        }
+        tally
+    };
+    let mut tally = Tally::default();
+    thread::scope(|scope| {
+        let guess = &guess;
+        let halves = [3, 4].map(|seed| scope.spawn(move || guess(seed, words / 2)));
+        halves.into_iter().for_each(|half| tally += half.join().unwrap());
+    });
+    println!(
+        "{words} random words: {} within reach of a deactivation code, {} of those name one of {SEATS} \
+         seats, {} accepted",
+        tally.code_words, tally.known_handles, tally.accepted
+    );
+    assert_eq!(tally.accepted, 0);
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let try_all = |text: &str| {
+        let too_large = text.len() > 256;
+        let kinds =
+            [DeactivationCode::read(text).err(), LicenseKey::read(text).err()].map(|e| e.map(|e| e.kind()));
+        for kind in kinds {
+            assert_eq!(kind == Some(ErrorKind::TooLarge), too_large);
+        }
+        let typing = check_typing(text);
+        assert!(typing.symbols <= text.chars().count());
+        assert!(!typing.complete || !too_large);
+        _ = text.parse::<LicenseKey>();
+        _ = text.parse::<Handle>();
+        _ = nodelock::code::base32::decode(text, 64);
+    };
+    let mut random = Random(5);
+    for length in 0..=300 {
+        for fill in ["0", "z", "?", "-", "é", "−", "７", "😀", "\0", "\u{301}"] {
+            try_all(&fill.repeat(length));
+        }
+        let symbols: String = (0..length).map(|_| char::from(ALPHABET[random.below(32)])).collect();
+        try_all(&symbols);
+        for _ in 0..30 {
+            let any = |random: &mut Random| char::from_u32(random.next() as u32 >> (11 + random.below(18)));
+            try_all(&(0..length).filter_map(|_| any(&mut random)).collect::<String>());
+        }
+    }
+}
+
+#[test]
+fn the_ways_people_type_do_not_matter() {
+    let nothing_mended = [
+        "17KX2M928T5CY4TQKFFWEZFWM",
+        "17kx2-m928t-5cy4t-qkffw-ezfwm",
+        "l7kx2 m928t 5cy4t qkffw ezfwm",
+        "I7KX2.M928T.5CY4T.QKFFW.EZFWM.",
+        "  17KX2 - M928T - 5CY4T - QKFFW - EZFWM\r\n",
+        "\"17KX2-M928T-5CY4T-QKFFW-EZFWM\"",
+        "“17KX2–M928T—5CY4T−QKFFW‑EZFWM”",
+        "«17KX2\u{A0}M928T\u{202F}5CY4T\u{2009}QKFFW\u{3000}EZFWM»",
+        "１７ＫＸ２－Ｍ９２８Ｔ－５ｃｙ４ｔ－ＱＫＦＦＷ－ＥＺＦＷＭ",
+        "17KX2ーM928Tー5CY4TーQKFFWーEZFWM",
+        "\u{FEFF}17KX2\u{200B}M928T\u{AD}5CY4T\u{2060}QKFFW\u{200E}EZFWM\0",
+        "(17KX2/M928T/5CY4T/QKFFW/EZFWM)",
+        "1 7 K X 2  M 9 2 8 T  5 C Y 4 T  Q K F F W  E Z F W M",
+        "17KX2\t\n\nM928T|5CY4T·QKFFW…EZFWM",
+    ];
+    for text in nothing_mended {
+        let readings = DeactivationCode::read(text).unwrap();
+        assert_eq!(readings[0].code.to_string(), EXAMPLE, "{text}");
+        assert_eq!((readings.len(), readings[0].corrections.len()), (1, 0), "{text}");
+        assert!(check_typing(text).complete, "{text}");
+    }
+    for erasure in ["?", "U", "u", "*", "_", "#", "+", "@", "é", "Ж", "😀", "？", "Ｕ"] {
+        let text = EXAMPLE.replace('M', erasure);
+        let reading = &DeactivationCode::read(&text).unwrap()[0];
+        assert_eq!(reading.code.to_string(), EXAMPLE, "{text}");
+        let untyped = |c: &Correction| matches!(c, Correction::Replaced { typed: None, meant: 'M', .. });
+        assert!(reading.corrections.len() == 2 && reading.corrections.iter().all(untyped), "{text}");
+    }
+    let zeros = DeactivationCode::new(Handle::new(0).unwrap(), ReleaseSecret::from_random([0; 8]));
+    let with_letters = zeros.to_string().replace('0', "o").replace('1', "l");
+    assert_eq!(DeactivationCode::read(&with_letters).unwrap()[0].code, zeros);
+}
+
+#[test]
+fn a_form_can_show_how_far_the_typing_is() {
+    let typing =
+        |symbols, unreadable: &[usize], complete| Typing { symbols, unreadable: unreadable.into(), complete };
+    assert_eq!(check_typing(""), typing(0, &[], false));
+    assert_eq!(check_typing("17KX2-M9"), typing(7, &[], false));
+    assert_eq!(check_typing("17KU2-é9"), typing(7, &[3, 6], false));
+    assert_eq!(check_typing(EXAMPLE), typing(25, &[], true));
+    assert_eq!(check_typing(&EXAMPLE.replace("28", "82")), typing(25, &[], false));
+    assert_eq!(check_typing(&EXAMPLE.replace('8', "?")), typing(25, &[9], false));
+    assert_eq!(check_typing(&format!("{EXAMPLE}M")), typing(26, &[], false));
+    assert_eq!(check_typing(&format!("{EXAMPLE}{}", " ".repeat(300))), typing(25, &[], false));
+}
+
+#[test]
+fn other_kinds_and_later_versions_are_named() {
+    let key = LicenseKey::from_random([0x5A; 12]).to_string();
+    assert_eq!(DeactivationCode::read(&key).unwrap_err().kind(), ErrorKind::WrongType);
+    assert_eq!(EXAMPLE.parse::<LicenseKey>().unwrap_err().kind(), ErrorKind::WrongType);
+    // Zero everywhere is a code word, of a kind that does not exist.
+    let later = "0".repeat(25);
+    assert_eq!(DeactivationCode::read(&later).unwrap_err().kind(), ErrorKind::UnsupportedVersion);
+    assert_eq!(LicenseKey::read(&later).unwrap_err().kind(), ErrorKind::UnsupportedVersion);
+    for text in ["", "17KX2", "?????-?????-?????-?????-?????", "17KX2-M928T-5CY4T-QKFFW-EZFWM-17KX2"] {
+        assert_eq!(DeactivationCode::read(text).unwrap_err().kind(), ErrorKind::UnreadableCode);
+    }
+    let long = format!("{EXAMPLE}{}", " ".repeat(256));
+    assert_eq!(DeactivationCode::read(&long).unwrap_err().kind(), ErrorKind::TooLarge);
+}
+
+#[test]
+fn a_license_key_is_parsed_when_one_reading_is_best() {
+    for vector in vectors()["readings"].as_array().unwrap() {
+        if vector["read_as"] != "license key" {
+            continue;
+        }
+        let parsed = vector["typed"].as_str().unwrap().parse::<LicenseKey>();
+        let Some(readings) = vector["readings"].as_array() else {
+            assert!(parsed.is_err());
+            continue;
+        };
+        if readings.len() > 1 && readings[0]["corrections"] == readings[1]["corrections"] {
+            assert_eq!(parsed.unwrap_err().kind(), ErrorKind::UnreadableCode);
+        } else {
+            assert_eq!(parsed.unwrap().to_string(), readings[0]["text"].as_str().unwrap());
+        }
+    }
+}
+
+#[test]
+fn handles_are_six_symbols() {
+    let handle: Handle = "7kx-2m9".parse().unwrap();
+    assert_eq!((handle.get(), handle.to_string()), (255_756_937, "7KX2M9".into()));
+    assert_eq!(format!("{handle:?}"), "7KX2M9");
+    assert_eq!(Handle::new(1 << 30).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Handle::new((1 << 30) - 1).unwrap().to_string(), "ZZZZZZ");
+    for text in ["", "7KX2M", "7KX2M90", "7KX2MU", "7KX2M9-7KX2M9"] {
+        assert_eq!(text.parse::<Handle>().unwrap_err().kind(), ErrorKind::UnreadableCode, "{text}");
+    }
+}
+
+#[test]
+fn stored_values_are_plain_bytes_within_their_range() {
+    let handle = Handle::new(0x0102_0304).unwrap();
+    let secret = ReleaseSecret::from_random([0xFF; 8]);
+    let key = LicenseKey::from_random([0xFF; 12]);
+    let bytes = bincode::serialize(&(handle, &secret, &key)).unwrap();
+    let mut expected = vec![4, 3, 2, 1, 0x0F];
+    expected.extend([0xFF; 7]);
+    expected.push(0x03);
+    expected.extend([0xFF; 11]);
+    assert_eq!(bytes, expected);
+    let read: (Handle, ReleaseSecret, LicenseKey) = bincode::deserialize(&bytes).unwrap();
+    assert!(read == (handle, secret, key));
+    for (byte, bit) in [(3, 0x40), (4, 0x10), (12, 0x04)] {
+        let mut bytes = bytes.clone();
+        bytes[byte] |= bit;
+        assert!(bincode::deserialize::<(Handle, ReleaseSecret, LicenseKey)>(&bytes).is_err());
+    }
+}
+
+#[test]
+fn debug_output_tells_no_secret() {
+    let readings = DeactivationCode::read(&EXAMPLE.replace("T-5", "5-T")).unwrap();
+    let shown = format!("{readings:?} {:?}", readings[0].code.secret());
+    assert_eq!(
+        shown,
+        "[Reading { code: DeactivationCode { handle: 7KX2M9, .. }, \
+         corrections: [Replaced(10), Replaced(11)] }] ReleaseSecret(..)"
+    );
+    let key = LicenseKey::from_random([7; 12]);
+    assert_eq!(format!("{key:?}"), format!("LicenseKey({}-..)", &key.to_string()[..5]));
+}
