@@ -41,7 +41,7 @@ fn refused(authority: &Authority, arguments: &[&str], environment: &[(&str, &str
 }
 
 fn metric(authority: &Authority, name: &str) -> i64 {
-    let metrics = authority.get("/metrics").body;
+    let metrics = authority.metrics();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().parse().unwrap()
 }
