@@ -1,15 +1,14 @@
 //! The main job, end to end, without a network: request, license, check, deactivation, receipt, another machine.
 
-use crate::support::vendor::{Device, Vendor};
+use crate::support::{
+    forge::Forger,
+    vendor::{Device, Vendor},
+};
 use nodelock::{
     Binding, Client, DeactivationProof, ErrorKind, Outcome, Reason, Roots, SigningKey, Store, SystemRandom,
     Verdict,
     authority::{Issuer, MAX_ATTEMPTS},
     code::{DeactivationCode, ReleaseSecret},
-};
-use support::{
-    forge::Forger,
-    vendor::{Device, Vendor},
 };
 
 #[test]

@@ -4,6 +4,8 @@
 mod adversary;
 mod check;
 mod clock;
+#[cfg(feature = "online")]
+mod decisions;
 mod durable_before_shown;
 mod life_cycle;
 #[cfg(feature = "online")]

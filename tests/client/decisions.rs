@@ -1,0 +1,245 @@
+//! Whoever forgets to look something up gets no decision: each act of the vendor's rule book, fed with too few records.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use crate::support::vendor::{Device, Memory, Vendor};
+use nodelock::{
+    Answer, Client, Clock as _, Error, ErrorKind, Post, Reason, Result, Store, Transport,
+    authority::{
+        ActivationFile, Check, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
+        TypedCode,
+        decision::{self, Change, Decision, Ledger as _, Moment, Refusal, Ruling, Step},
+    },
+    code::{DeactivationCode, Handle, ReleaseSecret},
+};
+use serde_json::Value;
+
+type Act<'a> = &'a dyn Fn(&Records, &Moment) -> Result<Step, Refusal>;
+
+/// Everything that a decision asked for, and the decision.
+struct Asked {
+    answers: Vec<(Query, Found)>,
+    checks: Vec<Check>,
+    decision: Box<Decision>,
+}
+
+fn moment(vendor: &Vendor) -> Moment {
+    Moment { now: vendor.clock.now(), token: [7; 16] }
+}
+
+fn records(answers: &[(Query, Found)], checks: &[Check]) -> Records {
+    let mut records = Records::new();
+    answers.iter().for_each(|(query, found)| records.add(*query, found.clone()).unwrap());
+    records.run(checks);
+    records
+}
+
+/// Answers whatever is asked for, and stores nothing.
+fn ask(ledger: &Memory, moment: &Moment, act: Act<'_>) -> Asked {
+    let (mut answers, mut checks) = (Vec::new(), Vec::new());
+    loop {
+        match act(&records(&answers, &checks), moment).unwrap() {
+            Step::Needs(lookup) => {
+                assert!(!lookup.queries.is_empty() || !lookup.checks.is_empty(), "it asks for nothing");
+                answers.extend(lookup.queries.into_iter().map(|query| (query, ledger.find(&query).unwrap())));
+                checks.extend(lookup.checks);
+            }
+            Step::Decided(decision) if decision.checks.is_empty() => {
+                return Asked { answers, checks, decision };
+            }
+            // The attempts are counted; now the code may be looked at.
+            Step::Decided(decision) => checks.extend(decision.checks),
+        }
+    }
+}
+
+/// Leaves out each answer and then the checks: what is missing is asked for again, and nothing is decided.
+fn needs_all_of_it(vendor: &Vendor, what: &str, act: Act<'_>) -> Ruling {
+    let moment = moment(vendor);
+    let asked = ask(&vendor.ledger, &moment, act);
+    assert!(!asked.answers.is_empty(), "{what}: nothing is asked for");
+    for left_out in 0..asked.answers.len() {
+        let mut answers = asked.answers.clone();
+        let (query, _) = answers.remove(left_out);
+        match act(&records(&answers, &asked.checks), &moment) {
+            Ok(Step::Needs(lookup)) => assert_eq!(lookup.queries, [query], "{what}"),
+            other => panic!("{what}: without {query:?} it comes to {other:?}"),
+        }
+    }
+    for left_out in 0..asked.checks.len() {
+        let mut checks = asked.checks.clone();
+        checks.remove(left_out);
+        match act(&records(&asked.answers, &checks), &moment) {
+            Ok(Step::Needs(lookup)) => assert_eq!(lookup.checks.len(), 1, "{what}"),
+            // A code is tried again, at the price of an attempt.
+            Ok(Step::Decided(decision)) => {
+                assert!(matches!(decision.ruling, Ruling::Attempted), "{what}: {:?}", decision.ruling);
+                assert!(decision.send.is_empty(), "{what}");
+            }
+            Err(refusal) => panic!("{what}: without a check it comes to {refusal}"),
+        }
+    }
+    asked.decision.ruling
+}
+
+/// A wire that is cut, and what was posted into it last.
+#[derive(Clone, Default)]
+struct CutWire(Arc<Mutex<Vec<u8>>>);
+
+impl Transport for CutWire {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        *self.0.lock().unwrap() = post.body.to_vec();
+        Err(Error::new(ErrorKind::Unreachable, "the wire is cut"))
+    }
+}
+
+/// The request that a call posts.
+fn posted(device: &Device, call: impl Fn(&Client)) -> Vec<u8> {
+    let wire = CutWire::default();
+    let client = device.builder().authority("https://licenses.example.com", wire.clone());
+    call(&client.patience(Duration::ZERO, 1).build().unwrap());
+    let body: Value = serde_json::from_slice(&wire.0.lock().unwrap()).unwrap();
+    body["request"].as_str().unwrap().as_bytes().to_vec()
+}
+
+#[test]
+fn an_activation_needs_its_license_seats_and_evidence() {
+    let mut vendor = Vendor::new();
+    vendor.sell(2);
+    let device = Device::activated(&mut vendor, "first");
+    device.client().deactivate_offline(Reason::Moved).unwrap();
+    // With a seat that comes along, and beside evidence that is another device's.
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let code = DeactivationCode::new(request.request().handle, ReleaseSecret::from_random([9; 8]));
+    assert!(vendor.redeem_code(&code.to_string()).is_err());
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "activate", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+
+    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "again", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Repeated(_)), "{ruling:?}");
+}
+
+#[test]
+fn a_recovery_needs_what_the_device_held() {
+    let mut vendor = Vendor::new();
+    let folder = tempfile::tempdir().unwrap();
+    let device = Device::with_store(&vendor, "first", Store::in_directory(folder.path(), None));
+    device.activate(&mut vendor);
+    std::fs::write(folder.path().join("state"), "damaged").unwrap();
+    let request = device.client().recover_offline().unwrap();
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "recover", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+}
+
+#[test]
+fn a_proof_needs_its_seat_its_license_and_its_signature() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "first");
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    let claim = ReleaseClaim::read(given_up.proof()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "redeem", &|r, m| decision::redeem(&claim, r, m));
+    assert!(matches!(ruling, Ruling::Released { changed: true, .. }), "{ruling:?}");
+}
+
+#[test]
+fn a_cancellation_needs_to_know_that_there_is_no_such_seat() {
+    let vendor = Vendor::new();
+    let device = Device::new(&vendor, "first");
+    device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let cancelled = device.client().cancel().unwrap();
+    let claim = ReleaseClaim::read(&cancelled.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "cancel", &|r, m| decision::redeem(&claim, r, m));
+    assert!(matches!(ruling, Ruling::Released { changed: true, .. }), "{ruling:?}");
+    // The proof alone is kept, which needs what is kept already.
+    let claim = ReleaseClaim::read(cancelled.proof()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "keep", &|r, m| decision::redeem(&claim, r, m));
+    assert!(matches!(ruling, Ruling::Kept(_)), "{ruling:?}");
+}
+
+#[test]
+fn a_code_needs_its_seat_its_attempts_and_its_commitment() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "first");
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    let typed = TypedCode::read(&given_up.code().to_string()).unwrap();
+    // What the attempts were does not matter any more once the check has run.
+    let moment = moment(&vendor);
+    let asked = ask(&vendor.ledger, &moment, &|r, m| decision::redeem_code(&typed, r, m));
+    assert!(matches!(asked.decision.ruling, Ruling::Released { changed: true, .. }));
+    for left_out in 0..asked.answers.len() {
+        let mut answers = asked.answers.clone();
+        let (query, _) = answers.remove(left_out);
+        let checks = if matches!(query, Query::Attempts(_)) { &[][..] } else { &asked.checks };
+        match decision::redeem_code(&typed, &records(&answers, checks), &moment) {
+            Ok(Step::Needs(lookup)) => assert_eq!(lookup.queries, [query]),
+            other => panic!("without {query:?} it comes to {other:?}"),
+        }
+    }
+    // Without the check there is an attempt, and nothing to send.
+    let decided = decision::redeem_code(&typed, &records(&asked.answers, &[]), &moment).unwrap();
+    let Step::Decided(decision) = decided else { panic!("{decided:?}") };
+    assert!(matches!(decision.ruling, Ruling::Attempted));
+    assert!(decision.send.is_empty() && decision.checks.iter().all(Check::is_slow));
+    assert!(matches!(decision.store[..], [Change::Attempts(_, attempts)] if attempts.count() == 1));
+}
+
+#[test]
+fn a_check_in_and_a_preflight_need_their_seat_its_license_and_a_signature() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "first");
+    let request = posted(&device, |client| drop(client.check_in()));
+    let claim = CheckInClaim::read(&request).unwrap();
+    let ruling = needs_all_of_it(&vendor, "check in", &|r, m| decision::check_in(&claim, r, m));
+    assert!(matches!(ruling, Ruling::Renewed(_)), "{ruling:?}");
+    let request = posted(&device, |client| drop(client.deactivate(Reason::Moved)));
+    let claim = PreflightClaim::read(&request).unwrap();
+    let ruling = needs_all_of_it(&vendor, "preflight", &|r, m| decision::preflight(&claim, r, m));
+    assert!(matches!(ruling, Ruling::Preflight { deactivations_left: None }), "{ruling:?}");
+}
+
+#[test]
+fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
+    let mut vendor = Vendor::new();
+    vendor.terms().deactivations = Some(0);
+    let device = Device::activated(&mut vendor, "first");
+    let name = vendor.seat(device.handle()).name();
+    let ruling = needs_all_of_it(&vendor, "renew", &|r, m| decision::renew(name, r, m));
+    assert!(matches!(ruling, Ruling::Renewed(_)), "{ruling:?}");
+    let ruling = needs_all_of_it(&vendor, "release", &|r, m| decision::release(name, "lost", r, m));
+    assert!(matches!(ruling, Ruling::Revoked(_)), "{ruling:?}");
+
+    // A copy of the store from before may say once more that the seat is given up, whatever the allowance.
+    let proof = device.client().deactivate_offline(Reason::Moved).unwrap_err();
+    assert_eq!(proof.kind(), ErrorKind::DeactivationNotAllowed);
+    vendor.terms().deactivations = None;
+    device.client().install(vendor.renew(device.handle()).as_bytes()).unwrap();
+    vendor.terms().deactivations = Some(0);
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    vendor.redeem(given_up.proof()).unwrap();
+    assert_eq!(vendor.seat(name.handle).state(), SeatState::Held);
+    let ruling = needs_all_of_it(&vendor, "return", &|r, m| decision::return_held(name, r, m));
+    assert!(matches!(ruling, Ruling::Returned(_)), "{ruling:?}");
+}
+
+#[test]
+fn what_was_not_asked_for_is_no_answer() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "first");
+    let seat = vendor.seat(device.handle()).clone();
+    let other = Query::SeatsOfHandle(Handle::new(seat.handle().get() ^ 1).unwrap());
+    let mut records = Records::new();
+    let refused = records.add(other, Found::Seats(vec![seat.clone()])).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    let refused = records.add(other, Found::CheckIn(None)).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    // It was not taken either: the seat is asked for.
+    let step = decision::renew(seat.name(), &records, &moment(&vendor)).unwrap();
+    let Step::Needs(lookup) = step else { panic!("{step:?}") };
+    assert_eq!(lookup.queries, [Query::SeatsOfHandle(seat.handle())]);
+}
