@@ -20,7 +20,8 @@ pub(crate) enum Failure {
     /// One peer failed too often; how long it has to wait.
     #[error("too many attempts from here; try again later")]
     PeerMustWait(Duration),
-    /// Too many messages came for seats that nobody asked for, from this peer or in all; how long to wait, and about which seats.
+    /// Too many messages came for seats that nobody asked for, from this peer or in all; how long to wait, and about
+    /// which seats.
     #[error("too many messages for seats that nobody asked for; try again later")]
     TooManyUnseen { wait: Duration, handles: Vec<Handle> },
     #[error("{0} were not redeemed; the output says which, and why")]

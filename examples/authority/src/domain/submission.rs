@@ -146,8 +146,8 @@ fn wrong(about: &'static str) -> Error {
     Error::new(ErrorKind::WrongType, about)
 }
 
-/// The text of an input that a person typed, rather than a file in one of its forms: binary, armored, base64url, base32,
-/// a link. A file is longer than any code, and an armored one or a link says so itself.
+/// The text of an input that a person typed, rather than a file in one of its forms: binary, armored, base64url,
+/// base32, a link. A file is longer than any code, and an armored one or a link says so itself.
 pub(crate) fn is_typed(input: &[u8]) -> Option<&str> {
     let text = str::from_utf8(input).ok().filter(|text| text.len() <= LONGEST_TYPED)?;
     let is_file = text.contains("NODELOCK")

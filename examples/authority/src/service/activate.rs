@@ -38,8 +38,8 @@ impl Service {
             self.limits.activations.check(peer)?;
         }
         let settled = match self.decide_activation(&file, assigned, occasion).await {
-            // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations. The device has
-            // no receipts for what is left out here, so it hands that in again.
+            // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations. The
+            // device has no receipts for what is left out here, so it hands that in again.
             Err(Failure::TooManyUnseen { handles, .. }) => {
                 self.decide_activation(&file.without(&handles), assigned, occasion).await?
             }

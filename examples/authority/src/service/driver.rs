@@ -1,9 +1,9 @@
 //! Makes decisions over the database: the one place that runs checks, signs, stores and notes.
 //!
 //! The writer's lock is never held while a check runs. First an act is looked at in a transaction that reads, to find
-//! out which checks it takes; they run while nothing is locked. Then it is decided in the transaction that writes, from records
-//! that are looked up anew and from the facts. Should a check be missing there, that transaction ends, the check runs, and
-//! the act begins again.
+//! out which checks it takes; they run while nothing is locked. Then it is decided in the transaction that writes, from
+//! records that are looked up anew and from the facts. Should a check be missing there, that transaction ends, the
+//! check runs, and the act begins again.
 
 use std::{mem, sync::Arc};
 
@@ -43,8 +43,8 @@ enum Considered {
 impl Service {
     /// Decides one act. What changes nothing takes no writer's lock.
     ///
-    /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and when the
-    /// issuer cannot sign. Nothing is stored then.
+    /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and
+    /// when the issuer cannot sign. Nothing is stored then.
     pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Occasion) -> Result<Settled> {
         let mut facts = Records::new();
         loop {
@@ -65,8 +65,8 @@ impl Service {
         settled.remove(0)
     }
 
-    /// Decides several acts in as few transactions as possible, in order. Each is stored before the next is looked up, and
-    /// one that is refused changes nothing about the others.
+    /// Decides several acts in as few transactions as possible, in order. Each is stored before the next is looked up,
+    /// and one that is refused changes nothing about the others.
     ///
     /// Fails when the database does. What was settled in a transaction before is stored then.
     pub(super) async fn decide_together(
@@ -87,8 +87,8 @@ impl Service {
         self.settle(acts, facts, occasion).await
     }
 
-    /// Decides in transactions that write. One ends early when a check is missing, and when a check must not run before what
-    /// was decided so far is stored.
+    /// Decides in transactions that write. One ends early when a check is missing, and when a check must not run before
+    /// what was decided so far is stored.
     async fn settle(
         &self,
         acts: &[&Act<'_>],
@@ -177,8 +177,8 @@ fn changes_nothing(decision: &Decision) -> bool {
     decision.store.is_empty() && decision.events.is_empty() && decision.checks.is_empty()
 }
 
-/// The seats that nobody asked for, and that a decision keeps something about. A request that its cancellation came before is
-/// none of them: its seat takes the place of the evidence that was kept.
+/// The seats that nobody asked for, and that a decision keeps something about. A request that its cancellation came
+/// before is none of them: its seat takes the place of the evidence that was kept.
 fn unseen(decision: &Decision) -> Vec<Handle> {
     let was_kept = |handle: &Handle| {
         let forgets = |change: &Change| matches!(change, Change::Forget(e) if e.handle() == *handle);

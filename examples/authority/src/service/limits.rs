@@ -1,9 +1,9 @@
 //! How often one peer may try wrong license keys and codes, and hand in what nobody asked for.
 //!
-//! The counters are in the memory of each process. An attempt costs no write, so guessing does not slow down the database;
-//! in return a restart forgets them, and several processes count apart. No seat depends on them: the codes that are tried at a
-//! seat are counted in the database. Behind a reverse proxy every client is one peer, unless the proxy is trusted to say whose
-//! request it passes on (`http::peer`).
+//! The counters are in the memory of each process. An attempt costs no write, so guessing does not slow down the
+//! database; in return a restart forgets them, and several processes count apart. No seat depends on them: the codes
+//! that are tried at a seat are counted in the database. Behind a reverse proxy every client is one peer, unless the
+//! proxy is trusted to say whose request it passes on (`http::peer`).
 
 use std::{
     collections::HashMap,
@@ -68,8 +68,8 @@ impl Limit {
         self.window.counted().add(peer, 1);
     }
 
-    /// Counts an attempt whatever comes of it, before any work is done for it: requests that come at the same time do not
-    /// get past the limit. Fails as [`check`](Self::check) does.
+    /// Counts an attempt whatever comes of it, before any work is done for it: requests that come at the same time do
+    /// not get past the limit. Fails as [`check`](Self::check) does.
     pub(super) fn take(&self, peer: IpAddr) -> Result<()> {
         let mut counted = self.window.counted();
         if counted.of(peer) >= self.of_peer {
@@ -80,13 +80,13 @@ impl Limit {
     }
 }
 
-/// How much is taken in within an hour, by each peer and in all. It cannot be verified, so it would fill the database for
-/// nothing.
+/// How much is taken in within an hour, by each peer and in all. It cannot be verified, so it would fill the database
+/// for nothing.
 pub(super) struct Budget {
     of_peer: u32,
     in_all: u32,
-    /// The part of `in_all` that is left to peers of which nothing was taken in yet: a peer that floods the authority does not
-    /// stop the others.
+    /// The part of `in_all` that is left to peers of which nothing was taken in yet: a peer that floods the authority
+    /// does not stop the others.
     for_newcomers: u32,
     window: Window,
 }
@@ -94,8 +94,8 @@ pub(super) struct Budget {
 impl Budget {
     /// Takes in something about these seats.
     ///
-    /// Fails with [`Failure::TooManyUnseen`], with all of them, when a limit is reached. One message is taken in whole or not
-    /// at all, so a limit may be exceeded by one message.
+    /// Fails with [`Failure::TooManyUnseen`], with all of them, when a limit is reached. One message is taken in whole
+    /// or not at all, so a limit may be exceeded by one message.
     pub(super) fn take(&self, peer: IpAddr, handles: &[Handle]) -> Result<()> {
         if handles.is_empty() {
             return Ok(());

@@ -1,7 +1,7 @@
 //! What the authority does, one file for each use case.
 //!
-//! A use case takes plain values and does one thing to its end: it asks the limits for strangers, looks up, has the library
-//! decide, signs, stores and notes, in one transaction. A front puts the outcome into its own form.
+//! A use case takes plain values and does one thing to its end: it asks the limits for strangers, looks up, has the
+//! library decide, signs, stores and notes, in one transaction. A front puts the outcome into its own form.
 
 mod activate;
 mod audit;

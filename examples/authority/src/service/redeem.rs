@@ -98,7 +98,8 @@ impl Service {
 
     /// Gives up the seat that a typed code names. Also returns how the code was read.
     ///
-    /// Fails as [`decision::redeem_code`] does, and with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait).
+    /// Fails as [`decision::redeem_code`] does, and with
+    /// [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait).
     pub(crate) async fn redeem_code(
         &self,
         typed: &TypedCode,
@@ -113,8 +114,8 @@ impl Service {
         Ok((redeemed, reading))
     }
 
-    /// Gives up the seats that a vendor's list names, in order and in few transactions. One that is refused changes nothing
-    /// about the others.
+    /// Gives up the seats that a vendor's list names, in order and in few transactions. One that is refused changes
+    /// nothing about the others.
     ///
     /// Fails when the database does.
     pub(crate) async fn redeem_together(

@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Service {
-    /// Releases a seat. The revocation is for its device, should it speak up; there is none for a seat that its device gave up
-    /// itself. `notice` is for the customer. Fails as [`decision::release`] does.
+    /// Releases a seat. The revocation is for its device, should it speak up; there is none for a seat that its device
+    /// gave up itself. `notice` is for the customer. Fails as [`decision::release`] does.
     pub(crate) async fn release(
         &self,
         choice: SeatChoice,

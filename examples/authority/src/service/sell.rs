@@ -34,8 +34,8 @@ pub(crate) async fn sell(
 
 /// Enters licenses with keys that exist already: all of them or none.
 ///
-/// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`] for terms
-/// that are over, with [`Failure::Usage`] for an empty key, and with [`Failure::KeyInUse`].
+/// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`]
+/// for terms that are over, with [`Failure::Usage`] for an empty key, and with [`Failure::KeyInUse`].
 pub(crate) async fn enter(
     database: &Database,
     sold: &[(LicenseTerms, String)],

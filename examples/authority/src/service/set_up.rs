@@ -15,8 +15,8 @@ use crate::{
 /// Setting up takes one connection.
 const CONNECTIONS: u32 = 1;
 
-/// Makes what is missing of the keys and the database, and says what the authority is for. Goes on with what an interrupted
-/// call left. Returns the root public key.
+/// Makes what is missing of the keys and the database, and says what the authority is for. Goes on with what an
+/// interrupted call left. Returns the root public key.
 ///
 /// Fails with [`Failure::Usage`] for a product without a name, and with [`Failure::AlreadyInitialized`].
 pub(crate) async fn set_up(

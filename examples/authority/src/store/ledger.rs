@@ -19,8 +19,8 @@ use crate::{
     failure::Result,
 };
 
-/// How much evidence is kept in all. When there is more, the oldest goes: the device repeats it for as long as it has no
-/// receipt.
+/// How much evidence is kept in all. When there is more, the oldest goes: the device repeats it for as long as it has
+/// no receipt.
 const MAX_EVIDENCE: i64 = 100_000;
 
 /// Answers a query.

@@ -1,7 +1,7 @@
 //! The ledger on disk: SQL and rows.
 //!
-//! No rule is here, and nothing is signed or limited. The services ask and store, within a transaction that they begin and
-//! commit. The SQL is what SQLite and PostgreSQL have in common; where they differ, it is in this file.
+//! No rule is here, and nothing is signed or limited. The services ask and store, within a transaction that they begin
+//! and commit. The SQL is what SQLite and PostgreSQL have in common; where they differ, it is in this file.
 
 mod audit;
 mod ledger;
@@ -85,7 +85,8 @@ impl DerefMut for Tx {
     }
 }
 
-/// The URL of an SQLite file. The one that sqlx makes has the beginning of a path for a server's name, and loses a drive's colon.
+/// The URL of an SQLite file. The one that sqlx makes has the beginning of a path for a server's name, and loses a
+/// drive's colon.
 fn url_of(file: &Path) -> String {
     let encoded = file.as_os_str().as_encoded_bytes().iter().map(|&byte| match byte {
         b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
@@ -198,14 +199,14 @@ impl Database {
         }
     }
 
-    /// Begins to write. There is one writer at a time, over all processes, so what a decision was made from is still true when
-    /// it is stored.
+    /// Begins to write. There is one writer at a time, over all processes, so what a decision was made from is still
+    /// true when it is stored.
     ///
-    /// SQLite knows no other way. On PostgreSQL this gives up concurrent writes; in return no transaction needs retry logic
-    /// for serialization failures.
+    /// SQLite knows no other way. On PostgreSQL this gives up concurrent writes; in return no transaction needs retry
+    /// logic for serialization failures.
     ///
-    /// Within a process, writers wait in line before they ask the database. SQLite lets a writer sleep and try again, so an
-    /// unlucky one would wait for most of a second, and each would hold a connection that readers could use.
+    /// Within a process, writers wait in line before they ask the database. SQLite lets a writer sleep and try again,
+    /// so an unlucky one would wait for most of a second, and each would hold a connection that readers could use.
     pub(crate) async fn write(&self) -> Result<Tx> {
         let turn = Arc::clone(&self.turn).lock_owned();
         let turn = timeout(PATIENCE, turn).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
@@ -220,8 +221,8 @@ impl Database {
         Ok(Tx { inner: tx, _turn: Some(turn) })
     }
 
-    /// Lets other processes have their turn, between two of many transactions: SQLite's writers look every tenth of a second
-    /// whether they can go on, and would hardly ever find a gap.
+    /// Lets other processes have their turn, between two of many transactions: SQLite's writers look every tenth of a
+    /// second whether they can go on, and would hardly ever find a gap.
     pub(crate) async fn make_way(&self) {
         if self.engine == Engine::Sqlite {
             tokio::time::sleep(Duration::from_millis(120)).await;

@@ -125,7 +125,7 @@ pub(super) struct Released {
         ),
         (
             status = 429,
-            description = "Too many wrong codes, or too many messages for unknown seats. Codes: `too-many-attempts`.",
+            description = "Too many codes from here or at that seat, or too many messages for unknown seats. Codes: `too-many-attempts`.",
             body = Details,
             content_type = "application/problem+json",
             headers(("Retry-After" = inline(Seconds), description = "Seconds to wait.")),

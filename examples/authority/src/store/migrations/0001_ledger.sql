@@ -19,8 +19,8 @@ CREATE TABLE license (
     created  BIGINT NOT NULL
 );
 
--- Seats are kept for ever, so that no message of a device is ever news again. The columns beside `record` are for finding
--- and listing, and say what the record says.
+-- Seats are kept for ever, so that no message of a device is ever news again. The columns beside `record` are for
+-- finding and listing, and say what the record says.
 CREATE TABLE seat (
     handle     BIGINT NOT NULL,
     device_key BLOB   NOT NULL,
