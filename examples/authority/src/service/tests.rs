@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nodelock::{
     DeactivationReceipt, ErrorKind, License, Reason,
     authority::{
-        Found, Query, Records, SeatState, TypedCode,
-        decision::{self, Ruling},
+        ActivationFile, Found, Query, Records, SeatState, TypedCode,
+        decision::{self, Change, Ruling},
     },
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
@@ -15,6 +15,7 @@ use super::fixture::{Authority, claim, now, stranger, vendor};
 use crate::{
     domain::{Deactivation, Occasion, SeatChoice, What},
     failure::Failure,
+    store,
 };
 
 fn kind(failure: Failure) -> ErrorKind {
@@ -216,6 +217,34 @@ async fn codes_are_limited_for_strangers_whatever_comes_of_them_and_not_for_the_
     for n in 10..30 {
         authority.service.redeem_code(&typed(n), &vendor()).await.unwrap();
     }
+}
+
+/// Two devices may draw one handle. Then the vendor must say which seat is meant.
+#[tokio::test]
+async fn a_seat_that_shares_its_handle_is_named_with_its_device() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(3).await);
+    let handle = authority.activated(&key).await.check().unwrap().license().unwrap().handle;
+    let first = authority.seats().await.remove(0).seat;
+    let request = ActivationFile::read(&authority.device().begin(&key, &[]).unwrap().to_bytes()).unwrap();
+    let request = request.request();
+    let mut record = serde_json::to_value(&first).unwrap();
+    record["device_key"] = request.device_key.to_string().into();
+    let second =
+        Change::Insert { seat: serde_json::from_value(record).unwrap(), request: Box::new(request.clone()) };
+    let mut tx = service.database().write().await.unwrap();
+    store::apply(&mut tx, &second, &vendor()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let choice = |device| SeatChoice { handle, device };
+    assert!(matches!(service.renew(choice(None), &vendor()).await, Err(Failure::AmbiguousSeat)));
+    let renewed = service.renew(choice(Some(request.device_key)), &vendor()).await.unwrap();
+    assert_eq!((renewed.device_key, renewed.revision), (request.device_key, 2));
+    let (released, _) = service.release(choice(Some(*first.device_key())), "lost", &vendor()).await.unwrap();
+    assert_eq!(released.name(), first.name());
+    let nobody = SeatChoice { handle: Handle::new(handle.get() ^ 1).unwrap(), device: None };
+    let failure = service.return_held(nobody, &vendor()).await.unwrap_err();
+    assert_eq!(kind(failure), ErrorKind::UnknownSeat);
 }
 
 #[tokio::test]

@@ -313,8 +313,8 @@ impl Authority {
     /// What the operator sees, on a listener whose address is in the log.
     pub fn metrics(&self) -> String {
         let log = self.log();
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let listening = lines.filter(|line| line["event"] == "metrics-listening").last().unwrap();
+        let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let listening = lines.find(|line| line["event"] == "metrics-listening").unwrap();
         let address = listening["address"].as_str().unwrap().parse().unwrap();
         request(address, "GET", "/metrics", &[], b"").body
     }
