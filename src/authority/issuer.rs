@@ -66,7 +66,7 @@ impl Issuer {
     /// The license for a seat as the ledger has it.
     ///
     /// A lease ends no later than the license. A machine without any hardware-unique component gets the shorter of
-    /// the two leases that the terms know (FINGERPRINT: unbindable).
+    /// the two leases that the terms know (docs/FINGERPRINT.md, Unbindable machines).
     ///
     /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, [`ErrorKind::LicenseEnded`] when they are over,
     /// and [`ErrorKind::CertificateExpired`] when this issuer must not sign at `now`.

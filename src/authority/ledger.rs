@@ -3,8 +3,8 @@
 //! A seat is known by its handle *and* its device key. Handles have 30 bits, so among many customers two devices may
 //! draw the same one; the pair is unique, and a proof or code that fits one of them does not fit the other.
 //!
-//! Every rule is idempotent: a message that comes again gets the same answer and changes nothing (PROTOCOL: client
-//! states).
+//! Every rule is idempotent: a message that comes again gets the same answer and changes nothing (docs/PROTOCOL.md,
+//! The authority's rules).
 
 use std::{fmt, time::Duration};
 

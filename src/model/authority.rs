@@ -18,7 +18,8 @@ use crate::{
 pub(super) struct Ledger {
     pub(super) seats: BTreeMap<Name, Seat>,
     pub(super) receipts: BTreeMap<Name, (Outcome, Option<u32>)>,
-    /// Proofs and codes for handles that were never seen: judged when their requests arrive (PROTOCOL: client states).
+    /// Proofs and codes for handles that were never seen: judged when their requests arrive (docs/PROTOCOL.md, Early
+    /// evidence).
     pub(super) parked: BTreeSet<Name>,
 }
 

@@ -1,7 +1,8 @@
-//! The protocol as an explicit-state model (PROTOCOL: states, I1 and I2; THREATS: test 7).
+//! The protocol as an explicit-state model (docs/PROTOCOL.md, The model; docs/THREATS.md, Test 7).
 //!
 //! Two machines and one authority share a license. Everything that may happen to them is tried in every order, and
-//! what PROTOCOL promises is checked in every state that can be reached. The transitions are the crate's own, not a
+//! what the protocol promises (docs/PROTOCOL.md, Invariants) is checked in every state that can be reached. The
+//! transitions are the crate's own, not a
 //! copy of them: machines change by [`crate::record`], the authority by [`crate::authority::ledger`]. What is
 //! written anew here is only what stands around them: the store's commit step by step, the network, the ledger's
 //! database.
@@ -16,7 +17,8 @@
 //!
 //! Left out, because verification comes before any transition: signatures, secrets and digests. A message is the
 //! facts that verification yields; what was signed by another device is simply not equal. Left out too: time,
-//! fingerprints, limits on wrong codes, and tombstones, which guard only a store that was copied back (THREATS).
+//! fingerprints, limits on wrong codes, and tombstones, which guard only a store that was copied back
+//! (docs/THREATS.md, Threats and guards).
 //! Handles are counted instead of drawn and bounded in number, so that there are finitely many states.
 
 mod authority;
@@ -32,7 +34,7 @@ mod table;
 #[derive(Clone, Copy, Debug)]
 struct Rules {
     seats: u32,
-    /// How many deactivations return a seat (PROTOCOL: Returned, Held).
+    /// How many deactivations return a seat (docs/PROTOCOL.md, Returned and Held).
     deactivations: Option<u32>,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
@@ -43,7 +45,7 @@ struct Rules {
     mutant: Option<Mutant>,
 }
 
-/// What PROTOCOL names as fatal: one change each in what stands around the transitions.
+/// The fatal variants (docs/PROTOCOL.md, The model): one change each in what stands around the transitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mutant {
     /// A deactivation tells the authority first, and deletes the license when the receipt is in.

@@ -1,4 +1,4 @@
-//! The runs: the protocol holds, and every mutant of PROTOCOL is caught.
+//! The runs: the protocol holds, and every mutant is caught (docs/PROTOCOL.md, The model).
 //!
 //! Each prints its figures, and for a mutant the shortest trace to the breach: `cargo test model -- --nocapture`.
 //! `NODELOCK_MODEL_STATES` sets how many states a run may go through; without it, the largest ones stop early.

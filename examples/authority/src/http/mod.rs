@@ -1,4 +1,4 @@
-//! The authority over HTTP: the endpoints of PROTOCOL, and what an operator watches.
+//! The authority over HTTP: the endpoints (docs/PROTOCOL.md, HTTP), and what an operator watches.
 //!
 //! A process keeps nothing that another one would miss: seats, receipts and the limits that guard a seat are in the
 //! database. Limits by peer and metrics are each process's own.
