@@ -12,6 +12,10 @@
 //! its store knows, all of which the drain gives up and says. (A power cut may happen to bring back a record that knew
 //! more; that is nothing a customer can do.)
 //!
+//! **Allowance** is for copies of a store, which break I1 by themselves: whoever gives a seat up in a copy leaves a license in
+//! the original, and where there is no lease it never ends. So on distinct hardware there are never more usable stores than the
+//! seats, the deactivations that were counted and the cancellations that are allowed without being counted.
+//!
 //! **Ledger** is the rest of what the authority promises (`docs/PROTOCOL.md`, The authority's rules, Forced release).
 //! Most of it is about single transitions, and is looked at when one is made for the first time: what it finds is the
 //! space's *flaw*.
@@ -55,6 +59,13 @@ pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bo
             .iter()
             .filter_map(|machine| space.usable(*machine))
             .all(|name| space.in_force(state[LEDGER]) & name.bit() != 0),
+        Invariant::Allowance => {
+            let usable = state[..LEDGER].iter().filter(|machine| space.usable(**machine).is_some()).count();
+            let ledger = space.ledger(state[LEDGER]);
+            let explained =
+                space.universe.terms.seats + ledger.usage().deactivated + ledger.cancellations.count();
+            usable <= explained as usize
+        }
         Invariant::I2 => can_be_drained([state[0], state[1], state[LEDGER]], space),
         // What is acknowledged stays given up, even if its activation arrives after it.
         Invariant::Ledger => {
