@@ -33,6 +33,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
+        Query::Cancellations(id) => cancellations(tx, id).await,
     }
 }
 
@@ -47,6 +48,7 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
             remember_check_in(tx, *seat, *digest, *revision, *forget_below).await
         }
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
+        Change::Cancellations(id, cancellations) => set_cancellations(tx, *id, *cancellations).await,
     }
 }
 
@@ -127,6 +129,14 @@ async fn attempts(tx: &mut Tx, name: SeatName) -> Result<Found> {
     let row = sqlx::query("SELECT record FROM attempt WHERE handle = $1 AND device_key = $2")
         .bind(number(name.handle))
         .bind(device(name))
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
+}
+
+async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
+    let row = sqlx::query("SELECT record FROM cancellation WHERE license_id = $1")
+        .bind(id.to_string())
         .fetch_optional(&mut **tx)
         .await?;
     Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
@@ -241,6 +251,18 @@ async fn set_attempts(tx: &mut Tx, name: SeatName, attempts: Attempts, occasion:
     .bind(device(name))
     .bind(json(&attempts)?)
     .bind(seconds(attempts.end()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn set_cancellations(tx: &mut Tx, id: LicenseId, cancellations: Attempts) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO cancellation (license_id, record) VALUES ($1, $2) \
+         ON CONFLICT (license_id) DO UPDATE SET record = excluded.record",
+    )
+    .bind(id.to_string())
+    .bind(json(&cancellations)?)
     .execute(&mut **tx)
     .await?;
     Ok(())
