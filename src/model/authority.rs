@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Tables {
     pub(super) seats: BTreeMap<Name, Seat>,
-    /// Proofs and codes for handles that were never seen, as bytes, by their number.
+    /// Proofs and codes for handles that were never seen (`docs/PROTOCOL.md`, Early evidence).
     pub(super) evidence: Vec<Kept>,
     /// Check-ins that were answered, and the revision of the answer.
     check_ins: BTreeMap<(Name, [u8; 32]), u32>,

@@ -29,7 +29,7 @@
 //! [`settle`] does all of this over a [`Ledger`] in memory, or behind one lock.
 //!
 //! Every act is idempotent: a message that comes again gets the same answer and changes nothing
-//! (`docs/PROTOCOL.md`, Client states).
+//! (`docs/PROTOCOL.md`, The authority's rules).
 
 mod activate;
 mod by_vendor;

@@ -1,4 +1,4 @@
-//! The authority over HTTP: the calls of devices, the portal, and what an operator watches.
+//! The authority over HTTP: the calls of devices (`docs/PROTOCOL.md`, HTTP), the portal, what an operator watches.
 //!
 //! A handler reads its input, calls one service, and puts the outcome into its form.
 //!
