@@ -28,7 +28,7 @@ struct Home {
 
 #[derive(Template)]
 #[template(path = "failure.html")]
-struct Failure {
+struct FailurePage {
     product: String,
     outcome: Option<Outcome>,
 }
@@ -41,7 +41,7 @@ pub(super) async fn home(State(server): Shared) -> Response {
 /// A refusal that leads to no form.
 pub(super) fn failure(problem: &Problem) -> Response {
     let outcome = words::refusal(problem, Task::Download);
-    answer(outcome, |outcome| Failure { product: String::new(), outcome })
+    answer(outcome, |outcome| FailurePage { product: String::new(), outcome })
 }
 
 /// The page of an outcome, with its status.
