@@ -3,7 +3,7 @@
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
 //! after the commit is durable (docs/PROTOCOL.md, Client states).
 
-mod answer;
+mod authority_message;
 mod builder;
 mod device_key;
 mod handover;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
-use self::{answer::Answer, device_key::DeviceKey, load::Loaded};
+use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loaded};
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{Deactivation, PendingRequest},
@@ -293,7 +293,7 @@ impl Client {
     pub fn accept_receipt(&self, input: &[u8]) -> Result<DeactivationReceipt> {
         let answers = self.apply(input, Some(Kind::DeactivationReceipt))?;
         let receipt = answers.into_iter().find_map(|answer| match answer {
-            Answer::Receipt(receipt) => Some(receipt),
+            AuthorityMessage::Receipt(receipt) => Some(receipt),
             _ => None,
         });
         Ok(receipt.expect("there is one, or it would have failed"))
@@ -306,7 +306,7 @@ impl Client {
     pub fn accept_revocation(&self, input: &[u8]) -> Result<Revocation> {
         let answers = self.apply(input, Some(Kind::Revocation))?;
         let revocation = answers.into_iter().find_map(|answer| match answer {
-            Answer::Revocation(revocation) => Some(revocation),
+            AuthorityMessage::Revocation(revocation) => Some(revocation),
             _ => None,
         });
         Ok(revocation.expect("there is one, or it would have failed"))

@@ -23,7 +23,7 @@
 
 use super::{
     Invariant,
-    authority::{Answer, Tables},
+    authority::{Heard, Tables},
     device::{Act, Machine, Records},
     facts::{Message, Name, Universe},
     space::{LEDGER, SENT, Space, State, members},
@@ -187,7 +187,7 @@ pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'s
 pub(super) fn flaw_of_answers(
     ledger: &Tables,
     message: Option<&Message>,
-    answers: &[Answer],
+    answers: &[Heard],
     universe: &Universe,
 ) -> Option<&'static str> {
     for answer in answers {

@@ -6,7 +6,7 @@
 
 use super::{
     Rules,
-    authority::{Answer, Tables},
+    authority::{Heard, Tables},
     device::{Act, Machine, Records},
     facts::{Message, Name, Universe},
     invariants::{self, Drains},
@@ -38,9 +38,9 @@ pub(super) enum Step {
     Administer,
 }
 
-/// What the authority makes of a message.
+/// A [`Heard`] by the numbers of its ledger and its messages.
 #[derive(Clone, Copy)]
-pub(super) struct Reply {
+pub(super) struct HeardIds {
     pub(super) ledger: u32,
     pub(super) says: Messages,
     refused: Option<Name>,
@@ -77,7 +77,7 @@ pub(super) struct Space {
     machine_nodes: Vec<MachineNode>,
     ledgers: Table<Vec<u8>>,
     ledger_nodes: Vec<LedgerNode>,
-    replies: Vec<Vec<Reply>>,
+    replies: Vec<Vec<HeardIds>>,
     sets: Table<Messages>,
     /// Each set, and the seats whose receipts are in it.
     set_list: Vec<(Messages, u32)>,
@@ -240,7 +240,7 @@ impl Space {
     }
 
     /// What the authority makes of a message; for those with one answer, the first is the answer.
-    pub(super) fn replies(&mut self, ledger: u32, message: u32) -> &[Reply] {
+    pub(super) fn replies(&mut self, ledger: u32, message: u32) -> &[HeardIds] {
         let list = self.replies_to(ledger, message);
         &self.replies[list]
     }
@@ -275,10 +275,10 @@ impl Space {
         list
     }
 
-    fn reply_list(&mut self, answers: Vec<Answer>) -> usize {
+    fn reply_list(&mut self, answers: Vec<Heard>) -> usize {
         let replies = answers
             .into_iter()
-            .map(|answer| Reply {
+            .map(|answer| HeardIds {
                 ledger: self.ledger_id(answer.ledger),
                 says: self.message_set(answer.replies),
                 refused: answer.refused,

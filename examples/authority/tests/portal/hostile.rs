@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{
     portal::{File, OURS, Page, Text, body, content_type},
-    requests::Reply,
+    requests::WholeResponse,
     server::{Authority, POSTGRES},
 };
 use nodelock::{Reason, code::LicenseKey};
@@ -232,7 +232,7 @@ fn a_form_that_does_not_arrive_is_given_up_and_a_full_house_says_so() {
         stream.read_to_string(&mut reply).unwrap();
         let (head, html) = reply.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let page = Page::of(Reply { status, head: head.to_lowercase(), body: html.to_owned() });
+        let page = Page::of(WholeResponse { status, head: head.to_lowercase(), body: html.to_owned() });
         assert_eq!((page.status, page.title()), (408, "This took too long to arrive".into()));
     }
     assert!(began.elapsed() < Duration::from_secs(60));

@@ -13,7 +13,7 @@ use super::{
         peer::Peer,
         problem::{Details, Members, Problem},
     },
-    Message, Reply, finish,
+    JsonAnswer, Message, finish,
 };
 use crate::service::{self, Redeemed};
 
@@ -137,7 +137,7 @@ pub(super) async fn deactivate(
     State(server): Shared,
     peer: Peer,
     Json(evidence): Json<Evidence>,
-) -> Result<Reply<Released>, Problem> {
+) -> Result<JsonAnswer<Released>, Problem> {
     finish(async move {
         let (service, occasion) = (&server.service, peer.occasion());
         let (redeemed, reading) = match evidence {
@@ -153,7 +153,7 @@ pub(super) async fn deactivate(
         let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
         let mended = corrections.iter().map(Correction::to_string).collect();
         match redeemed {
-            Redeemed::Released(released) => Ok(Reply(Released {
+            Redeemed::Released(released) => Ok(JsonAnswer(Released {
                 receipt: Message::from(&released.receipt),
                 outcome: Outcome::from(&*released),
                 deactivations_left: released.deactivations_left,
