@@ -86,9 +86,9 @@ pub(super) unsafe fn object_mut<'a, T>(object: *mut T, what: &'static str) -> Re
 }
 
 /// Where a number or a truth value goes. What is there before is never looked at: C does not have to have put anything there.
-pub(super) struct Place<T>(*mut T);
+pub(super) struct OutPlace<T>(*mut T);
 
-impl<T> Place<T> {
+impl<T> OutPlace<T> {
     /// Puts `first` there for now.
     pub(super) unsafe fn new(place: *mut T, first: T) -> Result<Self> {
         if place.is_null() {
@@ -106,12 +106,12 @@ impl<T> Place<T> {
 }
 
 /// Where an object goes. It holds NULL until there is one.
-pub(super) struct Out<T>(Place<*mut T>);
+pub(super) struct Out<T>(OutPlace<*mut T>);
 
 impl<T> Out<T> {
     pub(super) unsafe fn new(place: *mut *mut T) -> Result<Self> {
         // SAFETY: the caller gives NULL or a place for a pointer.
-        unsafe { Place::new(place, ptr::null_mut()) }.map(Self)
+        unsafe { OutPlace::new(place, ptr::null_mut()) }.map(Self)
     }
 
     pub(super) fn set(self, object: impl Into<T>) {

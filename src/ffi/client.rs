@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    boundary::{Out, Place, Result, contained, fallible, free, look, object, slice, text},
+    boundary::{Out, OutPlace, Result, contained, fallible, free, look, object, slice, text},
     callback::{LogCallback, NODELOCK_EVENT_DONE},
     config::nodelock_config,
     error::{CallError, nodelock_error},
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn nodelock_client_observe(
     // SAFETY: NULL or a client that lives; NULL or a place for the answer; NULL or a place for the error.
     unsafe {
         fallible(error, &mut || {
-            let wrote = Place::new(wrote, false)?;
+            let wrote = OutPlace::new(wrote, false)?;
             let client = object(client, "client")?;
             wrote.set(client.run(c"nodelock_client_observe", |client| Ok(client.observe()?))?);
             Ok(())

@@ -212,7 +212,7 @@ fn a_form_that_does_not_arrive_is_given_up_and_a_full_house_says_so() {
     let began = Instant::now();
     let mut forms: Vec<TcpStream> =
         (0..256).map(|n| start(["/seats", "/redeem", "/activate"][n % 3])).collect();
-    // Metrics take none of the 256 places.
+    // Metrics take none of the 256 permits.
     let is_full = || {
         let metrics = authority.metrics();
         metrics.lines().any(|line| line == "nodelock_http_requests_under_way 256")
@@ -236,7 +236,7 @@ fn a_form_that_does_not_arrive_is_given_up_and_a_full_house_says_so() {
         assert_eq!((page.status, page.title()), (408, "This took too long to arrive".into()));
     }
     assert!(began.elapsed() < Duration::from_secs(60));
-    // The places are free again.
+    // The permits are free again.
     assert_eq!(authority.submit("/seats", &[Text("license_key", &key)]).status, 404);
 }
 

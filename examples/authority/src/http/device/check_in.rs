@@ -33,7 +33,7 @@ pub(super) enum CheckInBody {
     operation_id = "check_in",
     request_body = inline(Ask),
     responses(
-        (status = 200, description = "Done.", body = inline(Answer)),
+        (status = 200, description = "Done.", body = inline(CheckInBody)),
         (
             status = 403,
             description = "Signed by another device, from another machine than the seat's, or nothing may be issued. \

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Server, places,
+    Server, permits,
     problem::{Problem, json_text},
 };
 
@@ -67,5 +67,5 @@ impl<T: Serialize> IntoResponse for JsonAnswer<T> {
 async fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    places::finish(work).await.unwrap_or_else(|_| Err(Problem::of(ErrorKind::ServerFailed)))
+    permits::finish(work).await.unwrap_or_else(|_| Err(Problem::of(ErrorKind::ServerFailed)))
 }

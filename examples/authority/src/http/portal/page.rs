@@ -16,7 +16,7 @@ use super::{
     words::{self, Task},
 };
 use crate::{
-    http::{Server, Shared, log::Refused, places, problem::Problem},
+    http::{Server, Shared, log::Refused, permits, problem::Problem},
     service,
 };
 
@@ -67,7 +67,7 @@ pub(super) fn render(page: &impl Template, status: StatusCode) -> Response {
 
 /// Does what a form asks for to its end.
 pub(super) async fn finish(work: impl Future<Output = Response> + Send + 'static) -> Response {
-    places::finish(work).await.unwrap_or_else(|_| failure(&Problem::of(ErrorKind::ServerFailed)))
+    permits::finish(work).await.unwrap_or_else(|_| failure(&Problem::of(ErrorKind::ServerFailed)))
 }
 
 /// What was typed, to stay in its field. Of what is too long for that nothing stays: an answer must not be much larger
