@@ -29,7 +29,7 @@ use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
     code::{Handle, ReleaseSecret},
     codec::{self, Bytes},
-    fingerprint::{self, Fingerprint, HostId, Match, Outcome, Probe, TagKey},
+    fingerprint::{self, Acceptance, Fingerprint, HostId, Match, Probe, TagKey},
     keys::first,
     message::{
         ActivationRequest, DeactivationReceipt, Kind, Metadata, ProofBody, Reason, RecoveryBody,
@@ -100,13 +100,13 @@ impl Client {
         if !loaded.should_observe(now) {
             return Ok(false);
         }
-        let outcome = loaded.machine.outcome;
+        let acceptance = loaded.machine.acceptance;
         self.change(|record, _| {
             record.time.saw_local(now);
-            record.changed_since = match outcome {
-                Outcome::Accept => None,
-                Outcome::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
-                Outcome::Reject => record.changed_since,
+            record.changed_since = match acceptance {
+                Acceptance::Accept => None,
+                Acceptance::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
+                Acceptance::Reject => record.changed_since,
             };
             Ok(true)
         })

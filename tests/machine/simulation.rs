@@ -3,7 +3,7 @@
 //! Deterministic: one seed, one generator, no clock. Every rate is an assumption and says what it rests on;
 //! they lean to the hard side. `cargo test --test machine simulation -- --nocapture` prints the figures.
 
-use nodelock::fingerprint::{Component, Fingerprint, Outcome, Policy, Probe, TagKey, judge};
+use nodelock::fingerprint::{Acceptance, Component, Fingerprint, Policy, Probe, TagKey, judge};
 
 use Component::{BoardSerial, Cpu, DiskSerial, HwUuid, Mac, Model, OsId, RootFs};
 
@@ -193,13 +193,13 @@ fn year(contact: bool, seed: u64) -> Year {
                 view = seen;
                 now = machine.fingerprint(view, &key);
             }
-            let outcome = judge(&baseline, &now, &policy).outcome;
-            rejected |= outcome == Outcome::Reject;
-            grace |= outcome == Outcome::Grace;
-            weeks_of_grace = if outcome == Outcome::Grace { weeks_of_grace + 1 } else { 0 };
+            let acceptance = judge(&baseline, &now, &policy).acceptance;
+            rejected |= acceptance == Acceptance::Reject;
+            grace |= acceptance == Acceptance::Grace;
+            weeks_of_grace = if acceptance == Acceptance::Grace { weeks_of_grace + 1 } else { 0 };
             ran_out |= weeks_of_grace * 7 > u32::from(policy.grace_days());
-            let accepted = outcome != Outcome::Reject;
-            if contact && accepted && (week % 4 == 0 || outcome == Outcome::Grace) {
+            let accepted = acceptance != Acceptance::Reject;
+            if contact && accepted && (week % 4 == 0 || acceptance == Acceptance::Grace) {
                 baseline = now.clone();
             }
         }
@@ -251,9 +251,9 @@ fn golden_image_clones_are_rejected() {
             let mut clone = licensed.clone();
             clone.disk_serial = clone.disk_serial.map(|_| random.next());
             clone.macs.iter_mut().for_each(|mac| *mac = random.next());
-            let outcome = judge(&baseline, &clone.fingerprint(user, &key), &policy).outcome;
+            let acceptance = judge(&baseline, &clone.fingerprint(user, &key), &policy).acceptance;
             clones += 1;
-            accepted += u32::from(outcome != Outcome::Reject);
+            accepted += u32::from(acceptance != Acceptance::Reject);
         }
     }
     println!(
@@ -298,7 +298,7 @@ fn copies_that_pass_are_reported() {
             (machine.fingerprint(user, &key), forged.fingerprint(user, &key)),
         ];
         for ((baseline, now), passed) in pairs.iter().zip(&mut passed) {
-            *passed += u32::from(judge(baseline, now, &policy).outcome == Outcome::Accept);
+            *passed += u32::from(judge(baseline, now, &policy).acceptance == Acceptance::Accept);
         }
     }
     for (kind, passed) in KINDS.iter().zip(passed) {

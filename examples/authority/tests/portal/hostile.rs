@@ -82,7 +82,7 @@ fn bad_input_in_every_form_is_a_page_and_changes_nothing() {
             let name = if path == "/seats" { field } else { "file" };
             let page = authority.submit(path, &[File(name, input)]);
             assert!(matches!(page.status, 400 | 403 | 404 | 422), "{path} {} {}", page.status, page.title());
-            assert!(page.html.contains("class=\"outcome bad\""));
+            assert!(page.html.contains("class=\"notice bad\""));
         }
         for body in [
             body(&[]),
