@@ -24,7 +24,7 @@
 use super::{
     Invariant,
     authority::{Heard, Tables},
-    device::{Act, Machine, Records},
+    device::{Act, ModelMachine, Records},
     facts::{Message, Name, Universe},
     space::{LEDGER, SENT, Space, State, members},
     table::FastMap,
@@ -227,9 +227,9 @@ pub(super) fn flaw_of_answers(
 
 /// What is wrong with how a machine took a message.
 pub(super) fn flaw_of_hearing(
-    machine: &Machine,
+    machine: &ModelMachine,
     message: &Message,
-    next: &Machine,
+    next: &ModelMachine,
     universe: &Universe,
     records: &Records,
 ) -> Option<&'static str> {

@@ -7,7 +7,7 @@
 use super::{
     Rules,
     authority::{Heard, Tables},
-    device::{Act, Machine, Records},
+    device::{Act, ModelMachine, Records},
     facts::{Message, Name, Universe},
     invariants::{self, Drains},
     table::Table,
@@ -48,7 +48,7 @@ pub(super) struct HeardIds {
 
 /// A machine and what is known of it.
 struct MachineNode {
-    machine: Machine,
+    machine: ModelMachine,
     usable: Option<Name>,
     pending: Option<Name>,
     acts: Option<Vec<(Act, u32)>>,
@@ -73,7 +73,7 @@ pub(super) struct Space {
     messages: Table<Message>,
     message_list: Vec<Message>,
     for_the_authority: Messages,
-    machines: Table<Machine>,
+    machines: Table<ModelMachine>,
     machine_nodes: Vec<MachineNode>,
     ledgers: Table<Vec<u8>>,
     ledger_nodes: Vec<LedgerNode>,
@@ -109,7 +109,7 @@ impl Space {
     /// Nobody has done or said anything.
     pub(super) fn start(&mut self) -> State {
         let [a, b] = [0, 1].map(|number| {
-            let machine = Machine::new(number, &mut self.records);
+            let machine = ModelMachine::new(number, &mut self.records);
             self.machine_id(machine)
         });
         [a, b, self.ledger_id(Tables::default()), self.set_id(0)]
@@ -288,7 +288,7 @@ impl Space {
         self.replies.len() - 1
     }
 
-    pub(super) fn machine(&self, id: u32) -> &Machine {
+    pub(super) fn machine(&self, id: u32) -> &ModelMachine {
         &self.machine_nodes[id as usize].machine
     }
 
@@ -335,7 +335,7 @@ impl Space {
         (self.machine_nodes.len(), self.ledger_nodes.len(), self.message_list.len())
     }
 
-    fn machine_id(&mut self, machine: Machine) -> u32 {
+    fn machine_id(&mut self, machine: ModelMachine) -> u32 {
         let (id, new) = self.machines.id(machine);
         if new {
             self.machine_nodes.push(MachineNode {

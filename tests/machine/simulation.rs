@@ -34,7 +34,7 @@ impl Random {
 
 /// A physical machine. A number stands for a value; `None` for one that the machine does not have.
 #[derive(Clone)]
-struct Machine {
+struct SimulatedMachine {
     os_id: Option<u64>,
     root_fs: Option<u64>,
     hw_uuid: Option<u64>,
@@ -55,7 +55,7 @@ struct View {
     card_off: bool,
 }
 
-impl Machine {
+impl SimulatedMachine {
     fn new(random: &mut Random) -> Self {
         let mut some = |present: f64| random.chance(present).then(|| random.next());
         // ZFS, NFS and overlay roots have no device with a UUID.
@@ -180,7 +180,7 @@ fn year(contact: bool, seed: u64) -> Year {
     let (key, policy) = (TagKey::new("simulation", "product"), Policy::default());
     let mut year = Year::default();
     for _ in 0..MACHINES {
-        let mut machine = Machine::new(&mut random);
+        let mut machine = SimulatedMachine::new(&mut random);
         let mut view = machine.view(&mut random);
         let mut baseline = machine.fingerprint(view, &key);
         let mut now = baseline.clone();
@@ -240,7 +240,7 @@ fn golden_image_clones_are_rejected() {
     let user = View { root: false, early: false, card_off: false };
     let (mut clones, mut accepted, mut unbindable) = (0, 0, 0);
     while clones < CLONES {
-        let licensed = Machine::new(&mut random);
+        let licensed = SimulatedMachine::new(&mut random);
         let baseline = licensed.fingerprint(user, &key);
         if !baseline.bindable() {
             unbindable += 1;
@@ -268,7 +268,7 @@ fn copies_that_pass_are_reported() {
     let mut random = Random(4);
     let (key, policy) = (TagKey::new("simulation", "product"), Policy::default());
     let user = View { root: false, early: false, card_off: false };
-    let of_virtual = |machine: &Machine, mac: u64, hw_uuid: Option<u64>| {
+    let of_virtual = |machine: &SimulatedMachine, mac: u64, hw_uuid: Option<u64>| {
         let values = [
             (OsId, machine.os_id.map(|n| format!("{n:032x}"))),
             (RootFs, machine.root_fs.map(|n| format!("{n:032x}"))),
@@ -287,7 +287,7 @@ fn copies_that_pass_are_reported() {
     ];
     let mut passed = [0; KINDS.len()];
     for _ in 0..MACHINES {
-        let machine = Machine::new(&mut random);
+        let machine = SimulatedMachine::new(&mut random);
         let [mac, new_mac, uuid, new_uuid] = std::array::from_fn(|_| random.next());
         let mut forged = machine.clone();
         forged.disk_serial = forged.disk_serial.map(|_| random.next());

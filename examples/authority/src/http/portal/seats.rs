@@ -166,8 +166,8 @@ fn view(holding: &Holding) -> LicenseView {
     }
 }
 
-fn row(SeatRow { seat, machine, .. }: &SeatRow) -> SeatView {
-    let named = |name: &&str| machine.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
+fn row(SeatRow { seat, device, .. }: &SeatRow) -> SeatView {
+    let named = |name: &&str| device.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
     let computer =
         NAMES.iter().find_map(named).map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
     let (class, state) = state(seat.state());
