@@ -118,7 +118,7 @@ impl Store {
     /// [`ErrorKind::Io`].
     pub fn read(&self) -> Result<Snapshot> {
         match self.files.read(&self.path(STATE), format::LIMIT) {
-            Ok(file) => format::decode(&file),
+            Ok(file) => format::decode(Zeroizing::new(file)),
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound => Ok(Snapshot::default()),
                 io::ErrorKind::FileTooLarge => Err(format::corrupt()),

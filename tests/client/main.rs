@@ -11,6 +11,8 @@ mod life_cycle;
 #[cfg(feature = "online")]
 mod quickstart;
 mod restored_copies;
+#[cfg(target_os = "linux")]
+mod wiped;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -51,7 +51,7 @@ fn key_and_commit(disk: &Disk) -> Result<()> {
 }
 
 fn body(disk: &Disk) -> Option<Vec<u8>> {
-    store(disk).read().expect("a whole state").body
+    store(disk).read().expect("a whole state").body.clone()
 }
 
 /// A disk with a device key and [`OLD`].
@@ -662,7 +662,7 @@ fn readers_beside_a_writer_never_see_a_torn_state() {
                     let snapshot = store.read().unwrap();
                     assert!(snapshot.generation >= last);
                     last = snapshot.generation;
-                    assert_eq!(snapshot.body.unwrap_or_default(), body(last));
+                    assert_eq!(snapshot.body.clone().unwrap_or_default(), body(last));
                     if cfg!(windows) {
                         // A file that somebody has open all the time cannot be replaced there before Windows 10, nor under wine.
                         thread::sleep(Duration::from_millis(if emulated { 100 } else { 10 }));
