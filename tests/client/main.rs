@@ -11,6 +11,7 @@ mod life_cycle;
 #[cfg(feature = "online")]
 mod quickstart;
 mod restored_copies;
+mod tombstones;
 #[cfg(target_os = "linux")]
 mod wiped;
 
