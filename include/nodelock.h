@@ -2254,6 +2254,12 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_ATTEMPTS 7
 
 /**
+ * The requests of a license that were cancelled without being counted. The value is the license's id, 16 hex digits. Found:
+ * that record, or none.
+ */
+#define NODELOCK_QUERY_CANCELLATIONS 8
+
+/**
  * A new seat was granted; its license is sent.
  */
 #define NODELOCK_DECISION_GRANTED 1
@@ -2342,6 +2348,11 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * Attempts take the place of those of that name.
  */
 #define NODELOCK_CHANGE_ATTEMPTS 6
+
+/**
+ * Cancellations that were not counted take the place of those of that license.
+ */
+#define NODELOCK_CHANGE_CANCELLATIONS 7
 
 /**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
@@ -2672,7 +2683,7 @@ nodelock_status nodelock_records_new(nodelock_records **records,
  * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
  *   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
  *   (nodelock_decision_change_is_counted());
- * - seats, evidence, check-ins and attempts: nodelock_decision_change_record().
+ * - seats, evidence, check-ins, attempts and cancellations: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
  * NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,

@@ -51,6 +51,7 @@ SCHEMA = """
     BEGIN DELETE FROM evidence WHERE number <= NEW.number - 100000; END;
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE cancellations (license TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 
 # How a license is looked up: as JSON, with its seats counted.
@@ -67,6 +68,7 @@ FIND = {
     authority.EVIDENCE_OF: "SELECT record FROM evidence WHERE handle = ? ORDER BY number",
     authority.CHECK_IN: "SELECT record FROM check_ins WHERE name = ?",
     authority.ATTEMPTS: "SELECT record FROM attempts WHERE seat = ?",
+    authority.CANCELLATIONS: "SELECT record FROM cancellations WHERE license = ?",
 }
 # A seat that is new must not take the place of another one: then the transaction fails.
 SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_counted, :record)"
@@ -77,6 +79,7 @@ STORE = {
     authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
+    authority.STORE_CANCELLATIONS: "REPLACE INTO cancellations VALUES (:name, :record)",
 }
 
 

@@ -26,6 +26,7 @@ pub struct Memory {
     evidence: Vec<Evidence>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
+    cancellations: Attempts,
 }
 
 impl Memory {
@@ -38,6 +39,7 @@ impl Memory {
             evidence: Vec::new(),
             check_ins: BTreeMap::new(),
             attempts: BTreeMap::new(),
+            cancellations: Attempts::default(),
         }
     }
 
@@ -74,6 +76,7 @@ impl Ledger for Memory {
             }
             Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
+            Query::Cancellations(_) => Found::Attempts(self.cancellations),
         })
     }
 
@@ -93,6 +96,7 @@ impl Ledger for Memory {
                 self.check_ins.insert((seat, digest), revision);
             }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
+            Change::Cancellations(_, cancellations) => self.cancellations = cancellations,
         }
         Ok(())
     }

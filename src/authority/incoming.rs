@@ -74,6 +74,13 @@ impl ActivationFile {
         &self.releases
     }
 
+    /// The same request without what came along for these seats: for a host that must not take that in now.
+    pub fn without(&self, seats: &[Handle]) -> Self {
+        let mut file = self.clone();
+        file.releases.retain(|claim| !seats.contains(&claim.handle()));
+        file
+    }
+
     /// Whether the device says that its store was lost, and asks for a seat in place of what it held. A request with a
     /// license key recovers nothing.
     pub fn is_recovery(&self) -> bool {

@@ -20,7 +20,10 @@ pub use self::{
     check::{Check, Fact},
     incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
     issuer::{CertificateTerms, Issuer, Reply},
-    records::{Attempts, CODE_WINDOW, Found, Lookup, MAX_ATTEMPTS, Query, Records},
+    records::{
+        Attempts, CANCELLATION_WINDOW, CODE_WINDOW, FREE_CANCELLATIONS, Found, Lookup, MAX_ATTEMPTS, Query,
+        Records,
+    },
     seat::{Seat, SeatName, SeatState},
     terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Usage},
 };

@@ -37,6 +37,8 @@ pub enum Query {
     CheckIn(SeatName, [u8; 32]),
     /// How many codes were tried at that seat: [`Found::Attempts`].
     Attempts(SeatName),
+    /// How many requests of that license were cancelled without being counted: [`Found::Attempts`].
+    Cancellations(LicenseId),
 }
 
 /// The answer to a [`Query`].
@@ -50,11 +52,12 @@ pub enum Found {
     Evidence(Vec<Evidence>),
     /// The revision of the license that a check-in was answered with; none if it was not.
     CheckIn(Option<u32>),
-    /// Attempts; the default if there were none.
+    /// Attempts or cancellations; the default if there were none.
     Attempts(Attempts),
 }
 
-/// The codes that were tried at one seat within [`CODE_WINDOW`].
+/// How often something was done within a time that is bounded: codes tried at one seat within [`CODE_WINDOW`], or requests
+/// of one license cancelled within [`CANCELLATION_WINDOW`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempts {
@@ -65,8 +68,15 @@ pub struct Attempts {
 /// How many codes may be tried at a seat within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.
 pub const MAX_ATTEMPTS: u32 = 10;
 
-/// The time after which attempts are forgotten.
+/// The time after which attempts at codes are forgotten.
 pub const CODE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The time after which cancellations that were not counted are forgotten.
+pub const CANCELLATION_WINDOW: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// How many cancellations of a license are not counted within [`CANCELLATION_WINDOW`], if it has no more seats than that;
+/// otherwise one for each seat.
+pub const FREE_CANCELLATIONS: u32 = 3;
 
 impl Attempts {
     /// How many there were since [`since`](Self::since).
@@ -79,17 +89,26 @@ impl Attempts {
         self.since
     }
 
-    /// When attempts no longer count, so that a ledger may forget them.
+    /// When attempts at codes no longer count, so that a ledger may forget them.
     pub fn end(&self) -> Timestamp {
         Timestamp::from_unix_seconds(self.since.unix_seconds().saturating_add(CODE_WINDOW.as_secs()))
     }
 
-    /// With one more attempt at `now`; none when there were too many. Whatever comes of the attempt, it counts.
-    pub(super) fn reserve(self, now: Timestamp) -> Option<Self> {
-        if now.since(self.since) >= CODE_WINDOW {
+    /// With one more attempt at a code; none when there were too many. Whatever comes of the attempt, it counts.
+    pub(super) fn try_code(self, now: Timestamp) -> Option<Self> {
+        self.one_more(MAX_ATTEMPTS, CODE_WINDOW, now)
+    }
+
+    /// With one more request cancelled without being counted, of a license with so many seats; none when there were too many.
+    pub(super) fn cancel(self, seats: u32, now: Timestamp) -> Option<Self> {
+        self.one_more(seats.max(FREE_CANCELLATIONS), CANCELLATION_WINDOW, now)
+    }
+
+    fn one_more(self, most: u32, window: Duration, now: Timestamp) -> Option<Self> {
+        if self.count == 0 || now.since(self.since) >= window {
             return Some(Self { count: 1, since: now });
         }
-        (self.count < MAX_ATTEMPTS).then(|| Self { count: self.count + 1, ..self })
+        (self.count < most).then(|| Self { count: self.count + 1, ..self })
     }
 }
 
@@ -116,6 +135,7 @@ pub struct Records {
     evidence: BTreeMap<Handle, Vec<Evidence>>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
     attempts: BTreeMap<SeatName, Attempts>,
+    cancellations: BTreeMap<LicenseId, Attempts>,
     facts: BTreeMap<FactId, bool>,
 }
 
@@ -171,6 +191,9 @@ impl Records {
             }
             (Query::Attempts(name), Found::Attempts(attempts)) => {
                 self.attempts.insert(name, attempts);
+            }
+            (Query::Cancellations(id), Found::Attempts(cancellations)) => {
+                self.cancellations.insert(id, cancellations);
             }
             _ => return Err(other()),
         }
@@ -239,6 +262,10 @@ impl Records {
         self.attempts.get(&name).copied()
     }
 
+    pub(super) fn cancellations(&self, license: LicenseId) -> Option<Attempts> {
+        self.cancellations.get(&license).copied()
+    }
+
     pub(super) fn fact(&self, id: FactId) -> Option<bool> {
         self.facts.get(&id).copied()
     }
@@ -253,6 +280,7 @@ impl Records {
             Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
             Query::Attempts(name) => !self.attempts.contains_key(name),
+            Query::Cancellations(license) => !self.cancellations.contains_key(license),
         });
         missing.collect::<BTreeSet<_>>().into_iter().collect()
     }

@@ -100,7 +100,13 @@ impl fmt::Display for SeatState {
 /// ever news again.
 ///
 /// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
-/// of [`decision`](super::decision) change one.
+/// of [`decision`](super::decision) change one; elsewhere a transition does not compile:
+///
+/// ```compile_fail,E0624
+/// fn free(seat: &nodelock::authority::Seat, now: nodelock::Timestamp) -> nodelock::authority::Seat {
+///     seat.taken_over(now)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seat {
@@ -270,7 +276,7 @@ impl Seat {
     }
 
     /// Whether a fingerprint may be that of the seat's machine, changed as far as the policy's grace goes.
-    fn is_on(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
+    pub(super) fn is_on(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
         let judged = fingerprint::judge(&self.fingerprint, fingerprint, &terms.policy);
         judged.outcome != fingerprint::Outcome::Reject
     }
@@ -345,26 +351,35 @@ impl Seat {
         Self { reason: Reason::Cancelled, ..seat }
     }
 
+    /// Whether giving it up now takes it back before it was of use to anybody: the answer was lost, or refused by somebody in
+    /// between, or the request was cancelled within an hour of its grant.
+    pub(super) fn is_unused(&self, reason: Reason, now: Timestamp) -> bool {
+        self.state == SeatState::Active
+            && reason == Reason::Cancelled
+            && self.revision == 1
+            && now.since(self.granted) < UNUSED
+    }
+
     /// Gives the seat up. Never fails: the machine has already lost its license.
     ///
-    /// Without a deactivation left the seat is held for the same device. A request that is cancelled within an hour of
-    /// its grant uses up none. A seat that is over stays as it is.
-    pub(super) fn give_up(&self, terms: &LicenseTerms, usage: Usage, reason: Reason, now: Timestamp) -> Self {
+    /// Without a deactivation left the seat is held for the same device; a copy of its store may hold a license that nobody
+    /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. A seat that is over stays as it is.
+    pub(super) fn give_up(
+        &self,
+        terms: &LicenseTerms,
+        usage: Usage,
+        reason: Reason,
+        counted: bool,
+        now: Timestamp,
+    ) -> Self {
         let is_revived = mutated!(GiveUpFreesTwice) && self.state == SeatState::Revoked;
         if self.state != SeatState::Active && !is_revived {
             return self.clone();
         }
-        // Taken back before it was of use to anybody: the answer was lost, or refused by somebody in between.
-        let unused = reason == Reason::Cancelled && self.revision == 1 && now.since(self.granted) < UNUSED;
-        let exhausted = terms.deactivations_left(usage) == Some(0) && !mutated!(AllowanceIgnored);
-        let is_held = exhausted && !unused;
-        Self {
-            state: if is_held { SeatState::Held } else { SeatState::Returned },
-            changed: now,
-            reason,
-            counted: !is_held && !unused,
-            ..self.clone()
-        }
+        let is_unused = mutated!(UnusedFreesAnyway) && self.is_unused(reason, now);
+        let is_held = terms.deactivations_left(usage) == Some(0) && !is_unused && !mutated!(AllowanceIgnored);
+        let state = if is_held { SeatState::Held } else { SeatState::Returned };
+        Self { state, changed: now, reason, counted: counted && !is_held, ..self.clone() }
     }
 
     /// What the receipts of a seat that is over say from now on. What they said once stays.

@@ -44,6 +44,9 @@ pub struct ComponentResult {
     pub found: bool,
     /// Whether they agree; `None` when it is missing on either side.
     pub agreed: Option<bool>,
+    /// Whether at least half of what the baseline has of it is there. Of a component with one value that is agreement; of
+    /// `mac`, which is a set, only so much is evidence of the hardware.
+    pub half: bool,
     /// What it added to the score; 0 when it is missing on either side.
     pub weight: i32,
 }
@@ -65,8 +68,8 @@ pub struct Match {
 
 /// Whether `now` is the machine of `baseline`.
 ///
-/// A component that is missing on either side scores 0. With at least one hardware-unique component that agrees,
-/// the machine is accepted from the policy's `accept` on and gets grace from its `grace` on; otherwise it is
+/// A component that is missing on either side scores 0. With at least one hardware-unique component that agrees, `mac` in at
+/// least half of its addresses, the machine is accepted from the policy's `accept` on and gets grace from its `grace` on; otherwise it is
 /// rejected (docs/FINGERPRINT.md, Score).
 ///
 /// A baseline without a hardware-unique component is accepted at half (rounded up) of the score that it can reach,
@@ -91,12 +94,16 @@ fn results(
     Component::ALL.into_iter().map(move |component| {
         let in_baseline = tags(baseline, component).next().is_some();
         let found = tags(now, component).next().is_some();
-        // `mac` is a set and one match is agreement; of the others there is one each.
-        let matches = |tag: &Tag| tags(now, component).any(|other| other == tag);
-        let agreed = (in_baseline && found).then(|| tags(baseline, component).any(matches));
+        // `mac` is a set and one match is agreement; of the others there is one each. But a baseline with the addresses of
+        // four machines must not be at home on each of them, so it takes half of them to be evidence. More than half would
+        // reject one honest machine in a hundred a year: a computer with two cards of which one is off.
+        let matches = |tag: &&Tag| tags(now, component).any(|other| other == *tag);
+        let common = tags(baseline, component).filter(matches).count();
+        let agreed = (in_baseline && found).then_some(common > 0);
+        let half = common > 0 && 2 * common >= tags(baseline, component).count();
         let (agree, differ) = policy.weight(component);
         let weight = agreed.map_or(0, |agreed| if agreed { agree } else { differ });
-        ComponentResult { component, baseline: in_baseline, found, agreed, weight }
+        ComponentResult { component, baseline: in_baseline, found, agreed, half, weight }
     })
 }
 
@@ -113,7 +120,7 @@ fn tally(results: impl Iterator<Item = ComponentResult>, policy: &Policy) -> Jud
         reachable += agree;
         if result.component.class() == Class::HardwareUnique && agree > 0 {
             bindable = true;
-            hardware_agreed |= result.agreed == Some(true);
+            hardware_agreed |= result.half;
         }
     }
     let outcome = if !bindable {

@@ -8,7 +8,7 @@ use super::facts::{Message, Name, Read, Universe};
 use crate::{
     Error, ErrorKind, Result,
     authority::{
-        Evidence, Found, LicenseRecord, Query, Records, Seat, SeatName, SeatState, Usage,
+        Attempts, Evidence, Found, LicenseRecord, Query, Records, Seat, SeatName, SeatState, Usage,
         decision::{self, Change, Decision, Draft, Moment, Refusal, Ruling, Step, Unsigned},
     },
 };
@@ -17,10 +17,12 @@ use crate::{
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Tables {
     pub(super) seats: BTreeMap<Name, Seat>,
-    /// Proofs and codes for handles that were never seen, as bytes, by their number.
+    /// Proofs and codes for handles that were never seen (`docs/PROTOCOL.md`, Early evidence).
     pub(super) evidence: Vec<Kept>,
     /// Check-ins that were answered, and the revision of the answer.
     check_ins: BTreeMap<(Name, [u8; 32]), u32>,
+    /// Requests that were cancelled without being counted.
+    pub(super) cancellations: Attempts,
 }
 
 /// A piece of evidence that is kept.
@@ -184,7 +186,8 @@ impl decision::Ledger for Ledger<'_> {
                 Found::CheckIn(self.tables.check_ins.get(&(self.holder(*name), *digest)).copied())
             }
             // Limits are left out: a search that counts attempts would never end.
-            Query::Attempts(_) => Found::Attempts(Default::default()),
+            Query::Attempts(_) => Found::Attempts(Attempts::default()),
+            Query::Cancellations(_) => Found::Attempts(self.tables.cancellations),
         })
     }
 
@@ -214,6 +217,7 @@ impl decision::Ledger for Ledger<'_> {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
             }
             Change::Attempts(..) => {}
+            Change::Cancellations(_, cancellations) => self.tables.cancellations = cancellations,
         }
         Ok(())
     }

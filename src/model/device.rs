@@ -3,11 +3,13 @@
 
 use super::{
     Mutant,
-    facts::{Message, NOW, Name, Proof, Universe},
+    facts::{COPY, Message, NOW, Name, Proof, Universe},
     table::Table,
 };
 use crate::{
-    Reason, codec,
+    Reason,
+    code::Handle,
+    codec,
     record::{Current, LicenseFacts, Record},
 };
 
@@ -21,6 +23,8 @@ pub(super) struct Machine {
     drawn: u8,
     /// Whether its store was lost once, all but the device's key.
     has_lost: bool,
+    /// Whether it is the second machine with a copy of the first one's folder, device key and all.
+    has_copy: bool,
     /// What a read gives: to a check, and to the next process.
     visible: RecordId,
     /// What a power cut leaves.
@@ -88,10 +92,34 @@ impl Machine {
             number,
             drawn: 0,
             has_lost: false,
+            has_copy: false,
             visible: empty,
             durable: empty,
             process: Process::Ready(empty),
         }
+    }
+
+    /// The second machine with a copy of the first one's folder as it is on the disk; none if it has one already.
+    pub(super) fn copied_from(&self, other: &Self) -> Option<Self> {
+        let process = Process::Ready(other.visible);
+        (!self.has_copy && self.number != other.number).then_some(Self {
+            has_copy: true,
+            visible: other.visible,
+            durable: other.visible,
+            process,
+            ..*self
+        })
+    }
+
+    /// The number under which its activations are known.
+    fn identity(&self) -> u8 {
+        if self.has_copy { COPY } else { self.number }
+    }
+
+    /// The activation of a handle that it holds. A copy holds what was the original's, too.
+    fn name(&self, universe: &Universe, handle: Handle) -> Name {
+        let own = universe.find_name(self.identity(), handle);
+        own.or_else(|| universe.find_name(0, handle)).expect("only handles of its key")
     }
 
     /// The activation whose license a check would accept now.
@@ -100,7 +128,9 @@ impl Machine {
     /// and the state after it is checked in turn.
     pub(super) fn usable(&self, universe: &Universe, records: &Records) -> Option<Name> {
         match &records.get(self.visible).current {
-            Current::Active(active) => Some(universe.name(self.number, active.activation.handle)),
+            // A license is of use on the machine that asked for it.
+            Current::Active(active) => Some(self.name(universe, active.activation.handle))
+                .filter(|name| universe.hardware(*name) == self.number),
             _ => None,
         }
     }
@@ -108,7 +138,7 @@ impl Machine {
     /// What it waits for, if it can act.
     pub(super) fn pending(&self, universe: &Universe, records: &Records) -> Option<Name> {
         match &self.ready(records)?.current {
-            Current::Pending(pending) => Some(universe.name(self.number, pending.activation.handle)),
+            Current::Pending(pending) => Some(self.name(universe, pending.activation.handle)),
             _ => None,
         }
     }
@@ -184,7 +214,7 @@ impl Machine {
     /// does not deliver is as good as not said, so this leaves nothing out.
     pub(super) fn speech(&self, universe: &Universe, records: &Records) -> Vec<Message> {
         let Some(record) = self.ready(records) else { return Vec::new() };
-        let name = |handle| universe.name(self.number, handle);
+        let name = |handle| self.name(universe, handle);
         let mut said = Vec::new();
         let mut releases = Vec::new();
         for given_up in &record.outstanding {
@@ -213,7 +243,7 @@ impl Machine {
             && active.revision <= universe.rules.check_ins
         {
             let name = name(active.activation.handle);
-            said.push(Message::CheckIn { name, revision: active.revision });
+            said.push(Message::CheckIn { name, revision: active.revision, hardware: self.number });
         }
         said
     }
@@ -228,7 +258,7 @@ impl Machine {
             return *self;
         };
         // As the client checks the device key before anything else.
-        if name.machine != self.number {
+        if !universe.have_one_key(name.machine, self.identity()) {
             return *self;
         }
         let handle = universe.handle(*name);
@@ -254,7 +284,7 @@ impl Machine {
     /// The activation that it believes to be its current one, durable or not.
     pub(super) fn current(&self, universe: &Universe, records: &Records) -> Option<Name> {
         let (Process::Committing(memory) | Process::Ready(memory)) = self.process else { return None };
-        records.get(memory).current_handle().map(|handle| universe.name(self.number, handle))
+        records.get(memory).current_handle().map(|handle| self.name(universe, handle))
     }
 
     /// Whether it can act.
@@ -271,7 +301,8 @@ impl Machine {
 
     /// The next activation, if one is left.
     fn draw(&self, universe: &Universe) -> Option<Name> {
-        (self.drawn < universe.draws(self.number)).then_some(Name { machine: self.number, draw: self.drawn })
+        let machine = self.identity();
+        (self.drawn < universe.draws(machine)).then_some(Name { machine, draw: self.drawn })
     }
 
     fn begin(

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Rules, authority::Ledger};
 use crate::{
-    ActivationRequest, LicenseId, Outcome, PublicKey, Random, Reason, Result, SigningKey, Timestamp,
+    ActivationRequest, LicenseId, Outcome, Random, Reason, Result, SigningKey, Timestamp,
     authority::{
         ActivationFile, CheckInClaim, Evidence, LicenseTerms, Records, ReleaseClaim, SeatName, TypedCode,
         decision::{self, Decision, Moment, Refusal, Step},
@@ -22,6 +22,9 @@ use crate::{
 
 /// Time stands still at the authority: whatever depends on it has tests of its own.
 pub(super) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// The number under which the activations of a copy are known: the first machine's key on the second one's hardware.
+pub(super) const COPY: u8 = 2;
 
 const PRODUCT: &str = "Example Editor";
 
@@ -76,6 +79,7 @@ pub(super) enum Message {
     CheckIn {
         name: Name,
         revision: u32,
+        hardware: u8,
     },
     License {
         name: Name,
@@ -106,7 +110,9 @@ impl fmt::Debug for Message {
             }
             Self::Proof(proof) => proof.fmt(f),
             Self::Code(name) => write!(f, "code {name:?}"),
-            Self::CheckIn { name, revision } => write!(f, "check-in {name:?} at revision {revision}"),
+            Self::CheckIn { name, revision, hardware } => {
+                write!(f, "check-in {name:?} at revision {revision} from machine {hardware}")
+            }
             Self::License { name, deactivations_left, revision } => {
                 write!(f, "license {name:?} revision {revision}{}", left(deactivations_left))
             }
@@ -130,7 +136,7 @@ pub(super) enum Read {
 pub(super) struct Universe {
     pub(super) rules: Rules,
     pub(super) terms: LicenseTerms,
-    devices: [Device; 2],
+    devices: [Device; 3],
     /// Messages that were signed and read, each once.
     read: RefCell<HashMap<Message, Rc<Read>>>,
     /// What was verified, each once.
@@ -148,13 +154,14 @@ impl Universe {
         let id = LicenseId::from_bytes(*b"licensed");
         let mut terms = LicenseTerms::new(id, PRODUCT, rules.seats, NOW);
         terms.deactivations = rules.deactivations;
-        let devices = [0, 1].map(|machine| Device::new(rules, machine).expect("constants are random enough"));
+        let devices =
+            [0, 1, COPY].map(|machine| Device::new(rules, machine).expect("constants are random enough"));
         Self { rules, terms, devices, read: RefCell::default(), facts: RefCell::default() }
     }
 
     /// How many draws a machine has in the search.
     pub(super) fn draws(&self, machine: u8) -> u8 {
-        self.rules.draws[usize::from(machine)]
+        draws(self.rules, machine)
     }
 
     /// The draw with which the drain recovers what a lost store held.
@@ -171,25 +178,36 @@ impl Universe {
         handle(self.rules, name)
     }
 
-    /// The activation of that handle on that machine. What a machine holds is always its own.
-    pub(super) fn name(&self, machine: u8, handle: Handle) -> Name {
-        let mut names = (0..=self.draw_of_another(machine)).map(|draw| Name { machine, draw });
-        names.find(|name| self.handle(*name) == handle).expect("only its own handles")
+    /// The activation of that handle, if it is one of that machine.
+    pub(super) fn find_name(&self, machine: u8, handle: Handle) -> Option<Name> {
+        self.names(machine).find(|name| self.handle(*name) == handle)
+    }
+
+    fn names(&self, machine: u8) -> impl Iterator<Item = Name> + use<> {
+        (0..=self.draw_of_another(machine)).map(move |draw| Name { machine, draw })
     }
 
     pub(super) fn holder(&self, seat: SeatName) -> Name {
-        self.name(self.machine(&seat.device_key), seat.handle)
+        let is_of_key =
+            |machine: &u8| self.devices[usize::from(*machine)].key.public_key() == seat.device_key;
+        let machines = [0, 1, COPY].into_iter().filter(is_of_key);
+        let mut names = machines.filter_map(|machine| self.find_name(machine, seat.handle));
+        names.next().expect("a machine drew it")
     }
 
-    pub(super) fn machine(&self, device: &PublicKey) -> u8 {
-        u8::from(*device != self.devices[0].key.public_key())
+    /// Whether activations of these numbers are of one device key.
+    pub(super) fn have_one_key(&self, machine: u8, other: u8) -> bool {
+        machine % 2 == other % 2
+    }
+
+    /// The machine that asked for an activation.
+    pub(super) fn hardware(&self, name: Name) -> u8 {
+        if name.machine == COPY { 1 } else { name.machine }
     }
 
     /// The activation that evidence is about.
     pub(super) fn name_of_evidence(&self, evidence: &Evidence) -> Name {
-        let names = [0, 1]
-            .into_iter()
-            .flat_map(|machine| (0..=self.draw_of_another(machine)).map(move |draw| Name { machine, draw }));
+        let names = [0, 1, COPY].into_iter().flat_map(|machine| self.names(machine));
         let mut names = names.filter(|name| self.handle(*name) == evidence.handle());
         let is_about = |name: &Name| match evidence {
             Evidence::Proof(claim) => claim.is_about(self.request(*name)),
@@ -254,15 +272,16 @@ impl Universe {
                 let code = DeactivationCode::new(self.handle(*name), secret(*name));
                 Read::Code(TypedCode::read(&code.to_string())?)
             }
-            Message::CheckIn { name, revision } => {
+            Message::CheckIn { name, revision, hardware } => {
                 let device = self.device(*name);
+                let fingerprint = self.devices[usize::from(*hardware)].fingerprint.clone();
                 let check_in = CheckInBody {
                     handle: self.handle(*name),
                     nonce: [u8::try_from(*revision).expect("few"); 16],
                     sync_token: [0; 16],
                     revision: *revision,
                     time: NOW,
-                    fingerprint: device.fingerprint.clone(),
+                    fingerprint,
                     library: String::new(),
                     application: String::new(),
                     extensions: Vec::new(),
@@ -316,9 +335,10 @@ impl Universe {
 
 impl Device {
     fn new(rules: Rules, machine: u8) -> Result<Self> {
-        let key = SigningKey::generate(&Constant(machine + 1))?;
+        let key = SigningKey::generate(&Constant(machine % 2 + 1))?;
+        let hardware = if machine == COPY { 1 } else { machine };
         let values = [Component::HwUuid, Component::DiskSerial, Component::BoardSerial]
-            .map(|component| (component, format!("4c4c4544-0042-3510-8052-b7c04f38{machine:04}")));
+            .map(|component| (component, format!("4c4c4544-0042-3510-8052-b7c04f38{hardware:04}")));
         let fingerprint = Probe::from_values(values, false, false).fingerprint(&TagKey::new("", PRODUCT));
         let request = |draw: u8| {
             let name = Name { machine, draw };
@@ -339,9 +359,16 @@ impl Device {
             };
             Signed::sign_by_device(body, &key)
         };
-        let draws = rules.draws[usize::from(machine)];
-        let requests = (0..draws + 2).map(request).collect::<Result<_>>()?;
+        let requests = (0..draws(rules, machine) + 2).map(request).collect::<Result<_>>()?;
         Ok(Self { key, fingerprint, requests })
+    }
+}
+
+fn draws(rules: Rules, machine: u8) -> u8 {
+    match machine {
+        COPY if rules.copies => rules.draws[1],
+        COPY => 0,
+        _ => rules.draws[usize::from(machine)],
     }
 }
 

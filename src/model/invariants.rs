@@ -1,7 +1,8 @@
 //! What must hold, and how it is checked.
 //!
 //! **I1** is a look at each state: the activation that a check would accept is a seat that the authority counts as
-//! active. The one exception that PROTOCOL makes is a seat released by force, whose machine has not heard of it yet.
+//! active. The one exception is a seat released by force whose machine has not heard of it yet (`docs/PROTOCOL.md`,
+//! Invariants).
 //!
 //! **I2** says that something *can* be done, so it is shown by doing it: in every state a fixed procedure, the
 //! drain, is carried out through the same transitions, and must end with no seat taken. It lets every process finish
@@ -11,11 +12,17 @@
 //! its store knows, all of which the drain gives up and says. (A power cut may happen to bring back a record that knew
 //! more; that is nothing a customer can do.)
 //!
-//! **Ledger** is everything else that PROTOCOL says of the authority and of forced releases. Most of it is about single
-//! transitions, and is looked at when one is made for the first time: what it finds is the space's *flaw*.
+//! **Allowance** is for copies of a store, which break I1 by themselves: whoever gives a seat up in a copy leaves a license in
+//! the original, and where there is no lease it never ends. So on distinct hardware there are never more usable stores than the
+//! seats, the deactivations that were counted and the cancellations that are allowed without being counted.
 //!
-//! When no deactivation is left, a seat does not become free but stays with its machine (PROTOCOL: Held). Then the
-//! drain must end with every taken seat either usable on its machine, or held and granted to its machine again.
+//! **Ledger** is the rest of what the authority promises (`docs/PROTOCOL.md`, The authority's rules, Forced release).
+//! Most of it is about single transitions, and is looked at when one is made for the first time: what it finds is the
+//! space's *flaw*.
+//!
+//! When no deactivation is left, a seat does not become free but stays with its machine (`docs/PROTOCOL.md`,
+//! Returned and Held). Then the drain must end with every taken seat either usable on its machine, or held and granted
+//! to its machine again.
 
 use super::{
     Invariant,
@@ -52,6 +59,13 @@ pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bo
             .iter()
             .filter_map(|machine| space.usable(*machine))
             .all(|name| space.in_force(state[LEDGER]) & name.bit() != 0),
+        Invariant::Allowance => {
+            let usable = state[..LEDGER].iter().filter(|machine| space.usable(**machine).is_some()).count();
+            let ledger = space.ledger(state[LEDGER]);
+            let explained =
+                space.universe.terms.seats + ledger.usage().deactivated + ledger.cancellations.count();
+            usable <= explained as usize
+        }
         Invariant::I2 => can_be_drained([state[0], state[1], state[LEDGER]], space),
         // What is acknowledged stays given up, even if its activation arrives after it.
         Invariant::Ledger => {
@@ -227,7 +241,7 @@ pub(super) fn flaw_of_hearing(
     if after.is_some() && after != before {
         return Some("a message of the authority began an activation");
     }
-    // PROTOCOL: forced release. Bounded by the lease until then, and over when the machine hears of it.
+    // Bounded by the lease until then, and over when the machine hears of it (`docs/PROTOCOL.md`, Forced release).
     (matches!(message, Message::Revocation(name) if machine.is_ready() && after == Some(*name)))
         .then_some("a revoked activation goes on")
 }

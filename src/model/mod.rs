@@ -44,6 +44,8 @@ struct Rules {
     check_ins: u32,
     /// Whether each machine may lose its store once.
     losses: bool,
+    /// Whether the first machine's folder may be copied to the second, whenever.
+    copies: bool,
     /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
     remembers: bool,
     mutant: Option<Mutant>,
@@ -89,6 +91,10 @@ pub(crate) enum Mutant {
     GiveUpFreesTwice,
     /// Redeem: the allowance of deactivations is not looked at.
     AllowanceIgnored,
+    /// Redeem: with no deactivation left, a request that is cancelled unused still frees its seat.
+    UnusedFreesAnyway,
+    /// Activate: a held seat goes to whoever has the device's key.
+    HeldGoesToAnyMachine,
     /// Redeem a code: it need not fit the commitment of the seat whose handle it names.
     CodeFitsItsHandle,
     /// Check in: a seat that was given up is renewed.
@@ -139,4 +145,6 @@ enum Invariant {
     I2,
     /// What the authority's rules promise by themselves.
     Ledger,
+    /// There are no more usable stores than the allowance explains, whatever is copied.
+    Allowance,
 }

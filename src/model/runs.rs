@@ -4,7 +4,7 @@
 //! `NODELOCK_MODEL_STATES` sets how many states a run may go through; without it, the largest ones stop early.
 
 use super::{
-    Invariant::{self, I1, I2, Ledger},
+    Invariant::{self, Allowance, I1, I2, Ledger},
     Mutant, Rules,
     search::search,
 };
@@ -19,6 +19,7 @@ const SIMPLE: Rules = Rules {
     administered: false,
     check_ins: 0,
     losses: false,
+    copies: false,
     remembers: false,
     mutant: None,
 };
@@ -130,6 +131,27 @@ fn the_protocol_holds_when_stores_are_lost() {
 #[test]
 fn the_protocol_holds_in_the_field() {
     holds("in the field", IN_THE_FIELD, Some(limit()), &[Active, Returned, Cancelled]);
+}
+
+/// A folder that is copied at any time, and a license without a lease, whose copies nobody can end.
+const COPIED: Rules = Rules { draws: [1, 1], deactivations: Some(0), check_ins: 2, copies: true, ..SIMPLE };
+
+#[test]
+fn copies_of_a_store_get_no_more_than_the_allowance_explains() {
+    for deactivations in [Some(0), Some(1)] {
+        for seats in [1, 2] {
+            let rules = Rules { deactivations, seats, ..COPIED };
+            let found = search(rules, &[Allowance, Ledger], limit());
+            found.print(&format!("copied, seats {seats}, deactivations {deactivations:?}"));
+            assert!(found.breach.is_none(), "the trace is printed above");
+        }
+    }
+}
+
+#[test]
+fn faults_in_what_the_allowance_means_are_noticed() {
+    is_caught(Mutant::UnusedFreesAnyway, COPIED, Allowance);
+    is_caught(Mutant::HeldGoesToAnyMachine, COPIED, Allowance);
 }
 
 #[test]

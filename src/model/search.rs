@@ -143,6 +143,7 @@ fn describe(space: &Space, step: Step, before: State, after: State) -> String {
     let mut text = match step {
         Step::Act(side, Act::Refused) => format!("the authority refuses what {} asks for", machine(side)),
         Step::Act(side, act) => format!("{}: {act:?}", machine(side)),
+        Step::Copy => "A's folder is copied to B".to_owned(),
         Step::Speak(side) => format!("{} speaks", machine(side)),
         Step::Hear(side, message) => format!("{} hears {:?}", machine(side), space.message(message)),
         Step::Deliver(message) => format!("the authority hears {:?}", space.message(message)),

@@ -29,6 +29,8 @@ const UNKNOWN: u32 = u32::MAX;
 pub(super) enum Step {
     Act(usize, Act),
     Speak(usize),
+    /// The first machine's folder is copied to the second.
+    Copy,
     /// A machine receives a message.
     Hear(usize, u32),
     /// The authority receives a message.
@@ -140,6 +142,12 @@ impl Space {
                 }
             }
         }
+        if self.universe.rules.copies {
+            let [from, to] = [0, 1].map(|side| self.machine_nodes[state[side] as usize].machine);
+            if let Some(copy) = to.copied_from(&from) {
+                steps.push((Step::Copy, [state[0], self.machine_id(copy), state[LEDGER], state[SENT]]));
+            }
+        }
         for message in members(sent & self.for_the_authority) {
             let list = self.replies_to(state[LEDGER], message);
             self.answer(state, sent, list, Step::Deliver(message), steps);
@@ -168,7 +176,7 @@ impl Space {
             }
             // The refusal is an answer on the line: it arrives at once or never.
             if let Some(name) = reply.refused {
-                let side = usize::from(name.machine);
+                let side = usize::from(self.universe.hardware(name));
                 if self.machine_nodes[state[side] as usize].pending == Some(name)
                     && let Some(machine) = self.act(state[side], Act::Refused)
                 {

@@ -433,6 +433,25 @@ fn one_of_several_network_cards_is_enough() {
     assert_eq!(score(&[1, 2], &[]), 0);
 }
 
+/// One request that lists the addresses of four computers of one model, and nothing that would tell them apart.
+#[test]
+fn the_addresses_of_four_machines_are_at_home_on_none_of_them() {
+    let of = |last: &[u8]| {
+        let macs = last.iter().map(|n| (Mac, format!("3c:52:82:00:00:{n:02x}")));
+        let common = [WHOLE[6], WHOLE[7]].map(|(component, value)| (component, value.to_owned()));
+        Probe::from_values(macs.chain(common), false, false).fingerprint(&key())
+    };
+    let judged = |baseline: &[u8], now: &[u8]| judge(&of(baseline), &of(now), &Policy::default());
+    for n in 1..=4 {
+        let judgement = judged(&[1, 2, 3, 4], &[n]);
+        assert_eq!((judgement.score, judgement.outcome), (24, Outcome::Reject), "{n}");
+    }
+    // A card that is off, or a new one, is an ordinary day.
+    assert_eq!(judged(&[1, 2], &[2]).outcome, Outcome::Accept);
+    assert_eq!(judged(&[1, 2, 3, 4], &[3, 4, 5]).outcome, Outcome::Accept);
+    assert_eq!(judged(&[1], &[1, 2, 3, 4]).outcome, Outcome::Accept);
+}
+
 #[test]
 fn an_unbindable_baseline_needs_half_of_what_it_can_reach() {
     // os_id 8, root_fs 6, cpu 4: 18, so 9 and more is accepted.

@@ -2,7 +2,7 @@
 
 use std::{error::Error as _, time::Duration};
 
-use nodelock::ErrorKind;
+use nodelock::{ErrorKind, authority::decision::Refusal, code::Handle};
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -14,11 +14,16 @@ pub(crate) enum Failure {
     Rule(#[from] nodelock::Error),
     #[error("{0}")]
     Usage(String),
+    /// At one seat, by the library's rule.
     #[error("too many attempts; try again tomorrow, or hand in the deactivation file, which has no limit")]
     TooManyAttempts,
     /// One peer failed too often; how long it has to wait.
     #[error("too many attempts from here; try again later")]
     PeerMustWait(Duration),
+    /// Too many messages came for seats that nobody asked for, from this peer or in all; how long to wait, and about
+    /// which seats.
+    #[error("too many messages for seats that nobody asked for; try again later")]
+    TooManyUnseen { wait: Duration, handles: Vec<Handle> },
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
     #[error("the seat is not held")]
@@ -33,12 +38,26 @@ pub(crate) enum Failure {
     NotInitialized,
     #[error("the keys belong to another authority than the database")]
     WrongKeys,
+    #[error(
+        "the database was written by a program before the first version, which cannot be read; begin with a new one"
+    )]
+    OlderDatabase,
     #[error("the database was written by a newer version of this program")]
     NewerDatabase,
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("the database holds a damaged record: {0}")]
     Record(#[from] serde_json::Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.kind() {
+            ErrorKind::TooManyAttempts => Self::TooManyAttempts,
+            ErrorKind::NotHeld => Self::NotHeld,
+            _ => Self::Rule(refusal.into()),
+        }
+    }
 }
 
 impl Failure {
@@ -79,7 +98,9 @@ impl Failure {
         match self {
             Self::Rule(error) => error.kind().code().into(),
             Self::Usage(_) => "usage".into(),
-            Self::TooManyAttempts | Self::PeerMustWait(_) => "too-many-attempts".into(),
+            Self::TooManyAttempts | Self::PeerMustWait(_) | Self::TooManyUnseen { .. } => {
+                "too-many-attempts".into()
+            }
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::NotHeld => "not-held".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
@@ -87,7 +108,7 @@ impl Failure {
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
             Self::WrongKeys => "wrong-keys".into(),
-            Self::NewerDatabase => ErrorKind::UnsupportedVersion.code().into(),
+            Self::OlderDatabase | Self::NewerDatabase => ErrorKind::UnsupportedVersion.code().into(),
             Self::Database(_) => "database".into(),
             Self::Record(_) => ErrorKind::Corrupt.code().into(),
         }

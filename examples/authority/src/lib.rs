@@ -13,14 +13,18 @@
 //!
 //! - `cli` and `http` are the fronts: a command line; and over HTTP the calls of devices, the portal for customers, and
 //!   what an operator watches. They read what was sent, and put the outcome into their own form.
-//! - `service` does what devices and customers ask for, and asks `limits` before it looks at what can be guessed.
-//! - `store` is the database, `keys` the files of keys; `failure` says why something was not done.
+//! - `service` has a file for each use case. It asks the limits for strangers, looks up, has the library decide, signs,
+//!   stores and notes, in one transaction.
+//! - `store` is the database: SQL and rows. `keys` is the files of keys, which sign.
+//! - `domain` has the plain types that all of them speak in; `failure` says why something was not done.
+//!
+//! Nothing points up this list.
 
 mod cli;
+mod domain;
 mod failure;
 mod http;
 mod keys;
-mod limits;
 mod service;
 mod store;
 

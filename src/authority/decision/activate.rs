@@ -145,10 +145,13 @@ fn answer(
     Ok(Ruling::Granted(seat))
 }
 
-/// The seat of this license that is held for the device: of several, the one that has waited longest.
+/// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to its
+/// machine alone, judged as a check-in is, and not to whoever has a copy of the device's key.
 fn held_seat(work: &Work<'_>, file: &ActivationFile, terms: &LicenseTerms) -> Result<Option<Seat>, Stop> {
     let seats = work.taken_seats_of(&file.request.device_key)?.into_iter();
     let held = seats.filter(|seat| seat.state == SeatState::Held && seat.license_id == terms.id);
+    let fingerprint = &file.request.fingerprint;
+    let held = held.filter(|seat| seat.is_on(fingerprint, terms) || mutated!(HeldGoesToAnyMachine));
     Ok(held.min_by_key(|seat| seat.changed))
 }
 

@@ -77,7 +77,7 @@ fn attempt(work: &mut Work<'_>, candidates: &[Candidate<'_>]) -> Result<Ruling, 
     for candidate in &untried {
         let name = candidate.seat.name();
         if !counted.contains(&name) {
-            let Some(attempts) = work.attempts(name)?.reserve(work.moment.now) else { continue };
+            let Some(attempts) = work.attempts(name)?.try_code(work.moment.now) else { continue };
             work.store(Change::Attempts(name, attempts));
             let detail = format!("attempt {} within a day", attempts.count());
             work.note(EventKind::CodeTried, Some(&candidate.seat), &candidate.seat, detail);

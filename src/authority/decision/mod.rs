@@ -29,7 +29,7 @@
 //! [`settle`] does all of this over a [`Ledger`] in memory, or behind one lock.
 //!
 //! Every act is idempotent: a message that comes again gets the same answer and changes nothing
-//! (`docs/PROTOCOL.md`, Client states).
+//! (`docs/PROTOCOL.md`, The authority's rules).
 
 mod activate;
 mod by_vendor;
@@ -166,6 +166,8 @@ pub enum Change {
     },
     /// How many codes were tried at a seat.
     Attempts(SeatName, Attempts),
+    /// How many requests of a license were cancelled without being counted.
+    Cancellations(LicenseId, Attempts),
 }
 
 /// A message that is decided and not signed yet. [`Issuer::reply`](super::Issuer::reply) signs it.
@@ -335,7 +337,7 @@ pub trait Ledger {
 ///             // A vendor who keeps these answers here too; see `examples/quickstart/vendor.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
-///             Query::Attempts(_) => Found::Attempts(Default::default()),
+///             Query::Attempts(_) | Query::Cancellations(_) => Found::Attempts(Default::default()),
 ///         })
 ///     }
 ///

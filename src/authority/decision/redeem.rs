@@ -11,7 +11,7 @@ use crate::{
         incoming::{Evidence, ReleaseClaim},
         records::{Query, Records},
         seat::{Seat, SeatName},
-        terms::LicenseKeyName,
+        terms::{LicenseKeyName, LicenseRecord},
     },
 };
 
@@ -106,7 +106,8 @@ pub(super) fn give_up(
     binding: Binding,
 ) -> Result<Ruling, Stop> {
     let license = work.license_of(seat)?;
-    let given_up = seat.give_up(&license.terms, license.usage, reason, work.moment.now);
+    let counted = is_counted(work, seat, &license, reason)?;
+    let given_up = seat.give_up(&license.terms, license.usage, reason, counted, work.moment.now);
     let changed = given_up.state != seat.state;
     if changed {
         work.update(given_up.clone());
@@ -131,6 +132,30 @@ pub(super) fn give_up(
     }
     work.send_receipt(&after, binding);
     Ok(Ruling::Released { seat: after, outcome, deactivations_left, changed })
+}
+
+/// Whether giving a seat up uses up a deactivation. One that was never used does not, as often as that is allowed: whoever
+/// copies a store and cancels in the copy leaves a license in the original.
+fn is_counted(
+    work: &mut Work<'_>,
+    seat: &Seat,
+    license: &LicenseRecord,
+    reason: Reason,
+) -> Result<bool, Stop> {
+    if !seat.is_unused(reason, work.moment.now) {
+        return Ok(true);
+    }
+    match license.terms.deactivations_left(license.usage) {
+        None | Some(0) => Ok(false),
+        Some(_) => {
+            let before = work.cancellations(license.terms.id)?;
+            let after = before.cancel(license.terms.seats, work.moment.now);
+            if let Some(after) = after {
+                work.set_cancellations(license.terms.id, after);
+            }
+            Ok(after.is_none())
+        }
+    }
 }
 
 fn how(binding: Binding) -> &'static str {

@@ -60,6 +60,7 @@ pub(super) struct Work<'r> {
     records: &'r Records,
     seats: BTreeMap<SeatName, Touched>,
     usage: BTreeMap<LicenseId, Difference>,
+    cancellations: BTreeMap<LicenseId, Attempts>,
     store: Vec<Change>,
     send: Vec<Draft>,
     events: Vec<Event>,
@@ -73,6 +74,7 @@ impl<'r> Work<'r> {
             records,
             seats: BTreeMap::new(),
             usage: BTreeMap::new(),
+            cancellations: BTreeMap::new(),
             store: Vec::new(),
             send: Vec::new(),
             events: Vec::new(),
@@ -185,6 +187,19 @@ impl<'r> Work<'r> {
         Ok(self.records.attempts(name).unwrap_or_default())
     }
 
+    /// The requests of a license that were cancelled without being counted.
+    pub(super) fn cancellations(&self, license: LicenseId) -> Result<Attempts, Stop> {
+        if let Some(cancellations) = self.cancellations.get(&license) {
+            return Ok(*cancellations);
+        }
+        self.need([Query::Cancellations(license)])?;
+        Ok(self.records.cancellations(license).unwrap_or_default())
+    }
+
+    pub(super) fn set_cancellations(&mut self, license: LicenseId, cancellations: Attempts) {
+        self.cancellations.insert(license, cancellations);
+    }
+
     /// Changes a seat.
     pub(super) fn update(&mut self, seat: Seat) {
         let name = seat.name();
@@ -272,9 +287,11 @@ impl<'r> Work<'r> {
             Some(request) => Change::Insert { seat: touched.seat, request: Box::new(request) },
             None => Change::Update(touched.seat),
         });
+        let cancellations =
+            self.cancellations.into_iter().map(|(license, count)| Change::Cancellations(license, count));
         Decision {
             ruling,
-            store: seats.chain(self.store).collect(),
+            store: seats.chain(cancellations).chain(self.store).collect(),
             send: self.send,
             events: self.events,
             checks: self.checks,

@@ -57,6 +57,8 @@ pub const NODELOCK_CHANGE_FORGET_EVIDENCE: u32 = 4;
 pub const NODELOCK_CHANGE_CHECK_IN: u32 = 5;
 /// Attempts take the place of those of that name.
 pub const NODELOCK_CHANGE_ATTEMPTS: u32 = 6;
+/// Cancellations that were not counted take the place of those of that license.
+pub const NODELOCK_CHANGE_CANCELLATIONS: u32 = 7;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -174,6 +176,9 @@ impl OneChange {
             }
             Change::Attempts(seat, attempts) => {
                 Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
+            }
+            Change::Cancellations(license, cancellations) => {
+                Self::named(NODELOCK_CHANGE_CANCELLATIONS, license.to_string(), json(cancellations)?)
             }
         })
     }

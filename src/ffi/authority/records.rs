@@ -34,6 +34,9 @@ pub const NODELOCK_QUERY_CHECK_IN: u32 = 6;
 /// The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or
 /// nothing.
 pub const NODELOCK_QUERY_ATTEMPTS: u32 = 7;
+/// The requests of a license that were cancelled without being counted. The value is the license's id, 16 hex digits. Found:
+/// that record, or none.
+pub const NODELOCK_QUERY_CANCELLATIONS: u32 = 8;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
 pub struct nodelock_records(pub(super) Records);
@@ -61,7 +64,7 @@ pub unsafe extern "C" fn nodelock_records_new(
 /// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
 ///   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
 ///   (nodelock_decision_change_is_counted());
-/// - seats, evidence, check-ins and attempts: nodelock_decision_change_record().
+/// - seats, evidence, check-ins, attempts and cancellations: nodelock_decision_change_record().
 ///
 /// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
 /// NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
@@ -106,6 +109,11 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
             let attempts = one(found)?.map(|json| read::<Attempts>(json, "attempts")).transpose()?;
             (Query::Attempts(value.parse()?), Found::Attempts(attempts.unwrap_or_default()))
         }
+        NODELOCK_QUERY_CANCELLATIONS => {
+            let cancellations =
+                one(found)?.map(|json| read::<Attempts>(json, "cancellations")).transpose()?;
+            (Query::Cancellations(value.parse()?), Found::Attempts(cancellations.unwrap_or_default()))
+        }
         _ => return Err(wrong("kind: no such query").into()),
     })
 }
@@ -120,6 +128,7 @@ pub(super) fn named(query: &Query) -> (u32, String) {
         Query::EvidenceOf(handle) => (NODELOCK_QUERY_EVIDENCE_OF, handle.to_string()),
         Query::CheckIn(seat, digest) => (NODELOCK_QUERY_CHECK_IN, format!("{seat}/{}", hex(digest))),
         Query::Attempts(seat) => (NODELOCK_QUERY_ATTEMPTS, seat.to_string()),
+        Query::Cancellations(id) => (NODELOCK_QUERY_CANCELLATIONS, id.to_string()),
     }
 }
 
@@ -227,6 +236,7 @@ mod tests {
             Query::EvidenceOf(handle),
             Query::CheckIn(seat, [7; 32]),
             Query::Attempts(seat),
+            Query::Cancellations(LicenseId::generate(&SystemRandom).unwrap()),
         ];
         for (query, number) in queries.into_iter().zip(1..) {
             let (kind, value) = named(&query);
@@ -237,7 +247,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(8, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(9, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

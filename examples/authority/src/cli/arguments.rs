@@ -9,7 +9,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
 
-use crate::{keys::CERTIFICATE_DAYS, store::Location};
+use crate::{domain::Location, keys::CERTIFICATE_DAYS};
 
 /// A vendor's licensing authority: sells licenses, answers activation files, takes seats back.
 ///

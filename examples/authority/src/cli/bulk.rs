@@ -10,22 +10,20 @@ use std::{
     path::Path,
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{
     Error, ErrorKind, MAX_INPUT,
-    authority::ReleaseClaim,
-    code::{Correction, DeactivationCode},
+    code::{Correction, DeactivationCode, Reading},
 };
 use serde_json::{Map, Value, json};
 
 use super::output::Report;
 use crate::{
+    domain::Occasion,
     failure::{Failure, Result},
-    keys::Signer,
-    store::{Database, Occasion, Redeemed},
+    service::{Redeemed, Service},
 };
 
-/// How many proofs share a transaction: enough for the wait for the disk to be a small part of it, and few enough for
+/// How many entries share a transaction: enough for the wait for the disk to be a small part of it, and few enough for
 /// other writers not to wait for long.
 const TOGETHER: usize = 500;
 
@@ -38,8 +36,7 @@ const BEGIN_REQUEST: &str = "-----BEGIN NODELOCK ACTIVATION REQUEST";
 pub(crate) async fn redeem_all(
     input: Box<dyn Read>,
     out: &Path,
-    database: &Database,
-    signer: &Signer,
+    service: &Service,
     occasion: &Occasion,
 ) -> Result<Report> {
     let failed = |error| Error::io(out.display().to_string(), error);
@@ -52,89 +49,41 @@ pub(crate) async fn redeem_all(
         if batch.is_empty() {
             break;
         }
-        let claims: Vec<Result<Claim>> = batch.iter().map(Claim::read).collect();
-        let outcomes = redeem(claims, database, signer, occasion).await;
-        // What came before a failure of the database is done, and told.
-        for (entry, outcome) in batch.iter().zip(outcomes) {
-            let line = tally.count(entry.line, outcome).inspect_err(|_| drop(lines.flush()))?;
-            writeln!(lines, "{line}").map_err(failed)?;
+        for outcome in redeem(batch, service, occasion).await? {
+            writeln!(lines, "{}", tally.count(outcome)).map_err(failed)?;
         }
         lines.flush().map_err(failed)?;
-        database.make_way().await;
+        service.make_way().await;
     }
     lines.get_ref().sync_all().map_err(failed)?;
     Ok(tally.report(out))
 }
 
-/// What came of each, in order, up to the first failure of the database.
-async fn redeem(
-    claims: Vec<Result<Claim>>,
-    database: &Database,
-    signer: &Signer,
-    occasion: &Occasion,
-) -> Vec<Result<Outcome>> {
-    let proofs = claims.iter().filter_map(|claim| match claim {
-        Ok(Claim::Proof(proof)) => Some(&**proof),
-        _ => None,
+/// The line of an entry, and what came of it.
+type Outcome = (u64, Result<(Redeemed, Option<Reading<DeactivationCode>>)>);
+
+/// What came of each entry, in order.
+///
+/// Fails when the database does: that is no outcome, and the same again in another run has the same receipts.
+async fn redeem(batch: Vec<Entry>, service: &Service, occasion: &Occasion) -> Result<Vec<Outcome>> {
+    let (mut lines, mut list) = (Vec::new(), Vec::new());
+    for entry in batch {
+        let read = match entry.content {
+            Ok(content) => service.read(content).await.and_then(|read| Ok(read.deactivation()?)),
+            Err(kind) => Err(Failure::rule(kind, "deactivation")),
+        };
+        let refused = read.map(|deactivation| list.push(deactivation)).err();
+        lines.push((entry.line, refused));
+    }
+    let mut redeemed = service.redeem_together(&list, occasion).await?.into_iter();
+    let outcomes = lines.into_iter().map(|(line, refused)| {
+        let outcome = match refused {
+            Some(failure) => Err(failure),
+            None => redeemed.next().expect("there is one for each that was read"),
+        };
+        (line, outcome)
     });
-    let mut together = match database.redeem_together(proofs, signer, occasion).await {
-        Ok(redeemed) => Some(redeemed.into_iter()),
-        // Refusals are rare, and undo what shares their transaction: then each gets one of its own.
-        Err(Failure::Rule(_) | Failure::TooManyAttempts) => None,
-        Err(failure) => return vec![Err(failure)],
-    };
-    let mut outcomes = Vec::new();
-    for claim in claims {
-        outcomes.push(match (claim, &mut together) {
-            (Ok(Claim::Proof(_)), Some(redeemed)) => {
-                Ok((redeemed.next().expect("one for each proof"), Vec::new()))
-            }
-            (Ok(Claim::Proof(proof)), None) => {
-                database.redeem(&proof, signer, occasion).await.map(|redeemed| (redeemed, Vec::new()))
-            }
-            (Ok(Claim::Code(text)), _) => match DeactivationCode::read(&text) {
-                Ok(readings) => database.redeem_code(readings, signer, occasion).await,
-                Err(unreadable) => Err(unreadable.into()),
-            },
-            (Err(failure), _) => Err(failure),
-        });
-        if matches!(outcomes.last(), Some(Err(Failure::Database(_) | Failure::Record(_)))) {
-            break;
-        }
-    }
-    outcomes
-}
-
-type Outcome = (Redeemed, Vec<Correction>);
-
-/// What an entry holds.
-pub(crate) enum Claim {
-    Proof(Box<ReleaseClaim>),
-    Code(String),
-}
-
-impl Claim {
-    /// A proof in any form, or else what may be a code.
-    fn read(entry: &Entry) -> Result<Self> {
-        Self::parse(entry.content.as_ref().map_err(|kind| Failure::rule(*kind, "deactivation"))?)
-    }
-
-    /// Fails as [`ReleaseClaim::read`] does.
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
-        match ReleaseClaim::read(bytes) {
-            Ok(claim) => Ok(Self::Proof(claim.into())),
-            Err(error) if error.kind() == ErrorKind::Malformed => match str::from_utf8(bytes) {
-                // Of what is armored or longer than a code, the error of a file says what is wrong with it.
-                Ok(text) if !text.contains(BEGIN) && !is_too_long(text) => Ok(Self::Code(text.to_owned())),
-                _ => Err(error.into()),
-            },
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-fn is_too_long(text: &str) -> bool {
-    DeactivationCode::read(text).is_err_and(|error| error.kind() == ErrorKind::TooLarge)
+    Ok(outcomes.collect())
 }
 
 /// How often each outcome came up.
@@ -146,16 +95,12 @@ struct Tally {
 
 impl Tally {
     /// Counts an outcome, and puts it into JSON.
-    fn count(&mut self, line: u64, outcome: Result<Outcome>) -> Result<Value> {
-        // A database that does not answer is no outcome: the rest waits for another run.
-        let outcome = match outcome {
-            Err(failure @ (Failure::Database(_) | Failure::Record(_))) => return Err(failure),
-            outcome => outcome,
-        };
+    fn count(&mut self, (line, outcome): Outcome) -> Value {
         let (name, value) = match outcome {
-            Ok((redeemed, mended)) => {
-                let mended: Vec<String> = mended.iter().map(Correction::to_string).collect();
-                let receipt = redeemed.receipt().map(|receipt| URL_SAFE_NO_PAD.encode(receipt.as_bytes()));
+            Ok((redeemed, reading)) => {
+                let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
+                let mended: Vec<String> = corrections.iter().map(Correction::to_string).collect();
+                let receipt = redeemed.receipt().map(|receipt| receipt.to_base64url());
                 self.refused += u64::from(receipt.is_none());
                 let name = redeemed.outcome();
                 let handle = redeemed.handle().to_string();
@@ -172,7 +117,7 @@ impl Tally {
         };
         let count = self.by_outcome.entry(name).or_insert(0.into());
         *count = (count.as_u64().unwrap_or(0) + 1).into();
-        Ok(value)
+        value
     }
 
     fn report(self, out: &Path) -> Report {

@@ -1,4 +1,4 @@
-//! What each command does: read its input, ask the database, put the outcome into words.
+//! What each command does: read its input, call one service, put the outcome into words.
 
 use std::{
     fs::File,
@@ -8,28 +8,22 @@ use std::{
 
 use nodelock::{
     Error, ErrorKind, LicenseId, Outcome, SystemRandom,
-    authority::{
-        ActivationFile,
-        ledger::{LicenseTerms, Released, SeatState},
-        reply_text,
-    },
-    code::{Correction, DeactivationCode, LicenseKey},
+    authority::{LicenseTerms, SeatState},
+    code::{Correction, DeactivationCode, Handle, Reading},
 };
 use serde_json::json;
 
 use super::{
     arguments::{CertificateCommand, Command, LicenseCommand, NewLicense, Place, SeatArguments},
-    bulk::{self, Claim},
+    bulk,
     output::{self, Report},
 };
 use crate::{
+    domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
     failure::{Failure, Result},
     http,
-    keys::{
-        self, Signer,
-        renewal::{self, NewCertificate},
-    },
-    store::{Database, Granted, KeyText, Location, Occasion, Redeemed, SeatName, Vendor},
+    keys::{self, renewal::NewCertificate},
+    service::{self, Activated, Database, Redeemed, Released, Service},
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -44,8 +38,8 @@ const SERVER_CONNECTIONS: u32 = 8;
 pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
     let actor = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let occasion = Occasion {
-        now: std::time::SystemTime::now().into(),
-        actor: format!("cli:{}", actor.as_deref().unwrap_or("unknown")),
+        time: std::time::SystemTime::now().into(),
+        actor: Actor::Vendor(actor.unwrap_or_else(|_| "unknown".into())),
     };
     if let Command::Init { product } = command {
         return init(product, place, &occasion).await;
@@ -75,8 +69,9 @@ async fn execute(
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
-    let vendor = database.vendor().await?;
+    let vendor = service::vendor(database).await?;
     let signer = || keys::load(&place.keys(), vendor.root);
+    let service = || signer().map(|signer| Service::new(database.clone(), signer));
     match command {
         Command::Init { .. } => Err(Failure::AlreadyInitialized),
         Command::License(LicenseCommand::New(new)) => {
@@ -84,19 +79,19 @@ async fn execute(
             signer()?;
             new_license(new, &vendor.product, database, occasion).await
         }
-        Command::License(LicenseCommand::List) => Ok(output::licenses(&database.licenses().await?)),
+        Command::License(LicenseCommand::List) => Ok(output::licenses(&service::licenses(database).await?)),
         Command::License(LicenseCommand::Suspend { id }) => suspend(*id, true, database, occasion).await,
         Command::License(LicenseCommand::Resume { id }) => suspend(*id, false, database, occasion).await,
         Command::Activate { file, license, .. } => {
-            let file = ActivationFile::read(&read(file)?)?;
-            Ok(granted(&file, database.activate(&file, *license, &signer()?, occasion).await?))
+            let service = service()?;
+            let file = service.read(read(file)?).await?.activation()?;
+            let handle = file.request().handle;
+            Ok(activated(handle, service.activate(file, *license, occasion).await?))
         }
-        Command::RedeemAll { input, out } => {
-            bulk::redeem_all(open(input)?, out, database, &signer()?, occasion).await
-        }
-        Command::Redeem { input, .. } => redeem(input, database, &signer()?, occasion).await,
+        Command::RedeemAll { input, out } => bulk::redeem_all(open(input)?, out, &service()?, occasion).await,
+        Command::Redeem { input, .. } => redeem(input, &service()?, occasion).await,
         Command::Renew { seat, .. } => {
-            let license = database.renew(&name(seat), &signer()?, occasion).await?;
+            let license = service()?.renew(choice(seat), occasion).await?;
             let until = license.lease_until.map_or_else(String::new, |time| format!(", leased until {time}"));
             let words = format!("Renewed: seat {}, revision {}{until}.", license.handle, license.revision);
             let fields = json!({
@@ -106,15 +101,15 @@ async fn execute(
             });
             Ok(Report::new(words, fields).with_document("license", license.to_text()))
         }
-        Command::Release { seat, reason, .. } => release(seat, reason, database, &signer()?, occasion).await,
+        Command::Release { seat, reason, .. } => release(seat, reason, &service()?, occasion).await,
         Command::Return { seat } => {
-            let seat = database.return_held(&name(seat), occasion).await?;
-            let words = format!("Returned: seat {} is back in the pool.", seat.handle);
-            Ok(Report::new(words, json!({ "handle": seat.handle.to_string(), "outcome": "returned" })))
+            let handle = service()?.return_held(choice(seat), occasion).await?.handle().to_string();
+            let words = format!("Returned: seat {handle} is back in the pool.");
+            Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
         }
-        Command::List { license } => Ok(output::list(&database.list(*license).await?)),
+        Command::List { license } => Ok(output::list(&service::seats(database, *license, occasion).await?)),
         Command::Certificate(CertificateCommand::Show) => {
-            Ok(output::certificate(&signer()?.certificate, occasion.now))
+            Ok(output::certificate(&signer()?.certificate, occasion.time))
         }
         Command::Certificate(CertificateCommand::New(new)) => {
             let directory = place.keys();
@@ -125,13 +120,8 @@ async fn execute(
                 days: new.days,
                 serial: new.serial,
             };
-            let install = || {
-                let certificate = renewal::install(&directory, vendor.root, &new, occasion.now)?;
-                let detail = format!("number {}, key {}", certificate.serial, certificate.issuer.id());
-                Ok((certificate, detail))
-            };
-            let certificate = database.noting("certified", occasion, install).await?;
-            let mut report = output::certificate(&certificate, occasion.now);
+            let certificate = service::certify(database, &directory, &new, occasion).await?;
+            let mut report = output::certificate(&certificate, occasion.time);
             report.words += "\nA server that is running takes it in when it is started again.";
             Ok(report)
         }
@@ -139,45 +129,16 @@ async fn execute(
             if arguments.product.as_ref().is_some_and(|product| *product != vendor.product) {
                 return Err(Failure::rule(ErrorKind::WrongProduct, "authority"));
             }
-            http::run(arguments, database.clone(), signer()?).await?;
+            http::run(arguments, service()?).await?;
             Ok(Report::new("", json!({})))
         }
-        Command::Audit { limit } => Ok(output::audit(&database.audit(*limit).await?)),
+        Command::Audit { limit } => Ok(output::audit(&service::audit(database, *limit).await?)),
     }
 }
 
 async fn init(product: &str, place: &Place, occasion: &Occasion) -> Result<Report> {
-    if product.trim().is_empty() {
-        return Err(Failure::Usage("the product must have a name".into()));
-    }
-    let location = place.database();
-    if Database::may_exist(&location) {
-        let database = Database::open(&location, CONNECTIONS).await?;
-        let vendor = database.vendor().await;
-        database.close().await;
-        match vendor {
-            Err(Failure::NotInitialized) => {}
-            Ok(_) => return Err(Failure::AlreadyInitialized),
-            Err(failure) => return Err(failure),
-        }
-    }
-    // What an interrupted `init` left is gone on with: keys first, because the database names them.
     let directory = place.keys();
-    if !directory.exists() {
-        keys::create(&directory, product, occasion.now)?;
-    }
-    let root = keys::root(&directory)?;
-    keys::load(&directory, root)?;
-    if let Location::File(path) = &location
-        && !path.exists()
-    {
-        Database::create_file(path)?;
-    }
-    let database = Database::open(&location, CONNECTIONS).await?;
-    let vendor = Vendor { product: product.to_owned(), root };
-    let set_up = database.set_up(&vendor, occasion).await;
-    database.close().await;
-    set_up?;
+    let root = service::set_up(product, &place.database(), &directory, occasion).await?;
     let words = format!(
         "An authority for {product} is set up. Applications embed the root public key:\n\n    {}\n\n\
          Keep {} somewhere offline: it is needed again only for a new issuer certificate.",
@@ -202,27 +163,16 @@ async fn new_license(
         lease_days: new.lease_days.0,
         updates_until: new.updates_until,
         deactivations: new.deactivations.0,
-        ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.now)
+        ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.time)
     };
-    terms.validate()?;
-    if terms.expires.is_some_and(|end| occasion.now >= end) {
-        return Err(Failure::rule(ErrorKind::LicenseEnded, "license"));
-    }
     if let Some(typed) = &new.key {
-        let key = KeyText::new(typed).ok_or_else(|| Failure::Usage("the license key is empty".into()))?;
         let words = format!("License {} for {}, with the given key.", terms.id, terms.licensee);
         let fields = json!({ "license": terms.id.to_string(), "key": null, "seats": terms.seats });
-        database.create_licenses(&[(terms, key)], occasion).await?;
+        service::enter(database, &[(terms, typed.clone())], occasion).await?;
         return Ok(Report::new(words, fields));
     }
-    let (mut sold, mut shown) = (Vec::new(), Vec::new());
-    for _ in 0..new.count {
-        let key = LicenseKey::generate(&SystemRandom)?;
-        let id = LicenseId::generate(&SystemRandom)?;
-        shown.push((id.to_string(), key.to_string()));
-        sold.push((LicenseTerms { id, ..terms.clone() }, KeyText::from(&key)));
-    }
-    database.create_licenses(&sold, occasion).await?;
+    let sold = service::sell(database, &terms, new.count, occasion).await?;
+    let shown: Vec<_> = sold.iter().map(|(id, key)| (id.to_string(), key.to_string())).collect();
     Ok(match &shown[..] {
         [(id, key)] => {
             let words =
@@ -241,16 +191,15 @@ async fn new_license(
 }
 
 async fn suspend(id: LicenseId, suspended: bool, database: &Database, occasion: &Occasion) -> Result<Report> {
-    let changed = database.set_suspended(id, suspended, occasion).await?;
+    let changed = service::set_suspended(database, id, suspended, occasion).await?;
     let state = if suspended { "suspended" } else { "in force" };
     let already = if changed { "" } else { " already" };
     let words = format!("License {id} is {state}{already}.");
     Ok(Report::new(words, json!({ "license": id.to_string(), "suspended": suspended, "changed": changed })))
 }
 
-fn granted(file: &ActivationFile, granted: Granted) -> Report {
-    let Granted { license, receipts } = granted;
-    let handle = file.request.handle;
+fn activated(handle: Handle, activated: Activated) -> Report {
+    let Activated { license, receipts } = activated;
     let freed: Vec<String> = receipts.iter().map(|receipt| receipt.handle.to_string()).collect();
     let released = match freed.is_empty() {
         true => String::new(),
@@ -263,8 +212,8 @@ fn granted(file: &ActivationFile, granted: Granted) -> Report {
                 "{released}Granted: seat {handle} of license {} ({}).",
                 license.license_id, license.licensee
             );
-            let mut report =
-                Report::new(words, fields).with_document("reply", reply_text(&license, &receipts));
+            let text = armored(Some(&license), &receipts);
+            let mut report = Report::new(words, fields).with_document("reply", text);
             report.fields.insert("license".into(), license.license_id.to_string().into());
             report.fields.insert("revision".into(), license.revision.into());
             report
@@ -273,46 +222,39 @@ fn granted(file: &ActivationFile, granted: Granted) -> Report {
             let report = Report::new(released, fields).with_failure(failure);
             match receipts.is_empty() {
                 true => report,
-                false => {
-                    let texts: Vec<String> = receipts.iter().map(|receipt| receipt.to_text()).collect();
-                    report.with_document("receipts", texts.join("\n"))
-                }
+                false => report.with_document("receipts", armored(None, &receipts)),
             }
         }
     }
 }
 
-async fn redeem(
-    input: &[String],
-    database: &Database,
-    signer: &Signer,
-    occasion: &Occasion,
-) -> Result<Report> {
+async fn redeem(input: &[String], service: &Service, occasion: &Occasion) -> Result<Report> {
     let bytes = match input {
         [one] if one == "-" || Path::new(one).is_file() => read(Path::new(one))?,
         // A code has spaces where people hear pauses.
         words => words.join(" ").into_bytes(),
     };
-    let (redeemed, corrections) = match Claim::parse(&bytes)? {
-        Claim::Proof(claim) => (database.redeem(&claim, signer, occasion).await?, Vec::new()),
-        Claim::Code(typed) => database.redeem_code(DeactivationCode::read(&typed)?, signer, occasion).await?,
+    let (redeemed, reading) = match service.read(bytes).await?.deactivation()? {
+        Deactivation::Proof(claim) => (service.redeem_proof(&claim, occasion).await?, None),
+        Deactivation::Code(typed) => service.redeem_code(&typed, occasion).await?,
     };
-    Ok(redemption(redeemed, &corrections))
+    Ok(redemption(redeemed, reading))
 }
 
-fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
+fn redemption(redeemed: Redeemed, reading: Option<Reading<DeactivationCode>>) -> Report {
+    let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
     let mended: Vec<String> = corrections.iter().map(Correction::to_string).collect();
     let mut words: String = mended.iter().map(|correction| format!("Mended: {correction}.\n")).collect();
     let name = redeemed.outcome();
     match redeemed {
-        Redeemed::Released { released, receipt } => {
-            let Released { seat, outcome, deactivations_left, changed } = *released;
-            let handle = seat.handle;
+        Redeemed::Released(released) => {
+            let Released { seat, outcome, deactivations_left, changed, receipt } = *released;
+            let handle = seat.handle();
             let text = match (outcome, changed) {
                 (Outcome::Held, _) => format!(
                     "Held: the license has no deactivation left, so seat {handle} stays reserved for the same machine."
                 ),
-                (Outcome::Returned, true) if seat.state == SeatState::Cancelled => {
+                (Outcome::Returned, true) if seat.state() == SeatState::Cancelled => {
                     format!("Freed: seat {handle} was not granted before, and never will be.")
                 }
                 (Outcome::Returned, true) => format!("Freed: seat {handle} is back in the pool."),
@@ -343,28 +285,26 @@ fn redemption(redeemed: Redeemed, corrections: &[Correction]) -> Report {
 async fn release(
     seat: &SeatArguments,
     reason: &str,
-    database: &Database,
-    signer: &Signer,
+    service: &Service,
     occasion: &Occasion,
 ) -> Result<Report> {
-    let (seat, revocation) = database.force_release(&name(seat), reason, signer, occasion).await?;
-    let fields =
-        json!({ "handle": seat.handle.to_string(), "outcome": crate::store::state_name(seat.state) });
+    let (seat, revocation) = service.release(choice(seat), reason, occasion).await?;
+    let handle = seat.handle();
+    let fields = json!({ "handle": handle.to_string(), "outcome": seat.state().name() });
     Ok(match revocation {
         Some(revocation) => {
             let words = format!(
-                "Released: seat {} is back in the pool. Its machine stops when it takes in the revocation, and at the \
-                 end of its lease in any case.",
-                seat.handle
+                "Released: seat {handle} is back in the pool. Its machine stops when it takes in the revocation, and at the \
+                 end of its lease in any case."
             );
             Report::new(words, fields).with_document("revocation", revocation.to_text())
         }
-        None => Report::new(format!("Returned: held seat {} is back in the pool.", seat.handle), fields),
+        None => Report::new(format!("Returned: held seat {handle} is back in the pool."), fields),
     })
 }
 
-fn name(seat: &SeatArguments) -> SeatName {
-    SeatName { handle: seat.handle, device: seat.device }
+fn choice(seat: &SeatArguments) -> SeatChoice {
+    SeatChoice { handle: seat.handle, device: seat.device }
 }
 
 /// A file, or standard input for `-`.

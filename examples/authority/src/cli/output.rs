@@ -7,15 +7,15 @@ use std::{
 };
 
 use nodelock::{
-    Certificate, Error, Timestamp,
-    authority::ledger::{LicenseTerms, Usage},
+    Certificate, Error, LicenseId, Timestamp,
+    authority::{LicenseTerms, Usage},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
+    domain::{AuditRow, LicenseRow, SeatRow},
     failure::{Failure, Result},
     keys,
-    store::{AuditRow, LicenseRow, SeatRow, state_name},
 };
 
 /// What a command comes to.
@@ -153,15 +153,16 @@ fn seats(terms: &LicenseTerms, usage: Usage) -> Value {
 }
 
 pub(crate) fn list(rows: &[SeatRow]) -> Report {
-    let lines = rows.iter().map(|SeatRow { seat, machine, .. }| {
+    let lines = rows.iter().map(|row| {
+        let SeatRow { seat, machine, .. } = row;
         let metadata = machine.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
         format!(
             "{}  {:<9}  since {}  license {}  device {}{}",
-            seat.handle,
-            state_name(seat.state),
-            seat.changed,
-            seat.license_id,
-            seat.device_key.id(),
+            seat.handle(),
+            seat.state().name(),
+            seat.changed(),
+            license_of(row),
+            seat.device_key().id(),
             metadata.collect::<String>()
         )
     });
@@ -170,25 +171,30 @@ pub(crate) fn list(rows: &[SeatRow]) -> Report {
 }
 
 fn seat(row: &SeatRow) -> Value {
-    let SeatRow { seat, machine, .. } = row;
+    let SeatRow { seat, machine, codes_tried } = row;
     json!({
-        "handle": seat.handle.to_string(),
-        "device": seat.device_key.to_string(),
-        "license": seat.license_id.to_string(),
-        "state": state_name(seat.state),
-        "granted": seat.granted.to_string(),
-        "changed": seat.changed.to_string(),
-        "reason": seat.reason.to_string(),
-        "counted": seat.counted,
-        "revision": seat.revision,
-        "wrong_codes": seat.wrong_codes,
-        "copies": seat.copies,
-        "virtual_machine": seat.fingerprint.virtual_machine(),
-        "container": seat.fingerprint.container(),
+        "handle": seat.handle().to_string(),
+        "device": seat.device_key().to_string(),
+        "license": license_of(row).to_string(),
+        "state": seat.state().name(),
+        "granted": seat.granted().to_string(),
+        "changed": seat.changed().to_string(),
+        "reason": seat.reason().to_string(),
+        "counted": seat.is_counted(),
+        "revision": seat.revision(),
+        "wrong_codes": codes_tried,
+        "copies": seat.copies(),
+        "virtual_machine": seat.fingerprint().virtual_machine(),
+        "container": seat.fingerprint().container(),
         "machine": pairs(&machine.metadata),
         "application": machine.application,
         "library": machine.library,
     })
+}
+
+/// The license of a seat. A request that was cancelled under an unknown license key has the id that stands for none.
+fn license_of(row: &SeatRow) -> LicenseId {
+    row.seat.license_id().unwrap_or(LicenseId::NONE)
 }
 
 pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
@@ -231,7 +237,7 @@ pub(crate) fn audit(rows: &[AuditRow]) -> Report {
                 "at": row.at.to_string(),
                 "actor": row.actor,
                 "action": row.action,
-                "license": row.license,
+                "license": row.license.map(|license| license.to_string()),
                 "handle": row.handle.map(|handle| handle.to_string()),
                 "device": row.device.map(|device| device.to_string()),
                 "from": row.from,

@@ -16,7 +16,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use nodelock::{
     Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots, Store, SystemRandom,
-    Transport, authority::ledger::LicenseTerms, code::LicenseKey,
+    Transport, authority::LicenseTerms,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -24,8 +24,9 @@ use tower::ServiceExt as _;
 
 use super::{Server, log, metrics, peer::Peer, router};
 use crate::{
+    domain::{Actor, Location, Occasion},
     keys,
-    store::{Database, KeyText, Location, Occasion, Vendor},
+    service::{self, Database, Service},
 };
 
 const PRODUCT: &str = "Example";
@@ -65,24 +66,20 @@ impl Authority {
         log::silence();
         let folder = tempfile::tempdir().unwrap();
         let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
-        keys::create(&directory, PRODUCT, SystemTime::now().into()).unwrap();
-        let root = keys::root(&directory).unwrap();
-        Database::create_file(&file).unwrap();
-        let database = Database::open(&Location::File(file), 2).await.unwrap();
-        database.set_up(&Vendor { product: PRODUCT.to_owned(), root }, &occasion()).await.unwrap();
-        let server = Server::new(database, keys::load(&directory, root).unwrap());
+        let location = Location::File(file);
+        let root = service::set_up(PRODUCT, &location, &directory, &occasion()).await.unwrap();
+        let database = Database::open(&location, 2).await.unwrap();
+        let server = Server::new(Service::new(database, keys::load(&directory, root).unwrap()));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         Self { folder, root, server, public, operators }
     }
 
     /// Sells a license and returns its key.
     pub(super) async fn sell(&self, seats: u32, deactivations: Option<u32>) -> String {
-        let key = LicenseKey::generate(&SystemRandom).unwrap();
         let id = LicenseId::generate(&SystemRandom).unwrap();
-        let terms = LicenseTerms { deactivations, ..LicenseTerms::new(id, PRODUCT, seats, occasion().now) };
-        let sold = [(terms, KeyText::from(&key))];
-        self.server.service.database.create_licenses(&sold, &occasion()).await.unwrap();
-        key.to_string()
+        let terms = LicenseTerms { deactivations, ..LicenseTerms::new(id, PRODUCT, seats, occasion().time) };
+        let sold = service::sell(self.server.service.database(), &terms, 1, &occasion()).await.unwrap();
+        sold[0].1.to_string()
     }
 
     /// A device that has asked for a seat, and its request.
@@ -116,7 +113,7 @@ impl Authority {
 
     /// Takes the database away, which fails whatever asks it from here on.
     pub(super) async fn close_database(&self) {
-        self.server.service.database.clone().close().await;
+        self.server.service.database().clone().close().await;
     }
 
     pub(super) async fn call(&self, path: &str, body: Value) -> Reply {
@@ -161,5 +158,5 @@ async fn read(response: Response) -> Reply {
 }
 
 fn occasion() -> Occasion {
-    Occasion { now: SystemTime::now().into(), actor: "test".to_owned() }
+    Occasion { time: SystemTime::now().into(), actor: Actor::Vendor("test".to_owned()) }
 }

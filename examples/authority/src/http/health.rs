@@ -9,6 +9,7 @@ use tracing::warn;
 use utoipa::ToSchema;
 
 use super::{Shared, description::Busy, device::Reply, problem::Problem};
+use crate::service;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
@@ -30,7 +31,7 @@ enum Status {
     responses((status = 200, description = "It does.", body = inline(Health)), Busy),
 )]
 pub(super) async fn health(State(server): Shared) -> Result<Reply<Health>, Problem> {
-    match server.service.database.vendor().await {
+    match service::vendor(server.service.database()).await {
         Ok(_) => Ok(Reply(Health { status: Status::Ok })),
         Err(failure) => {
             warn!(event = "unhealthy", error = failure.message());

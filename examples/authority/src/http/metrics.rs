@@ -20,7 +20,7 @@ use prometheus_client::{
 };
 
 use super::{Server, problem::Problem};
-use crate::keys;
+use crate::{keys, service};
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -82,14 +82,14 @@ pub(super) fn routes(server: Arc<Server>) -> Router {
 
 /// `GET /metrics`. What is not counted as it happens is looked up for each page.
 async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
-    let seats = server.service.database.count_by_state().await?;
+    let seats = service::count_by_state(server.service.database()).await?;
     let states = Family::<InState, Gauge>::default();
     for (state, count) in seats {
-        states.get_or_create(&InState { state }).set(count);
+        states.get_or_create(&InState { state: state.name() }).set(count);
     }
     let (under_way, certificate) = (Gauge::<i64>::default(), Gauge::<i64>::default());
     under_way.set(i64::try_from(server.places.taken()).unwrap_or(i64::MAX));
-    certificate.set(keys::seconds_left(&server.service.signer.certificate, SystemTime::now().into()));
+    certificate.set(keys::seconds_left(server.service.certificate(), SystemTime::now().into()));
     let mut registry = Registry::with_prefix("nodelock");
     registry.register("http_requests", "Requests answered", server.metrics.requests.clone());
     let durations = server.metrics.durations.0.clone();

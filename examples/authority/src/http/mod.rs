@@ -1,9 +1,9 @@
-//! The authority over HTTP: the calls of devices, the portal, and what an operator watches.
+//! The authority over HTTP: the calls of devices (`docs/PROTOCOL.md`, HTTP), the portal, what an operator watches.
 //!
-//! A handler reads its input, calls one function of the service, and puts the outcome into its form.
+//! A handler reads its input, calls one service, and puts the outcome into its form.
 //!
-//! A process keeps nothing that another one would miss: seats, receipts and the limits that guard a seat are in the
-//! database. Limits by peer and metrics are each process's own.
+//! A process keeps nothing that another one would miss: seats and the attempts at each seat are in the database. Limits
+//! by peer and metrics are each process's own.
 
 mod body;
 mod connections;
@@ -42,9 +42,7 @@ use self::{
     problem::Problem,
     tls::Tls,
 };
-use crate::{
-    cli::arguments::ServeArguments, failure::Result, keys::Signer, service::Service, store::Database,
-};
+use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
 
 /// What the endpoints share.
 struct Server {
@@ -56,14 +54,13 @@ struct Server {
 type Shared = State<Arc<Server>>;
 
 impl Server {
-    fn new(database: Database, signer: Signer) -> Arc<Self> {
-        let service = Service::new(database, signer);
+    fn new(service: Service) -> Arc<Self> {
         Arc::new(Self { service, metrics: Metrics::default(), places: Places::default() })
     }
 }
 
 /// Serves until SIGTERM or SIGINT. Says on standard output where it listens, in one line, once it does.
-pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: Signer) -> Result<()> {
+pub(crate) async fn run(arguments: &ServeArguments, service: Service) -> Result<()> {
     let tls = match &arguments.tls {
         Some(files) => Some(Arc::new(Tls::load(&files.certificate, &files.key)?)),
         None => None,
@@ -73,8 +70,8 @@ pub(crate) async fn run(arguments: &ServeArguments, database: Database, signer: 
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    tokio::spawn(log::watch(signer.certificate.clone()));
-    let server = Server::new(database, signer);
+    tokio::spawn(log::watch(service.certificate().clone()));
+    let server = Server::new(service);
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
     if let Some(tls) = &tls {

@@ -1,6 +1,9 @@
 //! Whose request it is: the one way to learn a client's address.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::SystemTime,
+};
 
 use axum::{
     extract::FromRequestParts,
@@ -8,6 +11,7 @@ use axum::{
 };
 
 use super::problem::Problem;
+use crate::domain::{Actor, Occasion};
 
 /// What proxies add the address to that they were connected from.
 ///
@@ -18,6 +22,13 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// The address that a request counts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Peer(pub(super) IpAddr);
+
+impl Peer {
+    /// Now, and on behalf of that peer.
+    pub(super) fn occasion(self) -> Occasion {
+        Occasion { time: SystemTime::now().into(), actor: Actor::Peer(self.0) }
+    }
+}
 
 impl<S: Sync> FromRequestParts<S> for Peer {
     type Rejection = Problem;

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use super::{device::Message, log::Refused};
 use crate::failure::Failure;
 
-/// How long to wait after a limit that is counted in the database, whose windows are an hour and a day.
+/// How long to wait when too many codes were tried at a seat. That is forgotten within a day.
 const LONG: Duration = Duration::from_secs(60 * 60);
 /// How long to wait for a database that is busy.
 const SHORT: Duration = Duration::from_secs(2);
@@ -126,12 +126,20 @@ fn status(kind: ErrorKind) -> StatusCode {
     }
 }
 
+impl From<nodelock::Error> for Problem {
+    fn from(error: nodelock::Error) -> Self {
+        Failure::from(error).into()
+    }
+}
+
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match &failure {
             Failure::Rule(error) if status(error.kind()).is_client_error() => Self::of(error.kind()),
             Failure::TooManyAttempts => Self::of(ErrorKind::TooManyAttempts).after(LONG),
-            Failure::PeerMustWait(wait) => Self::of(ErrorKind::TooManyAttempts).after(*wait),
+            Failure::PeerMustWait(wait) | Failure::TooManyUnseen { wait, .. } => {
+                Self::of(ErrorKind::TooManyAttempts).after(*wait)
+            }
             _ if failure.is_busy() => {
                 warn!(event = "busy", error = failure.message());
                 Self::of(ErrorKind::ServerBusy).after(SHORT)

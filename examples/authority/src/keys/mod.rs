@@ -79,11 +79,11 @@ pub(crate) fn root(directory: &Path) -> Result<PublicKey> {
     Ok(text(&read(&path, Readers::Anybody)?, &path)?.trim().parse()?)
 }
 
-/// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere. A variable of the
-/// environment goes before its file.
+/// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere. A variable of
+/// the environment goes before its file.
 ///
-/// Fails with [`Failure::WrongKeys`] when `root` does not vouch for the issuer, and with [`ErrorKind::AccessDenied`] when
-/// anybody but the owner may read the file of its key.
+/// Fails with [`Failure::WrongKeys`] when `root` does not vouch for the issuer, and with [`ErrorKind::AccessDenied`]
+/// when anybody but the owner may read the file of its key.
 pub(crate) fn load(directory: &Path, root: PublicKey) -> Result<Signer> {
     let roots = Roots::new([root]);
     let certificate = match variable(ISSUER_CERTIFICATE_VARIABLE)? {
@@ -125,8 +125,8 @@ fn named_key(directory: &Path, issuer: &PublicKey) -> PathBuf {
     directory.join(format!("issuer-{}.key", issuer.id()))
 }
 
-/// What a variable of the environment holds; nothing if that is empty. This copy of it is wiped. The one that the process
-/// was started with is the operating system's, and stays until the process ends.
+/// What a variable of the environment holds; nothing if that is empty. This copy of it is wiped. The one that the
+/// process was started with is the operating system's, and stays until the process ends.
 fn variable(name: &'static str) -> Result<Option<Zeroizing<String>>> {
     match std::env::var_os(name).map(std::ffi::OsString::into_string) {
         None => Ok(None),

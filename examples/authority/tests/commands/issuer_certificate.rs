@@ -41,7 +41,7 @@ fn refused(authority: &Authority, arguments: &[&str], environment: &[(&str, &str
 }
 
 fn metric(authority: &Authority, name: &str) -> i64 {
-    let metrics = authority.get("/metrics").body;
+    let metrics = authority.metrics();
     let line = metrics.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.trim().parse().unwrap()
 }
@@ -92,7 +92,8 @@ fn a_new_certificate_is_used_from_then_on_and_what_was_issued_before_stays_valid
 
         let days = new["days_left"].as_i64().unwrap();
         assert!(((days - 1) * DAY..=(days + 1) * DAY).contains(&metric(&authority, REMAINING)), "{new}");
-        let said = format!("\"event\":\"certificate-ends\",\"not_after\":{}", new["not_after"]);
+        let said =
+            format!("\"event\":\"certificate-ends\",\"serial\":{serial},\"not_after\":{}", new["not_after"]);
         assert_eq!(log().contains(&said), days < 30, "{}", log());
     }
     assert_eq!(given_up.online().hand_in().unwrap()[0].handle, given_up_proof.handle());

@@ -157,9 +157,10 @@ fn a_code_is_redeemed_with_its_typing_errors_and_limited_by_peer() {
         (&"already-freed".into(), &freed.json()["receipt"])
     );
 
+    // The two right ones count too: an attempt is counted before anything is known of it.
     let wrong = DeactivationCode::new(given_up.handle(), ReleaseSecret::from_random([1; 8])).to_string();
     let wrong = json!({ "phone_code": wrong });
-    for _ in 0..10 {
+    for _ in 0..8 {
         assert_eq!(authority.post("/v1/deactivations", &wrong).problem(), (403, "wrong-code".into()));
     }
     let limited = authority.post("/v1/deactivations", &json!({ "phone_code": code }));
@@ -627,7 +628,7 @@ fn an_operator_sees_health_metrics_and_the_description() {
     authority.device("device").activate(&key).unwrap();
     let health = authority.get("/healthz");
     assert_eq!((health.status, health.json()), (200, json!({ "status": "ok" })));
-    let metrics = authority.get("/metrics").body;
+    let metrics = authority.metrics();
     for line in [
         "nodelock_http_requests_total{endpoint=\"/v1/activations\",status=\"200\"} 1",
         "nodelock_http_request_duration_seconds_count{endpoint=\"/v1/activations\"} 1",

@@ -134,7 +134,7 @@ fn bad_input_in_every_form_is_a_page_and_changes_nothing() {
         assert!(!log.contains(secret) && !log.contains(&secret.replace('-', "")));
     }
     assert!(log.contains("\"route\":\"/redeem\"") && log.contains("\"problem\":\"too-large\""));
-    let metrics = authority.get("/metrics").body;
+    let metrics = authority.metrics();
     assert!(metrics.contains("{endpoint=\"/redeem\",status=\"413\"}"), "{metrics}");
 }
 
@@ -214,7 +214,7 @@ fn a_form_that_does_not_arrive_is_given_up_and_a_full_house_says_so() {
         (0..256).map(|n| start(["/seats", "/redeem", "/activate"][n % 3])).collect();
     // Metrics take none of the 256 places.
     let is_full = || {
-        let metrics = authority.get("/metrics").body;
+        let metrics = authority.metrics();
         metrics.lines().any(|line| line == "nodelock_http_requests_under_way 256")
     };
     while !is_full() {

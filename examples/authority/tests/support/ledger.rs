@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     /// Statements that the authority would not make.
-    pub fn execute(&mut self, sql: &str) {
+    pub fn execute(&mut self, sql: &'static str) {
         self.runtime.block_on(sqlx::raw_sql(sql).execute(&mut self.connection)).unwrap();
     }
 }

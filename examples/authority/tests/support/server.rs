@@ -255,6 +255,7 @@ impl Authority {
 
     fn in_folder(product: &str, folder: TempDir, options: &[&str]) -> Arc<Self> {
         let installation = Installation::in_folder(product, folder, Engine::chosen());
+        let options = [&["--metrics-listen", "127.0.0.1:0"], options].concat();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let server = installation.serve(&options);
         let address = server.address;
@@ -307,6 +308,15 @@ impl Authority {
     /// A request with headers of the caller's choosing.
     pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         request(self.address, method, path, headers, body)
+    }
+
+    /// What the operator sees, on a listener whose address is in the log.
+    pub fn metrics(&self) -> String {
+        let log = self.log();
+        let mut lines = log.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let listening = lines.find(|line| line["event"] == "metrics-listening").unwrap();
+        let address = listening["address"].as_str().unwrap().parse().unwrap();
+        request(address, "GET", "/metrics", &[], b"").body
     }
 
     /// All that the server has written to its log.

@@ -79,11 +79,12 @@ pub(super) struct Granted {
 )]
 pub(super) async fn activate(
     State(server): Shared,
-    Peer(peer): Peer,
+    peer: Peer,
     Json(asked): Json<Ask>,
 ) -> Result<Reply<Granted>, Problem> {
     finish(async move {
-        let granted = server.service.activate(asked.request.0.into_bytes(), peer).await?;
+        let file = server.service.read(asked.request.0.into_bytes()).await?.activation()?;
+        let granted = server.service.activate(file, None, &peer.occasion()).await?;
         let receipts = granted.receipts.iter().map(Message::from).collect();
         match granted.license {
             Ok(license) => Ok(Reply(Granted { license: Message::from(&license), receipts })),

@@ -14,7 +14,7 @@ use super::{
     },
     Ask, Message, Reply, finish,
 };
-use crate::store::CheckedIn;
+use crate::service::CheckedIn;
 
 /// The license, renewed, or the word that ends it.
 #[derive(Serialize, ToSchema)]
@@ -58,11 +58,11 @@ pub(super) enum Answer {
 )]
 pub(super) async fn check_in(
     State(server): Shared,
-    Peer(peer): Peer,
+    peer: Peer,
     Json(asked): Json<Ask>,
 ) -> Result<Reply<Answer>, Problem> {
     finish(async move {
-        Ok(Reply(match server.service.check_in(asked.request.0, peer).await? {
+        Ok(Reply(match server.service.check_in(asked.request.0.into_bytes(), &peer.occasion()).await? {
             CheckedIn::Renewed(license) => Answer::Renewed { license: Message::from(&*license) },
             CheckedIn::Revoked(revocation) => Answer::Revoked { revocation: Message::from(&revocation) },
         }))

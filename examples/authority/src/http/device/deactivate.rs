@@ -1,7 +1,7 @@
 //! `POST /v1/deactivations`
 
 use axum::extract::State;
-use nodelock::{ErrorKind, authority::ledger, code::Correction};
+use nodelock::{ErrorKind, code::Correction};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -15,7 +15,7 @@ use super::{
     },
     Message, Reply, finish,
 };
-use crate::store::Redeemed;
+use crate::service::{self, Redeemed};
 
 /// What gives the seat up.
 #[derive(Deserialize, ToSchema)]
@@ -66,8 +66,8 @@ enum Outcome {
     Held,
 }
 
-impl From<&ledger::Released> for Outcome {
-    fn from(released: &ledger::Released) -> Self {
+impl From<&service::Released> for Outcome {
+    fn from(released: &service::Released) -> Self {
         match (released.outcome, released.changed) {
             (nodelock::Outcome::Held, _) => Self::Held,
             (nodelock::Outcome::Returned, true) => Self::Freed,
@@ -125,7 +125,7 @@ pub(super) struct Released {
         ),
         (
             status = 429,
-            description = "Too many wrong codes, or too many messages for unknown seats. Codes: `too-many-attempts`.",
+            description = "Too many codes from here or at that seat, or too many messages for unknown seats. Codes: `too-many-attempts`.",
             body = Details,
             content_type = "application/problem+json",
             headers(("Retry-After" = inline(Seconds), description = "Seconds to wait.")),
@@ -135,20 +135,26 @@ pub(super) struct Released {
 )]
 pub(super) async fn deactivate(
     State(server): Shared,
-    Peer(peer): Peer,
+    peer: Peer,
     Json(evidence): Json<Evidence>,
 ) -> Result<Reply<Released>, Problem> {
     finish(async move {
-        let (redeemed, corrections) = match evidence {
+        let (service, occasion) = (&server.service, peer.occasion());
+        let (redeemed, reading) = match evidence {
             Evidence::Proof { proof } => {
-                (server.service.redeem_proof(proof.0.into_bytes(), peer).await?, Vec::new())
+                let claim = service.read(proof.0.into_bytes()).await?.proof()?;
+                (service.redeem_proof(&claim, &occasion).await?, None)
             }
-            Evidence::Code { phone_code } => server.service.redeem_code(&phone_code, peer).await?,
+            Evidence::Code { phone_code } => {
+                let typed = service.read(phone_code.into_bytes()).await?.code()?;
+                service.redeem_code(&typed, &occasion).await?
+            }
         };
+        let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
         let mended = corrections.iter().map(Correction::to_string).collect();
         match redeemed {
-            Redeemed::Released { released, receipt } => Ok(Reply(Released {
-                receipt: Message::from(&receipt),
+            Redeemed::Released(released) => Ok(Reply(Released {
+                receipt: Message::from(&released.receipt),
                 outcome: Outcome::from(&*released),
                 deactivations_left: released.deactivations_left,
                 mended,

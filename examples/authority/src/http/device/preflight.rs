@@ -9,6 +9,7 @@ use super::{
         Shared,
         body::Json,
         description::MessageProblems,
+        peer::Peer,
         problem::{Details, Problem},
     },
     Ask, Reply, finish,
@@ -49,10 +50,12 @@ pub(super) struct Foreseen {
 )]
 pub(super) async fn preflight(
     State(server): Shared,
+    peer: Peer,
     Json(asked): Json<Ask>,
 ) -> Result<Reply<Foreseen>, Problem> {
     finish(async move {
-        let deactivations_left = server.service.preflight(asked.request.0).await?;
+        let deactivations_left =
+            server.service.preflight(asked.request.0.into_bytes(), &peer.occasion()).await?;
         Ok(Reply(Foreseen { allowed: deactivations_left != Some(0), deactivations_left }))
     })
     .await

@@ -1,7 +1,5 @@
 //! Answering the activation request of a computer that has no network.
 
-use std::net::IpAddr;
-
 use askama::Template;
 use axum::{
     extract::{Request, State},
@@ -11,15 +9,17 @@ use axum::{
 use nodelock::{ErrorKind, License};
 
 use super::{
-    super::{Shared, peer::Peer, problem::Problem},
+    super::{Shared, peer::Peer},
     form::Form,
     outcome::{Document, Outcome, Tone},
     page, paper,
     words::{Task, refusal},
 };
 use crate::{
+    domain::{Occasion, What},
+    failure::Failure,
     http::Server,
-    store::{Granted, off_thread},
+    service::Activated,
 };
 
 #[derive(Template)]
@@ -45,7 +45,7 @@ pub(super) async fn form(State(server): Shared) -> Response {
 }
 
 /// `POST /activate`
-pub(super) async fn activate(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
+pub(super) async fn activate(State(server): Shared, peer: Peer, request: Request) -> Response {
     let read = Form::read(request).await.and_then(|form| {
         let typed = form.text("request")?;
         let input = form.file("file").unwrap_or(typed.as_bytes()).to_vec();
@@ -56,24 +56,32 @@ pub(super) async fn activate(State(server): Shared, Peer(peer): Peer, request: R
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let outcome = outcome(&server, input, peer).await;
+        let outcome = outcome(&server, input, &peer.occasion()).await;
         let product = page::product(&server).await;
         page::answer(outcome, |outcome| Page { product, typed, outcome })
     })
     .await
 }
 
-async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
+async fn outcome(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Outcome {
     if input.trim_ascii().is_empty() {
         return Outcome::new(Tone::Bad, "Nothing was handed in")
             .refused(ErrorKind::Malformed)
             .text("Choose the file that the application wrote, or paste its text.");
     }
-    match server.service.activate(input.clone(), peer).await {
-        Ok(Granted { license: Ok(license), receipts }) => {
-            granted(&license, receipts.len()).document(Document::new(Some(&license), &receipts))
-        }
-        Ok(Granted { license: Err(refused), receipts }) => {
+    answer(server, input, occasion).await.unwrap_or_else(|failure| refusal(&failure.into(), Task::Activate))
+}
+
+async fn answer(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Result<Outcome, Failure> {
+    let submission = server.service.read(input).await?;
+    if let Some(outcome) = paper::misplaced(submission.what(), What::Activation) {
+        return Ok(outcome);
+    }
+    let file = submission.activation()?;
+    let Activated { license, receipts } = server.service.activate(file, None, occasion).await?;
+    Ok(match license {
+        Ok(license) => granted(&license, receipts.len()).document(Document::new(Some(&license), &receipts)),
+        Err(refused) => {
             let outcome = refusal(&refused.into(), Task::Activate);
             let outcome = match receipts.len() {
                 0 => outcome,
@@ -84,18 +92,7 @@ async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
             };
             outcome.document(Document::new(None, &receipts))
         }
-        Err(failure) => {
-            let problem = Problem::from(failure);
-            let roots = server.service.signer.roots.clone();
-            let misplaced = match problem.kind() {
-                Some(ErrorKind::WrongType | ErrorKind::Malformed) => {
-                    off_thread(move || paper::misplaced(&input, &roots)).await.ok().flatten()
-                }
-                _ => None,
-            };
-            misplaced.unwrap_or_else(|| refusal(&problem, Task::Activate))
-        }
-    }
+    })
 }
 
 fn granted(license: &License, receipts: usize) -> Outcome {

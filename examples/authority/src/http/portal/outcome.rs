@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use nodelock::{DeactivationReceipt, ErrorKind, License, authority::reply_text};
+use nodelock::{DeactivationReceipt, ErrorKind, License};
 
 use super::marked::Marked;
-use crate::http::problem::Problem;
+use crate::{domain::armored, http::problem::Problem};
 
 /// How it went, which decides about the color.
 #[derive(Clone, Copy)]
@@ -102,17 +102,12 @@ impl Document {
         let parts = license.map(|license| (LICENSE, license.to_base64url()));
         let parts = parts.into_iter().chain(receipts.iter().map(|receipt| (RECEIPT, receipt.to_base64url())));
         let parts = parts.collect();
-        let (title, file, text) = match (license, receipts) {
-            (Some(license), receipts) => {
-                ("License", format!("license-{}.txt", license.handle), reply_text(license, receipts))
-            }
-            (None, [receipt]) => ("Receipt", format!("receipt-{}.txt", receipt.handle), receipt.to_text()),
+        let (title, file) = match (license, receipts) {
+            (Some(license), _) => ("License", format!("license-{}.txt", license.handle)),
+            (None, [receipt]) => ("Receipt", format!("receipt-{}.txt", receipt.handle)),
             (None, []) => return None,
-            (None, receipts) => {
-                let texts: Vec<String> = receipts.iter().map(DeactivationReceipt::to_text).collect();
-                ("Receipts", "receipts.txt".to_owned(), texts.join("\n"))
-            }
+            (None, _) => ("Receipts", "receipts.txt".to_owned()),
         };
-        Some(Self { title, file, text, parts })
+        Some(Self { title, file, text: armored(license, receipts), parts })
     }
 }

@@ -15,7 +15,10 @@ use super::{
     outcome::Outcome,
     words::{self, Task},
 };
-use crate::http::{Server, Shared, log::Refused, places, problem::Problem};
+use crate::{
+    http::{Server, Shared, log::Refused, places, problem::Problem},
+    service,
+};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -76,7 +79,7 @@ pub(super) fn kept(typed: String) -> String {
 
 /// What this authority sells, for the head of a page; a page is better without it than not there.
 pub(super) async fn product(server: &Server) -> String {
-    server.service.database.vendor().await.map(|vendor| vendor.product).unwrap_or_default()
+    service::vendor(server.service.database()).await.map(|vendor| vendor.product).unwrap_or_default()
 }
 
 /// A time for people: `24 November 2026, 10:02 UTC`.

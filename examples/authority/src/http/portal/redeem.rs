@@ -1,14 +1,15 @@
 //! Giving a seat back: with a code that was typed, with a file, or by the link of a QR code.
 
-use std::net::IpAddr;
-
 use askama::Template;
 use axum::{
     extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
-use nodelock::{DeactivationReceipt, ErrorKind, code::DeactivationCode};
+use nodelock::{
+    ErrorKind,
+    code::{DeactivationCode, Reading},
+};
 
 use super::{
     super::{Shared, peer::Peer},
@@ -19,8 +20,10 @@ use super::{
     words::{Task, refusal},
 };
 use crate::{
+    domain::{Deactivation, Occasion, Submission, What},
+    failure::Failure,
     http::{Server, problem::Problem},
-    store::{Redeemed, off_thread},
+    service::{Redeemed, Released},
 };
 
 #[derive(Template)]
@@ -46,7 +49,7 @@ pub(super) async fn form(State(server): Shared) -> Response {
 }
 
 /// `POST /redeem`
-pub(super) async fn redeem(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
+pub(super) async fn redeem(State(server): Shared, peer: Peer, request: Request) -> Response {
     let read = Form::read(request).await.and_then(|form| {
         let typed = form.text("deactivation")?;
         // The file was chosen last: a text stays in its field from an attempt before.
@@ -58,65 +61,67 @@ pub(super) async fn redeem(State(server): Shared, Peer(peer): Peer, request: Req
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let outcome = outcome(&server, input, peer).await;
+        let outcome = outcome(&server, input, &peer.occasion()).await;
         let product = page::product(&server).await;
         page::answer(outcome, |outcome| Page { product, typed, outcome })
     })
     .await
 }
 
-async fn outcome(server: &Server, input: Vec<u8>, peer: IpAddr) -> Outcome {
+async fn outcome(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Outcome {
     if input.trim_ascii().is_empty() {
         return Outcome::new(Tone::Bad, "Nothing was handed in")
             .refused(ErrorKind::Malformed)
             .text("Type or paste the deactivation code, or choose the file that the application wrote.");
     }
-    let (redeemed, marked) = match paper::typed(&input) {
-        Some(typed) => redeem_typed(server, typed, peer).await,
-        None => {
-            let redeemed = server.service.redeem_proof(input.clone(), peer).await;
-            (redeemed.map_err(Problem::from), None)
-        }
+    let submission = match server.service.read(input.clone()).await {
+        Ok(submission) => submission,
+        Err(failure) => return refused(failure.into()),
     };
-    let outcome = match redeemed {
-        Ok(redeemed) => done(redeemed),
-        Err(problem) => refused(server, &problem, input).await,
-    };
-    outcome.marked(marked)
+    redeem_submission(server, submission, &input, occasion).await
 }
 
-/// What a typed code comes to, and what about its symbols is worth a look.
-async fn redeem_typed(
+/// What a code or a proof comes to, and what about the symbols of a code is worth a look.
+async fn redeem_submission(
     server: &Server,
-    typed: &str,
-    peer: IpAddr,
-) -> (Result<Redeemed, Problem>, Option<Marked>) {
-    match server.service.redeem_code(typed, peer).await {
-        Ok((redeemed, corrections)) => {
-            let readings = DeactivationCode::read(typed).unwrap_or_default();
-            let meant = readings.iter().find(|reading| reading.corrections == corrections);
-            (Ok(redeemed), meant.and_then(|reading| Marked::mended(&reading.code.to_string(), &corrections)))
+    submission: Submission,
+    input: &[u8],
+    occasion: &Occasion,
+) -> Outcome {
+    let what = submission.what();
+    let typed = match submission.deactivation() {
+        Ok(Deactivation::Code(typed)) => typed,
+        Ok(Deactivation::Proof(claim)) => {
+            let redeemed = server.service.redeem_proof(&claim, occasion).await;
+            return redeemed.map_or_else(|failure| refused(failure.into()), done);
         }
+        Err(error) => {
+            let is_unreadable = error.kind() == ErrorKind::UnreadableCode;
+            let marked = is_unreadable.then(|| Marked::unreadable(&String::from_utf8_lossy(input), '1'));
+            // Several deactivations in one are in the right place, but too many.
+            let misplaced = paper::misplaced(what, What::Deactivations);
+            return misplaced.unwrap_or_else(|| refused(error.into()).marked(marked));
+        }
+    };
+    match server.service.redeem_code(&typed, occasion).await {
+        Ok((redeemed, reading)) => done(redeemed).marked(reading.as_ref().and_then(mended)),
         Err(failure) => {
-            let problem = Problem::from(failure);
-            let marked = match problem.kind() {
-                Some(ErrorKind::UnreadableCode) => Some(Marked::unreadable(typed, '1')),
-                // It may have been mended to something else than what was meant.
-                Some(ErrorKind::WrongCode) => DeactivationCode::read(typed).ok().and_then(|readings| {
-                    let first = readings.first()?;
-                    Marked::mended(&first.code.to_string(), &first.corrections)
-                }),
-                _ => None,
-            };
-            (Err(problem), marked)
+            // It may have been mended to something else than what was meant.
+            let is_wrong = matches!(&failure, Failure::Rule(error) if error.kind() == ErrorKind::WrongCode);
+            let marked = typed.readings().first().filter(|_| is_wrong).and_then(mended);
+            refused(failure.into()).marked(marked)
         }
     }
 }
 
+fn mended(reading: &Reading<DeactivationCode>) -> Option<Marked> {
+    Marked::mended(&reading.code.to_string(), &reading.corrections)
+}
+
 fn done(redeemed: Redeemed) -> Outcome {
     let outcome = redeemed.outcome();
-    let (released, receipt) = match redeemed {
-        Redeemed::Released { released, receipt } => (released, receipt),
+    let Released { seat, deactivations_left, receipt, .. } = match redeemed {
+        Redeemed::Released(released) => *released,
         Redeemed::Kept(handle) => {
             let kept = Outcome::new(Tone::Waiting, format!("Seat {handle} is not known here yet"))
                 .text(
@@ -128,8 +133,8 @@ fn done(redeemed: Redeemed) -> Outcome {
             return Outcome { status: StatusCode::ACCEPTED, kind: Some(ErrorKind::UnknownSeat), ..kept };
         }
     };
-    let handle = released.seat.handle;
-    let left = match released.deactivations_left {
+    let handle = seat.handle();
+    let left = match deactivations_left {
         None => None,
         Some(0) => Some("The license has no deactivation left.".to_owned()),
         Some(1) => Some("The license has one deactivation left.".to_owned()),
@@ -152,21 +157,14 @@ fn done(redeemed: Redeemed) -> Outcome {
             "The receipt is for the computer that gave the seat back: with it, the application there stops showing the \
              code. The computer can be activated again without it, too.",
         )
-        .document(Document::new(None, std::slice::from_ref::<DeactivationReceipt>(&receipt)))
+        .document(Document::new(None, std::slice::from_ref(&receipt)))
 }
 
-async fn refused(server: &Server, problem: &Problem, input: Vec<u8>) -> Outcome {
+fn refused(problem: Problem) -> Outcome {
     match problem.kind() {
-        Some(ErrorKind::WrongType) => {
-            let roots = server.service.signer.roots.clone();
-            let misplaced = off_thread(move || paper::misplaced(&input, &roots)).await;
-            // Several deactivations in one are in the right place, but too many.
-            let elsewhere = |outcome: &Outcome| !outcome.links.iter().any(|(address, _)| *address == "/redeem");
-            misplaced.ok().flatten().filter(elsewhere).unwrap_or_else(|| refusal(problem, Task::Redeem))
-        }
         Some(ErrorKind::UnreadableCode) => Outcome::new(Tone::Bad, "This code cannot be read")
             .refused(ErrorKind::UnreadableCode)
             .text("A few wrong characters are mended, but these are too many. No seat was given back, and this does not count as an attempt."),
-        _ => refusal(problem, Task::Redeem),
+        _ => refusal(&problem, Task::Redeem),
     }
 }

@@ -1,7 +1,5 @@
 //! The seats of a license, for whoever has its key.
 
-use std::net::IpAddr;
-
 use askama::Template;
 use axum::{
     extract::{Request, State},
@@ -10,7 +8,7 @@ use axum::{
 };
 use nodelock::{
     ErrorKind,
-    authority::ledger::{Seat, SeatState},
+    authority::SeatState,
     code::{LicenseKey, Reading},
 };
 
@@ -23,8 +21,8 @@ use super::{
     words::{Task, refusal},
 };
 use crate::{
+    domain::{Holding, Occasion, SeatRow, Submission, What},
     http::Server,
-    store::{Holding, SeatRow, off_thread},
 };
 
 /// How many seats are shown.
@@ -68,13 +66,13 @@ pub(super) async fn form(State(server): Shared) -> Response {
 }
 
 /// `POST /seats`
-pub(super) async fn show(State(server): Shared, Peer(peer): Peer, request: Request) -> Response {
+pub(super) async fn show(State(server): Shared, peer: Peer, request: Request) -> Response {
     let typed = match Form::read(request).await.and_then(|form| form.text("license_key")) {
         Ok(typed) => typed,
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let found = find(&server, &typed, peer).await;
+        let found = find(&server, &typed, &peer.occasion()).await;
         let product = page::product(&server).await;
         match found {
             Ok((holding, marked)) => {
@@ -94,31 +92,33 @@ pub(super) async fn show(State(server): Shared, Peer(peer): Peer, request: Reque
 }
 
 /// The license of what was typed, and what of it was mended.
-async fn find(server: &Server, typed: &str, peer: IpAddr) -> Result<(Holding, Option<Marked>), Box<Outcome>> {
+async fn find(
+    server: &Server,
+    typed: &str,
+    occasion: &Occasion,
+) -> Result<(Holding, Option<Marked>), Box<Outcome>> {
     if typed.trim().is_empty() {
         return Err(Outcome::new(Tone::Bad, "No license key was entered")
             .refused(ErrorKind::Malformed)
             .text("Enter the license key as the vendor sent it to you.")
             .into());
     }
-    let read = LicenseKey::read(typed);
-    if read.as_ref().is_err_and(|error| matches!(error.kind(), ErrorKind::WrongType | ErrorKind::TooLarge)) {
-        let (input, roots) = (typed.as_bytes().to_vec(), server.service.signer.roots.clone());
-        let misplaced = off_thread(move || paper::misplaced(&input, &roots)).await.ok().flatten();
-        if let Some(outcome) = misplaced {
-            return Err(outcome.into());
-        }
+    // What cannot be read may still be a key that the vendor made by other rules.
+    let submission = server.service.read(typed.as_bytes().to_vec()).await.ok();
+    let what = submission.as_ref().map_or(What::Unreadable, Submission::what);
+    if let Some(outcome) = paper::misplaced(what, What::LicenseKey) {
+        return Err(outcome.into());
     }
     let mended =
         |reading: &Reading<LicenseKey>| Marked::mended(&reading.code.to_string(), &reading.corrections);
-    match server.service.holding(typed, MOST_SEATS + 1, peer).await {
+    match server.service.holding(typed, MOST_SEATS + 1, occasion).await {
         Ok(Some((holding, reading))) => return Ok((holding, reading.as_ref().and_then(mended))),
         Ok(None) => {}
         Err(failure) => return Err(refusal(&failure.into(), Task::Seats).into()),
     }
-    let marked = match read.as_deref().unwrap_or_default().first() {
+    let marked = match LicenseKey::read(typed).unwrap_or_default().first() {
         Some(reading) => mended(reading),
-        None => paper::typed(typed.as_bytes()).map(|typed| Marked::unreadable(typed, '2')),
+        None => submission.map(|_| Marked::unreadable(typed, '2')),
     };
     Err(Outcome::new(Tone::Bad, "No license has this key")
         .refused(ErrorKind::UnknownLicense)
@@ -170,18 +170,18 @@ fn row(SeatRow { seat, machine, .. }: &SeatRow) -> SeatView {
     let named = |name: &&str| machine.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
     let computer =
         NAMES.iter().find_map(named).map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
-    let (class, state) = state(seat);
+    let (class, state) = state(seat.state());
     SeatView {
-        handle: seat.handle.to_string(),
+        handle: seat.handle().to_string(),
         computer: computer.unwrap_or("computer without a name").to_owned(),
         class,
         state,
-        since: page::time(seat.changed),
+        since: page::time(seat.changed()),
     }
 }
 
-fn state(seat: &Seat) -> (&'static str, &'static str) {
-    match seat.state {
+fn state(state: SeatState) -> (&'static str, &'static str) {
+    match state {
         SeatState::Active => ("taken", "In use"),
         SeatState::Held => ("held", "Held for this computer"),
         SeatState::Returned => ("over", "Given back"),

@@ -14,54 +14,34 @@ CREATE TABLE license (
     -- A license key is a bearer secret: its SHA-256 finds the license, its last group tells people which one it is.
     key_hash BLOB   NOT NULL UNIQUE,
     key_hint TEXT   NOT NULL,
-    -- ledger::LicenseTerms, in JSON.
+    -- The terms as a JSON record: docs/FORMAT.md, "Records".
     terms    TEXT   NOT NULL,
     created  BIGINT NOT NULL
 );
 
--- ledger::Seat, kept for ever, so that no message of its device is ever news again.
+-- Seats are kept for ever, so that no message of a device is ever news again. The columns beside `record` are for
+-- finding and listing, and say what the record says.
 CREATE TABLE seat (
-    handle             BIGINT NOT NULL,
-    device_key         BLOB   NOT NULL,
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
     -- None for a request that was cancelled with a license key that nobody knows.
-    license_id         TEXT   REFERENCES license (id),
-    release_commitment BLOB   NOT NULL,
-    request_digest     BLOB   NOT NULL,
-    fingerprint        TEXT   NOT NULL,
-    state              TEXT   NOT NULL CHECK (state IN ('active', 'held', 'returned', 'cancelled', 'revoked')),
-    granted            BIGINT NOT NULL,
-    changed            BIGINT NOT NULL,
-    reason             BIGINT NOT NULL,
-    counted            BIGINT NOT NULL,
-    revision           BIGINT NOT NULL,
-    sync_token         BLOB   NOT NULL,
-    previous_token     BLOB   NOT NULL,
-    copies             BIGINT NOT NULL,
-    wrong_codes        BIGINT NOT NULL,
-    codes_since        BIGINT NOT NULL,
+    license_id TEXT   REFERENCES license (id),
+    state      TEXT   NOT NULL CHECK (state IN ('active', 'held', 'returned', 'cancelled', 'revoked')),
+    counted    BIGINT NOT NULL,
+    granted    BIGINT NOT NULL,
+    changed    BIGINT NOT NULL,
+    -- The seat as a JSON record: docs/FORMAT.md, "Records".
+    record     TEXT   NOT NULL,
     -- What the device said of itself in its request, in JSON.
-    machine            TEXT   NOT NULL,
-    -- The license as it was issued last: the same request again gets the same bytes.
-    license            BLOB,
-    -- The revocation, once there is one: for when the device speaks up.
-    revocation         BLOB,
+    machine    TEXT   NOT NULL,
     -- Handles have 30 bits, and two devices may draw the same one.
     PRIMARY KEY (handle, device_key)
 );
-CREATE INDEX seat_of_license ON seat (license_id, state);
+-- Seats are counted at every activation, also those of a license that has ten thousand: from the index alone.
+CREATE INDEX seat_of_license ON seat (license_id, state, counted);
 CREATE INDEX seat_of_device ON seat (device_key, state);
 
--- Receipts as they were given: the same proof again gets the same bytes.
-CREATE TABLE receipt (
-    handle     BIGINT NOT NULL,
-    device_key BLOB   NOT NULL,
-    binding    BLOB   NOT NULL,
-    envelope   BLOB   NOT NULL,
-    PRIMARY KEY (handle, device_key, binding),
-    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
-);
-
--- Proofs and codes for seats that were never seen, to be judged when their requests arrive.
+-- Proofs and codes for seats that nobody has asked for, to be judged when their requests arrive.
 CREATE TABLE evidence (
     handle   BIGINT NOT NULL,
     -- 'proof': an envelope; 'code': a deactivation code as text.
@@ -72,7 +52,37 @@ CREATE TABLE evidence (
 );
 CREATE INDEX evidence_by_age ON evidence (received);
 
--- Who did what, when, and where that took a seat. Rows are only ever added.
+-- The latest check-ins of a seat, and the revision of the license in the answer.
+CREATE TABLE check_in (
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
+    digest     BLOB   NOT NULL,
+    revision   BIGINT NOT NULL,
+    PRIMARY KEY (handle, device_key, digest),
+    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
+);
+
+-- How many codes were tried at a seat. The row goes when that no longer counts.
+CREATE TABLE attempt (
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
+    -- The attempts as a JSON record: docs/FORMAT.md, "Records".
+    record     TEXT   NOT NULL,
+    -- The first second at which they no longer count.
+    ends       BIGINT NOT NULL,
+    PRIMARY KEY (handle, device_key),
+    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
+);
+CREATE INDEX attempt_by_end ON attempt (ends);
+
+-- How many requests of a license were cancelled without being counted.
+CREATE TABLE cancellation (
+    license_id TEXT NOT NULL PRIMARY KEY REFERENCES license (id),
+    -- As a JSON record, like attempts: docs/FORMAT.md, "Records".
+    record     TEXT NOT NULL
+);
+
+-- Who did what, when, and where that took a seat. Rows are only ever added, and no rule reads them.
 CREATE TABLE audit (
     -- Nanoseconds since 1970 and 64 random bits, in hex: in the order of time, and no counter to fight over.
     id         TEXT   NOT NULL PRIMARY KEY,
@@ -86,4 +96,3 @@ CREATE TABLE audit (
     to_state   TEXT,
     detail     TEXT   NOT NULL
 );
-CREATE INDEX audit_by_action ON audit (action, at);

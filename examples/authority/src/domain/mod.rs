@@ -1,0 +1,125 @@
+//! What the authority speaks of: plain types that know neither the database nor HTTP.
+
+mod location;
+mod submission;
+
+use std::{fmt, net::IpAddr};
+
+use nodelock::{
+    ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
+    authority::{LicenseTerms, Seat, SeatState, Usage},
+    code::Handle,
+};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::{
+    location::Location,
+    submission::{Deactivation, Submission, What},
+};
+
+/// When something is done, and by whom.
+#[derive(Clone)]
+pub(crate) struct Occasion {
+    pub(crate) time: Timestamp,
+    pub(crate) actor: Actor,
+}
+
+/// Who acts.
+#[derive(Clone)]
+pub(crate) enum Actor {
+    /// The vendor on the command line, by the name that the operating system has for the user. No limit holds.
+    Vendor(String),
+    /// A device or a customer over HTTP. The limits for strangers hold.
+    Peer(IpAddr),
+}
+
+impl fmt::Display for Actor {
+    /// As the audit names the actor.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Vendor(name) => write!(f, "cli:{name}"),
+            Self::Peer(address) => write!(f, "http:{address}"),
+        }
+    }
+}
+
+/// What the authority is for.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Vendor {
+    pub(crate) product: String,
+    /// The root public key that the product's applications embed.
+    pub(crate) root: PublicKey,
+}
+
+/// A seat as a person names it. Two devices may have drawn one handle; then the device's key is needed too.
+#[derive(Clone, Copy)]
+pub(crate) struct SeatChoice {
+    pub(crate) handle: Handle,
+    pub(crate) device: Option<PublicKey>,
+}
+
+/// A license in a list.
+pub(crate) struct LicenseRow {
+    pub(crate) terms: LicenseTerms,
+    /// The end of its key, for people.
+    pub(crate) key_hint: String,
+    pub(crate) created: Timestamp,
+    pub(crate) usage: Usage,
+}
+
+/// A seat in a list.
+pub(crate) struct SeatRow {
+    pub(crate) seat: Seat,
+    pub(crate) machine: Machine,
+    /// How many codes were tried at it within the last day.
+    pub(crate) codes_tried: u32,
+}
+
+/// What a device said of itself when it asked for its seat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Machine {
+    pub(crate) metadata: Metadata,
+    pub(crate) application: String,
+    pub(crate) library: String,
+}
+
+impl From<&ActivationRequest> for Machine {
+    fn from(request: &ActivationRequest) -> Self {
+        Self {
+            metadata: request.metadata.clone(),
+            application: request.application.clone(),
+            library: request.library.clone(),
+        }
+    }
+}
+
+/// What a customer sees of a license.
+pub(crate) struct Holding {
+    pub(crate) terms: LicenseTerms,
+    pub(crate) usage: Usage,
+    /// The seats that are taken, then those that were given up last.
+    pub(crate) seats: Vec<SeatRow>,
+}
+
+/// How many seats are in a state.
+pub(crate) type StateCount = (SeatState, i64);
+
+/// One line of the audit.
+#[derive(Debug)]
+pub(crate) struct AuditRow {
+    pub(crate) at: Timestamp,
+    pub(crate) actor: String,
+    pub(crate) action: String,
+    pub(crate) license: Option<LicenseId>,
+    pub(crate) handle: Option<Handle>,
+    pub(crate) device: Option<PublicKey>,
+    pub(crate) from: Option<String>,
+    pub(crate) to: Option<String>,
+    pub(crate) detail: String,
+}
+
+/// What a device takes in, as one armored text: the license first.
+pub(crate) fn armored(license: Option<&License>, receipts: &[DeactivationReceipt]) -> String {
+    let license = license.into_iter().map(License::to_text);
+    license.chain(receipts.iter().map(DeactivationReceipt::to_text)).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,157 @@
+//! The one reader of what somebody types, pastes or uploads, for the command line, the API and the portal.
+
+use nodelock::{
+    DeactivationReceipt, Error, ErrorKind, License, Result, Revocation, Roots,
+    authority::{ActivationFile, ReleaseClaim, TypedCode},
+    code::{LicenseKey, Reading, check_typing},
+};
+
+/// More symbols than anybody types for a code by mistake. Every file has more.
+const MOST_SYMBOLS: usize = 40;
+/// The longest text that a code is read from, in bytes.
+const LONGEST_TYPED: usize = 256;
+
+/// What somebody handed in. Signatures are verified as far as the message itself names its signer.
+#[derive(Debug)]
+pub(crate) enum Submission {
+    /// A short text: a code, a license key, or neither.
+    Typed(Typed),
+    /// A request for a seat, with the seats that the device gave up before.
+    Activation(Box<ActivationFile>),
+    /// Proofs, each with the request that it cancels if that came along. Never none.
+    Releases(Vec<ReleaseClaim>),
+    /// Something that this authority signed: it belongs on a device.
+    Issued(What),
+}
+
+/// A short text, and what it can be read as.
+#[derive(Debug)]
+pub(crate) struct Typed {
+    code: Result<TypedCode>,
+    key: Result<Vec<Reading<LicenseKey>>>,
+}
+
+/// What gives a seat up.
+#[derive(Clone, Debug)]
+pub(crate) enum Deactivation {
+    /// By a message that the device signed.
+    Proof(Box<ReleaseClaim>),
+    /// By a code over the phone.
+    Code(TypedCode),
+}
+
+/// What a submission is, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    LicenseKey,
+    Code,
+    Activation,
+    Deactivation,
+    Deactivations,
+    License,
+    Receipt,
+    Revocation,
+    /// A short text that is neither a license key nor a code.
+    Unreadable,
+}
+
+impl Submission {
+    /// Reads an input in any form. `roots` tell what this authority signed.
+    ///
+    /// What is [short](is_typed) never fails: a person typed it, and its readings say what is wrong. A file fails with
+    /// [`ErrorKind::WrongType`] when it is nothing that is handed to an authority, and otherwise as
+    /// [`ActivationFile::read`] and [`ReleaseClaim::read_all`] do.
+    pub(crate) fn read(input: &[u8], roots: &Roots) -> Result<Self> {
+        if let Some(text) = is_typed(input) {
+            return Ok(Self::Typed(Typed { code: TypedCode::read(text), key: LicenseKey::read(text) }));
+        }
+        // Each refuses a message of another kind as such. Any other error is about the message itself.
+        let is_other = |error: &Error| error.kind() == ErrorKind::WrongType;
+        match ActivationFile::read(input) {
+            Err(error) if is_other(&error) => {}
+            read => return read.map(|file| Self::Activation(file.into())),
+        }
+        match ReleaseClaim::read_all(input) {
+            Err(error) if is_other(&error) => {}
+            read => return read.map(Self::Releases),
+        }
+        let issued = [
+            (License::verify(input, roots).is_ok(), What::License),
+            (DeactivationReceipt::verify(input, roots).is_ok(), What::Receipt),
+            (Revocation::verify(input, roots).is_ok(), What::Revocation),
+        ];
+        let issued = issued.into_iter().find_map(|(is_it, what)| is_it.then_some(what));
+        issued.map(Self::Issued).ok_or_else(|| wrong("nothing that is handed to an authority"))
+    }
+
+    pub(crate) fn what(&self) -> What {
+        match self {
+            Self::Typed(Typed { key: Ok(_), .. }) => What::LicenseKey,
+            Self::Typed(Typed { code: Ok(_), .. }) => What::Code,
+            Self::Typed(_) => What::Unreadable,
+            Self::Activation(_) => What::Activation,
+            Self::Releases(claims) if claims.len() == 1 => What::Deactivation,
+            Self::Releases(_) => What::Deactivations,
+            Self::Issued(what) => *what,
+        }
+    }
+
+    /// As an activation file.
+    ///
+    /// Fails with [`ErrorKind::WrongType`], and with [`ErrorKind::Malformed`] for a text that is nothing.
+    pub(crate) fn activation(self) -> Result<ActivationFile> {
+        match self {
+            Self::Activation(file) => Ok(*file),
+            other => Err(other.is_not("an activation file is expected")),
+        }
+    }
+
+    /// As one proof.
+    ///
+    /// Fails with [`ErrorKind::WrongType`], and with [`ErrorKind::Malformed`] for a text that is nothing.
+    pub(crate) fn proof(self) -> Result<ReleaseClaim> {
+        match self {
+            Self::Releases(mut claims) if claims.len() == 1 => Ok(claims.remove(0)),
+            other => Err(other.is_not("one deactivation proof is expected")),
+        }
+    }
+
+    /// As a typed code.
+    ///
+    /// Fails as [`TypedCode::read`] does, and with [`ErrorKind::WrongType`] for a file.
+    pub(crate) fn code(self) -> Result<TypedCode> {
+        match self {
+            Self::Typed(typed) => typed.code,
+            _ => Err(wrong("a deactivation code is expected")),
+        }
+    }
+
+    /// As a proof or a code, whichever it is. Fails as [`proof`](Self::proof) and [`code`](Self::code) do.
+    pub(crate) fn deactivation(self) -> Result<Deactivation> {
+        match self {
+            Self::Typed(typed) => typed.code.map(Deactivation::Code),
+            other => other.proof().map(|claim| Deactivation::Proof(claim.into())),
+        }
+    }
+
+    fn is_not(&self, expected: &'static str) -> Error {
+        match self.what() {
+            What::Unreadable => Error::new(ErrorKind::Malformed, expected),
+            _ => wrong(expected),
+        }
+    }
+}
+
+fn wrong(about: &'static str) -> Error {
+    Error::new(ErrorKind::WrongType, about)
+}
+
+/// The text of an input that a person typed, rather than a file in one of its forms: binary, armored, base64url,
+/// base32, a link. A file is longer than any code, and an armored one or a link says so itself.
+pub(crate) fn is_typed(input: &[u8]) -> Option<&str> {
+    let text = str::from_utf8(input).ok().filter(|text| text.len() <= LONGEST_TYPED)?;
+    let is_file = text.contains("NODELOCK")
+        || text.contains("://")
+        || text.chars().any(|character| character.is_control() && !character.is_whitespace());
+    (!is_file && check_typing(text).symbols <= MOST_SYMBOLS).then_some(text)
+}

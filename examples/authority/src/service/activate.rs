@@ -1,0 +1,69 @@
+//! A device asks for a seat.
+
+use nodelock::{
+    DeactivationReceipt, ErrorKind, License, LicenseId,
+    authority::{
+        ActivationFile,
+        decision::{self, Ruling},
+    },
+};
+
+use super::{Service, driver::Settled, unknown_ruling};
+use crate::{
+    domain::{Actor, Occasion},
+    failure::{Failure, Result},
+};
+
+/// The answer to an activation file.
+#[derive(Debug)]
+pub(crate) struct Activated {
+    /// The license, or why there is none.
+    pub(crate) license: Result<License>,
+    /// For the seats that the device gave up before. They are free even if the request is refused.
+    pub(crate) receipts: Vec<DeactivationReceipt>,
+}
+
+impl Service {
+    /// Frees the seats that came along, then answers the request. The license is that of the request's license key, or
+    /// `assigned` for a request without one.
+    ///
+    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys. A final refusal is part of the answer.
+    pub(crate) async fn activate(
+        &self,
+        file: ActivationFile,
+        assigned: Option<LicenseId>,
+        occasion: &Occasion,
+    ) -> Result<Activated> {
+        if let Actor::Peer(peer) = occasion.actor {
+            self.limits.activations.check(peer)?;
+        }
+        let settled = match self.decide_activation(&file, assigned, occasion).await {
+            // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations. The
+            // device has no receipts for what is left out here, so it hands that in again.
+            Err(Failure::TooManyUnseen { handles, .. }) => {
+                self.decide_activation(&file.without(&handles), assigned, occasion).await?
+            }
+            settled => settled?,
+        };
+        let license = match (settled.reply.license, settled.ruling) {
+            (Some(license), _) => Ok(license),
+            (None, Ruling::Refused(refusal)) => Err(Failure::from(refusal)),
+            (None, _) => return Err(unknown_ruling()),
+        };
+        if let (Actor::Peer(peer), Err(Failure::Rule(refused))) = (&occasion.actor, &license)
+            && refused.kind() == ErrorKind::UnknownLicense
+        {
+            self.limits.activations.count(*peer);
+        }
+        Ok(Activated { license, receipts: settled.reply.receipts })
+    }
+
+    async fn decide_activation(
+        &self,
+        file: &ActivationFile,
+        assigned: Option<LicenseId>,
+        occasion: &Occasion,
+    ) -> Result<Settled> {
+        self.decide(&|records, moment| decision::activate(file, assigned, records, moment), occasion).await
+    }
+}

@@ -1,0 +1,29 @@
+//! The issuer gets a new certificate.
+
+use std::path::Path;
+
+use nodelock::Certificate;
+
+use super::{Database, vendor};
+use crate::{
+    domain::Occasion,
+    failure::Result,
+    keys::renewal::{self, NewCertificate},
+    store::Line,
+};
+
+/// Makes a certificate and installs it among the keys. Fails as [`renewal::install`] does; nothing is noted then.
+pub(crate) async fn certify(
+    database: &Database,
+    keys: &Path,
+    new: &NewCertificate<'_>,
+    occasion: &Occasion,
+) -> Result<Certificate> {
+    let root = vendor(database).await?.root;
+    let mut tx = database.write().await?;
+    let certificate = renewal::install(keys, root, new, occasion.time)?;
+    let detail = format!("number {}, key {}", certificate.serial, certificate.issuer.id());
+    Line { action: "certified", license: None, detail: &detail }.write(&mut tx, occasion).await?;
+    tx.commit().await?;
+    Ok(certificate)
+}

@@ -1,0 +1,193 @@
+//! Makes decisions over the database: the one place that runs checks, signs, stores and notes.
+//!
+//! The writer's lock is never held while a check runs. First an act is looked at in a transaction that reads, to find
+//! out which checks it takes; they run while nothing is locked. Then it is decided in the transaction that writes, from
+//! records that are looked up anew and from the facts. Should a check be missing there, that transaction ends, the
+//! check runs, and the act begins again.
+
+use std::{mem, sync::Arc};
+
+use nodelock::{
+    Random as _, SystemRandom,
+    authority::{
+        Check, Records, Reply, SeatState,
+        decision::{Change, Decision, Moment, Refusal, Ruling, Step},
+    },
+    code::Handle,
+};
+
+use super::{Service, off_thread};
+use crate::{
+    domain::{Actor, Occasion},
+    failure::Result,
+    store::{self, Tx},
+};
+
+/// A function of the library's decision layer with its message.
+pub(super) type Act<'a> = dyn Fn(&Records, &Moment) -> Result<Step, Refusal> + Send + Sync + 'a;
+
+/// A decision that is stored, and its signed answer.
+pub(super) struct Settled {
+    pub(super) ruling: Ruling,
+    pub(super) reply: Reply,
+}
+
+/// How far an act comes with what is known.
+enum Considered {
+    Decided(Box<Decision>),
+    Refused(Refusal),
+    /// These must run first.
+    Needs(Vec<Check>),
+}
+
+impl Service {
+    /// Decides one act. What changes nothing takes no writer's lock.
+    ///
+    /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and
+    /// when the issuer cannot sign. Nothing is stored then.
+    pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Occasion) -> Result<Settled> {
+        let mut facts = Records::new();
+        loop {
+            let mut tx = self.database.read().await?;
+            let considered = consider(&mut tx, act, &facts, occasion).await?;
+            drop(tx);
+            match considered {
+                Considered::Needs(checks) => self.run(checks, &mut facts).await?,
+                Considered::Refused(refusal) => return Err(refusal.into()),
+                Considered::Decided(decision) if changes_nothing(&decision) => {
+                    let reply = self.signer.issuer.reply(&decision, occasion.time)?;
+                    return Ok(Settled { ruling: decision.ruling, reply });
+                }
+                Considered::Decided(_) => break,
+            }
+        }
+        let mut settled = self.settle(&[act], facts, occasion).await?;
+        settled.remove(0)
+    }
+
+    /// Decides several acts in as few transactions as possible, in order. Each is stored before the next is looked up,
+    /// and one that is refused changes nothing about the others.
+    ///
+    /// Fails when the database does. What was settled in a transaction before is stored then.
+    pub(super) async fn decide_together(
+        &self,
+        acts: &[&Act<'_>],
+        occasion: &Occasion,
+    ) -> Result<Vec<Result<Settled>>> {
+        let mut facts = Records::new();
+        let mut checks = Vec::new();
+        let mut tx = self.database.read().await?;
+        for act in acts {
+            if let Considered::Needs(more) = consider(&mut tx, act, &facts, occasion).await? {
+                checks.extend(more);
+            }
+        }
+        drop(tx);
+        self.run(checks, &mut facts).await?;
+        self.settle(acts, facts, occasion).await
+    }
+
+    /// Decides in transactions that write. One ends early when a check is missing, and when a check must not run before
+    /// what was decided so far is stored.
+    async fn settle(
+        &self,
+        acts: &[&Act<'_>],
+        mut facts: Records,
+        occasion: &Occasion,
+    ) -> Result<Vec<Result<Settled>>> {
+        let mut settled = Vec::new();
+        while settled.len() < acts.len() {
+            let mut tx = self.database.write().await?;
+            let mut checks = Vec::new();
+            while let Some(act) = acts.get(settled.len()).filter(|_| checks.is_empty()) {
+                match consider(&mut tx, *act, &facts, occasion).await? {
+                    Considered::Needs(missing) => checks = missing,
+                    Considered::Refused(refusal) => settled.push(Err(refusal.into())),
+                    Considered::Decided(mut decision) => match self.admit_and_sign(&decision, occasion) {
+                        Err(failure) => settled.push(Err(failure)),
+                        Ok(reply) => {
+                            store(&mut tx, &decision, occasion).await?;
+                            checks = mem::take(&mut decision.checks);
+                            if checks.is_empty() {
+                                settled.push(Ok(Settled { ruling: decision.ruling, reply }));
+                            }
+                        }
+                    },
+                }
+            }
+            tx.commit().await?;
+            self.run(checks, &mut facts).await?;
+        }
+        Ok(settled)
+    }
+
+    /// Asks the limit for what nobody asked for, and signs: what cannot be answered must not be stored.
+    fn admit_and_sign(&self, decision: &Decision, occasion: &Occasion) -> Result<Reply> {
+        if let Actor::Peer(peer) = occasion.actor {
+            self.limits.unseen.take(peer, &unseen(decision))?;
+        }
+        Ok(self.signer.issuer.reply(decision, occasion.time)?)
+    }
+
+    /// Runs checks. No transaction is open.
+    async fn run(&self, checks: Vec<Check>, facts: &mut Records) -> Result<()> {
+        if checks.is_empty() {
+            return Ok(());
+        }
+        let (run, database) = (Arc::clone(&self.run), self.database.clone());
+        let found = off_thread(move || checks.iter().map(|check| run(check, &database)).collect::<Vec<_>>());
+        found.await?.into_iter().for_each(|fact| facts.add_fact(fact));
+        Ok(())
+    }
+}
+
+/// Calls an act until it decides, or needs a check.
+async fn consider(tx: &mut Tx, act: &Act<'_>, facts: &Records, occasion: &Occasion) -> Result<Considered> {
+    let mut moment = Moment { now: occasion.time, token: [0; 16] };
+    SystemRandom.fill(&mut moment.token)?;
+    let mut records = facts.facts();
+    loop {
+        match act(&records, &moment) {
+            Err(refusal) => return Ok(Considered::Refused(refusal)),
+            Ok(Step::Decided(decision)) => return Ok(Considered::Decided(decision)),
+            Ok(Step::Needs(lookup)) if lookup.queries.is_empty() => {
+                return Ok(Considered::Needs(lookup.checks));
+            }
+            Ok(Step::Needs(lookup)) => {
+                for query in lookup.queries {
+                    let found = store::find(tx, &query).await?;
+                    records.add(query, found)?;
+                }
+            }
+        }
+    }
+}
+
+async fn store(tx: &mut Tx, decision: &Decision, occasion: &Occasion) -> Result<()> {
+    for change in &decision.store {
+        store::apply(tx, change, occasion).await?;
+    }
+    for event in &decision.events {
+        store::note(tx, event, occasion).await?;
+    }
+    Ok(())
+}
+
+fn changes_nothing(decision: &Decision) -> bool {
+    decision.store.is_empty() && decision.events.is_empty() && decision.checks.is_empty()
+}
+
+/// The seats that nobody asked for, and that a decision keeps something about. A request that its cancellation came
+/// before is none of them: its seat takes the place of the evidence that was kept.
+fn unseen(decision: &Decision) -> Vec<Handle> {
+    let was_kept = |handle: &Handle| {
+        let forgets = |change: &Change| matches!(change, Change::Forget(e) if e.handle() == *handle);
+        decision.store.iter().any(forgets)
+    };
+    let kept = decision.store.iter().filter_map(|change| match change {
+        Change::Keep(evidence) => Some(evidence.handle()),
+        Change::Insert { seat, .. } if seat.state() == SeatState::Cancelled => Some(seat.handle()),
+        _ => None,
+    });
+    kept.filter(|handle| !was_kept(handle)).collect()
+}

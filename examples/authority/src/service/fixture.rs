@@ -1,0 +1,106 @@
+//! An authority at work and devices in memory, for the tests of services.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::SystemTime,
+};
+
+use nodelock::{
+    Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
+    authority::{ActivationFile, Check, LicenseTerms, ReleaseClaim},
+};
+use tempfile::TempDir;
+
+use super::{Activated, Database, Service, lists, sell, set_up};
+use crate::{
+    domain::{Actor, Location, Occasion, SeatRow, Submission},
+    failure::Result,
+    keys,
+};
+
+pub(crate) const PRODUCT: &str = "Example";
+
+pub(crate) struct Authority {
+    _folder: TempDir,
+    pub(crate) service: Service,
+    /// How many checks ran so far. The writer's lock was free each time.
+    pub(crate) checks: Arc<AtomicUsize>,
+}
+
+impl Authority {
+    pub(crate) async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
+        let location = Location::File(file);
+        let root = set_up(PRODUCT, &location, &directory, &vendor()).await.unwrap();
+        let database = Database::open(&location, 4).await.unwrap();
+        let mut service = Service::new(database, keys::load(&directory, root).unwrap());
+        let checks = Arc::new(AtomicUsize::new(0));
+        let counter = checks.clone();
+        service.run = Arc::new(move |check: &Check, database: &Database| {
+            assert!(database.is_free(), "a check runs while the writer's lock is held");
+            counter.fetch_add(1, Ordering::Relaxed);
+            check.run()
+        });
+        Self { _folder: folder, service, checks }
+    }
+
+    /// Sells a license and returns its key.
+    pub(crate) async fn sell(&self, seats: u32) -> String {
+        let id = LicenseId::generate(&SystemRandom).unwrap();
+        let terms = LicenseTerms::new(id, PRODUCT, seats, now());
+        sell(self.service.database(), &terms, 1, &vendor()).await.unwrap()[0].1.to_string()
+    }
+
+    pub(crate) fn device(&self) -> Client {
+        let roots: Roots = self.service.roots().clone();
+        Client::builder(PRODUCT, roots).store(Store::in_memory()).build().unwrap()
+    }
+
+    /// A device that has a seat.
+    pub(crate) async fn activated(&self, key: &str) -> Client {
+        let device = self.device();
+        let file = device.begin(key, &[]).unwrap().to_bytes();
+        let activated = self.activate(&file, &vendor()).await.unwrap();
+        device.install(activated.license.unwrap().as_bytes()).unwrap();
+        device
+    }
+
+    pub(crate) async fn activate(&self, file: &[u8], occasion: &Occasion) -> Result<Activated> {
+        self.service.activate(ActivationFile::read(file)?, None, occasion).await
+    }
+
+    pub(crate) async fn read(&self, input: impl AsRef<[u8]>) -> Result<Submission> {
+        self.service.read(input.as_ref().to_vec()).await
+    }
+
+    pub(crate) async fn seats(&self) -> Vec<SeatRow> {
+        lists::seats(self.service.database(), None, &vendor()).await.unwrap()
+    }
+
+    /// The actions of the audit, in order.
+    pub(crate) async fn actions(&self) -> Vec<String> {
+        let lines = super::audit(self.service.database(), 1000).await.unwrap();
+        lines.into_iter().map(|line| line.action).collect()
+    }
+}
+
+pub(crate) fn claim(proof: &[u8]) -> ReleaseClaim {
+    ReleaseClaim::read(proof).unwrap()
+}
+
+pub(crate) fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+pub(crate) fn vendor() -> Occasion {
+    Occasion { time: now(), actor: Actor::Vendor("test".into()) }
+}
+
+pub(crate) fn stranger(n: u32) -> Occasion {
+    Occasion { time: now(), actor: Actor::Peer(IpAddr::V4(n.into())) }
+}

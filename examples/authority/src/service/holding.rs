@@ -1,0 +1,63 @@
+//! A customer sees the seats of a license.
+
+use nodelock::{
+    authority::{Found, LicenseKeyName, Query},
+    code::{LicenseKey, Reading},
+};
+
+use super::{Database, Service};
+use crate::{
+    domain::{Actor, Holding, Occasion},
+    failure::Result,
+    store,
+};
+
+/// How many keys that one typed text may stand for are looked up.
+const MOST_READINGS: usize = 8;
+
+/// A license, and how its key was read if it is one of the library's.
+pub(crate) type Shown = (Holding, Option<Reading<LicenseKey>>);
+
+impl Service {
+    /// The license of a typed key with at most `most` of its seats; none if no license has that key.
+    ///
+    /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait) after too many unknown license keys.
+    pub(crate) async fn holding(
+        &self,
+        typed: &str,
+        most: usize,
+        occasion: &Occasion,
+    ) -> Result<Option<Shown>> {
+        if let Actor::Peer(peer) = occasion.actor {
+            self.limits.holdings.check(peer)?;
+        }
+        let readings = LicenseKey::read(typed).unwrap_or_default().into_iter().take(MOST_READINGS);
+        let keys = readings.map(|reading| (LicenseKeyName::new(&reading.code.to_string()), Some(reading)));
+        // A vendor may make keys by other rules, in which nothing can be mended.
+        let as_it_is = (LicenseKeyName::new(typed), None);
+        for (key, reading) in keys.chain([as_it_is]) {
+            let Some(key) = key else { continue };
+            if let Some(holding) = find(&self.database, &key, most, occasion).await? {
+                return Ok(Some((holding, reading)));
+            }
+        }
+        if let Actor::Peer(peer) = occasion.actor {
+            self.limits.holdings.count(peer);
+        }
+        Ok(None)
+    }
+}
+
+async fn find(
+    database: &Database,
+    key: &LicenseKeyName,
+    most: usize,
+    occasion: &Occasion,
+) -> Result<Option<Holding>> {
+    let mut tx = database.read().await?;
+    let Found::License(Some(license)) = store::find(&mut tx, &Query::LicenseOfKey(key.hash())).await? else {
+        return Ok(None);
+    };
+    let seats = store::latest_seats_of(&mut tx, license.terms.id, most, occasion.time).await?;
+    Ok(Some(Holding { terms: license.terms, usage: license.usage, seats }))
+}

@@ -1,0 +1,259 @@
+//! How often one peer may try wrong license keys and codes, and hand in what nobody asked for.
+//!
+//! The counters are in the memory of each process. An attempt costs no write, so guessing does not slow down the
+//! database; in return a restart forgets them, and several processes count apart. No seat depends on them: the codes
+//! that are tried at a seat are counted in the database. Behind a reverse proxy every client is one peer, unless the
+//! proxy is trusted to say whose request it passes on (`http::peer`).
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use nodelock::code::Handle;
+
+use crate::failure::{Failure, Result};
+
+/// How many peers a limit remembers. When there are more, the one that tried least is forgotten.
+const MOST_PEERS: usize = 10_000;
+
+const QUARTER: Duration = Duration::from_secs(15 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The limits, one for each kind of act, so that none of them stands in the way of another.
+pub(super) struct Limits {
+    /// Unknown license keys in activation files.
+    pub(super) activations: Limit,
+    /// Unknown license keys that are typed to see the seats of a license.
+    pub(super) holdings: Limit,
+    /// Typed codes, right or wrong.
+    pub(super) codes: Limit,
+    /// Messages for seats that nobody asked for.
+    pub(super) unseen: Budget,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            activations: Limit::new(20),
+            holdings: Limit::new(20),
+            codes: Limit::new(10),
+            unseen: Budget { of_peer: 100, in_all: 1000, for_newcomers: 500, window: Window::new(HOUR) },
+        }
+    }
+}
+
+/// How often each peer may try within a quarter of an hour. There is no limit over all peers: whatever strangers do, a
+/// customer who makes no mistake gets an answer.
+pub(super) struct Limit {
+    of_peer: u32,
+    window: Window,
+}
+
+impl Limit {
+    fn new(of_peer: u32) -> Self {
+        Self { of_peer, window: Window::new(QUARTER) }
+    }
+
+    /// Fails with [`Failure::PeerMustWait`] when a peer may not try again yet.
+    pub(super) fn check(&self, peer: IpAddr) -> Result<()> {
+        let counted = self.window.counted();
+        if counted.of(peer) < self.of_peer { Ok(()) } else { Err(Failure::PeerMustWait(counted.left())) }
+    }
+
+    /// Counts an attempt that failed.
+    pub(super) fn count(&self, peer: IpAddr) {
+        self.window.counted().add(peer, 1);
+    }
+
+    /// Counts an attempt whatever comes of it, before any work is done for it: requests that come at the same time do
+    /// not get past the limit. Fails as [`check`](Self::check) does.
+    pub(super) fn take(&self, peer: IpAddr) -> Result<()> {
+        let mut counted = self.window.counted();
+        if counted.of(peer) >= self.of_peer {
+            return Err(Failure::PeerMustWait(counted.left()));
+        }
+        counted.add(peer, 1);
+        Ok(())
+    }
+}
+
+/// How much is taken in within an hour, by each peer and in all. It cannot be verified, so it would fill the database
+/// for nothing.
+pub(super) struct Budget {
+    of_peer: u32,
+    in_all: u32,
+    /// The part of `in_all` that is left to peers of which nothing was taken in yet: a peer that floods the authority
+    /// does not stop the others.
+    for_newcomers: u32,
+    window: Window,
+}
+
+impl Budget {
+    /// Takes in something about these seats.
+    ///
+    /// Fails with [`Failure::TooManyUnseen`], with all of them, when a limit is reached. One message is taken in whole
+    /// or not at all, so a limit may be exceeded by one message.
+    pub(super) fn take(&self, peer: IpAddr, handles: &[Handle]) -> Result<()> {
+        if handles.is_empty() {
+            return Ok(());
+        }
+        let mut counted = self.window.counted();
+        let of_peer = counted.of(peer);
+        let in_all = if of_peer == 0 { self.in_all } else { self.in_all - self.for_newcomers };
+        if of_peer >= self.of_peer || counted.in_all >= in_all {
+            return Err(Failure::TooManyUnseen { wait: counted.left(), handles: handles.to_vec() });
+        }
+        counted.add(peer, u32::try_from(handles.len()).unwrap_or(u32::MAX));
+        Ok(())
+    }
+}
+
+/// Counts per peer that begin anew when their time is over.
+struct Window {
+    length: Duration,
+    counted: Mutex<Counted>,
+}
+
+struct Counted {
+    ends: Instant,
+    in_all: u32,
+    by_peer: HashMap<IpAddr, u32>,
+}
+
+impl Window {
+    fn new(length: Duration) -> Self {
+        Self { length, counted: Mutex::new(Counted::until(Instant::now() + length)) }
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Counted> {
+        // Counters are whole after a panic too.
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if now >= counted.ends {
+            *counted = Counted::until(now + self.length);
+        }
+        counted
+    }
+}
+
+impl Counted {
+    fn until(ends: Instant) -> Self {
+        Self { ends, in_all: 0, by_peer: HashMap::new() }
+    }
+
+    /// How long it takes until everything is forgotten.
+    fn left(&self) -> Duration {
+        self.ends.saturating_duration_since(Instant::now()).max(Duration::from_secs(1))
+    }
+
+    fn of(&self, peer: IpAddr) -> u32 {
+        self.by_peer.get(&network(peer)).copied().unwrap_or(0)
+    }
+
+    fn add(&mut self, peer: IpAddr, more: u32) {
+        self.in_all = self.in_all.saturating_add(more);
+        let peer = network(peer);
+        if self.by_peer.len() >= MOST_PEERS && !self.by_peer.contains_key(&peer) {
+            let least = self.by_peer.iter().min_by_key(|(_, count)| **count).map(|(peer, _)| *peer);
+            least.map(|least| self.by_peer.remove(&least));
+        }
+        let of_peer = self.by_peer.entry(peer).or_default();
+        *of_peer = of_peer.saturating_add(more);
+    }
+}
+
+/// Whoever has one IPv6 address has the 2^64 of its network.
+fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(n: u32) -> IpAddr {
+        IpAddr::V4(n.into())
+    }
+
+    fn handles(count: u32) -> Vec<Handle> {
+        (0..count).map(|n| Handle::new(n).unwrap()).collect()
+    }
+
+    #[test]
+    fn each_kind_of_act_has_a_limit_of_its_own() {
+        let limits = Limits::default();
+        (0..20).for_each(|_| limits.holdings.count(peer(1)));
+        assert!(matches!(limits.holdings.check(peer(1)), Err(Failure::PeerMustWait(_))));
+        limits.activations.check(peer(1)).unwrap();
+        limits.codes.take(peer(1)).unwrap();
+        limits.unseen.take(peer(1), &handles(1)).unwrap();
+        (0..20).for_each(|_| limits.activations.count(peer(2)));
+        assert!(matches!(limits.activations.check(peer(2)), Err(Failure::PeerMustWait(_))));
+        limits.holdings.check(peer(2)).unwrap();
+    }
+
+    #[test]
+    fn codes_count_before_anything_is_known_of_them_and_only_for_their_peer() {
+        let limits = Limits::default();
+        for _ in 0..10 {
+            limits.codes.take(peer(1)).unwrap();
+        }
+        assert!(matches!(limits.codes.take(peer(1)), Err(Failure::PeerMustWait(wait)) if wait <= QUARTER));
+        // No number of others stands in the way.
+        for n in 2..2000 {
+            limits.codes.take(peer(n)).unwrap();
+        }
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_peer() {
+        let limit = Limit::new(1);
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        limit.take(address("2001:db8::1")).unwrap();
+        assert!(limit.take(address("2001:db8::ffff")).is_err());
+        limit.take(address("2001:db8:0:1::1")).unwrap();
+        limit.take(address("192.0.2.1")).unwrap();
+        assert!(limit.take(address("::ffff:192.0.2.1")).is_err());
+    }
+
+    #[test]
+    fn a_full_table_forgets_the_peer_that_tried_least() {
+        let limit = Limit::new(2);
+        (0..2).for_each(|_| limit.take(peer(0)).unwrap());
+        for n in 1..=u32::try_from(2 * MOST_PEERS).unwrap() {
+            limit.take(peer(n)).unwrap();
+        }
+        assert_eq!(limit.window.counted().by_peer.len(), MOST_PEERS);
+        assert!(limit.take(peer(0)).is_err());
+    }
+
+    #[test]
+    fn a_window_that_is_over_forgets_all() {
+        let limit = Limit { of_peer: 1, window: Window::new(Duration::from_millis(20)) };
+        limit.take(peer(1)).unwrap();
+        assert!(limit.take(peer(1)).is_err());
+        std::thread::sleep(Duration::from_millis(30));
+        limit.take(peer(1)).unwrap();
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_bounded_by_peer_and_in_all_and_newcomers_keep_a_share() {
+        let budget = Budget { of_peer: 6, in_all: 10, for_newcomers: 4, window: Window::new(HOUR) };
+        let take = |n, count| budget.take(peer(n), &handles(count));
+        budget.take(peer(1), &[]).unwrap();
+        take(1, 1).unwrap();
+        (0..5).for_each(|_| take(1, 1).unwrap());
+        // Its own limit and the part that is not the newcomers' are used up.
+        assert!(matches!(take(1, 1), Err(Failure::TooManyUnseen { handles, .. }) if handles.len() == 1));
+        take(2, 2).unwrap();
+        assert!(take(2, 1).is_err(), "peer 2 is no newcomer any more");
+        take(3, 2).unwrap();
+        assert!(take(4, 1).is_err(), "the newcomers' share is used up too");
+    }
+}

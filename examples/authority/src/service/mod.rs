@@ -1,0 +1,124 @@
+//! What the authority does, one file for each use case.
+//!
+//! A use case takes plain values and does one thing to its end: it asks the limits for strangers, looks up, has the
+//! library decide, signs, stores and notes, in one transaction. A front puts the outcome into its own form.
+
+mod activate;
+mod audit;
+mod certificate;
+mod check_in;
+mod driver;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod holding;
+mod limits;
+mod lists;
+mod preflight;
+mod redeem;
+mod release;
+mod renew;
+mod return_held;
+mod sell;
+mod set_up;
+mod suspend;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use nodelock::{
+    Certificate, ErrorKind, Roots,
+    authority::{Check, Fact, Found, Query, Seat, SeatName},
+};
+
+use self::limits::Limits;
+pub(crate) use self::{
+    activate::Activated,
+    audit::audit,
+    certificate::certify,
+    check_in::CheckedIn,
+    lists::{count_by_state, licenses, seats, vendor},
+    redeem::{Redeemed, Released},
+    sell::{enter, sell},
+    set_up::set_up,
+    suspend::set_suspended,
+};
+pub(crate) use crate::store::Database;
+use crate::{
+    domain::{SeatChoice, Submission},
+    failure::{Failure, Result},
+    keys::Signer,
+    store,
+};
+
+/// Runs a check. A test looks at what is locked meanwhile.
+type Run = Arc<dyn Fn(&Check, &Database) -> Fact + Send + Sync>;
+
+/// The authority at work. What needs no key is a function of the [`Database`] alone.
+pub(crate) struct Service {
+    database: Database,
+    signer: Arc<Signer>,
+    limits: Limits,
+    run: Run,
+}
+
+impl Service {
+    pub(crate) fn new(database: Database, signer: Signer) -> Self {
+        let run: Run = Arc::new(|check, _| check.run());
+        Self { database, signer: Arc::new(signer), limits: Limits::default(), run }
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Lets other processes write, between two of many transactions.
+    pub(crate) async fn make_way(&self) {
+        self.database.make_way().await;
+    }
+
+    /// The certificate under which it signs.
+    pub(crate) fn certificate(&self) -> &Certificate {
+        &self.signer.certificate
+    }
+
+    /// The root that vouches for what it signs.
+    pub(crate) fn roots(&self) -> &Roots {
+        &self.signer.roots
+    }
+
+    /// Reads what was typed, pasted or uploaded. Fails as [`Submission::read`] does.
+    pub(crate) async fn read(&self, input: Vec<u8>) -> Result<Submission> {
+        let signer = self.signer.clone();
+        Ok(off_thread(move || Submission::read(&input, &signer.roots)).await??)
+    }
+
+    /// The name of a seat that a person chose.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`] and [`Failure::AmbiguousSeat`].
+    async fn choose(&self, choice: SeatChoice) -> Result<SeatName> {
+        let mut tx = self.database.read().await?;
+        let names = match store::find(&mut tx, &Query::SeatsOfHandle(choice.handle)).await? {
+            Found::Seats(seats) => seats.iter().map(Seat::name).collect(),
+            _ => Vec::new(),
+        };
+        let is_chosen = |name: &SeatName| choice.device.is_none_or(|device| device == name.device_key);
+        let mut names = names.into_iter().filter(is_chosen);
+        match (names.next(), names.next()) {
+            (Some(name), None) => Ok(name),
+            (Some(_), Some(_)) => Err(Failure::AmbiguousSeat),
+            (None, _) => Err(Failure::rule(ErrorKind::UnknownSeat, "seat")),
+        }
+    }
+}
+
+/// Does what takes a processor a while where it keeps no other request waiting.
+async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let failed = |error| nodelock::Error::io("a thread of its own", std::io::Error::other(error));
+    Ok(tokio::task::spawn_blocking(work).await.map_err(failed)?)
+}
+
+/// For a ruling that the library has for no such act yet.
+fn unknown_ruling() -> Failure {
+    Failure::rule(ErrorKind::Unsupported, "a ruling that is not known here")
+}

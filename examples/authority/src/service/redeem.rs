@@ -1,0 +1,148 @@
+//! Seats are given up: by a proof, by a code over the phone, or many at once.
+
+use nodelock::{
+    Binding, DeactivationReceipt, Outcome,
+    authority::{
+        Records, ReleaseClaim, Seat, TypedCode,
+        decision::{self, Moment, Refusal, Ruling, Step},
+    },
+    code::{DeactivationCode, Handle, Reading},
+};
+
+use super::{
+    Service,
+    driver::{Act, Settled},
+    unknown_ruling,
+};
+use crate::{
+    domain::{Actor, Deactivation, Occasion},
+    failure::Result,
+};
+
+/// What a proof or a code came to.
+#[derive(Debug)]
+pub(crate) enum Redeemed {
+    /// The seat is given up, now or since long.
+    Released(Box<Released>),
+    /// Nobody has asked for that seat yet: what was handed over is kept until its request arrives.
+    Kept(Handle),
+}
+
+/// A seat that is given up.
+#[derive(Debug)]
+pub(crate) struct Released {
+    pub(crate) seat: Seat,
+    /// Where the seat went.
+    pub(crate) outcome: Outcome,
+    /// How many deactivations the license had left then; none is without limit.
+    pub(crate) deactivations_left: Option<u32>,
+    /// Whether this changed anything.
+    pub(crate) changed: bool,
+    pub(crate) receipt: DeactivationReceipt,
+}
+
+impl Redeemed {
+    fn of(settled: Settled) -> Result<Self> {
+        let Settled { ruling, mut reply } = settled;
+        match (ruling, reply.receipts.pop()) {
+            (Ruling::Released { seat, outcome, deactivations_left, changed }, Some(receipt)) => {
+                let released = Released { seat, outcome, deactivations_left, changed, receipt };
+                Ok(Self::Released(released.into()))
+            }
+            (Ruling::Kept(handle), _) => Ok(Self::Kept(handle)),
+            _ => Err(unknown_ruling()),
+        }
+    }
+
+    /// What it came to, for programs.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Released(released) => match (released.outcome, released.changed) {
+                (Outcome::Held, _) => "held",
+                (Outcome::Returned, true) => "freed",
+                (Outcome::Returned, false) => "already-freed",
+            },
+            Self::Kept(_) => "unknown",
+        }
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        match self {
+            Self::Released(released) => released.seat.handle(),
+            Self::Kept(handle) => *handle,
+        }
+    }
+
+    pub(crate) fn receipt(&self) -> Option<&DeactivationReceipt> {
+        match self {
+            Self::Released(released) => Some(&released.receipt),
+            Self::Kept(_) => None,
+        }
+    }
+
+    /// How a typed code was read: of several readings, the one that the receipt answers.
+    fn reading(&self, typed: &TypedCode) -> Option<Reading<DeactivationCode>> {
+        let binding = self.receipt().map(|receipt| receipt.binding);
+        let is_it =
+            |reading: &&Reading<_>| binding.is_none_or(|binding| Binding::code(&reading.code) == binding);
+        typed.readings().iter().find(is_it).cloned()
+    }
+}
+
+impl Service {
+    /// Gives up the seat that a proof names. Fails as [`decision::redeem`] does.
+    pub(crate) async fn redeem_proof(&self, claim: &ReleaseClaim, occasion: &Occasion) -> Result<Redeemed> {
+        let act = |records: &_, moment: &_| decision::redeem(claim, records, moment);
+        Redeemed::of(self.decide(&act, occasion).await?)
+    }
+
+    /// Gives up the seat that a typed code names. Also returns how the code was read.
+    ///
+    /// Fails as [`decision::redeem_code`] does, and with
+    /// [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait).
+    pub(crate) async fn redeem_code(
+        &self,
+        typed: &TypedCode,
+        occasion: &Occasion,
+    ) -> Result<(Redeemed, Option<Reading<DeactivationCode>>)> {
+        if let Actor::Peer(peer) = occasion.actor {
+            self.limits.codes.take(peer)?;
+        }
+        let act = |records: &_, moment: &_| decision::redeem_code(typed, records, moment);
+        let redeemed = Redeemed::of(self.decide(&act, occasion).await?)?;
+        let reading = redeemed.reading(typed);
+        Ok((redeemed, reading))
+    }
+
+    /// Gives up the seats that a vendor's list names, in order and in few transactions. One that is refused changes
+    /// nothing about the others.
+    ///
+    /// Fails when the database does.
+    pub(crate) async fn redeem_together(
+        &self,
+        list: &[Deactivation],
+        occasion: &Occasion,
+    ) -> Result<Vec<Result<(Redeemed, Option<Reading<DeactivationCode>>)>>> {
+        let acts: Vec<_> = list.iter().map(act).collect();
+        let acts: Vec<&Act<'_>> = acts.iter().map(|act| act as &Act<'_>).collect();
+        let settled = self.decide_together(&acts, occasion).await?;
+        let redeemed = list.iter().zip(settled).map(|(deactivation, settled)| {
+            let redeemed = Redeemed::of(settled?)?;
+            let reading = match deactivation {
+                Deactivation::Proof(_) => None,
+                Deactivation::Code(typed) => redeemed.reading(typed),
+            };
+            Ok((redeemed, reading))
+        });
+        Ok(redeemed.collect())
+    }
+}
+
+fn act(
+    deactivation: &Deactivation,
+) -> impl Fn(&Records, &Moment) -> Result<Step, Refusal> + Send + Sync + '_ {
+    move |records, moment| match deactivation {
+        Deactivation::Proof(claim) => decision::redeem(claim, records, moment),
+        Deactivation::Code(typed) => decision::redeem_code(typed, records, moment),
+    }
+}

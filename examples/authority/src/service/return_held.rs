@@ -1,0 +1,24 @@
+//! The vendor returns a held seat to the pool.
+
+use nodelock::authority::{
+    Seat,
+    decision::{self, Ruling},
+};
+
+use super::{Service, unknown_ruling};
+use crate::{
+    domain::{Occasion, SeatChoice},
+    failure::Result,
+};
+
+impl Service {
+    /// Returns a held seat. Fails as [`decision::return_held`] does.
+    pub(crate) async fn return_held(&self, choice: SeatChoice, occasion: &Occasion) -> Result<Seat> {
+        let name = self.choose(choice).await?;
+        let act = |records: &_, moment: &_| decision::return_held(name, records, moment);
+        match self.decide(&act, occasion).await?.ruling {
+            Ruling::Returned(seat) => Ok(seat),
+            _ => Err(unknown_ruling()),
+        }
+    }
+}

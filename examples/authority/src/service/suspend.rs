@@ -1,0 +1,33 @@
+//! A license is stopped for now, or goes on.
+
+use nodelock::{ErrorKind, LicenseId};
+
+use super::Database;
+use crate::{
+    domain::Occasion,
+    failure::{Failure, Result},
+    store::{self, Line},
+};
+
+/// Stops a license for now, or lets it go on. Returns whether that changed anything.
+///
+/// Fails with [`ErrorKind::UnknownLicense`].
+pub(crate) async fn set_suspended(
+    database: &Database,
+    id: LicenseId,
+    suspended: bool,
+    occasion: &Occasion,
+) -> Result<bool> {
+    let mut tx = database.write().await?;
+    let unknown = || Failure::rule(ErrorKind::UnknownLicense, "license");
+    let mut terms = store::terms_of(&mut tx, id).await?.ok_or_else(unknown)?;
+    if terms.suspended == suspended {
+        return Ok(false);
+    }
+    terms.suspended = suspended;
+    store::set_terms(&mut tx, &terms).await?;
+    let action = if suspended { "license-suspended" } else { "license-resumed" };
+    Line { action, license: Some(id), detail: "" }.write(&mut tx, occasion).await?;
+    tx.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,333 @@
+//! What holds for every service.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use nodelock::{
+    DeactivationReceipt, ErrorKind, License, Reason,
+    authority::{
+        ActivationFile, Found, Query, Records, SeatState, TypedCode,
+        decision::{self, Change, Ruling},
+    },
+    code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
+};
+
+use super::fixture::{Authority, claim, now, stranger, vendor};
+use crate::{
+    domain::{Deactivation, Occasion, SeatChoice, What},
+    failure::Failure,
+    store,
+};
+
+fn kind(failure: Failure) -> ErrorKind {
+    match failure {
+        Failure::Rule(error) => error.kind(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(3).await);
+    // The fixture's look at the lock sees one that is held.
+    let tx = service.database().write().await.unwrap();
+    assert!(!service.database().is_free());
+    drop(tx);
+
+    let ran = || authority.checks.swap(0, Ordering::Relaxed);
+    let device = authority.activated(&key).await;
+    assert_eq!(ran(), 0, "a request says itself who signed it");
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    assert_eq!(ran(), 1);
+
+    let device = authority.activated(&key).await;
+    let code = device.deactivate_offline(Reason::Moved).unwrap().code().clone();
+    let wrong = DeactivationCode::new(code.handle(), ReleaseSecret::from_random([7; 8]));
+    let wrong = TypedCode::read(&wrong.to_string()).unwrap();
+    let refused = service.redeem_code(&wrong, &vendor()).await.unwrap_err();
+    assert_eq!((kind(refused), ran()), (ErrorKind::WrongCode, 1));
+    let right = TypedCode::read(&code.to_string()).unwrap();
+    assert_eq!(service.redeem_code(&right, &vendor()).await.unwrap().0.outcome(), "freed");
+    assert_eq!(ran(), 1);
+
+    // A proof and a code that came before their request, each judged when it arrives.
+    for by_code in [true, false] {
+        let device = authority.device();
+        let request = device.begin(&key, &[]).unwrap().to_bytes();
+        let cancelled = device.cancel().unwrap();
+        let kept = match by_code {
+            true => {
+                let typed = TypedCode::read(&cancelled.code().to_string()).unwrap();
+                service.redeem_code(&typed, &vendor()).await.unwrap().0
+            }
+            false => service.redeem_proof(&claim(cancelled.proof()), &vendor()).await.unwrap(),
+        };
+        assert_eq!((kept.outcome(), ran()), ("unknown", 0));
+        let refused = authority.activate(&request, &vendor()).await.unwrap();
+        assert_eq!((kind(refused.license.unwrap_err()), ran()), (ErrorKind::Cancelled, 1));
+        assert_eq!(refused.receipts.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_is_missing_in_the_transaction_that_writes_ends_it_and_runs_outside() {
+    let authority = Authority::new().await;
+    let device = authority.activated(&authority.sell(1).await).await;
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let claim = claim(proof.proof());
+    let calls = AtomicUsize::new(0);
+    // At the first look the seat is not there yet, as if its request arrived a moment later.
+    let mut before = Records::new();
+    before.add(Query::SeatsOfHandle(proof.handle()), Found::Seats(Vec::new())).unwrap();
+    before.add(Query::EvidenceOf(proof.handle()), Found::Evidence(Vec::new())).unwrap();
+    let act = |records: &_, moment: &_| match calls.fetch_add(1, Ordering::Relaxed) {
+        0 => decision::redeem(&claim, &before, moment),
+        _ => decision::redeem(&claim, records, moment),
+    };
+    let settled = authority.service.decide(&act, &vendor()).await.unwrap();
+    assert!(matches!(settled.ruling, Ruling::Released { changed: true, .. }), "{:?}", settled.ruling);
+    assert_eq!(authority.checks.load(Ordering::Relaxed), 1);
+    assert_eq!(authority.actions().await[2..], ["granted", "returned"]);
+}
+
+#[tokio::test]
+async fn what_changes_nothing_waits_for_no_writer() {
+    let authority = Authority::new().await;
+    let key = authority.sell(1).await;
+    let device = authority.device();
+    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let first = authority.activate(&file, &vendor()).await.unwrap().license.unwrap();
+    let actions = authority.actions().await;
+    let writer = authority.service.database().write().await.unwrap();
+    let again = authority.activate(&file, &vendor()).await.unwrap().license.unwrap();
+    assert_eq!(again.as_bytes(), first.as_bytes());
+    drop(writer);
+    assert_eq!(authority.actions().await, actions);
+}
+
+#[tokio::test]
+async fn acts_together_are_stored_one_after_the_other_and_a_refusal_holds_up_none() {
+    let authority = Authority::new().await;
+    let key = authority.sell(3).await;
+    let (one, two) = (authority.activated(&key).await, authority.activated(&key).await);
+    let by_code = authority.activated(&key).await.deactivate_offline(Reason::Moved).unwrap();
+    let one = one.deactivate_offline(Reason::Moved).unwrap().proof().to_vec();
+    let two = two.deactivate_offline(Reason::Moved).unwrap().proof().to_vec();
+    let mut forged = two.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    let proof = |bytes: &[u8]| Deactivation::Proof(claim(bytes).into());
+    let code = |text: String| Deactivation::Code(TypedCode::read(&text).unwrap());
+    let mistyped = format!("{}7", &by_code.code().to_string()[..28]);
+    let list =
+        [proof(&one), proof(&forged), proof(&one), code(mistyped.clone()), proof(&two), code(mistyped)];
+    let came = authority.service.redeem_together(&list, &vendor()).await.unwrap();
+    let outcomes: Vec<_> = came
+        .iter()
+        .map(|came| match came {
+            Ok((redeemed, _)) => redeemed.outcome().to_owned(),
+            Err(failure) => failure.name(),
+        })
+        .collect();
+    assert_eq!(outcomes, ["freed", "bad-signature", "already-freed", "freed", "freed", "already-freed"]);
+    let receipt = |at: usize| came[at].as_ref().unwrap().0.receipt().map(|r| r.as_bytes().to_vec());
+    assert_eq!(receipt(0), receipt(2));
+    assert_eq!(receipt(3), receipt(5));
+    let reading = came[3].as_ref().unwrap().1.as_ref().unwrap();
+    assert!(reading.corrections.len() <= 1 && reading.code == *by_code.code());
+    assert!(authority.seats().await.iter().all(|row| row.seat.state() == SeatState::Returned));
+}
+
+#[tokio::test]
+async fn nothing_is_stored_when_the_issuer_cannot_sign() {
+    let authority = Authority::new().await;
+    let key = authority.sell(2).await;
+    let device = authority.activated(&key).await;
+    let before = authority.actions().await;
+    let late = Occasion { time: now().plus_days(400), ..vendor() };
+    let file = authority.device().begin(&key, &[]).unwrap().to_bytes();
+    let failure = authority.activate(&file, &late).await.unwrap_err();
+    assert_eq!(kind(failure), ErrorKind::CertificateExpired);
+    let handle = device.check().unwrap().license().unwrap().handle;
+    let choice = SeatChoice { handle, device: None };
+    let failure = authority.service.renew(choice, &late).await.unwrap_err();
+    assert_eq!(kind(failure), ErrorKind::CertificateExpired);
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let failure = authority.service.redeem_proof(&claim(proof.proof()), &late).await.unwrap_err();
+    assert_eq!(kind(failure), ErrorKind::CertificateExpired);
+    let seats = authority.seats().await;
+    assert_eq!((seats.len(), seats[0].seat.state(), seats[0].seat.revision()), (1, SeatState::Active, 1));
+    assert_eq!(authority.actions().await, before);
+}
+
+#[tokio::test]
+async fn a_flood_of_what_nobody_asked_for_stops_neither_activations_nor_the_vendor() {
+    let authority = Authority::new().await;
+    let key = authority.sell(2).await;
+    let unseen = || {
+        let device = authority.device();
+        device.begin("", &[]).unwrap();
+        device.cancel().unwrap()
+    };
+    for _ in 0..100 {
+        authority.service.redeem_proof(&claim(&unseen().to_bytes()), &stranger(1)).await.unwrap();
+    }
+    let failure = authority.service.redeem_proof(&claim(&unseen().to_bytes()), &stranger(1)).await;
+    assert!(matches!(failure, Err(Failure::TooManyUnseen { handles, .. }) if handles.len() == 1));
+    authority.service.redeem_proof(&claim(&unseen().to_bytes()), &stranger(2)).await.unwrap();
+    authority.service.redeem_proof(&claim(&unseen().to_bytes()), &vendor()).await.unwrap();
+
+    // A request with a cancelled one along: its proof waits, and it is granted.
+    let device = authority.device();
+    device.begin(&key, &[]).unwrap();
+    device.cancel().unwrap();
+    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let activated = authority.activate(&file, &stranger(1)).await.unwrap();
+    assert_eq!((activated.license.is_ok(), activated.receipts.len()), (true, 0));
+    assert_eq!(authority.activate(&file, &stranger(3)).await.unwrap().receipts.len(), 1);
+}
+
+#[tokio::test]
+async fn a_wrong_key_on_the_portal_does_not_block_an_activation() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(1).await);
+    let wrong = LicenseKey::from_random([6; 12]).to_string();
+    for _ in 0..20 {
+        assert!(service.holding(&wrong, 10, &stranger(1)).await.unwrap().is_none());
+    }
+    assert!(matches!(service.holding(&key, 10, &stranger(1)).await, Err(Failure::PeerMustWait(_))));
+    assert!(service.holding(&key, 10, &stranger(2)).await.unwrap().is_some());
+    let file = authority.device().begin(&key, &[]).unwrap().to_bytes();
+    assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_ok());
+}
+
+#[tokio::test]
+async fn codes_are_limited_for_strangers_whatever_comes_of_them_and_not_for_the_vendor() {
+    let authority = Authority::new().await;
+    let typed = |n| {
+        let handle = Handle::new(n).unwrap();
+        TypedCode::read(&DeactivationCode::new(handle, ReleaseSecret::from_random([1; 8])).to_string())
+            .unwrap()
+    };
+    for n in 0..10 {
+        authority.service.redeem_code(&typed(n), &stranger(1)).await.unwrap();
+    }
+    let failure = authority.service.redeem_code(&typed(10), &stranger(1)).await;
+    assert!(matches!(failure, Err(Failure::PeerMustWait(_))));
+    for n in 10..30 {
+        authority.service.redeem_code(&typed(n), &vendor()).await.unwrap();
+    }
+}
+
+/// Two devices may draw one handle. Then the vendor must say which seat is meant.
+#[tokio::test]
+async fn a_seat_that_shares_its_handle_is_named_with_its_device() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(3).await);
+    let handle = authority.activated(&key).await.check().unwrap().license().unwrap().handle;
+    let first = authority.seats().await.remove(0).seat;
+    let request = ActivationFile::read(&authority.device().begin(&key, &[]).unwrap().to_bytes()).unwrap();
+    let request = request.request();
+    let mut record = serde_json::to_value(&first).unwrap();
+    record["device_key"] = request.device_key.to_string().into();
+    let second =
+        Change::Insert { seat: serde_json::from_value(record).unwrap(), request: Box::new(request.clone()) };
+    let mut tx = service.database().write().await.unwrap();
+    store::apply(&mut tx, &second, &vendor()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let choice = |device| SeatChoice { handle, device };
+    assert!(matches!(service.renew(choice(None), &vendor()).await, Err(Failure::AmbiguousSeat)));
+    let renewed = service.renew(choice(Some(request.device_key)), &vendor()).await.unwrap();
+    assert_eq!((renewed.device_key, renewed.revision), (request.device_key, 2));
+    let (released, _) = service.release(choice(Some(*first.device_key())), "lost", &vendor()).await.unwrap();
+    assert_eq!(released.name(), first.name());
+    let nobody = SeatChoice { handle: Handle::new(handle.get() ^ 1).unwrap(), device: None };
+    let failure = service.return_held(nobody, &vendor()).await.unwrap_err();
+    assert_eq!(kind(failure), ErrorKind::UnknownSeat);
+}
+
+#[tokio::test]
+async fn every_form_is_read_as_what_it_is() {
+    let authority = Authority::new().await;
+    let key = authority.sell(3).await;
+    let device = authority.device();
+    let request = device.begin(&key, &[]).unwrap();
+    let license: License = authority.activate(&request.to_bytes(), &vendor()).await.unwrap().license.unwrap();
+    device.install(license.as_bytes()).unwrap();
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let released = authority.service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    let receipt: &DeactivationReceipt = released.receipt().unwrap();
+    let other = authority.activated(&key).await;
+    let handle = other.check().unwrap().license().unwrap().handle;
+    let choice = SeatChoice { handle, device: None };
+    let (_, revocation) = authority.service.release(choice, "lost", &vendor()).await.unwrap();
+    let two = format!("{}\n{}", proof.to_text(), other.deactivate_offline(Reason::Moved).unwrap().to_text());
+    let code = proof.code().to_string();
+    let foreign = Authority::new().await;
+    let foreign_license = foreign.activated(&foreign.sell(1).await).await;
+    let foreign_license = foreign_license.check().unwrap().license().unwrap().to_text();
+
+    let forms: Vec<(&str, Vec<u8>, What)> = vec![
+        ("request, bytes", request.to_bytes(), What::Activation),
+        ("request, armored", request.to_text().into(), What::Activation),
+        ("request, base64url", request.to_base64url().into(), What::Activation),
+        ("request, in a mail", format!("Hello,\n{}\nBye", request.to_text()).into(), What::Activation),
+        ("proof, bytes", proof.to_bytes(), What::Deactivation),
+        ("proof, base64url", proof.to_base64url().into(), What::Deactivation),
+        ("proof, base32", proof.to_base32().into(), What::Deactivation),
+        (
+            "proof, link",
+            format!("https://example.com/redeem#{}", proof.to_base32()).into(),
+            What::Deactivation,
+        ),
+        ("two proofs", two.into(), What::Deactivations),
+        ("code", code.clone().into(), What::Code),
+        ("code, spoken", code.to_lowercase().replace('-', " ").into(), What::Code),
+        ("code, one wrong", format!("{}7", &code[..28]).into(), What::Code),
+        ("key", key.clone().into(), What::LicenseKey),
+        ("key, spoken", key.to_lowercase().replace('-', "  ").into(), What::LicenseKey),
+        ("license", license.to_text().into(), What::License),
+        ("receipt", receipt.to_base64url().into(), What::Receipt),
+        ("revocation", revocation.unwrap().to_text().into(), What::Revocation),
+        ("words", b"not a code".to_vec(), What::Unreadable),
+        ("nothing", Vec::new(), What::Unreadable),
+    ];
+    for (about, input, what) in &forms {
+        assert_eq!(authority.read(input).await.unwrap().what(), *what, "{about}");
+    }
+    for (about, input, expected) in [
+        ("half a proof", &proof.to_bytes()[..20], ErrorKind::Malformed),
+        ("no text", b"\xff\xfe\0", ErrorKind::Malformed),
+        ("a long text", "no code at all ".repeat(10).as_bytes(), ErrorKind::Malformed),
+        ("too much", &vec![b'x'; 600 * 1024], ErrorKind::TooLarge),
+        ("another vendor's license", foreign_license.as_bytes(), ErrorKind::WrongType),
+        (
+            "an edited request",
+            request.to_text().replace("Example", "Other").as_bytes(),
+            ErrorKind::HeaderMismatch,
+        ),
+    ] {
+        assert_eq!(kind(authority.read(input).await.unwrap_err()), expected, "{about}");
+    }
+
+    // What each front takes.
+    for (about, input, what) in &forms {
+        let read = async || authority.read(input).await.unwrap();
+        let refused = |kind: ErrorKind| Err::<(), _>(kind);
+        let expected = |wanted: &[What], of_words| match what {
+            what if wanted.contains(what) => Ok(()),
+            What::Unreadable => refused(of_words),
+            _ => refused(ErrorKind::WrongType),
+        };
+        let activation = read().await.activation().map(drop).map_err(|e| e.kind());
+        assert_eq!(activation, expected(&[What::Activation], ErrorKind::Malformed), "{about}");
+        let given = read().await.proof().map(drop).map_err(|e| e.kind());
+        assert_eq!(given, expected(&[What::Deactivation], ErrorKind::Malformed), "{about}");
+        let typed = read().await.code().map(drop).map_err(|e| e.kind());
+        assert_eq!(typed, expected(&[What::Code], ErrorKind::UnreadableCode), "{about}");
+        let either = read().await.deactivation().map(drop).map_err(|e| e.kind());
+        let wanted = [What::Deactivation, What::Code];
+        assert_eq!(either, expected(&wanted, ErrorKind::UnreadableCode), "{about}");
+    }
+}

@@ -1,0 +1,97 @@
+//! The audit: who did what, when, and where that took a seat.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nodelock::{
+    LicenseId, Random as _, SystemRandom,
+    authority::{SeatName, SeatState, decision::Event},
+};
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{
+    Tx,
+    row::{device, handle, license_id, number, public_key, seconds, time},
+};
+use crate::{
+    domain::{AuditRow, Occasion},
+    failure::Result,
+};
+
+/// A line to write.
+pub(crate) struct Line<'a> {
+    pub(crate) action: &'static str,
+    pub(crate) license: Option<LicenseId>,
+    pub(crate) detail: &'a str,
+}
+
+/// What a line says of a seat.
+struct OfSeat {
+    name: SeatName,
+    before: Option<SeatState>,
+    after: Option<SeatState>,
+}
+
+/// Writes down what a decision noted.
+pub(crate) async fn note(tx: &mut Tx, event: &Event, occasion: &Occasion) -> Result<()> {
+    let line = Line { action: event.kind.name(), license: event.license, detail: &event.detail };
+    let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
+    write(tx, &line, seat, occasion).await
+}
+
+impl Line<'_> {
+    /// Writes down what is about no seat.
+    pub(crate) async fn write(&self, tx: &mut Tx, occasion: &Occasion) -> Result<()> {
+        write(tx, self, None, occasion).await
+    }
+}
+
+async fn write(tx: &mut Tx, line: &Line<'_>, seat: Option<OfSeat>, occasion: &Occasion) -> Result<()> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    let mut random = [0; 8];
+    SystemRandom.fill(&mut random)?;
+    let state = |of: fn(&OfSeat) -> Option<SeatState>| seat.as_ref().and_then(of).map(SeatState::name);
+    sqlx::query(
+        "INSERT INTO audit \
+         (id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    )
+    .bind(format!("{now:032x}{:016x}", u64::from_le_bytes(random)))
+    .bind(seconds(occasion.time))
+    .bind(occasion.actor.to_string())
+    .bind(line.action)
+    .bind(line.license.map(|id| id.to_string()))
+    .bind(seat.as_ref().map(|seat| number(seat.name.handle)))
+    .bind(seat.as_ref().map(|seat| device(seat.name)))
+    .bind(state(|seat| seat.before))
+    .bind(state(|seat| seat.after))
+    .bind(line.detail)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The latest `limit` lines, oldest first.
+pub(crate) async fn latest(tx: &mut Tx, limit: u32) -> Result<Vec<AuditRow>> {
+    let rows = sqlx::query(
+        "SELECT at, actor, action, license_id, handle, device_key, from_state, to_state, detail FROM audit \
+         ORDER BY id DESC LIMIT $1",
+    )
+    .bind(i64::from(limit))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().rev().map(audit_row).collect()
+}
+
+fn audit_row(row: &AnyRow) -> Result<AuditRow> {
+    Ok(AuditRow {
+        at: time(row, "at")?,
+        actor: row.try_get("actor")?,
+        action: row.try_get("action")?,
+        license: license_id(row)?,
+        handle: row.try_get::<Option<i64>, _>("handle")?.map(handle).transpose()?,
+        device: row.try_get::<Option<Vec<u8>>, _>("device_key")?.map(public_key).transpose()?,
+        from: row.try_get("from_state")?,
+        to: row.try_get("to_state")?,
+        detail: row.try_get("detail")?,
+    })
+}

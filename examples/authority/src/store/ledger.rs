@@ -1,0 +1,269 @@
+//! What decisions are made from, and what they store: one statement or two for each query and each change.
+
+use nodelock::{
+    ActivationRequest, LicenseId, PublicKey,
+    authority::{
+        Attempts, Evidence, Found, KeyHash, LicenseRecord, LicenseTerms, Query, Seat, SeatName, Usage,
+        decision::Change,
+    },
+    code::Handle,
+};
+use sqlx::any::AnyRow;
+
+use super::{
+    Tx,
+    row::{count, damaged, device, json, number, record, seconds},
+};
+use crate::{
+    domain::{Machine, Occasion},
+    failure::Result,
+};
+
+/// How much evidence is kept in all. When there is more, the oldest goes: the device repeats it for as long as it has
+/// no receipt.
+const MAX_EVIDENCE: i64 = 100_000;
+
+/// Answers a query.
+pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
+    match *query {
+        Query::LicenseOfKey(hash) => license_of_key(tx, hash).await,
+        Query::License(id) => license(tx, id).await,
+        Query::SeatsOfHandle(handle) => seats_of_handle(tx, handle).await,
+        Query::TakenSeatsOf(device) => taken_seats_of(tx, &device).await,
+        Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
+        Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
+        Query::Attempts(name) => attempts(tx, name).await,
+        Query::Cancellations(id) => cancellations(tx, id).await,
+    }
+}
+
+/// Stores a change. A [`Change::Insert`] of a seat that is there already fails.
+pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> Result<()> {
+    match change {
+        Change::Insert { seat, request } => insert(tx, seat, request).await,
+        Change::Update(seat) => update(tx, seat).await,
+        Change::Keep(evidence) => keep(tx, evidence, occasion).await,
+        Change::Forget(evidence) => forget(tx, evidence).await,
+        Change::RememberCheckIn { seat, digest, revision, forget_below } => {
+            remember_check_in(tx, *seat, *digest, *revision, *forget_below).await
+        }
+        Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
+        Change::Cancellations(id, cancellations) => set_cancellations(tx, *id, *cancellations).await,
+    }
+}
+
+async fn license_of_key(tx: &mut Tx, hash: KeyHash) -> Result<Found> {
+    let row = sqlx::query("SELECT terms FROM license WHERE key_hash = $1").bind(hash.0.to_vec());
+    let row = row.fetch_optional(&mut **tx).await?;
+    found_license(tx, row.as_ref()).await
+}
+
+async fn license(tx: &mut Tx, id: LicenseId) -> Result<Found> {
+    let row = sqlx::query("SELECT terms FROM license WHERE id = $1").bind(id.to_string());
+    let row = row.fetch_optional(&mut **tx).await?;
+    found_license(tx, row.as_ref()).await
+}
+
+async fn found_license(tx: &mut Tx, row: Option<&AnyRow>) -> Result<Found> {
+    let Some(row) = row else { return Ok(Found::License(None)) };
+    let terms: LicenseTerms = record(row, "terms")?;
+    let usage = sqlx::query(
+        "SELECT COUNT(CASE WHEN state IN ('active', 'held') THEN 1 END) AS taken, \
+         COUNT(CASE WHEN counted = 1 THEN 1 END) AS deactivated FROM seat WHERE license_id = $1",
+    )
+    .bind(terms.id.to_string())
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(Found::License(Some(Box::new(LicenseRecord { terms, usage: counts(&usage)? }))))
+}
+
+/// What the seats of a license add up to, from the columns `taken` and `deactivated`.
+pub(super) fn counts(row: &AnyRow) -> Result<Usage> {
+    Ok(Usage { taken: count(row, "taken")?, deactivated: count(row, "deactivated")? })
+}
+
+async fn seats_of_handle(tx: &mut Tx, handle: Handle) -> Result<Found> {
+    let rows = sqlx::query("SELECT record FROM seat WHERE handle = $1 ORDER BY granted, device_key")
+        .bind(number(handle))
+        .fetch_all(&mut **tx)
+        .await?;
+    found_seats(&rows)
+}
+
+async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT record FROM seat WHERE device_key = $1 AND state IN ('active', 'held') ORDER BY granted, handle",
+    )
+    .bind(device.as_bytes().to_vec())
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(&rows)
+}
+
+fn found_seats(rows: &[AnyRow]) -> Result<Found> {
+    Ok(Found::Seats(rows.iter().map(|row| record(row, "record")).collect::<Result<_>>()?))
+}
+
+async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
+    let contents: Vec<Vec<u8>> =
+        sqlx::query_scalar("SELECT content FROM evidence WHERE handle = $1 ORDER BY received, kind, content")
+            .bind(number(handle))
+            .fetch_all(&mut **tx)
+            .await?;
+    let evidence = contents.iter().map(|content| Evidence::from_bytes(content));
+    Ok(Found::Evidence(evidence.collect::<nodelock::Result<_>>()?))
+}
+
+async fn check_in(tx: &mut Tx, name: SeatName, digest: [u8; 32]) -> Result<Found> {
+    let row =
+        sqlx::query("SELECT revision FROM check_in WHERE handle = $1 AND device_key = $2 AND digest = $3")
+            .bind(number(name.handle))
+            .bind(device(name))
+            .bind(digest.to_vec())
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(Found::CheckIn(row.map(|row| count(&row, "revision")).transpose()?))
+}
+
+async fn attempts(tx: &mut Tx, name: SeatName) -> Result<Found> {
+    let row = sqlx::query("SELECT record FROM attempt WHERE handle = $1 AND device_key = $2")
+        .bind(number(name.handle))
+        .bind(device(name))
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
+}
+
+async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
+    let row = sqlx::query("SELECT record FROM cancellation WHERE license_id = $1")
+        .bind(id.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
+}
+
+async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO seat (handle, device_key, license_id, state, counted, granted, changed, record, machine) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(number(seat.handle()))
+    .bind(device(seat.name()))
+    .bind(seat.license_id().map(|id| id.to_string()))
+    .bind(seat.state().name())
+    .bind(i64::from(seat.is_counted()))
+    .bind(seconds(seat.granted()))
+    .bind(seconds(seat.changed()))
+    .bind(json(seat)?)
+    .bind(json(&Machine::from(request))?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The license and the grant of a seat never change.
+async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    let updated = sqlx::query(
+        "UPDATE seat SET state = $1, counted = $2, changed = $3, record = $4 \
+         WHERE handle = $5 AND device_key = $6",
+    )
+    .bind(seat.state().name())
+    .bind(i64::from(seat.is_counted()))
+    .bind(seconds(seat.changed()))
+    .bind(json(seat)?)
+    .bind(number(seat.handle()))
+    .bind(device(seat.name()))
+    .execute(&mut **tx)
+    .await?;
+    if updated.rows_affected() == 1 { Ok(()) } else { Err(damaged("a seat that was found and is gone")) }
+}
+
+async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
+    sqlx::query("INSERT INTO evidence (handle, kind, content, received) VALUES ($1, $2, $3, $4)")
+        .bind(number(evidence.handle()))
+        .bind(evidence.kind())
+        .bind(evidence.to_bytes())
+        .bind(seconds(occasion.time))
+        .execute(&mut **tx)
+        .await?;
+    forget_oldest(tx, MAX_EVIDENCE).await
+}
+
+/// Deletes the oldest evidence beyond `most`.
+pub(super) async fn forget_oldest(tx: &mut Tx, most: i64) -> Result<()> {
+    let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM evidence").fetch_one(&mut **tx).await?;
+    if kept > most {
+        sqlx::query(
+            "DELETE FROM evidence WHERE (handle, kind, content) IN \
+             (SELECT handle, kind, content FROM evidence ORDER BY received LIMIT $1)",
+        )
+        .bind(kept - most)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn forget(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
+    sqlx::query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
+        .bind(number(evidence.handle()))
+        .bind(evidence.kind())
+        .bind(evidence.to_bytes())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn remember_check_in(
+    tx: &mut Tx,
+    name: SeatName,
+    digest: [u8; 32],
+    revision: u32,
+    forget_below: u32,
+) -> Result<()> {
+    sqlx::query("INSERT INTO check_in (handle, device_key, digest, revision) VALUES ($1, $2, $3, $4)")
+        .bind(number(name.handle))
+        .bind(device(name))
+        .bind(digest.to_vec())
+        .bind(i64::from(revision))
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
+        .bind(number(name.handle))
+        .bind(device(name))
+        .bind(i64::from(forget_below))
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Attempts of any seat that no longer count go.
+async fn set_attempts(tx: &mut Tx, name: SeatName, attempts: Attempts, occasion: &Occasion) -> Result<()> {
+    sqlx::query("DELETE FROM attempt WHERE ends <= $1")
+        .bind(seconds(occasion.time))
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "INSERT INTO attempt (handle, device_key, record, ends) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (handle, device_key) DO UPDATE SET record = excluded.record, ends = excluded.ends",
+    )
+    .bind(number(name.handle))
+    .bind(device(name))
+    .bind(json(&attempts)?)
+    .bind(seconds(attempts.end()))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn set_cancellations(tx: &mut Tx, id: LicenseId, cancellations: Attempts) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO cancellation (license_id, record) VALUES ($1, $2) \
+         ON CONFLICT (license_id) DO UPDATE SET record = excluded.record",
+    )
+    .bind(id.to_string())
+    .bind(json(&cancellations)?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,280 @@
+//! Every query and every change through SQLite, and which databases are opened.
+
+use nodelock::{
+    ActivationRequest, Client, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
+    authority::{
+        ActivationFile, Attempts, Evidence, Found, LicenseKeyName, LicenseRecord, LicenseTerms, Query,
+        ReleaseClaim, Seat, Usage, decision::Change,
+    },
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::{Database, Tx, apply, find, insert_license, latest_seats_of, ledger, licenses, seats};
+use crate::{
+    domain::{Actor, Location, Machine, Occasion},
+    failure::{Failure, Result},
+};
+
+const NOW: u64 = 1_790_000_000;
+
+fn at(seconds: u64) -> Occasion {
+    Occasion { time: Timestamp::from_unix_seconds(NOW + seconds), actor: Actor::Vendor("test".into()) }
+}
+
+async fn empty() -> (TempDir, Database) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("authority.db");
+    Database::create_file(&file).unwrap();
+    let database = Database::open(&Location::File(file), 2).await.unwrap();
+    (folder, database)
+}
+
+/// A request with the proof that cancels it.
+fn request() -> (ActivationRequest, ReleaseClaim) {
+    let root = SigningKey::generate(&SystemRandom).unwrap();
+    let client = Client::builder("Example", Roots::new([root.public_key()])).store(Store::in_memory());
+    let client = client.build().unwrap();
+    let file = ActivationFile::read(&client.begin("", &[("host", "one")]).unwrap().to_bytes()).unwrap();
+    let cancelled = client.cancel().unwrap();
+    (file.request().clone(), ReleaseClaim::read(cancelled.proof()).unwrap())
+}
+
+/// A seat of a request, with these members of its record changed.
+fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat {
+    let mut record = json!({
+        "seat": request.handle.to_string(),
+        "device_key": request.device_key.to_string(),
+        "license": license.to_string(),
+        "state": "active",
+        "counted": false,
+        "revision": 1,
+        "requested": request.created,
+        "granted": at(0).time,
+        "issued": at(0).time,
+        "changed": at(0).time,
+        "reason": Reason::Other,
+        "release_commitment": "01".repeat(32),
+        "request_digest": "02".repeat(32),
+        "fingerprint": request.fingerprint,
+        "sync_token": "03".repeat(16),
+        "previous_token": "04".repeat(16),
+        "copies": 0,
+        "acknowledged": null,
+        "notice": null,
+        "heard_after_end": null,
+    });
+    record.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    serde_json::from_value(record).unwrap()
+}
+
+async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), "Example", 2, at(0).time);
+    insert_license(tx, &terms, &LicenseKeyName::new(key).unwrap(), &at(0)).await.unwrap();
+    terms
+}
+
+async fn inserted(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
+    let change = Change::Insert { seat: seat.clone(), request: Box::new(request.clone()) };
+    apply(tx, &change, &at(0)).await
+}
+
+async fn found(tx: &mut Tx, query: Query) -> Found {
+    find(tx, &query).await.unwrap()
+}
+
+#[tokio::test]
+async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key one").await;
+    sold(&mut tx, "key two").await;
+    let hash = |text| LicenseKeyName::new(text).unwrap().hash();
+    let states =
+        [("active", false), ("held", false), ("returned", true), ("returned", false), ("revoked", false)];
+    for (state, counted) in states {
+        let (request, _) = request();
+        let seat = seat(&request, terms.id, json!({ "state": state, "counted": counted }));
+        inserted(&mut tx, &seat, &request).await.unwrap();
+    }
+    let usage = Usage { taken: 2, deactivated: 1 };
+    let license = Found::License(Some(Box::new(LicenseRecord { terms: terms.clone(), usage })));
+    assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("key one"))).await, license);
+    assert_eq!(found(&mut tx, Query::License(terms.id)).await, license);
+    assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
+    assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
+    let listed = licenses(&mut tx).await.unwrap();
+    let listed = listed.iter().find(|row| row.terms.id == terms.id).unwrap();
+    assert_eq!((&listed.terms, listed.usage, listed.created), (&terms, usage, at(0).time));
+}
+
+#[tokio::test]
+async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key").await;
+    let (request, _) = request();
+    let active = seat(&request, terms.id, json!({}));
+    inserted(&mut tx, &active, &request).await.unwrap();
+    let (of_handle, of_device) =
+        (Query::SeatsOfHandle(request.handle), Query::TakenSeatsOf(request.device_key));
+    assert_eq!(found(&mut tx, of_handle).await, Found::Seats(vec![active.clone()]));
+    assert_eq!(found(&mut tx, of_device).await, Found::Seats(vec![active.clone()]));
+
+    let returned = json!({
+        "state": "returned", "counted": true, "changed": at(5).time, "notice": "ü'\"", "copies": 3,
+        "acknowledged": {
+            "outcome": "returned", "deactivations_left": 2, "time": at(5).time,
+            "proof": "0a".repeat(32), "code": null,
+        },
+    });
+    let returned = seat(&request, terms.id, returned);
+    apply(&mut tx, &Change::Update(returned.clone()), &at(5)).await.unwrap();
+    assert_eq!(found(&mut tx, of_handle).await, Found::Seats(vec![returned.clone()]));
+    assert_eq!(found(&mut tx, of_device).await, Found::Seats(Vec::new()));
+    let listed = seats(&mut tx, Some(terms.id), at(5).time).await.unwrap();
+    assert_eq!((&listed[0].seat, &listed[0].machine), (&returned, &Machine::from(&request)));
+    tx.commit().await.unwrap();
+
+    let mut tx = database.write().await.unwrap();
+    assert!(matches!(inserted(&mut tx, &active, &request).await, Err(Failure::Database(_))));
+    let (other, _) = self::request();
+    let missing = Change::Update(seat(&other, terms.id, json!({})));
+    assert!(apply(&mut tx, &missing, &at(5)).await.is_err());
+}
+
+/// Two devices may draw one handle.
+#[tokio::test]
+async fn a_handle_may_have_several_seats_and_a_device_too() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key").await;
+    let ((first, _), (second, _)) = (request(), request());
+    let one = seat(&first, terms.id, json!({}));
+    let same_handle = json!({ "seat": first.handle.to_string(), "granted": at(1).time });
+    let two = seat(&second, LicenseId::NONE, same_handle);
+    let same_device = json!({ "seat": second.handle.to_string(), "state": "held", "granted": at(2).time });
+    let three = seat(&first, terms.id, same_device);
+    for seat in [&three, &two, &one] {
+        inserted(&mut tx, seat, &first).await.unwrap();
+    }
+    let of_handle = found(&mut tx, Query::SeatsOfHandle(first.handle)).await;
+    assert_eq!(of_handle, Found::Seats(vec![one.clone(), two.clone()]));
+    let of_device = found(&mut tx, Query::TakenSeatsOf(first.device_key)).await;
+    assert_eq!(of_device, Found::Seats(vec![one, three]));
+    assert_eq!(latest_seats_of(&mut tx, terms.id, 1, at(0).time).await.unwrap().len(), 1);
+    assert_eq!(seats(&mut tx, None, at(0).time).await.unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn evidence_is_kept_and_forgotten_and_of_too_much_the_oldest_goes() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let (request, claim) = request();
+    let code = Evidence::from_bytes(
+        nodelock::code::DeactivationCode::new(
+            request.handle,
+            nodelock::code::ReleaseSecret::from_random([7; 8]),
+        )
+        .to_string()
+        .as_bytes(),
+    );
+    let kept = [code.unwrap(), Evidence::Proof(Box::new(claim))];
+    let query = Query::EvidenceOf(request.handle);
+    for (evidence, second) in kept.iter().zip(0..) {
+        apply(&mut tx, &Change::Keep(evidence.clone()), &at(second)).await.unwrap();
+    }
+    assert_eq!(found(&mut tx, query).await, Found::Evidence(kept.to_vec()));
+    apply(&mut tx, &Change::Forget(kept[0].clone()), &at(2)).await.unwrap();
+    assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[1].clone()]));
+
+    apply(&mut tx, &Change::Keep(kept[0].clone()), &at(3)).await.unwrap();
+    ledger::forget_oldest(&mut tx, 2).await.unwrap();
+    assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[1].clone(), kept[0].clone()]));
+    ledger::forget_oldest(&mut tx, 1).await.unwrap();
+    assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[0].clone()]));
+}
+
+#[tokio::test]
+async fn check_ins_are_remembered_for_some_revisions() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let (request, _) = request();
+    let seat = seat(&request, LicenseId::NONE, json!({}));
+    inserted(&mut tx, &seat, &request).await.unwrap();
+    let remember = |revision: u8, forget_below| Change::RememberCheckIn {
+        seat: seat.name(),
+        digest: [revision; 32],
+        revision: revision.into(),
+        forget_below,
+    };
+    for revision in 2..=4 {
+        apply(&mut tx, &remember(revision, 0), &at(0)).await.unwrap();
+    }
+    apply(&mut tx, &remember(5, 3), &at(0)).await.unwrap();
+    for (revision, expected) in [(1, None), (2, None), (3, Some(3)), (4, Some(4)), (5, Some(5))] {
+        let query = Query::CheckIn(seat.name(), [revision; 32]);
+        assert_eq!(found(&mut tx, query).await, Found::CheckIn(expected), "{revision}");
+    }
+}
+
+#[tokio::test]
+async fn attempts_are_counted_until_they_end() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let mut names = Vec::new();
+    for _ in 0..2 {
+        let (request, _) = request();
+        let seat = seat(&request, LicenseId::NONE, json!({}));
+        inserted(&mut tx, &seat, &request).await.unwrap();
+        names.push(seat.name());
+    }
+    let attempts = |count: u32, since: u64| -> Attempts {
+        serde_json::from_value(json!({ "count": count, "since": at(since).time })).unwrap()
+    };
+    assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(Attempts::default()));
+    for count in 1..=2 {
+        apply(&mut tx, &Change::Attempts(names[0], attempts(count, 0)), &at(0)).await.unwrap();
+    }
+    assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(attempts(2, 0)));
+    let tried = |rows: Vec<crate::domain::SeatRow>| rows.iter().map(|row| row.codes_tried).sum::<u32>();
+    assert_eq!(tried(seats(&mut tx, None, at(0).time).await.unwrap()), 2);
+    let day = 24 * 60 * 60;
+    assert_eq!(tried(seats(&mut tx, None, at(day).time).await.unwrap()), 0, "they no longer count");
+
+    // What ended goes when something else is counted.
+    apply(&mut tx, &Change::Attempts(names[1], attempts(1, day)), &at(day)).await.unwrap();
+    assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(Attempts::default()));
+    assert_eq!(found(&mut tx, Query::Attempts(names[1])).await, Found::Attempts(attempts(1, day)));
+}
+
+#[tokio::test]
+async fn a_transaction_that_is_dropped_stores_nothing() {
+    let (_folder, database) = empty().await;
+    let (request, _) = request();
+    let seat = seat(&request, LicenseId::NONE, json!({}));
+    let mut tx = database.write().await.unwrap();
+    inserted(&mut tx, &seat, &request).await.unwrap();
+    drop(tx);
+    let mut tx = database.read().await.unwrap();
+    assert_eq!(found(&mut tx, Query::SeatsOfHandle(request.handle)).await, Found::Seats(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_database_of_this_shape_is_opened_again_and_no_other() {
+    let (folder, database) = empty().await;
+    let location = Location::File(folder.path().join("authority.db"));
+    Database::open(&location, 1).await.unwrap().close().await;
+    let newer = "UPDATE _sqlx_migrations SET version = 2; \
+                 INSERT INTO _sqlx_migrations SELECT 3, 'x', installed_on, success, checksum, 0 FROM _sqlx_migrations";
+    sqlx::raw_sql(newer).execute(&database.pool).await.unwrap();
+    database.close().await;
+    assert!(matches!(Database::open(&location, 1).await, Err(Failure::NewerDatabase)));
+
+    let (folder, database) = empty().await;
+    let older = "DROP TABLE _sqlx_migrations; CREATE TABLE migration (version BIGINT NOT NULL PRIMARY KEY)";
+    sqlx::raw_sql(older).execute(&database.pool).await.unwrap();
+    database.close().await;
+    let location = Location::File(folder.path().join("authority.db"));
+    assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
+}
