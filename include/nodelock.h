@@ -147,6 +147,11 @@
 #define NODELOCK_EVENT_DONE 3
 
 /**
+ * The license is gone from this machine, and no tombstone could be left: a warning, see nodelock_proof_tombstone().
+ */
+#define NODELOCK_EVENT_NO_TOMBSTONE 4
+
+/**
  * A host id is scored along with what is found on the machine.
  */
 #define NODELOCK_HOST_ID_JOIN 0
@@ -690,8 +695,8 @@ typedef uint64_t (*nodelock_clock_fn)(void *user_data);
 /**
  * Told what calls on a client do, for a log. `call` is the function's name, such as `nodelock_client_activate`.
  *
- * `event` is NODELOCK_EVENT_SENDING or NODELOCK_EVENT_WAITING during an online call, with the number of the `attempt`, `status`
- * NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
+ * `event` is NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING or NODELOCK_EVENT_NO_TOMBSTONE during an online call, with the number
+ * of the `attempt`, `status` NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
  * A check that goes well is not worth a line and has none. There is never a key, a code or a hardware identifier in it. The
  * texts are lent until it returns.
  */
@@ -718,7 +723,7 @@ typedef struct {
 
 /**
  * Told what an online call is doing: NODELOCK_EVENT_SENDING with the number of the attempt, from 1 on, or
- * NODELOCK_EVENT_WAITING with how long the call waits before it tries again.
+ * NODELOCK_EVENT_WAITING with how long the call waits before it tries again, or NODELOCK_EVENT_NO_TOMBSTONE.
  */
 typedef void (*nodelock_progress_fn)(void *user_data,
                                      uint32_t event,
@@ -1604,6 +1609,14 @@ NODELOCK_API uint64_t nodelock_proof_time(const nodelock_proof *proof);
  * Why it was given up: one of NODELOCK_REASON_*.
  */
 NODELOCK_API uint32_t nodelock_proof_reason(const nodelock_proof *proof);
+
+/**
+ * NODELOCK_OK, or why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up
+ * all the same, but a copy of the store from before may go unnoticed by nodelock_client_check() until its lease ends. Any later
+ * change of the store tries again. NODELOCK_OK for NULL.
+ */
+NODELOCK_API
+nodelock_status nodelock_proof_tombstone(const nodelock_proof *proof);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the proof is freed. NULL for NULL.

@@ -11,6 +11,7 @@ use crate::{
         frame::{self, Frame, Incoming},
     },
     record::{Current, LicenseFacts, Record},
+    store::Writer,
 };
 
 /// A message from an authority to a device.
@@ -54,10 +55,10 @@ impl Client {
             return Err(Error::new(ErrorKind::WrongType, about));
         }
         let now = self.clock.now();
-        self.change(|record, _| {
+        self.change(|record, writer| {
             let device = self.device_key()?;
             for answer in &answers {
-                match self.apply_one(answer, record, device.as_ref(), now) {
+                match self.apply_one(answer, record, writer, device.as_ref(), now) {
                     Err(e)
                         if e.kind() == ErrorKind::UnknownSeat && kind.is_some_and(|k| k != answer.kind()) => {
                     }
@@ -73,6 +74,7 @@ impl Client {
         &self,
         answer: &AuthorityMessage,
         record: &mut Record,
+        writer: &Writer<'_>,
         device: Option<&SigningKey>,
         now: Timestamp,
     ) -> Result<()> {
@@ -86,7 +88,7 @@ impl Client {
                     return Err(Error::new(ErrorKind::WrongProduct, "license"));
                 }
                 for_this_device(license.device_key)?;
-                if self.has_tombstone(&license.device_key, license.handle) {
+                if self.has_any_tombstone(&license.device_key, license.handle, writer) {
                     return Err(Error::new(ErrorKind::GivenUp, "license"));
                 }
                 let begins = matches!(record.current, Current::Pending(_));
@@ -112,7 +114,8 @@ impl Client {
                 for_this_device(receipt.device_key)?;
                 check_binding(receipt, record)?;
                 // A receipt for a seat that ended long ago is no news, and no error.
-                if !record.knows(receipt.handle) && self.has_tombstone(&receipt.device_key, receipt.handle) {
+                let given_up = || self.has_any_tombstone(&receipt.device_key, receipt.handle, writer);
+                if !record.knows(receipt.handle) && given_up() {
                     return Ok(());
                 }
                 record.receipt(receipt.handle, receipt.as_bytes(), now)?;

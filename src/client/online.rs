@@ -59,6 +59,9 @@ pub enum Progress {
         /// How long.
         pause: Duration,
     },
+    /// The license is gone from this machine, and no tombstone could be left: a warning, see
+    /// [`Deactivation::tombstone_error`].
+    NoTombstone,
 }
 
 /// The online calls of a client, with a way to follow and to cancel them.
@@ -263,6 +266,9 @@ impl<'c> Online<'c> {
         }
         // The authority's word is newer than what the license said when it was issued.
         let deactivation = self.client.give_up(reason.of_deactivation(), true, Some(preflight.handle))?;
+        if deactivation.tombstone_error().is_some() {
+            self.say(Progress::NoTombstone);
+        }
         self.send(&deactivation)
             .map_err(|error| DeactivateError { error, deactivation: Some(Box::new(deactivation)) })
     }

@@ -9,7 +9,7 @@ use std::{
 use super::{
     boundary::{Out, Result, fallible, object, text},
     call::nodelock_call,
-    callback::{NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
+    callback::{NODELOCK_EVENT_NO_TOMBSTONE, NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
     client::{nodelock_client, nodelock_pair, pairs, reason},
     error::{CallError, nodelock_error},
     license::nodelock_license,
@@ -54,6 +54,7 @@ impl nodelock_client {
                     (NODELOCK_EVENT_SENDING, Duration::ZERO)
                 }
                 Progress::Waiting { pause } => (NODELOCK_EVENT_WAITING, pause),
+                Progress::NoTombstone => (NODELOCK_EVENT_NO_TOMBSTONE, Duration::ZERO),
             };
             let attempt = attempts.load(Ordering::Relaxed);
             if let Some(progress) = &settings.progress {

@@ -148,6 +148,7 @@ static void offline(struct vendor *vendor)
     EXPECT(NODELOCK_GIVEN_UP, nodelock_client_install(first, bytes(reply), strlen(reply), &license, &error));
     CHECK(license == NULL);
     CHECK(nodelock_proof_reason(proof) == NODELOCK_REASON_MOVED && nodelock_proof_time(proof) == START);
+    CHECK(nodelock_proof_tombstone(proof) == NODELOCK_OK);
     CHECK(strlen(nodelock_proof_code(proof)) == 29 && strlen(nodelock_proof_seat(proof)) == 6);
     CHECK(nodelock_proof_data(proof, &size) != NULL && size <= 110);
     CHECK(strlen(nodelock_proof_base64url(proof)) == (size * 4 + 2) / 3);

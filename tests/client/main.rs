@@ -12,6 +12,9 @@ mod life_cycle;
 #[cfg(feature = "online")]
 mod quickstart;
 mod restored_copies;
+mod tombstones;
+#[cfg(target_os = "linux")]
+mod wiped;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,11 +5,12 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use nodelock::{
-    Client, ClientBuilder, Deactivation, DeactivationReceipt, ErrorKind, HttpOptions, Outcome, PublicKey,
-    Roots, Store,
+    Client, ClientBuilder, Deactivation, DeactivationReceipt, ErrorKind, HttpOptions, Outcome, Progress,
+    PublicKey, Roots, Store,
     code::{Handle, LicenseKey},
     fingerprint::{Class, Component, Probe},
 };
@@ -66,8 +67,15 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             request(&client, None, RequestFormat::Text, None, &[])
         }
         Command::Deactivate { offline: false, reason } => {
-            match online(common)?.deactivate((*reason).into()) {
-                Ok(receipt) => Ok(acknowledged(&receipt)),
+            let client = online(common)?;
+            let unmarked = AtomicBool::new(false);
+            let watch = |progress| {
+                if progress == Progress::NoTombstone {
+                    unmarked.store(true, Ordering::Relaxed);
+                }
+            };
+            match client.online().progress(&watch).deactivate((*reason).into()) {
+                Ok(receipt) => Ok(acknowledged(&receipt, unmarked.into_inner())),
                 Err(error) => match error.deactivation() {
                     // It is done here; what is left to do is what `--offline` leaves to do.
                     Some(deactivation) => {
@@ -138,22 +146,25 @@ fn builder(common: &Common) -> Result<ClientBuilder> {
     if let Some(folder) = &common.store {
         // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
         // store has them.
-        let usual = Store::per_user(product).ok();
-        let tombstones = usual.and_then(|store| store.tombstone_directory().map(Path::to_owned));
-        builder = builder.store(Store::in_directory(folder, tombstones));
+        let store = match Store::per_user(product) {
+            Ok(usual) => usual.with_directory(folder),
+            Err(_) => Store::in_directory(folder, None),
+        };
+        builder = builder.store(store);
     }
     Ok(builder)
 }
 
 /// The report of an online deactivation that was acknowledged.
-fn acknowledged(receipt: &DeactivationReceipt) -> Report {
+fn acknowledged(receipt: &DeactivationReceipt, unmarked: bool) -> Report {
     let text = outcome_text(receipt.handle, receipt.outcome);
     let json = json!({
         "seat": receipt.handle.to_string(),
         "time": receipt.time.to_string(),
         "outcome": receipt.outcome.to_string(),
+        "tombstone": !unmarked,
     });
-    Report::new(text, "", json)
+    Report::new(text, if unmarked { NO_TOMBSTONE } else { "" }, json)
 }
 
 fn outcome_text(seat: Handle, outcome: Outcome) -> String {
@@ -271,13 +282,22 @@ fn request(
     payload.deliver(name, out, &notes, json)
 }
 
+/// What is said beside a seat given up whose tombstone could not be written.
+const NO_TOMBSTONE: &str = "Warning: no tombstone could be left, so a copy of the license's folder from before may go unnoticed until \
+                            its lease ends.\n";
+
 fn deactivated(given_up: &Deactivation) -> Report {
-    let notes = format!(
+    let mut notes = format!(
         "The license is gone from this machine. To free seat {}, read this code to the vendor, or hand over what \
          `nodelock code --format qr`, `svg`, `text` or `file` gives. Then `nodelock receipt FILE` takes the receipt in.\n",
         given_up.handle()
     );
-    Report::new(format!("{}\n", given_up.code()), notes, outstanding(given_up))
+    if let Some(error) = given_up.tombstone_error() {
+        notes += &format!("{NO_TOMBSTONE}({error})\n");
+    }
+    let mut json = outstanding(given_up);
+    json["tombstone"] = given_up.tombstone_error().is_none().into();
+    Report::new(format!("{}\n", given_up.code()), notes, json)
 }
 
 fn outstanding(given_up: &Deactivation) -> Value {
