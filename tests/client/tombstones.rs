@@ -45,26 +45,26 @@ mod environment {
     use super::*;
     use crate::support::vendor::{START, TestClock, builder};
 
-    /// The store of a user on a machine, and a copy of it from before its deactivation.
-    struct Machine {
+    /// The store of a user, and a copy of it from before its deactivation.
+    struct UserStore {
         folder: tempfile::TempDir,
         product: String,
         root: PublicKey,
     }
 
-    impl Machine {
+    impl UserStore {
         /// With an active license.
         fn new(name: &str) -> Self {
             let mut vendor = Vendor::new();
             let folder = tempfile::tempdir().unwrap();
             let product = format!("nodelock-test-{name}-{}", process::id());
-            let machine = Self { folder, product, root: vendor.root };
-            let store = Store::in_directory(machine.store(), None);
+            let user = Self { folder, product, root: vendor.root };
+            let store = Store::in_directory(user.store(), None);
             Device::with_store(&vendor, "machine", store).activate(&mut vendor);
             for file in ["state", "device.key"] {
-                fs::copy(machine.store().join(file), machine.folder.path().join(file)).unwrap();
+                fs::copy(user.store().join(file), user.folder.path().join(file)).unwrap();
             }
-            machine
+            user
         }
 
         fn store(&self) -> PathBuf {
@@ -144,22 +144,22 @@ mod environment {
 
     #[test]
     fn a_word_before_the_deactivation_does_not_hide_it() {
-        let machine = Machine::new("moved-once");
-        machine.run("deactivate", Some("elsewhere"));
-        machine.copy_back();
-        machine.run("find at once", None);
+        let user = UserStore::new("moved-once");
+        user.run("deactivate", Some("elsewhere"));
+        user.copy_back();
+        user.run("find at once", None);
     }
 
     #[test]
     fn a_word_before_every_call_hides_it_until_the_next_change() {
-        let machine = Machine::new("moved-always");
-        machine.run("deactivate", Some("one"));
-        machine.copy_back();
-        machine.run("find at the next change", Some("two"));
+        let user = UserStore::new("moved-always");
+        user.run("deactivate", Some("one"));
+        user.copy_back();
+        user.run("find at the next change", Some("two"));
         // Beside the store it is found too.
-        machine.run("forget the usual place", None);
-        machine.copy_back();
-        machine.run("find at the next change", Some("three"));
-        machine.run("forget the usual place", None);
+        user.run("forget the usual place", None);
+        user.copy_back();
+        user.run("find at the next change", Some("three"));
+        user.run("forget the usual place", None);
     }
 }

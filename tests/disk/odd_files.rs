@@ -64,13 +64,13 @@ impl Odd {
 }
 
 /// A store in use with one odd file in it.
-struct Place {
+struct OddStore {
     folder: TempDir,
     odd: Odd,
     store: Store,
 }
 
-impl Place {
+impl OddStore {
     fn new(file: &str, odd: Odd) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::in_directory(folder.path().join("store"), Some(folder.path().join("tombstones")));
@@ -110,8 +110,8 @@ fn refused<R>(result: Result<R>) -> ErrorKind {
 #[test]
 fn an_odd_state_is_refused_at_once() {
     for odd in Odd::ALL {
-        let place = Place::new("store/state", odd);
-        let (read, written) = (place.soon(Store::read), place.soon(|store| store.write().map(drop)));
+        let odd_store = OddStore::new("store/state", odd);
+        let (read, written) = (odd_store.soon(Store::read), odd_store.soon(|store| store.write().map(drop)));
         match odd {
             // Damaged, but a file.
             Odd::LinkToFile => assert_eq!([refused(read), refused(written)], [ErrorKind::Corrupt; 2]),
@@ -125,8 +125,8 @@ fn an_odd_state_is_refused_at_once() {
 #[test]
 fn an_odd_device_key_is_refused_at_once() {
     for odd in Odd::ALL {
-        let place = Place::new("store/device.key", odd);
-        let read = place.soon(Store::device_key);
+        let odd_store = OddStore::new("store/device.key", odd);
+        let read = odd_store.soon(Store::device_key);
         match odd {
             Odd::LinkToFile => assert_eq!(read.unwrap().unwrap().as_slice(), b"not the store's"),
             Odd::LinkToNothing => assert!(read.unwrap().is_none()),
@@ -138,9 +138,9 @@ fn an_odd_device_key_is_refused_at_once() {
 #[test]
 fn an_odd_lock_is_refused_at_once_and_no_link_is_followed() {
     for odd in Odd::ALL {
-        let place = Place::new("store/lock", odd);
-        assert_eq!(refused(place.soon(|store| store.write().map(drop))), ErrorKind::Io, "{odd:?}");
-        assert_eq!(place.store.read().unwrap().body.as_deref(), Some(BODY));
+        let odd_store = OddStore::new("store/lock", odd);
+        assert_eq!(refused(odd_store.soon(|store| store.write().map(drop))), ErrorKind::Io, "{odd:?}");
+        assert_eq!(odd_store.store.read().unwrap().body.as_deref(), Some(BODY));
     }
 }
 
@@ -148,8 +148,8 @@ fn an_odd_lock_is_refused_at_once_and_no_link_is_followed() {
 fn odd_leftovers_and_an_odd_reserve_stop_no_commit() {
     for file in ["store/reserve", "store/state.new"] {
         for odd in Odd::ALL {
-            let place = Place::new(file, odd);
-            let committed = place.soon(|store| store.write()?.commit(b"more"));
+            let odd_store = OddStore::new(file, odd);
+            let committed = odd_store.soon(|store| store.write()?.commit(b"more"));
             match (file, odd) {
                 ("store/state.new", Odd::Directory) => assert_eq!(refused(committed), ErrorKind::Io),
                 _ => committed.unwrap_or_else(|e| panic!("{file}, {odd:?}: {e}")),
@@ -162,15 +162,16 @@ fn odd_leftovers_and_an_odd_reserve_stop_no_commit() {
 fn an_odd_tombstone_says_nothing_and_is_replaced() {
     let file = format!("tombstones/{:032x}", u128::from_be_bytes(*NAME));
     for odd in Odd::ALL {
-        let place = Place::new(&file, odd);
-        let there = |place: &Place| place.soon(|store| Ok(store.tombstone_exists(NAME, CONTENT))).unwrap();
-        assert!(!there(&place), "{odd:?}");
-        let written = place.soon(|store| store.write()?.write_tombstone(NAME, CONTENT));
+        let odd_store = OddStore::new(&file, odd);
+        let there =
+            |odd_store: &OddStore| odd_store.soon(|store| Ok(store.tombstone_exists(NAME, CONTENT))).unwrap();
+        assert!(!there(&odd_store), "{odd:?}");
+        let written = odd_store.soon(|store| store.write()?.write_tombstone(NAME, CONTENT));
         match odd {
             Odd::Directory => assert_eq!(refused(written), ErrorKind::Io),
             _ => written.unwrap_or_else(|e| panic!("{odd:?}: {e}")),
         }
-        assert_eq!(there(&place), odd != Odd::Directory);
+        assert_eq!(there(&odd_store), odd != Odd::Directory);
     }
 }
 
@@ -178,11 +179,11 @@ fn an_odd_tombstone_says_nothing_and_is_replaced() {
 #[test]
 fn a_pipe_in_a_directorys_place_is_refused_at_once() {
     for directory in ["store", "tombstones"] {
-        let mut place = Place::new("unused", Odd::Directory);
-        let path: PathBuf = place.folder.path().join(directory);
+        let mut odd_store = OddStore::new("unused", Odd::Directory);
+        let path: PathBuf = odd_store.folder.path().join(directory);
         fs::remove_dir_all(&path).unwrap();
-        place.odd = Odd::Pipe;
-        place.odd.put(&path, &path);
-        refused(place.soon(|store| store.write()?.write_tombstone(NAME, CONTENT)));
+        odd_store.odd = Odd::Pipe;
+        odd_store.odd.put(&path, &path);
+        refused(odd_store.soon(|store| store.write()?.write_tombstone(NAME, CONTENT)));
     }
 }
