@@ -5,6 +5,7 @@
 
 mod answer;
 mod builder;
+mod check_in;
 mod device_key;
 mod handover;
 mod load;

@@ -10,6 +10,7 @@ mod durable_before_shown;
 mod life_cycle;
 #[cfg(feature = "online")]
 mod quickstart;
+mod renewals;
 mod restored_copies;
 
 #[path = "../support/mod.rs"]
