@@ -27,7 +27,6 @@ namespace detail {
 template <auto Free> struct deleter {
     template <class T> void operator()(T *object) const noexcept { Free(object); }
 };
-
 template <class T, auto Free> using owned = std::unique_ptr<T, deleter<Free>>;
 
 inline std::string_view view(const char *text) { return text != nullptr ? std::string_view(text) : std::string_view(); }

@@ -62,7 +62,8 @@ pub(super) async fn check_in(
     Json(asked): Json<Ask>,
 ) -> Result<Reply<Answer>, Problem> {
     finish(async move {
-        Ok(Reply(match server.service.check_in(asked.request.0.into_bytes(), &peer.occasion()).await? {
+        let claim = server.service.read(asked.request.0.into_bytes()).await?.check_in()?;
+        Ok(Reply(match server.service.check_in(&claim, &peer.occasion()).await? {
             CheckedIn::Renewed(license) => Answer::Renewed { license: Message::from(&*license) },
             CheckedIn::Revoked(revocation) => Answer::Revoked { revocation: Message::from(&revocation) },
         }))
