@@ -100,7 +100,13 @@ impl fmt::Display for SeatState {
 /// ever news again.
 ///
 /// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
-/// of [`decision`](super::decision) change one.
+/// of [`decision`](super::decision) change one; elsewhere a transition does not compile:
+///
+/// ```compile_fail,E0624
+/// fn free(seat: &nodelock::authority::Seat, now: nodelock::Timestamp) -> nodelock::authority::Seat {
+///     seat.taken_over(now)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seat {
@@ -284,7 +290,7 @@ impl Seat {
     /// Whether a fingerprint may be that of the seat's machine, changed as far as the policy's grace goes.
     pub(super) fn is_on(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
         let judged = fingerprint::judge(&self.fingerprint, fingerprint, &terms.policy);
-        judged.outcome != fingerprint::Outcome::Reject
+        judged.acceptance != fingerprint::Acceptance::Reject
     }
 }
 

@@ -1,9 +1,9 @@
 //! What the device hands over, in every form a customer can carry.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
-    ActivationRequest, CheckInRequest, Reason, RecoveryRequest, Result, Timestamp,
+    ActivationRequest, CheckInRequest, Error, Reason, RecoveryRequest, Result, Timestamp,
     code::{DeactivationCode, Handle, base32},
     message::{
         Body as _, Kind, armor,
@@ -125,6 +125,7 @@ pub struct Deactivation {
     request: Option<ActivationRequest>,
     time: Timestamp,
     reason: Reason,
+    pub(super) tombstone_error: Option<Arc<Error>>,
 }
 
 impl Deactivation {
@@ -139,6 +140,7 @@ impl Deactivation {
             request: request.transpose()?,
             time: given_up.time,
             reason: given_up.reason,
+            tombstone_error: None,
         })
     }
 
@@ -155,6 +157,13 @@ impl Deactivation {
     /// Why.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// Why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up all
+    /// the same, but a copy of the store from before may go unnoticed by [`Client::check`](crate::Client::check) until its
+    /// lease ends. Any later change of the store tries again.
+    pub fn tombstone_error(&self) -> Option<&Error> {
+        self.tombstone_error.as_deref()
     }
 
     /// The code to read over the phone: 25 symbols in five groups.

@@ -148,6 +148,7 @@ static void offline(struct vendor *vendor)
     EXPECT(NODELOCK_GIVEN_UP, nodelock_client_install(first, bytes(reply), strlen(reply), &license, &error));
     CHECK(license == NULL);
     CHECK(nodelock_proof_reason(proof) == NODELOCK_REASON_MOVED && nodelock_proof_time(proof) == START);
+    CHECK(nodelock_proof_tombstone(proof) == NODELOCK_OK);
     CHECK(strlen(nodelock_proof_code(proof)) == 29 && strlen(nodelock_proof_seat(proof)) == 6);
     CHECK(nodelock_proof_data(proof, &size) != NULL && size <= 110);
     CHECK(strlen(nodelock_proof_base64url(proof)) == (size * 4 + 2) / 3);
@@ -355,7 +356,7 @@ static void lookups(struct vendor *vendor)
         OK(nodelock_decide_activation(activation, NULL, records, vendor->now, &decision, &error));
         size_t count = nodelock_decision_query_count(decision);
         decided = nodelock_decision_outcome(decision) != NODELOCK_DECISION_NEEDS;
-        CHECK(decided == (count == 0 && !nodelock_decision_has_checks(decision)));
+        CHECK(decided == (count == 0 && !nodelock_decision_has_verifications(decision)));
         if (!decided) {
             CHECK(nodelock_decision_change_count(decision) == 0 && nodelock_decision_event_count(decision) == 0);
             CHECK(nodelock_decision_refusal(decision) == NODELOCK_OK && !nodelock_decision_is_allowed(decision));
@@ -445,13 +446,13 @@ static void attempts_first(struct vendor *vendor)
         nodelock_decision_free(decision);
         decision = NULL;
         OK(nodelock_decide_code(nodelock_proof_code(proof), records, vendor->now, &decision, &error));
-        CHECK(!nodelock_decision_has_checks(decision) ||
+        CHECK(!nodelock_decision_has_verifications(decision) ||
               nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
         for (size_t i = 0; i < nodelock_decision_query_count(decision); i++)
             vendor_answer(vendor, records, decision, i);
     } while (nodelock_decision_outcome(decision) == NODELOCK_DECISION_NEEDS);
     CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
-    CHECK(nodelock_decision_has_checks(decision) && nodelock_decision_has_slow_checks(decision));
+    CHECK(nodelock_decision_has_verifications(decision) && nodelock_decision_has_slow_verifications(decision));
     CHECK(nodelock_decision_change_count(decision) == 1);
     CHECK(nodelock_decision_change_kind(decision, 0) == NODELOCK_CHANGE_ATTEMPTS);
     CHECK(strcmp(nodelock_decision_change_name(decision, 0), vendor_last_seat(vendor)->name) == 0);

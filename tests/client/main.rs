@@ -2,6 +2,7 @@
 
 #[cfg(feature = "online")]
 mod adversary;
+mod allowance;
 mod check;
 mod clock;
 #[cfg(feature = "online")]
@@ -12,6 +13,9 @@ mod life_cycle;
 mod quickstart;
 mod renewals;
 mod restored_copies;
+mod tombstones;
+#[cfg(target_os = "linux")]
+mod wiped;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -9,7 +9,7 @@ use nodelock::{DeactivationReceipt, ErrorKind, License, Revocation};
 
 use super::{
     form::Form,
-    outcome::{Document, LICENSE, RECEIPT, REVOCATION},
+    notice::{Document, LICENSE, RECEIPT, REVOCATION},
     page,
 };
 use crate::http::{Server, Shared, problem::Problem};
