@@ -654,8 +654,9 @@ typedef struct nodelock_receipt nodelock_receipt;
 typedef struct nodelock_receipts nodelock_receipts;
 
 /**
- * An activation request that waits for its license, with the seats given up that it carries along. Belongs to the caller; may
- * be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows it again.
+ * An activation request that waits for its license, with the seats given up that it carries along, or a check-in. Belongs to
+ * the caller; may be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows an
+ * activation request again.
  */
 typedef struct nodelock_request nodelock_request;
 
@@ -1245,6 +1246,20 @@ nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client
                                                    nodelock_error **error);
 
 /**
+ * Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
+ * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Nothing changes
+ * until then. Each call makes another request: hand in the latest, since the authority refuses one that a later one has
+ * followed. A license that has expired or is not usable for another reason will do.
+ *
+ * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_check_in_offline(const nodelock_client *client,
+                                                 nodelock_request **request,
+                                                 nodelock_error **error);
+
+/**
  * The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
  * up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this opens the store like
  * a call that writes.
@@ -1533,9 +1548,10 @@ NODELOCK_API void nodelock_license_free(nodelock_license *license);
 /* ==== Requests for a seat ==== */
 
 /**
- * The seat it asks for, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
+ * The seat it asks for, or the one that it is to renew, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_seat(const nodelock_request *request);
+NODELOCK_API
+const char *nodelock_request_seat(const nodelock_request *request);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the request is freed. NULL for NULL.
@@ -1572,9 +1588,11 @@ nodelock_status nodelock_request_qr(const nodelock_request *request,
                                     nodelock_error **error);
 
 /**
- * How many seats given up it carries along: the authority frees those and answers the request in one step.
+ * How many seats given up it carries along: the authority frees those and answers the request in one step. A check-in
+ * carries none.
  */
-NODELOCK_API size_t nodelock_request_release_count(const nodelock_request *request);
+NODELOCK_API
+size_t nodelock_request_release_count(const nodelock_request *request);
 
 /**
  * Whether it asks for a seat in place of one whose record was lost. See nodelock_client_recover_offline().
@@ -2730,9 +2748,9 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of
  * the license that the vendor assigned to a request without a license key; NULL for none.
  *
- * NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose
- * license would have to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because
- * the seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
+ * NODELOCK_DECISION_GRANTED; NODELOCK_DECISION_REPEATED: the same request again, which fetches the license that it was
+ * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
+ * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
  * the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
  * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.

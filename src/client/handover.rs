@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use crate::{
-    ActivationRequest, Error, Reason, RecoveryRequest, Result, Timestamp,
+    ActivationRequest, CheckInRequest, Error, Reason, RecoveryRequest, Result, Timestamp,
     code::{DeactivationCode, Handle, base32},
     message::{
         Body as _, Kind, armor,
@@ -21,6 +21,13 @@ macro_rules! renderings {
             frame::base64url(&self.to_bytes())
         }
 
+        compact_renderings!();
+    };
+}
+
+/// Those of them that a QR code is made of.
+macro_rules! compact_renderings {
+    () => {
         /// The same as one line of base32, which a QR code stores most compactly.
         pub fn to_base32(&self) -> String {
             base32::encode(&self.to_bytes())
@@ -98,6 +105,15 @@ impl PendingRequest {
     }
 
     renderings!();
+}
+
+impl CheckInRequest {
+    /// The file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    compact_renderings!();
 }
 
 /// A seat given up: one act, in every form it can be handed over. Showing it again shows the same.

@@ -5,6 +5,7 @@
 
 mod authority_message;
 mod builder;
+mod check_in;
 mod device_key;
 mod handover;
 mod load;

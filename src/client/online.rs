@@ -14,11 +14,7 @@ use serde::Deserialize;
 use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
 use crate::{
     DeactivationReceipt, Error, ErrorKind, Reason, Result,
-    message::{
-        CheckInBody, CheckInRequest, Kind, License, PreflightBody, PreflightRequest, Signed,
-        frame::{self, Incoming},
-    },
-    record::{Active, Current},
+    message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
     transport::{Answer, Cancel, Post, Transport},
 };
@@ -151,37 +147,11 @@ impl Client {
         self.authority.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no authority was given"))
     }
 
-    /// The active license, usable or not: whatever is wrong with it, its seat can be asked about.
-    fn active(&self) -> Result<Active> {
-        self.change(|record, _| match &record.current {
-            Current::Active(active) => Ok(active.clone()),
-            _ => Err(Error::new(ErrorKind::NotActive, "license")),
-        })
-    }
-
     fn preflight_request(&self) -> Result<PreflightRequest> {
         let body = PreflightBody {
             handle: self.active()?.activation.handle,
             nonce: system::random(&*self.random)?,
             time: self.clock.now(),
-            extensions: Vec::new(),
-        };
-        Signed::sign_by_device(body, &self.known_device_key()?)
-    }
-
-    fn check_in_request(&self) -> Result<CheckInRequest> {
-        let active = self.active()?;
-        let message = Incoming { envelope: active.license.0, headers: Vec::new() };
-        let body = CheckInBody {
-            handle: active.activation.handle,
-            nonce: system::random(&*self.random)?,
-            // A license that does not verify any more has nothing to show; the authority decides.
-            sync_token: License::open_by_authority(message, &self.roots).map_or([0; 16], |l| l.sync_token),
-            revision: active.revision,
-            time: self.clock.now(),
-            fingerprint: self.probe().fingerprint(&self.tag_key),
-            library: env!("CARGO_PKG_VERSION").to_owned(),
-            application: self.application.clone(),
             extensions: Vec::new(),
         };
         Signed::sign_by_device(body, &self.known_device_key()?)
@@ -297,7 +267,7 @@ impl<'c> Online<'c> {
     ///
     /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as [`Transport::post`] does.
     pub fn check_in(&self) -> Result<Status> {
-        let request = self.client.check_in_request()?;
+        let request = self.client.check_in_offline()?;
         // A seat that cannot be acknowledged now must not keep this one from being renewed.
         if let Err(e) = self.hand_in()
             && e.kind() == ErrorKind::Interrupted

@@ -400,6 +400,31 @@ pub unsafe extern "C" fn nodelock_client_deactivate_offline(
     }
 }
 
+/// Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
+/// nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Nothing changes
+/// until then. Each call makes another request: hand in the latest, since the authority refuses one that a later one has
+/// followed. A license that has expired or is not usable for another reason will do.
+///
+/// NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_client_check_in_offline(
+    client: *const nodelock_client,
+    request: *mut *mut nodelock_request,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a client that lives; NULL or places for the results.
+    unsafe {
+        fallible(error, &mut || {
+            let request = Out::new(request)?;
+            let client = object(client, "client")?;
+            let check_in = |client: &Client| Ok(client.check_in_offline()?);
+            request.set(client.run(c"nodelock_client_check_in_offline", check_in)?);
+            Ok(())
+        })
+    }
+}
+
 /// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
 /// up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this opens the store like
 /// a call that writes.

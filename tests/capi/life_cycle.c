@@ -482,6 +482,37 @@ static void follow(void *user_data, uint32_t event, uint32_t attempt, uint64_t p
     CHECK(attempt >= 1 && attempt <= 2 && (pause > 0) == (event == NODELOCK_EVENT_WAITING));
 }
 
+/* A check-in as a file: every form is the same one, and the answer renews the license. */
+static void renewed_by_hand(struct vendor *vendor, const nodelock_client *client)
+{
+    nodelock_request *check_in = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_license *license = NULL;
+    nodelock_qr *qr = NULL;
+    size_t size = 0;
+    OK(nodelock_client_check_in_offline(client, &check_in, &error));
+    CHECK(strstr(vendor_last_seat(vendor)->name, nodelock_request_seat(check_in)) != NULL);
+    CHECK(nodelock_request_release_count(check_in) == 0 && !nodelock_request_is_recovery(check_in));
+    OK(nodelock_request_qr(check_in, "https://example.com/activate#", &qr, &error));
+    CHECK(nodelock_qr_width(qr) > 20);
+    nodelock_qr_free(qr);
+    const void *data = nodelock_request_data(check_in, &size);
+    OK(vendor_decide(vendor, decide_check_in, data, size, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RENEWED);
+    nodelock_reply *reply = vendor_sign(vendor, decision);
+    nodelock_decision_free(decision);
+    const char *forms[] = {nodelock_request_text(check_in), nodelock_request_base64url(check_in),
+                           nodelock_request_base32(check_in)};
+    for (size_t form = 0; form < 3; form++)
+        vendor_hears_again(vendor, forms[form], reply);
+    const char *text = nodelock_reply_text(reply);
+    OK(nodelock_client_accept(client, bytes(text), strlen(text), &license, &error));
+    CHECK(nodelock_license_revision(license) == 2 && nodelock_license_is_usable(license));
+    nodelock_license_free(license);
+    nodelock_reply_free(reply);
+    nodelock_request_free(check_in);
+}
+
 /* Over the transport, through faults on the way. */
 static void online(struct vendor *vendor)
 {
@@ -571,6 +602,8 @@ static void online(struct vendor *vendor)
     OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
     nodelock_license_free(license);
 
+    renewed_by_hand(vendor, client);
+
     /* The vendor releases the seat, and the device hears of it; a file does as well. */
     nodelock_decision *released = NULL, *again = NULL;
     nodelock_reply *reply = NULL;
@@ -581,7 +614,7 @@ static void online(struct vendor *vendor)
     reply = vendor_sign(vendor, released);
     OK(nodelock_client_install(client, bytes(nodelock_reply_text(reply)), strlen(nodelock_reply_text(reply)), &license,
                                &error));
-    CHECK(nodelock_license_revision(license) == 2);
+    CHECK(nodelock_license_revision(license) == 3);
     nodelock_license_free(license);
     nodelock_reply_free(reply);
     nodelock_decision_free(released);

@@ -11,6 +11,7 @@ mod durable_before_shown;
 mod life_cycle;
 #[cfg(feature = "online")]
 mod quickstart;
+mod renewals;
 mod restored_copies;
 mod tombstones;
 #[cfg(target_os = "linux")]

@@ -43,14 +43,18 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Install { file } => {
             let client = client(common)?;
-            Ok(status::report(&client.install(&read_input(file)?)?))
+            install(&client, &read_input(file)?)
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
         Command::Activate { license_key, metadata } => {
             let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             Ok(status::report(&online(common)?.online().activate(license_key, &metadata)?))
         }
-        Command::CheckIn => {
+        Command::CheckIn { offline: true, format, out } => {
+            Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
+            check_in(&client(common)?, *format, out.as_deref())
+        }
+        Command::CheckIn { offline: false, .. } => {
             let client = online(common)?;
             let status = client.check()?;
             // There may be nothing to renew, and still something that the vendor must hear of.
@@ -278,6 +282,41 @@ fn request(
         "created": pending.request().created.to_string(),
         "new": new,
         "releases": pending.releases().iter().map(|r| r.handle().to_string()).collect::<Vec<_>>(),
+    });
+    payload.deliver(name, out, &notes, json)
+}
+
+/// Takes in a license, or a revocation, since a check-in may be answered with either.
+fn install(client: &Client, input: &[u8]) -> Result<Report> {
+    let status = match client.install(input) {
+        Err(no_license) if no_license.kind() == ErrorKind::WrongType => match client.accept_revocation(input)
+        {
+            Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_license.into()),
+            revoked => {
+                revoked?;
+                client.check()?
+            }
+        },
+        installed => installed?,
+    };
+    Ok(status::report(&status))
+}
+
+fn check_in(client: &Client, format: RequestFormat, out: Option<&Path>) -> Result<Report> {
+    let check_in = client.check_in_offline()?;
+    let (name, payload) = match format {
+        RequestFormat::Text => ("text", Payload::Text(check_in.to_text())),
+        RequestFormat::File => ("file", Payload::Bytes(check_in.to_bytes())),
+        RequestFormat::Qr => ("qr", Payload::Text(check_in.qr_terminal("")?)),
+        RequestFormat::Svg => ("svg", Payload::Text(check_in.qr_svg("")?)),
+    };
+    let seat = check_in.handle;
+    let notes = format!(
+        "This asks to renew the license of seat {seat}. Send it to the vendor; when the answer comes: `nodelock install \
+         FILE`.\n"
+    );
+    let json = json!({
+        "seat": seat.to_string(), "created": check_in.time.to_string(), "revision": check_in.revision,
     });
     payload.deliver(name, out, &notes, json)
 }

@@ -99,7 +99,7 @@ pub struct Decision {
 pub enum Ruling {
     /// A new seat.
     Granted(Seat),
-    /// The same request or check-in again: the same license.
+    /// The same request or check-in again: the license that it was answered with. The seat is as it is now.
     Repeated(Seat),
     /// A new license for the seat.
     Renewed(Seat),

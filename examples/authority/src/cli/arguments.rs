@@ -75,6 +75,13 @@ pub(crate) enum Command {
         #[command(flatten)]
         out: Out,
     },
+    /// Answer a check-in with a renewed license, or with the revocation of a seat that is over
+    CheckIn {
+        /// The check-in, in any form; `-` is standard input
+        file: PathBuf,
+        #[command(flatten)]
+        out: Out,
+    },
     /// Take a seat back, by a deactivation file or by the code that the customer reads out
     Redeem {
         /// A file, `-` for standard input, or the text itself; typing errors in a code are mended

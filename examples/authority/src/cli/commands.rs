@@ -7,7 +7,7 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, LicenseId, Outcome, SystemRandom,
+    Error, ErrorKind, License, LicenseId, Outcome, SystemRandom,
     authority::{LicenseTerms, SeatState},
     code::{Correction, DeactivationCode, Handle, Reading},
 };
@@ -23,7 +23,7 @@ use crate::{
     failure::{Failure, Result},
     http,
     keys::{self, renewal::NewCertificate},
-    service::{self, Activated, Database, Redeemed, Released, Service},
+    service::{self, Activated, CheckedIn, Database, Redeemed, Released, Service},
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -88,19 +88,14 @@ async fn execute(
             let handle = file.request().handle;
             Ok(activated(handle, service.activate(file, *license, occasion).await?))
         }
+        Command::CheckIn { file, .. } => {
+            let service = service()?;
+            let claim = service.read(read(file)?).await?.check_in()?;
+            Ok(checked_in(service.check_in(&claim, occasion).await?))
+        }
         Command::RedeemAll { input, out } => bulk::redeem_all(open(input)?, out, &service()?, occasion).await,
         Command::Redeem { input, .. } => redeem(input, &service()?, occasion).await,
-        Command::Renew { seat, .. } => {
-            let license = service()?.renew(choice(seat), occasion).await?;
-            let until = license.lease_until.map_or_else(String::new, |time| format!(", leased until {time}"));
-            let words = format!("Renewed: seat {}, revision {}{until}.", license.handle, license.revision);
-            let fields = json!({
-                "handle": license.handle.to_string(),
-                "revision": license.revision,
-                "lease_until": license.lease_until.map(|time| time.to_string()),
-            });
-            Ok(Report::new(words, fields).with_document("license", license.to_text()))
-        }
+        Command::Renew { seat, .. } => Ok(renewed(&service()?.renew(choice(seat), occasion).await?)),
         Command::Release { seat, reason, .. } => release(seat, reason, &service()?, occasion).await,
         Command::Return { seat } => {
             let handle = service()?.return_held(choice(seat), occasion).await?.handle().to_string();
@@ -224,6 +219,30 @@ fn activated(handle: Handle, activated: Activated) -> Report {
                 true => report,
                 false => report.with_document("receipts", armored(None, &receipts)),
             }
+        }
+    }
+}
+
+fn renewed(license: &License) -> Report {
+    let until = license.lease_until.map_or_else(String::new, |time| format!(", leased until {time}"));
+    let words = format!("Renewed: seat {}, revision {}{until}.", license.handle, license.revision);
+    let fields = json!({
+        "handle": license.handle.to_string(),
+        "revision": license.revision,
+        "lease_until": license.lease_until.map(|time| time.to_string()),
+    });
+    Report::new(words, fields).with_document("license", license.to_text())
+}
+
+fn checked_in(checked_in: CheckedIn) -> Report {
+    match checked_in {
+        CheckedIn::Renewed(license) => renewed(&license),
+        CheckedIn::Revoked(revocation) => {
+            let handle = revocation.handle.to_string();
+            let words = format!(
+                "Over: seat {handle} was released or given back. Its machine stops when it takes in the revocation."
+            );
+            Report::new(words, json!({ "handle": handle })).with_document("revocation", revocation.to_text())
         }
     }
 }

@@ -37,6 +37,7 @@ pub fn main() -> ExitCode {
     };
     let out = match &arguments.command {
         Command::Activate { out, .. }
+        | Command::CheckIn { out, .. }
         | Command::Redeem { out, .. }
         | Command::Renew { out, .. }
         | Command::Release { out, .. } => out.file.as_deref(),

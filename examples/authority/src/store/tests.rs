@@ -57,6 +57,7 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "release_commitment": "01".repeat(32),
         "request_digest": "02".repeat(32),
         "fingerprint": request.fingerprint,
+        "first_token": "05".repeat(16),
         "sync_token": "03".repeat(16),
         "previous_token": "04".repeat(16),
         "copies": 0,

@@ -232,6 +232,33 @@ fn the_same_message_again_has_the_same_answer() {
 }
 
 #[test]
+fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.device("device");
+    let request = device.begin(&key, &[]).unwrap().to_bytes();
+    let granted = authority.done_with(&["activate", "-"], &request);
+    device.install(field(&granted, "reply").as_bytes()).unwrap();
+
+    let check_in = device.check_in_offline().unwrap();
+    let renewed = authority.done_with(&["check-in", "-"], check_in.to_text().as_bytes());
+    assert_eq!(renewed["revision"], 2);
+    assert_eq!(renewed["license"], authority.done_with(&["check-in", "-"], &check_in.to_bytes())["license"]);
+    assert_eq!(granted["reply"], authority.done_with(&["activate", "-"], &request)["reply"]);
+    let status = device.install(field(&renewed, "license").as_bytes()).unwrap();
+    assert_eq!(status.license().unwrap().revision, 2);
+    assert_eq!(authority.refused(&["check-in", "-"], &request), "wrong-type");
+    assert_eq!(authority.refused(&["activate", "-"], &check_in.to_bytes()), "wrong-type");
+
+    let handle = field(&renewed, "handle");
+    authority.done(&["release", handle, "--reason", "lost"]);
+    let over = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
+    assert!(over["license"].is_null());
+    device.accept_revocation(field(&over, "revocation").as_bytes()).unwrap();
+    authority.check_consistency();
+}
+
+#[test]
 fn a_new_request_brings_along_what_was_given_up_even_if_it_is_refused() {
     let authority = Authority::new();
     let (_, key) = authority.sell("1", &[]);

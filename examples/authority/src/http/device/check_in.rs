@@ -62,14 +62,11 @@ pub(super) async fn check_in(
     Json(asked): Json<Ask>,
 ) -> Result<JsonAnswer<CheckInBody>, Problem> {
     finish(async move {
-        Ok(JsonAnswer(
-            match server.service.check_in(asked.request.0.into_bytes(), &peer.occasion()).await? {
-                CheckedIn::Renewed(license) => CheckInBody::Renewed { license: Message::from(&*license) },
-                CheckedIn::Revoked(revocation) => {
-                    CheckInBody::Revoked { revocation: Message::from(&revocation) }
-                }
-            },
-        ))
+        let claim = server.service.read(asked.request.0.into_bytes()).await?.check_in()?;
+        Ok(JsonAnswer(match server.service.check_in(&claim, &peer.occasion()).await? {
+            CheckedIn::Renewed(license) => CheckInBody::Renewed { license: Message::from(&*license) },
+            CheckedIn::Revoked(revocation) => CheckInBody::Revoked { revocation: Message::from(&revocation) },
+        }))
     })
     .await
 }

@@ -1,4 +1,4 @@
-//! Answering the activation request of a computer that has no network.
+//! Answering the activation request or the check-in of a computer that has no network.
 
 use askama::Template;
 use axum::{
@@ -6,7 +6,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use nodelock::{ErrorKind, License};
+use nodelock::{ErrorKind, License, Revocation, authority::CheckInClaim};
 
 use super::{
     super::{Shared, peer::Peer},
@@ -16,10 +16,10 @@ use super::{
     words::{Task, refusal},
 };
 use crate::{
-    domain::{Occasion, What},
+    domain::{Occasion, Submission, What},
     failure::Failure,
     http::Server,
-    service::Activated,
+    service::{Activated, CheckedIn},
 };
 
 #[derive(Template)]
@@ -74,13 +74,18 @@ async fn notice(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Notice 
 
 async fn answer(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Result<Notice, Failure> {
     let submission = server.service.read(input).await?;
+    if let Submission::CheckIn(claim) = submission {
+        return Ok(check_in(server, &claim, occasion).await);
+    }
     if let Some(notice) = paper::misplaced(submission.what(), What::Activation) {
         return Ok(notice);
     }
     let file = submission.activation()?;
     let Activated { license, receipts } = server.service.activate(file, None, occasion).await?;
     Ok(match license {
-        Ok(license) => granted(&license, receipts.len()).document(Document::new(Some(&license), &receipts)),
+        Ok(license) => {
+            granted(&license, receipts.len(), occasion).document(Document::new(Some(&license), &receipts))
+        }
         Err(refused) => {
             let notice = refusal(&refused.into(), Task::Activate);
             let notice = match receipts.len() {
@@ -95,21 +100,53 @@ async fn answer(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Result<
     })
 }
 
-fn granted(license: &License, receipts: usize) -> Notice {
-    let notice = Notice::new(Tone::Good, "The license is ready").text(format!(
+async fn check_in(server: &Server, claim: &CheckInClaim, occasion: &Occasion) -> Notice {
+    match server.service.check_in(claim, occasion).await {
+        Ok(CheckedIn::Renewed(license)) => {
+            ready("The license is renewed", &license, occasion).document(Document::new(Some(&license), &[]))
+        }
+        Ok(CheckedIn::Revoked(revocation)) => revoked(&revocation),
+        Err(failure) => refusal(&failure.into(), Task::Renew),
+    }
+}
+
+fn revoked(revocation: &Revocation) -> Notice {
+    let notice = Notice::new(Tone::Waiting, "The seat of this computer is over").text(
+        "It was given back, or the vendor released it. So the license of that computer is not renewed.",
+    );
+    let notice = match revocation.reason.as_str() {
+        "" => notice,
+        reason => notice.text(format!("The reason that is noted here: {reason}")),
+    };
+    notice
+        .text("Take the file to the computer, and let the application read it: it ends the license there.")
+        .document(Some(revocation.into()))
+}
+
+/// A license that is to be taken to its computer.
+fn ready(title: &str, license: &License, occasion: &Occasion) -> Notice {
+    let notice = Notice::new(Tone::Good, title).text(format!(
         "It is for {} on the computer that made the request, seat {}. Take the file there, and let the application read it.",
         license.product, license.handle
     ));
-    // Handed in again once it is due, the same request is answered with the renewal.
-    let notice = match (license.lease_until, license.renew_after) {
+    // A request that is handed in again is answered with its first license, so a renewal takes a check-in.
+    const HOW: &str =
+        "let the computer go online, or let the application write a check-in and hand that in here";
+    match (license.lease_until, license.renew_after) {
+        (Some(until), _) if until <= occasion.time => {
+            notice.text(format!("It was good until {}. To renew it there, {HOW}.", page::time(until)))
+        }
         (Some(until), Some(after)) => notice.text(format!(
-            "It is good until {}. To renew it, let the computer go online or hand this same request in once more, from \
-             {} on.",
+            "It is good until {}. To renew it, {HOW}, from {} on.",
             page::time(until),
             page::time(after)
         )),
         _ => notice,
-    };
+    }
+}
+
+fn granted(license: &License, receipts: usize, occasion: &Occasion) -> Notice {
+    let notice = ready("The license is ready", license, occasion);
     match receipts {
         0 => notice,
         1 => notice

@@ -21,6 +21,9 @@ pub(super) fn misplaced(what: What, expected: What) -> Option<Notice> {
         What::Activation => wrong("This is an activation request")
             .text("It asks for a seat, and is answered with a license.")
             .link("/activate", "Hand the request in there"),
+        What::CheckIn => wrong("This is a check-in")
+            .text("It asks to renew a license, and is answered with the renewed one.")
+            .link("/activate", "Hand the check-in in there"),
         What::Deactivation | What::Deactivations => wrong("This is a deactivation file")
             .text("It gives a seat back.")
             .link("/redeem", "Hand the deactivation file in there"),
