@@ -105,7 +105,8 @@ impl Attempts {
     }
 
     fn one_more(self, most: u32, window: Duration, now: Timestamp) -> Option<Self> {
-        if self.count == 0 || now.since(self.since) >= window {
+        // A time in the future was noted by a clock that was ahead; it must not last until then.
+        if self.count == 0 || self.since > now || now.since(self.since) >= window {
             return Some(Self { count: 1, since: now });
         }
         (self.count < most).then(|| Self { count: self.count + 1, ..self })
@@ -152,6 +153,7 @@ impl Records {
     pub fn add(&mut self, query: Query, found: Found) -> Result<()> {
         let other = || Error::new(ErrorKind::InvalidInput, "records: not an answer to the query");
         match (query, found) {
+            (_, Found::License(Some(license))) if license.terms.id == LicenseId::NONE => return Err(other()),
             (Query::LicenseOfKey(hash), Found::License(license)) => {
                 let id = license.as_ref().map(|license| license.terms.id);
                 self.licenses_of_keys.insert(hash, id);
@@ -215,9 +217,16 @@ impl Records {
         self.facts.insert(fact.id, fact.holds);
     }
 
-    /// Runs verifications and adds what they come to.
+    /// Runs verifications in order and adds what they come to. A code that fits ends them: the other slow ones are of no use
+    /// then.
     pub fn run(&mut self, verifications: &[Verification]) {
-        verifications.iter().for_each(|verification| self.add_fact(verification.run()));
+        for verification in verifications {
+            let fact = verification.run();
+            self.add_fact(fact);
+            if verification.is_slow() && fact.holds() {
+                break;
+            }
+        }
     }
 
     /// Adds every fact of other records.

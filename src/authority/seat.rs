@@ -273,7 +273,8 @@ impl Seat {
         }?;
         let until_end = |time: Timestamp| terms.expires.map_or(time, |end| time.min(end));
         let after = |days| until_end(self.issued.plus_days(days));
-        Some(Lease { until: after(days), renew_after: after(days / 2) })
+        // Half of the lease, rounded up: a license that is to be renewed at once would be renewed by every repeated message.
+        Some(Lease { until: after(days), renew_after: after(days.div_ceil(2)) })
     }
 
     /// The seat as it was when this request, which asked for it, was granted.
@@ -452,7 +453,12 @@ impl Seat {
                 return refuse(ErrorKind::GivenUp);
             }
         }
-        Ok(Self { state: SeatState::Active, issued: now, revision: self.revision + 1, ..self.clone() })
+        Ok(Self {
+            state: SeatState::Active,
+            issued: now,
+            revision: self.revision.saturating_add(1),
+            ..self.clone()
+        })
     }
 
     /// A renewal for a device that asks for it, with a look at whether its store is the only one of the seat.
@@ -480,7 +486,7 @@ impl Seat {
             fingerprint: request.fingerprint.clone(),
             sync_token,
             previous_token: shown,
-            copies: self.copies + u32::from(is_copy),
+            copies: self.copies.saturating_add(u32::from(is_copy)),
             ..renewed
         };
         Ok(CheckedIn { seat, is_copy })

@@ -95,10 +95,16 @@ impl LicenseTerms {
     }
 
     /// Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer
-    /// activates: lengths of texts, each feature once, weights and thresholds within their bounds.
+    /// activates: an id other than [`LicenseId::NONE`], lengths of texts, each feature once, weights and thresholds within their bounds.
     ///
     /// Fails with [`ErrorKind::InvalidInput`].
     pub fn validate(&self) -> Result<()> {
+        if self.id == LicenseId::NONE {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                "license id: 0000000000000000 stands for no license",
+            ));
+        }
         check_product(&self.product)?;
         check_text("licensee", &self.licensee, MAX_TEXT)?;
         check_text("edition", &self.edition, MAX_NAME)?;

@@ -30,6 +30,13 @@ pub struct Fact {
     pub(super) holds: bool,
 }
 
+impl Fact {
+    /// Whether it is so.
+    pub fn holds(&self) -> bool {
+        self.holds
+    }
+}
+
 /// Names a fact: the SHA-256 of everything that it is about.
 pub(super) type FactId = [u8; 32];
 
@@ -48,9 +55,9 @@ impl Verification {
 
     /// Whether a code is the one that a seat's device committed to.
     pub(super) fn code(code: &DeactivationCode, seat: SeatName, commitment: [u8; 32]) -> Self {
-        let handle = seat.handle.get().to_le_bytes();
+        let handles = [code.handle(), seat.handle].map(|handle| handle.get().to_le_bytes());
         let secret = code.secret().as_bytes();
-        let id = id(&[b"code", seat.device_key.as_bytes(), &handle, &commitment, secret]);
+        let id = id(&[b"code", seat.device_key.as_bytes(), &handles.concat(), &commitment, secret]);
         Self { id, work: Work::Code { code: code.clone(), seat, commitment } }
     }
 

@@ -246,3 +246,38 @@ fn what_was_not_asked_for_is_no_answer() {
     let Step::Needs(lookup) = step else { panic!("{step:?}") };
     assert_eq!(lookup.queries, [Query::SeatsOfHandle(seat.handle())]);
 }
+
+/// The text of a deactivation file without the request that it cancels.
+fn proof_alone(file: &str) -> &str {
+    file.split("-----BEGIN NODELOCK ACTIVATION REQUEST").next().unwrap()
+}
+
+#[test]
+fn evidence_that_comes_along_with_its_request_cancels_the_request() {
+    let mut vendor = Vendor::new();
+    let [device, another] = ["first", "second"].map(|name| Device::new(&vendor, name));
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_text();
+    another.client().begin(&vendor.license_key(), &[]).unwrap();
+    let [own, stray] = [&device, &another].map(|device| device.client().cancel().unwrap().to_text());
+    // The proof without its request, twice, and that of a seat which nobody asked for, twice.
+    let (own, stray) = (proof_alone(&own), proof_alone(&stray));
+    let file = [&request, own, own, stray, stray].join("\n");
+    let refused = vendor.activate(file.as_bytes()).unwrap_err();
+    assert_eq!((refused.kind(), vendor.usage().taken), (ErrorKind::Cancelled, 0));
+    let states: Vec<_> = vendor.ledger.seats.values().map(|seat| seat.state()).collect();
+    assert_eq!(states, [SeatState::Cancelled]);
+    // What was kept of the other one is there, once.
+    let handle = another.client().outstanding().unwrap()[0].handle();
+    let kept = vendor.ledger.find(&Query::EvidenceOf(handle)).unwrap();
+    assert!(matches!(kept, Found::Evidence(evidence) if evidence.len() == 1));
+}
+
+#[test]
+fn no_license_is_sold_under_the_id_that_stands_for_none() {
+    let mut vendor = Vendor::new();
+    vendor.terms().id = nodelock::LicenseId::NONE;
+    assert_eq!(vendor.terms().validate().unwrap_err().kind(), ErrorKind::InvalidInput);
+    let device = Device::new(&vendor, "first");
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::InvalidInput);
+}

@@ -54,6 +54,8 @@ fn decide(work: &mut Work<'_>, typed: &TypedCode) -> Result<Ruling, Stop> {
         let seats = work.seats_of_handle(code.handle())?;
         candidates.extend(seats.into_iter().map(|seat| Candidate { code, seat }));
     }
+    // A seat that somebody holds first, so that many seats of one handle that are over delay no code.
+    candidates.sort_by_key(|candidate| !candidate.seat.state.is_taken());
     if candidates.is_empty() {
         return keep(work, codes().cloned().map(Evidence::Code).collect());
     }

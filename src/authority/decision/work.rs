@@ -181,9 +181,18 @@ impl<'r> Work<'r> {
         }
     }
 
-    pub(super) fn evidence_of(&self, handle: Handle) -> Result<&'r [Evidence], Stop> {
+    /// What is kept for a handle by now.
+    pub(super) fn evidence_of(&self, handle: Handle) -> Result<Vec<Evidence>, Stop> {
         self.need([Query::EvidenceOf(handle)])?;
-        Ok(self.records.evidence_of(handle).unwrap_or_default())
+        let mut kept = self.records.evidence_of(handle).unwrap_or_default().to_vec();
+        for change in &self.store {
+            match change {
+                Change::Keep(evidence) if evidence.handle() == handle => kept.push(evidence.clone()),
+                Change::Forget(evidence) => kept.retain(|one| one != evidence),
+                _ => {}
+            }
+        }
+        Ok(kept)
     }
 
     /// The revision of the license that a check-in was answered with before.

@@ -40,7 +40,8 @@ impl Service {
         let settled = match self.decide_activation(&file, assigned, occasion).await {
             // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations. The
             // device has no receipts for what is left out here, so it hands that in again.
-            Err(Failure::TooManyUnseen { handles, .. }) => {
+            // A recovery is whole or nothing: what it leaves out may be the cancellation of the one before it.
+            Err(Failure::TooManyUnseen { handles, .. }) if !file.is_recovery() => {
                 self.decide_activation(&file.without(&handles), assigned, occasion).await?
             }
             settled => settled?,

@@ -212,10 +212,10 @@ impl Database {
         let turn = timeout(PATIENCE, turn).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
         let mut tx = match self.engine {
             Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Engine::Postgres => self.pool.begin().await?,
+            Engine::Postgres => self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?,
         };
         if self.engine == Engine::Postgres {
-            // Every statement after this one sees what the writer before has committed.
+            // Every statement after this one sees what the writer before has committed, whatever the server's default is.
             sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(WRITER).execute(&mut *tx).await?;
         }
         Ok(Tx { inner: tx, _turn: Some(turn) })
