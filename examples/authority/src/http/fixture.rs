@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -16,7 +17,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use nodelock::{
     Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots, Store, SystemRandom,
-    Transport, authority::LicenseTerms,
+    Timestamp, Transport, authority::LicenseTerms,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -25,7 +26,7 @@ use tower::ServiceExt as _;
 use super::{Server, log, metrics, peer::Peer, router};
 use crate::{
     domain::{Actor, Location, Occasion},
-    keys,
+    keys::{self, renewal, renewal::NewCertificate},
     service::{self, Database, Service},
 };
 
@@ -72,6 +73,30 @@ impl Authority {
         let server = Server::new(Service::new(database, keys::load(&directory, root).unwrap()));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         Self { folder, root, server, public, operators }
+    }
+
+    pub(super) fn server(&self) -> Arc<Server> {
+        self.server.clone()
+    }
+
+    /// The directory of the keys, and the root's public key.
+    pub(super) fn keys(&self) -> (PathBuf, PublicKey) {
+        (self.folder.path().join("keys"), self.root)
+    }
+
+    /// Makes a new certificate that begins so many days after now and lasts so many. The server does not hear of it.
+    pub(super) fn certify(&self, after: i64, days: u32) {
+        let (directory, root) = self.keys();
+        let root_key = directory.join(keys::ROOT_KEY);
+        let new = NewCertificate { root_key: &root_key, new_key: false, days, serial: None };
+        let begins = occasion().time.unix_seconds().checked_add_signed(after * 24 * 60 * 60).unwrap();
+        renewal::install(&directory, root, &new, Timestamp::from_unix_seconds(begins)).unwrap();
+    }
+
+    /// Has the server sign with what is in the directory now.
+    pub(super) fn reload(&self) {
+        let (directory, root) = self.keys();
+        self.server.service.replace_signer(keys::load(&directory, root).unwrap());
     }
 
     /// Sells a license and returns its key.

@@ -89,7 +89,7 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
     }
     let (under_way, certificate) = (Gauge::<i64>::default(), Gauge::<i64>::default());
     under_way.set(i64::try_from(server.places.taken()).unwrap_or(i64::MAX));
-    certificate.set(keys::seconds_left(server.service.certificate(), SystemTime::now().into()));
+    certificate.set(keys::seconds_left(&server.service.signer().certificate, SystemTime::now().into()));
     let mut registry = Registry::with_prefix("nodelock");
     registry.register("http_requests", "Requests answered", server.metrics.requests.clone());
     let durations = server.metrics.durations.0.clone();

@@ -15,6 +15,7 @@ use nodelock::{
     },
     code::Handle,
 };
+use tracing::warn;
 
 use super::{Service, off_thread};
 use crate::{
@@ -44,7 +45,8 @@ impl Service {
     /// Decides one act. What changes nothing takes no writer's lock.
     ///
     /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and
-    /// when the issuer cannot sign. Nothing is stored then.
+    /// when the issuer cannot sign. Nothing is stored then. A seat that is given up is stored all the same, with no receipt
+    /// in the reply: the same proof or code gets it later.
     pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Occasion) -> Result<Settled> {
         let mut facts = Records::new();
         loop {
@@ -55,7 +57,7 @@ impl Service {
                 Considered::Needs(checks) => self.run(checks, &mut facts).await?,
                 Considered::Refused(refusal) => return Err(refusal.into()),
                 Considered::Decided(decision) if changes_nothing(&decision) => {
-                    let reply = self.signer.issuer.reply(&decision, occasion.time)?;
+                    let reply = self.sign(&decision, occasion)?;
                     return Ok(Settled { ruling: decision.ruling, reply });
                 }
                 Considered::Decided(_) => break,
@@ -121,12 +123,24 @@ impl Service {
         Ok(settled)
     }
 
-    /// Asks the limit for what nobody asked for, and signs: what cannot be answered must not be stored.
+    /// Asks the limit for what nobody asked for, and signs.
     fn admit_and_sign(&self, decision: &Decision, occasion: &Occasion) -> Result<Reply> {
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.unseen.take(peer, &unseen(decision))?;
         }
-        Ok(self.signer.issuer.reply(decision, occasion.time)?)
+        self.sign(decision, occasion)
+    }
+
+    /// Signs the answer to a decision. What cannot be answered must not be stored, except that a seat is given up: its
+    /// machine has lost the license already, so the receipt can wait until the issuer may sign.
+    fn sign(&self, decision: &Decision, occasion: &Occasion) -> Result<Reply> {
+        match self.signer().issuer.reply(decision, occasion.time) {
+            Err(error) if matches!(decision.ruling, Ruling::Released { .. }) => {
+                warn!(event = "receipt-not-signed", %error);
+                Ok(Reply::default())
+            }
+            reply => Ok(reply?),
+        }
     }
 
     /// Runs checks. No transaction is open.

@@ -24,10 +24,10 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use nodelock::{
-    Certificate, ErrorKind, Roots,
+    ErrorKind, Roots,
     authority::{Check, Fact, Found, Query, Seat, SeatName},
 };
 
@@ -57,7 +57,8 @@ type Run = Arc<dyn Fn(&Check, &Database) -> Fact + Send + Sync>;
 /// The authority at work. What needs no key is a function of the [`Database`] alone.
 pub(crate) struct Service {
     database: Database,
-    signer: Arc<Signer>,
+    signer: RwLock<Arc<Signer>>,
+    roots: Roots,
     limits: Limits,
     run: Run,
 }
@@ -65,7 +66,8 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(database: Database, signer: Signer) -> Self {
         let run: Run = Arc::new(|check, _| check.run());
-        Self { database, signer: Arc::new(signer), limits: Limits::default(), run }
+        let roots = signer.roots.clone();
+        Self { database, signer: RwLock::new(Arc::new(signer)), roots, limits: Limits::default(), run }
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -77,20 +79,25 @@ impl Service {
         self.database.make_way().await;
     }
 
-    /// The certificate under which it signs.
-    pub(crate) fn certificate(&self) -> &Certificate {
-        &self.signer.certificate
+    /// What it signs with at present.
+    pub(crate) fn signer(&self) -> Arc<Signer> {
+        self.signer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Signs with another key or certificate from here on. Whatever is under way ends with the one that it began with.
+    pub(crate) fn replace_signer(&self, signer: Signer) {
+        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signer);
     }
 
     /// The root that vouches for what it signs.
     pub(crate) fn roots(&self) -> &Roots {
-        &self.signer.roots
+        &self.roots
     }
 
     /// Reads what was typed, pasted or uploaded. Fails as [`Submission::read`] does.
     pub(crate) async fn read(&self, input: Vec<u8>) -> Result<Submission> {
-        let signer = self.signer.clone();
-        Ok(off_thread(move || Submission::read(&input, &signer.roots)).await??)
+        let roots = self.roots.clone();
+        Ok(off_thread(move || Submission::read(&input, &roots)).await??)
     }
 
     /// The name of a seat that a person chose.

@@ -11,7 +11,10 @@ use nodelock::{
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
 
-use super::fixture::{Authority, claim, now, stranger, vendor};
+use super::{
+    Redeemed,
+    fixture::{Authority, claim, now, stranger, vendor},
+};
 use crate::{
     domain::{Deactivation, Occasion, SeatChoice, What},
     failure::Failure,
@@ -139,25 +142,64 @@ async fn acts_together_are_stored_one_after_the_other_and_a_refusal_holds_up_non
 }
 
 #[tokio::test]
-async fn nothing_is_stored_when_the_issuer_cannot_sign() {
+async fn nothing_is_granted_when_the_issuer_cannot_sign() {
     let authority = Authority::new().await;
     let key = authority.sell(2).await;
     let device = authority.activated(&key).await;
     let before = authority.actions().await;
     let late = Occasion { time: now().plus_days(400), ..vendor() };
     let file = authority.device().begin(&key, &[]).unwrap().to_bytes();
-    let failure = authority.activate(&file, &late).await.unwrap_err();
+    let failure = authority.activate(&file, &late).await.unwrap().license.unwrap_err();
     assert_eq!(kind(failure), ErrorKind::CertificateExpired);
     let handle = device.check().unwrap().license().unwrap().handle;
     let choice = SeatChoice { handle, device: None };
     let failure = authority.service.renew(choice, &late).await.unwrap_err();
     assert_eq!(kind(failure), ErrorKind::CertificateExpired);
-    let proof = device.deactivate_offline(Reason::Moved).unwrap();
-    let failure = authority.service.redeem_proof(&claim(proof.proof()), &late).await.unwrap_err();
-    assert_eq!(kind(failure), ErrorKind::CertificateExpired);
     let seats = authority.seats().await;
     assert_eq!((seats.len(), seats[0].seat.state(), seats[0].seat.revision()), (1, SeatState::Active, 1));
     assert_eq!(authority.actions().await, before);
+}
+
+/// A machine that gave its seat up has lost its license already.
+#[tokio::test]
+async fn a_seat_is_given_up_while_the_issuer_cannot_sign_and_its_receipt_follows() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(3).await);
+    let late = Occasion { time: now().plus_days(400), ..vendor() };
+    let released = |redeemed: Redeemed| match redeemed {
+        Redeemed::Released(released) => *released,
+        Redeemed::Kept(handle) => panic!("{handle} is kept"),
+    };
+
+    let device = authority.activated(&key).await;
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let first = released(service.redeem_proof(&claim(proof.proof()), &late).await.unwrap());
+    assert!(first.changed && first.receipt.is_none());
+    let again = released(service.redeem_proof(&claim(proof.proof()), &late).await.unwrap());
+    assert!(!again.changed && again.receipt.is_none());
+    let signed = released(service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap());
+    assert!(!signed.changed && signed.receipt.is_some());
+
+    let by_code = authority.activated(&key).await.deactivate_offline(Reason::Moved).unwrap();
+    let typed = TypedCode::read(&by_code.code().to_string()).unwrap();
+    let (redeemed, reading) = service.redeem_code(&typed, &late).await.unwrap();
+    assert!(released(redeemed).receipt.is_none());
+    assert_eq!(reading.unwrap().code, *by_code.code());
+
+    // One that comes along with a request that cannot be granted is free as well.
+    let device = authority.activated(&key).await;
+    device.deactivate_offline(Reason::Moved).unwrap();
+    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let activated = authority.activate(&file, &late).await.unwrap();
+    assert_eq!(kind(activated.license.unwrap_err()), ErrorKind::CertificateExpired);
+    assert!(activated.receipts.is_empty());
+    assert!(authority.seats().await.iter().all(|row| row.seat.state() == SeatState::Returned));
+    let activated = authority.activate(&file, &vendor()).await.unwrap();
+    assert_eq!((activated.license.is_ok(), activated.receipts.len()), (true, 1));
+
+    let list = [Deactivation::Proof(claim(by_code.proof()).into())];
+    let together = service.redeem_together(&list, &late).await.unwrap();
+    assert_eq!(together[0].as_ref().unwrap().0.outcome(), "already-freed");
 }
 
 #[tokio::test]

@@ -8,6 +8,13 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+#[cfg(unix)]
+use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(unix)]
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+#[cfg(unix)]
+use nodelock::{Certificate, ErrorKind, Roots, SigningKey, authority::CertificateTerms};
 use nodelock::{Outcome, Reason, Verdict};
 use serde_json::Value;
 
@@ -101,6 +108,67 @@ fn a_new_certificate_is_used_from_then_on_and_what_was_issued_before_stays_valid
     assert_eq!(authority.actions().into_iter().filter(certified).count(), 3);
     let private = keys(&authority).into_keys().filter(|path| path.extension().is_some_and(|e| e == "key"));
     assert_eq!(private.count(), 2, "the root's and one issuer's: a key that was replaced is gone");
+}
+
+/// Puts a certificate in place that has ended.
+#[cfg(unix)]
+fn end_certificate(authority: &Authority) {
+    let text = fs::read_to_string(authority.directory().join("keys/root.key")).unwrap();
+    let root = SigningKey::from_bytes(&URL_SAFE_NO_PAD.decode(text.trim()).unwrap()).unwrap();
+    let present = fs::read(authority.directory().join("keys/issuer.certificate")).unwrap();
+    let present = Certificate::verify(&present, &Roots::new([root.public_key()])).unwrap();
+    let days_ago = |days: u64| (SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).into();
+    let ended = CertificateTerms {
+        issuer: present.issuer,
+        name: present.name.clone(),
+        serial: present.serial + 1,
+        not_before: days_ago(2),
+        not_after: days_ago(1),
+    };
+    let text = ended.sign(&root).unwrap().to_text();
+    fs::write(authority.directory().join("keys/issuer.certificate"), text).unwrap();
+}
+
+/// Has the server read its certificate again, and waits until it is as ready as that says.
+#[cfg(unix)]
+fn hang_up(authority: &Authority, ready: bool) {
+    let id = authority.server.lock().unwrap().process.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let end = Instant::now() + Duration::from_secs(10);
+    while (authority.get("/readyz").status == 200) != ready {
+        assert!(Instant::now() < end, "the server took nothing in");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn seats_are_given_back_while_the_certificate_has_ended_and_a_new_one_needs_no_restart() {
+    let authority = Authority::new();
+    let key = authority.sell("3", &[]);
+    let [online, by_code, active] = ["online", "by code", "active"].map(|name| authority.device(name));
+    for device in [&online, &by_code, &active] {
+        device.activate(&key).unwrap();
+    }
+    end_certificate(&authority);
+    hang_up(&authority, false);
+    assert_eq!(authority.get("/healthz").status, 200);
+
+    let unacknowledged = online.deactivate(Reason::Moved).unwrap_err();
+    assert_eq!(unacknowledged.error().kind(), ErrorKind::CertificateExpired);
+    assert!(unacknowledged.deactivation().is_some());
+    let code = by_code.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+    let redeemed = authority.vendor(&["redeem", &code]);
+    assert_eq!((&redeemed["outcome"], &redeemed["receipt_pending"]), (&"freed".into(), &true.into()));
+    assert!(redeemed.get("receipt").is_none());
+    assert_eq!(authority.count_taken(), 1);
+    assert_eq!(active.check_in().unwrap_err().kind(), ErrorKind::ServerFailed);
+
+    authority.vendor(&["certificate", "new"]);
+    hang_up(&authority, true);
+    assert_eq!(online.online().hand_in().unwrap()[0].outcome, Outcome::Returned);
+    assert_eq!(by_code.online().hand_in().unwrap().len(), 1);
+    assert!(active.check_in().unwrap().is_usable());
 }
 
 #[test]

@@ -152,6 +152,18 @@ fn done(redeemed: Redeemed) -> Outcome {
              time; no other can. To move the seat to another computer, ask the vendor to return it.",
         ),
     };
+    let Some(receipt) = receipt else {
+        let waiting = outcome.text(
+            "The receipt cannot be signed at the moment. The computer keeps its code until it has one: hand the same in \
+             again later.",
+        );
+        // Done, and not answered yet.
+        return Outcome {
+            status: StatusCode::ACCEPTED,
+            kind: Some(ErrorKind::CertificateExpired),
+            ..waiting
+        };
+    };
     outcome
         .text(
             "The receipt is for the computer that gave the seat back: with it, the application there stops showing the \
