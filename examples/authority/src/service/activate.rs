@@ -27,7 +27,7 @@ impl Service {
     /// Frees the seats that came along, then answers the request. The license is that of the request's license key, or
     /// `assigned` for a request without one.
     ///
-    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys. A final refusal is part of the answer, and
+    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys or kept codes. A final refusal is part of the answer, and
     /// so is an issuer that cannot sign: the seats that came along are free then, and their receipts come later.
     pub(crate) async fn activate(
         &self,
@@ -81,6 +81,7 @@ impl Service {
         assigned: Option<LicenseId>,
         occasion: &Occasion,
     ) -> Result<Settled> {
-        self.decide(&|records, moment| decision::activate(file, assigned, records, moment), occasion).await
+        let act = |records: &_, moment: &_| decision::activate(file, assigned, records, moment);
+        self.decide_within(&act, Some(&self.limits.kept_codes), occasion).await
     }
 }

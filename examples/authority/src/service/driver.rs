@@ -17,7 +17,11 @@ use nodelock::{
 };
 use tracing::warn;
 
-use super::{Service, off_thread};
+use super::{
+    Service,
+    limits::{Limit, network},
+    off_thread,
+};
 use crate::{
     domain::{Actor, Occasion},
     failure::Result,
@@ -48,13 +52,25 @@ impl Service {
     /// when the issuer cannot sign. Nothing is stored then. A seat that is given up is stored all the same, with no receipt
     /// in the reply: the same proof or code gets it later.
     pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Occasion) -> Result<Settled> {
+        self.decide_within(act, None, occasion).await
+    }
+
+    /// The same for an act with codes that were not counted when they came: they count for `codes` before they are tried.
+    ///
+    /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait), too.
+    pub(super) async fn decide_within(
+        &self,
+        act: &Act<'_>,
+        codes: Option<&Limit>,
+        occasion: &Occasion,
+    ) -> Result<Settled> {
         let mut facts = Records::new();
         loop {
             let mut tx = self.database.read().await?;
             let considered = consider(&mut tx, act, &facts, occasion).await?;
             drop(tx);
             match considered {
-                Considered::Needs(checks) => self.run(checks, &mut facts).await?,
+                Considered::Needs(checks) => self.run(checks, &mut facts, codes, occasion).await?,
                 Considered::Refused(refusal) => return Err(refusal.into()),
                 Considered::Decided(decision) if changes_nothing(&decision) => {
                     let reply = self.sign(&decision, occasion)?;
@@ -63,7 +79,7 @@ impl Service {
                 Considered::Decided(_) => break,
             }
         }
-        let mut settled = self.settle(&[act], facts, occasion).await?;
+        let mut settled = self.settle(&[act], facts, codes, occasion).await?;
         settled.remove(0)
     }
 
@@ -85,8 +101,8 @@ impl Service {
             }
         }
         drop(tx);
-        self.run(checks, &mut facts).await?;
-        self.settle(acts, facts, occasion).await
+        self.run(checks, &mut facts, None, occasion).await?;
+        self.settle(acts, facts, None, occasion).await
     }
 
     /// Decides in transactions that write. One ends early when a check is missing, and when a check must not run before
@@ -95,6 +111,7 @@ impl Service {
         &self,
         acts: &[&Act<'_>],
         mut facts: Records,
+        codes: Option<&Limit>,
         occasion: &Occasion,
     ) -> Result<Vec<Result<Settled>>> {
         let mut settled = Vec::new();
@@ -118,7 +135,7 @@ impl Service {
                 }
             }
             tx.commit().await?;
-            self.run(checks, &mut facts).await?;
+            self.run(checks, &mut facts, codes, occasion).await?;
         }
         Ok(settled)
     }
@@ -143,14 +160,38 @@ impl Service {
         }
     }
 
-    /// Runs checks. No transaction is open.
-    async fn run(&self, checks: Vec<Check>, facts: &mut Records) -> Result<()> {
-        if checks.is_empty() {
-            return Ok(());
+    /// Runs checks. No transaction is open. Signatures are verified at once; each code waits for its turn.
+    async fn run(
+        &self,
+        checks: Vec<Check>,
+        facts: &mut Records,
+        codes: Option<&Limit>,
+        occasion: &Occasion,
+    ) -> Result<()> {
+        let (slow, quick): (Vec<_>, Vec<_>) = checks.into_iter().partition(Check::is_slow);
+        let peer = match occasion.actor {
+            Actor::Peer(peer) => Some(network(peer)),
+            Actor::Vendor(_) => None,
+        };
+        if let (Some(codes), Some(peer)) = (codes, peer) {
+            codes.take_all(peer, u32::try_from(slow.len()).unwrap_or(u32::MAX))?;
         }
-        let (run, database) = (Arc::clone(&self.run), self.database.clone());
-        let found = off_thread(move || checks.iter().map(|check| run(check, &database)).collect::<Vec<_>>());
-        found.await?.into_iter().for_each(|fact| facts.add_fact(fact));
+        if !quick.is_empty() {
+            let (run, database) = (Arc::clone(&self.run), self.database.clone());
+            let found =
+                off_thread(move || quick.iter().map(|check| run(check, &database)).collect::<Vec<_>>());
+            found.await?.into_iter().for_each(|fact| facts.add_fact(fact));
+        }
+        for check in slow {
+            let turn = self.derivations.turn(peer).await;
+            let (run, database) = (Arc::clone(&self.run), self.database.clone());
+            let found = off_thread(move || {
+                // It lasts as long as the work, also when nobody waits for that any more.
+                let _turn = turn;
+                run(&check, &database)
+            });
+            facts.add_fact(found.await?);
+        }
         Ok(())
     }
 }

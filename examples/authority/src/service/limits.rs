@@ -30,6 +30,8 @@ pub(super) struct Limits {
     pub(super) holdings: Limit,
     /// Typed codes, right or wrong.
     pub(super) codes: Limit,
+    /// Codes that came before their request and are tried when it arrives: others may have left them.
+    pub(super) kept_codes: Limit,
     /// Messages for seats that nobody asked for.
     pub(super) unseen: Budget,
 }
@@ -40,6 +42,7 @@ impl Default for Limits {
             activations: Limit::new(20),
             holdings: Limit::new(20),
             codes: Limit::new(10),
+            kept_codes: Limit::new(40),
             unseen: Budget { of_peer: 100, in_all: 1000, for_newcomers: 500, window: Window::new(HOUR) },
         }
     }
@@ -53,7 +56,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    fn new(of_peer: u32) -> Self {
+    pub(super) fn new(of_peer: u32) -> Self {
         Self { of_peer, window: Window::new(QUARTER) }
     }
 
@@ -71,11 +74,19 @@ impl Limit {
     /// Counts an attempt whatever comes of it, before any work is done for it: requests that come at the same time do
     /// not get past the limit. Fails as [`check`](Self::check) does.
     pub(super) fn take(&self, peer: IpAddr) -> Result<()> {
+        self.take_all(peer, 1)
+    }
+
+    /// The same for several attempts of one message, which are made all or none: a limit may be exceeded by one message.
+    pub(super) fn take_all(&self, peer: IpAddr, attempts: u32) -> Result<()> {
         let mut counted = self.window.counted();
+        if attempts == 0 {
+            return Ok(());
+        }
         if counted.of(peer) >= self.of_peer {
             return Err(Failure::PeerMustWait(counted.left()));
         }
-        counted.add(peer, 1);
+        counted.add(peer, attempts);
         Ok(())
     }
 }
@@ -166,7 +177,7 @@ impl Counted {
 }
 
 /// Whoever has one IPv6 address has the 2^64 of its network.
-fn network(peer: IpAddr) -> IpAddr {
+pub(super) fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
         v4 => v4,

@@ -7,6 +7,7 @@ mod activate;
 mod audit;
 mod certificate;
 mod check_in;
+mod derivations;
 mod driver;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -31,7 +32,6 @@ use nodelock::{
     authority::{Check, Fact, Found, Query, Seat, SeatName},
 };
 
-use self::limits::Limits;
 pub(crate) use self::{
     activate::Activated,
     audit::audit,
@@ -43,6 +43,7 @@ pub(crate) use self::{
     set_up::set_up,
     suspend::set_suspended,
 };
+use self::{derivations::Derivations, limits::Limits};
 pub(crate) use crate::store::Database;
 use crate::{
     domain::{SeatChoice, Submission},
@@ -60,14 +61,21 @@ pub(crate) struct Service {
     signer: RwLock<Arc<Signer>>,
     roots: Roots,
     limits: Limits,
+    derivations: Derivations,
     run: Run,
 }
 
 impl Service {
     pub(crate) fn new(database: Database, signer: Signer) -> Self {
         let run: Run = Arc::new(|check, _| check.run());
-        let roots = signer.roots.clone();
-        Self { database, signer: RwLock::new(Arc::new(signer)), roots, limits: Limits::default(), run }
+        Self {
+            database,
+            roots: signer.roots.clone(),
+            signer: RwLock::new(Arc::new(signer)),
+            limits: Limits::default(),
+            derivations: Derivations::default(),
+            run,
+        }
     }
 
     pub(crate) fn database(&self) -> &Database {

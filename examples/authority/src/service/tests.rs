@@ -1,19 +1,23 @@
 //! What holds for every service.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use nodelock::{
     DeactivationReceipt, ErrorKind, License, Reason,
     authority::{
-        ActivationFile, Found, Query, Records, SeatState, TypedCode,
+        ActivationFile, Check, Found, Query, Records, SeatState, TypedCode,
         decision::{self, Change, Ruling},
     },
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
 
 use super::{
-    Redeemed,
+    Database, Redeemed,
     fixture::{Authority, claim, now, stranger, vendor},
+    limits::Limit,
 };
 use crate::{
     domain::{Deactivation, Occasion, SeatChoice, What},
@@ -259,6 +263,70 @@ async fn codes_are_limited_for_strangers_whatever_comes_of_them_and_not_for_the_
     for n in 10..30 {
         authority.service.redeem_code(&typed(n), &vendor()).await.unwrap();
     }
+}
+
+/// A code of that handle that fits nothing.
+fn wrong_code(handle: Handle, n: u8) -> TypedCode {
+    TypedCode::read(&DeactivationCode::new(handle, ReleaseSecret::from_random([n; 8])).to_string()).unwrap()
+}
+
+#[tokio::test]
+async fn codes_that_came_before_a_request_count_for_whoever_hands_it_in() {
+    let mut authority = Authority::new().await;
+    authority.service.limits.kept_codes = Limit::new(6);
+    let device = authority.device();
+    let file = device.begin("", &[]).unwrap();
+    for n in 0..4 {
+        let code = wrong_code(file.request().handle, n);
+        authority.service.redeem_code(&code, &stranger(1)).await.unwrap();
+    }
+    let file = file.to_bytes();
+    let ran = || authority.checks.swap(0, Ordering::Relaxed);
+    for _ in 0..2 {
+        let refused = authority.activate(&file, &stranger(2)).await.unwrap().license.unwrap_err();
+        assert_eq!((kind(refused), ran()), (ErrorKind::UnknownLicense, 4));
+    }
+    let limited = authority.activate(&file, &stranger(2)).await;
+    assert!(matches!(limited, Err(Failure::PeerMustWait(_))) && ran() == 0);
+    // Whoever has no code in the way is not limited, and neither is another peer or the vendor.
+    let other = authority.device().begin(&authority.sell(1).await, &[]).unwrap().to_bytes();
+    assert!(authority.activate(&other, &stranger(2)).await.unwrap().license.is_ok());
+    authority.activate(&file, &stranger(3)).await.unwrap();
+    authority.activate(&file, &vendor()).await.unwrap();
+    assert_eq!(ran(), 8);
+}
+
+#[tokio::test]
+async fn one_processor_is_left_for_signatures_however_many_codes_come() {
+    let mut authority = Authority::new().await;
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now_running, seen) = (running.clone(), most.clone());
+    authority.service.run = Arc::new(move |check: &Check, _: &Database| {
+        if check.is_slow() {
+            seen.fetch_max(now_running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        }
+        let fact = check.run();
+        if check.is_slow() {
+            now_running.fetch_sub(1, Ordering::SeqCst);
+        }
+        fact
+    });
+    let device = authority.activated(&authority.sell(1).await).await;
+    let handle = device.check().unwrap().license().unwrap().handle;
+    let service = Arc::new(authority.service);
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let service = service.clone();
+            let code = wrong_code(handle, n);
+            tokio::spawn(async move { service.redeem_code(&code, &stranger(n.into())).await.map(drop) })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(kind(task.await.unwrap().unwrap_err()), ErrorKind::WrongCode);
+    }
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let most = most.load(Ordering::SeqCst);
+    assert!((1..=(processors - 1).max(1)).contains(&most), "{most} at a time on {processors} processors");
 }
 
 /// Two devices may draw one handle. Then the vendor must say which seat is meant.
