@@ -17,7 +17,8 @@ use axum::{
 use http_body_util::BodyExt as _;
 use nodelock::{
     Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots, Store, SystemRandom,
-    Timestamp, Transport, authority::LicenseTerms,
+    Timestamp, Transport,
+    authority::{ActivationFile, LicenseTerms, decision::Change},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -28,6 +29,7 @@ use crate::{
     domain::{Actor, Location, Occasion},
     keys::{self, renewal, renewal::NewCertificate},
     service::{self, Database, Service},
+    store,
 };
 
 const PRODUCT: &str = "Example";
@@ -41,6 +43,7 @@ pub(super) struct Authority {
 }
 
 /// An answer, read whole.
+#[derive(Debug)]
 pub(super) struct Reply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -136,6 +139,22 @@ impl Authority {
         client
     }
 
+    /// Enters a seat of the device that made `request` under the handle of the only seat of another authority.
+    pub(super) async fn share_handle(&self, request: &[u8], other: &Self) {
+        let seat = async |of: &Self| {
+            let rows = service::seats(of.server.service.database(), None, &occasion()).await.unwrap();
+            serde_json::to_value(&rows[0].seat).unwrap()
+        };
+        let mut record = seat(self).await;
+        record["seat"] = seat(other).await["seat"].take();
+        let request = ActivationFile::read(request).unwrap().request().clone();
+        let change =
+            Change::Insert { seat: serde_json::from_value(record).unwrap(), request: request.into() };
+        let mut tx = self.server.service.database().write().await.unwrap();
+        store::apply(&mut tx, &change, &occasion()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// Takes the database away, which fails whatever asks it from here on.
     pub(super) async fn close_database(&self) {
         self.server.service.database().clone().close().await;
@@ -154,8 +173,12 @@ impl Authority {
         self.ask(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    pub(super) async fn ask(&self, mut request: Request) -> Reply {
-        request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, 1])));
+    pub(super) async fn ask(&self, request: Request) -> Reply {
+        self.ask_from(1, request).await
+    }
+
+    pub(super) async fn ask_from(&self, peer: u8, mut request: Request) -> Reply {
+        request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, peer])));
         read(self.public.clone().oneshot(request).await.unwrap()).await
     }
 

@@ -176,5 +176,6 @@ fn router(server: Arc<Server>) -> Router {
 
 /// Turns requests away while too many are under way.
 async fn bound(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    server.places.answer(next.run(request)).await.unwrap_or_else(Response::from)
+    let peer = request.extensions().get().copied();
+    server.places.answer(peer, next.run(request)).await.unwrap_or_else(Response::from)
 }

@@ -17,13 +17,9 @@ use nodelock::{
 };
 use tracing::warn;
 
-use super::{
-    Service,
-    limits::{Limit, network},
-    off_thread,
-};
+use super::{Service, limits::Limit, off_thread};
 use crate::{
-    domain::{Actor, Occasion},
+    domain::{Actor, Occasion, network},
     failure::Result,
     store::{self, Tx},
 };
