@@ -14,9 +14,12 @@ use std::time::{Duration, Instant, SystemTime};
 #[cfg(unix)]
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 #[cfg(unix)]
-use nodelock::{Certificate, ErrorKind, Roots, SigningKey, authority::CertificateTerms};
+use nodelock::{
+    Certificate, Client, DeactivationReceipt, ErrorKind, License, Roots, SigningKey, Store,
+    authority::CertificateTerms,
+};
 use nodelock::{Outcome, Reason, Verdict};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{
     calls::http,
@@ -129,13 +132,15 @@ fn end_certificate(authority: &Authority) {
     fs::write(authority.directory().join("keys/issuer.certificate"), text).unwrap();
 }
 
-/// Has the server read its certificate again, and waits until it is as ready as that says.
+/// Has the server read its certificate again, and waits until it has.
 #[cfg(unix)]
-fn hang_up(authority: &Authority, ready: bool) {
+fn hang_up(authority: &Authority) {
+    let read = || authority.log().matches("\"event\":\"issuer-certificate-read\"").count();
+    let before = read();
     let id = authority.server.lock().unwrap().process.id().to_string();
     assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
     let end = Instant::now() + Duration::from_secs(10);
-    while (authority.get("/readyz").status == 200) != ready {
+    while read() == before {
         assert!(Instant::now() < end, "the server took nothing in");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -151,7 +156,8 @@ fn seats_are_given_back_while_the_certificate_has_ended_and_a_new_one_needs_no_r
         device.activate(&key).unwrap();
     }
     end_certificate(&authority);
-    hang_up(&authority, false);
+    hang_up(&authority);
+    assert_eq!(authority.get("/readyz").status, 503);
     assert_eq!(authority.get("/healthz").status, 200);
 
     let unacknowledged = online.deactivate(Reason::Moved).unwrap_err();
@@ -165,10 +171,46 @@ fn seats_are_given_back_while_the_certificate_has_ended_and_a_new_one_needs_no_r
     assert_eq!(active.check_in().unwrap_err().kind(), ErrorKind::ServerFailed);
 
     authority.vendor(&["certificate", "new"]);
-    hang_up(&authority, true);
+    hang_up(&authority);
+    assert_eq!(authority.get("/readyz").status, 200);
     assert_eq!(online.online().hand_in().unwrap()[0].outcome, Outcome::Returned);
     assert_eq!(by_code.online().hand_in().unwrap().len(), 1);
     assert!(active.check_in().unwrap().is_usable());
+}
+
+/// A later version of the application denies the key that was stolen, and has not taken in yet what that key signed.
+#[cfg(unix)]
+#[test]
+fn what_a_denied_key_signed_is_signed_anew_when_it_is_asked_for_again() {
+    let authority = Authority::new();
+    let key = authority.sell("3", &[]);
+    let denied = authority.vendor(&["certificate", "show"])["public_key"].as_str().unwrap().parse().unwrap();
+    let roots = Roots::new([authority.root.parse().unwrap()]).deny(denied);
+    let (asks, gives_up) = (authority.device("asks"), authority.device("gives up"));
+    gives_up.activate(&key).unwrap();
+    let request = json!({ "request": asks.begin(&key, &[]).unwrap().to_base64url() });
+    let license =
+        || authority.post("/v1/activations", &request).json()["license"].as_str().unwrap().to_owned();
+    let proof = json!({ "proof": gives_up.deactivate_offline(Reason::Moved).unwrap().to_base64url() });
+    let receipt =
+        || authority.post("/v1/deactivations", &proof).json()["receipt"].as_str().unwrap().to_owned();
+    for message in [license(), receipt()] {
+        let verified =
+            [License::verify(&message, &roots).err(), DeactivationReceipt::verify(&message, &roots).err()];
+        assert!(verified.iter().flatten().any(|e| e.kind() == ErrorKind::UntrustedSigner), "{verified:?}");
+    }
+
+    authority.vendor(&["certificate", "new", "--new-key"]);
+    hang_up(&authority);
+    let later = |name: &str| {
+        let client =
+            Client::builder(PRODUCT, roots.clone()).store(Store::in_directory(authority.path(name), None));
+        client.authority(format!("http://{}/", authority.address), http()).build().unwrap()
+    };
+    assert!(later("asks").activate(&key).unwrap().is_usable());
+    assert_eq!(later("gives up").online().hand_in().unwrap()[0].outcome, Outcome::Returned);
+    License::verify(license(), &roots).unwrap();
+    DeactivationReceipt::verify(receipt(), &roots).unwrap();
 }
 
 #[test]
