@@ -1,15 +1,18 @@
 //! What holds for every service.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use nodelock::{
-    DeactivationReceipt, ErrorKind, License, Reason,
+    DeactivationReceipt, ErrorKind, License, Reason, SigningKey, SystemRandom,
     authority::{
         ActivationFile, Check, Found, Query, Records, SeatState, TypedCode,
-        decision::{self, Change, Ruling},
+        decision::{self, Change, MAX_SEATS_OF_HANDLE, Ruling},
     },
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
@@ -327,6 +330,86 @@ async fn one_processor_is_left_for_signatures_however_many_codes_come() {
     let processors = std::thread::available_parallelism().unwrap().get();
     let most = most.load(Ordering::SeqCst);
     assert!((1..=(processors - 1).max(1)).contains(&most), "{most} at a time on {processors} processors");
+}
+
+/// There is no limit over all seats that strangers could use up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_codes_for_other_seats_hold_up_no_right_one() {
+    const PEERS: u32 = 256;
+    let mut authority = Authority::new().await;
+    // Others write while a check runs.
+    authority.service.run = Arc::new(|check: &Check, _: &Database| check.run());
+    let key = authority.sell(12).await;
+    let mut others = Vec::new();
+    for _ in 0..10 {
+        others.push(authority.activated(&key).await.check().unwrap().license().unwrap().handle);
+    }
+    let typed = async || {
+        let code = authority.activated(&key).await.deactivate_offline(Reason::Moved).unwrap();
+        TypedCode::read(&code.code().to_string()).unwrap()
+    };
+    let (on_the_portal, at_the_desk) = (typed().await, typed().await);
+    let service = Arc::new(authority.service);
+    let flood: Vec<_> = (0..PEERS)
+        .map(|peer| {
+            let (service, others) = (service.clone(), others.clone());
+            tokio::spawn(async move {
+                for n in 0..8 {
+                    let code = wrong_code(others[peer as usize % others.len()], n);
+                    service.redeem_code(&code, &stranger(peer)).await.map(drop).unwrap_err();
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(flood.iter().any(|task| !task.is_finished()), "the flood is over before anything was tried");
+    for (code, occasion) in [(at_the_desk, vendor()), (on_the_portal, stranger(PEERS))] {
+        let start = Instant::now();
+        let (redeemed, _) = service.redeem_code(&code, &occasion).await.unwrap();
+        assert_eq!(redeemed.outcome(), "freed");
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+    for task in flood {
+        task.await.unwrap();
+    }
+}
+
+/// Whoever asks for the same handle again and again, with one device key after the other.
+#[tokio::test]
+async fn a_handle_has_only_so_many_seats_and_a_device_that_drew_it_gets_its_receipt() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(2).await);
+    let device = authority.device();
+    let file = device.begin(&key, &[]).unwrap();
+    let request = file.request().clone();
+    authority.activated(&key).await;
+    let mut record = serde_json::to_value(&authority.seats().await[0].seat).unwrap();
+    record["seat"] = request.handle.to_string().into();
+    record["state"] = "returned".into();
+    let mut tx = service.database().write().await.unwrap();
+    for _ in 0..MAX_SEATS_OF_HANDLE {
+        let stranger = SigningKey::generate(&SystemRandom).unwrap().public_key();
+        record["device_key"] = stranger.to_string().into();
+        let seat = serde_json::from_value(record.clone()).unwrap();
+        let insert = Change::Insert { seat, request: Box::new(request.clone()) };
+        store::apply(&mut tx, &insert, &vendor()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let seats = authority.seats().await.len();
+    let refused = authority.activate(&file.to_bytes(), &stranger(1)).await.unwrap().license.unwrap_err();
+    assert_eq!(kind(refused), ErrorKind::CrowdedHandle);
+    let cancelled = device.cancel().unwrap();
+    let claim = claim(&cancelled.to_bytes());
+    for _ in 0..2 {
+        let redeemed = service.redeem_proof(&claim, &stranger(1)).await.unwrap();
+        assert_eq!(redeemed.outcome(), "already-freed");
+        device.accept_receipt(redeemed.receipt().unwrap().as_bytes()).unwrap();
+    }
+    assert_eq!(authority.seats().await.len(), seats);
+    // Another handle has room.
+    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_ok());
 }
 
 /// Two devices may draw one handle. Then the vendor must say which seat is meant.
