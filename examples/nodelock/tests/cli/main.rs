@@ -141,7 +141,7 @@ fn a_license_is_renewed_by_a_file_and_ended_by_one() {
     let revocation = answered(&user, &mut vendor, &user.run(0, &["check-in", "--offline"]));
     assert_eq!(user.json(3, &["install", &revocation])["verdict"], "revoked");
     user.refused(1, &["check-in", "--offline"], "not-active", "no license is active");
-    user.refused(1, &["install", &out.to_str().unwrap()], "wrong-type", "");
+    user.refused(1, &["install", out.to_str().unwrap()], "wrong-type", "");
 }
 
 #[test]
