@@ -89,7 +89,7 @@ impl From<Asked> for nodelock_request {
 
 impl From<PendingRequest> for nodelock_request {
     fn from(request: PendingRequest) -> Self {
-        Asked::Seat(Box::new(request)).into()
+        Asked::Seat(request.into()).into()
     }
 }
 
