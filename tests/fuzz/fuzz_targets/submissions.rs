@@ -1,0 +1,66 @@
+//! What is handed to the authority: its reader of everything that is typed, pasted or uploaded, and the decisions on it.
+#![no_main]
+
+// The reader itself, because the authority's library shows nothing but its main function.
+#[path = "../../../examples/authority/src/domain/submission.rs"]
+#[allow(dead_code, reason = "a part of it serves here")]
+mod submission;
+
+use libfuzzer_sys::fuzz_target;
+use nodelock::{
+    Timestamp,
+    authority::{
+        Records,
+        decision::{self, Moment, Refusal, Step},
+    },
+    code::check_typing,
+};
+use nodelock_fuzz::{Memory, NOW, planted, settle, world};
+
+use submission::{Deactivation, Submission, is_typed};
+
+fuzz_target!(|data: &[u8]| {
+    let world = world();
+    let read = || Submission::read(data, &world.roots);
+    if let Some(text) = is_typed(data) {
+        planted(check_typing(text).symbols, 39);
+        assert!(matches!(read(), Ok(Submission::Typed(_))), "what is typed is read as such");
+    }
+    let Ok(submission) = read() else { return };
+    let what = submission.what();
+    if let Ok(file) = submission.activation() {
+        for ledger in &world.ledgers {
+            for license in [None, Some(ledger.terms.id)] {
+                decide(ledger, |records, moment| decision::activate(&file, license, records, moment));
+            }
+        }
+    }
+    if let Ok(Submission::Releases(claims)) = read() {
+        for claim in &claims {
+            for ledger in &world.ledgers {
+                decide(ledger, |records, moment| decision::redeem(claim, records, moment));
+            }
+        }
+    }
+    let code = read().and_then(Submission::code);
+    match read().and_then(Submission::deactivation) {
+        Ok(Deactivation::Code(typed)) => {
+            assert!(code.is_ok(), "{what:?}");
+            for ledger in &world.ledgers {
+                decide(ledger, |records, moment| decision::redeem_code(&typed, records, moment));
+            }
+        }
+        Ok(Deactivation::Proof(_)) => assert!(read().and_then(Submission::proof).is_ok(), "{what:?}"),
+        Err(_) => assert!(code.is_err(), "{what:?}"),
+    }
+});
+
+/// No more seats are taken than were sold, and what is sent can be signed.
+fn decide(ledger: &Memory, act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>) {
+    let mut ledger = ledger.clone();
+    if let Some(Ok(decision)) = settle(&mut ledger, act) {
+        assert!(ledger.usage().taken <= ledger.terms.seats, "more seats than were sold");
+        let reply = world().issuer.reply(&decision, Timestamp::from_unix_seconds(NOW));
+        reply.expect("what was decided can be signed");
+    }
+}
