@@ -4,8 +4,8 @@
 use std::{fs, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use nodelock::authority::LicenseRecord;
-use nodelock_fuzz::{VECTORS, World, bundle, world};
+use nodelock::{DeactivationProof, authority::LicenseRecord};
+use nodelock_fuzz::{Message, VECTORS, World, bundle, world};
 use serde_json::Value;
 
 const CODES: &str = include_str!("../../vectors/codes.json");
@@ -32,10 +32,20 @@ fn main() -> io::Result<()> {
     write(folder, "messages", &messages)?;
     texts.push(world.code.clone().into_bytes());
     write(folder, "codes", &texts)?;
-    let submissions: Vec<_> = messages.iter().chain(&texts).cloned().collect();
+    let proofs = [envelope(world, "proof"), envelope(world, "cancelled proof")];
+    let proof = |proof: &[u8]| {
+        DeactivationProof::verify(proof, &world.device.public_key()).expect("a proof").to_text()
+    };
+    // The target `codes` has all of the texts; here a part of them is enough.
+    let mut submissions: Vec<_> = messages.iter().chain(texts.iter().step_by(16)).cloned().collect();
+    submissions.push(bundle(&proofs));
+    submissions.push(proofs.map(proof).concat().into_bytes());
     write(folder, "submissions", &submissions)?;
 
-    let bodies = world.messages.iter().flat_map(|message| {
+    let vectors = messages.iter().filter(|envelope| envelope.len() > 4 && (1..=9).contains(&envelope[3]));
+    let vectors = vectors.map(|envelope| Message { name: "", envelope: envelope.clone() });
+    let vectors: Vec<_> = vectors.filter(|message| message.is_whole()).collect();
+    let bodies = world.messages.iter().chain(&vectors).flat_map(|message| {
         let states = 0..world.states.len() as u8;
         states.map(|state| [&[message.kind() as u8, state], message.body()].concat())
     });
@@ -91,7 +101,8 @@ fn envelope<'w>(world: &'w World, name: &str) -> &'w [u8] {
 
 /// A state file of the first generation.
 fn whole_file(body: &[u8]) -> Vec<u8> {
-    let head = [b"NLST\x01\0\0\0", &1_u64.to_le_bytes()[..], &(body.len() as u32).to_le_bytes(), body].concat();
+    let head =
+        [b"NLST\x01\0\0\0", &1_u64.to_le_bytes()[..], &(body.len() as u32).to_le_bytes(), body].concat();
     [&head[..], ring::digest::digest(&ring::digest::SHA256, &head).as_ref()].concat()
 }
 

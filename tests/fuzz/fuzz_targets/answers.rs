@@ -4,15 +4,16 @@
 //! body. `$` and a letter stand for a genuine message in base64url, so that JSON around messages can be changed.
 #![no_main]
 
-use std::{
-    sync::Mutex,
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{Answer, Error, ErrorKind, Post, Reason, Result, Transport};
-use nodelock_fuzz::{planted, world};
+use nodelock_fuzz::{mutate_text, planted, world};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_text(data, size, max_size, 2, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+});
 
 /// Says one answer after the other.
 struct Script(Mutex<Vec<Vec<u8>>>);

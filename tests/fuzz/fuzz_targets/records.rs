@@ -10,17 +10,21 @@ use std::{
     ptr,
 };
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{
     authority::{Attempts, LicenseRecord, LicenseTerms, Seat},
     ffi::*,
 };
-use nodelock_fuzz::{NOW, planted, world};
+use nodelock_fuzz::{NOW, mutate_text, planted, world};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The letters of the queries, by their number from 1 on.
 const LETTERS: [u8; 8] = *b"LLSSECAA";
 const OK: nodelock_status = nodelock_status::NODELOCK_OK;
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_text(data, size, max_size, 1, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+});
 
 fuzz_target!(|data: &[u8]| {
     let Some((act, rest)) = data.split_first() else { return };
@@ -33,10 +37,8 @@ fuzz_target!(|data: &[u8]| {
         same::<LicenseTerms>(json);
         same::<Attempts>(json);
     }
-    let records: Vec<(u8, CString)> = lines
-        .iter()
-        .filter_map(|line| Some((line.as_bytes()[0], CString::new(&line[1..]).ok()?)))
-        .collect();
+    let records: Vec<(u8, CString)> =
+        lines.iter().filter_map(|line| Some((line.as_bytes()[0], CString::new(&line[1..]).ok()?))).collect();
     // SAFETY: `decide` hands over pointers to what it holds, and frees each object once.
     unsafe { decide(*act, &records) };
 });
@@ -71,7 +73,8 @@ unsafe fn decide(act: u8, found: &[(u8, CString)]) {
 /// Calls the decision of an act on a genuine message.
 unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelock_decision> {
     let world = world();
-    let message = |name: &str| &world.messages.iter().find(|m| m.name == name).expect("there is one").envelope[..];
+    let message =
+        |name: &str| &world.messages.iter().find(|m| m.name == name).expect("there is one").envelope[..];
     let text = |text: &str| CString::new(text).expect("no NUL");
     let seat = text(&world.ledgers[1].seats.values().next().expect("a seat").name().to_string());
     let (mut decision, mut activation, mut release) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
@@ -82,7 +85,9 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
         match act % 9 {
             0 | 1 => {
                 let request = message("request");
-                assert!(nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK);
+                assert!(
+                    nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK
+                );
                 let license = text(&world.ledgers[0].terms.id.to_string());
                 let license = if act % 9 == 0 { ptr::null() } else { license.as_ptr() };
                 nodelock_decide_activation(activation, license, records, NOW, &mut decision, none)

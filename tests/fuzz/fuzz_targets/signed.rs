@@ -12,10 +12,10 @@ use nodelock::{
         decision::{self, Moment, Refusal, Step},
     },
 };
-use nodelock_fuzz::{KINDS, Memory, NOW, World, bundle, mutate, planted, settle, world};
+use nodelock_fuzz::{KINDS, Memory, NOW, World, bundle, mutate_body, planted, settle, world};
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    mutate(data, size, max_size, 2, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+    mutate_body(data, size, max_size, 2, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
 });
 
 fuzz_target!(|data: &[u8]| {
@@ -71,11 +71,13 @@ fn at_an_authority(world: &World, kind: Kind, state: usize, envelope: &[u8]) {
     let ledger = &world.ledgers[state % world.ledgers.len()];
     let files: Vec<Vec<u8>> = match kind {
         Kind::RecoveryRequest => {
-            let request = world.messages.iter().find(|m| m.name == "recovering request").expect("there is one");
+            let request =
+                world.messages.iter().find(|m| m.name == "recovering request").expect("there is one");
             vec![bundle(&[&request.envelope, envelope])]
         }
         Kind::DeactivationProof => {
-            let request = |name| &world.messages.iter().find(|m| m.name == name).expect("there is one").envelope;
+            let request =
+                |name| &world.messages.iter().find(|m| m.name == name).expect("there is one").envelope;
             let second = request("second request");
             vec![envelope.to_vec(), bundle(&[envelope, second]), bundle(&[second, envelope])]
         }

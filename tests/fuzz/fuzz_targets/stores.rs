@@ -11,12 +11,12 @@ use std::{path::Path, sync::Arc};
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{ErrorKind, Reason, Store, Verdict, authority::ReleaseClaim};
-use nodelock_fuzz::{mutate, planted, world};
+use nodelock_fuzz::{mutate_body, planted, world};
 
 const PLACE: &str = "/var/lib/example";
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    mutate(data, size, max_size, 2, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+    mutate_body(data, size, max_size, 2, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
 });
 
 fuzz_target!(|data: &[u8]| {
@@ -43,7 +43,8 @@ fn operate(store: &Store, operation: u8) {
         planted(reason.len(), 32);
     }
     let _ = client.fingerprint_report();
-    let message = |name: &str| &world.messages.iter().find(|m| m.name == name).expect("there is one").envelope;
+    let message =
+        |name: &str| &world.messages.iter().find(|m| m.name == name).expect("there is one").envelope;
     let done = match operation % 10 {
         0 => client.accept(message("license")).map(drop),
         1 => client.accept(message("renewal")).map(drop),

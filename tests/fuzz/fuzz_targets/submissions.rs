@@ -6,24 +6,26 @@
 #[allow(dead_code, reason = "a part of it serves here")]
 mod submission;
 
-use libfuzzer_sys::fuzz_target;
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{
     Timestamp,
     authority::{
         Records,
         decision::{self, Moment, Refusal, Step},
     },
-    code::check_typing,
 };
-use nodelock_fuzz::{Memory, NOW, planted, settle, world};
+use nodelock_fuzz::{Memory, NOW, mutate_text, planted, settle, world};
 
 use submission::{Deactivation, Submission, is_typed};
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate_text(data, size, max_size, 0, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
+});
 
 fuzz_target!(|data: &[u8]| {
     let world = world();
     let read = || Submission::read(data, &world.roots);
-    if let Some(text) = is_typed(data) {
-        planted(check_typing(text).symbols, 39);
+    if is_typed(data).is_some() {
         assert!(matches!(read(), Ok(Submission::Typed(_))), "what is typed is read as such");
     }
     let Ok(submission) = read() else { return };
@@ -36,6 +38,7 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     if let Ok(Submission::Releases(claims)) = read() {
+        planted(claims.len(), 2);
         for claim in &claims {
             for ledger in &world.ledgers {
                 decide(ledger, |records, moment| decision::redeem(claim, records, moment));

@@ -12,7 +12,7 @@ use std::sync::LazyLock;
 
 pub use self::{
     ledger::Memory,
-    mutation::mutate,
+    mutation::{mutate_body, mutate_text},
     world::{KINDS, Message, NOW, PRODUCT, VECTORS, World, bundle, settle},
 };
 
@@ -25,7 +25,8 @@ pub fn world() -> &'static World {
 
 /// Whether the target's planted bug is on. A target that does not find it within a minute finds nothing else either.
 pub fn is_planted() -> bool {
-    static PLANTED: LazyLock<bool> = LazyLock::new(|| std::env::var_os("NODELOCK_FUZZ_PLANTED").is_some());
+    static PLANTED: LazyLock<bool> =
+        LazyLock::new(|| std::env::var_os("NODELOCK_FUZZ_PLANTED").is_some_and(|set| !set.is_empty()));
     *PLANTED
 }
 

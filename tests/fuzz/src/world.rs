@@ -5,8 +5,8 @@
 
 use bincode::Options as _;
 use nodelock::{
-    Certificate, CheckInBody, Client, Clock, Kind, PreflightBody, Reason, Result, Roots, SigningKey,
-    Store, Timestamp, Transport,
+    Certificate, CheckInBody, Client, Clock, Kind, PreflightBody, Reason, Result, Roots, SigningKey, Store,
+    Timestamp, Transport,
     authority::{
         ActivationFile, Issuer, LicenseTerms, Records, ReleaseClaim, SeatName,
         decision::{self, Decision, Ledger as _, Moment, Refusal, Step},
@@ -55,14 +55,22 @@ impl Message {
         usize::from(self.envelope[3]) - 1
     }
 
+    /// Whether there is room for what an envelope has around its body.
+    pub fn is_whole(&self) -> bool {
+        self.envelope.len() >= 14 && self.envelope.len() >= self.body_start() + 64
+    }
+
     /// Its body.
     pub fn body(&self) -> &[u8] {
-        let from = if World::is_authoritys(KINDS[self.kind()]) {
+        &self.envelope[self.body_start()..self.envelope.len() - 64]
+    }
+
+    fn body_start(&self) -> usize {
+        if World::is_authoritys(KINDS[self.kind()]) {
             14 + usize::from(u16::from_le_bytes([self.envelope[12], self.envelope[13]]))
         } else {
             4
-        };
-        &self.envelope[from..self.envelope.len() - 64]
+        }
     }
 }
 
@@ -115,7 +123,10 @@ fn machine() -> Probe {
 /// Bytes of hex digits.
 fn bytes(hex: &Value) -> Vec<u8> {
     let hex = hex.as_str().expect("hex digits");
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits")).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hex digits"))
+        .collect()
 }
 
 /// The key pair of a seed.
@@ -175,7 +186,8 @@ impl World {
         let roots = Roots::new([root.public_key()]);
         let certificate = bytes(&vectors["certificate"]["envelope"]);
         let certificate = Certificate::verify(&certificate, &roots).expect("the vector's certificate");
-        let issuer = Issuer::certified(issuer_key.clone(), certificate.clone()).expect("the issuer's certificate");
+        let issuer =
+            Issuer::certified(issuer_key.clone(), certificate.clone()).expect("the issuer's certificate");
         let license_key = vectors["request"]["fields"]["license_key"].as_str().expect("text").to_owned();
 
         let mut world = Self {
@@ -302,10 +314,7 @@ impl World {
 
     /// Whether an authority signs that kind.
     pub fn is_authoritys(kind: Kind) -> bool {
-        matches!(
-            kind,
-            Kind::License | Kind::DeactivationReceipt | Kind::Revocation | Kind::IssuerCertificate
-        )
+        matches!(kind, Kind::License | Kind::DeactivationReceipt | Kind::Revocation | Kind::IssuerCertificate)
     }
 
     /// The envelope of the kind at that place in [`KINDS`] around any body, with a signature that holds: the device's,
@@ -355,7 +364,11 @@ impl World {
     pub fn online_client(&self, store: &Store, transport: impl Transport + 'static) -> Client {
         let builder = self.builder(store, Seeded::new("client"));
         let second = std::time::Duration::from_secs(1);
-        builder.authority("https://licenses.example", transport).patience(second, 1).build().expect("a client")
+        builder
+            .authority("https://licenses.example", transport)
+            .patience(second, 1)
+            .build()
+            .expect("a client")
     }
 
     fn builder(&self, store: &Store, random: Seeded) -> nodelock::ClientBuilder {
@@ -366,4 +379,3 @@ impl World {
             .probe(machine)
     }
 }
-
