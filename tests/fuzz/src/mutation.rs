@@ -38,46 +38,42 @@ pub fn mutate_body(data: &mut [u8], size: usize, max_size: usize, head: usize, s
     if size <= head + 1 || size > room || dice.below(3) == 0 {
         return None;
     }
-    for _ in 0..32 {
+    let changes_text = dice.below(4) > 0;
+    for _ in 0..256 {
         let at = head + dice.below(size - head);
         let length = usize::from(data[at]);
         let rest = size - at - 1;
-        if length > 250 || length > rest || (length == 0 && dice.below(4) > 0) {
+        if length > 250 || length > rest || (length == 0 && dice.below(8) > 0) {
             continue;
         }
-        let text = &data[at + 1..at + 1 + length];
         let end = at + 1 + length;
-        match dice.below(8) {
-            // A text of another length.
-            0..=5 if text.iter().all(|byte| (b' '..=b'~').contains(byte)) => {
-                let new = dice.length();
-                if size - length + new > room {
-                    continue;
-                }
-                data.copy_within(end..size, at + 1 + new);
-                if new > length {
-                    data[end..at + 1 + new].fill(b'a' + dice.below(26) as u8);
-                }
-                data[at] = new as u8;
-                return Some(size - length + new);
+        if changes_text {
+            let new = dice.length();
+            let is_text = data[at + 1..end].iter().all(|byte| (b' '..=b'~').contains(byte));
+            if !is_text || size - length + new > room {
+                continue;
             }
-            // The first item of a list twice, or not at all.
-            6 if rest > 0 && length > 0 && length < 250 => {
-                let item = 1 + dice.below(rest.min(256));
-                if size + item > room {
-                    continue;
-                }
-                data.copy_within(at + 1..size, at + 1 + item);
-                data[at] += 1;
-                return Some(size + item);
+            data.copy_within(end..size, at + 1 + new);
+            if new > length {
+                data[end..at + 1 + new].fill(b'a' + dice.below(26) as u8);
             }
-            7 if rest > 0 && length > 0 => {
-                let item = 1 + dice.below(rest.min(256));
-                data.copy_within(at + 1 + item..size, at + 1);
-                data[at] -= 1;
-                return Some(size - item);
-            }
-            _ => {}
+            data[at] = new as u8;
+            return Some(size - length + new);
+        }
+        if length == 0 || length == 250 || rest == 0 {
+            continue;
+        }
+        // The first item of a list twice, or not at all.
+        let item = 1 + dice.below(rest.min(256));
+        if dice.below(2) == 0 {
+            data.copy_within(at + 1 + item..size, at + 1);
+            data[at] -= 1;
+            return Some(size - item);
+        }
+        if size + item <= room {
+            data.copy_within(at + 1..size, at + 1 + item);
+            data[at] += 1;
+            return Some(size + item);
         }
     }
     None
