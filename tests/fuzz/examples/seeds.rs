@@ -126,6 +126,6 @@ fn write(folder: &Path, target: &str, inputs: &[Vec<u8>]) -> io::Result<()> {
     for (number, input) in inputs.iter().enumerate() {
         fs::write(folder.join(format!("seed-{number:04}")), input)?;
     }
-    println!("{}: {} inputs", folder.display(), inputs.len());
+    println!("{target}: {} inputs", inputs.len());
     Ok(())
 }

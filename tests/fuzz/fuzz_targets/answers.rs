@@ -1,7 +1,7 @@
 //! Any answer of an authority to each online call.
 //!
-//! An input is the place of a state, a call's number, and the answers, a line each: three digits of the status, then the
-//! body. `$` and a letter stand for a genuine message in base64url, so that JSON around messages can be changed.
+//! An input is the place of a state, a call's number, and the answers, a line each: three digits of the status, then
+//! the body. `$` and a letter stand for a genuine message in base64url, so that JSON around messages can be changed.
 #![no_main]
 
 use std::{sync::Mutex, time::Duration};

@@ -1,5 +1,5 @@
-//! Any body, truly signed: what a vendor's or a device's key could be made to say, and what becomes of it on a device and
-//! at an authority.
+//! Any body, truly signed: what a vendor's or a device's key could be made to say, and what becomes of it on a device
+//! and at an authority.
 //!
 //! An input is the place of a kind in [`KINDS`], the place of a state, and a body.
 #![no_main]

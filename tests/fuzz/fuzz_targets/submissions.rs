@@ -1,4 +1,5 @@
-//! What is handed to the authority: its reader of everything that is typed, pasted or uploaded, and the decisions on it.
+//! What is handed to the authority: its reader of everything that is typed, pasted or uploaded, and the decisions on
+//! it.
 #![no_main]
 
 // The reader itself, because the authority's library shows nothing but its main function.

@@ -30,8 +30,8 @@ impl Dice {
     }
 }
 
-/// Changes a body of bincode behind the first `head` bytes: a text or a list there has its length in front, in one byte up
-/// to 250. Returns the new size; none, and nothing is changed, when a plain mutation is due.
+/// Changes a body of bincode behind the first `head` bytes: a text or a list there has its length in front, in one byte
+/// up to 250. Returns the new size; none, and nothing is changed, when a plain mutation is due.
 pub fn mutate_body(data: &mut [u8], size: usize, max_size: usize, head: usize, seed: u32) -> Option<usize> {
     let mut dice = Dice::new(seed);
     let room = data.len().min(max_size);
