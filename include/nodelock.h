@@ -147,6 +147,11 @@
 #define NODELOCK_EVENT_DONE 3
 
 /**
+ * The license is gone from this machine, and no tombstone could be left: a warning, see nodelock_proof_tombstone().
+ */
+#define NODELOCK_EVENT_NO_TOMBSTONE 4
+
+/**
  * A host id is scored along with what is found on the machine.
  */
 #define NODELOCK_HOST_ID_JOIN 0
@@ -649,8 +654,9 @@ typedef struct nodelock_receipt nodelock_receipt;
 typedef struct nodelock_receipts nodelock_receipts;
 
 /**
- * An activation request that waits for its license, with the seats given up that it carries along. Belongs to the caller; may
- * be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows it again.
+ * An activation request that waits for its license, with the seats given up that it carries along, or a check-in. Belongs to
+ * the caller; may be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows an
+ * activation request again.
  */
 typedef struct nodelock_request nodelock_request;
 
@@ -690,8 +696,8 @@ typedef uint64_t (*nodelock_clock_fn)(void *user_data);
 /**
  * Told what calls on a client do, for a log. `call` is the function's name, such as `nodelock_client_activate`.
  *
- * `event` is NODELOCK_EVENT_SENDING or NODELOCK_EVENT_WAITING during an online call, with the number of the `attempt`, `status`
- * NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
+ * `event` is NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING or NODELOCK_EVENT_NO_TOMBSTONE during an online call, with the number
+ * of the `attempt`, `status` NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
  * A check that goes well is not worth a line and has none. There is never a key, a code or a hardware identifier in it. The
  * texts are lent until it returns.
  */
@@ -718,7 +724,7 @@ typedef struct {
 
 /**
  * Told what an online call is doing: NODELOCK_EVENT_SENDING with the number of the attempt, from 1 on, or
- * NODELOCK_EVENT_WAITING with how long the call waits before it tries again.
+ * NODELOCK_EVENT_WAITING with how long the call waits before it tries again, or NODELOCK_EVENT_NO_TOMBSTONE.
  */
 typedef void (*nodelock_progress_fn)(void *user_data,
                                      uint32_t event,
@@ -1240,6 +1246,20 @@ nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client
                                                    nodelock_error **error);
 
 /**
+ * Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
+ * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Nothing changes
+ * until then. Each call makes another request: hand in the latest, since the authority refuses one that a later one has
+ * followed. A license that has expired or is not usable for another reason will do.
+ *
+ * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_check_in_offline(const nodelock_client *client,
+                                                 nodelock_request **request,
+                                                 nodelock_error **error);
+
+/**
  * The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
  * up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this opens the store like
  * a call that writes.
@@ -1528,9 +1548,10 @@ NODELOCK_API void nodelock_license_free(nodelock_license *license);
 /* ==== Requests for a seat ==== */
 
 /**
- * The seat it asks for, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
+ * The seat it asks for, or the one that it is to renew, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
  */
-NODELOCK_API const char *nodelock_request_seat(const nodelock_request *request);
+NODELOCK_API
+const char *nodelock_request_seat(const nodelock_request *request);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the request is freed. NULL for NULL.
@@ -1567,9 +1588,11 @@ nodelock_status nodelock_request_qr(const nodelock_request *request,
                                     nodelock_error **error);
 
 /**
- * How many seats given up it carries along: the authority frees those and answers the request in one step.
+ * How many seats given up it carries along: the authority frees those and answers the request in one step. A check-in
+ * carries none.
  */
-NODELOCK_API size_t nodelock_request_release_count(const nodelock_request *request);
+NODELOCK_API
+size_t nodelock_request_release_count(const nodelock_request *request);
 
 /**
  * Whether it asks for a seat in place of one whose record was lost. See nodelock_client_recover_offline().
@@ -1604,6 +1627,14 @@ NODELOCK_API uint64_t nodelock_proof_time(const nodelock_proof *proof);
  * Why it was given up: one of NODELOCK_REASON_*.
  */
 NODELOCK_API uint32_t nodelock_proof_reason(const nodelock_proof *proof);
+
+/**
+ * NODELOCK_OK, or why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up
+ * all the same, but a copy of the store from before may go unnoticed by nodelock_client_check() until its lease ends. Any later
+ * change of the store tries again. NODELOCK_OK for NULL.
+ */
+NODELOCK_API
+nodelock_status nodelock_proof_tombstone(const nodelock_proof *proof);
 
 /**
  * As a text file with readable headers, for mail and forms. Lent until the proof is freed. NULL for NULL.
@@ -2186,14 +2217,14 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * Each decision goes the same way:
  *
  *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
- *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
- *     it again.
- *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
- *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
- *     which is rare, roll back and begin at 1.
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the verifications (nodelock_records_verify()),
+ *     and call it again.
+ *  2. Do that once without a transaction, so that no verification is done while one is open. Then open a transaction
+ *     that keeps other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a
+ *     verification is missing now, which is rare, roll back and begin at 1.
  *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
  *     send.
- *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the verifications, forget the records, and begin at 1.
  *
  * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
  * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment
@@ -2277,7 +2308,7 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_REVOKED 6
 
 /**
- * Nothing is decided: answer the queries, do the checks, and call the function again.
+ * Nothing is decided: answer the queries, do the verifications, and call the function again.
  */
 #define NODELOCK_DECISION_NEEDS 7
 
@@ -2297,7 +2328,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_RETURNED_BY_VENDOR 10
 
 /**
- * The attempt is counted and the code not looked at yet: store, commit, do the checks, and call the function again.
+ * The attempt is counted and the code not looked at yet: store, commit, do the verifications, and call the function
+ * again.
  */
 #define NODELOCK_DECISION_ATTEMPTED 11
 
@@ -2686,19 +2718,19 @@ nodelock_status nodelock_records_answer(nodelock_records *records,
                                         nodelock_error **error);
 
 /**
- * Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays
- * true for ever. A signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to
- * 100 milliseconds, so do it while no transaction is open.
+ * Does the verifications that a decision asks for (nodelock_decision_has_verifications()) and adds what they come
+ * to, which stays true for ever. A signature takes some 50 microseconds and a code
+ * (nodelock_decision_has_slow_verifications()) some 20 to 100 milliseconds, so do it while no transaction is open.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_records_check(nodelock_records *records,
-                                       const nodelock_decision *decision,
-                                       nodelock_error **error);
+nodelock_status nodelock_records_verify(nodelock_records *records,
+                                        const nodelock_decision *decision,
+                                        nodelock_error **error);
 
 /**
- * Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up
- * anew.
+ * Forgets every record and keeps what the verifications came to: for the next transaction, which must look
+ * everything up anew.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2716,9 +2748,9 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of
  * the license that the vendor assigned to a request without a license key; NULL for none.
  *
- * NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose
- * license would have to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because
- * the seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
+ * NODELOCK_DECISION_GRANTED; NODELOCK_DECISION_REPEATED: the same request again, which fetches the license that it was
+ * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
+ * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
  * the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
  * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
@@ -2752,7 +2784,7 @@ nodelock_status nodelock_decide_release(const nodelock_release *release,
 /**
  * Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
  * the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
- * do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+ * do its verifications with nodelock_records_verify(), and begin again with nodelock_records_keep_facts().
  *
  * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
  * NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What
@@ -2885,15 +2917,16 @@ NODELOCK_API uint32_t nodelock_decision_query_kind(const nodelock_decision *deci
 NODELOCK_API const char *nodelock_decision_query_value(const nodelock_decision *decision, size_t index);
 
 /**
- * Whether there are checks to do with nodelock_records_check(): before the function is called again, and for
+ * Whether there are verifications to do with nodelock_records_verify(): before the function is called again, and for
  * NODELOCK_DECISION_ATTEMPTED after what is to be stored is committed.
  */
-NODELOCK_API bool nodelock_decision_has_checks(const nodelock_decision *decision);
+NODELOCK_API
+bool nodelock_decision_has_verifications(const nodelock_decision *decision);
 
 /**
- * Whether some of the checks take 20 to 100 milliseconds each.
+ * Whether some of the verifications take 20 to 100 milliseconds each.
  */
-NODELOCK_API bool nodelock_decision_has_slow_checks(const nodelock_decision *decision);
+NODELOCK_API bool nodelock_decision_has_slow_verifications(const nodelock_decision *decision);
 
 /**
  * How many changes there are to store, all in one transaction with what was looked up. None when nothing changed.

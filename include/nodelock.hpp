@@ -27,7 +27,6 @@ namespace detail {
 template <auto Free> struct deleter {
     template <class T> void operator()(T *object) const noexcept { Free(object); }
 };
-
 template <class T, auto Free> using owned = std::unique_ptr<T, deleter<Free>>;
 
 inline std::string_view view(const char *text) { return text != nullptr ? std::string_view(text) : std::string_view(); }
@@ -262,6 +261,7 @@ public:
     }
     // False in a condition if none is pending.
     [[nodiscard]] request pending() const { return detail::make<request>(nodelock_client_pending, get()); }
+    [[nodiscard]] request check_in_offline() const { return detail::make<request>(nodelock_client_check_in_offline, get()); }
     [[nodiscard]] request recover_offline() const { return detail::make<request>(nodelock_client_recover_offline, get()); }
     [[nodiscard]] proof cancel() const { return detail::make<proof>(nodelock_client_cancel, get()); }
     license install(std::string_view file) const { return detail::make<license>(nodelock_client_install, get(), detail::data(file), file.size()); }

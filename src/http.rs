@@ -2,15 +2,14 @@
 
 use std::{
     fmt,
-    io::Read as _,
-    sync::{Arc, OnceLock, mpsc},
+    pin::pin,
+    sync::{Arc, OnceLock},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use reqwest::{
-    Proxy,
-    blocking::{Client, Response},
+    Client, Proxy,
     header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
     redirect::Policy,
 };
@@ -20,6 +19,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     sign::SigningKey,
 };
+use tokio::time::timeout;
 
 use crate::{
     Error, ErrorKind, Result,
@@ -167,8 +167,11 @@ enum ProxySetting {
     Explicit(Box<Proxy>),
 }
 
-/// HTTP through reqwest. Each call runs on a thread of its own that ends with it, so that it can be cancelled and may be
-/// made from inside an asynchronous runtime.
+/// HTTP through reqwest. A call runs on a thread of its own, so that it may be made from inside an asynchronous runtime.
+///
+/// The thread, its connections and everything else that the call holds are gone when the call returns, within its time limit
+/// or soon after its cancellation, whatever the peer does. The one exception is a name look-up that hangs in the operating
+/// system, which cannot be called off: its thread ends when the system gives up.
 #[derive(Clone)]
 pub struct HttpTransport {
     trust: Arc<Trust>,
@@ -190,95 +193,86 @@ impl fmt::Debug for HttpTransport {
     }
 }
 
+/// How long a call that ends waits for the thread of a name look-up.
+const LOOK_UP_GRACE: Duration = Duration::from_millis(100);
+
 impl HttpTransport {
-    fn exchange(self, post: &OwnedPost) -> Result<Answer> {
+    /// The whole call: a runtime of its own, which takes every task and connection along when it ends.
+    fn call(&self, post: &Post<'_>) -> Result<Answer> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Error::io("a runtime for the call", e))?;
+        let answer = runtime.block_on(async {
+            let mut exchange = pin!(self.exchange(post));
+            let ended = timeout(post.timeout, async {
+                loop {
+                    match timeout(CANCEL_INTERVAL, &mut exchange).await {
+                        Ok(answer) => return answer,
+                        Err(_) => post.cancel.check()?,
+                    }
+                }
+            });
+            ended.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, "authority")))
+        });
+        runtime.shutdown_timeout(LOOK_UP_GRACE);
+        answer
+    }
+
+    async fn exchange(&self, post: &Post<'_>) -> Result<Answer> {
         let tls = self.trust.tls();
         let builder = Client::builder()
             .tls_backend_preconfigured(tls.config.clone())
             .redirect(Policy::none())
-            .connect_timeout(self.connect_timeout.min(post.timeout))
-            .timeout(post.timeout);
-        let builder = match self.proxy {
+            .connect_timeout(self.connect_timeout.min(post.timeout));
+        let builder = match &self.proxy {
             ProxySetting::Environment => builder,
             ProxySetting::None => builder.no_proxy(),
-            ProxySetting::Explicit(proxy) => builder.no_proxy().proxy(*proxy),
+            ProxySetting::Explicit(proxy) => builder.no_proxy().proxy(Proxy::clone(proxy)),
         };
-        let response = builder
+        let mut response = builder
             .build()
             .map_err(classify)?
-            .post(&post.url)
-            .header(USER_AGENT, &post.user_agent)
+            .post(post.url)
+            .header(USER_AGENT, post.user_agent)
             .header(CONTENT_TYPE, "application/json")
-            .body(post.body.clone())
+            .body(post.body.to_vec())
             .send()
+            .await
             .map_err(|error| match classify(error) {
                 error if tls.trusts_nobody && error.kind() == ErrorKind::TlsUntrusted => {
                     Error::new(ErrorKind::TlsUntrusted, "no root certificates on this system")
                 }
                 error => error,
             })?;
-        read(response, post.limit)
+        let status = response.status().as_u16();
+        let retry_after =
+            response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut body = Vec::new();
+        // An error here is a connection that was cut.
+        while let Some(chunk) =
+            response.chunk().await.map_err(|_| Error::new(ErrorKind::Unreachable, "authority"))?
+        {
+            if chunk.len() > post.limit - body.len() {
+                return Err(Error::new(ErrorKind::BadReply, "authority: the answer is too long"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Answer { status, body, retry_after: retry_after.map(Duration::from_secs) })
     }
-}
-
-/// What the thread of a call owns.
-struct OwnedPost {
-    url: String,
-    body: Vec<u8>,
-    user_agent: String,
-    limit: usize,
-    timeout: Duration,
 }
 
 impl Transport for HttpTransport {
     fn post(&self, post: &Post<'_>) -> Result<Answer> {
         post.cancel.check()?;
-        let (sender, receiver) = mpsc::channel();
-        let transport = self.clone();
-        let owned = OwnedPost {
-            url: post.url.to_owned(),
-            body: post.body.to_vec(),
-            user_agent: post.user_agent.to_owned(),
-            limit: post.limit,
-            timeout: post.timeout,
-        };
-        thread::Builder::new()
-            .name("nodelock-http".into())
-            .spawn(move || sender.send(transport.exchange(&owned)))
-            .map_err(|e| Error::io("a thread for the call", e))?;
-        // The exchange has the timeout itself; this one is for a name look-up that hangs in the operating system.
-        let end = Instant::now().checked_add(post.timeout.saturating_add(Duration::from_secs(1)));
-        loop {
-            match receiver.recv_timeout(CANCEL_INTERVAL) {
-                Ok(answer) => return answer,
-                Err(mpsc::RecvTimeoutError::Disconnected) => {
-                    return Err(Error::new(ErrorKind::Unreachable, "authority"));
-                }
-                Err(mpsc::RecvTimeoutError::Timeout) => post.cancel.check()?,
-            }
-            if end.is_some_and(|end| Instant::now() >= end) {
-                return Err(Error::new(ErrorKind::TimedOut, "authority"));
-            }
-        }
+        thread::scope(|scope| {
+            let call = thread::Builder::new()
+                .name("nodelock-http".into())
+                .spawn_scoped(scope, || self.call(post))
+                .map_err(|e| Error::io("a thread for the call", e))?;
+            call.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Unreachable, "authority")))
+        })
     }
-}
-
-fn read(response: Response, limit: usize) -> Result<Answer> {
-    let status = response.status().as_u16();
-    let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let mut body = Vec::new();
-    response
-        .take(limit as u64 + 1)
-        .read_to_end(&mut body)
-        // The connection was cut, or stalled until the timeout.
-        .map_err(|e| match e.kind() {
-            std::io::ErrorKind::TimedOut => Error::new(ErrorKind::TimedOut, "authority"),
-            _ => Error::new(ErrorKind::Unreachable, "authority"),
-        })?;
-    if body.len() > limit {
-        return Err(Error::new(ErrorKind::BadReply, "authority: the answer is too long"));
-    }
-    Ok(Answer { status, body, retry_after: retry_after.map(Duration::from_secs) })
 }
 
 /// What kept a request from being answered. The error's own text is left out: it may hold a proxy's password.

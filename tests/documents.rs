@@ -3,6 +3,7 @@
 //! - A citation names a file and a heading that exist: the path of a document, a comma, the heading. In comments it
 //!   may be wrapped.
 //! - A link between documents leads to a file and, behind `#`, to a heading that exist.
+//! - A path that a document names in backquotes, from the root of the repository, exists.
 //! - No comment cites a document by a bare word in capitals: the path makes a document findable.
 
 use std::{
@@ -54,6 +55,7 @@ impl Library {
         let is_document = path.extension().is_some_and(|extension| extension == "md");
         if is_document {
             faults.extend(self.false_links(path, text));
+            faults.extend(self.false_paths(text));
         }
         let prose = if is_document { outside_code(text) } else { comments(path, text) };
         faults.extend(
@@ -109,6 +111,20 @@ impl Library {
             }
         }
         faults
+    }
+
+    /// Paths in backquotes that begin at the root and lead nowhere. One with a pattern in it is none.
+    fn false_paths(&self, text: &str) -> Vec<String> {
+        let is_from_the_root = |span: &&str| {
+            let (first, rest) = span.split_once('/').unwrap_or((span, ""));
+            (FOLDERS.contains(&first) || first == ".ci") && !rest.contains(['*', '{', ' ', '#', '…'])
+        };
+        let outside = outside_code(text);
+        let spans = outside.split('`').skip(1).step_by(2).filter(is_from_the_root);
+        // A citation has a comma and a section behind the path.
+        let paths = spans.map(|span| span.split_once(',').map_or(span, |(path, _)| path));
+        let false_ones = paths.filter(|path| !self.root.join(path).exists());
+        false_ones.map(|path| format!("{path} does not exist")).collect()
     }
 
     fn anchors(&self, file: &Path) -> impl Iterator<Item = String> {
@@ -309,6 +325,19 @@ fn a_document_cited_by_its_name_alone_is_found() {
         assert_eq!(count("tests/planted.py", &format!("{word} = 3  # seats")), 0, "{word}");
         assert_eq!(count("examples/planted.md", &format!("as {word} says")), 1, "{word}");
     }
+}
+
+#[test]
+fn a_false_path_is_found() {
+    let (library, _) = repository();
+    let count = |text: &str| library.faults(Path::new("examples/planted.md"), text).len();
+    assert_eq!(
+        count("`src/record.rs`, `tests/vectors`, `.ci/run`, `.ci/run quick`, `cargo test`, `state.new`"),
+        0
+    );
+    assert_eq!(count("`src/{record,verdict}.rs` and `http/device`"), 0);
+    assert_eq!(count("`src/nowhere.rs`"), 1);
+    assert_eq!(count("`examples/nowhere`"), 1);
 }
 
 #[test]

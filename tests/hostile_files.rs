@@ -814,7 +814,7 @@ fn mutated_records_under_right_checksums_never_panic_nor_make_a_license() {
     let world = World::new();
     let disk = active(&world);
     let path = Path::new(PLACE).join("state");
-    let good = store(&disk).read().unwrap().body.unwrap();
+    let good = store(&disk).read().unwrap().body.clone().unwrap();
     let license = &world.messages["license"].bytes;
     let mut dice = Dice(3);
     let mut verdicts = BTreeMap::<String, usize>::new();

@@ -232,7 +232,7 @@ fn deactivation(comparison: &Comparison) {
     let folder = folder();
     let on_disk = store_in(folder.path());
     vendor.activate(&on_disk);
-    let active = on_disk.read().unwrap().body.unwrap();
+    let active = on_disk.read().unwrap().body.clone().unwrap();
     let client_on_disk = client(&vendor, &on_disk);
     let restore_disk = || {
         restore(&on_disk, &active);
@@ -250,7 +250,7 @@ fn deactivation(comparison: &Comparison) {
 
     let in_memory = Store::in_memory();
     let device_key = vendor.activate(&in_memory).device_key;
-    let active = in_memory.read().unwrap().body.unwrap();
+    let active = in_memory.read().unwrap().body.clone().unwrap();
     let client = client(&vendor, &in_memory);
     let deactivation = client.deactivate_offline(Reason::Moved).unwrap();
     let signed = floor::Signed::as_message(Kind::DeactivationProof, deactivation.proof());

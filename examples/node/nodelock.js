@@ -74,6 +74,7 @@ for (const [name, parameters] of [
     ['client_accept', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_license **'],
     ['client_accept_receipt', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_receipt **'],
     ['client_deactivate_offline', 'const nodelock_client *, uint32_t, _Out_ nodelock_proof **'],
+    ['client_check_in_offline', 'const nodelock_client *, _Out_ nodelock_request **'],
     ['client_outstanding', 'const nodelock_client *, _Out_ nodelock_proofs **'],
     ['client_fingerprint', 'const nodelock_client *, _Out_ nodelock_fingerprint **'],
     ['client_activate', 'const nodelock_client *, const char *, const nodelock_pair *, size_t, const nodelock_call *, _Out_ nodelock_license **'],
@@ -236,6 +237,9 @@ export class Client extends Owned {
     deactivateOffline(reason = Reason.OTHER) {
         return new Proof(get('client_deactivate_offline', this.pointer, reason));
     }
+
+    /** Asks for a renewal without a network; accept() takes the answer in. */
+    checkInOffline() { return new Request(get('client_check_in_offline', this.pointer)); }
 
     outstanding() {
         const proofs = new Owned('proofs', get('client_outstanding', this.pointer));

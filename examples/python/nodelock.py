@@ -52,6 +52,7 @@ _STATUS = {
     "client_accept": (c_void_p, c_char_p, c_size_t, _Out),
     "client_accept_receipt": (c_void_p, c_char_p, c_size_t, _Out),
     "client_deactivate_offline": (c_void_p, c_uint32, _Out),
+    "client_check_in_offline": (c_void_p, _Out),
     "client_outstanding": (c_void_p, _Out),
     "client_fingerprint": (c_void_p, _Out),
     "client_activate": (c_void_p, c_char_p, POINTER(_Pair), c_size_t, c_void_p, _Out),
@@ -306,6 +307,10 @@ class Client(_Object):
 
     def deactivate_offline(self, reason=OTHER):
         return Proof(_get("client_deactivate_offline", self, reason))
+
+    def check_in_offline(self):
+        """Asks for a renewal without a network; accept() takes the answer in."""
+        return Request(_get("client_check_in_offline", self))
 
     def outstanding(self):
         return Proofs(_get("client_outstanding", self))

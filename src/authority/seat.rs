@@ -100,7 +100,13 @@ impl fmt::Display for SeatState {
 /// ever news again.
 ///
 /// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
-/// of [`decision`](super::decision) change one.
+/// of [`decision`](super::decision) change one; elsewhere a transition does not compile:
+///
+/// ```compile_fail,E0624
+/// fn free(seat: &nodelock::authority::Seat, now: nodelock::Timestamp) -> nodelock::authority::Seat {
+///     seat.taken_over(now)
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Seat {
@@ -123,6 +129,9 @@ pub struct Seat {
     #[serde(with = "json::as_hex")]
     pub(super) request_digest: [u8; 32],
     pub(super) fingerprint: Fingerprint,
+    /// Of the license that was granted, which the same request fetches again.
+    #[serde(with = "json::as_hex")]
+    pub(super) first_token: [u8; 16],
     #[serde(with = "json::as_hex")]
     pub(super) sync_token: [u8; 16],
     #[serde(with = "json::as_hex")]
@@ -154,6 +163,9 @@ pub(super) struct Lease {
     pub(super) until: Timestamp,
     pub(super) renew_after: Timestamp,
 }
+
+/// What a device shows that cannot read its license any more.
+const NO_TOKEN: [u8; 16] = [0; 16];
 
 /// How long after its grant a request that is cancelled counts as never used.
 const UNUSED: Duration = Duration::from_secs(60 * 60);
@@ -264,15 +276,21 @@ impl Seat {
         Some(Lease { until: after(days), renew_after: after(days / 2) })
     }
 
-    /// Whether the latest license is still good enough to be sent again: the device would not have to renew it at once.
-    pub(super) fn is_fresh(&self, terms: &LicenseTerms, now: Timestamp) -> bool {
-        self.lease(terms).is_none_or(|lease| now < lease.renew_after)
+    /// The seat as it was when this request, which asked for it, was granted.
+    pub(super) fn as_granted(&self, request: &ActivationRequest) -> Self {
+        Self {
+            revision: 1,
+            issued: self.granted,
+            fingerprint: request.fingerprint.clone(),
+            sync_token: self.first_token,
+            ..self.clone()
+        }
     }
 
     /// Whether a fingerprint may be that of the seat's machine, changed as far as the policy's grace goes.
     pub(super) fn is_on(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
         let judged = fingerprint::judge(&self.fingerprint, fingerprint, &terms.policy);
-        judged.outcome != fingerprint::Outcome::Reject
+        judged.acceptance != fingerprint::Acceptance::Reject
     }
 }
 
@@ -319,8 +337,9 @@ impl Seat {
             release_commitment: request.release_commitment,
             request_digest: request.digest(),
             fingerprint: request.fingerprint.clone(),
-            sync_token: [0; 16],
-            previous_token: [0; 16],
+            first_token: NO_TOKEN,
+            sync_token: NO_TOKEN,
+            previous_token: NO_TOKEN,
             copies: 0,
             acknowledged: None,
             notice: None,
@@ -336,7 +355,7 @@ impl Seat {
         now: Timestamp,
     ) -> Self {
         let seat = Self::new(request, license_id, SeatState::Active, now);
-        Self { sync_token, previous_token: sync_token, ..seat }
+        Self { first_token: sync_token, sync_token, previous_token: sync_token, ..seat }
     }
 
     /// Remembers a request that was given up before it arrived, so that it takes no seat when it does.
@@ -440,7 +459,7 @@ impl Seat {
     ///
     /// A device that did not get its last answer shows the token before it, and that is not held against it. Of two copies
     /// of a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`] is one
-    /// higher, for the vendor to act on.
+    /// higher, for the vendor to act on. A device that has no token to show is not taken for a copy.
     ///
     /// The machine may have changed as far as the policy's grace goes, and is taken as it is now. One that has changed more
     /// is [`ErrorKind::WrongMachine`]: a store that was copied elsewhere must not make itself at home by checking in.
@@ -456,7 +475,7 @@ impl Seat {
         }
         let renewed = self.renewed(terms, now)?;
         let shown = request.sync_token;
-        let is_copy = shown != self.sync_token && shown != self.previous_token;
+        let is_copy = ![self.sync_token, self.previous_token, NO_TOKEN].contains(&shown);
         let seat = Self {
             fingerprint: request.fingerprint.clone(),
             sync_token,
@@ -500,5 +519,59 @@ impl Seat {
         }
         let state = SeatState::Returned;
         Ok(Self { state, changed: now, reason: Reason::Reinstalled, ..self.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Client, Clock as _, Roots, SigningKey, Store, SystemClock, SystemRandom, message::Extension,
+    };
+
+    /// A seat, and the check-ins of its device by what they show.
+    fn seat() -> (LicenseTerms, Seat, impl Fn([u8; 16]) -> CheckInBody) {
+        let root = SigningKey::generate(&SystemRandom).unwrap();
+        let client = Client::builder("Example", Roots::new([root.public_key()])).store(Store::in_memory());
+        let request = client.build().unwrap().begin("", &[]).unwrap().request().clone();
+        let now = SystemClock.now();
+        let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), "Example", 1, now);
+        let seat = Seat::granted_to(&request, terms.id, [1; 16], now);
+        let (handle, fingerprint) = (request.handle, request.fingerprint.clone());
+        let check_in = move |sync_token| CheckInBody {
+            handle,
+            nonce: [0; 16],
+            sync_token,
+            revision: 1,
+            time: now,
+            fingerprint: fingerprint.clone(),
+            library: String::new(),
+            application: String::new(),
+            extensions: Vec::<Extension>::new(),
+        };
+        (terms, seat, check_in)
+    }
+
+    #[test]
+    fn a_device_without_a_token_is_no_copy_and_a_strange_token_is_one() {
+        let (terms, mut seat, check_in) = seat();
+        // Without an answer it shows the token before it: the first, or again none.
+        for (issued, shown, copies) in [
+            (2, NO_TOKEN, 0),
+            (3, NO_TOKEN, 0),
+            (4, [3; 16], 0),
+            (5, [3; 16], 0),
+            (6, NO_TOKEN, 0),
+            (7, [6; 16], 0),
+            // That of another store, and then of the one before.
+            (8, [5; 16], 1),
+            (9, [7; 16], 2),
+        ] {
+            let now = seat.issued;
+            let checked_in = seat.checked_in(&terms, &check_in(shown), [issued; 16], now).unwrap();
+            assert_eq!(checked_in.is_copy, checked_in.seat.copies > seat.copies, "{issued}");
+            seat = checked_in.seat;
+            assert_eq!(seat.copies, copies, "{issued}");
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 /// The terms of one license, for any number of seats.
 ///
 /// Its serde form is the JSON record that `docs/FORMAT.md`, "Records" describes: what is left out has the default of
-/// [`new`](Self::new), and an unknown member is an error.
+/// [`new`](Self::new), `starts` is 0 then, and an unknown member is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LicenseTerms {

@@ -74,28 +74,42 @@ fn tombstone(product: &str, device_key: &PublicKey, handle: Handle) -> ([u8; 16]
 }
 
 impl Client {
-    /// Whether a tombstone says that this device gave that very seat up.
+    /// Whether a tombstone says that this device gave that very seat up, as far as a check looks.
     pub(super) fn has_tombstone(&self, device_key: &PublicKey, handle: Handle) -> bool {
         let (name, content) = tombstone(&self.product, device_key, handle);
         self.store.tombstone_exists(&name, &content)
     }
 
-    /// Leaves a tombstone for every seat that the record says has ended. They are a second line: failing to write one
-    /// is not a failure of the deactivation, which is durable already.
-    pub(super) fn write_tombstones(&self, record: &Record, writer: &mut Writer<'_>) {
+    /// The same, in all places that tombstones are left in.
+    pub(super) fn has_any_tombstone(
+        &self,
+        device_key: &PublicKey,
+        handle: Handle,
+        writer: &Writer<'_>,
+    ) -> bool {
+        let (name, content) = tombstone(&self.product, device_key, handle);
+        writer.tombstone_exists(&name, &content)
+    }
+
+    /// Leaves a tombstone for every seat that the record says has ended, and where a check looks for it the one of a seat that
+    /// is held but has one elsewhere: this store was copied back. They are a second line: failing to write one is not a
+    /// failure of the deactivation, which is durable already.
+    pub(super) fn write_tombstones(&self, record: &Record, writer: &Writer<'_>) -> Result<()> {
         let outstanding = record.outstanding.iter().map(|o| o.activation.handle);
         let ended = record.ended.iter().map(|e| e.handle);
-        let mut handles = outstanding.chain(ended).peekable();
+        let mut handles = outstanding.chain(ended).chain(record.current_handle()).peekable();
         if handles.peek().is_none() {
-            return;
+            return Ok(());
         }
-        let Ok(Some(file)) = self.store.device_key() else { return };
-        let Ok(key) = DeviceKey::parse(&file).and_then(|key| key.public_key()) else { return };
+        let Ok(Some(file)) = self.store.device_key() else { return Ok(()) };
+        let Ok(key) = DeviceKey::parse(&file).and_then(|key| key.public_key()) else { return Ok(()) };
+        let mut result = Ok(());
         for handle in handles {
             let (name, content) = tombstone(&self.product, &key, handle);
-            if !self.store.tombstone_exists(&name, &content) {
-                let _ = writer.write_tombstone(&name, &content);
+            if record.current_handle() != Some(handle) || writer.tombstone_exists(&name, &content) {
+                result = result.and(writer.write_tombstone(&name, &content));
             }
         }
+        result
     }
 }

@@ -1,9 +1,9 @@
 //! What the device hands over, in every form a customer can carry.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::{
-    ActivationRequest, Reason, RecoveryRequest, Result, Timestamp,
+    ActivationRequest, CheckInRequest, Error, Reason, RecoveryRequest, Result, Timestamp,
     code::{DeactivationCode, Handle, base32},
     message::{
         Body as _, Kind, armor,
@@ -21,6 +21,13 @@ macro_rules! renderings {
             frame::base64url(&self.to_bytes())
         }
 
+        compact_renderings!();
+    };
+}
+
+/// Those of them that a QR code is made of.
+macro_rules! compact_renderings {
+    () => {
         /// The same as one line of base32, which a QR code stores most compactly.
         pub fn to_base32(&self) -> String {
             base32::encode(&self.to_bytes())
@@ -100,6 +107,15 @@ impl PendingRequest {
     renderings!();
 }
 
+impl CheckInRequest {
+    /// The file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.as_bytes().to_vec()
+    }
+
+    compact_renderings!();
+}
+
 /// A seat given up: one act, in every form it can be handed over. Showing it again shows the same.
 #[derive(Clone)]
 pub struct Deactivation {
@@ -109,6 +125,7 @@ pub struct Deactivation {
     request: Option<ActivationRequest>,
     time: Timestamp,
     reason: Reason,
+    pub(super) tombstone_error: Option<Arc<Error>>,
 }
 
 impl Deactivation {
@@ -123,6 +140,7 @@ impl Deactivation {
             request: request.transpose()?,
             time: given_up.time,
             reason: given_up.reason,
+            tombstone_error: None,
         })
     }
 
@@ -139,6 +157,13 @@ impl Deactivation {
     /// Why.
     pub fn reason(&self) -> Reason {
         self.reason
+    }
+
+    /// Why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up all
+    /// the same, but a copy of the store from before may go unnoticed by [`Client::check`](crate::Client::check) until its
+    /// lease ends. Any later change of the store tries again.
+    pub fn tombstone_error(&self) -> Option<&Error> {
+        self.tombstone_error.as_deref()
     }
 
     /// The code to read over the phone: 25 symbols in five groups.

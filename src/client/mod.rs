@@ -3,8 +3,9 @@
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
 //! after the commit is durable (docs/PROTOCOL.md, Client states).
 
-mod answer;
+mod authority_message;
 mod builder;
+mod check_in;
 mod device_key;
 mod handover;
 mod load;
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
-use self::{answer::Answer, device_key::DeviceKey, load::Loaded};
+use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loaded};
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{Deactivation, PendingRequest},
@@ -29,7 +30,7 @@ use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
     code::{Handle, ReleaseSecret},
     codec::{self, Bytes},
-    fingerprint::{self, Fingerprint, HostId, Match, Outcome, Probe, TagKey},
+    fingerprint::{self, Acceptance, Fingerprint, HostId, Match, Probe, TagKey},
     keys::first,
     message::{
         ActivationRequest, DeactivationReceipt, Kind, Metadata, ProofBody, Reason, RecoveryBody,
@@ -100,13 +101,13 @@ impl Client {
         if !loaded.should_observe(now) {
             return Ok(false);
         }
-        let outcome = loaded.machine.outcome;
+        let acceptance = loaded.machine.acceptance;
         self.change(|record, _| {
             record.time.saw_local(now);
-            record.changed_since = match outcome {
-                Outcome::Accept => None,
-                Outcome::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
-                Outcome::Reject => record.changed_since,
+            record.changed_since = match acceptance {
+                Acceptance::Accept => None,
+                Acceptance::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
+                Acceptance::Reject => record.changed_since,
             };
             Ok(true)
         })
@@ -168,7 +169,7 @@ impl Client {
         }
         let key = self.device_key_or_new(writer)?;
         let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
-        let handle = self.new_handle(record, &key)?;
+        let handle = self.new_handle(record, writer, &key)?;
         let body = RequestBody {
             device_key: key.public_key(),
             product: self.product.clone(),
@@ -224,7 +225,7 @@ impl Client {
             Err(e) if e.kind() == ErrorKind::Corrupt => Record::new(),
             record => record?,
         };
-        self.change_record(record, writer, |record, writer| {
+        let recovered = self.change_record(record, writer, |record, writer| {
             let key = self.known_device_key()?;
             let request = self.new_request(record, writer, String::new(), Vec::new(), now)?;
             let body = RecoveryBody {
@@ -239,7 +240,8 @@ impl Client {
                 pending.recovery = Some(Bytes(recovery.as_bytes().to_vec()));
             }
             PendingRequest::new(request, Some(recovery), &record.outstanding)
-        })
+        });
+        recovered.map(|(request, _)| request)
     }
 
     /// Takes the pending request back. The authority may have granted it, so this gives a seat up like any
@@ -293,7 +295,7 @@ impl Client {
     pub fn accept_receipt(&self, input: &[u8]) -> Result<DeactivationReceipt> {
         let answers = self.apply(input, Some(Kind::DeactivationReceipt))?;
         let receipt = answers.into_iter().find_map(|answer| match answer {
-            Answer::Receipt(receipt) => Some(receipt),
+            AuthorityMessage::Receipt(receipt) => Some(receipt),
             _ => None,
         });
         Ok(receipt.expect("there is one, or it would have failed"))
@@ -306,7 +308,7 @@ impl Client {
     pub fn accept_revocation(&self, input: &[u8]) -> Result<Revocation> {
         let answers = self.apply(input, Some(Kind::Revocation))?;
         let revocation = answers.into_iter().find_map(|answer| match answer {
-            Answer::Revocation(revocation) => Some(revocation),
+            AuthorityMessage::Revocation(revocation) => Some(revocation),
             _ => None,
         });
         Ok(revocation.expect("there is one, or it would have failed"))
@@ -325,7 +327,7 @@ impl Client {
     fn give_up(&self, reason: Reason, allowed: bool, expected: Option<Handle>) -> Result<Deactivation> {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
-        self.change(|record, writer| {
+        let (mut deactivation, tombstones) = self.change_with_tombstones(|record, writer| {
             let missing = if cancelling { ErrorKind::NotPending } else { ErrorKind::NotActive };
             let release = record
                 .release()
@@ -334,7 +336,7 @@ impl Client {
                 .ok_or_else(|| Error::new(missing, "deactivation"))?;
             let key = self.known_device_key()?;
             // A copy of the store from before the deactivation may always say again that the seat is given up.
-            if !allowed && !self.has_tombstone(&key.public_key(), release.handle) {
+            if !allowed && !self.has_any_tombstone(&key.public_key(), release.handle, writer) {
                 record.may_deactivate()?;
             }
             let proof = Signed::sign_by_device(
@@ -352,11 +354,21 @@ impl Client {
                 &key,
             )?;
             Deactivation::new(record.give_up(proof.as_bytes().to_vec(), now, reason)?)
-        })
+        })?;
+        deactivation.tombstone_error = tombstones.err().map(Arc::new);
+        Ok(deactivation)
     }
 
     /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.
     fn change<R>(&self, act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>) -> Result<R> {
+        self.change_with_tombstones(act).map(|(result, _)| result)
+    }
+
+    /// The same, and whether the tombstones that the change asks for were written.
+    fn change_with_tombstones<R>(
+        &self,
+        act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
+    ) -> Result<(R, Result<()>)> {
         let writer = self.store.write()?;
         let record = self.decode(writer.snapshot().body.as_deref())?;
         self.change_record(record, writer, act)
@@ -367,26 +379,27 @@ impl Client {
         mut record: Record,
         mut writer: Writer<'_>,
         act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        let before = self.before_change(&record, &mut writer)?;
+    ) -> Result<(R, Result<()>)> {
+        let before = self.before_change(&record, &writer)?;
         let result = act(&mut record, &mut writer)?;
-        self.commit_change(&before, &record, &mut writer)?;
-        Ok(result)
+        let tombstones = self.commit_change(&before, &record, &mut writer)?;
+        Ok((result, tombstones))
     }
 
-    fn before_change(&self, record: &Record, writer: &mut Writer<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    fn before_change(&self, record: &Record, writer: &Writer<'_>) -> Result<Zeroizing<Vec<u8>>> {
         // A kill between a commit and its tombstone is made good by the next writer.
-        self.write_tombstones(record, writer);
+        let _ = self.write_tombstones(record, writer);
         self.encode(record)
     }
 
-    fn commit_change(&self, before: &[u8], record: &Record, writer: &mut Writer<'_>) -> Result<()> {
+    /// Returns whether the tombstones were written.
+    fn commit_change(&self, before: &[u8], record: &Record, writer: &mut Writer<'_>) -> Result<Result<()>> {
         let after = self.encode(record)?;
-        if before != after.as_slice() {
-            writer.commit(&after)?;
-            self.write_tombstones(record, writer);
+        if before == after.as_slice() {
+            return Ok(Ok(()));
         }
-        Ok(())
+        writer.commit(&after)?;
+        Ok(self.write_tombstones(record, writer))
     }
 
     fn record(&self) -> Result<Record> {
@@ -430,11 +443,11 @@ impl Client {
     }
 
     /// A handle that this device has not used, as far as it remembers. Others are as good as never drawn again.
-    fn new_handle(&self, record: &Record, key: &SigningKey) -> Result<Handle> {
+    fn new_handle(&self, record: &Record, writer: &Writer<'_>, key: &SigningKey) -> Result<Handle> {
         loop {
             let number = u32::from_le_bytes(system::random(&*self.random)?);
             let handle = Handle::new(number >> 2)?;
-            if !record.gave_up(handle) && !self.has_tombstone(&key.public_key(), handle) {
+            if !record.gave_up(handle) && !self.has_any_tombstone(&key.public_key(), handle, writer) {
                 return Ok(handle);
             }
         }

@@ -11,14 +11,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Client, Deactivation, PendingRequest, Status, answer::Answer as Said};
+use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
 use crate::{
     DeactivationReceipt, Error, ErrorKind, Reason, Result,
-    message::{
-        CheckInBody, CheckInRequest, Kind, License, PreflightBody, PreflightRequest, Signed,
-        frame::{self, Incoming},
-    },
-    record::{Active, Current},
+    message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
     transport::{Answer, Cancel, Post, Transport},
 };
@@ -59,6 +55,9 @@ pub enum Progress {
         /// How long.
         pause: Duration,
     },
+    /// The license is gone from this machine, and no tombstone could be left: a warning, see
+    /// [`Deactivation::tombstone_error`].
+    NoTombstone,
 }
 
 /// The online calls of a client, with a way to follow and to cancel them.
@@ -148,37 +147,11 @@ impl Client {
         self.authority.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no authority was given"))
     }
 
-    /// The active license, usable or not: whatever is wrong with it, its seat can be asked about.
-    fn active(&self) -> Result<Active> {
-        self.change(|record, _| match &record.current {
-            Current::Active(active) => Ok(active.clone()),
-            _ => Err(Error::new(ErrorKind::NotActive, "license")),
-        })
-    }
-
     fn preflight_request(&self) -> Result<PreflightRequest> {
         let body = PreflightBody {
             handle: self.active()?.activation.handle,
             nonce: system::random(&*self.random)?,
             time: self.clock.now(),
-            extensions: Vec::new(),
-        };
-        Signed::sign_by_device(body, &self.known_device_key()?)
-    }
-
-    fn check_in_request(&self) -> Result<CheckInRequest> {
-        let active = self.active()?;
-        let message = Incoming { envelope: active.license.0, headers: Vec::new() };
-        let body = CheckInBody {
-            handle: active.activation.handle,
-            nonce: system::random(&*self.random)?,
-            // A license that does not verify any more has nothing to show; the authority decides.
-            sync_token: License::open_by_authority(message, &self.roots).map_or([0; 16], |l| l.sync_token),
-            revision: active.revision,
-            time: self.clock.now(),
-            fingerprint: self.probe().fingerprint(&self.tag_key),
-            library: env!("CARGO_PKG_VERSION").to_owned(),
-            application: self.application.clone(),
             extensions: Vec::new(),
         };
         Signed::sign_by_device(body, &self.known_device_key()?)
@@ -263,6 +236,9 @@ impl<'c> Online<'c> {
         }
         // The authority's word is newer than what the license said when it was issued.
         let deactivation = self.client.give_up(reason.of_deactivation(), true, Some(preflight.handle))?;
+        if deactivation.tombstone_error().is_some() {
+            self.say(Progress::NoTombstone);
+        }
         self.send(&deactivation)
             .map_err(|error| DeactivateError { error, deactivation: Some(Box::new(deactivation)) })
     }
@@ -280,7 +256,7 @@ impl<'c> Online<'c> {
         let answers = self.client.apply(&bundle(&reply.receipt)?, Some(Kind::DeactivationReceipt))?;
         // The receipt of another seat, be it as genuine as can be, says nothing of this one.
         let receipt = answers.into_iter().find_map(|answer| match answer {
-            Said::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
+            AuthorityMessage::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
             _ => None,
         });
         receipt.ok_or_else(|| Error::new(ErrorKind::WrongRequest, "receipt"))
@@ -291,7 +267,7 @@ impl<'c> Online<'c> {
     ///
     /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as [`Transport::post`] does.
     pub fn check_in(&self) -> Result<Status> {
-        let request = self.client.check_in_request()?;
+        let request = self.client.check_in_offline()?;
         // A seat that cannot be acknowledged now must not keep this one from being renewed.
         if let Err(e) = self.hand_in()
             && e.kind() == ErrorKind::Interrupted
@@ -337,7 +313,7 @@ impl<'c> Online<'c> {
     }
 
     /// Posts until it is answered, refused, or there was enough trying. Everything that is posted is idempotent.
-    fn post(&self, path: &str, member: &str, message: &str) -> Result<Reply> {
+    fn post(&self, path: &str, member: &str, message: &str) -> Result<ReplyBody> {
         let authority = self.client.authority()?;
         let url = format!("{}{path}", authority.url);
         // Base64url has nothing that JSON would escape.
@@ -445,10 +421,10 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
         )
 }
 
-/// A good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it; members of other names
+/// The body of a good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it; members of other names
 /// are passed over.
 #[derive(Deserialize)]
-struct Reply {
+struct ReplyBody {
     allowed: Option<bool>,
     license: Option<String>,
     receipt: Option<String>,
@@ -464,7 +440,7 @@ struct Problem {
 }
 
 /// A good answer; the error that problem details stand for otherwise.
-fn read(answer: &Answer) -> Result<Reply> {
+fn read(answer: &Answer) -> Result<ReplyBody> {
     // For serde an array of the right items would do too.
     let body = if answer.body.trim_ascii_start().starts_with(b"{") { &answer.body[..] } else { &[] };
     let bad = || Error::new(ErrorKind::BadReply, format!("authority: status {}", answer.status));

@@ -75,7 +75,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use subtle::ConstantTimeEq;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::{Error, ErrorKind, Random, Result, system};
 use gf32::{DATA, ERASED, Word};
@@ -182,14 +182,17 @@ impl<'de> Deserialize<'de> for Handle {
 ///
 /// The value is big-endian in eight bytes, the top four bits zero. Wiped on drop, compared in constant time,
 /// never printed by [`Debug`](fmt::Debug).
+// Boxed, because a value that is moved stays where it was: in a list that grew, in a record that was replaced.
 #[derive(Clone)]
-pub struct ReleaseSecret([u8; 8]);
+pub struct ReleaseSecret(Box<[u8; 8]>);
 
 impl ReleaseSecret {
     /// The secret made of 60 of these 64 random bits.
-    pub fn from_random(mut bytes: [u8; 8]) -> Self {
-        bytes[0] &= 0x0F;
-        Self(bytes)
+    pub fn from_random(bytes: [u8; 8]) -> Self {
+        let bytes = Zeroizing::new(bytes);
+        let mut secret = Self(Box::new(*bytes));
+        secret.0[0] &= 0x0F;
+        secret
     }
 
     /// The eight bytes, of which the first four bits are zero.
@@ -206,7 +209,7 @@ impl Drop for ReleaseSecret {
 
 impl PartialEq for ReleaseSecret {
     fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
+        self.0.ct_eq(&*other.0).into()
     }
 }
 
@@ -226,9 +229,9 @@ impl Serialize for ReleaseSecret {
 
 impl<'de> Deserialize<'de> for ReleaseSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = <[u8; 8]>::deserialize(deserializer)?;
+        let bytes = Zeroizing::new(<[u8; 8]>::deserialize(deserializer)?);
         if bytes[0] >> 4 == 0 {
-            Ok(Self(bytes))
+            Ok(Self(Box::new(*bytes)))
         } else {
             Err(D::Error::custom("release secret: over 60 bits"))
         }
@@ -272,7 +275,10 @@ impl DeactivationCode {
         reading::read(text, "deactivation code", DEACTIVATION, |word| {
             let payload = payload(word);
             let secret = payload as u64 & ((1 << SECRET_BITS) - 1);
-            Self::new(Handle((payload >> SECRET_BITS) as u32), ReleaseSecret(secret.to_be_bytes()))
+            Self::new(
+                Handle((payload >> SECRET_BITS) as u32),
+                ReleaseSecret::from_random(secret.to_be_bytes()),
+            )
         })
     }
 }

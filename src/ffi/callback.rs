@@ -32,14 +32,14 @@ pub type nodelock_transport_fn = Option<
 >;
 
 /// Told what an online call is doing: NODELOCK_EVENT_SENDING with the number of the attempt, from 1 on, or
-/// NODELOCK_EVENT_WAITING with how long the call waits before it tries again.
+/// NODELOCK_EVENT_WAITING with how long the call waits before it tries again, or NODELOCK_EVENT_NO_TOMBSTONE.
 pub type nodelock_progress_fn =
     Option<unsafe extern "C" fn(user_data: *mut c_void, event: u32, attempt: u32, pause_milliseconds: u64)>;
 
 /// Told what calls on a client do, for a log. `call` is the function's name, such as `nodelock_client_activate`.
 ///
-/// `event` is NODELOCK_EVENT_SENDING or NODELOCK_EVENT_WAITING during an online call, with the number of the `attempt`, `status`
-/// NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
+/// `event` is NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING or NODELOCK_EVENT_NO_TOMBSTONE during an online call, with the number
+/// of the `attempt`, `status` NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
 /// A check that goes well is not worth a line and has none. There is never a key, a code or a hardware identifier in it. The
 /// texts are lent until it returns.
 pub type nodelock_log_fn = Option<
@@ -59,6 +59,8 @@ pub const NODELOCK_EVENT_SENDING: u32 = 1;
 pub const NODELOCK_EVENT_WAITING: u32 = 2;
 /// The call is over.
 pub const NODELOCK_EVENT_DONE: u32 = 3;
+/// The license is gone from this machine, and no tombstone could be left: a warning, see nodelock_proof_tombstone().
+pub const NODELOCK_EVENT_NO_TOMBSTONE: u32 = 4;
 
 /// What a callback was registered with. Dropping it is the end of it.
 pub(super) struct Owner {

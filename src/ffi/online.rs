@@ -9,9 +9,9 @@ use std::{
 use super::{
     boundary::{Out, Result, fallible, object, text},
     call::nodelock_call,
-    callback::{NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
+    callback::{NODELOCK_EVENT_NO_TOMBSTONE, NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
     client::{nodelock_client, nodelock_pair, pairs, reason},
-    error::{Failure, nodelock_error},
+    error::{CallError, nodelock_error},
     license::nodelock_license,
     receipt::{nodelock_receipt, nodelock_receipts},
     status::nodelock_status,
@@ -33,7 +33,7 @@ impl nodelock_client {
         };
         // SAFETY: the caller gives NULL or a call that lives.
         unsafe { self.online(name, call, &mut keep) }?;
-        result.ok_or_else(Failure::internal)
+        result.ok_or_else(CallError::internal)
     }
 
     /// The part of `run_online` that is there once and not for each result.
@@ -54,6 +54,7 @@ impl nodelock_client {
                     (NODELOCK_EVENT_SENDING, Duration::ZERO)
                 }
                 Progress::Waiting { pause } => (NODELOCK_EVENT_WAITING, pause),
+                Progress::NoTombstone => (NODELOCK_EVENT_NO_TOMBSTONE, Duration::ZERO),
             };
             let attempt = attempts.load(Ordering::Relaxed);
             if let Some(progress) = &settings.progress {

@@ -77,6 +77,18 @@ pub unsafe extern "C" fn nodelock_proof_reason(proof: *const nodelock_proof) -> 
     unsafe { look(proof, NODELOCK_REASON_OTHER, |proof| proof.deactivation.reason().number().into()) }
 }
 
+/// NODELOCK_OK, or why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up
+/// all the same, but a copy of the store from before may go unnoticed by nodelock_client_check() until its lease ends. Any later
+/// change of the store tries again. NODELOCK_OK for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_proof_tombstone(proof: *const nodelock_proof) -> nodelock_status {
+    let status = |proof: &nodelock_proof| {
+        proof.deactivation.tombstone_error().map_or(nodelock_status::NODELOCK_OK, |error| error.kind().into())
+    };
+    // SAFETY: NULL or a proof that lives.
+    unsafe { look(proof, nodelock_status::NODELOCK_OK, status) }
+}
+
 /// As a text file with readable headers, for mail and forms. Lent until the proof is freed. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_proof_text(proof: *const nodelock_proof) -> *const c_char {

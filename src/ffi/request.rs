@@ -1,4 +1,4 @@
-//! An activation request, in every form it can be handed over.
+//! What a device asks for, in every form it can be handed over.
 
 use std::{ffi::c_char, ptr, sync::OnceLock};
 
@@ -10,12 +10,13 @@ use super::{
     qr::nodelock_qr,
     status::nodelock_status,
 };
-use crate::PendingRequest;
+use crate::{CheckInRequest, PendingRequest, code::Handle};
 
-/// An activation request that waits for its license, with the seats given up that it carries along. Belongs to the caller; may
-/// be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows it again.
+/// An activation request that waits for its license, with the seats given up that it carries along, or a check-in. Belongs to
+/// the caller; may be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows an
+/// activation request again.
 pub struct nodelock_request {
-    request: PendingRequest,
+    request: Asked,
     bytes: OnceLock<Zeroizing<Vec<u8>>>,
     seat: Lent,
     armored: Lent,
@@ -23,8 +24,58 @@ pub struct nodelock_request {
     base32: Lent,
 }
 
-impl From<PendingRequest> for nodelock_request {
-    fn from(request: PendingRequest) -> Self {
+enum Asked {
+    Seat(PendingRequest),
+    Renewal(CheckInRequest),
+}
+
+impl Asked {
+    fn handle(&self) -> Handle {
+        match self {
+            Self::Seat(request) => request.request().handle,
+            Self::Renewal(request) => request.handle,
+        }
+    }
+
+    fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Seat(request) => request.to_bytes(),
+            Self::Renewal(request) => request.to_bytes(),
+        }
+    }
+
+    fn to_text(&self) -> String {
+        match self {
+            Self::Seat(request) => request.to_text(),
+            Self::Renewal(request) => request.to_text(),
+        }
+    }
+
+    fn to_base64url(&self) -> String {
+        match self {
+            Self::Seat(request) => request.to_base64url(),
+            Self::Renewal(request) => request.to_base64url(),
+        }
+    }
+
+    fn to_base32(&self) -> String {
+        match self {
+            Self::Seat(request) => request.to_base32(),
+            Self::Renewal(request) => request.to_base32(),
+        }
+    }
+
+    /// The activation request; none for a check-in.
+    fn pending(&self) -> Option<&PendingRequest> {
+        match self {
+            Self::Seat(request) => Some(request),
+            Self::Renewal(_) => None,
+        }
+    }
+}
+
+impl From<Asked> for nodelock_request {
+    fn from(request: Asked) -> Self {
         Self {
             request,
             bytes: OnceLock::new(),
@@ -36,15 +87,23 @@ impl From<PendingRequest> for nodelock_request {
     }
 }
 
-/// The seat it asks for, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
+impl From<PendingRequest> for nodelock_request {
+    fn from(request: PendingRequest) -> Self {
+        Asked::Seat(request).into()
+    }
+}
+
+impl From<CheckInRequest> for nodelock_request {
+    fn from(request: CheckInRequest) -> Self {
+        Asked::Renewal(request).into()
+    }
+}
+
+/// The seat it asks for, or the one that it is to renew, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_request_seat(request: *const nodelock_request) -> *const c_char {
     // SAFETY: NULL or a request that lives.
-    unsafe {
-        look(request, ptr::null(), |request| {
-            request.seat.get(|| request.request.request().handle.to_string())
-        })
-    }
+    unsafe { look(request, ptr::null(), |request| request.seat.get(|| request.request.handle().to_string())) }
 }
 
 /// As a text file with readable headers, for mail and forms. Lent until the request is freed. NULL for NULL.
@@ -105,18 +164,25 @@ pub unsafe extern "C" fn nodelock_request_qr(
     }
 }
 
-/// How many seats given up it carries along: the authority frees those and answers the request in one step.
+/// How many seats given up it carries along: the authority frees those and answers the request in one step. A check-in
+/// carries none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_request_release_count(request: *const nodelock_request) -> usize {
     // SAFETY: NULL or a request that lives.
-    unsafe { look(request, 0, |request| request.request.releases().len()) }
+    unsafe {
+        look(request, 0, |request| request.request.pending().map_or(0, |pending| pending.releases().len()))
+    }
 }
 
 /// Whether it asks for a seat in place of one whose record was lost. See nodelock_client_recover_offline().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_request_is_recovery(request: *const nodelock_request) -> bool {
     // SAFETY: NULL or a request that lives.
-    unsafe { look(request, false, |request| request.request.recovery().is_some()) }
+    unsafe {
+        look(request, false, |request| {
+            request.request.pending().is_some_and(|pending| pending.recovery().is_some())
+        })
+    }
 }
 
 /// Frees a request, which does not take it back. NULL is fine.

@@ -11,9 +11,9 @@ use super::{
     wire::{Fingerprint, Tag},
 };
 
-/// What to do about a machine.
+/// Whether a machine is accepted as the one of the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum Acceptance {
     /// It is the machine of the baseline.
     Accept,
     /// It probably is; good for the policy's days of grace, and a check-in is asked for.
@@ -28,7 +28,7 @@ pub struct Judgement {
     /// The sum of the weights that applied.
     pub score: i32,
     /// What follows from it.
-    pub outcome: Outcome,
+    pub acceptance: Acceptance,
     /// Whether at least one hardware-unique component agreed.
     pub hardware_agreed: bool,
 }
@@ -44,6 +44,9 @@ pub struct ComponentResult {
     pub found: bool,
     /// Whether they agree; `None` when it is missing on either side.
     pub agreed: Option<bool>,
+    /// Whether at least half of what the baseline has of it is there. Of a component with one value that is agreement; of
+    /// `mac`, which is a set, only so much is evidence of the hardware.
+    pub half: bool,
     /// What it added to the score; 0 when it is missing on either side.
     pub weight: i32,
 }
@@ -56,7 +59,7 @@ pub struct Match {
     /// The sum of the weights that applied.
     pub score: i32,
     /// What follows from it.
-    pub outcome: Outcome,
+    pub acceptance: Acceptance,
     /// Whether at least one hardware-unique component agreed.
     pub hardware_agreed: bool,
     /// Every component that this version knows, in the order of their numbers.
@@ -65,8 +68,8 @@ pub struct Match {
 
 /// Whether `now` is the machine of `baseline`.
 ///
-/// A component that is missing on either side scores 0. With at least one hardware-unique component that agrees,
-/// the machine is accepted from the policy's `accept` on and gets grace from its `grace` on; otherwise it is
+/// A component that is missing on either side scores 0. With at least one hardware-unique component that agrees, `mac` in at
+/// least half of its addresses, the machine is accepted from the policy's `accept` on and gets grace from its `grace` on; otherwise it is
 /// rejected (docs/FINGERPRINT.md, Score).
 ///
 /// A baseline without a hardware-unique component is accepted at half (rounded up) of the score that it can reach,
@@ -79,8 +82,8 @@ pub fn judge(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Judg
 /// [`judge`], with the result of each component.
 pub fn compare(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Match {
     let components: Vec<_> = results(baseline, now, policy).collect();
-    let Judgement { score, outcome, hardware_agreed } = tally(components.iter().copied(), policy);
-    Match { score, outcome, hardware_agreed, components }
+    let Judgement { score, acceptance, hardware_agreed } = tally(components.iter().copied(), policy);
+    Match { score, acceptance, hardware_agreed, components }
 }
 
 fn results(
@@ -91,12 +94,16 @@ fn results(
     Component::ALL.into_iter().map(move |component| {
         let in_baseline = tags(baseline, component).next().is_some();
         let found = tags(now, component).next().is_some();
-        // `mac` is a set and one match is agreement; of the others there is one each.
-        let matches = |tag: &Tag| tags(now, component).any(|other| other == tag);
-        let agreed = (in_baseline && found).then(|| tags(baseline, component).any(matches));
+        // `mac` is a set and one match is agreement; of the others there is one each. But a baseline with the addresses of
+        // four machines must not be at home on each of them, so it takes half of them to be evidence. More than half would
+        // reject one honest machine in a hundred a year: a computer with two cards of which one is off.
+        let matches = |tag: &&Tag| tags(now, component).any(|other| other == *tag);
+        let common = tags(baseline, component).filter(matches).count();
+        let agreed = (in_baseline && found).then_some(common > 0);
+        let half = common > 0 && 2 * common >= tags(baseline, component).count();
         let (agree, differ) = policy.weight(component);
         let weight = agreed.map_or(0, |agreed| if agreed { agree } else { differ });
-        ComponentResult { component, baseline: in_baseline, found, agreed, weight }
+        ComponentResult { component, baseline: in_baseline, found, agreed, half, weight }
     })
 }
 
@@ -113,22 +120,22 @@ fn tally(results: impl Iterator<Item = ComponentResult>, policy: &Policy) -> Jud
         reachable += agree;
         if result.component.class() == Class::HardwareUnique && agree > 0 {
             bindable = true;
-            hardware_agreed |= result.agreed == Some(true);
+            hardware_agreed |= result.half;
         }
     }
-    let outcome = if !bindable {
-        if 2 * score >= reachable { Outcome::Accept } else { Outcome::Reject }
+    let acceptance = if !bindable {
+        if 2 * score >= reachable { Acceptance::Accept } else { Acceptance::Reject }
     } else if hardware_agreed && score >= policy.accept().into() {
-        Outcome::Accept
+        Acceptance::Accept
     } else if hardware_agreed && score >= policy.grace().into() {
-        Outcome::Grace
+        Acceptance::Grace
     } else {
-        Outcome::Reject
+        Acceptance::Reject
     };
-    Judgement { score, outcome, hardware_agreed }
+    Judgement { score, acceptance, hardware_agreed }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Acceptance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Accept => "accept",
@@ -157,6 +164,6 @@ impl fmt::Display for Match {
             writeln!(f, "{component}")?;
         }
         let hardware = if self.hardware_agreed { "some" } else { "no" };
-        write!(f, "score {}, {hardware} unique hardware agrees: {}", self.score, self.outcome)
+        write!(f, "score {}, {hardware} unique hardware agrees: {}", self.score, self.acceptance)
     }
 }

@@ -1,7 +1,8 @@
 //! What must hold, and how it is checked.
 //!
 //! **I1** is a look at each state: the activation that a check would accept is a seat that the authority counts as
-//! active. The one exception that PROTOCOL makes is a seat released by force, whose machine has not heard of it yet.
+//! active. The one exception is a seat released by force whose machine has not heard of it yet (`docs/PROTOCOL.md`,
+//! Invariants).
 //!
 //! **I2** says that something *can* be done, so it is shown by doing it: in every state a fixed procedure, the
 //! drain, is carried out through the same transitions, and must end with no seat taken. It lets every process finish
@@ -15,16 +16,18 @@
 //! the original, and where there is no lease it never ends. So on distinct hardware there are never more usable stores than the
 //! seats, the deactivations that were counted and the cancellations that are allowed without being counted.
 //!
-//! **Ledger** is everything else that PROTOCOL says of the authority and of forced releases. Most of it is about single
-//! transitions, and is looked at when one is made for the first time: what it finds is the space's *flaw*.
+//! **Ledger** is the rest of what the authority promises (`docs/PROTOCOL.md`, The authority's rules, Forced release).
+//! Most of it is about single transitions, and is looked at when one is made for the first time: what it finds is the
+//! space's *flaw*.
 //!
-//! When no deactivation is left, a seat does not become free but stays with its machine (PROTOCOL: Held). Then the
-//! drain must end with every taken seat either usable on its machine, or held and granted to its machine again.
+//! When no deactivation is left, a seat does not become free but stays with its machine (`docs/PROTOCOL.md`,
+//! Returned and Held). Then the drain must end with every taken seat either usable on its machine, or held and granted
+//! to its machine again.
 
 use super::{
     Invariant,
-    authority::{Answer, Tables},
-    device::{Act, Machine, Records},
+    authority::{Heard, Tables},
+    device::{Act, ModelMachine, Records},
     facts::{Message, Name, Universe},
     space::{LEDGER, SENT, Space, State, members},
     table::FastMap,
@@ -187,7 +190,7 @@ pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'s
 pub(super) fn flaw_of_answers(
     ledger: &Tables,
     message: Option<&Message>,
-    answers: &[Answer],
+    answers: &[Heard],
     universe: &Universe,
 ) -> Option<&'static str> {
     for answer in answers {
@@ -227,9 +230,9 @@ pub(super) fn flaw_of_answers(
 
 /// What is wrong with how a machine took a message.
 pub(super) fn flaw_of_hearing(
-    machine: &Machine,
+    machine: &ModelMachine,
     message: &Message,
-    next: &Machine,
+    next: &ModelMachine,
     universe: &Universe,
     records: &Records,
 ) -> Option<&'static str> {
@@ -238,7 +241,7 @@ pub(super) fn flaw_of_hearing(
     if after.is_some() && after != before {
         return Some("a message of the authority began an activation");
     }
-    // PROTOCOL: forced release. Bounded by the lease until then, and over when the machine hears of it.
+    // Bounded by the lease until then, and over when the machine hears of it (`docs/PROTOCOL.md`, Forced release).
     (matches!(message, Message::Revocation(name) if machine.is_ready() && after == Some(*name)))
         .then_some("a revoked activation goes on")
 }

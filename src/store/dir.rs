@@ -1,9 +1,9 @@
 //! The directory store: read, lock, commit (docs/PROTOCOL.md, Store).
 
 use std::{
-    fmt, io,
+    fmt, io, iter,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
@@ -40,8 +40,12 @@ pub struct Store {
     files: Arc<dyn FileSystem>,
     directory: Arc<Path>,
     tombstones: Option<Arc<Path>>,
+    more_tombstones: Arc<Places>,
     lock_timeout: Duration,
 }
+
+/// Directories that are looked for when a writer first needs them, because a check does not.
+type Places = LazyLock<Vec<PathBuf>, Box<dyn FnOnce() -> Vec<PathBuf> + Send>>;
 
 impl Store {
     /// The store in `directory`, which belongs to one product alone, with tombstones in the directory `tombstones`
@@ -58,6 +62,11 @@ impl Store {
     /// (`~/.local/state`). macOS: `~/Library/Application Support` and `~/Library/Preferences`. Windows:
     /// `%LOCALAPPDATA%` and `%APPDATA%`.
     ///
+    /// Tombstones are left in two more places, so that one variable of the environment does not decide where they are: under
+    /// the home directory that the password database names (Windows: the known folder), and in
+    /// `nodelock-tombstones/<product>` beside `nodelock`. A check looks into the first place alone. A [`Writer`] looks into all
+    /// of them and fills the first one up.
+    ///
     /// The directory's name is the product's with `a`-`z`, `0`-`9`, `_`, `-` and `.` as they are, each capital
     /// letter as `+` and the small one, and `%` and two hexadecimal digits for any other byte, for a dot at either
     /// end, and for the first letter of a device name of Windows such as `nul`: no two products share a directory.
@@ -73,8 +82,8 @@ impl Store {
     ///
     /// In `/var/lib/nodelock/<product>`; macOS: under `/Library/Application Support`; Windows: the folder known as
     /// `ProgramData`, where every user may make directories, so that an installer should make this one.
-    /// The directory's name and the tombstones are as [`per_user`](Self::per_user) has them; a user without a home
-    /// directory has no tombstones.
+    /// The directory's name and the tombstones are as [`per_user`](Self::per_user) has them; for a user without a home
+    /// directory they are in `nodelock-tombstones/<product>` beside `nodelock` alone.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] if `product` is empty or makes a name of more than 200 bytes, and with
     /// [`ErrorKind::Unsupported`] if Windows names no such place.
@@ -85,6 +94,11 @@ impl Store {
     /// A new, empty store that lasts as long as it and its clones do: for tests and trials.
     pub fn in_memory() -> Self {
         Self::at(Arc::new(MemoryFileSystem::default()), "store".into(), Some("tombstones".into()))
+    }
+
+    /// This store in another directory, with the tombstones where they were.
+    pub fn with_directory(self, directory: impl Into<PathBuf>) -> Self {
+        Self { directory: absolute(directory.into()), ..self }
     }
 
     /// This store on another file system.
@@ -102,7 +116,7 @@ impl Store {
         &self.directory
     }
 
-    /// The directory that the tombstones are in, if there is one.
+    /// The directory that a check looks for tombstones in, if there is one.
     pub fn tombstone_directory(&self) -> Option<&Path> {
         self.tombstones.as_deref()
     }
@@ -118,7 +132,7 @@ impl Store {
     /// [`ErrorKind::Io`].
     pub fn read(&self) -> Result<Snapshot> {
         match self.files.read(&self.path(STATE), format::LIMIT) {
-            Ok(file) => format::decode(&file),
+            Ok(file) => format::decode(Zeroizing::new(file)),
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound => Ok(Snapshot::default()),
                 io::ErrorKind::FileTooLarge => Err(format::corrupt()),
@@ -193,24 +207,28 @@ impl Store {
         Ok(Writer { store: self, snapshot, failed: false, _lock: lock })
     }
 
-    /// Whether there is a tombstone `name` about `content`. One that is missing, unreadable, damaged or about
-    /// something else says nothing: only a tombstone that names this very activation may block it.
+    /// Whether there is a tombstone `name` about `content` in the [first place](Self::tombstone_directory). One that is
+    /// missing, unreadable, damaged or about something else says nothing: only a tombstone that names this very activation
+    /// may block it.
     pub fn tombstone_exists(&self, name: &[u8; 16], content: &[u8; 32]) -> bool {
         self.tombstones.as_ref().is_some_and(|place| tombstone::exists(&*self.files, place, name, content))
     }
 
     fn at(files: Arc<dyn FileSystem>, directory: PathBuf, tombstones: Option<PathBuf>) -> Self {
-        let absolute = |path: PathBuf| std::path::absolute(&path).unwrap_or(path).into();
         Self {
             files,
             directory: absolute(directory),
             tombstones: tombstones.map(absolute),
+            more_tombstones: Arc::new(LazyLock::new(Box::new(Vec::new))),
             lock_timeout: LOCK_TIMEOUT,
         }
     }
 
     fn located(location: Location) -> Self {
-        Self::in_directory(location.store, location.tombstones)
+        Self {
+            more_tombstones: Arc::new(LazyLock::new(location.more_tombstones)),
+            ..Self::in_directory(location.store, Some(location.tombstones))
+        }
     }
 
     fn path(&self, file: &str) -> PathBuf {
@@ -227,17 +245,17 @@ impl Store {
 
     /// Replaces `file` durably; after a failed sync, or on a full disk without the reserve, once again from the
     /// start.
-    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), WriteFailure> {
         match self.replace_once(file, bytes) {
-            Err(Failure { step, error }) if step != Step::SyncDirectory && is_full(&error) => {
+            Err(WriteFailure { step, error }) if step != Step::SyncDirectory && is_full(&error) => {
                 // Without a reserve nothing has changed since.
                 match self.files.remove(&self.path(RESERVE)) {
                     Ok(()) => self.replace_once(file, bytes),
-                    Err(_) => Err(Failure { step, error }),
+                    Err(_) => Err(WriteFailure { step, error }),
                 }
             }
             // The system may have dropped what it could not write and forgotten about it: that file is lost.
-            Err(Failure { step: Step::Sync, .. }) => self.replace_once(file, bytes),
+            Err(WriteFailure { step: Step::Sync, .. }) => self.replace_once(file, bytes),
             Err(failure) => Err(failure),
             Ok(()) => {
                 self.keep_reserve();
@@ -246,7 +264,7 @@ impl Store {
         }
     }
 
-    fn replace_once(&self, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+    fn replace_once(&self, file: &str, bytes: &[u8]) -> Result<(), WriteFailure> {
         let temporary = self.temporary(file);
         let renamed = self
             .write_durably(&temporary, bytes)
@@ -259,7 +277,7 @@ impl Store {
         self.files.sync_dir(&self.directory).map_err(Step::SyncDirectory.failed())
     }
 
-    fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), WriteFailure> {
         let mut file = self.files.create_new(path).map_err(Step::Create.failed())?;
         file.write_all(bytes).map_err(Step::Write.failed())?;
         file.sync().map_err(Step::Sync.failed())
@@ -331,22 +349,37 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes the tombstone `name` about `content`, if this store keeps any; one that is there already is fine.
+    /// As [`Store::tombstone_exists`], in any of the places that tombstones are left in.
+    pub fn tombstone_exists(&self, name: &[u8; 16], content: &[u8; 32]) -> bool {
+        self.tombstone_places().any(|place| tombstone::exists(&*self.store.files, place, name, content))
+    }
+
+    /// Writes the tombstone `name` about `content` into each place, if this store keeps any; one that is there already is
+    /// fine.
     ///
     /// Its content is synced, its name is left to the system: a tombstone is a hurdle, and the seat does not depend
-    /// on it. Fails with [`ErrorKind::NoSpace`], [`ErrorKind::ReadOnly`], [`ErrorKind::AccessDenied`] or
-    /// [`ErrorKind::Io`].
+    /// on it. Fails if it cannot be written where a check looks for it, with [`ErrorKind::NoSpace`], [`ErrorKind::ReadOnly`],
+    /// [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`]; the other places are written nevertheless.
     pub fn write_tombstone(&self, name: &[u8; 16], content: &[u8; 32]) -> Result<()> {
-        let Some(place) = &self.store.tombstones else { return Ok(()) };
-        tombstone::write(&*self.store.files, place, name, content)
-            .map_err(|error| Error::io("tombstone", error))
+        let write = |place| tombstone::write(&*self.store.files, place, name, content);
+        let mut written = self.tombstone_places().map(write);
+        let first = written.next().unwrap_or(Ok(()));
+        // These are for a user whose environment says something else next time, and often not there or not writable.
+        written.for_each(drop);
+        first.map_err(|error| Error::io("tombstone", error))
+    }
+
+    /// First the place that a check looks into.
+    fn tombstone_places(&self) -> impl Iterator<Item = &Path> {
+        let more = iter::once_with(|| self.store.more_tombstones.iter().map(PathBuf::as_path)).flatten();
+        self.store.tombstones.as_deref().into_iter().chain(more)
     }
 
     fn replace(&mut self, file: &'static str, bytes: &[u8]) -> Result<()> {
         if self.failed {
             return Err(Error::new(ErrorKind::InvalidInput, "this writer failed before; open another"));
         }
-        self.store.replace(file, bytes).map_err(|Failure { step, error }| {
+        self.store.replace(file, bytes).map_err(|WriteFailure { step, error }| {
             self.failed = true;
             Error::io(format!("{file}: {step:?}"), error)
         })
@@ -362,8 +395,12 @@ impl fmt::Debug for Writer<'_> {
     }
 }
 
-/// Where a replacement stopped.
-struct Failure {
+fn absolute(path: PathBuf) -> Arc<Path> {
+    std::path::absolute(&path).unwrap_or(path).into()
+}
+
+/// A replacement that failed, and where it stopped.
+struct WriteFailure {
     step: Step,
     error: io::Error,
 }
@@ -380,8 +417,8 @@ enum Step {
 }
 
 impl Step {
-    fn failed(self) -> impl Fn(io::Error) -> Failure {
-        move |error| Failure { step: self, error }
+    fn failed(self) -> impl Fn(io::Error) -> WriteFailure {
+        move |error| WriteFailure { step: self, error }
     }
 }
 

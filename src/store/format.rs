@@ -13,27 +13,35 @@
 //! A later version keeps the magic, the place of the version, the limit and the trailer, so that an old build can
 //! tell "newer" from "damaged".
 
-use std::fmt;
+use std::{fmt, mem};
 
 use ring::digest::{SHA256, digest};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::{Error, ErrorKind, Result};
 
 const MAGIC: [u8; 4] = *b"NLST";
 const VERSION: u8 = 1;
+const HEADER: usize = 20;
 const TRAILER: usize = 32;
-const OVERHEAD: usize = 20 + TRAILER;
+const OVERHEAD: usize = HEADER + TRAILER;
 
 /// No state file of any version is longer: 1 MiB.
 pub(super) const LIMIT: usize = 1 << 20;
 
-/// What the store holds: the body of the last commit.
+/// What the store holds: the body of the last commit. Wiped when dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// How many commits there have been; 0 if nothing was ever stored.
     pub generation: u64,
     /// The body of the last commit; `None` if nothing was ever stored.
     pub body: Option<Vec<u8>>,
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        self.body.zeroize();
+    }
 }
 
 impl fmt::Debug for Snapshot {
@@ -49,42 +57,48 @@ impl fmt::Debug for Snapshot {
 /// The bytes of a state file.
 ///
 /// Fails with [`ErrorKind::TooLarge`] if the file would be longer than [`LIMIT`].
-pub(super) fn encode(generation: u64, body: &[u8]) -> Result<Vec<u8>> {
+pub(super) fn encode(generation: u64, body: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     if body.len() > LIMIT - OVERHEAD {
         return Err(Error::new(ErrorKind::TooLarge, "the record to store"));
     }
-    let mut file = Vec::with_capacity(OVERHEAD + body.len());
+    let mut file = Zeroizing::new(Vec::with_capacity(OVERHEAD + body.len()));
     file.extend(MAGIC);
     file.extend([VERSION, 0, 0, 0]);
     file.extend(generation.to_le_bytes());
     file.extend((body.len() as u32).to_le_bytes());
-    file.extend(body);
+    file.extend_from_slice(body);
     let trailer = digest(&SHA256, &file);
-    file.extend(trailer.as_ref());
+    file.extend_from_slice(trailer.as_ref());
     Ok(file)
 }
 
-/// What a state file says.
+/// What a state file says. The body stays in the file's own buffer, so that there is one copy to wipe.
 ///
 /// Fails with [`ErrorKind::UnsupportedVersion`] for an undamaged file of a later version, and with
 /// [`ErrorKind::Corrupt`] for anything that [`encode`] does not make.
-pub(super) fn decode(file: &[u8]) -> Result<Snapshot> {
+pub(super) fn decode(mut file: Zeroizing<Vec<u8>>) -> Result<Snapshot> {
     let content = file
         .split_last_chunk::<TRAILER>()
         .and_then(|(content, trailer)| (digest(&SHA256, content).as_ref() == trailer).then_some(content));
     match content.and_then(|content| content.strip_prefix(&MAGIC)) {
         Some([version, ..]) if *version > VERSION => Err(Error::new(ErrorKind::UnsupportedVersion, "state")),
-        Some([VERSION, 0, 0, 0, rest @ ..]) => parse(rest).ok_or_else(corrupt),
+        Some([VERSION, 0, 0, 0, rest @ ..]) => {
+            let generation = generation(rest).ok_or_else(corrupt)?;
+            let end = file.len() - TRAILER;
+            file.truncate(end);
+            file.drain(..HEADER);
+            Ok(Snapshot { generation, body: Some(mem::take(&mut *file)) })
+        }
         _ => Err(corrupt()),
     }
 }
 
-fn parse(rest: &[u8]) -> Option<Snapshot> {
+/// The generation, if what follows the version is whole.
+fn generation(rest: &[u8]) -> Option<u64> {
     let (generation, rest) = rest.split_first_chunk()?;
     let (length, body) = rest.split_first_chunk()?;
     let generation = u64::from_le_bytes(*generation);
-    let whole = generation > 0 && body.len() == u32::from_le_bytes(*length) as usize;
-    whole.then(|| Snapshot { generation, body: Some(body.to_vec()) })
+    (generation > 0 && body.len() == u32::from_le_bytes(*length) as usize).then_some(generation)
 }
 
 /// A damaged state is never "no license", and no older generation is looked for (docs/PROTOCOL.md, Store).

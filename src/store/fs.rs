@@ -10,7 +10,8 @@ pub trait FileSystem: Send + Sync {
     /// The content of the file `path`, of `limit` bytes at most.
     ///
     /// Fails with [`io::ErrorKind::NotFound`] if there is none, and with [`io::ErrorKind::FileTooLarge`] if it is
-    /// longer than `limit`; never more than `limit + 1` bytes are read to find that out.
+    /// longer than `limit`; never more than `limit + 1` bytes are read to find that out. Fails at once for what is not a
+    /// plain file, such as a pipe, whose reader would wait for a writer.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
     /// What the file `path` looks like from outside, without reading it; `None` if there is no such file.
@@ -44,7 +45,7 @@ pub trait FileSystem: Send + Sync {
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Takes the exclusive lock on the file `path`, which is created if missing, and waits for it no longer than
-    /// `timeout`. A process that dies gives its locks up.
+    /// `timeout`. A process that dies gives its locks up. Follows no link, and locks nothing but a plain file.
     ///
     /// Fails with [`io::ErrorKind::WouldBlock`] if another holds it all that time, in this process or any other.
     fn lock(&self, path: &Path, timeout: Duration) -> io::Result<Box<dyn LockGuard>>;

@@ -13,8 +13,30 @@ const NAME_LIMIT: usize = 200;
 pub(super) struct Location {
     /// The store's directory.
     pub(super) store: PathBuf,
-    /// The tombstones' directory, if there is any.
-    pub(super) tombstones: Option<PathBuf>,
+    /// The tombstones' directory that a check looks into.
+    pub(super) tombstones: PathBuf,
+    /// Finds the directories that tombstones are left in as well, so that a variable of the environment does not decide alone.
+    pub(super) more_tombstones: Box<dyn FnOnce() -> Vec<PathBuf> + Send>,
+}
+
+impl Location {
+    /// A store below `root`, with tombstones below `state`, if the user has such a place.
+    fn new(root: PathBuf, state: Option<PathBuf>, name: String) -> Self {
+        let beside = root.join("nodelock-tombstones").join(&name);
+        let tombstones = state.map_or_else(|| beside.clone(), |state| in_vendor(state, &name));
+        let first = tombstones.clone();
+        Self {
+            store: in_vendor(root, &name),
+            tombstones,
+            more_tombstones: Box::new(move || {
+                let known = known_state().map(|state| in_vendor(state, &name));
+                let mut places: Vec<_> = known.into_iter().chain([beside]).collect();
+                places.retain(|place| *place != first);
+                places.dedup();
+                places
+            }),
+        }
+    }
 }
 
 /// The place for what belongs to the user who runs this process.
@@ -24,11 +46,11 @@ pub(super) struct Location {
 pub(super) fn per_user(product: &str) -> Result<Location> {
     let name = directory_name(product)?;
     let (data, state) = home().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no home directory"))?;
-    Ok(Location { store: in_vendor(data, &name), tombstones: Some(in_vendor(state, &name)) })
+    Ok(Location::new(data, Some(state), name))
 }
 
-/// The place for what belongs to the whole machine. Tombstones stay with the user who runs this process, since one
-/// directory that everybody writes to would be another's to wipe.
+/// The place for what belongs to the whole machine. A check looks for tombstones with the user who runs this process, since
+/// one directory that everybody writes to would be another's to wipe.
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for a product that makes no directory name, and with
 /// [`ErrorKind::Unsupported`] if Windows names no such place.
@@ -39,10 +61,7 @@ pub(super) fn system_wide(product: &str) -> Result<Location> {
         .ok_or_else(|| Error::new(ErrorKind::Unsupported, "no directory for the whole machine"))?;
     #[cfg(not(windows))]
     let shared = if cfg!(target_os = "macos") { "/Library/Application Support" } else { "/var/lib" }.into();
-    Ok(Location {
-        store: in_vendor(shared, &name),
-        tombstones: home().map(|(_, state)| in_vendor(state, &name)),
-    })
+    Ok(Location::new(shared, home().map(|(_, state)| state), name))
 }
 
 fn in_vendor(root: PathBuf, name: &str) -> PathBuf {
@@ -59,6 +78,18 @@ fn home() -> Option<(PathBuf, PathBuf)> {
         (native.data_dir(), native.state_dir().unwrap_or_else(|| native.config_dir()))
     };
     (data.is_absolute() && state.is_absolute()).then_some((data, state))
+}
+
+/// The user's directory for tombstones as the system knows it, whatever the environment says; none if the system knows no home
+/// that is there.
+fn known_state() -> Option<PathBuf> {
+    #[cfg(windows)]
+    return super::windows::roaming_data();
+    #[cfg(not(windows))]
+    {
+        let home = super::unix::home().filter(|home| home.is_absolute() && home.is_dir())?;
+        Some(home.join(if cfg!(target_os = "macos") { "Library/Preferences" } else { ".local/state" }))
+    }
 }
 
 /// A directory name that is safe on every system, and another one for every other product.

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use zeroize::Zeroizing;
+
 use super::{FileSystem, LockGuard, NewFile, Stamp};
 
 /// Files in memory. Directories are whatever the names say; everything is as durable as it gets at once.
@@ -32,7 +34,7 @@ struct State {
 
 struct File {
     identity: u64,
-    bytes: Vec<u8>,
+    bytes: Zeroizing<Vec<u8>>,
 }
 
 impl MemoryFileSystem {
@@ -46,7 +48,7 @@ impl FileSystem for MemoryFileSystem {
         match self.state().files.get(path) {
             None => Err(io::ErrorKind::NotFound.into()),
             Some(file) if file.bytes.len() > limit => Err(io::ErrorKind::FileTooLarge.into()),
-            Some(file) => Ok(file.bytes.clone()),
+            Some(file) => Ok(file.bytes.to_vec()),
         }
     }
 
@@ -66,7 +68,7 @@ impl FileSystem for MemoryFileSystem {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
         state.created += 1;
-        let file = File { identity: state.created, bytes: Vec::new() };
+        let file = File { identity: state.created, bytes: Zeroizing::default() };
         state.files.insert(path.to_owned(), file);
         Ok(Box::new(Created(self.clone(), path.to_owned())))
     }
@@ -112,7 +114,10 @@ struct Created(MemoryFileSystem, PathBuf);
 impl NewFile for Created {
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Self(files, path) = self;
-        files.state().files.get_mut(path).ok_or(io::ErrorKind::NotFound)?.bytes.extend(bytes);
+        let mut state = files.state();
+        let file = state.files.get_mut(path).ok_or(io::ErrorKind::NotFound)?;
+        // A buffer that grows in place would leave what it held behind.
+        file.bytes = Zeroizing::new([&file.bytes[..], bytes].concat());
         Ok(())
     }
 

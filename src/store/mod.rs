@@ -22,6 +22,9 @@ mod location;
 mod memory;
 mod os;
 mod tombstone;
+#[cfg(unix)]
+#[allow(unsafe_code)]
+mod unix;
 #[cfg(windows)]
 #[allow(unsafe_code)]
 mod windows;

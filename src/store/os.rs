@@ -29,15 +29,15 @@ pub struct OsFileSystem;
 
 impl FileSystem for OsFileSystem {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        let file = while_in_use(PATIENCE, || File::open(path))?;
-        let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
+        let (file, length) = open_plain(OpenOptions::new().read(true), path, false)?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
         if length > limit {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         // One byte to spare, so that the end is found without moving a secret to a larger buffer.
         let mut bytes = Vec::with_capacity(length + 1);
         file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-        // The length above says nothing about a device, or about a file that grows.
+        // The length above says nothing about a file that grows.
         if bytes.len() > limit {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
@@ -69,12 +69,13 @@ impl FileSystem for OsFileSystem {
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         // Windows flushes only what is open for writing.
-        OpenOptions::new().read(true).write(cfg!(windows)).open(path)?.sync_all()
+        let (file, _) = open_plain(OpenOptions::new().read(true).write(cfg!(windows)), path, false)?;
+        file.sync_all()
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         // On Windows a directory cannot be opened like a file; `rename` does what is needed.
-        if cfg!(windows) { Ok(()) } else { File::open(path)?.sync_all() }
+        if cfg!(windows) { Ok(()) } else { open_dir(path)?.sync_all() }
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
@@ -86,7 +87,9 @@ impl FileSystem for OsFileSystem {
     }
 
     fn lock(&self, path: &Path, timeout: Duration) -> io::Result<Box<dyn LockGuard>> {
-        let file = private_file().read(true).write(true).create(true).truncate(false).open(path)?;
+        // Through a link, this would make a file elsewhere.
+        let (file, _) =
+            open_plain(private_file().read(true).write(true).create(true).truncate(false), path, true)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
@@ -125,17 +128,19 @@ impl Drop for OsLock {
     }
 }
 
-/// How long to wait between the attempts at a file that is in use on Windows, in milliseconds, altogether an eighth of a
-/// second.
+/// How long to wait between the attempts at a file that is in use, in milliseconds, altogether an eighth of a second.
 const PATIENCE: &[u64] = &[1, 2, 4, 8, 16, 32, 64];
 /// The same for putting a new file in place, which must not fail because somebody is slow: altogether two seconds.
 const MORE_PATIENCE: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
 
-/// Runs `operation` again while Windows says that the file is in use: by a reader or a virus scanner, which are
-/// done in a moment.
+/// Runs `operation` again while Windows says that the file is in use (by a reader or a virus scanner), or Unix that a
+/// file server has a lease on it, which it was asked to give up: either is done in a moment.
 fn while_in_use<T>(patience: &[u64], operation: impl Fn() -> io::Result<T>) -> io::Result<T> {
     // ERROR_ACCESS_DENIED (a name about to go away), ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION
-    let in_use = |error: &io::Error| cfg!(windows) && matches!(error.raw_os_error(), Some(5 | 32 | 33));
+    let in_use = |error: &io::Error| match error.raw_os_error() {
+        Some(5 | 32 | 33) => cfg!(windows),
+        _ => error.kind() == io::ErrorKind::WouldBlock,
+    };
     for milliseconds in patience {
         match operation() {
             Err(error) if in_use(&error) => thread::sleep(Duration::from_millis(*milliseconds)),
@@ -143,6 +148,34 @@ fn while_in_use<T>(patience: &[u64], operation: impl Fn() -> io::Result<T>) -> i
         }
     }
     operation()
+}
+
+/// Opens a plain file, and says how long it is: never waits for the other end of a pipe, and refuses pipes, sockets,
+/// devices and directories. With `no_links` it refuses links too; otherwise a link to a plain file is as good as the file,
+/// because volumes of containers are made of links.
+fn open_plain(options: &mut OpenOptions, path: &Path, no_links: bool) -> io::Result<(File, u64)> {
+    #[cfg(unix)]
+    options.custom_flags(libc::O_NONBLOCK | if no_links { libc::O_NOFOLLOW } else { 0 });
+    #[cfg(windows)]
+    {
+        const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x20_0000;
+        options.custom_flags(if no_links { FILE_FLAG_OPEN_REPARSE_POINT } else { 0 });
+    }
+    let file = while_in_use(PATIENCE, || options.open(path))?;
+    let metadata = file.metadata()?;
+    match metadata.is_file() {
+        true => Ok((file, metadata.len())),
+        false => Err(io::Error::other("not a plain file")),
+    }
+}
+
+/// Opens a directory, and nothing else.
+fn open_dir(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    options.custom_flags(libc::O_DIRECTORY);
+    options.open(path)
 }
 
 fn private_file() -> OpenOptions {

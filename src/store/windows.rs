@@ -24,8 +24,9 @@ use windows_sys::Win32::{
         GetFileInformationByHandle, GetFileInformationByHandleEx,
     },
     System::Com::CoTaskMemFree,
-    UI::Shell::{FOLDERID_ProgramData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath},
+    UI::Shell::{FOLDERID_ProgramData, FOLDERID_RoamingAppData, KF_FLAG_DONT_VERIFY, SHGetKnownFolderPath},
 };
+use windows_sys::core::GUID;
 
 use super::Stamp;
 
@@ -35,16 +36,19 @@ const PRIVATE: &str = "D:P(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)(A;OICI;FA;;;S-1-3-4)"
 
 /// The directory for what belongs to the whole machine.
 pub(super) fn program_data() -> Option<PathBuf> {
+    known_folder(&FOLDERID_ProgramData)
+}
+
+/// The user's directory for data that comes along to other machines, whatever the environment says.
+pub(super) fn roaming_data() -> Option<PathBuf> {
+    known_folder(&FOLDERID_RoamingAppData)
+}
+
+fn known_folder(id: &GUID) -> Option<PathBuf> {
     let mut path = ptr::null_mut();
-    // SAFETY: the folder's id is a constant; `path` takes the address of a text that the system makes, also when it fails.
-    let result = unsafe {
-        SHGetKnownFolderPath(
-            &FOLDERID_ProgramData,
-            KF_FLAG_DONT_VERIFY as u32,
-            ptr::null_mut(),
-            &raw mut path,
-        )
-    };
+    // SAFETY: the folder's id lives; `path` takes the address of a text that the system makes, also when it fails.
+    let result =
+        unsafe { SHGetKnownFolderPath(id, KF_FLAG_DONT_VERIFY as u32, ptr::null_mut(), &raw mut path) };
     let found = (result == S_OK && !path.is_null()).then(|| {
         // SAFETY: the system's text ends with a zero, and is not changed or freed before it has been copied.
         let text = unsafe {

@@ -148,6 +148,7 @@ static void offline(struct vendor *vendor)
     EXPECT(NODELOCK_GIVEN_UP, nodelock_client_install(first, bytes(reply), strlen(reply), &license, &error));
     CHECK(license == NULL);
     CHECK(nodelock_proof_reason(proof) == NODELOCK_REASON_MOVED && nodelock_proof_time(proof) == START);
+    CHECK(nodelock_proof_tombstone(proof) == NODELOCK_OK);
     CHECK(strlen(nodelock_proof_code(proof)) == 29 && strlen(nodelock_proof_seat(proof)) == 6);
     CHECK(nodelock_proof_data(proof, &size) != NULL && size <= 110);
     CHECK(strlen(nodelock_proof_base64url(proof)) == (size * 4 + 2) / 3);
@@ -355,7 +356,7 @@ static void lookups(struct vendor *vendor)
         OK(nodelock_decide_activation(activation, NULL, records, vendor->now, &decision, &error));
         size_t count = nodelock_decision_query_count(decision);
         decided = nodelock_decision_outcome(decision) != NODELOCK_DECISION_NEEDS;
-        CHECK(decided == (count == 0 && !nodelock_decision_has_checks(decision)));
+        CHECK(decided == (count == 0 && !nodelock_decision_has_verifications(decision)));
         if (!decided) {
             CHECK(nodelock_decision_change_count(decision) == 0 && nodelock_decision_event_count(decision) == 0);
             CHECK(nodelock_decision_refusal(decision) == NODELOCK_OK && !nodelock_decision_is_allowed(decision));
@@ -445,13 +446,13 @@ static void attempts_first(struct vendor *vendor)
         nodelock_decision_free(decision);
         decision = NULL;
         OK(nodelock_decide_code(nodelock_proof_code(proof), records, vendor->now, &decision, &error));
-        CHECK(!nodelock_decision_has_checks(decision) ||
+        CHECK(!nodelock_decision_has_verifications(decision) ||
               nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
         for (size_t i = 0; i < nodelock_decision_query_count(decision); i++)
             vendor_answer(vendor, records, decision, i);
     } while (nodelock_decision_outcome(decision) == NODELOCK_DECISION_NEEDS);
     CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
-    CHECK(nodelock_decision_has_checks(decision) && nodelock_decision_has_slow_checks(decision));
+    CHECK(nodelock_decision_has_verifications(decision) && nodelock_decision_has_slow_verifications(decision));
     CHECK(nodelock_decision_change_count(decision) == 1);
     CHECK(nodelock_decision_change_kind(decision, 0) == NODELOCK_CHANGE_ATTEMPTS);
     CHECK(strcmp(nodelock_decision_change_name(decision, 0), vendor_last_seat(vendor)->name) == 0);
@@ -479,6 +480,37 @@ static void follow(void *user_data, uint32_t event, uint32_t attempt, uint64_t p
     followed->sending += event == NODELOCK_EVENT_SENDING;
     followed->waiting += event == NODELOCK_EVENT_WAITING;
     CHECK(attempt >= 1 && attempt <= 2 && (pause > 0) == (event == NODELOCK_EVENT_WAITING));
+}
+
+/* A check-in as a file: every form is the same one, and the answer renews the license. */
+static void renewed_by_hand(struct vendor *vendor, const nodelock_client *client)
+{
+    nodelock_request *check_in = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_license *license = NULL;
+    nodelock_qr *qr = NULL;
+    size_t size = 0;
+    OK(nodelock_client_check_in_offline(client, &check_in, &error));
+    CHECK(strstr(vendor_last_seat(vendor)->name, nodelock_request_seat(check_in)) != NULL);
+    CHECK(nodelock_request_release_count(check_in) == 0 && !nodelock_request_is_recovery(check_in));
+    OK(nodelock_request_qr(check_in, "https://example.com/activate#", &qr, &error));
+    CHECK(nodelock_qr_width(qr) > 20);
+    nodelock_qr_free(qr);
+    const void *data = nodelock_request_data(check_in, &size);
+    OK(vendor_decide(vendor, decide_check_in, data, size, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RENEWED);
+    nodelock_reply *reply = vendor_sign(vendor, decision);
+    nodelock_decision_free(decision);
+    const char *forms[] = {nodelock_request_text(check_in), nodelock_request_base64url(check_in),
+                           nodelock_request_base32(check_in)};
+    for (size_t form = 0; form < 3; form++)
+        vendor_hears_again(vendor, forms[form], reply);
+    const char *text = nodelock_reply_text(reply);
+    OK(nodelock_client_accept(client, bytes(text), strlen(text), &license, &error));
+    CHECK(nodelock_license_revision(license) == 2 && nodelock_license_is_usable(license));
+    nodelock_license_free(license);
+    nodelock_reply_free(reply);
+    nodelock_request_free(check_in);
 }
 
 /* Over the transport, through faults on the way. */
@@ -570,6 +602,8 @@ static void online(struct vendor *vendor)
     OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
     nodelock_license_free(license);
 
+    renewed_by_hand(vendor, client);
+
     /* The vendor releases the seat, and the device hears of it; a file does as well. */
     nodelock_decision *released = NULL, *again = NULL;
     nodelock_reply *reply = NULL;
@@ -580,7 +614,7 @@ static void online(struct vendor *vendor)
     reply = vendor_sign(vendor, released);
     OK(nodelock_client_install(client, bytes(nodelock_reply_text(reply)), strlen(nodelock_reply_text(reply)), &license,
                                &error));
-    CHECK(nodelock_license_revision(license) == 2);
+    CHECK(nodelock_license_revision(license) == 3);
     nodelock_license_free(license);
     nodelock_reply_free(reply);
     nodelock_decision_free(released);

@@ -67,7 +67,7 @@ static void life_cycle(vendor &vendor) {
     CHECK(license.has_feature(std::string_view("exporting", 6)));
     CHECK(refused([&] { (void)license.has_feature(std::string_view("export\0x", 8)); }));
     CHECK(!client.observe() && !client.check_in_if_due());
-    CHECK(client.check_in().is_usable());
+    CHECK(client.check_in().is_usable() && client.check_in_offline().seat() == request.seat());
 
     vendor.good = 1;
     vendor.failures = 1;

@@ -9,7 +9,8 @@ use std::{
 
 use crate::support::vendor::{Device, START, Vendor, builder};
 use nodelock::{
-    Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Store, Transport, Verdict,
+    Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Roots, SigningKey, Store,
+    SystemRandom, Transport, Verdict,
     fingerprint::{Component, Probe},
 };
 use serde_json::{Value, json};
@@ -240,6 +241,30 @@ fn a_hoarded_check_in_uses_up_no_token_and_passes_for_no_copy() {
     assert!(client.check_in().unwrap().is_usable());
     let vendor = wire.0.lock().unwrap();
     assert_eq!((vendor.seat(handle).revision(), vendor.seat(handle).copies()), (6, 0));
+}
+
+#[test]
+fn a_device_whose_license_is_not_believed_any_more_passes_for_no_copy() {
+    let (wire, key, folder) = wire();
+    let handle = wire.client("machine", folder.path()).activate(&key).unwrap().license().unwrap().handle;
+    // The next version of the application has other roots, so it believes neither its license nor the answer.
+    let other = SigningKey::generate(&SystemRandom).unwrap().public_key();
+    let roots = wire.0.lock().unwrap().roots.clone();
+    let clock = wire.0.lock().unwrap().clock.clone();
+    let next = |roots| {
+        let store = Store::in_directory(folder.path(), None);
+        let client =
+            builder(roots, "machine", store, clock.clone()).authority("http://authority", wire.clone());
+        client.build().unwrap()
+    };
+    for _ in 0..3 {
+        let refused = next(Roots::new([other])).check_in().unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::UntrustedSigner);
+    }
+    let copies = || wire.0.lock().unwrap().seat(handle).copies();
+    assert_eq!(copies(), 0, "its answers were lost");
+    assert!(next(roots).check_in().unwrap().is_usable());
+    assert_eq!(copies(), 0, "it has the token that it had before");
 }
 
 /// Grants, and tells the device that it did not.

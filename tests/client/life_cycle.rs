@@ -131,24 +131,6 @@ fn a_code_that_arrives_before_its_request_is_judged_when_that_comes() {
 }
 
 #[test]
-fn a_request_that_comes_again_gets_the_same_license_while_the_license_is_good() {
-    let mut vendor = Vendor::new();
-    let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
-    let answer = vendor.activate(&request).unwrap();
-    vendor.clock.advance_days(30);
-    assert_eq!(vendor.activate(&request).unwrap(), answer);
-    vendor.terms().suspended = true;
-    assert_eq!(vendor.activate(&request).unwrap_err().kind(), ErrorKind::LicenseEnded);
-    vendor.terms().suspended = false;
-    assert_eq!(vendor.activate(&request).unwrap(), answer);
-    // It would have to be renewed at once.
-    vendor.clock.advance_days(30);
-    let renewed = vendor.answer(&request).unwrap().license.unwrap();
-    assert_eq!((renewed.revision, vendor.usage().taken), (2, 1));
-}
-
-#[test]
 fn a_code_is_an_attempt_whatever_it_may_stand_for_until_it_has_its_receipt() {
     let mut vendor = Vendor::new();
     let device = Device::activated(&mut vendor, "machine");

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "online")]
 mod adversary;
+mod allowance;
 mod check;
 mod clock;
 #[cfg(feature = "online")]
@@ -10,7 +11,11 @@ mod durable_before_shown;
 mod life_cycle;
 #[cfg(feature = "online")]
 mod quickstart;
+mod renewals;
 mod restored_copies;
+mod tombstones;
+#[cfg(target_os = "linux")]
+mod wiped;
 
 #[path = "../support/mod.rs"]
 mod support;

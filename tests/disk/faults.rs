@@ -65,7 +65,7 @@ impl World {
     }
 
     fn body(&self) -> Option<Vec<u8>> {
-        self.store().read().ok()?.body
+        self.store().read().ok()?.body.clone()
     }
 }
 

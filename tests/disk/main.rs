@@ -1,6 +1,8 @@
 //! The store and whole operations on a disk that fails.
 
 mod faults;
+#[cfg(unix)]
+mod odd_files;
 mod store;
 
 #[path = "../support/mod.rs"]

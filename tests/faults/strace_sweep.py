@@ -101,7 +101,8 @@ class Place:
             "HOME": str(self.folder),
             "PATH": os.environ["PATH"],
             "XDG_STATE_HOME": str(self.tombstones),
-            "XDG_DATA_HOME": str(self.folder / "data"),
+            # The client leaves tombstones below this too.
+            "XDG_DATA_HOME": str(self.tombstones / "data"),
         }
         return subprocess.run(
             [*strace, *command], cwd=self.folder, env=environment, capture_output=True, text=True, check=False

@@ -3,6 +3,7 @@
 mod interop;
 mod phone_code;
 mod qr;
+mod records;
 mod signatures;
 mod vectors;
 

@@ -1,6 +1,8 @@
 //! The library's own transport, and answers that no authority gives.
 
 mod hostile_authority;
+#[cfg(target_os = "linux")]
+mod leftovers;
 mod transport;
 
 #[path = "../support/mod.rs"]

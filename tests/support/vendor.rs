@@ -9,8 +9,8 @@ use std::sync::{
 };
 
 use nodelock::{
-    Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId, Result,
-    Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
+    Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId,
+    PublicKey, Result, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
     authority::{
         ActivationFile, CertificateTerms, CheckInClaim, Issuer, LicenseTerms, Records, ReleaseClaim, Reply,
         Seat, SeatName, TypedCode, Usage,
@@ -54,6 +54,7 @@ impl Clock for TestClock {
 #[derive(Clone)]
 pub struct Vendor {
     pub clock: TestClock,
+    pub root: PublicKey,
     pub roots: Roots,
     pub issuer: Issuer,
     pub ledger: Memory,
@@ -81,6 +82,7 @@ impl Vendor {
         terms.features = vec![Feature { name: "export".into(), limit: Some(3), expires: None }];
         let license_key = LicenseKey::from_random([7; 12]).to_string();
         Self {
+            root: root.public_key(),
             roots: Roots::new([root.public_key()]),
             issuer: Issuer::certified(key, certificate).unwrap(),
             ledger: Memory::new(terms, &license_key),

@@ -100,12 +100,12 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         }
         Verdict::Deactivated => "To use it here again: `nodelock request LICENSE-KEY`.",
         Verdict::Revoked { .. } => "Ask the vendor why, or for another seat: `nodelock request LICENSE-KEY`.",
-        Verdict::Active if status.renewal_due() => {
-            "Ask the vendor for a renewed license file, then `nodelock install FILE`."
+        Verdict::Active if !status.renewal_due() => return None,
+        Verdict::Active | Verdict::Grace { .. } | Verdict::LeaseEnded { .. } => {
+            "Renew it with `nodelock check-in`. Without a network: send the vendor what `nodelock check-in --offline` \
+             writes, then `nodelock install FILE` with the answer."
         }
-        Verdict::Grace { .. } | Verdict::LeaseEnded { .. } | Verdict::Expired { .. } => {
-            "Ask the vendor for a renewed license file, then `nodelock install FILE`."
-        }
+        Verdict::Expired { .. } => "Ask the vendor for a renewed license file, then `nodelock install FILE`.",
         Verdict::ClockSetBack { .. } | Verdict::NotYetValid { .. } => "Check this machine's clock.",
         Verdict::WrongMachine { .. } => {
             "If this is the machine that was activated, give the seat back (`nodelock deactivate --offline`) and ask \

@@ -79,15 +79,25 @@ pub enum Command {
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
     },
-    /// Renew the license online, and hand in what waits for a receipt.
-    CheckIn,
+    /// Renew the license: online, handing in what waits for a receipt too, or with --offline as a request to hand over.
+    CheckIn {
+        /// Without a network: writes a check-in for the vendor, and changes nothing.
+        #[arg(long)]
+        offline: bool,
+        /// The form of an offline check-in.
+        #[arg(long, value_enum, default_value_t, requires = "offline")]
+        format: RequestFormat,
+        /// Write an offline check-in to this file instead of standard output.
+        #[arg(long, value_name = "FILE", requires = "offline")]
+        out: Option<PathBuf>,
+    },
     /// Take a new seat in place of one whose record is damaged: online, or with --offline as a request to hand over.
     Recover {
         /// Without a network: writes a request, as `request` does.
         #[arg(long)]
         offline: bool,
     },
-    /// Install the license, or its renewal, that the vendor sent.
+    /// Install the license, its renewal, or the revocation that the vendor sent.
     Install {
         /// The file; - is standard input.
         file: PathBuf,

@@ -5,11 +5,12 @@ use std::{
     fs::File,
     io::{self, Read as _},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use nodelock::{
-    Client, ClientBuilder, Deactivation, DeactivationReceipt, ErrorKind, HttpOptions, Outcome, PublicKey,
-    Roots, Store,
+    Client, ClientBuilder, Deactivation, DeactivationReceipt, ErrorKind, HttpOptions, Outcome, Progress,
+    PublicKey, Roots, Store,
     code::{Handle, LicenseKey},
     fingerprint::{Class, Component, Probe},
 };
@@ -17,11 +18,11 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{Arguments, CodeFormat, Command, Common, RequestFormat},
-    report::{Failure, Payload, Report, USAGE},
+    report::{CommandError, Payload, Report, USAGE},
     status,
 };
 
-type Result<T, E = Failure> = std::result::Result<T, E>;
+type Result<T, E = CommandError> = std::result::Result<T, E>;
 
 /// More than any file from a vendor; the library refuses what is larger than its own limit, which is less.
 const LONGEST_INPUT: u64 = 1024 * 1024;
@@ -42,14 +43,18 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Install { file } => {
             let client = client(common)?;
-            Ok(status::report(&client.install(&read_input(file)?)?))
+            install(&client, &read_input(file)?)
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
         Command::Activate { license_key, metadata } => {
             let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             Ok(status::report(&online(common)?.online().activate(license_key, &metadata)?))
         }
-        Command::CheckIn => {
+        Command::CheckIn { offline: true, format, out } => {
+            Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
+            check_in(&client(common)?, *format, out.as_deref())
+        }
+        Command::CheckIn { offline: false, .. } => {
             let client = online(common)?;
             let status = client.check()?;
             // There may be nothing to renew, and still something that the vendor must hear of.
@@ -66,8 +71,15 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             request(&client, None, RequestFormat::Text, None, &[])
         }
         Command::Deactivate { offline: false, reason } => {
-            match online(common)?.deactivate((*reason).into()) {
-                Ok(receipt) => Ok(acknowledged(&receipt)),
+            let client = online(common)?;
+            let unmarked = AtomicBool::new(false);
+            let watch = |progress| {
+                if progress == Progress::NoTombstone {
+                    unmarked.store(true, Ordering::Relaxed);
+                }
+            };
+            match client.online().progress(&watch).deactivate((*reason).into()) {
+                Ok(receipt) => Ok(acknowledged(&receipt, unmarked.into_inner())),
                 Err(error) => match error.deactivation() {
                     // It is done here; what is left to do is what `--offline` leaves to do.
                     Some(deactivation) => {
@@ -114,9 +126,9 @@ fn client(common: &Common) -> Result<Client> {
 
 /// A client that knows where its authority is.
 fn online(common: &Common) -> Result<Client> {
-    let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| Failure {
+    let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| CommandError {
         exit: USAGE,
-        ..Failure::new(
+        ..CommandError::new(
             "no-authority",
             "where is the authority? Give --authority URL, or set NODELOCK_AUTHORITY in the environment",
             "Nothing was changed. Without a network: `request` and `install` take a seat, `deactivate --offline` gives it \
@@ -132,28 +144,31 @@ fn online(common: &Common) -> Result<Client> {
 
 fn builder(common: &Common) -> Result<ClientBuilder> {
     let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
-        Failure::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
+        CommandError::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
     })?;
     let mut builder = Client::builder(product, roots(common)?).application_version(env!("CARGO_PKG_VERSION"));
     if let Some(folder) = &common.store {
         // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
         // store has them.
-        let usual = Store::per_user(product).ok();
-        let tombstones = usual.and_then(|store| store.tombstone_directory().map(Path::to_owned));
-        builder = builder.store(Store::in_directory(folder, tombstones));
+        let store = match Store::per_user(product) {
+            Ok(usual) => usual.with_directory(folder),
+            Err(_) => Store::in_directory(folder, None),
+        };
+        builder = builder.store(store);
     }
     Ok(builder)
 }
 
 /// The report of an online deactivation that was acknowledged.
-fn acknowledged(receipt: &DeactivationReceipt) -> Report {
+fn acknowledged(receipt: &DeactivationReceipt, unmarked: bool) -> Report {
     let text = outcome_text(receipt.handle, receipt.outcome);
     let json = json!({
         "seat": receipt.handle.to_string(),
         "time": receipt.time.to_string(),
         "outcome": receipt.outcome.to_string(),
+        "tombstone": !unmarked,
     });
-    Report::new(text, "", json)
+    Report::new(text, if unmarked { NO_TOMBSTONE } else { "" }, json)
 }
 
 fn outcome_text(seat: Handle, outcome: Outcome) -> String {
@@ -174,12 +189,12 @@ fn roots(common: &Common) -> Result<Roots> {
         for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
             if !line.is_empty() && !line.starts_with('#') {
                 let key = line.parse::<PublicKey>();
-                keys.push(key.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?);
+                keys.push(key.map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))?);
             }
         }
     }
     if keys.is_empty() {
-        return Err(Failure::usage(
+        return Err(CommandError::usage(
             "whose licenses? Give the vendor's root key with --root KEY or --roots FILE, or set NODELOCK_ROOTS to such a \
              file in the environment",
         ));
@@ -271,13 +286,57 @@ fn request(
     payload.deliver(name, out, &notes, json)
 }
 
-fn deactivated(given_up: &Deactivation) -> Report {
+/// Takes in a license, or a revocation, since a check-in may be answered with either.
+fn install(client: &Client, input: &[u8]) -> Result<Report> {
+    let status = match client.install(input) {
+        Err(no_license) if no_license.kind() == ErrorKind::WrongType => match client.accept_revocation(input)
+        {
+            Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_license.into()),
+            revoked => {
+                revoked?;
+                client.check()?
+            }
+        },
+        installed => installed?,
+    };
+    Ok(status::report(&status))
+}
+
+fn check_in(client: &Client, format: RequestFormat, out: Option<&Path>) -> Result<Report> {
+    let check_in = client.check_in_offline()?;
+    let (name, payload) = match format {
+        RequestFormat::Text => ("text", Payload::Text(check_in.to_text())),
+        RequestFormat::File => ("file", Payload::Bytes(check_in.to_bytes())),
+        RequestFormat::Qr => ("qr", Payload::Text(check_in.qr_terminal("")?)),
+        RequestFormat::Svg => ("svg", Payload::Text(check_in.qr_svg("")?)),
+    };
+    let seat = check_in.handle;
     let notes = format!(
+        "This asks to renew the license of seat {seat}. Send it to the vendor; when the answer comes: `nodelock install \
+         FILE`.\n"
+    );
+    let json = json!({
+        "seat": seat.to_string(), "created": check_in.time.to_string(), "revision": check_in.revision,
+    });
+    payload.deliver(name, out, &notes, json)
+}
+
+/// What is said beside a seat given up whose tombstone could not be written.
+const NO_TOMBSTONE: &str = "Warning: no tombstone could be left, so a copy of the license's folder from before may go unnoticed until \
+                            its lease ends.\n";
+
+fn deactivated(given_up: &Deactivation) -> Report {
+    let mut notes = format!(
         "The license is gone from this machine. To free seat {}, read this code to the vendor, or hand over what \
          `nodelock code --format qr`, `svg`, `text` or `file` gives. Then `nodelock receipt FILE` takes the receipt in.\n",
         given_up.handle()
     );
-    Report::new(format!("{}\n", given_up.code()), notes, outstanding(given_up))
+    if let Some(error) = given_up.tombstone_error() {
+        notes += &format!("{NO_TOMBSTONE}({error})\n");
+    }
+    let mut json = outstanding(given_up);
+    json["tombstone"] = given_up.tombstone_error().is_none().into();
+    Report::new(format!("{}\n", given_up.code()), notes, json)
 }
 
 fn outstanding(given_up: &Deactivation) -> Value {
@@ -298,7 +357,7 @@ fn code(
     out: Option<&Path>,
 ) -> Result<Report> {
     if link.is_some() && !matches!(format, CodeFormat::Qr | CodeFormat::Svg) {
-        return Err(Failure::usage("--link is for --format qr and --format svg"));
+        return Err(CommandError::usage("--link is for --format qr and --format svg"));
     }
     let mut waiting = client.outstanding()?;
     waiting.retain(|given_up| seat.is_none_or(|seat| seat == given_up.handle()));
@@ -306,7 +365,7 @@ fn code(
     let notes = "Hand it to the vendor; when the receipt comes: `nodelock receipt FILE`.\n";
     let one = match waiting.as_slice() {
         [] => {
-            return Err(Failure::new(
+            return Err(CommandError::new(
                 "nothing-outstanding",
                 "no seat waits for its receipt",
                 "A license that is in use is given back with `nodelock deactivate --offline`.",
@@ -325,7 +384,7 @@ fn code(
         [one] => one,
         several => {
             let seats: Vec<_> = several.iter().map(|given_up| given_up.handle().to_string()).collect();
-            return Err(Failure::usage(format!(
+            return Err(CommandError::usage(format!(
                 "several seats wait for their receipts: choose one of {} with --seat",
                 seats.join(", ")
             )));
@@ -388,6 +447,6 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>> {
     } else {
         File::open(file).and_then(|opened| opened.take(limit).read_to_end(&mut bytes))
     };
-    read.map_err(|error| Failure::input(file, &error))?;
+    read.map_err(|error| CommandError::input(file, &error))?;
     Ok(bytes)
 }

@@ -7,7 +7,7 @@ use super::{
     work::{Stop, Work, refuse, refused_by},
 };
 use crate::{
-    ErrorKind, LicenseId,
+    ActivationRequest, ErrorKind, LicenseId,
     authority::{
         incoming::ActivationFile,
         records::{Query, Records},
@@ -18,8 +18,9 @@ use crate::{
 
 /// Answers an activation file: frees the seats that came along, then grants the request a seat.
 ///
-/// The license is that of the request's license key, or `assigned` for a request without one. The same file again gets
-/// the same answer: [`Ruling::Repeated`], or [`Ruling::Renewed`] once that license would have to be renewed at once.
+/// The license is that of the request's license key, or `assigned` for a request without one. The same request again
+/// fetches the license that it was granted, however old that is: [`Ruling::Repeated`]. It never fetches a renewed one,
+/// because every copy of a store has its request. A check-in renews the license, and a copy shows itself by that.
 ///
 /// A [recovery](ActivationFile::is_recovery) takes the place of the device's active seats of the license that it was granted
 /// last, without counting a deactivation. It does so only if the request is granted, and only if the request is new:
@@ -108,7 +109,7 @@ fn answer(
         if mutated!(EchoRecovers) {
             recover(work, file)?;
         }
-        return answer_again(work, file, &known);
+        return answer_again(work, request, &known);
     }
     let recovered = recover(work, file)?;
     // The recovery before this one may have been granted and then taken back, because its answer was lost: what it was
@@ -157,9 +158,9 @@ fn held_seat(work: &Work<'_>, file: &ActivationFile, terms: &LicenseTerms) -> Re
 
 /// A request that was granted or refused before. What a seat was granted under does not change with a second look at the
 /// license key.
-fn answer_again(work: &mut Work<'_>, file: &ActivationFile, known: &Seat) -> Result<Ruling, Stop> {
+fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) -> Result<Ruling, Stop> {
     let is_over = match known.state {
-        _ if known.request_digest != file.request.digest() => Some(ErrorKind::WrongRequest),
+        _ if known.request_digest != request.digest() => Some(ErrorKind::WrongRequest),
         SeatState::Active => None,
         SeatState::Cancelled => Some(ErrorKind::Cancelled),
         SeatState::Held | SeatState::Returned => Some(ErrorKind::GivenUp).filter(|_| !mutated!(GrantsAgain)),
@@ -170,15 +171,8 @@ fn answer_again(work: &mut Work<'_>, file: &ActivationFile, known: &Seat) -> Res
     }
     let terms = work.license_of(known)?.terms;
     terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
-    if known.is_fresh(&terms, work.moment.now) {
-        work.send_license(&terms, known)?;
-        return Ok(Ruling::Repeated(known.clone()));
-    }
-    let renewed = known.renewed(&terms, work.moment.now).map_err(refused_by("activation"))?;
-    work.update(renewed.clone());
-    work.note(EventKind::Renewed, Some(known), &renewed, "");
-    work.send_license(&terms, &renewed)?;
-    Ok(Ruling::Renewed(renewed))
+    work.send_license(&terms, &known.as_granted(request))?;
+    Ok(Ruling::Repeated(known.clone()))
 }
 
 /// Takes back what a recovery says was lost: the active seats of the license that the device was granted last. Returns that

@@ -48,9 +48,9 @@ unsafe fn decide(
 /// Answers an activation file: frees the seats that came along, then grants the request a seat. `license` is the id of
 /// the license that the vendor assigned to a request without a license key; NULL for none.
 ///
-/// NODELOCK_DECISION_GRANTED, NODELOCK_DECISION_REPEATED, NODELOCK_DECISION_RENEWED: the same request again, whose
-/// license would have to be renewed soon; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because
-/// the seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
+/// NODELOCK_DECISION_GRANTED; NODELOCK_DECISION_REPEATED: the same request again, which fetches the license that it was
+/// granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
+/// seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
 /// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
 /// the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
 /// recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
@@ -100,7 +100,7 @@ pub unsafe extern "C" fn nodelock_decide_release(
 
 /// Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
 /// the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
-/// do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+/// do its verifications with nodelock_records_verify(), and begin again with nodelock_records_keep_facts().
 ///
 /// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
 /// NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What

@@ -71,10 +71,11 @@ class Policy:
         unique = {component for component in _HARDWARE_UNIQUE if weights[component][0] > 0}
         then, today = baseline.by_component(), now.by_component()
         agreed = {component for component in then if not then[component].isdisjoint(today.get(component, ()))}
+        half = {c for c in agreed if 2 * len(then[c] & today[c]) >= len(then[c])}
         score = sum(weights[c][0 if c in agreed else 1] for c in then if c in today)
         if unique.isdisjoint(then):
             return "accept" if 2 * score >= sum(weights[c][0] for c in then) else "reject"
-        if unique.isdisjoint(agreed):
+        if unique.isdisjoint(half):
             return "reject"
         return "accept" if score >= self.accept else "grace" if score >= self.grace else "reject"
 

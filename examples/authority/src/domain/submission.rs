@@ -2,7 +2,7 @@
 
 use nodelock::{
     DeactivationReceipt, Error, ErrorKind, License, Result, Revocation, Roots,
-    authority::{ActivationFile, ReleaseClaim, TypedCode},
+    authority::{ActivationFile, CheckInClaim, ReleaseClaim, TypedCode},
     code::{LicenseKey, Reading, check_typing},
 };
 
@@ -20,6 +20,8 @@ pub(crate) enum Submission {
     Activation(Box<ActivationFile>),
     /// Proofs, each with the request that it cancels if that came along. Never none.
     Releases(Vec<ReleaseClaim>),
+    /// A device's request for a renewal.
+    CheckIn(Box<CheckInClaim>),
     /// Something that this authority signed: it belongs on a device.
     Issued(What),
 }
@@ -48,6 +50,7 @@ pub(crate) enum What {
     Activation,
     Deactivation,
     Deactivations,
+    CheckIn,
     License,
     Receipt,
     Revocation,
@@ -60,7 +63,7 @@ impl Submission {
     ///
     /// What is [short](is_typed) never fails: a person typed it, and its readings say what is wrong. A file fails with
     /// [`ErrorKind::WrongType`] when it is nothing that is handed to an authority, and otherwise as
-    /// [`ActivationFile::read`] and [`ReleaseClaim::read_all`] do.
+    /// [`ActivationFile::read`], [`ReleaseClaim::read_all`] and [`CheckInClaim::read`] do.
     pub(crate) fn read(input: &[u8], roots: &Roots) -> Result<Self> {
         if let Some(text) = is_typed(input) {
             return Ok(Self::Typed(Typed { code: TypedCode::read(text), key: LicenseKey::read(text) }));
@@ -74,6 +77,10 @@ impl Submission {
         match ReleaseClaim::read_all(input) {
             Err(error) if is_other(&error) => {}
             read => return read.map(Self::Releases),
+        }
+        match CheckInClaim::read(input) {
+            Err(error) if is_other(&error) => {}
+            read => return read.map(|claim| Self::CheckIn(claim.into())),
         }
         let issued = [
             (License::verify(input, roots).is_ok(), What::License),
@@ -92,6 +99,7 @@ impl Submission {
             Self::Activation(_) => What::Activation,
             Self::Releases(claims) if claims.len() == 1 => What::Deactivation,
             Self::Releases(_) => What::Deactivations,
+            Self::CheckIn(_) => What::CheckIn,
             Self::Issued(what) => *what,
         }
     }
@@ -103,6 +111,16 @@ impl Submission {
         match self {
             Self::Activation(file) => Ok(*file),
             other => Err(other.is_not("an activation file is expected")),
+        }
+    }
+
+    /// As a check-in.
+    ///
+    /// Fails with [`ErrorKind::WrongType`], and with [`ErrorKind::Malformed`] for a text that is nothing.
+    pub(crate) fn check_in(self) -> Result<CheckInClaim> {
+        match self {
+            Self::CheckIn(claim) => Ok(*claim),
+            other => Err(other.is_not("a check-in is expected")),
         }
     }
 

@@ -5,7 +5,7 @@ use nodelock::{
     authority::{CheckInClaim, decision},
 };
 
-use super::{Service, off_thread, unknown_ruling};
+use super::{Service, unknown_ruling};
 use crate::{domain::Occasion, failure::Result};
 
 /// The answer to a check-in.
@@ -17,10 +17,9 @@ pub(crate) enum CheckedIn {
 }
 
 impl Service {
-    /// Answers a check-in, in any form. Fails as [`CheckInClaim::read`] and [`decision::check_in`] do.
-    pub(crate) async fn check_in(&self, input: Vec<u8>, occasion: &Occasion) -> Result<CheckedIn> {
-        let claim = off_thread(move || CheckInClaim::read(&input)).await??;
-        let act = |records: &_, moment: &_| decision::check_in(&claim, records, moment);
+    /// Answers a check-in. Fails as [`decision::check_in`] does.
+    pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
+        let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
         let reply = self.decide(&act, occasion).await?.reply;
         match (reply.license, reply.revocation) {
             (Some(license), _) => Ok(CheckedIn::Renewed(license.into())),

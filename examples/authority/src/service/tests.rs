@@ -34,7 +34,7 @@ async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
     assert!(!service.database().is_free());
     drop(tx);
 
-    let ran = || authority.checks.swap(0, Ordering::Relaxed);
+    let ran = || authority.verifications.swap(0, Ordering::Relaxed);
     let device = authority.activated(&key).await;
     assert_eq!(ran(), 0, "a request says itself who signed it");
     let proof = device.deactivate_offline(Reason::Moved).unwrap();
@@ -87,7 +87,7 @@ async fn a_check_that_is_missing_in_the_transaction_that_writes_ends_it_and_runs
     };
     let settled = authority.service.decide(&act, &vendor()).await.unwrap();
     assert!(matches!(settled.ruling, Ruling::Released { changed: true, .. }), "{:?}", settled.ruling);
-    assert_eq!(authority.checks.load(Ordering::Relaxed), 1);
+    assert_eq!(authority.verifications.load(Ordering::Relaxed), 1);
     assert_eq!(authority.actions().await[2..], ["granted", "returned"]);
 }
 
@@ -255,6 +255,7 @@ async fn every_form_is_read_as_what_it_is() {
     let request = device.begin(&key, &[]).unwrap();
     let license: License = authority.activate(&request.to_bytes(), &vendor()).await.unwrap().license.unwrap();
     device.install(license.as_bytes()).unwrap();
+    let check_in = device.check_in_offline().unwrap();
     let proof = device.deactivate_offline(Reason::Moved).unwrap();
     let released = authority.service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
     let receipt: &DeactivationReceipt = released.receipt().unwrap();
@@ -273,6 +274,9 @@ async fn every_form_is_read_as_what_it_is() {
         ("request, armored", request.to_text().into(), What::Activation),
         ("request, base64url", request.to_base64url().into(), What::Activation),
         ("request, in a mail", format!("Hello,\n{}\nBye", request.to_text()).into(), What::Activation),
+        ("check-in, bytes", check_in.to_bytes(), What::CheckIn),
+        ("check-in, armored", check_in.to_text().into(), What::CheckIn),
+        ("check-in, base32", check_in.to_base32().into(), What::CheckIn),
         ("proof, bytes", proof.to_bytes(), What::Deactivation),
         ("proof, base64url", proof.to_base64url().into(), What::Deactivation),
         ("proof, base32", proof.to_base32().into(), What::Deactivation),
@@ -322,6 +326,8 @@ async fn every_form_is_read_as_what_it_is() {
         };
         let activation = read().await.activation().map(drop).map_err(|e| e.kind());
         assert_eq!(activation, expected(&[What::Activation], ErrorKind::Malformed), "{about}");
+        let checked_in = read().await.check_in().map(drop).map_err(|e| e.kind());
+        assert_eq!(checked_in, expected(&[What::CheckIn], ErrorKind::Malformed), "{about}");
         let given = read().await.proof().map(drop).map_err(|e| e.kind());
         assert_eq!(given, expected(&[What::Deactivation], ErrorKind::Malformed), "{about}");
         let typed = read().await.code().map(drop).map_err(|e| e.kind());

@@ -29,14 +29,14 @@ impl Deref for Authority {
     }
 }
 
-/// What the program said.
-struct Answer {
+/// What the finished program said.
+struct Finished {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Answer {
+impl Finished {
     fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("{e}: {:?} {:?}", self.stdout, self.stderr))
@@ -61,11 +61,11 @@ impl Authority {
         child
     }
 
-    fn run(&self, arguments: &[&str], input: &[u8]) -> Answer {
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Finished {
         finish(self.start(arguments, input))
     }
 
-    fn text(&self, arguments: &[&str]) -> Answer {
+    fn text(&self, arguments: &[&str]) -> Finished {
         finish(self.command(arguments).spawn().unwrap())
     }
 
@@ -131,9 +131,9 @@ impl Authority {
     }
 }
 
-fn finish(child: Child) -> Answer {
+fn finish(child: Child) -> Finished {
     let output = child.wait_with_output().unwrap();
-    Answer {
+    Finished {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -228,6 +228,33 @@ fn the_same_message_again_has_the_same_answer() {
 
     // What was given up does not come back by asking for it once more.
     assert_eq!(authority.refused(&["activate", "-"], &request.to_bytes()), "given-up");
+    authority.check_consistency();
+}
+
+#[test]
+fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.device("device");
+    let request = device.begin(&key, &[]).unwrap().to_bytes();
+    let granted = authority.done_with(&["activate", "-"], &request);
+    device.install(field(&granted, "reply").as_bytes()).unwrap();
+
+    let check_in = device.check_in_offline().unwrap();
+    let renewed = authority.done_with(&["check-in", "-"], check_in.to_text().as_bytes());
+    assert_eq!(renewed["revision"], 2);
+    assert_eq!(renewed["license"], authority.done_with(&["check-in", "-"], &check_in.to_bytes())["license"]);
+    assert_eq!(granted["reply"], authority.done_with(&["activate", "-"], &request)["reply"]);
+    let status = device.install(field(&renewed, "license").as_bytes()).unwrap();
+    assert_eq!(status.license().unwrap().revision, 2);
+    assert_eq!(authority.refused(&["check-in", "-"], &request), "wrong-type");
+    assert_eq!(authority.refused(&["activate", "-"], &check_in.to_bytes()), "wrong-type");
+
+    let handle = field(&renewed, "handle");
+    authority.done(&["release", handle, "--reason", "lost"]);
+    let over = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
+    assert!(over["license"].is_null());
+    device.accept_revocation(field(&over, "revocation").as_bytes()).unwrap();
     authority.check_consistency();
 }
 
@@ -441,7 +468,7 @@ fn eight_processes_at_once_get_three_seats() {
         .collect();
     let running: Vec<Child> =
         requests.iter().map(|request| authority.start(&["activate", "-"], request)).collect();
-    let answers: Vec<Answer> = running.into_iter().map(finish).collect();
+    let answers: Vec<Finished> = running.into_iter().map(finish).collect();
     assert_eq!(answers.iter().filter(|answer| answer.code == 0).count(), 3);
     for answer in answers.iter().filter(|answer| answer.code != 0) {
         assert_eq!(field(&answer.json(), "error"), "no-free-seat", "{}", answer.stderr);

@@ -372,6 +372,43 @@ fn a_request_is_answered_with_a_license_that_the_computer_takes() {
 }
 
 #[test]
+fn a_check_in_is_answered_with_the_renewed_license_or_the_end_of_the_seat() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let client = authority.device("device");
+    let request = client.begin(&key, &[]).unwrap().to_text();
+    let first = authority.submit("/activate", &[Text("request", &request)]);
+    assert!(first.words().contains("let the application write a check-in"), "{}", first.words());
+    let license = authority.download(&first).1;
+    client.install(license.as_bytes()).unwrap();
+
+    let check_in = client.check_in_offline().unwrap();
+    let page = authority.submit("/activate", &[File("file", &check_in.to_bytes())]);
+    assert_eq!((page.status, page.title()), (200, "The license is renewed".into()));
+    let (name, renewed) = authority.download(&page);
+    assert_eq!(name, format!("license-{}.txt", check_in.handle).to_lowercase());
+    assert_eq!(client.install(renewed.as_bytes()).unwrap().license().unwrap().revision, 2);
+    let again = authority.submit("/activate", &[Text("request", &request)]);
+    assert_eq!(authority.download(&again).1, license, "the request fetches what it was granted");
+
+    let page = redeem(&authority, &check_in.to_text());
+    assert_eq!((page.status, page.title()), (400, "This is a check-in".into()));
+    let later = client.check_in_offline().unwrap().to_text();
+    authority.submit("/activate", &[Text("request", &later)]);
+    let page = authority.submit("/activate", &[Text("request", &check_in.to_text())]);
+    assert_eq!((page.status, page.title()), (409, "A later check-in came before this one".into()));
+
+    authority.vendor(&["release", &check_in.handle.to_string(), "--reason", "reported as lost"]);
+    let page = authority.submit("/activate", &[Text("request", &later)]);
+    assert_eq!((page.status, page.title()), (200, "The seat of this computer is over".into()));
+    assert!(page.words().contains("reported as lost"), "{}", page.words());
+    let (name, revocation) = authority.download(&page);
+    assert!(name.starts_with("revocation-"), "{name}");
+    client.accept(revocation.as_bytes()).unwrap();
+    assert!(matches!(client.check().unwrap().verdict(), Verdict::Revoked { .. }));
+}
+
+#[test]
 fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);

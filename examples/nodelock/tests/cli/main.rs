@@ -10,7 +10,12 @@ mod vendor;
 
 use std::fs;
 
-use nodelock::{Clock as _, SystemClock, authority::decision, code::base32, qr};
+use nodelock::{
+    Clock as _, SystemClock,
+    authority::{CheckInClaim, decision},
+    code::base32,
+    qr,
+};
 use serde_json::Value;
 use user::{User, vendor};
 
@@ -107,6 +112,36 @@ fn a_license_that_is_not_usable_is_told_by_the_exit_code() {
     assert_eq!((&installed["verdict"], &installed["usable"]), (&"not-yet-valid".into(), &false.into()));
     assert!(installed["license"].is_object());
     assert_eq!(user.status(), ("not-yet-valid".to_owned(), false));
+}
+
+/// The vendor's answer to what `check-in --offline` wrote, as a file of the user's.
+fn answered(user: &User, vendor: &mut vendor::Vendor, check_in: &[u8]) -> String {
+    let claim = CheckInClaim::read(check_in).unwrap();
+    let (_, reply) = vendor.decide(|records, moment| decision::check_in(&claim, records, moment)).unwrap();
+    user.write("answer.txt", reply.to_text())
+}
+
+#[test]
+fn a_license_is_renewed_by_a_file_and_ended_by_one() {
+    let mut vendor = vendor(1);
+    let user = User::new(&vendor);
+    user.refused(1, &["check-in", "--offline"], "not-active", "no license is active");
+    user.activate(&mut vendor);
+    let out = user.path("check-in.bin");
+    let written =
+        user.json(0, &["check-in", "--offline", "--format", "file", "--out", out.to_str().unwrap()]);
+    assert_eq!((&written["revision"], &written["format"]), (&1.into(), &"file".into()));
+    let license = answered(&user, &mut vendor, &fs::read(&out).unwrap());
+    assert_eq!(user.json(0, &["install", &license])["license"]["revision"], 2);
+    user.run(2, &["check-in", "--out", "x"]);
+    assert!(user.text(&["check-in", "--offline", "--format", "qr"]).contains('█'));
+
+    let (seat, _) = vendor.ledger.seats.first_key_value().unwrap();
+    let seat = *seat;
+    vendor.decide(|records, moment| decision::release(seat, "reported as lost", records, moment)).unwrap();
+    let revocation = answered(&user, &mut vendor, &user.run(0, &["check-in", "--offline"]));
+    assert_eq!(user.json(3, &["install", &revocation])["verdict"], "revoked");
+    user.refused(1, &["install", &out.to_str().unwrap()], "wrong-type", "");
 }
 
 #[test]

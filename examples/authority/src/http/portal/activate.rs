@@ -1,4 +1,4 @@
-//! Answering the activation request of a computer that has no network.
+//! Answering the activation request or the check-in of a computer that has no network.
 
 use askama::Template;
 use axum::{
@@ -6,20 +6,20 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
-use nodelock::{ErrorKind, License};
+use nodelock::{ErrorKind, License, Revocation, authority::CheckInClaim};
 
 use super::{
     super::{Shared, peer::Peer},
     form::Form,
-    outcome::{Document, Outcome, Tone},
+    notice::{Document, Notice, Tone},
     page, paper,
     words::{Task, refusal},
 };
 use crate::{
-    domain::{Occasion, What},
+    domain::{Occasion, Submission, What},
     failure::Failure,
     http::Server,
-    service::Activated,
+    service::{Activated, CheckedIn},
 };
 
 #[derive(Template)]
@@ -28,20 +28,20 @@ struct Page {
     product: String,
     /// What stays in the field.
     typed: String,
-    outcome: Option<Outcome>,
+    notice: Option<Notice>,
 }
 
 impl Page {
     /// Whether there is something left to hand in.
     fn is_open(&self) -> bool {
-        self.outcome.as_ref().is_none_or(|outcome| matches!(outcome.tone, Tone::Bad))
+        self.notice.as_ref().is_none_or(|notice| matches!(notice.tone, Tone::Bad))
     }
 }
 
 /// `GET /activate`
 pub(super) async fn form(State(server): Shared) -> Response {
     let product = page::product(&server).await;
-    page::render(&Page { product, typed: String::new(), outcome: None }, StatusCode::OK)
+    page::render(&Page { product, typed: String::new(), notice: None }, StatusCode::OK)
 }
 
 /// `POST /activate`
@@ -56,65 +56,102 @@ pub(super) async fn activate(State(server): Shared, peer: Peer, request: Request
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let outcome = outcome(&server, input, &peer.occasion()).await;
+        let notice = notice(&server, input, &peer.occasion()).await;
         let product = page::product(&server).await;
-        page::answer(outcome, |outcome| Page { product, typed, outcome })
+        page::answer(notice, |notice| Page { product, typed, notice })
     })
     .await
 }
 
-async fn outcome(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Outcome {
+async fn notice(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Notice {
     if input.trim_ascii().is_empty() {
-        return Outcome::new(Tone::Bad, "Nothing was handed in")
+        return Notice::new(Tone::Bad, "Nothing was handed in")
             .refused(ErrorKind::Malformed)
             .text("Choose the file that the application wrote, or paste its text.");
     }
     answer(server, input, occasion).await.unwrap_or_else(|failure| refusal(&failure.into(), Task::Activate))
 }
 
-async fn answer(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Result<Outcome, Failure> {
+async fn answer(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Result<Notice, Failure> {
     let submission = server.service.read(input).await?;
-    if let Some(outcome) = paper::misplaced(submission.what(), What::Activation) {
-        return Ok(outcome);
+    if let Submission::CheckIn(claim) = submission {
+        return Ok(check_in(server, &claim, occasion).await);
+    }
+    if let Some(notice) = paper::misplaced(submission.what(), What::Activation) {
+        return Ok(notice);
     }
     let file = submission.activation()?;
     let Activated { license, receipts } = server.service.activate(file, None, occasion).await?;
     Ok(match license {
-        Ok(license) => granted(&license, receipts.len()).document(Document::new(Some(&license), &receipts)),
+        Ok(license) => {
+            granted(&license, receipts.len(), occasion).document(Document::new(Some(&license), &receipts))
+        }
         Err(refused) => {
-            let outcome = refusal(&refused.into(), Task::Activate);
-            let outcome = match receipts.len() {
-                0 => outcome,
-                1 => outcome.text("A seat that came along with the request is given back all the same; its receipt is below."),
-                count => outcome.text(format!(
+            let notice = refusal(&refused.into(), Task::Activate);
+            let notice = match receipts.len() {
+                0 => notice,
+                1 => notice.text("A seat that came along with the request is given back all the same; its receipt is below."),
+                count => notice.text(format!(
                     "{count} seats that came along with the request are given back all the same; their receipts are below."
                 )),
             };
-            outcome.document(Document::new(None, &receipts))
+            notice.document(Document::new(None, &receipts))
         }
     })
 }
 
-fn granted(license: &License, receipts: usize) -> Outcome {
-    let outcome = Outcome::new(Tone::Good, "The license is ready").text(format!(
+async fn check_in(server: &Server, claim: &CheckInClaim, occasion: &Occasion) -> Notice {
+    match server.service.check_in(claim, occasion).await {
+        Ok(CheckedIn::Renewed(license)) => {
+            ready("The license is renewed", &license, occasion).document(Document::new(Some(&license), &[]))
+        }
+        Ok(CheckedIn::Revoked(revocation)) => revoked(&revocation),
+        Err(failure) => refusal(&failure.into(), Task::Renew),
+    }
+}
+
+fn revoked(revocation: &Revocation) -> Notice {
+    let notice = Notice::new(Tone::Waiting, "The seat of this computer is over").text(
+        "It was given back, or the vendor released it. So the license of that computer is not renewed.",
+    );
+    let notice = match revocation.reason.as_str() {
+        "" => notice,
+        reason => notice.text(format!("The reason that is noted here: {reason}")),
+    };
+    notice
+        .text("Take the file to the computer, and let the application read it: it ends the license there.")
+        .document(Some(revocation.into()))
+}
+
+/// A license that is to be taken to its computer.
+fn ready(title: &str, license: &License, occasion: &Occasion) -> Notice {
+    let notice = Notice::new(Tone::Good, title).text(format!(
         "It is for {} on the computer that made the request, seat {}. Take the file there, and let the application read it.",
         license.product, license.handle
     ));
-    // Handed in again once it is due, the same request is answered with the renewal.
-    let outcome = match (license.lease_until, license.renew_after) {
-        (Some(until), Some(after)) => outcome.text(format!(
-            "It is good until {}. To renew it, let the computer go online or hand this same request in once more, from \
-             {} on.",
+    // A request that is handed in again is answered with its first license, so a renewal takes a check-in.
+    const HOW: &str =
+        "let the computer go online, or let the application write a check-in and hand that in here";
+    match (license.lease_until, license.renew_after) {
+        (Some(until), _) if until <= occasion.time => {
+            notice.text(format!("It was good until {}. To renew it there, {HOW}.", page::time(until)))
+        }
+        (Some(until), Some(after)) => notice.text(format!(
+            "It is good until {}. To renew it, {HOW}, from {} on.",
             page::time(until),
             page::time(after)
         )),
-        _ => outcome,
-    };
+        _ => notice,
+    }
+}
+
+fn granted(license: &License, receipts: usize, occasion: &Occasion) -> Notice {
+    let notice = ready("The license is ready", license, occasion);
     match receipts {
-        0 => outcome,
-        1 => outcome
+        0 => notice,
+        1 => notice
             .text("The file holds the receipt of a seat that was given back along with the request, too."),
-        count => outcome.text(format!(
+        count => notice.text(format!(
             "The file holds the receipts of {count} seats that were given back along with the request, too."
         )),
     }

@@ -5,16 +5,16 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
-use nodelock::{DeactivationReceipt, ErrorKind, License};
+use nodelock::{DeactivationReceipt, ErrorKind, License, Revocation};
 
 use super::{
     form::Form,
-    outcome::{Document, LICENSE, RECEIPT},
+    notice::{Document, LICENSE, RECEIPT, REVOCATION},
     page,
 };
 use crate::http::{Server, Shared, problem::Problem};
 
-/// `POST /download`: the license and receipts that a page showed, as a file.
+/// `POST /download`: the license and receipts, or the revocation, that a page showed, as a file.
 pub(super) async fn download(State(server): Shared, request: Request) -> Response {
     match document(&server, request).await {
         Ok(document) => {
@@ -34,6 +34,9 @@ async fn document(server: &Server, request: Request) -> Result<Document, Problem
     let form = Form::read(request).await?;
     let roots = server.service.roots();
     let foreign = |_| Problem::of(ErrorKind::Malformed);
+    if let Some(input) = form.all(REVOCATION).next() {
+        return Ok(Document::from(&Revocation::verify(input, roots).map_err(foreign)?));
+    }
     let license = form.all(LICENSE).next().map(|input| License::verify(input, roots));
     let license = license.transpose().map_err(foreign)?;
     let receipts = form.all(RECEIPT).map(|input| DeactivationReceipt::verify(input, roots));

@@ -2,15 +2,15 @@
 
 use nodelock::ErrorKind;
 
-use super::outcome::{Outcome, Tone};
+use super::notice::{Notice, Tone};
 use crate::domain::What;
 
 /// Says what a submission is and where it belongs; none if it is what is `expected`, or nothing at all.
-pub(super) fn misplaced(what: What, expected: What) -> Option<Outcome> {
+pub(super) fn misplaced(what: What, expected: What) -> Option<Notice> {
     if what == expected {
         return None;
     }
-    let wrong = |title: &str| Outcome::new(Tone::Bad, title).refused(ErrorKind::WrongType);
+    let wrong = |title: &str| Notice::new(Tone::Bad, title).refused(ErrorKind::WrongType);
     Some(match what {
         What::LicenseKey => wrong("This is a license key")
             .text("It shows which computers have a seat. It gives no seat back: that takes the code or the file of the computer.")
@@ -21,6 +21,9 @@ pub(super) fn misplaced(what: What, expected: What) -> Option<Outcome> {
         What::Activation => wrong("This is an activation request")
             .text("It asks for a seat, and is answered with a license.")
             .link("/activate", "Hand the request in there"),
+        What::CheckIn => wrong("This is a check-in")
+            .text("It asks to renew a license, and is answered with the renewed one.")
+            .link("/activate", "Hand the check-in in there"),
         What::Deactivation | What::Deactivations => wrong("This is a deactivation file")
             .text("It gives a seat back.")
             .link("/redeem", "Hand the deactivation file in there"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use nodelock::ErrorKind;
 
-use super::outcome::{Outcome, Tone};
+use super::notice::{Notice, Tone};
 use crate::http::problem::Problem;
 
 /// What the customer was about to do.
@@ -14,21 +14,22 @@ pub(super) enum Task {
     Seats,
     Redeem,
     Activate,
+    Renew,
     Download,
 }
 
 /// A refusal in words.
-pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
+pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
     use ErrorKind as Kind;
-    let say = |title: &str| Outcome::new(Tone::Bad, title);
-    let outcome = match (problem.kind(), task) {
+    let say = |title: &str| Notice::new(Tone::Bad, title);
+    let notice = match (problem.kind(), task) {
         (Some(Kind::TooManyAttempts), _) => {
             let wait = problem.retry_after().unwrap_or_default();
-            let outcome = say("Too many attempts").text(format!("Please try again in about {}.", duration(wait)));
+            let notice = say("Too many attempts").text(format!("Please try again in about {}.", duration(wait)));
             match task {
-                Task::Redeem => outcome
+                Task::Redeem => notice
                     .text("The deactivation file and the QR code are not limited: they can be handed in at once."),
-                _ => outcome,
+                _ => notice,
             }
         }
         (Some(Kind::TooLarge), _) => say("This is too large")
@@ -42,6 +43,8 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
                 .text("Its signature does not fit the seat that it names, so no seat was given back.")
                 .text("Hand over the very file that the application wrote, as an attachment and not edited.")
         }
+        (Some(Kind::BadSignature), Task::Renew) => say("This belongs to another computer")
+            .text("The computer that wrote it does not hold the seat that it names, so nothing was renewed."),
         (Some(Kind::BadSignature | Kind::HeaderMismatch | Kind::WeakKey), _) => say("This was changed on the way")
             .text("Its signature does not fit, so nothing was done.")
             .text("Hand over the very file that the application wrote, as an attachment and not edited."),
@@ -52,8 +55,17 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
             .text("Compare it with what the computer shows. If it is the same, hand in the deactivation file instead."),
         (Some(Kind::WrongType), Task::Redeem) => say("This is not one deactivation")
             .text("A deactivation file holds one seat that is given back. Hand several in one after the other."),
-        (Some(Kind::WrongType), Task::Activate) => say("This is not an activation request")
-            .text("The application writes one when you enter the license key and have no network."),
+        (Some(Kind::WrongType), Task::Activate) => say("This is neither an activation request nor a check-in")
+            .text("The application writes a request when you enter the license key and have no network."),
+        (Some(Kind::WrongMachine), Task::Renew) => say("This was written on another computer")
+            .text("The license is bound to the computer that was activated, and too much of that one has changed.")
+            .text("Nothing was renewed. On the computer, make a new request with the license key, or ask the vendor."),
+        (Some(Kind::Outdated), Task::Renew) => say("A later check-in came before this one")
+            .text("Nothing was renewed. Let the application write a new check-in, and hand that in."),
+        (Some(Kind::UnknownSeat), Task::Renew) => say("No seat of this computer is known here")
+            .text("Nothing was renewed. Perhaps the license is of another vendor; ask the one it came from."),
+        (Some(Kind::LicenseEnded), Task::Renew) => say("The license has ended or is suspended")
+            .text("It is not renewed now. Ask the vendor. Then hand this same check-in in once more."),
         (Some(Kind::NoFreeSeat), _) => say("No seat is free")
             .text("Every seat of this license is taken, so there is no license for this computer yet.")
             .text("Give a seat back on another computer, or ask the vendor for more seats. Then hand this same request in once more.")
@@ -86,20 +98,20 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
         (Some(_), Task::Redeem) => say("This cannot be read")
             .text("It is neither a deactivation code of 25 characters nor a deactivation file; perhaps a part is missing.")
             .text("Copy all of it, or choose the file that the application wrote."),
-        (Some(_), Task::Activate) => say("This cannot be read")
-            .text("It is no activation request, or a part of it is missing.")
+        (Some(_), Task::Activate | Task::Renew) => say("This cannot be read")
+            .text("It is neither an activation request nor a check-in, or a part of it is missing.")
             .text("Copy all of it, from the first line of dashes to the last, or choose the file that the application wrote."),
         (Some(_), Task::Download) => say("There is nothing to download")
-            .text("Only a license or receipts that this page has shown can be downloaded. Hand in the request, code or file once more."),
+            .text("Only what this page has shown can be downloaded. Hand in the request, code or file once more."),
         (Some(_), Task::Seats) => say("This cannot be read").text("Nothing has changed."),
         (None, _) => plain(problem.status()),
     };
-    Outcome { status: problem.status(), kind: problem.kind(), retry_after: problem.retry_after(), ..outcome }
+    Notice { status: problem.status(), kind: problem.kind(), retry_after: problem.retry_after(), ..notice }
 }
 
 /// What went wrong before anything was read.
-fn plain(status: StatusCode) -> Outcome {
-    let say = |title: &str| Outcome::new(Tone::Bad, title);
+fn plain(status: StatusCode) -> Notice {
+    let say = |title: &str| Notice::new(Tone::Bad, title);
     match status {
         StatusCode::NOT_FOUND => {
             say("There is no such page").text("Perhaps the address was not copied whole.")

@@ -1,9 +1,9 @@
-//! What something on the portal came to: said at the top of the page that answers.
+//! The notice at the top of a page: what came of something that a customer did on the portal.
 
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use nodelock::{DeactivationReceipt, ErrorKind, License};
+use nodelock::{DeactivationReceipt, ErrorKind, License, Revocation};
 
 use super::marked::Marked;
 use crate::{domain::armored, http::problem::Problem};
@@ -26,7 +26,7 @@ impl Tone {
     }
 }
 
-pub(super) struct Outcome {
+pub(super) struct Notice {
     pub(super) status: StatusCode,
     /// For the log.
     pub(super) kind: Option<ErrorKind>,
@@ -41,7 +41,7 @@ pub(super) struct Outcome {
     pub(super) document: Option<Document>,
 }
 
-impl Outcome {
+impl Notice {
     pub(super) fn new(tone: Tone, title: impl Into<String>) -> Self {
         Self {
             status: StatusCode::OK,
@@ -80,7 +80,7 @@ impl Outcome {
     }
 }
 
-/// What a customer takes away: a license with receipts, or receipts alone.
+/// What a customer takes away: a license with receipts, receipts alone, or a revocation.
 ///
 /// It is shown as text, to be copied, and a button sends its parts back to `/download`, which answers with a file if they
 /// carry our own signature. So nothing is done twice, nothing is kept here between the two, and no address holds
@@ -95,6 +95,7 @@ pub(super) struct Document {
 
 pub(super) const LICENSE: &str = "license";
 pub(super) const RECEIPT: &str = "receipt";
+pub(super) const REVOCATION: &str = "revocation";
 
 impl Document {
     /// None when there is nothing to take away.
@@ -109,5 +110,16 @@ impl Document {
             (None, _) => ("Receipts", "receipts.txt".to_owned()),
         };
         Some(Self { title, file, text: armored(license, receipts), parts })
+    }
+}
+
+impl From<&Revocation> for Document {
+    fn from(revocation: &Revocation) -> Self {
+        Self {
+            title: "Revocation",
+            file: format!("revocation-{}.txt", revocation.handle),
+            text: revocation.to_text(),
+            parts: vec![(REVOCATION, revocation.to_base64url())],
+        }
     }
 }
