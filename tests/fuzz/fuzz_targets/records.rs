@@ -149,11 +149,11 @@ unsafe fn answer(
                 assert!(nothing == OK, "nothing is an answer to every query");
             }
         }
-        if nodelock_decision_has_slow_checks(decision) {
+        if nodelock_decision_has_slow_verifications(decision) {
             return false;
         }
-        if nodelock_decision_has_checks(decision) {
-            assert!(nodelock_records_check(records, decision, ptr::null_mut()) == OK);
+        if nodelock_decision_has_verifications(decision) {
+            assert!(nodelock_records_verify(records, decision, ptr::null_mut()) == OK);
         }
         if nodelock_decision_outcome(decision) == NODELOCK_DECISION_NEEDS {
             return true;

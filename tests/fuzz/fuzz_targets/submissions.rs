@@ -46,6 +46,11 @@ fuzz_target!(|data: &[u8]| {
             }
         }
     }
+    if let Ok(claim) = read().and_then(Submission::check_in) {
+        for ledger in &world.ledgers {
+            decide(ledger, |records, moment| decision::check_in(&claim, records, moment));
+        }
+    }
     let code = read().and_then(Submission::code);
     match read().and_then(Submission::deactivation) {
         Ok(Deactivation::Code(typed)) => {

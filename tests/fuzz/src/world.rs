@@ -150,30 +150,30 @@ pub fn settle(
 ) -> Option<Result<Decision, Refusal>> {
     let mut records = Records::new();
     for _ in 0..64 {
-        let checks = match act(&records, &moment()) {
+        let verifications = match act(&records, &moment()) {
             Err(refusal) => return Some(Err(refusal)),
             Ok(Step::Needs(lookup)) => {
                 for query in lookup.queries {
                     let found = ledger.find(&query).expect("a ledger in memory answers");
                     records.add(query, found).expect("a ledger answers what was asked");
                 }
-                lookup.checks
+                lookup.verifications
             }
             Ok(Step::Decided(decision)) => {
                 for change in decision.store.iter().cloned() {
                     ledger.store(change).expect("a decision inserts no seat twice");
                 }
-                if decision.checks.is_empty() {
+                if decision.verifications.is_empty() {
                     return Some(Ok(*decision));
                 }
                 records = records.facts();
-                decision.checks
+                decision.verifications
             }
         };
-        if checks.iter().any(|check| check.is_slow()) {
+        if verifications.iter().any(|verification| verification.is_slow()) {
             return None;
         }
-        records.run(&checks);
+        records.run(&verifications);
     }
     panic!("a decision comes to an end");
 }
@@ -309,7 +309,7 @@ impl World {
     }
 
     fn keep_state(&mut self, store: &Store) {
-        self.states.push(store.read().expect("it can be read").body.expect("something was stored"));
+        self.states.push(store.read().expect("it can be read").body.clone().expect("something was stored"));
     }
 
     /// Whether an authority signs that kind.
