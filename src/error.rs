@@ -122,6 +122,9 @@ pub enum ErrorKind {
     /// Every seat of the license is taken.
     #[error("no free seat")]
     NoFreeSeat,
+    /// Too many devices have asked for a seat under that handle. A new request draws another one.
+    #[error("the handle is taken by too many devices; make a new request")]
+    CrowdedHandle,
     /// The license has ended, or is suspended, at the authority.
     #[error("the license has ended or is suspended")]
     LicenseEnded,
@@ -242,6 +245,7 @@ codes! {
     NoRandom "no-random",
     UnknownLicense "unknown-license",
     NoFreeSeat "no-free-seat",
+    CrowdedHandle "crowded-handle",
     LicenseEnded "license-ended",
     Cancelled "cancelled",
     UnknownSeat "unknown-seat",

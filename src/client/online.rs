@@ -200,7 +200,13 @@ impl<'c> Online<'c> {
                 begun => begun?,
             },
         };
-        self.answer(&pending)
+        match self.answer(&pending) {
+            // Others crowd the handle that was drawn, so another one is drawn, once.
+            Err(e) if e.kind() == ErrorKind::CrowdedHandle => {
+                self.answer(&self.client.begin(license_key, metadata)?)
+            }
+            answered => answered,
+        }
     }
 
     /// Sends a pending request and takes in the answer.
@@ -386,6 +392,7 @@ fn is_final(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::UnknownLicense
             | ErrorKind::NoFreeSeat
+            | ErrorKind::CrowdedHandle
             | ErrorKind::LicenseEnded
             | ErrorKind::WrongProduct
             | ErrorKind::WrongRequest

@@ -25,7 +25,7 @@ pub struct nodelock_request {
 }
 
 enum Asked {
-    Seat(PendingRequest),
+    Seat(Box<PendingRequest>),
     Renewal(CheckInRequest),
 }
 
@@ -89,7 +89,7 @@ impl From<Asked> for nodelock_request {
 
 impl From<PendingRequest> for nodelock_request {
     fn from(request: PendingRequest) -> Self {
-        Asked::Seat(request).into()
+        Asked::Seat(request.into()).into()
     }
 }
 

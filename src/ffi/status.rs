@@ -108,6 +108,8 @@ pub enum nodelock_status {
     NODELOCK_TOO_MANY_ATTEMPTS = 77,
     /// The seat is not held for its device, so there is nothing to return to the pool.
     NODELOCK_NOT_HELD = 78,
+    /// Too many devices have asked for a seat under that handle. A new request draws another one.
+    NODELOCK_CROWDED_HANDLE = 79,
 
     /// A fault of the library. The client that it happened in does nothing any more; free it and make a new one.
     NODELOCK_INTERNAL = 90,
@@ -182,6 +184,7 @@ impl From<ErrorKind> for nodelock_status {
             ErrorKind::Revoked => NODELOCK_REVOKED,
             ErrorKind::TooManyAttempts => NODELOCK_TOO_MANY_ATTEMPTS,
             ErrorKind::NotHeld => NODELOCK_NOT_HELD,
+            ErrorKind::CrowdedHandle => NODELOCK_CROWDED_HANDLE,
             ErrorKind::Malformed => NODELOCK_MALFORMED,
             ErrorKind::TooLarge => NODELOCK_TOO_LARGE,
             ErrorKind::WrongType => NODELOCK_WRONG_TYPE,

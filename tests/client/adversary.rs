@@ -293,6 +293,32 @@ fn a_forged_refusal_loses_no_seat_and_costs_no_deactivation() {
     assert_eq!((usage.taken, usage.deactivated), (0, 0));
 }
 
+/// Finds the first handles crowded that it is asked for.
+struct Crowd(Wire, Mutex<u32>);
+
+impl Transport for Crowd {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        let mut refusals = self.1.lock().unwrap();
+        if *refusals == 0 || !post.url.ends_with("/activations") {
+            return self.0.post(post);
+        }
+        *refusals -= 1;
+        let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::CrowdedHandle.code())});
+        Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
+    }
+}
+
+#[test]
+fn a_crowded_handle_is_drawn_anew_and_only_once() {
+    let (wire, key, folder) = wire();
+    let client = wire.client_over(Crowd(wire.clone(), Mutex::new(1)), "machine", folder.path());
+    assert!(client.activate(&key).unwrap().is_usable());
+    assert_eq!((wire.0.lock().unwrap().usage().taken, client.outstanding().unwrap().len()), (1, 0));
+    let other = wire.client_over(Crowd(wire.clone(), Mutex::new(2)), "other", &folder.path().join("other"));
+    assert_eq!(other.activate(&key).unwrap_err().kind(), ErrorKind::CrowdedHandle);
+    assert!(other.check().unwrap().pending().is_none());
+}
+
 /// Says that something is wrong with the store of whoever asks.
 struct Liar;
 

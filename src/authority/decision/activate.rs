@@ -2,7 +2,7 @@
 
 use super::{
     Change, EventKind, Moment, Refusal, Ruling, Step,
-    redeem::{cancel, given_up_before, prepare, redeem_claim},
+    redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
     step,
     work::{Stop, Work, refuse, refused_by},
 };
@@ -27,7 +27,8 @@ use crate::{
 /// whatever the device holds when an echo arrives came after its loss.
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The kinds:
-/// [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
+/// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that
+/// handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
 /// [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`], [`ErrorKind::GivenUp`]
 /// or [`ErrorKind::Revoked`] for a seat whose life is over; and for a recovery [`ErrorKind::UnknownSeat`],
 /// [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
@@ -110,6 +111,9 @@ fn answer(
             recover(work, file)?;
         }
         return answer_again(work, request, &known);
+    }
+    if is_crowded(work, request.handle)? {
+        return Err(refuse(ErrorKind::CrowdedHandle, "activation"));
     }
     let recovered = recover(work, file)?;
     // The recovery before this one may have been granted and then taken back, because its answer was lost: what it was

@@ -25,8 +25,7 @@ const GIVEN_UP: &str = "this seat was given up";
 ///
 /// The same check-in again gets the same license. The machine may have changed as far as the policy's grace goes.
 ///
-/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::BadSignature`] when another device signed it,
-/// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was answered
+/// Fails with [`ErrorKind::UnknownSeat`] when the device that signed it has no such seat, [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was answered
 /// and has been followed by another one.
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
@@ -91,7 +90,7 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
 /// Answers a preflight: [`Ruling::Preflight`]. Giving up a seat that is not active uses nothing up, so the answer is none
 /// then, as for a license without a limit.
 ///
-/// Fails with [`ErrorKind::UnknownSeat`] and [`ErrorKind::BadSignature`].
+/// Fails with [`ErrorKind::UnknownSeat`] when the device that signed it has no such seat.
 pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let work = Work::new(records, moment);
     let decide = || {

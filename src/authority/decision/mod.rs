@@ -59,6 +59,10 @@ pub use self::{
     redeem::redeem,
 };
 
+/// How many seats one handle may have. Devices draw their handles at random out of 2^30, so honest ones hardly ever share
+/// one; but whoever chooses the same one again and again makes every message about it costly to verify.
+pub const MAX_SEATS_OF_HANDLE: usize = 32;
+
 /// When a decision is made, and what is random about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {

@@ -1,7 +1,7 @@
 //! Seats given up by a proof, and requests cancelled before they arrived.
 
 use super::{
-    Change, EventKind, Moment, Refusal, Ruling, Step, step,
+    Change, EventKind, MAX_SEATS_OF_HANDLE, Moment, Refusal, Ruling, Step, step,
     work::{Stop, Work, refuse},
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         terms::{LicenseKeyName, LicenseRecord},
         verification::Verification,
     },
+    code::Handle,
 };
 
 /// How much evidence is kept for one handle. A device has one proof and one code.
@@ -165,7 +166,13 @@ fn how(binding: Binding) -> &'static str {
     }
 }
 
-/// Remembers a request that was given up before it arrived. The license may be unknown then.
+/// Whether a handle has so many seats that no further request gets one.
+pub(super) fn is_crowded(work: &Work<'_>, handle: Handle) -> Result<bool, Stop> {
+    Ok(work.seats_of_handle(handle)?.len() >= MAX_SEATS_OF_HANDLE)
+}
+
+/// Remembers a request that was given up before it arrived. The license may be unknown then. A request under a crowded
+/// handle is refused whenever it arrives, so there is nothing to remember, and its receipt is given all the same.
 pub(super) fn cancel(
     work: &mut Work<'_>,
     request: &ActivationRequest,
@@ -182,12 +189,16 @@ pub(super) fn cancel(
             Binding::Code(digest) => acknowledged.code = Some(digest),
         }
     }
-    if !mutated!(CancelledForgotten) {
-        work.insert(seat.clone(), request)?;
+    let is_crowded = is_crowded(work, request.handle)?;
+    if !is_crowded {
+        if !mutated!(CancelledForgotten) {
+            work.insert(seat.clone(), request)?;
+        }
+        work.note(EventKind::Cancelled, None, &seat, how(binding));
     }
-    work.note(EventKind::Cancelled, None, &seat, how(binding));
     work.send_receipt(&seat, binding);
-    Ok(Ruling::Released { seat, outcome: Outcome::Returned, deactivations_left: None, changed: true })
+    let changed = !is_crowded;
+    Ok(Ruling::Released { seat, outcome: Outcome::Returned, deactivations_left: None, changed })
 }
 
 /// Keeps what cannot be verified yet: all of it, or what is kept already and nothing else.

@@ -139,15 +139,15 @@ impl<'r> Work<'r> {
         Ok(seats.filter(|seat| seat.state.is_taken()).cloned().collect())
     }
 
-    /// The seat of the device that signed a message, among those of the handle that the message names.
+    /// The seat of the device that signed a message, among those of the handle that the message names. A stranger does not
+    /// learn whether anybody has a seat of that handle.
     pub(super) fn seat_of_signer<T: Body>(&self, handle: Handle, message: &Claimed<T>) -> Result<Seat, Stop> {
         let seats = self.seats_of_handle(handle)?;
         let verification = |seat: &Seat| message.signed_by(&seat.device_key);
         self.verify(seats.iter().map(verification))?;
         // Two devices may have drawn one handle.
-        let refusal = if seats.is_empty() { ErrorKind::UnknownSeat } else { ErrorKind::BadSignature };
         let signer = seats.into_iter().find(|seat| self.fact(&verification(seat)) == Some(true));
-        signer.ok_or_else(|| refuse(refusal, "seat"))
+        signer.ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))
     }
 
     /// A license, with what its seats add up to by now.

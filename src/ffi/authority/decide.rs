@@ -52,7 +52,7 @@ unsafe fn decide(
 /// granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
 /// seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
 /// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
-/// the same name; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+/// the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
 /// recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -126,8 +126,8 @@ pub unsafe extern "C" fn nodelock_decide_code(
 /// Answers a check-in, in any form. The same check-in again has the same license.
 ///
 /// NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
-/// revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT. NODELOCK_BAD_SIGNATURE: another
-/// device signed it. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+/// revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT: the device that signed it has no
+/// such seat. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
 /// NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -151,8 +151,8 @@ pub unsafe extern "C" fn nodelock_decide_check_in(
 /// Answers a preflight, in any form: a device's question whether its seat may be given up. There is nothing to store or
 /// to sign.
 ///
-/// NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT.
-/// NODELOCK_BAD_SIGNATURE: another device signed it. The codes of a message.
+/// NODELOCK_DECISION_PREFLIGHT; nodelock_decision_is_allowed() is the answer. NODELOCK_UNKNOWN_SEAT: the
+/// device that signed it has no such seat. The codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_preflight(

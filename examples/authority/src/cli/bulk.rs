@@ -101,7 +101,7 @@ impl Tally {
                 let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
                 let mended: Vec<String> = corrections.iter().map(Correction::to_string).collect();
                 let receipt = redeemed.receipt().map(|receipt| receipt.to_base64url());
-                self.refused += u64::from(receipt.is_none());
+                self.refused += u64::from(matches!(redeemed, Redeemed::Kept(_)));
                 let name = redeemed.outcome();
                 let handle = redeemed.handle().to_string();
                 let value = json!({

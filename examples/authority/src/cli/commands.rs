@@ -117,14 +117,15 @@ async fn execute(
             };
             let certificate = service::certify(database, &directory, &new, occasion).await?;
             let mut report = output::certificate(&certificate, occasion.time);
-            report.words += "\nA server that is running takes it in when it is started again.";
+            report.words +=
+                "\nA server that is running takes it in within a minute, or at once when it gets SIGHUP.";
             Ok(report)
         }
         Command::Serve(arguments) => {
             if arguments.product.as_ref().is_some_and(|product| *product != vendor.product) {
                 return Err(Failure::rule(ErrorKind::WrongProduct, "authority"));
             }
-            http::run(arguments, service()?).await?;
+            http::run(arguments, &installation.keys(), service()?).await?;
             Ok(Report::new("", json!({})))
         }
         Command::Audit { limit } => Ok(output::audit(&service::audit(database, *limit).await?)),
@@ -287,8 +288,16 @@ fn redemption(redeemed: Redeemed, reading: Option<Reading<DeactivationCode>>) ->
                 "handle": handle.to_string(),
                 "deactivations_left": deactivations_left,
                 "mended": mended,
+                "receipt_pending": receipt.is_none(),
             });
-            Report::new(words, fields).with_document("receipt", receipt.to_text())
+            match receipt {
+                Some(receipt) => Report::new(words, fields).with_document("receipt", receipt.to_text()),
+                None => {
+                    words += "\nThe receipt cannot be signed: the issuer's certificate is not valid now. Redeem the same \
+                              again once there is a new one.";
+                    Report::new(words, fields)
+                }
+            }
         }
         Redeemed::Kept(handle) => {
             words += &format!(

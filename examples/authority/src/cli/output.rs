@@ -206,12 +206,15 @@ pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
         _ => "it has ended".to_owned(),
     };
     let words = format!(
-        "Issuer certificate {serial} for {name}, key {key}: valid from {from} until {until}, {left}."
+        "Issuer certificate {serial} for {name}, key {key}: valid from {from} until {until}, {left}.\n\
+         Public key, for `Roots::deny` should it be stolen: {}",
+        certificate.issuer
     );
     let fields = json!({
         "serial": serial,
         "name": name,
         "key": key.to_string(),
+        "public_key": certificate.issuer.to_string(),
         "not_before": from.to_string(),
         "not_after": until.to_string(),
         "days_left": days,

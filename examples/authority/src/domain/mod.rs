@@ -3,7 +3,10 @@
 mod location;
 mod submission;
 
-use std::{fmt, net::IpAddr};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
@@ -31,6 +34,14 @@ pub(crate) enum Actor {
     Vendor(String),
     /// A device or a customer over HTTP. The limits for strangers hold.
     Peer(IpAddr),
+}
+
+/// What an address counts for: whoever has one IPv6 address has the 2^64 of its network.
+pub(crate) fn network(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 => v4,
+    }
 }
 
 impl fmt::Display for Actor {

@@ -99,7 +99,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{
         convert::Infallible,
         pin::Pin,
@@ -108,7 +108,7 @@ mod tests {
 
     use axum::body::{Body, Bytes, HttpBody};
     use hyper::body::Frame;
-    use tokio::time::Instant;
+    use tokio::time::{Duration, Instant, Interval, interval};
 
     use super::{super::fixture::Authority, BODY_LIMIT, BODY_TIME, TooLarge, Unread, read};
 
@@ -146,7 +146,7 @@ mod tests {
     }
 
     /// A body that never comes.
-    struct Never;
+    pub(in crate::http) struct Never;
 
     impl HttpBody for Never {
         type Data = Bytes;
@@ -158,6 +158,29 @@ mod tests {
         ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
             Poll::Pending
         }
+    }
+
+    /// A body of which one byte comes each second.
+    struct Drip(Interval);
+
+    impl HttpBody for Drip {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            self.0.poll_tick(context).map(|_| Some(Ok(Frame::data(Bytes::from_static(b" ")))))
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_byte_by_byte_has_the_same_deadline() {
+        let start = Instant::now();
+        let drip = Drip(interval(Duration::from_secs(1)));
+        assert!(matches!(read(Body::new(drip), TooLarge::Cut).await, Err(Unread::TooSlow)));
+        assert_eq!(start.elapsed(), BODY_TIME);
     }
 
     #[tokio::test(start_paused = true)]

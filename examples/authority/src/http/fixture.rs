@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::PathBuf,
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -16,7 +17,8 @@ use axum::{
 use http_body_util::BodyExt as _;
 use nodelock::{
     Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots, Store, SystemRandom,
-    Transport, authority::LicenseTerms,
+    Timestamp, Transport,
+    authority::{ActivationFile, LicenseTerms, decision::Change},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -25,8 +27,9 @@ use tower::ServiceExt as _;
 use super::{Server, log, metrics, peer::Peer, router};
 use crate::{
     domain::{Actor, Location, Occasion},
-    keys,
+    keys::{self, renewal, renewal::NewCertificate},
     service::{self, Database, Service},
+    store,
 };
 
 const PRODUCT: &str = "Example";
@@ -40,6 +43,7 @@ pub(super) struct Authority {
 }
 
 /// A response with its body, read whole.
+#[derive(Debug)]
 pub(super) struct WholeResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -72,6 +76,30 @@ impl Authority {
         let server = Server::new(Service::new(database, keys::load(&directory, root).unwrap()));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         Self { folder, root, server, public, operators }
+    }
+
+    pub(super) fn server(&self) -> Arc<Server> {
+        self.server.clone()
+    }
+
+    /// The directory of the keys, and the root's public key.
+    pub(super) fn keys(&self) -> (PathBuf, PublicKey) {
+        (self.folder.path().join("keys"), self.root)
+    }
+
+    /// Makes a new certificate that begins so many days after now and lasts so many. The server does not hear of it.
+    pub(super) fn certify(&self, after: i64, days: u32) {
+        let (directory, root) = self.keys();
+        let root_key = directory.join(keys::ROOT_KEY);
+        let new = NewCertificate { root_key: &root_key, new_key: false, days, serial: None };
+        let begins = occasion().time.unix_seconds().checked_add_signed(after * 24 * 60 * 60).unwrap();
+        renewal::install(&directory, root, &new, Timestamp::from_unix_seconds(begins)).unwrap();
+    }
+
+    /// Has the server sign with what is in the directory now.
+    pub(super) fn reload(&self) {
+        let (directory, root) = self.keys();
+        self.server.service.replace_signer(keys::load(&directory, root).unwrap());
     }
 
     /// Sells a license and returns its key.
@@ -111,6 +139,22 @@ impl Authority {
         client
     }
 
+    /// Enters a seat of the device that made `request` under the handle of the only seat of another authority.
+    pub(super) async fn share_handle(&self, request: &[u8], other: &Self) {
+        let seat = async |of: &Self| {
+            let rows = service::seats(of.server.service.database(), None, &occasion()).await.unwrap();
+            serde_json::to_value(&rows[0].seat).unwrap()
+        };
+        let mut record = seat(self).await;
+        record["seat"] = seat(other).await["seat"].take();
+        let request = ActivationFile::read(request).unwrap().request().clone();
+        let change =
+            Change::Insert { seat: serde_json::from_value(record).unwrap(), request: request.into() };
+        let mut tx = self.server.service.database().write().await.unwrap();
+        store::apply(&mut tx, &change, &occasion()).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
     /// Takes the database away, which fails whatever asks it from here on.
     pub(super) async fn close_database(&self) {
         self.server.service.database().clone().close().await;
@@ -129,8 +173,12 @@ impl Authority {
         self.ask(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    pub(super) async fn ask(&self, mut request: Request) -> WholeResponse {
-        request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, 1])));
+    pub(super) async fn ask(&self, request: Request) -> WholeResponse {
+        self.ask_from(1, request).await
+    }
+
+    pub(super) async fn ask_from(&self, peer: u8, mut request: Request) -> WholeResponse {
+        request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, peer])));
         read(self.public.clone().oneshot(request).await.unwrap()).await
     }
 

@@ -1,15 +1,21 @@
-//! `GET /healthz`
+//! `GET /healthz` and `GET /readyz`
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::State;
 use nodelock::ErrorKind;
 use serde::Serialize;
+use tokio::time::timeout;
 use tracing::warn;
 use utoipa::ToSchema;
 
-use super::{Shared, description::Busy, device::JsonAnswer, problem::Problem};
-use crate::service;
+use super::{Server, Shared, cached::Cached, description::Busy, device::JsonAnswer, problem::Problem};
+use crate::{failure::Failure, keys};
+
+/// How long a look at the database counts: anybody may ask, and each look is a write.
+const LASTS: Duration = Duration::from_secs(5);
+/// How long a write may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Health {
@@ -23,21 +29,64 @@ enum Status {
     Ok,
 }
 
-/// Whether the authority works, its database included
+/// Whether the database took a write when it was last looked at.
+pub(super) struct Readiness(Cached<bool>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Cached::new(LASTS))
+    }
+}
+
+/// Whether the process answers
+///
+/// A process that does not is started again. What the database or the keys lack is a matter of `/readyz`.
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "health",
-    responses((status = 200, description = "It does.", body = inline(Health)), Busy),
+    responses((status = 200, description = "It does.", body = inline(Health))),
 )]
-pub(super) async fn health(State(server): Shared) -> Result<JsonAnswer<Health>, Problem> {
-    match service::vendor(server.service.database()).await {
-        Ok(_) => Ok(JsonAnswer(Health { status: Status::Ok })),
-        Err(failure) => {
-            warn!(event = "unhealthy", error = failure.message());
-            Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(5)))
-        }
+pub(super) async fn health() -> JsonAnswer<Health> {
+    JsonAnswer(Health { status: Status::Ok })
+}
+
+/// Whether the authority can do its work
+///
+/// It must be able to sign and to write. `detail` says what it lacks.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    responses((status = 200, description = "It can.", body = inline(Health)), Busy),
+)]
+pub(super) async fn ready(State(server): Shared) -> Result<JsonAnswer<Health>, Problem> {
+    match lacking(&server).await {
+        None => Ok(JsonAnswer(Health { status: Status::Ok })),
+        Some(lacking) => Err(Problem::of(ErrorKind::ServerBusy).detail(lacking).after(LASTS)),
     }
+}
+
+async fn lacking(server: &Server) -> Option<&'static str> {
+    let signer = server.service.signer();
+    let now = SystemTime::now().into();
+    if now < signer.certificate.not_before {
+        return Some("the issuer's certificate is not valid yet");
+    }
+    if keys::seconds_left(&signer.certificate, now) < 0 {
+        return Some("the issuer's certificate has ended");
+    }
+    let write = async {
+        let failure = match timeout(PATIENCE, server.service.database().try_write()).await {
+            Ok(Ok(())) => return Ok::<_, Failure>(true),
+            Ok(Err(failure)) => failure.message(),
+            Err(_) => "timed out".to_owned(),
+        };
+        warn!(event = "unready", error = failure);
+        Ok(false)
+    };
+    let writes = server.readiness.0.get(write).await.unwrap_or(false);
+    (!writes).then_some("the database cannot be written")
 }
 
 #[cfg(test)]
@@ -47,13 +96,33 @@ mod tests {
     use super::super::fixture::Authority;
 
     #[tokio::test]
-    async fn the_authority_is_as_well_as_its_database() {
+    async fn the_authority_is_ready_when_it_can_write() {
         let authority = Authority::new().await;
-        let well = authority.get("/healthz").await;
+        let well = authority.get("/readyz").await;
         assert_eq!((well.status.as_u16(), well.json()), (200, json!({ "status": "ok" })));
+        let authority = Authority::new().await;
         authority.close_database().await;
-        let unwell = authority.get("/healthz").await;
-        assert_eq!(unwell.problem(), (503, "server-busy".into()));
-        assert_eq!(unwell.headers["retry-after"], "5");
+        let unready = authority.get("/readyz").await;
+        assert_eq!(unready.problem(), (503, "server-busy".into()));
+        assert_eq!(unready.json()["detail"], "the database cannot be written");
+        assert_eq!(unready.headers["retry-after"], "5");
+        // No reason to start it again.
+        assert_eq!(authority.get("/healthz").await.json(), json!({ "status": "ok" }));
+    }
+
+    #[tokio::test]
+    async fn the_authority_is_ready_when_it_can_sign() {
+        let authority = Authority::new().await;
+        for (started, detail) in [(-100, "has ended"), (100, "is not valid yet")] {
+            authority.certify(started, 10);
+            authority.reload();
+            let unready = authority.get("/readyz").await;
+            assert_eq!(unready.problem(), (503, "server-busy".into()));
+            assert_eq!(unready.json()["detail"], format!("the issuer's certificate {detail}"));
+            assert_eq!(authority.get("/healthz").await.status, 200);
+        }
+        authority.certify(0, 10);
+        authority.reload();
+        assert_eq!(authority.get("/readyz").await.status, 200);
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{
     io,
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -13,13 +14,13 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use nodelock::{Certificate, ErrorKind, Random as _, SystemRandom};
+use nodelock::{ErrorKind, Random as _, SystemRandom};
 use tracing::{Instrument as _, info, info_span, level_filters::LevelFilter, warn};
 use tracing_subscriber::{
     Layer as _, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt,
 };
 
-use super::metrics::Metrics;
+use super::{Server, metrics::Metrics};
 use crate::keys;
 
 /// Names a request in the log, for whoever made it or passed it on.
@@ -98,11 +99,12 @@ fn new_id() -> HeaderValue {
 }
 
 /// Says once a day that the issuer's certificate ends soon: without one nothing can be signed.
-pub(super) async fn watch(certificate: Certificate) {
+pub(super) async fn watch(server: Arc<Server>) {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const SOON: i64 = 30 * 24 * 60 * 60;
     loop {
-        let seconds_left = keys::seconds_left(&certificate, SystemTime::now().into());
+        let certificate = &server.service.signer().certificate;
+        let seconds_left = keys::seconds_left(certificate, SystemTime::now().into());
         if seconds_left < SOON {
             let (serial, not_after) = (certificate.serial, certificate.not_after);
             warn!(event = "certificate-ends", serial, %not_after, seconds_left);

@@ -6,6 +6,7 @@
 //! by peer and metrics are each process's own.
 
 mod body;
+mod cached;
 mod connections;
 mod description;
 mod device;
@@ -18,9 +19,10 @@ mod peer;
 mod permits;
 mod portal;
 mod problem;
+mod reload;
 mod tls;
 
-use std::{io::Write as _, net::SocketAddr, sync::Arc};
+use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc};
 
 use axum::{
     Router,
@@ -36,31 +38,43 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
     connections::{Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
+    health::Readiness,
     metrics::Metrics,
     peer::Proxies,
     permits::Permits,
     problem::Problem,
     tls::Tls,
 };
-use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
+use crate::{
+    cli::arguments::ServeArguments,
+    failure::Result,
+    service::{self, Service},
+};
 
 /// What the endpoints share.
 struct Server {
     service: Service,
     metrics: Metrics,
     permits: Permits,
+    readiness: Readiness,
 }
 
 type Shared = State<Arc<Server>>;
 
 impl Server {
     fn new(service: Service) -> Arc<Self> {
-        Arc::new(Self { service, metrics: Metrics::default(), permits: Permits::default() })
+        Arc::new(Self {
+            service,
+            metrics: Metrics::default(),
+            permits: Permits::default(),
+            readiness: Readiness::default(),
+        })
     }
 }
 
-/// Serves until SIGTERM or SIGINT. Says on standard output where it listens, in one line, once it does.
-pub(crate) async fn run(arguments: &ServeArguments, service: Service) -> Result<()> {
+/// Serves until SIGTERM or SIGINT, with the issuer's keys in `keys`. Says on standard output where it listens, in one line,
+/// once it does.
+pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Service) -> Result<()> {
     let tls = match &arguments.tls {
         Some(files) => Some(Arc::new(Tls::load(&files.certificate, &files.key)?)),
         None => None,
@@ -70,13 +84,13 @@ pub(crate) async fn run(arguments: &ServeArguments, service: Service) -> Result<
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    tokio::spawn(log::watch(service.certificate().clone()));
+    let root = service::vendor(service.database()).await?.root;
     let server = Server::new(service);
+    tokio::spawn(log::watch(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
-    if let Some(tls) = &tls {
-        reload_at_hangup(tls.clone())?;
-    }
+    let issuer = reload::Issuer::new(server.clone(), keys.to_owned(), root);
+    tokio::spawn(reload::watch(issuer, tls.clone(), reload::Hangup::listen()?));
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let mut serving = Vec::new();
     if let Some((listener, address)) = operators {
@@ -119,27 +133,6 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     Ok((listener, address))
 }
 
-/// Reads the TLS certificate again at each SIGHUP, which is what tools that renew certificates can send.
-#[cfg(unix)]
-fn reload_at_hangup(tls: Arc<Tls>) -> Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut hangup = signal(SignalKind::hangup()).map_err(|e| Error::io("signals", e))?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            let tls = tls.clone();
-            // Fails only when it panics, which says so itself.
-            let _ = tokio::task::spawn_blocking(move || tls.reload()).await;
-        }
-    });
-    Ok(())
-}
-
-/// Elsewhere there is no such signal: a renewed certificate needs a restart.
-#[cfg(not(unix))]
-fn reload_at_hangup(_: Arc<Tls>) -> Result<()> {
-    Ok(())
-}
-
 /// Ends when the process is asked to stop. The handlers are in place when this returns, not when it is first polled.
 fn stop_signal() -> Result<impl Future<Output = ()>> {
     #[cfg(unix)]
@@ -166,6 +159,7 @@ fn endpoints(calls: OpenApiRouter<Arc<Server>>) -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::with_openapi(description::head())
         .merge(calls)
         .routes(routes!(health::health))
+        .routes(routes!(health::ready))
         .routes(routes!(description::openapi))
 }
 
@@ -182,5 +176,6 @@ fn router(server: Arc<Server>) -> Router {
 
 /// Turns requests away while too many are under way.
 async fn bound(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    server.permits.answer(next.run(request)).await.unwrap_or_else(Response::from)
+    let peer = request.extensions().get().copied();
+    server.permits.answer(peer, next.run(request)).await.unwrap_or_else(Response::from)
 }

@@ -1,6 +1,12 @@
 //! How many requests are worked on at a time.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use nodelock::ErrorKind;
 use tokio::{
@@ -9,16 +15,44 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
-use super::problem::Problem;
+use super::{peer::Peer, problem::Problem};
+use crate::domain::network;
 
 /// More would only wait for the database.
 const MOST_AT_A_TIME: usize = 256;
 
+/// How many of them may be of one peer.
+const MOST_OF_PEER: usize = MOST_AT_A_TIME / 4;
+
 /// The permits of requests that are under way.
-pub(super) struct Permits(Arc<Semaphore>);
+pub(super) struct Permits {
+    all: Arc<Semaphore>,
+    by_peer: Arc<ByPeer>,
+}
+
+type ByPeer = Mutex<HashMap<IpAddr, usize>>;
 
 /// A request's permit, for as long as anything of it is worked on.
-type Permit = Arc<OwnedSemaphorePermit>;
+type Permit = Arc<Taken>;
+
+struct Taken {
+    _of_all: OwnedSemaphorePermit,
+    peer: IpAddr,
+    by_peer: Arc<ByPeer>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        // Counts are whole after a panic too.
+        let mut by_peer = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(taken) = by_peer.get_mut(&self.peer) {
+            *taken -= 1;
+            if *taken == 0 {
+                by_peer.remove(&self.peer);
+            }
+        }
+    }
+}
 
 tokio::task_local! {
     static PERMIT: Permit;
@@ -26,21 +60,38 @@ tokio::task_local! {
 
 impl Default for Permits {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST_AT_A_TIME)))
+        Self { all: Arc::new(Semaphore::new(MOST_AT_A_TIME)), by_peer: Arc::default() }
     }
 }
 
 impl Permits {
     /// Answers a request that gets a permit, or says that none is left: a short wait at the client beats a long one here.
-    pub(super) async fn answer<T>(&self, request: impl Future<Output = T>) -> Result<T, Problem> {
-        match Arc::clone(&self.0).try_acquire_owned() {
-            Ok(permit) => Ok(PERMIT.scope(Arc::new(permit), request).await),
-            Err(_) => Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(1))),
+    /// Nothing of the request's body has been read then.
+    pub(super) async fn answer<T>(
+        &self,
+        peer: Option<Peer>,
+        request: impl Future<Output = T>,
+    ) -> Result<T, Problem> {
+        match self.take(peer) {
+            Some(permit) => Ok(PERMIT.scope(Arc::new(permit), request).await),
+            None => Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(1))),
         }
     }
 
+    fn take(&self, peer: Option<Peer>) -> Option<Taken> {
+        let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
+        let peer = network(peer?.0);
+        let mut by_peer = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = by_peer.entry(peer).or_default();
+        if *taken >= MOST_OF_PEER {
+            return None;
+        }
+        *taken += 1;
+        Some(Taken { _of_all: of_all, peer, by_peer: self.by_peer.clone() })
+    }
+
     pub(super) fn taken(&self) -> usize {
-        MOST_AT_A_TIME - self.0.available_permits()
+        MOST_AT_A_TIME - self.all.available_permits()
     }
 }
 
@@ -57,4 +108,44 @@ pub(super) async fn finish<T: Send + 'static>(
     };
     // What it logs is of the same request.
     spawn(work.in_current_span()).await
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{body::Body, extract::Request, http::header};
+    use tokio::{spawn, task::yield_now};
+
+    use super::{super::fixture::Authority, MOST_AT_A_TIME, MOST_OF_PEER};
+
+    /// A call whose body never comes.
+    fn slow() -> Request {
+        let call = Request::post("/v1/checkins").header(header::CONTENT_TYPE, "application/json");
+        call.body(Body::new(super::super::body::tests::Never)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn slow_bodies_of_one_peer_leave_places_for_the_others_and_refusals_wait_for_no_body() {
+        let authority = std::sync::Arc::new(Authority::new().await);
+        let mut waiting = Vec::new();
+        for n in 0..MOST_AT_A_TIME {
+            let asked = authority.clone();
+            let peer = u8::try_from(n / MOST_OF_PEER).unwrap();
+            waiting.push(spawn(async move { asked.ask_from(peer, slow()).await }));
+            yield_now().await;
+            if n + 1 == MOST_OF_PEER {
+                assert_eq!(authority.server().permits.taken(), MOST_OF_PEER);
+                assert_eq!(authority.ask_from(0, slow()).await.problem(), (503, "server-busy".into()));
+                let other = Request::get("/redeem").body(Body::empty()).unwrap();
+                assert_eq!(authority.ask_from(1, other).await.status, 200);
+            }
+        }
+        assert_eq!(authority.server().permits.taken(), MOST_AT_A_TIME);
+        assert_eq!(authority.ask_from(9, slow()).await.problem(), (503, "server-busy".into()));
+        for task in waiting {
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        assert_eq!(authority.server().permits.taken(), 0);
+        assert!(authority.server().permits.by_peer.lock().unwrap().is_empty());
+    }
 }

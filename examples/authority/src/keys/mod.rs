@@ -6,6 +6,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -95,6 +96,16 @@ pub(crate) fn load(directory: &Path, root: PublicKey) -> Result<Signer> {
         None => read_private(&issuer_key(directory, &certificate))?,
     };
     Ok(Signer { issuer: Issuer::certified(key, certificate.clone())?, certificate, roots })
+}
+
+/// When the file of the issuer's certificate was written, and how long it is: whoever replaces the key replaces the
+/// certificate.
+pub(crate) type Stamp = (SystemTime, u64);
+
+/// The stamp of the certificate in a directory; none if there is no such file.
+pub(crate) fn stamp(directory: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(directory.join(ISSUER_CERTIFICATE)).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// For how long a certificate still lasts; negative once it has ended.

@@ -27,7 +27,8 @@ impl Service {
     /// Frees the seats that came along, then answers the request. The license is that of the request's license key, or
     /// `assigned` for a request without one.
     ///
-    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys. A final refusal is part of the answer.
+    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys or kept codes. A final refusal is part of the answer, and
+    /// so is an issuer that cannot sign: the seats that came along are free then, and their receipts come later.
     pub(crate) async fn activate(
         &self,
         file: ActivationFile,
@@ -44,6 +45,10 @@ impl Service {
             Err(Failure::TooManyUnseen { handles, .. }) if !file.is_recovery() => {
                 self.decide_activation(&file.without(&handles), assigned, occasion).await?
             }
+            Err(Failure::Rule(error)) if error.kind() == ErrorKind::CertificateExpired => {
+                self.free(&file, occasion).await?;
+                return Ok(Activated { license: Err(error.into()), receipts: Vec::new() });
+            }
             settled => settled?,
         };
         let license = match (settled.reply.license, settled.ruling) {
@@ -59,12 +64,25 @@ impl Service {
         Ok(Activated { license, receipts: settled.reply.receipts })
     }
 
+    /// Frees the seats that came along with a request that cannot be granted.
+    async fn free(&self, file: &ActivationFile, occasion: &Occasion) -> Result<()> {
+        for claim in file.releases() {
+            match self.redeem_proof(claim, occasion).await {
+                // The device has no receipt for a proof that is refused here, so it hands that in again.
+                Ok(_) | Err(Failure::Rule(_) | Failure::TooManyAttempts | Failure::TooManyUnseen { .. }) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+
     async fn decide_activation(
         &self,
         file: &ActivationFile,
         assigned: Option<LicenseId>,
         occasion: &Occasion,
     ) -> Result<Settled> {
-        self.decide(&|records, moment| decision::activate(file, assigned, records, moment), occasion).await
+        let act = |records: &_, moment: &_| decision::activate(file, assigned, records, moment);
+        self.decide_within(&act, Some(&self.limits.kept_codes), occasion).await
     }
 }

@@ -15,10 +15,11 @@ use nodelock::{
     },
     code::Handle,
 };
+use tracing::warn;
 
-use super::{Service, off_thread};
+use super::{Service, limits::Limit, off_thread};
 use crate::{
-    domain::{Actor, Occasion},
+    domain::{Actor, Occasion, network},
     failure::Result,
     store::{self, Tx},
 };
@@ -44,24 +45,39 @@ impl Service {
     /// Decides one act. What changes nothing takes no writer's lock.
     ///
     /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and
-    /// when the issuer cannot sign. Nothing is stored then.
+    /// when the issuer cannot sign. Nothing is stored then. A seat that is given up is stored all the same, with no receipt
+    /// in the reply: the same proof or code gets it later.
     pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Occasion) -> Result<Settled> {
+        self.decide_within(act, None, occasion).await
+    }
+
+    /// The same for an act with codes that were not counted when they came: they count for `codes` before they are tried.
+    ///
+    /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait), too.
+    pub(super) async fn decide_within(
+        &self,
+        act: &Act<'_>,
+        codes: Option<&Limit>,
+        occasion: &Occasion,
+    ) -> Result<Settled> {
         let mut facts = Records::new();
         loop {
             let mut tx = self.database.read().await?;
             let considered = consider(&mut tx, act, &facts, occasion).await?;
             drop(tx);
             match considered {
-                Considered::Needs(verifications) => self.run(verifications, &mut facts).await?,
+                Considered::Needs(verifications) => {
+                    self.run(verifications, &mut facts, codes, occasion).await?
+                }
                 Considered::Refused(refusal) => return Err(refusal.into()),
                 Considered::Decided(decision) if changes_nothing(&decision) => {
-                    let reply = self.signer.issuer.reply(&decision, occasion.time)?;
+                    let reply = self.sign(&decision, occasion)?;
                     return Ok(Settled { ruling: decision.ruling, reply });
                 }
                 Considered::Decided(_) => break,
             }
         }
-        let mut settled = self.settle(&[act], facts, occasion).await?;
+        let mut settled = self.settle(&[act], facts, codes, occasion).await?;
         settled.remove(0)
     }
 
@@ -83,8 +99,8 @@ impl Service {
             }
         }
         drop(tx);
-        self.run(verifications, &mut facts).await?;
-        self.settle(acts, facts, occasion).await
+        self.run(verifications, &mut facts, None, occasion).await?;
+        self.settle(acts, facts, None, occasion).await
     }
 
     /// Decides in transactions that write. One ends early when a verification is missing, and when a verification
@@ -93,6 +109,7 @@ impl Service {
         &self,
         acts: &[&Act<'_>],
         mut facts: Records,
+        codes: Option<&Limit>,
         occasion: &Occasion,
     ) -> Result<Vec<Result<Settled>>> {
         let mut settled = Vec::new();
@@ -116,29 +133,68 @@ impl Service {
                 }
             }
             tx.commit().await?;
-            self.run(verifications, &mut facts).await?;
+            self.run(verifications, &mut facts, codes, occasion).await?;
         }
         Ok(settled)
     }
 
-    /// Asks the limit for what nobody asked for, and signs: what cannot be answered must not be stored.
+    /// Asks the limit for what nobody asked for, and signs.
     fn admit_and_sign(&self, decision: &Decision, occasion: &Occasion) -> Result<Reply> {
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.unseen.take(peer, &unseen(decision))?;
         }
-        Ok(self.signer.issuer.reply(decision, occasion.time)?)
+        self.sign(decision, occasion)
     }
 
-    /// Runs verifications. No transaction is open.
-    async fn run(&self, verifications: Vec<Verification>, facts: &mut Records) -> Result<()> {
-        if verifications.is_empty() {
-            return Ok(());
+    /// Signs the answer to a decision. What cannot be answered must not be stored, except that a seat is given up: its
+    /// machine has lost the license already, so the receipt can wait until the issuer may sign.
+    fn sign(&self, decision: &Decision, occasion: &Occasion) -> Result<Reply> {
+        match self.signer().issuer.reply(decision, occasion.time) {
+            Err(error) if matches!(decision.ruling, Ruling::Released { .. }) => {
+                warn!(event = "receipt-not-signed", %error);
+                Ok(Reply::default())
+            }
+            reply => Ok(reply?),
         }
-        let (run, database) = (Arc::clone(&self.run), self.database.clone());
-        let found = off_thread(move || {
-            verifications.iter().map(|verification| run(verification, &database)).collect::<Vec<_>>()
-        });
-        found.await?.into_iter().for_each(|fact| facts.add_fact(fact));
+    }
+
+    /// Runs verifications. No transaction is open. Signatures are verified at once; each code waits for its turn.
+    async fn run(
+        &self,
+        verifications: Vec<Verification>,
+        facts: &mut Records,
+        codes: Option<&Limit>,
+        occasion: &Occasion,
+    ) -> Result<()> {
+        let (slow, quick): (Vec<_>, Vec<_>) = verifications.into_iter().partition(Verification::is_slow);
+        let peer = match occasion.actor {
+            Actor::Peer(peer) => Some(network(peer)),
+            Actor::Vendor(_) => None,
+        };
+        if let (Some(codes), Some(peer)) = (codes, peer) {
+            codes.take_all(peer, u32::try_from(slow.len()).unwrap_or(u32::MAX))?;
+        }
+        if !quick.is_empty() {
+            let (run, database) = (Arc::clone(&self.run), self.database.clone());
+            let found =
+                off_thread(move || quick.iter().map(|quick| run(quick, &database)).collect::<Vec<_>>());
+            found.await?.into_iter().for_each(|fact| facts.add_fact(fact));
+        }
+        for verification in slow {
+            let turn = self.derivations.turn(peer).await;
+            let (run, database) = (Arc::clone(&self.run), self.database.clone());
+            let found = off_thread(move || {
+                // It lasts as long as the work, also when nobody waits for that any more.
+                let _turn = turn;
+                run(&verification, &database)
+            });
+            let fact = found.await?;
+            facts.add_fact(fact);
+            // The codes after one that fits are of no use.
+            if fact.holds() {
+                break;
+            }
+        }
         Ok(())
     }
 }

@@ -101,6 +101,10 @@ pub(crate) fn vendor() -> Occasion {
     Occasion { time: now(), actor: Actor::Vendor("test".into()) }
 }
 
+pub(crate) fn address(n: u32) -> IpAddr {
+    IpAddr::V4(n.into())
+}
+
 pub(crate) fn stranger(n: u32) -> Occasion {
-    Occasion { time: now(), actor: Actor::Peer(IpAddr::V4(n.into())) }
+    Occasion { time: now(), actor: Actor::Peer(address(n)) }
 }

@@ -7,14 +7,17 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use nodelock::code::Handle;
 
-use crate::failure::{Failure, Result};
+use crate::{
+    domain::network,
+    failure::{Failure, Result},
+};
 
 /// How many peers a limit remembers. When there are more, the one that tried least is forgotten.
 const MOST_PEERS: usize = 10_000;
@@ -30,6 +33,10 @@ pub(super) struct Limits {
     pub(super) holdings: Limit,
     /// Typed codes, right or wrong.
     pub(super) codes: Limit,
+    /// Preflights for seats that are not their signer's.
+    pub(super) preflights: Limit,
+    /// Codes that came before their request and are tried when it arrives: others may have left them.
+    pub(super) kept_codes: Limit,
     /// Messages for seats that nobody asked for.
     pub(super) unseen: Budget,
 }
@@ -40,6 +47,8 @@ impl Default for Limits {
             activations: Limit::new(20),
             holdings: Limit::new(20),
             codes: Limit::new(10),
+            preflights: Limit::new(20),
+            kept_codes: Limit::new(40),
             unseen: Budget { of_peer: 100, in_all: 1000, for_newcomers: 500, window: Window::new(HOUR) },
         }
     }
@@ -53,7 +62,7 @@ pub(super) struct Limit {
 }
 
 impl Limit {
-    fn new(of_peer: u32) -> Self {
+    pub(super) fn new(of_peer: u32) -> Self {
         Self { of_peer, window: Window::new(QUARTER) }
     }
 
@@ -71,11 +80,19 @@ impl Limit {
     /// Counts an attempt whatever comes of it, before any work is done for it: requests that come at the same time do
     /// not get past the limit. Fails as [`check`](Self::check) does.
     pub(super) fn take(&self, peer: IpAddr) -> Result<()> {
+        self.take_all(peer, 1)
+    }
+
+    /// The same for several attempts of one message, which are made all or none: a limit may be exceeded by one message.
+    pub(super) fn take_all(&self, peer: IpAddr, attempts: u32) -> Result<()> {
         let mut counted = self.window.counted();
+        if attempts == 0 {
+            return Ok(());
+        }
         if counted.of(peer) >= self.of_peer {
             return Err(Failure::PeerMustWait(counted.left()));
         }
-        counted.add(peer, 1);
+        counted.add(peer, attempts);
         Ok(())
     }
 }
@@ -162,14 +179,6 @@ impl Counted {
         }
         let of_peer = self.by_peer.entry(peer).or_default();
         *of_peer = of_peer.saturating_add(more);
-    }
-}
-
-/// Whoever has one IPv6 address has the 2^64 of its network.
-fn network(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        v4 => v4,
     }
 }
 

@@ -7,6 +7,7 @@ mod activate;
 mod audit;
 mod certificate;
 mod check_in;
+mod derivations;
 mod driver;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -24,14 +25,13 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use nodelock::{
-    Certificate, ErrorKind, Roots,
+    ErrorKind, Roots,
     authority::{Fact, Found, Query, Seat, SeatName, Verification},
 };
 
-use self::limits::Limits;
 pub(crate) use self::{
     activate::Activated,
     audit::audit,
@@ -43,6 +43,7 @@ pub(crate) use self::{
     set_up::set_up,
     suspend::set_suspended,
 };
+use self::{derivations::Derivations, limits::Limits};
 pub(crate) use crate::store::Database;
 use crate::{
     domain::{SeatChoice, Submission},
@@ -57,15 +58,24 @@ type Run = Arc<dyn Fn(&Verification, &Database) -> Fact + Send + Sync>;
 /// The authority at work. What needs no key is a function of the [`Database`] alone.
 pub(crate) struct Service {
     database: Database,
-    signer: Arc<Signer>,
+    signer: RwLock<Arc<Signer>>,
+    roots: Roots,
     limits: Limits,
+    derivations: Derivations,
     run: Run,
 }
 
 impl Service {
     pub(crate) fn new(database: Database, signer: Signer) -> Self {
         let run: Run = Arc::new(|verification, _| verification.run());
-        Self { database, signer: Arc::new(signer), limits: Limits::default(), run }
+        Self {
+            database,
+            roots: signer.roots.clone(),
+            signer: RwLock::new(Arc::new(signer)),
+            limits: Limits::default(),
+            derivations: Derivations::default(),
+            run,
+        }
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -77,20 +87,25 @@ impl Service {
         self.database.make_way().await;
     }
 
-    /// The certificate under which it signs.
-    pub(crate) fn certificate(&self) -> &Certificate {
-        &self.signer.certificate
+    /// What it signs with at present.
+    pub(crate) fn signer(&self) -> Arc<Signer> {
+        self.signer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Signs with another key or certificate from here on. Whatever is under way ends with the one that it began with.
+    pub(crate) fn replace_signer(&self, signer: Signer) {
+        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signer);
     }
 
     /// The root that vouches for what it signs.
     pub(crate) fn roots(&self) -> &Roots {
-        &self.signer.roots
+        &self.roots
     }
 
     /// Reads what was typed, pasted or uploaded. Fails as [`Submission::read`] does.
     pub(crate) async fn read(&self, input: Vec<u8>) -> Result<Submission> {
-        let signer = self.signer.clone();
-        Ok(off_thread(move || Submission::read(&input, &signer.roots)).await??)
+        let roots = self.roots.clone();
+        Ok(off_thread(move || Submission::read(&input, &roots)).await??)
     }
 
     /// The name of a seat that a person chose.

@@ -38,18 +38,20 @@ pub(crate) struct Released {
     pub(crate) deactivations_left: Option<u32>,
     /// Whether this changed anything.
     pub(crate) changed: bool,
-    pub(crate) receipt: DeactivationReceipt,
+    /// None while the issuer cannot sign: the same proof or code gets it later.
+    pub(crate) receipt: Option<DeactivationReceipt>,
 }
 
 impl Redeemed {
     fn of(settled: Settled) -> Result<Self> {
         let Settled { ruling, mut reply } = settled;
-        match (ruling, reply.receipts.pop()) {
-            (Ruling::Released { seat, outcome, deactivations_left, changed }, Some(receipt)) => {
+        match ruling {
+            Ruling::Released { seat, outcome, deactivations_left, changed } => {
+                let receipt = reply.receipts.pop();
                 let released = Released { seat, outcome, deactivations_left, changed, receipt };
                 Ok(Self::Released(released.into()))
             }
-            (Ruling::Kept(handle), _) => Ok(Self::Kept(handle)),
+            Ruling::Kept(handle) => Ok(Self::Kept(handle)),
             _ => Err(unknown_ruling()),
         }
     }
@@ -75,16 +77,18 @@ impl Redeemed {
 
     pub(crate) fn receipt(&self) -> Option<&DeactivationReceipt> {
         match self {
-            Self::Released(released) => Some(&released.receipt),
+            Self::Released(released) => released.receipt.as_ref(),
             Self::Kept(_) => None,
         }
     }
 
-    /// How a typed code was read: of several readings, the one that the receipt answers.
+    /// How a typed code was read: of several readings, the one that the receipt answers, or the first of the seat's.
     fn reading(&self, typed: &TypedCode) -> Option<Reading<DeactivationCode>> {
         let binding = self.receipt().map(|receipt| receipt.binding);
-        let is_it =
-            |reading: &&Reading<_>| binding.is_none_or(|binding| Binding::code(&reading.code) == binding);
+        let is_it = |reading: &&Reading<DeactivationCode>| match binding {
+            Some(binding) => Binding::code(&reading.code) == binding,
+            None => reading.code.handle() == self.handle(),
+        };
         typed.readings().iter().find(is_it).cloned()
     }
 }

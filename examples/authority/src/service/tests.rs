@@ -1,17 +1,27 @@
 //! What holds for every service.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use nodelock::{
-    DeactivationReceipt, ErrorKind, License, Reason,
+    DeactivationReceipt, ErrorKind, License, Reason, SigningKey, SystemRandom,
     authority::{
-        ActivationFile, Found, Query, Records, SeatState, TypedCode,
-        decision::{self, Change, Ruling},
+        ActivationFile, Found, Query, Records, SeatState, TypedCode, Verification,
+        decision::{self, Change, MAX_SEATS_OF_HANDLE, Ruling},
     },
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
 
-use super::fixture::{Authority, claim, now, stranger, vendor};
+use super::{
+    Database, Redeemed,
+    fixture::{Authority, claim, now, stranger, vendor},
+    limits::Limit,
+};
 use crate::{
     domain::{Deactivation, Occasion, SeatChoice, What},
     failure::Failure,
@@ -139,25 +149,64 @@ async fn acts_together_are_stored_one_after_the_other_and_a_refusal_holds_up_non
 }
 
 #[tokio::test]
-async fn nothing_is_stored_when_the_issuer_cannot_sign() {
+async fn nothing_is_granted_when_the_issuer_cannot_sign() {
     let authority = Authority::new().await;
     let key = authority.sell(2).await;
     let device = authority.activated(&key).await;
     let before = authority.actions().await;
     let late = Occasion { time: now().plus_days(400), ..vendor() };
     let file = authority.device().begin(&key, &[]).unwrap().to_bytes();
-    let failure = authority.activate(&file, &late).await.unwrap_err();
+    let failure = authority.activate(&file, &late).await.unwrap().license.unwrap_err();
     assert_eq!(kind(failure), ErrorKind::CertificateExpired);
     let handle = device.check().unwrap().license().unwrap().handle;
     let choice = SeatChoice { handle, device: None };
     let failure = authority.service.renew(choice, &late).await.unwrap_err();
     assert_eq!(kind(failure), ErrorKind::CertificateExpired);
-    let proof = device.deactivate_offline(Reason::Moved).unwrap();
-    let failure = authority.service.redeem_proof(&claim(proof.proof()), &late).await.unwrap_err();
-    assert_eq!(kind(failure), ErrorKind::CertificateExpired);
     let seats = authority.seats().await;
     assert_eq!((seats.len(), seats[0].seat.state(), seats[0].seat.revision()), (1, SeatState::Active, 1));
     assert_eq!(authority.actions().await, before);
+}
+
+/// A machine that gave its seat up has lost its license already.
+#[tokio::test]
+async fn a_seat_is_given_up_while_the_issuer_cannot_sign_and_its_receipt_follows() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(3).await);
+    let late = Occasion { time: now().plus_days(400), ..vendor() };
+    let released = |redeemed: Redeemed| match redeemed {
+        Redeemed::Released(released) => *released,
+        Redeemed::Kept(handle) => panic!("{handle} is kept"),
+    };
+
+    let device = authority.activated(&key).await;
+    let proof = device.deactivate_offline(Reason::Moved).unwrap();
+    let first = released(service.redeem_proof(&claim(proof.proof()), &late).await.unwrap());
+    assert!(first.changed && first.receipt.is_none());
+    let again = released(service.redeem_proof(&claim(proof.proof()), &late).await.unwrap());
+    assert!(!again.changed && again.receipt.is_none());
+    let signed = released(service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap());
+    assert!(!signed.changed && signed.receipt.is_some());
+
+    let by_code = authority.activated(&key).await.deactivate_offline(Reason::Moved).unwrap();
+    let typed = TypedCode::read(&by_code.code().to_string()).unwrap();
+    let (redeemed, reading) = service.redeem_code(&typed, &late).await.unwrap();
+    assert!(released(redeemed).receipt.is_none());
+    assert_eq!(reading.unwrap().code, *by_code.code());
+
+    // One that comes along with a request that cannot be granted is free as well.
+    let device = authority.activated(&key).await;
+    device.deactivate_offline(Reason::Moved).unwrap();
+    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let activated = authority.activate(&file, &late).await.unwrap();
+    assert_eq!(kind(activated.license.unwrap_err()), ErrorKind::CertificateExpired);
+    assert!(activated.receipts.is_empty());
+    assert!(authority.seats().await.iter().all(|row| row.seat.state() == SeatState::Returned));
+    let activated = authority.activate(&file, &vendor()).await.unwrap();
+    assert_eq!((activated.license.is_ok(), activated.receipts.len()), (true, 1));
+
+    let list = [Deactivation::Proof(claim(by_code.proof()).into())];
+    let together = service.redeem_together(&list, &late).await.unwrap();
+    assert_eq!(together[0].as_ref().unwrap().0.outcome(), "already-freed");
 }
 
 #[tokio::test]
@@ -217,6 +266,150 @@ async fn codes_are_limited_for_strangers_whatever_comes_of_them_and_not_for_the_
     for n in 10..30 {
         authority.service.redeem_code(&typed(n), &vendor()).await.unwrap();
     }
+}
+
+/// A code of that handle that fits nothing.
+fn wrong_code(handle: Handle, n: u8) -> TypedCode {
+    TypedCode::read(&DeactivationCode::new(handle, ReleaseSecret::from_random([n; 8])).to_string()).unwrap()
+}
+
+#[tokio::test]
+async fn codes_that_came_before_a_request_count_for_whoever_hands_it_in() {
+    let mut authority = Authority::new().await;
+    authority.service.limits.kept_codes = Limit::new(6);
+    let device = authority.device();
+    let file = device.begin("", &[]).unwrap();
+    for n in 0..4 {
+        let code = wrong_code(file.request().handle, n);
+        authority.service.redeem_code(&code, &stranger(1)).await.unwrap();
+    }
+    let file = file.to_bytes();
+    let ran = || authority.verifications.swap(0, Ordering::Relaxed);
+    for _ in 0..2 {
+        let refused = authority.activate(&file, &stranger(2)).await.unwrap().license.unwrap_err();
+        assert_eq!((kind(refused), ran()), (ErrorKind::UnknownLicense, 4));
+    }
+    let limited = authority.activate(&file, &stranger(2)).await;
+    assert!(matches!(limited, Err(Failure::PeerMustWait(_))) && ran() == 0);
+    // Whoever has no code in the way is not limited, and neither is another peer or the vendor.
+    let other = authority.device().begin(&authority.sell(1).await, &[]).unwrap().to_bytes();
+    assert!(authority.activate(&other, &stranger(2)).await.unwrap().license.is_ok());
+    authority.activate(&file, &stranger(3)).await.unwrap();
+    authority.activate(&file, &vendor()).await.unwrap();
+    assert_eq!(ran(), 8);
+}
+
+#[tokio::test]
+async fn one_processor_is_left_for_signatures_however_many_codes_come() {
+    let mut authority = Authority::new().await;
+    let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (now_running, seen) = (running.clone(), most.clone());
+    authority.service.run = Arc::new(move |verification: &Verification, _: &Database| {
+        if verification.is_slow() {
+            seen.fetch_max(now_running.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        }
+        let fact = verification.run();
+        if verification.is_slow() {
+            now_running.fetch_sub(1, Ordering::SeqCst);
+        }
+        fact
+    });
+    let device = authority.activated(&authority.sell(1).await).await;
+    let handle = device.check().unwrap().license().unwrap().handle;
+    let service = Arc::new(authority.service);
+    let tasks: Vec<_> = (0..8)
+        .map(|n| {
+            let service = service.clone();
+            let code = wrong_code(handle, n);
+            tokio::spawn(async move { service.redeem_code(&code, &stranger(n.into())).await.map(drop) })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(kind(task.await.unwrap().unwrap_err()), ErrorKind::WrongCode);
+    }
+    let processors = std::thread::available_parallelism().unwrap().get();
+    let most = most.load(Ordering::SeqCst);
+    assert!((1..=(processors - 1).max(1)).contains(&most), "{most} at a time on {processors} processors");
+}
+
+/// There is no limit over all seats that strangers could use up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_codes_for_other_seats_hold_up_no_right_one() {
+    const PEERS: u32 = 256;
+    let mut authority = Authority::new().await;
+    // Others write while a check runs.
+    authority.service.run = Arc::new(|verification: &Verification, _: &Database| verification.run());
+    let key = authority.sell(12).await;
+    let mut others = Vec::new();
+    for _ in 0..10 {
+        others.push(authority.activated(&key).await.check().unwrap().license().unwrap().handle);
+    }
+    let typed = async || {
+        let code = authority.activated(&key).await.deactivate_offline(Reason::Moved).unwrap();
+        TypedCode::read(&code.code().to_string()).unwrap()
+    };
+    let (on_the_portal, at_the_desk) = (typed().await, typed().await);
+    let service = Arc::new(authority.service);
+    let flood: Vec<_> = (0..PEERS)
+        .map(|peer| {
+            let (service, others) = (service.clone(), others.clone());
+            tokio::spawn(async move {
+                for n in 0..8 {
+                    let code = wrong_code(others[peer as usize % others.len()], n);
+                    service.redeem_code(&code, &stranger(peer)).await.map(drop).unwrap_err();
+                }
+            })
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(flood.iter().any(|task| !task.is_finished()), "the flood is over before anything was tried");
+    for (code, occasion) in [(at_the_desk, vendor()), (on_the_portal, stranger(PEERS))] {
+        let start = Instant::now();
+        let (redeemed, _) = service.redeem_code(&code, &occasion).await.unwrap();
+        assert_eq!(redeemed.outcome(), "freed");
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    }
+    for task in flood {
+        task.await.unwrap();
+    }
+}
+
+/// Whoever asks for the same handle again and again, with one device key after the other.
+#[tokio::test]
+async fn a_handle_has_only_so_many_seats_and_a_device_that_drew_it_gets_its_receipt() {
+    let authority = Authority::new().await;
+    let (service, key) = (&authority.service, authority.sell(2).await);
+    let device = authority.device();
+    let file = device.begin(&key, &[]).unwrap();
+    let request = file.request().clone();
+    authority.activated(&key).await;
+    let mut record = serde_json::to_value(&authority.seats().await[0].seat).unwrap();
+    record["seat"] = request.handle.to_string().into();
+    record["state"] = "returned".into();
+    let mut tx = service.database().write().await.unwrap();
+    for _ in 0..MAX_SEATS_OF_HANDLE {
+        let stranger = SigningKey::generate(&SystemRandom).unwrap().public_key();
+        record["device_key"] = stranger.to_string().into();
+        let seat = serde_json::from_value(record.clone()).unwrap();
+        let insert = Change::Insert { seat, request: Box::new(request.clone()) };
+        store::apply(&mut tx, &insert, &vendor()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+
+    let seats = authority.seats().await.len();
+    let refused = authority.activate(&file.to_bytes(), &stranger(1)).await.unwrap().license.unwrap_err();
+    assert_eq!(kind(refused), ErrorKind::CrowdedHandle);
+    let cancelled = device.cancel().unwrap();
+    let claim = claim(&cancelled.to_bytes());
+    for _ in 0..2 {
+        let redeemed = service.redeem_proof(&claim, &stranger(1)).await.unwrap();
+        assert_eq!(redeemed.outcome(), "already-freed");
+        device.accept_receipt(redeemed.receipt().unwrap().as_bytes()).unwrap();
+    }
+    assert_eq!(authority.seats().await.len(), seats);
+    // Another handle has room.
+    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_ok());
 }
 
 /// Two devices may draw one handle. Then the vendor must say which seat is meant.

@@ -15,13 +15,17 @@ use super::{
     row::{count, damaged, device, json, number, record, seconds},
 };
 use crate::{
-    domain::{DeviceDescription, Occasion},
+    domain::{Actor, DeviceDescription, Occasion, network},
     failure::Result,
 };
 
 /// How much evidence is kept in all. When there is more, the oldest goes: the device repeats it for as long as it has
 /// no receipt.
 const MAX_EVIDENCE: i64 = 100_000;
+/// How much of it may be one peer's.
+const MAX_EVIDENCE_OF_PEER: i64 = 1_000;
+/// How long it is kept, in seconds: two years.
+const EVIDENCE_LASTS: i64 = 2 * 365 * 24 * 60 * 60;
 
 /// Answers a query.
 pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
@@ -179,14 +183,43 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
 }
 
 async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
-    sqlx::query("INSERT INTO evidence (handle, kind, content, received) VALUES ($1, $2, $3, $4)")
+    let peer = match occasion.actor {
+        Actor::Peer(peer) => network(peer).to_string(),
+        Actor::Vendor(_) => String::new(),
+    };
+    sqlx::query("INSERT INTO evidence (handle, kind, content, received, peer) VALUES ($1, $2, $3, $4, $5)")
         .bind(number(evidence.handle()))
         .bind(evidence.kind())
         .bind(evidence.to_bytes())
         .bind(seconds(occasion.time))
+        .bind(&peer)
         .execute(&mut **tx)
         .await?;
+    sqlx::query("DELETE FROM evidence WHERE received < $1")
+        .bind(seconds(occasion.time).saturating_sub(EVIDENCE_LASTS))
+        .execute(&mut **tx)
+        .await?;
+    if !peer.is_empty() {
+        forget_oldest_of(tx, &peer, MAX_EVIDENCE_OF_PEER).await?;
+    }
     forget_oldest(tx, MAX_EVIDENCE).await
+}
+
+/// Deletes the oldest evidence of a peer beyond `most`.
+pub(super) async fn forget_oldest_of(tx: &mut Tx, peer: &str, most: i64) -> Result<()> {
+    let kept = sqlx::query_scalar("SELECT COUNT(*) FROM evidence WHERE peer = $1").bind(peer);
+    let kept: i64 = kept.fetch_one(&mut **tx).await?;
+    if kept > most {
+        sqlx::query(
+            "DELETE FROM evidence WHERE (handle, kind, content) IN \
+             (SELECT handle, kind, content FROM evidence WHERE peer = $1 ORDER BY received LIMIT $2)",
+        )
+        .bind(peer)
+        .bind(kept - most)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Deletes the oldest evidence beyond `most`.

@@ -194,6 +194,14 @@ async fn evidence_is_kept_and_forgotten_and_of_too_much_the_oldest_goes() {
     assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[1].clone(), kept[0].clone()]));
     ledger::forget_oldest(&mut tx, 1).await.unwrap();
     assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[0].clone()]));
+
+    // That of one peer is bounded by itself, and what is old goes.
+    let of_peer = |seconds| Occasion { actor: Actor::Peer([192, 0, 2, 1].into()), ..at(seconds) };
+    apply(&mut tx, &Change::Keep(kept[1].clone()), &of_peer(4)).await.unwrap();
+    ledger::forget_oldest_of(&mut tx, "192.0.2.1", 0).await.unwrap();
+    assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[0].clone()]));
+    apply(&mut tx, &Change::Keep(kept[1].clone()), &of_peer(3 * 365 * 24 * 60 * 60)).await.unwrap();
+    assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[1].clone()]));
 }
 
 #[tokio::test]

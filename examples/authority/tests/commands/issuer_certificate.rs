@@ -8,9 +8,23 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+#[cfg(unix)]
+use std::time::{Duration, Instant, SystemTime};
+
+#[cfg(unix)]
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+#[cfg(unix)]
+use nodelock::{
+    Certificate, Client, DeactivationReceipt, ErrorKind, License, Roots, SigningKey, Store,
+    authority::CertificateTerms,
+};
 use nodelock::{Outcome, Reason, Verdict};
 use serde_json::Value;
+#[cfg(unix)]
+use serde_json::json;
 
+#[cfg(unix)]
+use crate::support::server::PRODUCT;
 use crate::support::{
     calls::http,
     server::{Authority, program},
@@ -101,6 +115,104 @@ fn a_new_certificate_is_used_from_then_on_and_what_was_issued_before_stays_valid
     assert_eq!(authority.actions().into_iter().filter(certified).count(), 3);
     let private = keys(&authority).into_keys().filter(|path| path.extension().is_some_and(|e| e == "key"));
     assert_eq!(private.count(), 2, "the root's and one issuer's: a key that was replaced is gone");
+}
+
+/// Puts a certificate in place that has ended.
+#[cfg(unix)]
+fn end_certificate(authority: &Authority) {
+    let text = fs::read_to_string(authority.directory().join("keys/root.key")).unwrap();
+    let root = SigningKey::from_bytes(&URL_SAFE_NO_PAD.decode(text.trim()).unwrap()).unwrap();
+    let present = fs::read(authority.directory().join("keys/issuer.certificate")).unwrap();
+    let present = Certificate::verify(&present, &Roots::new([root.public_key()])).unwrap();
+    let days_ago = |days: u64| (SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).into();
+    let ended = CertificateTerms {
+        issuer: present.issuer,
+        name: present.name.clone(),
+        serial: present.serial + 1,
+        not_before: days_ago(2),
+        not_after: days_ago(1),
+    };
+    let text = ended.sign(&root).unwrap().to_text();
+    fs::write(authority.directory().join("keys/issuer.certificate"), text).unwrap();
+}
+
+/// Has the server read its certificate again, and waits until it has.
+#[cfg(unix)]
+fn hang_up(authority: &Authority) {
+    let read = || authority.log().matches("\"event\":\"issuer-certificate-read\"").count();
+    let before = read();
+    let id = authority.server.lock().unwrap().process.id().to_string();
+    assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    let end = Instant::now() + Duration::from_secs(10);
+    while read() == before {
+        assert!(Instant::now() < end, "the server took nothing in");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn seats_are_given_back_while_the_certificate_has_ended_and_a_new_one_needs_no_restart() {
+    let authority = Authority::new();
+    let key = authority.sell("3", &[]);
+    let [online, by_code, active] = ["online", "by code", "active"].map(|name| authority.device(name));
+    for device in [&online, &by_code, &active] {
+        device.activate(&key).unwrap();
+    }
+    end_certificate(&authority);
+    hang_up(&authority);
+    assert_eq!(authority.get("/readyz").status, 503);
+    assert_eq!(authority.get("/healthz").status, 200);
+
+    let unacknowledged = online.deactivate(Reason::Moved).unwrap_err();
+    assert_eq!(unacknowledged.error().kind(), ErrorKind::CertificateExpired);
+    assert!(unacknowledged.deactivation().is_some());
+    let code = by_code.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+    let redeemed = authority.vendor(&["redeem", &code]);
+    assert_eq!((&redeemed["outcome"], &redeemed["receipt_pending"]), (&"freed".into(), &true.into()));
+    assert!(redeemed.get("receipt").is_none());
+    assert_eq!(authority.count_taken(), 1);
+    assert_eq!(active.check_in().unwrap_err().kind(), ErrorKind::ServerFailed);
+
+    authority.vendor(&["certificate", "new"]);
+    hang_up(&authority);
+    assert_eq!(authority.get("/readyz").status, 200);
+    assert_eq!(online.online().hand_in().unwrap()[0].outcome, Outcome::Returned);
+    assert_eq!(by_code.online().hand_in().unwrap().len(), 1);
+    assert!(active.check_in().unwrap().is_usable());
+}
+
+/// A later version of the application denies the key that was stolen, and has not taken in yet what that key signed.
+#[cfg(unix)]
+#[test]
+fn what_a_denied_key_signed_is_signed_anew_when_it_is_asked_for_again() {
+    let authority = Authority::new();
+    let key = authority.sell("3", &[]);
+    let denied = authority.vendor(&["certificate", "show"])["public_key"].as_str().unwrap().parse().unwrap();
+    let roots = Roots::new([authority.root.parse().unwrap()]).deny(denied);
+    let (asks, gives_up) = (authority.device("asks"), authority.device("gives up"));
+    gives_up.activate(&key).unwrap();
+    let request = json!({ "request": asks.begin(&key, &[]).unwrap().to_base64url() });
+    let license =
+        || authority.post("/v1/activations", &request).json()["license"].as_str().unwrap().to_owned();
+    let proof = json!({ "proof": gives_up.deactivate_offline(Reason::Moved).unwrap().to_base64url() });
+    let receipt =
+        || authority.post("/v1/deactivations", &proof).json()["receipt"].as_str().unwrap().to_owned();
+    let refused = |error: nodelock::Error| assert_eq!(error.kind(), ErrorKind::UntrustedSigner);
+    refused(License::verify(license().as_bytes(), &roots).unwrap_err());
+    refused(DeactivationReceipt::verify(receipt().as_bytes(), &roots).unwrap_err());
+
+    authority.vendor(&["certificate", "new", "--new-key"]);
+    hang_up(&authority);
+    let later = |name: &str| {
+        let client =
+            Client::builder(PRODUCT, roots.clone()).store(Store::in_directory(authority.path(name), None));
+        client.authority(format!("http://{}/", authority.address), http()).build().unwrap()
+    };
+    assert!(later("asks").activate(&key).unwrap().is_usable());
+    assert_eq!(later("gives up").online().hand_in().unwrap()[0].outcome, Outcome::Returned);
+    License::verify(license().as_bytes(), &roots).unwrap();
+    DeactivationReceipt::verify(receipt().as_bytes(), &roots).unwrap();
 }
 
 #[test]

@@ -125,7 +125,6 @@ fn answered(user: &User, vendor: &mut vendor::Vendor, check_in: &[u8]) -> String
 fn a_license_is_renewed_by_a_file_and_ended_by_one() {
     let mut vendor = vendor(1);
     let user = User::new(&vendor);
-    user.refused(1, &["check-in", "--offline"], "not-active", "no license is active");
     user.activate(&mut vendor);
     let out = user.path("check-in.bin");
     let written =
@@ -141,7 +140,8 @@ fn a_license_is_renewed_by_a_file_and_ended_by_one() {
     vendor.decide(|records, moment| decision::release(seat, "reported as lost", records, moment)).unwrap();
     let revocation = answered(&user, &mut vendor, &user.run(0, &["check-in", "--offline"]));
     assert_eq!(user.json(3, &["install", &revocation])["verdict"], "revoked");
-    user.refused(1, &["install", &out.to_str().unwrap()], "wrong-type", "");
+    user.refused(1, &["check-in", "--offline"], "not-active", "no license is active");
+    user.refused(1, &["install", out.to_str().unwrap()], "wrong-type", "");
 }
 
 #[test]

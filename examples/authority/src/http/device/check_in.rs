@@ -36,14 +36,14 @@ pub(super) enum CheckInBody {
         (status = 200, description = "Done.", body = inline(CheckInBody)),
         (
             status = 403,
-            description = "Signed by another device, from another machine than the seat's, or nothing may be issued. \
-                           Codes: `bad-signature`, `wrong-machine`, `license-ended`.",
+            description = "From another machine than the seat's, or nothing may be issued. Codes: `wrong-machine`, \
+                           `license-ended`.",
             body = Details,
             content_type = "application/problem+json",
         ),
         (
             status = 404,
-            description = "No such seat. Codes: `unknown-seat`.",
+            description = "This device has no such seat. Codes: `unknown-seat`.",
             body = Details,
             content_type = "application/problem+json",
         ),

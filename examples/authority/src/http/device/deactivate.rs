@@ -1,6 +1,10 @@
 //! `POST /v1/deactivations`
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use nodelock::{ErrorKind, code::Correction};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
@@ -88,6 +92,51 @@ pub(super) struct Released {
     mended: Vec<String>,
 }
 
+/// The seat is given up, and its receipt cannot be signed yet.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Pending {
+    /// Why there is no receipt.
+    #[schema(format = "uri-reference", examples("urn:nodelock:problem:certificate-expired"))]
+    r#type: String,
+    #[schema(inline)]
+    outcome: SeatEffect,
+    /// Deactivations the license has left; null is without limit.
+    #[schema(required, minimum = 0, format = "uint32")]
+    deactivations_left: Option<u32>,
+    /// Typing errors that were mended, in words.
+    mended: Vec<String>,
+}
+
+/// A seat that is given up, with its receipt or without.
+pub(super) enum ReleaseAnswer {
+    Done(Released),
+    Pending(Pending),
+}
+
+impl ReleaseAnswer {
+    fn new(released: &service::Released, mended: Vec<String>) -> Self {
+        let (outcome, deactivations_left) = (SeatEffect::from(released), released.deactivations_left);
+        match &released.receipt {
+            Some(receipt) => {
+                Self::Done(Released { receipt: Message::from(receipt), outcome, deactivations_left, mended })
+            }
+            None => {
+                let r#type = format!("urn:nodelock:problem:{}", ErrorKind::CertificateExpired.code());
+                Self::Pending(Pending { r#type, outcome, deactivations_left, mended })
+            }
+        }
+    }
+}
+
+impl IntoResponse for ReleaseAnswer {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Done(released) => JsonAnswer(released).into_response(),
+            Self::Pending(pending) => (StatusCode::ACCEPTED, JsonAnswer(pending)).into_response(),
+        }
+    }
+}
+
 /// Give a seat up
 ///
 /// Takes a proof, or the code that stands for it over the phone. A genuine one is never refused.
@@ -98,6 +147,12 @@ pub(super) struct Released {
     request_body = inline(Evidence),
     responses(
         (status = 200, description = "Done.", body = inline(Released)),
+        (
+            status = 202,
+            description = "Done, and the authority cannot sign the receipt yet: the device keeps its proof and hands it \
+                           in again. Codes: `certificate-expired`.",
+            body = inline(Pending),
+        ),
         (
             status = 403,
             description = "Of another seat or device. Codes: `bad-signature`, `wrong-code`.",
@@ -137,7 +192,7 @@ pub(super) async fn deactivate(
     State(server): Shared,
     peer: Peer,
     Json(evidence): Json<Evidence>,
-) -> Result<JsonAnswer<Released>, Problem> {
+) -> Result<ReleaseAnswer, Problem> {
     finish(async move {
         let (service, occasion) = (&server.service, peer.occasion());
         let (redeemed, reading) = match evidence {
@@ -153,12 +208,7 @@ pub(super) async fn deactivate(
         let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
         let mended = corrections.iter().map(Correction::to_string).collect();
         match redeemed {
-            Redeemed::Released(released) => Ok(JsonAnswer(Released {
-                receipt: Message::from(&released.receipt),
-                outcome: SeatEffect::from(&*released),
-                deactivations_left: released.deactivations_left,
-                mended,
-            })),
+            Redeemed::Released(released) => Ok(ReleaseAnswer::new(&released, mended)),
             // Not a success: the device must keep its proof until it has a receipt.
             Redeemed::Kept(_) => Err(Problem::of(ErrorKind::UnknownSeat)
                 .detail("kept until the activation request of this seat arrives")
@@ -202,6 +252,29 @@ mod tests {
         let held = authority.call(PATH, json!({ "phone_code": typed })).await.json();
         assert_eq!(held["outcome"], "held");
         assert_eq!(held["mended"].as_array().unwrap().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_seat_is_free_while_its_receipt_cannot_be_signed() {
+        let authority = Authority::new().await;
+        let device = authority.activated("device", &authority.sell(1, Some(2)).await).await;
+        let given_up = device.deactivate_offline(Reason::Moved).unwrap();
+        authority.certify(-100, 10);
+        authority.reload();
+        let pending = authority.call(PATH, json!({ "proof": given_up.to_base64url() })).await;
+        let expected = json!({
+            "type": "urn:nodelock:problem:certificate-expired", "outcome": "freed", "deactivations_left": 1,
+            "mended": [],
+        });
+        assert_eq!((pending.status.as_u16(), pending.json()), (202, expected));
+        let again = authority.call(PATH, json!({ "phone_code": given_up.code().to_string() })).await;
+        assert_eq!((again.status.as_u16(), &again.json()["outcome"]), (202, &json!("already-freed")));
+        authority.certify(0, 10);
+        authority.reload();
+        let answer = authority.call(PATH, json!({ "proof": given_up.to_base64url() })).await;
+        assert_eq!(answer.status, 200);
+        device.accept_receipt(answer.json()["receipt"].as_str().unwrap().as_bytes()).unwrap();
+        assert!(device.outstanding().unwrap().is_empty());
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use super::{
     super::{
         Shared,
         body::Json,
-        description::MessageProblems,
+        description::{MessageProblems, Seconds},
         peer::Peer,
         problem::{Details, Problem},
     },
@@ -34,16 +34,17 @@ pub(super) struct Foreseen {
     responses(
         (status = 200, description = "Done.", body = inline(Foreseen)),
         (
-            status = 403,
-            description = "Signed by another device. Codes: `bad-signature`.",
+            status = 404,
+            description = "This device has no such seat. Codes: `unknown-seat`.",
             body = Details,
             content_type = "application/problem+json",
         ),
         (
-            status = 404,
-            description = "No such seat. Codes: `unknown-seat`.",
+            status = 429,
+            description = "Too many about unknown seats from here. Codes: `too-many-attempts`.",
             body = Details,
             content_type = "application/problem+json",
+            headers(("Retry-After" = inline(Seconds), description = "Seconds to wait.")),
         ),
         MessageProblems,
     ),
@@ -83,6 +84,30 @@ mod tests {
             let ask = authority.sent(&name, |client| drop(client.deactivate(Reason::Moved)));
             assert_eq!(authority.call(PATH, ask).await.json(), foreseen);
         }
+    }
+
+    #[tokio::test]
+    async fn a_stranger_does_not_learn_which_handles_are_known_and_is_limited() {
+        let (authority, elsewhere) = (Authority::new().await, Authority::new().await);
+        // It has a seat of another vendor, whose handle is first unknown here and then somebody else's.
+        elsewhere.activated("stranger", &elsewhere.sell(1, None).await).await;
+        let ask = elsewhere.sent("stranger", |client| drop(client.deactivate(Reason::Moved)));
+        let unknown = authority.call(PATH, ask.clone()).await;
+        assert_eq!(unknown.problem(), (404, "unknown-seat".into()));
+        let key = authority.sell(1, None).await;
+        let (device, request) = authority.device("device", &key);
+        let granted = authority.call("/v1/activations", json!({ "request": request })).await;
+        device.install(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
+        authority.share_handle(request.as_bytes(), &elsewhere).await;
+        let known = authority.call(PATH, ask.clone()).await;
+        assert_eq!((known.status, known.body), (unknown.status, unknown.body));
+        for _ in 2..20 {
+            assert_eq!(authority.call(PATH, ask.clone()).await.problem().0, 404);
+        }
+        assert_eq!(authority.call(PATH, ask.clone()).await.problem(), (429, "too-many-attempts".into()));
+        // Its own device is answered all the same.
+        let own = authority.sent("device", |client| drop(client.deactivate(Reason::Moved)));
+        assert_eq!(authority.call(PATH, own).await.status, 200);
     }
 
     #[tokio::test]

@@ -152,6 +152,14 @@ fn done(redeemed: Redeemed) -> Notice {
              time; no other can. To move the seat to another computer, ask the vendor to return it.",
         ),
     };
+    let Some(receipt) = receipt else {
+        let waiting = notice.text(
+            "The receipt cannot be signed at the moment. The computer keeps its code until it has one: hand the same in \
+             again later.",
+        );
+        // Done, and not answered yet.
+        return Notice { status: StatusCode::ACCEPTED, kind: Some(ErrorKind::CertificateExpired), ..waiting };
+    };
     notice
         .text(
             "The receipt is for the computer that gave the seat back: with it, the application there stops showing the \

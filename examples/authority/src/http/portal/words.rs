@@ -85,6 +85,8 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("Make a new request on the computer, or ask the vendor."),
         (Some(Kind::WrongProduct), _) => say("This request is for another product")
             .text("Its license key belongs to a license of this vendor, but not for that application."),
+        (Some(Kind::CrowdedHandle), _) => say("Too many requests came under the same name")
+            .text("On the computer, cancel the request and make a new one."),
         (Some(Kind::WrongRequest), _) => say("Another request came before this one under the same name")
             .text("On the computer, cancel the request and make a new one."),
         (Some(Kind::UnknownSeat), Task::Activate) => say("No seat of this computer is known here")

@@ -48,9 +48,12 @@ CREATE TABLE evidence (
     kind     TEXT   NOT NULL CHECK (kind IN ('proof', 'code')),
     content  BLOB   NOT NULL,
     received BIGINT NOT NULL,
+    -- Whose it counts for: the address of a peer, empty for the vendor.
+    peer     TEXT   NOT NULL,
     PRIMARY KEY (handle, kind, content)
 );
 CREATE INDEX evidence_by_age ON evidence (received);
+CREATE INDEX evidence_by_peer ON evidence (peer, received);
 
 -- The latest check-ins of a seat, and the revision of the license in the answer.
 CREATE TABLE check_in (

@@ -1,0 +1,56 @@
+//! Every reader of messages, on any bytes.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nodelock::{
+    ActivationRequest, Body, Certificate, CheckInRequest, DeactivationProof, DeactivationReceipt, License,
+    PreflightRequest, Result, Revocation, Signed,
+    authority::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim},
+};
+use nodelock_fuzz::{planted, world};
+
+fuzz_target!(|data: &[u8]| {
+    let (roots, device) = (&world().roots, world().device.public_key());
+    same_in_every_form(data, |input| License::verify(input, roots));
+    same_in_every_form(data, |input| DeactivationReceipt::verify(input, roots));
+    same_in_every_form(data, |input| Revocation::verify(input, roots));
+    same_in_every_form(data, |input| Certificate::verify(input, roots));
+    same_in_every_form(data, ActivationRequest::verify);
+    same_in_every_form(data, |input| DeactivationProof::verify(input, &device));
+    same_in_every_form(data, |input| CheckInRequest::verify(input, &device));
+    same_in_every_form(data, |input| PreflightRequest::verify(input, &device));
+
+    if let Ok(file) = ActivationFile::read(data) {
+        assert!(ActivationRequest::verify(file.request().as_bytes()).is_ok());
+        assert!(file.without(&[]).releases().len() == file.releases().len());
+    }
+    for claim in ReleaseClaim::read_all(data).unwrap_or_default() {
+        let evidence = Evidence::Proof(Box::new(claim));
+        assert_eq!(Evidence::from_bytes(&evidence.to_bytes()).expect("it was written"), evidence);
+    }
+    let _ = CheckInClaim::read(data).map(|claim| claim.handle());
+    let _ = PreflightClaim::read(data).map(|claim| claim.handle());
+    let _ = Evidence::from_bytes(data).map(|evidence| evidence.handle());
+    certificate_length(data);
+});
+
+/// What was accepted is accepted as bytes, as text and as a link, and says the same.
+fn same_in_every_form<T: Body>(data: &[u8], read: impl Fn(&[u8]) -> Result<Signed<T>>) {
+    let Ok(message) = read(data) else { return };
+    let link = format!("https://example.com/#{}", message.to_base64url());
+    for form in [message.as_bytes(), message.to_text().as_bytes(), link.as_bytes()] {
+        assert!(read(form).expect("it was accepted before") == message);
+    }
+}
+
+/// Planted: the certificate may end one byte behind the file.
+fn certificate_length(data: &[u8]) {
+    if let [b'N', b'L', 1, 1 | 4 | 5, rest @ ..] = data
+        && let Some((head, rest)) = rest.split_first_chunk::<10>()
+    {
+        let length = usize::from(u16::from_le_bytes([head[8], head[9]]));
+        if length > 0 {
+            planted(length, rest.len());
+        }
+    }
+}
