@@ -1,7 +1,7 @@
 //! Whose turn it is to have a code checked, which takes 100,000 rounds of PBKDF2.
 //!
-//! So many checks run at a time that one processor is left for everything else. Each peer has a line of its own, and the
-//! lines take turns: however many codes one peer sends, another peer's code is next.
+//! So many verifications run at a time that one processor is left for everything else. Each peer has a line of its own,
+//! and the lines take turns: however many codes one peer sends, another peer's code is next.
 
 use std::{
     collections::VecDeque,

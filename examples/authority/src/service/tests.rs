@@ -337,7 +337,7 @@ async fn one_processor_is_left_for_signatures_however_many_codes_come() {
 async fn wrong_codes_for_other_seats_hold_up_no_right_one() {
     const PEERS: u32 = 256;
     let mut authority = Authority::new().await;
-    // Others write while a check runs.
+    // Others write while a verification runs.
     authority.service.run = Arc::new(|verification: &Verification, _: &Database| verification.run());
     let key = authority.sell(12).await;
     let mut others = Vec::new();
