@@ -110,9 +110,10 @@ fn objects_have_the_documented_fields() {
     );
     assert_eq!(fields(&installed["license"]["features"][0]), "expires limit name");
     assert_eq!(installed["license"]["seat"], request["seat"]);
-    let given_up = user.json(0, &["deactivate", "--offline"]);
-    assert_eq!(fields(&given_up), "base64url code reason seat time");
-    assert_eq!(given_up["reason"], "other");
+    let mut given_up = user.json(0, &["deactivate", "--offline"]);
+    assert_eq!(fields(&given_up), "base64url code reason seat time tombstone");
+    assert_eq!((&given_up["reason"], &given_up["tombstone"]), (&"other".into(), &true.into()));
+    given_up.as_object_mut().unwrap().remove("tombstone");
     let shown = user.json(0, &["code"]);
     assert_eq!(shown["outstanding"], Value::from(vec![given_up.clone()]));
     let receipt = vendor.redeem(given_up["base64url"].as_str().unwrap().as_bytes()).unwrap();
@@ -120,6 +121,26 @@ fn objects_have_the_documented_fields() {
     assert_eq!(fields(&receipt), "kind outcome outstanding seat verdict");
     user.run(0, &["request"]);
     assert_eq!(fields(&user.json(0, &["cancel"])), "outstanding seat time");
+}
+
+#[test]
+fn a_tombstone_that_cannot_be_left_is_a_warning() {
+    let mut vendor = vendor(2);
+    for as_json in [false, true] {
+        let user = User::new(&vendor);
+        // A file where the directory for tombstones would be.
+        user.write(if cfg!(target_os = "macos") { "Library" } else { ".local" }, "");
+        user.write("nodelock", "");
+        let request = user.text(&["request", &vendor.license_key.clone()]);
+        user.run(0, &["install", &user.write("license.txt", vendor.activate(request.as_bytes()).unwrap())]);
+        if as_json {
+            assert_eq!(user.json(0, &["deactivate", "--offline"])["tombstone"], false);
+        } else {
+            let output = user.output(&["deactivate", "--offline"]);
+            let notes = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success() && notes.contains("Warning: no tombstone"), "{notes}");
+        }
+    }
 }
 
 #[test]
