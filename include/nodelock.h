@@ -2199,14 +2199,14 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * Each decision goes the same way:
  *
  *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
- *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
- *     it again.
- *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
- *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
- *     which is rare, roll back and begin at 1.
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the verifications (nodelock_records_verify()),
+ *     and call it again.
+ *  2. Do that once without a transaction, so that no verification is done while one is open. Then open a transaction
+ *     that keeps other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a
+ *     verification is missing now, which is rare, roll back and begin at 1.
  *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
  *     send.
- *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the verifications, forget the records, and begin at 1.
  *
  * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
  * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment
@@ -2290,7 +2290,7 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_REVOKED 6
 
 /**
- * Nothing is decided: answer the queries, do the checks, and call the function again.
+ * Nothing is decided: answer the queries, do the verifications, and call the function again.
  */
 #define NODELOCK_DECISION_NEEDS 7
 
@@ -2310,7 +2310,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_RETURNED_BY_VENDOR 10
 
 /**
- * The attempt is counted and the code not looked at yet: store, commit, do the checks, and call the function again.
+ * The attempt is counted and the code not looked at yet: store, commit, do the verifications, and call the function
+ * again.
  */
 #define NODELOCK_DECISION_ATTEMPTED 11
 
@@ -2699,19 +2700,19 @@ nodelock_status nodelock_records_answer(nodelock_records *records,
                                         nodelock_error **error);
 
 /**
- * Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays
- * true for ever. A signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to
- * 100 milliseconds, so do it while no transaction is open.
+ * Does the verifications that a decision asks for (nodelock_decision_has_verifications()) and adds what they come
+ * to, which stays true for ever. A signature takes some 50 microseconds and a code
+ * (nodelock_decision_has_slow_verifications()) some 20 to 100 milliseconds, so do it while no transaction is open.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_records_check(nodelock_records *records,
-                                       const nodelock_decision *decision,
-                                       nodelock_error **error);
+nodelock_status nodelock_records_verify(nodelock_records *records,
+                                        const nodelock_decision *decision,
+                                        nodelock_error **error);
 
 /**
- * Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up
- * anew.
+ * Forgets every record and keeps what the verifications came to: for the next transaction, which must look
+ * everything up anew.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2765,7 +2766,7 @@ nodelock_status nodelock_decide_release(const nodelock_release *release,
 /**
  * Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
  * the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
- * do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+ * do its verifications with nodelock_records_verify(), and begin again with nodelock_records_keep_facts().
  *
  * NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
  * NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What
@@ -2898,15 +2899,16 @@ NODELOCK_API uint32_t nodelock_decision_query_kind(const nodelock_decision *deci
 NODELOCK_API const char *nodelock_decision_query_value(const nodelock_decision *decision, size_t index);
 
 /**
- * Whether there are checks to do with nodelock_records_check(): before the function is called again, and for
+ * Whether there are verifications to do with nodelock_records_verify(): before the function is called again, and for
  * NODELOCK_DECISION_ATTEMPTED after what is to be stored is committed.
  */
-NODELOCK_API bool nodelock_decision_has_checks(const nodelock_decision *decision);
+NODELOCK_API
+bool nodelock_decision_has_verifications(const nodelock_decision *decision);
 
 /**
- * Whether some of the checks take 20 to 100 milliseconds each.
+ * Whether some of the verifications take 20 to 100 milliseconds each.
  */
-NODELOCK_API bool nodelock_decision_has_slow_checks(const nodelock_decision *decision);
+NODELOCK_API bool nodelock_decision_has_slow_verifications(const nodelock_decision *decision);
 
 /**
  * How many changes there are to store, all in one transaction with what was looked up. None when nothing changed.

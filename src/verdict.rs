@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use crate::{
     ErrorKind, Timestamp,
-    fingerprint::{Judgement, Outcome},
+    fingerprint::{Acceptance, Judgement},
     licensing_time::LicensingTime,
     message::LicenseBody,
 };
@@ -179,10 +179,10 @@ pub(crate) struct Situation {
 /// Judges a license that belongs to this device. The order is from what no waiting heals to what does.
 pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
     let now = situation.time.now;
-    let grace_until = match situation.machine.outcome {
-        Outcome::Accept => None,
-        Outcome::Reject => return Verdict::WrongMachine { reason: MachineReason::Fingerprint },
-        Outcome::Grace => {
+    let grace_until = match situation.machine.acceptance {
+        Acceptance::Accept => None,
+        Acceptance::Reject => return Verdict::WrongMachine { reason: MachineReason::Fingerprint },
+        Acceptance::Grace => {
             let since = situation.changed_since.unwrap_or(now).min(now);
             Some(since.plus_days(license.policy.grace_days().into()))
         }

@@ -13,7 +13,7 @@ use nodelock::{PublicKey, ffi::*};
 
 use crate::vendor::PRODUCT;
 
-type Check = unsafe extern "C" fn(
+type CheckFunction = unsafe extern "C" fn(
     *const nodelock_client,
     *mut *mut nodelock_license,
     *mut *mut nodelock_error,
@@ -24,7 +24,7 @@ type Free = unsafe extern "C" fn(*mut nodelock_license);
 /// A client for as long as the process lives.
 pub struct CClient {
     client: *mut nodelock_client,
-    check: Check,
+    check: CheckFunction,
     has_feature: HasFeature,
     free: Free,
 }

@@ -42,7 +42,7 @@ _FALLIBLE = {
     "release_read": (c_char_p, c_size_t, _Out),
     "records_new": (_Out,),
     "records_answer": (c_void_p, c_uint32, c_char_p, POINTER(c_char_p), c_size_t),
-    "records_check": (c_void_p, c_void_p),
+    "records_verify": (c_void_p, c_void_p),
     "records_keep_facts": (c_void_p,),
     "decide_activation": (c_void_p, c_char_p, *_DECIDE),
     "decide_release": (c_void_p, *_DECIDE),
@@ -63,7 +63,7 @@ _LOOKS = {
     "decision_query_count": (c_size_t, c_void_p),
     "decision_query_kind": (c_uint32, c_void_p, c_size_t),
     "decision_query_value": (c_char_p, c_void_p, c_size_t),
-    "decision_has_checks": (c_bool, c_void_p),
+    "decision_has_verifications": (c_bool, c_void_p),
     "decision_change_count": (c_size_t, c_void_p),
     "decision_change_kind": (c_uint32, c_void_p, c_size_t),
     "decision_change_name": (c_char_p, c_void_p, c_size_t),
@@ -192,7 +192,7 @@ class Issuer(_Object):
 
 
 class Records(_Object):
-    """What a decision is made from: the records of this moment, and the checks that were done."""
+    """What a decision is made from: the records of this moment, and the verifications that were done."""
 
     def __init__(self):
         super().__init__(_get("records_new"))
@@ -202,12 +202,12 @@ class Records(_Object):
         found = (c_char_p * len(found))(*map(_encoded, found))
         _do("records_answer", self, query.kind, _encoded(query.value), found, len(found))
 
-    def check(self, decision):
-        """Does the checks of a decision, which take their time."""
-        _do("records_check", self, decision)
+    def verify(self, decision):
+        """Does the verifications of a decision, which take their time."""
+        _do("records_verify", self, decision)
 
     def keep_facts(self):
-        """Forgets everything but what the checks came to, for another moment."""
+        """Forgets everything but what the verifications came to, for another moment."""
         _do("records_keep_facts", self)
 
 
@@ -233,7 +233,7 @@ class Decision(_Object):
     outcome = property(lambda self: _library.nodelock_decision_outcome(self))
     # 0, or the status for which a request is refused.
     refusal = property(lambda self: _library.nodelock_decision_refusal(self))
-    has_checks = property(lambda self: _library.nodelock_decision_has_checks(self))
+    has_verifications = property(lambda self: _library.nodelock_decision_has_verifications(self))
 
     @property
     def queries(self):

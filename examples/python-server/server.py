@@ -142,7 +142,7 @@ class Vendor:
         """Decides about a message and stores that. Returns the decision, and what is sent for it as text."""
         records = Records()
         while True:
-            # The checks take their time, so they are done while others may write.
+            # The verifications take their time, so they are done while others may write.
             records.keep_facts()
             with self.look() as database:
                 decision = ask(database, message, records)
@@ -154,9 +154,9 @@ class Vendor:
                         store(database, decision)
                         # Signed before it is committed: nothing is stored if the issuer must not sign.
                         text = decision.signed(self.issuer, now())
-            if not decision.has_checks:
+            if not decision.has_verifications:
                 return decision, text
-            records.check(decision)
+            records.verify(decision)
 
 
 def now():

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::check::Check;
+use super::verification::Verification;
 use crate::{
     ActivationRequest, Binding, Error, ErrorKind, Kind, PublicKey, RecoveryRequest, Result,
     code::{DeactivationCode, Handle, Reading},
@@ -30,8 +30,8 @@ impl<T: Body> Claimed<T> {
     }
 
     /// Finds out whether `signer` signed it.
-    pub(super) fn signed_by(&self, signer: &PublicKey) -> Check {
-        Check::signature(T::KIND, &self.envelope, signer)
+    pub(super) fn signed_by(&self, signer: &PublicKey) -> Verification {
+        Verification::signature(T::KIND, &self.envelope, signer)
     }
 }
 

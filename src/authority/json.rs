@@ -85,7 +85,7 @@ pub(super) mod features {
 
     #[derive(Serialize, Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Record {
+    struct FeatureRecord {
         name: String,
         #[serde(default)]
         limit: Option<u64>,
@@ -97,7 +97,7 @@ pub(super) mod features {
         features: &[Feature],
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        to.collect_seq(features.iter().map(|feature| Record {
+        to.collect_seq(features.iter().map(|feature| FeatureRecord {
             name: feature.name.clone(),
             limit: feature.limit,
             expires: feature.expires,
@@ -107,8 +107,8 @@ pub(super) mod features {
     pub(in crate::authority) fn deserialize<'de, D: Deserializer<'de>>(
         from: D,
     ) -> Result<Vec<Feature>, D::Error> {
-        let records = Vec::<Record>::deserialize(from)?;
-        let feature = |r: Record| Feature { name: r.name, limit: r.limit, expires: r.expires };
+        let records = Vec::<FeatureRecord>::deserialize(from)?;
+        let feature = |r: FeatureRecord| Feature { name: r.name, limit: r.limit, expires: r.expires };
         Ok(records.into_iter().map(feature).collect())
     }
 }

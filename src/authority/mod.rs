@@ -5,7 +5,6 @@
 //! to; [`Issuer`] signs what is sent. A host brings a place for [records](Records) and nothing else: no rule is left to
 //! it. `examples/authority` does that over SQLite and PostgreSQL.
 
-mod check;
 pub mod decision;
 mod incoming;
 mod issuer;
@@ -13,11 +12,11 @@ mod json;
 mod records;
 mod seat;
 mod terms;
+mod verification;
 
 #[cfg(feature = "capi")]
 pub(crate) use self::json::from_hex;
 pub use self::{
-    check::{Check, Fact},
     incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
     issuer::{CertificateTerms, Issuer, Reply},
     records::{
@@ -26,4 +25,5 @@ pub use self::{
     },
     seat::{Seat, SeatName, SeatState},
     terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Usage},
+    verification::{Fact, Verification},
 };

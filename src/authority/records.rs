@@ -9,10 +9,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    check::{Check, Fact, FactId},
     incoming::Evidence,
     seat::{Seat, SeatName},
     terms::{KeyHash, LicenseRecord},
+    verification::{Fact, FactId, Verification},
 };
 use crate::{Error, ErrorKind, LicenseId, PublicKey, Result, Timestamp, code::Handle};
 
@@ -117,8 +117,8 @@ impl Attempts {
 pub struct Lookup {
     /// Answer each from the ledger.
     pub queries: Vec<Query>,
-    /// [Run](Check::run) each while no lock is held.
-    pub checks: Vec<Check>,
+    /// [Run](Verification::run) each while no lock is held.
+    pub verifications: Vec<Verification>,
 }
 
 /// The records that a host looked up for one decision, and the facts that it verified.
@@ -210,14 +210,14 @@ impl Records {
             .collect()
     }
 
-    /// Adds what a check came to.
+    /// Adds what a verification came to.
     pub fn add_fact(&mut self, fact: Fact) {
         self.facts.insert(fact.id, fact.holds);
     }
 
-    /// Runs checks and adds what they come to.
-    pub fn run(&mut self, checks: &[Check]) {
-        checks.iter().for_each(|check| self.add_fact(check.run()));
+    /// Runs verifications and adds what they come to.
+    pub fn run(&mut self, verifications: &[Verification]) {
+        verifications.iter().for_each(|verification| self.add_fact(verification.run()));
     }
 
     /// Adds every fact of other records.

@@ -278,7 +278,7 @@ impl Seat {
     /// Whether a fingerprint may be that of the seat's machine, changed as far as the policy's grace goes.
     pub(super) fn is_on(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
         let judged = fingerprint::judge(&self.fingerprint, fingerprint, &terms.policy);
-        judged.outcome != fingerprint::Outcome::Reject
+        judged.acceptance != fingerprint::Acceptance::Reject
     }
 }
 

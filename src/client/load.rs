@@ -9,7 +9,7 @@ use super::{Client, Status, device_key::DeviceKey};
 use crate::{
     Error, ErrorKind, License, Result, Timestamp, Verdict,
     code::Handle,
-    fingerprint::{self, Judgement, Outcome},
+    fingerprint::{self, Acceptance, Judgement},
     licensing_time::TimeMarks,
     message::frame::Incoming,
     record::{Active, Current, Ended, Ending, Record},
@@ -144,7 +144,7 @@ impl Loaded {
             license: None,
             features: Arc::default(),
             settled: Some(verdict),
-            machine: Judgement { score: 0, hardware_agreed: false, outcome: Outcome::Reject },
+            machine: Judgement { score: 0, hardware_agreed: false, acceptance: Acceptance::Reject },
             pending,
             outstanding: record.outstanding.len(),
             marks: record.time,
@@ -175,10 +175,10 @@ impl Loaded {
 
     /// Whether an observation would write something worth keeping: only beside a license.
     pub(super) fn should_observe(&self, now: Timestamp) -> bool {
-        let changed = match self.machine.outcome {
-            Outcome::Accept => self.changed_since.is_some(),
-            Outcome::Grace => self.changed_since.is_none(),
-            Outcome::Reject => false,
+        let changed = match self.machine.acceptance {
+            Acceptance::Accept => self.changed_since.is_some(),
+            Acceptance::Grace => self.changed_since.is_none(),
+            Acceptance::Reject => false,
         };
         self.license.is_some() && (changed || self.marks.is_behind(now))
     }

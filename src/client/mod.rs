@@ -3,7 +3,7 @@
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
 //! after the commit is durable (docs/PROTOCOL.md, Client states).
 
-mod answer;
+mod authority_message;
 mod builder;
 mod device_key;
 mod handover;
@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
-use self::{answer::Answer, device_key::DeviceKey, load::Loaded};
+use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loaded};
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{Deactivation, PendingRequest},
@@ -29,7 +29,7 @@ use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
     code::{Handle, ReleaseSecret},
     codec::{self, Bytes},
-    fingerprint::{self, Fingerprint, HostId, Match, Outcome, Probe, TagKey},
+    fingerprint::{self, Acceptance, Fingerprint, HostId, Match, Probe, TagKey},
     keys::first,
     message::{
         ActivationRequest, DeactivationReceipt, Kind, Metadata, ProofBody, Reason, RecoveryBody,
@@ -100,13 +100,13 @@ impl Client {
         if !loaded.should_observe(now) {
             return Ok(false);
         }
-        let outcome = loaded.machine.outcome;
+        let acceptance = loaded.machine.acceptance;
         self.change(|record, _| {
             record.time.saw_local(now);
-            record.changed_since = match outcome {
-                Outcome::Accept => None,
-                Outcome::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
-                Outcome::Reject => record.changed_since,
+            record.changed_since = match acceptance {
+                Acceptance::Accept => None,
+                Acceptance::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
+                Acceptance::Reject => record.changed_since,
             };
             Ok(true)
         })
@@ -294,7 +294,7 @@ impl Client {
     pub fn accept_receipt(&self, input: &[u8]) -> Result<DeactivationReceipt> {
         let answers = self.apply(input, Some(Kind::DeactivationReceipt))?;
         let receipt = answers.into_iter().find_map(|answer| match answer {
-            Answer::Receipt(receipt) => Some(receipt),
+            AuthorityMessage::Receipt(receipt) => Some(receipt),
             _ => None,
         });
         Ok(receipt.expect("there is one, or it would have failed"))
@@ -307,7 +307,7 @@ impl Client {
     pub fn accept_revocation(&self, input: &[u8]) -> Result<Revocation> {
         let answers = self.apply(input, Some(Kind::Revocation))?;
         let revocation = answers.into_iter().find_map(|answer| match answer {
-            Answer::Revocation(revocation) => Some(revocation),
+            AuthorityMessage::Revocation(revocation) => Some(revocation),
             _ => None,
         });
         Ok(revocation.expect("there is one, or it would have failed"))

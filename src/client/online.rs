@@ -11,7 +11,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Client, Deactivation, PendingRequest, Status, answer::Answer as Said};
+use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
 use crate::{
     DeactivationReceipt, Error, ErrorKind, Reason, Result,
     message::{
@@ -286,7 +286,7 @@ impl<'c> Online<'c> {
         let answers = self.client.apply(&bundle(&reply.receipt)?, Some(Kind::DeactivationReceipt))?;
         // The receipt of another seat, be it as genuine as can be, says nothing of this one.
         let receipt = answers.into_iter().find_map(|answer| match answer {
-            Said::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
+            AuthorityMessage::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
             _ => None,
         });
         receipt.ok_or_else(|| Error::new(ErrorKind::WrongRequest, "receipt"))
@@ -343,7 +343,7 @@ impl<'c> Online<'c> {
     }
 
     /// Posts until it is answered, refused, or there was enough trying. Everything that is posted is idempotent.
-    fn post(&self, path: &str, member: &str, message: &str) -> Result<Reply> {
+    fn post(&self, path: &str, member: &str, message: &str) -> Result<ReplyBody> {
         let authority = self.client.authority()?;
         let url = format!("{}{path}", authority.url);
         // Base64url has nothing that JSON would escape.
@@ -451,10 +451,10 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
         )
 }
 
-/// A good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it; members of other names
+/// The body of a good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it; members of other names
 /// are passed over.
 #[derive(Deserialize)]
-struct Reply {
+struct ReplyBody {
     allowed: Option<bool>,
     license: Option<String>,
     receipt: Option<String>,
@@ -470,7 +470,7 @@ struct Problem {
 }
 
 /// A good answer; the error that problem details stand for otherwise.
-fn read(answer: &Answer) -> Result<Reply> {
+fn read(answer: &Answer) -> Result<ReplyBody> {
     // For serde an array of the right items would do too.
     let body = if answer.body.trim_ascii_start().starts_with(b"{") { &answer.body[..] } else { &[] };
     let bad = || Error::new(ErrorKind::BadReply, format!("authority: status {}", answer.status));

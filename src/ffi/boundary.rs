@@ -10,11 +10,11 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::error::{Failure, nodelock_error};
+use super::error::{CallError, nodelock_error};
 use super::status::nodelock_status;
 use crate::{Error, ErrorKind};
 
-pub(super) type Result<T> = std::result::Result<T, Failure>;
+pub(super) type Result<T> = std::result::Result<T, CallError>;
 
 /// The body of a fallible function: whatever happens in it becomes a status, and an error if somebody wants one.
 ///
@@ -26,9 +26,9 @@ pub(super) unsafe fn fallible(
     let failure = match contained(body) {
         Some(Ok(())) => None,
         Some(Err(failure)) => Some(failure),
-        None => Some(Failure::internal()),
+        None => Some(CallError::internal()),
     };
-    let status = failure.as_ref().map_or(nodelock_status::NODELOCK_OK, Failure::status);
+    let status = failure.as_ref().map_or(nodelock_status::NODELOCK_OK, CallError::status);
     if !error.is_null() {
         let failure = failure.map_or(ptr::null_mut(), |failure| give(failure.into()));
         // SAFETY: the caller gives a place for a pointer, whatever it holds.
@@ -69,7 +69,7 @@ pub(super) unsafe fn free<T>(object: *mut T) {
     }
 }
 
-fn is_null(what: &'static str) -> Failure {
+fn is_null(what: &'static str) -> CallError {
     Error::new(ErrorKind::InvalidInput, format!("{what}: must not be NULL")).into()
 }
 
@@ -86,9 +86,9 @@ pub(super) unsafe fn object_mut<'a, T>(object: *mut T, what: &'static str) -> Re
 }
 
 /// Where a number or a truth value goes. What is there before is never looked at: C does not have to have put anything there.
-pub(super) struct Place<T>(*mut T);
+pub(super) struct OutPlace<T>(*mut T);
 
-impl<T> Place<T> {
+impl<T> OutPlace<T> {
     /// Puts `first` there for now.
     pub(super) unsafe fn new(place: *mut T, first: T) -> Result<Self> {
         if place.is_null() {
@@ -106,12 +106,12 @@ impl<T> Place<T> {
 }
 
 /// Where an object goes. It holds NULL until there is one.
-pub(super) struct Out<T>(Place<*mut T>);
+pub(super) struct Out<T>(OutPlace<*mut T>);
 
 impl<T> Out<T> {
     pub(super) unsafe fn new(place: *mut *mut T) -> Result<Self> {
         // SAFETY: the caller gives NULL or a place for a pointer.
-        unsafe { Place::new(place, ptr::null_mut()) }.map(Self)
+        unsafe { OutPlace::new(place, ptr::null_mut()) }.map(Self)
     }
 
     pub(super) fn set(self, object: impl Into<T>) {

@@ -9,10 +9,10 @@ use std::{
 };
 
 use super::{
-    boundary::{Out, Place, Result, contained, fallible, free, look, object, slice, text},
+    boundary::{Out, OutPlace, Result, contained, fallible, free, look, object, slice, text},
     callback::{LogCallback, NODELOCK_EVENT_DONE},
     config::nodelock_config,
-    error::{Failure, nodelock_error},
+    error::{CallError, nodelock_error},
     fingerprint::nodelock_fingerprint,
     license::nodelock_license,
     proof::{nodelock_proof, nodelock_proofs},
@@ -54,17 +54,17 @@ impl nodelock_client {
         result
     }
 
-    fn tell(&self, name: &CStr, failure: Option<&Failure>) {
+    fn tell(&self, name: &CStr, failure: Option<&CallError>) {
         if let Some(log) = &self.log {
-            let status = failure.map_or(nodelock_status::NODELOCK_OK, Failure::status);
-            log.call(NODELOCK_EVENT_DONE, name, 0, status as u32, failure.map_or("", Failure::message));
+            let status = failure.map_or(nodelock_status::NODELOCK_OK, CallError::status);
+            log.call(NODELOCK_EVENT_DONE, name, 0, status as u32, failure.map_or("", CallError::message));
         }
     }
 
     fn quietly<R>(&self, mut act: impl FnMut(&Client) -> Result<R>) -> Result<R> {
         let mut result = None;
         self.contain(&mut |client| result = Some(act(client)));
-        result.unwrap_or_else(|| Err(Failure::internal()))
+        result.unwrap_or_else(|| Err(CallError::internal()))
     }
 
     /// Calls `act` once, unless it or another before it panics.
@@ -166,7 +166,7 @@ pub unsafe extern "C" fn nodelock_client_observe(
     // SAFETY: NULL or a client that lives; NULL or a place for the answer; NULL or a place for the error.
     unsafe {
         fallible(error, &mut || {
-            let wrote = Place::new(wrote, false)?;
+            let wrote = OutPlace::new(wrote, false)?;
             let client = object(client, "client")?;
             wrote.set(client.run(c"nodelock_client_observe", |client| Ok(client.observe()?))?);
             Ok(())

@@ -140,11 +140,11 @@ impl nodelock_config {
 }
 
 #[cfg(not(feature = "online"))]
-fn no_http() -> super::error::Failure {
+fn no_http() -> super::error::CallError {
     Error::new(ErrorKind::Unsupported, "HTTP of its own (feature `online`); set a transport").into()
 }
 
-fn invalid(about: &'static str) -> super::error::Failure {
+fn invalid(about: &'static str) -> super::error::CallError {
     Error::new(ErrorKind::InvalidInput, about).into()
 }
 
@@ -608,7 +608,7 @@ pub unsafe extern "C" fn nodelock_config_set_connect_timeout(
 
 /// Takes what a setter of the library's own HTTP was given, of which there is none.
 #[cfg(not(feature = "online"))]
-fn unsupported(_: &nodelock_config, _: impl Sized) -> super::error::Failure {
+fn unsupported(_: &nodelock_config, _: impl Sized) -> super::error::CallError {
     no_http()
 }
 

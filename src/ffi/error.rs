@@ -13,14 +13,14 @@ use super::{
 };
 use crate::{DeactivateError, Deactivation, Error};
 
-/// A failure on its way out.
-pub struct Failure {
+/// The error of a call, on its way to the C caller.
+pub struct CallError {
     status: nodelock_status,
     message: String,
     given_up: Option<Box<Deactivation>>,
 }
 
-impl Failure {
+impl CallError {
     /// A panic, whose own words went to the panic hook.
     pub(super) fn internal() -> Self {
         let message = "a fault of the library".to_owned();
@@ -36,7 +36,7 @@ impl Failure {
     }
 }
 
-impl From<Error> for Failure {
+impl From<Error> for CallError {
     fn from(error: Error) -> Self {
         let message = match error.source() {
             Some(source) => format!("{error} ({source})"),
@@ -46,7 +46,7 @@ impl From<Error> for Failure {
     }
 }
 
-impl From<DeactivateError> for Failure {
+impl From<DeactivateError> for CallError {
     fn from(error: DeactivateError) -> Self {
         let message = error.to_string();
         let given_up = error.deactivation().cloned().map(Box::new);
@@ -61,8 +61,8 @@ pub struct nodelock_error {
     proof: Option<nodelock_proof>,
 }
 
-impl From<Failure> for nodelock_error {
-    fn from(failure: Failure) -> Self {
+impl From<CallError> for nodelock_error {
+    fn from(failure: CallError) -> Self {
         Self {
             status: failure.status,
             message: c_string(failure.message),

@@ -12,7 +12,7 @@ use super::{
     error::nodelock_error,
     status::nodelock_status,
 };
-use crate::fingerprint::{self, Component, Fingerprint, Match, Outcome, Probe};
+use crate::fingerprint::{self, Acceptance, Component, Fingerprint, Match, Probe};
 
 /// The identity of the operating system's installation.
 pub const NODELOCK_COMPONENT_OS_ID: u32 = 1;
@@ -194,13 +194,13 @@ pub unsafe extern "C" fn nodelock_fingerprint_outcome(
     // SAFETY: NULL or a fingerprint that lives; NULL or a place for the score.
     unsafe {
         let judged =
-            look(fingerprint, None, |f| f.report.as_ref().map(|report| (report.outcome, report.score)));
+            look(fingerprint, None, |f| f.report.as_ref().map(|report| (report.acceptance, report.score)));
         put(Some(judged.map_or(0, |(_, score)| score)), score);
-        match judged.map(|(outcome, _)| outcome) {
+        match judged.map(|(acceptance, _)| acceptance) {
             None => NODELOCK_MATCH_NONE,
-            Some(Outcome::Accept) => NODELOCK_MATCH_AGREES,
-            Some(Outcome::Grace) => NODELOCK_MATCH_GRACE,
-            Some(Outcome::Reject) => NODELOCK_MATCH_DIFFERS,
+            Some(Acceptance::Accept) => NODELOCK_MATCH_AGREES,
+            Some(Acceptance::Grace) => NODELOCK_MATCH_GRACE,
+            Some(Acceptance::Reject) => NODELOCK_MATCH_DIFFERS,
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{
     call::nodelock_call,
     callback::{NODELOCK_EVENT_NO_TOMBSTONE, NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
     client::{nodelock_client, nodelock_pair, pairs, reason},
-    error::{Failure, nodelock_error},
+    error::{CallError, nodelock_error},
     license::nodelock_license,
     receipt::{nodelock_receipt, nodelock_receipts},
     status::nodelock_status,
@@ -33,7 +33,7 @@ impl nodelock_client {
         };
         // SAFETY: the caller gives NULL or a call that lives.
         unsafe { self.online(name, call, &mut keep) }?;
-        result.ok_or_else(Failure::internal)
+        result.ok_or_else(CallError::internal)
     }
 
     /// The part of `run_online` that is there once and not for each result.

@@ -34,7 +34,7 @@ pub(super) fn this_machine() -> Raw {
         product: sysctl(c"hw.model"),
         ..Firmware::default()
     };
-    if let Some(platform) = Entry::of_class(c"IOPlatformExpertDevice") {
+    if let Some(platform) = RegistryEntry::of_class(c"IOPlatformExpertDevice") {
         firmware.uuid = platform.text(kIOPlatformUUIDKey);
         firmware.board_serial = platform.text(kIOPlatformSerialNumberKey);
     }
@@ -62,7 +62,7 @@ pub(super) fn this_machine() -> Raw {
 /// private, so its controller is asked first; one that the interface made up is locally administered and dropped with the
 /// rest of them.
 fn built_in_mac() -> Option<Zeroizing<String>> {
-    let data = || Entry::of_interface(c"en0")?.find(c"IOMACAddress")?.downcast::<CFData>().ok();
+    let data = || RegistryEntry::of_interface(c"en0")?.find(c"IOMACAddress")?.downcast::<CFData>().ok();
     let permanent = data().map(|data| data.to_vec()).filter(|data| data.len() == 6);
     let shown =
         || mac_address::mac_address_by_name("en0").ok().flatten().map(|address| address.bytes().to_vec());
@@ -70,9 +70,9 @@ fn built_in_mac() -> Option<Zeroizing<String>> {
 }
 
 /// An entry of IOKit's registry, released when it is dropped.
-struct Entry(io_object_t);
+struct RegistryEntry(io_object_t);
 
-impl Entry {
+impl RegistryEntry {
     /// The first entry of a class.
     fn of_class(class: &CStr) -> Option<Self> {
         // SAFETY: the name ends with a zero and is only read.
@@ -108,7 +108,7 @@ impl Entry {
     }
 }
 
-impl Drop for Entry {
+impl Drop for RegistryEntry {
     fn drop(&mut self) {
         IOObjectRelease(self.0);
     }
@@ -117,7 +117,7 @@ impl Drop for Entry {
 /// The UUID of the volume that `/` is.
 fn root_volume() -> Option<Zeroizing<String>> {
     #[repr(C)]
-    struct Answer {
+    struct VolumeUuid {
         length: u32,
         uuid: [u8; 16],
     }
@@ -130,7 +130,7 @@ fn root_volume() -> Option<Zeroizing<String>> {
         fileattr: 0,
         forkattr: 0,
     };
-    let mut answer = Answer { length: 0, uuid: [0; 16] };
+    let mut answer = VolumeUuid { length: 0, uuid: [0; 16] };
     // SAFETY: the path ends with a zero, and `answer` has room for the bytes that are said to be there. All of them
     // outlive the call.
     let result = unsafe {
@@ -138,12 +138,13 @@ fn root_volume() -> Option<Zeroizing<String>> {
             c"/".as_ptr(),
             (&raw mut wanted).cast::<c_void>(),
             (&raw mut answer).cast::<c_void>(),
-            mem::size_of::<Answer>(),
+            mem::size_of::<VolumeUuid>(),
             0,
         )
     };
     // A file system without a UUID answers with less.
-    (result == 0 && answer.length as usize == mem::size_of::<Answer>()).then(|| normalize::hex(&answer.uuid))
+    (result == 0 && answer.length as usize == mem::size_of::<VolumeUuid>())
+        .then(|| normalize::hex(&answer.uuid))
 }
 
 /// A text that the kernel knows under a name.

@@ -1,13 +1,13 @@
 //! Machine fingerprints: what is found on a machine, what of it is sent, and how two of them compare.
 //!
 //! ```
-//! use nodelock::fingerprint::{Outcome, Policy, Probe, TagKey, judge};
+//! use nodelock::fingerprint::{Acceptance, Policy, Probe, TagKey, judge};
 //!
 //! let key = TagKey::new("example.com", "editor");
 //! let baseline = Probe::this_machine().fingerprint(&key);
 //! // ... later:
 //! let now = Probe::this_machine().fingerprint(&key);
-//! assert_eq!(judge(&baseline, &now, &Policy::default()).outcome, Outcome::Accept);
+//! assert_eq!(judge(&baseline, &now, &Policy::default()).acceptance, Acceptance::Accept);
 //! ```
 //!
 //! A [`Probe`] holds raw values and stays in memory; a [`Fingerprint`] holds three-byte tags under a
@@ -38,7 +38,7 @@ mod windows;
 pub use component::{Class, Component};
 pub use policy::{Policy, Weight};
 pub use probe::{HostId, Probe, machine_id};
-pub use score::{ComponentResult, Judgement, Match, Outcome, compare, judge};
+pub use score::{Acceptance, ComponentResult, Judgement, Match, compare, judge};
 pub use tag::TagKey;
 pub use virtualization::{Environment, Sign};
 pub use wire::{Fingerprint, MAX_ITEMS, Tag};

@@ -11,9 +11,9 @@ use super::{
     wire::{Fingerprint, Tag},
 };
 
-/// What to do about a machine.
+/// Whether a machine is accepted as the one of the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum Acceptance {
     /// It is the machine of the baseline.
     Accept,
     /// It probably is; good for the policy's days of grace, and a check-in is asked for.
@@ -28,7 +28,7 @@ pub struct Judgement {
     /// The sum of the weights that applied.
     pub score: i32,
     /// What follows from it.
-    pub outcome: Outcome,
+    pub acceptance: Acceptance,
     /// Whether at least one hardware-unique component agreed.
     pub hardware_agreed: bool,
 }
@@ -59,7 +59,7 @@ pub struct Match {
     /// The sum of the weights that applied.
     pub score: i32,
     /// What follows from it.
-    pub outcome: Outcome,
+    pub acceptance: Acceptance,
     /// Whether at least one hardware-unique component agreed.
     pub hardware_agreed: bool,
     /// Every component that this version knows, in the order of their numbers.
@@ -82,8 +82,8 @@ pub fn judge(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Judg
 /// [`judge`], with the result of each component.
 pub fn compare(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Match {
     let components: Vec<_> = results(baseline, now, policy).collect();
-    let Judgement { score, outcome, hardware_agreed } = tally(components.iter().copied(), policy);
-    Match { score, outcome, hardware_agreed, components }
+    let Judgement { score, acceptance, hardware_agreed } = tally(components.iter().copied(), policy);
+    Match { score, acceptance, hardware_agreed, components }
 }
 
 fn results(
@@ -123,19 +123,19 @@ fn tally(results: impl Iterator<Item = ComponentResult>, policy: &Policy) -> Jud
             hardware_agreed |= result.half;
         }
     }
-    let outcome = if !bindable {
-        if 2 * score >= reachable { Outcome::Accept } else { Outcome::Reject }
+    let acceptance = if !bindable {
+        if 2 * score >= reachable { Acceptance::Accept } else { Acceptance::Reject }
     } else if hardware_agreed && score >= policy.accept().into() {
-        Outcome::Accept
+        Acceptance::Accept
     } else if hardware_agreed && score >= policy.grace().into() {
-        Outcome::Grace
+        Acceptance::Grace
     } else {
-        Outcome::Reject
+        Acceptance::Reject
     };
-    Judgement { score, outcome, hardware_agreed }
+    Judgement { score, acceptance, hardware_agreed }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for Acceptance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Accept => "accept",
@@ -164,6 +164,6 @@ impl fmt::Display for Match {
             writeln!(f, "{component}")?;
         }
         let hardware = if self.hardware_agreed { "some" } else { "no" };
-        write!(f, "score {}, {hardware} unique hardware agrees: {}", self.score, self.outcome)
+        write!(f, "score {}, {hardware} unique hardware agrees: {}", self.score, self.acceptance)
     }
 }

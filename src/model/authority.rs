@@ -44,9 +44,9 @@ pub(super) struct Ledger<'u> {
     universe: &'u Universe,
 }
 
-/// What a message or an administrator comes to.
+/// What the authority makes of a message or an administrator's act.
 #[derive(Clone)]
-pub(super) struct Answer {
+pub(super) struct Heard {
     pub(super) ledger: Tables,
     pub(super) replies: Vec<Message>,
     /// The request that was refused for good.
@@ -70,7 +70,7 @@ impl Tables {
     }
 
     /// The transaction for a message.
-    pub(super) fn hear(&self, message: &Message, universe: &Universe) -> Answer {
+    pub(super) fn hear(&self, message: &Message, universe: &Universe) -> Heard {
         let license = match message {
             // A recovery names no license; every other request here is of a license that the vendor assigned.
             Message::Request { recovery: true, .. } => None,
@@ -96,7 +96,7 @@ impl Tables {
     }
 
     /// What an administrator may do: release a seat by force, return a held one, renew an active one once.
-    pub(super) fn administer(&self, universe: &Universe) -> Vec<Answer> {
+    pub(super) fn administer(&self, universe: &Universe) -> Vec<Heard> {
         let mut answers = Vec::new();
         for (seat, name) in self.seats.values().map(|seat| (seat, seat.name())) {
             let released = self.decide(universe, |r, m| decision::release(name, "", r, m));
@@ -110,8 +110,8 @@ impl Tables {
         answers
     }
 
-    fn unchanged(&self) -> Answer {
-        Answer { ledger: self.clone(), replies: Vec::new(), refused: None }
+    fn unchanged(&self) -> Heard {
+        Heard { ledger: self.clone(), replies: Vec::new(), refused: None }
     }
 
     /// A decision and what comes of it; none if a rule refuses.
@@ -119,11 +119,11 @@ impl Tables {
         &self,
         universe: &Universe,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
-    ) -> Option<(Answer, Ruling)> {
+    ) -> Option<(Heard, Ruling)> {
         let mut ledger = Ledger { tables: self.clone(), universe };
         let Decision { ruling, send, .. } = universe.settle(&mut ledger, act).ok()?;
         let replies = send.iter().map(|draft| message(draft, universe)).collect();
-        Some((Answer { ledger: ledger.tables, replies, refused: None }, ruling))
+        Some((Heard { ledger: ledger.tables, replies, refused: None }, ruling))
     }
 }
 

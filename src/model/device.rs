@@ -17,7 +17,7 @@ use crate::{
 pub(super) type RecordId = u32;
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Machine {
+pub(super) struct ModelMachine {
     pub(super) number: u8,
     /// How many handles it has drawn. Randomness does not come back, whatever the store forgets.
     drawn: u8,
@@ -85,7 +85,7 @@ impl Records {
     }
 }
 
-impl Machine {
+impl ModelMachine {
     pub(super) fn new(number: u8, records: &mut Records) -> Self {
         let empty = records.id(Record::new());
         Self {

@@ -26,8 +26,8 @@
 
 use super::{
     Invariant,
-    authority::{Answer, Tables},
-    device::{Act, Machine, Records},
+    authority::{Heard, Tables},
+    device::{Act, ModelMachine, Records},
     facts::{Message, Name, Universe},
     space::{LEDGER, SENT, Space, State, members},
     table::FastMap,
@@ -190,7 +190,7 @@ pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'s
 pub(super) fn flaw_of_answers(
     ledger: &Tables,
     message: Option<&Message>,
-    answers: &[Answer],
+    answers: &[Heard],
     universe: &Universe,
 ) -> Option<&'static str> {
     for answer in answers {
@@ -230,9 +230,9 @@ pub(super) fn flaw_of_answers(
 
 /// What is wrong with how a machine took a message.
 pub(super) fn flaw_of_hearing(
-    machine: &Machine,
+    machine: &ModelMachine,
     message: &Message,
-    next: &Machine,
+    next: &ModelMachine,
     universe: &Universe,
     records: &Records,
 ) -> Option<&'static str> {

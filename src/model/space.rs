@@ -6,8 +6,8 @@
 
 use super::{
     Rules,
-    authority::{Answer, Tables},
-    device::{Act, Machine, Records},
+    authority::{Heard, Tables},
+    device::{Act, ModelMachine, Records},
     facts::{Message, Name, Universe},
     invariants::{self, Drains},
     table::Table,
@@ -38,9 +38,9 @@ pub(super) enum Step {
     Administer,
 }
 
-/// What the authority makes of a message.
+/// A [`Heard`] by the numbers of its ledger and its messages.
 #[derive(Clone, Copy)]
-pub(super) struct Reply {
+pub(super) struct HeardIds {
     pub(super) ledger: u32,
     pub(super) says: Messages,
     refused: Option<Name>,
@@ -48,7 +48,7 @@ pub(super) struct Reply {
 
 /// A machine and what is known of it.
 struct MachineNode {
-    machine: Machine,
+    machine: ModelMachine,
     usable: Option<Name>,
     pending: Option<Name>,
     acts: Option<Vec<(Act, u32)>>,
@@ -73,11 +73,11 @@ pub(super) struct Space {
     messages: Table<Message>,
     message_list: Vec<Message>,
     for_the_authority: Messages,
-    machines: Table<Machine>,
+    machines: Table<ModelMachine>,
     machine_nodes: Vec<MachineNode>,
     ledgers: Table<Vec<u8>>,
     ledger_nodes: Vec<LedgerNode>,
-    replies: Vec<Vec<Reply>>,
+    replies: Vec<Vec<HeardIds>>,
     sets: Table<Messages>,
     /// Each set, and the seats whose receipts are in it.
     set_list: Vec<(Messages, u32)>,
@@ -109,7 +109,7 @@ impl Space {
     /// Nobody has done or said anything.
     pub(super) fn start(&mut self) -> State {
         let [a, b] = [0, 1].map(|number| {
-            let machine = Machine::new(number, &mut self.records);
+            let machine = ModelMachine::new(number, &mut self.records);
             self.machine_id(machine)
         });
         [a, b, self.ledger_id(Tables::default()), self.set_id(0)]
@@ -240,7 +240,7 @@ impl Space {
     }
 
     /// What the authority makes of a message; for those with one answer, the first is the answer.
-    pub(super) fn replies(&mut self, ledger: u32, message: u32) -> &[Reply] {
+    pub(super) fn replies(&mut self, ledger: u32, message: u32) -> &[HeardIds] {
         let list = self.replies_to(ledger, message);
         &self.replies[list]
     }
@@ -275,10 +275,10 @@ impl Space {
         list
     }
 
-    fn reply_list(&mut self, answers: Vec<Answer>) -> usize {
+    fn reply_list(&mut self, answers: Vec<Heard>) -> usize {
         let replies = answers
             .into_iter()
-            .map(|answer| Reply {
+            .map(|answer| HeardIds {
                 ledger: self.ledger_id(answer.ledger),
                 says: self.message_set(answer.replies),
                 refused: answer.refused,
@@ -288,7 +288,7 @@ impl Space {
         self.replies.len() - 1
     }
 
-    pub(super) fn machine(&self, id: u32) -> &Machine {
+    pub(super) fn machine(&self, id: u32) -> &ModelMachine {
         &self.machine_nodes[id as usize].machine
     }
 
@@ -335,7 +335,7 @@ impl Space {
         (self.machine_nodes.len(), self.ledger_nodes.len(), self.message_list.len())
     }
 
-    fn machine_id(&mut self, machine: Machine) -> u32 {
+    fn machine_id(&mut self, machine: ModelMachine) -> u32 {
         let (id, new) = self.machines.id(machine);
         if new {
             self.machine_nodes.push(MachineNode {

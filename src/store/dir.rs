@@ -245,17 +245,17 @@ impl Store {
 
     /// Replaces `file` durably; after a failed sync, or on a full disk without the reserve, once again from the
     /// start.
-    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), WriteFailure> {
         match self.replace_once(file, bytes) {
-            Err(Failure { step, error }) if step != Step::SyncDirectory && is_full(&error) => {
+            Err(WriteFailure { step, error }) if step != Step::SyncDirectory && is_full(&error) => {
                 // Without a reserve nothing has changed since.
                 match self.files.remove(&self.path(RESERVE)) {
                     Ok(()) => self.replace_once(file, bytes),
-                    Err(_) => Err(Failure { step, error }),
+                    Err(_) => Err(WriteFailure { step, error }),
                 }
             }
             // The system may have dropped what it could not write and forgotten about it: that file is lost.
-            Err(Failure { step: Step::Sync, .. }) => self.replace_once(file, bytes),
+            Err(WriteFailure { step: Step::Sync, .. }) => self.replace_once(file, bytes),
             Err(failure) => Err(failure),
             Ok(()) => {
                 self.keep_reserve();
@@ -264,7 +264,7 @@ impl Store {
         }
     }
 
-    fn replace_once(&self, file: &str, bytes: &[u8]) -> Result<(), Failure> {
+    fn replace_once(&self, file: &str, bytes: &[u8]) -> Result<(), WriteFailure> {
         let temporary = self.temporary(file);
         let renamed = self
             .write_durably(&temporary, bytes)
@@ -277,7 +277,7 @@ impl Store {
         self.files.sync_dir(&self.directory).map_err(Step::SyncDirectory.failed())
     }
 
-    fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), WriteFailure> {
         let mut file = self.files.create_new(path).map_err(Step::Create.failed())?;
         file.write_all(bytes).map_err(Step::Write.failed())?;
         file.sync().map_err(Step::Sync.failed())
@@ -379,7 +379,7 @@ impl Writer<'_> {
         if self.failed {
             return Err(Error::new(ErrorKind::InvalidInput, "this writer failed before; open another"));
         }
-        self.store.replace(file, bytes).map_err(|Failure { step, error }| {
+        self.store.replace(file, bytes).map_err(|WriteFailure { step, error }| {
             self.failed = true;
             Error::io(format!("{file}: {step:?}"), error)
         })
@@ -399,8 +399,8 @@ fn absolute(path: PathBuf) -> Arc<Path> {
     std::path::absolute(&path).unwrap_or(path).into()
 }
 
-/// Where a replacement stopped.
-struct Failure {
+/// A replacement that failed, and where it stopped.
+struct WriteFailure {
     step: Step,
     error: io::Error,
 }
@@ -417,8 +417,8 @@ enum Step {
 }
 
 impl Step {
-    fn failed(self) -> impl Fn(io::Error) -> Failure {
-        move |error| Failure { step: self, error }
+    fn failed(self) -> impl Fn(io::Error) -> WriteFailure {
+        move |error| WriteFailure { step: self, error }
     }
 }
 

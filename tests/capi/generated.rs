@@ -61,14 +61,14 @@ const AUTHORITY_MANUAL: &str = "
  * Each decision goes the same way:
  *
  *  1. Call the function with new records. While the outcome is NODELOCK_DECISION_NEEDS, answer every query
- *     (nodelock_decision_query_count(), nodelock_records_answer()), do the checks (nodelock_records_check()), and call
- *     it again.
- *  2. Do that once without a transaction, so that no check is done while one is open. Then open a transaction that keeps
- *     other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a check is missing now,
- *     which is rare, roll back and begin at 1.
+ *     (nodelock_decision_query_count(), nodelock_records_answer()), do the verifications (nodelock_records_verify()),
+ *     and call it again.
+ *  2. Do that once without a transaction, so that no verification is done while one is open. Then open a transaction
+ *     that keeps other writers out, forget the records (nodelock_records_keep_facts()), and do it again. If a
+ *     verification is missing now, which is rare, roll back and begin at 1.
  *  3. Store every change (nodelock_decision_change_count()), sign (nodelock_decision_reply()), commit, and only then
  *     send.
- *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the checks, forget the records, and begin at 1.
+ *  4. After NODELOCK_DECISION_ATTEMPTED is committed, do the verifications, forget the records, and begin at 1.
  *
  * Every act is idempotent: a message that comes again has the same answer and changes nothing. When a function returns
  * another status than NODELOCK_OK, nothing is decided and there is nothing to store. Beside the codes that its comment

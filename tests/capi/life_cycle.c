@@ -356,7 +356,7 @@ static void lookups(struct vendor *vendor)
         OK(nodelock_decide_activation(activation, NULL, records, vendor->now, &decision, &error));
         size_t count = nodelock_decision_query_count(decision);
         decided = nodelock_decision_outcome(decision) != NODELOCK_DECISION_NEEDS;
-        CHECK(decided == (count == 0 && !nodelock_decision_has_checks(decision)));
+        CHECK(decided == (count == 0 && !nodelock_decision_has_verifications(decision)));
         if (!decided) {
             CHECK(nodelock_decision_change_count(decision) == 0 && nodelock_decision_event_count(decision) == 0);
             CHECK(nodelock_decision_refusal(decision) == NODELOCK_OK && !nodelock_decision_is_allowed(decision));
@@ -446,13 +446,13 @@ static void attempts_first(struct vendor *vendor)
         nodelock_decision_free(decision);
         decision = NULL;
         OK(nodelock_decide_code(nodelock_proof_code(proof), records, vendor->now, &decision, &error));
-        CHECK(!nodelock_decision_has_checks(decision) ||
+        CHECK(!nodelock_decision_has_verifications(decision) ||
               nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
         for (size_t i = 0; i < nodelock_decision_query_count(decision); i++)
             vendor_answer(vendor, records, decision, i);
     } while (nodelock_decision_outcome(decision) == NODELOCK_DECISION_NEEDS);
     CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_ATTEMPTED);
-    CHECK(nodelock_decision_has_checks(decision) && nodelock_decision_has_slow_checks(decision));
+    CHECK(nodelock_decision_has_verifications(decision) && nodelock_decision_has_slow_verifications(decision));
     CHECK(nodelock_decision_change_count(decision) == 1);
     CHECK(nodelock_decision_change_kind(decision, 0) == NODELOCK_CHANGE_ATTEMPTS);
     CHECK(strcmp(nodelock_decision_change_name(decision, 0), vendor_last_seat(vendor)->name) == 0);

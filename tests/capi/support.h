@@ -367,13 +367,13 @@ static inline nodelock_status vendor_decide(struct vendor *vendor, decide_fn dec
             vendor_store(vendor, *decision);
             OK(nodelock_records_keep_facts(records, &error));
         }
-        if (status != NODELOCK_OK || (!needs && !nodelock_decision_has_checks(*decision))) {
+        if (status != NODELOCK_OK || (!needs && !nodelock_decision_has_verifications(*decision))) {
             nodelock_records_free(records);
             return status;
         }
         for (size_t i = 0; i < nodelock_decision_query_count(*decision); i++)
             vendor_answer(vendor, records, *decision, i);
-        OK(nodelock_records_check(records, *decision, &error));
+        OK(nodelock_records_verify(records, *decision, &error));
         nodelock_decision_free(*decision);
         *decision = NULL;
     }

@@ -9,8 +9,8 @@ use crate::support::vendor::{Device, Memory, Vendor};
 use nodelock::{
     Answer, Client, Clock as _, Error, ErrorKind, Post, Reason, Result, Store, Transport,
     authority::{
-        ActivationFile, Check, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
-        TypedCode,
+        ActivationFile, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
+        TypedCode, Verification,
         decision::{self, Change, Decision, Ledger as _, Moment, Refusal, Ruling, Step},
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
@@ -22,7 +22,7 @@ type Act<'a> = &'a dyn Fn(&Records, &Moment) -> Result<Step, Refusal>;
 /// Everything that a decision asked for, and the decision.
 struct Asked {
     answers: Vec<(Query, Found)>,
-    checks: Vec<Check>,
+    verifications: Vec<Verification>,
     decision: Box<Decision>,
 }
 
@@ -30,33 +30,36 @@ fn moment(vendor: &Vendor) -> Moment {
     Moment { now: vendor.clock.now(), token: [7; 16] }
 }
 
-fn records(answers: &[(Query, Found)], checks: &[Check]) -> Records {
+fn records(answers: &[(Query, Found)], verifications: &[Verification]) -> Records {
     let mut records = Records::new();
     answers.iter().for_each(|(query, found)| records.add(*query, found.clone()).unwrap());
-    records.run(checks);
+    records.run(verifications);
     records
 }
 
 /// Answers whatever is asked for, and stores nothing.
 fn ask(ledger: &Memory, moment: &Moment, act: Act<'_>) -> Asked {
-    let (mut answers, mut checks) = (Vec::new(), Vec::new());
+    let (mut answers, mut verifications) = (Vec::new(), Vec::new());
     loop {
-        match act(&records(&answers, &checks), moment).unwrap() {
+        match act(&records(&answers, &verifications), moment).unwrap() {
             Step::Needs(lookup) => {
-                assert!(!lookup.queries.is_empty() || !lookup.checks.is_empty(), "it asks for nothing");
+                assert!(
+                    !lookup.queries.is_empty() || !lookup.verifications.is_empty(),
+                    "it asks for nothing"
+                );
                 answers.extend(lookup.queries.into_iter().map(|query| (query, ledger.find(&query).unwrap())));
-                checks.extend(lookup.checks);
+                verifications.extend(lookup.verifications);
             }
-            Step::Decided(decision) if decision.checks.is_empty() => {
-                return Asked { answers, checks, decision };
+            Step::Decided(decision) if decision.verifications.is_empty() => {
+                return Asked { answers, verifications, decision };
             }
             // The attempts are counted; now the code may be looked at.
-            Step::Decided(decision) => checks.extend(decision.checks),
+            Step::Decided(decision) => verifications.extend(decision.verifications),
         }
     }
 }
 
-/// Leaves out each answer and then the checks: what is missing is asked for again, and nothing is decided.
+/// Leaves out each answer and then the verifications: what is missing is asked for again, and nothing is decided.
 fn needs_all_of_it(vendor: &Vendor, what: &str, act: Act<'_>) -> Ruling {
     let moment = moment(vendor);
     let asked = ask(&vendor.ledger, &moment, act);
@@ -64,22 +67,22 @@ fn needs_all_of_it(vendor: &Vendor, what: &str, act: Act<'_>) -> Ruling {
     for left_out in 0..asked.answers.len() {
         let mut answers = asked.answers.clone();
         let (query, _) = answers.remove(left_out);
-        match act(&records(&answers, &asked.checks), &moment) {
+        match act(&records(&answers, &asked.verifications), &moment) {
             Ok(Step::Needs(lookup)) => assert_eq!(lookup.queries, [query], "{what}"),
             other => panic!("{what}: without {query:?} it comes to {other:?}"),
         }
     }
-    for left_out in 0..asked.checks.len() {
-        let mut checks = asked.checks.clone();
-        checks.remove(left_out);
-        match act(&records(&asked.answers, &checks), &moment) {
-            Ok(Step::Needs(lookup)) => assert_eq!(lookup.checks.len(), 1, "{what}"),
+    for left_out in 0..asked.verifications.len() {
+        let mut verifications = asked.verifications.clone();
+        verifications.remove(left_out);
+        match act(&records(&asked.answers, &verifications), &moment) {
+            Ok(Step::Needs(lookup)) => assert_eq!(lookup.verifications.len(), 1, "{what}"),
             // A code is tried again, at the price of an attempt.
             Ok(Step::Decided(decision)) => {
                 assert!(matches!(decision.ruling, Ruling::Attempted), "{what}: {:?}", decision.ruling);
                 assert!(decision.send.is_empty(), "{what}");
             }
-            Err(refusal) => panic!("{what}: without a check it comes to {refusal}"),
+            Err(refusal) => panic!("{what}: without a verification it comes to {refusal}"),
         }
     }
     asked.decision.ruling
@@ -168,24 +171,24 @@ fn a_code_needs_its_seat_its_attempts_and_its_commitment() {
     let device = Device::activated(&mut vendor, "first");
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     let typed = TypedCode::read(&given_up.code().to_string()).unwrap();
-    // What the attempts were does not matter any more once the check has run.
+    // What the attempts were does not matter any more once the verification has run.
     let moment = moment(&vendor);
     let asked = ask(&vendor.ledger, &moment, &|r, m| decision::redeem_code(&typed, r, m));
     assert!(matches!(asked.decision.ruling, Ruling::Released { changed: true, .. }));
     for left_out in 0..asked.answers.len() {
         let mut answers = asked.answers.clone();
         let (query, _) = answers.remove(left_out);
-        let checks = if matches!(query, Query::Attempts(_)) { &[][..] } else { &asked.checks };
-        match decision::redeem_code(&typed, &records(&answers, checks), &moment) {
+        let verifications = if matches!(query, Query::Attempts(_)) { &[][..] } else { &asked.verifications };
+        match decision::redeem_code(&typed, &records(&answers, verifications), &moment) {
             Ok(Step::Needs(lookup)) => assert_eq!(lookup.queries, [query]),
             other => panic!("without {query:?} it comes to {other:?}"),
         }
     }
-    // Without the check there is an attempt, and nothing to send.
+    // Without the verification there is an attempt, and nothing to send.
     let decided = decision::redeem_code(&typed, &records(&asked.answers, &[]), &moment).unwrap();
     let Step::Decided(decision) = decided else { panic!("{decided:?}") };
     assert!(matches!(decision.ruling, Ruling::Attempted));
-    assert!(decision.send.is_empty() && decision.checks.iter().all(Check::is_slow));
+    assert!(decision.send.is_empty() && decision.verifications.iter().all(Verification::is_slow));
     assert!(matches!(decision.store[..], [Change::Attempts(_, attempts)] if attempts.count() == 1));
 }
 

@@ -4,7 +4,7 @@ use bincode::Options;
 use nodelock::{
     ErrorKind,
     fingerprint::{
-        Class, Component, Fingerprint, HostId, Match, Outcome, Policy, Probe, TagKey, compare, judge,
+        Acceptance, Class, Component, Fingerprint, HostId, Match, Policy, Probe, TagKey, compare, judge,
         machine_id,
     },
 };
@@ -64,16 +64,16 @@ fn without(which: &[Component]) -> Vec<(Component, &'static str)> {
     WHOLE.into_iter().filter(|(component, _)| !which.contains(component)).collect()
 }
 
-fn outcome(baseline: &[(Component, &str)], now: &[(Component, &str)]) -> (i32, Outcome) {
+fn acceptance(baseline: &[(Component, &str)], now: &[(Component, &str)]) -> (i32, Acceptance) {
     let (baseline, now, policy) = (fingerprint(baseline), fingerprint(now), Policy::default());
     let judgement = judge(&baseline, &now, &policy);
-    let Match { score, outcome, hardware_agreed, components } = compare(&baseline, &now, &policy);
+    let Match { score, acceptance, hardware_agreed, components } = compare(&baseline, &now, &policy);
     assert_eq!(
-        (judgement.score, judgement.outcome, judgement.hardware_agreed),
-        (score, outcome, hardware_agreed)
+        (judgement.score, judgement.acceptance, judgement.hardware_agreed),
+        (score, acceptance, hardware_agreed)
     );
     assert_eq!(components.iter().map(|result| result.weight).sum::<i32>(), score);
-    (score, outcome)
+    (score, acceptance)
 }
 
 // ---- tags ----
@@ -357,10 +357,10 @@ fn host_ids_join_or_replace() {
     let judged = |now: &str| {
         let now = probe(&WHOLE).with_host_id(now, HostId::Replace).unwrap();
         let result = judge(&replaced.fingerprint(&key()), &now.fingerprint(&key()), &Policy::default());
-        (result.score, result.outcome)
+        (result.score, result.acceptance)
     };
-    assert_eq!(judged("i-0ABC"), (16, Outcome::Accept));
-    assert_eq!(judged("i-0abd"), (-16, Outcome::Reject));
+    assert_eq!(judged("i-0ABC"), (16, Acceptance::Accept));
+    assert_eq!(judged("i-0abd"), (-16, Acceptance::Reject));
 
     for (id, valid) in [("abcd", true), ("abc", false), (&"ä".repeat(256), true), (&"ä".repeat(257), false)]
     {
@@ -384,12 +384,12 @@ fn every_weight_is_that_of_the_table() {
         (Cpu, 4, -5),
     ];
     let whole: i32 = table.iter().map(|(_, agree, _)| agree).sum();
-    assert_eq!(outcome(&WHOLE, &WHOLE), (whole, Outcome::Accept));
+    assert_eq!(acceptance(&WHOLE, &WHOLE), (whole, Acceptance::Accept));
     for (component, agree, differ) in table {
-        let score = |now: &[_]| outcome(&WHOLE, now).0;
+        let score = |now: &[_]| acceptance(&WHOLE, now).0;
         assert_eq!(score(&changed(&[component])), whole - agree + differ, "{component} differs");
         assert_eq!(score(&without(&[component])), whole - agree, "{component} is missing now");
-        let grown = outcome(&without(&[component]), &WHOLE).0;
+        let grown = acceptance(&without(&[component]), &WHOLE).0;
         assert_eq!(grown, whole - agree, "{component} is missing in the baseline");
     }
 }
@@ -405,19 +405,19 @@ fn thresholds_hold_from_both_sides() {
     let some = |keep: &[Component], which: &[Component]| {
         now(which).into_iter().filter(|(component, _)| keep.contains(component)).collect::<Vec<_>>()
     };
-    let cases: [(&[Component], &[Component], i32, Outcome); 8] = [
-        (&[DiskSerial, Mac, OsId], &[Mac], 16, Outcome::Accept),
-        (&[DiskSerial, Mac, OsId, RootFs, Cpu], &[Mac, RootFs, OsId, Cpu], -2, Outcome::Reject),
-        (&[DiskSerial, Cpu, OsId], &[OsId], 15, Outcome::Grace),
-        (&[DiskSerial, RootFs, Cpu], &[RootFs], 16, Outcome::Accept),
-        (&[DiskSerial, Mac], &[Mac], 8, Outcome::Grace),
-        (&[DiskSerial, Mac, Cpu, RootFs, Model], &[Mac, Cpu, RootFs], 7, Outcome::Reject),
-        (&[DiskSerial], &[], 14, Outcome::Grace),
+    let cases: [(&[Component], &[Component], i32, Acceptance); 8] = [
+        (&[DiskSerial, Mac, OsId], &[Mac], 16, Acceptance::Accept),
+        (&[DiskSerial, Mac, OsId, RootFs, Cpu], &[Mac, RootFs, OsId, Cpu], -2, Acceptance::Reject),
+        (&[DiskSerial, Cpu, OsId], &[OsId], 15, Acceptance::Grace),
+        (&[DiskSerial, RootFs, Cpu], &[RootFs], 16, Acceptance::Accept),
+        (&[DiskSerial, Mac], &[Mac], 8, Acceptance::Grace),
+        (&[DiskSerial, Mac, Cpu, RootFs, Model], &[Mac, Cpu, RootFs], 7, Acceptance::Reject),
+        (&[DiskSerial], &[], 14, Acceptance::Grace),
         // Software and common alone reach 24, which is no proof of hardware.
-        (&[OsId, RootFs, Model, Cpu], &[], 24, Outcome::Reject),
+        (&[OsId, RootFs, Model, Cpu], &[], 24, Acceptance::Reject),
     ];
     for (keep, which, score, expected) in cases {
-        assert_eq!(outcome(&base, &some(keep, which)), (score, expected), "{keep:?} {which:?}");
+        assert_eq!(acceptance(&base, &some(keep, which)), (score, expected), "{keep:?} {which:?}");
     }
 }
 
@@ -444,12 +444,12 @@ fn the_addresses_of_four_machines_are_at_home_on_none_of_them() {
     let judged = |baseline: &[u8], now: &[u8]| judge(&of(baseline), &of(now), &Policy::default());
     for n in 1..=4 {
         let judgement = judged(&[1, 2, 3, 4], &[n]);
-        assert_eq!((judgement.score, judgement.outcome), (24, Outcome::Reject), "{n}");
+        assert_eq!((judgement.score, judgement.acceptance), (24, Acceptance::Reject), "{n}");
     }
     // A card that is off, or a new one, is an ordinary day.
-    assert_eq!(judged(&[1, 2], &[2]).outcome, Outcome::Accept);
-    assert_eq!(judged(&[1, 2, 3, 4], &[3, 4, 5]).outcome, Outcome::Accept);
-    assert_eq!(judged(&[1], &[1, 2, 3, 4]).outcome, Outcome::Accept);
+    assert_eq!(judged(&[1, 2], &[2]).acceptance, Acceptance::Accept);
+    assert_eq!(judged(&[1, 2, 3, 4], &[3, 4, 5]).acceptance, Acceptance::Accept);
+    assert_eq!(judged(&[1], &[1, 2, 3, 4]).acceptance, Acceptance::Accept);
 }
 
 #[test]
@@ -458,16 +458,16 @@ fn an_unbindable_baseline_needs_half_of_what_it_can_reach() {
     let base = [WHOLE[0], WHOLE[1], WHOLE[7]];
     assert!(!fingerprint(&base).bindable());
     let now = |which: &[Component]| changed(which).into_iter().collect::<Vec<_>>();
-    assert_eq!(outcome(&base, &base), (18, Outcome::Accept));
-    assert_eq!(outcome(&base, &now(&[Cpu])), (9, Outcome::Accept));
-    assert_eq!(outcome(&base, &now(&[RootFs])), (10, Outcome::Accept));
-    assert_eq!(outcome(&base, &now(&[OsId])), (7, Outcome::Reject));
-    assert_eq!(outcome(&base, &[WHOLE[0]]), (8, Outcome::Reject));
-    assert_eq!(outcome(&base, &[]), (0, Outcome::Reject));
+    assert_eq!(acceptance(&base, &base), (18, Acceptance::Accept));
+    assert_eq!(acceptance(&base, &now(&[Cpu])), (9, Acceptance::Accept));
+    assert_eq!(acceptance(&base, &now(&[RootFs])), (10, Acceptance::Accept));
+    assert_eq!(acceptance(&base, &now(&[OsId])), (7, Acceptance::Reject));
+    assert_eq!(acceptance(&base, &[WHOLE[0]]), (8, Acceptance::Reject));
+    assert_eq!(acceptance(&base, &[]), (0, Acceptance::Reject));
     // An odd maximum is halved upwards.
     let policy = Policy::default().with_weight(OsId, 7, -3).unwrap();
     let of = |score| {
-        if judge(&fingerprint(&base), &fingerprint(score), &policy).outcome == Outcome::Accept {
+        if judge(&fingerprint(&base), &fingerprint(score), &policy).acceptance == Acceptance::Accept {
             1
         } else {
             0
@@ -475,33 +475,33 @@ fn an_unbindable_baseline_needs_half_of_what_it_can_reach() {
     };
     assert_eq!((of(&[WHOLE[0]]), of(&[WHOLE[0], WHOLE[7]])), (0, 1));
     // Nothing to bind to: the device key alone binds.
-    assert_eq!(outcome(&[], &WHOLE), (0, Outcome::Accept));
-    assert_eq!(outcome(&[], &[]), (0, Outcome::Accept));
+    assert_eq!(acceptance(&[], &WHOLE), (0, Acceptance::Accept));
+    assert_eq!(acceptance(&[], &[]), (0, Acceptance::Accept));
 }
 
 #[test]
 fn a_policy_overrides_weights_and_thresholds() {
     let (base, other) = (fingerprint(&WHOLE), fingerprint(&changed(&[HwUuid, BoardSerial, DiskSerial, Mac])));
-    let judged = |now: &Fingerprint, policy: &Policy| judge(&base, now, policy).outcome;
+    let judged = |now: &Fingerprint, policy: &Policy| judge(&base, now, policy).acceptance;
     let policy = Policy::default();
     assert_eq!(
         (policy.accept(), policy.grace(), policy.grace_days(), policy.weights().len()),
         (16, 8, 14, 0)
     );
-    assert_eq!(judged(&other, &policy), Outcome::Reject);
+    assert_eq!(judged(&other, &policy), Acceptance::Reject);
 
     // A component that is switched off binds nothing any more.
     let off = [HwUuid, BoardSerial, DiskSerial, Mac]
         .into_iter()
         .fold(policy.clone(), |policy, component| policy.with_weight(component, 0, 0).unwrap());
     assert_eq!(judge(&base, &other, &off).score, 24);
-    assert_eq!(judged(&other, &off), Outcome::Accept);
+    assert_eq!(judged(&other, &off), Acceptance::Accept);
 
     let strict = Policy::default().with_thresholds(80, 70).unwrap().with_grace_days(3);
-    assert_eq!(judged(&base, &strict), Outcome::Accept);
+    assert_eq!(judged(&base, &strict), Acceptance::Accept);
     let strict = strict.with_thresholds(81, 80).unwrap();
-    assert_eq!(judged(&base, &strict), Outcome::Grace);
-    assert_eq!(judged(&base, &strict.clone().with_thresholds(81, 81).unwrap()), Outcome::Reject);
+    assert_eq!(judged(&base, &strict), Acceptance::Grace);
+    assert_eq!(judged(&base, &strict.clone().with_thresholds(81, 81).unwrap()), Acceptance::Reject);
 
     let changed_twice = strict.with_weight(Mac, 1, -1).unwrap().with_weight(Mac, 2, -2).unwrap();
     assert_eq!(changed_twice.weights().len(), 1);
@@ -589,7 +589,7 @@ fn unknown_components_are_kept_and_score_nothing() {
     assert!(!newer.bindable());
     assert_eq!(judge(&newer, &newer, &Policy::default()).score, 8);
     let only_unknown: Fingerprint = wire().deserialize(&[1, 200, 1, 2, 3, 0, 0]).unwrap();
-    assert_eq!(judge(&only_unknown, &newer, &Policy::default()).outcome, Outcome::Accept);
+    assert_eq!(judge(&only_unknown, &newer, &Policy::default()).acceptance, Acceptance::Accept);
 }
 
 // ---- this machine ----
@@ -599,7 +599,7 @@ fn two_probes_of_this_machine_agree() {
     let (one, two) = (Probe::this_machine(), Probe::this_machine());
     let (baseline, now) = (one.fingerprint(&key()), two.fingerprint(&key()));
     assert_eq!(baseline, now);
-    assert_eq!(judge(&baseline, &now, &Policy::default()).outcome, Outcome::Accept);
+    assert_eq!(judge(&baseline, &now, &Policy::default()).acceptance, Acceptance::Accept);
     assert_eq!(one.environment(), two.environment());
 }
 
@@ -747,12 +747,12 @@ mod recorded {
         let (mut pairs, mut readings) = (0, 0);
         for (name, machine, baseline) in &machines {
             for (other, other_machine, now) in &machines {
-                let outcome = judge(baseline, now, &Policy::default()).outcome;
+                let acceptance = judge(baseline, now, &Policy::default()).acceptance;
                 if machine == other_machine {
-                    assert_eq!(outcome, Outcome::Accept, "{name} and {other}");
+                    assert_eq!(acceptance, Acceptance::Accept, "{name} and {other}");
                     readings += usize::from(name != other);
                 } else if baseline.bindable() {
-                    assert_eq!(outcome, Outcome::Reject, "{name} and {other}");
+                    assert_eq!(acceptance, Acceptance::Reject, "{name} and {other}");
                     pairs += 1;
                 }
             }
@@ -800,7 +800,7 @@ mod recorded {
         assert_eq!(root.machine_id("editor").unwrap(), user.machine_id("editor").unwrap());
         let policy = Policy::default();
         let (root, user) = (root.fingerprint(&key()), user.fingerprint(&key()));
-        assert_eq!(judge(&root, &user, &policy).outcome, Outcome::Accept);
+        assert_eq!(judge(&root, &user, &policy).acceptance, Acceptance::Accept);
         assert_eq!(judge(&user, &root, &policy).score, judge(&user, &user, &policy).score);
     }
 

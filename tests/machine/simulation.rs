@@ -3,7 +3,7 @@
 //! Deterministic: one seed, one generator, no clock. Every rate is an assumption and says what it rests on;
 //! they lean to the hard side. `cargo test --test machine simulation -- --nocapture` prints the figures.
 
-use nodelock::fingerprint::{Component, Fingerprint, Outcome, Policy, Probe, TagKey, judge};
+use nodelock::fingerprint::{Acceptance, Component, Fingerprint, Policy, Probe, TagKey, judge};
 
 use Component::{BoardSerial, Cpu, DiskSerial, HwUuid, Mac, Model, OsId, RootFs};
 
@@ -34,7 +34,7 @@ impl Random {
 
 /// A physical machine. A number stands for a value; `None` for one that the machine does not have.
 #[derive(Clone)]
-struct Machine {
+struct SimulatedMachine {
     os_id: Option<u64>,
     root_fs: Option<u64>,
     hw_uuid: Option<u64>,
@@ -55,7 +55,7 @@ struct View {
     card_off: bool,
 }
 
-impl Machine {
+impl SimulatedMachine {
     fn new(random: &mut Random) -> Self {
         let mut some = |present: f64| random.chance(present).then(|| random.next());
         // ZFS, NFS and overlay roots have no device with a UUID.
@@ -180,7 +180,7 @@ fn year(contact: bool, seed: u64) -> Year {
     let (key, policy) = (TagKey::new("simulation", "product"), Policy::default());
     let mut year = Year::default();
     for _ in 0..MACHINES {
-        let mut machine = Machine::new(&mut random);
+        let mut machine = SimulatedMachine::new(&mut random);
         let mut view = machine.view(&mut random);
         let mut baseline = machine.fingerprint(view, &key);
         let mut now = baseline.clone();
@@ -193,13 +193,13 @@ fn year(contact: bool, seed: u64) -> Year {
                 view = seen;
                 now = machine.fingerprint(view, &key);
             }
-            let outcome = judge(&baseline, &now, &policy).outcome;
-            rejected |= outcome == Outcome::Reject;
-            grace |= outcome == Outcome::Grace;
-            weeks_of_grace = if outcome == Outcome::Grace { weeks_of_grace + 1 } else { 0 };
+            let acceptance = judge(&baseline, &now, &policy).acceptance;
+            rejected |= acceptance == Acceptance::Reject;
+            grace |= acceptance == Acceptance::Grace;
+            weeks_of_grace = if acceptance == Acceptance::Grace { weeks_of_grace + 1 } else { 0 };
             ran_out |= weeks_of_grace * 7 > u32::from(policy.grace_days());
-            let accepted = outcome != Outcome::Reject;
-            if contact && accepted && (week % 4 == 0 || outcome == Outcome::Grace) {
+            let accepted = acceptance != Acceptance::Reject;
+            if contact && accepted && (week % 4 == 0 || acceptance == Acceptance::Grace) {
                 baseline = now.clone();
             }
         }
@@ -240,7 +240,7 @@ fn golden_image_clones_are_rejected() {
     let user = View { root: false, early: false, card_off: false };
     let (mut clones, mut accepted, mut unbindable) = (0, 0, 0);
     while clones < CLONES {
-        let licensed = Machine::new(&mut random);
+        let licensed = SimulatedMachine::new(&mut random);
         let baseline = licensed.fingerprint(user, &key);
         if !baseline.bindable() {
             unbindable += 1;
@@ -251,9 +251,9 @@ fn golden_image_clones_are_rejected() {
             let mut clone = licensed.clone();
             clone.disk_serial = clone.disk_serial.map(|_| random.next());
             clone.macs.iter_mut().for_each(|mac| *mac = random.next());
-            let outcome = judge(&baseline, &clone.fingerprint(user, &key), &policy).outcome;
+            let acceptance = judge(&baseline, &clone.fingerprint(user, &key), &policy).acceptance;
             clones += 1;
-            accepted += u32::from(outcome != Outcome::Reject);
+            accepted += u32::from(acceptance != Acceptance::Reject);
         }
     }
     println!(
@@ -268,7 +268,7 @@ fn copies_that_pass_are_reported() {
     let mut random = Random(4);
     let (key, policy) = (TagKey::new("simulation", "product"), Policy::default());
     let user = View { root: false, early: false, card_off: false };
-    let of_virtual = |machine: &Machine, mac: u64, hw_uuid: Option<u64>| {
+    let of_virtual = |machine: &SimulatedMachine, mac: u64, hw_uuid: Option<u64>| {
         let values = [
             (OsId, machine.os_id.map(|n| format!("{n:032x}"))),
             (RootFs, machine.root_fs.map(|n| format!("{n:032x}"))),
@@ -287,7 +287,7 @@ fn copies_that_pass_are_reported() {
     ];
     let mut passed = [0; KINDS.len()];
     for _ in 0..MACHINES {
-        let machine = Machine::new(&mut random);
+        let machine = SimulatedMachine::new(&mut random);
         let [mac, new_mac, uuid, new_uuid] = std::array::from_fn(|_| random.next());
         let mut forged = machine.clone();
         forged.disk_serial = forged.disk_serial.map(|_| random.next());
@@ -298,7 +298,7 @@ fn copies_that_pass_are_reported() {
             (machine.fingerprint(user, &key), forged.fingerprint(user, &key)),
         ];
         for ((baseline, now), passed) in pairs.iter().zip(&mut passed) {
-            *passed += u32::from(judge(baseline, now, &policy).outcome == Outcome::Accept);
+            *passed += u32::from(judge(baseline, now, &policy).acceptance == Acceptance::Accept);
         }
     }
     for (kind, passed) in KINDS.iter().zip(passed) {

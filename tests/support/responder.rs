@@ -17,13 +17,13 @@ pub struct Received {
     pub body: Vec<u8>,
 }
 
-type Answer = Arc<dyn Fn(&Received, &mut TcpStream) + Send + Sync>;
+type Respond = Arc<dyn Fn(&Received, &mut TcpStream) + Send + Sync>;
 
 /// Listens until the test ends, and answers each connection's one request.
 #[derive(Clone)]
 pub struct Responder {
     pub address: SocketAddr,
-    answer: Arc<Mutex<Answer>>,
+    answer: Arc<Mutex<Respond>>,
     received: Arc<Mutex<Vec<Received>>>,
 }
 

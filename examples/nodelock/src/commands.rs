@@ -18,11 +18,11 @@ use serde_json::{Value, json};
 
 use crate::{
     arguments::{Arguments, CodeFormat, Command, Common, RequestFormat},
-    report::{Failure, Payload, Report, USAGE},
+    report::{CommandError, Payload, Report, USAGE},
     status,
 };
 
-type Result<T, E = Failure> = std::result::Result<T, E>;
+type Result<T, E = CommandError> = std::result::Result<T, E>;
 
 /// More than any file from a vendor; the library refuses what is larger than its own limit, which is less.
 const LONGEST_INPUT: u64 = 1024 * 1024;
@@ -123,9 +123,9 @@ fn client(common: &Common) -> Result<Client> {
 
 /// A client that knows where its authority is.
 fn online(common: &Common) -> Result<Client> {
-    let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| Failure {
+    let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| CommandError {
         exit: USAGE,
-        ..Failure::new(
+        ..CommandError::new(
             "no-authority",
             "where is the authority? Give --authority URL, or set NODELOCK_AUTHORITY in the environment",
             "Nothing was changed. Without a network: `request` and `install` take a seat, `deactivate --offline` gives it \
@@ -141,7 +141,7 @@ fn online(common: &Common) -> Result<Client> {
 
 fn builder(common: &Common) -> Result<ClientBuilder> {
     let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
-        Failure::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
+        CommandError::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
     })?;
     let mut builder = Client::builder(product, roots(common)?).application_version(env!("CARGO_PKG_VERSION"));
     if let Some(folder) = &common.store {
@@ -186,12 +186,12 @@ fn roots(common: &Common) -> Result<Roots> {
         for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
             if !line.is_empty() && !line.starts_with('#') {
                 let key = line.parse::<PublicKey>();
-                keys.push(key.map_err(|error| Failure::usage(format!("{}: {error}", file.display())))?);
+                keys.push(key.map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))?);
             }
         }
     }
     if keys.is_empty() {
-        return Err(Failure::usage(
+        return Err(CommandError::usage(
             "whose licenses? Give the vendor's root key with --root KEY or --roots FILE, or set NODELOCK_ROOTS to such a \
              file in the environment",
         ));
@@ -321,7 +321,7 @@ fn code(
     out: Option<&Path>,
 ) -> Result<Report> {
     if link.is_some() && !matches!(format, CodeFormat::Qr | CodeFormat::Svg) {
-        return Err(Failure::usage("--link is for --format qr and --format svg"));
+        return Err(CommandError::usage("--link is for --format qr and --format svg"));
     }
     let mut waiting = client.outstanding()?;
     waiting.retain(|given_up| seat.is_none_or(|seat| seat == given_up.handle()));
@@ -329,7 +329,7 @@ fn code(
     let notes = "Hand it to the vendor; when the receipt comes: `nodelock receipt FILE`.\n";
     let one = match waiting.as_slice() {
         [] => {
-            return Err(Failure::new(
+            return Err(CommandError::new(
                 "nothing-outstanding",
                 "no seat waits for its receipt",
                 "A license that is in use is given back with `nodelock deactivate --offline`.",
@@ -348,7 +348,7 @@ fn code(
         [one] => one,
         several => {
             let seats: Vec<_> = several.iter().map(|given_up| given_up.handle().to_string()).collect();
-            return Err(Failure::usage(format!(
+            return Err(CommandError::usage(format!(
                 "several seats wait for their receipts: choose one of {} with --seat",
                 seats.join(", ")
             )));
@@ -411,6 +411,6 @@ fn read(file: &Path, limit: u64) -> Result<Vec<u8>> {
     } else {
         File::open(file).and_then(|opened| opened.take(limit).read_to_end(&mut bytes))
     };
-    read.map_err(|error| Failure::input(file, &error))?;
+    read.map_err(|error| CommandError::input(file, &error))?;
     Ok(bytes)
 }

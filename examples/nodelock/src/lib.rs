@@ -51,7 +51,7 @@ use std::{
 
 use arguments::Arguments;
 use clap::Parser as _;
-use report::{Failure, Report};
+use report::{CommandError, Report};
 
 /// Runs the program on the arguments of the process. Returns its exit code, as said above.
 pub fn main() -> ExitCode {
@@ -71,7 +71,10 @@ pub fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> u8 {
     if error.use_stderr() && env::args_os().any(|argument| argument == "--json") {
         let text = error.to_string();
-        return print_failure(&Failure::usage(text.trim().trim_start_matches("error: ").to_owned()), true);
+        return print_failure(
+            &CommandError::usage(text.trim().trim_start_matches("error: ").to_owned()),
+            true,
+        );
     }
     // There is nobody left to tell when this fails.
     let _ = error.print();
@@ -84,7 +87,7 @@ fn print(report: &Report, json: bool) -> u8 {
     match stdout.write_all(&output).and_then(|()| stdout.flush()) {
         // The command is done, whether or not its reader went away.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            return print_failure(&Failure::output("standard output", &error), json);
+            return print_failure(&CommandError::output("standard output", &error), json);
         }
         _ => {}
     }
@@ -94,7 +97,7 @@ fn print(report: &Report, json: bool) -> u8 {
     report.exit
 }
 
-fn print_failure(failure: &Failure, json: bool) -> u8 {
+fn print_failure(failure: &CommandError, json: bool) -> u8 {
     let text = if json { format!("{:#}\n", failure.json()) } else { failure.to_string() };
     let _ = io::stderr().write_all(text.as_bytes());
     failure.exit

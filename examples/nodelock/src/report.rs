@@ -45,7 +45,7 @@ impl Payload {
         out: Option<&Path>,
         notes: &str,
         mut json: Value,
-    ) -> Result<Report, Failure> {
+    ) -> Result<Report, CommandError> {
         let (bytes, content) = match self {
             Self::Text(text) => (text.clone().into_bytes(), text),
             Self::Bytes(bytes) => {
@@ -58,22 +58,22 @@ impl Payload {
             json["content"] = json!(content);
             return Ok(Report::new(bytes, notes, json));
         };
-        fs::write(out, &bytes).map_err(|error| Failure::output(&out.display().to_string(), &error))?;
+        fs::write(out, &bytes).map_err(|error| CommandError::output(&out.display().to_string(), &error))?;
         json["out"] = json!(out);
         Ok(Report::new(format!("written to {}\n", out.display()), notes, json))
     }
 
     /// Binary content belongs into a file or a pipe.
-    pub fn check_terminal(binary: bool, out: Option<&Path>, json: bool) -> Result<(), Failure> {
+    pub fn check_terminal(binary: bool, out: Option<&Path>, json: bool) -> Result<(), CommandError> {
         if binary && out.is_none() && !json && io::stdout().is_terminal() {
-            return Err(Failure::usage("a binary file is not for a terminal: give --out FILE"));
+            return Err(CommandError::usage("a binary file is not for a terminal: give --out FILE"));
         }
         Ok(())
     }
 }
 
 /// A command that did not do its work.
-pub struct Failure {
+pub struct CommandError {
     /// What went wrong, in kebab case.
     pub kind: String,
     pub message: String,
@@ -82,7 +82,7 @@ pub struct Failure {
     pub exit: u8,
 }
 
-impl Failure {
+impl CommandError {
     pub fn new(kind: &str, message: impl Into<String>, hint: &'static str) -> Self {
         Self { kind: kind.to_owned(), message: message.into(), hint: Some(hint), exit: FAILED }
     }
@@ -107,7 +107,7 @@ impl Failure {
     }
 }
 
-impl From<nodelock::Error> for Failure {
+impl From<nodelock::Error> for CommandError {
     fn from(error: nodelock::Error) -> Self {
         use std::error::Error as _;
         let message = match error.source() {
@@ -119,7 +119,7 @@ impl From<nodelock::Error> for Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.message)?;
         self.hint.map_or(Ok(()), |hint| writeln!(f, "{hint}"))

@@ -9,10 +9,10 @@ use super::{
 use crate::{
     Binding, ErrorKind, Reason,
     authority::{
-        check::Check,
         incoming::{Evidence, TypedCode},
         records::{Query, Records},
         seat::{Seat, SeatName},
+        verification::Verification,
     },
     code::DeactivationCode,
 };
@@ -20,9 +20,10 @@ use crate::{
 /// Gives up the seat that a typed code names: of what the text may stand for, the first code that fits its seat.
 ///
 /// Whether a code fits takes 100,000 rounds of PBKDF2, so the attempt is counted first: the first decision is
-/// [`Ruling::Attempted`], to be stored and committed. Its [`checks`](super::Decision::checks) are the only way to find
-/// out, and the call after them decides. A text is one attempt at each seat that it may be about, whatever it may stand
-/// for and whatever comes of it. A code that has its receipt already gets the same one without an attempt.
+/// [`Ruling::Attempted`], to be stored and committed. Its [`verifications`](super::Decision::verifications) are the
+/// only way to find out, and the call after them decides. A text is one attempt at each seat that it may be about,
+/// whatever it may stand for and whatever comes of it. A code that has its receipt already gets the same one without
+/// an attempt.
 ///
 /// A code of a seat that nobody has asked for yet is [kept](Ruling::Kept) until the request arrives.
 ///
@@ -40,8 +41,8 @@ struct Candidate<'c> {
 }
 
 impl Candidate<'_> {
-    fn check(&self) -> Check {
-        Check::code(self.code, self.seat.name(), self.seat.release_commitment)
+    fn verification(&self) -> Verification {
+        Verification::code(self.code, self.seat.name(), self.seat.release_commitment)
     }
 }
 
@@ -58,7 +59,7 @@ fn decide(work: &mut Work<'_>, typed: &TypedCode) -> Result<Ruling, Stop> {
     }
     let answered = |candidate: &&Candidate<'_>| is_answered(&candidate.seat, Binding::code(candidate.code));
     let fits = |candidate: &&Candidate<'_>| {
-        work.fact(&candidate.check()) == Some(true) || mutated!(CodeFitsItsHandle)
+        work.fact(&candidate.verification()) == Some(true) || mutated!(CodeFitsItsHandle)
     };
     let right = candidates.iter().find(answered).or_else(|| candidates.iter().find(fits));
     if let Some(Candidate { code, seat }) = right {
@@ -67,13 +68,13 @@ fn decide(work: &mut Work<'_>, typed: &TypedCode) -> Result<Ruling, Stop> {
     attempt(work, &candidates)
 }
 
-/// Counts one attempt at each seat that was not looked at yet and may be, and asks for the checks.
+/// Counts one attempt at each seat that was not looked at yet and may be, and asks for the verifications.
 fn attempt(work: &mut Work<'_>, candidates: &[Candidate<'_>]) -> Result<Ruling, Stop> {
     let untried: Vec<_> =
-        candidates.iter().filter(|candidate| work.fact(&candidate.check()).is_none()).collect();
+        candidates.iter().filter(|candidate| work.fact(&candidate.verification()).is_none()).collect();
     work.need(untried.iter().map(|candidate| Query::Attempts(candidate.seat.name())))?;
     let mut counted: Vec<SeatName> = Vec::new();
-    let mut checks = Vec::new();
+    let mut verifications = Vec::new();
     for candidate in &untried {
         let name = candidate.seat.name();
         if !counted.contains(&name) {
@@ -83,13 +84,13 @@ fn attempt(work: &mut Work<'_>, candidates: &[Candidate<'_>]) -> Result<Ruling, 
             work.note(EventKind::CodeTried, Some(&candidate.seat), &candidate.seat, detail);
             counted.push(name);
         }
-        checks.push(candidate.check());
+        verifications.push(candidate.verification());
     }
-    if checks.is_empty() {
+    if verifications.is_empty() {
         let was_tried = untried.len() < candidates.len();
         let kind = if was_tried { ErrorKind::WrongCode } else { ErrorKind::TooManyAttempts };
         return Err(refuse(kind, "deactivation code"));
     }
-    work.check_later(checks);
+    work.verify_later(verifications);
     Ok(Ruling::Attempted)
 }

@@ -18,13 +18,14 @@
 //! # How a host drives them
 //!
 //! 1. Call the function with empty [`Records`]. It answers [`Step::Needs`]: answer the queries from the ledger, run the
-//!    checks, add both to the records, and call it again, until it answers [`Step::Decided`].
-//! 2. Do that once without a lock, to have the checks done. Then open the transaction, begin again with
-//!    [`Records::facts`], and look the records up anew. Should a check be missing now, which is rare, go back.
+//!    verifications, add both to the records, and call it again, until it answers [`Step::Decided`].
+//! 2. Do that once without a lock, to have the verifications done. Then open the transaction, begin again with
+//!    [`Records::facts`], and look the records up anew. Should a verification be missing now, which is rare, go back.
 //! 3. Store every [`Change`] of the decision, sign it ([`Issuer::reply`](super::Issuer::reply)), commit, and only then send
 //!    the reply.
-//! 4. A decision with [`checks`](Decision::checks) is not the last one: after its commit run them, add the facts, and
-//!    begin again. A typed code works like that, so that the attempt is counted before it is looked at.
+//! 4. A decision with [`verifications`](Decision::verifications) is not the last one: after its commit run them, add
+//!    the facts, and begin again. A typed code works like that, so that the attempt is counted before it is looked
+//!    at.
 //!
 //! [`settle`] does all of this over a [`Ledger`] in memory, or behind one lock.
 //!
@@ -42,11 +43,11 @@ use std::fmt;
 
 use self::work::Stop;
 use super::{
-    check::Check,
     incoming::Evidence,
     records::{Attempts, Found, Lookup, Query, Records},
     seat::{Seat, SeatName, SeatState},
     terms::LicenseTerms,
+    verification::Verification,
 };
 use crate::{ActivationRequest, Binding, Error, ErrorKind, LicenseId, Outcome, Timestamp, code::Handle};
 
@@ -88,8 +89,8 @@ pub struct Decision {
     pub send: Vec<Draft>,
     /// What to note.
     pub events: Vec<Event>,
-    /// Checks to run after this is stored, before the function is called again; see the [module](self).
-    pub checks: Vec<Check>,
+    /// Verifications to run after this is stored, before the function is called again; see the [module](self).
+    pub verifications: Vec<Verification>,
 }
 
 /// What a message comes to.
@@ -121,7 +122,7 @@ pub enum Ruling {
     Revoked(Seat),
     /// The vendor returned a held seat to the pool; there is nobody to tell.
     Returned(Seat),
-    /// Attempts at a code are counted; the checks of this decision find out whether the code is right.
+    /// Attempts at a code are counted; the verifications of this decision find out whether the code is right.
     Attempted,
     /// The device may give its seat up, with so many deactivations left; none is without limit, or without a count.
     Preflight {
@@ -300,8 +301,8 @@ pub trait Ledger {
 
 /// Makes a decision over a ledger and stores it; returns it to be signed.
 ///
-/// The checks run in between, so this is for a ledger that nobody else waits for. Fails as the ledger does, and with the
-/// [`Refusal`] of `act`.
+/// The verifications run in between, so this is for a ledger that nobody else waits for. Fails as the ledger does,
+/// and with the [`Refusal`] of `act`.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -395,17 +396,17 @@ pub(crate) fn settle_with<L: Ledger>(
                     let found = ledger.find(&query)?;
                     records.add(query, found)?;
                 }
-                facts.run(&lookup.checks);
+                facts.run(&lookup.verifications);
                 records.add_facts(facts);
             }
             Step::Decided(decision) => {
                 for change in decision.store.iter().cloned() {
                     ledger.store(change)?;
                 }
-                if decision.checks.is_empty() {
+                if decision.verifications.is_empty() {
                     return Ok(*decision);
                 }
-                facts.run(&decision.checks);
+                facts.run(&decision.verifications);
                 records = facts.facts();
             }
         }

@@ -7,11 +7,11 @@ use super::{
 use crate::{
     ActivationRequest, Binding, ErrorKind, LicenseId, Outcome, Reason,
     authority::{
-        check::Check,
         incoming::{Evidence, ReleaseClaim},
         records::{Query, Records},
         seat::{Seat, SeatName},
         terms::{LicenseKeyName, LicenseRecord},
+        verification::Verification,
     },
 };
 
@@ -34,19 +34,19 @@ pub fn redeem(claim: &ReleaseClaim, records: &Records, moment: &Moment) -> Resul
 /// Looks up and verifies what many proofs need, in few rounds.
 pub(super) fn prepare(work: &Work<'_>, claims: &[ReleaseClaim]) -> Result<(), Stop> {
     work.need(claims.iter().map(|claim| Query::SeatsOfHandle(claim.handle())))?;
-    let mut checks = Vec::new();
+    let mut verifications = Vec::new();
     let mut licenses = Vec::new();
     for claim in claims {
         let seats = work.seats_of_handle(claim.handle())?;
         licenses.extend(seats.iter().filter_map(Seat::license_id).map(Query::License));
-        checks.extend(checks_of(claim, &seats));
+        verifications.extend(verifications_of(claim, &seats));
     }
     work.need(licenses)?;
-    work.verify(checks)
+    work.verify(verifications)
 }
 
 /// What must be verified of a proof. What a seat was given up by before is known again without that.
-fn checks_of(claim: &ReleaseClaim, seats: &[Seat]) -> Vec<Check> {
+fn verifications_of(claim: &ReleaseClaim, seats: &[Seat]) -> Vec<Verification> {
     if seats.iter().any(|seat| is_answered(seat, claim.binding())) {
         return Vec::new();
     }
@@ -68,7 +68,7 @@ pub(super) fn redeem_claim(work: &mut Work<'_>, claim: &ReleaseClaim) -> Result<
     if let Some(seat) = seats.iter().find(|seat| is_answered(seat, claim.binding())) {
         return give_up(work, seat, claim.proof.body.reason, claim.binding());
     }
-    work.verify(checks_of(claim, &seats))?;
+    work.verify(verifications_of(claim, &seats))?;
     for seat in &seats {
         // Two devices may have drawn one handle.
         if !work.holds(claim.proof.signed_by(&seat.device_key))? {
@@ -221,11 +221,11 @@ pub(super) fn given_up_before(
             Some((evidence, claim.proof.signed_by(&request.device_key), claim.binding()))
         }
         Evidence::Code(code) => {
-            Some((evidence, Check::code(code, name, request.release_commitment), Binding::code(code)))
+            Some((evidence, Verification::code(code, name, request.release_commitment), Binding::code(code)))
         }
     });
     let about: Vec<_> = about.collect();
-    work.verify(about.iter().map(|(_, check, _)| check.clone()))?;
-    let fitting = about.into_iter().find(|(_, check, _)| work.fact(check) == Some(true));
+    work.verify(about.iter().map(|(_, verification, _)| verification.clone()))?;
+    let fitting = about.into_iter().find(|(_, verification, _)| work.fact(verification) == Some(true));
     Ok(fitting.map(|(evidence, _, binding)| (evidence.clone(), binding)))
 }

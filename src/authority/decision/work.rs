@@ -6,11 +6,11 @@ use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling, 
 use crate::{
     ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey,
     authority::{
-        check::Check,
         incoming::{Claimed, Evidence},
         records::{Attempts, Lookup, Query, Records},
         seat::{Seat, SeatName},
         terms::{KeyHash, LicenseRecord, LicenseTerms, Usage},
+        verification::Verification,
     },
     code::Handle,
     message::Body,
@@ -64,7 +64,7 @@ pub(super) struct Work<'r> {
     store: Vec<Change>,
     send: Vec<Draft>,
     events: Vec<Event>,
-    checks: Vec<Check>,
+    verifications: Vec<Verification>,
 }
 
 impl<'r> Work<'r> {
@@ -78,33 +78,43 @@ impl<'r> Work<'r> {
             store: Vec::new(),
             send: Vec::new(),
             events: Vec::new(),
-            checks: Vec::new(),
+            verifications: Vec::new(),
         }
     }
 
     /// Asks for all of these at once, so that a host has few rounds to go.
     pub(super) fn need(&self, queries: impl IntoIterator<Item = Query>) -> Result<(), Stop> {
         let queries = self.records.unanswered(queries);
-        if queries.is_empty() { Ok(()) } else { Err(Stop::Needs(Lookup { queries, checks: Vec::new() })) }
+        if queries.is_empty() {
+            Ok(())
+        } else {
+            Err(Stop::Needs(Lookup { queries, verifications: Vec::new() }))
+        }
     }
 
     /// The same for facts.
-    pub(super) fn verify(&self, checks: impl IntoIterator<Item = Check>) -> Result<(), Stop> {
-        let checks: Vec<Check> =
-            checks.into_iter().filter(|check| self.records.fact(check.id()).is_none()).collect();
-        if checks.is_empty() { Ok(()) } else { Err(Stop::Needs(Lookup { queries: Vec::new(), checks })) }
+    pub(super) fn verify(&self, verifications: impl IntoIterator<Item = Verification>) -> Result<(), Stop> {
+        let verifications: Vec<Verification> = verifications
+            .into_iter()
+            .filter(|verification| self.records.fact(verification.id()).is_none())
+            .collect();
+        if verifications.is_empty() {
+            Ok(())
+        } else {
+            Err(Stop::Needs(Lookup { queries: Vec::new(), verifications }))
+        }
     }
 
-    /// What a check came to; none if it has not run.
-    pub(super) fn fact(&self, check: &Check) -> Option<bool> {
-        self.records.fact(check.id())
+    /// What a verification came to; none if it has not run.
+    pub(super) fn fact(&self, verification: &Verification) -> Option<bool> {
+        self.records.fact(verification.id())
     }
 
-    /// What a check came to.
-    pub(super) fn holds(&self, check: Check) -> Result<bool, Stop> {
-        match self.fact(&check) {
+    /// What a verification came to.
+    pub(super) fn holds(&self, verification: Verification) -> Result<bool, Stop> {
+        match self.fact(&verification) {
             Some(holds) => Ok(holds),
-            None => Err(Stop::Needs(Lookup { queries: Vec::new(), checks: vec![check] })),
+            None => Err(Stop::Needs(Lookup { queries: Vec::new(), verifications: vec![verification] })),
         }
     }
 
@@ -132,11 +142,11 @@ impl<'r> Work<'r> {
     /// The seat of the device that signed a message, among those of the handle that the message names.
     pub(super) fn seat_of_signer<T: Body>(&self, handle: Handle, message: &Claimed<T>) -> Result<Seat, Stop> {
         let seats = self.seats_of_handle(handle)?;
-        let check = |seat: &Seat| message.signed_by(&seat.device_key);
-        self.verify(seats.iter().map(check))?;
+        let verification = |seat: &Seat| message.signed_by(&seat.device_key);
+        self.verify(seats.iter().map(verification))?;
         // Two devices may have drawn one handle.
         let refusal = if seats.is_empty() { ErrorKind::UnknownSeat } else { ErrorKind::BadSignature };
-        let signer = seats.into_iter().find(|seat| self.fact(&check(seat)) == Some(true));
+        let signer = seats.into_iter().find(|seat| self.fact(&verification(seat)) == Some(true));
         signer.ok_or_else(|| refuse(refusal, "seat"))
     }
 
@@ -235,8 +245,8 @@ impl<'r> Work<'r> {
         self.store.push(change);
     }
 
-    pub(super) fn check_later(&mut self, checks: Vec<Check>) {
-        self.checks = checks;
+    pub(super) fn verify_later(&mut self, verifications: Vec<Verification>) {
+        self.verifications = verifications;
     }
 
     /// Notes what happened to a seat: `before` is the seat as it was, if it was.
@@ -294,7 +304,7 @@ impl<'r> Work<'r> {
             store: seats.chain(cancellations).chain(self.store).collect(),
             send: self.send,
             events: self.events,
-            checks: self.checks,
+            verifications: self.verifications,
         }
     }
 }

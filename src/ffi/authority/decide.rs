@@ -100,7 +100,7 @@ pub unsafe extern "C" fn nodelock_decide_release(
 
 /// Gives a seat up on a code that somebody read over the phone, typing errors included. The attempt is counted before
 /// the code is looked at, so this takes two decisions: the first is NODELOCK_DECISION_ATTEMPTED. Store and commit it,
-/// do its checks with nodelock_records_check(), and begin again with nodelock_records_keep_facts().
+/// do its verifications with nodelock_records_verify(), and begin again with nodelock_records_keep_facts().
 ///
 /// NODELOCK_DECISION_RETURNED or NODELOCK_DECISION_HELD; NODELOCK_DECISION_KEPT as for nodelock_decide_release().
 /// NODELOCK_WRONG_CODE; NODELOCK_TOO_MANY_ATTEMPTS: every seat that it may be about had too many within a day. What

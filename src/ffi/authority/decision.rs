@@ -11,7 +11,7 @@ use super::records::{kept, named};
 use crate::{
     Error, ErrorKind, Outcome,
     authority::{
-        Check, Query, Seat, SeatName,
+        Query, Seat, SeatName, Verification,
         decision::{Change, Decision, Event, Ruling, Step},
     },
     ffi::{
@@ -32,7 +32,7 @@ pub const NODELOCK_DECISION_HELD: u32 = 4;
 pub const NODELOCK_DECISION_RENEWED: u32 = 5;
 /// The seat is over; its revocation is sent, which ends what a device may still have.
 pub const NODELOCK_DECISION_REVOKED: u32 = 6;
-/// Nothing is decided: answer the queries, do the checks, and call the function again.
+/// Nothing is decided: answer the queries, do the verifications, and call the function again.
 pub const NODELOCK_DECISION_NEEDS: u32 = 7;
 /// The request is refused for good. Seats that came along are free all the same; their receipts are sent.
 pub const NODELOCK_DECISION_REFUSED: u32 = 8;
@@ -40,7 +40,8 @@ pub const NODELOCK_DECISION_REFUSED: u32 = 8;
 pub const NODELOCK_DECISION_KEPT: u32 = 9;
 /// The vendor returned a held seat to the pool. Nothing is sent, because there is nobody to tell.
 pub const NODELOCK_DECISION_RETURNED_BY_VENDOR: u32 = 10;
-/// The attempt is counted and the code not looked at yet: store, commit, do the checks, and call the function again.
+/// The attempt is counted and the code not looked at yet: store, commit, do the verifications, and call the function
+/// again.
 pub const NODELOCK_DECISION_ATTEMPTED: u32 = 11;
 /// A preflight is answered. Nothing is stored and nothing is sent.
 pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
@@ -111,10 +112,10 @@ impl nodelock_decision {
         }
     }
 
-    pub(super) fn checks(&self) -> &[Check] {
+    pub(super) fn verifications(&self) -> &[Verification] {
         match &self.step {
-            Step::Needs(lookup) => &lookup.checks,
-            Step::Decided(decision) => &decision.checks,
+            Step::Needs(lookup) => &lookup.verifications,
+            Step::Decided(decision) => &decision.verifications,
         }
     }
 
@@ -293,19 +294,21 @@ fn lent(text: Option<&CStr>) -> *const c_char {
     text.map_or(ptr::null(), CStr::as_ptr)
 }
 
-/// Whether there are checks to do with nodelock_records_check(): before the function is called again, and for
+/// Whether there are verifications to do with nodelock_records_verify(): before the function is called again, and for
 /// NODELOCK_DECISION_ATTEMPTED after what is to be stored is committed.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_decision_has_checks(decision: *const nodelock_decision) -> bool {
+pub unsafe extern "C" fn nodelock_decision_has_verifications(decision: *const nodelock_decision) -> bool {
     // SAFETY: NULL or a decision that lives.
-    unsafe { look(decision, false, |decision| !decision.checks().is_empty()) }
+    unsafe { look(decision, false, |decision| !decision.verifications().is_empty()) }
 }
 
-/// Whether some of the checks take 20 to 100 milliseconds each.
+/// Whether some of the verifications take 20 to 100 milliseconds each.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn nodelock_decision_has_slow_checks(decision: *const nodelock_decision) -> bool {
+pub unsafe extern "C" fn nodelock_decision_has_slow_verifications(
+    decision: *const nodelock_decision,
+) -> bool {
     // SAFETY: NULL or a decision that lives.
-    unsafe { look(decision, false, |decision| decision.checks().iter().any(Check::is_slow)) }
+    unsafe { look(decision, false, |decision| decision.verifications().iter().any(Verification::is_slow)) }
 }
 
 /// How many changes there are to store, all in one transaction with what was looked up. None when nothing changed.

@@ -1,4 +1,4 @@
-//! What a decision is made from: the records that a host looked up, and the checks that were done.
+//! What a decision is made from: the records that a host looked up, and the verifications that were done.
 
 use std::ffi::c_char;
 
@@ -173,12 +173,12 @@ pub(super) fn kept(evidence: &Evidence) -> String {
     base64url(&evidence.to_bytes())
 }
 
-/// Does the checks that a decision asks for (nodelock_decision_has_checks()) and adds what they come to, which stays
-/// true for ever. A signature takes some 50 microseconds and a code (nodelock_decision_has_slow_checks()) some 20 to
-/// 100 milliseconds, so do it while no transaction is open.
+/// Does the verifications that a decision asks for (nodelock_decision_has_verifications()) and adds what they come
+/// to, which stays true for ever. A signature takes some 50 microseconds and a code
+/// (nodelock_decision_has_slow_verifications()) some 20 to 100 milliseconds, so do it while no transaction is open.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn nodelock_records_check(
+pub unsafe extern "C" fn nodelock_records_verify(
     records: *mut nodelock_records,
     decision: *const nodelock_decision,
     error: *mut *mut nodelock_error,
@@ -187,14 +187,14 @@ pub unsafe extern "C" fn nodelock_records_check(
     unsafe {
         fallible(error, &mut || {
             let records = &mut object_mut(records, "records")?.0;
-            records.run(object(decision, "decision")?.checks());
+            records.run(object(decision, "decision")?.verifications());
             Ok(())
         })
     }
 }
 
-/// Forgets every record and keeps what the checks came to: for the next transaction, which must look everything up
-/// anew.
+/// Forgets every record and keeps what the verifications came to: for the next transaction, which must look
+/// everything up anew.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_records_keep_facts(

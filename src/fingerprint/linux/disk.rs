@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{MOUNTS, Machine, UDEV};
+use super::{MOUNTS, SystemRoot, UDEV};
 use crate::fingerprint::{component::Component, normalize};
 
 /// How many devices are looked at on the way down through device mapper, RAID and the like.
@@ -18,8 +18,8 @@ pub(super) struct RootMount {
 }
 
 /// Finds the root file system. The last mount on `/` is the one that is seen.
-pub(super) fn root_mount(machine: &Machine<'_>) -> RootMount {
-    let mounts = machine.text("proc/self/mountinfo", MOUNTS);
+pub(super) fn root_mount(system: &SystemRoot<'_>) -> RootMount {
+    let mounts = system.text("proc/self/mountinfo", MOUNTS);
     // proc(5): id, parent, major:minor, root, mount point, options, optional fields, "-", type, source
     let root = mounts.lines().rev().find(|line| line.split(' ').nth(4) == Some("/")).unwrap_or_default();
     let number = root.split(' ').nth(2).filter(|number| is_number(number));
@@ -27,22 +27,22 @@ pub(super) fn root_mount(machine: &Machine<'_>) -> RootMount {
     let (kind, source) = (tail.next().unwrap_or_default(), tail.next().unwrap_or_default());
     let device = match number {
         // Btrfs and others have no number of their own; their source is the device.
-        Some(number) if number.starts_with("0:") => number_of_source(machine, source),
+        Some(number) if number.starts_with("0:") => number_of_source(system, source),
         number => number.map(str::to_owned),
     };
     RootMount { device, overlay: kind == "overlay" }
 }
 
-fn number_of_source(machine: &Machine<'_>, source: &str) -> Option<String> {
+fn number_of_source(system: &SystemRoot<'_>, source: &str) -> Option<String> {
     let path = source.strip_prefix('/').filter(|path| path.starts_with("dev/") && !path.contains(".."))?;
-    let target = machine.link(path);
+    let target = system.link(path);
     let name = target.as_deref().unwrap_or(path).rsplit('/').next()?;
-    number(machine, &format!("sys/class/block/{name}/dev"))
+    number(system, &format!("sys/class/block/{name}/dev"))
 }
 
 /// A device's `major:minor` from its `dev` file.
-fn number(machine: &Machine<'_>, path: &str) -> Option<String> {
-    let number = machine.value(path)?;
+fn number(system: &SystemRoot<'_>, path: &str) -> Option<String> {
+    let number = system.value(path)?;
     Some(number.trim().to_owned()).filter(|number| is_number(number))
 }
 
@@ -53,32 +53,32 @@ fn is_number(number: &str) -> bool {
 }
 
 /// The UUID of the file system on the device with this number: udev's record, else the link named after it.
-pub(super) fn file_system_uuid(machine: &Machine<'_>, device: &str) -> Option<Zeroizing<String>> {
-    udev(machine, device, "E:ID_FS_UUID=").or_else(|| {
-        let folder = folder(machine, device)?;
+pub(super) fn file_system_uuid(system: &SystemRoot<'_>, device: &str) -> Option<Zeroizing<String>> {
+    udev(system, device, "E:ID_FS_UUID=").or_else(|| {
+        let folder = folder(system, device)?;
         let name = folder.rsplit('/').next()?;
         let points_here = |uuid: &String| {
-            let target = machine.link(&format!("dev/disk/by-uuid/{uuid}"));
+            let target = system.link(&format!("dev/disk/by-uuid/{uuid}"));
             target.is_some_and(|target| target.rsplit('/').next() == Some(name))
         };
-        machine.names("dev/disk/by-uuid").find(points_here).map(Zeroizing::new)
+        system.names("dev/disk/by-uuid").find(points_here).map(Zeroizing::new)
     })
 }
 
 /// The serial of the disk below the device with this number; of several disks (RAID) the least one, so that
 /// the order in which they were found does not matter.
-pub(super) fn serial(machine: &Machine<'_>, device: &str) -> Option<Zeroizing<String>> {
+pub(super) fn serial(system: &SystemRoot<'_>, device: &str) -> Option<Zeroizing<String>> {
     let mut devices = vec![device.to_owned()];
     let mut serials = Vec::new();
     let mut next = 0;
     while next < devices.len().min(DEVICES) {
-        if let Some(folder) = folder(machine, &devices[next]) {
-            let slaves = machine.names(&format!("{folder}/slaves"));
-            let below = slaves.filter_map(|name| number(machine, &format!("{folder}/slaves/{name}/dev")));
+        if let Some(folder) = folder(system, &devices[next]) {
+            let slaves = system.names(&format!("{folder}/slaves"));
+            let below = slaves.filter_map(|name| number(system, &format!("{folder}/slaves/{name}/dev")));
             let known = devices.len();
             devices.extend(below);
             if devices.len() == known {
-                serials.extend(disk_serial(machine, &folder, &devices[next]));
+                serials.extend(disk_serial(system, &folder, &devices[next]));
             }
         }
         next += 1;
@@ -87,25 +87,25 @@ pub(super) fn serial(machine: &Machine<'_>, device: &str) -> Option<Zeroizing<St
 }
 
 /// The serial of one disk, given the folder of the disk or of a partition on it.
-fn disk_serial(machine: &Machine<'_>, folder: &str, device: &str) -> Option<Zeroizing<String>> {
-    let is_partition = machine.exists(&format!("{folder}/partition"));
+fn disk_serial(system: &SystemRoot<'_>, folder: &str, device: &str) -> Option<Zeroizing<String>> {
+    let is_partition = system.exists(&format!("{folder}/partition"));
     let disk = if is_partition { folder.rsplit_once('/')?.0 } else { folder };
     let usable = |serial: Zeroizing<String>| normalize::value(Component::DiskSerial, &serial, false);
-    machine.value(&format!("{disk}/device/serial")).and_then(usable).or_else(|| {
-        let device = if is_partition { number(machine, &format!("{disk}/dev"))? } else { device.to_owned() };
-        udev(machine, &device, "E:ID_SERIAL_SHORT=").and_then(usable)
+    system.value(&format!("{disk}/device/serial")).and_then(usable).or_else(|| {
+        let device = if is_partition { number(system, &format!("{disk}/dev"))? } else { device.to_owned() };
+        udev(system, &device, "E:ID_SERIAL_SHORT=").and_then(usable)
     })
 }
 
 /// The folder in `/sys` of the device with this number.
-fn folder(machine: &Machine<'_>, device: &str) -> Option<String> {
-    let link = machine.link(&format!("sys/dev/block/{device}"))?;
+fn folder(system: &SystemRoot<'_>, device: &str) -> Option<String> {
+    let link = system.link(&format!("sys/dev/block/{device}"))?;
     let path = link.trim_start_matches("../");
     (path.starts_with("devices/") && !path.contains("..")).then(|| format!("sys/{path}"))
 }
 
-fn udev(machine: &Machine<'_>, device: &str, property: &str) -> Option<Zeroizing<String>> {
-    let record = machine.text(&format!("run/udev/data/b{device}"), UDEV);
+fn udev(system: &SystemRoot<'_>, device: &str, property: &str) -> Option<Zeroizing<String>> {
+    let record = system.text(&format!("run/udev/data/b{device}"), UDEV);
     let value = record.lines().find_map(|line| line.strip_prefix(property))?;
     (!value.is_empty()).then(|| Zeroizing::new(value.to_owned()))
 }

@@ -41,26 +41,27 @@ const ENTRIES: usize = 1024;
 
 /// Probes the machine that this runs on.
 pub(super) fn this_machine() -> Raw {
-    let machine = Machine { root: Path::new("/") };
+    let system = SystemRoot { root: Path::new("/") };
     // The kernel has this number at hand, where `mountinfo` takes it 35 µs to write. Asking for it touches the
     // file system that holds `/etc/machine-id` and no other.
     let device = fs::metadata("/").map_or(0, |root| root.dev());
     let device = (libc::major(device), libc::minor(device));
     let device = (device.0 != 0).then(|| format!("{}:{}", device.0, device.1));
-    machine.probe(device, |name| permanent_mac::of(name).map(Zeroizing::new))
+    system.probe(device, |name| permanent_mac::of(name).map(Zeroizing::new))
 }
 
 /// Probes the machine recorded below `root`.
 pub(super) fn recorded(root: &Path) -> Raw {
-    let machine = Machine { root };
-    machine.probe(None, |name| machine.value(&format!("sys/class/net/{name}/permaddr")))
+    let system = SystemRoot { root };
+    system.probe(None, |name| system.value(&format!("sys/class/net/{name}/permaddr")))
 }
 
-struct Machine<'a> {
+/// The folder below which the kernel and the system show what the machine is: `/`, or a recording of one.
+struct SystemRoot<'a> {
     root: &'a Path,
 }
 
-impl Machine<'_> {
+impl SystemRoot<'_> {
     /// `root_device` is the number of the root file system's device, when it has one and it is known;
     /// `permanent` tells the permanent address of the interface with a given name.
     fn probe(

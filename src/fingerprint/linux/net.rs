@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::Machine;
+use super::SystemRoot;
 use crate::fingerprint::{
     component::Component,
     probe::Raw,
@@ -24,17 +24,17 @@ const CARDS: usize = 16;
 /// copies it there in just this case. Otherwise `permanent` is asked, which is the last resort because the
 /// driver may have to wake the card up, and a broken one may not answer.
 pub(super) fn cards(
-    machine: &Machine<'_>,
+    system: &SystemRoot<'_>,
     permanent: impl Fn(&str) -> Option<Zeroizing<String>>,
     raw: &mut Raw,
 ) {
-    let physical = machine.names("sys/class/net").filter(|name| is_physical(machine, name));
+    let physical = system.names("sys/class/net").filter(|name| is_physical(system, name));
     let mut physical: Vec<_> = physical.collect();
     // A folder is listed in no order; which cards are asked must not depend on it.
     physical.sort_unstable();
     physical.truncate(CARDS);
     let address = |name: String| {
-        let file = |file: &str| machine.value(&format!("sys/class/net/{name}/{file}"));
+        let file = |file: &str| system.value(&format!("sys/class/net/{name}/{file}"));
         let own = file("addr_assign_type").is_some_and(|kind| kind.trim() == PERMANENT);
         if own { file("address") } else { permanent(&name) }
     };
@@ -48,13 +48,13 @@ pub(super) fn cards(
 }
 
 /// Whether an interface is a card in this machine: its folder lies below that of a device of a bus other than USB.
-fn is_physical(machine: &Machine<'_>, name: &str) -> bool {
+fn is_physical(system: &SystemRoot<'_>, name: &str) -> bool {
     // Container hosts have hundreds of these; the name saves looking at each.
     const VIRTUAL: [&str; 6] = ["veth", "cali", "docker", "br-", "virbr", "tap"];
     if name == "lo" || VIRTUAL.iter().any(|prefix| name.starts_with(prefix)) {
         return false;
     }
-    let Some(device) = machine.link(&format!("sys/class/net/{name}")) else { return false };
+    let Some(device) = system.link(&format!("sys/class/net/{name}")) else { return false };
     let usb =
         |part: &str| part.strip_prefix("usb").is_some_and(|n| n.starts_with(|c: char| c.is_ascii_digit()));
     device.contains("/devices/") && !device.split('/').any(|part| part == "virtual" || usb(part))

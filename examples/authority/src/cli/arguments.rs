@@ -22,13 +22,13 @@ use crate::{domain::Location, keys::CERTIFICATE_DAYS};
 #[command(name = "authority", version)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    pub(crate) place: Place,
+    pub(crate) installation: Installation,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
 
 #[derive(Args)]
-pub(crate) struct Place {
+pub(crate) struct Installation {
     /// Where the authority's database and keys are
     #[arg(long, global = true, value_name = "DIR", default_value = "authority", env = "AUTHORITY_DIR")]
     dir: PathBuf,
@@ -44,7 +44,7 @@ pub(crate) struct Place {
     pub(crate) json: bool,
 }
 
-impl Place {
+impl Installation {
     pub(crate) fn database(&self) -> Location {
         self.db.clone().unwrap_or_else(|| Location::File(self.dir.join("authority.db")))
     }

@@ -23,7 +23,7 @@ use crate::{
     service::{Redeemed, Service},
 };
 
-/// How many entries share a transaction: enough for the wait for the disk to be a small part of it, and few enough for
+/// How many items share a transaction: enough for the wait for the disk to be a small part of it, and few enough for
 /// other writers not to wait for long.
 const TOGETHER: usize = 500;
 
@@ -42,10 +42,10 @@ pub(crate) async fn redeem_all(
     let failed = |error| Error::io(out.display().to_string(), error);
     // Never over what is there: it may be the input, or the receipts of an earlier run.
     let mut lines = BufWriter::new(File::create_new(out).map_err(failed)?);
-    let mut entries = Entries::new(BufReader::new(input));
+    let mut items = BulkItems::new(BufReader::new(input));
     let mut tally = Tally::default();
     loop {
-        let batch: Vec<Entry> = entries.by_ref().take(TOGETHER).collect::<Result<_>>()?;
+        let batch: Vec<BulkItem> = items.by_ref().take(TOGETHER).collect::<Result<_>>()?;
         if batch.is_empty() {
             break;
         }
@@ -59,21 +59,21 @@ pub(crate) async fn redeem_all(
     Ok(tally.report(out))
 }
 
-/// The line of an entry, and what came of it.
-type Outcome = (u64, Result<(Redeemed, Option<Reading<DeactivationCode>>)>);
+/// The line of an item, and what came of it.
+type Redemption = (u64, Result<(Redeemed, Option<Reading<DeactivationCode>>)>);
 
-/// What came of each entry, in order.
+/// What came of each item, in order.
 ///
 /// Fails when the database does: that is no outcome, and the same again in another run has the same receipts.
-async fn redeem(batch: Vec<Entry>, service: &Service, occasion: &Occasion) -> Result<Vec<Outcome>> {
+async fn redeem(batch: Vec<BulkItem>, service: &Service, occasion: &Occasion) -> Result<Vec<Redemption>> {
     let (mut lines, mut list) = (Vec::new(), Vec::new());
-    for entry in batch {
-        let read = match entry.content {
+    for item in batch {
+        let read = match item.content {
             Ok(content) => service.read(content).await.and_then(|read| Ok(read.deactivation()?)),
             Err(kind) => Err(Failure::rule(kind, "deactivation")),
         };
         let refused = read.map(|deactivation| list.push(deactivation)).err();
-        lines.push((entry.line, refused));
+        lines.push((item.line, refused));
     }
     let mut redeemed = service.redeem_together(&list, occasion).await?.into_iter();
     let outcomes = lines.into_iter().map(|(line, refused)| {
@@ -95,7 +95,7 @@ struct Tally {
 
 impl Tally {
     /// Counts an outcome, and puts it into JSON.
-    fn count(&mut self, (line, outcome): Outcome) -> Value {
+    fn count(&mut self, (line, outcome): Redemption) -> Value {
         let (name, value) = match outcome {
             Ok((redeemed, reading)) => {
                 let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
@@ -135,14 +135,14 @@ impl Tally {
 }
 
 /// Something to redeem, and the line that it begins on.
-struct Entry {
+struct BulkItem {
     line: u64,
     /// As it stands there, or why that was not looked at.
     content: Result<Vec<u8>, ErrorKind>,
 }
 
 /// Takes a file apart into lines and armored blocks, of which it holds one at a time.
-struct Entries<R> {
+struct BulkItems<R> {
     lines: Lines<R>,
     /// Lines that were looked at and are still to come.
     ahead: VecDeque<Line>,
@@ -150,7 +150,7 @@ struct Entries<R> {
 
 type Line = (u64, Result<Vec<u8>, ErrorKind>);
 
-impl<R: BufRead> Entries<R> {
+impl<R: BufRead> BulkItems<R> {
     fn new(source: R) -> Self {
         Self { lines: Lines { source, number: 0 }, ahead: VecDeque::new() }
     }
@@ -208,10 +208,10 @@ impl<R: BufRead> Entries<R> {
         Ok(Err(ErrorKind::Malformed))
     }
 
-    fn entry(&mut self) -> Result<Option<Entry>> {
+    fn item(&mut self) -> Result<Option<BulkItem>> {
         self.pass_over_empty_lines()?;
         if !self.comes(BEGIN)? {
-            return Ok(self.next_line()?.map(|(line, content)| Entry { line, content }));
+            return Ok(self.next_line()?.map(|(line, content)| BulkItem { line, content }));
         }
         let line = self.ahead.front().map_or(0, |(line, _)| *line);
         let mut content = self.block()?;
@@ -227,15 +227,15 @@ impl<R: BufRead> Entries<R> {
             };
             self.pass_over_empty_lines()?;
         }
-        Ok(Some(Entry { line, content }))
+        Ok(Some(BulkItem { line, content }))
     }
 }
 
-impl<R: BufRead> Iterator for Entries<R> {
-    type Item = Result<Entry>;
+impl<R: BufRead> Iterator for BulkItems<R> {
+    type Item = Result<BulkItem>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.entry().transpose()
+        self.item().transpose()
     }
 }
 

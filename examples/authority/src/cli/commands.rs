@@ -14,7 +14,7 @@ use nodelock::{
 use serde_json::json;
 
 use super::{
-    arguments::{CertificateCommand, Command, LicenseCommand, NewLicense, Place, SeatArguments},
+    arguments::{CertificateCommand, Command, Installation, LicenseCommand, NewLicense, SeatArguments},
     bulk,
     output::{self, Report},
 };
@@ -35,21 +35,21 @@ const CONNECTIONS: u32 = 1;
 const SERVER_CONNECTIONS: u32 = 8;
 
 /// Does what was asked for.
-pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
+pub(crate) async fn run(command: &Command, installation: &Installation) -> Result<Report> {
     let actor = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
     let occasion = Occasion {
         time: std::time::SystemTime::now().into(),
         actor: Actor::Vendor(actor.unwrap_or_else(|_| "unknown".into())),
     };
     if let Command::Init { product } = command {
-        return init(product, place, &occasion).await;
+        return init(product, installation, &occasion).await;
     }
     let serves = match command {
         Command::Serve(arguments) => Some(arguments),
         _ => None,
     };
     if let Some(product) = serves.and_then(|arguments| arguments.product.as_deref()) {
-        match init(product, place, &occasion).await {
+        match init(product, installation, &occasion).await {
             // What applications embed is in the keys' directory too.
             Ok(report) => tracing::info!(event = "set-up", root = report.fields["root"].as_str()),
             Err(Failure::AlreadyInitialized) => {}
@@ -57,20 +57,20 @@ pub(crate) async fn run(command: &Command, place: &Place) -> Result<Report> {
         }
     }
     let connections = if serves.is_some() { SERVER_CONNECTIONS } else { CONNECTIONS };
-    let database = Database::open(&place.database(), connections).await?;
-    let report = execute(command, place, &database, &occasion).await;
+    let database = Database::open(&installation.database(), connections).await?;
+    let report = execute(command, installation, &database, &occasion).await;
     database.close().await;
     report
 }
 
 async fn execute(
     command: &Command,
-    place: &Place,
+    installation: &Installation,
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
     let vendor = service::vendor(database).await?;
-    let signer = || keys::load(&place.keys(), vendor.root);
+    let signer = || keys::load(&installation.keys(), vendor.root);
     let service = || signer().map(|signer| Service::new(database.clone(), signer));
     match command {
         Command::Init { .. } => Err(Failure::AlreadyInitialized),
@@ -112,7 +112,7 @@ async fn execute(
             Ok(output::certificate(&signer()?.certificate, occasion.time))
         }
         Command::Certificate(CertificateCommand::New(new)) => {
-            let directory = place.keys();
+            let directory = installation.keys();
             let root_key = new.root_key.clone().unwrap_or_else(|| directory.join(keys::ROOT_KEY));
             let new = NewCertificate {
                 root_key: &root_key,
@@ -136,9 +136,9 @@ async fn execute(
     }
 }
 
-async fn init(product: &str, place: &Place, occasion: &Occasion) -> Result<Report> {
-    let directory = place.keys();
-    let root = service::set_up(product, &place.database(), &directory, occasion).await?;
+async fn init(product: &str, installation: &Installation, occasion: &Occasion) -> Result<Report> {
+    let directory = installation.keys();
+    let root = service::set_up(product, &installation.database(), &directory, occasion).await?;
     let words = format!(
         "An authority for {product} is set up. Applications embed the root public key:\n\n    {}\n\n\
          Keep {} somewhere offline: it is needed again only for a new issuer certificate.",

@@ -32,7 +32,7 @@ pub fn main() -> ExitCode {
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let report = match runtime.enable_all().build() {
-        Ok(runtime) => runtime.block_on(commands::run(&arguments.command, &arguments.place)),
+        Ok(runtime) => runtime.block_on(commands::run(&arguments.command, &arguments.installation)),
         Err(error) => Err(nodelock::Error::io("runtime", error).into()),
     };
     let out = match &arguments.command {
@@ -42,7 +42,7 @@ pub fn main() -> ExitCode {
         | Command::Release { out, .. } => out.file.as_deref(),
         _ => None,
     };
-    finish(&report.unwrap_or_else(Report::from), out, arguments.place.json)
+    finish(&report.unwrap_or_else(Report::from), out, arguments.installation.json)
 }
 
 fn finish(report: &Report, out: Option<&Path>, as_json: bool) -> ExitCode {

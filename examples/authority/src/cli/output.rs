@@ -154,8 +154,8 @@ fn seats(terms: &LicenseTerms, usage: Usage) -> Value {
 
 pub(crate) fn list(rows: &[SeatRow]) -> Report {
     let lines = rows.iter().map(|row| {
-        let SeatRow { seat, machine, .. } = row;
-        let metadata = machine.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
+        let SeatRow { seat, device, .. } = row;
+        let metadata = device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
         format!(
             "{}  {:<9}  since {}  license {}  device {}{}",
             seat.handle(),
@@ -171,7 +171,7 @@ pub(crate) fn list(rows: &[SeatRow]) -> Report {
 }
 
 fn seat(row: &SeatRow) -> Value {
-    let SeatRow { seat, machine, codes_tried } = row;
+    let SeatRow { seat, device, codes_tried } = row;
     json!({
         "handle": seat.handle().to_string(),
         "device": seat.device_key().to_string(),
@@ -186,9 +186,9 @@ fn seat(row: &SeatRow) -> Value {
         "copies": seat.copies(),
         "virtual_machine": seat.fingerprint().virtual_machine(),
         "container": seat.fingerprint().container(),
-        "machine": pairs(&machine.metadata),
-        "application": machine.application,
-        "library": machine.library,
+        "machine": pairs(&device.metadata),
+        "application": device.application,
+        "library": device.library,
     })
 }
 

@@ -70,20 +70,20 @@ pub(crate) struct LicenseRow {
 /// A seat in a list.
 pub(crate) struct SeatRow {
     pub(crate) seat: Seat,
-    pub(crate) machine: Machine,
+    pub(crate) device: DeviceDescription,
     /// How many codes were tried at it within the last day.
     pub(crate) codes_tried: u32,
 }
 
 /// What a device said of itself when it asked for its seat.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Machine {
+pub(crate) struct DeviceDescription {
     pub(crate) metadata: Metadata,
     pub(crate) application: String,
     pub(crate) library: String,
 }
 
-impl From<&ActivationRequest> for Machine {
+impl From<&ActivationRequest> for DeviceDescription {
     fn from(request: &ActivationRequest) -> Self {
         Self {
             metadata: request.metadata.clone(),

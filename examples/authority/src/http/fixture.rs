@@ -39,14 +39,14 @@ pub(super) struct Authority {
     operators: Router,
 }
 
-/// An answer, read whole.
-pub(super) struct Reply {
+/// A response with its body, read whole.
+pub(super) struct WholeResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
 }
 
-impl Reply {
+impl WholeResponse {
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
     }
@@ -116,25 +116,25 @@ impl Authority {
         self.server.service.database().clone().close().await;
     }
 
-    pub(super) async fn call(&self, path: &str, body: Value) -> Reply {
+    pub(super) async fn call(&self, path: &str, body: Value) -> WholeResponse {
         self.post(path, "application/json", body.to_string()).await
     }
 
-    pub(super) async fn post(&self, path: &str, content_type: &str, body: impl Into<Body>) -> Reply {
+    pub(super) async fn post(&self, path: &str, content_type: &str, body: impl Into<Body>) -> WholeResponse {
         let request = Request::post(path).header(header::CONTENT_TYPE, content_type);
         self.ask(request.body(body.into()).unwrap()).await
     }
 
-    pub(super) async fn get(&self, path: &str) -> Reply {
+    pub(super) async fn get(&self, path: &str) -> WholeResponse {
         self.ask(Request::get(path).body(Body::empty()).unwrap()).await
     }
 
-    pub(super) async fn ask(&self, mut request: Request) -> Reply {
+    pub(super) async fn ask(&self, mut request: Request) -> WholeResponse {
         request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, 1])));
         read(self.public.clone().oneshot(request).await.unwrap()).await
     }
 
-    pub(super) async fn ask_as_operator(&self, path: &str) -> Reply {
+    pub(super) async fn ask_as_operator(&self, path: &str) -> WholeResponse {
         let request = Request::get(path).body(Body::empty()).unwrap();
         read(self.operators.clone().oneshot(request).await.unwrap()).await
     }
@@ -151,10 +151,14 @@ impl Transport for Recorder {
     }
 }
 
-async fn read(response: Response) -> Reply {
+async fn read(response: Response) -> WholeResponse {
     let (head, body) = response.into_parts();
     let body = body.collect().await.unwrap().to_bytes();
-    Reply { status: head.status, headers: head.headers, body: String::from_utf8(body.to_vec()).unwrap() }
+    WholeResponse {
+        status: head.status,
+        headers: head.headers,
+        body: String::from_utf8(body.to_vec()).unwrap(),
+    }
 }
 
 fn occasion() -> Occasion {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tracing::warn;
 use utoipa::ToSchema;
 
-use super::{Shared, description::Busy, device::Reply, problem::Problem};
+use super::{Shared, description::Busy, device::JsonAnswer, problem::Problem};
 use crate::service;
 
 #[derive(Serialize, ToSchema)]
@@ -30,9 +30,9 @@ enum Status {
     operation_id = "health",
     responses((status = 200, description = "It does.", body = inline(Health)), Busy),
 )]
-pub(super) async fn health(State(server): Shared) -> Result<Reply<Health>, Problem> {
+pub(super) async fn health(State(server): Shared) -> Result<JsonAnswer<Health>, Problem> {
     match service::vendor(server.service.database()).await {
-        Ok(_) => Ok(Reply(Health { status: Status::Ok })),
+        Ok(_) => Ok(JsonAnswer(Health { status: Status::Ok })),
         Err(failure) => {
             warn!(event = "unhealthy", error = failure.message());
             Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(5)))

@@ -88,7 +88,7 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
         states.get_or_create(&InState { state: state.name() }).set(count);
     }
     let (under_way, certificate) = (Gauge::<i64>::default(), Gauge::<i64>::default());
-    under_way.set(i64::try_from(server.places.taken()).unwrap_or(i64::MAX));
+    under_way.set(i64::try_from(server.permits.taken()).unwrap_or(i64::MAX));
     certificate.set(keys::seconds_left(server.service.certificate(), SystemTime::now().into()));
     let mut registry = Registry::with_prefix("nodelock");
     registry.register("http_requests", "Requests answered", server.metrics.requests.clone());

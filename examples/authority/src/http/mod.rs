@@ -15,7 +15,7 @@ mod health;
 pub(crate) mod log;
 mod metrics;
 mod peer;
-mod places;
+mod permits;
 mod portal;
 mod problem;
 mod tls;
@@ -38,7 +38,7 @@ use self::{
     connections::{Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
     metrics::Metrics,
     peer::Proxies,
-    places::Places,
+    permits::Permits,
     problem::Problem,
     tls::Tls,
 };
@@ -48,14 +48,14 @@ use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
 struct Server {
     service: Service,
     metrics: Metrics,
-    places: Places,
+    permits: Permits,
 }
 
 type Shared = State<Arc<Server>>;
 
 impl Server {
     fn new(service: Service) -> Arc<Self> {
-        Arc::new(Self { service, metrics: Metrics::default(), places: Places::default() })
+        Arc::new(Self { service, metrics: Metrics::default(), permits: Permits::default() })
     }
 }
 
@@ -182,5 +182,5 @@ fn router(server: Arc<Server>) -> Router {
 
 /// Turns requests away while too many are under way.
 async fn bound(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
-    server.places.answer(next.run(request)).await.unwrap_or_else(Response::from)
+    server.permits.answer(next.run(request)).await.unwrap_or_else(Response::from)
 }

@@ -9,7 +9,7 @@ use crate::{
     domain::Occasion,
     failure::Result,
     keys::renewal::{self, NewCertificate},
-    store::Line,
+    store::AuditLine,
 };
 
 /// Makes a certificate and installs it among the keys. Fails as [`renewal::install`] does; nothing is noted then.
@@ -23,7 +23,7 @@ pub(crate) async fn certify(
     let mut tx = database.write().await?;
     let certificate = renewal::install(keys, root, new, occasion.time)?;
     let detail = format!("number {}, key {}", certificate.serial, certificate.issuer.id());
-    Line { action: "certified", license: None, detail: &detail }.write(&mut tx, occasion).await?;
+    AuditLine { action: "certified", license: None, detail: &detail }.write(&mut tx, occasion).await?;
     tx.commit().await?;
     Ok(certificate)
 }

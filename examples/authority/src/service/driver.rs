@@ -1,16 +1,16 @@
-//! Makes decisions over the database: the one place that runs checks, signs, stores and notes.
+//! Makes decisions over the database: the one place that runs verifications, signs, stores and notes.
 //!
-//! The writer's lock is never held while a check runs. First an act is looked at in a transaction that reads, to find
-//! out which checks it takes; they run while nothing is locked. Then it is decided in the transaction that writes, from
-//! records that are looked up anew and from the facts. Should a check be missing there, that transaction ends, the
-//! check runs, and the act begins again.
+//! The writer's lock is never held while a verification runs. First an act is looked at in a transaction that reads,
+//! to find out which verifications it takes; they run while nothing is locked. Then it is decided in the transaction
+//! that writes, from records that are looked up anew and from the facts. Should a verification be missing there, that
+//! transaction ends, the verification runs, and the act begins again.
 
 use std::{mem, sync::Arc};
 
 use nodelock::{
     Random as _, SystemRandom,
     authority::{
-        Check, Records, Reply, SeatState,
+        Records, Reply, SeatState, Verification,
         decision::{Change, Decision, Moment, Refusal, Ruling, Step},
     },
     code::Handle,
@@ -37,7 +37,7 @@ enum Considered {
     Decided(Box<Decision>),
     Refused(Refusal),
     /// These must run first.
-    Needs(Vec<Check>),
+    Needs(Vec<Verification>),
 }
 
 impl Service {
@@ -52,7 +52,7 @@ impl Service {
             let considered = consider(&mut tx, act, &facts, occasion).await?;
             drop(tx);
             match considered {
-                Considered::Needs(checks) => self.run(checks, &mut facts).await?,
+                Considered::Needs(verifications) => self.run(verifications, &mut facts).await?,
                 Considered::Refused(refusal) => return Err(refusal.into()),
                 Considered::Decided(decision) if changes_nothing(&decision) => {
                     let reply = self.signer.issuer.reply(&decision, occasion.time)?;
@@ -75,20 +75,20 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<Vec<Result<Settled>>> {
         let mut facts = Records::new();
-        let mut checks = Vec::new();
+        let mut verifications = Vec::new();
         let mut tx = self.database.read().await?;
         for act in acts {
             if let Considered::Needs(more) = consider(&mut tx, act, &facts, occasion).await? {
-                checks.extend(more);
+                verifications.extend(more);
             }
         }
         drop(tx);
-        self.run(checks, &mut facts).await?;
+        self.run(verifications, &mut facts).await?;
         self.settle(acts, facts, occasion).await
     }
 
-    /// Decides in transactions that write. One ends early when a check is missing, and when a check must not run before
-    /// what was decided so far is stored.
+    /// Decides in transactions that write. One ends early when a verification is missing, and when a verification
+    /// must not run before what was decided so far is stored.
     async fn settle(
         &self,
         acts: &[&Act<'_>],
@@ -98,17 +98,17 @@ impl Service {
         let mut settled = Vec::new();
         while settled.len() < acts.len() {
             let mut tx = self.database.write().await?;
-            let mut checks = Vec::new();
-            while let Some(act) = acts.get(settled.len()).filter(|_| checks.is_empty()) {
+            let mut verifications = Vec::new();
+            while let Some(act) = acts.get(settled.len()).filter(|_| verifications.is_empty()) {
                 match consider(&mut tx, *act, &facts, occasion).await? {
-                    Considered::Needs(missing) => checks = missing,
+                    Considered::Needs(missing) => verifications = missing,
                     Considered::Refused(refusal) => settled.push(Err(refusal.into())),
                     Considered::Decided(mut decision) => match self.admit_and_sign(&decision, occasion) {
                         Err(failure) => settled.push(Err(failure)),
                         Ok(reply) => {
                             store(&mut tx, &decision, occasion).await?;
-                            checks = mem::take(&mut decision.checks);
-                            if checks.is_empty() {
+                            verifications = mem::take(&mut decision.verifications);
+                            if verifications.is_empty() {
                                 settled.push(Ok(Settled { ruling: decision.ruling, reply }));
                             }
                         }
@@ -116,7 +116,7 @@ impl Service {
                 }
             }
             tx.commit().await?;
-            self.run(checks, &mut facts).await?;
+            self.run(verifications, &mut facts).await?;
         }
         Ok(settled)
     }
@@ -129,19 +129,21 @@ impl Service {
         Ok(self.signer.issuer.reply(decision, occasion.time)?)
     }
 
-    /// Runs checks. No transaction is open.
-    async fn run(&self, checks: Vec<Check>, facts: &mut Records) -> Result<()> {
-        if checks.is_empty() {
+    /// Runs verifications. No transaction is open.
+    async fn run(&self, verifications: Vec<Verification>, facts: &mut Records) -> Result<()> {
+        if verifications.is_empty() {
             return Ok(());
         }
         let (run, database) = (Arc::clone(&self.run), self.database.clone());
-        let found = off_thread(move || checks.iter().map(|check| run(check, &database)).collect::<Vec<_>>());
+        let found = off_thread(move || {
+            verifications.iter().map(|verification| run(verification, &database)).collect::<Vec<_>>()
+        });
         found.await?.into_iter().for_each(|fact| facts.add_fact(fact));
         Ok(())
     }
 }
 
-/// Calls an act until it decides, or needs a check.
+/// Calls an act until it decides, or needs a verification.
 async fn consider(tx: &mut Tx, act: &Act<'_>, facts: &Records, occasion: &Occasion) -> Result<Considered> {
     let mut moment = Moment { now: occasion.time, token: [0; 16] };
     SystemRandom.fill(&mut moment.token)?;
@@ -151,7 +153,7 @@ async fn consider(tx: &mut Tx, act: &Act<'_>, facts: &Records, occasion: &Occasi
             Err(refusal) => return Ok(Considered::Refused(refusal)),
             Ok(Step::Decided(decision)) => return Ok(Considered::Decided(decision)),
             Ok(Step::Needs(lookup)) if lookup.queries.is_empty() => {
-                return Ok(Considered::Needs(lookup.checks));
+                return Ok(Considered::Needs(lookup.verifications));
             }
             Ok(Step::Needs(lookup)) => {
                 for query in lookup.queries {
@@ -174,7 +176,7 @@ async fn store(tx: &mut Tx, decision: &Decision, occasion: &Occasion) -> Result<
 }
 
 fn changes_nothing(decision: &Decision) -> bool {
-    decision.store.is_empty() && decision.events.is_empty() && decision.checks.is_empty()
+    decision.store.is_empty() && decision.events.is_empty() && decision.verifications.is_empty()
 }
 
 /// The seats that nobody asked for, and that a decision keeps something about. A request that its cancellation came

@@ -11,7 +11,7 @@ use std::{
 
 use nodelock::{
     Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
-    authority::{ActivationFile, Check, LicenseTerms, ReleaseClaim},
+    authority::{ActivationFile, LicenseTerms, ReleaseClaim, Verification},
 };
 use tempfile::TempDir;
 
@@ -27,8 +27,8 @@ pub(crate) const PRODUCT: &str = "Example";
 pub(crate) struct Authority {
     _folder: TempDir,
     pub(crate) service: Service,
-    /// How many checks ran so far. The writer's lock was free each time.
-    pub(crate) checks: Arc<AtomicUsize>,
+    /// How many verifications ran so far. The writer's lock was free each time.
+    pub(crate) verifications: Arc<AtomicUsize>,
 }
 
 impl Authority {
@@ -39,14 +39,14 @@ impl Authority {
         let root = set_up(PRODUCT, &location, &directory, &vendor()).await.unwrap();
         let database = Database::open(&location, 4).await.unwrap();
         let mut service = Service::new(database, keys::load(&directory, root).unwrap());
-        let checks = Arc::new(AtomicUsize::new(0));
-        let counter = checks.clone();
-        service.run = Arc::new(move |check: &Check, database: &Database| {
-            assert!(database.is_free(), "a check runs while the writer's lock is held");
+        let verifications = Arc::new(AtomicUsize::new(0));
+        let counter = verifications.clone();
+        service.run = Arc::new(move |verification: &Verification, database: &Database| {
+            assert!(database.is_free(), "a verification runs while the writer's lock is held");
             counter.fetch_add(1, Ordering::Relaxed);
-            check.run()
+            verification.run()
         });
-        Self { _folder: folder, service, checks }
+        Self { _folder: folder, service, verifications }
     }
 
     /// Sells a license and returns its key.

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use nodelock::{
     Certificate, ErrorKind, Roots,
-    authority::{Check, Fact, Found, Query, Seat, SeatName},
+    authority::{Fact, Found, Query, Seat, SeatName, Verification},
 };
 
 use self::limits::Limits;
@@ -51,8 +51,8 @@ use crate::{
     store,
 };
 
-/// Runs a check. A test looks at what is locked meanwhile.
-type Run = Arc<dyn Fn(&Check, &Database) -> Fact + Send + Sync>;
+/// Runs a verification. A test looks at what is locked meanwhile.
+type Run = Arc<dyn Fn(&Verification, &Database) -> Fact + Send + Sync>;
 
 /// The authority at work. What needs no key is a function of the [`Database`] alone.
 pub(crate) struct Service {
@@ -64,7 +64,7 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn new(database: Database, signer: Signer) -> Self {
-        let run: Run = Arc::new(|check, _| check.run());
+        let run: Run = Arc::new(|verification, _| verification.run());
         Self { database, signer: Arc::new(signer), limits: Limits::default(), run }
     }
 

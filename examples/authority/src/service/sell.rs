@@ -10,7 +10,7 @@ use super::Database;
 use crate::{
     domain::Occasion,
     failure::{Failure, Result},
-    store::{self, Line},
+    store::{self, AuditLine},
 };
 
 /// Enters `count` licenses of the same terms, all of them or none, each with an id and a key of its own. Returns both.
@@ -54,7 +54,7 @@ pub(crate) async fn enter(
         }
         store::insert_license(&mut tx, terms, &key, occasion).await?;
         let detail = format!("{} seats for {}", terms.seats, terms.licensee);
-        let line = Line { action: "license-created", license: Some(terms.id), detail: &detail };
+        let line = AuditLine { action: "license-created", license: Some(terms.id), detail: &detail };
         line.write(&mut tx, occasion).await?;
     }
     Ok(tx.commit().await?)

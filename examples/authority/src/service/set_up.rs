@@ -9,7 +9,7 @@ use crate::{
     domain::{Location, Occasion, Vendor},
     failure::{Failure, Result},
     keys,
-    store::{self, Line},
+    store::{self, AuditLine},
 };
 
 /// Setting up takes one connection.
@@ -62,6 +62,6 @@ async fn say(database: &Database, vendor: &Vendor, occasion: &Occasion) -> Resul
         return Err(Failure::AlreadyInitialized);
     }
     store::insert_vendor(&mut tx, vendor, occasion).await?;
-    Line { action: "set-up", license: None, detail: &vendor.product }.write(&mut tx, occasion).await?;
+    AuditLine { action: "set-up", license: None, detail: &vendor.product }.write(&mut tx, occasion).await?;
     Ok(tx.commit().await?)
 }

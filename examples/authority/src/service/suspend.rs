@@ -6,7 +6,7 @@ use super::Database;
 use crate::{
     domain::Occasion,
     failure::{Failure, Result},
-    store::{self, Line},
+    store::{self, AuditLine},
 };
 
 /// Stops a license for now, or lets it go on. Returns whether that changed anything.
@@ -27,7 +27,7 @@ pub(crate) async fn set_suspended(
     terms.suspended = suspended;
     store::set_terms(&mut tx, &terms).await?;
     let action = if suspended { "license-suspended" } else { "license-resumed" };
-    Line { action, license: Some(id), detail: "" }.write(&mut tx, occasion).await?;
+    AuditLine { action, license: Some(id), detail: "" }.write(&mut tx, occasion).await?;
     tx.commit().await?;
     Ok(true)
 }

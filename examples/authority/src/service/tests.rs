@@ -34,7 +34,7 @@ async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
     assert!(!service.database().is_free());
     drop(tx);
 
-    let ran = || authority.checks.swap(0, Ordering::Relaxed);
+    let ran = || authority.verifications.swap(0, Ordering::Relaxed);
     let device = authority.activated(&key).await;
     assert_eq!(ran(), 0, "a request says itself who signed it");
     let proof = device.deactivate_offline(Reason::Moved).unwrap();
@@ -87,7 +87,7 @@ async fn a_check_that_is_missing_in_the_transaction_that_writes_ends_it_and_runs
     };
     let settled = authority.service.decide(&act, &vendor()).await.unwrap();
     assert!(matches!(settled.ruling, Ruling::Released { changed: true, .. }), "{:?}", settled.ruling);
-    assert_eq!(authority.checks.load(Ordering::Relaxed), 1);
+    assert_eq!(authority.verifications.load(Ordering::Relaxed), 1);
     assert_eq!(authority.actions().await[2..], ["granted", "returned"]);
 }
 

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// A line to write.
-pub(crate) struct Line<'a> {
+pub(crate) struct AuditLine<'a> {
     pub(crate) action: &'static str,
     pub(crate) license: Option<LicenseId>,
     pub(crate) detail: &'a str,
@@ -33,19 +33,19 @@ struct OfSeat {
 
 /// Writes down what a decision noted.
 pub(crate) async fn note(tx: &mut Tx, event: &Event, occasion: &Occasion) -> Result<()> {
-    let line = Line { action: event.kind.name(), license: event.license, detail: &event.detail };
+    let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
     write(tx, &line, seat, occasion).await
 }
 
-impl Line<'_> {
+impl AuditLine<'_> {
     /// Writes down what is about no seat.
     pub(crate) async fn write(&self, tx: &mut Tx, occasion: &Occasion) -> Result<()> {
         write(tx, self, None, occasion).await
     }
 }
 
-async fn write(tx: &mut Tx, line: &Line<'_>, seat: Option<OfSeat>, occasion: &Occasion) -> Result<()> {
+async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, occasion: &Occasion) -> Result<()> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let mut random = [0; 8];
     SystemRandom.fill(&mut random)?;

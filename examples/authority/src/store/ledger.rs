@@ -15,7 +15,7 @@ use super::{
     row::{count, damaged, device, json, number, record, seconds},
 };
 use crate::{
-    domain::{Machine, Occasion},
+    domain::{DeviceDescription, Occasion},
     failure::Result,
 };
 
@@ -155,7 +155,7 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
     .bind(seconds(seat.granted()))
     .bind(seconds(seat.changed()))
     .bind(json(seat)?)
-    .bind(json(&Machine::from(request))?)
+    .bind(json(&DeviceDescription::from(request))?)
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -31,7 +31,7 @@ use tokio::{
 };
 
 pub(crate) use self::{
-    audit::{Line, latest, note},
+    audit::{AuditLine, latest, note},
     ledger::{apply, find},
     licenses::{insert_license, licenses, set_terms, terms_of},
     seats::{count_by_state, latest_seats_of, seats},

@@ -76,7 +76,7 @@ fn seat_row(row: &AnyRow) -> Result<SeatRow> {
     let attempts: Option<Attempts> = attempts.map(|text| serde_json::from_str(&text)).transpose()?;
     Ok(SeatRow {
         seat: record(row, "record")?,
-        machine: record(row, "machine")?,
+        device: record(row, "machine")?,
         codes_tried: attempts.unwrap_or_default().count(),
     })
 }

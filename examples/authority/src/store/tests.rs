@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::{Database, Tx, apply, find, insert_license, latest_seats_of, ledger, licenses, seats};
 use crate::{
-    domain::{Actor, Location, Machine, Occasion},
+    domain::{Actor, DeviceDescription, Location, Occasion},
     failure::{Failure, Result},
 };
 
@@ -133,7 +133,7 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     assert_eq!(found(&mut tx, of_handle).await, Found::Seats(vec![returned.clone()]));
     assert_eq!(found(&mut tx, of_device).await, Found::Seats(Vec::new()));
     let listed = seats(&mut tx, Some(terms.id), at(5).time).await.unwrap();
-    assert_eq!((&listed[0].seat, &listed[0].machine), (&returned, &Machine::from(&request)));
+    assert_eq!((&listed[0].seat, &listed[0].device), (&returned, &DeviceDescription::from(&request)));
     tx.commit().await.unwrap();
 
     let mut tx = database.write().await.unwrap();

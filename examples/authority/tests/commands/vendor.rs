@@ -29,14 +29,14 @@ impl Deref for Authority {
     }
 }
 
-/// What the program said.
-struct Answer {
+/// What the finished program said.
+struct Finished {
     code: i32,
     stdout: String,
     stderr: String,
 }
 
-impl Answer {
+impl Finished {
     fn json(&self) -> Value {
         serde_json::from_str(&self.stdout)
             .unwrap_or_else(|e| panic!("{e}: {:?} {:?}", self.stdout, self.stderr))
@@ -61,11 +61,11 @@ impl Authority {
         child
     }
 
-    fn run(&self, arguments: &[&str], input: &[u8]) -> Answer {
+    fn run(&self, arguments: &[&str], input: &[u8]) -> Finished {
         finish(self.start(arguments, input))
     }
 
-    fn text(&self, arguments: &[&str]) -> Answer {
+    fn text(&self, arguments: &[&str]) -> Finished {
         finish(self.command(arguments).spawn().unwrap())
     }
 
@@ -131,9 +131,9 @@ impl Authority {
     }
 }
 
-fn finish(child: Child) -> Answer {
+fn finish(child: Child) -> Finished {
     let output = child.wait_with_output().unwrap();
-    Answer {
+    Finished {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
@@ -441,7 +441,7 @@ fn eight_processes_at_once_get_three_seats() {
         .collect();
     let running: Vec<Child> =
         requests.iter().map(|request| authority.start(&["activate", "-"], request)).collect();
-    let answers: Vec<Answer> = running.into_iter().map(finish).collect();
+    let answers: Vec<Finished> = running.into_iter().map(finish).collect();
     assert_eq!(answers.iter().filter(|answer| answer.code == 0).count(), 3);
     for answer in answers.iter().filter(|answer| answer.code != 0) {
         assert_eq!(field(&answer.json(), "error"), "no-free-seat", "{}", answer.stderr);

@@ -97,8 +97,8 @@ fn must(kept: bool, what: impl FnOnce() -> String) -> Kept {
     if kept { Ok(()) } else { Err(what()) }
 }
 
-/// A machine, with its hardware and its store.
-struct Machine {
+/// A device: an installation of the application on hardware of its own, and its store.
+struct TestDevice {
     name: String,
     folder: PathBuf,
     client: Client,
@@ -118,7 +118,7 @@ struct World<'a> {
     key: String,
     license: String,
     seats: usize,
-    machines: Vec<Machine>,
+    devices: Vec<TestDevice>,
     /// What customers have written down or saved: seats given up, and by which machine.
     notes: Vec<(usize, Deactivation)>,
     /// Seats that the vendor released: whoever held them hears of it at the next check-in.
@@ -149,7 +149,7 @@ impl<'a> World<'a> {
             key: sold["key"].as_str().unwrap().to_owned(),
             license: sold["license"].as_str().unwrap().to_owned(),
             seats,
-            machines: Vec::new(),
+            devices: Vec::new(),
             notes: Vec::new(),
             released: HashSet::new(),
             forgotten: HashSet::new(),
@@ -159,7 +159,7 @@ impl<'a> World<'a> {
             let name = format!("{seed} {number}");
             let folder = authority.folder.path().join(&name);
             let client = world.start(&name, &folder);
-            world.machines.push(Machine { name, folder, client, lost: HashSet::new() });
+            world.devices.push(TestDevice { name, folder, client, lost: HashSet::new() });
         }
         world
     }
@@ -207,7 +207,7 @@ impl<'a> World<'a> {
 
     /// Something that happens to a machine: mostly what makes sense there.
     fn act(&mut self, at: usize) -> Kept {
-        let status = self.machines[at].client.check().unwrap();
+        let status = self.devices[at].client.check().unwrap();
         if matches!(status.verdict(), Verdict::Damaged { .. }) && !self.dice.once_in(8) {
             return self.recover(at);
         }
@@ -215,7 +215,7 @@ impl<'a> World<'a> {
         match (status.license().is_some(), act) {
             (_, 0) => self.damage(at),
             (_, 1) => {
-                self.machines[at].client = self.start(&self.machines[at].name, &self.machines[at].folder);
+                self.devices[at].client = self.start(&self.devices[at].name, &self.devices[at].folder);
                 Ok(())
             }
             (_, 2) => self.redeem(),
@@ -234,7 +234,7 @@ impl<'a> World<'a> {
     }
 
     fn cancel(&mut self, at: usize) -> Kept {
-        let cancelled = self.machines[at].client.cancel();
+        let cancelled = self.devices[at].client.cancel();
         self.tell(at, "cancel", cancelled.as_ref().map(Deactivation::handle));
         self.notes.extend(cancelled.map(|note| (at, note)));
         Ok(())
@@ -242,7 +242,7 @@ impl<'a> World<'a> {
 
     fn activate(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
-        let client = &self.machines[at].client;
+        let client = &self.devices[at].client;
         let done =
             client.online().cancel_with(&cancel).activate(&self.key, &[]).map(|status| status.is_usable());
         self.tell(at, "activate", &done);
@@ -251,14 +251,14 @@ impl<'a> World<'a> {
 
     fn check_in(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
-        let done = self.machines[at].client.online().cancel_with(&cancel).check_in();
+        let done = self.devices[at].client.online().cancel_with(&cancel).check_in();
         self.tell(at, "check in", done.map(|status| status.verdict().clone()));
         Ok(())
     }
 
     fn deactivate(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
-        let client = &self.machines[at].client;
+        let client = &self.devices[at].client;
         let handle = client.check().unwrap().license().map(|license| license.handle);
         match client.online().cancel_with(&cancel).deactivate(Reason::Moved) {
             Ok(receipt) => {
@@ -283,10 +283,10 @@ impl<'a> World<'a> {
     }
 
     fn deactivate_offline(&mut self, at: usize) -> Kept {
-        let given_up = self.machines[at].client.deactivate_offline(Reason::Retired);
+        let given_up = self.devices[at].client.deactivate_offline(Reason::Retired);
         self.tell(at, "deactivate offline", given_up.as_ref().map(Deactivation::handle));
         if let Ok(given_up) = given_up {
-            must(!self.machines[at].client.check().unwrap().is_usable(), || {
+            must(!self.devices[at].client.check().unwrap().is_usable(), || {
                 "a code is shown for a usable license".to_owned()
             })?;
             self.notes.push((at, given_up));
@@ -296,7 +296,7 @@ impl<'a> World<'a> {
 
     fn hand_in(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
-        let client = &self.machines[at].client;
+        let client = &self.devices[at].client;
         let done = client.online().cancel_with(&cancel).hand_in().map(|receipts| receipts.len());
         if done.is_ok() {
             let waiting = client.outstanding().unwrap().len();
@@ -322,7 +322,7 @@ impl<'a> World<'a> {
         let answer = self.post("/v1/deactivations", &body);
         let receipt = answer.as_ref().and_then(|answer| answer["receipt"].as_str());
         let taken_in = receipt.filter(|_| self.dice.once_in(2)).map(|receipt| {
-            let taken_in = self.machines[at].client.accept_receipt(receipt.as_bytes());
+            let taken_in = self.devices[at].client.accept_receipt(receipt.as_bytes());
             taken_in.map(|receipt| receipt.handle).map_err(|error| error.kind())
         });
         let outcome = answer.as_ref().map(|answer| answer["outcome"].clone());
@@ -348,7 +348,7 @@ impl<'a> World<'a> {
     fn damage(&mut self, at: usize) -> Kept {
         let known = self.known(at);
         let seen: HashSet<u32> = self.ledger.seats(None).iter().map(|seat| seat.handle).collect();
-        let file = self.machines[at].folder.join("store/state");
+        let file = self.devices[at].folder.join("store/state");
         let Ok(mut bytes) = fs::read(&file) else { return Ok(()) };
         match self.dice.below(3) {
             0 => bytes.clear(),
@@ -361,21 +361,21 @@ impl<'a> World<'a> {
         }
         fs::write(&file, bytes).unwrap();
         self.forgotten.extend(known.difference(&seen));
-        self.machines[at].lost.extend(known);
+        self.devices[at].lost.extend(known);
         self.tell(at, "damaged", ());
         must(self.is_damaged(at), || "the damage is not seen".to_owned())
     }
 
     fn recover(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
-        let done = self.machines[at].client.online().cancel_with(&cancel).recover();
+        let done = self.devices[at].client.online().cancel_with(&cancel).recover();
         self.tell(at, "recover", done.map(|status| status.verdict().clone()));
         Ok(())
     }
 
     /// The vendor releases the seat of a machine that is said to be dead.
     fn release(&mut self, at: usize) {
-        let status = self.machines[at].client.check().unwrap();
+        let status = self.devices[at].client.check().unwrap();
         let handle = status.license().map(|license| license.handle).or(status.pending());
         if let Some(handle) =
             handle.map(|handle| handle.get()).filter(|handle| self.active().contains(handle))
@@ -391,12 +391,12 @@ impl<'a> World<'a> {
     }
 
     fn is_damaged(&self, at: usize) -> bool {
-        matches!(self.machines[at].client.check().unwrap().verdict(), Verdict::Damaged { .. })
+        matches!(self.devices[at].client.check().unwrap().verdict(), Verdict::Damaged { .. })
     }
 
     /// The seats that a store can say something about: its own, the one asked for, those given up.
     fn known(&self, at: usize) -> HashSet<u32> {
-        let client = &self.machines[at].client;
+        let client = &self.devices[at].client;
         let status = client.check().unwrap();
         let mut known: HashSet<u32> = status.pending().iter().map(|handle| handle.get()).collect();
         known.extend(status.license().map(|license| license.handle.get()));
@@ -407,7 +407,7 @@ impl<'a> World<'a> {
     }
 
     fn usable(&self) -> Vec<u32> {
-        let statuses = self.machines.iter().map(|machine| machine.client.check().unwrap());
+        let statuses = self.devices.iter().map(|device| device.client.check().unwrap());
         statuses
             .filter(|status| status.is_usable())
             .map(|status| status.license().unwrap().handle.get())
@@ -431,7 +431,7 @@ impl<'a> World<'a> {
             })?;
         }
         let known: HashSet<u32> = (0..MACHINES).flat_map(|at| self.known(at)).collect();
-        let lost: HashSet<u32> = self.machines.iter().flat_map(|machine| machine.lost.clone()).collect();
+        let lost: HashSet<u32> = self.devices.iter().flat_map(|device| device.lost.clone()).collect();
         for handle in active {
             must(
                 known.contains(&handle) || lost.contains(&handle) || self.forgotten.contains(&handle),
@@ -468,7 +468,7 @@ impl<'a> World<'a> {
         if self.is_damaged(at) {
             self.recover(at)?;
         }
-        let client = &self.machines[at].client;
+        let client = &self.devices[at].client;
         if let Some(pending) = client.pending().unwrap() {
             // Refused or granted, it is answered.
             let _ = match pending.recovery() {
@@ -476,40 +476,40 @@ impl<'a> World<'a> {
                 None => client.activate(&self.key),
             };
         }
-        let handed_in = self.machines[at].client.online().hand_in().map(|receipts| receipts.len());
+        let handed_in = self.devices[at].client.online().hand_in().map(|receipts| receipts.len());
         self.tell(at, "hand in", &handed_in);
         handed_in.map_err(|error| format!("a seat cannot be handed in: {error}"))?;
-        if self.machines[at].client.check().unwrap().license().is_some() {
-            let done = self.machines[at].client.check_in().map(|status| status.verdict().clone());
+        if self.devices[at].client.check().unwrap().license().is_some() {
+            let done = self.devices[at].client.check_in().map(|status| status.verdict().clone());
             self.tell(at, "check in", &done);
             done.map_err(|error| format!("a license cannot be renewed: {error}"))?;
         }
         // A recovery that was taken back has freed nothing; it can be asked for again.
-        let lost: BTreeSet<u32> = self.machines[at].lost.difference(&self.forgotten).copied().collect();
+        let lost: BTreeSet<u32> = self.devices[at].lost.difference(&self.forgotten).copied().collect();
         if self.active().intersection(&lost).any(|seat| !self.usable().contains(seat)) {
-            if self.machines[at].client.check().unwrap().license().is_some() {
+            if self.devices[at].client.check().unwrap().license().is_some() {
                 self.give_up(at)?;
             }
             self.recover(at)?;
         }
-        self.machines[at].lost.clear();
-        let client = &self.machines[at].client;
+        self.devices[at].lost.clear();
+        let client = &self.devices[at].client;
         must(client.pending().unwrap().is_none(), || format!("machine {at} still waits for an answer"))?;
         must(client.outstanding().unwrap().is_empty(), || format!("machine {at} still waits for a receipt"))
     }
 
     fn give_up(&mut self, at: usize) -> Kept {
-        let client = &self.machines[at].client;
+        let client = &self.devices[at].client;
         let mut done = client.deactivate(Reason::Moved).map(|receipt| receipt.outcome);
         if done.is_err() {
             // No deactivation left: that is for the vendor to decide.
             let handle = client.check().unwrap().license().unwrap().handle.get();
             self.release_seat(handle);
             done = Ok(nodelock::Outcome::Returned);
-            let _ = self.machines[at].client.check_in();
+            let _ = self.devices[at].client.check_in();
         }
         self.tell(at, "deactivate", done.as_ref().map_err(ToString::to_string));
-        must(!self.machines[at].client.check().unwrap().is_usable(), || format!("machine {at} is usable"))
+        must(!self.devices[at].client.check().unwrap().is_usable(), || format!("machine {at} is usable"))
     }
 
     fn judge_replayed(&mut self, before: &[Row]) -> Kept {
@@ -529,7 +529,7 @@ impl<'a> World<'a> {
 
     fn free_everything(&mut self) -> Kept {
         for at in 0..MACHINES {
-            if self.machines[at].client.check().unwrap().license().is_some() {
+            if self.devices[at].client.check().unwrap().license().is_some() {
                 self.give_up(at)?;
             }
         }

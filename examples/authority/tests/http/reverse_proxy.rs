@@ -3,10 +3,10 @@
 use nodelock::{ErrorKind, code::LicenseKey};
 use serde_json::{Value, json};
 
-use crate::support::{calls::kind, requests::Reply, server::Authority};
+use crate::support::{calls::kind, requests::WholeResponse, server::Authority};
 
 /// An activation with a license key that nobody has, passed on with these headers.
-fn guess(authority: &Authority, request: &Value, headers: &str) -> Reply {
+fn guess(authority: &Authority, request: &Value, headers: &str) -> WholeResponse {
     let mut all = vec![("Content-Type", "application/json")];
     all.extend(headers.lines().map(|line| line.split_once(": ").unwrap()));
     authority.ask("POST", "/v1/activations", &all, request.to_string().as_bytes())
@@ -20,7 +20,7 @@ fn wrong_request(authority: &Authority) -> Value {
 const UNKNOWN: (u16, &str) = (404, "unknown-license");
 const LIMITED: (u16, &str) = (429, "too-many-attempts");
 
-fn assert_answer(reply: &Reply, expected: (u16, &str)) {
+fn assert_answer(reply: &WholeResponse, expected: (u16, &str)) {
     assert_eq!(reply.problem(), (expected.0, expected.1.to_owned()));
 }
 

@@ -9,7 +9,7 @@ use std::{
 
 use crate::support::{
     portal::{File, OURS, Page, Text, body, content_type},
-    requests::Reply,
+    requests::WholeResponse,
     server::{Authority, POSTGRES},
 };
 use nodelock::{Reason, code::LicenseKey};
@@ -82,7 +82,7 @@ fn bad_input_in_every_form_is_a_page_and_changes_nothing() {
             let name = if path == "/seats" { field } else { "file" };
             let page = authority.submit(path, &[File(name, input)]);
             assert!(matches!(page.status, 400 | 403 | 404 | 422), "{path} {} {}", page.status, page.title());
-            assert!(page.html.contains("class=\"outcome bad\""));
+            assert!(page.html.contains("class=\"notice bad\""));
         }
         for body in [
             body(&[]),
@@ -212,7 +212,7 @@ fn a_form_that_does_not_arrive_is_given_up_and_a_full_house_says_so() {
     let began = Instant::now();
     let mut forms: Vec<TcpStream> =
         (0..256).map(|n| start(["/seats", "/redeem", "/activate"][n % 3])).collect();
-    // Metrics take none of the 256 places.
+    // Metrics take none of the 256 permits.
     let is_full = || {
         let metrics = authority.metrics();
         metrics.lines().any(|line| line == "nodelock_http_requests_under_way 256")
@@ -232,11 +232,11 @@ fn a_form_that_does_not_arrive_is_given_up_and_a_full_house_says_so() {
         stream.read_to_string(&mut reply).unwrap();
         let (head, html) = reply.split_once("\r\n\r\n").unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let page = Page::of(Reply { status, head: head.to_lowercase(), body: html.to_owned() });
+        let page = Page::of(WholeResponse { status, head: head.to_lowercase(), body: html.to_owned() });
         assert_eq!((page.status, page.title()), (408, "This took too long to arrive".into()));
     }
     assert!(began.elapsed() < Duration::from_secs(60));
-    // The places are free again.
+    // The permits are free again.
     assert_eq!(authority.submit("/seats", &[Text("license_key", &key)]).status, 404);
 }
 

@@ -1,6 +1,6 @@
 //! The portal as a browser without JavaScript sees it: pages, and forms that are posted.
 
-use super::{requests::Reply, server::Authority};
+use super::{requests::WholeResponse, server::Authority};
 
 const BOUNDARY: &str = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
 
@@ -42,7 +42,7 @@ impl Authority {
         Page::of(self.submit_raw(path, &OURS, &body(fields)))
     }
 
-    pub fn submit_raw(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub fn submit_raw(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> WholeResponse {
         let content_type = content_type();
         let headers = [&[("Content-Type", content_type.as_str())], headers].concat();
         self.ask("POST", path, &headers, body)
@@ -73,9 +73,9 @@ pub struct Page {
 }
 
 impl Page {
-    pub fn of(reply: Reply) -> Self {
+    pub fn of(reply: WholeResponse) -> Self {
         check_headers(&reply);
-        let Reply { status, head, body: html } = reply;
+        let WholeResponse { status, head, body: html } = reply;
         assert!(head.contains("content-type: text/html; charset=utf-8"), "{head}\n{html}");
         assert!(
             html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">") && html.trim_end().ends_with("</html>")
@@ -158,7 +158,7 @@ impl Page {
 }
 
 /// What every answer of the portal tells the browser.
-pub fn check_headers(reply: &Reply) {
+pub fn check_headers(reply: &WholeResponse) {
     for header in [
         "content-security-policy: default-src 'none'; style-src 'self'; script-src 'self'; form-action 'self'; \
          base-uri 'none'; frame-ancestors 'none'",

@@ -17,14 +17,15 @@ use serde_json::Value;
 /// The name that every request asks for, unless the caller names another.
 const HOST: &str = "authority";
 
-pub struct Reply {
+/// A response with its body, read whole.
+pub struct WholeResponse {
     pub status: u16,
     /// The headers in lower case, one a line.
     pub head: String,
     pub body: String,
 }
 
-impl Reply {
+impl WholeResponse {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
@@ -40,7 +41,7 @@ impl Reply {
     }
 }
 
-impl From<Response> for Reply {
+impl From<Response> for WholeResponse {
     fn from(response: Response) -> Self {
         let line = |(name, value): (_, &reqwest::header::HeaderValue)| {
             format!("{name}: {}\r\n", value.to_str().unwrap().to_lowercase())
@@ -57,13 +58,13 @@ pub fn request(
     path: &str,
     headers: &[(&str, &str)],
     body: &[u8],
-) -> Reply {
+) -> WholeResponse {
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let mut request = client().request(method, format!("http://{address}{path}")).body(body.to_vec());
     for (name, value) in [("Host", HOST), ("Connection", "close")].iter().chain(headers) {
         request = request.header(*name, *value);
     }
-    Reply::from(request.send().unwrap_or_else(|e| panic!("{path}: {e:?}")))
+    WholeResponse::from(request.send().unwrap_or_else(|e| panic!("{path}: {e:?}")))
 }
 
 fn client() -> &'static Client {

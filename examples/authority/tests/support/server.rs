@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     calls::http,
-    requests::{Reply, request},
+    requests::{WholeResponse, request},
 };
 
 pub const PRODUCT: &str = "Example";
@@ -292,21 +292,21 @@ impl Authority {
         self.client(name).authority(url, transport).patience(Duration::from_secs(10), 1).build().unwrap()
     }
 
-    pub fn get(&self, path: &str) -> Reply {
+    pub fn get(&self, path: &str) -> WholeResponse {
         self.ask("GET", path, &[], b"")
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Reply {
+    pub fn post(&self, path: &str, body: &Value) -> WholeResponse {
         self.post_as("application/json", path, body.to_string().as_bytes())
     }
 
     /// Posts a body as that type of content.
-    pub fn post_as(&self, content_type: &str, path: &str, body: &[u8]) -> Reply {
+    pub fn post_as(&self, content_type: &str, path: &str, body: &[u8]) -> WholeResponse {
         self.ask("POST", path, &[("Content-Type", content_type)], body)
     }
 
     /// A request with headers of the caller's choosing.
-    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> WholeResponse {
         request(self.address, method, path, headers, body)
     }
 

@@ -12,7 +12,7 @@ use super::{
         peer::Peer,
         problem::{Details, Members, Problem},
     },
-    Ask, Message, Reply, finish,
+    Ask, JsonAnswer, Message, finish,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -81,13 +81,13 @@ pub(super) async fn activate(
     State(server): Shared,
     peer: Peer,
     Json(asked): Json<Ask>,
-) -> Result<Reply<Granted>, Problem> {
+) -> Result<JsonAnswer<Granted>, Problem> {
     finish(async move {
         let file = server.service.read(asked.request.0.into_bytes()).await?.activation()?;
         let granted = server.service.activate(file, None, &peer.occasion()).await?;
         let receipts = granted.receipts.iter().map(Message::from).collect();
         match granted.license {
-            Ok(license) => Ok(Reply(Granted { license: Message::from(&license), receipts })),
+            Ok(license) => Ok(JsonAnswer(Granted { license: Message::from(&license), receipts })),
             // What came along is free all the same.
             Err(refused) => {
                 Err(Problem::from(refused).with(Members { receipts: Some(receipts), ..Members::default() }))

@@ -12,14 +12,14 @@ use super::{
         peer::Peer,
         problem::{Details, Problem},
     },
-    Ask, Message, Reply, finish,
+    Ask, JsonAnswer, Message, finish,
 };
 use crate::service::CheckedIn;
 
 /// The license, renewed, or the word that ends it.
 #[derive(Serialize, ToSchema)]
 #[serde(untagged)]
-pub(super) enum Answer {
+pub(super) enum CheckInBody {
     Renewed { license: Message },
     Revoked { revocation: Message },
 }
@@ -33,7 +33,7 @@ pub(super) enum Answer {
     operation_id = "check_in",
     request_body = inline(Ask),
     responses(
-        (status = 200, description = "Done.", body = inline(Answer)),
+        (status = 200, description = "Done.", body = inline(CheckInBody)),
         (
             status = 403,
             description = "Signed by another device, from another machine than the seat's, or nothing may be issued. \
@@ -60,12 +60,16 @@ pub(super) async fn check_in(
     State(server): Shared,
     peer: Peer,
     Json(asked): Json<Ask>,
-) -> Result<Reply<Answer>, Problem> {
+) -> Result<JsonAnswer<CheckInBody>, Problem> {
     finish(async move {
-        Ok(Reply(match server.service.check_in(asked.request.0.into_bytes(), &peer.occasion()).await? {
-            CheckedIn::Renewed(license) => Answer::Renewed { license: Message::from(&*license) },
-            CheckedIn::Revoked(revocation) => Answer::Revoked { revocation: Message::from(&revocation) },
-        }))
+        Ok(JsonAnswer(
+            match server.service.check_in(asked.request.0.into_bytes(), &peer.occasion()).await? {
+                CheckedIn::Renewed(license) => CheckInBody::Renewed { license: Message::from(&*license) },
+                CheckedIn::Revoked(revocation) => {
+                    CheckInBody::Revoked { revocation: Message::from(&revocation) }
+                }
+            },
+        ))
     })
     .await
 }

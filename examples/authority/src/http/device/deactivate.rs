@@ -13,7 +13,7 @@ use super::{
         peer::Peer,
         problem::{Details, Members, Problem},
     },
-    Message, Reply, finish,
+    JsonAnswer, Message, finish,
 };
 use crate::service::{self, Redeemed};
 
@@ -60,13 +60,13 @@ impl TryFrom<Given> for Evidence {
 /// `held`: no deactivation is left, and the seat stays reserved for the same machine.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Outcome {
+enum SeatEffect {
     Freed,
     AlreadyFreed,
     Held,
 }
 
-impl From<&service::Released> for Outcome {
+impl From<&service::Released> for SeatEffect {
     fn from(released: &service::Released) -> Self {
         match (released.outcome, released.changed) {
             (nodelock::Outcome::Held, _) => Self::Held,
@@ -80,7 +80,7 @@ impl From<&service::Released> for Outcome {
 pub(super) struct Released {
     receipt: Message,
     #[schema(inline)]
-    outcome: Outcome,
+    outcome: SeatEffect,
     /// Deactivations the license has left; null is without limit.
     #[schema(required, minimum = 0, format = "uint32")]
     deactivations_left: Option<u32>,
@@ -137,7 +137,7 @@ pub(super) async fn deactivate(
     State(server): Shared,
     peer: Peer,
     Json(evidence): Json<Evidence>,
-) -> Result<Reply<Released>, Problem> {
+) -> Result<JsonAnswer<Released>, Problem> {
     finish(async move {
         let (service, occasion) = (&server.service, peer.occasion());
         let (redeemed, reading) = match evidence {
@@ -153,9 +153,9 @@ pub(super) async fn deactivate(
         let corrections = reading.map(|reading| reading.corrections).unwrap_or_default();
         let mended = corrections.iter().map(Correction::to_string).collect();
         match redeemed {
-            Redeemed::Released(released) => Ok(Reply(Released {
+            Redeemed::Released(released) => Ok(JsonAnswer(Released {
                 receipt: Message::from(&released.receipt),
-                outcome: Outcome::from(&*released),
+                outcome: SeatEffect::from(&*released),
                 deactivations_left: released.deactivations_left,
                 mended,
             })),

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Server, places,
+    Server, permits,
     problem::{Problem, json_text},
 };
 
@@ -54,9 +54,9 @@ struct Ask {
 }
 
 /// An answer in JSON.
-pub(super) struct Reply<T>(pub(super) T);
+pub(super) struct JsonAnswer<T>(pub(super) T);
 
-impl<T: Serialize> IntoResponse for Reply<T> {
+impl<T: Serialize> IntoResponse for JsonAnswer<T> {
     fn into_response(self) -> Response {
         let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
         (headers, json_text(&self.0)).into_response()
@@ -67,5 +67,5 @@ impl<T: Serialize> IntoResponse for Reply<T> {
 async fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
-    places::finish(work).await.unwrap_or_else(|_| Err(Problem::of(ErrorKind::ServerFailed)))
+    permits::finish(work).await.unwrap_or_else(|_| Err(Problem::of(ErrorKind::ServerFailed)))
 }

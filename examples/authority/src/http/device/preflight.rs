@@ -12,7 +12,7 @@ use super::{
         peer::Peer,
         problem::{Details, Problem},
     },
-    Ask, Reply, finish,
+    Ask, JsonAnswer, finish,
 };
 
 #[derive(Serialize, ToSchema)]
@@ -52,11 +52,11 @@ pub(super) async fn preflight(
     State(server): Shared,
     peer: Peer,
     Json(asked): Json<Ask>,
-) -> Result<Reply<Foreseen>, Problem> {
+) -> Result<JsonAnswer<Foreseen>, Problem> {
     finish(async move {
         let deactivations_left =
             server.service.preflight(asked.request.0.into_bytes(), &peer.occasion()).await?;
-        Ok(Reply(Foreseen { allowed: deactivations_left != Some(0), deactivations_left }))
+        Ok(JsonAnswer(Foreseen { allowed: deactivations_left != Some(0), deactivations_left }))
     })
     .await
 }

@@ -9,7 +9,7 @@ use nodelock::{DeactivationReceipt, ErrorKind, License};
 
 use super::{
     form::Form,
-    outcome::{Document, LICENSE, RECEIPT},
+    notice::{Document, LICENSE, RECEIPT},
     page,
 };
 use crate::http::{Server, Shared, problem::Problem};

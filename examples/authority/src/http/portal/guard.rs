@@ -19,7 +19,7 @@ pub(super) async fn admit(State(server): Shared, request: Request, next: Next) -
     if request.method() == Method::POST && !is_from_here(&request) {
         return page::failure(&Problem::http(StatusCode::FORBIDDEN));
     }
-    server.places.answer(next.run(request)).await.unwrap_or_else(|problem| page::failure(&problem))
+    server.permits.answer(next.run(request)).await.unwrap_or_else(|problem| page::failure(&problem))
 }
 
 /// Whether a form was sent from a page of this server, as far as the browser tells; programs tell nothing.

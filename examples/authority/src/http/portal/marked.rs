@@ -1,4 +1,4 @@
-//! A code as somebody typed it or as it was mended, in groups of five with the places that matter marked.
+//! A code as somebody typed it or as it was mended, in groups of five with the positions that matter marked.
 
 use nodelock::code::{Correction, check_typing};
 
@@ -9,7 +9,7 @@ const GROUP: usize = 5;
 const MOST: usize = 2 * CODE;
 
 /// One symbol and whether it is marked.
-pub(super) struct Place {
+pub(super) struct Position {
     pub(super) symbol: char,
     pub(super) marked: bool,
 }
@@ -17,7 +17,7 @@ pub(super) struct Place {
 /// A code in groups, and what is to be said of it.
 pub(super) struct Marked {
     pub(super) caption: &'static str,
-    pub(super) groups: Vec<Vec<Place>>,
+    pub(super) groups: Vec<Vec<Position>>,
     pub(super) notes: Vec<String>,
 }
 
@@ -27,13 +27,14 @@ impl Marked {
         if corrections.is_empty() {
             return None;
         }
-        let places = code.chars().filter(|symbol| *symbol != '-').enumerate().map(|(at, symbol)| Place {
-            symbol,
-            marked: corrections.iter().any(|correction| usize::from(correction.position()) == at + 1),
-        });
+        let positions =
+            code.chars().filter(|symbol| *symbol != '-').enumerate().map(|(at, symbol)| Position {
+                symbol,
+                marked: corrections.iter().any(|correction| usize::from(correction.position()) == at + 1),
+            });
         Some(Self {
             caption: "There were typing errors. This is how it was read:",
-            groups: groups(places),
+            groups: groups(positions),
             notes: corrections.iter().map(sentence).collect(),
         })
     }
@@ -51,10 +52,11 @@ impl Marked {
         let foreign = symbols.iter().filter(|(_, unreadable)| *unreadable).count();
         let begins = symbols.first().map(|&(symbol, _)| symbol);
         let wrong_start = count == CODE && begins.is_some_and(|symbol| !is_symbol(symbol, first));
-        let places = symbols.into_iter().take(MOST).enumerate().map(|(at, (symbol, unreadable))| Place {
-            symbol: symbol.to_ascii_uppercase(),
-            marked: unreadable || at >= CODE || (at == 0 && wrong_start),
-        });
+        let positions =
+            symbols.into_iter().take(MOST).enumerate().map(|(at, (symbol, unreadable))| Position {
+                symbol: symbol.to_ascii_uppercase(),
+                marked: unreadable || at >= CODE || (at == 0 && wrong_start),
+            });
 
         let mut notes = Vec::new();
         match count {
@@ -83,15 +85,15 @@ impl Marked {
                     .into(),
             );
         }
-        Self { caption: "This is what was typed:", groups: groups(places), notes }
+        Self { caption: "This is what was typed:", groups: groups(positions), notes }
     }
 }
 
-fn groups(places: impl Iterator<Item = Place>) -> Vec<Vec<Place>> {
-    let mut places = places.peekable();
+fn groups(positions: impl Iterator<Item = Position>) -> Vec<Vec<Position>> {
+    let mut positions = positions.peekable();
     let mut groups = Vec::new();
-    while places.peek().is_some() {
-        groups.push(places.by_ref().take(GROUP).collect());
+    while positions.peek().is_some() {
+        groups.push(positions.by_ref().take(GROUP).collect());
     }
     groups
 }

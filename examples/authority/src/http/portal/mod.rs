@@ -9,7 +9,7 @@ mod download;
 mod form;
 mod guard;
 mod marked;
-mod outcome;
+mod notice;
 mod page;
 mod paper;
 mod redeem;

@@ -12,11 +12,11 @@ use jiff::civil::DateTime;
 use nodelock::{ErrorKind, Timestamp};
 
 use super::{
-    outcome::Outcome,
+    notice::Notice,
     words::{self, Task},
 };
 use crate::{
-    http::{Server, Shared, log::Refused, places, problem::Problem},
+    http::{Server, Shared, log::Refused, permits, problem::Problem},
     service,
 };
 
@@ -28,9 +28,9 @@ struct Home {
 
 #[derive(Template)]
 #[template(path = "failure.html")]
-struct Failure {
+struct FailurePage {
     product: String,
-    outcome: Option<Outcome>,
+    notice: Option<Notice>,
 }
 
 /// `GET /`
@@ -40,14 +40,14 @@ pub(super) async fn home(State(server): Shared) -> Response {
 
 /// A refusal that leads to no form.
 pub(super) fn failure(problem: &Problem) -> Response {
-    let outcome = words::refusal(problem, Task::Download);
-    answer(outcome, |outcome| Failure { product: String::new(), outcome })
+    let notice = words::refusal(problem, Task::Download);
+    answer(notice, |notice| FailurePage { product: String::new(), notice })
 }
 
-/// The page of an outcome, with its status.
-pub(super) fn answer<T: Template>(outcome: Outcome, page: impl FnOnce(Option<Outcome>) -> T) -> Response {
-    let (status, kind, retry_after) = (outcome.status, outcome.kind, outcome.retry_after);
-    let mut response = render(&page(Some(outcome)), status);
+/// The page of an notice, with its status.
+pub(super) fn answer<T: Template>(notice: Notice, page: impl FnOnce(Option<Notice>) -> T) -> Response {
+    let (status, kind, retry_after) = (notice.status, notice.kind, notice.retry_after);
+    let mut response = render(&page(Some(notice)), status);
     if let Some(wait) = retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
@@ -67,7 +67,7 @@ pub(super) fn render(page: &impl Template, status: StatusCode) -> Response {
 
 /// Does what a form asks for to its end.
 pub(super) async fn finish(work: impl Future<Output = Response> + Send + 'static) -> Response {
-    places::finish(work).await.unwrap_or_else(|_| failure(&Problem::of(ErrorKind::ServerFailed)))
+    permits::finish(work).await.unwrap_or_else(|_| failure(&Problem::of(ErrorKind::ServerFailed)))
 }
 
 /// What was typed, to stay in its field. Of what is too long for that nothing stays: an answer must not be much larger

@@ -2,15 +2,15 @@
 
 use nodelock::ErrorKind;
 
-use super::outcome::{Outcome, Tone};
+use super::notice::{Notice, Tone};
 use crate::domain::What;
 
 /// Says what a submission is and where it belongs; none if it is what is `expected`, or nothing at all.
-pub(super) fn misplaced(what: What, expected: What) -> Option<Outcome> {
+pub(super) fn misplaced(what: What, expected: What) -> Option<Notice> {
     if what == expected {
         return None;
     }
-    let wrong = |title: &str| Outcome::new(Tone::Bad, title).refused(ErrorKind::WrongType);
+    let wrong = |title: &str| Notice::new(Tone::Bad, title).refused(ErrorKind::WrongType);
     Some(match what {
         What::LicenseKey => wrong("This is a license key")
             .text("It shows which computers have a seat. It gives no seat back: that takes the code or the file of the computer.")

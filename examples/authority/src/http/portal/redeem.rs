@@ -15,7 +15,7 @@ use super::{
     super::{Shared, peer::Peer},
     form::Form,
     marked::Marked,
-    outcome::{Document, Outcome, Tone},
+    notice::{Document, Notice, Tone},
     page, paper,
     words::{Task, refusal},
 };
@@ -32,20 +32,20 @@ struct Page {
     product: String,
     /// What stays in the field.
     typed: String,
-    outcome: Option<Outcome>,
+    notice: Option<Notice>,
 }
 
 impl Page {
     /// Whether there is something left to hand in.
     fn is_open(&self) -> bool {
-        self.outcome.as_ref().is_none_or(|outcome| matches!(outcome.tone, Tone::Bad))
+        self.notice.as_ref().is_none_or(|notice| matches!(notice.tone, Tone::Bad))
     }
 }
 
 /// `GET /redeem`
 pub(super) async fn form(State(server): Shared) -> Response {
     let product = page::product(&server).await;
-    page::render(&Page { product, typed: String::new(), outcome: None }, StatusCode::OK)
+    page::render(&Page { product, typed: String::new(), notice: None }, StatusCode::OK)
 }
 
 /// `POST /redeem`
@@ -61,16 +61,16 @@ pub(super) async fn redeem(State(server): Shared, peer: Peer, request: Request) 
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let outcome = outcome(&server, input, &peer.occasion()).await;
+        let notice = notice(&server, input, &peer.occasion()).await;
         let product = page::product(&server).await;
-        page::answer(outcome, |outcome| Page { product, typed, outcome })
+        page::answer(notice, |notice| Page { product, typed, notice })
     })
     .await
 }
 
-async fn outcome(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Outcome {
+async fn notice(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Notice {
     if input.trim_ascii().is_empty() {
-        return Outcome::new(Tone::Bad, "Nothing was handed in")
+        return Notice::new(Tone::Bad, "Nothing was handed in")
             .refused(ErrorKind::Malformed)
             .text("Type or paste the deactivation code, or choose the file that the application wrote.");
     }
@@ -87,7 +87,7 @@ async fn redeem_submission(
     submission: Submission,
     input: &[u8],
     occasion: &Occasion,
-) -> Outcome {
+) -> Notice {
     let what = submission.what();
     let typed = match submission.deactivation() {
         Ok(Deactivation::Code(typed)) => typed,
@@ -118,19 +118,19 @@ fn mended(reading: &Reading<DeactivationCode>) -> Option<Marked> {
     Marked::mended(&reading.code.to_string(), &reading.corrections)
 }
 
-fn done(redeemed: Redeemed) -> Outcome {
+fn done(redeemed: Redeemed) -> Notice {
     let outcome = redeemed.outcome();
     let Released { seat, deactivations_left, receipt, .. } = match redeemed {
         Redeemed::Released(released) => *released,
         Redeemed::Kept(handle) => {
-            let kept = Outcome::new(Tone::Waiting, format!("Seat {handle} is not known here yet"))
+            let kept = Notice::new(Tone::Waiting, format!("Seat {handle} is not known here yet"))
                 .text(
                     "What you handed in is kept. The computer's activation request has not arrived here; as soon as it \
                      does, the seat is free by itself.",
                 )
                 .text("If the computer was activated with this vendor, compare the code with what it shows.");
             // Taken in, and not done.
-            return Outcome { status: StatusCode::ACCEPTED, kind: Some(ErrorKind::UnknownSeat), ..kept };
+            return Notice { status: StatusCode::ACCEPTED, kind: Some(ErrorKind::UnknownSeat), ..kept };
         }
     };
     let handle = seat.handle();
@@ -140,19 +140,19 @@ fn done(redeemed: Redeemed) -> Outcome {
         Some(1) => Some("The license has one deactivation left.".to_owned()),
         Some(left) => Some(format!("The license has {left} deactivations left.")),
     };
-    let outcome = match outcome {
+    let notice = match outcome {
         "freed" => {
-            let freed = Outcome::new(Tone::Good, format!("Seat {handle} is free"));
-            left.into_iter().fold(freed.text("Another computer can be activated with it now."), Outcome::text)
+            let freed = Notice::new(Tone::Good, format!("Seat {handle} is free"));
+            left.into_iter().fold(freed.text("Another computer can be activated with it now."), Notice::text)
         }
-        "already-freed" => Outcome::new(Tone::Good, format!("Seat {handle} was free already"))
+        "already-freed" => Notice::new(Tone::Good, format!("Seat {handle} was free already"))
             .text("It was given back before. Nothing has changed, and nothing is left to do."),
-        _ => Outcome::new(Tone::Waiting, format!("Seat {handle} is held for its computer")).text(
+        _ => Notice::new(Tone::Waiting, format!("Seat {handle} is held for its computer")).text(
             "The license has no deactivation left. The computer that gave the seat back may activate it again at any \
              time; no other can. To move the seat to another computer, ask the vendor to return it.",
         ),
     };
-    outcome
+    notice
         .text(
             "The receipt is for the computer that gave the seat back: with it, the application there stops showing the \
              code. The computer can be activated again without it, too.",
@@ -160,9 +160,9 @@ fn done(redeemed: Redeemed) -> Outcome {
         .document(Document::new(None, std::slice::from_ref(&receipt)))
 }
 
-fn refused(problem: Problem) -> Outcome {
+fn refused(problem: Problem) -> Notice {
     match problem.kind() {
-        Some(ErrorKind::UnreadableCode) => Outcome::new(Tone::Bad, "This code cannot be read")
+        Some(ErrorKind::UnreadableCode) => Notice::new(Tone::Bad, "This code cannot be read")
             .refused(ErrorKind::UnreadableCode)
             .text("A few wrong characters are mended, but these are too many. No seat was given back, and this does not count as an attempt."),
         _ => refusal(&problem, Task::Redeem),

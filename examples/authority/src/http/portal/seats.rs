@@ -16,7 +16,7 @@ use super::{
     super::{Shared, peer::Peer},
     form::Form,
     marked::Marked,
-    outcome::{Outcome, Tone},
+    notice::{Notice, Tone},
     page, paper,
     words::{Task, refusal},
 };
@@ -36,7 +36,7 @@ struct Page {
     product: String,
     /// What stays in the field.
     typed: String,
-    outcome: Option<Outcome>,
+    notice: Option<Notice>,
     license: Option<LicenseView>,
 }
 
@@ -62,7 +62,7 @@ struct SeatView {
 /// `GET /seats`
 pub(super) async fn form(State(server): Shared) -> Response {
     let product = page::product(&server).await;
-    page::render(&Page { product, typed: String::new(), outcome: None, license: None }, StatusCode::OK)
+    page::render(&Page { product, typed: String::new(), notice: None, license: None }, StatusCode::OK)
 }
 
 /// `POST /seats`
@@ -76,14 +76,14 @@ pub(super) async fn show(State(server): Shared, peer: Peer, request: Request) ->
         let product = page::product(&server).await;
         match found {
             Ok((holding, marked)) => {
-                let outcome = head(&holding).marked(marked);
+                let notice = head(&holding).marked(marked);
                 let license = Some(view(&holding));
-                page::answer(outcome, |outcome| Page { product, typed: String::new(), outcome, license })
+                page::answer(notice, |notice| Page { product, typed: String::new(), notice, license })
             }
-            Err(outcome) => page::answer(*outcome, |outcome| Page {
+            Err(notice) => page::answer(*notice, |notice| Page {
                 product,
                 typed: page::kept(typed),
-                outcome,
+                notice,
                 license: None,
             }),
         }
@@ -96,9 +96,9 @@ async fn find(
     server: &Server,
     typed: &str,
     occasion: &Occasion,
-) -> Result<(Holding, Option<Marked>), Box<Outcome>> {
+) -> Result<(Holding, Option<Marked>), Box<Notice>> {
     if typed.trim().is_empty() {
-        return Err(Outcome::new(Tone::Bad, "No license key was entered")
+        return Err(Notice::new(Tone::Bad, "No license key was entered")
             .refused(ErrorKind::Malformed)
             .text("Enter the license key as the vendor sent it to you.")
             .into());
@@ -106,8 +106,8 @@ async fn find(
     // What cannot be read may still be a key that the vendor made by other rules.
     let submission = server.service.read(typed.as_bytes().to_vec()).await.ok();
     let what = submission.as_ref().map_or(What::Unreadable, Submission::what);
-    if let Some(outcome) = paper::misplaced(what, What::LicenseKey) {
-        return Err(outcome.into());
+    if let Some(notice) = paper::misplaced(what, What::LicenseKey) {
+        return Err(notice.into());
     }
     let mended =
         |reading: &Reading<LicenseKey>| Marked::mended(&reading.code.to_string(), &reading.corrections);
@@ -120,14 +120,14 @@ async fn find(
         Some(reading) => mended(reading),
         None => submission.map(|_| Marked::unreadable(typed, '2')),
     };
-    Err(Outcome::new(Tone::Bad, "No license has this key")
+    Err(Notice::new(Tone::Bad, "No license has this key")
         .refused(ErrorKind::UnknownLicense)
         .text("Compare it with what the vendor sent to you. A few wrong characters are mended, but not more.")
         .marked(marked)
         .into())
 }
 
-fn head(holding: &Holding) -> Outcome {
+fn head(holding: &Holding) -> Notice {
     let (taken, seats) = (holding.usage.taken, holding.terms.seats);
     let free = seats.saturating_sub(taken);
     let ended = holding.terms.expires.is_some_and(|end| end <= std::time::SystemTime::now().into());
@@ -135,18 +135,18 @@ fn head(holding: &Holding) -> Outcome {
         1 => format!("{taken} of 1 seat is taken"),
         _ => format!("{taken} of {seats} seats are taken"),
     };
-    let outcome = match free {
-        _ if holding.terms.suspended => Outcome::new(Tone::Bad, "This license is suspended").text(
+    let notice = match free {
+        _ if holding.terms.suspended => Notice::new(Tone::Bad, "This license is suspended").text(
             "The vendor has stopped it for now: no computer can be activated or renewed. Seats can still be given back.",
         ),
-        _ if ended => Outcome::new(Tone::Bad, "This license has expired")
+        _ if ended => Notice::new(Tone::Bad, "This license has expired")
             .text("No computer can be activated or renewed. Seats can still be given back."),
-        0 => Outcome::new(Tone::Waiting, "Every seat is taken")
+        0 => Notice::new(Tone::Waiting, "Every seat is taken")
             .text("Give a seat back on one of the computers below, and another one can be activated."),
-        1 => Outcome::new(Tone::Good, "One seat is free"),
-        _ => Outcome::new(Tone::Good, format!("{free} seats are free")),
+        1 => Notice::new(Tone::Good, "One seat is free"),
+        _ => Notice::new(Tone::Good, format!("{free} seats are free")),
     };
-    outcome.text(counted + ".")
+    notice.text(counted + ".")
 }
 
 fn view(holding: &Holding) -> LicenseView {
@@ -166,8 +166,8 @@ fn view(holding: &Holding) -> LicenseView {
     }
 }
 
-fn row(SeatRow { seat, machine, .. }: &SeatRow) -> SeatView {
-    let named = |name: &&str| machine.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
+fn row(SeatRow { seat, device, .. }: &SeatRow) -> SeatView {
+    let named = |name: &&str| device.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
     let computer =
         NAMES.iter().find_map(named).map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
     let (class, state) = state(seat.state());

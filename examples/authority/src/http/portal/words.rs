@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use nodelock::ErrorKind;
 
-use super::outcome::{Outcome, Tone};
+use super::notice::{Notice, Tone};
 use crate::http::problem::Problem;
 
 /// What the customer was about to do.
@@ -18,17 +18,17 @@ pub(super) enum Task {
 }
 
 /// A refusal in words.
-pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
+pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
     use ErrorKind as Kind;
-    let say = |title: &str| Outcome::new(Tone::Bad, title);
-    let outcome = match (problem.kind(), task) {
+    let say = |title: &str| Notice::new(Tone::Bad, title);
+    let notice = match (problem.kind(), task) {
         (Some(Kind::TooManyAttempts), _) => {
             let wait = problem.retry_after().unwrap_or_default();
-            let outcome = say("Too many attempts").text(format!("Please try again in about {}.", duration(wait)));
+            let notice = say("Too many attempts").text(format!("Please try again in about {}.", duration(wait)));
             match task {
-                Task::Redeem => outcome
+                Task::Redeem => notice
                     .text("The deactivation file and the QR code are not limited: they can be handed in at once."),
-                _ => outcome,
+                _ => notice,
             }
         }
         (Some(Kind::TooLarge), _) => say("This is too large")
@@ -94,12 +94,12 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Outcome {
         (Some(_), Task::Seats) => say("This cannot be read").text("Nothing has changed."),
         (None, _) => plain(problem.status()),
     };
-    Outcome { status: problem.status(), kind: problem.kind(), retry_after: problem.retry_after(), ..outcome }
+    Notice { status: problem.status(), kind: problem.kind(), retry_after: problem.retry_after(), ..notice }
 }
 
 /// What went wrong before anything was read.
-fn plain(status: StatusCode) -> Outcome {
-    let say = |title: &str| Outcome::new(Tone::Bad, title);
+fn plain(status: StatusCode) -> Notice {
+    let say = |title: &str| Notice::new(Tone::Bad, title);
     match status {
         StatusCode::NOT_FOUND => {
             say("There is no such page").text("Perhaps the address was not copied whole.")

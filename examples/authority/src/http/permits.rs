@@ -14,27 +14,27 @@ use super::problem::Problem;
 /// More would only wait for the database.
 const MOST_AT_A_TIME: usize = 256;
 
-/// The places of requests that are under way.
-pub(super) struct Places(Arc<Semaphore>);
+/// The permits of requests that are under way.
+pub(super) struct Permits(Arc<Semaphore>);
 
-/// A request's place, for as long as anything of it is worked on.
-type Place = Arc<OwnedSemaphorePermit>;
+/// A request's permit, for as long as anything of it is worked on.
+type Permit = Arc<OwnedSemaphorePermit>;
 
 tokio::task_local! {
-    static PLACE: Place;
+    static PERMIT: Permit;
 }
 
-impl Default for Places {
+impl Default for Permits {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(MOST_AT_A_TIME)))
     }
 }
 
-impl Places {
-    /// Answers a request in a place, or says that there is none: a short wait at the client beats a long one here.
+impl Permits {
+    /// Answers a request that gets a permit, or says that none is left: a short wait at the client beats a long one here.
     pub(super) async fn answer<T>(&self, request: impl Future<Output = T>) -> Result<T, Problem> {
         match Arc::clone(&self.0).try_acquire_owned() {
-            Ok(place) => Ok(PLACE.scope(Arc::new(place), request).await),
+            Ok(permit) => Ok(PERMIT.scope(Arc::new(permit), request).await),
             Err(_) => Err(Problem::of(ErrorKind::ServerBusy).after(Duration::from_secs(1))),
         }
     }
@@ -45,14 +45,14 @@ impl Places {
 }
 
 /// Does what a request asks for to its end, even if its client hangs up: what was begun in the database is finished or
-/// undone by itself, and the answer waits for the next attempt. Until then the request keeps its place, so that hanging up
+/// undone by itself, and the answer waits for the next attempt. Until then the request keeps its permit, so that hanging up
 /// makes no room for more. Fails when the work panics, which has said so on standard error.
 pub(super) async fn finish<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {
-    let place = PLACE.try_with(Arc::clone).ok();
+    let permit = PERMIT.try_with(Arc::clone).ok();
     let work = async move {
-        let _place = place;
+        let _permit = permit;
         work.await
     };
     // What it logs is of the same request.

@@ -1,4 +1,4 @@
-//! What something on the portal came to: said at the top of the page that answers.
+//! The notice at the top of a page: what came of something that a customer did on the portal.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl Tone {
     }
 }
 
-pub(super) struct Outcome {
+pub(super) struct Notice {
     pub(super) status: StatusCode,
     /// For the log.
     pub(super) kind: Option<ErrorKind>,
@@ -41,7 +41,7 @@ pub(super) struct Outcome {
     pub(super) document: Option<Document>,
 }
 
-impl Outcome {
+impl Notice {
     pub(super) fn new(tone: Tone, title: impl Into<String>) -> Self {
         Self {
             status: StatusCode::OK,

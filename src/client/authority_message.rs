@@ -1,4 +1,4 @@
-//! Taking in what an authority says.
+//! The messages of an authority: verified, then applied to the record.
 
 use super::Client;
 use crate::{
@@ -14,14 +14,14 @@ use crate::{
     store::Writer,
 };
 
-/// Something that an authority says to a device.
-pub(super) enum Answer {
+/// A message from an authority to a device.
+pub(super) enum AuthorityMessage {
     License(Box<License>),
     Receipt(DeactivationReceipt),
     Revocation(Revocation),
 }
 
-impl Answer {
+impl AuthorityMessage {
     fn verify(message: Incoming, roots: &Roots) -> Result<Self> {
         match message.frame()?.kind {
             Kind::License => Ok(Self::License(Box::new(License::open_by_authority(message, roots)?))),
@@ -45,10 +45,10 @@ impl Answer {
 impl Client {
     /// Verifies everything in a file, then applies it in one commit. With `kind`, one of that kind must be there, and what
     /// comes along with it may be old news.
-    pub(super) fn apply(&self, input: &[u8], kind: Option<Kind>) -> Result<Vec<Answer>> {
+    pub(super) fn apply(&self, input: &[u8], kind: Option<Kind>) -> Result<Vec<AuthorityMessage>> {
         let mut answers = Vec::new();
         for message in frame::read(input)? {
-            answers.push(Answer::verify(message, &self.roots)?);
+            answers.push(AuthorityMessage::verify(message, &self.roots)?);
         }
         if let Some(kind) = kind.filter(|kind| !answers.iter().any(|answer| answer.kind() == *kind)) {
             let about = format!("{} is expected", kind.label().to_ascii_lowercase());
@@ -72,7 +72,7 @@ impl Client {
 
     fn apply_one(
         &self,
-        answer: &Answer,
+        answer: &AuthorityMessage,
         record: &mut Record,
         writer: &Writer<'_>,
         device: Option<&SigningKey>,
@@ -83,7 +83,7 @@ impl Client {
             _ => Err(Error::new(ErrorKind::WrongMachine, answer.kind().label().to_ascii_lowercase())),
         };
         match answer {
-            Answer::License(license) => {
+            AuthorityMessage::License(license) => {
                 if license.product != self.product {
                     return Err(Error::new(ErrorKind::WrongProduct, "license"));
                 }
@@ -110,7 +110,7 @@ impl Client {
                     false => record.saw_signed(license.issued, now),
                 }
             }
-            Answer::Receipt(receipt) => {
+            AuthorityMessage::Receipt(receipt) => {
                 for_this_device(receipt.device_key)?;
                 check_binding(receipt, record)?;
                 // A receipt for a seat that ended long ago is no news, and no error.
@@ -121,7 +121,7 @@ impl Client {
                 record.receipt(receipt.handle, receipt.as_bytes(), now)?;
                 record.saw_signed(receipt.time, now);
             }
-            Answer::Revocation(revocation) => {
+            AuthorityMessage::Revocation(revocation) => {
                 for_this_device(revocation.device_key)?;
                 record.revoke(revocation.handle, &revocation.reason, now)?;
                 record.saw_signed(revocation.time, now);

@@ -18,12 +18,12 @@ use crate::{
 
 /// A verification that a decision needs. [Run](Self::run) it while no lock is held and no transaction is open.
 #[derive(Clone)]
-pub struct Check {
+pub struct Verification {
     id: FactId,
     work: Work,
 }
 
-/// What a check came to. It stays true for ever.
+/// What a verification came to. It stays true for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fact {
     pub(super) id: FactId,
@@ -39,7 +39,7 @@ enum Work {
     Code { code: DeactivationCode, seat: SeatName, commitment: [u8; 32] },
 }
 
-impl Check {
+impl Verification {
     /// Whether `signer` signed an envelope.
     pub(super) fn signature(kind: Kind, envelope: &Arc<[u8]>, signer: &PublicKey) -> Self {
         let id = id(&[b"signature", signer.as_bytes(), envelope]);
@@ -86,9 +86,9 @@ fn id(parts: &[&[u8]]) -> FactId {
     first(digest.finish().as_ref())
 }
 
-impl fmt::Debug for Check {
+impl fmt::Debug for Verification {
     /// Without the code, which is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check").field("is_slow", &self.is_slow()).finish_non_exhaustive()
+        f.debug_struct("Verification").field("is_slow", &self.is_slow()).finish_non_exhaustive()
     }
 }
