@@ -186,6 +186,12 @@ fn nothing_of_a_call_outlives_it() {
 #[test]
 fn what_the_child_does() {
     let Ok(peers) = env::var("NODELOCK_TEST_PEERS") else { return };
+    // The first call of a process may open what the process keeps: tokio has two files for signals where another package of
+    // the same build wants those.
+    let cancel = Cancel::new();
+    let (url, timeout) = ("http://127.0.0.1:1/", TIMEOUT);
+    let post = Post { url, body: b"{}", user_agent: "test/1", limit: 1024, timeout, cancel: &cancel };
+    assert_eq!(kind(http().post(&post)), ErrorKind::Unreachable);
     let mut wrong = Vec::new();
     for (case, peer) in CASES.iter().zip(peers.split(',')) {
         wrong.extend([false, true].into_iter().filter_map(|cancelled| case.call(peer, cancelled)));

@@ -115,6 +115,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             });
             let notes = "If the vendor may have received it, hand `nodelock code --format file` over as well; the next \
                          request carries it along anyway.\n";
+            let notes = notes.to_owned() + &tombstone_warning(&cancelled);
             Ok(Report::new(format!("the request for seat {seat} is cancelled\n"), notes, json))
         }
     }
@@ -325,15 +326,17 @@ fn check_in(client: &Client, format: RequestFormat, out: Option<&Path>) -> Resul
 const NO_TOMBSTONE: &str = "Warning: no tombstone could be left, so a copy of the license's folder from before may go unnoticed until \
                             its lease ends.\n";
 
+fn tombstone_warning(given_up: &Deactivation) -> String {
+    given_up.tombstone_error().map_or_else(String::new, |error| format!("{NO_TOMBSTONE}({error})\n"))
+}
+
 fn deactivated(given_up: &Deactivation) -> Report {
     let mut notes = format!(
         "The license is gone from this machine. To free seat {}, read this code to the vendor, or hand over what \
          `nodelock code --format qr`, `svg`, `text` or `file` gives. Then `nodelock receipt FILE` takes the receipt in.\n",
         given_up.handle()
     );
-    if let Some(error) = given_up.tombstone_error() {
-        notes += &format!("{NO_TOMBSTONE}({error})\n");
-    }
+    notes += &tombstone_warning(given_up);
     let mut json = outstanding(given_up);
     json["tombstone"] = given_up.tombstone_error().is_none().into();
     Report::new(format!("{}\n", given_up.code()), notes, json)

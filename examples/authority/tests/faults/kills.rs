@@ -237,7 +237,7 @@ fn servers_that_start_at_once_bring_a_database_up_to_date_once() {
     authority.kill();
     // With the keys of before, and a database that nobody has written to.
     Ledger::open(&authority).execute(
-        "DROP TABLE check_in; DROP TABLE attempt; DROP TABLE evidence; DROP TABLE seat; DROP TABLE license; \
+        "DROP TABLE check_in; DROP TABLE attempt; DROP TABLE cancellation; DROP TABLE evidence; DROP TABLE seat; DROP TABLE license; \
          DROP TABLE vendor; DROP TABLE audit; DROP TABLE _sqlx_migrations",
     );
     let options = ["--product".to_owned(), PRODUCT.to_owned()];

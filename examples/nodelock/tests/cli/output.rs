@@ -124,6 +124,26 @@ fn objects_have_the_documented_fields() {
 }
 
 #[test]
+fn a_tombstone_that_cannot_be_left_is_a_warning() {
+    let mut vendor = vendor(2);
+    for as_json in [false, true] {
+        let user = User::new(&vendor);
+        // A file where the directory for tombstones would be.
+        user.write(if cfg!(target_os = "macos") { "Library" } else { ".local" }, "");
+        user.write("nodelock", "");
+        let request = user.text(&["request", &vendor.license_key.clone()]);
+        user.run(0, &["install", &user.write("license.txt", vendor.activate(request.as_bytes()).unwrap())]);
+        if as_json {
+            assert_eq!(user.json(0, &["deactivate", "--offline"])["tombstone"], false);
+        } else {
+            let output = user.output(&["deactivate", "--offline"]);
+            let notes = String::from_utf8(output.stderr).unwrap();
+            assert!(output.status.success() && notes.contains("Warning: no tombstone"), "{notes}");
+        }
+    }
+}
+
+#[test]
 fn the_machine_is_described_without_a_product_and_without_values() {
     let user = User::new(&vendor(1));
     let run = |arguments: &[&str]| {
