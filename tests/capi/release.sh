@@ -59,6 +59,6 @@ if [ -n "${1:-}" ]; then
 fi
 
 build capi,online,qr,authority
-at_most 2900000
+at_most 2925000
 needs
 exports ''
