@@ -49,7 +49,7 @@ impl Default for Limits {
             codes: Limit::new(10),
             preflights: Limit::new(20),
             kept_codes: Limit::new(40),
-            unseen: Budget { of_peer: 100, in_all: 1000, for_newcomers: 500, window: Window::new(HOUR) },
+            unseen: Budget { of_peer: 1000, in_all: 2000, for_newcomers: 1000, window: Window::new(HOUR) },
         }
     }
 }
@@ -100,7 +100,7 @@ impl Limit {
 /// How much is taken in within an hour, by each peer and in all. It cannot be verified, so it would fill the database
 /// for nothing.
 pub(super) struct Budget {
-    of_peer: u32,
+    pub(super) of_peer: u32,
     in_all: u32,
     /// The part of `in_all` that is left to peers of which nothing was taken in yet: a peer that floods the authority
     /// does not stop the others.

@@ -211,7 +211,8 @@ async fn a_seat_is_given_up_while_the_issuer_cannot_sign_and_its_receipt_follows
 
 #[tokio::test]
 async fn a_flood_of_what_nobody_asked_for_stops_neither_activations_nor_the_vendor() {
-    let authority = Authority::new().await;
+    let mut authority = Authority::new().await;
+    authority.service.limits.unseen.of_peer = 100;
     let key = authority.sell(2).await;
     let unseen = || {
         let device = authority.device();
