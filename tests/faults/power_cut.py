@@ -102,6 +102,7 @@ class Disk:
         """A durable copy of a machine."""
         folder = self.mount_point / "machine"
         shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(strace_sweep.KNOWN_TOMBSTONES, ignore_errors=True)
         shutil.rmtree(tombstones, ignore_errors=True)
         shutil.copytree(before.folder, folder, ignore=shutil.ignore_patterns("authority", "tombstones"))
         if before.tombstones.exists():
