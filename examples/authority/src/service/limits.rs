@@ -49,7 +49,7 @@ impl Default for Limits {
             codes: Limit::new(10),
             preflights: Limit::new(20),
             kept_codes: Limit::new(40),
-            unseen: Budget { of_peer: 1000, in_all: 2000, for_newcomers: 1000, window: Window::new(HOUR) },
+            unseen: Budget { of_peer: 1000, in_all: 10_000, for_newcomers: 5000, window: Window::new(HOUR) },
         }
     }
 }
@@ -205,6 +205,14 @@ mod tests {
         (0..20).for_each(|_| limits.activations.count(peer(2)));
         assert!(matches!(limits.activations.check(peer(2)), Err(Failure::PeerMustWait(_))));
         limits.holdings.check(peer(2)).unwrap();
+    }
+
+    #[test]
+    fn a_peer_that_floods_stops_no_peer_of_which_something_was_taken_in() {
+        let unseen = Limits::default().unseen;
+        unseen.take(peer(1), &handles(1)).unwrap();
+        while unseen.take(peer(2), &handles(1)).is_ok() {}
+        unseen.take(peer(1), &handles(1)).unwrap();
     }
 
     #[test]
