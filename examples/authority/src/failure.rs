@@ -26,8 +26,6 @@ pub(crate) enum Failure {
     TooManyUnseen { wait: Duration, handles: Vec<Handle> },
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
-    #[error("the seat is not held")]
-    NotHeld,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -54,7 +52,6 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal.kind() {
             ErrorKind::TooManyAttempts => Self::TooManyAttempts,
-            ErrorKind::NotHeld => Self::NotHeld,
             _ => Self::Rule(refusal.into()),
         }
     }
@@ -102,7 +99,6 @@ impl Failure {
                 "too-many-attempts".into()
             }
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
-            Self::NotHeld => "not-held".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
