@@ -1,7 +1,7 @@
 //! What decisions are made from, and what they store: one statement or two for each query and each change.
 
 use nodelock::{
-    ActivationRequest, LicenseId, PublicKey,
+    ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
         Attempts, Evidence, Found, KeyHash, LicenseRecord, LicenseTerms, Query, Seat, SeatName, Usage,
         decision::Change,
@@ -34,6 +34,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::License(id) => license(tx, id).await,
         Query::SeatsOfHandle(handle) => seats_of_handle(tx, handle).await,
         Query::TakenSeatsOf(device) => taken_seats_of(tx, &device).await,
+        Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
         Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
@@ -72,7 +73,7 @@ async fn found_license(tx: &mut Tx, row: Option<&AnyRow>) -> Result<Found> {
     let Some(row) = row else { return Ok(Found::License(None)) };
     let terms: LicenseTerms = record(row, "terms")?;
     let usage = sqlx::query(
-        "SELECT COUNT(CASE WHEN state IN ('active', 'held') THEN 1 END) AS taken, \
+        "SELECT COUNT(CASE WHEN state IN ('active', 'held') AND lapsed = 0 THEN 1 END) AS taken, \
          COUNT(CASE WHEN counted = 1 THEN 1 END) AS deactivated FROM seat WHERE license_id = $1",
     )
     .bind(terms.id.to_string())
@@ -102,6 +103,32 @@ async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
     .fetch_all(&mut **tx)
     .await?;
     found_seats(&rows)
+}
+
+async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most: u32) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT record FROM seat WHERE license_id = $1 AND state IN ('active', 'held') AND lapsed = 0 \
+         AND ends <= $2 ORDER BY ends LIMIT $3",
+    )
+    .bind(license.to_string())
+    .bind(seconds(until))
+    .bind(i64::from(at_most))
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(&rows)
+}
+
+/// How many seats of a license are taken, and not marked as lapsed, whose use ended then or before.
+pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestamp) -> Result<u32> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS ended FROM seat WHERE license_id = $1 AND state IN ('active', 'held') \
+         AND lapsed = 0 AND ends <= $2",
+    )
+    .bind(license.to_string())
+    .bind(seconds(until))
+    .fetch_one(&mut **tx)
+    .await?;
+    count(&row, "ended")
 }
 
 fn found_seats(rows: &[AnyRow]) -> Result<Found> {
@@ -148,8 +175,8 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
-        "INSERT INTO seat (handle, device_key, license_id, state, counted, granted, changed, record, machine) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO seat (handle, device_key, license_id, state, counted, granted, changed, record, machine, \
+         ends, lapsed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
@@ -160,6 +187,8 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
     .bind(seconds(seat.changed()))
     .bind(json(seat)?)
     .bind(json(&DeviceDescription::from(request))?)
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
+    .bind(i64::from(seat.is_lapsed()))
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -168,13 +197,15 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
 /// The license and the grant of a seat never change.
 async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let updated = sqlx::query(
-        "UPDATE seat SET state = $1, counted = $2, changed = $3, record = $4 \
-         WHERE handle = $5 AND device_key = $6",
+        "UPDATE seat SET state = $1, counted = $2, changed = $3, record = $4, ends = $5, lapsed = $6 \
+         WHERE handle = $7 AND device_key = $8",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.changed()))
     .bind(json(seat)?)
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
+    .bind(i64::from(seat.is_lapsed()))
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .execute(&mut **tx)

@@ -53,7 +53,7 @@ pub(crate) async fn set_terms(tx: &mut Tx, terms: &LicenseTerms) -> Result<()> {
 pub(crate) async fn licenses(tx: &mut Tx) -> Result<Vec<LicenseRow>> {
     let rows = sqlx::query(
         "SELECT license.terms, license.key_hint, license.created, \
-         COUNT(CASE WHEN seat.state IN ('active', 'held') THEN 1 END) AS taken, \
+         COUNT(CASE WHEN seat.state IN ('active', 'held') AND seat.lapsed = 0 THEN 1 END) AS taken, \
          COUNT(CASE WHEN seat.counted = 1 THEN 1 END) AS deactivated \
          FROM license LEFT JOIN seat ON seat.license_id = license.id \
          GROUP BY license.id, license.terms, license.key_hint, license.created ORDER BY license.created, license.id",

@@ -32,7 +32,7 @@ use tokio::{
 
 pub(crate) use self::{
     audit::{AuditLine, latest, note},
-    ledger::{apply, find},
+    ledger::{apply, count_ended, find},
     licenses::{insert_license, licenses, set_terms, terms_of},
     seats::{count_by_state, latest_seats_of, seats},
     vendor::{insert_vendor, vendor},

@@ -30,6 +30,10 @@ CREATE TABLE seat (
     counted    BIGINT NOT NULL,
     granted    BIGINT NOT NULL,
     changed    BIGINT NOT NULL,
+    -- When its use ends: at the end of the year 9999 if never.
+    ends       BIGINT NOT NULL,
+    -- Whether it counts no longer, because its use ended too long ago.
+    lapsed     BIGINT NOT NULL,
     -- The seat as a JSON record: docs/FORMAT.md, "Records".
     record     TEXT   NOT NULL,
     -- What the device said of itself in its request, in JSON.
@@ -38,7 +42,9 @@ CREATE TABLE seat (
     PRIMARY KEY (handle, device_key)
 );
 -- Seats are counted at every activation, also those of a license that has ten thousand: from the index alone.
-CREATE INDEX seat_of_license ON seat (license_id, state, counted);
+CREATE INDEX seat_of_license ON seat (license_id, state, lapsed, counted);
+-- Seats that lapse are looked for only when a license has no seat left: the first to end, as many as are needed.
+CREATE INDEX seat_by_end ON seat (license_id, ends) WHERE state IN ('active', 'held') AND lapsed = 0;
 CREATE INDEX seat_of_device ON seat (device_key, state);
 
 -- Proofs and codes for seats that nobody has asked for, to be judged when their requests arrive.
