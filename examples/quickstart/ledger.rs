@@ -81,6 +81,14 @@ impl Ledger for Memory {
                 seats.truncate(at_most as usize);
                 Found::Seats(seats)
             }
+            Query::SeatsWithTag(license, tag) => self.seats(|seat| {
+                let taken = seat.state().is_taken() && !seat.is_lapsed();
+                let has = seat.fingerprint().hardware().any(|other| other == tag);
+                taken && has && seat.license_id() == Some(license)
+            }),
+            Query::SeatOfMachine(machine) => {
+                self.seats(|seat| *seat.machine() == machine && seat.state().is_taken())
+            }
             Query::EvidenceOf(handle) => {
                 let about = self.evidence.iter().filter(|evidence| evidence.handle() == handle);
                 Found::Evidence(about.cloned().collect())

@@ -233,6 +233,12 @@ impl decision::Ledger for Ledger<'_> {
                 ended.truncate(*at_most as usize);
                 Found::Seats(ended)
             }
+            Query::SeatsWithTag(_, tag) => self.seats(|seat| {
+                seat.is_marked_taken() && seat.fingerprint().hardware().any(|other| other == *tag)
+            }),
+            Query::SeatOfMachine(machine) => {
+                self.seats(|seat| seat.machine() == machine && seat.state().is_taken())
+            }
             Query::EvidenceOf(handle) => {
                 let evidence = self.tables.evidence.iter().map(|kept| &kept.0);
                 Found::Evidence(evidence.filter(|evidence| evidence.handle() == *handle).cloned().collect())

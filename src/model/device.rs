@@ -130,7 +130,7 @@ impl ModelMachine {
         match &records.get(self.visible).current {
             // A license is of use on the machine that asked for it.
             Current::Active(active) => Some(self.name(universe, active.activation.handle))
-                .filter(|name| universe.hardware(*name) == self.number),
+                .filter(|name| universe.hardware(*name) == universe.hardware_of(self.number)),
             _ => None,
         }
     }

@@ -174,3 +174,101 @@ fn of_many_lapsed_seats_so_many_are_marked_as_are_needed() {
         assert_eq!((marked(&vendor), vendor.usage().taken), (number, 20));
     }
 }
+
+#[test]
+fn a_machine_that_is_installed_again_takes_its_own_seat() {
+    let mut vendor = Vendor::new();
+    vendor.terms().deactivations = Some(0);
+    let before = Device::activated(&mut vendor, "machine");
+    let granted = vendor.clock.now();
+    vendor.clock.advance_days(1);
+    let after = Device::activated(&mut vendor, "machine");
+    let seat = vendor.seat(after.handle());
+    assert_eq!((seat.first_granted(), seat.granted()), (granted, granted.plus_days(1)));
+    assert_eq!(vendor.seat(before.handle()).state(), SeatState::Replaced);
+    let usage = vendor.usage();
+    assert_eq!((usage.taken, usage.deactivated), (1, 0));
+    assert_eq!(refused(&mut vendor, "another"), Some(ErrorKind::NoFreeSeat));
+}
+
+#[test]
+fn two_systems_on_one_computer_take_their_seat_back_from_each_other() {
+    let mut vendor = Vendor::new();
+    let [one, other] = [(); 2].map(|()| Device::activated(&mut vendor, "machine"));
+    for _ in 0..3 {
+        for (device, replaced) in [(&one, &other), (&other, &one)] {
+            check_in(device, &mut vendor).unwrap();
+            assert_eq!(device.verdict(), Verdict::Active);
+            let states = [device, replaced].map(|device| vendor.seat(device.handle()).state());
+            assert_eq!((states, vendor.usage().taken), ([SeatState::Active, SeatState::Replaced], 1));
+        }
+    }
+    let given_up = other.client().deactivate_offline(Reason::Moved).unwrap();
+    vendor.redeem(given_up.proof()).unwrap();
+    check_in(&one, &mut vendor).unwrap();
+    assert!(matches!(one.verdict(), Verdict::Revoked { .. }), "the machine's seat is over");
+}
+
+#[test]
+fn an_echo_of_a_check_in_takes_no_seat_back() {
+    let mut vendor = Vendor::new();
+    let before = Device::activated(&mut vendor, "machine");
+    let echo = before.client().check_in_offline().unwrap().to_bytes();
+    vendor.check_in(&echo).unwrap();
+    let after = Device::activated(&mut vendor, "machine");
+    assert_eq!(vendor.check_in(&echo).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(vendor.seat(after.handle()).state(), SeatState::Active);
+}
+
+#[test]
+fn a_machine_is_installed_again_five_times_a_year_and_once_without_a_lease() {
+    for (lease_days, allowed) in [(Some(90), 5), (None, 1)] {
+        let mut vendor = Vendor::new();
+        vendor.terms().lease_days = lease_days;
+        for _ in 0..=allowed {
+            Device::activated(&mut vendor, "machine");
+        }
+        assert_eq!(refused(&mut vendor, "machine"), Some(ErrorKind::NoFreeSeat), "{allowed}");
+        vendor.sell(2);
+        Device::activated(&mut vendor, "machine");
+        assert_eq!(vendor.usage().taken, 2, "a free seat is given all the same");
+    }
+}
+
+#[test]
+fn a_request_that_is_older_than_the_seat_takes_nothing() {
+    let mut vendor = Vendor::new();
+    let late = Device::new(&vendor, "machine").client().begin(&vendor.license_key(), &[]).unwrap();
+    vendor.clock.advance_days(2);
+    let seat = Device::activated(&mut vendor, "machine");
+    assert_eq!(vendor.activate(&late.to_bytes()).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(vendor.seat(seat.handle()).state(), SeatState::Active);
+}
+
+#[test]
+fn cancelling_a_seat_that_joined_is_a_counted_deactivation() {
+    for (allowed, state) in [(1, SeatState::Returned), (0, SeatState::Held)] {
+        let mut vendor = Vendor::new();
+        vendor.terms().deactivations = Some(allowed);
+        Device::activated(&mut vendor, "machine");
+        let again = Device::new(&vendor, "machine");
+        let request = again.client().begin(&vendor.license_key(), &[]).unwrap();
+        vendor.activate(&request.to_bytes()).unwrap();
+        vendor.redeem(&again.client().cancel().unwrap().to_bytes()).unwrap();
+        assert_eq!(vendor.seat(request.request().handle).state(), state);
+        assert_eq!(vendor.usage().deactivated, allowed);
+    }
+}
+
+#[test]
+fn one_seat_per_machine_holds_also_when_a_seat_is_free() {
+    let mut vendor = Vendor::new();
+    vendor.sell(3);
+    vendor.terms().one_seat_per_machine = true;
+    for _ in 0..2 {
+        Device::activated(&mut vendor, "machine");
+        assert_eq!(vendor.usage().taken, 1);
+    }
+    Device::activated(&mut vendor, "another");
+    assert_eq!(vendor.usage().taken, 2);
+}

@@ -228,6 +228,10 @@ pub enum EventKind {
     Cancelled,
     /// A seat counts no longer, because nobody can be using it.
     Lapsed,
+    /// Another installation of its machine took a seat's place.
+    Replaced,
+    /// An installation that was replaced took its place back.
+    TakenBack,
     /// A device lost its store, and its seat went to its new request.
     Lost,
     /// The vendor released a seat.
@@ -253,6 +257,8 @@ impl EventKind {
             Self::HeldReturned => "held-returned",
             Self::Cancelled => "cancelled",
             Self::Lapsed => "lapsed",
+            Self::Replaced => "replaced",
+            Self::TakenBack => "taken-back",
             Self::Lost => "lost",
             Self::Released => "released",
             Self::CopySuspected => "copy-suspected",
@@ -363,6 +369,13 @@ pub trait Ledger {
 ///                 ended.sort_by_key(end);
 ///                 ended.truncate(at_most as usize);
 ///                 Found::Seats(ended)
+///             }
+///             Query::SeatsWithTag(_, tag) => {
+///                 let has = |seat: &Seat| seat.fingerprint().hardware().any(|other| other == tag);
+///                 Found::Seats(seats(&|seat| taken(seat) && !seat.is_lapsed() && has(seat)))
+///             }
+///             Query::SeatOfMachine(machine) => {
+///                 Found::Seats(seats(&|seat| taken(seat) && *seat.machine() == machine))
 ///             }
 ///             // A vendor who keeps these answers here too; see `examples/quickstart/vendor.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),

@@ -3,10 +3,11 @@
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseRecord, LicenseTerms, Query, Seat, SeatName, Usage,
-        decision::Change,
+        Attempts, Evidence, Found, KeyHash, LicenseRecord, LicenseTerms, MAX_SEATS_OF_TAG, Query, Seat,
+        SeatName, Usage, decision::Change,
     },
     code::Handle,
+    fingerprint::Tag,
 };
 use sqlx::any::AnyRow;
 
@@ -35,6 +36,8 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::SeatsOfHandle(handle) => seats_of_handle(tx, handle).await,
         Query::TakenSeatsOf(device) => taken_seats_of(tx, &device).await,
         Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
+        Query::SeatsWithTag(license, tag) => seats_with_tag(tx, license, tag).await,
+        Query::SeatOfMachine(machine) => seat_of_machine(tx, machine).await,
         Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
@@ -118,6 +121,53 @@ async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most
     found_seats(&rows)
 }
 
+async fn seats_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT seat.record FROM tag JOIN seat ON seat.handle = tag.handle AND seat.device_key = tag.device_key \
+         WHERE tag.license_id = $1 AND tag.tag = $2 AND seat.state IN ('active', 'held') AND seat.lapsed = 0 \
+         ORDER BY seat.contact, seat.handle LIMIT $3",
+    )
+    .bind(license.to_string())
+    .bind(tag_number(tag))
+    .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(&rows)
+}
+
+async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
+    let rows = sqlx::query("SELECT record FROM seat WHERE installed = $1 AND state IN ('active', 'held')")
+        .bind(machine.to_vec())
+        .fetch_all(&mut **tx)
+        .await?;
+    found_seats(&rows)
+}
+
+fn tag_number(tag: Tag) -> i64 {
+    let [first, second, third] = tag.bytes();
+    i64::from(u32::from_be_bytes([tag.component(), first, second, third]))
+}
+
+/// Makes a seat be found by its hardware while it is taken.
+async fn set_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    sqlx::query("DELETE FROM tag WHERE handle = $1 AND device_key = $2")
+        .bind(number(seat.handle()))
+        .bind(device(seat.name()))
+        .execute(&mut **tx)
+        .await?;
+    let Some(license) = seat.license_id().filter(|_| seat.state().is_taken()) else { return Ok(()) };
+    for tag in seat.fingerprint().hardware() {
+        sqlx::query("INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4)")
+            .bind(license.to_string())
+            .bind(tag_number(tag))
+            .bind(number(seat.handle()))
+            .bind(device(seat.name()))
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
 /// How many seats of a license are taken, and not marked as lapsed, whose use ended then or before.
 pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestamp) -> Result<u32> {
     let row = sqlx::query(
@@ -176,7 +226,7 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
         "INSERT INTO seat (handle, device_key, license_id, state, counted, granted, changed, record, machine, \
-         ends, lapsed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+         ends, lapsed, contact, installed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
@@ -189,16 +239,18 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
     .bind(json(&DeviceDescription::from(request))?)
     .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(i64::from(seat.is_lapsed()))
+    .bind(seconds(seat.contact()))
+    .bind(seat.machine().to_vec())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    set_tags(tx, seat).await
 }
 
 /// The license and the grant of a seat never change.
 async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let updated = sqlx::query(
-        "UPDATE seat SET state = $1, counted = $2, changed = $3, record = $4, ends = $5, lapsed = $6 \
-         WHERE handle = $7 AND device_key = $8",
+        "UPDATE seat SET state = $1, counted = $2, changed = $3, record = $4, ends = $5, lapsed = $6, \
+         contact = $7, installed = $8 WHERE handle = $9 AND device_key = $10",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.is_counted()))
@@ -206,11 +258,16 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     .bind(json(seat)?)
     .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(i64::from(seat.is_lapsed()))
+    .bind(seconds(seat.contact()))
+    .bind(seat.machine().to_vec())
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .execute(&mut **tx)
     .await?;
-    if updated.rows_affected() == 1 { Ok(()) } else { Err(damaged("a seat that was found and is gone")) }
+    if updated.rows_affected() != 1 {
+        return Err(damaged("a seat that was found and is gone"));
+    }
+    set_tags(tx, seat).await
 }
 
 async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {

@@ -26,14 +26,18 @@ CREATE TABLE seat (
     device_key BLOB   NOT NULL,
     -- None for a request that was cancelled with a license key that nobody knows.
     license_id TEXT   REFERENCES license (id),
-    state      TEXT   NOT NULL CHECK (state IN ('active', 'held', 'returned', 'cancelled', 'revoked')),
+    state      TEXT   NOT NULL CHECK (state IN ('active', 'held', 'replaced', 'returned', 'cancelled', 'revoked')),
     counted    BIGINT NOT NULL,
     granted    BIGINT NOT NULL,
     changed    BIGINT NOT NULL,
+    -- When its device was last heard of.
+    contact    BIGINT NOT NULL,
     -- When its use ends: at the end of the year 9999 if never.
     ends       BIGINT NOT NULL,
     -- Whether it counts no longer, because its use ended too long ago.
     lapsed     BIGINT NOT NULL,
+    -- The same for all seats that took each other's place on one machine.
+    installed  BLOB   NOT NULL,
     -- The seat as a JSON record: docs/FORMAT.md, "Records".
     record     TEXT   NOT NULL,
     -- What the device said of itself in its request, in JSON.
@@ -46,6 +50,21 @@ CREATE INDEX seat_of_license ON seat (license_id, state, lapsed, counted);
 -- Seats that lapse are looked for only when a license has no seat left: the first to end, as many as are needed.
 CREATE INDEX seat_by_end ON seat (license_id, ends) WHERE state IN ('active', 'held') AND lapsed = 0;
 CREATE INDEX seat_of_device ON seat (device_key, state);
+
+-- What one machine has now, among all that it had.
+CREATE INDEX seat_of_machine ON seat (installed) WHERE state IN ('active', 'held');
+
+-- The hardware of the seats that are taken, by tags: a machine that is installed again is found by them.
+CREATE TABLE tag (
+    license_id TEXT   NOT NULL,
+    -- The component's number and its three bytes, as one number.
+    tag        BIGINT NOT NULL,
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
+    PRIMARY KEY (license_id, tag, handle, device_key),
+    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
+);
+CREATE INDEX tag_of_seat ON tag (handle, device_key);
 
 -- Proofs and codes for seats that nobody has asked for, to be judged when their requests arrive.
 CREATE TABLE evidence (
