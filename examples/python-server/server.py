@@ -55,6 +55,7 @@ SCHEMA = """
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE cancellations (license TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE replacements (license TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 
 # How a license is looked up: as JSON, with its seats counted.
@@ -82,6 +83,7 @@ FIND = {
     """,
     authority.SEAT_OF_MACHINE: "SELECT record FROM seats WHERE machine = ? AND is_taken",
     authority.CANCELLATIONS: "SELECT record FROM cancellations WHERE license = ?",
+    authority.REPLACEMENTS: "SELECT record FROM replacements WHERE license = ?",
 }
 # How many slashes part the value of a query that has several parts.
 PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1}
@@ -95,6 +97,7 @@ STORE = {
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
     authority.STORE_CANCELLATIONS: "REPLACE INTO cancellations VALUES (:name, :record)",
+    authority.STORE_REPLACEMENTS: "REPLACE INTO replacements VALUES (:name, :record)",
 }
 
 

@@ -27,6 +27,7 @@ pub struct Memory {
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
     cancellations: Attempts,
+    replacements: Attempts,
 }
 
 impl Memory {
@@ -40,6 +41,7 @@ impl Memory {
             check_ins: BTreeMap::new(),
             attempts: BTreeMap::new(),
             cancellations: Attempts::default(),
+            replacements: Attempts::default(),
         }
     }
 
@@ -96,6 +98,7 @@ impl Ledger for Memory {
             Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
             Query::Cancellations(_) => Found::Attempts(self.cancellations),
+            Query::Replacements(_) => Found::Attempts(self.replacements),
         })
     }
 
@@ -116,6 +119,7 @@ impl Ledger for Memory {
             }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
             Change::Cancellations(_, cancellations) => self.cancellations = cancellations,
+            Change::Replacements(_, replacements) => self.replacements = replacements,
         }
         Ok(())
     }

@@ -56,6 +56,8 @@ pub enum Query {
     Attempts(SeatName),
     /// How many requests of that license were cancelled without being counted: [`Found::Attempts`].
     Cancellations(LicenseId),
+    /// How many seats of that license were replaced by requests that named them: [`Found::Attempts`].
+    Replacements(LicenseId),
 }
 
 /// The answer to a [`Query`].
@@ -119,8 +121,9 @@ impl Attempts {
         self.one_more(MAX_ATTEMPTS, CODE_WINDOW, now)
     }
 
-    /// With one more installation of a machine, of which so many are allowed; none when there were too many.
-    pub(super) fn reinstall(self, most: u32, now: Timestamp) -> Option<Self> {
+    /// With one more installation of a machine, or one more seat replaced, of which so many are allowed within 365 days; none
+    /// when there were too many.
+    pub(super) fn once_more(self, most: u32, now: Timestamp) -> Option<Self> {
         self.one_more(most, CANCELLATION_WINDOW, now).filter(|after| after.count <= most)
     }
 
@@ -165,6 +168,7 @@ pub struct Records {
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
     attempts: BTreeMap<SeatName, Attempts>,
     cancellations: BTreeMap<LicenseId, Attempts>,
+    replacements: BTreeMap<LicenseId, Attempts>,
     facts: BTreeMap<FactId, bool>,
 }
 
@@ -253,6 +257,9 @@ impl Records {
             }
             (Query::Cancellations(id), Found::Attempts(cancellations)) => {
                 self.cancellations.insert(id, cancellations);
+            }
+            (Query::Replacements(id), Found::Attempts(replacements)) => {
+                self.replacements.insert(id, replacements);
             }
             _ => return Err(other()),
         }
@@ -349,6 +356,10 @@ impl Records {
         self.cancellations.get(&license).copied()
     }
 
+    pub(super) fn replacements(&self, license: LicenseId) -> Option<Attempts> {
+        self.replacements.get(&license).copied()
+    }
+
     pub(super) fn fact(&self, id: FactId) -> Option<bool> {
         self.facts.get(&id).copied()
     }
@@ -369,6 +380,7 @@ impl Records {
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
             Query::Attempts(name) => !self.attempts.contains_key(name),
             Query::Cancellations(license) => !self.cancellations.contains_key(license),
+            Query::Replacements(license) => !self.replacements.contains_key(license),
         });
         missing.collect::<BTreeSet<_>>().into_iter().collect()
     }

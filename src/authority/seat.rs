@@ -157,6 +157,8 @@ pub struct Seat {
     pub(super) copies: u32,
     pub(super) acknowledged: Option<Acknowledged>,
     pub(super) notice: Option<String>,
+    /// Whether a request of another device named it and took its place.
+    pub(super) by_customer: bool,
     pub(super) heard_after_end: Option<Timestamp>,
 }
 
@@ -187,6 +189,12 @@ const NO_TOKEN: [u8; 16] = [0; 16];
 
 /// How long after its grant a request that is cancelled counts as never used.
 const UNUSED: Duration = Duration::from_secs(60 * 60);
+
+/// How long a device must have been silent before a request may name its seat to replace it.
+const SILENT: Duration = Duration::from_secs(7 * DAY);
+
+/// What the device of such a seat is told.
+const REPLACED: &str = "another computer of this license took this seat";
 
 /// The seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
@@ -333,6 +341,11 @@ impl Seat {
         self.acknowledged.as_ref().map(|receipt| (receipt.outcome, receipt.deactivations_left))
     }
 
+    /// Whether a request of another device named it and took its place.
+    pub fn was_replaced_by_customer(&self) -> bool {
+        self.by_customer
+    }
+
     /// When the device last spoke after the seat's end, to the day.
     pub fn heard_after_end(&self) -> Option<Timestamp> {
         self.heard_after_end
@@ -446,6 +459,7 @@ impl Seat {
             copies: 0,
             acknowledged: None,
             notice: None,
+            by_customer: false,
             heard_after_end: None,
         }
     }
@@ -501,7 +515,7 @@ impl Seat {
 
     /// A new seat that takes the place of another of its machine; none when that was done too often.
     pub(super) fn in_place_of(&self, other: &Self, terms: &LicenseTerms, now: Timestamp) -> Option<Self> {
-        let reinstalls = other.reinstalls.reinstall(terms.reinstalls(), now)?;
+        let reinstalls = other.reinstalls.once_more(terms.reinstalls(), now)?;
         let (machine, first_granted) = (other.machine, other.first_granted);
         Some(Self { machine, first_granted, reinstalls, ..self.clone() })
     }
@@ -586,6 +600,13 @@ impl Seat {
             SeatState::Held => self.returned_by_vendor(now),
             SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => None,
         }
+    }
+
+    /// A customer's request names it and takes its place. None if its device was heard of lately.
+    pub(super) fn replaced_by_customer(&self, now: Timestamp) -> Option<Self> {
+        let is_silent = now.since(self.contact) >= SILENT || mutated!(LiveSeatIsReplaced);
+        let released = self.released(REPLACED, now).filter(|_| is_silent)?;
+        Some(Self { by_customer: true, ..released })
     }
 
     /// The vendor returns a held seat to the pool. None when it is not held.

@@ -71,6 +71,10 @@ pub struct LicenseTerms {
     /// Whether virtual machines and containers may do so too, which are copied with what they are known by.
     #[serde(default)]
     pub virtual_reinstalls: bool,
+    /// How many seats may be replaced within 365 days by a request that names them, when no seat is free. None is 1, or 0
+    /// without a lease, where what is replaced never ends.
+    #[serde(default)]
+    pub replace: Option<u32>,
     /// How many deactivations return a seat to the pool; none is without limit.
     #[serde(default)]
     pub deactivations: Option<u32>,
@@ -141,6 +145,7 @@ impl LicenseTerms {
             reinstalls: None,
             one_seat_per_machine: false,
             virtual_reinstalls: false,
+            replace: None,
             deactivations: None,
             policy: Policy::default(),
             suspended: false,
@@ -185,6 +190,11 @@ impl LicenseTerms {
     /// How many requests of one machine may take the place of its own seat within 365 days.
     pub(super) fn reinstalls(&self) -> u32 {
         self.reinstalls.unwrap_or(if self.lease_days.is_some() { REINSTALLS } else { 1 })
+    }
+
+    /// How many seats may be replaced within 365 days by a request that names them.
+    pub(super) fn replace(&self) -> u32 {
+        self.replace.unwrap_or(u32::from(self.lease_days.is_some()))
     }
 
     /// Seats whose use ended then or before count no longer at `now`; none if there can be no such seat.

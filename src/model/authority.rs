@@ -24,6 +24,8 @@ pub(super) struct Tables {
     check_ins: BTreeMap<(Name, [u8; 32]), u32>,
     /// Requests that were cancelled without being counted.
     pub(super) cancellations: Attempts,
+    /// Seats that were replaced by a request that names them.
+    pub(super) replacements: Attempts,
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -249,6 +251,7 @@ impl decision::Ledger for Ledger<'_> {
             // Limits are left out: a search that counts attempts would never end.
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
             Query::Cancellations(_) => Found::Attempts(self.tables.cancellations),
+            Query::Replacements(_) => Found::Attempts(self.tables.replacements),
         })
     }
 
@@ -279,6 +282,7 @@ impl decision::Ledger for Ledger<'_> {
             }
             Change::Attempts(..) => {}
             Change::Cancellations(_, cancellations) => self.tables.cancellations = cancellations,
+            Change::Replacements(_, replacements) => self.tables.replacements = replacements,
         }
         Ok(())
     }

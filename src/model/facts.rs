@@ -14,8 +14,10 @@ use crate::{
     code::{DeactivationCode, Handle, ReleaseSecret},
     fingerprint::{Component, Fingerprint, Probe, TagKey},
     message::{
-        CheckInBody, ProofBody, RecoveryBody, RequestBody, Signed, frame::bundle, product_tag,
-        request::commitment,
+        CheckInBody, ProofBody, RecoveryBody, RequestBody, Signed,
+        frame::bundle,
+        product_tag,
+        request::{commitment, replacing},
     },
     record::{Activation, Pending},
 };
@@ -174,6 +176,7 @@ impl Universe {
         let mut terms = LicenseTerms::new(id, PRODUCT, rules.seats, NOW);
         terms.deactivations = rules.deactivations;
         terms.reinstalls = Some(rules.reinstalls);
+        terms.replace = Some(rules.replace);
         if rules.days > 0 {
             terms.lease_days = Some(rules.leases[0] * STEP);
             terms.margin_days = Some(STEP);
@@ -383,6 +386,7 @@ impl Device {
             .map(|component| (component, format!("4c4c4544-0042-3510-8052-b7c04f38{hardware:04}")));
         let fingerprint = Probe::from_values(values, false, false).fingerprint(&TagKey::new("", PRODUCT));
         let behind = if rules.is_behind && machine == 1 { 3 * 86_400 } else { 0 };
+        let names = rules.replace > 0 && machine == 1;
         let request = |draw: u8| {
             let name = Name { machine, draw };
             let handle = handle(rules, name);
@@ -398,7 +402,10 @@ impl Device {
                 library: String::new(),
                 application: String::new(),
                 metadata: Vec::new(),
-                extensions: Vec::new(),
+                extensions: names
+                    .then(|| replacing(self::handle(rules, Name { machine: 0, draw: 0 })))
+                    .into_iter()
+                    .collect::<Result<_>>()?,
             };
             Signed::sign_by_device(body, &key)
         };

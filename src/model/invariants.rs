@@ -209,6 +209,10 @@ pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'s
     if ledger.usage().taken > universe.terms.seats {
         return Some("more seats are taken than were sold");
     }
+    let replaced = ledger.seats.values().filter(|seat| seat.was_replaced_by_customer()).count();
+    if replaced > universe.rules.replace as usize {
+        return Some("more seats were replaced than the license allows");
+    }
     if universe.terms.deactivations.is_some_and(|allowed| ledger.usage().deactivated > allowed) {
         return Some("more deactivations counted than were allowed");
     }
@@ -248,7 +252,10 @@ pub(super) fn flaw_of_answers(
             let is_lost = |name: &&Name| counted & !counting & name.bit() != 0;
             let mut lost = ledger.seats.keys().filter(is_lost);
             lost.any(|name| {
-                universe.hardware(*name) != universe.hardware(asking)
+                let is_silent = ledger.now().since(ledger.seats[name].contact()).as_secs() >= 7 * 86_400;
+                let is_replaced = is_silent && answer.ledger.seats[name].was_replaced_by_customer();
+                !is_replaced
+                    && universe.hardware(*name) != universe.hardware(asking)
                     && !universe.have_one_key(name.machine, asking.machine)
             })
         };

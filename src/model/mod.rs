@@ -55,6 +55,8 @@ struct Rules {
     one_hardware: bool,
     /// How often a request may take the place of its computer's seat.
     reinstalls: u32,
+    /// How many seats may be replaced, and whether the second machine's request names the first one's seat.
+    replace: u32,
     /// Whether the second machine's clock is days behind.
     is_behind: bool,
     /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
@@ -98,6 +100,8 @@ pub(crate) enum Mutant {
     CancelledForgotten,
     /// Activate: a request takes the place of the seat of whatever computer.
     JoinsAnyMachine,
+    /// Activate: a request replaces a seat whose device was heard of lately.
+    LiveSeatIsReplaced,
     /// Activate: a request takes the place of a seat that was asked for after it.
     OlderRequestJoins,
     /// Redeem: a seat that took the place of another is cancelled as if it had been the first.

@@ -24,6 +24,7 @@ const SIMPLE: Rules = Rules {
     leases: [1, 1],
     one_hardware: false,
     reinstalls: 0,
+    replace: 0,
     is_behind: false,
     remembers: false,
     mutant: None,
@@ -207,6 +208,23 @@ fn the_protocol_holds_when_a_machine_is_installed_again() {
     holds("installed again, over time", rules, Some(limit), &occurring);
     let rules = Rules { losses: true, check_ins: 1, ..REINSTALLED };
     holds("installed again, lost stores", rules, Some(limit), &occurring);
+}
+
+/// A seat that another machine's request names, under a lease that outlasts the silence that this takes.
+const NAMED: Rules = Rules { draws: [1, 2], replace: 1, days: 3, leases: [3, 3], ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_a_request_names_the_seat_to_replace() {
+    let limit = limit() / 4;
+    let occurring = [Active, Returned, Cancelled, Revoked];
+    holds("named", NAMED, Some(limit), &occurring);
+    let rules = Rules { draws: [1, 1], check_ins: 1, ..NAMED };
+    holds("named, check-ins", rules, Some(limit), &occurring);
+}
+
+#[test]
+fn faults_in_replacing_a_named_seat_are_noticed() {
+    is_caught(Mutant::LiveSeatIsReplaced, NAMED, Ledger);
 }
 
 #[test]

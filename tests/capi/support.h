@@ -285,6 +285,8 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->kind == NODELOCK_CHANGE_ATTEMPTS && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_CANCELLATIONS:
         return row->kind == NODELOCK_CHANGE_CANCELLATIONS && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_REPLACEMENTS:
+        return row->kind == NODELOCK_CHANGE_REPLACEMENTS && strcmp(row->name, value) == 0;
     default:
         return false;
     }

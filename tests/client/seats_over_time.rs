@@ -4,6 +4,7 @@ use crate::support::vendor::{Device, Vendor};
 use nodelock::{
     Clock as _, ErrorKind, Reason, Result, SeatList, Verdict,
     authority::{SeatListing, SeatState},
+    code::Handle,
 };
 
 /// A check-in that is carried by hand, and its answer taken in.
@@ -271,4 +272,71 @@ fn one_seat_per_machine_holds_also_when_a_seat_is_free() {
     }
     Device::activated(&mut vendor, "another");
     assert_eq!(vendor.usage().taken, 2);
+}
+
+/// What a request of a new machine that names a seat comes to.
+fn replacing(vendor: &mut Vendor, name: &str, seat: Handle) -> (Device, Vec<u8>, Option<ErrorKind>) {
+    let device = Device::new(vendor, name);
+    let request = device.client().begin_replacing(&vendor.license_key(), &[], seat).unwrap().to_bytes();
+    let refused = match vendor.activate(&request) {
+        Ok(license) => device.client().install(&license).err(),
+        Err(refused) => Some(refused),
+    };
+    (device, request, refused.map(|error| error.kind()))
+}
+
+#[test]
+fn a_request_replaces_the_seat_that_it_names_once_it_is_silent() {
+    let mut vendor = Vendor::new();
+    let silent = Device::activated(&mut vendor, "silent");
+    let seat = silent.handle();
+    vendor.clock.advance_days(6);
+    assert_eq!(replacing(&mut vendor, "too early", seat).2, Some(ErrorKind::NoFreeSeat));
+    vendor.clock.advance_days(1);
+    let (device, request, refused) = replacing(&mut vendor, "another", seat);
+    assert_eq!((refused, device.verdict()), (None, Verdict::Active));
+    assert_eq!((vendor.seat(seat).state(), vendor.usage().taken), (SeatState::Revoked, 1));
+    // Repeating it replaces once.
+    vendor.activate(&request).unwrap();
+    assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);
+    check_in(&silent, &mut vendor).unwrap();
+    assert!(matches!(silent.verdict(), Verdict::Revoked { .. }), "{:?}", silent.verdict());
+}
+
+#[test]
+fn a_license_has_one_seat_replaced_a_year_and_fewer_when_it_was_in_use() {
+    let mut vendor = Vendor::new();
+    let first = Device::activated(&mut vendor, "first");
+    vendor.terms().replace = Some(3);
+    vendor.clock.advance_days(7);
+    let (second, _, refused) = replacing(&mut vendor, "second", first.handle());
+    assert_eq!(refused, None);
+    // It is alive after all, which is counted once.
+    for _ in 0..2 {
+        let answer = vendor.check_in(&first.client().check_in_offline().unwrap().to_bytes()).unwrap();
+        assert!(answer.revocation.is_some());
+    }
+    vendor.clock.advance_days(7);
+    let (third, _, refused) = replacing(&mut vendor, "third", second.handle());
+    assert_eq!(refused, None);
+    vendor.clock.advance_days(7);
+    assert_eq!(replacing(&mut vendor, "fourth", third.handle()).2, Some(ErrorKind::NoFreeSeat));
+
+    for (lease_days, expected) in [(None, Some(ErrorKind::NoFreeSeat)), (Some(90), None)] {
+        let mut vendor = Vendor::new();
+        vendor.terms().lease_days = lease_days;
+        let first = Device::activated(&mut vendor, "first");
+        vendor.clock.advance_days(7);
+        assert_eq!(replacing(&mut vendor, "second", first.handle()).2, expected, "{lease_days:?}");
+    }
+}
+
+#[test]
+fn a_seat_that_is_named_keeps_its_place_while_another_one_is_free() {
+    let mut vendor = Vendor::new();
+    vendor.sell(2);
+    let first = Device::activated(&mut vendor, "first");
+    vendor.clock.advance_days(7);
+    assert_eq!(replacing(&mut vendor, "second", first.handle()).2, None);
+    assert_eq!((vendor.seat(first.handle()).state(), vendor.usage().taken), (SeatState::Active, 2));
 }

@@ -14,6 +14,7 @@ use crate::{
         seat::{Seat, SeatName, SeatState},
         terms::{KeyHash, LicenseKeyName, LicenseTerms},
     },
+    code::Handle,
 };
 
 /// Answers an activation file: frees the seats that came along, then grants the request a seat.
@@ -149,6 +150,8 @@ fn answer(
         && let Some(joined) = join(work, request, terms, &seat)?
     {
         seat = joined;
+    } else if is_full && let Some(named) = request.replaces() {
+        replace(work, named, terms, &seat)?;
     }
     work.note(EventKind::Granted, None, &seat, "");
     work.send_license(terms, &seat, door)?;
@@ -187,6 +190,26 @@ fn join(
     work.note(EventKind::Replaced, Some(&other), &replaced, "");
     work.update(joined.clone());
     Ok(Some(joined))
+}
+
+/// Releases the seat that a request names, if its device has been silent and the license allows one more. Otherwise nothing
+/// changes, and no seat is free.
+fn replace(work: &mut Work<'_>, named: Handle, terms: &LicenseTerms, seat: &Seat) -> Result<(), Stop> {
+    let now = work.moment.now;
+    let mut seats = work.seats_of_handle(named)?;
+    seats.retain(|other| other.license_id == terms.id && other.counts(terms, now));
+    // Two devices may have drawn one handle: then nobody can tell which is meant.
+    let [other] = &seats[..] else { return Ok(()) };
+    let Some(replaced) = other.replaced_by_customer(now).filter(|_| other.name() != seat.name()) else {
+        return Ok(());
+    };
+    let before = work.replacements(terms.id)?;
+    let Some(after) = before.once_more(terms.replace(), now) else { return Ok(()) };
+    work.set_replacements(terms.id, after);
+    work.update(replaced.clone());
+    let detail = format!("for {}: number {} within 365 days", seat.handle, after.count());
+    work.note(EventKind::ReplacedByCustomer, Some(other), &replaced, detail);
+    Ok(())
 }
 
 /// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to its

@@ -102,6 +102,16 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
             let detail = "a copy of the store checks in after the seat was given up";
             work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
         }
+        // It was in use, so replacing it was wrong: that takes away one of those to come.
+        if seat.by_customer
+            && seat.heard_after_end.is_none()
+            && let Some(license) = seat.license_id()
+        {
+            let after = work.replacements(license)?.once_more(u32::MAX, work.moment.now);
+            let detail = "a seat that a customer replaced was in use";
+            work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
+            work.set_replacements(license, after.unwrap_or_default());
+        }
         work.update(heard);
     }
     let notice = match seat.state {

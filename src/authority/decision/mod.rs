@@ -175,6 +175,8 @@ pub enum Change {
     Attempts(SeatName, Attempts),
     /// How many requests of a license were cancelled without being counted.
     Cancellations(LicenseId, Attempts),
+    /// How many seats of a license were replaced by requests that named them.
+    Replacements(LicenseId, Attempts),
 }
 
 /// A message that is decided and not signed yet. [`Issuer::reply`](super::Issuer::reply) signs it.
@@ -232,6 +234,8 @@ pub enum EventKind {
     Replaced,
     /// An installation that was replaced took its place back.
     TakenBack,
+    /// A customer's request named a seat and took its place.
+    ReplacedByCustomer,
     /// A device lost its store, and its seat went to its new request.
     Lost,
     /// The vendor released a seat.
@@ -259,6 +263,7 @@ impl EventKind {
             Self::Lapsed => "lapsed",
             Self::Replaced => "replaced",
             Self::TakenBack => "taken-back",
+            Self::ReplacedByCustomer => "replaced-by-customer",
             Self::Lost => "lost",
             Self::Released => "released",
             Self::CopySuspected => "copy-suspected",
@@ -380,7 +385,7 @@ pub trait Ledger {
 ///             // A vendor who keeps these answers here too; see `examples/quickstart/vendor.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
-///             Query::Attempts(_) | Query::Cancellations(_) => Found::Attempts(Default::default()),
+///             Query::Attempts(_) | Query::Cancellations(_) | Query::Replacements(_) => Found::Attempts(Default::default()),
 ///         })
 ///     }
 ///

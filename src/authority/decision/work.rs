@@ -96,6 +96,7 @@ pub(super) struct Work<'r> {
     seats: BTreeMap<SeatName, Touched>,
     usage: BTreeMap<LicenseId, Difference>,
     cancellations: BTreeMap<LicenseId, Attempts>,
+    replacements: BTreeMap<LicenseId, Attempts>,
     store: Vec<Change>,
     send: Vec<Draft>,
     events: Vec<Event>,
@@ -110,6 +111,7 @@ impl<'r> Work<'r> {
             seats: BTreeMap::new(),
             usage: BTreeMap::new(),
             cancellations: BTreeMap::new(),
+            replacements: BTreeMap::new(),
             store: Vec::new(),
             send: Vec::new(),
             events: Vec::new(),
@@ -252,6 +254,19 @@ impl<'r> Work<'r> {
 
     pub(super) fn set_cancellations(&mut self, license: LicenseId, cancellations: Attempts) {
         self.cancellations.insert(license, cancellations);
+    }
+
+    /// The seats of a license that requests replaced which named them.
+    pub(super) fn replacements(&self, license: LicenseId) -> Result<Attempts, Stop> {
+        if let Some(replacements) = self.replacements.get(&license) {
+            return Ok(*replacements);
+        }
+        self.need([Query::Replacements(license)])?;
+        Ok(self.records.replacements(license).unwrap_or_default())
+    }
+
+    pub(super) fn set_replacements(&mut self, license: LicenseId, replacements: Attempts) {
+        self.replacements.insert(license, replacements);
     }
 
     /// Changes a seat.
@@ -424,9 +439,11 @@ impl<'r> Work<'r> {
         });
         let cancellations =
             self.cancellations.into_iter().map(|(license, count)| Change::Cancellations(license, count));
+        let replacements =
+            self.replacements.into_iter().map(|(license, count)| Change::Replacements(license, count));
         Decision {
             ruling,
-            store: seats.chain(cancellations).chain(self.store).collect(),
+            store: seats.chain(cancellations).chain(replacements).chain(self.store).collect(),
             send: self.send,
             events: self.events,
             verifications: self.verifications,

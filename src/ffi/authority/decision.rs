@@ -61,6 +61,8 @@ pub const NODELOCK_CHANGE_CHECK_IN: u32 = 5;
 pub const NODELOCK_CHANGE_ATTEMPTS: u32 = 6;
 /// Cancellations that were not counted take the place of those of that license.
 pub const NODELOCK_CHANGE_CANCELLATIONS: u32 = 7;
+/// Seats that were replaced by requests which named them take the place of those of that license.
+pub const NODELOCK_CHANGE_REPLACEMENTS: u32 = 8;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -182,6 +184,9 @@ impl OneChange {
             }
             Change::Attempts(seat, attempts) => {
                 Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
+            }
+            Change::Replacements(license, replacements) => {
+                Self::named(NODELOCK_CHANGE_REPLACEMENTS, license.to_string(), json(replacements)?)
             }
             Change::Cancellations(license, cancellations) => {
                 Self::named(NODELOCK_CHANGE_CANCELLATIONS, license.to_string(), json(cancellations)?)

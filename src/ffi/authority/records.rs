@@ -49,6 +49,9 @@ pub const NODELOCK_QUERY_SEATS_WITH_TAG: u32 = 10;
 /// The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed or
 /// not. The value is that text. Found: this seat, or nothing.
 pub const NODELOCK_QUERY_SEAT_OF_MACHINE: u32 = 11;
+/// The seats of a license that were replaced by requests which named them. The value is the license's id. Found: that record,
+/// or none.
+pub const NODELOCK_QUERY_REPLACEMENTS: u32 = 12;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
 pub struct nodelock_records(pub(super) Records);
@@ -126,6 +129,10 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
                 one(found)?.map(|json| read::<Attempts>(json, "cancellations")).transpose()?;
             (Query::Cancellations(value.parse()?), Found::Attempts(cancellations.unwrap_or_default()))
         }
+        NODELOCK_QUERY_REPLACEMENTS => {
+            let replacements = one(found)?.map(|json| read::<Attempts>(json, "replacements")).transpose()?;
+            (Query::Replacements(value.parse()?), Found::Attempts(replacements.unwrap_or_default()))
+        }
         NODELOCK_QUERY_SEATS_BY_END => {
             let parts: Vec<_> = value.split('/').collect();
             let &[license, until, at_most] = &parts[..] else {
@@ -169,6 +176,7 @@ pub(super) fn named(query: &Query) -> (u32, String) {
         Query::SeatsByEnd { license, until, at_most } => {
             (NODELOCK_QUERY_SEATS_BY_END, format!("{license}/{}/{at_most}", until.unix_seconds()))
         }
+        Query::Replacements(id) => (NODELOCK_QUERY_REPLACEMENTS, id.to_string()),
         Query::SeatsWithTag(license, tag) => {
             (NODELOCK_QUERY_SEATS_WITH_TAG, format!("{license}/{}", tag_text(*tag)))
         }
@@ -296,6 +304,7 @@ mod tests {
                 Tag::from_parts(3, [0, 0xbc, 1]),
             ),
             Query::SeatOfMachine([0xcd; 32]),
+            Query::Replacements(LicenseId::generate(&SystemRandom).unwrap()),
         ];
         for (query, number) in queries.into_iter().zip(1..) {
             let (kind, value) = named(&query);
@@ -306,7 +315,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(12, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(13, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

@@ -50,7 +50,7 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 ///   "starts": 0, "expires": null, "updates_until": null,
 ///   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
 ///   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
-///   "deactivations": null, "suspended": false,
+///   "replace": null, "deactivations": null, "suspended": false,
 ///   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
 /// }
 /// ```

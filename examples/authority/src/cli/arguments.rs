@@ -270,6 +270,9 @@ pub(crate) struct NewLicense {
     /// or 1 without a lease]
     #[arg(long, value_name = "N")]
     pub(crate) reinstalls: Option<u32>,
+    /// How many seats a customer may replace within 365 days when none is free [default: 1, or 0 without a lease]
+    #[arg(long, value_name = "N")]
+    pub(crate) replace: Option<u32>,
     /// A machine that is installed again takes its own seat also when another one is free
     #[arg(long)]
     pub(crate) one_seat_per_machine: bool,

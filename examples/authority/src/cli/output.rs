@@ -180,6 +180,7 @@ fn seat(row: &SeatRow) -> Value {
         "license": license_of(row).to_string(),
         "state": seat.state().name(),
         "granted": seat.granted().to_string(),
+        "replaced_by_customer": seat.was_replaced_by_customer(),
         "first_granted": seat.first_granted().to_string(),
         "changed": seat.changed().to_string(),
         "issued": seat.issued().to_string(),

@@ -42,6 +42,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
         Query::Cancellations(id) => cancellations(tx, id).await,
+        Query::Replacements(id) => replacements(tx, id).await,
     }
 }
 
@@ -57,6 +58,7 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
         }
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
         Change::Cancellations(id, cancellations) => set_cancellations(tx, *id, *cancellations).await,
+        Change::Replacements(id, replacements) => set_replacements(tx, *id, *replacements).await,
     }
 }
 
@@ -221,6 +223,26 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
         .fetch_optional(&mut **tx)
         .await?;
     Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
+}
+
+async fn replacements(tx: &mut Tx, id: LicenseId) -> Result<Found> {
+    let row = sqlx::query("SELECT record FROM replacement WHERE license_id = $1")
+        .bind(id.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
+}
+
+async fn set_replacements(tx: &mut Tx, id: LicenseId, replacements: Attempts) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO replacement (license_id, record) VALUES ($1, $2) \
+         ON CONFLICT (license_id) DO UPDATE SET record = excluded.record",
+    )
+    .bind(id.to_string())
+    .bind(json(&replacements)?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {

@@ -70,6 +70,7 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "copies": 0,
         "acknowledged": null,
         "notice": null,
+        "by_customer": false,
         "heard_after_end": null,
     });
     record.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());

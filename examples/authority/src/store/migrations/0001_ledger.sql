@@ -110,6 +110,13 @@ CREATE TABLE cancellation (
     record     TEXT NOT NULL
 );
 
+-- How many seats of a license were replaced by requests that named them.
+CREATE TABLE replacement (
+    license_id TEXT NOT NULL PRIMARY KEY REFERENCES license (id),
+    -- As a JSON record, like attempts: docs/FORMAT.md, "Records".
+    record     TEXT NOT NULL
+);
+
 -- Who did what, when, and where that took a seat. Rows are only ever added, and no rule reads them.
 CREATE TABLE audit (
     -- Nanoseconds since 1970 and 64 random bits, in hex: in the order of time, and no counter to fight over.
