@@ -78,6 +78,9 @@ pub enum Command {
         /// Something to tell the vendor, such as computer=office; may be given more than once.
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
+        /// When no seat is free, take the place of this one: its computer must have been silent for a week.
+        #[arg(long, value_name = "SEAT")]
+        replace: Option<Handle>,
     },
     /// Renew the license: online, handing in what waits for a receipt too, or with --offline as a request to hand over.
     CheckIn {

@@ -46,9 +46,13 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             install(&client, &read_input(file)?)
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
-        Command::Activate { license_key, metadata } => {
+        Command::Activate { license_key, metadata, replace } => {
             let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            Ok(status::report(&online(common)?.online().activate(license_key, &metadata)?))
+            let client = online(common)?;
+            Ok(status::report(&match replace {
+                Some(seat) => client.online().replace(license_key, &metadata, *seat)?,
+                None => client.online().activate(license_key, &metadata)?,
+            }))
         }
         Command::CheckIn { offline: true, format, out } => {
             Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
