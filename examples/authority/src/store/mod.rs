@@ -46,6 +46,9 @@ use crate::{
 /// In order. A database knows which of them it has seen.
 const MIGRATIONS: [(&str, &str); 1] = [("ledger", include_str!("migrations/0001_ledger.sql"))];
 
+/// Asks for the table that programs before the first version kept of their migrations.
+const OLDER: &str = "SELECT version FROM migration";
+
 /// How long a writer waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -120,13 +123,17 @@ impl Database {
         }
     }
 
-    /// Makes the file of a new database, which only its owner may read; SQLite gives its side files the same mode.
-    pub(crate) fn create_file(path: &Path) -> Result<()> {
+    /// Makes the file of a new database, which only its owner may read; SQLite gives its side files the same mode. A
+    /// file that another process made meanwhile is no failure.
+    fn create_file(path: &Path) -> Result<()> {
         let failed = |error| nodelock::Error::io(path.display().to_string(), error);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        Ok(keys::write_new(path, &[]).map_err(failed)?)
+        match keys::write_new(path, &[]) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            made => Ok(made.map_err(failed)?),
+        }
     }
 
     /// Whether nobody writes, as far as this process knows.
@@ -135,8 +142,41 @@ impl Database {
         self.turn.try_lock().is_ok()
     }
 
+    /// Makes what is missing of a database, and connects to it once.
+    pub(crate) async fn create(location: &Location) -> Result<Self> {
+        if let Location::File(path) = location {
+            Self::create_file(path)?;
+        }
+        let database = Self::connect(location, 1).await?;
+        database.migrate().await?;
+        Ok(database)
+    }
+
     /// Connects, with at most so many connections, and brings the tables up to date.
+    ///
+    /// Fails with [`Failure::NotInitialized`] where there are none: nothing is created unasked.
     pub(crate) async fn open(location: &Location, connections: u32) -> Result<Self> {
+        let database = Self::connect(location, connections).await?;
+        if !database.is_known().await? {
+            return Err(Failure::NotInitialized);
+        }
+        database.migrate().await?;
+        Ok(database)
+    }
+
+    /// Whether the tables of this program are there, of whatever version.
+    async fn is_known(&self) -> Result<bool> {
+        for table in ["SELECT version FROM _sqlx_migrations LIMIT 1", OLDER] {
+            match sqlx::query(table).fetch_optional(&self.pool).await {
+                Ok(_) => return Ok(true),
+                Err(sqlx::Error::Database(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(false)
+    }
+
+    async fn connect(location: &Location, connections: u32) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let url = match location {
             Location::File(path) if path.exists() => url_of(path),
@@ -154,9 +194,7 @@ impl Database {
             })
             .connect(&url)
             .await?;
-        let database = Self { pool, engine, turn: Arc::default() };
-        database.migrate().await?;
-        Ok(database)
+        Ok(Self { pool, engine, turn: Arc::default() })
     }
 
     /// Waits for what is under way and lets the database go.
@@ -174,8 +212,7 @@ impl Database {
         if seen.is_ok_and(|seen| usize::try_from(seen) == Ok(MIGRATIONS.len())) {
             return Ok(());
         }
-        // The table that programs before the first version kept of their migrations.
-        if sqlx::query("SELECT version FROM migration").fetch_optional(&self.pool).await.is_ok() {
+        if sqlx::query(OLDER).fetch_optional(&self.pool).await.is_ok() {
             return Err(Failure::OlderDatabase);
         }
         let migrations = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {

@@ -25,8 +25,9 @@ fn at(seconds: u64) -> Occasion {
 async fn empty() -> (TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("authority.db");
-    Database::create_file(&file).unwrap();
-    let database = Database::open(&Location::File(file), 2).await.unwrap();
+    let location = Location::File(file);
+    Database::create(&location).await.unwrap().close().await;
+    let database = Database::open(&location, 2).await.unwrap();
     (folder, database)
 }
 
