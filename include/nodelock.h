@@ -2653,6 +2653,24 @@ NODELOCK_API
 bool nodelock_activation_is_recovery(const nodelock_activation *activation);
 
 /**
+ * How many seats given up came along.
+ */
+NODELOCK_API size_t nodelock_activation_release_count(const nodelock_activation *activation);
+
+/**
+ * A seat given up that came along, by its place from 0 on, for nodelock_decide_release(). nodelock_decide_activation()
+ * frees them all; this is for when that is not stored, because the license cannot be signed.
+ *
+ * NODELOCK_INVALID_INPUT: beyond the last.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_release(const nodelock_activation *activation,
+                                            size_t index,
+                                            nodelock_release **release,
+                                            nodelock_error **error);
+
+/**
  * Frees an activation. NULL is fine.
  */
 NODELOCK_API void nodelock_activation_free(nodelock_activation *activation);
@@ -3041,8 +3059,15 @@ NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
  * Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A
  * decision that sends nothing has a reply without messages.
  *
- * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the
- * decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
+ * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. Without another:
+ *
+ * - NODELOCK_DECISION_RETURNED and NODELOCK_DECISION_HELD are stored all the same, because the device has lost its license
+ *   already. Answer 202 over HTTP, without a receipt. The device keeps its proof and gets the receipt when it hands that
+ *   in again.
+ * - Everything else is not stored. Of an activation, free what came along: nodelock_activation_release().
+ *
+ * NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are
+ * out of bounds.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

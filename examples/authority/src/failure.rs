@@ -32,8 +32,22 @@ pub(crate) enum Failure {
     KeyInUse,
     #[error("this authority is set up already; nothing was changed")]
     AlreadyInitialized,
-    #[error("no authority is set up here; run `authority init` first")]
+    #[error(
+        "no authority is set up here. Run `authority init`, or give the first start of a server `--create`. If there was \
+         one, look at --dir, --db and --keys, and at what is mounted there"
+    )]
     NotInitialized,
+    /// The keys of an authority are there, and its ledger is not.
+    #[error(
+        "the keys are here and their ledger is not. Look at --db, or bring the ledger back with `authority restore`. If it \
+         is lost for good, `authority init --keep-keys` begins an empty one for the same keys"
+    )]
+    LedgerMissing,
+    /// The ledger of an authority is there, and its keys are not; which file is missing.
+    #[error(
+        "the ledger is here and its keys are not: {0} is missing. Look at --keys, and put the keys back from their copy"
+    )]
+    KeysMissing(String),
     #[error("the keys belong to another authority than the database")]
     WrongKeys,
     #[error(
@@ -113,6 +127,8 @@ impl Failure {
             Self::KeyInUse => "key-in-use".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
+            Self::LedgerMissing => "ledger-missing".into(),
+            Self::KeysMissing(_) => "keys-missing".into(),
             Self::WrongKeys => "wrong-keys".into(),
             Self::OlderDatabase | Self::NewerDatabase | Self::ForeignDatabase => {
                 ErrorKind::UnsupportedVersion.code().into()

@@ -36,9 +36,10 @@ pub(super) fn migrations(engine: Engine) -> Vec<Migration> {
 /// Fails with [`Failure::OlderDatabase`], [`Failure::NewerDatabase`] and [`Failure::ForeignDatabase`].
 pub(super) async fn seen(connection: &mut AnyConnection, engine: Engine) -> Result<usize> {
     let tables: Vec<String> = sqlx::query_scalar(match engine {
-        Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
+        Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
         Engine::Postgres => {
-            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables WHERE table_schema = current_schema()"
+            "SELECT CAST(table_name AS TEXT) FROM information_schema.tables \
+             WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
         }
     })
     .fetch_all(&mut *connection)

@@ -100,13 +100,17 @@ impl Database {
         }
     }
 
-    /// Makes the file of a new database, which only its owner may read; SQLite gives its side files the same mode.
-    pub(crate) fn create_file(path: &Path) -> Result<()> {
+    /// Makes the file of a new database, which only its owner may read; SQLite gives its side files the same mode. A
+    /// file that another process made meanwhile is no failure.
+    fn create_file(path: &Path) -> Result<()> {
         let failed = |error| nodelock::Error::io(path.display().to_string(), error);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        Ok(keys::write_new(path, &[]).map_err(failed)?)
+        match keys::write_new(path, &[]) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            made => Ok(made.map_err(failed)?),
+        }
     }
 
     /// Whether nobody writes, as far as this process knows.
@@ -115,8 +119,34 @@ impl Database {
         self.line.try_lock().is_ok()
     }
 
+    /// Makes what is missing of a database, and connects to it once.
+    pub(crate) async fn create(location: &Location) -> Result<Self> {
+        if let Location::File(path) = location {
+            Self::create_file(path)?;
+        }
+        let database = Self::connect(location, 1).await?;
+        database.migrate().await?;
+        Ok(database)
+    }
+
     /// Connects, with at most so many connections, and brings the tables up to date.
+    ///
+    /// Fails with [`Failure::NotInitialized`] where there are none: nothing is created unasked.
     pub(crate) async fn open(location: &Location, connections: u32) -> Result<Self> {
+        let database = Self::connect(location, connections).await?;
+        if database.seen().await? == 0 {
+            return Err(Failure::NotInitialized);
+        }
+        database.migrate().await?;
+        Ok(database)
+    }
+
+    /// How many migrations it has seen. Fails as [`Database::migrate`] does.
+    async fn seen(&self) -> Result<usize> {
+        migrations::seen(&mut *self.pool.acquire().await?, self.engine).await
+    }
+
+    async fn connect(location: &Location, connections: u32) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let url = match location {
             Location::File(path) if path.exists() => {
@@ -137,9 +167,7 @@ impl Database {
             })
             .connect(&url)
             .await?;
-        let database = Self { pool, engine, line: Line::default() };
-        database.migrate().await?;
-        Ok(database)
+        Ok(Self { pool, engine, line: Line::default() })
     }
 
     /// Waits for what is under way and lets the database go.
@@ -153,7 +181,7 @@ impl Database {
     async fn migrate(&self) -> Result<()> {
         let is_up_to_date = |seen: usize| seen == migrations::migrations(self.engine).len();
         // Mostly there is nothing to do, which must not take the lock of a writer.
-        if is_up_to_date(migrations::seen(&mut *self.pool.acquire().await?, self.engine).await?) {
+        if is_up_to_date(self.seen().await?) {
             return Ok(());
         }
         let mut tx = self.write().await?;

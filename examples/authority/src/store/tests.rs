@@ -26,8 +26,9 @@ fn at(seconds: u64) -> Occasion {
 async fn empty() -> (TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("authority.db");
-    Database::create_file(&file).unwrap();
-    let database = Database::open(&Location::File(file), 2).await.unwrap();
+    let location = Location::File(file);
+    Database::create(&location).await.unwrap().close().await;
+    let database = Database::open(&location, 2).await.unwrap();
     (folder, database)
 }
 
@@ -276,7 +277,8 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     let (folder, database) = empty().await;
     let location = Location::File(folder.path().join("authority.db"));
     Database::open(&location, 1).await.unwrap().close().await;
-    let newer = "INSERT INTO _sqlx_migrations SELECT 2, 'x', installed_on, success, x'00', 0 FROM _sqlx_migrations";
+    let newer =
+        "INSERT INTO _sqlx_migrations SELECT 2, 'x', installed_on, success, x'00', 0 FROM _sqlx_migrations";
     sqlx::raw_sql(newer).execute(&database.pool).await.unwrap();
     database.close().await;
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::NewerDatabase)));
@@ -305,7 +307,7 @@ async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is
     for tables in foreign {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("other.db");
-        Database::create_file(&file).unwrap();
+        std::fs::write(&file, []).unwrap();
         sqlx::any::install_default_drivers();
         let mut other = sqlx::AnyConnection::connect(&super::url_of(&file)).await.unwrap();
         sqlx::raw_sql(tables).execute(&mut other).await.unwrap();
