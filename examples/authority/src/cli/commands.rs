@@ -178,6 +178,7 @@ async fn new_license(
         metadata: new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
         expires: new.expires,
         lease_days: new.lease_days.0,
+        margin_days: new.margin_days.0,
         updates_until: new.updates_until,
         deactivations: new.deactivations.0,
         ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.time)

@@ -27,12 +27,18 @@ const EVIDENCE: &str = "evidence";
 pub(super) struct Counted {
     pub(super) license: Option<LicenseId>,
     pub(super) state: SeatState,
+    pub(super) lapsed: bool,
     pub(super) counted: bool,
 }
 
 impl From<&Seat> for Counted {
     fn from(seat: &Seat) -> Self {
-        Self { license: seat.license_id(), state: seat.state(), counted: seat.is_counted() }
+        Self {
+            license: seat.license_id(),
+            state: seat.state(),
+            lapsed: seat.is_lapsed(),
+            counted: seat.is_counted(),
+        }
     }
 }
 
@@ -56,7 +62,7 @@ impl Counters {
             *self.tally.entry(seat.state.name()).or_default() += sign;
             if let Some(id) = seat.license {
                 let difference = self.licenses.entry(id).or_default();
-                difference.taken += sign * i64::from(seat.state.is_taken());
+                difference.taken += sign * i64::from(seat.state.is_taken() && !seat.lapsed);
                 difference.deactivated += sign * i64::from(seat.counted);
             }
         }

@@ -1,7 +1,7 @@
 //! What decisions are made from, and what they store: one statement or two for each query and each change.
 
 use nodelock::{
-    ActivationRequest, LicenseId, PublicKey,
+    ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
         Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Seat, SeatName, Usage, decision::Change,
     },
@@ -46,6 +46,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::License(id) => license(tx, id).await,
         Query::SeatsOfHandle(handle) => seats_of_handle(tx, handle).await,
         Query::TakenSeatsOf(device) => taken_seats_of(tx, &device).await,
+        Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
         Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
@@ -152,6 +153,32 @@ async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
     found_seats(tx, &rows)
 }
 
+async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most: u32) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT handle, license_id, record FROM seat WHERE license_id = $1 AND taken = 1 AND lapsed = 0 \
+         AND ends <= $2 ORDER BY ends LIMIT $3",
+    )
+    .bind(license.to_string())
+    .bind(seconds(until))
+    .bind(i64::from(at_most))
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(tx, &rows)
+}
+
+/// How many seats of a license are taken, and not marked as lapsed, whose use ended then or before.
+pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestamp) -> Result<u32> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS ended FROM seat WHERE license_id = $1 AND taken = 1 \
+         AND lapsed = 0 AND ends <= $2",
+    )
+    .bind(license.to_string())
+    .bind(seconds(until))
+    .fetch_one(&mut **tx)
+    .await?;
+    count(&row, "ended")
+}
+
 fn found_seats(tx: &mut Tx, rows: &[AnyRow]) -> Result<Found> {
     let seats: Vec<Seat> = rows.iter().map(seat).collect::<Result<_>>()?;
     seats.iter().for_each(|seat| tx.know_seat(seat));
@@ -198,18 +225,20 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
-        "INSERT INTO seat (handle, device_key, license_id, state, taken, counted, granted, changed, reason, revision, \
-         copies, virtual_machine, container, machine, record) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, ends, reason, \
+         revision, copies, virtual_machine, container, machine, record) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .bind(seat.license_id().map(|id| id.to_string()))
     .bind(seat.state().name())
     .bind(i64::from(seat.state().is_taken()))
+    .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.granted()))
     .bind(seconds(seat.changed()))
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(seat.reason().to_string())
     .bind(i64::from(seat.revision()))
     .bind(i64::from(seat.copies()))
@@ -231,14 +260,16 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
         None => counted_before(tx, seat.name()).await?,
     };
     let updated = sqlx::query(
-        "UPDATE seat SET state = $1, taken = $2, counted = $3, changed = $4, reason = $5, revision = $6, copies = $7, \
-         virtual_machine = $8, container = $9, record = $10 \
-         WHERE handle = $11 AND device_key = $12 AND state = $13 AND counted = $14",
+        "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, ends = $6, reason = $7, \
+         revision = $8, copies = $9, virtual_machine = $10, container = $11, record = $12 \
+         WHERE handle = $13 AND device_key = $14 AND state = $15 AND counted = $16 AND lapsed = $17",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.state().is_taken()))
+    .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.changed()))
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(seat.reason().to_string())
     .bind(i64::from(seat.revision()))
     .bind(i64::from(seat.copies()))
@@ -249,6 +280,7 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     .bind(device(seat.name()))
     .bind(before.state.name())
     .bind(i64::from(before.counted))
+    .bind(i64::from(before.lapsed))
     .execute(&mut **tx)
     .await?;
     if updated.rows_affected() != 1 {
@@ -261,14 +293,16 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
 
 /// How a seat that this transaction has not read is counted.
 async fn counted_before(tx: &mut Tx, name: SeatName) -> Result<Counted> {
-    let row =
-        sqlx::query("SELECT license_id, state, counted FROM seat WHERE handle = $1 AND device_key = $2")
-            .bind(number(name.handle))
-            .bind(device(name))
-            .fetch_optional(&mut **tx)
-            .await?;
+    let row = sqlx::query(
+        "SELECT license_id, state, lapsed, counted FROM seat WHERE handle = $1 AND device_key = $2",
+    )
+    .bind(number(name.handle))
+    .bind(device(name))
+    .fetch_optional(&mut **tx)
+    .await?;
     let row = row.ok_or_else(|| damaged("a seat that was found and is gone"))?;
-    Ok(Counted { license: license_id(&row)?, state: state(&row)?, counted: count(&row, "counted")? != 0 })
+    let [lapsed, counted] = [count(&row, "lapsed")?, count(&row, "counted")?].map(|flag| flag != 0);
+    Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted })
 }
 
 async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {

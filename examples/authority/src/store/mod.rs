@@ -23,7 +23,7 @@ use sqlx::{AnyPool, Executor as _, any::AnyPoolOptions};
 
 pub(crate) use self::{
     audit::{AuditLine, latest, note},
-    ledger::{apply, find},
+    ledger::{apply, count_ended, find},
     licenses::{insert_license, licenses, set_terms, terms_of},
     locks::Locks,
     seats::{count_by_state, latest_seats_of, seats},

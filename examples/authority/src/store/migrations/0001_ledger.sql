@@ -18,7 +18,8 @@ CREATE TABLE license (
     -- The terms as a JSON record: docs/FORMAT.md, "Records".
     terms    TEXT   NOT NULL,
     created  BIGINT NOT NULL,
-    -- What its seats add up to, changed in the transaction of each of them: seats that are active or held, and
+    -- What its seats add up to, changed in the transaction of each of them: seats that are active or held and have not
+    -- lapsed, and
     -- deactivations that counted.
     taken       BIGINT NOT NULL DEFAULT 0 CHECK (taken >= 0),
     deactivated BIGINT NOT NULL DEFAULT 0 CHECK (deactivated >= 0)
@@ -38,6 +39,10 @@ CREATE TABLE seat (
     counted    BIGINT NOT NULL,
     granted    BIGINT NOT NULL,
     changed    BIGINT NOT NULL,
+    -- When its use ends: at the end of the year 9999 if never.
+    ends       BIGINT NOT NULL,
+    -- Whether it counts no longer, because its use ended too long ago.
+    lapsed     BIGINT NOT NULL,
     reason     TEXT   NOT NULL,
     revision   BIGINT NOT NULL,
     copies     BIGINT NOT NULL,
@@ -50,6 +55,8 @@ CREATE TABLE seat (
     -- Handles have 30 bits, and two devices may draw the same one.
     PRIMARY KEY (handle, device_key)
 );
+-- Seats that lapse are looked for only when a license has no seat left: the first to end, as many as are needed.
+CREATE INDEX seat_by_end ON seat (license_id, ends) WHERE taken = 1 AND lapsed = 0;
 CREATE INDEX seat_of_device ON seat (device_key, taken);
 -- For lists, in their order.
 CREATE INDEX seat_by_age ON seat (granted, handle, device_key);
