@@ -17,7 +17,8 @@ ABI_VERSION = 1
 # NODELOCK_QUERY_*, what a decision asks for.
 (
     LICENSE_OF_KEY, LICENSE, SEATS_OF_HANDLE, TAKEN_SEATS_OF, EVIDENCE_OF, CHECK_IN, ATTEMPTS, CANCELLATIONS,
-) = range(1, 9)
+    SEATS_BY_END,
+) = range(1, 10)
 # NODELOCK_CHANGE_*, what a decision stores.
 (
     INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_CANCELLATIONS,
@@ -75,6 +76,8 @@ _LOOKS = {
     "decision_change_record": (c_char_p, c_void_p, c_size_t),
     "decision_change_license": (c_char_p, c_void_p, c_size_t),
     "decision_change_is_taken": (c_bool, c_void_p, c_size_t),
+    "decision_change_is_lapsed": (c_bool, c_void_p, c_size_t),
+    "decision_change_ends": (c_uint64, c_void_p, c_size_t),
     "decision_change_is_counted": (c_bool, c_void_p, c_size_t),
     "reply_text": (c_char_p, c_void_p),
 }
@@ -231,6 +234,8 @@ class Change(NamedTuple):
     record: str
     license: str | None
     is_taken: bool
+    is_lapsed: bool
+    ends: int
     is_counted: bool
 
 
@@ -255,6 +260,8 @@ class Decision(_Object):
                 _text("decision_change_record", self, index),
                 _text("decision_change_license", self, index),
                 _library.nodelock_decision_change_is_taken(self, index),
+                _library.nodelock_decision_change_is_lapsed(self, index),
+                _library.nodelock_decision_change_ends(self, index),
                 _library.nodelock_decision_change_is_counted(self, index),
             )
 

@@ -47,11 +47,12 @@ SCHEMA = """
     -- Seats are kept for ever, so that no old message is ever news again. Two devices may have drawn the same handle.
     CREATE TABLE seats (
         handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT,
-        is_taken INTEGER NOT NULL, is_counted INTEGER NOT NULL,
+        is_taken INTEGER NOT NULL, is_lapsed INTEGER NOT NULL, ends INTEGER NOT NULL, is_counted INTEGER NOT NULL,
         record TEXT NOT NULL, PRIMARY KEY (handle, device_key)
     );
     CREATE INDEX seats_of_license ON seats (license);
     CREATE INDEX taken_seats ON seats (device_key) WHERE is_taken;
+    CREATE INDEX seats_by_end ON seats (license, ends) WHERE is_taken AND NOT is_lapsed;
     -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each peer and
     -- in all the newest are kept and no more.
     CREATE TABLE evidence (
@@ -75,7 +76,7 @@ SCHEMA = """
 
 # How a license is looked up: as JSON, with its seats counted.
 LICENSE_RECORD = """
-    SELECT json_object('terms', json(terms), 'taken', count(*) FILTER (WHERE is_taken), 'deactivated',
+    SELECT json_object('terms', json(terms), 'taken', count(*) FILTER (WHERE is_taken AND NOT is_lapsed), 'deactivated',
         count(*) FILTER (WHERE is_counted))
     FROM licenses LEFT JOIN seats ON seats.license = licenses.id WHERE licenses.{} = ? GROUP BY licenses.id
 """
@@ -87,10 +88,14 @@ FIND = {
     authority.EVIDENCE_OF: "SELECT record FROM evidence WHERE handle = ? ORDER BY number",
     authority.CHECK_IN: "SELECT record FROM check_ins WHERE name = ?",
     authority.ATTEMPTS: "SELECT record FROM attempts WHERE seat = ?",
+    # The value has three parts: a license, the last end, how many seats at most.
+    authority.SEATS_BY_END: """
+        SELECT record FROM seats WHERE license = ? AND is_taken AND NOT is_lapsed AND ends <= ? ORDER BY ends LIMIT ?
+    """,
     authority.CANCELLATIONS: "SELECT record FROM cancellations WHERE license = ?",
 }
 # A seat that is new must not take the place of another one: then the transaction fails.
-SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_counted, :record)"
+SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed, :ends, :is_counted, :record)"
 STORE = {
     authority.INSERT_SEAT: "INSERT " + SEAT,
     authority.UPDATE_SEAT: "REPLACE " + SEAT,
@@ -261,7 +266,8 @@ def ask(database, message, records):
         if not queries:
             return decision
         for query in queries:
-            records.answer(query, [record for record, in database.execute(FIND[query.kind], [query.value])])
+            value = query.value.split("/") if query.kind == authority.SEATS_BY_END else [query.value]
+            records.answer(query, [record for record, in database.execute(FIND[query.kind], value)])
 
 
 def store(database, decision, peer):

@@ -73,7 +73,8 @@ static inline char *copy(const char *text)
 struct row {
     uint32_t kind;
     char *name, *record;
-    bool is_taken, is_counted;
+    bool is_taken, is_lapsed, is_counted;
+    uint64_t ends;
 };
 
 /* A vendor that sells one license. */
@@ -180,7 +181,7 @@ static inline unsigned vendor_taken(const struct vendor *vendor)
 {
     unsigned taken = 0;
     for (size_t i = 0; i < vendor->row_count; i++)
-        taken += vendor->rows[i].is_taken;
+        taken += vendor->rows[i].is_taken && !vendor->rows[i].is_lapsed;
     return taken;
 }
 
@@ -256,6 +257,8 @@ static inline void vendor_store(struct vendor *vendor, const nodelock_decision *
         row->name = copy(name);
         row->record = copy(record);
         row->is_taken = nodelock_decision_change_is_taken(decision, i);
+        row->is_lapsed = nodelock_decision_change_is_lapsed(decision, i);
+        row->ends = nodelock_decision_change_ends(decision, i);
         row->is_counted = nodelock_decision_change_is_counted(decision, i);
     }
 }
@@ -269,6 +272,8 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->kind == NODELOCK_CHANGE_INSERT_SEAT && strncmp(row->name, value, length) == 0;
     case NODELOCK_QUERY_TAKEN_SEATS_OF:
         return row->is_taken && strcmp(strchr(row->name, ':') + 1, value) == 0;
+    case NODELOCK_QUERY_SEATS_BY_END:
+        return row->is_taken && !row->is_lapsed && row->ends <= strtoull(strchr(value, '/') + 1, NULL, 10);
     case NODELOCK_QUERY_EVIDENCE_OF:
         return row->kind == NODELOCK_CHANGE_KEEP_EVIDENCE && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_CHECK_IN:
@@ -295,7 +300,9 @@ static inline void vendor_answer(const struct vendor *vendor, nodelock_records *
     if ((kind == NODELOCK_QUERY_LICENSE_OF_KEY && strcmp(value, vendor->key_hash) == 0) ||
         (kind == NODELOCK_QUERY_LICENSE && has(vendor->terms, "id", value)))
         found[count++] = license;
-    for (size_t i = 0; i < vendor->row_count; i++)
+    /* How many seats are wanted at most. In which order they end makes no difference to these tests. */
+    size_t most = kind == NODELOCK_QUERY_SEATS_BY_END ? strtoul(strrchr(value, '/') + 1, NULL, 10) : SIZE_MAX;
+    for (size_t i = 0; i < vendor->row_count && count < most; i++)
         if (is_found(&vendor->rows[i], kind, value)) {
             CHECK(count < sizeof found / sizeof *found);
             found[count++] = vendor->rows[i].record;
