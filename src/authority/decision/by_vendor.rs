@@ -33,7 +33,7 @@ fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     let renewed = seat.renewed(&license.terms, work.moment.now).map_err(refused_by("renewal"))?;
     work.update(renewed.clone());
     work.note(EventKind::Renewed, Some(&seat), &renewed, "");
-    work.send_license(&license.terms, &renewed)?;
+    work.send_license(&license.terms, &renewed, None)?;
     Ok(Ruling::Renewed(renewed))
 }
 

@@ -280,13 +280,19 @@ impl<'r> Work<'r> {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
     }
 
-    /// Sends the license of a seat.
-    pub(super) fn send_license(&mut self, terms: &LicenseTerms, seat: &Seat) -> Result<(), Stop> {
+    /// Sends the license of a seat, in answer to the message with the digest `answers`.
+    pub(super) fn send_license(
+        &mut self,
+        terms: &LicenseTerms,
+        seat: &Seat,
+        answers: Option<[u8; 32]>,
+    ) -> Result<(), Stop> {
         let usage = self.license_of(seat)?.usage;
         self.send.push(Draft(Unsigned::License {
             deactivations_left: terms.deactivations_left(usage),
             terms: Box::new(terms.clone()),
             seat: Box::new(seat.clone()),
+            answers,
         }));
         Ok(())
     }
