@@ -142,11 +142,11 @@ impl fmt::Display for Verdict {
             Self::NotYetValid { starts } => write!(f, "not valid before {starts}"),
             Self::Expired { at, clock } => {
                 write!(f, "expired at {at}")?;
-                clock.map_or(Ok(()), |clock| write!(f, "; {clock}"))
+                clock.map_or(Ok(()), |clock| write!(f, "; the clock is {clock}"))
             }
             Self::LeaseEnded { at, clock } => {
                 write!(f, "not renewed by {at}")?;
-                clock.map_or(Ok(()), |clock| write!(f, "; {clock}"))
+                clock.map_or(Ok(()), |clock| write!(f, "; the clock is {clock}"))
             }
             Self::ClockSetBack { by } => {
                 write!(f, "the clock was set back by {} hours", by.as_secs().div_ceil(3600))

@@ -1,6 +1,6 @@
 //! Somebody who plays with the clock: no game gives more days of use than the lease and the tolerance.
 //!
-//! A search of every game over steps of half a day or a day, with a program that observes when it starts and when it stops.
+//! A search of every game over steps of half a day or a day. The program observes when it starts and when it stops.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -33,12 +33,8 @@ const ONE_LEASE: Rules = Rules {
     offsets: &[0, -30 * DAY, 30 * DAY],
     keeps: false,
 };
-const KEPT_BACK: Rules = Rules {
-    step: DAY,
-    shifts: &[0, -26 * HOUR, -3 * DAY, DAY],
-    offsets: &[0, -30 * DAY],
-    keeps: true,
-};
+const KEPT_BACK: Rules =
+    Rules { step: DAY, shifts: &[0, -26 * HOUR, -3 * DAY, DAY], offsets: &[0, -30 * DAY], keeps: true };
 
 /// A license that waits to be installed.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -142,8 +138,8 @@ impl Game {
     }
 }
 
-/// How long after the last second that is paid for any game still finds the license usable, negative for before it; ends
-/// with the first one above the tolerance. And how many games there were.
+/// How long after the last second that is paid for any game still finds the license usable, negative for before it;
+/// ends with the first one above the tolerance. And how many games there were.
 fn search(rules: &Rules) -> (i64, usize) {
     let (mut seen, mut most) = (HashSet::new(), i64::MIN);
     let mut open = Vec::new();
@@ -162,7 +158,8 @@ fn search(rules: &Rules) -> (i64, usize) {
             break;
         }
         for shift in rules.shifts.iter().copied() {
-            let played = [false, true].into_iter().filter_map(|restart| game.play(rules.step, shift, restart));
+            let played =
+                [false, true].into_iter().filter_map(|restart| game.play(rules.step, shift, restart));
             open.extend(played.chain(game.install(shift)));
         }
         if rules.keeps {

@@ -1,7 +1,7 @@
 //! The time that counts for a license, from clocks that may be wrong (`docs/PROTOCOL.md`, Time).
 //!
-//! Pure: readings of the clocks go in. Three times matter for each question to the authority: R, the device's clock when
-//! it asked; S, the authority's when it signed; x, the device's now. T is [`CLOCK_TOLERANCE`].
+//! Pure: readings of the clocks go in. Three times matter for each question to the authority: R, the device's clock
+//! when it asked; S, the authority's when it signed; x, the device's now. T is [`CLOCK_TOLERANCE`].
 
 #[cfg(all(test, feature = "authority"))]
 mod adversary;
@@ -46,15 +46,15 @@ pub enum ClockError {
 }
 
 impl fmt::Display for ClockError {
-    /// Such as `the clock is 3 days ahead`; less than two days in hours.
+    /// Such as `3 days ahead`; less than two days in hours.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (by, direction) = match self {
             Self::Ahead(by) => (by, "ahead"),
             Self::Behind(by) => (by, "behind"),
         };
         match by.as_secs() / 3600 {
-            hours @ ..48 => write!(f, "the clock is {hours} hours {direction}"),
-            hours => write!(f, "the clock is {} days {direction}", hours / 24),
+            hours @ ..48 => write!(f, "{hours} hours {direction}"),
+            hours => write!(f, "{} days {direction}", hours / 24),
         }
     }
 }
@@ -356,7 +356,11 @@ mod tests {
         let mut marks = marks(START + YEAR, START + YEAR);
         let ahead = Some(ClockError::Ahead(Duration::from_secs(YEAR)));
         assert_eq!(marks.at(local(START + YEAR)).error, ahead);
-        assert_eq!(marks.at(local(START + YEAR)).now, at(START + YEAR), "not corrected, the lease ends early");
+        assert_eq!(
+            marks.at(local(START + YEAR)).now,
+            at(START + YEAR),
+            "not corrected, the lease ends early"
+        );
         let corrected = marks.at(local(START + DAY));
         assert_eq!(corrected, LicensingTime { now: at(START + DAY), set_back: None, error: None });
         marks.observe(local(START + DAY));

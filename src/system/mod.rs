@@ -34,8 +34,8 @@ pub trait Clock: Send + Sync {
         None
     }
 
-    /// Names the start of the machine that [`running`](Self::running) counts from: no other start, and no other machine,
-    /// has the same name. Asked far more rarely than the times.
+    /// Names the start of the machine that [`running`](Self::running) counts from: no other start, and no other
+    /// machine, has the same name. Asked far more rarely than the times.
     ///
     /// None, the default, has `running` left out of account.
     fn boot(&self) -> Option<[u8; 16]> {
@@ -108,7 +108,9 @@ mod tests {
         let text = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0\n";
         let bytes = [0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78];
         assert_eq!(uuid(text).unwrap()[..8], bytes);
-        for wrong in ["", "0f1e", "zf1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "00f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"] {
+        for wrong in
+            ["", "0f1e", "zf1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0", "00f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"]
+        {
             assert_eq!(uuid(wrong), None, "{wrong}");
         }
     }

@@ -188,8 +188,15 @@ pub(crate) enum Unsigned {
         /// The digest of the message that it answers.
         answers: Option<[u8; 32]>,
     },
-    Receipt { seat: Box<Seat>, binding: Binding },
-    Revocation { seat: Box<Seat>, notice: String, time: Timestamp },
+    Receipt {
+        seat: Box<Seat>,
+        binding: Binding,
+    },
+    Revocation {
+        seat: Box<Seat>,
+        notice: String,
+        time: Timestamp,
+    },
 }
 
 /// Something that happened, for an audit or a log.
