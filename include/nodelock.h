@@ -365,7 +365,7 @@ enum nodelock_status
    */
   NODELOCK_VERDICT_LEASE_ENDED = 24,
   /**
-   * Verdict: the clock was set back. Have it corrected; anything newly signed by the authority heals it too.
+   * Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it right too.
    */
   NODELOCK_VERDICT_CLOCK_SET_BACK = 25,
   /**
@@ -1251,9 +1251,10 @@ nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client
 
 /**
  * Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
- * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Nothing changes
- * until then. Each call makes another request: hand in the latest, since the authority refuses one that a later one has
- * followed. A license that has expired or is not usable for another reason will do.
+ * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then the
+ * store only notes what was asked and when. Each call makes another request: hand in the latest, since the authority refuses
+ * one that a later one has followed, and only the answer to the latest sets a wrong clock right. A license that has expired
+ * or is not usable for another reason will do.
  *
  * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
  */
@@ -1332,6 +1333,13 @@ bool nodelock_license_verdict_time(const nodelock_license *license,
  * How many seconds the clock was set back, for NODELOCK_VERDICT_CLOCK_SET_BACK; 0 for any other verdict.
  */
 NODELOCK_API uint64_t nodelock_license_set_back(const nodelock_license *license);
+
+/**
+ * By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is by more
+ * than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
+ */
+NODELOCK_API
+int64_t nodelock_license_clock_error(const nodelock_license *license);
 
 /**
  * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for

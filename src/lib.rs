@@ -46,7 +46,7 @@ pub use crate::{
     client::{Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
     error::{Error, ErrorKind, Result},
     keys::{KeyId, PublicKey, SigningKey},
-    licensing_time::CLOCK_TOLERANCE,
+    licensing_time::{CLOCK_TOLERANCE, ClockError},
     message::{
         ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest,
         DeactivationProof, DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId,

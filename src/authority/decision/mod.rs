@@ -181,9 +181,22 @@ pub struct Draft(pub(crate) Unsigned);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Unsigned {
-    License { terms: Box<LicenseTerms>, seat: Box<Seat>, deactivations_left: Option<u32> },
-    Receipt { seat: Box<Seat>, binding: Binding },
-    Revocation { seat: Box<Seat>, notice: String, time: Timestamp },
+    License {
+        terms: Box<LicenseTerms>,
+        seat: Box<Seat>,
+        deactivations_left: Option<u32>,
+        /// The digest of the message that it answers.
+        answers: Option<[u8; 32]>,
+    },
+    Receipt {
+        seat: Box<Seat>,
+        binding: Binding,
+    },
+    Revocation {
+        seat: Box<Seat>,
+        notice: String,
+        time: Timestamp,
+    },
 }
 
 /// Something that happened, for an audit or a log.
