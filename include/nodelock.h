@@ -802,6 +802,52 @@ NODELOCK_API
 const nodelock_proof *nodelock_error_proof(const nodelock_error *error);
 
 /**
+ * With NODELOCK_NO_FREE_SEAT: when the next seat lapses, so that it is worth asking again, in seconds since 1970. 0 if the
+ * authority did not say, if no seat ever does, and for NULL.
+ */
+NODELOCK_API
+uint64_t nodelock_error_next_lapse(const nodelock_error *error);
+
+/**
+ * With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error and for
+ * NULL.
+ */
+NODELOCK_API
+size_t nodelock_error_seat_count(const nodelock_error *error);
+
+/**
+ * The name of a seat that the authority told of, such as `7KX2M9`, by its place from 0 on. Lent until the error is freed.
+ * NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_error_seat_handle(const nodelock_error *error,
+                                       size_t index);
+
+/**
+ * What the device of a seat is called, by its place from 0 on; empty where the vendor does not say. Lent until the error is
+ * freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_error_seat_label(const nodelock_error *error,
+                                      size_t index);
+
+/**
+ * The day on which the device of a seat was last heard of, by its place from 0 on: its first second, since 1970. 0 beyond the
+ * last.
+ */
+NODELOCK_API
+uint64_t nodelock_error_seat_last_contact(const nodelock_error *error,
+                                          size_t index);
+
+/**
+ * When a seat lapses and another device can have it, by its place from 0 on, in seconds since 1970. 0 for never and beyond
+ * the last.
+ */
+NODELOCK_API
+uint64_t nodelock_error_seat_lapses(const nodelock_error *error,
+                                    size_t index);
+
+/**
  * Frees an error. NULL is fine.
  */
 NODELOCK_API void nodelock_error_free(nodelock_error *error);
@@ -2451,7 +2497,7 @@ extern "C" {
  *   "metadata": [["name", "value"]],
  *   "starts": 0, "expires": null, "updates_until": null,
  *   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
- *   "deactivations": null, "suspended": false,
+ *   "seat_list": "dates", "deactivations": null, "suspended": false,
  *   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
  * }
  * ```

@@ -72,9 +72,17 @@ pub struct Client {
     prober: Prober,
     fingerprint: OnceLock<Fingerprint>,
     loaded: Mutex<Option<Arc<Loaded>>>,
+    /// When the pending request is worth asking about again; a client that was built anew asks at once.
+    #[cfg(feature = "transport")]
+    next_lapse: Mutex<Option<Timestamp>>,
 }
 
 impl Client {
+    #[cfg(feature = "transport")]
+    fn next_lapse(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.next_lapse.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Starts to set up a client for `product`, whose licenses `roots` vouch for.
     pub fn builder(product: impl Into<String>, roots: Roots) -> ClientBuilder {
         ClientBuilder::new(product.into(), roots)

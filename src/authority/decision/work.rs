@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling, Unsigned};
 use crate::{
-    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey, Timestamp,
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey, SeatList, Timestamp,
     authority::{
         incoming::{Claimed, Evidence},
         records::{Attempts, Lookup, Query, Records},
         seat::{Seat, SeatName},
-        terms::{KeyHash, LicenseRecord, LicenseTerms, Usage},
+        terms::{KeyHash, LicenseRecord, LicenseTerms, SeatListing, Usage},
         verification::Verification,
     },
     code::Handle,
@@ -334,7 +334,7 @@ impl<'r> Work<'r> {
             self.update(signed.clone());
         }
         if signed.counts(terms, now) && !counted && !self.has_room(terms)? && !door.is_open() {
-            return Err(refuse(ErrorKind::NoFreeSeat, door.name()));
+            return Err(Refusal::no_free_seat(door.name(), self.seat_list(terms, name)?).into());
         }
         let usage = self.license_of(&signed)?.usage;
         self.send.push(Draft(Unsigned::License {
@@ -366,6 +366,18 @@ impl<'r> Work<'r> {
             self.update(lapsed);
         }
         Ok(excess(self)? == 0)
+    }
+
+    /// What the device of a seat that cannot be had is told of the others, as the terms allow it.
+    fn seat_list(&self, terms: &LicenseTerms, but: SeatName) -> Result<SeatList, Stop> {
+        let most = SeatList::MAX_LISTED;
+        let seats = self.seats_by_end(terms.id, Timestamp::MAX, most as u32 + 1)?;
+        let seats = seats.iter().filter(|seat| seat.name() != but).take(most);
+        let listed: Vec<_> = seats.map(|seat| seat.listed(terms)).collect();
+        Ok(SeatList {
+            next_lapse: listed.first().and_then(|seat| seat.lapses),
+            seats: if terms.seat_list == SeatListing::None { Vec::new() } else { listed },
+        })
     }
 
     /// The seats of a license that end until then and are taken, as this decision has left them.
