@@ -383,7 +383,8 @@ fn label(request: &ActivationRequest) -> String {
         named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     };
     let label = LABELS.iter().find_map(value).unwrap_or_default();
-    label[..label.floor_char_boundary(MAX_NAME)].trim_end().to_owned()
+    let end = (0..=label.len().min(MAX_NAME)).rev().find(|end| label.is_char_boundary(*end));
+    label[..end.unwrap_or(0)].trim_end().to_owned()
 }
 
 /// What a check-in does to a seat.
