@@ -2404,7 +2404,9 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_PREFLIGHT 12
 
 /**
- * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it.
+ * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
+ * for ever, except that a `cancelled` one may go when its `requested` is more than five years ago and not before 2026:
+ * nodelock_decide_activation() refuses such a request without it.
  */
 #define NODELOCK_CHANGE_INSERT_SEAT 1
 
@@ -2835,7 +2837,8 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
  * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
- * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+ * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it is
+ * more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
  * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API

@@ -71,6 +71,7 @@ pub enum ErrorKind {
     #[error("that activation has been given up")]
     GivenUp,
     /// An older message than one that counts already: a license than the installed one, a recovery than the seat's request.
+    /// Or a request of more than five years ago.
     #[error("older than what counts already")]
     Outdated,
     /// A license is active or a request is pending; it must be given up or cancelled first.

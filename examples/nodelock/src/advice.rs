@@ -34,7 +34,8 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
         }
         ErrorKind::Outdated => {
-            "A later license is installed already; there is nothing to do. If it was a recovery, check this machine's clock."
+            "A later license is installed already; there is nothing to do. If it was a request or a recovery, check this \
+             machine's clock, and try again."
         }
         ErrorKind::AlreadyActive => {
             "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \

@@ -1,7 +1,7 @@
 //! Seats granted: activation files, recoveries, held seats taken again.
 
 use super::{
-    Change, EventKind, Moment, Refusal, Ruling, Step,
+    Change, EventKind, Moment, Refusal, Ruling, Step, outdated,
     redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
     step,
     work::{Door, Stop, Work, refuse, refused_by},
@@ -27,6 +27,7 @@ use crate::{
 /// whatever the device holds when an echo arrives came after its loss.
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The kinds:
+/// [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that
 /// handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
 /// [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`], [`ErrorKind::GivenUp`]
@@ -111,6 +112,9 @@ fn answer(
             recover(work, file)?;
         }
         return answer_again(work, request, &known);
+    }
+    if outdated(work.moment.now).contains(&request.created) {
+        return Err(refuse(ErrorKind::Outdated, "activation"));
     }
     if is_crowded(work, request.handle)? {
         return Err(refuse(ErrorKind::CrowdedHandle, "activation"));
