@@ -148,7 +148,7 @@ fn answer(
     let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
     work.insert(seat.clone(), request)?;
     work.note(EventKind::Granted, None, &seat, "");
-    work.send_license(terms, &seat, door)?;
+    work.send_license(terms, &seat, door, Some(seat.request_digest))?;
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
 }
 
@@ -177,7 +177,7 @@ fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) 
     }
     let terms = work.license_of(known)?.terms;
     terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
-    work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest)?;
+    work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest, Some(known.request_digest))?;
     Ok(Ruling::Repeated(known.clone()))
 }
 

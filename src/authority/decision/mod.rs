@@ -49,7 +49,9 @@ use super::{
     terms::LicenseTerms,
     verification::Verification,
 };
-use crate::{ActivationRequest, Binding, Error, ErrorKind, LicenseId, Outcome, Timestamp, code::Handle};
+use crate::{
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, Outcome, SeatList, Timestamp, code::Handle,
+};
 
 pub use self::{
     activate::activate,
@@ -196,9 +198,22 @@ pub struct Draft(pub(crate) Unsigned);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Unsigned {
-    License { terms: Box<LicenseTerms>, seat: Box<Seat>, deactivations_left: Option<u32> },
-    Receipt { seat: Box<Seat>, binding: Binding },
-    Revocation { seat: Box<Seat>, notice: String, time: Timestamp },
+    License {
+        terms: Box<LicenseTerms>,
+        seat: Box<Seat>,
+        deactivations_left: Option<u32>,
+        /// The digest of the message that it answers.
+        answers: Option<[u8; 32]>,
+    },
+    Receipt {
+        seat: Box<Seat>,
+        binding: Binding,
+    },
+    Revocation {
+        seat: Box<Seat>,
+        notice: String,
+        time: Timestamp,
+    },
 }
 
 /// Something that happened, for an audit or a log.
@@ -280,11 +295,22 @@ impl EventKind {
 pub struct Refusal {
     kind: ErrorKind,
     about: &'static str,
+    seats: Option<Box<SeatList>>,
 }
 
 impl Refusal {
     pub(super) const fn new(kind: ErrorKind, about: &'static str) -> Self {
-        Self { kind, about }
+        Self { kind, about, seats: None }
+    }
+
+    /// For want of a seat.
+    pub(super) fn no_free_seat(about: &'static str, seats: SeatList) -> Self {
+        Self { seats: Some(Box::new(seats)), ..Self::new(ErrorKind::NoFreeSeat, about) }
+    }
+
+    /// The seats that there are, with [`ErrorKind::NoFreeSeat`].
+    pub fn seats(&self) -> Option<&SeatList> {
+        self.seats.as_deref()
     }
 
     /// Why, in a form that a program can branch on.
@@ -303,7 +329,7 @@ impl std::error::Error for Refusal {}
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.kind, refusal.about)
+        Self::new(refusal.kind, refusal.about).with_seats(refusal.seats)
     }
 }
 

@@ -58,6 +58,8 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "granted": at(0).time,
         "issued": at(0).time,
         "changed": at(0).time,
+        "contact": at(0).time,
+        "label": "one",
         "ends": at(0).time.plus_days(90),
         "lapsed": false,
         "reason": Reason::Other,

@@ -130,6 +130,9 @@ mod tests {
         let refused = authority.call(PATH, json!({ "request": request })).await;
         assert_eq!(refused.problem(), (409, "no-free-seat".into()));
         assert_eq!(refused.json()["receipts"].as_array().unwrap().len(), 1);
+        let seats = &refused.json()["seats"];
+        assert_eq!(seats[0]["lapses"], refused.json()["next_lapse"]);
+        assert_eq!((seats.as_array().unwrap().len(), &seats[0]["label"]), (1, &json!("")));
     }
 
     #[tokio::test]
