@@ -78,9 +78,32 @@ pub(crate) struct LicenseRow {
     pub(crate) usage: Usage,
 }
 
-/// A seat in a list.
+/// A seat as its customer sees it.
 pub(crate) struct SeatRow {
     pub(crate) seat: Seat,
+    pub(crate) device: DeviceDescription,
+}
+
+/// A seat in a list of many: what the list shows, and nothing that only decisions need.
+pub(crate) struct ListedSeat {
+    pub(crate) handle: Handle,
+    pub(crate) device_key: PublicKey,
+    /// None for a request that was cancelled under a license key that nobody knows.
+    pub(crate) license: Option<LicenseId>,
+    pub(crate) state: SeatState,
+    pub(crate) counted: bool,
+    pub(crate) granted: Timestamp,
+    pub(crate) changed: Timestamp,
+    /// When its latest license was signed.
+    pub(crate) issued: Timestamp,
+    /// When its use ends; none if never.
+    pub(crate) ends: Option<Timestamp>,
+    pub(crate) lapsed: bool,
+    pub(crate) reason: String,
+    pub(crate) revision: u32,
+    pub(crate) copies: u32,
+    pub(crate) virtual_machine: bool,
+    pub(crate) container: bool,
     pub(crate) device: DeviceDescription,
     /// How many codes were tried at it within the last day.
     pub(crate) codes_tried: u32,

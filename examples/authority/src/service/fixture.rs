@@ -17,9 +17,9 @@ use tempfile::TempDir;
 
 use super::{Activated, Database, Service, lists, sell, set_up};
 use crate::{
-    domain::{Actor, Location, Occasion, SeatRow, Submission},
+    domain::{Actor, AuditRow, Location, Occasion, SeatRow, Submission},
     failure::Result,
-    keys,
+    keys, store,
 };
 
 pub(crate) const PRODUCT: &str = "Example";
@@ -79,13 +79,15 @@ impl Authority {
     }
 
     pub(crate) async fn seats(&self) -> Vec<SeatRow> {
-        lists::seats(self.service.database(), None, &vendor()).await.unwrap()
+        store::seats(&mut self.service.database().read().await.unwrap()).await.unwrap()
     }
 
     /// The actions of the audit, in order.
     pub(crate) async fn actions(&self) -> Vec<String> {
-        let lines = super::audit(self.service.database(), 1000).await.unwrap();
-        lines.into_iter().map(|line| line.action).collect()
+        let mut actions = Vec::new();
+        let note = |line: Result<AuditRow>| line.map(|line| actions.push(line.action));
+        lists::audit(self.service.database(), 1000, note).await.unwrap();
+        actions
     }
 }
 

@@ -225,9 +225,9 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
-        "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, ends, reason, \
-         revision, copies, virtual_machine, container, machine, record) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, ends, \
+         reason, revision, copies, virtual_machine, container, machine, record) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
@@ -238,6 +238,7 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.granted()))
     .bind(seconds(seat.changed()))
+    .bind(seconds(seat.issued()))
     .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(seat.reason().to_string())
     .bind(i64::from(seat.revision()))
@@ -260,15 +261,16 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
         None => counted_before(tx, seat.name()).await?,
     };
     let updated = sqlx::query(
-        "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, ends = $6, reason = $7, \
-         revision = $8, copies = $9, virtual_machine = $10, container = $11, record = $12 \
-         WHERE handle = $13 AND device_key = $14 AND state = $15 AND counted = $16 AND lapsed = $17",
+        "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, issued = $6, ends = $7, \
+         reason = $8, revision = $9, copies = $10, virtual_machine = $11, container = $12, record = $13 \
+         WHERE handle = $14 AND device_key = $15 AND state = $16 AND counted = $17 AND lapsed = $18",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.state().is_taken()))
     .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.changed()))
+    .bind(seconds(seat.issued()))
     .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(seat.reason().to_string())
     .bind(i64::from(seat.revision()))
@@ -393,12 +395,14 @@ async fn remember_check_in(
         .bind(i64::from(revision))
         .execute(&mut **tx)
         .await?;
-    sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
-        .bind(number(name.handle))
-        .bind(device(name))
-        .bind(i64::from(forget_below))
-        .execute(&mut **tx)
-        .await?;
+    if forget_below > 0 {
+        sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
+            .bind(number(name.handle))
+            .bind(device(name))
+            .bind(i64::from(forget_below))
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(())
 }
 

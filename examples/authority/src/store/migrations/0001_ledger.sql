@@ -19,8 +19,7 @@ CREATE TABLE license (
     terms    TEXT   NOT NULL,
     created  BIGINT NOT NULL,
     -- What its seats add up to, changed in the transaction of each of them: seats that are active or held and have not
-    -- lapsed, and
-    -- deactivations that counted.
+    -- lapsed, and deactivations that counted.
     taken       BIGINT NOT NULL DEFAULT 0 CHECK (taken >= 0),
     deactivated BIGINT NOT NULL DEFAULT 0 CHECK (deactivated >= 0)
 );
@@ -39,6 +38,8 @@ CREATE TABLE seat (
     counted    BIGINT NOT NULL,
     granted    BIGINT NOT NULL,
     changed    BIGINT NOT NULL,
+    -- When its latest license was signed.
+    issued     BIGINT NOT NULL,
     -- When its use ends: at the end of the year 9999 if never.
     ends       BIGINT NOT NULL,
     -- Whether it counts no longer, because its use ended too long ago.
