@@ -38,8 +38,8 @@ PROGRAM = ROOT / "target" / os.environ.get("PROFILE", "debug") / "authority"
 SERVER = os.environ.get("NODELOCK_ONLINE_POSTGRES")
 CALLS = int(os.environ.get("NODELOCK_BENCH_CALLS", "200"))
 COLUMNS = (
-    "handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, ends, reason, revision, copies, "
-    "virtual_machine, container, machine, record"
+    "handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, contact, ends, reason, "
+    "revision, copies, virtual_machine, container, label, machine, record"
 )
 
 

@@ -250,6 +250,8 @@ pub(crate) fn seat(seat: &ListedSeat) -> Value {
         "granted": seat.granted.to_string(),
         "changed": seat.changed.to_string(),
         "issued": seat.issued.to_string(),
+        "label": seat.label,
+        "contact": seat.contact.to_string(),
         "ends": time(seat.ends),
         "lapsed": seat.lapsed,
         "reason": seat.reason,

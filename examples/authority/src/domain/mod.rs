@@ -96,6 +96,10 @@ pub(crate) struct ListedSeat {
     pub(crate) changed: Timestamp,
     /// When its latest license was signed.
     pub(crate) issued: Timestamp,
+    /// What its machine is called in lists for customers.
+    pub(crate) label: String,
+    /// When its device last spoke.
+    pub(crate) contact: Timestamp,
     /// When its use ends; none if never.
     pub(crate) ends: Option<Timestamp>,
     pub(crate) lapsed: bool,

@@ -34,7 +34,7 @@ macro_rules! seats_after {
     ($of_license:literal) => {
         concat!(
             "SELECT seat.handle, seat.device_key, seat.license_id, seat.state, seat.lapsed, seat.counted, seat.granted, \
-             seat.changed, seat.issued, seat.ends, seat.reason, seat.revision, seat.copies, seat.virtual_machine, seat.container, \
+             seat.changed, seat.issued, seat.label, seat.contact, seat.ends, seat.reason, seat.revision, seat.copies, seat.virtual_machine, seat.container, \
              seat.machine, attempt.record AS attempts FROM seat LEFT JOIN attempt \
              ON attempt.handle = seat.handle AND attempt.device_key = seat.device_key AND attempt.ends > $1 \
              WHERE (seat.granted, seat.handle, seat.device_key) > ($2, $3, $4)",
@@ -86,6 +86,8 @@ fn listed_seat(row: &AnyRow) -> Result<ListedSeat> {
         granted: time(row, "granted")?,
         changed: time(row, "changed")?,
         issued: time(row, "issued")?,
+        label: row.try_get("label")?,
+        contact: time(row, "contact")?,
         ends: Some(time(row, "ends")?).filter(|&end| end != Timestamp::MAX),
         lapsed: count(row, "lapsed")? != 0,
         reason: row.try_get("reason")?,

@@ -25,8 +25,8 @@ CREATE TABLE license (
 );
 CREATE INDEX license_by_age ON license (created, id);
 
--- Seats are kept for ever, so that no message of a device is ever news again. The columns beside `record` are for
--- finding and listing, and say what the record says.
+-- Seats are kept for ever, so that no message of a device is ever news again, except cancelled ones whose requests would
+-- be refused without them. The columns beside `record` are for finding and listing, and say what the record says.
 CREATE TABLE seat (
     handle     BIGINT NOT NULL,
     device_key BLOB   NOT NULL,
@@ -40,6 +40,8 @@ CREATE TABLE seat (
     changed    BIGINT NOT NULL,
     -- When its latest license was signed.
     issued     BIGINT NOT NULL,
+    -- When its device last spoke.
+    contact    BIGINT NOT NULL,
     -- When its use ends: at the end of the year 9999 if never.
     ends       BIGINT NOT NULL,
     -- Whether it counts no longer, because its use ended too long ago.
@@ -49,6 +51,8 @@ CREATE TABLE seat (
     copies     BIGINT NOT NULL,
     virtual_machine BIGINT NOT NULL,
     container  BIGINT NOT NULL,
+    -- What its machine is called in lists for customers.
+    label      TEXT   NOT NULL,
     -- What the device said of itself in its request, in JSON.
     machine    TEXT   NOT NULL,
     -- The seat as a JSON record: docs/FORMAT.md, "Records". It is the last column, so that lists need not read it.
@@ -63,6 +67,19 @@ CREATE INDEX seat_of_device ON seat (device_key, taken);
 CREATE INDEX seat_by_age ON seat (granted, handle, device_key);
 CREATE INDEX seat_of_license_by_age ON seat (license_id, granted, handle, device_key);
 CREATE INDEX seat_of_license_by_change ON seat (license_id, taken, changed, handle, device_key);
+
+-- Cancelled seats, with the dates of their requests. They are forgotten when these are outdated.
+CREATE TABLE cancelled (
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
+    requested  BIGINT NOT NULL,
+    -- Whose it counts for, as for evidence.
+    peer       TEXT   NOT NULL,
+    PRIMARY KEY (handle, device_key),
+    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
+);
+CREATE INDEX cancelled_by_date ON cancelled (requested);
+CREATE INDEX cancelled_by_peer ON cancelled (peer);
 
 -- How many seats are in each state, and how much evidence there is: the sum over all shards. A transaction changes one
 -- shard, so that writers do not wait for each other.
