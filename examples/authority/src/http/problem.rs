@@ -26,7 +26,7 @@ pub(super) struct Problem {
     kind: Option<ErrorKind>,
     detail: Option<String>,
     retry_after: Option<Duration>,
-    seats: Option<SeatList>,
+    seats: Option<Box<SeatList>>,
     more: Members,
 }
 
@@ -124,7 +124,7 @@ impl Problem {
 
     /// The seats that there are, when none is free.
     pub(super) fn seats(&self) -> Option<&SeatList> {
-        self.seats.as_ref()
+        self.seats.as_deref()
     }
 
     pub(super) fn kind(&self) -> Option<ErrorKind> {
@@ -174,7 +174,7 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match &failure {
             Failure::Rule(error) if status(error.kind()).is_client_error() => {
-                Self { seats: error.seats().cloned(), ..Self::of(error.kind()) }
+                Self { seats: error.seats().cloned().map(Box::new), ..Self::of(error.kind()) }
             }
             Failure::TooManyAttempts => Self::of(ErrorKind::TooManyAttempts).after(LONG),
             Failure::PeerMustWait(wait) | Failure::TooManyUnseen { wait, .. } => {
