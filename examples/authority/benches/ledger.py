@@ -163,6 +163,7 @@ class Authority:
         else:
             places = ", ".join("?" for _ in COLUMNS.split(","))
             database = sqlite3.connect(self.folder / "authority.db")
+            database.executescript("PRAGMA cache_size = -600000; PRAGMA synchronous = OFF")
             with database:
                 database.executemany(f"INSERT INTO seat ({COLUMNS}) VALUES ({places})", rows)
             database.execute("PRAGMA wal_checkpoint(TRUNCATE)")

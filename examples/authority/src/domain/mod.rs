@@ -78,12 +78,6 @@ pub(crate) struct LicenseRow {
     pub(crate) usage: Usage,
 }
 
-/// A seat as its customer sees it.
-pub(crate) struct SeatRow {
-    pub(crate) seat: Seat,
-    pub(crate) device: DeviceDescription,
-}
-
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.
 pub(crate) struct ListedSeat {
     pub(crate) handle: Handle,
@@ -136,7 +130,7 @@ pub(crate) struct Holding {
     pub(crate) terms: LicenseTerms,
     pub(crate) usage: Usage,
     /// The seats that are taken, then those that were given up last.
-    pub(crate) seats: Vec<SeatRow>,
+    pub(crate) seats: Vec<Seat>,
 }
 
 /// How many seats are in a state.

@@ -145,7 +145,7 @@ impl Authority {
         let seat = async |of: &Self| {
             let mut tx = of.server.service.database().read().await.unwrap();
             let rows = store::seats(&mut tx).await.unwrap();
-            serde_json::to_value(&rows[0].seat).unwrap()
+            serde_json::to_value(&rows[0]).unwrap()
         };
         let mut record = seat(self).await;
         record["seat"] = seat(other).await["seat"].take();

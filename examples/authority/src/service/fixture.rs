@@ -11,13 +11,13 @@ use std::{
 
 use nodelock::{
     Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
-    authority::{ActivationFile, LicenseTerms, ReleaseClaim, Verification},
+    authority::{ActivationFile, LicenseTerms, ReleaseClaim, Seat, Verification},
 };
 use tempfile::TempDir;
 
 use super::{Activated, Database, Service, lists, sell, set_up};
 use crate::{
-    domain::{Actor, AuditRow, Location, Occasion, SeatRow, Submission},
+    domain::{Actor, AuditRow, Location, Occasion, Submission},
     failure::Result,
     keys, store,
 };
@@ -78,7 +78,7 @@ impl Authority {
         self.service.read(input.as_ref().to_vec()).await
     }
 
-    pub(crate) async fn seats(&self) -> Vec<SeatRow> {
+    pub(crate) async fn seats(&self) -> Vec<Seat> {
         store::seats(&mut self.service.database().read().await.unwrap()).await.unwrap()
     }
 

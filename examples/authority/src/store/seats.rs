@@ -1,40 +1,34 @@
 //! Seats as a customer sees them.
 
-use nodelock::LicenseId;
-use sqlx::any::AnyRow;
-
+use nodelock::{LicenseId, authority::Seat};
 use tracing::warn;
 
-use super::{
-    Tx, counters,
-    row::{record, seat, seat_name},
-};
+use super::{Tx, counters, row::seat};
 use crate::{
-    domain::{SeatRow, StateCount},
+    domain::StateCount,
     failure::{Failure, Result},
 };
 
 /// Every seat, oldest first.
 #[cfg(test)]
-pub(crate) async fn seats(tx: &mut Tx) -> Result<Vec<SeatRow>> {
-    let query = sqlx::query(
-        "SELECT handle, license_id, record, machine FROM seat ORDER BY granted, handle, device_key",
-    );
-    query.fetch_all(&mut **tx).await?.iter().map(seat_row).collect()
+pub(crate) async fn seats(tx: &mut Tx) -> Result<Vec<Seat>> {
+    let query =
+        sqlx::query("SELECT handle, license_id, record FROM seat ORDER BY granted, handle, device_key");
+    query.fetch_all(&mut **tx).await?.iter().map(seat).collect()
 }
 
 /// At most so many seats of a license: those that are taken first, and what changed last before the rest. One whose record
 /// is damaged is left out.
-pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize) -> Result<Vec<SeatRow>> {
+pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize) -> Result<Vec<Seat>> {
     let query = sqlx::query(
-        "SELECT handle, license_id, record, machine FROM seat WHERE license_id = $1 \
+        "SELECT handle, license_id, record FROM seat WHERE license_id = $1 \
          ORDER BY taken DESC, changed DESC, handle DESC, device_key DESC LIMIT $2",
     )
     .bind(license.to_string())
     .bind(i64::try_from(most).unwrap_or(i64::MAX));
     let mut seats = Vec::new();
     for row in query.fetch_all(&mut **tx).await? {
-        match seat_row(&row) {
+        match seat(&row) {
             Err(failure @ Failure::Damaged { .. }) => {
                 warn!(event = "damaged-record", error = failure.message());
             }
@@ -47,9 +41,4 @@ pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize
 /// How many seats are in each state.
 pub(crate) async fn count_by_state(tx: &mut Tx) -> Result<Vec<StateCount>> {
     counters::by_state(tx).await
-}
-
-fn seat_row(row: &AnyRow) -> Result<SeatRow> {
-    let device = record(row, "machine").map_err(|failure| failure.in_record(seat_name(row)))?;
-    Ok(SeatRow { seat: seat(row)?, device })
 }

@@ -151,7 +151,10 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     assert_eq!(found(&mut tx, of_handle).await, Found::Seats(vec![returned.clone()]));
     assert_eq!(found(&mut tx, of_device).await, Found::Seats(Vec::new()));
     let listed = seats(&mut tx).await.unwrap();
-    assert_eq!((&listed[0].seat, &listed[0].device), (&returned, &DeviceDescription::from(&request)));
+    assert_eq!(listed, [returned]);
+    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+    assert_eq!((listed.handle, listed.counted, listed.copies), (request.handle, true, 3));
+    assert_eq!(listed.device, DeviceDescription::from(&request));
     tx.commit().await.unwrap();
 
     let mut tx = database.write().await.unwrap();
