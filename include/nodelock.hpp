@@ -212,6 +212,8 @@ public:
     config &store(std::string_view directory, std::string_view tombstones) { return set(nodelock_config_set_store_directory, detail::text(directory), detail::text(tombstones)); }
     config &store_in_memory() { return set(nodelock_config_set_store_in_memory); }
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
+    // What a new activation may put in its place: any of NODELOCK_REPLACE_*, added.
+    config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
     config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, detail::number(time), attempts); }
     // What it throws counts as NODELOCK_UNREACHABLE.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
 use crate::{
-    DeactivationReceipt, Error, ErrorKind, Reason, Result,
+    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
     transport::{Answer, Cancel, Post, Transport},
@@ -179,8 +179,8 @@ impl<'c> Online<'c> {
 
     /// Takes a seat: [`Client::begin`], unless the request is pending already, then sends it and installs the answer.
     ///
-    /// When the authority refuses for good (no such license key, no free seat, license ended), the request is cancelled and
-    /// nothing is pending any more. When it cannot be reached the request stays pending: call again, or carry it by hand.
+    /// When the authority refuses for good (no such license key, no free seat, license ended), the request is cancelled,
+    /// nothing is pending any more, and a license that was set aside is active again. When it cannot be reached the request stays pending: call again, or carry it by hand.
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
     /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do, and with
@@ -190,8 +190,8 @@ impl<'c> Online<'c> {
         let typed = self.client.license_keys.read(license_key)?;
         let pending = match self.client.pending()? {
             Some(pending) if pending.request().license_key == typed => pending,
-            Some(_) => return Err(Error::new(ErrorKind::AlreadyActive, "another activation request")),
-            None => match self.client.begin(license_key, metadata) {
+            Some(_) if !self.client.replace.request => return Err(Error::already_active(Already::Pending)),
+            _ => match self.client.begin(license_key, metadata) {
                 // Each refused request leaves one; the authority is there, so it can take them.
                 Err(e) if e.kind() == ErrorKind::TooManyOutstanding => {
                     self.hand_in()?;

@@ -11,20 +11,30 @@ use super::{
     proof::nodelock_proof,
     status::{self, nodelock_status},
 };
-use crate::{DeactivateError, Deactivation, Error};
+use crate::{Already, DeactivateError, Deactivation, Error};
+
+/// Nothing was in the way of a new activation.
+pub const NODELOCK_ALREADY_NOTHING: u32 = 0;
+/// A request waits for its answer; nodelock_client_pending() shows it.
+pub const NODELOCK_ALREADY_PENDING: u32 = 1;
+/// A license that has not ended, usable or not.
+pub const NODELOCK_ALREADY_VALID: u32 = 2;
+/// A license that has expired, or whose lease has ended.
+pub const NODELOCK_ALREADY_ENDED: u32 = 3;
 
 /// The error of a call, on its way to the C caller.
 pub struct CallError {
     status: nodelock_status,
     message: String,
     given_up: Option<Box<Deactivation>>,
+    already: Option<Already>,
 }
 
 impl CallError {
     /// A panic, whose own words went to the panic hook.
     pub(super) fn internal() -> Self {
         let message = "a fault of the library".to_owned();
-        Self { status: nodelock_status::NODELOCK_INTERNAL, message, given_up: None }
+        Self { status: nodelock_status::NODELOCK_INTERNAL, message, given_up: None, already: None }
     }
 
     pub(super) fn status(&self) -> nodelock_status {
@@ -42,7 +52,7 @@ impl From<Error> for CallError {
             Some(source) => format!("{error} ({source})"),
             None => error.to_string(),
         };
-        Self { status: error.kind().into(), message, given_up: None }
+        Self { status: error.kind().into(), message, given_up: None, already: error.already() }
     }
 }
 
@@ -59,6 +69,7 @@ pub struct nodelock_error {
     status: nodelock_status,
     message: CString,
     proof: Option<nodelock_proof>,
+    already: u32,
 }
 
 impl From<CallError> for nodelock_error {
@@ -66,6 +77,12 @@ impl From<CallError> for nodelock_error {
         Self {
             status: failure.status,
             message: c_string(failure.message),
+            already: match failure.already {
+                None => NODELOCK_ALREADY_NOTHING,
+                Some(Already::Pending) => NODELOCK_ALREADY_PENDING,
+                Some(Already::Valid) => NODELOCK_ALREADY_VALID,
+                Some(Already::Ended) => NODELOCK_ALREADY_ENDED,
+            },
             proof: failure.given_up.map(|given_up| nodelock_proof::from(*given_up)),
         }
     }
@@ -95,6 +112,14 @@ pub unsafe extern "C" fn nodelock_error_kind(error: *const nodelock_error) -> *c
 pub unsafe extern "C" fn nodelock_error_message(error: *const nodelock_error) -> *const c_char {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, ptr::null(), |error| error.message.as_ptr()) }
+}
+
+/// What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*. NODELOCK_ALREADY_NOTHING for
+/// any other status and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_already(error: *const nodelock_error) -> u32 {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, NODELOCK_ALREADY_NOTHING, |error| error.already) }
 }
 
 /// What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as

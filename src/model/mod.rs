@@ -44,6 +44,8 @@ struct Rules {
     check_ins: u32,
     /// Whether each machine may lose its store once.
     losses: bool,
+    /// Whether a machine may activate anew while it has a license, which is set aside.
+    replaces: bool,
     /// Whether the first machine's folder may be copied to the second, whenever.
     copies: bool,
     /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
@@ -77,6 +79,8 @@ pub(crate) enum Mutant {
     LicenseKept,
     /// A revocation changes nothing.
     RevocationIgnored,
+    /// A license that takes the place of another forgets the other's seat.
+    ReplacedForgotten,
 
     // The device's clock; caught by the tests beside `src/licensing_time`.
     /// A clock that was ahead may not be set back.
