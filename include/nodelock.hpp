@@ -63,16 +63,19 @@ template <class Function, class Result, class... Arguments> Result run(void *use
 // What went wrong. The message holds no key, no code and no hardware identifier.
 class error : public std::runtime_error {
     nodelock_status number;
+    std::uint32_t met;
     std::string code;
 
 public:
     explicit error(const nodelock_error *cause)
-        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)) {
+        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)) {
         if (const nodelock_proof *proof = nodelock_error_proof(cause))
             code = nodelock_proof_code(proof);
     }
     [[nodiscard]] nodelock_status status() const noexcept { return number; }
     [[nodiscard]] std::string_view kind() const noexcept { return detail::view(nodelock_status_name(number)); }
+    // What was in the way of a new activation: one of NODELOCK_ALREADY_*.
+    [[nodiscard]] std::uint32_t already() const noexcept { return met; }
     // The code of what client::deactivate gave up before it failed: show it, or call client::hand_in later. Empty if nothing was.
     [[nodiscard]] const std::string &deactivation_code() const noexcept { return code; }
 };
@@ -135,6 +138,8 @@ public:
     [[nodiscard]] bool should_observe() const noexcept { return nodelock_license_should_observe(get()); }
     [[nodiscard]] bool is_pending() const noexcept { return nodelock_license_pending_seat(get()) != nullptr; }
     [[nodiscard]] std::size_t outstanding() const noexcept { return nodelock_license_outstanding(get()); }
+    // By how much the clock is known to be ahead; negative for behind.
+    [[nodiscard]] std::chrono::seconds clock_error() const noexcept { return std::chrono::seconds(nodelock_license_clock_error(get())); }
 };
 
 class qr : public detail::object<nodelock_qr, nodelock_qr_free> {
