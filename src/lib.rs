@@ -29,6 +29,8 @@ mod model;
 #[cfg(feature = "qr")]
 pub mod qr;
 mod record;
+mod seat_list;
+mod secret;
 pub mod store;
 mod system;
 mod time;
@@ -52,6 +54,7 @@ pub use crate::{
         MAX_INPUT, Metadata, Outcome, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody,
         RecoveryBody, RecoveryRequest, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
     },
+    seat_list::{ListedSeat, SeatList},
     store::Store,
     system::{Clock, Random, SystemClock, SystemRandom},
     time::Timestamp,

@@ -24,6 +24,6 @@ pub use self::{
         Records,
     },
     seat::{Seat, SeatName, SeatState},
-    terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Usage},
+    terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, SeatListing, Usage},
     verification::{Fact, Verification},
 };

@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     json,
-    terms::{LicenseTerms, Usage},
+    terms::{LicenseTerms, SeatListing, Usage},
 };
 use crate::{
-    ActivationRequest, Error, ErrorKind, LicenseId, Outcome, PublicKey, Reason, Result, Timestamp,
+    ActivationRequest, Error, ErrorKind, LicenseId, ListedSeat, Outcome, PublicKey, Reason, Result,
+    Timestamp,
     code::Handle,
     fingerprint::{self, Fingerprint},
-    message::CheckInBody,
+    message::{CheckInBody, MAX_NAME},
 };
 
 /// Names a seat. As text it is the handle, a colon and the device key.
@@ -73,7 +74,7 @@ impl SeatState {
     /// Every state, in the order of a seat's life.
     pub const ALL: [Self; 5] = [Self::Active, Self::Held, Self::Returned, Self::Cancelled, Self::Revoked];
 
-    /// Whether it counts against the license's seats.
+    /// Whether it counts against the license's seats until it [lapses](Seat::counts).
     pub fn is_taken(self) -> bool {
         matches!(self, Self::Active | Self::Held)
     }
@@ -123,12 +124,17 @@ pub struct Seat {
     pub(super) granted: Timestamp,
     pub(super) issued: Timestamp,
     pub(super) changed: Timestamp,
+    pub(super) contact: Timestamp,
+    /// When the last license that was signed for it ends; [`Timestamp::MIN`] before the first, [`Timestamp::MAX`] is never.
+    pub(super) ends: Timestamp,
+    pub(super) lapsed: bool,
     pub(super) reason: Reason,
     #[serde(with = "json::as_hex")]
     pub(super) release_commitment: [u8; 32],
     #[serde(with = "json::as_hex")]
     pub(super) request_digest: [u8; 32],
     pub(super) fingerprint: Fingerprint,
+    pub(super) label: String,
     /// Of the license that was granted, which the same request fetches again.
     #[serde(with = "json::as_hex")]
     pub(super) first_token: [u8; 16],
@@ -169,6 +175,9 @@ const NO_TOKEN: [u8; 16] = [0; 16];
 
 /// How long after its grant a request that is cancelled counts as never used.
 const UNUSED: Duration = Duration::from_secs(60 * 60);
+
+/// The seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// How often a device that speaks up after the end of its seat is noted: once a day.
 const NOTED_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -230,6 +239,52 @@ impl Seat {
         self.changed
     }
 
+    /// When its device was last heard of, by its request or a check-in.
+    pub fn contact(&self) -> Timestamp {
+        self.contact
+    }
+
+    /// What its device is called, for people: what its request said under `computer`, `machine`, `hostname`, `host` or
+    /// `name`, at most 64 bytes. Empty if it said none of them.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// When its use ends: the latest end of all licenses that were ever signed for it, because its device may hold any of
+    /// them. None if one of them has no end.
+    pub fn ends(&self) -> Option<Timestamp> {
+        (self.ends != Timestamp::MAX).then_some(self.ends)
+    }
+
+    /// Whether a decision found that it [counts](Self::counts) no longer. It keeps its name and its device, and counts
+    /// again when it is renewed.
+    pub fn is_lapsed(&self) -> bool {
+        self.lapsed
+    }
+
+    /// Whether it counts against the license's seats at `now`: it is active or held, and its use ended no longer ago than
+    /// the margin of the terms.
+    pub fn counts(&self, terms: &LicenseTerms, now: Timestamp) -> bool {
+        self.is_marked_taken() && terms.lapsed_until(now).is_none_or(|until| self.ends > until)
+    }
+
+    /// What another device is told of it when no seat is free, as the terms allow it.
+    pub(super) fn listed(&self, terms: &LicenseTerms) -> ListedSeat {
+        let day = |time: Timestamp| Timestamp::from_unix_seconds(time.unix_seconds() / DAY * DAY);
+        let is_told = terms.seat_list == SeatListing::Labels;
+        ListedSeat {
+            handle: self.handle,
+            label: if is_told { self.label.clone() } else { String::new() },
+            last_contact: day(self.contact),
+            lapses: self.ends().zip(terms.margin()).map(|(end, margin)| end.plus(margin)),
+        }
+    }
+
+    /// Whether [`Usage::taken`] has it.
+    pub(crate) fn is_marked_taken(&self) -> bool {
+        self.state.is_taken() && !self.lapsed
+    }
+
     /// Why it was given up.
     pub fn reason(&self) -> Reason {
         self.reason
@@ -277,6 +332,12 @@ impl Seat {
         Some(Lease { until: after(days), renew_after: after(days.div_ceil(2)) })
     }
 
+    /// When the license that this seat is the content of ends; [`Timestamp::MAX`] is never.
+    pub(crate) fn end_of_license(&self, terms: &LicenseTerms) -> Timestamp {
+        let lease = self.lease(terms).map(|lease| lease.until);
+        lease.or(terms.expires).unwrap_or(Timestamp::MAX)
+    }
+
     /// The seat as it was when this request, which asked for it, was granted.
     pub(super) fn as_granted(&self, request: &ActivationRequest) -> Self {
         Self {
@@ -313,6 +374,19 @@ impl Seat {
     }
 }
 
+/// Where a request says what its device is called, in the order of preference.
+const LABELS: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
+
+fn label(request: &ActivationRequest) -> String {
+    let value = |name: &&str| {
+        let named = request.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    let label = LABELS.iter().find_map(value).unwrap_or_default();
+    let end = (0..=label.len().min(MAX_NAME)).rev().find(|end| label.is_char_boundary(*end));
+    label[..end.unwrap_or(0)].trim_end().to_owned()
+}
+
 /// What a check-in does to a seat.
 pub(super) struct CheckedIn {
     pub(super) seat: Seat,
@@ -334,10 +408,14 @@ impl Seat {
             granted: now,
             issued: now,
             changed: now,
+            contact: now,
+            ends: Timestamp::MIN,
+            lapsed: false,
             reason: Reason::Other,
             release_commitment: request.release_commitment,
             request_digest: request.digest(),
             fingerprint: request.fingerprint.clone(),
+            label: label(request),
             first_token: NO_TOKEN,
             sync_token: NO_TOKEN,
             previous_token: NO_TOKEN,
@@ -374,10 +452,23 @@ impl Seat {
             && now.since(self.granted) < UNUSED
     }
 
+    /// A license was signed for it that ends then. It counts from now on if that is not over.
+    pub(super) fn signed(&self, ends: Timestamp, terms: &LicenseTerms, now: Timestamp) -> Self {
+        let latest = if mutated!(LastEndCounts) { ends } else { self.ends.max(ends) };
+        let counting = Self { ends: latest, lapsed: false, ..self.clone() };
+        Self { lapsed: self.lapsed && !counting.counts(terms, now), ..counting }
+    }
+
+    /// It counts no longer. Name, device and history stay.
+    pub(super) fn marked_lapsed(&self) -> Self {
+        Self { lapsed: true, ..self.clone() }
+    }
+
     /// Gives the seat up. Never fails: the machine has already lost its license.
     ///
     /// Without a deactivation left the seat is held for the same device; a copy of its store may hold a license that nobody
-    /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. A seat that is over stays as it is.
+    /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. Of a seat that lapsed no copy has a
+    /// license that is of use, so it returns and uses up nothing. A seat that is over stays as it is.
     pub(super) fn give_up(
         &self,
         terms: &LicenseTerms,
@@ -391,9 +482,11 @@ impl Seat {
             return self.clone();
         }
         let is_unused = mutated!(UnusedFreesAnyway) && self.is_unused(reason, now);
-        let is_held = terms.deactivations_left(usage) == Some(0) && !is_unused && !mutated!(AllowanceIgnored);
+        let has_lapsed = !self.counts(terms, now) && !mutated!(LapsedCostsADeactivation);
+        let is_kept = terms.deactivations_left(usage) == Some(0) && !has_lapsed;
+        let is_held = is_kept && !is_unused && !mutated!(AllowanceIgnored);
         let state = if is_held { SeatState::Held } else { SeatState::Returned };
-        Self { state, changed: now, reason, counted: counted && !is_held, ..self.clone() }
+        Self { state, changed: now, reason, counted: counted && !is_held && !has_lapsed, ..self.clone() }
     }
 
     /// What the receipts of a seat that is over say from now on. What they said once stays.
@@ -483,6 +576,7 @@ impl Seat {
         let shown = request.sync_token;
         let is_copy = ![self.sync_token, self.previous_token, NO_TOKEN].contains(&shown);
         let seat = Self {
+            contact: now,
             fingerprint: request.fingerprint.clone(),
             sync_token,
             previous_token: shown,

@@ -211,6 +211,8 @@ impl ClientBuilder {
             prober: self.prober,
             fingerprint: OnceLock::new(),
             loaded: Mutex::new(None),
+            #[cfg(feature = "transport")]
+            next_lapse: Mutex::new(None),
         })
     }
 }

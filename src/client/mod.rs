@@ -73,9 +73,17 @@ pub struct Client {
     prober: Prober,
     fingerprint: OnceLock<Fingerprint>,
     loaded: Mutex<Option<Arc<Loaded>>>,
+    /// When the pending request is worth asking about again; a client that was built anew asks at once.
+    #[cfg(feature = "transport")]
+    next_lapse: Mutex<Option<Timestamp>>,
 }
 
 impl Client {
+    #[cfg(feature = "transport")]
+    fn next_lapse(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.next_lapse.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Starts to set up a client for `product`, whose licenses `roots` vouch for.
     pub fn builder(product: impl Into<String>, roots: Roots) -> ClientBuilder {
         ClientBuilder::new(product.into(), roots)
@@ -185,7 +193,7 @@ impl Client {
             let proof = self.proof(&release, writer, &key, Reason::Cancelled, now.local)?;
             record.cancel(proof, now.local)?;
         }
-        let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
+        let secret = ReleaseSecret::generate(&*self.random)?;
         let handle = self.new_handle(record, writer, &key)?;
         let body = RequestBody {
             device_key: key.public_key(),

@@ -7,7 +7,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    Reason,
+    Reason, Timestamp,
     code::Handle,
     codec,
     record::{Current, LicenseFacts, Record, Replace, Replaced},
@@ -133,6 +133,14 @@ impl ModelMachine {
         let license = records.get(self.visible).license()?;
         Some(self.name(universe, license.activation.handle))
             .filter(|name| universe.hardware(*name) == self.number)
+    }
+
+    /// When the license that a check would accept now ends.
+    pub(super) fn license_ends(&self, records: &Records) -> Timestamp {
+        match records.get(self.visible).license() {
+            Some(license) => codec::decode(&license.license, 8, "end").expect("it was put there"),
+            None => Timestamp::MIN,
+        }
     }
 
     /// What it waits for, if it can act.
@@ -272,7 +280,7 @@ impl ModelMachine {
         }
         let handle = universe.handle(*name);
         let heard = match message {
-            Message::License { deactivations_left, revision, .. } => {
+            Message::License { deactivations_left, revision, ends, .. } => {
                 let replaced = record.replaced_by(handle).map(|_| Replaced { proof: Vec::new(), time: NOW });
                 let facts = LicenseFacts {
                     handle,
@@ -280,8 +288,8 @@ impl ModelMachine {
                     license_id: universe.terms.id,
                     deactivations_left: *deactivations_left,
                     revision: *revision,
-                    // Opaque, as every envelope here.
-                    envelope: &[],
+                    // Opaque to every transition: what a check goes by will do.
+                    envelope: &codec::encode(ends).expect("a time can be encoded"),
                 };
                 record.install(&facts, replaced)
             }

@@ -106,7 +106,7 @@ fn a_receipt_that_comes_again_after_another_activation_is_no_error() {
 
 /// An authority behind a transport: the test vendor, answering as the reference authority does.
 #[derive(Clone)]
-struct Wire(Arc<Mutex<Vendor>>);
+pub(crate) struct Wire(pub(crate) Arc<Mutex<Vendor>>);
 
 impl Wire {
     fn answer(&self, path: &str, body: &Value) -> Result<Value> {
@@ -273,7 +273,7 @@ impl Transport for Forger {
         if !post.url.ends_with("/activations") {
             return Ok(answer);
         }
-        let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::NoFreeSeat.code())});
+        let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::LicenseEnded.code())});
         Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
     }
 }
@@ -283,7 +283,7 @@ fn a_forged_refusal_loses_no_seat_and_costs_no_deactivation() {
     let (wire, key, folder) = wire();
     wire.0.lock().unwrap().terms().deactivations = Some(1);
     let client = wire.client_over(Forger(wire.clone()), "machine", folder.path());
-    assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::LicenseEnded);
     assert_eq!(wire.0.lock().unwrap().usage().taken, 1);
     client.online().hand_in().unwrap();
     let usage = wire.0.lock().unwrap().usage();

@@ -14,6 +14,7 @@ mod quickstart;
 mod renewals;
 mod replaced;
 mod restored_copies;
+mod seats_over_time;
 mod tombstones;
 #[cfg(target_os = "linux")]
 mod wiped;

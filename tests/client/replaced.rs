@@ -156,3 +156,39 @@ fn a_recovery_replaces_nothing_and_says_what_it_met() {
     device.client().install(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.client().outstanding().unwrap()[0].reason(), Reason::Other);
 }
+
+#[cfg(feature = "online")]
+mod online {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::adversary::Wire;
+
+    fn wire(vendor: &Vendor) -> Wire {
+        Wire(Arc::new(Mutex::new(vendor.clone())))
+    }
+
+    fn client(device: &Device, wire: &Wire) -> Client {
+        with(device, |builder| builder.authority("http://authority", wire.clone()).replace_license(true))
+    }
+
+    #[test]
+    fn a_key_that_is_refused_leaves_all_as_before() {
+        let (trial, paid, device) = trial();
+        let client = client(&device, &wire(&trial));
+        let refused = client.online().activate(&paid.license_key(), &[]).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::UnknownLicense);
+        let status = client.check().unwrap();
+        assert_eq!((status.verdict(), status.pending()), (&Verdict::Active, None));
+    }
+
+    #[test]
+    fn a_request_that_is_pending_beside_an_ended_license_is_sent_when_something_is_due() {
+        let (trial, paid, device) = trial();
+        trial.clock.advance_days(20);
+        let client = client(&device, &wire(&paid));
+        client.begin(&paid.license_key(), &[]).unwrap();
+        assert!(client.online().check_in_if_due().unwrap().unwrap().is_usable());
+        assert_eq!(client.check().unwrap().outstanding(), 1);
+    }
+}

@@ -32,8 +32,22 @@ pub(crate) enum Failure {
     KeyInUse,
     #[error("this authority is set up already; nothing was changed")]
     AlreadyInitialized,
-    #[error("no authority is set up here; run `authority init` first")]
+    #[error(
+        "no authority is set up here. Run `authority init`, or give the first start of a server `--create`. If there was \
+         one, look at --dir, --db and --keys, and at what is mounted there"
+    )]
     NotInitialized,
+    /// The keys of an authority are there, and its ledger is not.
+    #[error(
+        "the keys are here and their ledger is not. Look at --db, or bring the ledger back with `authority restore`. If it \
+         is lost for good, `authority init --keep-keys` begins an empty one for the same keys"
+    )]
+    LedgerMissing,
+    /// The ledger of an authority is there, and its keys are not; which file is missing.
+    #[error(
+        "the ledger is here and its keys are not: {0} is missing. Look at --keys, and put the keys back from their copy"
+    )]
+    KeysMissing(String),
     #[error("the keys belong to another authority than the database")]
     WrongKeys,
     #[error(
@@ -42,6 +56,11 @@ pub(crate) enum Failure {
     OlderDatabase,
     #[error("the database was written by a newer version of this program")]
     NewerDatabase,
+    #[error("the database is of another program; nothing was changed")]
+    ForeignDatabase,
+    /// One record cannot be read: of which license, or which seat of which license.
+    #[error("the database holds a damaged record, {record}: {reason}")]
+    Damaged { record: String, reason: String },
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("the database holds a damaged record: {0}")]
@@ -58,6 +77,11 @@ impl From<Refusal> for Failure {
 }
 
 impl Failure {
+    /// The same failure with the name of the record that it was met in.
+    pub(crate) fn in_record(self, record: String) -> Self {
+        Self::Damaged { record, reason: self.message() }
+    }
+
     pub(crate) fn rule(kind: ErrorKind, about: &'static str) -> Self {
         Self::Rule(nodelock::Error::new(kind, about))
     }
@@ -68,8 +92,8 @@ impl Failure {
             Self::Database(sqlx::Error::PoolTimedOut) => true,
             Self::Database(sqlx::Error::Database(error)) => {
                 let code = error.code().unwrap_or_default();
-                // PostgreSQL: no lock, too many connections, or it is being shut down or started.
-                matches!(&*code, "55P03" | "53300" | "57P01" | "57P03")
+                // PostgreSQL: no lock, a deadlock, too many connections, or it is being shut down or started.
+                matches!(&*code, "55P03" | "40P01" | "53300" | "57P01" | "57P03")
                     // SQLite: busy or locked, with whatever the upper bytes say of it.
                     || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)))
             }
@@ -103,10 +127,14 @@ impl Failure {
             Self::KeyInUse => "key-in-use".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
+            Self::LedgerMissing => "ledger-missing".into(),
+            Self::KeysMissing(_) => "keys-missing".into(),
             Self::WrongKeys => "wrong-keys".into(),
-            Self::OlderDatabase | Self::NewerDatabase => ErrorKind::UnsupportedVersion.code().into(),
+            Self::OlderDatabase | Self::NewerDatabase | Self::ForeignDatabase => {
+                ErrorKind::UnsupportedVersion.code().into()
+            }
             Self::Database(_) => "database".into(),
-            Self::Record(_) => ErrorKind::Corrupt.code().into(),
+            Self::Damaged { .. } | Self::Record(_) => ErrorKind::Corrupt.code().into(),
         }
     }
 

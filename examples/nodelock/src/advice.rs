@@ -34,7 +34,8 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
         }
         ErrorKind::Outdated => {
-            "A later license is installed already; there is nothing to do. If it was a recovery, check this machine's clock."
+            "A later license is installed already; there is nothing to do. If it was a request or a recovery, check this \
+             machine's clock, and try again."
         }
         ErrorKind::AlreadyActive => {
             "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \
@@ -78,7 +79,10 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::TooManyAttempts => "Wait a while, then try again.",
         ErrorKind::UnknownLicense => "Compare the license key with the one you received.",
-        ErrorKind::NoFreeSeat => "Give a seat back on another machine, or ask the vendor for more seats.",
+        ErrorKind::NoFreeSeat => {
+            "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate` or `check-in` asks \
+             again. `nodelock cancel` takes the request back."
+        }
         ErrorKind::CrowdedHandle => {
             "Ask again with a new request: `nodelock cancel`, then `nodelock request LICENSE-KEY`."
         }

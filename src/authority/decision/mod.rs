@@ -39,7 +39,7 @@ mod code;
 mod redeem;
 mod work;
 
-use std::fmt;
+use std::{fmt, ops::Range, time::Duration};
 
 use self::work::Stop;
 use super::{
@@ -49,7 +49,9 @@ use super::{
     terms::LicenseTerms,
     verification::Verification,
 };
-use crate::{ActivationRequest, Binding, Error, ErrorKind, LicenseId, Outcome, Timestamp, code::Handle};
+use crate::{
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, Outcome, SeatList, Timestamp, code::Handle,
+};
 
 pub use self::{
     activate::activate,
@@ -62,6 +64,21 @@ pub use self::{
 /// How many seats one handle may have. Devices draw their handles at random out of 2^30, so honest ones hardly ever share
 /// one; but whoever chooses the same one again and again makes every message about it costly to verify.
 pub const MAX_SEATS_OF_HANDLE: usize = 32;
+
+/// How long after its date a request may be granted a seat: five years. An older one is outdated, so that a ledger need
+/// not remember for ever that it was cancelled.
+pub const REQUEST_LASTS: Duration = Duration::from_secs(5 * 365 * 24 * 60 * 60);
+
+/// The beginning of 2026. No request was made before; an earlier date is that of a clock without a battery, and says
+/// nothing about the request's age.
+const FIRST_REQUEST: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
+
+/// The dates of the requests that are outdated now; empty while there are none. A ledger may forget the cancelled seats of
+/// such requests, and no other seats: without its seat an outdated request is refused.
+pub fn outdated(now: Timestamp) -> Range<Timestamp> {
+    let limit = now.unix_seconds().saturating_sub(REQUEST_LASTS.as_secs());
+    FIRST_REQUEST..Timestamp::from_unix_seconds(limit)
+}
 
 /// When a decision is made, and what is random about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,6 +254,8 @@ pub enum EventKind {
     HeldReturned,
     /// A request was given up before it arrived.
     Cancelled,
+    /// A seat counts no longer, because nobody can be using it.
+    Lapsed,
     /// A device lost its store, and its seat went to its new request.
     Lost,
     /// The vendor released a seat.
@@ -261,6 +280,7 @@ impl EventKind {
             Self::HeldTakenOver => "held-taken-over",
             Self::HeldReturned => "held-returned",
             Self::Cancelled => "cancelled",
+            Self::Lapsed => "lapsed",
             Self::Lost => "lost",
             Self::Released => "released",
             Self::CopySuspected => "copy-suspected",
@@ -275,11 +295,22 @@ impl EventKind {
 pub struct Refusal {
     kind: ErrorKind,
     about: &'static str,
+    seats: Option<Box<SeatList>>,
 }
 
 impl Refusal {
     pub(super) const fn new(kind: ErrorKind, about: &'static str) -> Self {
-        Self { kind, about }
+        Self { kind, about, seats: None }
+    }
+
+    /// For want of a seat.
+    pub(super) fn no_free_seat(about: &'static str, seats: SeatList) -> Self {
+        Self { seats: Some(Box::new(seats)), ..Self::new(ErrorKind::NoFreeSeat, about) }
+    }
+
+    /// The seats that there are, with [`ErrorKind::NoFreeSeat`].
+    pub fn seats(&self) -> Option<&SeatList> {
+        self.seats.as_deref()
     }
 
     /// Why, in a form that a program can branch on.
@@ -298,7 +329,7 @@ impl std::error::Error for Refusal {}
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.kind, refusal.about)
+        Self::new(refusal.kind, refusal.about).with_seats(refusal.seats)
     }
 }
 
@@ -325,7 +356,7 @@ pub trait Ledger {
 /// ```
 /// use std::collections::BTreeMap;
 /// use nodelock::{
-///     Client, Error, ErrorKind, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom,
+///     Client, Error, ErrorKind, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
 ///     authority::{
 ///         ActivationFile, Issuer, LicenseRecord, LicenseTerms, Query, ReleaseClaim, Seat, SeatName, SeatState, Usage,
 ///         Found, decision::{self, Change, Ledger, Moment},
@@ -346,6 +377,7 @@ pub trait Ledger {
 ///         let taken = |seat: &&Seat| seat.state().is_taken();
 ///         Ok(match *query {
 ///             Query::License(id) if id == self.terms.id => {
+///                 let taken = |seat: &&Seat| taken(seat) && !seat.is_lapsed();
 ///                 let (taken, counted) = (seats(&taken).len() as u32, seats(&|s| s.is_counted()).len() as u32);
 ///                 let usage = Usage { taken, deactivated: counted };
 ///                 Found::License(Some(Box::new(LicenseRecord { terms: self.terms.clone(), usage })))
@@ -353,6 +385,13 @@ pub trait Ledger {
 ///             Query::License(_) | Query::LicenseOfKey(_) => Found::License(None),
 ///             Query::SeatsOfHandle(handle) => Found::Seats(seats(&|seat| seat.handle() == handle)),
 ///             Query::TakenSeatsOf(device) => Found::Seats(seats(&|s| *s.device_key() == device && taken(s))),
+///             Query::SeatsByEnd { until, at_most, .. } => {
+///                 let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
+///                 let mut ended = seats(&|seat| taken(seat) && !seat.is_lapsed() && end(seat) <= until);
+///                 ended.sort_by_key(end);
+///                 ended.truncate(at_most as usize);
+///                 Found::Seats(ended)
+///             }
 ///             // A vendor who keeps these answers here too; see `examples/quickstart/vendor.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),

@@ -6,7 +6,7 @@ use std::{
     str::FromStr,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
 
 use crate::{domain::Location, keys::CERTIFICATE_DAYS};
@@ -61,6 +61,9 @@ pub(crate) enum Command {
         /// The product that is licensed
         #[arg(long, value_name = "NAME")]
         product: String,
+        /// Begin an empty ledger for keys that are there already: theirs is lost for good, with all licenses and seats
+        #[arg(long)]
+        keep_keys: bool,
     },
     /// Sell, show, stop
     #[command(subcommand)]
@@ -150,9 +153,12 @@ pub(crate) struct ServeArguments {
     /// It has no TLS. Port 0 is any free one, which the log line `metrics-listening` names [default: no metrics]
     #[arg(long, value_name = "ADDRESS:PORT", env = "AUTHORITY_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<SocketAddr>,
-    /// The product that is licensed: at the first start, keys and database are made for it as `init` does
+    /// The product that is licensed: an authority for another product does not start
     #[arg(long, value_name = "NAME", env = "AUTHORITY_PRODUCT")]
     pub(crate) product: Option<String>,
+    /// For a first start in a container: make keys and database for the product as `init` does, if there are neither
+    #[arg(long, requires = "product", env = "AUTHORITY_CREATE", value_parser = FalseyValueParser::new())]
+    pub(crate) create: bool,
     #[command(flatten)]
     pub(crate) tls: Option<TlsArguments>,
     /// A reverse proxy that appends its client's address to X-Forwarded-For: limits then count by that; may be given
@@ -263,6 +269,9 @@ pub(crate) struct NewLicense {
     /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
     #[arg(long, value_name = "N|none", default_value = "90")]
     pub(crate) lease_days: Limit,
+    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it back
+    #[arg(long, value_name = "N|none", default_value = "14")]
+    pub(crate) margin_days: Limit,
     /// Versions released later are not covered [default: all are]
     #[arg(long, value_name = "DATE")]
     pub(crate) updates_until: Option<Timestamp>,

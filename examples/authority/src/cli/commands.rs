@@ -22,8 +22,8 @@ use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
     failure::{Failure, Result},
     http,
-    keys::{self, renewal::NewCertificate},
-    service::{self, Activated, CheckedIn, Database, Redeemed, Released, Service},
+    keys::{self, Presence, renewal::NewCertificate},
+    service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Service},
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -41,15 +41,19 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
         time: std::time::SystemTime::now().into(),
         actor: Actor::Vendor(actor.unwrap_or_else(|_| "unknown".into())),
     };
-    if let Command::Init { product } = command {
-        return init(product, installation, &occasion).await;
+    if let Command::Init { product, keep_keys } = command {
+        let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
+        return init(product, installation, wanted, &occasion).await;
     }
     let serves = match command {
         Command::Serve(arguments) => Some(arguments),
         _ => None,
     };
-    if let Some(product) = serves.and_then(|arguments| arguments.product.as_deref()) {
-        match init(product, installation, &occasion).await {
+    if let Some(arguments) = serves
+        && arguments.create
+        && let Some(product) = arguments.product.as_deref()
+    {
+        match init(product, installation, Keys::New, &occasion).await {
             // What applications embed is in the keys' directory too.
             Ok(report) => tracing::info!(event = "set-up", root = report.fields["root"].as_str()),
             Err(Failure::AlreadyInitialized) => {}
@@ -57,10 +61,20 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
         }
     }
     let connections = if serves.is_some() { SERVER_CONNECTIONS } else { CONNECTIONS };
-    let database = Database::open(&installation.database(), connections).await?;
-    let report = execute(command, installation, &database, &occasion).await;
-    database.close().await;
-    report
+    let report = match Database::open(&installation.database(), connections).await {
+        Ok(database) => {
+            let report = execute(command, installation, &database, &occasion).await;
+            database.close().await;
+            report
+        }
+        Err(failure) => Err(failure),
+    };
+    match report {
+        Err(Failure::NotInitialized) if keys::presence(&installation.keys())? == Presence::Complete => {
+            Err(Failure::LedgerMissing)
+        }
+        report => report,
+    }
 }
 
 async fn execute(
@@ -125,16 +139,23 @@ async fn execute(
             if arguments.product.as_ref().is_some_and(|product| *product != vendor.product) {
                 return Err(Failure::rule(ErrorKind::WrongProduct, "authority"));
             }
-            http::run(arguments, &installation.keys(), service()?).await?;
+            let service = service()?;
+            keys::finish(&installation.keys());
+            http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))
         }
         Command::Audit { limit } => Ok(output::audit(&service::audit(database, *limit).await?)),
     }
 }
 
-async fn init(product: &str, installation: &Installation, occasion: &Occasion) -> Result<Report> {
+async fn init(
+    product: &str,
+    installation: &Installation,
+    wanted: Keys,
+    occasion: &Occasion,
+) -> Result<Report> {
     let directory = installation.keys();
-    let root = service::set_up(product, &installation.database(), &directory, occasion).await?;
+    let root = service::set_up(product, &installation.database(), &directory, wanted, occasion).await?;
     let words = format!(
         "An authority for {product} is set up. Applications embed the root public key:\n\n    {}\n\n\
          Keep {} somewhere offline: it is needed again only for a new issuer certificate.",
@@ -157,6 +178,7 @@ async fn new_license(
         metadata: new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
         expires: new.expires,
         lease_days: new.lease_days.0,
+        margin_days: new.margin_days.0,
         updates_until: new.updates_until,
         deactivations: new.deactivations.0,
         ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.time)

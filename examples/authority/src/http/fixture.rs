@@ -71,7 +71,8 @@ impl Authority {
         let folder = tempfile::tempdir().unwrap();
         let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
         let location = Location::File(file);
-        let root = service::set_up(PRODUCT, &location, &directory, &occasion()).await.unwrap();
+        let root =
+            service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
         let server = Server::new(Service::new(database, keys::load(&directory, root).unwrap()));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));

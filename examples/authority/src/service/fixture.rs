@@ -36,7 +36,7 @@ impl Authority {
         let folder = tempfile::tempdir().unwrap();
         let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
         let location = Location::File(file);
-        let root = set_up(PRODUCT, &location, &directory, &vendor()).await.unwrap();
+        let root = set_up(PRODUCT, &location, &directory, super::Keys::New, &vendor()).await.unwrap();
         let database = Database::open(&location, 4).await.unwrap();
         let mut service = Service::new(database, keys::load(&directory, root).unwrap());
         let verifications = Arc::new(AtomicUsize::new(0));

@@ -40,7 +40,7 @@ pub(crate) use self::{
     lists::{count_by_state, licenses, seats, vendor},
     redeem::{Redeemed, Released},
     sell::{enter, sell},
-    set_up::set_up,
+    set_up::{Keys, set_up},
     suspend::set_suspended,
 };
 use self::{derivations::Derivations, limits::Limits};

@@ -57,5 +57,5 @@ pub(crate) async fn enter(
         let line = AuditLine { action: "license-created", license: Some(terms.id), detail: &detail };
         line.write(&mut tx, occasion).await?;
     }
-    Ok(tx.commit().await?)
+    tx.commit().await
 }

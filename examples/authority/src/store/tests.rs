@@ -4,13 +4,17 @@ use nodelock::{
     ActivationRequest, Client, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
     authority::{
         ActivationFile, Attempts, Evidence, Found, LicenseKeyName, LicenseRecord, LicenseTerms, Query,
-        ReleaseClaim, Seat, Usage, decision::Change,
+        ReleaseClaim, Seat, SeatState, Usage,
+        decision::{Change, REQUEST_LASTS},
     },
 };
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
-use super::{Database, Tx, apply, find, insert_license, latest_seats_of, ledger, licenses, seats};
+use super::{
+    Database, Tx, apply, count_by_state, find, insert_license, latest_seats_of, ledger, licenses, seats,
+};
 use crate::{
     domain::{Actor, DeviceDescription, Location, Occasion},
     failure::{Failure, Result},
@@ -25,8 +29,9 @@ fn at(seconds: u64) -> Occasion {
 async fn empty() -> (TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("authority.db");
-    Database::create_file(&file).unwrap();
-    let database = Database::open(&Location::File(file), 2).await.unwrap();
+    let location = Location::File(file);
+    Database::create(&location).await.unwrap().close().await;
+    let database = Database::open(&location, 2).await.unwrap();
     (folder, database)
 }
 
@@ -53,6 +58,10 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "granted": at(0).time,
         "issued": at(0).time,
         "changed": at(0).time,
+        "contact": at(0).time,
+        "label": "one",
+        "ends": at(0).time.plus_days(90),
+        "lapsed": false,
         "reason": Reason::Other,
         "release_commitment": "01".repeat(32),
         "request_digest": "02".repeat(32),
@@ -104,7 +113,8 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::License(terms.id)).await, license);
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
-    let listed = licenses(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let listed = licenses(&mut database.read().await.unwrap()).await.unwrap();
     let listed = listed.iter().find(|row| row.terms.id == terms.id).unwrap();
     assert_eq!((&listed.terms, listed.usage, listed.created), (&terms, usage, at(0).time));
 }
@@ -258,6 +268,48 @@ async fn attempts_are_counted_until_they_end() {
 }
 
 #[tokio::test]
+async fn a_cancelled_seat_goes_once_its_request_is_outdated_and_no_sooner() {
+    const DAY: u64 = 24 * 60 * 60;
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let five_years = REQUEST_LASTS.as_secs();
+    let of_peer = |seconds| Occasion { actor: Actor::Peer([192, 0, 2, 1].into()), ..at(seconds) };
+    // Of a clock that was never set, of two usual ones, and of one that is ahead.
+    let dates = [0, NOW, NOW + DAY, NOW + 2 * five_years];
+    let mut seats = Vec::new();
+    for state in ["cancelled", "returned"] {
+        for date in dates {
+            let (request, _) = request();
+            let seat = seat(&request, LicenseId::NONE, json!({ "state": state, "requested": date }));
+            let change = Change::Insert { seat: seat.clone(), request: Box::new(request) };
+            apply(&mut tx, &change, &of_peer(0)).await.unwrap();
+            seats.push(seat);
+        }
+    }
+    let attempts: Attempts = serde_json::from_value(json!({ "count": 1, "since": at(0).time })).unwrap();
+    apply(&mut tx, &Change::Attempts(seats[1].name(), attempts), &of_peer(0)).await.unwrap();
+    let full = ledger::remember_cancelled(&mut tx, &seats[0], 4, &of_peer(0)).await;
+    assert!(matches!(full, Err(Failure::TooManyUnseen { handles, .. }) if handles == [seats[0].handle()]));
+
+    for (seconds, left) in [(five_years, 8), (five_years + 1, 7), (five_years + DAY + 1, 6)] {
+        let (request, _) = request();
+        let changes = json!({ "state": "cancelled", "requested": NOW + five_years });
+        let change =
+            Change::Insert { seat: seat(&request, LicenseId::NONE, changes), request: Box::new(request) };
+        apply(&mut tx, &change, &of_peer(seconds)).await.unwrap();
+        let mut known = 0;
+        for seat in &seats {
+            let found = found(&mut tx, Query::SeatsOfHandle(seat.handle())).await;
+            known += usize::from(found == Found::Seats(vec![seat.clone()]));
+        }
+        assert_eq!(known, left, "{seconds}");
+    }
+    tx.commit().await.unwrap();
+    let counts = count_by_state(&mut database.read().await.unwrap()).await.unwrap();
+    assert!(counts.contains(&(SeatState::Cancelled, 5)) && counts.contains(&(SeatState::Returned, 4)));
+}
+
+#[tokio::test]
 async fn a_transaction_that_is_dropped_stores_nothing() {
     let (_folder, database) = empty().await;
     let (request, _) = request();
@@ -274,8 +326,8 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     let (folder, database) = empty().await;
     let location = Location::File(folder.path().join("authority.db"));
     Database::open(&location, 1).await.unwrap().close().await;
-    let newer = "UPDATE _sqlx_migrations SET version = 2; \
-                 INSERT INTO _sqlx_migrations SELECT 3, 'x', installed_on, success, checksum, 0 FROM _sqlx_migrations";
+    let newer =
+        "INSERT INTO _sqlx_migrations SELECT 2, 'x', installed_on, success, x'00', 0 FROM _sqlx_migrations";
     sqlx::raw_sql(newer).execute(&database.pool).await.unwrap();
     database.close().await;
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::NewerDatabase)));
@@ -286,4 +338,38 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     database.close().await;
     let location = Location::File(folder.path().join("authority.db"));
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
+}
+
+#[tokio::test]
+async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is() {
+    let (folder, database) = empty().await;
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET checksum = x'00'").execute(&database.pool).await.unwrap();
+    database.close().await;
+    let location = Location::File(folder.path().join("authority.db"));
+    assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
+
+    let foreign = [
+        "CREATE TABLE invoice (id BIGINT)",
+        "CREATE TABLE _sqlx_migrations (version BIGINT, checksum BLOB); \
+                   INSERT INTO _sqlx_migrations VALUES (1, x'00')",
+    ];
+    for tables in foreign {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("other.db");
+        std::fs::write(&file, []).unwrap();
+        sqlx::any::install_default_drivers();
+        let mut other = sqlx::AnyConnection::connect(&super::url_of(&file)).await.unwrap();
+        sqlx::raw_sql(tables).execute(&mut other).await.unwrap();
+        other.close().await.unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let location = Location::File(file.clone());
+        assert!(matches!(Database::open(&location, 1).await, Err(Failure::ForeignDatabase)));
+        // The journal's mode is noted in the header, and nothing else.
+        assert_eq!(std::fs::read(&file).unwrap()[100..], before[100..]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letter.txt");
+    std::fs::write(&file, "Dear customer, ".repeat(100)).unwrap();
+    let failure = Database::open(&Location::File(file), 1).await.err().unwrap();
+    assert!(matches!(failure, Failure::ForeignDatabase), "{failure}");
 }

@@ -2,6 +2,9 @@
 
 mod bulk;
 mod issuer_certificate;
+mod program;
+mod sale;
+mod set_up;
 mod vendor;
 
 #[path = "../support/mod.rs"]

@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    fs,
     net::SocketAddr,
     process::Command,
     sync::{
@@ -235,12 +236,13 @@ fn servers_that_start_at_once_bring_a_database_up_to_date_once() {
     let _up = crate::database_stays();
     let authority = Authority::new();
     authority.kill();
-    // With the keys of before, and a database that nobody has written to.
+    // As an interrupted set-up leaves it: keys, and a database that nobody has written to.
+    fs::write(authority.directory().join("keys/unfinished"), "").unwrap();
     Ledger::open(&authority).execute(
         "DROP TABLE check_in; DROP TABLE attempt; DROP TABLE cancellation; DROP TABLE evidence; DROP TABLE seat; DROP TABLE license; \
          DROP TABLE vendor; DROP TABLE audit; DROP TABLE _sqlx_migrations",
     );
-    let options = ["--product".to_owned(), PRODUCT.to_owned()];
+    let options = ["--create", "--product", PRODUCT].map(str::to_owned);
     let servers: Vec<_> = thread::scope(|scope| {
         let starting: Vec<_> = (0..6).map(|_| scope.spawn(|| authority.serve(&options))).collect();
         starting.into_iter().map(|server| server.join().unwrap()).collect()

@@ -8,7 +8,7 @@ use axum::{
 };
 use nodelock::{
     ErrorKind,
-    authority::SeatState,
+    authority::{LicenseTerms, SeatState},
     code::{LicenseKey, Reading},
 };
 
@@ -27,8 +27,6 @@ use crate::{
 
 /// How many seats are shown.
 const MOST_SEATS: usize = 200;
-/// The entries of a request's metadata that name a computer, best first.
-const NAMES: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
 
 #[derive(Template)]
 #[template(path = "seats.html")]
@@ -162,15 +160,18 @@ fn view(holding: &Holding) -> LicenseView {
         },
         expires: terms.expires.map_or_else(|| "never".into(), page::time),
         all_shown: seats.len() <= MOST_SEATS,
-        rows: seats.iter().take(MOST_SEATS).map(row).collect(),
+        rows: seats.iter().take(MOST_SEATS).map(|seat| row(seat, terms)).collect(),
     }
 }
 
-fn row(SeatRow { seat, device, .. }: &SeatRow) -> SeatView {
-    let named = |name: &&str| device.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
-    let computer =
-        NAMES.iter().find_map(named).map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
-    let (class, state) = state(seat.state());
+fn row(SeatRow { seat, .. }: &SeatRow, terms: &LicenseTerms) -> SeatView {
+    let computer = Some(seat.label()).filter(|label| !label.is_empty());
+    let has_lapsed = seat.state().is_taken() && !seat.counts(terms, std::time::SystemTime::now().into());
+    let (class, state) = match seat.state() {
+        SeatState::Active if has_lapsed => ("over", "Free: not renewed for too long"),
+        SeatState::Held if has_lapsed => ("over", "Free: held for too long"),
+        other => state(other),
+    };
     SeatView {
         handle: seat.handle().to_string(),
         computer: computer.unwrap_or("computer without a name").to_owned(),
