@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{
     arguments::{CertificateCommand, Command, Installation, LicenseCommand, NewLicense, SeatArguments},
     bulk,
-    output::{self, Report},
+    output::{self, Listing, Report},
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
@@ -93,7 +93,12 @@ async fn execute(
             signer()?;
             new_license(new, &vendor.product, database, occasion).await
         }
-        Command::License(LicenseCommand::List) => Ok(output::licenses(&service::licenses(database).await?)),
+        Command::License(LicenseCommand::List) => {
+            let mut listing = Listing::new("licenses", installation.json);
+            let show = |row| listing.row(row, output::license_words, output::license);
+            service::licenses(database, show).await?;
+            listing.finish("No licenses.")
+        }
         Command::License(LicenseCommand::Suspend { id }) => suspend(*id, true, database, occasion).await,
         Command::License(LicenseCommand::Resume { id }) => suspend(*id, false, database, occasion).await,
         Command::Activate { file, license, .. } => {
@@ -116,7 +121,12 @@ async fn execute(
             let words = format!("Returned: seat {handle} is back in the pool.");
             Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
         }
-        Command::List { license } => Ok(output::list(&service::seats(database, *license, occasion).await?)),
+        Command::List { license } => {
+            let mut listing = Listing::new("seats", installation.json);
+            let show = |row| listing.row(row, output::seat_words, output::seat);
+            service::seats(database, *license, occasion, show).await?;
+            listing.finish("No seats.")
+        }
         Command::Certificate(CertificateCommand::Show) => {
             Ok(output::certificate(&signer()?.certificate, occasion.time))
         }
@@ -144,7 +154,12 @@ async fn execute(
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))
         }
-        Command::Audit { limit } => Ok(output::audit(&service::audit(database, *limit).await?)),
+        Command::Audit { limit } => {
+            let mut listing = Listing::new("audit", installation.json);
+            let show = |row| listing.row(row, output::audit_words, output::audit);
+            service::audit(database, *limit, show).await?;
+            listing.finish("Nothing happened yet.")
+        }
     }
 }
 

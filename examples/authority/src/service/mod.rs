@@ -4,7 +4,6 @@
 //! library decide, signs, stores and notes, in one transaction. A front puts the outcome into its own form.
 
 mod activate;
-mod audit;
 mod certificate;
 mod check_in;
 mod derivations;
@@ -34,10 +33,9 @@ use nodelock::{
 
 pub(crate) use self::{
     activate::Activated,
-    audit::audit,
     certificate::certify,
     check_in::CheckedIn,
-    lists::{count_by_state, licenses, seats, vendor},
+    lists::{audit, count_by_state, licenses, seats, vendor},
     redeem::{Redeemed, Released},
     sell::{enter, sell},
     set_up::{Keys, set_up},
