@@ -3,6 +3,7 @@
 pub(crate) mod arguments;
 mod bulk;
 mod commands;
+mod licenses;
 mod output;
 
 use std::{path::Path, process::ExitCode};

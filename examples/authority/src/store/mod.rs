@@ -4,9 +4,12 @@
 //! and commit. The SQL is what SQLite and PostgreSQL have in common; where they differ, it is in this file.
 
 mod audit;
+mod backup;
 mod ledger;
 mod licenses;
+pub(crate) mod raw;
 mod row;
+mod sales;
 mod seats;
 #[cfg(test)]
 mod tests;
@@ -32,8 +35,10 @@ use tokio::{
 
 pub(crate) use self::{
     audit::{AuditLine, latest, note},
+    backup::publish,
     ledger::{apply, find},
     licenses::{insert_license, licenses, set_terms, terms_of},
+    sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
     seats::{count_by_state, latest_seats_of, seats},
     vendor::{insert_vendor, vendor},
 };
@@ -215,6 +220,19 @@ impl Database {
         if sqlx::query(OLDER).fetch_optional(&self.pool).await.is_ok() {
             return Err(Failure::OlderDatabase);
         }
+        let mut migrator = Migrator::with_migrations(self.migrations());
+        // The writer's lock is enough.
+        migrator.set_locking(false);
+        let mut tx = self.write().await?;
+        match migrator.run(&mut *tx).await {
+            Ok(()) => Ok(tx.commit().await?),
+            Err(MigrateError::VersionMissing(_)) => Err(Failure::NewerDatabase),
+            Err(error) => Err(sqlx::Error::from(error).into()),
+        }
+    }
+
+    /// The statements that make the tables, as this database takes them.
+    fn migrations(&self) -> Vec<Migration> {
         let migrations = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
             // The one word of it that PostgreSQL has another name for.
             let sql = match self.engine {
@@ -225,15 +243,7 @@ impl Database {
             let sql = AssertSqlSafe(sql).into_sql_str();
             Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
         });
-        let mut migrator = Migrator::with_migrations(migrations.collect());
-        // The writer's lock is enough.
-        migrator.set_locking(false);
-        let mut tx = self.write().await?;
-        match migrator.run(&mut *tx).await {
-            Ok(()) => Ok(tx.commit().await?),
-            Err(MigrateError::VersionMissing(_)) => Err(Failure::NewerDatabase),
-            Err(error) => Err(sqlx::Error::from(error).into()),
-        }
+        migrations.collect()
     }
 
     /// Begins to write. There is one writer at a time, over all processes, so what a decision was made from is still

@@ -1,0 +1,85 @@
+//! What is kept beside licenses and seats.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use nodelock::{
+    LicenseId,
+    authority::{Attempts, Evidence, MAX_ATTEMPTS, SeatName},
+};
+
+use super::{Findings, Known, row::Row};
+use crate::{
+    failure::Result,
+    store::{Tx, raw},
+};
+
+pub(super) async fn look(tx: &mut Tx, known: &Known, findings: &mut Findings) -> Result<()> {
+    raw::walk(tx, raw::EVIDENCE, |raw| look_at_evidence(&mut Row::new(raw, raw::EVIDENCE, findings))).await?;
+    let mut revisions = HashSet::new();
+    raw::walk(tx, raw::CHECK_IN, |raw| {
+        let mut row = Row::new(raw, raw::CHECK_IN, findings);
+        let name = row.seat_name();
+        if let Some(digest) = row.bytes("digest") {
+            row.expect("digest", digest.len() == 32, "it is no digest");
+        }
+        let (Some(name), Some(revision)) = (name, row.number("revision")) else { return };
+        let Some(latest) = latest_revision(&mut row, known, name) else { return };
+        // The first license answers a request.
+        let is_revision = (2..=i64::from(latest)).contains(&revision);
+        row.expect("revision", is_revision, "the seat had no license of that revision");
+        row.expect("revision", revisions.insert((name, revision)), "two check-ins have it");
+    })
+    .await?;
+    raw::walk(tx, raw::ATTEMPT, |raw| {
+        let mut row = Row::new(raw, raw::ATTEMPT, findings);
+        if let Some(name) = row.seat_name() {
+            latest_revision(&mut row, known, name);
+        }
+        let ends = row.number("ends");
+        if let Some(attempts) = row.record::<Attempts>("record") {
+            let is_bounded = (1..=MAX_ATTEMPTS).contains(&attempts.count()) && row.is_past(attempts.since());
+            row.expect("record", is_bounded, "so many codes are never tried, or not yet");
+            let end = i64::try_from(attempts.end().unix_seconds()).ok();
+            row.expect("ends", ends.is_none() || ends == end, "its record says something else");
+        }
+    })
+    .await?;
+    raw::walk(tx, raw::CANCELLATION, |raw| {
+        let mut row = Row::new(raw, raw::CANCELLATION, findings);
+        row.license = row.parsed::<LicenseId>("license_id");
+        let is_known = row.license.is_none_or(|license| known.licenses.contains(&license));
+        row.expect("license_id", is_known, "there is no such license");
+        if let Some(cancellations) = row.record::<Attempts>("record") {
+            let is_bounded = cancellations.count() > 0 && row.is_past(cancellations.since());
+            row.expect("record", is_bounded, "nothing was cancelled, or not yet");
+        }
+    })
+    .await
+}
+
+fn look_at_evidence(row: &mut Row<'_>) {
+    let (handle, kind) = (row.handle("handle"), row.text("kind"));
+    row.name = handle.map(|handle| handle.to_string());
+    row.time("received");
+    if let Some(peer) = row.text("peer") {
+        let is_peer = peer.is_empty() || peer.parse::<IpAddr>().is_ok();
+        row.expect("peer", is_peer, "it is no address");
+    }
+    let Some(content) = row.bytes("content") else { return };
+    let Ok(evidence) = Evidence::from_bytes(&content) else {
+        return row.wrong("content", "it is neither a proof nor a code");
+    };
+    row.expect(
+        "handle",
+        handle.is_none_or(|handle| handle == evidence.handle()),
+        "its content is of another seat",
+    );
+    row.expect("kind", kind.is_none_or(|kind| kind == evidence.kind()), "its content is of another kind");
+}
+
+/// The revision of a seat's latest license; none if there is no such seat.
+fn latest_revision(row: &mut Row<'_>, known: &Known, name: SeatName) -> Option<u32> {
+    let revision = known.seats.get(&name).copied();
+    row.expect("handle", revision.is_some(), "there is no such seat");
+    revision
+}

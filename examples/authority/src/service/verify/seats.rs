@@ -1,0 +1,56 @@
+//! Seats: their columns against their records, and their records against what was noted of them.
+
+use nodelock::{LicenseId, authority::Seat};
+
+use super::{Findings, Known, row::Row};
+use crate::{
+    domain::DeviceDescription,
+    failure::Result,
+    store::{Tx, raw},
+};
+
+/// Members of the record that have a column of their own.
+const COLUMNS: [&str; 4] = ["state", "counted", "granted", "changed"];
+
+pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    raw::walk(tx, raw::SEAT, |raw| look_at(&mut Row::new(raw, raw::SEAT, findings), known)).await
+}
+
+fn look_at(row: &mut Row<'_>, known: &mut Known) {
+    let name = row.seat_name();
+    let license = match row.text_or_null("license_id") {
+        Some(Some(text)) => {
+            let license = text.parse::<LicenseId>().ok();
+            let is_known = license.is_some_and(|license| known.licenses.contains(&license));
+            row.expect("license_id", is_known, "there is no such license");
+            license
+        }
+        _ => None,
+    };
+    row.license = license;
+    row.record::<DeviceDescription>("machine");
+    let (state, counted) = (row.text("state"), row.number("counted"));
+    let (granted, changed) = (row.time("granted"), row.time("changed"));
+    let seat = row.record::<Seat>("record");
+    if let Some(name) = name {
+        known.seats.insert(name, seat.as_ref().map_or(u32::MAX, Seat::revision));
+    }
+    let Some(seat) = seat else { return };
+    const OTHER: &str = "its record says something else";
+    row.expect("handle", name.is_none_or(|name| name.handle == seat.handle()), OTHER);
+    row.expect("device_key", name.is_none_or(|name| name.device_key == *seat.device_key()), OTHER);
+    row.expect("license_id", license == seat.license_id(), OTHER);
+    row.expect("state", state.is_none_or(|state| state == seat.state().name()), OTHER);
+    row.expect("counted", counted.is_none_or(|counted| counted == i64::from(seat.is_counted())), OTHER);
+    row.expect("granted", granted.is_none_or(|granted| granted == seat.granted()), OTHER);
+    row.expect("changed", changed.is_none_or(|changed| changed == seat.changed()), OTHER);
+    let Some(trail) = name.and_then(|name| known.audit.trails.get(&name)) else {
+        return row.wrong("handle", "no such seat was noted");
+    };
+    row.expect("license_id", trail.license == seat.license_id(), "it was noted with another license");
+    for disagreement in trail.seat.check(&seat) {
+        let member = disagreement.member;
+        let column = if COLUMNS.contains(&member) { member.to_owned() } else { format!("record.{member}") };
+        row.wrong(&column, disagreement.detail);
+    }
+}
