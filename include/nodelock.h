@@ -2253,8 +2253,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_SEATS_OF_HANDLE 3
 
 /**
- * Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the
- * device key. Found: these seats.
+ * Every seat of a device that is taken (nodelock_decision_change_is_taken()), lapsed or not, whatever its license. The
+ * value is the device key. Found: these seats.
  */
 #define NODELOCK_QUERY_TAKEN_SEATS_OF 4
 
@@ -2280,6 +2280,13 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * that record, or none.
  */
 #define NODELOCK_QUERY_CANCELLATIONS 8
+
+/**
+ * The seats of a license that count as taken, whose use ends first (nodelock_decision_change_ends()). The value is the
+ * license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats, the
+ * first to end first.
+ */
+#define NODELOCK_QUERY_SEATS_BY_END 9
 
 /**
  * A new seat was granted; its license is sent.
@@ -2435,7 +2442,7 @@ extern "C" {
  *   "features": [{"name": "export", "limit": null, "expires": null}],
  *   "metadata": [["name", "value"]],
  *   "starts": 0, "expires": null, "updates_until": null,
- *   "lease_days": 90, "unbindable_lease_days": 14,
+ *   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
  *   "deactivations": null, "suspended": false,
  *   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
  * }
@@ -2443,7 +2450,7 @@ extern "C" {
  *
  * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
  * device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
- * hardware. A vendor that suspends a license sets `suspended`. A member of another name is an error.
+ * hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. A vendor that suspends a license sets `suspended`. A member of another name is an error.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
  */
@@ -2653,6 +2660,24 @@ NODELOCK_API
 bool nodelock_activation_is_recovery(const nodelock_activation *activation);
 
 /**
+ * How many seats given up came along.
+ */
+NODELOCK_API size_t nodelock_activation_release_count(const nodelock_activation *activation);
+
+/**
+ * A seat given up that came along, by its place from 0 on, for nodelock_decide_release(). nodelock_decide_activation()
+ * frees them all; this is for when that is not stored, because the license cannot be signed.
+ *
+ * NODELOCK_INVALID_INPUT: beyond the last.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_release(const nodelock_activation *activation,
+                                            size_t index,
+                                            nodelock_release **release,
+                                            nodelock_error **error);
+
+/**
  * Frees an activation. NULL is fine.
  */
 NODELOCK_API void nodelock_activation_free(nodelock_activation *activation);
@@ -2704,8 +2729,8 @@ nodelock_status nodelock_records_new(nodelock_records **records,
  * found are the records as they were stored:
  *
  * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
- *   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
- *   (nodelock_decision_change_is_counted());
+ *   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()), and
+ *   how many are counted (nodelock_decision_change_is_counted());
  * - seats, evidence, check-ins, attempts and cancellations: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
@@ -2978,11 +3003,27 @@ const char *nodelock_decision_change_license(const nodelock_decision *decision,
                                              size_t index);
 
 /**
- * Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats.
- * False for every other change.
+ * Whether a device holds a seat, or gave it up and has it held, by its place among the changes. `taken` of a license is the
+ * number of such seats that are not lapsed. False for every other change.
  */
 NODELOCK_API
 bool nodelock_decision_change_is_taken(const nodelock_decision *decision,
+                                       size_t index);
+
+/**
+ * Whether a seat that is taken counts no longer, by its place among the changes, because its use ended too long ago. False
+ * for every other change.
+ */
+NODELOCK_API
+bool nodelock_decision_change_is_lapsed(const nodelock_decision *decision,
+                                        size_t index);
+
+/**
+ * When the use of a seat ends, by its place among the changes, in seconds since 1970: what NODELOCK_QUERY_SEATS_BY_END finds
+ * it by. 253402300799, the end of the year 9999, for one that never ends; 0 for every other change.
+ */
+NODELOCK_API
+uint64_t nodelock_decision_change_ends(const nodelock_decision *decision,
                                        size_t index);
 
 /**
@@ -3041,8 +3082,15 @@ NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
  * Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A
  * decision that sends nothing has a reply without messages.
  *
- * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the
- * decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
+ * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. Without another:
+ *
+ * - NODELOCK_DECISION_RETURNED and NODELOCK_DECISION_HELD are stored all the same, because the device has lost its license
+ *   already. Answer 202 over HTTP, without a receipt. The device keeps its proof and gets the receipt when it hands that
+ *   in again.
+ * - Everything else is not stored. Of an activation, free what came along: nodelock_activation_release().
+ *
+ * NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are
+ * out of bounds.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

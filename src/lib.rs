@@ -29,6 +29,7 @@ mod model;
 #[cfg(feature = "qr")]
 pub mod qr;
 mod record;
+mod secret;
 pub mod store;
 mod system;
 mod time;

@@ -17,13 +17,16 @@ ABI_VERSION = 1
 # NODELOCK_QUERY_*, what a decision asks for.
 (
     LICENSE_OF_KEY, LICENSE, SEATS_OF_HANDLE, TAKEN_SEATS_OF, EVIDENCE_OF, CHECK_IN, ATTEMPTS, CANCELLATIONS,
-) = range(1, 9)
+    SEATS_BY_END,
+) = range(1, 10)
 # NODELOCK_CHANGE_*, what a decision stores.
 (
     INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_CANCELLATIONS,
 ) = range(1, 8)
-NEEDS, KEPT = 7, 9
-UNKNOWN_SEAT = 74
+# NODELOCK_DECISION_*, what a message comes to.
+RETURNED, HELD, NEEDS, KEPT = 3, 4, 7, 9
+# Statuses.
+UNKNOWN_LICENSE, UNKNOWN_SEAT, CERTIFICATE_EXPIRED = 70, 74, 108
 
 _Out = POINTER(c_void_p)
 _DECIDE = (c_void_p, c_uint64, _Out)
@@ -39,6 +42,7 @@ _FALLIBLE = {
     "license_id_generate": (_Out,),
     "issuer_new": (c_void_p, c_char_p, c_size_t, c_char_p, _Out),
     "activation_read": (c_char_p, c_size_t, _Out),
+    "activation_release": (c_void_p, c_size_t, _Out),
     "release_read": (c_char_p, c_size_t, _Out),
     "records_new": (_Out,),
     "records_answer": (c_void_p, c_uint32, c_char_p, POINTER(c_char_p), c_size_t),
@@ -55,6 +59,7 @@ _LOOKS = {
     "status_name": (c_char_p, c_uint32),
     "error_status": (c_uint32, c_void_p),
     "error_message": (c_char_p, c_void_p),
+    "activation_release_count": (c_size_t, c_void_p),
     "bytes_text": (c_char_p, c_void_p),
     "key_data": (c_void_p, c_void_p, POINTER(c_size_t)),
     "key_public": (c_char_p, c_void_p),
@@ -64,12 +69,15 @@ _LOOKS = {
     "decision_query_kind": (c_uint32, c_void_p, c_size_t),
     "decision_query_value": (c_char_p, c_void_p, c_size_t),
     "decision_has_verifications": (c_bool, c_void_p),
+    "decision_has_slow_verifications": (c_bool, c_void_p),
     "decision_change_count": (c_size_t, c_void_p),
     "decision_change_kind": (c_uint32, c_void_p, c_size_t),
     "decision_change_name": (c_char_p, c_void_p, c_size_t),
     "decision_change_record": (c_char_p, c_void_p, c_size_t),
     "decision_change_license": (c_char_p, c_void_p, c_size_t),
     "decision_change_is_taken": (c_bool, c_void_p, c_size_t),
+    "decision_change_is_lapsed": (c_bool, c_void_p, c_size_t),
+    "decision_change_ends": (c_uint64, c_void_p, c_size_t),
     "decision_change_is_counted": (c_bool, c_void_p, c_size_t),
     "reply_text": (c_char_p, c_void_p),
 }
@@ -226,6 +234,8 @@ class Change(NamedTuple):
     record: str
     license: str | None
     is_taken: bool
+    is_lapsed: bool
+    ends: int
     is_counted: bool
 
 
@@ -234,6 +244,7 @@ class Decision(_Object):
     # 0, or the status for which a request is refused.
     refusal = property(lambda self: _library.nodelock_decision_refusal(self))
     has_verifications = property(lambda self: _library.nodelock_decision_has_verifications(self))
+    has_slow_verifications = property(lambda self: _library.nodelock_decision_has_slow_verifications(self))
 
     @property
     def queries(self):
@@ -249,6 +260,8 @@ class Decision(_Object):
                 _text("decision_change_record", self, index),
                 _text("decision_change_license", self, index),
                 _library.nodelock_decision_change_is_taken(self, index),
+                _library.nodelock_decision_change_is_lapsed(self, index),
+                _library.nodelock_decision_change_ends(self, index),
                 _library.nodelock_decision_change_is_counted(self, index),
             )
 
@@ -261,24 +274,32 @@ class Reply(_Object):
     pass
 
 
+class Release(_Object):
+    """A proof of a seat given up."""
+
+    @classmethod
+    def read(cls, data):
+        return cls(_get("release_read", data, len(data)))
+
+    def decide(self, records, now):
+        return Decision(_get("decide_release", self, records, now))
+
+
 class Activation(_Object):
     """A request for a seat, with the seats given up that came along."""
 
-    def __init__(self, data):
-        super().__init__(_get("activation_read", data, len(data)))
+    @classmethod
+    def read(cls, data):
+        return cls(_get("activation_read", data, len(data)))
 
     def decide(self, records, now):
         return Decision(_get("decide_activation", self, None, records, now))
 
-
-class Release(_Object):
-    """A proof of a seat given up."""
-
-    def __init__(self, data):
-        super().__init__(_get("release_read", data, len(data)))
-
-    def decide(self, records, now):
-        return Decision(_get("decide_release", self, records, now))
+    @property
+    def releases(self):
+        """What came along, one by one, for when the license cannot be signed."""
+        for index in range(_library.nodelock_activation_release_count(self)):
+            yield Release(_get("activation_release", self, index))
 
 
 class Code(str):

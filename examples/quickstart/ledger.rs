@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, btree_map::Entry};
 
 use nodelock::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, Timestamp,
     authority::{
         Attempts, Evidence, Found, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Query, Seat,
         SeatName, Usage,
@@ -46,7 +46,8 @@ impl Memory {
     /// How many seats are taken, and how many deactivations were used.
     pub fn usage(&self) -> Usage {
         let count = |test: fn(&&Seat) -> bool| self.seats.values().filter(test).count() as u32;
-        Usage { taken: count(|seat| seat.state().is_taken()), deactivated: count(|seat| seat.is_counted()) }
+        let taken = |seat: &&Seat| seat.state().is_taken() && !seat.is_lapsed();
+        Usage { taken: count(taken), deactivated: count(|seat| seat.is_counted()) }
     }
 
     fn seats(&self, test: impl Fn(&Seat) -> bool) -> Found {
@@ -69,6 +70,16 @@ impl Ledger for Memory {
             Query::SeatsOfHandle(handle) => self.seats(|seat| seat.handle() == handle),
             Query::TakenSeatsOf(device) => {
                 self.seats(|seat| *seat.device_key() == device && seat.state().is_taken())
+            }
+            Query::SeatsByEnd { license, until, at_most } => {
+                let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
+                let taken = |seat: &Seat| seat.state().is_taken() && !seat.is_lapsed();
+                let ended = |seat: &Seat| seat.license_id() == Some(license) && end(seat) <= until;
+                let mut seats: Vec<_> =
+                    self.seats.values().filter(|seat| taken(seat) && ended(seat)).cloned().collect();
+                seats.sort_by_key(end);
+                seats.truncate(at_most as usize);
+                Found::Seats(seats)
             }
             Query::EvidenceOf(handle) => {
                 let about = self.evidence.iter().filter(|evidence| evidence.handle() == handle);

@@ -31,6 +31,17 @@ pub enum Query {
     SeatsOfHandle(Handle),
     /// The active and held seats of that device, whatever their license: [`Found::Seats`].
     TakenSeatsOf(PublicKey),
+    /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose use ends at
+    /// `until` or before: [`Found::Seats`], the first to end first, at most so many. One [without an end](Seat::ends) ends
+    /// at [`Timestamp::MAX`].
+    SeatsByEnd {
+        /// The license.
+        license: LicenseId,
+        /// The last end.
+        until: Timestamp,
+        /// How many seats at most.
+        at_most: u32,
+    },
     /// What was kept for that handle: [`Found::Evidence`], oldest first.
     EvidenceOf(Handle),
     /// The check-in of that seat whose digest this is, if it was answered before: [`Found::CheckIn`].
@@ -133,6 +144,7 @@ pub struct Records {
     seats: BTreeMap<SeatName, Seat>,
     seats_of_handles: BTreeMap<Handle, Vec<SeatName>>,
     taken_seats: BTreeMap<PublicKey, Vec<SeatName>>,
+    seats_by_end: BTreeMap<(LicenseId, Timestamp, u32), Vec<SeatName>>,
     evidence: BTreeMap<Handle, Vec<Evidence>>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
     attempts: BTreeMap<SeatName, Attempts>,
@@ -181,6 +193,15 @@ impl Records {
                 }
                 let names = self.add_seats(seats);
                 self.taken_seats.insert(device, names);
+            }
+            (Query::SeatsByEnd { license, until, at_most }, Found::Seats(seats)) => {
+                let fits =
+                    |seat: &Seat| seat.license_id == license && seat.is_marked_taken() && seat.ends <= until;
+                if !seats.iter().all(fits) || seats.len() > at_most as usize {
+                    return Err(other());
+                }
+                let names = self.add_seats(seats);
+                self.seats_by_end.insert((license, until, at_most), names);
             }
             (Query::EvidenceOf(handle), Found::Evidence(evidence)) => {
                 if evidence.iter().any(|evidence| evidence.handle() != handle) {
@@ -259,6 +280,15 @@ impl Records {
         self.taken_seats.get(device).map(Vec::as_slice)
     }
 
+    pub(super) fn seats_by_end(
+        &self,
+        license: LicenseId,
+        until: Timestamp,
+        at_most: u32,
+    ) -> Option<&[SeatName]> {
+        self.seats_by_end.get(&(license, until, at_most)).map(Vec::as_slice)
+    }
+
     pub(super) fn evidence_of(&self, handle: Handle) -> Option<&[Evidence]> {
         self.evidence.get(&handle).map(Vec::as_slice)
     }
@@ -286,6 +316,9 @@ impl Records {
             Query::License(id) => !self.licenses.contains_key(id),
             Query::SeatsOfHandle(handle) => !self.seats_of_handles.contains_key(handle),
             Query::TakenSeatsOf(device) => !self.taken_seats.contains_key(device),
+            Query::SeatsByEnd { license, until, at_most } => {
+                !self.seats_by_end.contains_key(&(*license, *until, *at_most))
+            }
             Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
             Query::Attempts(name) => !self.attempts.contains_key(name),

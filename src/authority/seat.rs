@@ -73,7 +73,7 @@ impl SeatState {
     /// Every state, in the order of a seat's life.
     pub const ALL: [Self; 5] = [Self::Active, Self::Held, Self::Returned, Self::Cancelled, Self::Revoked];
 
-    /// Whether it counts against the license's seats.
+    /// Whether it counts against the license's seats until it [lapses](Seat::counts).
     pub fn is_taken(self) -> bool {
         matches!(self, Self::Active | Self::Held)
     }
@@ -123,6 +123,9 @@ pub struct Seat {
     pub(super) granted: Timestamp,
     pub(super) issued: Timestamp,
     pub(super) changed: Timestamp,
+    /// When the last license that was signed for it ends; [`Timestamp::MIN`] before the first, [`Timestamp::MAX`] is never.
+    pub(super) ends: Timestamp,
+    pub(super) lapsed: bool,
     pub(super) reason: Reason,
     #[serde(with = "json::as_hex")]
     pub(super) release_commitment: [u8; 32],
@@ -230,6 +233,29 @@ impl Seat {
         self.changed
     }
 
+    /// When its use ends: the latest end of all licenses that were ever signed for it, because its device may hold any of
+    /// them. None if one of them has no end.
+    pub fn ends(&self) -> Option<Timestamp> {
+        (self.ends != Timestamp::MAX).then_some(self.ends)
+    }
+
+    /// Whether a decision found that it [counts](Self::counts) no longer. It keeps its name and its device, and counts
+    /// again when it is renewed.
+    pub fn is_lapsed(&self) -> bool {
+        self.lapsed
+    }
+
+    /// Whether it counts against the license's seats at `now`: it is active or held, and its use ended no longer ago than
+    /// the margin of the terms.
+    pub fn counts(&self, terms: &LicenseTerms, now: Timestamp) -> bool {
+        self.is_marked_taken() && terms.lapsed_until(now).is_none_or(|until| self.ends > until)
+    }
+
+    /// Whether [`Usage::taken`] has it.
+    pub(crate) fn is_marked_taken(&self) -> bool {
+        self.state.is_taken() && !self.lapsed
+    }
+
     /// Why it was given up.
     pub fn reason(&self) -> Reason {
         self.reason
@@ -275,6 +301,12 @@ impl Seat {
         let after = |days| until_end(self.issued.plus_days(days));
         // Half of the lease, rounded up: a license that is to be renewed at once would be renewed by every repeated message.
         Some(Lease { until: after(days), renew_after: after(days.div_ceil(2)) })
+    }
+
+    /// When the license that this seat is the content of ends; [`Timestamp::MAX`] is never.
+    pub(crate) fn end_of_license(&self, terms: &LicenseTerms) -> Timestamp {
+        let lease = self.lease(terms).map(|lease| lease.until);
+        lease.or(terms.expires).unwrap_or(Timestamp::MAX)
     }
 
     /// The seat as it was when this request, which asked for it, was granted.
@@ -334,6 +366,8 @@ impl Seat {
             granted: now,
             issued: now,
             changed: now,
+            ends: Timestamp::MIN,
+            lapsed: false,
             reason: Reason::Other,
             release_commitment: request.release_commitment,
             request_digest: request.digest(),
@@ -374,10 +408,23 @@ impl Seat {
             && now.since(self.granted) < UNUSED
     }
 
+    /// A license was signed for it that ends then. It counts from now on if that is not over.
+    pub(super) fn signed(&self, ends: Timestamp, terms: &LicenseTerms, now: Timestamp) -> Self {
+        let latest = if mutated!(LastEndCounts) { ends } else { self.ends.max(ends) };
+        let counting = Self { ends: latest, lapsed: false, ..self.clone() };
+        Self { lapsed: self.lapsed && !counting.counts(terms, now), ..counting }
+    }
+
+    /// It counts no longer. Name, device and history stay.
+    pub(super) fn marked_lapsed(&self) -> Self {
+        Self { lapsed: true, ..self.clone() }
+    }
+
     /// Gives the seat up. Never fails: the machine has already lost its license.
     ///
     /// Without a deactivation left the seat is held for the same device; a copy of its store may hold a license that nobody
-    /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. A seat that is over stays as it is.
+    /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. Of a seat that lapsed no copy has a
+    /// license that is of use, so it returns and uses up nothing. A seat that is over stays as it is.
     pub(super) fn give_up(
         &self,
         terms: &LicenseTerms,
@@ -391,9 +438,11 @@ impl Seat {
             return self.clone();
         }
         let is_unused = mutated!(UnusedFreesAnyway) && self.is_unused(reason, now);
-        let is_held = terms.deactivations_left(usage) == Some(0) && !is_unused && !mutated!(AllowanceIgnored);
+        let has_lapsed = !self.counts(terms, now) && !mutated!(LapsedCostsADeactivation);
+        let is_kept = terms.deactivations_left(usage) == Some(0) && !has_lapsed;
+        let is_held = is_kept && !is_unused && !mutated!(AllowanceIgnored);
         let state = if is_held { SeatState::Held } else { SeatState::Returned };
-        Self { state, changed: now, reason, counted: counted && !is_held, ..self.clone() }
+        Self { state, changed: now, reason, counted: counted && !is_held && !has_lapsed, ..self.clone() }
     }
 
     /// What the receipts of a seat that is over say from now on. What they said once stays.

@@ -1,5 +1,7 @@
 //! What was sold, and what its seats add up to.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::json;
@@ -47,6 +49,10 @@ pub struct LicenseTerms {
     /// The same for machines that have no hardware-unique component.
     #[serde(default = "unbindable_lease_days")]
     pub unbindable_lease_days: Option<u32>,
+    /// How many days a seat counts beyond the end of its use, at least [`MIN_MARGIN_DAYS`]; none is for ever, so that only
+    /// its device or the vendor frees it. Of a lease below two days the margin is a tenth, at least a minute.
+    #[serde(default = "margin_days")]
+    pub margin_days: Option<u32>,
     /// Maintenance: versions released later are not covered.
     #[serde(default)]
     pub updates_until: Option<Timestamp>,
@@ -71,9 +77,21 @@ fn unbindable_lease_days() -> Option<u32> {
     Some(14)
 }
 
+fn margin_days() -> Option<u32> {
+    Some(14)
+}
+
+/// The least [margin](LicenseTerms::margin_days). A device's clock may be behind by 26 hours, and so may the authority's.
+pub const MIN_MARGIN_DAYS: u32 = 3;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A lease below this has a margin of a tenth of it.
+const SHORT_LEASE: Duration = Duration::from_secs(2 * DAY.as_secs());
+
 impl LicenseTerms {
     /// A license of `seats` seats on the defaults: valid from `now` on without end, a 90-day lease (14 days for
-    /// machines that cannot be told apart), no limit to deactivations.
+    /// machines that cannot be told apart), a margin of 14 days, no limit to deactivations.
     pub fn new(id: LicenseId, product: impl Into<String>, seats: u32, now: Timestamp) -> Self {
         Self {
             id,
@@ -86,6 +104,7 @@ impl LicenseTerms {
             expires: None,
             lease_days: lease_days(),
             unbindable_lease_days: unbindable_lease_days(),
+            margin_days: margin_days(),
             updates_until: None,
             seats,
             deactivations: None,
@@ -95,7 +114,8 @@ impl LicenseTerms {
     }
 
     /// Checks that licenses can be issued on these terms, so that it shows when they are sold and not when a customer
-    /// activates: an id other than [`LicenseId::NONE`], lengths of texts, each feature once, weights and thresholds within their bounds.
+    /// activates: an id other than [`LicenseId::NONE`], lengths of texts, each feature once, a margin of at least
+    /// [`MIN_MARGIN_DAYS`], weights and thresholds within their bounds.
     ///
     /// Fails with [`ErrorKind::InvalidInput`].
     pub fn validate(&self) -> Result<()> {
@@ -104,6 +124,9 @@ impl LicenseTerms {
                 ErrorKind::InvalidInput,
                 "license id: 0000000000000000 stands for no license",
             ));
+        }
+        if self.margin_days.is_some_and(|days| days < MIN_MARGIN_DAYS) {
+            return Err(Error::new(ErrorKind::InvalidInput, "margin: three days are the least"));
         }
         check_product(&self.product)?;
         check_text("licensee", &self.licensee, MAX_TEXT)?;
@@ -116,6 +139,19 @@ impl LicenseTerms {
     /// How many deactivations are left after `usage`; none is without limit.
     pub fn deactivations_left(&self, usage: Usage) -> Option<u32> {
         self.deactivations.map(|allowed| allowed.saturating_sub(usage.deactivated))
+    }
+
+    /// How long a seat counts beyond the end of its use; none is for ever.
+    pub(super) fn margin(&self) -> Option<Duration> {
+        let margin = DAY * self.margin_days?;
+        let lease = self.lease_days.map(|days| DAY * days).filter(|lease| *lease < SHORT_LEASE);
+        Some(lease.map_or(margin, |lease| (lease / 10).max(Duration::from_secs(60))))
+    }
+
+    /// Seats whose use ended then or before count no longer at `now`; none if there can be no such seat.
+    pub fn lapsed_until(&self, now: Timestamp) -> Option<Timestamp> {
+        let margin = if mutated!(NoMargin) { Duration::ZERO } else { self.margin()? };
+        now.unix_seconds().checked_sub(margin.as_secs()).map(Timestamp::from_unix_seconds)
     }
 
     /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued at `now`.
@@ -147,7 +183,8 @@ fn check_policy(policy: &Policy) -> Result<()> {
 /// What a license's seats add up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
-    /// Seats in state [`Active`](super::SeatState::Active) or [`Held`](super::SeatState::Held).
+    /// Seats in state [`Active`](super::SeatState::Active) or [`Held`](super::SeatState::Held), less those that are
+    /// [marked as lapsed](super::Seat::is_lapsed).
     pub taken: u32,
     /// Deactivations that counted: seats with [`is_counted`](super::Seat::is_counted), less those that the vendor
     /// granted anew.

@@ -35,6 +35,7 @@ pub struct SeatTrail {
     check_ins: u32,
     renewals: u32,
     copies: u32,
+    lapses: u32,
     /// When a license was issued: by the last line, and the latest of all.
     issued: Option<(Timestamp, Timestamp)>,
     notice: Option<String>,
@@ -64,6 +65,7 @@ impl SeatTrail {
         self.check_ins += u32::from(is(EventKind::CheckedIn));
         self.renewals += u32::from(is(EventKind::Renewed));
         self.copies += u32::from(is(EventKind::CopySuspected) && line.before == Some(SeatState::Active));
+        self.lapses += u32::from(is(EventKind::Lapsed));
         if line.before.is_none() || is(EventKind::CheckedIn) || is(EventKind::Renewed) {
             let latest = self.issued.map_or(line.at, |(_, latest)| latest.max(line.at));
             self.issued = Some((line.at, latest));
@@ -89,6 +91,9 @@ impl SeatTrail {
         }
         if seat.copies != self.copies {
             wrong("copies", format!("it is {}, and {} were noted", seat.copies, self.copies));
+        }
+        if seat.lapsed && self.lapses == 0 {
+            wrong("lapsed", "it was not noted that it lapsed".into());
         }
         let first = if seat.state == SeatState::Cancelled { NO_TOKEN } else { seat.first_token };
         if self.check_ins == 0 && [seat.first_token, seat.sync_token, seat.previous_token] != [first; 3] {

@@ -168,7 +168,7 @@ impl Client {
             return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
         }
         let key = self.device_key_or_new(writer)?;
-        let secret = ReleaseSecret::from_random(system::random(&*self.random)?);
+        let secret = ReleaseSecret::generate(&*self.random)?;
         let handle = self.new_handle(record, writer, &key)?;
         let body = RequestBody {
             device_key: key.public_key(),

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
-use super::facts::{Message, Name, Read, Universe};
+use super::facts::{Message, NOW, Name, Read, STEP, Universe};
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, LicenseRecord, Query, Records, Seat, SeatName, SeatState, Usage,
+        Attempts, Evidence, Found, LicenseRecord, LicenseTerms, Query, Records, Seat, SeatName, SeatState,
+        Usage,
         decision::{self, Change, Decision, Draft, Moment, Refusal, Ruling, Step, Unsigned},
     },
 };
@@ -23,6 +24,10 @@ pub(super) struct Tables {
     check_ins: BTreeMap<(Name, [u8; 32]), u32>,
     /// Requests that were cancelled without being counted.
     pub(super) cancellations: Attempts,
+    /// How many steps of time have passed.
+    pub(super) day: u8,
+    /// Whether the vendor has changed the terms.
+    has_new_terms: bool,
 }
 
 /// A piece of evidence that is kept.
@@ -51,12 +56,43 @@ pub(super) struct Heard {
     pub(super) replies: Vec<Message>,
     /// The request that was refused for good.
     pub(super) refused: Option<Name>,
+    /// Whether what was asked for was refused because no seat is free.
+    pub(super) lacks_a_seat: bool,
 }
 
 impl Tables {
     pub(super) fn usage(&self) -> Usage {
         let count = |test: fn(&&Seat) -> bool| self.seats.values().filter(test).count() as u32;
-        Usage { taken: count(|seat| seat.state().is_taken()), deactivated: count(|seat| seat.is_counted()) }
+        Usage { taken: count(|seat| seat.is_marked_taken()), deactivated: count(|seat| seat.is_counted()) }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        NOW.plus_days(u32::from(self.day) * STEP)
+    }
+
+    pub(super) fn terms<'u>(&self, universe: &'u Universe) -> &'u LicenseTerms {
+        if self.has_new_terms { &universe.new_terms } else { &universe.terms }
+    }
+
+    /// The seats that count now.
+    pub(super) fn counting(&self, universe: &Universe) -> u32 {
+        let (terms, now) = (self.terms(universe), self.now());
+        let seats = self.seats.iter().filter(|(_, seat)| seat.counts(terms, now));
+        seats.fold(0, |set, (name, _)| set | name.bit())
+    }
+
+    /// What happens at the authority by itself: time goes on, and the vendor changes the terms. Neither frees a seat.
+    pub(super) fn by_itself(&self, universe: &Universe) -> Vec<Self> {
+        let rules = universe.rules;
+        let later = (self.day < rules.days).then(|| self.at(self.day + 1));
+        let may_change = rules.leases[0] != rules.leases[1] && !self.has_new_terms;
+        let changed = may_change.then(|| Self { has_new_terms: true, ..self.clone() });
+        [later, changed].into_iter().flatten().collect()
+    }
+
+    /// The same at another time.
+    pub(super) fn at(&self, day: u8) -> Self {
+        Self { day, ..self.clone() }
     }
 
     pub(super) fn state(&self, name: Name) -> Option<SeatState> {
@@ -90,8 +126,16 @@ impl Tables {
             Read::Code(code) => decision::redeem_code(code, records, moment),
             Read::CheckIn(claim) => decision::check_in(claim, records, moment),
         });
-        let Some((mut answer, ruling)) = answer else { return self.unchanged() };
-        answer.refused = refused.filter(|_| matches!(ruling, Ruling::Refused(_)));
+        let (mut answer, ruling) = match answer {
+            Ok(decided) => decided,
+            Err(kind) => {
+                return Heard { lacks_a_seat: kind == ErrorKind::NoFreeSeat, ..self.unchanged() };
+            }
+        };
+        if let Ruling::Refused(refusal) = ruling {
+            answer.refused = refused;
+            answer.lacks_a_seat = refusal.kind() == ErrorKind::NoFreeSeat;
+        }
         answer
     }
 
@@ -102,28 +146,30 @@ impl Tables {
             let released = self.decide(universe, |r, m| decision::release(name, "", r, m));
             let returned = self.decide(universe, |r, m| decision::return_held(name, r, m));
             let renewed = match seat.revision() {
-                1 => self.decide(universe, |r, m| decision::renew(name, r, m)),
+                1 => Some(self.decide(universe, |r, m| decision::renew(name, r, m))),
                 _ => None,
             };
-            answers.extend([released, returned, renewed].into_iter().flatten().map(|(answer, _)| answer));
+            let decided = [released, returned].into_iter().chain(renewed).flatten();
+            answers.extend(decided.map(|(answer, _)| answer));
         }
         answers
     }
 
     fn unchanged(&self) -> Heard {
-        Heard { ledger: self.clone(), replies: Vec::new(), refused: None }
+        Heard { ledger: self.clone(), replies: Vec::new(), refused: None, lacks_a_seat: false }
     }
 
-    /// A decision and what comes of it; none if a rule refuses.
+    /// A decision and what comes of it, or why a rule refuses.
     fn decide(
         &self,
         universe: &Universe,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
-    ) -> Option<(Heard, Ruling)> {
+    ) -> Result<(Heard, Ruling), ErrorKind> {
         let mut ledger = Ledger { tables: self.clone(), universe };
-        let Decision { ruling, send, .. } = universe.settle(&mut ledger, act).ok()?;
+        let decided = universe.settle(&mut ledger, self.now(), act);
+        let Decision { ruling, send, .. } = decided.map_err(|error| error.kind())?;
         let replies = send.iter().map(|draft| message(draft, universe)).collect();
-        Some((Heard { ledger: ledger.tables, replies, refused: None }, ruling))
+        Ok((Heard { ledger: ledger.tables, replies, refused: None, lacks_a_seat: false }, ruling))
     }
 }
 
@@ -131,10 +177,11 @@ impl Tables {
 fn message(Draft(unsigned): &Draft, universe: &Universe) -> Message {
     let name = |seat: &Seat| universe.holder(seat.name());
     match unsigned {
-        Unsigned::License { seat, deactivations_left, .. } => Message::License {
+        Unsigned::License { seat, deactivations_left, terms } => Message::License {
             name: name(seat),
             deactivations_left: *deactivations_left,
             revision: seat.revision(),
+            ends: seat.end_of_license(terms),
         },
         Unsigned::Receipt { seat, .. } => {
             let (outcome, deactivations_left) = seat.receipt().expect("a receipt is of a seat that is over");
@@ -167,7 +214,7 @@ impl decision::Ledger for Ledger<'_> {
     type Error = Error;
 
     fn find(&self, query: &Query) -> Result<Found> {
-        let terms = &self.universe.terms;
+        let terms = self.tables.terms(self.universe);
         Ok(match query {
             Query::License(id) => Found::License(
                 (*id == terms.id)
@@ -177,6 +224,14 @@ impl decision::Ledger for Ledger<'_> {
             Query::SeatsOfHandle(handle) => self.seats(|seat| seat.handle() == *handle),
             Query::TakenSeatsOf(device) => {
                 self.seats(|seat| seat.device_key() == device && seat.state().is_taken())
+            }
+            Query::SeatsByEnd { until, at_most, .. } => {
+                let taken = self.tables.seats.values().filter(|seat| seat.is_marked_taken());
+                let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
+                let mut ended: Vec<_> = taken.filter(|seat| end(seat) <= *until).cloned().collect();
+                ended.sort_by_key(end);
+                ended.truncate(*at_most as usize);
+                Found::Seats(ended)
             }
             Query::EvidenceOf(handle) => {
                 let evidence = self.tables.evidence.iter().map(|kept| &kept.0);

@@ -7,7 +7,7 @@ use super::{
     table::Table,
 };
 use crate::{
-    Reason,
+    Reason, Timestamp,
     code::Handle,
     codec,
     record::{Current, LicenseFacts, Record},
@@ -132,6 +132,14 @@ impl ModelMachine {
             Current::Active(active) => Some(self.name(universe, active.activation.handle))
                 .filter(|name| universe.hardware(*name) == self.number),
             _ => None,
+        }
+    }
+
+    /// When the license that a check would accept now ends.
+    pub(super) fn license_ends(&self, records: &Records) -> Timestamp {
+        match &records.get(self.visible).current {
+            Current::Active(active) => codec::decode(&active.license, 8, "end").expect("it was put there"),
+            _ => Timestamp::MIN,
         }
     }
 
@@ -263,14 +271,14 @@ impl ModelMachine {
         }
         let handle = universe.handle(*name);
         let heard = match message {
-            Message::License { deactivations_left, revision, .. } => record.install(&LicenseFacts {
+            Message::License { deactivations_left, revision, ends, .. } => record.install(&LicenseFacts {
                 handle,
                 request_digest: universe.digest(*name),
                 license_id: universe.terms.id,
                 deactivations_left: *deactivations_left,
                 revision: *revision,
-                // Opaque, as every envelope here.
-                envelope: &[],
+                // Opaque to every transition: what a check goes by will do.
+                envelope: &codec::encode(ends).expect("a time can be encoded"),
             }),
             Message::Receipt { .. } => record.receipt(handle, &[], NOW).map(drop),
             _ => record.revoke(handle, "", NOW).map(drop),

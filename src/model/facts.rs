@@ -20,8 +20,11 @@ use crate::{
     record::{Activation, Pending},
 };
 
-/// Time stands still at the authority: whatever depends on it has tests of its own.
+/// When everything begins. What depends on shorter times than [`STEP`] has tests of its own.
 pub(super) const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+/// How many days a step of the authority's time has: more than a margin must have.
+pub(super) const STEP: u32 = 4;
 
 /// The number under which the activations of a copy are known: the first machine's key on the second one's hardware.
 pub(super) const COPY: u8 = 2;
@@ -85,6 +88,8 @@ pub(super) enum Message {
         name: Name,
         deactivations_left: Option<u32>,
         revision: u32,
+        /// When it ends, which is not later than [`Timestamp::MAX`].
+        ends: Timestamp,
     },
     Receipt {
         name: Name,
@@ -97,6 +102,17 @@ pub(super) enum Message {
 impl Message {
     pub(super) fn is_for_the_authority(&self) -> bool {
         matches!(self, Self::Request { .. } | Self::Proof(_) | Self::Code(_) | Self::CheckIn { .. })
+    }
+}
+
+impl Message {
+    /// The activation whose device says it; none for what the authority says.
+    pub(super) fn sender(&self) -> Option<Name> {
+        match self {
+            Self::Request { name, .. } | Self::Code(name) | Self::CheckIn { name, .. } => Some(*name),
+            Self::Proof(proof) => Some(proof.name),
+            Self::License { .. } | Self::Receipt { .. } | Self::Revocation(_) => None,
+        }
     }
 }
 
@@ -113,8 +129,9 @@ impl fmt::Debug for Message {
             Self::CheckIn { name, revision, hardware } => {
                 write!(f, "check-in {name:?} at revision {revision} from machine {hardware}")
             }
-            Self::License { name, deactivations_left, revision } => {
-                write!(f, "license {name:?} revision {revision}{}", left(deactivations_left))
+            Self::License { name, deactivations_left, revision, ends } => {
+                let steps = ends.since(NOW).as_secs() / (u64::from(STEP) * 86_400);
+                write!(f, "license {name:?} revision {revision} to {steps}{}", left(deactivations_left))
             }
             Self::Receipt { name, outcome, deactivations_left } => {
                 write!(f, "receipt {name:?} {outcome}{}", left(deactivations_left))
@@ -136,6 +153,8 @@ pub(super) enum Read {
 pub(super) struct Universe {
     pub(super) rules: Rules,
     pub(super) terms: LicenseTerms,
+    /// The terms once the vendor has changed them.
+    pub(super) new_terms: LicenseTerms,
     devices: [Device; 3],
     /// Messages that were signed and read, each once.
     read: RefCell<HashMap<Message, Rc<Read>>>,
@@ -154,9 +173,15 @@ impl Universe {
         let id = LicenseId::from_bytes(*b"licensed");
         let mut terms = LicenseTerms::new(id, PRODUCT, rules.seats, NOW);
         terms.deactivations = rules.deactivations;
+        if rules.days > 0 {
+            terms.lease_days = Some(rules.leases[0] * STEP);
+            terms.margin_days = Some(STEP);
+        }
+        let lease_days = terms.lease_days.filter(|_| rules.days == 0).or(Some(rules.leases[1] * STEP));
+        let new_terms = LicenseTerms { lease_days, ..terms.clone() };
         let devices =
             [0, 1, COPY].map(|machine| Device::new(rules, machine).expect("constants are random enough"));
-        Self { rules, terms, devices, read: RefCell::default(), facts: RefCell::default() }
+        Self { rules, terms, new_terms, devices, read: RefCell::default(), facts: RefCell::default() }
     }
 
     /// How many draws a machine has in the search.
@@ -237,9 +262,10 @@ impl Universe {
     pub(super) fn settle(
         &self,
         ledger: &mut Ledger<'_>,
+        now: Timestamp,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<Decision> {
-        let moment = Moment { now: NOW, token: [0; 16] };
+        let moment = Moment { now, token: [0; 16] };
         let facts = &mut *self.facts.borrow_mut();
         decision::settle_with(facts, ledger, |records| act(records, &moment))
     }

@@ -16,6 +16,10 @@
 //! the original, and where there is no lease it never ends. So on distinct hardware there are never more usable stores than the
 //! seats, the deactivations that were counted and the cancellations that are allowed without being counted.
 //!
+//! **Seats** is about time (`docs/PROTOCOL.md`, Seats over time). On distinct hardware there are never more usable stores than
+//! the seats and those that were released by force and may be in use until their end, while a device's clock is behind as far
+//! as that is tolerated. And a request that is made when every license is long over gets a seat, whatever came before.
+//!
 //! **Ledger** is the rest of what the authority promises (`docs/PROTOCOL.md`, The authority's rules, Forced release).
 //! Most of it is about single transitions, and is looked at when one is made for the first time: what it finds is the
 //! space's *flaw*.
@@ -32,7 +36,13 @@ use super::{
     space::{LEDGER, SENT, Space, State, members},
     table::FastMap,
 };
-use crate::authority::SeatState;
+use crate::{
+    CLOCK_TOLERANCE, Timestamp,
+    authority::{Seat, SeatState},
+};
+
+/// A time at which every license of the search is over, and every margin.
+const LONG_AFTER: u8 = 100;
 
 /// How the drain hands seats over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,6 +69,19 @@ pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bo
             .iter()
             .filter_map(|machine| space.usable(*machine))
             .all(|name| space.in_force(state[LEDGER]) & name.bit() != 0),
+        Invariant::Seats => {
+            let is_usable = |machine: &&u32| space.usable_for_now(**machine, state[LEDGER]).is_some();
+            let usable = state[..LEDGER].iter().filter(is_usable).count();
+            let ledger = space.ledger(state[LEDGER]);
+            let tolerated = ledger.now().since(Timestamp::MIN).saturating_sub(CLOCK_TOLERANCE);
+            let may_go_on = |seat: &&Seat| {
+                seat.state() == SeatState::Revoked
+                    && seat.ends().is_none_or(|end| end.since(Timestamp::MIN) > tolerated)
+            };
+            let explained =
+                space.universe.terms.seats as usize + ledger.seats.values().filter(may_go_on).count();
+            usable <= explained && space.can_be_had_later(state[LEDGER])
+        }
         Invariant::Allowance => {
             let usable = state[..LEDGER].iter().filter(|machine| space.usable(**machine).is_some()).count();
             let ledger = space.ledger(state[LEDGER]);
@@ -154,13 +177,16 @@ fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
         let machine = machines[usize::from(name.machine)];
         space.usable(machine) == Some(name) && space.machine(machine).must_stay(&space.records)
     };
+    let counting = ledger.counting(universe);
     let taken_rightly = ledger.seats.iter().all(|(name, seat)| match seat.state() {
+        // Nobody is kept from anything by what has lapsed.
+        SeatState::Active | SeatState::Held if counting & name.bit() == 0 => true,
         SeatState::Active => exhausted && stays(*name),
         SeatState::Held => exhausted && is_granted_anew(name.machine, ledger, universe),
         SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => true,
     });
     // What is free must be of use to any machine.
-    let free = ledger.usage().taken < universe.terms.seats;
+    let free = counting.count_ones() < universe.terms.seats;
     taken_rightly && (!free || (0..2).all(|machine| is_granted_anew(machine, ledger, universe)))
 }
 
@@ -169,6 +195,12 @@ fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
     let name = Name { machine, draw: universe.draw_of_another(machine) };
     let answer = ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false }, universe);
     answer.ledger.state(name) == Some(SeatState::Active)
+}
+
+/// Whether each machine gets a seat once every license is long over, if it alone asks.
+pub(super) fn can_be_had_later(ledger: &Tables, universe: &Universe) -> bool {
+    let later = ledger.at(LONG_AFTER);
+    universe.rules.days == 0 || (0..2).all(|machine| is_granted_anew(machine, &later, universe))
 }
 
 /// What is wrong with a ledger by itself.
@@ -193,7 +225,32 @@ pub(super) fn flaw_of_answers(
     answers: &[Heard],
     universe: &Universe,
 ) -> Option<&'static str> {
+    let seats = universe.terms.seats;
+    let counted = ledger.counting(universe);
     for answer in answers {
+        let counting = answer.ledger.counting(universe);
+        if counting.count_ones() > seats.max(counted.count_ones()) {
+            return Some("more seats count than there are");
+        }
+        if answer.lacks_a_seat && counting.count_ones() < seats {
+            return Some("a seat is refused while one is free");
+        }
+        let used_up = |name: &Name| answer.ledger.seats.get(name).is_some_and(Seat::is_counted);
+        let lapsed = |(name, seat): (&Name, &Seat)| {
+            seat.state().is_taken() && counted & name.bit() == 0 && used_up(name)
+        };
+        if ledger.seats.iter().any(lapsed) {
+            return Some("giving up a lapsed seat used up a deactivation");
+        }
+        let asking = message.and_then(Message::sender);
+        let is_lost_to = |asking: Name| {
+            let is_lost = |name: &&Name| counted & !counting & name.bit() != 0;
+            let mut lost = ledger.seats.keys().filter(is_lost);
+            lost.any(|name| !universe.have_one_key(name.machine, asking.machine))
+        };
+        if asking.is_some_and(is_lost_to) {
+            return Some("a seat that counted is lost to another machine");
+        }
         for (name, seat) in &ledger.seats {
             let Some(now) = answer.ledger.state(*name) else { return Some("a seat is forgotten") };
             // The states are listed in the order of a seat's life.

@@ -14,8 +14,9 @@
 //! - **Authority** (`authority`): one atomic, durable transaction for each message. Messages are signed and verified for
 //!   real, each once.
 //!
-//! The authority's time stands still. Left out: limits on codes, and tombstones, which guard only a store that was copied
-//! back. Handles are counted instead of drawn and bounded in number, so that there are finitely many states.
+//! The authority's time stands still, but for the runs that are about time: there it goes on in steps, and a device's clock
+//! may be behind as far as that is tolerated. Left out: limits on codes, and tombstones, which guard only a store that was
+//! copied back. Handles are counted instead of drawn and bounded in number, so that there are finitely many states.
 
 mod authority;
 mod device;
@@ -46,6 +47,10 @@ struct Rules {
     losses: bool,
     /// Whether the first machine's folder may be copied to the second, whenever.
     copies: bool,
+    /// How many steps of time may pass at the authority, whenever.
+    days: u8,
+    /// How many steps a lease lasts, and how many after the vendor has changed the terms, whenever; the same for no change.
+    leases: [u32; 2],
     /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
     remembers: bool,
     mutant: Option<Mutant>,
@@ -85,6 +90,22 @@ pub(crate) enum Mutant {
     GrantsAgain,
     /// Cancel: a request that was given up before it arrived leaves no trace.
     CancelledForgotten,
+    /// Activate: the license of a repeated request is signed for a lapsed seat, whatever counts.
+    RepeatedRequestUncounted,
+    /// Activate: a held seat that lapsed is taken again, whatever counts.
+    HeldSeatUncounted,
+    /// Recover: a lapsed seat is recovered, whatever counts.
+    RecoveryUncounted,
+    /// Check in: a lapsed seat is renewed, whatever counts.
+    CheckInUncounted,
+    /// Renew: a lapsed seat is renewed, whatever counts.
+    RenewalUncounted,
+    /// Count: a seat lapses when its use ends.
+    NoMargin,
+    /// Count: the end of the license that was signed last is taken for the latest one.
+    LastEndCounts,
+    /// Redeem: giving up a lapsed seat uses up a deactivation.
+    LapsedCostsADeactivation,
     /// Redeem: a proof is taken for whatever seat its device holds.
     ProofNamesDevice,
     /// Redeem: a seat that the vendor released is given up once more.
@@ -147,4 +168,6 @@ enum Invariant {
     Ledger,
     /// There are no more usable stores than the allowance explains, whatever is copied.
     Allowance,
+    /// No more machines are usable than there are seats, whatever lapsed; and what nobody renews can be had by anybody.
+    Seats,
 }

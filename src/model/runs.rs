@@ -4,7 +4,7 @@
 //! `NODELOCK_MODEL_STATES` sets how many states a run may go through; without it, the largest ones stop early.
 
 use super::{
-    Invariant::{self, Allowance, I1, I2, Ledger},
+    Invariant::{self, Allowance, I1, I2, Ledger, Seats},
     Mutant, Rules,
     search::search,
 };
@@ -20,6 +20,8 @@ const SIMPLE: Rules = Rules {
     check_ins: 0,
     losses: false,
     copies: false,
+    days: 0,
+    leases: [1, 1],
     remembers: false,
     mutant: None,
 };
@@ -39,7 +41,7 @@ fn limit() -> usize {
 /// Every state keeps every invariant, and these states of a seat occur.
 fn holds(title: &str, rules: Rules, limit: Option<usize>, occurring: &[SeatState]) {
     let limit = limit.unwrap_or(usize::MAX);
-    let found = search(rules, &[I1, I2, Ledger], limit);
+    let found = search(rules, &[I1, I2, Ledger, Seats], limit);
     found.print(title);
     assert!(found.breach.is_none(), "{title}: the trace is printed above");
     assert!(found.exhausted || found.states >= limit);
@@ -146,6 +148,41 @@ fn copies_of_a_store_get_no_more_than_the_allowance_explains() {
             assert!(found.breach.is_none(), "the trace is printed above");
         }
     }
+}
+
+/// Time that goes on, for a license whose seats lapse.
+const OVER_TIME: Rules = Rules { draws: [1, 1], days: 3, check_ins: 1, ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_while_time_goes_on() {
+    let limit = limit() / 4;
+    holds("over time", OVER_TIME, Some(limit), &[Active, Returned, Cancelled]);
+    let rules = Rules { check_ins: 0, losses: true, ..OVER_TIME };
+    holds("over time, lost stores", rules, Some(limit), &[Active, Returned, Cancelled]);
+    let rules = Rules { check_ins: 0, administered: true, deactivations: Some(0), ..OVER_TIME };
+    holds("over time, administered", rules, Some(limit), &[Active, Held, Returned, Cancelled, Revoked]);
+    for leases in [[1, 2], [2, 1]] {
+        let rules = Rules { leases, ..OVER_TIME };
+        let title = format!("over time, a lease of {} steps becomes {}", leases[0], leases[1]);
+        holds(&title, rules, Some(limit), &[Active, Returned, Cancelled]);
+    }
+}
+
+#[test]
+fn faults_in_what_counts_are_noticed() {
+    is_caught(Mutant::NoMargin, OVER_TIME, Seats);
+    is_caught(Mutant::LastEndCounts, OVER_TIME, Seats);
+    is_caught(Mutant::CheckInUncounted, OVER_TIME, Ledger);
+    let changed = Rules { leases: [1, 3], check_ins: 0, ..OVER_TIME };
+    is_caught(Mutant::RepeatedRequestUncounted, changed, Ledger);
+    let lost = Rules { losses: true, check_ins: 0, draws: [2, 1], ..OVER_TIME };
+    is_caught(Mutant::RecoveryUncounted, lost, Ledger);
+    let limited = Rules { deactivations: Some(0), check_ins: 0, draws: [2, 1], ..OVER_TIME };
+    is_caught(Mutant::HeldSeatUncounted, limited, Ledger);
+    let counted = Rules { deactivations: Some(1), check_ins: 0, ..OVER_TIME };
+    is_caught(Mutant::LapsedCostsADeactivation, counted, Ledger);
+    let administered = Rules { administered: true, check_ins: 0, ..OVER_TIME };
+    is_caught(Mutant::RenewalUncounted, administered, Ledger);
 }
 
 #[test]

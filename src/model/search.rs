@@ -14,6 +14,7 @@ use super::{
     space::{LEDGER, SENT, Space, State, Step},
     table::FastHasher,
 };
+use crate::authority::Seat;
 
 /// What a search found.
 pub(super) struct Found {
@@ -148,6 +149,10 @@ fn describe(space: &Space, step: Step, before: State, after: State) -> String {
         Step::Hear(side, message) => format!("{} hears {:?}", machine(side), space.message(message)),
         Step::Deliver(message) => format!("the authority hears {:?}", space.message(message)),
         Step::Administer => "an administrator acts".to_owned(),
+        Step::ByItself if space.ledger(before[LEDGER]).day == space.ledger(after[LEDGER]).day => {
+            "the vendor changes the terms".to_owned()
+        }
+        Step::ByItself => format!("it is day {}", space.ledger(after[LEDGER]).day),
     };
     if before[SENT] != after[SENT] {
         let said = space.said(before[SENT], after[SENT]);
@@ -155,7 +160,9 @@ fn describe(space: &Space, step: Step, before: State, after: State) -> String {
     }
     if before[LEDGER] != after[LEDGER] {
         let ledger = space.ledger(after[LEDGER]);
-        let seats = ledger.seats.iter().map(|(name, seat)| format!("{name:?} {:?}", seat.state()));
+        let lapsed = |seat: &Seat| if seat.is_lapsed() { " (lapsed)" } else { "" };
+        let seats = ledger.seats.iter();
+        let seats = seats.map(|(name, seat)| format!("{name:?} {:?}{}", seat.state(), lapsed(seat)));
         let _ = write!(text, "; ledger: {}", seats.collect::<Vec<_>>().join(", "));
     }
     for side in 0..2 {

@@ -12,7 +12,7 @@ use super::{
     invariants::{self, Drains},
     table::Table,
 };
-use crate::{authority::SeatState, codec};
+use crate::{CLOCK_TOLERANCE, Timestamp, authority::SeatState, codec};
 
 /// Both machines, the ledger, and what was sent.
 pub(super) type State = [u32; 4];
@@ -36,6 +36,8 @@ pub(super) enum Step {
     /// The authority receives a message.
     Deliver(u32),
     Administer,
+    /// Time passes at the authority, or the vendor changes the terms.
+    ByItself,
 }
 
 /// A [`Heard`] by the numbers of its ledger and its messages.
@@ -50,6 +52,7 @@ pub(super) struct HeardIds {
 struct MachineNode {
     machine: ModelMachine,
     usable: Option<Name>,
+    license_ends: Timestamp,
     pending: Option<Name>,
     acts: Option<Vec<(Act, u32)>>,
     speech: Option<Messages>,
@@ -62,6 +65,7 @@ struct LedgerNode {
     in_force: u32,
     active: u32,
     seat_states: u8,
+    can_be_had_later: Option<bool>,
     /// For each message, the number of its replies.
     hears: Box<[u32; 128]>,
     administered: Option<usize>,
@@ -151,6 +155,9 @@ impl Space {
         for message in members(sent & self.for_the_authority) {
             let list = self.replies_to(state[LEDGER], message);
             self.answer(state, sent, list, Step::Deliver(message), steps);
+        }
+        for next in self.ledger(state[LEDGER]).by_itself(&self.universe) {
+            steps.push((Step::ByItself, [state[0], state[1], self.ledger_id(next), state[SENT]]));
         }
         if self.universe.rules.administered {
             let list = self.administered(state[LEDGER]);
@@ -296,6 +303,24 @@ impl Space {
         self.machine_nodes[machine as usize].usable
     }
 
+    /// The activation whose license a check would accept, on a machine whose clock is behind the authority's as far as that is
+    /// tolerated.
+    pub(super) fn usable_for_now(&self, machine: u32, ledger: u32) -> Option<Name> {
+        let clock = self.ledger(ledger).now().since(Timestamp::MIN).saturating_sub(CLOCK_TOLERANCE);
+        let is_over = self.machine_nodes[machine as usize].license_ends.since(Timestamp::MIN) <= clock;
+        self.usable(machine).filter(|_| !is_over)
+    }
+
+    /// Whether every machine can have a seat once the end of every license is long over.
+    pub(super) fn can_be_had_later(&mut self, id: u32) -> bool {
+        if let Some(can) = self.ledger_nodes[id as usize].can_be_had_later {
+            return can;
+        }
+        let can = invariants::can_be_had_later(self.ledger(id), &self.universe);
+        self.ledger_nodes[id as usize].can_be_had_later = Some(can);
+        can
+    }
+
     pub(super) fn ledger(&self, id: u32) -> &Tables {
         &self.ledger_nodes[id as usize].ledger
     }
@@ -341,6 +366,7 @@ impl Space {
             self.machine_nodes.push(MachineNode {
                 machine,
                 usable: machine.usable(&self.universe, &self.records),
+                license_ends: machine.license_ends(&self.records),
                 pending: machine.pending(&self.universe, &self.records),
                 acts: None,
                 speech: None,
@@ -360,6 +386,7 @@ impl Space {
                 in_force: ledger.seats_in(&[SeatState::Active, SeatState::Revoked]),
                 active: ledger.seats_in(&[SeatState::Active]),
                 seat_states: ledger.seats.values().fold(0, |set, seat| set | 1 << seat.state() as u8),
+                can_be_had_later: None,
                 ledger,
                 hears: Box::new([UNKNOWN; 128]),
                 administered: None,

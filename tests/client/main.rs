@@ -13,6 +13,7 @@ mod life_cycle;
 mod quickstart;
 mod renewals;
 mod restored_copies;
+mod seats_over_time;
 mod tombstones;
 #[cfg(target_os = "linux")]
 mod wiped;

@@ -74,6 +74,11 @@ pub(crate) enum Failure {
     OlderDatabase,
     #[error("the database was written by a newer version of this program")]
     NewerDatabase,
+    #[error("the database is of another program; nothing was changed")]
+    ForeignDatabase,
+    /// One record cannot be read: of which license, or which seat of which license.
+    #[error("the database holds a damaged record, {record}: {reason}")]
+    Damaged { record: String, reason: String },
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("the database holds a damaged record: {0}")]
@@ -90,6 +95,11 @@ impl From<Refusal> for Failure {
 }
 
 impl Failure {
+    /// The same failure with the name of the record that it was met in.
+    pub(crate) fn in_record(self, record: String) -> Self {
+        Self::Damaged { record, reason: self.message() }
+    }
+
     pub(crate) fn rule(kind: ErrorKind, about: &'static str) -> Self {
         Self::Rule(nodelock::Error::new(kind, about))
     }
@@ -100,8 +110,8 @@ impl Failure {
             Self::Database(sqlx::Error::PoolTimedOut) => true,
             Self::Database(sqlx::Error::Database(error)) => {
                 let code = error.code().unwrap_or_default();
-                // PostgreSQL: no lock, too many connections, or it is being shut down or started.
-                matches!(&*code, "55P03" | "53300" | "57P01" | "57P03")
+                // PostgreSQL: no lock, a deadlock, too many connections, or it is being shut down or started.
+                matches!(&*code, "55P03" | "40P01" | "53300" | "57P01" | "57P03")
                     // SQLite: busy or locked, with whatever the upper bytes say of it.
                     || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)))
             }
@@ -142,9 +152,11 @@ impl Failure {
             Self::InTheWay(_) => "in-the-way".into(),
             Self::NoLedger(_) | Self::Findings(_) => ErrorKind::Corrupt.code().into(),
             Self::WrongKeys => "wrong-keys".into(),
-            Self::OlderDatabase | Self::NewerDatabase => ErrorKind::UnsupportedVersion.code().into(),
+            Self::OlderDatabase | Self::NewerDatabase | Self::ForeignDatabase => {
+                ErrorKind::UnsupportedVersion.code().into()
+            }
             Self::Database(_) => "database".into(),
-            Self::Record(_) => ErrorKind::Corrupt.code().into(),
+            Self::Damaged { .. } | Self::Record(_) => ErrorKind::Corrupt.code().into(),
         }
     }
 

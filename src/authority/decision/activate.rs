@@ -4,7 +4,7 @@ use super::{
     Change, EventKind, Moment, Refusal, Ruling, Step,
     redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
     step,
-    work::{Stop, Work, refuse, refused_by},
+    work::{Door, Stop, Work, refuse, refused_by},
 };
 use crate::{
     ActivationRequest, ErrorKind, LicenseId,
@@ -134,11 +134,9 @@ fn answer(
         return Err(refuse(ErrorKind::WrongProduct, "activation"));
     }
     terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
-    let held = held_seat(work, file, terms)?;
-    if held.is_none() && license.usage.taken >= terms.seats && !mutated!(SeatsUncounted) {
-        return Err(refuse(ErrorKind::NoFreeSeat, "activation"));
-    }
-    if let Some(held) = held {
+    let mut door = if recovered.is_some() { Door::Recovery } else { Door::Request };
+    if let Some(held) = held_seat(work, file, terms)? {
+        door = Door::HeldSeat;
         let returned = held.taken_over(work.moment.now);
         work.update(returned.clone());
         work.note(EventKind::HeldTakenOver, Some(&held), &returned, "");
@@ -146,8 +144,8 @@ fn answer(
     let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
     work.insert(seat.clone(), request)?;
     work.note(EventKind::Granted, None, &seat, "");
-    work.send_license(terms, &seat)?;
-    Ok(Ruling::Granted(seat))
+    work.send_license(terms, &seat, door)?;
+    Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
 }
 
 /// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to its
@@ -175,7 +173,7 @@ fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) 
     }
     let terms = work.license_of(known)?.terms;
     terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
-    work.send_license(&terms, &known.as_granted(request))?;
+    work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest)?;
     Ok(Ruling::Repeated(known.clone()))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     EventKind, Moment, Refusal, Ruling, Step, step,
-    work::{Stop, Work, refuse, refused_by},
+    work::{Door, Stop, Work, refuse, refused_by},
 };
 use crate::{
     ErrorKind,
@@ -21,7 +21,8 @@ fn known(work: &Work<'_>, name: SeatName) -> Result<Seat, Stop> {
 
 /// A new license for an active seat, as a file for a device that does not check in: [`Ruling::Renewed`].
 ///
-/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`].
+/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`], [`ErrorKind::Revoked`], and
+/// [`ErrorKind::NoFreeSeat`] for a seat that lapsed when no seat is free.
 pub fn renew(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(renew_seat(&mut work, name).map(|ruling| work.decide(ruling)))
@@ -33,7 +34,7 @@ fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     let renewed = seat.renewed(&license.terms, work.moment.now).map_err(refused_by("renewal"))?;
     work.update(renewed.clone());
     work.note(EventKind::Renewed, Some(&seat), &renewed, "");
-    work.send_license(&license.terms, &renewed)?;
+    work.send_license(&license.terms, &renewed, Door::Renewal)?;
     Ok(Ruling::Renewed(renewed))
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Change, EventKind, Moment, Refusal, Ruling, Step, step,
-    work::{Stop, Work, refuse, refused_by},
+    work::{Door, Stop, Work, refuse, refused_by},
 };
 use crate::{
     ErrorKind,
@@ -46,7 +46,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
             return Err(refuse(ErrorKind::Outdated, "check-in"));
         }
         license.terms.check_usable(now).map_err(refused_by("check-in"))?;
-        work.send_license(&license.terms, &seat)?;
+        work.send_license(&license.terms, &seat, Door::CheckIn)?;
         return Ok(Ruling::Repeated(seat));
     }
     let checked_in = seat.checked_in(&license.terms, &claim.0.body, work.moment.token, now);
@@ -64,7 +64,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
         let detail = format!("another copy of the store seems to check in: {} times by now", renewed.copies);
         work.note(EventKind::CopySuspected, Some(&seat), &renewed, detail);
     }
-    work.send_license(&license.terms, &renewed)?;
+    work.send_license(&license.terms, &renewed, Door::CheckIn)?;
     Ok(Ruling::Renewed(renewed))
 }
 
@@ -87,8 +87,8 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
     Ok(Ruling::Revoked(seat.clone()))
 }
 
-/// Answers a preflight: [`Ruling::Preflight`]. Giving up a seat that is not active uses nothing up, so the answer is none
-/// then, as for a license without a limit.
+/// Answers a preflight: [`Ruling::Preflight`]. Giving up a seat that is not active, or has lapsed, uses nothing up, so the
+/// answer is none then, as for a license without a limit.
 ///
 /// Fails with [`ErrorKind::UnknownSeat`] when the device that signed it has no such seat.
 pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
@@ -99,7 +99,8 @@ pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> 
             return Ok(None);
         }
         let license = work.license_of(&seat)?;
-        Ok(license.terms.deactivations_left(license.usage))
+        let uses_one_up = seat.counts(&license.terms, moment.now);
+        Ok(license.terms.deactivations_left(license.usage).filter(|_| uses_one_up))
     };
     let decided = decide();
     step(decided.map(|deactivations_left| work.decide(Ruling::Preflight { deactivations_left })))

@@ -224,6 +224,8 @@ pub enum EventKind {
     HeldReturned,
     /// A request was given up before it arrived.
     Cancelled,
+    /// A seat counts no longer, because nobody can be using it.
+    Lapsed,
     /// A device lost its store, and its seat went to its new request.
     Lost,
     /// The vendor released a seat.
@@ -238,7 +240,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -247,6 +249,7 @@ impl EventKind {
         Self::HeldTakenOver,
         Self::HeldReturned,
         Self::Cancelled,
+        Self::Lapsed,
         Self::Lost,
         Self::Released,
         Self::CopySuspected,
@@ -265,6 +268,7 @@ impl EventKind {
             Self::HeldTakenOver => "held-taken-over",
             Self::HeldReturned => "held-returned",
             Self::Cancelled => "cancelled",
+            Self::Lapsed => "lapsed",
             Self::Lost => "lost",
             Self::Released => "released",
             Self::CopySuspected => "copy-suspected",
@@ -329,7 +333,7 @@ pub trait Ledger {
 /// ```
 /// use std::collections::BTreeMap;
 /// use nodelock::{
-///     Client, Error, ErrorKind, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom,
+///     Client, Error, ErrorKind, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
 ///     authority::{
 ///         ActivationFile, Issuer, LicenseRecord, LicenseTerms, Query, ReleaseClaim, Seat, SeatName, SeatState, Usage,
 ///         Found, decision::{self, Change, Ledger, Moment},
@@ -350,6 +354,7 @@ pub trait Ledger {
 ///         let taken = |seat: &&Seat| seat.state().is_taken();
 ///         Ok(match *query {
 ///             Query::License(id) if id == self.terms.id => {
+///                 let taken = |seat: &&Seat| taken(seat) && !seat.is_lapsed();
 ///                 let (taken, counted) = (seats(&taken).len() as u32, seats(&|s| s.is_counted()).len() as u32);
 ///                 let usage = Usage { taken, deactivated: counted };
 ///                 Found::License(Some(Box::new(LicenseRecord { terms: self.terms.clone(), usage })))
@@ -357,6 +362,13 @@ pub trait Ledger {
 ///             Query::License(_) | Query::LicenseOfKey(_) => Found::License(None),
 ///             Query::SeatsOfHandle(handle) => Found::Seats(seats(&|seat| seat.handle() == handle)),
 ///             Query::TakenSeatsOf(device) => Found::Seats(seats(&|s| *s.device_key() == device && taken(s))),
+///             Query::SeatsByEnd { until, at_most, .. } => {
+///                 let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
+///                 let mut ended = seats(&|seat| taken(seat) && !seat.is_lapsed() && end(seat) <= until);
+///                 ended.sort_by_key(end);
+///                 ended.truncate(at_most as usize);
+///                 Found::Seats(ended)
+///             }
 ///             // A vendor who keeps these answers here too; see `examples/quickstart/vendor.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),

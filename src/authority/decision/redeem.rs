@@ -146,6 +146,9 @@ fn is_counted(
     if !seat.is_unused(reason, work.moment.now) {
         return Ok(true);
     }
+    if !seat.counts(&license.terms, work.moment.now) {
+        return Ok(false);
+    }
     match license.terms.deactivations_left(license.usage) {
         None | Some(0) => Ok(false),
         Some(_) => {

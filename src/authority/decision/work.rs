@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling, Unsigned};
 use crate::{
-    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey,
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey, Timestamp,
     authority::{
         incoming::{Claimed, Evidence},
         records::{Attempts, Lookup, Query, Records},
@@ -15,6 +15,40 @@ use crate::{
     code::Handle,
     message::Body,
 };
+
+/// Where a license leaves. No door lets more seats count than there are; its name is for the refusal.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Door {
+    Request,
+    RepeatedRequest,
+    HeldSeat,
+    Recovery,
+    CheckIn,
+    Renewal,
+}
+
+impl Door {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Request | Self::RepeatedRequest | Self::HeldSeat => "activation",
+            Self::Recovery => "recovery",
+            Self::CheckIn => "check-in",
+            Self::Renewal => "renewal",
+        }
+    }
+
+    /// Whether a fault leaves it open.
+    fn is_open(self) -> bool {
+        match self {
+            Self::Request => mutated!(SeatsUncounted),
+            Self::RepeatedRequest => mutated!(RepeatedRequestUncounted),
+            Self::HeldSeat => mutated!(HeldSeatUncounted),
+            Self::Recovery => mutated!(RecoveryUncounted),
+            Self::CheckIn => mutated!(CheckInUncounted),
+            Self::Renewal => mutated!(RenewalUncounted),
+        }
+    }
+}
 
 /// Why a decision is not made.
 pub(super) enum Stop {
@@ -239,7 +273,7 @@ impl<'r> Work<'r> {
 
     fn count(&mut self, after: &Seat) {
         let add = |difference: &mut Difference, seat: &Seat, sign: i64| {
-            difference.taken += sign * i64::from(seat.state.is_taken());
+            difference.taken += sign * i64::from(seat.is_marked_taken());
             difference.deactivated += sign * i64::from(seat.counted);
         };
         let before = self.seat(after.name()).cloned();
@@ -280,15 +314,63 @@ impl<'r> Work<'r> {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
     }
 
-    /// Sends the license of a seat.
-    pub(super) fn send_license(&mut self, terms: &LicenseTerms, seat: &Seat) -> Result<(), Stop> {
-        let usage = self.license_of(seat)?.usage;
+    /// Sends the license of a seat, in the state that the license tells of. Every license leaves here.
+    ///
+    /// The seat's end of use is noted in the same transaction. A seat that counts from now on, and did not count before, needs
+    /// room: fails with [`ErrorKind::NoFreeSeat`] without (`docs/PROTOCOL.md`, Seats over time).
+    pub(super) fn send_license(
+        &mut self,
+        terms: &LicenseTerms,
+        license: &Seat,
+        door: Door,
+    ) -> Result<(), Stop> {
+        let (name, now) = (license.name(), self.moment.now);
+        let counted = self.records.seat(name).is_some_and(|seat| seat.counts(terms, now));
+        let seat = self.seat(name).ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))?;
+        let signed = seat.signed(license.end_of_license(terms), terms, now);
+        if signed != *seat {
+            self.update(signed.clone());
+        }
+        if signed.counts(terms, now) && !counted && !self.has_room(terms)? && !door.is_open() {
+            return Err(refuse(ErrorKind::NoFreeSeat, door.name()));
+        }
+        let usage = self.license_of(&signed)?.usage;
         self.send.push(Draft(Unsigned::License {
             deactivations_left: terms.deactivations_left(usage),
             terms: Box::new(terms.clone()),
-            seat: Box::new(seat.clone()),
+            seat: Box::new(license.clone()),
         }));
         Ok(())
+    }
+
+    /// Whether no more seats of a license count than it has. Of those that are taken and lapsed, so many are marked as that
+    /// takes: a license with 100,000 dead seats is not gone through.
+    fn has_room(&mut self, terms: &LicenseTerms) -> Result<bool, Stop> {
+        let excess = |work: &Self| {
+            let taken = work.license(terms.id)?.map_or(0, |license| license.usage.taken);
+            Ok::<_, Stop>(taken.saturating_sub(terms.seats))
+        };
+        let most = excess(self)?;
+        let Some(until) = terms.lapsed_until(self.moment.now).filter(|_| most > 0) else {
+            return Ok(most == 0);
+        };
+        // The ledger has not heard yet of what this decision does to seats.
+        let touched = u32::try_from(self.seats.len()).unwrap_or(u32::MAX);
+        let ended = self.seats_by_end(terms.id, until, most.saturating_add(touched))?;
+        for seat in ended.iter().take(most as usize) {
+            let lapsed = seat.marked_lapsed();
+            self.note(EventKind::Lapsed, Some(seat), &lapsed, "");
+            self.update(lapsed);
+        }
+        Ok(excess(self)? == 0)
+    }
+
+    /// The seats of a license that end until then and are taken, as this decision has left them.
+    fn seats_by_end(&self, license: LicenseId, until: Timestamp, at_most: u32) -> Result<Vec<Seat>, Stop> {
+        self.need([Query::SeatsByEnd { license, until, at_most }])?;
+        let names = self.records.seats_by_end(license, until, at_most).unwrap_or_default();
+        let seats = names.iter().filter_map(|name| self.seat(*name));
+        Ok(seats.filter(|seat| seat.is_marked_taken() && seat.ends <= until).cloned().collect())
     }
 
     pub(super) fn send_receipt(&mut self, seat: &Seat, binding: Binding) {

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::records::{kept, named};
 use crate::{
-    Error, ErrorKind, Outcome,
+    Error, ErrorKind, Outcome, Timestamp,
     authority::{
         Query, Seat, SeatName, Verification,
         decision::{Change, Decision, Event, Ruling, Step},
@@ -81,7 +81,9 @@ struct OneChange {
     record: SecretText,
     license: Option<CString>,
     is_taken: bool,
+    is_lapsed: bool,
     is_counted: bool,
+    ends: u64,
     forget_below: u32,
 }
 
@@ -188,6 +190,8 @@ impl OneChange {
         Ok(Self {
             license: seat.license_id().map(|id| c_string(id.to_string())),
             is_taken: seat.state().is_taken(),
+            is_lapsed: seat.is_lapsed(),
+            ends: seat.ends().unwrap_or(Timestamp::MAX).unix_seconds(),
             is_counted: seat.is_counted(),
             ..Self::named(kind, seat.name().to_string(), json(seat)?)
         })
@@ -200,7 +204,9 @@ impl OneChange {
             record: SecretText::new(record),
             license: None,
             is_taken: false,
+            is_lapsed: false,
             is_counted: false,
+            ends: 0,
             forget_below: 0,
         }
     }
@@ -381,8 +387,8 @@ pub unsafe extern "C" fn nodelock_decision_change_license(
     unsafe { change(decision, index, ptr::null(), |change| lent(change.license.as_deref())) }
 }
 
-/// Whether a seat counts as taken, by its place among the changes: `taken` of a license is the number of such seats.
-/// False for every other change.
+/// Whether a device holds a seat, or gave it up and has it held, by its place among the changes. `taken` of a license is the
+/// number of such seats that are not lapsed. False for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_is_taken(
     decision: *const nodelock_decision,
@@ -390,6 +396,28 @@ pub unsafe extern "C" fn nodelock_decision_change_is_taken(
 ) -> bool {
     // SAFETY: NULL or a decision that lives.
     unsafe { change(decision, index, false, |change| change.is_taken) }
+}
+
+/// Whether a seat that is taken counts no longer, by its place among the changes, because its use ended too long ago. False
+/// for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_is_lapsed(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> bool {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, false, |change| change.is_lapsed) }
+}
+
+/// When the use of a seat ends, by its place among the changes, in seconds since 1970: what NODELOCK_QUERY_SEATS_BY_END finds
+/// it by. 253402300799, the end of the year 9999, for one that never ends; 0 for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_ends(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> u64 {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, 0, |change| change.ends) }
 }
 
 /// Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the

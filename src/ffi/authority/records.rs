@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{decision::nodelock_decision, terms::read};
 use crate::{
-    Error, ErrorKind,
+    Error, ErrorKind, Timestamp,
     authority::{Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Records, Seat, from_hex},
     ffi::{
         boundary::{Out, Result, fallible, free, object, object_mut, slice, text},
@@ -23,8 +23,8 @@ pub const NODELOCK_QUERY_LICENSE: u32 = 2;
 /// Every seat of a name, whatever its license, device and state: mostly one. The value is the name, such as `7KX2M9`.
 /// Found: these seats.
 pub const NODELOCK_QUERY_SEATS_OF_HANDLE: u32 = 3;
-/// Every seat of a device that is taken (nodelock_decision_change_is_taken()), whatever its license. The value is the
-/// device key. Found: these seats.
+/// Every seat of a device that is taken (nodelock_decision_change_is_taken()), lapsed or not, whatever its license. The
+/// value is the device key. Found: these seats.
 pub const NODELOCK_QUERY_TAKEN_SEATS_OF: u32 = 4;
 /// The evidence that is kept under a name. The value is the name, such as `7KX2M9`. Found: all of it, oldest first.
 pub const NODELOCK_QUERY_EVIDENCE_OF: u32 = 5;
@@ -37,6 +37,10 @@ pub const NODELOCK_QUERY_ATTEMPTS: u32 = 7;
 /// The requests of a license that were cancelled without being counted. The value is the license's id, 16 hex digits. Found:
 /// that record, or none.
 pub const NODELOCK_QUERY_CANCELLATIONS: u32 = 8;
+/// The seats of a license that count as taken, whose use ends first (nodelock_decision_change_ends()). The value is the
+/// license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats, the
+/// first to end first.
+pub const NODELOCK_QUERY_SEATS_BY_END: u32 = 9;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
 pub struct nodelock_records(pub(super) Records);
@@ -62,8 +66,8 @@ pub unsafe extern "C" fn nodelock_records_new(
 /// found are the records as they were stored:
 ///
 /// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
-///   its seats are taken (nodelock_decision_change_is_taken()) and how many are counted
-///   (nodelock_decision_change_is_counted());
+///   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()), and
+///   how many are counted (nodelock_decision_change_is_counted());
 /// - seats, evidence, check-ins, attempts and cancellations: nodelock_decision_change_record().
 ///
 /// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
@@ -114,6 +118,20 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
                 one(found)?.map(|json| read::<Attempts>(json, "cancellations")).transpose()?;
             (Query::Cancellations(value.parse()?), Found::Attempts(cancellations.unwrap_or_default()))
         }
+        NODELOCK_QUERY_SEATS_BY_END => {
+            let parts: Vec<_> = value.split('/').collect();
+            let &[license, until, at_most] = &parts[..] else {
+                return Err(wrong("value: a license, an end and a number are expected").into());
+            };
+            let number = || wrong("value: a number is expected");
+            let until = until.parse().map_err(|_| number())?;
+            let query = Query::SeatsByEnd {
+                license: license.parse()?,
+                until: Timestamp::from_unix_seconds(until),
+                at_most: at_most.parse().map_err(|_| number())?,
+            };
+            (query, seats(found)?)
+        }
         _ => return Err(wrong("kind: no such query").into()),
     })
 }
@@ -129,6 +147,9 @@ pub(super) fn named(query: &Query) -> (u32, String) {
         Query::CheckIn(seat, digest) => (NODELOCK_QUERY_CHECK_IN, format!("{seat}/{}", hex(digest))),
         Query::Attempts(seat) => (NODELOCK_QUERY_ATTEMPTS, seat.to_string()),
         Query::Cancellations(id) => (NODELOCK_QUERY_CANCELLATIONS, id.to_string()),
+        Query::SeatsByEnd { license, until, at_most } => {
+            (NODELOCK_QUERY_SEATS_BY_END, format!("{license}/{}/{at_most}", until.unix_seconds()))
+        }
     }
 }
 
@@ -237,6 +258,11 @@ mod tests {
             Query::CheckIn(seat, [7; 32]),
             Query::Attempts(seat),
             Query::Cancellations(LicenseId::generate(&SystemRandom).unwrap()),
+            Query::SeatsByEnd {
+                license: LicenseId::generate(&SystemRandom).unwrap(),
+                until: Timestamp::MAX,
+                at_most: 3,
+            },
         ];
         for (query, number) in queries.into_iter().zip(1..) {
             let (kind, value) = named(&query);
@@ -247,7 +273,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(9, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(10, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

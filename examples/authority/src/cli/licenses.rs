@@ -48,6 +48,7 @@ impl Desk<'_> {
             metadata: new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
             expires: new.expires,
             lease_days: new.lease_days.0,
+            margin_days: new.margin_days.0,
             updates_until: new.updates_until,
             deactivations: new.deactivations.0,
             ..LicenseTerms::new(
@@ -110,6 +111,7 @@ impl Desk<'_> {
             terms.seats = edited.seats.unwrap_or(terms.seats);
             terms.expires = edited.expires.map_or(terms.expires, |end| end.0);
             terms.lease_days = edited.lease_days.map_or(terms.lease_days, |limit| limit.0);
+            terms.margin_days = edited.margin_days.map_or(terms.margin_days, |limit| limit.0);
             terms.deactivations = edited.deactivations.map_or(terms.deactivations, |limit| limit.0);
             terms.updates_until = edited.updates_until.map_or(terms.updates_until, |end| end.0);
             if let Some(edition) = &edited.edition {

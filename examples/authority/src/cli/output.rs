@@ -155,6 +155,7 @@ fn license(row: &LicenseRow) -> Value {
         "starts": terms.starts.to_string(),
         "expires": time(terms.expires),
         "lease_days": terms.lease_days,
+        "margin_days": terms.margin_days,
         "updates_until": time(terms.updates_until),
         "suspended": terms.suspended,
         "seats": seats(terms, *usage),
@@ -175,9 +176,10 @@ pub(crate) fn list(rows: &[SeatRow]) -> Report {
         let SeatRow { seat, device, .. } = row;
         let metadata = device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
         format!(
-            "{}  {:<9}  since {}  license {}  device {}{}",
+            "{}  {:<9}{}  since {}  license {}  device {}{}",
             seat.handle(),
             seat.state().name(),
+            if seat.is_lapsed() { "  lapsed" } else { "" },
             seat.changed(),
             license_of(row),
             seat.device_key().id(),
@@ -197,6 +199,9 @@ fn seat(row: &SeatRow) -> Value {
         "state": seat.state().name(),
         "granted": seat.granted().to_string(),
         "changed": seat.changed().to_string(),
+        "issued": seat.issued().to_string(),
+        "ends": time(seat.ends()),
+        "lapsed": seat.is_lapsed(),
         "reason": seat.reason().to_string(),
         "counted": seat.is_counted(),
         "revision": seat.revision(),

@@ -85,7 +85,9 @@ pub(crate) async fn restore(
         }
     }
     let no_ledger = |failure| match failure {
-        Failure::NotInitialized | Failure::Database(_) => Failure::NoLedger(copy.display().to_string()),
+        Failure::NotInitialized | Failure::ForeignDatabase | Failure::Database(_) => {
+            Failure::NoLedger(copy.display().to_string())
+        }
         failure => failure,
     };
     let database = Database::open(&Location::File(file.clone()), 1).await.map_err(no_ledger)?;

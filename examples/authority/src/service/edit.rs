@@ -33,10 +33,12 @@ pub(crate) async fn edit(
     occasion: &Occasion,
 ) -> Result<Edited> {
     let mut tx = database.write().await?;
+    let unknown = || Failure::rule(ErrorKind::UnknownLicense, "license");
+    // From here on nobody else changes the license or its seats.
+    let before = store::terms_of(&mut tx, id).await?.ok_or_else(unknown)?;
     let Found::License(Some(mut license)) = store::find(&mut tx, &Query::License(id)).await? else {
-        return Err(Failure::rule(ErrorKind::UnknownLicense, "license"));
+        return Err(unknown());
     };
-    let before = license.terms.clone();
     change(&mut license.terms);
     license.terms.validate()?;
     let changes = differences(&before, &license.terms)?;
@@ -45,8 +47,9 @@ pub(crate) async fn edit(
         let detail = changes.join(", ");
         let line = AuditLine { action: "license-edited", license: Some(id), detail: &detail };
         line.write(&mut tx, occasion).await?;
-        tx.commit().await?;
     }
+    // Also where nothing changes: what was read may be on its way to the disk still.
+    tx.commit().await?;
     Ok(Edited { license: *license, changes })
 }
 

@@ -55,9 +55,14 @@ async fn find(
     occasion: &Occasion,
 ) -> Result<Option<Holding>> {
     let mut tx = database.read().await?;
-    let Found::License(Some(license)) = store::find(&mut tx, &Query::LicenseOfKey(key.hash())).await? else {
+    let Found::License(Some(mut license)) = store::find(&mut tx, &Query::LicenseOfKey(key.hash())).await?
+    else {
         return Ok(None);
     };
+    // Those that lapsed and were not marked yet, because nobody needed a seat since.
+    if let Some(until) = license.terms.lapsed_until(occasion.time) {
+        license.usage.taken -= store::count_ended(&mut tx, license.terms.id, until).await?;
+    }
     let seats = store::latest_seats_of(&mut tx, license.terms.id, most, occasion.time).await?;
     Ok(Some(Holding { terms: license.terms, usage: license.usage, seats }))
 }

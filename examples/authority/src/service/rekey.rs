@@ -37,6 +37,8 @@ pub(crate) async fn rekey(
     hand_over(&text)?;
 
     let mut tx = database.write().await?;
+    // Activations by the old key wait from here on.
+    store::terms_of(&mut tx, id).await?.ok_or_else(unknown)?;
     let before = store::key_hint_of(&mut tx, id).await?.ok_or_else(unknown)?;
     check_unused(&mut tx, &key).await?;
     store::set_key(&mut tx, id, &key).await?;

@@ -82,7 +82,10 @@ pub(crate) async fn sell(
     if let Some(order) = order
         && !store::insert_sale(&mut tx, order, occasion).await?
     {
-        return Ok(Sale::Before(sold_before(&mut tx, order).await?.unwrap_or_default()));
+        let before = sold_before(&mut tx, order).await?.unwrap_or_default();
+        // What was read may be on its way to the disk still.
+        tx.commit().await?;
+        return Ok(Sale::Before(before));
     }
     for (position, (terms, key)) in (0..).zip(&named) {
         check_unused(&mut tx, key).await?;

@@ -85,5 +85,5 @@ async fn say(database: &Database, vendor: &Vendor, occasion: &Occasion) -> Resul
     }
     store::insert_vendor(&mut tx, vendor, occasion).await?;
     AuditLine { action: "set-up", license: None, detail: &vendor.product }.write(&mut tx, occasion).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await
 }

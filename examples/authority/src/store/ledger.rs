@@ -1,18 +1,19 @@
 //! What decisions are made from, and what they store: one statement or two for each query and each change.
 
 use nodelock::{
-    ActivationRequest, LicenseId, PublicKey,
+    ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseRecord, LicenseTerms, Query, Seat, SeatName, Usage,
-        decision::Change,
+        Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Seat, SeatName, Usage, decision::Change,
     },
     code::Handle,
 };
-use sqlx::any::AnyRow;
+use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    Tx,
-    row::{count, damaged, device, json, number, record, seconds},
+    Engine, Tx,
+    counters::{self, Counted},
+    locks::Locks,
+    row::{count, damaged, device, json, license_id, number, record, seat, seconds, state, terms},
 };
 use crate::{
     domain::{Actor, DeviceDescription, Occasion, network},
@@ -27,6 +28,17 @@ const MAX_EVIDENCE_OF_PEER: i64 = 1_000;
 /// How long it is kept, in seconds: two years.
 const EVIDENCE_LASTS: i64 = 2 * 365 * 24 * 60 * 60;
 
+/// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
+/// anybody, so waiting for one could be waiting for somebody who waits.
+macro_rules! unlocked {
+    ($tx:expr, $select:literal, $rest:literal) => {
+        match $tx.engine {
+            Engine::Sqlite => concat!($select, $rest),
+            Engine::Postgres => concat!($select, " FOR UPDATE SKIP LOCKED", $rest),
+        }
+    };
+}
+
 /// Answers a query.
 pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
     match *query {
@@ -34,6 +46,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::License(id) => license(tx, id).await,
         Query::SeatsOfHandle(handle) => seats_of_handle(tx, handle).await,
         Query::TakenSeatsOf(device) => taken_seats_of(tx, &device).await,
+        Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
         Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
@@ -56,29 +69,63 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
     }
 }
 
+/// Takes locks on PostgreSQL: the rows of licenses first, by their ids, then what has no row, by its number. So two
+/// transactions never wait for each other. The licenses are read with their locks.
+pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
+    if let Some(ids) = locks.license_ids() {
+        // Their ids do not change, so other transactions may refer to them meanwhile.
+        let rows = sqlx::query(
+            "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = ANY(string_to_array($1, ',')) \
+             ORDER BY id FOR NO KEY UPDATE",
+        );
+        for row in rows.bind(ids).fetch_all(&mut **tx).await? {
+            // One that is damaged fails where it is asked for.
+            if let Ok((hash, license)) = license_record(&row) {
+                tx.know_license(hash, license);
+            }
+        }
+    }
+    if let Some(keys) = locks.advisory_keys() {
+        sqlx::query(
+            "SELECT 1 FROM (SELECT pg_advisory_xact_lock(number) FROM (SELECT number FROM \
+             unnest(CAST(string_to_array($1, ',') AS BIGINT[])) AS given (number) ORDER BY number OFFSET 0) AS ordered \
+             OFFSET 0) AS locked",
+        )
+        .bind(keys)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn license_of_key(tx: &mut Tx, hash: KeyHash) -> Result<Found> {
-    let row = sqlx::query("SELECT terms FROM license WHERE key_hash = $1").bind(hash.0.to_vec());
-    let row = row.fetch_optional(&mut **tx).await?;
-    found_license(tx, row.as_ref()).await
+    if let Some(license) = tx.known_license_of_key(hash) {
+        return Ok(Found::License(Some(Box::new(license))));
+    }
+    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE key_hash = $1";
+    let row = sqlx::query(select).bind(hash.0.to_vec()).fetch_optional(&mut **tx).await?;
+    found_license(tx, row.as_ref())
 }
 
 async fn license(tx: &mut Tx, id: LicenseId) -> Result<Found> {
-    let row = sqlx::query("SELECT terms FROM license WHERE id = $1").bind(id.to_string());
-    let row = row.fetch_optional(&mut **tx).await?;
-    found_license(tx, row.as_ref()).await
+    if let Some(license) = tx.known_license(id) {
+        return Ok(Found::License(Some(Box::new(license))));
+    }
+    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = $1";
+    let row = sqlx::query(select).bind(id.to_string()).fetch_optional(&mut **tx).await?;
+    found_license(tx, row.as_ref())
 }
 
-async fn found_license(tx: &mut Tx, row: Option<&AnyRow>) -> Result<Found> {
+fn found_license(tx: &mut Tx, row: Option<&AnyRow>) -> Result<Found> {
     let Some(row) = row else { return Ok(Found::License(None)) };
-    let terms: LicenseTerms = record(row, "terms")?;
-    let usage = sqlx::query(
-        "SELECT COUNT(CASE WHEN state IN ('active', 'held') THEN 1 END) AS taken, \
-         COUNT(CASE WHEN counted = 1 THEN 1 END) AS deactivated FROM seat WHERE license_id = $1",
-    )
-    .bind(terms.id.to_string())
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(Found::License(Some(Box::new(LicenseRecord { terms, usage: counts(&usage)? }))))
+    let (hash, stored) = license_record(row)?;
+    Ok(Found::License(Some(Box::new(tx.know_license(hash, stored)))))
+}
+
+fn license_record(row: &AnyRow) -> Result<(KeyHash, LicenseRecord)> {
+    let hash: Vec<u8> = row.try_get("key_hash")?;
+    let hash = KeyHash(hash.try_into().map_err(|_| damaged("the hash of a license key"))?);
+    Ok((hash, LicenseRecord { terms: terms(row)?, usage: counts(row)? }))
 }
 
 /// What the seats of a license add up to, from the columns `taken` and `deactivated`.
@@ -86,26 +133,56 @@ pub(super) fn counts(row: &AnyRow) -> Result<Usage> {
     Ok(Usage { taken: count(row, "taken")?, deactivated: count(row, "deactivated")? })
 }
 
-async fn seats_of_handle(tx: &mut Tx, handle: Handle) -> Result<Found> {
-    let rows = sqlx::query("SELECT record FROM seat WHERE handle = $1 ORDER BY granted, device_key")
-        .bind(number(handle))
-        .fetch_all(&mut **tx)
-        .await?;
-    found_seats(&rows)
+async fn seats_of_handle(tx: &mut Tx, of: Handle) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT handle, license_id, record FROM seat WHERE handle = $1 ORDER BY granted, device_key",
+    )
+    .bind(number(of))
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(tx, &rows)
 }
 
 async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
     let rows = sqlx::query(
-        "SELECT record FROM seat WHERE device_key = $1 AND state IN ('active', 'held') ORDER BY granted, handle",
+        "SELECT handle, license_id, record FROM seat WHERE device_key = $1 AND taken = 1 ORDER BY granted, handle",
     )
     .bind(device.as_bytes().to_vec())
     .fetch_all(&mut **tx)
     .await?;
-    found_seats(&rows)
+    found_seats(tx, &rows)
 }
 
-fn found_seats(rows: &[AnyRow]) -> Result<Found> {
-    Ok(Found::Seats(rows.iter().map(|row| record(row, "record")).collect::<Result<_>>()?))
+async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most: u32) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT handle, license_id, record FROM seat WHERE license_id = $1 AND taken = 1 AND lapsed = 0 \
+         AND ends <= $2 ORDER BY ends LIMIT $3",
+    )
+    .bind(license.to_string())
+    .bind(seconds(until))
+    .bind(i64::from(at_most))
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(tx, &rows)
+}
+
+/// How many seats of a license are taken, and not marked as lapsed, whose use ended then or before.
+pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestamp) -> Result<u32> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) AS ended FROM seat WHERE license_id = $1 AND taken = 1 \
+         AND lapsed = 0 AND ends <= $2",
+    )
+    .bind(license.to_string())
+    .bind(seconds(until))
+    .fetch_one(&mut **tx)
+    .await?;
+    count(&row, "ended")
+}
+
+fn found_seats(tx: &mut Tx, rows: &[AnyRow]) -> Result<Found> {
+    let seats: Vec<Seat> = rows.iter().map(seat).collect::<Result<_>>()?;
+    seats.iter().for_each(|seat| tx.know_seat(seat));
+    Ok(Found::Seats(seats))
 }
 
 async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
@@ -148,38 +225,84 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
-        "INSERT INTO seat (handle, device_key, license_id, state, counted, granted, changed, record, machine) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, ends, reason, \
+         revision, copies, virtual_machine, container, machine, record) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .bind(seat.license_id().map(|id| id.to_string()))
     .bind(seat.state().name())
+    .bind(i64::from(seat.state().is_taken()))
+    .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.granted()))
     .bind(seconds(seat.changed()))
-    .bind(json(seat)?)
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
+    .bind(seat.reason().to_string())
+    .bind(i64::from(seat.revision()))
+    .bind(i64::from(seat.copies()))
+    .bind(i64::from(seat.fingerprint().virtual_machine()))
+    .bind(i64::from(seat.fingerprint().container()))
     .bind(json(&DeviceDescription::from(request))?)
+    .bind(json(seat)?)
     .execute(&mut **tx)
     .await?;
+    tx.counters.count(None, seat.into());
+    tx.know_seat(seat);
     Ok(())
 }
 
-/// The license and the grant of a seat never change.
+/// The license and the grant of a seat never change. What was counted before must still be so.
 async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    let before = match tx.known_seat(seat.name()) {
+        Some(before) => before,
+        None => counted_before(tx, seat.name()).await?,
+    };
     let updated = sqlx::query(
-        "UPDATE seat SET state = $1, counted = $2, changed = $3, record = $4 \
-         WHERE handle = $5 AND device_key = $6",
+        "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, ends = $6, reason = $7, \
+         revision = $8, copies = $9, virtual_machine = $10, container = $11, record = $12 \
+         WHERE handle = $13 AND device_key = $14 AND state = $15 AND counted = $16 AND lapsed = $17",
     )
     .bind(seat.state().name())
+    .bind(i64::from(seat.state().is_taken()))
+    .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.changed()))
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
+    .bind(seat.reason().to_string())
+    .bind(i64::from(seat.revision()))
+    .bind(i64::from(seat.copies()))
+    .bind(i64::from(seat.fingerprint().virtual_machine()))
+    .bind(i64::from(seat.fingerprint().container()))
     .bind(json(seat)?)
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
+    .bind(before.state.name())
+    .bind(i64::from(before.counted))
+    .bind(i64::from(before.lapsed))
     .execute(&mut **tx)
     .await?;
-    if updated.rows_affected() == 1 { Ok(()) } else { Err(damaged("a seat that was found and is gone")) }
+    if updated.rows_affected() != 1 {
+        return Err(damaged("a seat is not as it was found"));
+    }
+    tx.counters.count(Some(before), seat.into());
+    tx.know_seat(seat);
+    Ok(())
+}
+
+/// How a seat that this transaction has not read is counted.
+async fn counted_before(tx: &mut Tx, name: SeatName) -> Result<Counted> {
+    let row = sqlx::query(
+        "SELECT license_id, state, lapsed, counted FROM seat WHERE handle = $1 AND device_key = $2",
+    )
+    .bind(number(name.handle))
+    .bind(device(name))
+    .fetch_optional(&mut **tx)
+    .await?;
+    let row = row.ok_or_else(|| damaged("a seat that was found and is gone"))?;
+    let [lapsed, counted] = [count(&row, "lapsed")?, count(&row, "counted")?].map(|flag| flag != 0);
+    Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted })
 }
 
 async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
@@ -195,10 +318,16 @@ async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<(
         .bind(&peer)
         .execute(&mut **tx)
         .await?;
-    sqlx::query("DELETE FROM evidence WHERE received < $1")
-        .bind(seconds(occasion.time).saturating_sub(EVIDENCE_LASTS))
-        .execute(&mut **tx)
-        .await?;
+    tx.counters.count_evidence(1);
+    let old = seconds(occasion.time).saturating_sub(EVIDENCE_LASTS);
+    let expired = sqlx::query(unlocked!(
+        tx,
+        "DELETE FROM evidence WHERE (handle, kind, content) IN \
+        (SELECT handle, kind, content FROM evidence WHERE received < $1",
+        ")"
+    ));
+    let gone = expired.bind(old).execute(&mut **tx).await?.rows_affected();
+    count_gone(tx, gone);
     if !peer.is_empty() {
         forget_oldest_of(tx, &peer, MAX_EVIDENCE_OF_PEER).await?;
     }
@@ -207,44 +336,47 @@ async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<(
 
 /// Deletes the oldest evidence of a peer beyond `most`.
 pub(super) async fn forget_oldest_of(tx: &mut Tx, peer: &str, most: i64) -> Result<()> {
-    let kept = sqlx::query_scalar("SELECT COUNT(*) FROM evidence WHERE peer = $1").bind(peer);
-    let kept: i64 = kept.fetch_one(&mut **tx).await?;
-    if kept > most {
-        sqlx::query(
-            "DELETE FROM evidence WHERE (handle, kind, content) IN \
-             (SELECT handle, kind, content FROM evidence WHERE peer = $1 ORDER BY received LIMIT $2)",
-        )
-        .bind(peer)
-        .bind(kept - most)
-        .execute(&mut **tx)
-        .await?;
-    }
+    // It looks at as many rows as a peer may have, and at one more.
+    let beyond = sqlx::query(unlocked!(
+        tx,
+        "DELETE FROM evidence WHERE (handle, kind, content) IN \
+        (SELECT handle, kind, content FROM evidence WHERE peer = $1 ORDER BY received DESC LIMIT 1000000 OFFSET $2",
+        ")"
+    ));
+    let gone = beyond.bind(peer).bind(most).execute(&mut **tx).await?.rows_affected();
+    count_gone(tx, gone);
     Ok(())
 }
 
 /// Deletes the oldest evidence beyond `most`.
 pub(super) async fn forget_oldest(tx: &mut Tx, most: i64) -> Result<()> {
-    let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM evidence").fetch_one(&mut **tx).await?;
+    let kept = counters::evidence(tx).await? + tx.counters.evidence();
     if kept > most {
-        sqlx::query(
+        let oldest = sqlx::query(unlocked!(
+            tx,
             "DELETE FROM evidence WHERE (handle, kind, content) IN \
-             (SELECT handle, kind, content FROM evidence ORDER BY received LIMIT $1)",
-        )
-        .bind(kept - most)
-        .execute(&mut **tx)
-        .await?;
+            (SELECT handle, kind, content FROM evidence ORDER BY received LIMIT $1",
+            ")"
+        ));
+        let gone = oldest.bind(kept - most).execute(&mut **tx).await?.rows_affected();
+        count_gone(tx, gone);
     }
     Ok(())
 }
 
 async fn forget(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
-    sqlx::query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
+    let deleted = sqlx::query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
         .bind(number(evidence.handle()))
         .bind(evidence.kind())
         .bind(evidence.to_bytes())
         .execute(&mut **tx)
         .await?;
+    count_gone(tx, deleted.rows_affected());
     Ok(())
+}
+
+fn count_gone(tx: &mut Tx, rows: u64) {
+    tx.counters.count_evidence(-i64::try_from(rows).unwrap_or(0));
 }
 
 async fn remember_check_in(
@@ -272,10 +404,13 @@ async fn remember_check_in(
 
 /// Attempts of any seat that no longer count go.
 async fn set_attempts(tx: &mut Tx, name: SeatName, attempts: Attempts, occasion: &Occasion) -> Result<()> {
-    sqlx::query("DELETE FROM attempt WHERE ends <= $1")
-        .bind(seconds(occasion.time))
-        .execute(&mut **tx)
-        .await?;
+    let ended = sqlx::query(unlocked!(
+        tx,
+        "DELETE FROM attempt WHERE (handle, device_key) IN \
+        (SELECT handle, device_key FROM attempt WHERE ends <= $1",
+        ")"
+    ));
+    ended.bind(seconds(occasion.time)).execute(&mut **tx).await?;
     sqlx::query(
         "INSERT INTO attempt (handle, device_key, record, ends) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (handle, device_key) DO UPDATE SET record = excluded.record, ends = excluded.ends",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::TryStreamExt as _;
 use sqlx::{Decode, Row as _, Type, any::AnyRow};
 
-use super::{Database, Engine, Tx};
+use super::{Database, Engine, Tx, migrations::migrations};
 use crate::failure::Result;
 
 /// A table that is looked through, with its columns in an order that does not depend on what is damaged.
@@ -29,13 +29,15 @@ table!(
     "id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail",
     "id"
 );
-table!(LICENSE, "license", "id, key_hash, key_hint, terms, created", "id");
+table!(LICENSE, "license", "id, key_hash, key_hint, terms, created, taken, deactivated", "id");
+table!(TALLY, "tally", "what, shard, number", "what, shard");
 table!(SALE, "sale", "order_id, terms, sold", "order_id");
 table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
 table!(
     SEAT,
     "seat",
-    "handle, device_key, license_id, state, counted, granted, changed, record, machine",
+    "handle, device_key, license_id, state, taken, counted, granted, changed, ends, lapsed, reason, revision, copies, \
+     virtual_machine, container, machine, record",
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");
@@ -90,7 +92,7 @@ pub(crate) async fn check_migrations(
     tx: &mut Tx,
 ) -> Result<Vec<(&'static str, String)>> {
     let mut expected: BTreeMap<i64, Vec<u8>> =
-        database.migrations().into_iter().map(|made| (made.version, made.checksum.to_vec())).collect();
+        migrations(database.engine).into_iter().map(|made| (made.version, made.checksum.to_vec())).collect();
     let mut found = Vec::new();
     let seen =
         "SELECT version, checksum, CASE WHEN success THEN 1 ELSE 0 END AS success FROM _sqlx_migrations";

@@ -1,14 +1,11 @@
 //! Seats in lists.
 
-use nodelock::{
-    LicenseId, Timestamp,
-    authority::{Attempts, SeatState},
-};
+use nodelock::{LicenseId, Timestamp, authority::Attempts};
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    Tx,
-    row::{record, seconds},
+    Tx, counters,
+    row::{record, seat, seconds},
 };
 use crate::{
     domain::{SeatRow, StateCount},
@@ -19,7 +16,7 @@ use crate::{
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT seat.record, seat.machine, attempt.record AS attempts FROM seat LEFT JOIN attempt \
+            "SELECT seat.handle, seat.license_id, seat.record, seat.machine, attempt.record AS attempts FROM seat LEFT JOIN attempt \
              ON attempt.handle = seat.handle AND attempt.device_key = seat.device_key AND attempt.ends > $1 ",
             $rest
         )
@@ -48,8 +45,8 @@ pub(crate) async fn latest_seats_of(
     now: Timestamp,
 ) -> Result<Vec<SeatRow>> {
     let query = sqlx::query(select!(
-        "WHERE seat.license_id = $2 ORDER BY CASE WHEN seat.state IN ('active', 'held') THEN 0 ELSE 1 END, \
-         seat.changed DESC, seat.handle, seat.device_key LIMIT $3"
+        "WHERE seat.license_id = $2 \
+         ORDER BY seat.taken DESC, seat.changed DESC, seat.handle DESC, seat.device_key DESC LIMIT $3"
     ))
     .bind(seconds(now))
     .bind(license.to_string())
@@ -59,23 +56,14 @@ pub(crate) async fn latest_seats_of(
 
 /// How many seats are in each state.
 pub(crate) async fn count_by_state(tx: &mut Tx) -> Result<Vec<StateCount>> {
-    let rows = sqlx::query("SELECT state, COUNT(*) AS seats FROM seat GROUP BY state");
-    let rows = rows.fetch_all(&mut **tx).await?;
-    let mut counts = SeatState::ALL.map(|state| (state, 0)).to_vec();
-    for row in rows {
-        let state: String = row.try_get("state")?;
-        if let Some(count) = counts.iter_mut().find(|(of, _)| of.name() == state) {
-            count.1 = row.try_get("seats")?;
-        }
-    }
-    Ok(counts)
+    counters::by_state(tx).await
 }
 
 fn seat_row(row: &AnyRow) -> Result<SeatRow> {
     let attempts: Option<String> = row.try_get("attempts")?;
     let attempts: Option<Attempts> = attempts.map(|text| serde_json::from_str(&text)).transpose()?;
     Ok(SeatRow {
-        seat: record(row, "record")?,
+        seat: seat(row)?,
         device: record(row, "machine")?,
         codes_tried: attempts.unwrap_or_default().count(),
     })

@@ -8,6 +8,7 @@ use nodelock::{
     },
 };
 use serde_json::{Value, json};
+use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::{Database, Tx, apply, find, insert_license, latest_seats_of, ledger, licenses, seats};
@@ -54,6 +55,8 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "granted": at(0).time,
         "issued": at(0).time,
         "changed": at(0).time,
+        "ends": at(0).time.plus_days(90),
+        "lapsed": false,
         "reason": Reason::Other,
         "release_commitment": "01".repeat(32),
         "request_digest": "02".repeat(32),
@@ -105,7 +108,8 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::License(terms.id)).await, license);
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
-    let listed = licenses(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let listed = licenses(&mut database.read().await.unwrap()).await.unwrap();
     let listed = listed.iter().find(|row| row.terms.id == terms.id).unwrap();
     assert_eq!((&listed.terms, listed.usage, listed.created), (&terms, usage, at(0).time));
 }
@@ -275,8 +279,8 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     let (folder, database) = empty().await;
     let location = Location::File(folder.path().join("authority.db"));
     Database::open(&location, 1).await.unwrap().close().await;
-    let newer = "UPDATE _sqlx_migrations SET version = 2; \
-                 INSERT INTO _sqlx_migrations SELECT 3, 'x', installed_on, success, checksum, 0 FROM _sqlx_migrations";
+    let newer =
+        "INSERT INTO _sqlx_migrations SELECT 2, 'x', installed_on, success, x'00', 0 FROM _sqlx_migrations";
     sqlx::raw_sql(newer).execute(&database.pool).await.unwrap();
     database.close().await;
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::NewerDatabase)));
@@ -287,4 +291,38 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     database.close().await;
     let location = Location::File(folder.path().join("authority.db"));
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
+}
+
+#[tokio::test]
+async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is() {
+    let (folder, database) = empty().await;
+    sqlx::raw_sql("UPDATE _sqlx_migrations SET checksum = x'00'").execute(&database.pool).await.unwrap();
+    database.close().await;
+    let location = Location::File(folder.path().join("authority.db"));
+    assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
+
+    let foreign = [
+        "CREATE TABLE invoice (id BIGINT)",
+        "CREATE TABLE _sqlx_migrations (version BIGINT, checksum BLOB); \
+                   INSERT INTO _sqlx_migrations VALUES (1, x'00')",
+    ];
+    for tables in foreign {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("other.db");
+        std::fs::write(&file, []).unwrap();
+        sqlx::any::install_default_drivers();
+        let mut other = sqlx::AnyConnection::connect(&super::url_of(&file)).await.unwrap();
+        sqlx::raw_sql(tables).execute(&mut other).await.unwrap();
+        other.close().await.unwrap();
+        let before = std::fs::read(&file).unwrap();
+        let location = Location::File(file.clone());
+        assert!(matches!(Database::open(&location, 1).await, Err(Failure::ForeignDatabase)));
+        // The journal's mode is noted in the header, and nothing else.
+        assert_eq!(std::fs::read(&file).unwrap()[100..], before[100..]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("letter.txt");
+    std::fs::write(&file, "Dear customer, ".repeat(100)).unwrap();
+    let failure = Database::open(&Location::File(file), 1).await.err().unwrap();
+    assert!(matches!(failure, Failure::ForeignDatabase), "{failure}");
 }

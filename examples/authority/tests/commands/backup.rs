@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Instant,
@@ -141,7 +141,8 @@ fn a_backup_that_is_killed_leaves_a_whole_copy_or_none() {
     let whole = start.elapsed();
     for kill in 0..KILLS {
         let file = authority.path(&format!("copy {kill}"));
-        let mut child = authority.command(&["backup", text(&file)]).spawn().unwrap();
+        let mut backup = authority.command(&["backup", text(&file)]);
+        let mut child = backup.stdout(Stdio::null()).spawn().unwrap();
         thread::sleep(whole * kill / KILLS);
         child.kill().unwrap();
         child.wait().unwrap();

@@ -49,6 +49,9 @@ pub(crate) struct NewLicense {
     /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
     #[arg(long, value_name = "N|none", default_value = "90")]
     pub(crate) lease_days: Limit,
+    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it back
+    #[arg(long, value_name = "N|none", default_value = "14")]
+    pub(crate) margin_days: Limit,
     /// Versions released later are not covered [default: all are]
     #[arg(long, value_name = "DATE")]
     pub(crate) updates_until: Option<Timestamp>,
@@ -91,6 +94,9 @@ pub(crate) struct EditedTerms {
     /// How many days a device may go without a renewal
     #[arg(long, value_name = "N|none")]
     pub(crate) lease_days: Option<Limit>,
+    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it back
+    #[arg(long, value_name = "N|none")]
+    pub(crate) margin_days: Option<Limit>,
     /// How many deactivations return a seat to the pool
     #[arg(long, value_name = "N|none")]
     pub(crate) deactivations: Option<Limit>,

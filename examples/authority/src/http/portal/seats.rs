@@ -8,7 +8,7 @@ use axum::{
 };
 use nodelock::{
     ErrorKind,
-    authority::SeatState,
+    authority::{LicenseTerms, SeatState},
     code::{LicenseKey, Reading},
 };
 
@@ -162,15 +162,20 @@ fn view(holding: &Holding) -> LicenseView {
         },
         expires: terms.expires.map_or_else(|| "never".into(), page::time),
         all_shown: seats.len() <= MOST_SEATS,
-        rows: seats.iter().take(MOST_SEATS).map(row).collect(),
+        rows: seats.iter().take(MOST_SEATS).map(|seat| row(seat, terms)).collect(),
     }
 }
 
-fn row(SeatRow { seat, device, .. }: &SeatRow) -> SeatView {
+fn row(SeatRow { seat, device, .. }: &SeatRow, terms: &LicenseTerms) -> SeatView {
     let named = |name: &&str| device.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
     let computer =
         NAMES.iter().find_map(named).map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
-    let (class, state) = state(seat.state());
+    let has_lapsed = seat.state().is_taken() && !seat.counts(terms, std::time::SystemTime::now().into());
+    let (class, state) = match seat.state() {
+        SeatState::Active if has_lapsed => ("over", "Free: not renewed for too long"),
+        SeatState::Held if has_lapsed => ("over", "Free: held for too long"),
+        other => state(other),
+    };
     SeatView {
         handle: seat.handle().to_string(),
         computer: computer.unwrap_or("computer without a name").to_owned(),

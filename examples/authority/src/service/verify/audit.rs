@@ -72,7 +72,7 @@ pub(super) fn look_back(known: &Known, findings: &mut Findings) {
         }
     }
     for (license, line) in &known.audit.named {
-        if !known.licenses.contains(license) {
+        if !known.licenses.contains_key(license) {
             findings.add(finding("license_id", Some(*license), None, Some(line.clone())));
         }
     }

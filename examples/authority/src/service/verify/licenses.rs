@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use nodelock::{LicenseId, Timestamp, authority::LicenseTerms};
 
-use super::{Findings, Known, row::Row};
+use super::{Findings, Known, License, row::Row};
 use crate::{
+    domain::Finding,
     failure::Result,
     store::{Tx, raw},
 };
@@ -48,6 +49,25 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
     Ok(())
 }
 
+/// Compares what licenses say that their seats add up to, once all seats are known.
+pub(super) fn look_back(known: &Known, findings: &mut Findings) {
+    for (id, license) in &known.licenses {
+        let License { said, taken, deactivated } = license;
+        for (column, said, counted) in [("taken", said.0, *taken), ("deactivated", said.1, *deactivated)] {
+            if said.is_some_and(|said| said != counted) {
+                findings.add(Finding {
+                    table: "license".to_owned(),
+                    column: Some(column.to_owned()),
+                    license: Some(*id),
+                    seat: None,
+                    row: None,
+                    detail: format!("its seats add up to {counted}"),
+                });
+            }
+        }
+    }
+}
+
 /// An order, and what its licenses say of it.
 struct Order {
     sold: Option<Timestamp>,
@@ -77,7 +97,10 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
     if let (Some(created), Some(noted)) = (created, noted) {
         row.expect("created", created == noted, "it is not when the license was noted as sold");
     }
-    known.licenses.extend(id);
+    let said = (row.number("taken"), row.number("deactivated"));
+    if let Some(id) = id {
+        known.licenses.insert(id, License { said, ..License::default() });
+    }
 }
 
 fn look_at_sold(row: &mut Row<'_>, known: &Known, orders: &mut HashMap<String, Order>) {

@@ -11,13 +11,12 @@ mod row;
 mod seats;
 mod unseen;
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-    time::Duration,
-};
+use std::{collections::HashMap, path::Path, time::Duration};
 
-use nodelock::{LicenseId, Timestamp, authority::SeatName};
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{SeatName, SeatState},
+};
 
 pub(crate) use self::unseen::UNSEEN;
 use self::{audit::Audit, row::Row};
@@ -78,9 +77,20 @@ impl Findings {
 struct Known {
     product: Option<String>,
     audit: Audit,
-    licenses: HashSet<LicenseId>,
+    licenses: HashMap<LicenseId, License>,
     /// With the revision of its latest license.
     seats: HashMap<SeatName, u32>,
+    /// How many seats are in each state, in the order of [`SeatState::ALL`], and how much evidence there is.
+    by_state: [i64; SeatState::ALL.len()],
+    evidence: i64,
+}
+
+/// What a license says that its seats add up to, and what they do.
+#[derive(Default)]
+struct License {
+    said: (Option<i64>, Option<i64>),
+    taken: i64,
+    deactivated: i64,
 }
 
 /// Looks at every record. Everything is of one moment, so others may write meanwhile.
@@ -103,7 +113,8 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     let keys_are_here = look_at_vendor(&mut tx, directory, &mut known, &mut findings).await?;
     licenses::look(&mut tx, &mut known, &mut findings).await?;
     seats::look(&mut tx, &mut known, &mut findings).await?;
-    others::look(&mut tx, &known, &mut findings).await?;
+    licenses::look_back(&known, &mut findings);
+    others::look(&mut tx, &mut known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
     Ok(Verified { findings: list, found, records, keys_are_here })

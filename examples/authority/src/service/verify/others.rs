@@ -1,10 +1,13 @@
 //! What is kept beside licenses and seats.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+};
 
 use nodelock::{
     LicenseId,
-    authority::{Attempts, Evidence, MAX_ATTEMPTS, SeatName},
+    authority::{Attempts, Evidence, MAX_ATTEMPTS, SeatName, SeatState},
 };
 
 use super::{Findings, Known, row::Row};
@@ -13,8 +16,13 @@ use crate::{
     store::{Tx, raw},
 };
 
-pub(super) async fn look(tx: &mut Tx, known: &Known, findings: &mut Findings) -> Result<()> {
-    raw::walk(tx, raw::EVIDENCE, |raw| look_at_evidence(&mut Row::new(raw, raw::EVIDENCE, findings))).await?;
+pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    raw::walk(tx, raw::EVIDENCE, |raw| {
+        known.evidence += 1;
+        look_at_evidence(&mut Row::new(raw, raw::EVIDENCE, findings));
+    })
+    .await?;
+    look_at_tally(tx, known, findings).await?;
     let mut revisions = HashSet::new();
     raw::walk(tx, raw::CHECK_IN, |raw| {
         let mut row = Row::new(raw, raw::CHECK_IN, findings);
@@ -47,7 +55,7 @@ pub(super) async fn look(tx: &mut Tx, known: &Known, findings: &mut Findings) ->
     raw::walk(tx, raw::CANCELLATION, |raw| {
         let mut row = Row::new(raw, raw::CANCELLATION, findings);
         row.license = row.parsed::<LicenseId>("license_id");
-        let is_known = row.license.is_none_or(|license| known.licenses.contains(&license));
+        let is_known = row.license.is_none_or(|license| known.licenses.contains_key(&license));
         row.expect("license_id", is_known, "there is no such license");
         if let Some(cancellations) = row.record::<Attempts>("record") {
             let is_bounded = cancellations.count() > 0 && row.is_past(cancellations.since());
@@ -55,6 +63,29 @@ pub(super) async fn look(tx: &mut Tx, known: &Known, findings: &mut Findings) ->
         }
     })
     .await
+}
+
+/// What the whole ledger adds up to: for each name the sum of its rows.
+async fn look_at_tally(tx: &mut Tx, known: &Known, findings: &mut Findings) -> Result<()> {
+    let names = SeatState::ALL.map(SeatState::name).into_iter().chain(["evidence"]);
+    let truths = known.by_state.into_iter().chain([known.evidence]);
+    let mut missing: BTreeMap<&str, i64> = names.zip(truths).collect();
+    raw::walk(tx, raw::TALLY, |raw| {
+        let mut row = Row::new(raw, raw::TALLY, findings);
+        let (what, number) = (row.text("what"), row.number("number"));
+        row.number("shard");
+        row.name.clone_from(&what);
+        let (Some(what), Some(number)) = (what, number) else { return };
+        match missing.get_mut(&*what) {
+            Some(missing) => *missing = missing.saturating_sub(number),
+            None => row.wrong("what", "nothing of that name is counted"),
+        }
+    })
+    .await?;
+    for (what, missing) in missing.into_iter().filter(|(_, missing)| *missing != 0) {
+        findings.add_of("tally", Some("number"), format!("{missing} of {what} are not counted"));
+    }
+    Ok(())
 }
 
 fn look_at_evidence(row: &mut Row<'_>) {

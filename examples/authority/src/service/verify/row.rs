@@ -11,9 +11,6 @@ use crate::{
     store::raw::{RawRow, Table},
 };
 
-/// The last second of the year 9999.
-const LAST: u64 = 253_402_300_799;
-
 /// A row, and what it is about as far as that can be read.
 pub(super) struct Row<'a> {
     raw: &'a RawRow,
@@ -126,7 +123,9 @@ impl<'a> Row<'a> {
 
     /// A time that does not lie ahead of now, as far as clocks may differ.
     pub(super) fn time(&mut self, column: &str) -> Option<Timestamp> {
-        let seconds = u64::try_from(self.number(column)?).ok().filter(|seconds| *seconds <= LAST);
+        let seconds = u64::try_from(self.number(column)?)
+            .ok()
+            .filter(|seconds| *seconds <= Timestamp::MAX.unix_seconds());
         let time = seconds.map(Timestamp::from_unix_seconds).filter(|time| self.findings.is_past(*time));
         if time.is_none() {
             self.wrong(column, "it is no time that has been");
