@@ -365,7 +365,7 @@ enum nodelock_status
    */
   NODELOCK_VERDICT_LEASE_ENDED = 24,
   /**
-   * Verdict: the clock was set back. Have it corrected; anything newly signed by the authority heals it too.
+   * Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it right too.
    */
   NODELOCK_VERDICT_CLOCK_SET_BACK = 25,
   /**
@@ -800,6 +800,52 @@ const char *nodelock_error_message(const nodelock_error *error);
  */
 NODELOCK_API
 const nodelock_proof *nodelock_error_proof(const nodelock_error *error);
+
+/**
+ * With NODELOCK_NO_FREE_SEAT: when the next seat lapses, so that it is worth asking again, in seconds since 1970. 0 if the
+ * authority did not say, if no seat ever does, and for NULL.
+ */
+NODELOCK_API
+uint64_t nodelock_error_next_lapse(const nodelock_error *error);
+
+/**
+ * With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error and for
+ * NULL.
+ */
+NODELOCK_API
+size_t nodelock_error_seat_count(const nodelock_error *error);
+
+/**
+ * The name of a seat that the authority told of, such as `7KX2M9`, by its place from 0 on. Lent until the error is freed.
+ * NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_error_seat_handle(const nodelock_error *error,
+                                       size_t index);
+
+/**
+ * What the device of a seat is called, by its place from 0 on; empty where the vendor does not say. Lent until the error is
+ * freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_error_seat_label(const nodelock_error *error,
+                                      size_t index);
+
+/**
+ * The day on which the device of a seat was last heard of, by its place from 0 on: its first second, since 1970. 0 beyond the
+ * last.
+ */
+NODELOCK_API
+uint64_t nodelock_error_seat_last_contact(const nodelock_error *error,
+                                          size_t index);
+
+/**
+ * When a seat lapses and another device can have it, by its place from 0 on, in seconds since 1970. 0 for never and beyond
+ * the last.
+ */
+NODELOCK_API
+uint64_t nodelock_error_seat_lapses(const nodelock_error *error,
+                                    size_t index);
 
 /**
  * Frees an error. NULL is fine.
@@ -1251,9 +1297,10 @@ nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client
 
 /**
  * Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
- * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Nothing changes
- * until then. Each call makes another request: hand in the latest, since the authority refuses one that a later one has
- * followed. A license that has expired or is not usable for another reason will do.
+ * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then the
+ * store only notes what was asked and when. Each call makes another request: hand in the latest, since the authority refuses
+ * one that a later one has followed, and only the answer to the latest sets a wrong clock right. A license that has expired
+ * or is not usable for another reason will do.
  *
  * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
  */
@@ -1332,6 +1379,13 @@ bool nodelock_license_verdict_time(const nodelock_license *license,
  * How many seconds the clock was set back, for NODELOCK_VERDICT_CLOCK_SET_BACK; 0 for any other verdict.
  */
 NODELOCK_API uint64_t nodelock_license_set_back(const nodelock_license *license);
+
+/**
+ * By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is by more
+ * than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
+ */
+NODELOCK_API
+int64_t nodelock_license_clock_error(const nodelock_license *license);
 
 /**
  * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
@@ -2350,7 +2404,9 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_PREFLIGHT 12
 
 /**
- * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it.
+ * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
+ * for ever, except that a `cancelled` one may go when its `requested` is more than five years ago and not before 2026:
+ * nodelock_decide_activation() refuses such a request without it.
  */
 #define NODELOCK_CHANGE_INSERT_SEAT 1
 
@@ -2443,7 +2499,7 @@ extern "C" {
  *   "metadata": [["name", "value"]],
  *   "starts": 0, "expires": null, "updates_until": null,
  *   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
- *   "deactivations": null, "suspended": false,
+ *   "seat_list": "dates", "deactivations": null, "suspended": false,
  *   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
  * }
  * ```
@@ -2781,7 +2837,8 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
  * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
- * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+ * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it is
+ * more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
  * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API

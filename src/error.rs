@@ -5,6 +5,8 @@
 
 use std::{borrow::Cow, fmt, io};
 
+use crate::SeatList;
+
 /// The result of every fallible call in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -69,6 +71,7 @@ pub enum ErrorKind {
     #[error("that activation has been given up")]
     GivenUp,
     /// An older message than one that counts already: a license than the installed one, a recovery than the seat's request.
+    /// Or a request of more than five years ago.
     #[error("older than what counts already")]
     Outdated,
     /// A license is active or a request is pending; it must be given up or cancelled first.
@@ -270,12 +273,13 @@ pub struct Error {
     kind: ErrorKind,
     about: Cow<'static, str>,
     source: Option<io::Error>,
+    seats: Option<Box<SeatList>>,
 }
 
 impl Error {
     /// An error of `kind` about `about` (a file, a field, an action; never a secret).
     pub fn new(kind: ErrorKind, about: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, about: about.into(), source: None }
+        Self { kind, about: about.into(), source: None, seats: None }
     }
 
     /// An I/O error about `about`, with the kind that the operating system's error maps to.
@@ -288,7 +292,18 @@ impl Error {
             Io::ResourceBusy | Io::WouldBlock => ErrorKind::Busy,
             _ => ErrorKind::Io,
         };
-        Self { kind, about: about.into(), source: Some(source) }
+        Self { kind, about: about.into(), source: Some(source), seats: None }
+    }
+
+    /// The same error with the seats that there are.
+    pub(crate) fn with_seats(self, seats: Option<Box<SeatList>>) -> Self {
+        Self { seats, ..self }
+    }
+
+    /// The seats that there are, with [`ErrorKind::NoFreeSeat`], if the authority told: whoever waits or chooses reads on
+    /// there.
+    pub fn seats(&self) -> Option<&SeatList> {
+        self.seats.as_deref()
     }
 
     /// What went wrong.

@@ -29,6 +29,7 @@ mod model;
 #[cfg(feature = "qr")]
 pub mod qr;
 mod record;
+mod seat_list;
 mod secret;
 pub mod store;
 mod system;
@@ -46,13 +47,14 @@ pub use crate::{
     client::{Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
     error::{Error, ErrorKind, Result},
     keys::{KeyId, PublicKey, SigningKey},
-    licensing_time::CLOCK_TOLERANCE,
+    licensing_time::{CLOCK_TOLERANCE, ClockError},
     message::{
         ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest,
         DeactivationProof, DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId,
         MAX_INPUT, Metadata, Outcome, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody,
         RecoveryBody, RecoveryRequest, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
     },
+    seat_list::{ListedSeat, SeatList},
     store::Store,
     system::{Clock, Random, SystemClock, SystemRandom},
     time::Timestamp,

@@ -188,14 +188,6 @@ impl Record {
         Ok(())
     }
 
-    /// Notes a time that the authority signed. Where that heals the clock, a change of the machine that was seen while the
-    /// clock ran ahead was not seen later than now.
-    pub(crate) fn saw_signed(&mut self, signed: Timestamp, now: Timestamp) {
-        self.time.saw_signed(signed, now);
-        let licensing_now = self.time.at(now).now;
-        self.changed_since = self.changed_since.map(|since| since.min(licensing_now));
-    }
-
     /// What would be given up: an active license to deactivate, or a pending request to cancel.
     pub(crate) fn release(&self) -> Option<Release> {
         let (activation, license_id, cancelled) = match &self.current {

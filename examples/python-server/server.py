@@ -52,6 +52,14 @@ SCHEMA = """
     );
     CREATE INDEX seats_of_license ON seats (license);
     CREATE INDEX taken_seats ON seats (device_key) WHERE is_taken;
+    -- Except cancelled ones, once their requests are outdated: those are refused without them.
+    CREATE INDEX cancelled_seats ON seats (json_extract(record, '$.requested'))
+        WHERE json_extract(record, '$.state') = 'cancelled';
+    CREATE TRIGGER outdated_seats AFTER INSERT ON seats WHEN json_extract(NEW.record, '$.state') = 'cancelled'
+    BEGIN
+        DELETE FROM seats WHERE json_extract(record, '$.state') = 'cancelled' AND json_extract(record, '$.requested')
+            BETWEEN 1767225600 AND json_extract(NEW.record, '$.granted') - 5 * 365 * 86400 - 1;
+    END;
     CREATE INDEX seats_by_end ON seats (license, ends) WHERE is_taken AND NOT is_lapsed;
     -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each peer and
     -- in all the newest are kept and no more.

@@ -25,7 +25,7 @@ pub use self::{
         Records,
     },
     seat::{Seat, SeatName, SeatState},
-    terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, Usage},
+    terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, SeatListing, Usage},
     trail::{Disagreement, SeatTrail, TrailLine},
     verification::{Fact, Verification},
 };

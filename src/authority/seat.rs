@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     json,
-    terms::{LicenseTerms, Usage},
+    terms::{LicenseTerms, SeatListing, Usage},
 };
 use crate::{
-    ActivationRequest, Error, ErrorKind, LicenseId, Outcome, PublicKey, Reason, Result, Timestamp,
+    ActivationRequest, Error, ErrorKind, LicenseId, ListedSeat, Outcome, PublicKey, Reason, Result,
+    Timestamp,
     code::Handle,
     fingerprint::{self, Fingerprint},
-    message::CheckInBody,
+    message::{CheckInBody, MAX_NAME},
 };
 
 /// Names a seat. As text it is the handle, a colon and the device key.
@@ -123,6 +124,7 @@ pub struct Seat {
     pub(super) granted: Timestamp,
     pub(super) issued: Timestamp,
     pub(super) changed: Timestamp,
+    pub(super) contact: Timestamp,
     /// When the last license that was signed for it ends; [`Timestamp::MIN`] before the first, [`Timestamp::MAX`] is never.
     pub(super) ends: Timestamp,
     pub(super) lapsed: bool,
@@ -132,6 +134,7 @@ pub struct Seat {
     #[serde(with = "json::as_hex")]
     pub(super) request_digest: [u8; 32],
     pub(super) fingerprint: Fingerprint,
+    pub(super) label: String,
     /// Of the license that was granted, which the same request fetches again.
     #[serde(with = "json::as_hex")]
     pub(super) first_token: [u8; 16],
@@ -172,6 +175,9 @@ pub(super) const NO_TOKEN: [u8; 16] = [0; 16];
 
 /// How long after its grant a request that is cancelled counts as never used.
 const UNUSED: Duration = Duration::from_secs(60 * 60);
+
+/// The seconds of a day.
+const DAY: u64 = 24 * 60 * 60;
 
 /// How often a device that speaks up after the end of its seat is noted: once a day.
 const NOTED_AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
@@ -233,6 +239,17 @@ impl Seat {
         self.changed
     }
 
+    /// When its device was last heard of, by its request or a check-in.
+    pub fn contact(&self) -> Timestamp {
+        self.contact
+    }
+
+    /// What its device is called, for people: what its request said under `computer`, `machine`, `hostname`, `host` or
+    /// `name`, at most 64 bytes. Empty if it said none of them.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// When its use ends: the latest end of all licenses that were ever signed for it, because its device may hold any of
     /// them. None if one of them has no end.
     pub fn ends(&self) -> Option<Timestamp> {
@@ -249,6 +266,18 @@ impl Seat {
     /// the margin of the terms.
     pub fn counts(&self, terms: &LicenseTerms, now: Timestamp) -> bool {
         self.is_marked_taken() && terms.lapsed_until(now).is_none_or(|until| self.ends > until)
+    }
+
+    /// What another device is told of it when no seat is free, as the terms allow it.
+    pub(super) fn listed(&self, terms: &LicenseTerms) -> ListedSeat {
+        let day = |time: Timestamp| Timestamp::from_unix_seconds(time.unix_seconds() / DAY * DAY);
+        let is_told = terms.seat_list == SeatListing::Labels;
+        ListedSeat {
+            handle: self.handle,
+            label: if is_told { self.label.clone() } else { String::new() },
+            last_contact: day(self.contact),
+            lapses: self.ends().zip(terms.margin()).map(|(end, margin)| end.plus(margin)),
+        }
     }
 
     /// Whether [`Usage::taken`] has it.
@@ -345,6 +374,19 @@ impl Seat {
     }
 }
 
+/// Where a request says what its device is called, in the order of preference.
+const LABELS: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
+
+fn label(request: &ActivationRequest) -> String {
+    let value = |name: &&str| {
+        let named = request.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
+        named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
+    };
+    let label = LABELS.iter().find_map(value).unwrap_or_default();
+    let end = (0..=label.len().min(MAX_NAME)).rev().find(|end| label.is_char_boundary(*end));
+    label[..end.unwrap_or(0)].trim_end().to_owned()
+}
+
 /// What a check-in does to a seat.
 pub(super) struct CheckedIn {
     pub(super) seat: Seat,
@@ -366,12 +408,14 @@ impl Seat {
             granted: now,
             issued: now,
             changed: now,
+            contact: now,
             ends: Timestamp::MIN,
             lapsed: false,
             reason: Reason::Other,
             release_commitment: request.release_commitment,
             request_digest: request.digest(),
             fingerprint: request.fingerprint.clone(),
+            label: label(request),
             first_token: NO_TOKEN,
             sync_token: NO_TOKEN,
             previous_token: NO_TOKEN,
@@ -532,6 +576,7 @@ impl Seat {
         let shown = request.sync_token;
         let is_copy = ![self.sync_token, self.previous_token, NO_TOKEN].contains(&shown);
         let seat = Self {
+            contact: now,
             fingerprint: request.fingerprint.clone(),
             sync_token,
             previous_token: shown,

@@ -58,6 +58,9 @@ pub struct LicenseTerms {
     pub updates_until: Option<Timestamp>,
     /// How many machines may hold a seat at a time.
     pub seats: u32,
+    /// What a refusal for want of a seat tells of the seats.
+    #[serde(default)]
+    pub seat_list: SeatListing,
     /// How many deactivations return a seat to the pool; none is without limit.
     #[serde(default)]
     pub deactivations: Option<u32>,
@@ -67,6 +70,20 @@ pub struct LicenseTerms {
     /// Whether the vendor stopped it for now: nothing is issued, seats can still be given up.
     #[serde(default)]
     pub suspended: bool,
+}
+
+/// What a refusal for want of a seat tells of the seats, besides when the next one lapses. A license key is no secret, so
+/// whoever has it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SeatListing {
+    /// Nothing.
+    None,
+    /// The name of each seat, the day on which its device was last heard of, and when it lapses.
+    #[default]
+    Dates,
+    /// What its device is called, too.
+    Labels,
 }
 
 fn lease_days() -> Option<u32> {
@@ -107,6 +124,7 @@ impl LicenseTerms {
             margin_days: margin_days(),
             updates_until: None,
             seats,
+            seat_list: SeatListing::default(),
             deactivations: None,
             policy: Policy::default(),
             suspended: false,

@@ -38,6 +38,8 @@ pub struct SeatTrail {
     lapses: u32,
     /// When a license was issued: by the last line, and the latest of all.
     issued: Option<(Timestamp, Timestamp)>,
+    /// When the device was heard of: by its request, or by a check-in. The same two.
+    heard: Option<(Timestamp, Timestamp)>,
     notice: Option<String>,
 }
 
@@ -67,8 +69,10 @@ impl SeatTrail {
         self.copies += u32::from(is(EventKind::CopySuspected) && line.before == Some(SeatState::Active));
         self.lapses += u32::from(is(EventKind::Lapsed));
         if line.before.is_none() || is(EventKind::CheckedIn) || is(EventKind::Renewed) {
-            let latest = self.issued.map_or(line.at, |(_, latest)| latest.max(line.at));
-            self.issued = Some((line.at, latest));
+            self.issued = Some(last_and_latest(self.issued, line.at));
+        }
+        if line.before.is_none() || is(EventKind::CheckedIn) {
+            self.heard = Some(last_and_latest(self.heard, line.at));
         }
         if line.after == SeatState::Revoked && line.before != Some(SeatState::Revoked) {
             self.notice = Some(line.detail.to_owned());
@@ -88,6 +92,9 @@ impl SeatTrail {
         }
         if self.issued.is_some_and(|(last, latest)| seat.issued != last && seat.issued != latest) {
             wrong("issued", format!("no license was noted at {}", seat.issued));
+        }
+        if self.heard.is_some_and(|(last, latest)| seat.contact < last.min(latest)) {
+            wrong("contact", format!("the device was noted as heard of after {}", seat.contact));
         }
         if seat.copies != self.copies {
             wrong("copies", format!("it is {}, and {} were noted", seat.copies, self.copies));
@@ -155,6 +162,75 @@ fn check_end(seat: &Seat, wrong: &mut impl FnMut(&'static str, String)) {
     }
 }
 
+fn last_and_latest(before: Option<(Timestamp, Timestamp)>, at: Timestamp) -> (Timestamp, Timestamp) {
+    (at, before.map_or(at, |(_, latest)| latest.max(at)))
+}
+
 fn index(state: SeatState) -> usize {
     SeatState::ALL.iter().position(|one| *one == state).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Client, LicenseId, Roots, SigningKey, Store, SystemRandom};
+
+    fn line(
+        action: EventKind,
+        before: Option<SeatState>,
+        after: SeatState,
+        at: Timestamp,
+    ) -> TrailLine<'static> {
+        TrailLine { action: action.name(), before, after, at, detail: "stolen" }
+    }
+
+    /// A seat that was granted, and what was noted of it.
+    fn granted() -> (Seat, SeatTrail) {
+        let root = SigningKey::generate(&SystemRandom).unwrap();
+        let client = Client::builder("Example", Roots::new([root.public_key()])).store(Store::in_memory());
+        let request = client.build().unwrap().begin("", &[]).unwrap().request().clone();
+        let now = request.created;
+        let mut trail = SeatTrail::default();
+        trail.note(&line(EventKind::Granted, None, SeatState::Active, now));
+        (Seat::granted_to(&request, LicenseId::generate(&SystemRandom).unwrap(), [1; 16], now), trail)
+    }
+
+    #[test]
+    fn a_seat_agrees_with_its_trail_in_any_order_of_lines() {
+        let (seat, mut trail) = granted();
+        assert_eq!(trail.check(&seat), []);
+        let later = seat.granted.plus_days(1);
+        let released = seat.released("stolen", later).unwrap();
+        assert_ne!(trail.check(&released), [], "it was not noted");
+        trail.note(&line(EventKind::Released, Some(SeatState::Active), SeatState::Revoked, later));
+        assert_eq!(trail.check(&released), []);
+        let mut reversed = SeatTrail::default();
+        reversed.note(&line(EventKind::Released, Some(SeatState::Active), SeatState::Revoked, later));
+        reversed.note(&line(EventKind::Granted, None, SeatState::Active, seat.granted));
+        assert_eq!(reversed.check(&released), []);
+    }
+
+    #[test]
+    fn what_no_act_made_is_named_by_its_member() {
+        let (seat, trail) = granted();
+        let before = Timestamp::from_unix_seconds(5);
+        for (member, damaged) in [
+            ("state", Seat { state: SeatState::Returned, ..seat.clone() }),
+            ("granted", Seat { granted: before, ..seat.clone() }),
+            ("changed", Seat { changed: before, ..seat.clone() }),
+            ("issued", Seat { issued: before, ..seat.clone() }),
+            ("contact", Seat { contact: before, ..seat.clone() }),
+            ("revision", Seat { revision: 2, ..seat.clone() }),
+            ("copies", Seat { copies: 1, ..seat.clone() }),
+            ("lapsed", Seat { lapsed: true, ..seat.clone() }),
+            ("counted", Seat { counted: true, ..seat.clone() }),
+            ("reason", Seat { reason: Reason::Moved, ..seat.clone() }),
+            ("notice", Seat { notice: Some("stolen".into()), ..seat.clone() }),
+            ("sync_token", Seat { sync_token: [2; 16], ..seat.clone() }),
+            ("heard_after_end", Seat { heard_after_end: Some(before), ..seat.clone() }),
+        ] {
+            let found = trail.check(&damaged);
+            assert!(found.iter().any(|disagreement| disagreement.member == member), "{member}: {found:?}");
+        }
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::Client;
 use crate::{
-    Error, ErrorKind, Result, SigningKey, Timestamp,
+    Error, ErrorKind, Result, SigningKey,
     code::DeactivationCode,
     keys::sha256,
-    licensing_time::TimeMarks,
+    licensing_time::Reading,
     message::{
         Binding, DeactivationReceipt, Kind, License, Revocation, Roots,
         frame::{self, Frame, Incoming},
@@ -54,7 +54,7 @@ impl Client {
             let about = format!("{} is expected", kind.label().to_ascii_lowercase());
             return Err(Error::new(ErrorKind::WrongType, about));
         }
-        let now = self.clock.now();
+        let now = self.reading();
         self.change(|record, writer| {
             let device = self.device_key()?;
             for answer in &answers {
@@ -76,7 +76,7 @@ impl Client {
         record: &mut Record,
         writer: &Writer<'_>,
         device: Option<&SigningKey>,
-        now: Timestamp,
+        now: Reading,
     ) -> Result<()> {
         let for_this_device = |key| match device {
             Some(device) if device.public_key() == key => Ok(()),
@@ -91,10 +91,10 @@ impl Client {
                 if self.has_any_tombstone(&license.device_key, license.handle, writer) {
                     return Err(Error::new(ErrorKind::GivenUp, "license"));
                 }
-                let begins = matches!(record.current, Current::Pending(_));
+                let was_active = matches!(record.current, Current::Active(_));
                 if let Some(certificate) = license.certificate() {
                     // What is installed anew must be vouched for now; what is installed stays valid.
-                    let time = if begins { now } else { record.time.without_local_mark(now) };
+                    let time = record.time.install_time(license.issued, license.answers, now);
                     certificate.check_time(license.issued.max(time))?;
                 }
                 record.install(&LicenseFacts {
@@ -105,10 +105,7 @@ impl Client {
                     revision: license.revision,
                     envelope: license.as_bytes(),
                 })?;
-                match begins {
-                    true => record.time = TimeMarks::starting(license.issued, now),
-                    false => record.saw_signed(license.issued, now),
-                }
+                record.time.license_came(license.issued, license.answers, was_active, now);
             }
             AuthorityMessage::Receipt(receipt) => {
                 for_this_device(receipt.device_key)?;
@@ -118,13 +115,11 @@ impl Client {
                 if !record.knows(receipt.handle) && given_up() {
                     return Ok(());
                 }
-                record.receipt(receipt.handle, receipt.as_bytes(), now)?;
-                record.saw_signed(receipt.time, now);
+                record.receipt(receipt.handle, receipt.as_bytes(), now.local)?;
             }
             AuthorityMessage::Revocation(revocation) => {
                 for_this_device(revocation.device_key)?;
-                record.revoke(revocation.handle, &revocation.reason, now)?;
-                record.saw_signed(revocation.time, now);
+                record.revoke(revocation.handle, &revocation.reason, now.local)?;
             }
         }
         Ok(())

@@ -191,6 +191,8 @@ impl ClientBuilder {
             prober: self.prober,
             fingerprint: OnceLock::new(),
             loaded: Mutex::new(None),
+            #[cfg(feature = "transport")]
+            next_lapse: Mutex::new(None),
         })
     }
 }

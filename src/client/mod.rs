@@ -32,6 +32,7 @@ use crate::{
     codec::{self, Bytes},
     fingerprint::{self, Acceptance, Fingerprint, HostId, Match, Probe, TagKey},
     keys::first,
+    licensing_time::Reading,
     message::{
         ActivationRequest, DeactivationReceipt, Kind, Metadata, ProofBody, Reason, RecoveryBody,
         RecoveryRequest, RequestBody, Revocation, Roots, Signed, frame::Incoming, product_tag,
@@ -71,9 +72,17 @@ pub struct Client {
     prober: Prober,
     fingerprint: OnceLock<Fingerprint>,
     loaded: Mutex<Option<Arc<Loaded>>>,
+    /// When the pending request is worth asking about again; a client that was built anew asks at once.
+    #[cfg(feature = "transport")]
+    next_lapse: Mutex<Option<Timestamp>>,
 }
 
 impl Client {
+    #[cfg(feature = "transport")]
+    fn next_lapse(&self) -> std::sync::MutexGuard<'_, Option<Timestamp>> {
+        self.next_lapse.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
     /// Starts to set up a client for `product`, whose licenses `roots` vouch for.
     pub fn builder(product: impl Into<String>, roots: Roots) -> ClientBuilder {
         ClientBuilder::new(product.into(), roots)
@@ -87,30 +96,39 @@ impl Client {
     /// A damaged store is a verdict. Fails when the store cannot be read at all, with
     /// [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
     pub fn check(&self) -> Result<Status> {
-        Ok(self.load()?.status(self.clock.now(), self.released))
+        let loaded = self.load()?;
+        Ok(loaded.status(loaded.reading(&*self.clock), self.released))
     }
 
     /// Records what [`check`](Self::check) only sees: that time has passed, so that a clock set back is noticed, and
     /// that the machine has changed, from when on the grace period counts.
     ///
-    /// Call it once in each run of the application, when [`Status::should_observe`] says so; it writes at most once
-    /// an hour. Returns whether it wrote.
+    /// Call it once in each run of the application, when [`Status::should_observe`] says so; it writes once after the
+    /// machine was started or its clock was corrected, and else at most once an hour. Returns whether it wrote.
     pub fn observe(&self) -> Result<bool> {
-        let now = self.clock.now();
         let loaded = self.load()?;
-        if !loaded.should_observe(now) {
+        if !loaded.should_observe(loaded.reading(&*self.clock)) {
             return Ok(false);
         }
         let acceptance = loaded.machine.acceptance;
+        let now = self.reading();
         self.change(|record, _| {
-            record.time.saw_local(now);
+            record.time.observe(now);
+            // A change that was recorded while the clock was ahead may lie in the future of the corrected clock.
+            let licensing_now = record.time.at(now).now;
             record.changed_since = match acceptance {
                 Acceptance::Accept => None,
-                Acceptance::Grace => Some(record.changed_since.unwrap_or(record.time.at(now).now)),
+                Acceptance::Grace => Some(record.changed_since.unwrap_or(licensing_now).min(licensing_now)),
                 Acceptance::Reject => record.changed_since,
             };
             Ok(true)
         })
+    }
+
+    /// What all clocks show.
+    fn reading(&self) -> Reading {
+        let running = self.clock.running();
+        Reading { local: self.clock.now(), running, boot: running.and_then(|_| self.clock.boot()) }
     }
 
     /// This machine's fingerprint for this product, as a request carries it: tags, no raw values.
@@ -147,7 +165,7 @@ impl Client {
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
         let license_key = self.license_keys.read(license_key)?;
         let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        let now = self.clock.now();
+        let now = self.reading();
         self.change(|record, writer| {
             let request = self.new_request(record, writer, license_key, metadata, now)?;
             PendingRequest::new(request, None, &record.outstanding)
@@ -161,7 +179,7 @@ impl Client {
         writer: &mut Writer<'_>,
         license_key: String,
         metadata: Metadata,
-        now: Timestamp,
+        now: Reading,
     ) -> Result<ActivationRequest> {
         // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
         if !matches!(record.current, Current::Nothing) {
@@ -176,7 +194,7 @@ impl Client {
             license_key,
             handle,
             release_commitment: commitment(&secret, handle, &key.public_key()),
-            created: now,
+            created: now.local,
             fingerprint: self.probe().fingerprint(&self.tag_key),
             library: env!("CARGO_PKG_VERSION").to_owned(),
             application: self.application.clone(),
@@ -189,6 +207,7 @@ impl Client {
             request: Bytes(request.as_bytes().to_vec()),
             recovery: None,
         })?;
+        record.time.asked(request.digest(), now);
         Ok(request)
     }
 
@@ -218,9 +237,9 @@ impl Client {
     /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending or a license active, and with
     /// [`ErrorKind::Corrupt`] when the device's key is damaged or gone too.
     pub fn recover_offline(&self) -> Result<PendingRequest> {
-        let now = self.clock.now();
+        let now = self.reading();
         // Any generation above the lost ones will do, and no store was written once a second since 1970.
-        let writer = self.store.write_over_damage(now.unix_seconds())?;
+        let writer = self.store.write_over_damage(now.local.unix_seconds())?;
         let record = match self.decode(writer.snapshot().body.as_deref()) {
             Err(e) if e.kind() == ErrorKind::Corrupt => Record::new(),
             record => record?,
@@ -232,7 +251,7 @@ impl Client {
                 device_key: key.public_key(),
                 product: self.product.clone(),
                 request: request.digest(),
-                time: now,
+                time: now.local,
                 extensions: Vec::new(),
             };
             let recovery = Signed::sign_by_device(body, &key)?;

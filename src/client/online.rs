@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
 use crate::{
-    DeactivationReceipt, Error, ErrorKind, Reason, Result,
+    DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
     transport::{Answer, Cancel, Post, Transport},
@@ -179,8 +179,10 @@ impl<'c> Online<'c> {
 
     /// Takes a seat: [`Client::begin`], unless the request is pending already, then sends it and installs the answer.
     ///
-    /// When the authority refuses for good (no such license key, no free seat, license ended), the request is cancelled and
-    /// nothing is pending any more. When it cannot be reached the request stays pending: call again, or carry it by hand.
+    /// When the authority refuses for good (no such license key, license ended), the request is cancelled and nothing is pending
+    /// any more. When it cannot be reached, or no seat is free, the request stays pending: call again, or carry it by hand. The
+    /// error says what seats there are ([`Error::seats`]), and [`check_in_if_due`](Self::check_in_if_due) asks again once the
+    /// next one has lapsed.
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
     /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do, and with
@@ -223,7 +225,10 @@ impl<'c> Online<'c> {
                 let _ = self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle));
                 Err(refused)
             }
-            Err(e) => Err(e),
+            Err(e) => {
+                self.wait_for_a_seat(&e);
+                Err(e)
+            }
         }
     }
 
@@ -280,20 +285,26 @@ impl<'c> Online<'c> {
         {
             return Err(e);
         }
-        let reply = self.post("/v1/checkins", "request", &request.to_base64url())?;
+        let reply = self.post("/v1/checkins", "request", &request.to_base64url());
+        let reply = reply.inspect_err(|e| self.wait_for_a_seat(e))?;
         let kind = if reply.revocation.is_some() { Kind::Revocation } else { Kind::License };
         self.client.apply(&bundle(reply.license.iter().chain(&reply.revocation))?, Some(kind))?;
         self.client.check()
     }
 
     /// [`check_in`](Self::check_in) if the license asks to be renewed by now ([`Status::renewal_due`]), the machine has changed,
-    /// or something is outstanding. None if nothing called for it. Call it when it suits the application; the library never
+    /// or something is outstanding. A request that is pending is sent again. When no seat was free, none of this is asked
+    /// before the next one lapses. None if nothing called for it. Call it when it suits the application; the library never
     /// does by itself.
     pub fn check_in_if_due(&self) -> Result<Option<Status>> {
         let status = self.client.check()?;
         let grace = matches!(status.verdict(), crate::Verdict::Grace { .. });
-        if status.license().is_some() && (status.renewal_due() || grace) {
+        let waits = self.client.next_lapse().is_some_and(|lapse| self.client.clock.now() < lapse);
+        if status.license().is_some() && (status.renewal_due() || grace) && !waits {
             return self.check_in().map(Some);
+        }
+        if let Some(pending) = self.client.pending()?.filter(|_| !waits) {
+            return self.answer(&pending).map(Some);
         }
         if status.outstanding() > 0 {
             self.hand_in()?;
@@ -316,6 +327,11 @@ impl<'c> Online<'c> {
             _ => self.client.recover_offline()?,
         };
         self.answer(&pending)
+    }
+
+    /// Notes from when on it is worth asking for a seat again.
+    fn wait_for_a_seat(&self, refused: &Error) {
+        *self.client.next_lapse() = refused.seats().and_then(|seats| seats.next_lapse);
     }
 
     /// Posts until it is answered, refused, or there was enough trying. Everything that is posted is idempotent.
@@ -391,7 +407,6 @@ fn is_final(kind: ErrorKind) -> bool {
     matches!(
         kind,
         ErrorKind::UnknownLicense
-            | ErrorKind::NoFreeSeat
             | ErrorKind::CrowdedHandle
             | ErrorKind::LicenseEnded
             | ErrorKind::WrongProduct
@@ -410,7 +425,8 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
     is_final(kind)
         || matches!(
             kind,
-            ErrorKind::Malformed
+            ErrorKind::NoFreeSeat
+                | ErrorKind::Malformed
                 | ErrorKind::TooLarge
                 | ErrorKind::WrongType
                 | ErrorKind::UnsupportedVersion
@@ -446,6 +462,12 @@ struct Problem {
     r#type: String,
 }
 
+/// The seats that come along with `no-free-seat`; whatever is wrong with them, the refusal stands.
+fn seats(kind: ErrorKind, body: &[u8]) -> Option<Box<SeatList>> {
+    let seats = serde_json::from_slice::<SeatList>(body).ok().filter(SeatList::is_bounded);
+    seats.filter(|_| kind == ErrorKind::NoFreeSeat).map(Box::new)
+}
+
 /// A good answer; the error that problem details stand for otherwise.
 fn read(answer: &Answer) -> Result<ReplyBody> {
     // For serde an array of the right items would do too.
@@ -457,7 +479,7 @@ fn read(answer: &Answer) -> Result<ReplyBody> {
     let problem = serde_json::from_slice::<Problem>(body).ok();
     let code = problem.as_ref().and_then(|problem| problem.r#type.rsplit([':', '/', '#']).next());
     match (answer.status, code.and_then(ErrorKind::from_code).filter(|kind| is_an_authoritys(*kind))) {
-        (_, Some(kind)) => Err(Error::new(kind, "authority")),
+        (_, Some(kind)) => Err(Error::new(kind, "authority").with_seats(seats(kind, body))),
         (429 | 503, None) => Err(Error::new(ErrorKind::ServerBusy, "authority")),
         (500.., None) => {
             Err(Error::new(ErrorKind::ServerFailed, format!("authority: status {}", answer.status)))

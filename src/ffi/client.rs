@@ -401,9 +401,10 @@ pub unsafe extern "C" fn nodelock_client_deactivate_offline(
 }
 
 /// Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
-/// nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Nothing changes
-/// until then. Each call makes another request: hand in the latest, since the authority refuses one that a later one has
-/// followed. A license that has expired or is not usable for another reason will do.
+/// nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then the
+/// store only notes what was asked and when. Each call makes another request: hand in the latest, since the authority refuses
+/// one that a later one has followed, and only the answer to the latest sets a wrong clock right. A license that has expired
+/// or is not usable for another reason will do.
 ///
 /// NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
 #[unsafe(no_mangle)]

@@ -11,20 +11,21 @@ use super::{
     proof::nodelock_proof,
     status::{self, nodelock_status},
 };
-use crate::{DeactivateError, Deactivation, Error};
+use crate::{DeactivateError, Deactivation, Error, ListedSeat, SeatList};
 
 /// The error of a call, on its way to the C caller.
 pub struct CallError {
     status: nodelock_status,
     message: String,
     given_up: Option<Box<Deactivation>>,
+    seats: Option<SeatList>,
 }
 
 impl CallError {
     /// A panic, whose own words went to the panic hook.
     pub(super) fn internal() -> Self {
         let message = "a fault of the library".to_owned();
-        Self { status: nodelock_status::NODELOCK_INTERNAL, message, given_up: None }
+        Self { status: nodelock_status::NODELOCK_INTERNAL, message, given_up: None, seats: None }
     }
 
     pub(super) fn status(&self) -> nodelock_status {
@@ -42,7 +43,7 @@ impl From<Error> for CallError {
             Some(source) => format!("{error} ({source})"),
             None => error.to_string(),
         };
-        Self { status: error.kind().into(), message, given_up: None }
+        Self { status: error.kind().into(), message, given_up: None, seats: error.seats().cloned() }
     }
 }
 
@@ -59,6 +60,26 @@ pub struct nodelock_error {
     status: nodelock_status,
     message: CString,
     proof: Option<nodelock_proof>,
+    next_lapse: u64,
+    seats: Vec<OneSeat>,
+}
+
+struct OneSeat {
+    handle: CString,
+    label: CString,
+    last_contact: u64,
+    lapses: u64,
+}
+
+impl From<&ListedSeat> for OneSeat {
+    fn from(seat: &ListedSeat) -> Self {
+        Self {
+            handle: c_string(seat.handle.to_string()),
+            label: c_string(&*seat.label),
+            last_contact: seat.last_contact.unix_seconds(),
+            lapses: seat.lapses.unwrap_or_default().unix_seconds(),
+        }
+    }
 }
 
 impl From<CallError> for nodelock_error {
@@ -66,6 +87,13 @@ impl From<CallError> for nodelock_error {
         Self {
             status: failure.status,
             message: c_string(failure.message),
+            next_lapse: failure
+                .seats
+                .as_ref()
+                .and_then(|seats| seats.next_lapse)
+                .unwrap_or_default()
+                .unix_seconds(),
+            seats: failure.seats.iter().flat_map(|seats| &seats.seats).map(OneSeat::from).collect(),
             proof: failure.given_up.map(|given_up| nodelock_proof::from(*given_up)),
         }
     }
@@ -104,6 +132,70 @@ pub unsafe extern "C" fn nodelock_error_message(error: *const nodelock_error) ->
 pub unsafe extern "C" fn nodelock_error_proof(error: *const nodelock_error) -> *const nodelock_proof {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, ptr::null(), |error| error.proof.as_ref().map_or(ptr::null(), ptr::from_ref)) }
+}
+
+/// With NODELOCK_NO_FREE_SEAT: when the next seat lapses, so that it is worth asking again, in seconds since 1970. 0 if the
+/// authority did not say, if no seat ever does, and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_next_lapse(error: *const nodelock_error) -> u64 {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, 0, |error| error.next_lapse) }
+}
+
+/// With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error and for
+/// NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_seat_count(error: *const nodelock_error) -> usize {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, 0, |error| error.seats.len()) }
+}
+
+unsafe fn seat<R: Copy>(
+    error: *const nodelock_error,
+    index: usize,
+    otherwise: R,
+    part: impl FnOnce(&OneSeat) -> R,
+) -> R {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, otherwise, |error| error.seats.get(index).map_or(otherwise, part)) }
+}
+
+/// The name of a seat that the authority told of, such as `7KX2M9`, by its place from 0 on. Lent until the error is freed.
+/// NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_seat_handle(
+    error: *const nodelock_error,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or an error that lives.
+    unsafe { seat(error, index, ptr::null(), |seat| seat.handle.as_ptr()) }
+}
+
+/// What the device of a seat is called, by its place from 0 on; empty where the vendor does not say. Lent until the error is
+/// freed. NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_seat_label(
+    error: *const nodelock_error,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or an error that lives.
+    unsafe { seat(error, index, ptr::null(), |seat| seat.label.as_ptr()) }
+}
+
+/// The day on which the device of a seat was last heard of, by its place from 0 on: its first second, since 1970. 0 beyond the
+/// last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_seat_last_contact(error: *const nodelock_error, index: usize) -> u64 {
+    // SAFETY: NULL or an error that lives.
+    unsafe { seat(error, index, 0, |seat| seat.last_contact) }
+}
+
+/// When a seat lapses and another device can have it, by its place from 0 on, in seconds since 1970. 0 for never and beyond
+/// the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_seat_lapses(error: *const nodelock_error, index: usize) -> u64 {
+    // SAFETY: NULL or an error that lives.
+    unsafe { seat(error, index, 0, |seat| seat.lapses) }
 }
 
 /// Frees an error. NULL is fine.

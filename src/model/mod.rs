@@ -83,6 +83,22 @@ pub(crate) enum Mutant {
     /// A revocation changes nothing.
     RevocationIgnored,
 
+    // The device's clock; caught by the tests beside `src/licensing_time`.
+    /// A clock that was ahead may not be set back.
+    ClockAllowanceZero,
+    /// It may be set back only by what it was ahead when the device asked.
+    ClockAllowanceFromQuestion,
+    /// A clock is taken to be behind by the time that the question took, whatever it shows.
+    ClockBehindAlways,
+    /// A clock that is behind is taken for right.
+    ClockBehindNever,
+    /// Any license that was signed later sets the clock right.
+    AnySignatureHeals,
+    /// The clock that runs on is left out of account.
+    NoRunningClock,
+    /// Of the readings of the clocks, the smaller one counts.
+    SmallerReadingTaken,
+
     // The decisions.
     /// Activate: a request is granted however many seats are taken.
     SeatsUncounted,
@@ -142,10 +158,10 @@ pub(crate) fn is_mutated(mutant: Mutant) -> bool {
 }
 
 /// A fault that is on for as long as this lives.
-struct Switched;
+pub(crate) struct Switched;
 
 impl Switched {
-    fn on(mutant: Option<Mutant>) -> Self {
+    pub(crate) fn on(mutant: Option<Mutant>) -> Self {
         SWITCHED.set(mutant);
         Self
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::vendor::{Device, START, Vendor, builder};
+use crate::support::vendor::{Device, START, TestClock, Vendor, builder};
 use nodelock::{
     Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Roots, SigningKey, Store,
     SystemRandom, Transport, Verdict,
@@ -40,19 +40,17 @@ fn a_change_seen_while_the_clock_ran_ahead_gives_no_grace_for_decades() {
     let mut vendor = Vendor::new();
     vendor.terms().lease_days = None;
     let device = Device::new(&vendor, "machine");
-    device.client().begin(&vendor.license_key(), &[]).unwrap();
-    let cancelled = device.client().cancel().unwrap();
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
-    device.client().install(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
-    vendor.clock.advance_days(1);
-    let receipt = vendor.redeem(&cancelled.to_bytes()).unwrap();
-    let client = device.builder().probe(changed).build().unwrap();
-    vendor.clock.set(START + 50 * 365 * DAY);
-    client.observe().unwrap();
-    vendor.clock.set(START + 2 * DAY);
-    client.accept_receipt(receipt.as_bytes()).unwrap();
-    vendor.clock.set(START + 1000 * DAY);
-    assert!(!client.check().unwrap().is_usable());
+    let clock = TestClock::at(START + 50 * 365 * DAY);
+    let ahead = device.builder().clock(clock.clone()).build().unwrap();
+    let request = ahead.begin(&vendor.license_key(), &[]).unwrap();
+    ahead.install(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
+    let changed = device.builder().clock(clock.clone()).probe(changed).build().unwrap();
+    assert!(changed.observe().unwrap());
+    clock.set(START + DAY);
+    assert!(changed.observe().unwrap(), "the clock was corrected");
+    assert!(changed.check().unwrap().is_usable());
+    clock.set(START + 1000 * DAY);
+    assert!(!changed.check().unwrap().is_usable());
 }
 
 #[test]
@@ -74,8 +72,7 @@ fn a_clock_that_ran_past_the_certificates_end_is_healed_by_a_renewal() {
     vendor.clock.advance_days(731);
     device.client().observe().unwrap();
     vendor.clock.set(START + 11 * DAY);
-    let renewal = vendor.renew(device.handle());
-    device.client().install(renewal.as_bytes()).unwrap();
+    device.check_in(&mut vendor);
     assert_eq!(device.verdict(), Verdict::Active);
 }
 
@@ -276,7 +273,7 @@ impl Transport for Forger {
         if !post.url.ends_with("/activations") {
             return Ok(answer);
         }
-        let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::NoFreeSeat.code())});
+        let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::LicenseEnded.code())});
         Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
     }
 }
@@ -286,7 +283,7 @@ fn a_forged_refusal_loses_no_seat_and_costs_no_deactivation() {
     let (wire, key, folder) = wire();
     wire.0.lock().unwrap().terms().deactivations = Some(1);
     let client = wire.client_over(Forger(wire.clone()), "machine", folder.path());
-    assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    assert_eq!(client.activate(&key).unwrap_err().kind(), ErrorKind::LicenseEnded);
     assert_eq!(wire.0.lock().unwrap().usage().taken, 1);
     client.online().hand_in().unwrap();
     let usage = wire.0.lock().unwrap().usage();

@@ -1,7 +1,10 @@
 //! Seats whose devices are gone (docs/PROTOCOL.md, Seats over time).
 
 use crate::support::vendor::{Device, Vendor};
-use nodelock::{ErrorKind, Reason, Result, Verdict, authority::SeatState};
+use nodelock::{
+    Clock as _, ErrorKind, Reason, Result, SeatList, Verdict,
+    authority::{SeatListing, SeatState},
+};
 
 /// A check-in that is carried by hand, and its answer taken in.
 fn check_in(device: &Device, vendor: &mut Vendor) -> Result<()> {
@@ -89,6 +92,46 @@ fn the_longest_license_that_was_signed_keeps_a_seat() {
 }
 
 #[test]
+fn a_refusal_tells_what_the_license_allows() {
+    let mut vendor = Vendor::new();
+    let device = Device::new(&vendor, "holder");
+    let named = [("order", "7"), ("Host", "the old laptop")];
+    let request = device.client().begin(&vendor.license_key(), &named).unwrap().to_bytes();
+    let issued = vendor.clock.now();
+    device.client().install(&vendor.activate(&request).unwrap()).unwrap();
+    vendor.clock.advance_days(8);
+    let waiting = Device::new(&vendor, "waiting").client().begin(&vendor.license_key(), &[]).unwrap();
+    let mut told = |listing| {
+        vendor.terms().seat_list = listing;
+        vendor.activate(&waiting.to_bytes()).unwrap_err().seats().unwrap().clone()
+    };
+    let (none, dates, labels) =
+        (told(SeatListing::None), told(SeatListing::Dates), told(SeatListing::Labels));
+    let lapse = issued.plus_days(90 + 14);
+    assert!([&none, &dates, &labels].iter().all(|list| list.next_lapse == Some(lapse)));
+    assert!(none.seats.is_empty());
+    assert_eq!((dates.seats[0].label.as_str(), labels.seats[0].label.as_str()), ("", "the old laptop"));
+    let seat = &dates.seats[0];
+    assert_eq!((seat.handle, seat.lapses), (device.handle(), Some(lapse)));
+    assert_eq!(seat.last_contact.unix_seconds(), issued.unix_seconds() / 86_400 * 86_400);
+}
+
+#[test]
+fn a_refusal_lists_at_most_fifty_seats_those_first_that_lapse_first() {
+    let mut vendor = Vendor::new();
+    vendor.sell(51);
+    for number in 0..51 {
+        Device::activated(&mut vendor, &format!("{number}"));
+        vendor.clock.set(vendor.clock.now().unix_seconds() + 60);
+    }
+    let waiting = Device::new(&vendor, "waiting").client().begin(&vendor.license_key(), &[]).unwrap();
+    let refused = vendor.activate(&waiting.to_bytes()).unwrap_err();
+    let list = refused.seats().unwrap();
+    assert_eq!(list.seats.len(), SeatList::MAX_LISTED);
+    assert!(list.seats.is_sorted_by_key(|seat| seat.lapses) && list.seats[0].lapses == list.next_lapse);
+}
+
+#[test]
 fn without_a_margin_or_an_end_a_seat_is_kept() {
     let mut vendor = Vendor::new();
     vendor.terms().margin_days = None;
@@ -111,7 +154,7 @@ fn a_margin_is_at_least_three_days_and_a_tenth_of_a_lease_below_two_days() {
     vendor.terms().margin_days = Some(3);
     vendor.terms().lease_days = Some(1);
     vendor.terms().validate().unwrap();
-    let now = nodelock::Clock::now(&vendor.clock);
+    let now = vendor.clock.now();
     let until = vendor.terms().lapsed_until(now).unwrap();
     assert_eq!(now.since(until).as_secs(), 8_640);
 }

@@ -1,5 +1,6 @@
 """What strangers may do to the server in Python, as a command for examples/authority/tests/hosts."""
 
+import json
 import socket
 import sys
 import tempfile
@@ -183,6 +184,23 @@ class Kept(unittest.TestCase):
         self.assertEqual(self.settle(3, "b"), KEPT)
         self.assertEqual(self.settle(4, None), KEPT, "the vendor at the desk")
         self.assertEqual(self.rows(), [("", 1), ("a", 2), ("b", 1)])
+
+    def test_cancelled_seats_go_once_their_requests_are_outdated(self):
+        five_years, now = 5 * 365 * 86_400, 2_000_000_000
+
+        def insert(number, state, requested, granted):
+            record = json.dumps({"state": state, "requested": requested, "granted": granted})
+            row = {"handle": f"{number}", "device_key": "", "license": None, "is_taken": 0, "is_counted": 0, "record": record}
+            with self.vendor.transaction() as database:
+                database.execute(server.STORE[server.authority.INSERT_SEAT], row)
+
+        insert(1, "cancelled", now, now)
+        insert(2, "returned", now, now)
+        insert(3, "cancelled", 0, now)
+        insert(4, "cancelled", now + 1, now)
+        insert(5, "cancelled", now + five_years, now + five_years + 1)
+        with self.vendor.look() as database:
+            self.assertEqual([row for row, in database.execute("SELECT handle FROM seats ORDER BY handle")], list("2345"))
 
     def test_evidence_goes_by_its_age_and_of_a_peer_the_oldest(self):
         self.settle(1, "b")

@@ -236,6 +236,12 @@ impl Device {
         &self.client
     }
 
+    /// Asks for a renewal and takes in the answer.
+    pub fn check_in(&self, vendor: &mut Vendor) {
+        let request = self.client.check_in_offline().unwrap();
+        self.client.accept(&vendor.check_in(request.as_bytes()).unwrap().to_bytes()).unwrap();
+    }
+
     /// The application started again.
     pub fn reopen(&self) -> Client {
         self.builder().build().unwrap()

@@ -23,13 +23,14 @@
 //!
 //! Standard output holds the answer alone: a request or a code can be piped on. What to do next is said on standard
 //! error. With `--json`, standard output holds one object, or standard error one with `error` (a kind in kebab case,
-//! such as `no-free-seat`), `message` and `hint` (text or null). Times are RFC 3339 in UTC.
+//! such as `no-free-seat`), `message` and `hint` (text or null); with `no-free-seat` also `next_lapse` (time or null) and
+//! `seats` (a list of `seat`, `label`, `last_contact` and `lapses`). Times are RFC 3339 in UTC.
 //!
 //! | command | fields |
 //! |---|---|
 //! | `fingerprint` | `components` (`name`, `class`, `found`), `virtual_machine`, `container`, `signs`; with `--id`: `machine_id` alone |
 //! | `request` | `seat`, `created`, `new`, `releases`, `format`, then `content` or `out` |
-//! | `install`, `status`, `activate`, `check-in`, `recover` | `verdict`, `usable`, `message`, `hint`, `license` (object or null), `pending` (seat or null), `outstanding`, `renewal_due`, `licensing_time` |
+//! | `install`, `status`, `activate`, `check-in`, `recover` | `verdict`, `usable`, `message`, `hint`, `license` (object or null), `pending` (seat or null), `outstanding`, `renewal_due`, `licensing_time`, `clock_error` (seconds that the clock is ahead, negative for behind, or null) |
 //! | `deactivate` | `seat`, `time`, `reason`, `code`, `base64url`; once acknowledged online: `seat`, `time`, `outcome` |
 //! | `code` | `outstanding`: a list of what `deactivate` gives; other formats than `phone` add `format`, then `content` or `out` |
 //! | `receipt` | `kind` (`receipt` or `revocation`), `seat` (or null for several), `outcome` (`returned`, `held` or null), `outstanding`, `verdict` |

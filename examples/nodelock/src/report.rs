@@ -3,7 +3,7 @@
 use std::{fmt, fs, io, io::IsTerminal as _, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use nodelock::ErrorKind;
+use nodelock::{ErrorKind, ListedSeat, SeatList};
 use serde_json::{Value, json};
 
 use crate::advice;
@@ -79,16 +79,18 @@ pub struct CommandError {
     pub message: String,
     /// What to do about it.
     pub hint: Option<&'static str>,
+    /// The seats that there are, when none is free.
+    pub seats: Option<SeatList>,
     pub exit: u8,
 }
 
 impl CommandError {
     pub fn new(kind: &str, message: impl Into<String>, hint: &'static str) -> Self {
-        Self { kind: kind.to_owned(), message: message.into(), hint: Some(hint), exit: FAILED }
+        Self { kind: kind.to_owned(), message: message.into(), hint: Some(hint), seats: None, exit: FAILED }
     }
 
     pub fn usage(message: impl Into<String>) -> Self {
-        Self { kind: "usage".to_owned(), message: message.into(), hint: None, exit: USAGE }
+        Self { kind: "usage".to_owned(), message: message.into(), hint: None, seats: None, exit: USAGE }
     }
 
     pub fn output(place: &str, error: &io::Error) -> Self {
@@ -103,7 +105,20 @@ impl CommandError {
     }
 
     pub fn json(&self) -> Value {
-        json!({ "error": self.kind, "message": self.message, "hint": self.hint })
+        let mut json = json!({ "error": self.kind, "message": self.message, "hint": self.hint });
+        if let Some(list) = &self.seats {
+            let seat = |seat: &ListedSeat| {
+                json!({
+                    "seat": seat.handle.to_string(),
+                    "label": seat.label,
+                    "last_contact": seat.last_contact.to_string(),
+                    "lapses": seat.lapses.map(|time| time.to_string()),
+                })
+            };
+            json["next_lapse"] = json!(list.next_lapse.map(|time| time.to_string()));
+            json["seats"] = list.seats.iter().map(seat).collect();
+        }
+        json
     }
 }
 
@@ -115,13 +130,30 @@ impl From<nodelock::Error> for CommandError {
             None => error.to_string(),
         };
         let exit = if error.kind() == ErrorKind::InvalidInput { USAGE } else { FAILED };
-        Self { kind: error.kind().code().to_owned(), message, hint: advice::on_error(error.kind()), exit }
+        let (kind, hint) = (error.kind().code().to_owned(), advice::on_error(error.kind()));
+        Self { kind, message, hint, seats: error.seats().cloned(), exit }
     }
 }
 
 impl fmt::Display for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "error: {}", self.message)?;
+        if let Some(list) = &self.seats {
+            for seat in &list.seats {
+                let day = seat.last_contact.to_string();
+                write!(f, "  {}  last heard of on {}", seat.handle, &day[..10])?;
+                if let Some(lapses) = seat.lapses {
+                    write!(f, "  free on {lapses}")?;
+                }
+                writeln!(f, "{}{}", if seat.label.is_empty() { "" } else { "  " }, seat.label)?;
+            }
+            if let Some(lapse) = list.next_lapse {
+                writeln!(
+                    f,
+                    "The request stays pending. If nobody renews it, the next seat is free on {lapse}."
+                )?;
+            }
+        }
         self.hint.map_or(Ok(()), |hint| writeln!(f, "{hint}"))
     }
 }

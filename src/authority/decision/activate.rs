@@ -1,7 +1,7 @@
 //! Seats granted: activation files, recoveries, held seats taken again.
 
 use super::{
-    Change, EventKind, Moment, Refusal, Ruling, Step,
+    Change, EventKind, Moment, Refusal, Ruling, Step, outdated,
     redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
     step,
     work::{Door, Stop, Work, refuse, refused_by},
@@ -27,6 +27,7 @@ use crate::{
 /// whatever the device holds when an echo arrives came after its loss.
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The kinds:
+/// [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that
 /// handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
 /// [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`], [`ErrorKind::GivenUp`]
@@ -112,6 +113,9 @@ fn answer(
         }
         return answer_again(work, request, &known);
     }
+    if outdated(work.moment.now).contains(&request.created) {
+        return Err(refuse(ErrorKind::Outdated, "activation"));
+    }
     if is_crowded(work, request.handle)? {
         return Err(refuse(ErrorKind::CrowdedHandle, "activation"));
     }
@@ -144,7 +148,7 @@ fn answer(
     let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
     work.insert(seat.clone(), request)?;
     work.note(EventKind::Granted, None, &seat, "");
-    work.send_license(terms, &seat, door)?;
+    work.send_license(terms, &seat, door, Some(seat.request_digest))?;
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
 }
 
@@ -173,7 +177,7 @@ fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) 
     }
     let terms = work.license_of(known)?.terms;
     terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
-    work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest)?;
+    work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest, Some(known.request_digest))?;
     Ok(Ruling::Repeated(known.clone()))
 }
 

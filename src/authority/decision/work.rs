@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling, Unsigned};
 use crate::{
-    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey, Timestamp,
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey, SeatList, Timestamp,
     authority::{
         incoming::{Claimed, Evidence},
         records::{Attempts, Lookup, Query, Records},
         seat::{Seat, SeatName},
-        terms::{KeyHash, LicenseRecord, LicenseTerms, Usage},
+        terms::{KeyHash, LicenseRecord, LicenseTerms, SeatListing, Usage},
         verification::Verification,
     },
     code::Handle,
@@ -314,7 +314,8 @@ impl<'r> Work<'r> {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
     }
 
-    /// Sends the license of a seat, in the state that the license tells of. Every license leaves here.
+    /// Sends the license of a seat, in the state that the license tells of, in answer to the message with the digest
+    /// `answers`. Every license leaves here.
     ///
     /// The seat's end of use is noted in the same transaction. A seat that counts from now on, and did not count before, needs
     /// room: fails with [`ErrorKind::NoFreeSeat`] without (`docs/PROTOCOL.md`, Seats over time).
@@ -323,6 +324,7 @@ impl<'r> Work<'r> {
         terms: &LicenseTerms,
         license: &Seat,
         door: Door,
+        answers: Option<[u8; 32]>,
     ) -> Result<(), Stop> {
         let (name, now) = (license.name(), self.moment.now);
         let counted = self.records.seat(name).is_some_and(|seat| seat.counts(terms, now));
@@ -332,13 +334,14 @@ impl<'r> Work<'r> {
             self.update(signed.clone());
         }
         if signed.counts(terms, now) && !counted && !self.has_room(terms)? && !door.is_open() {
-            return Err(refuse(ErrorKind::NoFreeSeat, door.name()));
+            return Err(Refusal::no_free_seat(door.name(), self.seat_list(terms, name)?).into());
         }
         let usage = self.license_of(&signed)?.usage;
         self.send.push(Draft(Unsigned::License {
             deactivations_left: terms.deactivations_left(usage),
             terms: Box::new(terms.clone()),
             seat: Box::new(license.clone()),
+            answers,
         }));
         Ok(())
     }
@@ -363,6 +366,18 @@ impl<'r> Work<'r> {
             self.update(lapsed);
         }
         Ok(excess(self)? == 0)
+    }
+
+    /// What the device of a seat that cannot be had is told of the others, as the terms allow it.
+    fn seat_list(&self, terms: &LicenseTerms, but: SeatName) -> Result<SeatList, Stop> {
+        let most = SeatList::MAX_LISTED;
+        let seats = self.seats_by_end(terms.id, Timestamp::MAX, most as u32 + 1)?;
+        let seats = seats.iter().filter(|seat| seat.name() != but).take(most);
+        let listed: Vec<_> = seats.map(|seat| seat.listed(terms)).collect();
+        Ok(SeatList {
+            next_lapse: listed.first().and_then(|seat| seat.lapses),
+            seats: if terms.seat_list == SeatListing::None { Vec::new() } else { listed },
+        })
     }
 
     /// The seats of a license that end until then and are taken, as this decision has left them.

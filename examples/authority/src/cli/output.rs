@@ -200,6 +200,8 @@ fn seat(row: &SeatRow) -> Value {
         "granted": seat.granted().to_string(),
         "changed": seat.changed().to_string(),
         "issued": seat.issued().to_string(),
+        "label": seat.label(),
+        "contact": seat.contact().to_string(),
         "ends": time(seat.ends()),
         "lapsed": seat.is_lapsed(),
         "reason": seat.reason().to_string(),

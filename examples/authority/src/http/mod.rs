@@ -17,6 +17,7 @@ pub(crate) mod log;
 mod metrics;
 mod peer;
 mod permits;
+mod places;
 mod portal;
 mod problem;
 mod reload;
@@ -37,7 +38,7 @@ use tracing::info;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
-    connections::{Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
+    connections::{CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
     health::Readiness,
     metrics::Metrics,
     peer::Proxies,
@@ -100,6 +101,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
             tls: None,
             proxies: Proxies::default(),
             most_connections: OPERATORS_CONNECTIONS,
+            most_of_peer: OPERATORS_CONNECTIONS as usize,
         };
         serving.push(tokio::spawn(connections::serve(listener, front, stopping.clone())));
     }
@@ -114,6 +116,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         tls,
         proxies: Proxies::new(&arguments.trusted_proxy),
         most_connections: MOST_CONNECTIONS,
+        most_of_peer: CONNECTIONS_OF_PEER,
     };
     serving.push(tokio::spawn(connections::serve(listener, front, stopping)));
     signal.await;

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use nodelock::ErrorKind;
+use nodelock::{ErrorKind, SeatList, Timestamp};
 use serde::Serialize;
 use tracing::{error, warn};
 use utoipa::ToSchema;
@@ -26,6 +26,7 @@ pub(super) struct Problem {
     kind: Option<ErrorKind>,
     detail: Option<String>,
     retry_after: Option<Duration>,
+    seats: Option<Box<SeatList>>,
     more: Members,
 }
 
@@ -35,6 +36,19 @@ pub(super) struct Members {
     pub(super) kept: Option<bool>,
     pub(super) mended: Option<Vec<String>>,
     pub(super) receipts: Option<Vec<Message>>,
+}
+
+/// A seat that a refusal for want of one tells of.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ListedSeat {
+    /// Its name.
+    seat: String,
+    /// What its device is called; empty where the license does not have it told.
+    label: String,
+    /// The day on which its device was last heard of: its first second, since 1970.
+    last_contact: u64,
+    /// When it lapses, in seconds since 1970; null for never.
+    lapses: Option<u64>,
 }
 
 /// RFC 9457. `type` ends in the stable code of the client's error kind, or is `about:blank` for what is plain HTTP.
@@ -61,6 +75,25 @@ pub(super) struct Details {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     receipts: Option<Vec<Message>>,
+    /// With `no-free-seat`: when the next seat lapses, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    next_lapse: Option<u64>,
+    /// With `no-free-seat`: the seats that lapse first, as the license has them told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    seats: Option<Vec<ListedSeat>>,
+}
+
+impl From<&nodelock::ListedSeat> for ListedSeat {
+    fn from(seat: &nodelock::ListedSeat) -> Self {
+        Self {
+            seat: seat.handle.to_string(),
+            label: seat.label.clone(),
+            last_contact: seat.last_contact.unix_seconds(),
+            lapses: seat.lapses.map(Timestamp::unix_seconds),
+        }
+    }
 }
 
 impl Problem {
@@ -70,7 +103,7 @@ impl Problem {
 
     /// A problem that the status says all about.
     pub(super) fn http(status: StatusCode) -> Self {
-        Self { status, kind: None, detail: None, retry_after: None, more: Members::default() }
+        Self { status, kind: None, detail: None, retry_after: None, seats: None, more: Members::default() }
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
@@ -87,6 +120,11 @@ impl Problem {
 
     pub(super) fn with(self, more: Members) -> Self {
         Self { more, ..self }
+    }
+
+    /// The seats that there are, when none is free.
+    pub(super) fn seats(&self) -> Option<&SeatList> {
+        self.seats.as_deref()
     }
 
     pub(super) fn kind(&self) -> Option<ErrorKind> {
@@ -135,7 +173,9 @@ impl From<nodelock::Error> for Problem {
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match &failure {
-            Failure::Rule(error) if status(error.kind()).is_client_error() => Self::of(error.kind()),
+            Failure::Rule(error) if status(error.kind()).is_client_error() => {
+                Self { seats: error.seats().cloned().map(Box::new), ..Self::of(error.kind()) }
+            }
             Failure::TooManyAttempts => Self::of(ErrorKind::TooManyAttempts).after(LONG),
             Failure::PeerMustWait(wait) | Failure::TooManyUnseen { wait, .. } => {
                 Self::of(ErrorKind::TooManyAttempts).after(*wait)
@@ -161,7 +201,11 @@ impl From<Problem> for Response {
         };
         let status = problem.status.as_u16();
         let Members { kept, mended, receipts } = problem.more;
-        let details = Details { r#type, title, status, detail: problem.detail, kept, mended, receipts };
+        let next_lapse =
+            problem.seats.as_ref().and_then(|seats| seats.next_lapse).map(Timestamp::unix_seconds);
+        let seats = problem.seats.map(|list| list.seats.iter().map(ListedSeat::from).collect());
+        let detail = problem.detail;
+        let details = Details { r#type, title, status, detail, kept, mended, receipts, next_lapse, seats };
         let mut response = (problem.status, json_text(&details)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

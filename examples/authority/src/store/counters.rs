@@ -68,6 +68,11 @@ impl Counters {
         }
     }
 
+    /// Counts seats in that state that are gone, which counted for no license.
+    pub(super) fn count_forgotten(&mut self, state: SeatState, seats: usize) {
+        *self.tally.entry(state.name()).or_default() -= i64::try_from(seats).unwrap_or(0);
+    }
+
     /// Counts evidence that came, or went.
     pub(super) fn count_evidence(&mut self, difference: i64) {
         *self.tally.entry(EVIDENCE).or_default() += difference;

@@ -1,9 +1,12 @@
 //! What decisions are made from, and what they store: one statement or two for each query and each change.
 
+use std::time::Duration;
+
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Seat, SeatName, Usage, decision::Change,
+        Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Seat, SeatName, SeatState, Usage,
+        decision::{self, Change},
     },
     code::Handle,
 };
@@ -17,8 +20,10 @@ use super::{
 };
 use crate::{
     domain::{Actor, DeviceDescription, Occasion, network},
-    failure::Result,
+    failure::{Failure, Result},
 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much evidence is kept in all. When there is more, the oldest goes: the device repeats it for as long as it has
 /// no receipt.
@@ -27,6 +32,12 @@ const MAX_EVIDENCE: i64 = 100_000;
 const MAX_EVIDENCE_OF_PEER: i64 = 1_000;
 /// How long it is kept, in seconds: two years.
 const EVIDENCE_LASTS: i64 = 2 * 365 * 24 * 60 * 60;
+
+/// How many cancelled seats may be one peer's. Each keeps its request from taking a seat, so none is dropped for another: the
+/// peer's further cancellations are not taken in, and their devices keep their proofs.
+const MAX_CANCELLED_OF_PEER: i64 = 10_000;
+/// How many cancelled seats a new one may push out.
+const MOST_FORGOTTEN: i64 = 100;
 
 /// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
 /// anybody, so waiting for one could be waiting for somebody who waits.
@@ -57,7 +68,13 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
 /// Stores a change. A [`Change::Insert`] of a seat that is there already fails.
 pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> Result<()> {
     match change {
-        Change::Insert { seat, request } => insert(tx, seat, request).await,
+        Change::Insert { seat, request } => {
+            insert(tx, seat, request).await?;
+            if seat.state() == SeatState::Cancelled {
+                remember_cancelled(tx, seat, MAX_CANCELLED_OF_PEER, occasion).await?;
+            }
+            Ok(())
+        }
         Change::Update(seat) => update(tx, seat).await,
         Change::Keep(evidence) => keep(tx, evidence, occasion).await,
         Change::Forget(evidence) => forget(tx, evidence).await,
@@ -305,11 +322,71 @@ async fn counted_before(tx: &mut Tx, name: SeatName) -> Result<Counted> {
     Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted })
 }
 
-async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
-    let peer = match occasion.actor {
+/// Whose limits count: a peer's network, nobody's for the vendor.
+fn counts_for(occasion: &Occasion) -> String {
+    match occasion.actor {
         Actor::Peer(peer) => network(peer).to_string(),
         Actor::Vendor(_) => String::new(),
-    };
+    }
+}
+
+/// Notes a cancelled seat, and forgets some whose requests are outdated. Fails with [`Failure::TooManyUnseen`] when the peer
+/// has `most` already.
+pub(super) async fn remember_cancelled(
+    tx: &mut Tx,
+    seat: &Seat,
+    most: i64,
+    occasion: &Occasion,
+) -> Result<()> {
+    forget_cancelled(tx, occasion.time).await?;
+    let peer = counts_for(occasion);
+    if !peer.is_empty() {
+        let kept = sqlx::query_scalar("SELECT COUNT(*) FROM cancelled WHERE peer = $1").bind(&peer);
+        let kept: i64 = kept.fetch_one(&mut **tx).await?;
+        if kept >= most {
+            return Err(Failure::TooManyUnseen { wait: DAY, handles: vec![seat.handle()] });
+        }
+    }
+    sqlx::query("INSERT INTO cancelled (handle, device_key, requested, peer) VALUES ($1, $2, $3, $4)")
+        .bind(number(seat.handle()))
+        .bind(device(seat.name()))
+        .bind(seconds(seat.requested()))
+        .bind(peer)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Deletes cancelled seats whose requests are refused without them.
+async fn forget_cancelled(tx: &mut Tx, now: Timestamp) -> Result<()> {
+    let outdated = decision::outdated(now);
+    let rows = sqlx::query(unlocked!(
+        tx,
+        "SELECT seat.handle, seat.device_key FROM cancelled JOIN seat ON seat.handle = cancelled.handle \
+         AND seat.device_key = cancelled.device_key WHERE requested >= $1 AND requested < $2 ORDER BY requested LIMIT $3",
+        ""
+    ))
+    .bind(seconds(outdated.start))
+    .bind(seconds(outdated.end))
+    .bind(MOST_FORGOTTEN)
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in &rows {
+        let (handle, device): (i64, Vec<u8>) = (row.try_get("handle")?, row.try_get("device_key")?);
+        for delete in [
+            "DELETE FROM attempt WHERE handle = $1 AND device_key = $2",
+            "DELETE FROM cancelled WHERE handle = $1 AND device_key = $2",
+            "DELETE FROM seat WHERE handle = $1 AND device_key = $2",
+        ] {
+            sqlx::query(delete).bind(handle).bind(&device).execute(&mut **tx).await?;
+        }
+    }
+    tx.counters.count_forgotten(SeatState::Cancelled, rows.len());
+    Ok(())
+}
+
+async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
+    let peer = counts_for(occasion);
     sqlx::query("INSERT INTO evidence (handle, kind, content, received, peer) VALUES ($1, $2, $3, $4, $5)")
         .bind(number(evidence.handle()))
         .bind(evidence.kind())

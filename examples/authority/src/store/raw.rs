@@ -41,6 +41,7 @@ table!(
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");
+table!(CANCELLED, "cancelled", "handle, device_key, requested, peer", "handle, device_key");
 table!(CHECK_IN, "check_in", "handle, device_key, digest, revision", "handle, device_key, revision");
 table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_key");
 table!(CANCELLATION, "cancellation", "license_id, record", "license_id");

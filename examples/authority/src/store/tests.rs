@@ -4,14 +4,17 @@ use nodelock::{
     ActivationRequest, Client, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
     authority::{
         ActivationFile, Attempts, Evidence, Found, LicenseKeyName, LicenseRecord, LicenseTerms, Query,
-        ReleaseClaim, Seat, Usage, decision::Change,
+        ReleaseClaim, Seat, SeatState, Usage,
+        decision::{Change, REQUEST_LASTS},
     },
 };
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
-use super::{Database, Tx, apply, find, insert_license, latest_seats_of, ledger, licenses, seats};
+use super::{
+    Database, Tx, apply, count_by_state, find, insert_license, latest_seats_of, ledger, licenses, seats,
+};
 use crate::{
     domain::{Actor, DeviceDescription, Location, Occasion},
     failure::{Failure, Result},
@@ -55,6 +58,8 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "granted": at(0).time,
         "issued": at(0).time,
         "changed": at(0).time,
+        "contact": at(0).time,
+        "label": "one",
         "ends": at(0).time.plus_days(90),
         "lapsed": false,
         "reason": Reason::Other,
@@ -260,6 +265,48 @@ async fn attempts_are_counted_until_they_end() {
     apply(&mut tx, &Change::Attempts(names[1], attempts(1, day)), &at(day)).await.unwrap();
     assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(Attempts::default()));
     assert_eq!(found(&mut tx, Query::Attempts(names[1])).await, Found::Attempts(attempts(1, day)));
+}
+
+#[tokio::test]
+async fn a_cancelled_seat_goes_once_its_request_is_outdated_and_no_sooner() {
+    const DAY: u64 = 24 * 60 * 60;
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let five_years = REQUEST_LASTS.as_secs();
+    let of_peer = |seconds| Occasion { actor: Actor::Peer([192, 0, 2, 1].into()), ..at(seconds) };
+    // Of a clock that was never set, of two usual ones, and of one that is ahead.
+    let dates = [0, NOW, NOW + DAY, NOW + 2 * five_years];
+    let mut seats = Vec::new();
+    for state in ["cancelled", "returned"] {
+        for date in dates {
+            let (request, _) = request();
+            let seat = seat(&request, LicenseId::NONE, json!({ "state": state, "requested": date }));
+            let change = Change::Insert { seat: seat.clone(), request: Box::new(request) };
+            apply(&mut tx, &change, &of_peer(0)).await.unwrap();
+            seats.push(seat);
+        }
+    }
+    let attempts: Attempts = serde_json::from_value(json!({ "count": 1, "since": at(0).time })).unwrap();
+    apply(&mut tx, &Change::Attempts(seats[1].name(), attempts), &of_peer(0)).await.unwrap();
+    let full = ledger::remember_cancelled(&mut tx, &seats[0], 4, &of_peer(0)).await;
+    assert!(matches!(full, Err(Failure::TooManyUnseen { handles, .. }) if handles == [seats[0].handle()]));
+
+    for (seconds, left) in [(five_years, 8), (five_years + 1, 7), (five_years + DAY + 1, 6)] {
+        let (request, _) = request();
+        let changes = json!({ "state": "cancelled", "requested": NOW + five_years });
+        let change =
+            Change::Insert { seat: seat(&request, LicenseId::NONE, changes), request: Box::new(request) };
+        apply(&mut tx, &change, &of_peer(seconds)).await.unwrap();
+        let mut known = 0;
+        for seat in &seats {
+            let found = found(&mut tx, Query::SeatsOfHandle(seat.handle())).await;
+            known += usize::from(found == Found::Seats(vec![seat.clone()]));
+        }
+        assert_eq!(known, left, "{seconds}");
+    }
+    tx.commit().await.unwrap();
+    let counts = count_by_state(&mut database.read().await.unwrap()).await.unwrap();
+    assert!(counts.contains(&(SeatState::Cancelled, 5)) && counts.contains(&(SeatState::Returned, 4)));
 }
 
 #[tokio::test]

@@ -223,7 +223,7 @@ fn damages(
     let mut damages: Vec<(Option<String>, String)> = Vec::new();
     // Values that fit, and that no other row has.
     let more = match column {
-        "evidence.peer" => Some("192.0.2.7"),
+        "evidence.peer" | "cancelled.peer" => Some("192.0.2.7"),
         "check_in.revision" => Some("2"),
         _ => None,
     };

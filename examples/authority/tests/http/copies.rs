@@ -115,6 +115,7 @@ fn a_copy_from_before_the_deactivation_ends_and_leaves_the_new_activation_alone(
     let restored = profile.client();
     assert!(is_revoked(&restored));
     assert_eq!(restored.activate(&key).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    restored.cancel().unwrap();
     assert!(restored.recover().unwrap().is_usable());
     assert_eq!(authority.taken(), [handle(&restored)]);
     restored.deactivate(Reason::Moved).unwrap();

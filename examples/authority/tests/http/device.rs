@@ -56,7 +56,7 @@ fn a_seat_goes_round_online() {
 
     assert!(first.activate(&key).unwrap().is_usable());
     assert_eq!(kind(second.activate(&key)), ErrorKind::NoFreeSeat);
-    assert!(second.pending().unwrap().is_none(), "a refused request is taken back");
+    assert!(second.pending().unwrap().is_some(), "the request waits for a seat");
 
     let issued = first.check().unwrap().license().unwrap().clone();
     let renewed = first.check_in().unwrap().license().unwrap().clone();
@@ -72,9 +72,28 @@ fn a_seat_goes_round_online() {
     assert_eq!(authority.taken().len(), 1);
 
     let actions = authority.actions();
-    for action in ["granted", "checked-in", "returned", "cancelled"] {
+    for action in ["granted", "checked-in", "returned"] {
         assert!(actions.contains(&("http:127.0.0.1".into(), action.into())), "{action}: {actions:?}");
     }
+}
+
+#[test]
+fn a_device_waits_for_a_seat_until_the_next_one_lapses() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (holder, waiting) = (authority.device("holder"), authority.device("waiting"));
+    let seat = holder.activate(&key).unwrap().license().unwrap().clone();
+    let refused = waiting.activate(&key).unwrap_err();
+    let list = refused.seats().unwrap();
+    let lapse = seat.lease_until.unwrap().plus_days(14);
+    assert_eq!((list.next_lapse, list.seats.len()), (Some(lapse), 1));
+    assert_eq!((list.seats[0].handle, list.seats[0].lapses), (seat.handle, Some(lapse)));
+
+    holder.deactivate(Reason::Moved).unwrap();
+    assert!(waiting.online().check_in_if_due().unwrap().is_none(), "it does not ask before that date");
+    let restarted = authority.device("waiting");
+    assert!(restarted.online().check_in_if_due().unwrap().unwrap().is_usable());
+    assert!(waiting.check().unwrap().is_usable());
 }
 
 #[test]

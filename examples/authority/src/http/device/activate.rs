@@ -50,8 +50,8 @@ pub(super) struct Granted {
         ),
         (
             status = 409,
-            description = "The seat cannot be had; or a recovery is dated before the request of the seat that it would \
-                           free. Codes: `no-free-seat`, `crowded-handle`, `wrong-request`, `outdated`.",
+            description = "The seat cannot be had; the request is more than five years old; or a recovery is dated before \
+                           the request of the seat that it would free. Codes: `no-free-seat`, `crowded-handle`, `wrong-request`, `outdated`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -130,6 +130,9 @@ mod tests {
         let refused = authority.call(PATH, json!({ "request": request })).await;
         assert_eq!(refused.problem(), (409, "no-free-seat".into()));
         assert_eq!(refused.json()["receipts"].as_array().unwrap().len(), 1);
+        let seats = &refused.json()["seats"];
+        assert_eq!(seats[0]["lapses"], refused.json()["next_lapse"]);
+        assert_eq!((seats.as_array().unwrap().len(), &seats[0]["label"]), (1, &json!("")));
     }
 
     #[tokio::test]

@@ -27,8 +27,6 @@ use crate::{
 
 /// How many seats are shown.
 const MOST_SEATS: usize = 200;
-/// The entries of a request's metadata that name a computer, best first.
-const NAMES: [&str; 5] = ["computer", "machine", "hostname", "host", "name"];
 
 #[derive(Template)]
 #[template(path = "seats.html")]
@@ -166,10 +164,8 @@ fn view(holding: &Holding) -> LicenseView {
     }
 }
 
-fn row(SeatRow { seat, device, .. }: &SeatRow, terms: &LicenseTerms) -> SeatView {
-    let named = |name: &&str| device.metadata.iter().find(|(of, _)| of.eq_ignore_ascii_case(name));
-    let computer =
-        NAMES.iter().find_map(named).map(|(_, value)| value.trim()).filter(|value| !value.is_empty());
+fn row(SeatRow { seat, .. }: &SeatRow, terms: &LicenseTerms) -> SeatView {
+    let computer = Some(seat.label()).filter(|label| !label.is_empty());
     let has_lapsed = seat.state().is_taken() && !seat.counts(terms, std::time::SystemTime::now().into());
     let (class, state) = match seat.state() {
         SeatState::Active if has_lapsed => ("over", "Free: not renewed for too long"),

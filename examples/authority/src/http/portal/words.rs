@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use nodelock::ErrorKind;
+use nodelock::{ErrorKind, ListedSeat, SeatList};
 
-use super::notice::{Notice, Tone};
+use super::{
+    notice::{Notice, Tone},
+    page,
+};
 use crate::http::problem::Problem;
 
 /// What the customer was about to do.
@@ -62,13 +65,13 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("Nothing was renewed. On the computer, make a new request with the license key, or ask the vendor."),
         (Some(Kind::Outdated), Task::Renew) => say("A later check-in came before this one")
             .text("Nothing was renewed. Let the application write a new check-in, and hand that in."),
+        (Some(Kind::Outdated), Task::Activate) => say("This request is too old")
+            .text("Set the clock of the computer, let the application write a new request, and hand that in."),
         (Some(Kind::UnknownSeat), Task::Renew) => say("No seat of this computer is known here")
             .text("Nothing was renewed. Perhaps the license is of another vendor; ask the one it came from."),
         (Some(Kind::LicenseEnded), Task::Renew) => say("The license has ended or is suspended")
             .text("It is not renewed now. Ask the vendor. Then hand this same check-in in once more."),
-        (Some(Kind::NoFreeSeat), _) => say("No seat is free")
-            .text("Every seat of this license is taken, so there is no license for this computer yet.")
-            .text("Give a seat back on another computer, or ask the vendor for more seats. Then hand this same request in once more.")
+        (Some(Kind::NoFreeSeat), _) => no_free_seat(problem.seats())
             .link("/seats", "See which computers have a seat")
             .link("/redeem", "Give a seat back"),
         (Some(Kind::UnknownLicense), Task::Activate) => say("No license has the key in this request")
@@ -130,6 +133,29 @@ fn plain(status: StatusCode) -> Notice {
         _ => say("The form arrived incomplete")
             .text("Nothing has changed. Please go back and send it once more."),
     }
+}
+
+/// That no seat is free, and what may be done: wait for the next one, or give one back.
+fn no_free_seat(seats: Option<&SeatList>) -> Notice {
+    let notice = Notice::new(Tone::Bad, "No seat is free")
+        .text("Every seat of this license is taken, so there is no license for this computer yet.")
+        .text("Give a seat back on another computer, or ask the vendor for more seats. Then hand this same request in once more.");
+    let Some(seats) = seats else { return notice };
+    let notice = match seats.next_lapse {
+        Some(lapse) => notice.text(format!(
+            "If nothing is heard of them, the next seat becomes free on {}.",
+            page::time(lapse)
+        )),
+        None => notice,
+    };
+    seats.seats.iter().fold(notice, |notice, seat| notice.text(listed(seat)))
+}
+
+/// A seat in a list.
+fn listed(seat: &ListedSeat) -> String {
+    let label = if seat.label.is_empty() { "a computer" } else { &seat.label };
+    let lapses = seat.lapses.map_or_else(String::new, |lapse| format!(", free on {}", page::time(lapse)));
+    format!("{}: {label}, last heard of on {}{lapses}", seat.handle, page::time(seat.last_contact))
 }
 
 /// A time to wait, rounded up.

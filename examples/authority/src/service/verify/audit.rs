@@ -46,9 +46,8 @@ pub(super) struct Trail {
     pub(super) seat: SeatTrail,
     /// By its first line.
     pub(super) license: Option<LicenseId>,
-    /// Whether it says more than that a request was cancelled: such a request may be remembered nowhere else, where its
-    /// handle was crowded.
-    is_of_seat: bool,
+    /// Whether it says of another state than cancelled: a seat that never had one may be forgotten.
+    is_kept: bool,
 }
 
 pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
@@ -67,7 +66,7 @@ pub(super) fn look_back(known: &Known, findings: &mut Findings) {
         detail: "what the line is about is not there".to_owned(),
     };
     for (name, trail) in &known.audit.trails {
-        if trail.is_of_seat && !known.seats.contains_key(name) {
+        if trail.is_kept && !known.seats.contains_key(name) {
             findings.add(finding("handle", trail.license, Some(*name), None));
         }
     }
@@ -163,7 +162,7 @@ impl Audit {
         let trail = self.trails.entry(name).or_insert_with(|| Trail { license, ..Trail::default() });
         row.expect("license_id", trail.license == license, "other lines name another license");
         trail.seat.note(&TrailLine { action, before, after, at, detail });
-        trail.is_of_seat |= action != EventKind::Cancelled.name();
+        trail.is_kept |= after != SeatState::Cancelled;
     }
 }
 

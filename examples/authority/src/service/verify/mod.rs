@@ -80,6 +80,8 @@ struct Known {
     licenses: HashMap<LicenseId, License>,
     /// With the revision of its latest license.
     seats: HashMap<SeatName, u32>,
+    /// The cancelled ones, with the dates of their requests.
+    cancelled: HashMap<SeatName, Timestamp>,
     /// How many seats are in each state, in the order of [`SeatState::ALL`], and how much evidence there is.
     by_state: [i64; SeatState::ALL.len()],
     evidence: i64,

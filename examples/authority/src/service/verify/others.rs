@@ -12,6 +12,7 @@ use nodelock::{
 
 use super::{Findings, Known, row::Row};
 use crate::{
+    domain::Finding,
     failure::Result,
     store::{Tx, raw},
 };
@@ -23,6 +24,7 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
     })
     .await?;
     look_at_tally(tx, known, findings).await?;
+    look_at_cancelled(tx, known, findings).await?;
     let mut revisions = HashSet::new();
     raw::walk(tx, raw::CHECK_IN, |raw| {
         let mut row = Row::new(raw, raw::CHECK_IN, findings);
@@ -92,10 +94,7 @@ fn look_at_evidence(row: &mut Row<'_>) {
     let (handle, kind) = (row.handle("handle"), row.text("kind"));
     row.name = handle.map(|handle| handle.to_string());
     row.time("received");
-    if let Some(peer) = row.text("peer") {
-        let is_peer = peer.is_empty() || peer.parse::<IpAddr>().is_ok();
-        row.expect("peer", is_peer, "it is no address");
-    }
+    look_at_peer(row);
     let Some(content) = row.bytes("content") else { return };
     let Ok(evidence) = Evidence::from_bytes(&content) else {
         return row.wrong("content", "it is neither a proof nor a code");
@@ -106,6 +105,49 @@ fn look_at_evidence(row: &mut Row<'_>) {
         "its content is of another seat",
     );
     row.expect("kind", kind.is_none_or(|kind| kind == evidence.kind()), "its content is of another kind");
+}
+
+/// Whose limits count: an address, or nothing for the vendor.
+fn look_at_peer(row: &mut Row<'_>) {
+    if let Some(peer) = row.text("peer") {
+        let is_peer = peer.is_empty() || peer.parse::<IpAddr>().is_ok();
+        row.expect("peer", is_peer, "it is no address");
+    }
+}
+
+/// The notes of which cancelled seats may be forgotten, and when.
+async fn look_at_cancelled(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    let cancelled = &mut known.cancelled;
+    raw::walk(tx, raw::CANCELLED, |raw| {
+        let mut row = Row::new(raw, raw::CANCELLED, findings);
+        // A date by the device's clock, which may be ahead.
+        let (name, requested) = (row.seat_name(), row.number("requested"));
+        look_at_peer(&mut row);
+        let Some(name) = name else { return };
+        match cancelled.remove(&name) {
+            None => row.wrong("handle", "there is no such cancelled seat"),
+            Some(truth) => {
+                let truth = i64::try_from(truth.unix_seconds()).ok();
+                row.expect(
+                    "requested",
+                    requested.is_none() || requested == truth,
+                    "its seat says something else",
+                );
+            }
+        }
+    })
+    .await?;
+    for name in known.cancelled.keys() {
+        findings.add(Finding {
+            table: "cancelled".to_owned(),
+            column: Some("handle".to_owned()),
+            license: None,
+            seat: Some(*name),
+            row: None,
+            detail: "a cancelled seat is not noted".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The revision of a seat's latest license; none if there is no such seat.

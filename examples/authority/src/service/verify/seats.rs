@@ -65,6 +65,9 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     }
     row.expect("granted", granted.is_none_or(|granted| granted == seat.granted()), OTHER);
     row.expect("changed", changed.is_none_or(|changed| changed == seat.changed()), OTHER);
+    if seat.state() == SeatState::Cancelled {
+        known.cancelled.insert(seat.name(), seat.requested());
+    }
     known.by_state[SeatState::ALL.iter().position(|state| *state == seat.state()).unwrap_or_default()] += 1;
     if let Some(license) = license.and_then(|license| known.licenses.get_mut(&license)) {
         license.taken += i64::from(seat.state().is_taken() && !seat.is_lapsed());

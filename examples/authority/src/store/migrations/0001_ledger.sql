@@ -41,7 +41,8 @@ CREATE TABLE sale_license (
     PRIMARY KEY (order_id, position)
 );
 
--- Seats are kept for ever, so that no message of a device is ever news again. The columns beside `record` are for
+-- Seats are kept for ever, so that no message of a device is ever news again, except cancelled ones whose requests would
+-- be refused without them. The columns beside `record` are for
 -- finding and listing, and say what the record says.
 CREATE TABLE seat (
     handle     BIGINT NOT NULL,
@@ -77,6 +78,19 @@ CREATE INDEX seat_of_device ON seat (device_key, taken);
 CREATE INDEX seat_by_age ON seat (granted, handle, device_key);
 CREATE INDEX seat_of_license_by_age ON seat (license_id, granted, handle, device_key);
 CREATE INDEX seat_of_license_by_change ON seat (license_id, taken, changed, handle, device_key);
+
+-- Cancelled seats, with the dates of their requests. They are forgotten when these are outdated.
+CREATE TABLE cancelled (
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
+    requested  BIGINT NOT NULL,
+    -- Whose it counts for, as for evidence.
+    peer       TEXT   NOT NULL,
+    PRIMARY KEY (handle, device_key),
+    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
+);
+CREATE INDEX cancelled_by_date ON cancelled (requested);
+CREATE INDEX cancelled_by_peer ON cancelled (peer);
 
 -- How many seats are in each state, and how much evidence there is: the sum over all shards. A transaction changes one
 -- shard, so that writers do not wait for each other.
