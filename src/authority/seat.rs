@@ -98,7 +98,8 @@ impl fmt::Display for SeatState {
 }
 
 /// One activation of one license on one machine, as a ledger keeps it: for ever, so that no message of its device is
-/// ever news again.
+/// ever news again, except for a [cancelled](SeatState::Cancelled) one of a request that is
+/// [outdated](super::decision::outdated).
 ///
 /// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
 /// of [`decision`](super::decision) change one; elsewhere a transition does not compile:

@@ -190,7 +190,8 @@ class Kept(unittest.TestCase):
 
         def insert(number, state, requested, granted):
             record = json.dumps({"state": state, "requested": requested, "granted": granted})
-            row = {"handle": f"{number}", "device_key": "", "license": None, "is_taken": 0, "is_counted": 0, "record": record}
+            row = {"handle": f"{number}", "device_key": "", "license": None, "record": record}
+            row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted"], 0)
             with self.vendor.transaction() as database:
                 database.execute(server.STORE[server.authority.INSERT_SEAT], row)
 

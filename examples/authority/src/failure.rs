@@ -79,6 +79,9 @@ pub(crate) enum Failure {
     /// One record cannot be read: of which license, or which seat of which license.
     #[error("the database holds a damaged record, {record}: {reason}")]
     Damaged { record: String, reason: String },
+    /// Some records cannot be read: a line about each.
+    #[error("{0}")]
+    SomeDamaged(String),
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("the database holds a damaged record: {0}")]
@@ -156,7 +159,7 @@ impl Failure {
                 ErrorKind::UnsupportedVersion.code().into()
             }
             Self::Database(_) => "database".into(),
-            Self::Damaged { .. } | Self::Record(_) => ErrorKind::Corrupt.code().into(),
+            Self::Damaged { .. } | Self::SomeDamaged(_) | Self::Record(_) => ErrorKind::Corrupt.code().into(),
         }
     }
 

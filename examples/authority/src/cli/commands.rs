@@ -17,7 +17,7 @@ use super::{
     arguments::{CertificateCommand, Command, Installation, LicenseCommand, SeatArguments},
     bulk,
     licenses::Desk,
-    output::{self, Report},
+    output::{self, Listing, Report},
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
@@ -130,7 +130,12 @@ async fn execute(
             let words = format!("Returned: seat {handle} is back in the pool.");
             Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
         }
-        Command::List { license } => Ok(output::list(&service::seats(database, *license, occasion).await?)),
+        Command::List { license } => {
+            let mut listing = Listing::new("seats", installation.json);
+            let show = |row| listing.row(row, output::seat_words, output::seat);
+            service::seats(database, *license, occasion, show).await?;
+            listing.finish("No seats.")
+        }
         Command::Certificate(CertificateCommand::Show) => {
             Ok(output::certificate(&signer()?.certificate, occasion.time))
         }
@@ -158,7 +163,12 @@ async fn execute(
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))
         }
-        Command::Audit { limit } => Ok(output::audit(&service::audit(database, *limit).await?)),
+        Command::Audit { limit } => {
+            let mut listing = Listing::new("audit", installation.json);
+            let show = |row| listing.row(row, output::audit_words, output::audit);
+            service::audit(database, *limit, show).await?;
+            listing.finish("Nothing happened yet.")
+        }
     }
 }
 

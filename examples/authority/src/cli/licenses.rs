@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     arguments::{EditedTerms, LicenseCommand, NewLicense, Rekey},
-    output::{self, Report},
+    output::{self, Listing, Report},
 };
 use crate::{
     domain::{LicenseHint, Occasion, Order},
@@ -32,7 +32,12 @@ impl Desk<'_> {
     pub(crate) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
         match command {
             LicenseCommand::New(new) => self.sell(new).await,
-            LicenseCommand::List => Ok(output::licenses(&service::licenses(self.database).await?)),
+            LicenseCommand::List => {
+                let mut listing = Listing::new("licenses", self.as_json);
+                let show = |row| listing.row(row, output::license_words, output::license);
+                service::licenses(self.database, show).await?;
+                listing.finish("No licenses.")
+            }
             LicenseCommand::Edit { id, terms } => self.edit(*id, terms).await,
             LicenseCommand::Rekey(rekey) => self.rekey(rekey).await,
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,

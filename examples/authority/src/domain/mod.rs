@@ -105,9 +105,30 @@ impl Order {
     }
 }
 
-/// A seat in a list.
-pub(crate) struct SeatRow {
-    pub(crate) seat: Seat,
+/// A seat in a list of many: what the list shows, and nothing that only decisions need.
+pub(crate) struct ListedSeat {
+    pub(crate) handle: Handle,
+    pub(crate) device_key: PublicKey,
+    /// None for a request that was cancelled under a license key that nobody knows.
+    pub(crate) license: Option<LicenseId>,
+    pub(crate) state: SeatState,
+    pub(crate) counted: bool,
+    pub(crate) granted: Timestamp,
+    pub(crate) changed: Timestamp,
+    /// When its latest license was signed.
+    pub(crate) issued: Timestamp,
+    /// What its machine is called in lists for customers.
+    pub(crate) label: String,
+    /// When its device last spoke.
+    pub(crate) contact: Timestamp,
+    /// When its use ends; none if never.
+    pub(crate) ends: Option<Timestamp>,
+    pub(crate) lapsed: bool,
+    pub(crate) reason: String,
+    pub(crate) revision: u32,
+    pub(crate) copies: u32,
+    pub(crate) virtual_machine: bool,
+    pub(crate) container: bool,
     pub(crate) device: DeviceDescription,
     /// How many codes were tried at it within the last day.
     pub(crate) codes_tried: u32,
@@ -136,7 +157,7 @@ pub(crate) struct Holding {
     pub(crate) terms: LicenseTerms,
     pub(crate) usage: Usage,
     /// The seats that are taken, then those that were given up last.
-    pub(crate) seats: Vec<SeatRow>,
+    pub(crate) seats: Vec<Seat>,
 }
 
 /// How many seats are in a state.

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{peer::Proxies, places::Places, tls::Tls};
+use super::{pace::Pace, peer::Proxies, places::Places, tls::Tls};
 
 /// How many connections there are at a time to devices and customers, and to the operator; further ones wait in the
 /// operating system's queue. Together below the 1,024 files that a process may commonly have open.
@@ -44,6 +44,7 @@ pub(super) struct Front {
     pub(super) endpoints: Router,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) proxies: Proxies,
+    pub(super) pace: Pace,
     pub(super) most_connections: u32,
     pub(super) most_of_peer: usize,
 }
@@ -126,7 +127,17 @@ where
     let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
         let peer = front.proxies.peer(address.ip(), request.headers());
         request.extensions_mut().insert(peer);
-        endpoints.call(request)
+        let endpoints = endpoints.clone();
+        async move {
+            front.pace.wait(peer.0).await;
+            let answered = endpoints.call(request).await;
+            if let Ok(answer) = &answered
+                && !(answer.status().is_client_error() || answer.status().is_server_error())
+            {
+                front.pace.was_good(peer.0);
+            }
+            answered
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -145,8 +145,9 @@ impl Authority {
     /// Enters a seat of the device that made `request` under the handle of the only seat of another authority.
     pub(super) async fn share_handle(&self, request: &[u8], other: &Self) {
         let seat = async |of: &Self| {
-            let rows = service::seats(of.server.service.database(), None, &occasion()).await.unwrap();
-            serde_json::to_value(&rows[0].seat).unwrap()
+            let mut tx = of.server.service.database().read().await.unwrap();
+            let rows = store::seats(&mut tx).await.unwrap();
+            serde_json::to_value(&rows[0]).unwrap()
         };
         let mut record = seat(self).await;
         record["seat"] = seat(other).await["seat"].take();

@@ -15,6 +15,7 @@ mod fixture;
 mod health;
 pub(crate) mod log;
 mod metrics;
+mod pace;
 mod peer;
 mod permits;
 mod places;
@@ -41,6 +42,7 @@ use self::{
     connections::{CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
     health::Readiness,
     metrics::Metrics,
+    pace::Pace,
     peer::Proxies,
     permits::Permits,
     problem::Problem,
@@ -100,6 +102,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
             endpoints: metrics::routes(server.clone()),
             tls: None,
             proxies: Proxies::default(),
+            pace: Pace::default(),
             most_connections: OPERATORS_CONNECTIONS,
             most_of_peer: OPERATORS_CONNECTIONS as usize,
         };
@@ -115,6 +118,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         endpoints: router(server),
         tls,
         proxies: Proxies::new(&arguments.trusted_proxy),
+        pace: Pace::default(),
         most_connections: MOST_CONNECTIONS,
         most_of_peer: CONNECTIONS_OF_PEER,
     };

@@ -4,7 +4,6 @@
 //! library decide, signs, stores and notes, in one transaction. A front puts the outcome into its own form.
 
 mod activate;
-mod audit;
 mod backup;
 mod certificate;
 mod check_in;
@@ -38,12 +37,11 @@ use nodelock::{
 
 pub(crate) use self::{
     activate::Activated,
-    audit::audit,
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
     edit::edit,
-    lists::{count_by_state, licenses, seats, vendor},
+    lists::{audit, count_by_state, licenses, seats, vendor},
     redeem::{Redeemed, Released},
     rekey::rekey,
     sell::{Offer, Sale, offers, sell},

@@ -36,8 +36,9 @@ table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id
 table!(
     SEAT,
     "seat",
-    "handle, device_key, license_id, state, taken, counted, granted, changed, ends, lapsed, reason, revision, copies, \
-     virtual_machine, container, machine, record",
+    "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
+     reason, revision, copies, \
+     virtual_machine, container, label, machine, record",
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");

@@ -70,6 +70,26 @@ impl Ledger {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// The counters that are not what a count finds.
+    pub fn miscounted(&mut self) -> Vec<String> {
+        let wrong = sqlx::query_scalar(
+            "SELECT 'license ' || id FROM license WHERE \
+             taken <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1 AND lapsed = 0) OR \
+             deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1) \
+             UNION ALL \
+             SELECT 'tally ' || what FROM tally GROUP BY what HAVING SUM(number) <> CASE what \
+             WHEN 'evidence' THEN (SELECT COUNT(*) FROM evidence) \
+             ELSE (SELECT COUNT(*) FROM seat WHERE state = what) END",
+        );
+        self.runtime.block_on(wrong.fetch_all(&mut self.connection)).unwrap()
+    }
+
+    /// How much evidence is kept.
+    pub fn evidence(&mut self) -> i64 {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM evidence");
+        self.runtime.block_on(count.fetch_one(&mut self.connection)).unwrap()
+    }
+
     /// Statements that the authority would not make.
     pub fn execute(&mut self, sql: &str) {
         self.try_execute(sql).unwrap();

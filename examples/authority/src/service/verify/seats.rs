@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// Members of the record that have a column of their own.
-const COLUMNS: [&str; 8] =
-    ["state", "counted", "granted", "changed", "lapsed", "reason", "revision", "copies"];
+const COLUMNS: [&str; 10] =
+    ["state", "counted", "granted", "changed", "issued", "contact", "lapsed", "reason", "revision", "copies"];
 
 pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
     raw::walk(tx, raw::SEAT, |raw| look_at(&mut Row::new(raw, raw::SEAT, findings), known)).await
@@ -33,8 +33,8 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     };
     row.license = license;
     row.record::<DeviceDescription>("machine");
-    let (state, reason) = (row.text("state"), row.text("reason"));
-    let (granted, changed) = (row.time("granted"), row.time("changed"));
+    let (state, reason, label) = (row.text("state"), row.text("reason"), row.text("label"));
+    let times = ["granted", "changed", "issued", "contact"].map(|column| (column, row.time(column)));
     let numbers =
         ["taken", "counted", "ends", "lapsed", "revision", "copies", "virtual_machine", "container"]
             .map(|column| (column, row.number(column)));
@@ -63,8 +63,11 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     for ((column, number), truth) in numbers.into_iter().zip(truths) {
         row.expect(column, number.is_none_or(|number| number == truth), OTHER);
     }
-    row.expect("granted", granted.is_none_or(|granted| granted == seat.granted()), OTHER);
-    row.expect("changed", changed.is_none_or(|changed| changed == seat.changed()), OTHER);
+    row.expect("label", label.is_none_or(|label| label == seat.label()), OTHER);
+    let truths = [seat.granted(), seat.changed(), seat.issued(), seat.contact()];
+    for ((column, time), truth) in times.into_iter().zip(truths) {
+        row.expect(column, time.is_none_or(|time| time == truth), OTHER);
+    }
     if seat.state() == SeatState::Cancelled {
         known.cancelled.insert(seat.name(), seat.requested());
     }

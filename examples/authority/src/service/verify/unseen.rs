@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 34] = [
+pub(crate) const UNSEEN: [(&str, &str); 32] = [
     ("license.key_hash", "the ledger holds no key to compare it with; its length is checked"),
     ("license.key_hint", "the ledger holds no key to compare it with; its length is checked"),
     (
@@ -18,8 +18,6 @@ pub(crate) const UNSEEN: [(&str, &str); 34] = [
     ("seat.record.first_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.sync_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.previous_token", "licenses are not kept; once the device has checked in, the next tells"),
-    ("seat.record.contact", "a later time than the last check-in that was noted"),
-    ("seat.record.label", "what the device calls itself; only lists show it"),
     ("seat.record.acknowledged", "the proof or code is not kept; the outcome of a held seat is checked"),
     ("seat.record.heard_after_end", "noted nowhere else, and no right rests on it"),
     ("tally.shard", "the sum over all shards counts"),
