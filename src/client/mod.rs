@@ -164,30 +164,29 @@ impl Client {
     /// what it is until the new one is installed; that gives its seat up, also where it allows no more deactivations.
     ///
     /// Fails with [`ErrorKind::AlreadyActive`] when something else is there, which [`Error::already`] names
-    /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the license key cannot be one,
-    /// [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
+    /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the
+    /// license key cannot be one, [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
         let license_key = self.license_keys.read(license_key)?;
         let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let now = self.reading();
         self.change(|record, writer| {
-            let request = self.new_request(record, writer, license_key, metadata, Some(self.replace), now)?;
+            record.may_begin(self.has_ended(record, now), Some(self.replace))?;
+            let request = self.new_request(record, writer, license_key, metadata, now)?;
             PendingRequest::new(request, None, &record.outstanding)
         })
     }
 
-    /// Draws a handle and a secret, signs a request, and makes it the pending one.
+    /// Draws a handle and a secret, signs a request, and makes it the pending one. The caller has asked
+    /// [`Record::may_begin`] first: a second request must not cost a key or 100,000 rounds.
     fn new_request(
         &self,
         record: &mut Record,
         writer: &mut Writer<'_>,
         license_key: String,
         metadata: Metadata,
-        replace: Option<Replace>,
         now: Reading,
     ) -> Result<ActivationRequest> {
-        // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
-        record.may_begin(self.has_ended(record, now), replace)?;
         let key = self.device_key_or_new(writer)?;
         if let Some(release) = record.release_request() {
             let proof = self.proof(&release, writer, &key, Reason::Cancelled, now.local)?;
@@ -253,8 +252,9 @@ impl Client {
             record => record?,
         };
         let recovered = self.change_record(record, writer, |record, writer| {
+            record.may_begin(self.has_ended(record, now), None)?;
             let key = self.known_device_key()?;
-            let request = self.new_request(record, writer, String::new(), Vec::new(), None, now)?;
+            let request = self.new_request(record, writer, String::new(), Vec::new(), now)?;
             let body = RecoveryBody {
                 device_key: key.public_key(),
                 product: self.product.clone(),

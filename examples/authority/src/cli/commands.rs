@@ -31,8 +31,8 @@ const LIMIT: u64 = 1024 * 1024;
 
 /// A command does one thing after the other.
 const CONNECTIONS: u32 = 1;
-/// A server reads beside the one that writes.
-const SERVER_CONNECTIONS: u32 = 8;
+/// A server asks its database that many things at a time. On PostgreSQL some of them may wait for one license.
+const SERVER_CONNECTIONS: u32 = 16;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, installation: &Installation) -> Result<Report> {

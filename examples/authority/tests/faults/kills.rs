@@ -79,8 +79,9 @@ impl Crowd {
     /// Everybody gets an answer; then the seats that are taken are those of the usable stores.
     fn judge(&self) {
         for client in &self.clients {
-            if client.pending().unwrap().is_some() {
-                let _ = client.activate(&self.key);
+            // One that still waits for a seat gives up.
+            if client.pending().unwrap().is_some() && client.activate(&self.key).is_err() {
+                client.cancel().unwrap();
             }
             client.online().hand_in().unwrap();
             assert!(client.pending().unwrap().is_none());
@@ -241,8 +242,9 @@ fn servers_that_start_at_once_bring_a_database_up_to_date_once() {
     // As an interrupted set-up leaves it: keys, and a database that nobody has written to.
     fs::write(authority.directory().join("keys/unfinished"), "").unwrap();
     Ledger::open(&authority).execute(
-        "DROP TABLE check_in; DROP TABLE attempt; DROP TABLE cancellation; DROP TABLE evidence; DROP TABLE seat; DROP TABLE license; \
-         DROP TABLE vendor; DROP TABLE audit; DROP TABLE tally; DROP TABLE _sqlx_migrations",
+        "DROP TABLE check_in; DROP TABLE attempt; DROP TABLE cancellation; DROP TABLE evidence; DROP TABLE cancelled; \
+         DROP TABLE seat; DROP TABLE license; DROP TABLE vendor; DROP TABLE audit; DROP TABLE tally; \
+         DROP TABLE _sqlx_migrations",
     );
     let options = ["--create", "--product", PRODUCT].map(str::to_owned);
     let servers: Vec<_> = thread::scope(|scope| {

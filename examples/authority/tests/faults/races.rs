@@ -141,7 +141,11 @@ fn acts_of_all_kinds_at_once_neither_fail_nor_miscount() {
                         device.check_in().unwrap();
                         device.deactivate(Reason::Moved).unwrap();
                     }
-                    Err(error) => assert_eq!(error.kind(), ErrorKind::NoFreeSeat),
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::NoFreeSeat);
+                        device.cancel().unwrap();
+                        device.online().hand_in().unwrap();
+                    }
                 }
             }
         }

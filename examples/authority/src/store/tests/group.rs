@@ -72,7 +72,10 @@ async fn a_commit_goes_on_without_who_asked_for_it() {
     let mut first = database.write().await.unwrap();
     let one = enter(&mut first).await;
     let commit = tokio::spawn(first.commit());
-    tokio::task::yield_now().await;
+    // Its turn is over once it has asked for the commit.
+    while !database.is_free() {
+        tokio::task::yield_now().await;
+    }
     commit.abort();
     // The next one shares that commit, or comes after it.
     database.write().await.unwrap().commit().await.unwrap();
