@@ -132,6 +132,26 @@
 #define NODELOCK_ABI_VERSION 1
 
 /**
+ * Nothing was in the way of a new activation.
+ */
+#define NODELOCK_ALREADY_NOTHING 0
+
+/**
+ * A request waits for its answer; nodelock_client_pending() shows it.
+ */
+#define NODELOCK_ALREADY_PENDING 1
+
+/**
+ * A license that has not ended, usable or not.
+ */
+#define NODELOCK_ALREADY_VALID 2
+
+/**
+ * A license that has expired, or whose lease has ended.
+ */
+#define NODELOCK_ALREADY_ENDED 3
+
+/**
  * A request is on its way, for the first time or again.
  */
 #define NODELOCK_EVENT_SENDING 1
@@ -170,6 +190,16 @@
  * License keys are whatever the vendor used so far: at most 64 bytes on one line, passed on as typed.
  */
 #define NODELOCK_LICENSE_KEYS_FREE_FORM 1
+
+/**
+ * A new activation sets a license aside that is still valid, as from a trial to a paid license.
+ */
+#define NODELOCK_REPLACE_LICENSE 1
+
+/**
+ * A new activation cancels the request that is pending, whose answer may be on its way.
+ */
+#define NODELOCK_REPLACE_REQUEST 2
 
 /**
  * A feature's limit if it has none.
@@ -365,7 +395,7 @@ enum nodelock_status
    */
   NODELOCK_VERDICT_LEASE_ENDED = 24,
   /**
-   * Verdict: the clock was set back. Have it corrected; anything newly signed by the authority heals it too.
+   * Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it right too.
    */
   NODELOCK_VERDICT_CLOCK_SET_BACK = 25,
   /**
@@ -794,6 +824,13 @@ NODELOCK_API
 const char *nodelock_error_message(const nodelock_error *error);
 
 /**
+ * What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*. NODELOCK_ALREADY_NOTHING for
+ * any other status and for NULL.
+ */
+NODELOCK_API
+uint32_t nodelock_error_already(const nodelock_error *error);
+
+/**
  * What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
  * soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is freed;
  * nodelock_client_outstanding() has it too.
@@ -1002,6 +1039,19 @@ nodelock_status nodelock_config_set_license_keys(nodelock_config *config,
                                                  nodelock_error **error);
 
 /**
+ * What a new activation may put in its place beside a license that has ended: any of NODELOCK_REPLACE_*, added. 0, the default,
+ * for nothing else. A license that is set aside stays what it is until the new one is installed, which gives its seat up, also
+ * where it allows no more deactivations. If the request is refused or cancelled, all is as before.
+ *
+ * NODELOCK_INVALID_INPUT for anything else.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_replace(nodelock_config *config,
+                                            uint32_t what,
+                                            nodelock_error **error);
+
+/**
  * Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
  * once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four times.
  */
@@ -1176,8 +1226,9 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
  * request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
  * hand. `metadata` is for the vendor to see, such as a name for the machine; NULL is fine for none.
  *
- * NODELOCK_ALREADY_ACTIVE: a request is pending (nodelock_client_pending() shows it again) or a seat is held, also under a
- * license that has expired. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
+ * A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
+ *
+ * NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
  * NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the codes of the store.
  */
 NODELOCK_API
@@ -1297,9 +1348,10 @@ nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client
 
 /**
  * Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
- * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Nothing changes
- * until then. Each call makes another request: hand in the latest, since the authority refuses one that a later one has
- * followed. A license that has expired or is not usable for another reason will do.
+ * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then the
+ * store only notes what was asked and when. Each call makes another request: hand in the latest, since the authority refuses
+ * one that a later one has followed, and only the answer to the latest sets a wrong clock right. A license that has expired
+ * or is not usable for another reason will do.
  *
  * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
  */
@@ -1378,6 +1430,13 @@ bool nodelock_license_verdict_time(const nodelock_license *license,
  * How many seconds the clock was set back, for NODELOCK_VERDICT_CLOCK_SET_BACK; 0 for any other verdict.
  */
 NODELOCK_API uint64_t nodelock_license_set_back(const nodelock_license *license);
+
+/**
+ * By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is by more
+ * than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
+ */
+NODELOCK_API
+int64_t nodelock_license_clock_error(const nodelock_license *license);
 
 /**
  * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
@@ -2435,7 +2494,9 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_PREFLIGHT 12
 
 /**
- * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it.
+ * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
+ * for ever, except that a `cancelled` one may go when its `requested` is more than five years ago and not before 2026:
+ * nodelock_decide_activation() refuses such a request without it.
  */
 #define NODELOCK_CHANGE_INSERT_SEAT 1
 
@@ -2751,6 +2812,24 @@ NODELOCK_API
 bool nodelock_activation_is_recovery(const nodelock_activation *activation);
 
 /**
+ * How many seats given up came along.
+ */
+NODELOCK_API size_t nodelock_activation_release_count(const nodelock_activation *activation);
+
+/**
+ * A seat given up that came along, by its place from 0 on, for nodelock_decide_release(). nodelock_decide_activation()
+ * frees them all; this is for when that is not stored, because the license cannot be signed.
+ *
+ * NODELOCK_INVALID_INPUT: beyond the last.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_release(const nodelock_activation *activation,
+                                            size_t index,
+                                            nodelock_release **release,
+                                            nodelock_error **error);
+
+/**
  * Frees an activation. NULL is fine.
  */
 NODELOCK_API void nodelock_activation_free(nodelock_activation *activation);
@@ -2854,7 +2933,8 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
  * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
- * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
+ * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it is
+ * more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
  * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API
@@ -3181,8 +3261,15 @@ NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
  * Signs what a decision sends. The same decision may be signed again: by another issuer, or after this one failed. A
  * decision that sends nothing has a reply without messages.
  *
- * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. NODELOCK_INVALID_INPUT: the
- * decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are out of bounds.
+ * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. Without another:
+ *
+ * - NODELOCK_DECISION_RETURNED and NODELOCK_DECISION_HELD are stored all the same, because the device has lost its license
+ *   already. Answer 202 over HTTP, without a receipt. The device keeps its proof and gets the receipt when it hands that
+ *   in again.
+ * - Everything else is not stored. Of an activation, free what came along: nodelock_activation_release().
+ *
+ * NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are
+ * out of bounds.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

@@ -10,7 +10,10 @@ use ring::{
 use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
-use crate::{Error, ErrorKind, Random, Result, codec};
+use crate::{
+    Error, ErrorKind, Random, Result, codec,
+    secret::{self, Secret},
+};
 
 /// An Ed25519 public key that is not one of the small-order points.
 ///
@@ -139,7 +142,7 @@ impl fmt::Debug for KeyId {
 /// An Ed25519 private key: a device's, an issuer's or a root's. Wiped when dropped, never shown.
 #[derive(Clone)]
 pub struct SigningKey {
-    seed: Zeroizing<[u8; 32]>,
+    seed: Secret<32>,
     public: PublicKey,
 }
 
@@ -148,11 +151,13 @@ impl SigningKey {
     ///
     /// Fails with [`ErrorKind::NoRandom`].
     pub fn generate(random: &dyn Random) -> Result<Self> {
-        let mut seed = Zeroizing::new([0; 32]);
+        let mut seed = Secret::zeros();
         random.fill(&mut *seed)?;
         // The one use of the constructor that has no public key to check against: there is none yet.
-        let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| bad_key())?;
-        let public = PublicKey::from_bytes(first(pair.public_key().as_ref()))?;
+        let public = secret::cleared_after(|| {
+            let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| bad_key())?;
+            PublicKey::from_bytes(first(pair.public_key().as_ref()))
+        })?;
         Ok(Self { seed, public })
     }
 
@@ -161,8 +166,11 @@ impl SigningKey {
     /// Fails with [`ErrorKind::Malformed`] or [`ErrorKind::WeakKey`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let (seed, public) = bytes.split_at_checked(32).ok_or_else(bad_key)?;
-        Ed25519KeyPair::from_seed_and_public_key(seed, public).map_err(|_| bad_key())?;
-        Ok(Self { seed: Zeroizing::new(first(seed)), public: PublicKey::from_bytes(first(public))? })
+        secret::cleared_after(|| Ed25519KeyPair::from_seed_and_public_key(seed, public).map(drop))
+            .map_err(|_| bad_key())?;
+        let mut stored = Secret::zeros();
+        stored.copy_from_slice(seed);
+        Ok(Self { seed: stored, public: PublicKey::from_bytes(first(public))? })
     }
 
     /// The 64 bytes to store: the seed, then the public key. A secret; it is wiped when dropped.
@@ -181,11 +189,13 @@ impl SigningKey {
     /// The 64-byte Ed25519 signature over `message`.
     ///
     /// ring's key pair is made for each signature and dropped after it, because ring does not wipe what it
-    /// holds: no copy outlives the call on the heap.
+    /// holds: no copy outlives the call.
     pub(crate) fn sign(&self, message: &[u8]) -> Result<[u8; 64]> {
-        let pair = Ed25519KeyPair::from_seed_and_public_key(&*self.seed, self.public.as_bytes())
-            .map_err(|_| bad_key())?;
-        Ok(first(pair.sign(message).as_ref()))
+        secret::cleared_after(|| {
+            let pair = Ed25519KeyPair::from_seed_and_public_key(&*self.seed, self.public.as_bytes())
+                .map_err(|_| bad_key())?;
+            Ok(first(pair.sign(message).as_ref()))
+        })
     }
 }
 
@@ -206,7 +216,7 @@ pub(crate) fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
-/// The SHA-256 of `bytes`.
+/// The SHA-256 of `bytes`, of which nothing stays on the stack.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    first(digest::digest(&digest::SHA256, bytes).as_ref())
+    secret::cleared_after(|| first(digest::digest(&digest::SHA256, bytes).as_ref()))
 }

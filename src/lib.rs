@@ -30,6 +30,7 @@ mod model;
 pub mod qr;
 mod record;
 mod seat_list;
+mod secret;
 pub mod store;
 mod system;
 mod time;
@@ -44,9 +45,9 @@ pub mod authority;
 pub use crate::http::{HttpOptions, HttpTransport};
 pub use crate::{
     client::{Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
-    error::{Error, ErrorKind, Result},
+    error::{Already, Error, ErrorKind, Result},
     keys::{KeyId, PublicKey, SigningKey},
-    licensing_time::CLOCK_TOLERANCE,
+    licensing_time::{CLOCK_TOLERANCE, ClockError},
     message::{
         ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest,
         DeactivationProof, DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId,

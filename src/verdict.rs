@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use crate::{
     ErrorKind, Timestamp,
     fingerprint::{Acceptance, Judgement},
-    licensing_time::LicensingTime,
+    licensing_time::{ClockError, LicensingTime},
     message::LicenseBody,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 /// | [`Unlicensed`](Self::Unlicensed), [`Deactivated`](Self::Deactivated), [`Revoked`](Self::Revoked) | [`begin`](crate::Client::begin), or show the [`pending`](crate::Client::pending) request again; hand in what is [`outstanding`](crate::Client::outstanding) |
 /// | [`Expired`](Self::Expired), [`LeaseEnded`](Self::LeaseEnded) | check in, or install a renewed license; the seat is still held, so `begin` is refused until it is given up |
 /// | [`VersionNotCovered`](Self::VersionNotCovered) | offer an earlier version, or an extension of the maintenance |
-/// | [`NotYetValid`](Self::NotYetValid), [`ClockSetBack`](Self::ClockSetBack) | have the clock looked at; any newly signed message heals it |
+/// | [`NotYetValid`](Self::NotYetValid), [`ClockSetBack`](Self::ClockSetBack) | have the clock looked at, or check in: the answer heals it |
 /// | [`WrongMachine`](Self::WrongMachine) | give the seat up and begin anew; without a device key the vendor must release it |
 /// | [`Damaged`](Self::Damaged) | [`Corrupt`](ErrorKind::Corrupt): [`recover_offline`](crate::Client::recover_offline) or `recover`; [`UnsupportedVersion`](ErrorKind::UnsupportedVersion): update the application; [`UntrustedSigner`](ErrorKind::UntrustedSigner), [`WrongProduct`](ErrorKind::WrongProduct): the client is set up for another vendor or product |
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,14 +42,18 @@ pub enum Verdict {
     Expired {
         /// The first second at which it was no longer valid.
         at: Timestamp,
+        /// By how much the clock is ahead or behind, where that is known.
+        clock: Option<ClockError>,
     },
     /// This copy of the license had to be renewed and was not.
     LeaseEnded {
         /// The first second at which it was no longer valid.
         at: Timestamp,
+        /// By how much the clock is ahead or behind, where that is known.
+        clock: Option<ClockError>,
     },
-    /// The clock shows a time well before one it showed earlier. Correct it, or install anything newly signed by the
-    /// authority.
+    /// The clock shows a time well before one it showed earlier. Correct it, or check in: the authority's answer sets it
+    /// right.
     ClockSetBack {
         /// How far.
         by: Duration,
@@ -136,8 +140,14 @@ impl fmt::Display for Verdict {
                 write!(f, "usable until {until}: the machine has changed")
             }
             Self::NotYetValid { starts } => write!(f, "not valid before {starts}"),
-            Self::Expired { at } => write!(f, "expired at {at}"),
-            Self::LeaseEnded { at } => write!(f, "not renewed by {at}"),
+            Self::Expired { at, clock } => {
+                write!(f, "expired at {at}")?;
+                clock.map_or(Ok(()), |clock| write!(f, "; the clock is {clock}"))
+            }
+            Self::LeaseEnded { at, clock } => {
+                write!(f, "not renewed by {at}")?;
+                clock.map_or(Ok(()), |clock| write!(f, "; the clock is {clock}"))
+            }
             Self::ClockSetBack { by } => {
                 write!(f, "the clock was set back by {} hours", by.as_secs().div_ceil(3600))
             }
@@ -197,10 +207,10 @@ pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
         return Verdict::NotYetValid { starts: license.starts };
     }
     if let Some(at) = license.expires.filter(|at| now >= *at) {
-        return Verdict::Expired { at };
+        return Verdict::Expired { at, clock: situation.time.error };
     }
     if let Some(at) = license.lease_until.filter(|at| now >= *at) {
-        return Verdict::LeaseEnded { at };
+        return Verdict::LeaseEnded { at, clock: situation.time.error };
     }
     if let Some((updates_until, released)) = license.updates_until.zip(situation.released)
         && released > updates_until

@@ -24,8 +24,10 @@ ABI_VERSION = 1
     INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_CANCELLATIONS,
     STORE_REPLACEMENTS,
 ) = range(1, 9)
-NEEDS, KEPT = 7, 9
-UNKNOWN_SEAT = 74
+# NODELOCK_DECISION_*, what a message comes to.
+RETURNED, HELD, NEEDS, KEPT = 3, 4, 7, 9
+# Statuses.
+UNKNOWN_LICENSE, UNKNOWN_SEAT, CERTIFICATE_EXPIRED = 70, 74, 108
 
 _Out = POINTER(c_void_p)
 _DECIDE = (c_void_p, c_uint64, _Out)
@@ -41,6 +43,7 @@ _FALLIBLE = {
     "license_id_generate": (_Out,),
     "issuer_new": (c_void_p, c_char_p, c_size_t, c_char_p, _Out),
     "activation_read": (c_char_p, c_size_t, _Out),
+    "activation_release": (c_void_p, c_size_t, _Out),
     "release_read": (c_char_p, c_size_t, _Out),
     "records_new": (_Out,),
     "records_answer": (c_void_p, c_uint32, c_char_p, POINTER(c_char_p), c_size_t),
@@ -57,6 +60,7 @@ _LOOKS = {
     "status_name": (c_char_p, c_uint32),
     "error_status": (c_uint32, c_void_p),
     "error_message": (c_char_p, c_void_p),
+    "activation_release_count": (c_size_t, c_void_p),
     "bytes_text": (c_char_p, c_void_p),
     "key_data": (c_void_p, c_void_p, POINTER(c_size_t)),
     "key_public": (c_char_p, c_void_p),
@@ -66,6 +70,7 @@ _LOOKS = {
     "decision_query_kind": (c_uint32, c_void_p, c_size_t),
     "decision_query_value": (c_char_p, c_void_p, c_size_t),
     "decision_has_verifications": (c_bool, c_void_p),
+    "decision_has_slow_verifications": (c_bool, c_void_p),
     "decision_change_count": (c_size_t, c_void_p),
     "decision_change_kind": (c_uint32, c_void_p, c_size_t),
     "decision_change_name": (c_char_p, c_void_p, c_size_t),
@@ -245,6 +250,7 @@ class Decision(_Object):
     # 0, or the status for which a request is refused.
     refusal = property(lambda self: _library.nodelock_decision_refusal(self))
     has_verifications = property(lambda self: _library.nodelock_decision_has_verifications(self))
+    has_slow_verifications = property(lambda self: _library.nodelock_decision_has_slow_verifications(self))
 
     @property
     def queries(self):
@@ -279,24 +285,32 @@ class Reply(_Object):
     pass
 
 
+class Release(_Object):
+    """A proof of a seat given up."""
+
+    @classmethod
+    def read(cls, data):
+        return cls(_get("release_read", data, len(data)))
+
+    def decide(self, records, now):
+        return Decision(_get("decide_release", self, records, now))
+
+
 class Activation(_Object):
     """A request for a seat, with the seats given up that came along."""
 
-    def __init__(self, data):
-        super().__init__(_get("activation_read", data, len(data)))
+    @classmethod
+    def read(cls, data):
+        return cls(_get("activation_read", data, len(data)))
 
     def decide(self, records, now):
         return Decision(_get("decide_activation", self, None, records, now))
 
-
-class Release(_Object):
-    """A proof of a seat given up."""
-
-    def __init__(self, data):
-        super().__init__(_get("release_read", data, len(data)))
-
-    def decide(self, records, now):
-        return Decision(_get("decide_release", self, records, now))
+    @property
+    def releases(self):
+        """What came along, one by one, for when the license cannot be signed."""
+        for index in range(_library.nodelock_activation_release_count(self)):
+            yield Release(_get("activation_release", self, index))
 
 
 class Code(str):

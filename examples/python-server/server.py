@@ -5,16 +5,21 @@
     export NODELOCK_LIBRARY=target/release/libnodelock.so
 
     python3 examples/python-server/server.py init vendor                    make keys and a database in `vendor`
+    python3 examples/python-server/server.py certify vendor                 let the server sign for another year
     python3 examples/python-server/server.py sell vendor "Jane Doe" 1       sell a license of one seat; prints its key
+    python3 examples/python-server/server.py redeem vendor CODE             take a code that a customer reads at the telephone
     python3 examples/python-server/server.py serve vendor 127.0.0.1:8421    answer, until it is interrupted
 
 `POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file, or
 a code that somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a request
-is refused, the receipts are below the reason. Put TLS, your login and a limit of requests in front.
+is refused, the receipts are below the reason. Put TLS and your login in front, and name that proxy as the last argument of
+`serve`, so that limits count for the customers behind it and not for the proxy.
 
-The library decides; what is here are tables, a query for each thing that a decision may ask for, and a transaction.
+The library decides; what is here are tables, a query for each thing that a decision may ask for, a transaction, and the limits
+on strangers that only a server can count.
 """
 
+import io
 import json
 import os
 import sqlite3
@@ -28,11 +33,14 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import authority
 from authority import Activation, Code, Issuer, Key, Records, Refused, Release
+from limits import HOUR, QUARTER, Limit, Places, TooMany, Turns, peer_of
 
 PRODUCT = "Example Editor"
 DAY = 86_400
 # More than any message has; the library reads no more.
 LARGEST = 512 * 1024
+# How many seconds a request may take to arrive, however slowly it comes, and its answer to be taken.
+PATIENCE = 30
 
 SCHEMA = """
     CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL);
@@ -46,12 +54,31 @@ SCHEMA = """
     CREATE INDEX seats_of_license ON seats (license);
     CREATE INDEX taken_seats ON seats (device_key) WHERE is_taken;
     CREATE INDEX seats_of_machine ON seats (machine) WHERE is_taken;
+    -- Except cancelled ones, once their requests are outdated: those are refused without them.
+    CREATE INDEX cancelled_seats ON seats (json_extract(record, '$.requested'))
+        WHERE json_extract(record, '$.state') = 'cancelled';
+    CREATE TRIGGER outdated_seats AFTER INSERT ON seats WHEN json_extract(NEW.record, '$.state') = 'cancelled'
+    BEGIN
+        DELETE FROM seats WHERE json_extract(record, '$.state') = 'cancelled' AND json_extract(record, '$.requested')
+            BETWEEN 1767225600 AND json_extract(NEW.record, '$.granted') - 5 * 365 * 86400 - 1;
+    END;
     CREATE INDEX seats_by_end ON seats (license, ends) WHERE is_taken AND NOT is_lapsed;
-    -- Proofs and codes that came before their requests. Anybody may send some, so the newest are kept and no more.
-    CREATE TABLE evidence (number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL, record TEXT NOT NULL);
+    -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each peer and
+    -- in all the newest are kept and no more.
+    CREATE TABLE evidence (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL, record TEXT NOT NULL,
+        peer TEXT NOT NULL, kept INTEGER NOT NULL
+    );
     CREATE INDEX evidence_of_handle ON evidence (handle);
+    CREATE INDEX evidence_of_peer ON evidence (peer, number);
+    CREATE INDEX evidence_by_age ON evidence (kept);
     CREATE TRIGGER newest_evidence AFTER INSERT ON evidence
-    BEGIN DELETE FROM evidence WHERE number <= NEW.number - 100000; END;
+    BEGIN
+        DELETE FROM evidence WHERE kept < NEW.kept - 2 * 365 * 86400;
+        DELETE FROM evidence WHERE peer = NEW.peer AND number <=
+            (SELECT number FROM evidence WHERE peer = NEW.peer ORDER BY number DESC LIMIT 1 OFFSET 1000);
+        DELETE FROM evidence WHERE number <= NEW.number - 100000;
+    END;
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE cancellations (license TEXT PRIMARY KEY, record TEXT NOT NULL);
@@ -92,7 +119,7 @@ SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed
 STORE = {
     authority.INSERT_SEAT: "INSERT " + SEAT,
     authority.UPDATE_SEAT: "REPLACE " + SEAT,
-    authority.KEEP_EVIDENCE: "INSERT INTO evidence (handle, record) VALUES (:name, :record)",
+    authority.KEEP_EVIDENCE: "INSERT INTO evidence (handle, record, peer, kept) VALUES (:name, :record, :peer, :now)",
     authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
@@ -101,30 +128,61 @@ STORE = {
 }
 
 
+class Limits:
+    """One for each kind of act, so that none of them stands in the way of another."""
+
+    def __init__(self):
+        # Unknown license keys.
+        self.license_keys = Limit(20, QUARTER)
+        # Typed codes, right or wrong.
+        self.codes = Limit(10, QUARTER)
+        # Requests for which codes are tried that came before: up to eight each, and others may have left them.
+        self.kept_codes = Limit(5, QUARTER)
+        # What is kept about seats that nobody asked for: it cannot be verified, so it would fill the database for nothing.
+        self.unseen = Limit(1000, HOUR, in_all=10_000, for_newcomers=5000)
+
+
 class Vendor:
     def __init__(self, folder):
         self.folder = Path(folder)
-        root = (self.folder / "root.public").read_text().strip()
-        key = Key((self.folder / "issuer.key").read_bytes())
-        self.issuer = Issuer(key, (self.folder / "issuer.certificate").read_text(), root)
+        self.limits, self.turns = Limits(), Turns()
+        self.certificate = None
 
-    @staticmethod
-    def init(folder):
-        """Makes a root, which is to be taken offline, and an issuer that it certifies for a year."""
+    @property
+    def issuer(self):
+        """A certificate that was renewed is used from the next request on."""
+        certificate = (self.folder / "issuer.certificate").read_text()
+        if certificate != self.certificate:
+            root = (self.folder / "root.public").read_text().strip()
+            self._issuer = Issuer(Key((self.folder / "issuer.key").read_bytes()), certificate, root)
+            self.certificate = certificate
+        return self._issuer
+
+    @classmethod
+    def init(cls, folder):
+        """Makes a root, which is to be taken offline, and an issuer that it certifies."""
         folder = Path(folder)
         folder.mkdir(mode=0o700)
-        root, key, now = Key(), Key(), int(time.time())
+        root, key = Key(), Key()
         for name, secret in ("root.key", root.data), ("issuer.key", key.data):
             with open(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
                 file.write(secret)
         (folder / "root.public").write_text(root.public + "\n")
-        terms = {"issuer": key.public, "name": "Example Ltd", "serial": 1}
-        terms |= {"not_before": now, "not_after": now + 365 * DAY}
-        (folder / "issuer.certificate").write_text(authority.certificate(root, terms))
+        cls.certify(folder)
         database = sqlite3.connect(folder / "vendor.db")
         database.executescript("PRAGMA journal_mode = WAL;" + SCHEMA)
         database.close()
         return root.public
+
+    @staticmethod
+    def certify(folder):
+        """Certifies the issuer for a year from now. This is all that the root's key is needed for."""
+        root, key = (Key((Path(folder) / name).read_bytes()) for name in ("root.key", "issuer.key"))
+        terms = {"issuer": key.public, "name": "Example Ltd", "serial": now()}
+        terms |= {"not_before": now(), "not_after": now() + 365 * DAY}
+        new = Path(folder) / "issuer.certificate.new"
+        new.write_text(authority.certificate(root, terms))
+        new.replace(Path(folder) / "issuer.certificate")
 
     @contextmanager
     def database(self, begin):
@@ -156,8 +214,11 @@ class Vendor:
             database.execute("INSERT INTO licenses VALUES (?, ?, ?)", row)
         return license_key
 
-    def settle(self, message):
-        """Decides about a message and stores that. Returns the decision, and what is sent for it as text."""
+    def settle(self, message, peer=None):
+        """Decides about a message and stores that. Returns the decision, and what is sent for it as text: none while the issuer
+        must not sign. Without a peer it is the vendor's, who has no limits."""
+        if isinstance(message, Code):
+            self.limits.codes.take(peer)
         records = Records()
         while True:
             # The verifications take their time, so they are done while others may write.
@@ -169,12 +230,49 @@ class Vendor:
                 with self.transaction() as database:
                     decision = ask(database, message, records)
                     if decision.outcome != authority.NEEDS:
-                        store(database, decision)
-                        # Signed before it is committed: nothing is stored if the issuer must not sign.
-                        text = decision.signed(self.issuer, now())
+                        if count := unseen(decision):
+                            self.limits.unseen.take(peer, count)
+                        store(database, decision, peer)
+                        # Signed before it is committed: what cannot be answered is not stored.
+                        text = self.signed(decision)
             if not decision.has_verifications:
                 return decision, text
+            self.verify(records, decision, message, peer)
+
+    def signed(self, decision):
+        """A seat is given up also while nothing can be signed: its device has lost the license already. It keeps its proof, and
+        gets the receipt when it hands that in again."""
+        try:
+            return decision.signed(self.issuer, now())
+        except Refused as refused:
+            is_released = decision.outcome in (authority.RETURNED, authority.HELD)
+            if refused.status != authority.CERTIFICATE_EXPIRED or not is_released:
+                raise
+            return None
+
+    def verify(self, records, decision, message, peer):
+        if not decision.has_slow_verifications:
+            return records.verify(decision)
+        if not isinstance(message, Code):
+            self.limits.kept_codes.take(peer)
+        with self.turns.turn(peer):
             records.verify(decision)
+
+    def activate(self, activation, peer):
+        """Settles a request. What came along is free also while no license can be signed."""
+        self.limits.license_keys.check(peer)
+        try:
+            decision, text = self.settle(activation, peer)
+        except Refused as refused:
+            if refused.status == authority.CERTIFICATE_EXPIRED:
+                for release in activation.releases:
+                    # What is refused here has no receipt, so it comes again.
+                    with suppress(Refused, TooMany):
+                        self.settle(release, peer)
+            raise
+        if decision.refusal == authority.UNKNOWN_LICENSE:
+            self.limits.license_keys.take(peer)
+        return decision, text
 
 
 def now():
@@ -193,10 +291,23 @@ def ask(database, message, records):
             records.answer(query, [record for record, in database.execute(FIND[query.kind], value)])
 
 
-def store(database, decision):
+def store(database, decision, peer):
     for change in decision.changes:
         handle, _, device_key = change.name.partition(":")
-        database.execute(STORE[change.kind], change._asdict() | {"handle": handle, "device_key": device_key})
+        row = {"handle": handle, "device_key": device_key, "peer": peer or "", "now": now()}
+        database.execute(STORE[change.kind], change._asdict() | row)
+
+
+def unseen(decision):
+    """How many seats that nobody asked for a decision keeps something about. A request whose cancellation came before is none of
+    them: its seat takes the place of what was kept."""
+    changes = list(decision.changes)
+    forgotten = {change.name for change in changes if change.kind == authority.FORGET_EVIDENCE}
+    kept = [change.name for change in changes if change.kind == authority.KEEP_EVIDENCE]
+    for change in changes:
+        if change.kind == authority.INSERT_SEAT and json.loads(change.record)["state"] == "cancelled":
+            kept.append(change.name.partition(":")[0])
+    return len([name for name in kept if name not in forgotten])
 
 
 PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
@@ -205,10 +316,12 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
 """
 
 
-def application(vendor):
-    """The WSGI application, for any server of that kind."""
+def application(vendor, proxy=None):
+    """The WSGI application, for any server of that kind. `proxy` is the address of a proxy in front that says whose request it
+    passes on."""
+    places = Places(of_peer=16, in_all=64)
 
-    def answer(environ):
+    def answer(environ, peer):
         request = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if request == ("GET", "/"):
             return "200 OK", "text/html", PAGE
@@ -217,33 +330,57 @@ def application(vendor):
         size = environ.get("CONTENT_LENGTH") or "-"
         if not size.isdecimal() or int(size) > LARGEST:
             return "413 Content Too Large", "text/plain", "too large\n"
-        body = environ["wsgi.input"].read(int(size))
         try:
+            body = environ["wsgi.input"].read(int(size))
             if request[1] == "/activate":
-                message = Activation(body)
+                decision, text = vendor.activate(Activation.read(body), peer)
             elif environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
                 fields = parse_qs(body.decode("ascii", "replace"), max_num_fields=5)
-                message = Code(fields.get("code", [""])[0].replace("\0", " "))
+                decision, text = vendor.settle(Code(fields.get("code", [""])[0].replace("\0", " ")), peer)
+                if decision.outcome == authority.KEPT:
+                    kept = "no such seat yet; the code is kept until its activation file comes"
+                    return problem(Refused(authority.UNKNOWN_SEAT, kept))
             else:
-                message = Release(body)
-            decision, text = vendor.settle(message)
+                decision, text = vendor.settle(Release.read(body), peer)
         except Refused as refused:
             return problem(refused)
+        except TooMany as too_many:
+            return "429 Too Many Requests", "text/plain", f"{too_many}\n"
+        except TimeoutError:
+            return "408 Request Timeout", "text/plain", "too slow\n"
         if decision.refusal:
             return problem(Refused(decision.refusal), text)
-        if decision.outcome == authority.KEPT and isinstance(message, Code):
-            kept = "no such seat yet; the code is kept until its activation file comes"
-            return problem(Refused(authority.UNKNOWN_SEAT, kept))
+        if text is None:
+            return "202 Accepted", "text/plain", "the seat is free; for its receipt hand this in again later\n"
         if decision.outcome == authority.KEPT:
             text = "kept until its activation file comes\n"
         return "200 OK", "text/plain", text
 
     def problem(refused, receipts=""):
         reason = f"{refused.kind} ({refused.status}): {refused}\n"
-        return "409 Conflict", "text/plain", "\n".join(filter(None, [reason, receipts]))
+        is_ours = refused.status == authority.CERTIFICATE_EXPIRED
+        status = "503 Service Unavailable" if is_ours else "409 Conflict"
+        return status, "text/plain", "\n".join(filter(None, [reason, receipts]))
+
+    def customer(environ):
+        peer = environ["REMOTE_ADDR"]
+        forwarded = environ.get("HTTP_X_FORWARDED_FOR", "").rpartition(",")[2].strip()
+        if peer != proxy or not forwarded:
+            return peer_of(peer)
+        # The proxy adds at the right whom it was connected from; what is left of that is whatever the customer wrote.
+        with suppress(ValueError):
+            return peer_of(forwarded)
+        return peer_of(peer)
 
     def respond(environ, start_response):
-        status, kind, text = answer(environ)
+        peer = customer(environ)
+        if places.enter(peer):
+            try:
+                status, kind, text = answer(environ, peer)
+            finally:
+                places.leave(peer)
+        else:
+            status, kind, text = "503 Service Unavailable", "text/plain", "too many at a time\n"
         body = text.encode()
         headers = [("Content-Type", kind + "; charset=utf-8"), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
         start_response(status, headers)
@@ -252,37 +389,102 @@ def application(vendor):
     return respond
 
 
-class Server(ThreadingMixIn, WSGIServer):
-    """Answers each request in a thread, and ends when all of them are answered."""
+class Patient(io.RawIOBase):
+    """What comes over a connection until its time is over, however slowly it comes."""
+
+    def __init__(self, connection):
+        self.connection, self.ends = connection, time.monotonic() + PATIENCE
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        left = self.ends - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self.connection.settimeout(left)
+        return self.connection.recv_into(buffer)
 
 
-class Quiet(WSGIRequestHandler):
-    # Whoever says nothing for so many seconds is not waited for.
-    timeout = 30
+class Handler(WSGIRequestHandler):
+    timeout = PATIENCE
+
+    def setup(self):
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(Patient(self.connection))
 
     def handle(self):
-        with suppress(TimeoutError):
+        # The customer is gone, or was too slow.
+        with suppress(TimeoutError, ConnectionError):
             super().handle()
 
     def log_message(self, *_):
         """Says nothing: there may be codes in what somebody types into an address bar."""
 
 
+class Server(ThreadingMixIn, WSGIServer):
+    """Answers each request in a thread, and ends when all of them are answered. So many connections are served at a time; one more
+    is closed at once, which costs next to nothing."""
+
+    request_queue_size = 128
+    proxy = None
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.places = Places(of_peer=32, in_all=128)
+
+    def process_request(self, connection, address):
+        if self.places.enter(self.peer(address)):
+            super().process_request(connection, address)
+        else:
+            self.shutdown_request(connection)
+
+    def process_request_thread(self, connection, address):
+        try:
+            super().process_request_thread(connection, address)
+        finally:
+            self.places.leave(self.peer(address))
+
+    def peer(self, address):
+        """The proxy is all its customers, and no peer."""
+        return None if address[0] == self.proxy else peer_of(address[0])
+
+
 def main(arguments):
     match arguments:
         case ["init", folder]:
             print(Vendor.init(folder))
+        case ["certify", folder]:
+            Vendor.certify(folder)
         case ["sell", folder, licensee, seats] if seats.isdecimal():
             print(Vendor(folder).sell(licensee, int(seats)))
-        case ["serve", folder, listen]:
+        case ["redeem", folder, code]:
+            return redeem(Vendor(folder), code)
+        case ["serve", folder, listen, *proxy] if len(proxy) <= 1:
             host, _, port = listen.rpartition(":")
-            with make_server(host, int(port), application(Vendor(folder)), Server, Quiet) as server:
+            app = application(Vendor(folder), *proxy)
+            with make_server(host, int(port), app, Server, Handler) as server:
+                server.proxy = next(iter(proxy), None)
                 print(f"{host}:{server.server_port}", flush=True)
                 with suppress(KeyboardInterrupt):
                     server.serve_forever()
         case _:
             print("usage:" + __doc__.partition("\n")[2], file=sys.stderr)
             return 2
+    return 0
+
+
+def redeem(vendor, code):
+    try:
+        decision, text = vendor.settle(Code(code))
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    if decision.outcome == authority.KEPT:
+        print("no such seat yet; the code is kept until its activation file comes", file=sys.stderr)
+        return 1
+    print(text or "the seat is free; its receipt cannot be signed until the issuer is certified again", end="")
     return 0
 
 

@@ -75,8 +75,9 @@ impl Issuer {
         let mut reply = Reply::default();
         for Draft(unsigned) in &decision.send {
             match unsigned {
-                Unsigned::License { terms, seat, deactivations_left } => {
-                    reply.license = Some(self.license(terms, seat, *deactivations_left, now)?);
+                Unsigned::License { terms, seat, deactivations_left, answers } => {
+                    let license = self.license(terms, seat, *deactivations_left, *answers, now)?;
+                    reply.license = Some(license);
                 }
                 Unsigned::Receipt { seat, binding } => {
                     reply.receipts.push(self.receipt(seat, *binding, now)?)
@@ -95,6 +96,7 @@ impl Issuer {
         terms: &LicenseTerms,
         seat: &Seat,
         deactivations_left: Option<u32>,
+        answers: Option<[u8; 32]>,
         now: Timestamp,
     ) -> Result<License> {
         let lease = seat.lease(terms);
@@ -118,6 +120,7 @@ impl Issuer {
             policy: terms.policy.clone(),
             deactivations_left,
             request_digest: seat.request_digest,
+            answers,
             revision: seat.revision,
             sync_token: seat.sync_token,
             extensions: Vec::new(),

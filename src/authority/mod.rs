@@ -12,6 +12,7 @@ mod json;
 mod records;
 mod seat;
 mod terms;
+mod trail;
 mod verification;
 
 #[cfg(feature = "capi")]
@@ -27,5 +28,6 @@ pub use self::{
     terms::{
         KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, REINSTALLS, SeatListing, Usage,
     },
+    trail::{Disagreement, SeatTrail, TrailLine},
     verification::{Fact, Verification},
 };

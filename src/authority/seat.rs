@@ -103,7 +103,8 @@ impl fmt::Display for SeatState {
 }
 
 /// One activation of one license on one machine, as a ledger keeps it: for ever, so that no message of its device is
-/// ever news again.
+/// ever news again, except for a [cancelled](SeatState::Cancelled) one of a request that is
+/// [outdated](super::decision::outdated).
 ///
 /// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
 /// of [`decision`](super::decision) change one; elsewhere a transition does not compile:
@@ -185,7 +186,7 @@ pub(super) struct Lease {
 }
 
 /// What a device shows that cannot read its license any more.
-const NO_TOKEN: [u8; 16] = [0; 16];
+pub(super) const NO_TOKEN: [u8; 16] = [0; 16];
 
 /// How long after its grant a request that is cancelled counts as never used.
 const UNUSED: Duration = Duration::from_secs(60 * 60);
@@ -418,8 +419,8 @@ fn label(request: &ActivationRequest) -> String {
         named.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     };
     let label = LABELS.iter().find_map(value).unwrap_or_default();
-    let end = (0..=label.len().min(MAX_NAME)).rev().find(|end| label.is_char_boundary(*end)).unwrap_or(0);
-    label[..end].trim_end().to_owned()
+    let end = (0..=label.len().min(MAX_NAME)).rev().find(|end| label.is_char_boundary(*end));
+    label[..end.unwrap_or(0)].trim_end().to_owned()
 }
 
 /// What a check-in does to a seat.

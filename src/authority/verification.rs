@@ -14,6 +14,7 @@ use crate::{
     code::DeactivationCode,
     keys::first,
     message::{request::verify_commitment, signed::is_signed_by},
+    secret,
 };
 
 /// A verification that a decision needs. [Run](Self::run) it while no lock is held and no transaction is open.
@@ -56,8 +57,13 @@ impl Verification {
     /// Whether a code is the one that a seat's device committed to.
     pub(super) fn code(code: &DeactivationCode, seat: SeatName, commitment: [u8; 32]) -> Self {
         let handles = [code.handle(), seat.handle].map(|handle| handle.get().to_le_bytes());
-        let secret = code.secret().as_bytes();
-        let id = id(&[b"code", seat.device_key.as_bytes(), &handles.concat(), &commitment, secret]);
+        let id = id(&[
+            b"code",
+            seat.device_key.as_bytes(),
+            &handles.concat(),
+            &commitment,
+            code.secret().as_bytes(),
+        ]);
         Self { id, work: Work::Code { code: code.clone(), seat, commitment } }
     }
 
@@ -85,12 +91,14 @@ impl Verification {
 
 /// Each part with its length, so that no two lists of parts give the same bytes.
 fn id(parts: &[&[u8]]) -> FactId {
-    let mut digest = Context::new(&SHA256);
-    for part in parts {
-        digest.update(&(part.len() as u64).to_le_bytes());
-        digest.update(part);
-    }
-    first(digest.finish().as_ref())
+    secret::cleared_after(|| {
+        let mut digest = Context::new(&SHA256);
+        for part in parts {
+            digest.update(&(part.len() as u64).to_le_bytes());
+            digest.update(part);
+        }
+        first(digest.finish().as_ref())
+    })
 }
 
 impl fmt::Debug for Verification {

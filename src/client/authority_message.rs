@@ -2,15 +2,15 @@
 
 use super::Client;
 use crate::{
-    Error, ErrorKind, Result, SigningKey, Timestamp,
+    Error, ErrorKind, Result, SigningKey,
     code::DeactivationCode,
     keys::sha256,
-    licensing_time::TimeMarks,
+    licensing_time::Reading,
     message::{
-        Binding, DeactivationReceipt, Kind, License, Revocation, Roots,
+        Binding, DeactivationReceipt, Kind, License, Reason, Revocation, Roots,
         frame::{self, Frame, Incoming},
     },
-    record::{Current, LicenseFacts, Record},
+    record::{LicenseFacts, Record, Replaced},
     store::Writer,
 };
 
@@ -54,7 +54,7 @@ impl Client {
             let about = format!("{} is expected", kind.label().to_ascii_lowercase());
             return Err(Error::new(ErrorKind::WrongType, about));
         }
-        let now = self.clock.now();
+        let now = self.reading();
         self.change(|record, writer| {
             let device = self.device_key()?;
             for answer in &answers {
@@ -76,7 +76,7 @@ impl Client {
         record: &mut Record,
         writer: &Writer<'_>,
         device: Option<&SigningKey>,
-        now: Timestamp,
+        now: Reading,
     ) -> Result<()> {
         let for_this_device = |key| match device {
             Some(device) if device.public_key() == key => Ok(()),
@@ -91,24 +91,30 @@ impl Client {
                 if self.has_any_tombstone(&license.device_key, license.handle, writer) {
                     return Err(Error::new(ErrorKind::GivenUp, "license"));
                 }
-                let begins = matches!(record.current, Current::Pending(_));
+                let was_active = record.license().is_some();
                 if let Some(certificate) = license.certificate() {
                     // What is installed anew must be vouched for now; what is installed stays valid.
-                    let time = if begins { now } else { record.time.without_local_mark(now) };
+                    let time = record.time.install_time(license.issued, license.answers, now);
                     certificate.check_time(license.issued.max(time))?;
                 }
-                record.install(&LicenseFacts {
+                // The commit that installs a license gives up the seat that it replaces.
+                let replaced = match (record.replaced_by(license.handle), device) {
+                    (Some(release), Some(key)) => {
+                        let proof = self.proof(&release, writer, key, Reason::Other, now.local)?;
+                        Some(Replaced { proof, time: now.local })
+                    }
+                    _ => None,
+                };
+                let facts = LicenseFacts {
                     handle: license.handle,
                     request_digest: license.request_digest,
                     license_id: license.license_id,
                     deactivations_left: license.deactivations_left,
                     revision: license.revision,
                     envelope: license.as_bytes(),
-                })?;
-                match begins {
-                    true => record.time = TimeMarks::starting(license.issued, now),
-                    false => record.saw_signed(license.issued, now),
-                }
+                };
+                record.install(&facts, replaced)?;
+                record.time.license_came(license.issued, license.answers, was_active, now);
             }
             AuthorityMessage::Receipt(receipt) => {
                 for_this_device(receipt.device_key)?;
@@ -118,13 +124,11 @@ impl Client {
                 if !record.knows(receipt.handle) && given_up() {
                     return Ok(());
                 }
-                record.receipt(receipt.handle, receipt.as_bytes(), now)?;
-                record.saw_signed(receipt.time, now);
+                record.receipt(receipt.handle, receipt.as_bytes(), now.local)?;
             }
             AuthorityMessage::Revocation(revocation) => {
                 for_this_device(revocation.device_key)?;
-                record.revoke(revocation.handle, &revocation.reason, now)?;
-                record.saw_signed(revocation.time, now);
+                record.revoke(revocation.handle, &revocation.reason, now.local)?;
             }
         }
         Ok(())

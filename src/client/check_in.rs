@@ -4,43 +4,54 @@ use super::Client;
 use crate::{
     Error, ErrorKind, Result,
     message::{CheckInBody, CheckInRequest, LicenseBody, Signed, frame::Incoming, signed},
-    record::{Active, Current},
+    record::{Active, Current, Record},
     system,
 };
 
 impl Client {
     /// Asks for a renewal of the license without a network. Hand the result to the authority as a file, text or QR code,
     /// and give its answer to [`install`](Self::install), or to [`accept`](Self::accept) if it may be the revocation of a seat
-    /// that the vendor released. Nothing changes until then.
+    /// that the vendor released. Until then the store only notes what was asked and when.
     ///
-    /// Each call makes another request. Hand in the latest: the authority refuses one that a later one has followed.
+    /// Each call makes another request. Hand in the latest: the authority refuses one that a later one has followed, and
+    /// only the answer to the latest sets a wrong clock right.
     ///
     /// Fails with [`ErrorKind::NotActive`] without a license; one that has expired or is not usable for another reason will
     /// do. Fails with [`ErrorKind::NoRandom`] too.
     pub fn check_in_offline(&self) -> Result<CheckInRequest> {
-        let active = self.active()?;
-        let license = Incoming { envelope: active.license.0, headers: Vec::new() };
-        let body = CheckInBody {
-            handle: active.activation.handle,
-            nonce: system::random(&*self.random)?,
-            // It was verified when it was installed. If the application has other roots by now, the token still tells the
-            // authority that this is no copy of the store.
-            sync_token: signed::parse::<LicenseBody>(&license).map_or([0; 16], |license| license.sync_token),
-            revision: active.revision,
-            time: self.clock.now(),
-            fingerprint: self.probe().fingerprint(&self.tag_key),
-            library: env!("CARGO_PKG_VERSION").to_owned(),
-            application: self.application.clone(),
-            extensions: Vec::new(),
-        };
-        Signed::sign_by_device(body, &self.known_device_key()?)
+        let now = self.reading();
+        self.change(|record, _| {
+            let active = active(record)?;
+            let license = Incoming { envelope: active.license.0.clone(), headers: Vec::new() };
+            let body = CheckInBody {
+                handle: active.activation.handle,
+                nonce: system::random(&*self.random)?,
+                // It was verified when it was installed. If the application has other roots by now, the token still tells
+                // the authority that this is no copy of the store.
+                sync_token: signed::parse::<LicenseBody>(&license)
+                    .map_or([0; 16], |license| license.sync_token),
+                revision: active.revision,
+                time: now.local,
+                fingerprint: self.probe().fingerprint(&self.tag_key),
+                library: env!("CARGO_PKG_VERSION").to_owned(),
+                application: self.application.clone(),
+                extensions: Vec::new(),
+            };
+            let request = Signed::sign_by_device(body, &self.known_device_key()?)?;
+            // The answer to a pending request may be in the mail: that one stays the latest question.
+            if matches!(record.current, Current::Active(_)) {
+                record.time.asked(request.digest(), now);
+            }
+            Ok(request)
+        })
     }
 
     /// The active license, usable or not: whatever is wrong with it, its seat can be asked about.
     pub(super) fn active(&self) -> Result<Active> {
-        self.change(|record, _| match &record.current {
-            Current::Active(active) => Ok(active.clone()),
-            _ => Err(Error::new(ErrorKind::NotActive, "license")),
-        })
+        self.change(|record, _| active(record).cloned())
     }
+}
+
+fn active(record: &Record) -> Result<&Active> {
+    record.license().ok_or_else(|| Error::new(ErrorKind::NotActive, "license"))
 }

@@ -7,10 +7,10 @@ use std::{
 
 use super::{Client, Status, device_key::DeviceKey};
 use crate::{
-    Error, ErrorKind, License, Result, Timestamp, Verdict,
+    Clock, Error, ErrorKind, License, Result, Timestamp, Verdict,
     code::Handle,
     fingerprint::{self, Acceptance, Judgement},
-    licensing_time::TimeMarks,
+    licensing_time::{Reading, TimeMarks},
     message::frame::Incoming,
     record::{Active, Current, Ended, Ending, Record},
     store::Stamp,
@@ -63,16 +63,12 @@ impl Client {
             }
             Err(e) => return Err(e),
         };
-        let active = match &record.current {
-            Current::Active(active) => active,
-            Current::Pending(_) => {
-                let verdict = Verdict::Unlicensed { pending: true };
-                return Ok(Loaded::without_license(stamp, &record, verdict));
-            }
-            Current::Nothing => {
-                let verdict = ended_verdict(record.ended.as_ref());
-                return Ok(Loaded::without_license(stamp, &record, verdict));
-            }
+        let Some(active) = record.license() else {
+            let verdict = match &record.current {
+                Current::Nothing => ended_verdict(record.ended.as_ref()),
+                _ => Verdict::Unlicensed { pending: true },
+            };
+            return Ok(Loaded::without_license(stamp, &record, verdict));
         };
         let license = match self.open_license(active) {
             Ok(license) => license,
@@ -100,7 +96,7 @@ impl Client {
     }
 
     /// Verifies the stored license, and that it is the one that the record speaks of.
-    fn open_license(&self, active: &Active) -> Result<License> {
+    pub(super) fn open_license(&self, active: &Active) -> Result<License> {
         let message = Incoming { envelope: active.license.0.clone(), headers: Vec::new() };
         let license = License::open_by_authority(message, &self.roots)?;
         if license.product != self.product {
@@ -152,7 +148,16 @@ impl Loaded {
         }
     }
 
-    pub(super) fn status(&self, now: Timestamp, released: Option<Timestamp>) -> Status {
+    /// What the clocks show, as far as it matters here. The one that runs on is asked where a date ends the license.
+    pub(super) fn reading(&self, clock: &dyn Clock) -> Reading {
+        let local = clock.now();
+        let ends = self.license.as_ref().is_some_and(|l| l.lease_until.is_some() || l.expires.is_some());
+        let running = if ends { clock.running() } else { None };
+        let boot = running.filter(|running| self.marks.asks_for_boot(local, *running));
+        Reading { local, running, boot: boot.and_then(|_| clock.boot()) }
+    }
+
+    pub(super) fn status(&self, now: Reading, released: Option<Timestamp>) -> Status {
         let time = self.marks.at(now);
         let verdict = match (&self.settled, &self.license) {
             (Some(verdict), _) => verdict.clone(),
@@ -167,6 +172,7 @@ impl Loaded {
             license: self.license.clone(),
             features: Arc::clone(&self.features),
             now: time.now,
+            clock_error: time.error,
             pending: self.pending,
             outstanding: self.outstanding,
             should_observe: self.should_observe(now),
@@ -174,12 +180,12 @@ impl Loaded {
     }
 
     /// Whether an observation would write something worth keeping: only beside a license.
-    pub(super) fn should_observe(&self, now: Timestamp) -> bool {
+    pub(super) fn should_observe(&self, now: Reading) -> bool {
         let changed = match self.machine.acceptance {
             Acceptance::Accept => self.changed_since.is_some(),
             Acceptance::Grace => self.changed_since.is_none(),
             Acceptance::Reject => false,
         };
-        self.license.is_some() && (changed || self.marks.is_behind(now))
+        self.license.is_some() && (changed || self.marks.is_stale(now))
     }
 }

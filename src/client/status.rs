@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{License, Timestamp, Verdict, code::Handle};
+use crate::{ClockError, License, Timestamp, Verdict, code::Handle};
 
 /// What [`Client::check`](super::Client::check) found. Cheap to clone and readable from any thread; it does not change
 /// when the store does.
@@ -12,6 +12,7 @@ pub struct Status {
     pub(super) license: Option<Arc<License>>,
     pub(super) features: Arc<HashMap<String, usize>>,
     pub(super) now: Timestamp,
+    pub(super) clock_error: Option<ClockError>,
     pub(super) pending: Option<Handle>,
     pub(super) outstanding: usize,
     pub(super) should_observe: bool,
@@ -47,6 +48,12 @@ impl Status {
     /// The time that the license was judged by: never less than any time seen before.
     pub fn licensing_time(&self) -> Timestamp {
         self.now
+    }
+
+    /// By how much the device's clock is ahead or behind, where the authority's latest answer shows that it is by more than
+    /// 26 hours. None if it is right, or if nothing is known.
+    pub fn clock_error(&self) -> Option<ClockError> {
+        self.clock_error
     }
 
     /// Whether the license asks to be renewed by now.

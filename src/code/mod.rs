@@ -74,10 +74,9 @@ mod symbols;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-use crate::{Error, ErrorKind, Random, Result, system};
+use crate::{Error, ErrorKind, Random, Result, secret::Secret};
 use gf32::{DATA, ERASED, Word};
 pub use reading::{Correction, Reading, Typing, check_typing};
 
@@ -182,15 +181,33 @@ impl<'de> Deserialize<'de> for Handle {
 ///
 /// The value is big-endian in eight bytes, the top four bits zero. Wiped on drop, compared in constant time,
 /// never printed by [`Debug`](fmt::Debug).
-// Boxed, because a value that is moved stays where it was: in a list that grew, in a record that was replaced.
-#[derive(Clone)]
-pub struct ReleaseSecret(Box<[u8; 8]>);
+#[derive(Clone, PartialEq, Eq)]
+pub struct ReleaseSecret(Secret<8>);
 
 impl ReleaseSecret {
+    /// A new secret from `random`.
+    ///
+    /// Fails with [`ErrorKind::NoRandom`].
+    pub fn generate(random: &dyn Random) -> Result<Self> {
+        let mut secret = Self(Secret::zeros());
+        random.fill(&mut *secret.0)?;
+        secret.0[0] &= 0x0F;
+        Ok(secret)
+    }
+
     /// The secret made of 60 of these 64 random bits.
     pub fn from_random(bytes: [u8; 8]) -> Self {
-        let bytes = Zeroizing::new(bytes);
-        let mut secret = Self(Box::new(*bytes));
+        let mut secret = Self(Secret::copied(&Zeroizing::new(bytes)));
+        secret.0[0] &= 0x0F;
+        secret
+    }
+
+    /// The secret that a code's payload ends in.
+    fn of_payload(payload: u128) -> Self {
+        let mut secret = Self(Secret::zeros());
+        for (place, byte) in secret.0.iter_mut().rev().enumerate() {
+            *byte = (payload >> (8 * place)) as u8;
+        }
         secret.0[0] &= 0x0F;
         secret
     }
@@ -200,20 +217,6 @@ impl ReleaseSecret {
         &self.0
     }
 }
-
-impl Drop for ReleaseSecret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl PartialEq for ReleaseSecret {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&*other.0).into()
-    }
-}
-
-impl Eq for ReleaseSecret {}
 
 impl fmt::Debug for ReleaseSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -229,9 +232,9 @@ impl Serialize for ReleaseSecret {
 
 impl<'de> Deserialize<'de> for ReleaseSecret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = Zeroizing::new(<[u8; 8]>::deserialize(deserializer)?);
+        let bytes = Secret::<8>::deserialize(deserializer)?;
         if bytes[0] >> 4 == 0 {
-            Ok(Self(Box::new(*bytes)))
+            Ok(Self(bytes))
         } else {
             Err(D::Error::custom("release secret: over 60 bits"))
         }
@@ -274,18 +277,14 @@ impl DeactivationCode {
     pub fn read(text: &str) -> Result<Vec<Reading<Self>>> {
         reading::read(text, "deactivation code", DEACTIVATION, |word| {
             let payload = payload(word);
-            let secret = payload as u64 & ((1 << SECRET_BITS) - 1);
-            Self::new(
-                Handle((payload >> SECRET_BITS) as u32),
-                ReleaseSecret::from_random(secret.to_be_bytes()),
-            )
+            Self::new(Handle((payload >> SECRET_BITS) as u32), ReleaseSecret::of_payload(payload))
         })
     }
 }
 
 impl fmt::Display for DeactivationCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let secret = u64::from_be_bytes(*self.secret.as_bytes());
+        let secret = self.secret.as_bytes().iter().fold(0, |value, byte| value << 8 | u64::from(*byte));
         let payload = u128::from(self.handle.get()) << SECRET_BITS | u128::from(secret);
         symbols::write_groups(f, &word(DEACTIVATION, payload))
     }
@@ -301,21 +300,25 @@ impl fmt::Debug for DeactivationCode {
 ///
 /// The value is big-endian in twelve bytes, the top six bits zero. Wiped on drop and compared in constant
 /// time; [`Debug`](fmt::Debug) shows the first group, enough to tell two keys of one customer apart.
-#[derive(Clone)]
-pub struct LicenseKey([u8; 12]);
+#[derive(Clone, PartialEq, Eq)]
+pub struct LicenseKey(Secret<12>);
 
 impl LicenseKey {
     /// A new license key from `random`.
     ///
     /// Fails with [`ErrorKind::NoRandom`].
     pub fn generate(random: &dyn Random) -> Result<Self> {
-        system::random(random).map(Self::from_random)
+        let mut key = Self(Secret::zeros());
+        random.fill(&mut *key.0)?;
+        key.0[0] &= 0x03;
+        Ok(key)
     }
 
     /// The key made of 90 of these 96 random bits.
-    pub fn from_random(mut bytes: [u8; 12]) -> Self {
-        bytes[0] &= 0x03;
-        Self(bytes)
+    pub fn from_random(bytes: [u8; 12]) -> Self {
+        let mut key = Self(Secret::copied(&Zeroizing::new(bytes)));
+        key.0[0] &= 0x03;
+        key
     }
 
     /// The twelve bytes, of which the first six bits are zero.
@@ -330,7 +333,7 @@ impl LicenseKey {
     /// As [`DeactivationCode::read`]; [`WrongType`](ErrorKind::WrongType) is for a deactivation code.
     pub fn read(text: &str) -> Result<Vec<Reading<Self>>> {
         reading::read(text, "license key", LICENSE_KEY, |word| {
-            let mut key = [0; 12];
+            let mut key = Secret::zeros();
             key.copy_from_slice(&payload(word).to_be_bytes()[4..]);
             Self(key)
         })
@@ -338,7 +341,7 @@ impl LicenseKey {
 
     fn word(&self) -> Word {
         let mut payload = [0; 16];
-        payload[4..].copy_from_slice(&self.0);
+        payload[4..].copy_from_slice(&*self.0);
         word(LICENSE_KEY, u128::from_be_bytes(payload))
     }
 }
@@ -362,20 +365,6 @@ impl FromStr for LicenseKey {
     }
 }
 
-impl Drop for LicenseKey {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
-
-impl PartialEq for LicenseKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.ct_eq(&other.0).into()
-    }
-}
-
-impl Eq for LicenseKey {}
-
 impl fmt::Display for LicenseKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         symbols::write_groups(f, &self.word())
@@ -398,7 +387,7 @@ impl Serialize for LicenseKey {
 
 impl<'de> Deserialize<'de> for LicenseKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let bytes = <[u8; 12]>::deserialize(deserializer)?;
+        let bytes = Secret::<12>::deserialize(deserializer)?;
         if bytes[0] >> 2 == 0 { Ok(Self(bytes)) } else { Err(D::Error::custom("license key: over 90 bits")) }
     }
 }

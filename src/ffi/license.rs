@@ -10,7 +10,7 @@ use super::{
     boundary::{Lent, c_string, free, lend_bytes, look, optional_text, put},
     status::nodelock_status,
 };
-use crate::{License, MachineReason, Status, Timestamp, Verdict};
+use crate::{ClockError, License, MachineReason, Status, Timestamp, Verdict};
 
 /// A feature's limit if it has none.
 pub const NODELOCK_UNLIMITED: u64 = 0xFFFF_FFFF_FFFF_FFFF;
@@ -126,8 +126,8 @@ pub unsafe extern "C" fn nodelock_license_verdict_time(
         let time = look(license, None, |license| match *license.status.verdict() {
             Verdict::Grace { until: time, .. }
             | Verdict::NotYetValid { starts: time }
-            | Verdict::Expired { at: time }
-            | Verdict::LeaseEnded { at: time }
+            | Verdict::Expired { at: time, .. }
+            | Verdict::LeaseEnded { at: time, .. }
             | Verdict::VersionNotCovered { updates_until: time } => Some(time.unix_seconds()),
             _ => None,
         });
@@ -143,6 +143,21 @@ pub unsafe extern "C" fn nodelock_license_set_back(license: *const nodelock_lice
         look(license, 0, |license| match license.status.verdict() {
             Verdict::ClockSetBack { by } => by.as_secs(),
             _ => 0,
+        })
+    }
+}
+
+/// By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is by more
+/// than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_license_clock_error(license: *const nodelock_license) -> i64 {
+    let seconds = |by: std::time::Duration| i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+    // SAFETY: NULL or a license that lives.
+    unsafe {
+        look(license, 0, |license| match license.status.clock_error() {
+            Some(ClockError::Ahead(by)) => seconds(by),
+            Some(ClockError::Behind(by)) => -seconds(by),
+            None => 0,
         })
     }
 }

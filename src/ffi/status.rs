@@ -42,7 +42,7 @@ pub enum nodelock_status {
     NODELOCK_VERDICT_EXPIRED = 23,
     /// Verdict: this copy of the license had to be renewed and was not. Check in, or install a renewed one.
     NODELOCK_VERDICT_LEASE_ENDED = 24,
-    /// Verdict: the clock was set back. Have it corrected; anything newly signed by the authority heals it too.
+    /// Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it right too.
     NODELOCK_VERDICT_CLOCK_SET_BACK = 25,
     /// Verdict: the license belongs to another machine, or this one has changed too much.
     NODELOCK_VERDICT_WRONG_MACHINE = 26,
@@ -290,8 +290,8 @@ mod tests {
             Verdict::Damaged { reason: ErrorKind::Corrupt },
             Verdict::ClockSetBack { by: std::time::Duration::ZERO },
             Verdict::WrongMachine { reason: crate::MachineReason::DeviceKey },
-            Verdict::Expired { at: crate::Timestamp::MIN },
-            Verdict::LeaseEnded { at: crate::Timestamp::MIN },
+            Verdict::Expired { at: crate::Timestamp::MIN, clock: None },
+            Verdict::LeaseEnded { at: crate::Timestamp::MIN, clock: None },
             Verdict::NotYetValid { starts: crate::Timestamp::MIN },
             Verdict::VersionNotCovered { updates_until: crate::Timestamp::MIN },
             Verdict::Grace { reason: crate::GraceReason::MachineChanged, until: crate::Timestamp::MIN },

@@ -125,6 +125,9 @@ pub struct LicenseBody {
     pub deactivations_left: Option<u32>,
     /// The SHA-256 of the body of the activation request that this answers.
     pub request_digest: [u8; 32],
+    /// The digest of the message that this license answers: that request, or a check-in. None for one that nobody asked
+    /// for. Only an answer sets a wrong clock right.
+    pub answers: Option<[u8; 32]>,
     /// Counts the licenses issued for this seat: a renewal has a higher one.
     pub revision: u32,
     /// What the device shows at its next check-in, so that a restored copy is found.

@@ -18,6 +18,7 @@ use crate::{
     codec,
     fingerprint::Fingerprint,
     keys::first,
+    secret,
 };
 
 /// A device's request for a seat, signed with the device's own key.
@@ -145,7 +146,9 @@ pub(crate) fn commitment(secret: &ReleaseSecret, handle: Handle, device_key: &Pu
     let mut salt = [0; 36];
     salt[..4].copy_from_slice(&handle.get().to_le_bytes());
     salt[4..].copy_from_slice(device_key.as_bytes());
-    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, &salt, secret.as_bytes(), &mut output);
+    secret::cleared_after(|| {
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, ROUNDS, &salt, secret.as_bytes(), &mut output);
+    });
     output
 }
 

@@ -179,7 +179,7 @@ impl Tables {
 fn message(Draft(unsigned): &Draft, universe: &Universe) -> Message {
     let name = |seat: &Seat| universe.holder(seat.name());
     match unsigned {
-        Unsigned::License { seat, deactivations_left, terms } => Message::License {
+        Unsigned::License { seat, deactivations_left, terms, .. } => Message::License {
             name: name(seat),
             deactivations_left: *deactivations_left,
             revision: seat.revision(),

@@ -45,6 +45,8 @@ struct Rules {
     check_ins: u32,
     /// Whether each machine may lose its store once.
     losses: bool,
+    /// Whether a machine may activate anew while it has a license, which is set aside.
+    replaces: bool,
     /// Whether the first machine's folder may be copied to the second, whenever.
     copies: bool,
     /// How many steps of time may pass at the authority, whenever.
@@ -90,6 +92,24 @@ pub(crate) enum Mutant {
     LicenseKept,
     /// A revocation changes nothing.
     RevocationIgnored,
+    /// A license that takes the place of another forgets the other's seat.
+    ReplacedForgotten,
+
+    // The device's clock; caught by the tests beside `src/licensing_time`.
+    /// A clock that was ahead may not be set back.
+    ClockAllowanceZero,
+    /// It may be set back only by what it was ahead when the device asked.
+    ClockAllowanceFromQuestion,
+    /// A clock is taken to be behind by the time that the question took, whatever it shows.
+    ClockBehindAlways,
+    /// A clock that is behind is taken for right.
+    ClockBehindNever,
+    /// Any license that was signed later sets the clock right.
+    AnySignatureHeals,
+    /// The clock that runs on is left out of account.
+    NoRunningClock,
+    /// Of the readings of the clocks, the smaller one counts.
+    SmallerReadingTaken,
 
     // The decisions.
     /// Activate: a request is granted however many seats are taken.
@@ -158,10 +178,10 @@ pub(crate) fn is_mutated(mutant: Mutant) -> bool {
 }
 
 /// A fault that is on for as long as this lives.
-struct Switched;
+pub(crate) struct Switched;
 
 impl Switched {
-    fn on(mutant: Option<Mutant>) -> Self {
+    pub(crate) fn on(mutant: Option<Mutant>) -> Self {
         SWITCHED.set(mutant);
         Self
     }

@@ -15,10 +15,9 @@
 
 use std::{fmt, mem};
 
-use ring::digest::{SHA256, digest};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, keys::sha256};
 
 const MAGIC: [u8; 4] = *b"NLST";
 const VERSION: u8 = 1;
@@ -67,8 +66,8 @@ pub(super) fn encode(generation: u64, body: &[u8]) -> Result<Zeroizing<Vec<u8>>>
     file.extend(generation.to_le_bytes());
     file.extend((body.len() as u32).to_le_bytes());
     file.extend_from_slice(body);
-    let trailer = digest(&SHA256, &file);
-    file.extend_from_slice(trailer.as_ref());
+    let trailer = sha256(&file);
+    file.extend_from_slice(&trailer);
     Ok(file)
 }
 
@@ -79,7 +78,7 @@ pub(super) fn encode(generation: u64, body: &[u8]) -> Result<Zeroizing<Vec<u8>>>
 pub(super) fn decode(mut file: Zeroizing<Vec<u8>>) -> Result<Snapshot> {
     let content = file
         .split_last_chunk::<TRAILER>()
-        .and_then(|(content, trailer)| (digest(&SHA256, content).as_ref() == trailer).then_some(content));
+        .and_then(|(content, trailer)| (sha256(content) == *trailer).then_some(content));
     match content.and_then(|content| content.strip_prefix(&MAGIC)) {
         Some([version, ..]) if *version > VERSION => Err(Error::new(ErrorKind::UnsupportedVersion, "state")),
         Some([VERSION, 0, 0, 0, rest @ ..]) => {

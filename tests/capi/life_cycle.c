@@ -94,7 +94,11 @@ static void offline(struct vendor *vendor)
     OK(nodelock_client_pending(first, &again, &error));
     CHECK(again == NULL);
     OK(nodelock_client_begin(first, vendor->license_key, about, 1, &request, &error));
-    EXPECT(NODELOCK_ALREADY_ACTIVE, nodelock_client_begin(first, "", NULL, 0, &again, &error));
+    nodelock_error *refusal = NULL;
+    CHECK(nodelock_client_begin(first, "", NULL, 0, &again, &refusal) == NODELOCK_ALREADY_ACTIVE);
+    CHECK(nodelock_error_already(refusal) == NODELOCK_ALREADY_PENDING);
+    CHECK(nodelock_error_already(NULL) == NODELOCK_ALREADY_NOTHING);
+    nodelock_error_free(refusal);
     CHECK(again == NULL);
     OK(nodelock_client_pending(first, &again, &error));
     CHECK(strcmp(nodelock_request_text(request), nodelock_request_text(again)) == 0);
@@ -766,6 +770,64 @@ static void held_and_returned(struct vendor *vendor)
     nodelock_client_free(client);
 }
 
+/* While the issuer's certificate has ended, seats are given up all the same and nothing else happens. The receipts follow. */
+static void certificate_ended(struct vendor *vendor)
+{
+    nodelock_client *first = device(vendor, "first"), *second = device(vendor, "second");
+    nodelock_client *third = device(vendor, "third"), *clients[] = {first, second};
+    nodelock_license *license = NULL;
+    nodelock_receipt *receipt = NULL;
+    nodelock_receipts *receipts = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_decision *decision = NULL;
+    for (size_t i = 0; i < 2; i++) {
+        OK(nodelock_client_activate(clients[i], vendor->license_key, NULL, 0, NULL, &license, &error));
+        nodelock_license_free(license);
+        license = NULL;
+    }
+    uint64_t now = vendor->now;
+    vendor_certify(vendor, now - 2 * DAY, now - DAY);
+    EXPECT(NODELOCK_CERTIFICATE_EXPIRED,
+           nodelock_client_activate(third, vendor->license_key, NULL, 0, NULL, &license, &error));
+    CHECK(vendor_taken(vendor) == 2 && license == NULL);
+
+    EXPECT(NODELOCK_CERTIFICATE_EXPIRED,
+           nodelock_client_deactivate(first, NODELOCK_REASON_MOVED, NULL, &receipt, &error));
+    CHECK(receipt == NULL && vendor_taken(vendor) == 1 && has(vendor->rows[0].record, "state", "returned"));
+    /* The device keeps its proof, and nothing changes when it comes again. */
+    EXPECT(NODELOCK_CERTIFICATE_EXPIRED, nodelock_client_hand_in(first, NULL, &receipts, &error));
+    CHECK(receipts == NULL && vendor_taken(vendor) == 1);
+
+    /* A seat given up that comes along with a request is free, and the request is neither granted nor refused. */
+    OK(nodelock_client_deactivate_offline(second, NODELOCK_REASON_MOVED, &proof, &error));
+    EXPECT(NODELOCK_CERTIFICATE_EXPIRED,
+           nodelock_client_activate(second, vendor->license_key, NULL, 0, NULL, &license, &error));
+    CHECK(vendor_taken(vendor) == 0 && vendor_count(vendor, NODELOCK_CHANGE_INSERT_SEAT) == 2);
+
+    /* The code counts its attempt before, which is nothing to sign. A code that is known needs none. */
+    OK(vendor_decide(vendor, decide_code, nodelock_proof_code(proof), 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_RETURNED && vendor->attempts == 1);
+
+    vendor_certify(vendor, now - DAY, now + DAY);
+    OK(nodelock_client_hand_in(first, NULL, &receipts, &error));
+    CHECK(nodelock_receipts_count(receipts) == 1);
+    CHECK(nodelock_receipt_outcome(nodelock_receipts_get(receipts, 0)) == NODELOCK_OUTCOME_RETURNED);
+    OK(nodelock_client_activate(second, vendor->license_key, NULL, 0, NULL, &license, &error));
+    CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
+    nodelock_receipts_free(receipts);
+    receipts = NULL;
+    OK(nodelock_client_hand_in(second, NULL, &receipts, &error));
+    CHECK(nodelock_receipts_count(receipts) == 0);
+
+    nodelock_receipts_free(receipts);
+    nodelock_license_free(license);
+    nodelock_decision_free(decision);
+    nodelock_proof_free(proof);
+    nodelock_client_free(third);
+    nodelock_client_free(second);
+    nodelock_client_free(first);
+}
+
 int main(int count, char **arguments)
 {
     struct vendor vendor;
@@ -790,6 +852,9 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1");
     held_and_returned(&vendor);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 3, "");
+    certificate_ended(&vendor);
     vendor_close(&vendor);
     return 0;
 }

@@ -81,6 +81,7 @@ struct row {
 /* A vendor that sells one license. */
 struct vendor {
     pthread_mutex_t lock;
+    nodelock_key *root_key, *key;
     nodelock_issuer *issuer;
     char root[64];
     char license_key[64], key_hash[80];
@@ -96,25 +97,34 @@ struct vendor {
     unsigned exchanges;
 };
 
+/* Certifies the vendor's key for that time, and signs with that from now on. */
+static inline void vendor_certify(struct vendor *vendor, uint64_t not_before, uint64_t not_after)
+{
+    nodelock_bytes *certificate = NULL;
+    char terms[256];
+    snprintf(terms, sizeof terms,
+             "{\"issuer\":\"%s\",\"name\":\"Example Ltd\",\"serial\":1,\"not_before\":%llu,\"not_after\":%llu}",
+             nodelock_key_public(vendor->key), (unsigned long long)not_before, (unsigned long long)not_after);
+    OK(nodelock_certificate_issue(vendor->root_key, terms, &certificate, &error));
+    size_t size = 0;
+    const uint8_t *data = nodelock_bytes_data(certificate, &size);
+    nodelock_issuer_free(vendor->issuer);
+    vendor->issuer = NULL;
+    OK(nodelock_issuer_new(vendor->key, data, size, vendor->root, &vendor->issuer, &error));
+    nodelock_bytes_free(certificate);
+}
+
 /* Makes keys, and a license of that many seats, `more` being further terms. */
 static inline void vendor_open(struct vendor *vendor, unsigned seats, const char *more)
 {
-    nodelock_key *root = NULL, *key = NULL;
-    nodelock_bytes *certificate = NULL, *text = NULL;
-    char terms[256];
+    nodelock_bytes *text = NULL;
     memset(vendor, 0, sizeof *vendor);
     CHECK(pthread_mutex_init(&vendor->lock, NULL) == 0);
     vendor->now = START;
-    OK(nodelock_key_generate(&root, &error));
-    OK(nodelock_key_generate(&key, &error));
-    snprintf(vendor->root, sizeof vendor->root, "%s", nodelock_key_public(root));
-    snprintf(terms, sizeof terms,
-             "{\"issuer\":\"%s\",\"name\":\"Example Ltd\",\"serial\":1,\"not_before\":%u,\"not_after\":%u}",
-             nodelock_key_public(key), START, START + 365 * DAY);
-    OK(nodelock_certificate_issue(root, terms, &certificate, &error));
-    size_t size = 0;
-    const uint8_t *data = nodelock_bytes_data(certificate, &size);
-    OK(nodelock_issuer_new(key, data, size, vendor->root, &vendor->issuer, &error));
+    OK(nodelock_key_generate(&vendor->root_key, &error));
+    OK(nodelock_key_generate(&vendor->key, &error));
+    snprintf(vendor->root, sizeof vendor->root, "%s", nodelock_key_public(vendor->root_key));
+    vendor_certify(vendor, START, START + 365 * DAY);
     OK(nodelock_license_key_generate(&text, &error));
     snprintf(vendor->license_key, sizeof vendor->license_key, "%s", nodelock_bytes_text(text));
     nodelock_bytes_free(text);
@@ -129,9 +139,6 @@ static inline void vendor_open(struct vendor *vendor, unsigned seats, const char
              nodelock_bytes_text(text), seats, more);
     OK(nodelock_terms_check(vendor->terms, &error));
     nodelock_bytes_free(text);
-    nodelock_bytes_free(certificate);
-    nodelock_key_free(key);
-    nodelock_key_free(root);
 }
 
 static inline void row_free(struct row *row)
@@ -145,6 +152,8 @@ static inline void vendor_close(struct vendor *vendor)
     for (size_t i = 0; i < vendor->row_count; i++)
         row_free(&vendor->rows[i]);
     nodelock_issuer_free(vendor->issuer);
+    nodelock_key_free(vendor->key);
+    nodelock_key_free(vendor->root_key);
     pthread_mutex_destroy(&vendor->lock);
 }
 
@@ -374,6 +383,28 @@ static inline nodelock_status decide_return(const struct message *message, const
     return nodelock_decide_return((const char *)message->data, records, now, decision, error);
 }
 
+/* Whether the seat of a decision is given up. */
+static inline bool is_released(const nodelock_decision *decision)
+{
+    uint32_t outcome = nodelock_decision_outcome(decision);
+    return outcome == NODELOCK_DECISION_RETURNED || outcome == NODELOCK_DECISION_HELD;
+}
+
+/* What cannot be signed is not stored, except that a seat is given up: its device has lost the license already. */
+static inline nodelock_status may_store(const struct vendor *vendor, const nodelock_decision *decision,
+                                        nodelock_error **error)
+{
+    nodelock_reply *reply = NULL;
+    nodelock_status status = nodelock_decision_reply(decision, vendor->issuer, vendor->now, &reply, error);
+    nodelock_reply_free(reply);
+    if (status == NODELOCK_CERTIFICATE_EXPIRED && is_released(decision)) {
+        nodelock_error_free(*error);
+        *error = NULL;
+        status = NODELOCK_OK;
+    }
+    return status;
+}
+
 /* Makes a decision and stores it. Under the vendor's lock the ledger does not change, so there is one transaction. */
 static inline nodelock_status vendor_decide(struct vendor *vendor, decide_fn decide, const void *data, size_t size,
                                             nodelock_decision **decision, nodelock_error **error)
@@ -384,6 +415,8 @@ static inline nodelock_status vendor_decide(struct vendor *vendor, decide_fn dec
     for (;;) {
         nodelock_status status = decide(&message, records, vendor->now, decision, error);
         bool needs = nodelock_decision_outcome(*decision) == NODELOCK_DECISION_NEEDS;
+        if (status == NODELOCK_OK && !needs)
+            status = may_store(vendor, *decision, error);
         if (status == NODELOCK_OK && !needs) {
             vendor_store(vendor, *decision);
             OK(nodelock_records_keep_facts(records, &error));
@@ -432,6 +465,25 @@ static inline nodelock_status vendor_activate(struct vendor *vendor, const void 
     return status;
 }
 
+/* Frees what came along with an activation that cannot be signed. The device keeps its proofs, so what is refused here
+ * comes again. */
+static inline void vendor_free_along(struct vendor *vendor, const void *data, size_t size)
+{
+    nodelock_activation *activation = NULL;
+    OK(nodelock_activation_read((const uint8_t *)data, size, &activation, &error));
+    for (size_t i = 0; i < nodelock_activation_release_count(activation); i++) {
+        nodelock_release *release = NULL;
+        nodelock_decision *decision = NULL;
+        nodelock_error *error = NULL;
+        OK(nodelock_activation_release(activation, i, &release, &error));
+        if (vendor_decide(vendor, decide_release, release, 0, &decision, &error) != NODELOCK_OK)
+            nodelock_error_free(error);
+        nodelock_decision_free(decision);
+        nodelock_release_free(release);
+    }
+    nodelock_activation_free(activation);
+}
+
 /* What an activation file is answered with, as a text file: the license and the receipts. The text is the caller's. */
 static inline nodelock_status vendor_activate_by_file(struct vendor *vendor, const char *file, char **answer)
 {
@@ -452,11 +504,11 @@ static inline void put_answer(nodelock_answer *answer, uint32_t status, const ch
     OK(nodelock_answer_set(answer, status, bytes(body), strlen(body), &error));
 }
 
-static inline void put_problem(nodelock_answer *answer, nodelock_status status)
+static inline void put_problem(nodelock_answer *answer, unsigned http, nodelock_status status)
 {
     char body[160];
-    snprintf(body, sizeof body, "{\"type\":\"urn:nodelock:problem:%s\",\"status\":409}", nodelock_status_name(status));
-    put_answer(answer, 409, body);
+    snprintf(body, sizeof body, "{\"type\":\"urn:nodelock:problem:%s\",\"status\":%u}", nodelock_status_name(status), http);
+    put_answer(answer, http, body);
 }
 
 /* The messages of a reply, in the members of the reference authority's answers. */
@@ -539,14 +591,21 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
     else
         status = vendor_activate(vendor, message, size, &decision, &error);
     nodelock_error_free(error);
+    error = NULL;
+    nodelock_reply *reply = NULL;
     if (status == NODELOCK_OK)
         status = nodelock_decision_refusal(decision);
+    if (status == NODELOCK_CERTIFICATE_EXPIRED && !is_preflight && !is_release && !is_check_in)
+        vendor_free_along(vendor, message, size);
     if (status != NODELOCK_OK) {
-        put_problem(answer, status);
+        put_problem(answer, 409, status);
     } else if (is_preflight) {
         put_answer(answer, 200, nodelock_decision_is_allowed(decision) ? "{\"allowed\":true}" : "{\"allowed\":false}");
+    } else if (nodelock_decision_reply(decision, vendor->issuer, vendor->now, &reply, &error) != NODELOCK_OK) {
+        /* The seat is free, and its receipt comes when it can be signed. */
+        put_problem(answer, 202, nodelock_error_status(error));
+        nodelock_error_free(error);
     } else {
-        nodelock_reply *reply = vendor_sign(vendor, decision);
         put_reply(answer, reply);
         if (is_check_in)
             vendor_hears_again(vendor, message, reply);

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::vendor::{Device, START, Vendor, builder};
+use crate::support::vendor::{Device, START, TestClock, Vendor, builder};
 use nodelock::{
     Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Roots, SigningKey, Store,
     SystemRandom, Transport, Verdict,
@@ -40,19 +40,17 @@ fn a_change_seen_while_the_clock_ran_ahead_gives_no_grace_for_decades() {
     let mut vendor = Vendor::new();
     vendor.terms().lease_days = None;
     let device = Device::new(&vendor, "machine");
-    device.client().begin(&vendor.license_key(), &[]).unwrap();
-    let cancelled = device.client().cancel().unwrap();
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
-    device.client().install(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
-    vendor.clock.advance_days(1);
-    let receipt = vendor.redeem(&cancelled.to_bytes()).unwrap();
-    let client = device.builder().probe(changed).build().unwrap();
-    vendor.clock.set(START + 50 * 365 * DAY);
-    client.observe().unwrap();
-    vendor.clock.set(START + 2 * DAY);
-    client.accept_receipt(receipt.as_bytes()).unwrap();
-    vendor.clock.set(START + 1000 * DAY);
-    assert!(!client.check().unwrap().is_usable());
+    let clock = TestClock::at(START + 50 * 365 * DAY);
+    let ahead = device.builder().clock(clock.clone()).build().unwrap();
+    let request = ahead.begin(&vendor.license_key(), &[]).unwrap();
+    ahead.install(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
+    let changed = device.builder().clock(clock.clone()).probe(changed).build().unwrap();
+    assert!(changed.observe().unwrap());
+    clock.set(START + DAY);
+    assert!(changed.observe().unwrap(), "the clock was corrected");
+    assert!(changed.check().unwrap().is_usable());
+    clock.set(START + 1000 * DAY);
+    assert!(!changed.check().unwrap().is_usable());
 }
 
 #[test]
@@ -74,8 +72,7 @@ fn a_clock_that_ran_past_the_certificates_end_is_healed_by_a_renewal() {
     vendor.clock.advance_days(731);
     device.client().observe().unwrap();
     vendor.clock.set(START + 11 * DAY);
-    let renewal = vendor.renew(device.handle());
-    device.client().install(renewal.as_bytes()).unwrap();
+    device.check_in(&mut vendor);
     assert_eq!(device.verdict(), Verdict::Active);
 }
 
@@ -109,7 +106,7 @@ fn a_receipt_that_comes_again_after_another_activation_is_no_error() {
 
 /// An authority behind a transport: the test vendor, answering as the reference authority does.
 #[derive(Clone)]
-struct Wire(Arc<Mutex<Vendor>>);
+pub(crate) struct Wire(pub(crate) Arc<Mutex<Vendor>>);
 
 impl Wire {
     fn answer(&self, path: &str, body: &Value) -> Result<Value> {

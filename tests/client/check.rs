@@ -78,7 +78,7 @@ fn situations() -> Vec<(Vendor, Disk, Verdict)> {
     let seen_later = active.fork();
     client(&at(10), store(&seen_later)).observe().unwrap();
 
-    let lease_ended = Verdict::LeaseEnded { at: nodelock::Clock::now(&at(90).clock) };
+    let lease_ended = Verdict::LeaseEnded { at: nodelock::Clock::now(&at(90).clock), clock: None };
     let set_back = Verdict::ClockSetBack { by: Duration::from_secs(10 * 86_400) };
     vec![
         (at(0), fresh, Verdict::Unlicensed { pending: false }),

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::vendor::{Device, Memory, Vendor};
+use crate::support::vendor::{Device, Memory, START, Vendor};
 use nodelock::{
     Answer, Client, Clock as _, Error, ErrorKind, Post, Reason, Result, Store, Transport,
     authority::{
@@ -312,4 +312,42 @@ fn a_request_for_a_license_without_a_free_seat_needs_to_know_its_seats() {
     vendor.clock.advance_days(97);
     let ruling = needs_all_of_it(&vendor, "lapse", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+}
+
+/// A ledger may forget that such a request was cancelled. A clock that was never set makes no request old.
+#[test]
+fn a_request_of_more_than_five_years_ago_is_outdated_and_its_cancellation_is_not_kept() {
+    const FIVE_YEARS: u64 = 5 * 365 * 86_400;
+    for (date, now, is_outdated) in [
+        (START, START + FIVE_YEARS, false),
+        (START, START + FIVE_YEARS + 1, true),
+        (0, START + FIVE_YEARS, false),
+        (START + FIVE_YEARS, START, false),
+    ] {
+        let vendor = Vendor::new();
+        vendor.clock.set(date);
+        let device = Device::new(&vendor, "slow");
+        let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+        let file = ActivationFile::read(&request).unwrap();
+        let cancelled = ReleaseClaim::read(&device.client().cancel().unwrap().to_bytes()).unwrap();
+        vendor.clock.set(now);
+        let moment = moment(&vendor);
+        let activate = |ledger: &mut Memory| {
+            let act = |records: &_| decision::activate(&file, None, records, &moment);
+            match decision::settle(ledger, act).unwrap().ruling {
+                Ruling::Refused(refusal) => Some(refusal.kind()),
+                _ => None,
+            }
+        };
+        let mut ledger = vendor.ledger.clone();
+        assert_eq!(activate(&mut ledger), is_outdated.then_some(ErrorKind::Outdated), "{date} {now}");
+
+        let mut ledger = vendor.ledger.clone();
+        let redeem = |records: &_| decision::redeem(&cancelled, records, &moment);
+        let decision = decision::settle(&mut ledger, redeem).unwrap();
+        assert!(matches!(decision.ruling, Ruling::Released { changed, .. } if changed != is_outdated));
+        assert_eq!((decision.send.len(), ledger.seats.len()), (1, usize::from(!is_outdated)));
+        let refused = if is_outdated { ErrorKind::Outdated } else { ErrorKind::Cancelled };
+        assert_eq!(activate(&mut ledger), Some(refused), "{date} {now}");
+    }
 }

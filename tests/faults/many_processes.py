@@ -20,6 +20,8 @@ All files are in memory (/dev/shm) where there is such a place: a kill needs no 
 
 import argparse
 import collections
+import http.client
+import http.server
 import json
 import os
 import pathlib
@@ -69,6 +71,40 @@ def name(handle):
     return "".join(SYMBOLS[handle >> shift & 31] for shift in range(25, -1, -5))
 
 
+class Network(http.server.BaseHTTPRequestHandler):
+    """What a store's machine is connected through, as a proxy. In ten minutes all stores together try more than the authority
+    takes from one address in an hour, so each has an address of its own."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        vendor = http.client.HTTPConnection(self.server.vendor, timeout=120)
+        try:
+            vendor.request("POST", self.path, body, headers | {"X-Forwarded-For": self.server.address_of_store})
+            answer = vendor.getresponse()
+            content = answer.read()
+        finally:
+            vendor.close()
+        self.send_response_only(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("connection", "content-length", "transfer-encoding"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def handle(self):
+        try:
+            super().handle()
+        except OSError:
+            pass  # The process was killed.
+
+    def log_message(self, *_):
+        pass
+
+
 class World:
     def __init__(self, folder, tools, stores):
         self.folder = folder
@@ -77,9 +113,16 @@ class World:
         self.root = self.vendor("init", "--product", PRODUCT)["root"]
         self.key = self.vendor("license", "new", "--licensee", "Jane Doe", "--seats", str(SEATS))["key"]
         serve = [tools / "authority", "--dir", "authority", "serve", "--listen", "127.0.0.1:0"]
+        serve += ["--trusted-proxy", "127.0.0.1"]
         with (folder / "log").open("w") as log:
             self.server = subprocess.Popen(serve, cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True)
-        self.url = f"http://{self.server.stdout.readline().strip()}"
+        vendor = self.server.stdout.readline().strip()
+        self.networks = {}
+        for number, store in enumerate(self.stores):
+            network = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Network)
+            network.vendor, network.address_of_store = vendor, f"10.0.0.{number + 1}"
+            threading.Thread(target=network.serve_forever, daemon=True).start()
+            self.networks[store] = f"http://127.0.0.1:{network.server_port}"
         self.over = time.monotonic()
         self.tally = collections.Counter()
         self.refusals = collections.Counter()
@@ -97,7 +140,7 @@ class World:
             "NO_PROXY": "*",
         }
         command = [self.tools / "nodelock", "--store", store, "--product", PRODUCT, "--root", self.root, "--json"]
-        command += ["--authority", self.url, *(self.key if word == "KEY" else word for word in arguments)]
+        command += ["--authority", self.networks[store], *(self.key if word == "KEY" else word for word in arguments)]
         pipe = subprocess.PIPE
         return subprocess.Popen(command, env=environment, cwd=self.folder, stdout=pipe, stderr=pipe, text=True)
 
@@ -161,8 +204,10 @@ class World:
         usable = set()
         for store in self.stores:
             if self.ask(store, "status")["pending"] is not None:
-                # Granted or refused, it is answered.
                 self.ask(store, "activate", "KEY")
+            if self.ask(store, "status")["pending"] is not None:
+                # No seat is free, so it waits.
+                self.ask(store, "cancel")
             self.ask(store, "check-in")
             status = self.ask(store, "status")
             must(status["pending"] is None, f"{store.name} waits for an answer")

@@ -250,7 +250,8 @@ fn what_a_device_of_this_crate_writes_is_read_in_python() {
     assert_eq!(text(&pending["current"]["request"], "handle"), request.request().handle.to_string());
     assert_eq!(pending["given_up"][0]["code"], json!(cancelled.code().to_string()));
     assert_eq!(bytes(&pending["given_up"][0], "file"), cancelled.to_bytes());
-    assert_eq!(pending["marks"], json!({"signed": 0, "signed_at": 0, "local": 0}));
+    let asked = json!({"digest": hex(&request.request().digest()), "local": START, "floor": START});
+    assert_eq!(pending["marks"], marks(asked));
     assert_eq!(pending["generation"], json!(device.store().read().unwrap().generation));
 
     device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
@@ -259,7 +260,7 @@ fn what_a_device_of_this_crate_writes_is_read_in_python() {
     assert_eq!(active["current"]["license"]["sync_token"], json!(hex(&license.sync_token)));
     assert_eq!(active["current"]["agrees"], json!(true));
     assert_eq!(active["given_up"], json!([]));
-    assert_eq!(active["marks"], json!({"signed": START, "signed_at": START, "local": START}));
+    assert_eq!(active["marks"], marks(json!(null)));
 
     vendor.clock.advance_days(1);
     let given_up = device.client().deactivate_offline(Reason::Retired).unwrap();
@@ -270,6 +271,14 @@ fn what_a_device_of_this_crate_writes_is_read_in_python() {
     assert_eq!(text(entry, "code"), given_up.code().to_string());
     assert_eq!(entry["proof"]["generation"], after["generation"]);
     handed_over(&desk, &device, &license.device_key, &hex(&license.release_commitment));
+}
+
+/// What is known of time by a device whose clock is right and shows START.
+fn marks(asked: Value) -> Value {
+    json!({
+        "floor": START, "highest": START, "allowance": 0, "behind": 0, "behind_at_least": 0, "ahead": 0,
+        "asked": asked, "noted": null,
+    })
 }
 
 /// Python verifies the proof in every form, and the code with three wrong symbols.

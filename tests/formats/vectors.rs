@@ -315,6 +315,7 @@ fn license(license: &License) -> Value {
             },
             "deactivations_left": license.deactivations_left,
             "request_digest": hex(&license.request_digest),
+            "answers": license.answers.map(|digest| hex(&digest)),
             "revision": license.revision,
             "sync_token": hex(&license.sync_token),
         }),

@@ -27,7 +27,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 import plain
 from nodelock_format import code, device, envelope, errors, fingerprint, forms, keys, messages
-from nodelock_format.device import Activation, Ended, GivenUp, Licensed, Marks, Record, Requested
+from nodelock_format.device import Activation, Ended, GivenUp, Licensed, Question, Record, Requested
 from nodelock_format.envelope import Envelope, Kind, Roots
 from nodelock_format.release import HANDLE_SYMBOLS, SECRET_SYMBOLS, Release, handle_text
 
@@ -61,7 +61,7 @@ class Store:
         """An empty store with a new key."""
         seed = secrets.token_bytes(32)
         (directory / "device.key").write_bytes(device.write_device_key(seed))
-        return cls(directory, seed, 0, Record("", (device.EMPTY, None), [], None, Marks(0, 0, 0), None))
+        return cls(directory, seed, 0, Record("", (device.EMPTY, None), [], None, device.NO_MARKS, None))
 
     @property
     def device_key(self) -> bytes:
@@ -91,8 +91,10 @@ class Store:
         )
         sealed = envelope.seal(Kind.ACTIVATION_REQUEST, messages.encode(request), self.seed)
         activation = Activation(release.handle, release.secret, sealed.digest)
-        pending = (device.REQUESTED, Requested(activation, sealed.to_bytes(), None))
-        self.commit(replace(self.record, product=product, current=pending, ended=None))
+        pending = (device.REQUESTED, Requested(activation, sealed.to_bytes(), None, None))
+        asked = Question(sealed.digest, now, self.record.marks.floor)
+        marks = replace(self.record.marks, asked=asked)
+        self.commit(replace(self.record, product=product, current=pending, ended=None, marks=marks))
 
     def request(self) -> Envelope:
         """The request that waits for its license."""
@@ -102,7 +104,8 @@ class Store:
         """Takes the license for the pending request."""
         granted, receipts = forms.read_answer(answer, roots)
         activation = self.record.current[1].activation
-        if granted.device_key != self.device_key or granted.request_digest != activation.request_digest:
+        digest = activation.request_digest
+        if granted.device_key != self.device_key or {granted.request_digest, granted.answers} != {digest}:
             raise errors.WrongRequest("the license answers another request")
         answered = {receipt.binding for receipt in receipts}
         left = [given for given in self.record.given_up if _binding(given) not in answered]
@@ -113,7 +116,7 @@ class Store:
             granted.deactivations_left,
             granted.revision,
         )
-        marks = Marks(signed=granted.issued, signed_at=now, local=now)
+        marks = self.record.marks.answered(granted.issued, now)
         self.commit(Record(self.record.product, (device.LICENSED, licensed), left, None, marks, None))
         return granted
 
@@ -240,7 +243,7 @@ def read_store(directory: str, tombstones: str, product: str, root: str) -> Json
         "current": _current(store, _roots(root)),
         "given_up": [_given_up(store, given, Path(tombstones), product) for given in record.given_up],
         "ended": None if record.ended is None else record.ended.how[0],
-        "marks": vars(record.marks),
+        "marks": plain.fields(record.marks),
         "changed_since": record.changed_since,
     }
 

@@ -36,6 +36,8 @@ _SPECIAL: Dict[str, Callable[[Any], Any]] = {
 def _plain(name: str, value: Any) -> Any:
     if name in _SPECIAL:
         return _SPECIAL[name](value)
+    if isinstance(value, dict):
+        return {inner: _plain(inner, item) for inner, item in value.items()}
     return value.hex() if isinstance(value, bytes) else value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unittest
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
@@ -168,6 +169,8 @@ class Messages(unittest.TestCase):
         request = self.vectors["request"]
         license_fields, proof = self.vectors["license"]["fields"], self.vectors["proof"]["fields"]
         self.assertEqual(license_fields["request_digest"], request["digest"])
+        self.assertEqual(license_fields["answers"], request["digest"])
+        self.assertEqual(self.vectors["renewal"]["fields"]["answers"], self.vectors["check_in"]["digest"])
         self.assertEqual(proof["request"], request["digest"][:16])
         self.assertEqual(proof["product_tag"], messages.product_tag("Example Editor").hex())
 
@@ -341,9 +344,9 @@ class Device(unittest.TestCase):
         licensed = device.Licensed(activation, b"license", bytes(8), 300, 70000)
         given_up = device.GivenUp(activation, bytes(8), b"proof", b"request", 5, 4)
         ended = device.Ended(1, (2, "lost"), 6, b"receipt")
-        record = device.Record(
-            "Example", (device.LICENSED, licensed), [given_up], ended, device.Marks(7, 8, 9), 10
-        )
+        asked, noted = device.Question(bytes(32), 13, 14), device.Note(bytes(16), 15)
+        marks = device.Marks(7, 8, 9, 10, 11, 12, asked, noted)
+        record = device.Record("Example", (device.LICENSED, licensed), [given_up], ended, marks, 10)
         return device.write_state(3, record)
 
     def test_state(self) -> None:
@@ -365,15 +368,23 @@ class Device(unittest.TestCase):
         self.assertEqual(len(data), 104)
         self.assertEqual(device.read_device_key(data), (seed, keys.public_key_of(seed)))
 
+    def marks(self, asked: int, signed: int, installed: int) -> device.Marks:
+        """After an answer signed at `signed`, with what the local clock showed before and after."""
+        question = device.Question(bytes(32), asked, 0)
+        return replace(device.NO_MARKS, asked=question).answered(signed, installed)
+
     def test_licensing_time(self) -> None:
-        marks = device.Marks(signed=1000, signed_at=400, local=500)
-        for now, expected in ((450, 1100), (500, 1100), (600, 1200)):
-            self.assertEqual(marks.licensing_time(now), expected)
-        behind = device.Marks(signed=1000, signed_at=2000, local=2000)
-        self.assertEqual(behind.licensing_time(2500), 2500)
+        day = 86400
+        ahead = self.marks(asked=1100 * day, signed=1000 * day, installed=1101 * day)
+        self.assertEqual(ahead.licensing_time(1101 * day), 1101 * day)
+        self.assertEqual(ahead.licensing_time(1002 * day), 1002 * day)
+        self.assertFalse(ahead.clock_set_back(1000 * day))
+        behind = self.marks(asked=100 * day, signed=1000 * day, installed=101 * day)
+        for now, expected in ((101, 1001), (110, 1010), (1005, 1005)):
+            self.assertEqual(behind.licensing_time(now * day), expected * day)
 
     def test_clock_set_back(self) -> None:
-        marks = device.Marks(0, 0, local=1_000_000)
+        marks = self.marks(asked=1_000_000, signed=1_000_000, installed=1_000_000)
         self.assertFalse(marks.clock_set_back(1_000_000 - 26 * 3600))
         self.assertTrue(marks.clock_set_back(1_000_000 - 26 * 3600 - 1))
 

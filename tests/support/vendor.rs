@@ -92,6 +92,14 @@ impl Vendor {
         }
     }
 
+    /// The same vendor with another license, of one seat and with a key of its own.
+    pub fn another_license(&self) -> Self {
+        let id = LicenseId::generate(&SystemRandom).unwrap();
+        let terms = LicenseTerms::new(id, PRODUCT, 1, self.clock.now());
+        let license_key = LicenseKey::from_random([8; 12]).to_string();
+        Self { ledger: Memory::new(terms, &license_key), license_key, ..self.clone() }
+    }
+
     /// The license has this many seats.
     pub fn sell(&mut self, seats: u32) {
         self.ledger.terms.seats = seats;
@@ -234,6 +242,12 @@ impl Device {
 
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Asks for a renewal and takes in the answer.
+    pub fn check_in(&self, vendor: &mut Vendor) {
+        let request = self.client.check_in_offline().unwrap();
+        self.client.accept(&vendor.check_in(request.as_bytes()).unwrap().to_bytes()).unwrap();
     }
 
     /// The application started again.

@@ -1,6 +1,6 @@
 //! What to do next: one sentence for each situation that something can be done about.
 
-use nodelock::{ErrorKind, Status, Verdict};
+use nodelock::{ClockError, ErrorKind, Status, Verdict};
 
 /// What to do about a refusal; none where the message says it all.
 pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
@@ -34,11 +34,13 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
         }
         ErrorKind::Outdated => {
-            "A later license is installed already; there is nothing to do. If it was a recovery, check this machine's clock."
+            "A later license is installed already; there is nothing to do. If it was a request or a recovery, check this \
+             machine's clock, and try again."
         }
         ErrorKind::AlreadyActive => {
             "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \
-             `nodelock deactivate` gives a license back."
+             --replace-request does so for a new one. --replace-license keeps a valid license until the new one is \
+             installed; `nodelock deactivate` gives it back now."
         }
         ErrorKind::NotPending => "Ask for a seat with `nodelock request LICENSE-KEY` first.",
         ErrorKind::NotActive => {
@@ -79,7 +81,7 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::UnknownLicense => "Compare the license key with the one you received.",
         ErrorKind::NoFreeSeat => {
             "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate` or `check-in` asks \
-             again, `activate --replace SEAT` takes the place of a silent computer. `nodelock cancel` takes the request back."
+             again, `activate --instead-of SEAT` takes the place of a silent computer. `nodelock cancel` takes the request back."
         }
         ErrorKind::CrowdedHandle => {
             "Ask again with a new request: `nodelock cancel`, then `nodelock request LICENSE-KEY`."
@@ -106,13 +108,20 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         }
         Verdict::Deactivated => "To use it here again: `nodelock request LICENSE-KEY`.",
         Verdict::Revoked { .. } => "Ask the vendor why, or for another seat: `nodelock request LICENSE-KEY`.",
+        Verdict::LeaseEnded { clock: Some(ClockError::Ahead(_)), .. }
+        | Verdict::Expired { clock: Some(ClockError::Ahead(_)), .. } => {
+            "Correct this machine's clock: the license may be usable then."
+        }
         Verdict::Active if !status.renewal_due() => return None,
         Verdict::Active | Verdict::Grace { .. } | Verdict::LeaseEnded { .. } => {
             "Renew it with `nodelock check-in`. Without a network: send the vendor what `nodelock check-in --offline` \
              writes, then `nodelock install FILE` with the answer."
         }
         Verdict::Expired { .. } => "Ask the vendor for a renewed license file, then `nodelock install FILE`.",
-        Verdict::ClockSetBack { .. } | Verdict::NotYetValid { .. } => "Check this machine's clock.",
+        Verdict::ClockSetBack { .. } => {
+            "Check this machine's clock. If it is right, `nodelock check-in` brings the authority's word for it."
+        }
+        Verdict::NotYetValid { .. } => "Check this machine's clock.",
         Verdict::WrongMachine { .. } => {
             "If this is the machine that was activated, give the seat back (`nodelock deactivate --offline`) and ask \
              for a new one."

@@ -1,8 +1,8 @@
 //! A license and its verdict, for people and for programs.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use nodelock::{Feature, License, Status};
+use nodelock::{ClockError, Feature, License, Status};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,6 +18,9 @@ pub fn report(status: &Status) -> Report {
     }
     if let Some(seat) = status.pending() {
         line(&mut text, "pending", seat);
+    }
+    if let Some(error) = status.clock_error() {
+        line(&mut text, "clock", error);
     }
     if status.renewal_due() {
         line(&mut text, "renewal", "due");
@@ -41,9 +44,20 @@ pub fn report(status: &Status) -> Report {
         "outstanding": status.outstanding(),
         "renewal_due": status.renewal_due(),
         "licensing_time": status.licensing_time().to_string(),
+        "clock_error": status.clock_error().map(seconds),
     });
     let exit = if status.is_usable() { report::OK } else { report::NOT_USABLE };
     Report { exit, ..Report::new(text, notes, json) }
+}
+
+/// By how much the clock is ahead, negative for behind.
+fn seconds(error: ClockError) -> i64 {
+    let seconds = |by: Duration| i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+    match error {
+        ClockError::Ahead(by) => seconds(by),
+        ClockError::Behind(by) => -seconds(by),
+        _ => 0,
+    }
 }
 
 fn describe(license: &License, text: &mut String) {

@@ -1,7 +1,7 @@
 //! Seats granted: activation files, recoveries, held seats taken again.
 
 use super::{
-    Change, EventKind, Moment, Refusal, Ruling, Step,
+    Change, EventKind, Moment, Refusal, Ruling, Step, outdated,
     redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
     step,
     work::{Door, Stop, Work, refuse, refused_by},
@@ -28,6 +28,7 @@ use crate::{
 /// whatever the device holds when an echo arrives came after its loss.
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The kinds:
+/// [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that
 /// handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
 /// [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose place it could take;
@@ -114,6 +115,9 @@ fn answer(
         }
         return answer_again(work, request, &known);
     }
+    if outdated(work.moment.now).contains(&request.created) {
+        return Err(refuse(ErrorKind::Outdated, "activation"));
+    }
     if is_crowded(work, request.handle)? {
         return Err(refuse(ErrorKind::CrowdedHandle, "activation"));
     }
@@ -154,7 +158,7 @@ fn answer(
         replace(work, named, terms, &seat)?;
     }
     work.note(EventKind::Granted, None, &seat, "");
-    work.send_license(terms, &seat, door)?;
+    work.send_license(terms, &seat, door, Some(seat.request_digest))?;
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
 }
 
@@ -207,7 +211,7 @@ fn replace(work: &mut Work<'_>, named: Handle, terms: &LicenseTerms, seat: &Seat
     let Some(after) = before.once_more(terms.replace(), now) else { return Ok(()) };
     work.set_replacements(terms.id, after);
     work.update(replaced.clone());
-    let detail = format!("for {}: number {} within 365 days", seat.handle, after.count());
+    let detail = replaced.notice.clone().unwrap_or_default();
     work.note(EventKind::ReplacedByCustomer, Some(other), &replaced, detail);
     Ok(())
 }
@@ -239,7 +243,7 @@ fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) 
     }
     let terms = work.license_of(known)?.terms;
     terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
-    work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest)?;
+    work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest, Some(known.request_digest))?;
     Ok(Ruling::Repeated(known.clone()))
 }
 

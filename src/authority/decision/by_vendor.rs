@@ -34,7 +34,7 @@ fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     let renewed = seat.renewed(&license.terms, work.moment.now).map_err(refused_by("renewal"))?;
     work.update(renewed.clone());
     work.note(EventKind::Renewed, Some(&seat), &renewed, "");
-    work.send_license(&license.terms, &renewed, Door::Renewal)?;
+    work.send_license(&license.terms, &renewed, Door::Renewal, None)?;
     Ok(Ruling::Renewed(renewed))
 }
 

@@ -55,7 +55,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
             return Err(refuse(ErrorKind::Outdated, "check-in"));
         }
         license.terms.check_usable(now).map_err(refused_by("check-in"))?;
-        work.send_license(&license.terms, &seat, Door::CheckIn)?;
+        work.send_license(&license.terms, &seat, Door::CheckIn, Some(digest))?;
         return Ok(Ruling::Repeated(seat));
     }
     let checked_in = seat.checked_in(&license.terms, &claim.0.body, work.moment.token, now);
@@ -73,7 +73,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
         let detail = format!("another copy of the store seems to check in: {} times by now", renewed.copies);
         work.note(EventKind::CopySuspected, Some(&seat), &renewed, detail);
     }
-    work.send_license(&license.terms, &renewed, Door::CheckIn)?;
+    work.send_license(&license.terms, &renewed, Door::CheckIn, Some(digest))?;
     Ok(Ruling::Renewed(renewed))
 }
 

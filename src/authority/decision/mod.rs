@@ -39,7 +39,7 @@ mod code;
 mod redeem;
 mod work;
 
-use std::fmt;
+use std::{fmt, ops::Range, time::Duration};
 
 use self::work::Stop;
 use super::{
@@ -64,6 +64,21 @@ pub use self::{
 /// How many seats one handle may have. Devices draw their handles at random out of 2^30, so honest ones hardly ever share
 /// one; but whoever chooses the same one again and again makes every message about it costly to verify.
 pub const MAX_SEATS_OF_HANDLE: usize = 32;
+
+/// How long after its date a request may be granted a seat: five years. An older one is outdated, so that a ledger need
+/// not remember for ever that it was cancelled.
+pub const REQUEST_LASTS: Duration = Duration::from_secs(5 * 365 * 24 * 60 * 60);
+
+/// The beginning of 2026. No request was made before; an earlier date is that of a clock without a battery, and says
+/// nothing about the request's age.
+const FIRST_REQUEST: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
+
+/// The dates of the requests that are outdated now; empty while there are none. A ledger may forget the cancelled seats of
+/// such requests, and no other seats: without its seat an outdated request is refused.
+pub fn outdated(now: Timestamp) -> Range<Timestamp> {
+    let limit = now.unix_seconds().saturating_sub(REQUEST_LASTS.as_secs());
+    FIRST_REQUEST..Timestamp::from_unix_seconds(limit)
+}
 
 /// When a decision is made, and what is random about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,9 +200,22 @@ pub struct Draft(pub(crate) Unsigned);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Unsigned {
-    License { terms: Box<LicenseTerms>, seat: Box<Seat>, deactivations_left: Option<u32> },
-    Receipt { seat: Box<Seat>, binding: Binding },
-    Revocation { seat: Box<Seat>, notice: String, time: Timestamp },
+    License {
+        terms: Box<LicenseTerms>,
+        seat: Box<Seat>,
+        deactivations_left: Option<u32>,
+        /// The digest of the message that it answers.
+        answers: Option<[u8; 32]>,
+    },
+    Receipt {
+        seat: Box<Seat>,
+        binding: Binding,
+    },
+    Revocation {
+        seat: Box<Seat>,
+        notice: String,
+        time: Timestamp,
+    },
 }
 
 /// Something that happened, for an audit or a log.
@@ -249,6 +277,24 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::Granted,
+        Self::Renewed,
+        Self::CheckedIn,
+        Self::Returned,
+        Self::Held,
+        Self::HeldTakenOver,
+        Self::HeldReturned,
+        Self::Cancelled,
+        Self::Lapsed,
+        Self::Lost,
+        Self::Released,
+        Self::CopySuspected,
+        Self::CodeTried,
+        Self::EvidenceKept,
+    ];
+
     /// The stable name that programs branch on.
     pub const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,7 @@
 //! Seats given up by a proof, and requests cancelled before they arrived.
 
 use super::{
-    Change, EventKind, MAX_SEATS_OF_HANDLE, Moment, Refusal, Ruling, Step, step,
+    Change, EventKind, MAX_SEATS_OF_HANDLE, Moment, Refusal, Ruling, Step, outdated, step,
     work::{Stop, Work, refuse},
 };
 use crate::{
@@ -174,8 +174,9 @@ pub(super) fn is_crowded(work: &Work<'_>, handle: Handle) -> Result<bool, Stop> 
     Ok(work.seats_of_handle(handle)?.len() >= MAX_SEATS_OF_HANDLE)
 }
 
-/// Remembers a request that was given up before it arrived. The license may be unknown then. A request under a crowded
-/// handle is refused whenever it arrives, so there is nothing to remember, and its receipt is given all the same.
+/// Remembers a request that was given up before it arrived. The license may be unknown then. A request that is outdated, or
+/// under a crowded handle, is refused whenever it arrives, so there is nothing to remember, and its receipt is given all the
+/// same.
 pub(super) fn cancel(
     work: &mut Work<'_>,
     request: &ActivationRequest,
@@ -192,15 +193,16 @@ pub(super) fn cancel(
             Binding::Code(digest) => acknowledged.code = Some(digest),
         }
     }
-    let is_crowded = is_crowded(work, request.handle)?;
-    if !is_crowded {
+    let is_refused =
+        outdated(work.moment.now).contains(&request.created) || is_crowded(work, request.handle)?;
+    if !is_refused {
         if !mutated!(CancelledForgotten) {
             work.insert(seat.clone(), request)?;
         }
         work.note(EventKind::Cancelled, None, &seat, how(binding));
     }
     work.send_receipt(&seat, binding);
-    let changed = !is_crowded;
+    let changed = !is_refused;
     Ok(Ruling::Released { seat, outcome: Outcome::Returned, deactivations_left: None, changed })
 }
 

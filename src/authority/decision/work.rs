@@ -330,7 +330,8 @@ impl<'r> Work<'r> {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
     }
 
-    /// Sends the license of a seat, in the state that the license tells of. Every license leaves here.
+    /// Sends the license of a seat, in the state that the license tells of, in answer to the message with the digest
+    /// `answers`. Every license leaves here.
     ///
     /// The seat's end of use is noted in the same transaction. A seat that counts from now on, and did not count before, needs
     /// room: fails with [`ErrorKind::NoFreeSeat`] without (`docs/PROTOCOL.md`, Seats over time).
@@ -339,6 +340,7 @@ impl<'r> Work<'r> {
         terms: &LicenseTerms,
         license: &Seat,
         door: Door,
+        answers: Option<[u8; 32]>,
     ) -> Result<(), Stop> {
         let (name, now) = (license.name(), self.moment.now);
         let counted = self.records.seat(name).is_some_and(|seat| seat.counts(terms, now));
@@ -355,6 +357,7 @@ impl<'r> Work<'r> {
             deactivations_left: terms.deactivations_left(usage),
             terms: Box::new(terms.clone()),
             seat: Box::new(license.clone()),
+            answers,
         }));
         Ok(())
     }

@@ -5,10 +5,12 @@ use std::{
     ptr,
 };
 
+use super::release::nodelock_release;
 use crate::{
+    Error, ErrorKind,
     authority::ActivationFile,
     ffi::{
-        boundary::{Out, SecretText, c_string, fallible, free, look, slice},
+        boundary::{Out, SecretText, c_string, fallible, free, look, object, slice},
         error::nodelock_error,
         status::nodelock_status,
     },
@@ -148,6 +150,38 @@ pub unsafe extern "C" fn nodelock_activation_metadata_value(
 pub unsafe extern "C" fn nodelock_activation_is_recovery(activation: *const nodelock_activation) -> bool {
     // SAFETY: NULL or an activation that lives.
     unsafe { look(activation, false, |activation| activation.file.is_recovery()) }
+}
+
+/// How many seats given up came along.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_activation_release_count(activation: *const nodelock_activation) -> usize {
+    // SAFETY: NULL or an activation that lives.
+    unsafe { look(activation, 0, |activation| activation.file.releases().len()) }
+}
+
+/// A seat given up that came along, by its place from 0 on, for nodelock_decide_release(). nodelock_decide_activation()
+/// frees them all; this is for when that is not stored, because the license cannot be signed.
+///
+/// NODELOCK_INVALID_INPUT: beyond the last.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_activation_release(
+    activation: *const nodelock_activation,
+    index: usize,
+    release: *mut *mut nodelock_release,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or an activation that lives; NULL or places for the results.
+    unsafe {
+        fallible(error, &mut || {
+            let release = Out::<nodelock_release>::new(release)?;
+            let releases = object(activation, "activation")?.file.releases();
+            let claim = releases.get(index);
+            let missing = || Error::new(ErrorKind::InvalidInput, "index: beyond the last release");
+            release.set(claim.ok_or_else(missing)?.clone());
+            Ok(())
+        })
+    }
 }
 
 /// Frees an activation. NULL is fine.

@@ -47,7 +47,9 @@ pub const NODELOCK_DECISION_ATTEMPTED: u32 = 11;
 /// A preflight is answered. Nothing is stored and nothing is sent.
 pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
 
-/// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it.
+/// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
+/// for ever, except that a `cancelled` one may go when its `requested` is more than five years ago and not before 2026:
+/// nodelock_decide_activation() refuses such a request without it.
 pub const NODELOCK_CHANGE_INSERT_SEAT: u32 = 1;
 /// A seat takes the place of the one of that name.
 pub const NODELOCK_CHANGE_UPDATE_SEAT: u32 = 2;

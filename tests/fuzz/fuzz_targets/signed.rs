@@ -9,7 +9,7 @@ use nodelock::{
     Certificate, DeactivationReceipt, Kind, License, Reason, Result, Revocation, Timestamp,
     authority::{
         ActivationFile, CheckInClaim, PreflightClaim, Records, ReleaseClaim,
-        decision::{self, Moment, Refusal, Step},
+        decision::{self, Decision, Moment, Refusal, Step},
     },
 };
 use nodelock_fuzz::{KINDS, Memory, NOW, World, bundle, mutate_body, planted, settle, world};
@@ -101,23 +101,26 @@ fn at_an_authority(world: &World, kind: Kind, state: usize, envelope: &[u8]) {
     }
 }
 
-/// Decides twice: no more seats are taken than were sold, what is sent can be signed and verified, and the same message
-/// again takes no second seat.
+/// Decides twice: no more seats are taken than were sold, what is sent can be signed and verified, and the same message again
+/// is answered and changes nothing.
 fn decide(world: &World, ledger: &Memory, act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>) {
     let mut ledger = ledger.clone();
-    let mut most = ledger.terms.seats;
-    for _ in 0..2 {
-        let Some(Ok(decision)) = settle(&mut ledger, &act) else { return };
-        let usage = ledger.usage();
-        assert!(usage.taken <= most, "more seats than were sold, or a second one for the same message");
-        most = usage.taken;
-        let now = Timestamp::from_unix_seconds(NOW);
-        let reply = world.issuer.reply(&decision, now).expect("what was decided can be signed");
-        if let Some(license) = &reply.license {
-            License::verify(license.as_bytes(), &world.roots).expect("what was signed can be verified");
-        }
-        for receipt in &reply.receipts {
-            DeactivationReceipt::verify(receipt.as_bytes(), &world.roots).expect("it can be verified");
-        }
+    let Some(Ok(decision)) = settle(&mut ledger, &act) else { return };
+    check(world, &ledger, &decision);
+    let again = settle(&mut ledger, &act).expect("no code is left to try");
+    let again = again.expect("what was decided is not refused");
+    assert!(again.store.is_empty(), "the same message again changes nothing: {:?}", again.store);
+    check(world, &ledger, &again);
+}
+
+fn check(world: &World, ledger: &Memory, decision: &Decision) {
+    assert!(ledger.usage().taken <= ledger.terms.seats, "more seats than were sold");
+    let now = Timestamp::from_unix_seconds(NOW);
+    let reply = world.issuer.reply(decision, now).expect("what was decided can be signed");
+    if let Some(license) = &reply.license {
+        License::verify(license.as_bytes(), &world.roots).expect("what was signed can be verified");
+    }
+    for receipt in &reply.receipts {
+        DeactivationReceipt::verify(receipt.as_bytes(), &world.roots).expect("it can be verified");
     }
 }

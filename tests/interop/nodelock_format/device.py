@@ -15,6 +15,7 @@ from .encoding import (
     TIME,
     U8,
     UINT32,
+    UINT64,
     Codec,
     coded,
     enum,
@@ -46,15 +47,6 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class Requested:
-    """The license has not come yet."""
-
-    activation: Activation = coded(record(Activation))
-    request: bytes = coded(BYTES)
-    recovery: Optional[bytes] = coded(option_of(BYTES))
-
-
-@dataclass(frozen=True)
 class Licensed:
     """The license is installed."""
 
@@ -63,6 +55,16 @@ class Licensed:
     license_id: bytes = coded(fixed(8))
     deactivations_left: Optional[int] = coded(option_of(UINT32))
     revision: int = coded(UINT32)
+
+
+@dataclass(frozen=True)
+class Requested:
+    """The license has not come yet. Another one may be set aside until it does."""
+
+    activation: Activation = coded(record(Activation))
+    request: bytes = coded(BYTES)
+    recovery: Optional[bytes] = coded(option_of(BYTES))
+    aside: Optional[Licensed] = coded(option_of(record(Licensed)))
 
 
 @dataclass(frozen=True)
@@ -88,21 +90,63 @@ class Ended:
 
 
 @dataclass(frozen=True)
+class Question:
+    """The latest question to the authority that has no answer yet."""
+
+    digest: bytes = coded(fixed(32))
+    local: int = coded(TIME)
+    floor: int = coded(TIME)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What the clock that runs on showed when the floor was set."""
+
+    boot: bytes = coded(fixed(16))
+    running: int = coded(UINT64)
+
+
+@dataclass(frozen=True)
 class Marks:
     """What is known of time."""
 
-    signed: int = coded(TIME)
-    signed_at: int = coded(TIME)
-    local: int = coded(TIME)
+    floor: int = coded(TIME)
+    highest: int = coded(TIME)
+    allowance: int = coded(UINT64)
+    behind: int = coded(UINT64)
+    behind_at_least: int = coded(UINT64)
+    ahead: int = coded(UINT64)
+    asked: Optional[Question] = coded(option_of(record(Question)))
+    noted: Optional[Note] = coded(option_of(record(Note)))
 
     def licensing_time(self, now: int) -> int:
-        """The time that licenses are judged by when the local clock shows `now`."""
-        latest = max(now, self.local)
-        return max(latest, self.signed + latest - self.signed_at)
+        """The time that licenses are judged by when the local clock shows `now`, without the clock that runs on."""
+        still_behind = self.behind > 0 and now < self.highest + self.behind_at_least - _CLOCK_TOLERANCE
+        return max(now + self.behind if still_behind else now, self.floor)
 
     def clock_set_back(self, now: int) -> bool:
         """Whether the local clock counts as set back."""
-        return self.local - now > _CLOCK_TOLERANCE
+        return self.highest - now > _CLOCK_TOLERANCE + self.allowance
+
+    def answered(self, signed: int, now: int) -> Marks:
+        """What an answer to the first request makes of this."""
+        asked = self.asked
+        if asked is None:
+            raise ValueError("nothing was asked")
+        surely_behind = now < signed - _CLOCK_TOLERANCE
+        return Marks(
+            floor=signed,
+            highest=now,
+            allowance=max(0, now - signed),
+            behind=max(signed - asked.local, signed - now) if surely_behind else 0,
+            behind_at_least=signed - now if surely_behind else 0,
+            ahead=max(0, asked.local - signed),
+            asked=None,
+            noted=None,
+        )
+
+
+NO_MARKS = Marks(0, 0, 0, 0, 0, 0, None, None)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,7 @@ class License:
     policy: Policy = coded(POLICY)
     deactivations_left: Optional[int] = coded(option_of(UINT32))
     request_digest: bytes = coded(fixed(32))
+    answers: Optional[bytes] = coded(option_of(fixed(32)))
     revision: int = coded(UINT32)
     sync_token: bytes = coded(fixed(16))
     extensions: Extensions = coded(EXTENSIONS)

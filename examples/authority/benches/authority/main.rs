@@ -12,9 +12,8 @@
 //! | `NODELOCK_BENCH_PROOFS` | how many proofs are redeemed in bulk, 2,000 unless told |
 //! | `NODELOCK_ONLINE_POSTGRES` | the URL of a PostgreSQL server, without a database: measured too if it is set |
 
-mod authority;
-mod device;
-mod load;
+#[path = "../common/mod.rs"]
+mod common;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -24,9 +23,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use authority::Authority;
-use device::Device;
-use load::Measured;
+use common::{
+    authority::Authority,
+    device::{self, Device},
+    load::{self, Measured},
+};
 use support::server::{Engine, POSTGRES};
 
 /// How many customers ask at a time.

@@ -19,12 +19,15 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use super::{peer::Proxies, tls::Tls};
+use super::{pace::Pace, peer::Proxies, places::Places, tls::Tls};
 
 /// How many connections there are at a time to devices and customers, and to the operator; further ones wait in the
 /// operating system's queue. Together below the 1,024 files that a process may commonly have open.
 pub(super) const MOST_CONNECTIONS: u32 = 512;
 pub(super) const OPERATORS_CONNECTIONS: u32 = 16;
+/// How many of them one address may have, so that it leaves places for others. Further ones are closed at once. A trusted
+/// proxy has no such limit: it is all its clients.
+pub(super) const CONNECTIONS_OF_PEER: usize = 128;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);
 /// How long the head of a request may take, and how long a connection may be idle between requests.
@@ -41,7 +44,9 @@ pub(super) struct Front {
     pub(super) endpoints: Router,
     pub(super) tls: Option<Arc<Tls>>,
     pub(super) proxies: Proxies,
+    pub(super) pace: Pace,
     pub(super) most_connections: u32,
+    pub(super) most_of_peer: usize,
 }
 
 /// Serves until `stopping` turns true, then until the requests under way are answered, for which there is a deadline.
@@ -49,6 +54,7 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
     let most = front.most_connections;
     let front = Arc::new(front);
     let places = Arc::new(Semaphore::new(most as usize));
+    let of_peers = Places::new(front.most_of_peer);
     let mut stop = stopping.clone();
     loop {
         let next = async {
@@ -61,10 +67,14 @@ pub(super) async fn serve(listener: TcpListener, front: Front, mut stopping: wat
         };
         match accepted {
             Ok((stream, address)) => {
+                let of_peer = of_peers.take(address.ip());
+                if of_peer.is_none() && !front.proxies.trust(address.ip()) {
+                    continue;
+                }
                 let (front, stopping) = (front.clone(), stopping.clone());
                 tokio::spawn(async move {
                     connection(stream, address, &front, stopping).await;
-                    drop(place);
+                    drop((place, of_peer));
                 });
             }
             Err(error) => {
@@ -117,7 +127,17 @@ where
     let service = hyper::service::service_fn(|mut request: Request<Incoming>| {
         let peer = front.proxies.peer(address.ip(), request.headers());
         request.extensions_mut().insert(peer);
-        endpoints.call(request)
+        let endpoints = endpoints.clone();
+        async move {
+            front.pace.wait(peer.0).await;
+            let answered = endpoints.call(request).await;
+            if let Ok(answer) = &answered
+                && !(answer.status().is_client_error() || answer.status().is_server_error())
+            {
+                front.pace.was_good(peer.0);
+            }
+            answered
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -19,13 +19,11 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{Server, cached::Cached, problem::Problem};
-use crate::{domain::StateCount, keys, service};
+use super::{Server, problem::Problem};
+use crate::{keys, service};
 
 /// Upper bounds of the latency histogram, in seconds.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
-/// How long a count of seats is shown.
-const SEATS_LAST: Duration = Duration::from_secs(10);
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Endpoints are the routes' templates, so there are only so many series whatever is asked for.
@@ -46,19 +44,10 @@ struct InState {
 }
 
 /// What was answered so far. Cloning shares it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Metrics {
     requests: Family<Answered, Counter>,
     durations: Durations,
-    /// Counting goes over all seats, so pages that are asked for in a row share one count.
-    seats: Arc<Cached<Arc<Vec<StateCount>>>>,
-}
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let seats = Arc::new(Cached::new(SEATS_LAST));
-        Self { requests: Family::default(), durations: Durations::default(), seats }
-    }
 }
 
 #[derive(Clone)]
@@ -93,10 +82,8 @@ pub(super) fn routes(server: Arc<Server>) -> Router {
 
 /// `GET /metrics`. What is not counted as it happens is looked up for a page.
 async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem> {
-    let count = async { service::count_by_state(server.service.database()).await.map(Arc::new) };
-    let seats = server.metrics.seats.get(count).await?;
     let states = Family::<InState, Gauge>::default();
-    for &(state, count) in seats.iter() {
+    for (state, count) in service::count_by_state(server.service.database()).await? {
         states.get_or_create(&InState { state: state.name() }).set(count);
     }
     let (under_way, certificate) = (Gauge::<i64>::default(), Gauge::<i64>::default());
@@ -145,10 +132,9 @@ mod tests {
         }
         assert!(page.body.contains("\nnodelock_issuer_certificate_remaining_seconds 315"), "{}", page.body);
         assert!(!page.body.contains("page"), "paths that anybody can make up are no labels");
-        // Another page so soon does not count the seats again.
         authority.activated("other", &authority.sell(1, None).await).await;
         let next = authority.ask_as_operator("/metrics").await;
-        assert!(next.body.contains("\nnodelock_seats{state=\"active\"} 1\n"), "{}", next.body);
+        assert!(next.body.contains("\nnodelock_seats{state=\"active\"} 2\n"), "{}", next.body);
         assert_eq!(authority.get("/metrics").await.status, 404);
         assert_eq!(authority.ask_as_operator("/healthz").await.problem().0, 404);
     }

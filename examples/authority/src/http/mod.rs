@@ -15,8 +15,10 @@ mod fixture;
 mod health;
 pub(crate) mod log;
 mod metrics;
+mod pace;
 mod peer;
 mod permits;
+mod places;
 mod portal;
 mod problem;
 mod reload;
@@ -37,9 +39,10 @@ use tracing::info;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
-    connections::{Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
+    connections::{CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
     health::Readiness,
     metrics::Metrics,
+    pace::Pace,
     peer::Proxies,
     permits::Permits,
     problem::Problem,
@@ -99,7 +102,9 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
             endpoints: metrics::routes(server.clone()),
             tls: None,
             proxies: Proxies::default(),
+            pace: Pace::default(),
             most_connections: OPERATORS_CONNECTIONS,
+            most_of_peer: OPERATORS_CONNECTIONS as usize,
         };
         serving.push(tokio::spawn(connections::serve(listener, front, stopping.clone())));
     }
@@ -113,7 +118,9 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         endpoints: router(server),
         tls,
         proxies: Proxies::new(&arguments.trusted_proxy),
+        pace: Pace::default(),
         most_connections: MOST_CONNECTIONS,
+        most_of_peer: CONNECTIONS_OF_PEER,
     };
     serving.push(tokio::spawn(connections::serve(listener, front, stopping)));
     signal.await;

@@ -48,6 +48,11 @@ impl Proxies {
         Self(addresses.iter().map(IpAddr::to_canonical).collect())
     }
 
+    /// Whether that address is a proxy's.
+    pub(super) fn trust(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+
     /// Each proxy adds, at the right, the address that it was connected from. So the client is the rightmost address that is
     /// no trusted proxy's; what is left of it is whatever the client wrote. An entry that is no address leaves the proxy
     /// beside it as the peer: better to count too many for one peer than to let a peer choose what it counts for.
@@ -55,7 +60,7 @@ impl Proxies {
         let mut peer = connected.to_canonical();
         let entries = headers.get_all(FORWARDED_FOR).iter().rev();
         let mut entries = entries.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
-        while self.0.contains(&peer) {
+        while self.trust(peer) {
             match entries.next().map(address) {
                 Some(Ok(address)) => peer = address.to_canonical(),
                 _ => break,

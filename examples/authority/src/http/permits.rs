@@ -1,12 +1,6 @@
 //! How many requests are worked on at a time.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use nodelock::ErrorKind;
 use tokio::{
@@ -15,8 +9,11 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
-use super::{peer::Peer, problem::Problem};
-use crate::domain::network;
+use super::{
+    peer::Peer,
+    places::{Place, Places},
+    problem::Problem,
+};
 
 /// More would only wait for the database.
 const MOST_AT_A_TIME: usize = 256;
@@ -27,32 +24,11 @@ const MOST_OF_PEER: usize = MOST_AT_A_TIME / 4;
 /// The permits of requests that are under way.
 pub(super) struct Permits {
     all: Arc<Semaphore>,
-    by_peer: Arc<ByPeer>,
+    places: Places,
 }
-
-type ByPeer = Mutex<HashMap<IpAddr, usize>>;
 
 /// A request's permit, for as long as anything of it is worked on.
-type Permit = Arc<Taken>;
-
-struct Taken {
-    _of_all: OwnedSemaphorePermit,
-    peer: IpAddr,
-    by_peer: Arc<ByPeer>,
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        // Counts are whole after a panic too.
-        let mut by_peer = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(taken) = by_peer.get_mut(&self.peer) {
-            *taken -= 1;
-            if *taken == 0 {
-                by_peer.remove(&self.peer);
-            }
-        }
-    }
-}
+type Permit = Arc<(OwnedSemaphorePermit, Place)>;
 
 tokio::task_local! {
     static PERMIT: Permit;
@@ -60,7 +36,7 @@ tokio::task_local! {
 
 impl Default for Permits {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(MOST_AT_A_TIME)), by_peer: Arc::default() }
+        Self { all: Arc::new(Semaphore::new(MOST_AT_A_TIME)), places: Places::new(MOST_OF_PEER) }
     }
 }
 
@@ -78,16 +54,9 @@ impl Permits {
         }
     }
 
-    fn take(&self, peer: Option<Peer>) -> Option<Taken> {
+    fn take(&self, peer: Option<Peer>) -> Option<(OwnedSemaphorePermit, Place)> {
         let of_all = Arc::clone(&self.all).try_acquire_owned().ok()?;
-        let peer = network(peer?.0);
-        let mut by_peer = self.by_peer.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = by_peer.entry(peer).or_default();
-        if *taken >= MOST_OF_PEER {
-            return None;
-        }
-        *taken += 1;
-        Some(Taken { _of_all: of_all, peer, by_peer: self.by_peer.clone() })
+        Some((of_all, self.places.take(peer?.0)?))
     }
 
     pub(super) fn taken(&self) -> usize {
@@ -146,6 +115,6 @@ mod tests {
             assert!(task.await.unwrap_err().is_cancelled());
         }
         assert_eq!(authority.server().permits.taken(), 0);
-        assert!(authority.server().permits.by_peer.lock().unwrap().is_empty());
+        assert!(authority.server().permits.places.are_free());
     }
 }

@@ -22,6 +22,9 @@ pub(crate) const ROOT_KEY: &str = "root.key";
 const ROOT_PUBLIC: &str = "root.public";
 const ISSUER_KEY: &str = "issuer.key";
 const ISSUER_CERTIFICATE: &str = "issuer.certificate";
+/// Is among new keys until their ledger is made. So keys that an interrupted set-up left can be told from keys whose
+/// ledger is gone.
+const UNFINISHED: &str = "unfinished";
 /// What the files of the issuer hold may be in these variables instead, for where there is no place for a file.
 const ISSUER_KEY_VARIABLE: &str = "AUTHORITY_ISSUER_KEY";
 const ISSUER_CERTIFICATE_VARIABLE: &str = "AUTHORITY_ISSUER_CERTIFICATE";
@@ -37,7 +40,37 @@ pub(crate) struct Signer {
     pub(crate) roots: Roots,
 }
 
+/// What there is of an authority's keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    Missing,
+    /// Made, and no ledger was made for them yet.
+    Unfinished,
+    /// There, in files or in the environment.
+    Complete,
+}
+
+/// Looks for the keys of an authority, without reading them.
+pub(crate) fn presence(directory: &Path) -> Result<Presence> {
+    if directory.join(UNFINISHED).exists() {
+        return Ok(Presence::Unfinished);
+    }
+    let is_brought =
+        variable(ISSUER_KEY_VARIABLE)?.is_some() || variable(ISSUER_CERTIFICATE_VARIABLE)?.is_some();
+    let is_there = is_brought || directory.join(ROOT_PUBLIC).exists();
+    Ok(if is_there { Presence::Complete } else { Presence::Missing })
+}
+
+/// Notes that the ledger of the keys is made. What cannot be noted, because the directory is read-only, is noted at
+/// another start.
+pub(crate) fn finish(directory: &Path) {
+    if fs::remove_file(directory.join(UNFINISHED)).is_ok() {
+        let _ = sync_directory(directory);
+    }
+}
+
 /// Makes a root key, an issuer key and its certificate, all in one step: a directory that is there was there whole.
+/// Keys that another process made meanwhile stay, and are no failure.
 pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()> {
     let root = SigningKey::generate(&SystemRandom)?;
     let issuer = SigningKey::generate(&SystemRandom)?;
@@ -51,10 +84,7 @@ pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()>
     .sign(&root)?;
 
     let failed = |error| Error::io(directory.display().to_string(), error);
-    let parent = match directory.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent(directory);
     fs::create_dir_all(parent).map_err(failed)?;
     let mut unfinished = tempfile::Builder::new();
     unfinished.prefix(".keys-");
@@ -66,9 +96,12 @@ pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()>
     write(ROOT_PUBLIC, format!("{}\n", root.public_key()).as_bytes())?;
     write(ISSUER_KEY, private_text(&issuer).as_bytes())?;
     write(ISSUER_CERTIFICATE, certificate.to_text().as_bytes())?;
+    write(UNFINISHED, b"")?;
     sync_directory(unfinished.path()).map_err(failed)?;
     // A rename does not replace a directory with anything in it, so keys are never overwritten.
-    fs::rename(unfinished.path(), directory).map_err(failed)?;
+    if let Err(error) = fs::rename(unfinished.path(), directory) {
+        return if directory.join(ROOT_PUBLIC).exists() { Ok(()) } else { Err(failed(error).into()) };
+    }
     let _ = unfinished.keep();
     sync_directory(parent).map_err(failed)?;
     Ok(())
@@ -83,19 +116,34 @@ pub(crate) fn root(directory: &Path) -> Result<PublicKey> {
 /// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere. A variable of
 /// the environment goes before its file.
 ///
-/// Fails with [`Failure::WrongKeys`] when `root` does not vouch for the issuer, and with [`ErrorKind::AccessDenied`]
-/// when anybody but the owner may read the file of its key.
+/// Fails with [`Failure::KeysMissing`], with [`Failure::WrongKeys`] when `root` does not vouch for the issuer, and with
+/// [`ErrorKind::AccessDenied`] when anybody but the owner may read the file of its key.
 pub(crate) fn load(directory: &Path, root: PublicKey) -> Result<Signer> {
     let roots = Roots::new([root]);
     let certificate = match variable(ISSUER_CERTIFICATE_VARIABLE)? {
         Some(text) => verify(text.as_bytes(), &roots)?,
-        None => certificate(directory, &roots)?,
+        None => {
+            check_present(&directory.join(ISSUER_CERTIFICATE))?;
+            certificate(directory, &roots)?
+        }
     };
     let key = match variable(ISSUER_KEY_VARIABLE)? {
         Some(text) => private_key(&text, ISSUER_KEY_VARIABLE)?,
-        None => read_private(&issuer_key(directory, &certificate))?,
+        None => {
+            let path = issuer_key(directory, &certificate);
+            check_present(&path)?;
+            read_private(&path)?
+        }
     };
     Ok(Signer { issuer: Issuer::certified(key, certificate.clone())?, certificate, roots })
+}
+
+fn check_present(path: &Path) -> Result<()> {
+    match path.try_exists() {
+        Ok(false) => Err(Failure::KeysMissing(path.display().to_string())),
+        // Whatever else is wrong with it shows when it is read.
+        _ => Ok(()),
+    }
 }
 
 /// When the file of the issuer's certificate was written, and how long it is: whoever replaces the key replaces the
@@ -228,4 +276,14 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Makes the names in a directory durable, where directories can be opened.
 fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// The directory that a name is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Makes the name of a file durable.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    sync_directory(parent(path))
 }

@@ -2,8 +2,8 @@
 //!
 //! The writer's lock is never held while a verification runs. First an act is looked at in a transaction that reads,
 //! to find out which verifications it takes; they run while nothing is locked. Then it is decided in the transaction
-//! that writes, from records that are looked up anew and from the facts. Should a verification be missing there, that
-//! transaction ends, the verification runs, and the act begins again.
+//! that writes, from records that are looked up anew and from the facts. The first look also says what to lock there.
+//! Should a verification or a lock be missing, that transaction ends, the verification runs, and the act begins again.
 
 use std::{mem, sync::Arc};
 
@@ -21,7 +21,7 @@ use super::{Service, limits::Limit, off_thread};
 use crate::{
     domain::{Actor, Occasion, network},
     failure::Result,
-    store::{self, Tx},
+    store::{self, Locks, Tx},
 };
 
 /// A function of the library's decision layer with its message.
@@ -61,9 +61,13 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<Settled> {
         let mut facts = Records::new();
-        loop {
+        let locks = loop {
             let mut tx = self.database.read().await?;
             let considered = consider(&mut tx, act, &facts, occasion).await?;
+            let locks = match &considered {
+                Considered::Decided(decision) => Locks::of(&tx, &decision.store),
+                _ => Locks::default(),
+            };
             drop(tx);
             match considered {
                 Considered::Needs(verifications) => {
@@ -74,10 +78,10 @@ impl Service {
                     let reply = self.sign(&decision, occasion)?;
                     return Ok(Settled { ruling: decision.ruling, reply });
                 }
-                Considered::Decided(_) => break,
+                Considered::Decided(_) => break locks,
             }
-        }
-        let mut settled = self.settle(&[act], facts, codes, occasion).await?;
+        };
+        let mut settled = self.settle(&[act], facts, locks, codes, occasion).await?;
         settled.remove(0)
     }
 
@@ -91,33 +95,48 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<Vec<Result<Settled>>> {
         let mut facts = Records::new();
-        let mut verifications = Vec::new();
-        let mut tx = self.database.read().await?;
-        for act in acts {
-            if let Considered::Needs(more) = consider(&mut tx, act, &facts, occasion).await? {
-                verifications.extend(more);
+        let locks = loop {
+            let (mut verifications, mut locks) = (Vec::new(), Locks::default());
+            let mut tx = self.database.read().await?;
+            for act in acts {
+                match consider(&mut tx, *act, &facts, occasion).await? {
+                    Considered::Needs(more) => verifications.extend(more),
+                    Considered::Decided(decision) => locks.add(Locks::of(&tx, &decision.store)),
+                    Considered::Refused(_) => {}
+                }
             }
-        }
-        drop(tx);
-        self.run(verifications, &mut facts, None, occasion).await?;
-        self.settle(acts, facts, None, occasion).await
+            drop(tx);
+            if verifications.is_empty() {
+                break locks;
+            }
+            self.run(verifications, &mut facts, None, occasion).await?;
+        };
+        self.settle(acts, facts, locks, None, occasion).await
     }
 
-    /// Decides in transactions that write. One ends early when a verification is missing, and when a verification
-    /// must not run before what was decided so far is stored.
+    /// Decides in transactions that write. One ends early when a verification or a lock is missing, and when a
+    /// verification must not run before what was decided so far is stored.
     async fn settle(
         &self,
         acts: &[&Act<'_>],
         mut facts: Records,
+        mut locks: Locks,
         codes: Option<&Limit>,
         occasion: &Occasion,
     ) -> Result<Vec<Result<Settled>>> {
         let mut settled = Vec::new();
         while settled.len() < acts.len() {
-            let mut tx = self.database.write().await?;
+            let mut tx = self.database.write_with(&locks).await?;
             let mut verifications = Vec::new();
             while let Some(act) = acts.get(settled.len()).filter(|_| verifications.is_empty()) {
-                match consider(&mut tx, *act, &facts, occasion).await? {
+                let considered = consider(&mut tx, *act, &facts, occasion).await?;
+                if let Considered::Decided(decision) = &considered
+                    && let Some(more) = tx.lacks(&decision.store)
+                {
+                    locks.add(more);
+                    break;
+                }
+                match considered {
                     Considered::Needs(missing) => verifications = missing,
                     Considered::Refused(refusal) => settled.push(Err(refusal.into())),
                     Considered::Decided(mut decision) => match self.admit_and_sign(&decision, occasion) {

@@ -1,4 +1,4 @@
-//! An authority is set up: keys and a database.
+//! An authority is set up: keys and a ledger.
 
 use std::path::Path;
 
@@ -8,51 +8,73 @@ use super::{Database, vendor};
 use crate::{
     domain::{Location, Occasion, Vendor},
     failure::{Failure, Result},
-    keys,
+    keys::{self, Presence},
     store::{self, AuditLine},
 };
 
 /// Setting up takes one connection.
 const CONNECTIONS: u32 = 1;
 
-/// Makes what is missing of the keys and the database, and says what the authority is for. Goes on with what an
-/// interrupted call left. Returns the root public key.
+/// Whose keys a new ledger is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// New ones.
+    New,
+    /// Those that are there already, whose ledger is lost.
+    Kept,
+}
+
+/// Makes keys and a ledger, and says what the authority is for. Goes on with what an interrupted call left. Returns the
+/// root public key.
 ///
-/// Fails with [`Failure::Usage`] for a product without a name, and with [`Failure::AlreadyInitialized`].
+/// Fails with [`Failure::Usage`] for a product without a name, with [`Failure::AlreadyInitialized`], with
+/// [`Failure::LedgerMissing`] when keys are there that had a ledger before, and with [`Failure::KeysMissing`] when
+/// there are none to keep.
 pub(crate) async fn set_up(
     product: &str,
     location: &Location,
     directory: &Path,
+    wanted: Keys,
     occasion: &Occasion,
 ) -> Result<PublicKey> {
     if product.trim().is_empty() {
         return Err(Failure::Usage("the product must have a name".into()));
     }
-    if Database::may_exist(location) {
-        let database = Database::open(location, CONNECTIONS).await?;
-        let vendor = vendor(&database).await;
-        database.close().await;
-        match vendor {
-            Err(Failure::NotInitialized) => {}
-            Ok(_) => return Err(Failure::AlreadyInitialized),
-            Err(failure) => return Err(failure),
-        }
+    // Keys are complete once their ledger is there. So they are looked at first: another process may be setting up.
+    let presence = keys::presence(directory)?;
+    if has_ledger(location).await? {
+        return Err(Failure::AlreadyInitialized);
     }
-    // Keys first, because the database names them.
-    if !directory.exists() {
-        keys::create(directory, product, occasion.time)?;
+    match (presence, wanted) {
+        (Presence::Missing, Keys::New) => keys::create(directory, product, occasion.time)?,
+        (Presence::Missing, Keys::Kept) => return Err(Failure::KeysMissing(directory.display().to_string())),
+        (Presence::Complete, Keys::New) => return Err(Failure::LedgerMissing),
+        (Presence::Complete, Keys::Kept) | (Presence::Unfinished, _) => {}
     }
     let root = keys::root(directory)?;
     keys::load(directory, root)?;
-    if let Location::File(path) = location
-        && !path.exists()
-    {
-        Database::create_file(path)?;
-    }
-    let database = Database::open(location, CONNECTIONS).await?;
+    let database = Database::create(location).await?;
     let said = say(&database, &Vendor { product: product.to_owned(), root }, occasion).await;
     database.close().await;
-    said.map(|()| root)
+    said?;
+    keys::finish(directory);
+    Ok(root)
+}
+
+async fn has_ledger(location: &Location) -> Result<bool> {
+    if !Database::may_exist(location) {
+        return Ok(false);
+    }
+    let database = match Database::open(location, CONNECTIONS).await {
+        Err(Failure::NotInitialized) => return Ok(false),
+        opened => opened?,
+    };
+    let vendor = vendor(&database).await;
+    database.close().await;
+    match vendor {
+        Err(Failure::NotInitialized) => Ok(false),
+        vendor => vendor.map(|_| true),
+    }
 }
 
 /// Says what the authority is for, once.
@@ -63,5 +85,5 @@ async fn say(database: &Database, vendor: &Vendor, occasion: &Occasion) -> Resul
     }
     store::insert_vendor(&mut tx, vendor, occasion).await?;
     AuditLine { action: "set-up", license: None, detail: &vendor.product }.write(&mut tx, occasion).await?;
-    Ok(tx.commit().await?)
+    tx.commit().await
 }

@@ -22,6 +22,8 @@ pub(crate) async fn set_suspended(
     let unknown = || Failure::rule(ErrorKind::UnknownLicense, "license");
     let mut terms = store::terms_of(&mut tx, id).await?.ok_or_else(unknown)?;
     if terms.suspended == suspended {
+        // What was read may be on its way to the disk still.
+        tx.commit().await?;
         return Ok(false);
     }
     terms.suspended = suspended;

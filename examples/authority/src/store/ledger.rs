@@ -1,24 +1,31 @@
 //! What decisions are made from, and what they store: one statement or two for each query and each change.
 
+use std::time::Duration;
+
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseRecord, LicenseTerms, MAX_SEATS_OF_TAG, Query, Seat,
-        SeatName, Usage, decision::Change,
+        Attempts, Evidence, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_TAG, Query, Seat, SeatName,
+        SeatState, Usage,
+        decision::{self, Change},
     },
     code::Handle,
     fingerprint::Tag,
 };
-use sqlx::any::AnyRow;
+use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    Tx,
-    row::{count, damaged, device, json, number, record, seconds},
+    Engine, Tx,
+    counters::{self, Counted},
+    locks::Locks,
+    row::{count, damaged, device, json, license_id, number, record, seat, seconds, state, terms},
 };
 use crate::{
     domain::{Actor, DeviceDescription, Occasion, network},
-    failure::Result,
+    failure::{Failure, Result},
 };
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much evidence is kept in all. When there is more, the oldest goes: the device repeats it for as long as it has
 /// no receipt.
@@ -27,6 +34,23 @@ const MAX_EVIDENCE: i64 = 100_000;
 const MAX_EVIDENCE_OF_PEER: i64 = 1_000;
 /// How long it is kept, in seconds: two years.
 const EVIDENCE_LASTS: i64 = 2 * 365 * 24 * 60 * 60;
+
+/// How many cancelled seats may be one peer's. Each keeps its request from taking a seat, so none is dropped for another: the
+/// peer's further cancellations are not taken in, and their devices keep their proofs.
+const MAX_CANCELLED_OF_PEER: i64 = 10_000;
+/// How many cancelled seats a new one may push out.
+const MOST_FORGOTTEN: i64 = 100;
+
+/// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
+/// anybody, so waiting for one could be waiting for somebody who waits.
+macro_rules! unlocked {
+    ($tx:expr, $select:literal, $rest:literal) => {
+        match $tx.engine {
+            Engine::Sqlite => concat!($select, $rest),
+            Engine::Postgres => concat!($select, " FOR UPDATE SKIP LOCKED", $rest),
+        }
+    };
+}
 
 /// Answers a query.
 pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
@@ -49,7 +73,13 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
 /// Stores a change. A [`Change::Insert`] of a seat that is there already fails.
 pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> Result<()> {
     match change {
-        Change::Insert { seat, request } => insert(tx, seat, request).await,
+        Change::Insert { seat, request } => {
+            insert(tx, seat, request).await?;
+            if seat.state() == SeatState::Cancelled {
+                remember_cancelled(tx, seat, MAX_CANCELLED_OF_PEER, occasion).await?;
+            }
+            Ok(())
+        }
         Change::Update(seat) => update(tx, seat).await,
         Change::Keep(evidence) => keep(tx, evidence, occasion).await,
         Change::Forget(evidence) => forget(tx, evidence).await,
@@ -62,29 +92,63 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
     }
 }
 
+/// Takes locks on PostgreSQL: the rows of licenses first, by their ids, then what has no row, by its number. So two
+/// transactions never wait for each other. The licenses are read with their locks.
+pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
+    if let Some(ids) = locks.license_ids() {
+        // Their ids do not change, so other transactions may refer to them meanwhile.
+        let rows = sqlx::query(
+            "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = ANY(string_to_array($1, ',')) \
+             ORDER BY id FOR NO KEY UPDATE",
+        );
+        for row in rows.bind(ids).fetch_all(&mut **tx).await? {
+            // One that is damaged fails where it is asked for.
+            if let Ok((hash, license)) = license_record(&row) {
+                tx.know_license(hash, license);
+            }
+        }
+    }
+    if let Some(keys) = locks.advisory_keys() {
+        sqlx::query(
+            "SELECT 1 FROM (SELECT pg_advisory_xact_lock(number) FROM (SELECT number FROM \
+             unnest(CAST(string_to_array($1, ',') AS BIGINT[])) AS given (number) ORDER BY number OFFSET 0) AS ordered \
+             OFFSET 0) AS locked",
+        )
+        .bind(keys)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
+}
+
 async fn license_of_key(tx: &mut Tx, hash: KeyHash) -> Result<Found> {
-    let row = sqlx::query("SELECT terms FROM license WHERE key_hash = $1").bind(hash.0.to_vec());
-    let row = row.fetch_optional(&mut **tx).await?;
-    found_license(tx, row.as_ref()).await
+    if let Some(license) = tx.known_license_of_key(hash) {
+        return Ok(Found::License(Some(Box::new(license))));
+    }
+    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE key_hash = $1";
+    let row = sqlx::query(select).bind(hash.0.to_vec()).fetch_optional(&mut **tx).await?;
+    found_license(tx, row.as_ref())
 }
 
 async fn license(tx: &mut Tx, id: LicenseId) -> Result<Found> {
-    let row = sqlx::query("SELECT terms FROM license WHERE id = $1").bind(id.to_string());
-    let row = row.fetch_optional(&mut **tx).await?;
-    found_license(tx, row.as_ref()).await
+    if let Some(license) = tx.known_license(id) {
+        return Ok(Found::License(Some(Box::new(license))));
+    }
+    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = $1";
+    let row = sqlx::query(select).bind(id.to_string()).fetch_optional(&mut **tx).await?;
+    found_license(tx, row.as_ref())
 }
 
-async fn found_license(tx: &mut Tx, row: Option<&AnyRow>) -> Result<Found> {
+fn found_license(tx: &mut Tx, row: Option<&AnyRow>) -> Result<Found> {
     let Some(row) = row else { return Ok(Found::License(None)) };
-    let terms: LicenseTerms = record(row, "terms")?;
-    let usage = sqlx::query(
-        "SELECT COUNT(CASE WHEN state IN ('active', 'held') AND lapsed = 0 THEN 1 END) AS taken, \
-         COUNT(CASE WHEN counted = 1 THEN 1 END) AS deactivated FROM seat WHERE license_id = $1",
-    )
-    .bind(terms.id.to_string())
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(Found::License(Some(Box::new(LicenseRecord { terms, usage: counts(&usage)? }))))
+    let (hash, stored) = license_record(row)?;
+    Ok(Found::License(Some(Box::new(tx.know_license(hash, stored)))))
+}
+
+fn license_record(row: &AnyRow) -> Result<(KeyHash, LicenseRecord)> {
+    let hash: Vec<u8> = row.try_get("key_hash")?;
+    let hash = KeyHash(hash.try_into().map_err(|_| damaged("the hash of a license key"))?);
+    Ok((hash, LicenseRecord { terms: terms(row)?, usage: counts(row)? }))
 }
 
 /// What the seats of a license add up to, from the columns `taken` and `deactivated`.
@@ -92,27 +156,29 @@ pub(super) fn counts(row: &AnyRow) -> Result<Usage> {
     Ok(Usage { taken: count(row, "taken")?, deactivated: count(row, "deactivated")? })
 }
 
-async fn seats_of_handle(tx: &mut Tx, handle: Handle) -> Result<Found> {
-    let rows = sqlx::query("SELECT record FROM seat WHERE handle = $1 ORDER BY granted, device_key")
-        .bind(number(handle))
-        .fetch_all(&mut **tx)
-        .await?;
-    found_seats(&rows)
+async fn seats_of_handle(tx: &mut Tx, of: Handle) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT handle, license_id, record FROM seat WHERE handle = $1 ORDER BY granted, device_key",
+    )
+    .bind(number(of))
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(tx, &rows)
 }
 
 async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
     let rows = sqlx::query(
-        "SELECT record FROM seat WHERE device_key = $1 AND state IN ('active', 'held') ORDER BY granted, handle",
+        "SELECT handle, license_id, record FROM seat WHERE device_key = $1 AND taken = 1 ORDER BY granted, handle",
     )
     .bind(device.as_bytes().to_vec())
     .fetch_all(&mut **tx)
     .await?;
-    found_seats(&rows)
+    found_seats(tx, &rows)
 }
 
 async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most: u32) -> Result<Found> {
     let rows = sqlx::query(
-        "SELECT record FROM seat WHERE license_id = $1 AND state IN ('active', 'held') AND lapsed = 0 \
+        "SELECT handle, license_id, record FROM seat WHERE license_id = $1 AND taken = 1 AND lapsed = 0 \
          AND ends <= $2 ORDER BY ends LIMIT $3",
     )
     .bind(license.to_string())
@@ -120,13 +186,13 @@ async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most
     .bind(i64::from(at_most))
     .fetch_all(&mut **tx)
     .await?;
-    found_seats(&rows)
+    found_seats(tx, &rows)
 }
 
 async fn seats_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Found> {
     let rows = sqlx::query(
-        "SELECT seat.record FROM tag JOIN seat ON seat.handle = tag.handle AND seat.device_key = tag.device_key \
-         WHERE tag.license_id = $1 AND tag.tag = $2 AND seat.state IN ('active', 'held') AND seat.lapsed = 0 \
+        "SELECT seat.handle, seat.license_id, seat.record FROM tag JOIN seat ON seat.handle = tag.handle AND seat.device_key = tag.device_key \
+         WHERE tag.license_id = $1 AND tag.tag = $2 AND seat.taken = 1 AND seat.lapsed = 0 \
          ORDER BY seat.contact, seat.handle LIMIT $3",
     )
     .bind(license.to_string())
@@ -134,15 +200,15 @@ async fn seats_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Fou
     .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
     .fetch_all(&mut **tx)
     .await?;
-    found_seats(&rows)
+    found_seats(tx, &rows)
 }
 
 async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
-    let rows = sqlx::query("SELECT record FROM seat WHERE installed = $1 AND state IN ('active', 'held')")
+    let rows = sqlx::query("SELECT handle, license_id, record FROM seat WHERE installed = $1 AND taken = 1")
         .bind(machine.to_vec())
         .fetch_all(&mut **tx)
         .await?;
-    found_seats(&rows)
+    found_seats(tx, &rows)
 }
 
 fn tag_number(tag: Tag) -> i64 {
@@ -173,7 +239,7 @@ async fn set_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
 /// How many seats of a license are taken, and not marked as lapsed, whose use ended then or before.
 pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestamp) -> Result<u32> {
     let row = sqlx::query(
-        "SELECT COUNT(*) AS ended FROM seat WHERE license_id = $1 AND state IN ('active', 'held') \
+        "SELECT COUNT(*) AS ended FROM seat WHERE license_id = $1 AND taken = 1 \
          AND lapsed = 0 AND ends <= $2",
     )
     .bind(license.to_string())
@@ -183,8 +249,10 @@ pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestam
     count(&row, "ended")
 }
 
-fn found_seats(rows: &[AnyRow]) -> Result<Found> {
-    Ok(Found::Seats(rows.iter().map(|row| record(row, "record")).collect::<Result<_>>()?))
+fn found_seats(tx: &mut Tx, rows: &[AnyRow]) -> Result<Found> {
+    let seats: Vec<Seat> = rows.iter().map(seat).collect::<Result<_>>()?;
+    seats.iter().for_each(|seat| tx.know_seat(seat));
+    Ok(Found::Seats(seats))
 }
 
 async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
@@ -247,56 +315,160 @@ async fn set_replacements(tx: &mut Tx, id: LicenseId, replacements: Attempts) ->
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
-        "INSERT INTO seat (handle, device_key, license_id, state, counted, granted, changed, record, machine, \
-         ends, lapsed, contact, installed) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, \
+         contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record, installed) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .bind(seat.license_id().map(|id| id.to_string()))
     .bind(seat.state().name())
+    .bind(i64::from(seat.state().is_taken()))
+    .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.granted()))
     .bind(seconds(seat.changed()))
-    .bind(json(seat)?)
-    .bind(json(&DeviceDescription::from(request))?)
-    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
-    .bind(i64::from(seat.is_lapsed()))
+    .bind(seconds(seat.issued()))
     .bind(seconds(seat.contact()))
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
+    .bind(seat.reason().to_string())
+    .bind(i64::from(seat.revision()))
+    .bind(i64::from(seat.copies()))
+    .bind(i64::from(seat.fingerprint().virtual_machine()))
+    .bind(i64::from(seat.fingerprint().container()))
+    .bind(seat.label())
+    .bind(json(&DeviceDescription::from(request))?)
+    .bind(json(seat)?)
     .bind(seat.machine().to_vec())
     .execute(&mut **tx)
     .await?;
+    tx.counters.count(None, seat.into());
+    tx.know_seat(seat);
     set_tags(tx, seat).await
 }
 
-/// The license and the grant of a seat never change.
+/// The license and the grant of a seat never change. What was counted before must still be so.
 async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    let before = match tx.known_seat(seat.name()) {
+        Some(before) => before,
+        None => counted_before(tx, seat.name()).await?,
+    };
     let updated = sqlx::query(
-        "UPDATE seat SET state = $1, counted = $2, changed = $3, record = $4, ends = $5, lapsed = $6, \
-         contact = $7, installed = $8 WHERE handle = $9 AND device_key = $10",
+        "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, issued = $6, \
+         contact = $7, ends = $8, reason = $9, revision = $10, copies = $11, virtual_machine = $12, container = $13, \
+         label = $14, record = $15, installed = $16 \
+         WHERE handle = $17 AND device_key = $18 AND state = $19 AND counted = $20 AND lapsed = $21",
     )
     .bind(seat.state().name())
+    .bind(i64::from(seat.state().is_taken()))
+    .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.changed()))
-    .bind(json(seat)?)
-    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
-    .bind(i64::from(seat.is_lapsed()))
+    .bind(seconds(seat.issued()))
     .bind(seconds(seat.contact()))
+    .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
+    .bind(seat.reason().to_string())
+    .bind(i64::from(seat.revision()))
+    .bind(i64::from(seat.copies()))
+    .bind(i64::from(seat.fingerprint().virtual_machine()))
+    .bind(i64::from(seat.fingerprint().container()))
+    .bind(seat.label())
+    .bind(json(seat)?)
     .bind(seat.machine().to_vec())
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
+    .bind(before.state.name())
+    .bind(i64::from(before.counted))
+    .bind(i64::from(before.lapsed))
     .execute(&mut **tx)
     .await?;
     if updated.rows_affected() != 1 {
-        return Err(damaged("a seat that was found and is gone"));
+        return Err(damaged("a seat is not as it was found"));
     }
+    tx.counters.count(Some(before), seat.into());
+    tx.know_seat(seat);
     set_tags(tx, seat).await
 }
 
-async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
-    let peer = match occasion.actor {
+/// How a seat that this transaction has not read is counted.
+async fn counted_before(tx: &mut Tx, name: SeatName) -> Result<Counted> {
+    let row = sqlx::query(
+        "SELECT license_id, state, lapsed, counted FROM seat WHERE handle = $1 AND device_key = $2",
+    )
+    .bind(number(name.handle))
+    .bind(device(name))
+    .fetch_optional(&mut **tx)
+    .await?;
+    let row = row.ok_or_else(|| damaged("a seat that was found and is gone"))?;
+    let [lapsed, counted] = [count(&row, "lapsed")?, count(&row, "counted")?].map(|flag| flag != 0);
+    Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted })
+}
+
+/// Whose limits count: a peer's network, nobody's for the vendor.
+fn counts_for(occasion: &Occasion) -> String {
+    match occasion.actor {
         Actor::Peer(peer) => network(peer).to_string(),
         Actor::Vendor(_) => String::new(),
-    };
+    }
+}
+
+/// Notes a cancelled seat, and forgets some whose requests are outdated. Fails with [`Failure::TooManyUnseen`] when the peer
+/// has `most` already.
+pub(super) async fn remember_cancelled(
+    tx: &mut Tx,
+    seat: &Seat,
+    most: i64,
+    occasion: &Occasion,
+) -> Result<()> {
+    forget_cancelled(tx, occasion.time).await?;
+    let peer = counts_for(occasion);
+    if !peer.is_empty() {
+        let kept = sqlx::query_scalar("SELECT COUNT(*) FROM cancelled WHERE peer = $1").bind(&peer);
+        let kept: i64 = kept.fetch_one(&mut **tx).await?;
+        if kept >= most {
+            return Err(Failure::TooManyUnseen { wait: DAY, handles: vec![seat.handle()] });
+        }
+    }
+    sqlx::query("INSERT INTO cancelled (handle, device_key, requested, peer) VALUES ($1, $2, $3, $4)")
+        .bind(number(seat.handle()))
+        .bind(device(seat.name()))
+        .bind(seconds(seat.requested()))
+        .bind(peer)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Deletes cancelled seats whose requests are refused without them.
+async fn forget_cancelled(tx: &mut Tx, now: Timestamp) -> Result<()> {
+    let outdated = decision::outdated(now);
+    let rows = sqlx::query(unlocked!(
+        tx,
+        "SELECT seat.handle, seat.device_key FROM cancelled JOIN seat ON seat.handle = cancelled.handle \
+         AND seat.device_key = cancelled.device_key WHERE requested >= $1 AND requested < $2 ORDER BY requested LIMIT $3",
+        ""
+    ))
+    .bind(seconds(outdated.start))
+    .bind(seconds(outdated.end))
+    .bind(MOST_FORGOTTEN)
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in &rows {
+        let (handle, device): (i64, Vec<u8>) = (row.try_get("handle")?, row.try_get("device_key")?);
+        for delete in [
+            "DELETE FROM attempt WHERE handle = $1 AND device_key = $2",
+            "DELETE FROM cancelled WHERE handle = $1 AND device_key = $2",
+            "DELETE FROM seat WHERE handle = $1 AND device_key = $2",
+        ] {
+            sqlx::query(delete).bind(handle).bind(&device).execute(&mut **tx).await?;
+        }
+    }
+    tx.counters.count_forgotten(SeatState::Cancelled, rows.len());
+    Ok(())
+}
+
+async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
+    let peer = counts_for(occasion);
     sqlx::query("INSERT INTO evidence (handle, kind, content, received, peer) VALUES ($1, $2, $3, $4, $5)")
         .bind(number(evidence.handle()))
         .bind(evidence.kind())
@@ -305,10 +477,16 @@ async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<(
         .bind(&peer)
         .execute(&mut **tx)
         .await?;
-    sqlx::query("DELETE FROM evidence WHERE received < $1")
-        .bind(seconds(occasion.time).saturating_sub(EVIDENCE_LASTS))
-        .execute(&mut **tx)
-        .await?;
+    tx.counters.count_evidence(1);
+    let old = seconds(occasion.time).saturating_sub(EVIDENCE_LASTS);
+    let expired = sqlx::query(unlocked!(
+        tx,
+        "DELETE FROM evidence WHERE (handle, kind, content) IN \
+        (SELECT handle, kind, content FROM evidence WHERE received < $1",
+        ")"
+    ));
+    let gone = expired.bind(old).execute(&mut **tx).await?.rows_affected();
+    count_gone(tx, gone);
     if !peer.is_empty() {
         forget_oldest_of(tx, &peer, MAX_EVIDENCE_OF_PEER).await?;
     }
@@ -317,44 +495,47 @@ async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<(
 
 /// Deletes the oldest evidence of a peer beyond `most`.
 pub(super) async fn forget_oldest_of(tx: &mut Tx, peer: &str, most: i64) -> Result<()> {
-    let kept = sqlx::query_scalar("SELECT COUNT(*) FROM evidence WHERE peer = $1").bind(peer);
-    let kept: i64 = kept.fetch_one(&mut **tx).await?;
-    if kept > most {
-        sqlx::query(
-            "DELETE FROM evidence WHERE (handle, kind, content) IN \
-             (SELECT handle, kind, content FROM evidence WHERE peer = $1 ORDER BY received LIMIT $2)",
-        )
-        .bind(peer)
-        .bind(kept - most)
-        .execute(&mut **tx)
-        .await?;
-    }
+    // It looks at as many rows as a peer may have, and at one more.
+    let beyond = sqlx::query(unlocked!(
+        tx,
+        "DELETE FROM evidence WHERE (handle, kind, content) IN \
+        (SELECT handle, kind, content FROM evidence WHERE peer = $1 ORDER BY received DESC LIMIT 1000000 OFFSET $2",
+        ")"
+    ));
+    let gone = beyond.bind(peer).bind(most).execute(&mut **tx).await?.rows_affected();
+    count_gone(tx, gone);
     Ok(())
 }
 
 /// Deletes the oldest evidence beyond `most`.
 pub(super) async fn forget_oldest(tx: &mut Tx, most: i64) -> Result<()> {
-    let kept: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM evidence").fetch_one(&mut **tx).await?;
+    let kept = counters::evidence(tx).await? + tx.counters.evidence();
     if kept > most {
-        sqlx::query(
+        let oldest = sqlx::query(unlocked!(
+            tx,
             "DELETE FROM evidence WHERE (handle, kind, content) IN \
-             (SELECT handle, kind, content FROM evidence ORDER BY received LIMIT $1)",
-        )
-        .bind(kept - most)
-        .execute(&mut **tx)
-        .await?;
+            (SELECT handle, kind, content FROM evidence ORDER BY received LIMIT $1",
+            ")"
+        ));
+        let gone = oldest.bind(kept - most).execute(&mut **tx).await?.rows_affected();
+        count_gone(tx, gone);
     }
     Ok(())
 }
 
 async fn forget(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
-    sqlx::query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
+    let deleted = sqlx::query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
         .bind(number(evidence.handle()))
         .bind(evidence.kind())
         .bind(evidence.to_bytes())
         .execute(&mut **tx)
         .await?;
+    count_gone(tx, deleted.rows_affected());
     Ok(())
+}
+
+fn count_gone(tx: &mut Tx, rows: u64) {
+    tx.counters.count_evidence(-i64::try_from(rows).unwrap_or(0));
 }
 
 async fn remember_check_in(
@@ -371,21 +552,26 @@ async fn remember_check_in(
         .bind(i64::from(revision))
         .execute(&mut **tx)
         .await?;
-    sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
-        .bind(number(name.handle))
-        .bind(device(name))
-        .bind(i64::from(forget_below))
-        .execute(&mut **tx)
-        .await?;
+    if forget_below > 0 {
+        sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
+            .bind(number(name.handle))
+            .bind(device(name))
+            .bind(i64::from(forget_below))
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(())
 }
 
 /// Attempts of any seat that no longer count go.
 async fn set_attempts(tx: &mut Tx, name: SeatName, attempts: Attempts, occasion: &Occasion) -> Result<()> {
-    sqlx::query("DELETE FROM attempt WHERE ends <= $1")
-        .bind(seconds(occasion.time))
-        .execute(&mut **tx)
-        .await?;
+    let ended = sqlx::query(unlocked!(
+        tx,
+        "DELETE FROM attempt WHERE (handle, device_key) IN \
+        (SELECT handle, device_key FROM attempt WHERE ends <= $1",
+        ")"
+    ));
+    ended.bind(seconds(occasion.time)).execute(&mut **tx).await?;
     sqlx::query(
         "INSERT INTO attempt (handle, device_key, record, ends) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (handle, device_key) DO UPDATE SET record = excluded.record, ends = excluded.ends",

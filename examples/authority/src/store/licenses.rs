@@ -6,37 +6,37 @@ use nodelock::{
 };
 
 use super::{
-    Tx,
-    ledger::counts,
-    row::{json, record, seconds, time},
+    Engine, Tx,
+    row::{json, seconds, terms},
 };
-use crate::{
-    domain::{LicenseRow, Occasion},
-    failure::Result,
-};
+use crate::{domain::Occasion, failure::Result};
 
 /// Enters a license. There is none with that key.
 pub(crate) async fn insert_license(
     tx: &mut Tx,
-    terms: &LicenseTerms,
+    sold: &LicenseTerms,
     key: &LicenseKeyName,
     occasion: &Occasion,
 ) -> Result<()> {
     sqlx::query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
-        .bind(terms.id.to_string())
+        .bind(sold.id.to_string())
         .bind(key.hash().0.to_vec())
         .bind(key.hint())
-        .bind(json(terms)?)
+        .bind(json(sold)?)
         .bind(seconds(occasion.time))
         .execute(&mut **tx)
         .await?;
     Ok(())
 }
 
-/// The terms of a license; none if there is no such license.
+/// The terms of a license; none if there is no such license. In a transaction that writes they stay as they are until its
+/// end.
 pub(crate) async fn terms_of(tx: &mut Tx, id: LicenseId) -> Result<Option<LicenseTerms>> {
-    let row = sqlx::query("SELECT terms FROM license WHERE id = $1").bind(id.to_string());
-    row.fetch_optional(&mut **tx).await?.map(|row| record(&row, "terms")).transpose()
+    let row = sqlx::query(match tx.engine {
+        Engine::Sqlite => "SELECT id, terms FROM license WHERE id = $1",
+        Engine::Postgres => "SELECT id, terms FROM license WHERE id = $1 FOR NO KEY UPDATE",
+    });
+    row.bind(id.to_string()).fetch_optional(&mut **tx).await?.as_ref().map(terms).transpose()
 }
 
 /// Changes the terms of a license that is there.
@@ -46,27 +46,6 @@ pub(crate) async fn set_terms(tx: &mut Tx, terms: &LicenseTerms) -> Result<()> {
         .bind(terms.id.to_string())
         .execute(&mut **tx)
         .await?;
+    tx.know_terms(terms);
     Ok(())
-}
-
-/// Every license, oldest first.
-pub(crate) async fn licenses(tx: &mut Tx) -> Result<Vec<LicenseRow>> {
-    let rows = sqlx::query(
-        "SELECT license.terms, license.key_hint, license.created, \
-         COUNT(CASE WHEN seat.state IN ('active', 'held') AND seat.lapsed = 0 THEN 1 END) AS taken, \
-         COUNT(CASE WHEN seat.counted = 1 THEN 1 END) AS deactivated \
-         FROM license LEFT JOIN seat ON seat.license_id = license.id \
-         GROUP BY license.id, license.terms, license.key_hint, license.created ORDER BY license.created, license.id",
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let license = |row: &sqlx::any::AnyRow| {
-        Ok(LicenseRow {
-            terms: record(row, "terms")?,
-            key_hint: sqlx::Row::try_get(row, "key_hint")?,
-            created: time(row, "created")?,
-            usage: counts(row)?,
-        })
-    };
-    rows.iter().map(license).collect()
 }

@@ -4,47 +4,50 @@
 //! and commit. The SQL is what SQLite and PostgreSQL have in common; where they differ, it is in this file.
 
 mod audit;
+mod backup;
+mod counters;
+mod group;
 mod ledger;
 mod licenses;
+mod locks;
+mod migrations;
+mod pages;
+pub(crate) mod raw;
 mod row;
+mod sales;
 mod seats;
 #[cfg(test)]
 mod tests;
+mod tx;
 mod vendor;
 
-use std::{
-    borrow::Cow,
-    ops::{Deref, DerefMut},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{fs::File, io::Read as _, path::Path, time::Duration};
 
-use sqlx::{
-    Any, AnyConnection, AnyPool, AssertSqlSafe, Executor as _, SqlSafeStr as _, Transaction,
-    any::AnyPoolOptions,
-    migrate::{MigrateError, Migration, MigrationType, Migrator},
-};
-use tokio::{
-    sync::{Mutex, OwnedMutexGuard},
-    time::timeout,
-};
+use sqlx::{AnyPool, Executor as _, any::AnyPoolOptions};
 
+#[cfg(test)]
+pub(crate) use self::seats::seats;
 pub(crate) use self::{
-    audit::{AuditLine, latest, note},
+    audit::{AuditLine, note},
+    backup::publish,
     ledger::{apply, count_ended, find},
-    licenses::{insert_license, licenses, set_terms, terms_of},
-    seats::{count_by_state, latest_seats_of, seats},
+    licenses::{insert_license, set_terms, terms_of},
+    locks::Locks,
+    pages::{AuditPages, LicensePages, SeatPages},
+    sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
+    seats::{count_by_state, latest_seats_of},
+    tx::Tx,
     vendor::{insert_vendor, vendor},
+};
+use self::{
+    group::{Line, Member},
+    tx::Inner,
 };
 use crate::{
     domain::Location,
     failure::{Failure, Result},
     keys,
 };
-
-/// In order. A database knows which of them it has seen.
-const MIGRATIONS: [(&str, &str); 1] = [("ledger", include_str!("migrations/0001_ledger.sql"))];
 
 /// How long a writer waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,34 +59,9 @@ const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 20000; PRAGMA journal_mode 
 
 /// The same for PostgreSQL, whose commits are on the disk unless its operator decided otherwise.
 const POSTGRES_SETTINGS: &str = "SET lock_timeout = '20s'";
-/// Names the one writer's lock among the advisory locks of a PostgreSQL database.
-const WRITER: i64 = 0x6e6f_6465_6c6f_636b;
-
-/// A transaction. One that writes holds its turn until it ends; one that is dropped changes nothing.
-pub(crate) struct Tx {
-    inner: Transaction<'static, Any>,
-    _turn: Option<OwnedMutexGuard<()>>,
-}
-
-impl Tx {
-    pub(crate) async fn commit(self) -> Result<(), sqlx::Error> {
-        self.inner.commit().await
-    }
-}
-
-impl Deref for Tx {
-    type Target = AnyConnection;
-
-    fn deref(&self) -> &AnyConnection {
-        &self.inner
-    }
-}
-
-impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        &mut self.inner
-    }
-}
+/// Names the lock of those who write alone, among the advisory locks of a PostgreSQL database. It is no handle's and no
+/// device's.
+const ALONE: i64 = 0x6e6f_6465_6c6f_636b;
 
 /// The URL of an SQLite file. The one that sqlx makes has the beginning of a path for a server's name, and loses a
 /// drive's colon.
@@ -100,8 +78,19 @@ fn url_of(file: &Path) -> String {
 pub(crate) struct Database {
     pool: AnyPool,
     engine: Engine,
-    /// Whose turn it is to write, within this process: first come, first served.
-    turn: Arc<Mutex<()>>,
+    /// Who writes to SQLite, within this process.
+    line: Line,
+}
+
+/// Fails with [`Failure::ForeignDatabase`] for a file that SQLite does not know. A pool would try to open it for half a
+/// minute.
+fn check_file(path: &Path) -> Result<()> {
+    const BEGINNING: &[u8; 16] = b"SQLite format 3\0";
+    let failed = |error| nodelock::Error::io(path.display().to_string(), error);
+    let mut beginning = Vec::new();
+    File::open(path).map_err(failed)?.take(16).read_to_end(&mut beginning).map_err(failed)?;
+    // A new one is empty.
+    if beginning.is_empty() || beginning == BEGINNING { Ok(()) } else { Err(Failure::ForeignDatabase) }
 }
 
 /// What stands under it, for the little that differs.
@@ -120,26 +109,59 @@ impl Database {
         }
     }
 
-    /// Makes the file of a new database, which only its owner may read; SQLite gives its side files the same mode.
-    pub(crate) fn create_file(path: &Path) -> Result<()> {
+    /// Makes the file of a new database, which only its owner may read; SQLite gives its side files the same mode. A
+    /// file that another process made meanwhile is no failure.
+    fn create_file(path: &Path) -> Result<()> {
         let failed = |error| nodelock::Error::io(path.display().to_string(), error);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent).map_err(failed)?;
         }
-        Ok(keys::write_new(path, &[]).map_err(failed)?)
+        match keys::write_new(path, &[]) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+            made => Ok(made.map_err(failed)?),
+        }
     }
 
     /// Whether nobody writes, as far as this process knows.
     #[cfg(test)]
     pub(crate) fn is_free(&self) -> bool {
-        self.turn.try_lock().is_ok()
+        self.line.try_lock().is_ok()
+    }
+
+    /// Makes what is missing of a database, and connects to it once.
+    pub(crate) async fn create(location: &Location) -> Result<Self> {
+        if let Location::File(path) = location {
+            Self::create_file(path)?;
+        }
+        let database = Self::connect(location, 1).await?;
+        database.migrate().await?;
+        Ok(database)
     }
 
     /// Connects, with at most so many connections, and brings the tables up to date.
+    ///
+    /// Fails with [`Failure::NotInitialized`] where there are none: nothing is created unasked.
     pub(crate) async fn open(location: &Location, connections: u32) -> Result<Self> {
+        let database = Self::connect(location, connections).await?;
+        if database.seen().await? == 0 {
+            return Err(Failure::NotInitialized);
+        }
+        database.migrate().await?;
+        Ok(database)
+    }
+
+    /// How many migrations it has seen. Fails as [`Database::migrate`] does.
+    async fn seen(&self) -> Result<usize> {
+        migrations::seen(&mut *self.pool.acquire().await?, self.engine).await
+    }
+
+    async fn connect(location: &Location, connections: u32) -> Result<Self> {
         sqlx::any::install_default_drivers();
         let url = match location {
-            Location::File(path) if path.exists() => url_of(path),
+            Location::File(path) if path.exists() => {
+                check_file(path)?;
+                url_of(path)
+            }
             Location::File(_) => return Err(Failure::NotInitialized),
             Location::Url(url) => url.clone(),
         };
@@ -154,9 +176,7 @@ impl Database {
             })
             .connect(&url)
             .await?;
-        let database = Self { pool, engine, turn: Arc::default() };
-        database.migrate().await?;
-        Ok(database)
+        Ok(Self { pool, engine, line: Line::default() })
     }
 
     /// Waits for what is under way and lets the database go.
@@ -166,66 +186,67 @@ impl Database {
 
     /// Brings the tables up to date.
     ///
-    /// Fails with [`Failure::OlderDatabase`] and [`Failure::NewerDatabase`].
+    /// Fails with [`Failure::OlderDatabase`], [`Failure::NewerDatabase`] and [`Failure::ForeignDatabase`].
     async fn migrate(&self) -> Result<()> {
-        const SEEN: &str = "SELECT COUNT(*) FROM _sqlx_migrations";
+        let is_up_to_date = |seen: usize| seen == migrations::migrations(self.engine).len();
         // Mostly there is nothing to do, which must not take the lock of a writer.
-        let seen: Result<i64, _> = sqlx::query_scalar(SEEN).fetch_one(&self.pool).await;
-        if seen.is_ok_and(|seen| usize::try_from(seen) == Ok(MIGRATIONS.len())) {
+        if is_up_to_date(self.seen().await?) {
             return Ok(());
         }
-        // The table that programs before the first version kept of their migrations.
-        if sqlx::query("SELECT version FROM migration").fetch_optional(&self.pool).await.is_ok() {
-            return Err(Failure::OlderDatabase);
-        }
-        let migrations = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
-            // The one word of it that PostgreSQL has another name for.
-            let sql = match self.engine {
-                Engine::Sqlite => Cow::Borrowed(sql),
-                Engine::Postgres => Cow::Owned(sql.replace(" BLOB", " BYTEA")),
-            };
-            // Only the files above are in it.
-            let sql = AssertSqlSafe(sql).into_sql_str();
-            Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
-        });
-        let mut migrator = Migrator::with_migrations(migrations.collect());
-        // The writer's lock is enough.
-        migrator.set_locking(false);
         let mut tx = self.write().await?;
-        match migrator.run(&mut *tx).await {
-            Ok(()) => Ok(tx.commit().await?),
-            Err(MigrateError::VersionMissing(_)) => Err(Failure::NewerDatabase),
-            Err(error) => Err(sqlx::Error::from(error).into()),
+        // Another process may have been faster.
+        if !is_up_to_date(migrations::seen(&mut tx, self.engine).await?) {
+            migrations::run(&mut tx, self.engine).await?;
         }
+        tx.commit().await
     }
 
-    /// Begins to write. There is one writer at a time, over all processes, so what a decision was made from is still
-    /// true when it is stored.
+    /// Begins to write for the vendor. One such transaction runs at a time, over all processes.
     ///
-    /// SQLite knows no other way. On PostgreSQL this gives up concurrent writes; in return no transaction needs retry
-    /// logic for serialization failures.
-    ///
-    /// Within a process, writers wait in line before they ask the database. SQLite lets a writer sleep and try again,
-    /// so an unlucky one would wait for most of a second, and each would hold a connection that readers could use.
+    /// On PostgreSQL decisions run beside it. It locks the row of a license by [`terms_of`].
     pub(crate) async fn write(&self) -> Result<Tx> {
-        let turn = Arc::clone(&self.turn).lock_owned();
-        let turn = timeout(PATIENCE, turn).await.map_err(|_| sqlx::Error::PoolTimedOut)?;
-        let mut tx = match self.engine {
-            Engine::Sqlite => self.pool.begin_with("BEGIN IMMEDIATE").await?,
-            Engine::Postgres => self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?,
-        };
+        let mut tx = self.begin_to_write(None).await?;
         if self.engine == Engine::Postgres {
-            // Every statement after this one sees what the writer before has committed, whatever the server's default is.
-            sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(WRITER).execute(&mut *tx).await?;
+            // Every statement after this one sees what the writer before has committed.
+            sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(ALONE).execute(&mut *tx).await?;
         }
-        Ok(Tx { inner: tx, _turn: Some(turn) })
+        Ok(tx)
+    }
+
+    /// Begins to write what decisions change, with these locks: what a decision is made from is still true when it is
+    /// stored.
+    ///
+    /// SQLite has one writer at a time and needs no lock. Within a process, its writers wait in line before they ask the
+    /// database: SQLite lets a writer sleep and try again, so an unlucky one would wait for most of a second, and each
+    /// would hold a connection that readers could use.
+    pub(crate) async fn write_with(&self, locks: &Locks) -> Result<Tx> {
+        let mut tx = self.begin_to_write(Some(locks)).await?;
+        if self.engine == Engine::Postgres {
+            ledger::lock(&mut tx, locks).await?;
+        }
+        Ok(tx)
+    }
+
+    async fn begin_to_write(&self, locks: Option<&Locks>) -> Result<Tx> {
+        Ok(match self.engine {
+            Engine::Sqlite => {
+                let member = Member::begin(&self.line, &self.pool, PATIENCE).await?;
+                Tx::new(Inner::Grouped(member), self.engine, None)
+            }
+            Engine::Postgres => {
+                // Each statement sees what is committed when it begins, whatever the server's default is: after the
+                // statements that lock, nothing changes any more that a decision depends on.
+                let transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+                Tx::new(Inner::Alone(transaction), self.engine, locks.cloned())
+            }
+        })
     }
 
     /// Writes something that changes nothing, to find out whether that can be done.
     pub(crate) async fn try_write(&self) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.begin_to_write(None).await?;
         sqlx::query("UPDATE vendor SET created = created").execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await
     }
 
     /// Lets other processes have their turn, between two of many transactions: SQLite's writers look every tenth of a
@@ -244,6 +265,6 @@ impl Database {
                 self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
             }
         };
-        Ok(Tx { inner, _turn: None })
+        Ok(Tx::new(Inner::Alone(inner), self.engine, None))
     }
 }

@@ -1,6 +1,10 @@
 //! Values as columns hold them.
 
-use nodelock::{ErrorKind, LicenseId, PublicKey, Timestamp, authority::SeatName, code::Handle};
+use nodelock::{
+    ErrorKind, LicenseId, PublicKey, Timestamp,
+    authority::{LicenseTerms, Seat, SeatName, SeatState},
+    code::Handle,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row as _, any::AnyRow};
 
@@ -42,6 +46,40 @@ pub(super) fn license_id(row: &AnyRow) -> Result<Option<LicenseId>> {
 /// A record in its JSON form.
 pub(super) fn record<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T> {
     Ok(serde_json::from_str(&row.try_get::<String, _>(column)?)?)
+}
+
+/// The terms of a license, from the columns `id` and `terms`. Fails with [`Failure::Damaged`].
+pub(super) fn terms(row: &AnyRow) -> Result<LicenseTerms> {
+    let id: String = row.try_get("id")?;
+    let terms: LicenseTerms =
+        record(row, "terms").map_err(|failure| failure.in_record(format!("license {id}")))?;
+    match terms.id.to_string() == id {
+        true => Ok(terms),
+        false => Err(Failure::Damaged {
+            record: format!("license {id}"),
+            reason: "another license's terms".into(),
+        }),
+    }
+}
+
+/// A seat, from the columns `handle`, `license_id` and `record`. Fails with [`Failure::Damaged`].
+pub(super) fn seat(row: &AnyRow) -> Result<Seat> {
+    record(row, "record").map_err(|failure| failure.in_record(seat_name(row)))
+}
+
+/// Names a seat by its columns, whatever its record says.
+pub(super) fn seat_name(row: &AnyRow) -> String {
+    let handle = row.try_get::<i64, _>("handle").ok().and_then(|number| handle(number).ok());
+    let handle = handle.map_or_else(|| "?".to_owned(), |handle| handle.to_string());
+    match row.try_get::<Option<String>, _>("license_id") {
+        Ok(Some(license)) => format!("license {license}, seat {handle}"),
+        _ => format!("no license, seat {handle}"),
+    }
+}
+
+pub(super) fn state(row: &AnyRow) -> Result<SeatState> {
+    let name: String = row.try_get("state")?;
+    SeatState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| damaged("a seat's state"))
 }
 
 pub(super) fn json(record: &impl Serialize) -> Result<String> {

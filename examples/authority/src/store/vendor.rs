@@ -19,7 +19,7 @@ pub(crate) async fn vendor(tx: &mut Tx) -> Result<Option<Vendor>> {
 
 /// Says what this authority is for. Nobody said so before.
 pub(crate) async fn insert_vendor(tx: &mut Tx, vendor: &Vendor, occasion: &Occasion) -> Result<()> {
-    sqlx::query("INSERT INTO vendor (product, root, created) VALUES ($1, $2, $3)")
+    sqlx::query("INSERT INTO vendor (id, product, root, created) VALUES (1, $1, $2, $3)")
         .bind(&vendor.product)
         .bind(vendor.root.to_string())
         .bind(seconds(occasion.time))

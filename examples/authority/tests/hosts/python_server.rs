@@ -10,14 +10,16 @@ use std::{
     io::{BufRead as _, BufReader},
     net::SocketAddr,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use crate::support::{
     hosts::{Computer, DONE, Host, PRODUCT, editor_in_c, folder, library, skipped},
     requests::request,
 };
+use nodelock::{Certificate, Roots, SigningKey, authority::CertificateTerms};
 use tempfile::TempDir;
 
 /// A vendor's server of its own, in Python.
@@ -26,6 +28,7 @@ struct Vendor {
     root: String,
     address: SocketAddr,
     process: Child,
+    customers: AtomicU32,
 }
 
 impl Vendor {
@@ -45,11 +48,12 @@ impl Vendor {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let root = Self::say(&folder, &["init", "vendor"]);
-        let mut serve = Self::command(&folder, &["serve", "vendor", "127.0.0.1:0"]);
+        let mut serve = Self::command(&folder, &["serve", "vendor", "127.0.0.1:0", "127.0.0.1"]);
         let mut process = serve.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        Self { folder, root, address: line.trim().parse().unwrap(), process }
+        let address = line.trim().parse().unwrap();
+        Self { folder, root, address, process, customers: AtomicU32::new(0) }
     }
 
     fn computer<'a>(&self, host: &'a Host) -> Computer<'a> {
@@ -64,18 +68,47 @@ impl Vendor {
         status
     }
 
+    /// An address that nothing came from before, as the proxy in front of the server says.
+    fn new_customer(&self) -> String {
+        let n = self.customers.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        format!("10.{}.{}.{}", n[1], n[2], n[3])
+    }
+
     fn send(&self, path: &str, body: &[u8]) -> (u16, String) {
-        let reply =
-            request(self.address, "POST", path, &[("Content-Type", "application/octet-stream")], body);
+        self.send_from(&self.new_customer(), path, "application/octet-stream", body)
+    }
+
+    fn send_from(&self, peer: &str, path: &str, content_type: &str, body: &[u8]) -> (u16, String) {
+        let headers = [("Content-Type", content_type), ("X-Forwarded-For", peer)];
+        let reply = request(self.address, "POST", path, &headers, body);
         (reply.status, reply.body)
     }
 
     /// What somebody at the telephone types into the form.
     fn type_in(&self, code: &str) -> (u16, String) {
-        let form = "application/x-www-form-urlencoded";
-        let body = format!("code={}", code.replace(' ', "+"));
-        let reply = request(self.address, "POST", "/redeem", &[("Content-Type", form)], body.as_bytes());
-        (reply.status, reply.body)
+        self.type_in_from(&self.new_customer(), code)
+    }
+
+    fn type_in_from(&self, peer: &str, code: &str) -> (u16, String) {
+        let body = format!("code={}", code.trim().replace(' ', "+"));
+        self.send_from(peer, "/redeem", "application/x-www-form-urlencoded", body.as_bytes())
+    }
+
+    /// Puts a certificate in place that has ended.
+    fn end_certificate(&self) {
+        let path = |name| self.folder.path().join("vendor").join(name);
+        let root = SigningKey::from_bytes(&fs::read(path("root.key")).unwrap()).unwrap();
+        let present = fs::read(path("issuer.certificate")).unwrap();
+        let present = Certificate::verify(&present, &Roots::new([root.public_key()])).unwrap();
+        let days_ago = |days: u64| (SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).into();
+        let ended = CertificateTerms {
+            issuer: present.issuer,
+            name: present.name.clone(),
+            serial: present.serial,
+            not_before: days_ago(2),
+            not_after: days_ago(1),
+        };
+        fs::write(path("issuer.certificate"), ended.sign(&root).unwrap().to_text()).unwrap();
     }
 }
 
@@ -285,4 +318,105 @@ fn a_server_in_python_recovers_the_license_that_a_device_was_granted_last() {
     device.uploads("/activate", "other-license-1", 200, LICENSE);
     assert_eq!(license_of(&device.uploads("/activate", "recovery", 200, LICENSE)), license, "an echo");
     device.uploads("/activate", "request", 409, "given-up");
+}
+
+/// The seat is free, and what says so follows.
+#[test]
+fn a_server_in_python_frees_seats_while_its_certificate_has_ended() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("editor");
+    editor_in_c(&program);
+    let host = Host { line: vec![program.into()] };
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "3"]);
+    let computers = [(); 4].map(|()| vendor.computer(&host));
+    let [by_proof, by_code, along, fourth] = &computers;
+    for computer in &computers {
+        computer.run(DONE, &["request", &key, "request.txt"]);
+    }
+    for computer in &computers[..3] {
+        assert_eq!(vendor.upload("/activate", computer, "request.txt", "license.txt"), 200);
+        computer.run(DONE, &["install", "license.txt"]);
+    }
+    let answer = |computer: &Computer<'_>, name| fs::read_to_string(computer.path(name)).unwrap();
+    vendor.end_certificate();
+
+    by_proof.run(DONE, &["deactivate-offline", "proof.txt"]);
+    for _ in 0..2 {
+        assert_eq!(vendor.upload("/redeem", by_proof, "proof.txt", "receipt.txt"), 202);
+        assert!(!answer(by_proof, "receipt.txt").contains(RECEIPT));
+    }
+    let code = by_code.run(DONE, &["deactivate-offline", "proof.txt"]).says("code: ").to_owned();
+    assert_eq!(vendor.type_in(&code).0, 202);
+    // A request is neither granted nor refused, and the seat that came along with it is free.
+    along.run(DONE, &["deactivate-offline", "proof.txt"]);
+    along.run(DONE, &["request", &key, "request.txt"]);
+    for computer in [along, fourth] {
+        assert_eq!(vendor.upload("/activate", computer, "request.txt", "license.txt"), 503);
+        assert!(answer(computer, "license.txt").starts_with("certificate-expired (108): "));
+    }
+    assert_ne!(by_proof.run(DONE, &["codes"]).stdout, "", "it keeps its proof");
+
+    // The server uses a new certificate from the next request on. The three seats are free, and the receipts are there.
+    Vendor::say(&vendor.folder, &["certify", "vendor"]);
+    assert_eq!(vendor.upload("/redeem", by_proof, "proof.txt", "receipt.txt"), 200);
+    assert!(by_proof.run(DONE, &["receipt", "receipt.txt"]).says("seat ").ends_with("is returned"));
+    let (status, receipt) = vendor.type_in(&code);
+    assert!(status == 200 && receipt.contains(RECEIPT), "{receipt}");
+    assert_eq!(vendor.upload("/activate", along, "request.txt", "license.txt"), 200);
+    along.run(DONE, &["install", "license.txt"]);
+    assert_eq!(along.run(DONE, &["codes"]).stdout, "");
+    for computer in [by_proof, fourth] {
+        computer.run(DONE, &["request", &key, "request.txt"]);
+        assert_eq!(vendor.upload("/activate", computer, "request.txt", "license.txt"), 200);
+    }
+}
+
+/// What one stranger tries, right or wrong, is counted for that stranger, and each kind of act apart.
+#[test]
+fn a_server_in_python_limits_each_peer_and_not_the_desk() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let vendor = Vendor::new();
+    let key = Vendor::say(&vendor.folder, &["sell", "vendor", "Jane Doe", "2"]);
+    let unknown = "258SA-MQTGP-6G00J-JB8CE-0VW5P";
+    let Some(device) = OddDevice::new(&vendor, &key, unknown) else { return };
+    device.uploads("/activate", "twin-request", 200, LICENSE);
+    let (stranger, other) = (vendor.new_customer(), vendor.new_customer());
+    let activate = |peer: &str, name: &str| {
+        vendor.send_from(peer, "/activate", "application/octet-stream", device.file(name).as_bytes())
+    };
+    for number in 0..20 {
+        let name = format!("other-license-{}", number % 2);
+        let (status, answer) = activate(&stranger, &name);
+        assert!(status == 409 && answer.starts_with("unknown-license (70): "), "{answer}");
+    }
+    assert_eq!(activate(&stranger, "request").0, 429, "of that peer no request is looked at");
+    assert_eq!(activate(&other, "request").0, 200);
+    // Codes are another kind of act. The right one is no news, and counts all the same.
+    let code = device.file("twin-code");
+    for _ in 0..10 {
+        assert_eq!(vendor.type_in_from(&stranger, &code).0, 200);
+    }
+    let (status, answer) = vendor.type_in_from(&stranger, &code);
+    assert!(status == 429 && answer.starts_with("too many attempts"), "{answer}");
+    assert_eq!(vendor.type_in_from(&other, &code).0, 200);
+    for _ in 0..11 {
+        assert!(Vendor::say(&vendor.folder, &["redeem", "vendor", code.trim()]).starts_with(RECEIPT));
+    }
+}
+
+#[test]
+fn a_server_in_python_bounds_what_strangers_may_do() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let mut tests = Command::new("python3");
+    tests.args(["-B", "-Werror"]).arg(self::folder("tests/hosts/test_strangers.py"));
+    let output = tests.env("NODELOCK_LIBRARY", library()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

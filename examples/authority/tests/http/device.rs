@@ -694,15 +694,17 @@ fn a_first_start_sets_everything_up_and_the_next_one_finds_it() {
     fs::create_dir(&directory).unwrap();
     let engine = Engine::chosen();
     engine.create_database(&directory);
-    let product = ["--product".to_owned(), PRODUCT.to_owned()];
+    let first = ["--create", "--product", PRODUCT].map(str::to_owned);
     let root = || fs::read_to_string(directory.join("keys/root.public")).unwrap();
-    Server::start(&engine, &directory, "127.0.0.1:0", &product).kill();
+    Server::start(&engine, &directory, "127.0.0.1:0", &first).kill();
     let made = root();
     let log = fs::read_to_string(directory.join("log")).unwrap();
     let line: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
     assert_eq!((&line["event"], &line["root"]), (&"set-up".into(), &made.trim().into()));
-    Server::start(&engine, &directory, "127.0.0.1:0", &product).kill();
-    assert_eq!(root(), made);
+    for options in [&first[..], &first[1..]] {
+        Server::start(&engine, &directory, "127.0.0.1:0", options).kill();
+        assert_eq!(root(), made);
+    }
     let other =
         engine.command(&directory, &["serve", "--listen", "127.0.0.1:0", "--product", "Another", "--json"]);
     let refused: Value = serde_json::from_slice(&{ other }.output().unwrap().stdout).unwrap();

@@ -4,6 +4,7 @@ mod client_proxy;
 mod copies;
 mod device;
 mod reverse_proxy;
+mod strangers;
 mod tls;
 
 #[path = "../support/mod.rs"]

@@ -19,6 +19,8 @@ use rustls::{
     version::{TLS12, TLS13},
 };
 use serde_json::Value;
+#[cfg(target_os = "linux")]
+use socket2::{Domain, Socket, Type};
 
 use crate::support::{
     calls::{http, kind},
@@ -405,13 +407,42 @@ fn a_connection_that_says_nothing_is_ended_and_keeps_nobody_waiting() {
     assert!(device.check_in().unwrap().is_usable());
 }
 
+/// Connections that say nothing, from an address of the loopback interface.
+#[cfg(target_os = "linux")]
+fn silent(from: [u8; 4], server: SocketAddr, count: usize) -> Vec<Socket> {
+    let connect = |_| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&server.into()).unwrap();
+        socket
+    };
+    (0..count).map(connect).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_of_one_address_leave_places_for_others() {
+    let authority = Authority::new();
+    let silent = silent([127, 0, 0, 2], authority.address, 600);
+    // The first ones are kept, and the others closed at once: none of them waits in a queue.
+    let is_closed = |socket: &Socket| {
+        socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let read = (&mut &*socket).read(&mut [0]);
+        matches!(read, Ok(0)) || read.is_err_and(|error| error.kind() == Io::ConnectionReset)
+    };
+    assert!(silent[128..].iter().all(is_closed));
+    let device = authority.device("device");
+    assert!(device.activate(&authority.sell("1", &[])).unwrap().is_usable());
+}
+
+#[cfg(target_os = "linux")]
 #[test]
 fn more_connections_than_there_are_places_wait_and_are_served() {
     let ca = Ca::new();
     let authority = Authority::new();
     let server = authority.serve(&ca.issue("server", &["localhost"], NOW).options());
     let key = authority.sell("1", &[]);
-    let silent: Vec<TcpStream> = (0..600).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    let silent: Vec<_> = (2..7).map(|n| silent([127, 0, 0, n], server.address, 120)).collect();
     let files = |process: &Path| fs::read_dir(process.join("fd")).map_or(0, Iterator::count);
     thread::sleep(Duration::from_secs(1));
     assert!(files(&Path::new("/proc").join(server.process.id().to_string())) < 600);

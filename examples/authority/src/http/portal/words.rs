@@ -65,6 +65,8 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("Nothing was renewed. On the computer, make a new request with the license key, or ask the vendor."),
         (Some(Kind::Outdated), Task::Renew) => say("A later check-in came before this one")
             .text("Nothing was renewed. Let the application write a new check-in, and hand that in."),
+        (Some(Kind::Outdated), Task::Activate) => say("This request is too old")
+            .text("Set the clock of the computer, let the application write a new request, and hand that in."),
         (Some(Kind::UnknownSeat), Task::Renew) => say("No seat of this computer is known here")
             .text("Nothing was renewed. Perhaps the license is of another vendor; ask the one it came from."),
         (Some(Kind::LicenseEnded), Task::Renew) => say("The license has ended or is suspended")

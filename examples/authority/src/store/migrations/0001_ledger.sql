@@ -3,6 +3,7 @@
 
 -- One row: what this authority is for.
 CREATE TABLE vendor (
+    id      BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
     product TEXT   NOT NULL,
     -- The root public key that the product's applications embed: keys of another root are refused.
     root    TEXT   NOT NULL,
@@ -16,21 +17,45 @@ CREATE TABLE license (
     key_hint TEXT   NOT NULL,
     -- The terms as a JSON record: docs/FORMAT.md, "Records".
     terms    TEXT   NOT NULL,
-    created  BIGINT NOT NULL
+    created  BIGINT NOT NULL,
+    -- What its seats add up to, changed in the transaction of each of them: seats that are active or held and have not
+    -- lapsed, and deactivations that counted.
+    taken       BIGINT NOT NULL DEFAULT 0 CHECK (taken >= 0),
+    deactivated BIGINT NOT NULL DEFAULT 0 CHECK (deactivated >= 0)
+);
+CREATE INDEX license_by_age ON license (created, id);
+
+-- An order that licenses were sold under, so that it is not sold twice.
+CREATE TABLE sale (
+    order_id TEXT   NOT NULL PRIMARY KEY,
+    -- What was ordered, as the terms of a license without its id and start: docs/FORMAT.md, "Records".
+    terms    TEXT   NOT NULL,
+    sold     BIGINT NOT NULL
+);
+CREATE TABLE sale_license (
+    order_id   TEXT   NOT NULL REFERENCES sale (order_id),
+    -- In the order in which they were shown.
+    position   BIGINT NOT NULL,
+    license_id TEXT   NOT NULL UNIQUE REFERENCES license (id),
+    PRIMARY KEY (order_id, position)
 );
 
--- Seats are kept for ever, so that no message of a device is ever news again. The columns beside `record` are for
--- finding and listing, and say what the record says.
+-- Seats are kept for ever, so that no message of a device is ever news again, except cancelled ones whose requests would
+-- be refused without them. The columns beside `record` are for finding and listing, and say what the record says.
 CREATE TABLE seat (
     handle     BIGINT NOT NULL,
     device_key BLOB   NOT NULL,
     -- None for a request that was cancelled with a license key that nobody knows.
     license_id TEXT   REFERENCES license (id),
     state      TEXT   NOT NULL CHECK (state IN ('active', 'held', 'replaced', 'returned', 'cancelled', 'revoked')),
+    -- Whether it is active or held.
+    taken      BIGINT NOT NULL,
     counted    BIGINT NOT NULL,
     granted    BIGINT NOT NULL,
     changed    BIGINT NOT NULL,
-    -- When its device was last heard of.
+    -- When its latest license was signed.
+    issued     BIGINT NOT NULL,
+    -- When its device last spoke.
     contact    BIGINT NOT NULL,
     -- When its use ends: at the end of the year 9999 if never.
     ends       BIGINT NOT NULL,
@@ -38,21 +63,52 @@ CREATE TABLE seat (
     lapsed     BIGINT NOT NULL,
     -- The same for all seats that took each other's place on one machine.
     installed  BLOB   NOT NULL,
-    -- The seat as a JSON record: docs/FORMAT.md, "Records".
-    record     TEXT   NOT NULL,
+    reason     TEXT   NOT NULL,
+    revision   BIGINT NOT NULL,
+    copies     BIGINT NOT NULL,
+    virtual_machine BIGINT NOT NULL,
+    container  BIGINT NOT NULL,
+    -- What its machine is called in lists for customers.
+    label      TEXT   NOT NULL,
     -- What the device said of itself in its request, in JSON.
     machine    TEXT   NOT NULL,
+    -- The seat as a JSON record: docs/FORMAT.md, "Records". It is the last column, so that lists need not read it.
+    record     TEXT   NOT NULL,
     -- Handles have 30 bits, and two devices may draw the same one.
     PRIMARY KEY (handle, device_key)
 );
--- Seats are counted at every activation, also those of a license that has ten thousand: from the index alone.
-CREATE INDEX seat_of_license ON seat (license_id, state, lapsed, counted);
 -- Seats that lapse are looked for only when a license has no seat left: the first to end, as many as are needed.
-CREATE INDEX seat_by_end ON seat (license_id, ends) WHERE state IN ('active', 'held') AND lapsed = 0;
-CREATE INDEX seat_of_device ON seat (device_key, state);
+CREATE INDEX seat_by_end ON seat (license_id, ends) WHERE taken = 1 AND lapsed = 0;
+CREATE INDEX seat_of_device ON seat (device_key, taken);
+-- For lists, in their order.
+CREATE INDEX seat_by_age ON seat (granted, handle, device_key);
+CREATE INDEX seat_of_license_by_age ON seat (license_id, granted, handle, device_key);
+CREATE INDEX seat_of_license_by_change ON seat (license_id, taken, changed, handle, device_key);
+
+-- Cancelled seats, with the dates of their requests. They are forgotten when these are outdated.
+CREATE TABLE cancelled (
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
+    requested  BIGINT NOT NULL,
+    -- Whose it counts for, as for evidence.
+    peer       TEXT   NOT NULL,
+    PRIMARY KEY (handle, device_key),
+    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
+);
+CREATE INDEX cancelled_by_date ON cancelled (requested);
+CREATE INDEX cancelled_by_peer ON cancelled (peer);
+
+-- How many seats are in each state, and how much evidence there is: the sum over all shards. A transaction changes one
+-- shard, so that writers do not wait for each other.
+CREATE TABLE tally (
+    what   TEXT   NOT NULL,
+    shard  BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    PRIMARY KEY (what, shard)
+);
 
 -- What one machine has now, among all that it had.
-CREATE INDEX seat_of_machine ON seat (installed) WHERE state IN ('active', 'held');
+CREATE INDEX seat_of_machine ON seat (installed) WHERE taken = 1;
 
 -- The hardware of the seats that are taken, by tags: a machine that is installed again is found by them.
 CREATE TABLE tag (

@@ -7,10 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    device::{PRODUCT, checked},
-    support::server::{Engine, Installation, database},
-};
+use super::device::{PRODUCT, checked};
+use crate::support::server::{Engine, Installation, database};
 
 /// An authority of its own.
 pub struct Authority(Installation);

@@ -28,6 +28,7 @@ pub struct Template {
 
 /// A device, and what it says.
 pub struct Device {
+    handle: Handle,
     request: String,
     proof: String,
 }
@@ -47,32 +48,37 @@ impl Template {
     /// A new device that asks for a seat of that license.
     pub fn device(&self, license_key: &str) -> Device {
         let key = Ed25519KeyPair::from_seed_unchecked(&random::<32>()).unwrap();
-        let handle = Handle::new(u32::from_le_bytes(random()) >> 2).unwrap().get().to_le_bytes();
+        let handle = Handle::new(u32::from_le_bytes(random()) >> 2).unwrap();
         let body = [
             key.public_key().as_ref(),
             &text(PRODUCT),
             &text(license_key),
-            &handle,
+            &handle.get().to_le_bytes(),
             &random::<32>(),
             &self.rest,
         ]
         .concat();
         let request = digest(&SHA256, &body);
-        let generation_time_reason_flags = [3, 0, 1, 0];
-        let proof = [
-            &product_tag(PRODUCT)[..],
-            &[0; 8],
-            &handle,
-            &generation_time_reason_flags,
-            &request.as_ref()[..8],
-            &[0],
-        ]
-        .concat();
         Device {
+            handle,
             request: signed(&key, Kind::ActivationRequest, 2, &body),
-            proof: signed(&key, Kind::DeactivationProof, 3, &proof),
+            proof: proof(&key, handle, &request.as_ref()[..8]),
         }
     }
+}
+
+fn proof(key: &Ed25519KeyPair, handle: Handle, request: &[u8]) -> String {
+    let generation_time_reason_flags = [3, 0, 1, 0];
+    let proof = [
+        &product_tag(PRODUCT)[..],
+        &[0; 8],
+        &handle.get().to_le_bytes(),
+        &generation_time_reason_flags,
+        request,
+        &[0],
+    ]
+    .concat();
+    signed(key, Kind::DeactivationProof, 3, &proof)
 }
 
 impl Device {
@@ -87,6 +93,25 @@ impl Device {
     pub fn proof(&self) -> &str {
         &self.proof
     }
+
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+}
+
+/// What another device says of a seat that is not its own: that it gives it up, and whether it may.
+pub fn strange_proof(handle: Handle) -> String {
+    proof(&strange_key(), handle, &random::<8>())
+}
+
+pub fn strange_preflight(handle: Handle) -> String {
+    let time_extensions = [0, 0];
+    let body = [&handle.get().to_le_bytes()[..], &random::<16>(), &time_extensions].concat();
+    signed(&strange_key(), Kind::PreflightRequest, 8, &body)
+}
+
+fn strange_key() -> Ed25519KeyPair {
+    Ed25519KeyPair::from_seed_unchecked(&random::<32>()).unwrap()
 }
 
 /// The least that redeeming a proof takes: to verify its signature and to sign a receipt.

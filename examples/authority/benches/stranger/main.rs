@@ -1,0 +1,192 @@
+//! What one stranger can do to the customers of the reference authority:
+//! `cargo bench -p nodelock-authority --bench stranger`.
+//!
+//! Customers activate and check in from addresses of their own, over connections that ask one thing after the other.
+//! Beside them one address sends as many junk requests as it can, one kind after the other. The rates with it are shown as
+//! a ratio to the rates without it. The aim is that at least half of them is left, and that 99 of 100 answers come within a
+//! second. Then it is measured how long a flood of codes delays another peer's code and a check-in, and how much memory
+//! requests take that wait.
+//!
+//! The program is the real one in its release build with its database on the disk. All are on one machine; the stranger runs
+//! with the lowest priority, because a real one has a machine of its own.
+//!
+//! | variable | what it sets |
+//! |---|---|
+//! | `NODELOCK_BENCH_REQUESTS` | how many activations and check-ins each phase has, 600 each unless told |
+//! | `NODELOCK_ONLINE_POSTGRES` | the URL of a PostgreSQL server, without a database: it takes the place of SQLite |
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+mod delay;
+mod memory;
+mod stranger;
+
+use std::{env, net::Ipv4Addr};
+
+use common::{
+    authority::Authority,
+    device::{self, Device},
+    load::{self, Measured},
+};
+use nodelock::{
+    Client, Reason, Roots, Store, SystemRandom,
+    code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
+};
+use serde_json::json;
+use stranger::{Junk, Stranger};
+use support::{
+    calls::http,
+    server::{Engine, Server},
+};
+
+/// Where the customers are.
+const CUSTOMERS: [Ipv4Addr; 4] = [
+    Ipv4Addr::new(127, 0, 1, 1),
+    Ipv4Addr::new(127, 0, 1, 2),
+    Ipv4Addr::new(127, 0, 1, 3),
+    Ipv4Addr::new(127, 0, 1, 4),
+];
+/// How many of them check in.
+const RENEWING: usize = 8;
+/// How many different bodies the stranger has, unless few do.
+const BODIES: u32 = 20_000;
+
+const ACTIVATIONS: &str = "/v1/activations";
+const DEACTIVATIONS: &str = "/v1/deactivations";
+const PREFLIGHTS: &str = "/v1/deactivations/preflight";
+const CHECK_INS: &str = "/v1/checkins";
+
+fn main() {
+    stranger::be_one_if_told();
+    let requests = env::var("NODELOCK_BENCH_REQUESTS").map_or(600, |text| text.parse().expect("a number"));
+    let world = World::new(&Engine::chosen());
+    println!(
+        "| beside the customers    | junk sent | activations | ratio |    99 % | check-ins | ratio |    99 % |\n\
+         |-------------------------|----------:|------------:|------:|--------:|----------:|------:|--------:|"
+    );
+    // The first phase warms up, and the last one shows what the machine's other work makes of the same figures.
+    world.measure(requests);
+    let alone = world.measure(requests);
+    row("nobody", None, &alone, &alone);
+    for junk in world.junk() {
+        let stranger = Stranger::start(&junk, world.server.address, world.authority.folder.path());
+        let beside = world.measure(requests);
+        row(junk.name, Some(stranger.stop()), &beside, &alone);
+    }
+    row("nobody", None, &world.measure(requests), &alone);
+    delay::measure(&world);
+    memory::measure(&world);
+}
+
+/// A server with licenses that are large enough, and its customers.
+struct World {
+    authority: Authority,
+    server: Server,
+    key: String,
+    template: device::Template,
+    renewing: Vec<Client>,
+}
+
+/// Activations and check-ins.
+struct Phase([Measured; 2]);
+
+impl World {
+    fn new(engine: &Engine) -> Self {
+        let authority = Authority::new(engine);
+        let server = authority.serve(&[]);
+        let key = authority.sell_many(1, 1_000_000).remove(0);
+        let world = Self { authority, server, key, template: device::Template::new(), renewing: Vec::new() };
+        let renewing = (0..RENEWING).map(|_| world.activated()).collect();
+        Self { renewing, ..world }
+    }
+
+    /// A real device with a license.
+    fn activated(&self) -> Client {
+        let roots = Roots::new([self.authority.root.parse().unwrap()]);
+        let client = Client::builder(device::PRODUCT, roots).store(Store::in_memory());
+        let client = client.authority(self.server.url("http", "127.0.0.1"), http()).build().unwrap();
+        client.activate(&self.key).unwrap();
+        client
+    }
+
+    fn measure(&self, requests: usize) -> Phase {
+        let server = self.server.address;
+        let activations = (0..requests).map(|_| self.template.device(&self.key).activation()).collect();
+        let check_ins = (0..requests).map(|at| self.check_in(at)).collect();
+        Phase([
+            load::run_from(&CUSTOMERS, server, ACTIVATIONS, activations, "\"license\""),
+            load::run_from(&CUSTOMERS, server, CHECK_INS, check_ins, "\"license\""),
+        ])
+    }
+
+    fn check_in(&self, at: usize) -> String {
+        let check_in = self.renewing[at % RENEWING].check_in_offline().unwrap();
+        json!({ "request": check_in.to_base64url() }).to_string()
+    }
+
+    /// Seats that are taken.
+    fn seats(&self, count: usize) -> Vec<Handle> {
+        let devices: Vec<_> = (0..count).map(|_| self.template.device(&self.key)).collect();
+        let requests = devices.iter().map(Device::activation).collect();
+        load::run_from(&CUSTOMERS, self.server.address, ACTIVATIONS, requests, "\"license\"");
+        devices.iter().map(Device::handle).collect()
+    }
+
+    /// What a stranger may send, kind by kind.
+    fn junk(&self) -> Vec<Junk> {
+        let seats = self.seats(200);
+        let seat = |n: u32| seats[n as usize % seats.len()];
+        let nobodys = |n: u32| Handle::new(n * 50_000 + 1).unwrap();
+        let license_key = || LicenseKey::generate(&SystemRandom).unwrap().to_string();
+        let unknown: Vec<_> = (0..200).map(|_| self.template.device(&license_key()).activation()).collect();
+        let junk = |name, path, bodies| Junk { name, path, bodies, is_slow: false };
+        let each = |body: &dyn Fn(u32) -> String| (0..BODIES).map(body).collect::<Vec<_>>();
+        let proof = |handle| json!({ "proof": device::strange_proof(handle) }).to_string();
+        let preflight = |handle| json!({ "request": device::strange_preflight(handle) }).to_string();
+        let large = json!({ "request": "A".repeat(1024 * 1024 - 100) }).to_string();
+        vec![
+            junk("wrong codes", DEACTIVATIONS, each(&|n| wrong_code(seat(n), n.into()))),
+            junk("a right code for ever", DEACTIVATIONS, vec![self.right_code()]),
+            junk("wrong license keys", ACTIVATIONS, unknown),
+            junk("junk proofs", DEACTIVATIONS, each(&|n| proof(seat(n)))),
+            junk("proofs of unseen seats", DEACTIVATIONS, each(&|n| proof(nobodys(n)))),
+            junk("codes of unseen seats", DEACTIVATIONS, each(&|n| wrong_code(nobodys(n), n.into()))),
+            junk(
+                "preflights",
+                PREFLIGHTS,
+                each(&|n| preflight(if n % 2 == 0 { seat(n) } else { nobodys(n) })),
+            ),
+            junk("bodies of 1 MiB", CHECK_INS, vec![large]),
+            junk("no JSON", CHECK_INS, vec!["no JSON".to_owned()]),
+            Junk { name: "slow bodies", path: CHECK_INS, bodies: vec!["A".repeat(1000)], is_slow: true },
+        ]
+    }
+
+    /// A code that is used up.
+    fn right_code(&self) -> String {
+        let given_up = self.activated();
+        let code = given_up.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+        given_up.online().hand_in().unwrap();
+        json!({ "phone_code": code }).to_string()
+    }
+}
+
+fn wrong_code(handle: Handle, secret: u64) -> String {
+    let secret = ReleaseSecret::from_random(secret.to_le_bytes());
+    json!({ "phone_code": DeactivationCode::new(handle, secret).to_string() }).to_string()
+}
+
+fn row(beside: &str, sent: Option<f64>, phase: &Phase, alone: &Phase) {
+    let sent = sent.map_or(String::new(), |sent| format!("{sent:.0}/s"));
+    print!("| {beside:<23} | {sent:>9} |");
+    for (at, width) in [(0, 11), (1, 9)] {
+        let (measured, alone) = (&phase.0[at], &alone.0[at]);
+        let rate = format!("{:.0}/s", measured.rate);
+        let late = format!("{:.1} ms", measured.late.as_secs_f64() * 1e3);
+        print!(" {rate:>width$} | {:>5.2} | {late:>7} |", measured.rate / alone.rate);
+    }
+    println!();
+}

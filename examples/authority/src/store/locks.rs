@@ -1,0 +1,101 @@
+//! What a decision locks on PostgreSQL, where several transactions write at a time.
+//!
+//! A decision reads and changes the license of its seats, and the seats of that license: the license's row stands for
+//! both. What is not there yet has no row: a handle that no seat has, a device without a seat. An advisory lock stands
+//! for each of those.
+//!
+//! A transaction takes all its locks before it reads anything, in one order, so two of them never wait for each other.
+//! What it takes is known from an earlier look at the same act; a decision that needs more is not stored, and begins
+//! again with more locks.
+
+use std::collections::BTreeSet;
+
+use nodelock::{
+    LicenseId, PublicKey,
+    authority::{Seat, SeatName, decision::Change},
+    code::Handle,
+};
+
+use super::Tx;
+
+/// What a transaction has locked, or is to lock.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Locks {
+    licenses: BTreeSet<LicenseId>,
+    /// Keys of advisory locks.
+    names: BTreeSet<i64>,
+}
+
+impl Locks {
+    /// What these changes need, which were decided from what the transaction found.
+    pub(crate) fn of(tx: &Tx, changes: &[Change]) -> Self {
+        let mut locks = Self::default();
+        for change in changes {
+            match change {
+                Change::Insert { seat, .. } => {
+                    locks.seat(seat);
+                    locks.names.extend([of_handle(seat.handle()), of_device(seat.device_key())]);
+                }
+                Change::Update(seat) => locks.seat(seat),
+                Change::Keep(evidence) | Change::Forget(evidence) => {
+                    locks.names.insert(of_handle(evidence.handle()));
+                }
+                Change::RememberCheckIn { seat: name, .. } | Change::Attempts(name, _) => {
+                    locks.license_or_handle(tx.license_of(*name), *name);
+                }
+                Change::Cancellations(id, _) | Change::Replacements(id, _) => {
+                    locks.licenses.insert(*id);
+                }
+            }
+        }
+        locks
+    }
+
+    fn seat(&mut self, seat: &Seat) {
+        self.license_or_handle(seat.license_id(), seat.name());
+    }
+
+    /// A seat without a license has a handle.
+    fn license_or_handle(&mut self, license: Option<LicenseId>, name: SeatName) {
+        match license {
+            Some(id) => drop(self.licenses.insert(id)),
+            None => drop(self.names.insert(of_handle(name.handle))),
+        }
+    }
+
+    pub(crate) fn add(&mut self, more: Self) {
+        self.licenses.extend(more.licenses);
+        self.names.extend(more.names);
+    }
+
+    /// Whether nothing is missing for `needed`.
+    pub(super) fn cover(&self, needed: &Self) -> bool {
+        self.licenses.is_superset(&needed.licenses) && self.names.is_superset(&needed.names)
+    }
+
+    /// The ids of the licenses, parted by commas; none when there is none.
+    pub(super) fn license_ids(&self) -> Option<String> {
+        list(&self.licenses)
+    }
+
+    /// The keys of the advisory locks, parted by commas; none when there is none.
+    pub(super) fn advisory_keys(&self) -> Option<String> {
+        list(&self.names)
+    }
+}
+
+fn list<T: ToString>(of: &BTreeSet<T>) -> Option<String> {
+    let texts: Vec<String> = of.iter().map(T::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(","))
+}
+
+/// Handles have 30 bits.
+fn of_handle(handle: Handle) -> i64 {
+    handle.get().into()
+}
+
+/// Negative, so that it is no handle's. Two devices that share a lock only wait for each other.
+fn of_device(device: &PublicKey) -> i64 {
+    let (first, _) = device.as_bytes().split_first_chunk().expect("a device key has 32 bytes");
+    i64::from_le_bytes(*first) | i64::MIN
+}

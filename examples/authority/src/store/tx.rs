@@ -1,0 +1,127 @@
+//! A transaction, and what it knows by now.
+
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+};
+
+use nodelock::{
+    LicenseId,
+    authority::{KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Change},
+};
+use sqlx::{Any, AnyConnection, Transaction};
+
+use super::{
+    Engine,
+    counters::{Counted, Counters},
+    group::Member,
+    locks::Locks,
+};
+use crate::failure::Result;
+
+/// A transaction. One that writes and is dropped changes nothing.
+pub(crate) struct Tx {
+    inner: Inner,
+    pub(super) engine: Engine,
+    /// What is locked; none on SQLite, which has one writer at a time, and in a transaction that reads.
+    locks: Option<Locks>,
+    /// Licenses that were read, with what their seats added up to before this transaction.
+    licenses: BTreeMap<LicenseId, (KeyHash, LicenseRecord)>,
+    /// Seats that were read or written.
+    seats: BTreeMap<SeatName, Counted>,
+    pub(super) counters: Counters,
+}
+
+pub(super) enum Inner {
+    Alone(Transaction<'static, Any>),
+    Grouped(Member),
+}
+
+impl Tx {
+    pub(super) fn new(inner: Inner, engine: Engine, locks: Option<Locks>) -> Self {
+        let (licenses, seats) = (BTreeMap::new(), BTreeMap::new());
+        Self { inner, engine, locks, licenses, seats, counters: Counters::default() }
+    }
+
+    /// Ends it. What it changed is on the disk then.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        let counters = std::mem::take(&mut self.counters);
+        counters.write(&mut self).await?;
+        match self.inner {
+            Inner::Alone(transaction) => transaction.commit().await?,
+            Inner::Grouped(member) => member.commit().await?,
+        }
+        Ok(())
+    }
+
+    /// What these changes need and this transaction has not locked; none if nothing.
+    pub(crate) fn lacks(&self, changes: &[Change]) -> Option<Locks> {
+        let locks = self.locks.as_ref()?;
+        let needed = Locks::of(self, changes);
+        (!locks.cover(&needed)).then_some(needed)
+    }
+
+    /// A license that was read before, with what its seats add up to by now.
+    pub(super) fn known_license(&self, id: LicenseId) -> Option<LicenseRecord> {
+        let (_, license) = self.licenses.get(&id)?;
+        Some(self.up_to_date(license))
+    }
+
+    /// The same by the hash of its key.
+    pub(super) fn known_license_of_key(&self, hash: KeyHash) -> Option<LicenseRecord> {
+        let (_, license) = self.licenses.values().find(|(of, _)| *of == hash)?;
+        Some(self.up_to_date(license))
+    }
+
+    fn up_to_date(&self, license: &LicenseRecord) -> LicenseRecord {
+        let usage = self.counters.usage(license.terms.id, license.usage);
+        LicenseRecord { terms: license.terms.clone(), usage }
+    }
+
+    /// Remembers a license as it is stored. Returns it with what its seats add up to by now.
+    pub(super) fn know_license(&mut self, hash: KeyHash, stored: LicenseRecord) -> LicenseRecord {
+        let license = self.up_to_date(&stored);
+        self.licenses.insert(stored.terms.id, (hash, stored));
+        license
+    }
+
+    /// The terms of a license changed.
+    pub(super) fn know_terms(&mut self, terms: &LicenseTerms) {
+        if let Some((_, license)) = self.licenses.get_mut(&terms.id) {
+            license.terms = terms.clone();
+        }
+    }
+
+    pub(super) fn known_seat(&self, name: SeatName) -> Option<Counted> {
+        self.seats.get(&name).copied()
+    }
+
+    pub(super) fn know_seat(&mut self, seat: &Seat) {
+        self.seats.insert(seat.name(), seat.into());
+    }
+
+    /// The license of a seat that was read.
+    pub(super) fn license_of(&self, name: SeatName) -> Option<LicenseId> {
+        self.seats.get(&name)?.license
+    }
+}
+
+impl Deref for Tx {
+    type Target = AnyConnection;
+
+    fn deref(&self) -> &AnyConnection {
+        match &self.inner {
+            Inner::Alone(transaction) => transaction,
+            Inner::Grouped(member) => member,
+        }
+    }
+}
+
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        match &mut self.inner {
+            Inner::Alone(transaction) => transaction,
+            Inner::Grouped(member) => member,
+        }
+    }
+}

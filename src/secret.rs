@@ -1,0 +1,149 @@
+//! Secret bytes, and the stack after work with them.
+//!
+//! A value that is moved stays where it was: in a list that grew, in a record that was replaced. And what lies on the stack
+//! gets to the heap with the unused part of the next value that is moved there. So secret bytes are behind a pointer, and
+//! are written in their place and nowhere before.
+
+use std::{
+    hint::black_box,
+    ops::{Deref, DerefMut},
+};
+
+use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroize as _;
+
+/// `N` secret bytes. Wiped on drop, compared in constant time.
+pub(crate) struct Secret<const N: usize>(Box<[u8; N]>);
+
+impl<const N: usize> Secret<N> {
+    /// Zeros, to be written over.
+    pub(crate) fn zeros() -> Self {
+        Self(Box::new([0; N]))
+    }
+
+    pub(crate) fn copied(bytes: &[u8; N]) -> Self {
+        let mut secret = Self::zeros();
+        secret.copy_from_slice(bytes);
+        secret
+    }
+}
+
+impl<const N: usize> Deref for Secret<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Secret<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
+
+// A box's own clone puts the bytes on the stack first.
+impl<const N: usize> Clone for Secret<N> {
+    fn clone(&self) -> Self {
+        Self::copied(self)
+    }
+}
+
+impl<const N: usize> Drop for Secret<N> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<const N: usize> PartialEq for Secret<N> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&*other.0).into()
+    }
+}
+
+impl<const N: usize> Eq for Secret<N> {}
+
+impl<'de, const N: usize> Deserialize<'de> for Secret<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InPlace<const N: usize>;
+        impl<'de, const N: usize> Visitor<'de> for InPlace<N> {
+            type Value = Secret<N>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "{N} secret bytes")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut bytes: A) -> Result<Secret<N>, A::Error> {
+                let mut secret = Secret::zeros();
+                for (place, byte) in secret.iter_mut().enumerate() {
+                    *byte = bytes.next_element()?.ok_or_else(|| A::Error::invalid_length(place, &self))?;
+                }
+                Ok(secret)
+            }
+        }
+        deserializer.deserialize_tuple(N, InPlace)
+    }
+}
+
+/// More than the frames of a hash, a key derivation or a signature in ring take.
+const BYTES: usize = 4096;
+
+/// What `work` returns. The stack that it used is cleared: [`BYTES`] of it.
+#[inline(never)]
+pub(crate) fn cleared_after<T>(work: impl FnOnce() -> T) -> T {
+    let result = in_a_frame_of_its_own(work);
+    clear();
+    result
+}
+
+#[inline(never)]
+fn in_a_frame_of_its_own<T>(work: impl FnOnce() -> T) -> T {
+    work()
+}
+
+/// Its frame lies where that of the work lay.
+#[inline(never)]
+fn clear() {
+    let mut frame = [0_u8; BYTES];
+    black_box(&mut frame).zeroize();
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::{fs::File, os::unix::fs::FileExt as _};
+
+    use super::*;
+    use crate::code::{DeactivationCode, Handle, ReleaseSecret};
+
+    const SECRET: [u8; 8] = [0x0A, 0x64, 0xCC, 0x58, 0xB7, 0x12, 0xE9, 0x23];
+
+    /// Whether the secret is in the stack that calls from here have used.
+    fn stays(work: impl FnOnce()) -> bool {
+        let memory = File::open("/proc/self/mem").unwrap();
+        let mut below = vec![0; 2 * BYTES];
+        let here = (&raw const memory) as u64;
+        work();
+        memory.read_exact_at(&mut below, here - 2 * BYTES as u64).unwrap();
+        below.windows(SECRET.len()).any(|window| window == SECRET)
+    }
+
+    #[test]
+    fn a_hash_leaves_nothing_of_its_input() {
+        let secret = ReleaseSecret::from_random(SECRET);
+        let hash = || ring::digest::digest(&ring::digest::SHA256, secret.as_bytes());
+        assert!(
+            stays(|| {
+                black_box(hash());
+            }),
+            "the search finds what is there"
+        );
+        assert!(!stays(|| {
+            black_box(crate::keys::sha256(secret.as_bytes()));
+        }));
+        let code = DeactivationCode::new(Handle::new(7).unwrap(), secret.clone());
+        assert!(!stays(|| {
+            black_box(crate::message::Binding::code(&code));
+        }));
+    }
+}

@@ -1,0 +1,219 @@
+"""What strangers may do to the server in Python, as a command for examples/authority/tests/hosts."""
+
+import json
+import socket
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path[:0] = [str(ROOT / "examples/python-server"), str(ROOT / "tests/interop")]
+
+import limits  # noqa: E402
+import server  # noqa: E402
+from authority import KEPT, Code  # noqa: E402
+from limits import Limit, Places, TooMany, Turns, peer_of  # noqa: E402
+from nodelock_format import code, release  # noqa: E402
+
+
+class Peers(unittest.TestCase):
+    def test_an_ipv6_network_is_one_peer(self):
+        self.assertEqual(peer_of("2001:db8::1"), peer_of("2001:db8::ffff%eth0"))
+        self.assertNotEqual(peer_of("2001:db8::1"), peer_of("2001:db8:0:1::1"))
+        self.assertEqual(peer_of("::ffff:192.0.2.1"), peer_of("192.0.2.1"))
+
+    def test_a_peer_is_whom_the_proxy_was_connected_from_and_nobody_else_says(self):
+        app = server.application(None, "192.0.2.1")
+        seen = []
+
+        def ask(remote, forwarded):
+            environ = {"REMOTE_ADDR": remote, "REQUEST_METHOD": "GET", "PATH_INFO": "/", "HTTP_X_FORWARDED_FOR": forwarded}
+            with mock.patch.object(Places, "enter", lambda _, peer: seen.append(peer) or True):
+                with mock.patch.object(Places, "leave"):
+                    app(environ, lambda *_: None)
+            return seen[-1]
+
+        self.assertEqual(ask("192.0.2.1", "203.0.113.9, 198.51.100.7"), "198.51.100.7")
+        self.assertEqual(ask("192.0.2.1", "198.51.100.7, unknown"), "192.0.2.1")
+        self.assertEqual(ask("192.0.2.1", ""), "192.0.2.1")
+        self.assertEqual(ask("203.0.113.5", "198.51.100.7"), "203.0.113.5")
+
+
+class Limits(unittest.TestCase):
+    def test_attempts_count_before_they_are_made_and_for_their_peer_alone(self):
+        limit = Limit(2, 900)
+        limit.take("a", 5)
+        self.assertRaises(TooMany, limit.check, "a")
+        self.assertRaises(TooMany, limit.take, "a")
+        for number in range(100):
+            limit.take(number)
+            limit.check(number)
+        for _ in range(10):
+            limit.take(None)
+
+    def test_newcomers_keep_a_share_of_what_everybody_may(self):
+        limit = Limit(6, 900, in_all=10, for_newcomers=4)
+        for _ in range(6):
+            limit.take("a")
+        self.assertRaises(TooMany, limit.take, "a")
+        limit.take("b", 2)
+        self.assertRaises(TooMany, limit.take, "b")
+        limit.take("c", 2)
+        self.assertRaises(TooMany, limit.take, "d")
+
+    def test_a_window_that_is_over_forgets_all(self):
+        limit = Limit(1, 900)
+        limit.take("a")
+        with mock.patch("time.monotonic", lambda: limit.ends):
+            limit.take("a")
+
+    def test_a_full_table_forgets_the_peer_that_tried_least(self):
+        limit = Limit(2, 900)
+        limit.take("a", 2)
+        for number in range(limits.MOST_PEERS + 100):
+            limit.take(number)
+        self.assertEqual(len(limit.tried), limits.MOST_PEERS)
+        self.assertRaises(TooMany, limit.take, "a")
+
+    def test_a_flood_of_one_peer_delays_another_by_one_turn(self):
+        turns, served = Turns(), []
+        turns.free = 1
+
+        def serve(peer):
+            with turns.turn(peer):
+                served.append(peer)
+
+        waiting = []
+        with turns.turn("a"):
+            for peer in "aaaabcb":
+                before = sum(map(len, turns.lines.values()))
+                waiting.append(threading.Thread(target=serve, args=peer))
+                waiting[-1].start()
+                while sum(map(len, turns.lines.values())) == before:
+                    time.sleep(0.001)
+        for thread in waiting:
+            thread.join()
+        self.assertEqual("".join(served), "abcabaa")
+        self.assertEqual((turns.free, turns.lines), (1, {}))
+
+
+class Served(unittest.TestCase):
+    def serve(self, vendor=None):
+        """The address of a server, and the server."""
+        app = server.application(vendor)
+        httpd = server.make_server("127.0.0.1", 0, app, server.Server, server.Handler)
+        thread = threading.Thread(target=httpd.serve_forever)
+        thread.start()
+        self.addCleanup(httpd.server_close)
+        self.addCleanup(thread.join)
+        self.addCleanup(httpd.shutdown)
+        return httpd.server_address
+
+    def connect(self, address, source="127.0.0.1"):
+        connection = socket.create_connection(address, timeout=60, source_address=(source, 0))
+        self.addCleanup(connection.close)
+        return connection
+
+    def test_a_body_that_drips_ends_with_its_request(self):
+        with mock.patch.object(server, "PATIENCE", 0.5):
+            connection = self.connect(self.serve())
+            connection.sendall(b"POST /redeem HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n")
+            ended = threading.Event()
+
+            def drip():
+                while not ended.wait(0.1):
+                    connection.sendall(b".")
+
+            dripping = threading.Thread(target=drip)
+            dripping.start()
+            answer = connection.makefile("rb").readline()
+            ended.set()
+            dripping.join()
+        self.assertIn(b" 408 ", answer)
+
+    def test_a_head_that_never_ends_is_not_waited_for(self):
+        with mock.patch.object(server, "PATIENCE", 0.5):
+            connection = self.connect(self.serve())
+            connection.sendall(b"POST /redeem HTTP/1.1\r\nHost: a\r\n")
+            self.assertEqual(connection.recv(1), b"")
+
+    @unittest.skipUnless(sys.platform == "linux", "elsewhere loopback has one address")
+    def test_one_peers_connections_leave_places_for_others(self):
+        address = self.serve()
+        connections = [self.connect(address) for _ in range(40)]
+        closed = 0
+        for connection in connections[32:]:
+            try:
+                closed += connection.recv(1) == b""
+            except ConnectionResetError:
+                closed += 1
+        self.assertEqual(closed, 8)
+        other = self.connect(address, "127.0.0.2")
+        other.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertIn(b" 200 ", other.makefile("rb").readline())
+        for connection in connections:
+            connection.close()
+
+
+class Kept(unittest.TestCase):
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        folder = temporary.name + "/vendor"
+        server.Vendor.init(folder)
+        self.vendor = server.Vendor(folder)
+        self.vendor.limits.codes = Limit(10_000, 900)
+
+    def settle(self, number, peer):
+        return self.vendor.settle(Code(code.deactivation_code(release.Release(number, number))), peer)[0].outcome
+
+    def rows(self):
+        with self.vendor.look() as database:
+            return database.execute("SELECT peer, count(*) FROM evidence GROUP BY peer ORDER BY peer").fetchall()
+
+    def test_what_nobody_asked_for_is_counted_for_its_peer_and_not_stored_beyond(self):
+        self.vendor.limits.unseen = Limit(2, 3600, in_all=100, for_newcomers=50)
+        for number in (1, 2):
+            self.assertEqual(self.settle(number, "a"), KEPT)
+        self.assertRaises(TooMany, self.settle, 3, "a")
+        self.assertEqual(self.settle(1, "a"), KEPT, "what is kept already is nothing new")
+        self.assertEqual(self.settle(3, "b"), KEPT)
+        self.assertEqual(self.settle(4, None), KEPT, "the vendor at the desk")
+        self.assertEqual(self.rows(), [("", 1), ("a", 2), ("b", 1)])
+
+    def test_cancelled_seats_go_once_their_requests_are_outdated(self):
+        five_years, now = 5 * 365 * 86_400, 2_000_000_000
+
+        def insert(number, state, requested, granted):
+            record = json.dumps({"state": state, "requested": requested, "granted": granted})
+            row = {"handle": f"{number}", "device_key": "", "license": None, "record": record}
+            row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted"], 0)
+            with self.vendor.transaction() as database:
+                database.execute(server.STORE[server.authority.INSERT_SEAT], row)
+
+        insert(1, "cancelled", now, now)
+        insert(2, "returned", now, now)
+        insert(3, "cancelled", 0, now)
+        insert(4, "cancelled", now + 1, now)
+        insert(5, "cancelled", now + five_years, now + five_years + 1)
+        with self.vendor.look() as database:
+            self.assertEqual([row for row, in database.execute("SELECT handle FROM seats ORDER BY handle")], list("2345"))
+
+    def test_evidence_goes_by_its_age_and_of_a_peer_the_oldest(self):
+        self.settle(1, "b")
+        with mock.patch.object(server, "now", lambda: int(time.time()) + 800 * 86_400):
+            self.settle(2, "a")
+        self.assertEqual(self.rows(), [("a", 1)])
+        with self.vendor.transaction() as database:
+            insert = server.STORE[server.authority.KEEP_EVIDENCE]
+            for number in range(1100):
+                database.execute(insert, {"name": f"{number}", "record": "", "peer": "c", "now": 0})
+        self.assertEqual(self.rows(), [("a", 1), ("c", 1000)])
+
+
+if __name__ == "__main__":
+    unittest.main()
