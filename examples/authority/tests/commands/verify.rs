@@ -53,6 +53,10 @@ fn authority() -> Authority {
     check_in(&busy);
     check_in(&busy);
     check_in(&authority.device("copy"));
+    // A seat is replaced by a request that names it only when its device has been silent for a week.
+    Ledger::open(&authority).execute(
+        "INSERT INTO replacement SELECT id, '{\"count\":1,\"since\":1790000000}' FROM license ORDER BY id LIMIT 1",
+    );
     // A request that is taken back unused counts no deactivation, and codes that were tried are counted.
     let unused = authority.device("unused");
     let request = unused.begin(&key, &[]).unwrap().to_bytes();

@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 32] = [
+pub(crate) const UNSEEN: [(&str, &str); 36] = [
     ("license.key_hash", "the ledger holds no key to compare it with; its length is checked"),
     ("license.key_hint", "the ledger holds no key to compare it with; its length is checked"),
     (
@@ -19,6 +19,9 @@ pub(crate) const UNSEEN: [(&str, &str); 32] = [
     ("seat.record.sync_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.previous_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.acknowledged", "the proof or code is not kept; the outcome of a held seat is checked"),
+    ("seat.record.first_granted", "of a machine that was installed again; no right rests on it"),
+    ("seat.record.reinstalls", "how often a machine was installed again is noted nowhere else as a number"),
+    ("seat.record.by_customer", "what a seat's device uses up when it speaks again; the audit has the act"),
     ("seat.record.heard_after_end", "noted nowhere else, and no right rests on it"),
     ("tally.shard", "the sum over all shards counts"),
     ("evidence.content", "its signature or secret is judged when its request arrives; it must be readable"),
@@ -31,6 +34,7 @@ pub(crate) const UNSEEN: [(&str, &str); 32] = [
         "attempt.record",
         "how many codes were tried is noted by the audit for a day only by chance; bounds are checked",
     ),
+    ("replacement.record", "how often a seat was replaced; bounds are checked"),
     ("cancellation.record", "what is not counted is noted nowhere else; bounds are checked"),
     ("audit.id", "random bits, and the time to a day"),
     ("audit.at", "within a day, of a line that no record states the time of"),
