@@ -313,6 +313,7 @@ fn a_damaged_store_is_recovered_and_an_echo_of_that_takes_nothing() {
     fs::write(authority.folder.path().join("other/state"), b"").unwrap();
     assert_eq!(kind(other.recover()), ErrorKind::UnknownSeat);
     assert!(other.activate(&key).is_err());
+    other.cancel().unwrap();
     assert!(other.activate(&other_key).unwrap().is_usable());
 }
 
