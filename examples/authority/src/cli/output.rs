@@ -13,9 +13,10 @@ use nodelock::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{AuditRow, LicenseRow, ListedSeat},
+    domain::{AuditRow, Finding, LicenseRow, ListedSeat},
     failure::{Failure, Result},
     keys,
+    service::{Restored, UNSEEN, Verified},
 };
 
 /// What a command comes to.
@@ -28,8 +29,8 @@ pub(crate) struct Report {
     pub(crate) document: Option<(&'static str, String)>,
     /// Why it was not all done, if it was not.
     pub(crate) failure: Option<Failure>,
-    /// Whether standard output has all of it already.
-    is_printed: bool,
+    /// Whether standard output has all of it already. Then only a failure is left to say, on standard error.
+    pub(crate) is_printed: bool,
 }
 
 impl Report {
@@ -63,14 +64,13 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
     if let (Some((_, text)), Some(path)) = (&report.document, out) {
         fs::write(path, text).map_err(|error| Error::io(path.display().to_string(), error))?;
     }
-    if report.is_printed && as_json {
-        return Ok(());
-    }
     let mut words = report.words.clone();
     if let Some(failure) = &report.failure {
         words += &format!("error: {}", failure.message());
     }
-    let (stdout, stderr) = if as_json {
+    let (stdout, stderr) = if report.is_printed {
+        (String::new(), if report.failure.is_some() { words } else { String::new() })
+    } else if as_json {
         (json_text(report, out)?, String::new())
     } else {
         match (&report.document, out) {
@@ -85,7 +85,20 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
         text => writeln!(stream, "{text}").and_then(|()| stream.flush()),
     };
     line(Box::new(io::stderr()), &stderr).map_err(|error| Error::io("standard error", error))?;
-    line(Box::new(io::stdout()), &stdout).map_err(|error| Error::io("standard output", error))?;
+    let printed = line(Box::new(io::stdout()), &stdout).and_then(|()| sync_stdout());
+    Ok(printed.map_err(|error| Error::io("standard output", error))?)
+}
+
+/// Makes what was printed durable where that is a file: a full disk may show only now.
+fn sync_stdout() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        let stdout = fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        if stdout.metadata()?.is_file() {
+            return stdout.sync_all();
+        }
+    }
     Ok(())
 }
 
@@ -320,6 +333,76 @@ pub(crate) fn audit(row: &AuditRow) -> Value {
         "to": row.to,
         "detail": row.detail,
     })
+}
+
+pub(crate) fn backed_up(file: &Path, keys: &Path) -> Report {
+    let words = format!(
+        "The ledger is copied to {}, as it was when this began. The keys are not in it: keep a copy of {} elsewhere.",
+        file.display(),
+        keys.display()
+    );
+    Report::new(words, json!({ "file": file.display().to_string() }))
+}
+
+pub(crate) fn restored(file: &Path, keys: &Path, restored: Restored) -> Report {
+    match restored {
+        Restored::Damaged(verified) => verified_as(&verified, "Nothing is restored."),
+        Restored::Done { keys_are_here } => {
+            let mut words = format!("The ledger is restored from {}.", file.display());
+            if !keys_are_here {
+                words += &format!(" Its keys are not here: put their copy into {}.", keys.display());
+            }
+            words += " Seats and sales of after the copy are not in it; docs/OPERATING.md says what to do about them.";
+            Report::new(words, json!({ "file": file.display().to_string(), "keys_are_here": keys_are_here }))
+        }
+    }
+}
+
+pub(crate) fn verified(verified: &Verified) -> Report {
+    verified_as(verified, "")
+}
+
+fn verified_as(verified: &Verified, more: &str) -> Report {
+    let line = |finding: &Finding| {
+        let mut line = finding.table.clone();
+        finding.column.iter().for_each(|column| line += &format!(".{column}"));
+        finding.license.iter().for_each(|license| line += &format!("  license {license}"));
+        finding
+            .seat
+            .iter()
+            .for_each(|seat| line += &format!("  seat {} of {}", seat.handle, seat.device_key.id()));
+        finding.row.iter().for_each(|row| line += &format!("  {row}"));
+        format!("{line}: {}\n", finding.detail)
+    };
+    let mut words: String = verified.findings.iter().map(line).collect();
+    words += &format!("{} records looked at, {} findings.", verified.records, verified.found);
+    if !verified.keys_are_here {
+        words += " The keys are not here, so the ledger was not compared with them.";
+    }
+    if !more.is_empty() {
+        words += &format!(" {more}");
+    }
+    words += "\n";
+    let finding = |finding: &Finding| {
+        json!({
+            "table": finding.table,
+            "column": finding.column,
+            "license": finding.license.map(|license| license.to_string()),
+            "seat": finding.seat.map(|seat| seat.handle.to_string()),
+            "device": finding.seat.map(|seat| seat.device_key.to_string()),
+            "row": finding.row,
+            "detail": finding.detail,
+        })
+    };
+    let fields = json!({
+        "records": verified.records,
+        "found": verified.found,
+        "findings": verified.findings.iter().map(finding).collect::<Vec<_>>(),
+        "keys_are_here": verified.keys_are_here,
+        "unseen": UNSEEN.iter().map(|(column, why)| json!({ "column": column, "why": why })).collect::<Vec<_>>(),
+    });
+    let report = Report::new(words, fields);
+    if verified.found > 0 { report.with_failure(Failure::Findings(verified.found)) } else { report }
 }
 
 fn state(name: &Option<String>) -> &str {

@@ -107,8 +107,10 @@ impl Authority {
     pub(super) async fn sell(&self, seats: u32, deactivations: Option<u32>) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let terms = LicenseTerms { deactivations, ..LicenseTerms::new(id, PRODUCT, seats, occasion().time) };
-        let sold = service::sell(self.server.service.database(), &terms, 1, &occasion()).await.unwrap();
-        sold[0].1.to_string()
+        let sold = service::offers(&terms, 1).unwrap();
+        let database = self.server.service.database();
+        service::sell(database, &sold, None, || Ok(()), &occasion()).await.unwrap();
+        sold[0].key.to_string()
     }
 
     /// A device that has asked for a seat, and its request.

@@ -15,7 +15,7 @@ use nodelock::{
 };
 use tempfile::TempDir;
 
-use super::{Activated, Database, Service, lists, sell, set_up};
+use super::{Activated, Database, Service, lists, offers, sell, set_up};
 use crate::{
     domain::{Actor, AuditRow, Location, Occasion, Submission},
     failure::Result,
@@ -53,7 +53,9 @@ impl Authority {
     pub(crate) async fn sell(&self, seats: u32) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let terms = LicenseTerms::new(id, PRODUCT, seats, now());
-        sell(self.service.database(), &terms, 1, &vendor()).await.unwrap()[0].1.to_string()
+        let sold = offers(&terms, 1).unwrap();
+        sell(self.service.database(), &sold, None, || Ok(()), &vendor()).await.unwrap();
+        sold[0].key.to_string()
     }
 
     pub(crate) fn device(&self) -> Client {

@@ -4,6 +4,7 @@
 //! and commit. The SQL is what SQLite and PostgreSQL have in common; where they differ, it is in this file.
 
 mod audit;
+mod backup;
 mod counters;
 mod group;
 mod ledger;
@@ -11,7 +12,9 @@ mod licenses;
 mod locks;
 mod migrations;
 mod pages;
+pub(crate) mod raw;
 mod row;
+mod sales;
 mod seats;
 #[cfg(test)]
 mod tests;
@@ -26,10 +29,12 @@ use sqlx::{AnyPool, Executor as _, any::AnyPoolOptions};
 pub(crate) use self::seats::seats;
 pub(crate) use self::{
     audit::{AuditLine, note},
+    backup::publish,
     ledger::{apply, count_ended, find},
     licenses::{insert_license, set_terms, terms_of},
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages},
+    sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
     seats::{count_by_state, latest_seats_of},
     tx::Tx,
     vendor::{insert_vendor, vendor},

@@ -25,6 +25,21 @@ CREATE TABLE license (
 );
 CREATE INDEX license_by_age ON license (created, id);
 
+-- An order that licenses were sold under, so that it is not sold twice.
+CREATE TABLE sale (
+    order_id TEXT   NOT NULL PRIMARY KEY,
+    -- What was ordered, as the terms of a license without its id and start: docs/FORMAT.md, "Records".
+    terms    TEXT   NOT NULL,
+    sold     BIGINT NOT NULL
+);
+CREATE TABLE sale_license (
+    order_id   TEXT   NOT NULL REFERENCES sale (order_id),
+    -- In the order in which they were shown.
+    position   BIGINT NOT NULL,
+    license_id TEXT   NOT NULL UNIQUE REFERENCES license (id),
+    PRIMARY KEY (order_id, position)
+);
+
 -- Seats are kept for ever, so that no message of a device is ever news again, except cancelled ones whose requests would
 -- be refused without them. The columns beside `record` are for finding and listing, and say what the record says.
 CREATE TABLE seat (
