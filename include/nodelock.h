@@ -132,6 +132,26 @@
 #define NODELOCK_ABI_VERSION 1
 
 /**
+ * Nothing was in the way of a new activation.
+ */
+#define NODELOCK_ALREADY_NOTHING 0
+
+/**
+ * A request waits for its answer; nodelock_client_pending() shows it.
+ */
+#define NODELOCK_ALREADY_PENDING 1
+
+/**
+ * A license that has not ended, usable or not.
+ */
+#define NODELOCK_ALREADY_VALID 2
+
+/**
+ * A license that has expired, or whose lease has ended.
+ */
+#define NODELOCK_ALREADY_ENDED 3
+
+/**
  * A request is on its way, for the first time or again.
  */
 #define NODELOCK_EVENT_SENDING 1
@@ -170,6 +190,16 @@
  * License keys are whatever the vendor used so far: at most 64 bytes on one line, passed on as typed.
  */
 #define NODELOCK_LICENSE_KEYS_FREE_FORM 1
+
+/**
+ * A new activation sets a license aside that is still valid, as from a trial to a paid license.
+ */
+#define NODELOCK_REPLACE_LICENSE 1
+
+/**
+ * A new activation cancels the request that is pending, whose answer may be on its way.
+ */
+#define NODELOCK_REPLACE_REQUEST 2
 
 /**
  * A feature's limit if it has none.
@@ -794,6 +824,13 @@ NODELOCK_API
 const char *nodelock_error_message(const nodelock_error *error);
 
 /**
+ * What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*. NODELOCK_ALREADY_NOTHING for
+ * any other status and for NULL.
+ */
+NODELOCK_API
+uint32_t nodelock_error_already(const nodelock_error *error);
+
+/**
  * What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
  * soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is freed;
  * nodelock_client_outstanding() has it too.
@@ -1002,6 +1039,19 @@ nodelock_status nodelock_config_set_license_keys(nodelock_config *config,
                                                  nodelock_error **error);
 
 /**
+ * What a new activation may put in its place beside a license that has ended: any of NODELOCK_REPLACE_*, added. 0, the default,
+ * for nothing else. A license that is set aside stays what it is until the new one is installed, which gives its seat up, also
+ * where it allows no more deactivations. If the request is refused or cancelled, all is as before.
+ *
+ * NODELOCK_INVALID_INPUT for anything else.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_replace(nodelock_config *config,
+                                            uint32_t what,
+                                            nodelock_error **error);
+
+/**
  * Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
  * once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four times.
  */
@@ -1176,8 +1226,9 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
  * request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
  * hand. `metadata` is for the vendor to see, such as a name for the machine; NULL is fine for none.
  *
- * NODELOCK_ALREADY_ACTIVE: a request is pending (nodelock_client_pending() shows it again) or a seat is held, also under a
- * license that has expired. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
+ * A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
+ *
+ * NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
  * NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the codes of the store.
  */
 NODELOCK_API

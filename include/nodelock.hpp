@@ -63,16 +63,16 @@ template <class Function, class Result, class... Arguments> Result run(void *use
 // What went wrong. The message holds no key, no code and no hardware identifier.
 class error : public std::runtime_error {
     nodelock_status number;
+    std::uint32_t met;
     std::string code;
-
 public:
     explicit error(const nodelock_error *cause)
-        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)) {
-        if (const nodelock_proof *proof = nodelock_error_proof(cause))
-            code = nodelock_proof_code(proof);
+        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)) {
+        if (const nodelock_proof *proof = nodelock_error_proof(cause)) code = nodelock_proof_code(proof);
     }
     [[nodiscard]] nodelock_status status() const noexcept { return number; }
     [[nodiscard]] std::string_view kind() const noexcept { return detail::view(nodelock_status_name(number)); }
+    [[nodiscard]] std::uint32_t already() const noexcept { return met; }
     // The code of what client::deactivate gave up before it failed: show it, or call client::hand_in later. Empty if nothing was.
     [[nodiscard]] const std::string &deactivation_code() const noexcept { return code; }
 };
@@ -96,7 +96,6 @@ template <class Object, class Function, class... Arguments> Object make(Function
 
 template <class T, auto Free> class object {
     owned<T, Free> own;
-
 public:
     using pointer = T *;
     object() = default;
@@ -212,6 +211,7 @@ public:
     config &store(std::string_view directory, std::string_view tombstones) { return set(nodelock_config_set_store_directory, detail::text(directory), detail::text(tombstones)); }
     config &store_in_memory() { return set(nodelock_config_set_store_in_memory); }
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
+    config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
     config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, detail::number(time), attempts); }
     // What it throws counts as NODELOCK_UNREACHABLE.

@@ -274,12 +274,24 @@ pub struct Error {
     about: Cow<'static, str>,
     source: Option<io::Error>,
     seats: Option<Box<SeatList>>,
+    already: Option<Already>,
+}
+
+/// What was in the way of a new activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Already {
+    /// A request waits for its answer.
+    Pending,
+    /// A license that has not ended, usable or not.
+    Valid,
+    /// A license that has expired, or whose lease has ended.
+    Ended,
 }
 
 impl Error {
     /// An error of `kind` about `about` (a file, a field, an action; never a secret).
     pub fn new(kind: ErrorKind, about: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, about: about.into(), source: None, seats: None }
+        Self { kind, about: about.into(), source: None, seats: None, already: None }
     }
 
     /// An I/O error about `about`, with the kind that the operating system's error maps to.
@@ -292,7 +304,17 @@ impl Error {
             Io::ResourceBusy | Io::WouldBlock => ErrorKind::Busy,
             _ => ErrorKind::Io,
         };
-        Self { kind, about: about.into(), source: Some(source), seats: None }
+        Self { kind, about: about.into(), source: Some(source), seats: None, already: None }
+    }
+
+    /// An [`ErrorKind::AlreadyActive`] that says what is in the way.
+    pub(crate) fn already_active(already: Already) -> Self {
+        let about = match already {
+            Already::Pending => "a request is pending",
+            Already::Valid => "a license is there and has not ended",
+            Already::Ended => "a license is there and has ended",
+        };
+        Self { already: Some(already), ..Self::new(ErrorKind::AlreadyActive, about) }
     }
 
     /// The same error with the seats that there are.
@@ -309,6 +331,11 @@ impl Error {
     /// What went wrong.
     pub fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// What was in the way of a new activation, for [`ErrorKind::AlreadyActive`].
+    pub fn already(&self) -> Option<Already> {
+        self.already
     }
 }
 

@@ -45,7 +45,7 @@ pub mod authority;
 pub use crate::http::{HttpOptions, HttpTransport};
 pub use crate::{
     client::{Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
-    error::{Error, ErrorKind, Result},
+    error::{Already, Error, ErrorKind, Result},
     keys::{KeyId, PublicKey, SigningKey},
     licensing_time::{CLOCK_TOLERANCE, ClockError},
     message::{

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Error, ErrorKind, Result, Timestamp,
+    Already, Error, ErrorKind, Result, Timestamp,
     code::{Handle, ReleaseSecret},
     codec::{self, Bytes},
     licensing_time::TimeMarks,
@@ -36,6 +36,8 @@ pub(crate) struct Pending {
     pub(crate) request: Bytes,
     /// The statement that goes along when the request replaces a seat whose record was lost.
     pub(crate) recovery: Option<Bytes>,
+    /// The license that is set aside: it stays until the requested one is installed.
+    pub(crate) aside: Option<Active>,
 }
 
 /// An active license.
@@ -89,6 +91,15 @@ pub(crate) struct Ended {
     pub(crate) receipt: Option<Bytes>,
 }
 
+/// What a new activation may put in its place, beside a license that has ended.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Replace {
+    /// A license that is still valid.
+    pub(crate) license: bool,
+    /// A request that waits for its answer.
+    pub(crate) request: bool,
+}
+
 /// Everything that a store holds.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -116,8 +127,18 @@ pub(crate) struct Release {
     pub(crate) handle: Handle,
     pub(crate) license_id: LicenseId,
     pub(crate) request_digest: [u8; 32],
-    /// Whether no license ever came.
-    pub(crate) cancelled: bool,
+}
+
+impl Release {
+    fn new(activation: &Activation, license_id: LicenseId) -> Self {
+        Self { handle: activation.handle, license_id, request_digest: activation.request_digest }
+    }
+}
+
+/// The proof of a seat that is given up because another license takes its place.
+pub(crate) struct Replaced {
+    pub(crate) proof: Vec<u8>,
+    pub(crate) time: Timestamp,
 }
 
 impl Record {
@@ -137,10 +158,47 @@ impl Record {
             || self.ended.as_ref().is_some_and(|e| e.handle == handle)
     }
 
-    /// A new request: UNLICENSED or DEACTIVATED to PENDING. What is outstanding stays so.
-    pub(crate) fn begin(&mut self, pending: Pending) -> Result<()> {
-        if !matches!(self.current, Current::Nothing) {
-            return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
+    /// The license that a check judges: the active one, or the one that is set aside.
+    pub(crate) fn license(&self) -> Option<&Active> {
+        match &self.current {
+            Current::Active(active) => Some(active),
+            Current::Pending(pending) => pending.aside.as_ref(),
+            Current::Nothing => None,
+        }
+    }
+
+    fn license_mut(&mut self) -> Option<&mut Active> {
+        match &mut self.current {
+            Current::Active(active) => Some(active),
+            Current::Pending(pending) => pending.aside.as_mut(),
+            Current::Nothing => None,
+        }
+    }
+
+    /// Whether a new activation may begin; with nothing to replace, only where nothing is there. `ended` is whether the
+    /// license that is there has ended.
+    ///
+    /// Fails with [`ErrorKind::AlreadyActive`], which says what is in the way.
+    pub(crate) fn may_begin(&self, ended: bool, replace: Option<Replace>) -> Result<()> {
+        let met = match &self.current {
+            Current::Nothing => return Ok(()),
+            Current::Pending(_) => Already::Pending,
+            Current::Active(_) if ended => Already::Ended,
+            Current::Active(_) => Already::Valid,
+        };
+        let gives_way = replace.is_some_and(|replace| match met {
+            Already::Pending => replace.request,
+            Already::Valid => replace.license,
+            Already::Ended => true,
+        });
+        if gives_way { Ok(()) } else { Err(Error::already_active(met)) }
+    }
+
+    /// A new request: UNLICENSED, DEACTIVATED or ACTIVE to PENDING. What is outstanding stays so, and an active license
+    /// is set aside. [`Record::may_begin`] says whether it may be; a request that gives way was given up before.
+    pub(crate) fn begin(&mut self, mut pending: Pending) -> Result<()> {
+        if matches!(self.current, Current::Pending(_)) {
+            return Err(Error::already_active(Already::Pending));
         }
         // A cancelled request becomes one more outstanding seat, so there must be room for that.
         if self.outstanding.len() >= MAX_OUTSTANDING {
@@ -149,90 +207,180 @@ impl Record {
         if mutated!(OutstandingDropped) {
             self.outstanding.clear();
         }
+        if let Current::Active(active) = std::mem::replace(&mut self.current, Current::Nothing) {
+            pending.aside = Some(active);
+        }
         self.current = Current::Pending(pending);
         Ok(())
     }
 
-    /// A license for the pending request, or a renewal of the active one. The very license that is installed is
-    /// accepted again and changes nothing.
-    pub(crate) fn install(&mut self, facts: &LicenseFacts<'_>) -> Result<()> {
+    /// The seat that the license of this handle replaces when it is installed: [`Record::install`] wants its proof.
+    pub(crate) fn replaced_by(&self, handle: Handle) -> Option<Release> {
+        match &self.current {
+            Current::Pending(pending) if pending.activation.handle == handle => self.release_license(),
+            _ => None,
+        }
+    }
+
+    /// A license for the pending request, or a renewal of the license that is there. The very license that is installed
+    /// is accepted again and changes nothing. With `replaced`, the proof of the seat that was set aside, that seat
+    /// becomes outstanding: it is given up by this very commit.
+    pub(crate) fn install(&mut self, facts: &LicenseFacts<'_>, replaced: Option<Replaced>) -> Result<()> {
         if self.gave_up(facts.handle) {
             return Err(Error::new(ErrorKind::GivenUp, "license"));
         }
-        let mut changed_since = None;
-        let activation = match &self.current {
-            Current::Pending(pending) => &pending.activation,
-            Current::Active(active) => {
-                if active.activation.handle == facts.handle && facts.revision < active.revision {
-                    return Err(Error::new(ErrorKind::Outdated, "license"));
-                }
-                // Only a later license is the authority's word on a machine that has changed.
-                if facts.revision == active.revision {
-                    changed_since = self.changed_since;
-                }
-                &active.activation
-            }
-            Current::Nothing => return Err(Error::new(ErrorKind::NotPending, "license")),
+        let fits = |activation: &Activation| {
+            activation.handle == facts.handle && activation.request_digest == facts.request_digest
         };
-        if activation.handle != facts.handle || activation.request_digest != facts.request_digest {
-            return Err(Error::new(ErrorKind::WrongRequest, "license"));
-        }
-        self.current = Current::Active(Active {
+        let license = |activation: &Activation| Active {
             activation: activation.clone(),
             license: Bytes(facts.envelope.to_vec()),
             license_id: facts.license_id,
             deactivations_left: facts.deactivations_left,
             revision: facts.revision,
-        });
+        };
+        if let Current::Pending(pending) = &self.current
+            && fits(&pending.activation)
+        {
+            let granted = license(&pending.activation);
+            let aside = pending.aside.clone();
+            if let Some(aside) = aside.filter(|_| !mutated!(ReplacedForgotten)) {
+                let Replaced { proof, time } = replaced
+                    .ok_or_else(|| Error::new(ErrorKind::WrongRequest, "the proof of the license before"))?;
+                self.give_up_license(aside, proof, time, Reason::Other)?;
+            }
+            self.current = Current::Active(granted);
+            self.changed_since = None;
+            return Ok(());
+        }
+        let wrong = if matches!(self.current, Current::Nothing) {
+            ErrorKind::NotPending
+        } else {
+            ErrorKind::WrongRequest
+        };
+        let changed_since = self.changed_since;
+        let active = self.license_mut().filter(|active| active.activation.handle == facts.handle);
+        let active = active.ok_or_else(|| Error::new(wrong, "license"))?;
+        if facts.revision < active.revision {
+            return Err(Error::new(ErrorKind::Outdated, "license"));
+        }
+        if !fits(&active.activation) {
+            return Err(Error::new(ErrorKind::WrongRequest, "license"));
+        }
+        // Only a later license is the authority's word on a machine that has changed.
+        let changed_since = changed_since.filter(|_| facts.revision == active.revision);
+        *active = license(&active.activation);
         self.changed_since = changed_since;
         Ok(())
     }
 
-    /// What would be given up: an active license to deactivate, or a pending request to cancel.
-    pub(crate) fn release(&self) -> Option<Release> {
-        let (activation, license_id, cancelled) = match &self.current {
-            Current::Nothing => return None,
-            Current::Pending(p) => (&p.activation, LicenseId::NONE, true),
-            Current::Active(a) => (&a.activation, a.license_id, false),
-        };
-        Some(Release {
-            handle: activation.handle,
-            license_id,
-            request_digest: activation.request_digest,
-            cancelled,
-        })
+    /// The pending request, to cancel it.
+    pub(crate) fn release_request(&self) -> Option<Release> {
+        let Current::Pending(pending) = &self.current else { return None };
+        Some(Release::new(&pending.activation, LicenseId::NONE))
+    }
+
+    /// The license, active or set aside, to deactivate it.
+    pub(crate) fn release_license(&self) -> Option<Release> {
+        self.license().map(|license| Release::new(&license.activation, license.license_id))
     }
 
     /// Fails with [`ErrorKind::DeactivationNotAllowed`] if the license says that none is left: better to hear it
     /// while it is still active.
     pub(crate) fn may_deactivate(&self) -> Result<()> {
-        match &self.current {
-            Current::Active(Active { deactivations_left: Some(0), .. }) => {
+        match self.license() {
+            Some(Active { deactivations_left: Some(0), .. }) => {
                 Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation"))
             }
             _ => Ok(()),
         }
     }
 
-    /// Gives the current seat up: ACTIVE or PENDING to DEACTIVATING, with the proof made for [`Record::release`].
-    pub(crate) fn give_up(&mut self, proof: Vec<u8>, time: Timestamp, reason: Reason) -> Result<&GivenUp> {
+    /// Cancels the pending request: PENDING to DEACTIVATING, with the proof made for [`Record::release_request`]. A
+    /// license that was set aside is active again, as if nothing had been asked.
+    pub(crate) fn cancel(&mut self, proof: Vec<u8>, time: Timestamp) -> Result<&GivenUp> {
+        self.has_room()?;
+        let pending = match std::mem::replace(&mut self.current, Current::Nothing) {
+            Current::Pending(pending) => pending,
+            current => {
+                self.current = current;
+                return Err(Error::new(ErrorKind::NotPending, "cancellation"));
+            }
+        };
+        let changed_since = self.changed_since.filter(|_| pending.aside.is_some());
+        self.end(pending.activation.handle, Ending::Cancelled, time);
+        self.changed_since = changed_since;
+        if let Some(aside) = pending.aside {
+            self.current = Current::Active(aside);
+        }
+        Ok(self.push(GivenUp {
+            activation: pending.activation,
+            license_id: LicenseId::NONE,
+            proof: proof.into(),
+            request: Some(pending.request),
+            time,
+            reason: Reason::Cancelled,
+        }))
+    }
+
+    /// Gives the license up: ACTIVE to DEACTIVATING, with the proof made for [`Record::release_license`]. A request that
+    /// is pending beside it stays so.
+    pub(crate) fn deactivate(&mut self, proof: Vec<u8>, time: Timestamp, reason: Reason) -> Result<&GivenUp> {
+        let license =
+            self.license().cloned().ok_or_else(|| Error::new(ErrorKind::NotActive, "deactivation"))?;
+        self.has_room()?;
+        if !mutated!(LicenseKept) {
+            self.take(license.activation.handle);
+        }
+        self.give_up_license(license, proof, time, reason)
+    }
+
+    fn give_up_license(
+        &mut self,
+        license: Active,
+        proof: Vec<u8>,
+        time: Timestamp,
+        reason: Reason,
+    ) -> Result<&GivenUp> {
+        self.has_room()?;
+        self.end(license.activation.handle, Ending::Deactivated, time);
+        Ok(self.push(GivenUp {
+            activation: license.activation,
+            license_id: license.license_id,
+            proof: proof.into(),
+            request: None,
+            time,
+            reason,
+        }))
+    }
+
+    fn has_room(&self) -> Result<()> {
         if self.outstanding.len() >= MAX_OUTSTANDING {
             return Err(Error::new(ErrorKind::TooManyOutstanding, "deactivation"));
         }
-        let kept = if mutated!(LicenseKept) { self.current.clone() } else { Current::Nothing };
-        let (activation, license_id, request, how) =
-            match std::mem::replace(&mut self.current, Current::Nothing) {
-                Current::Nothing => return Err(Error::new(ErrorKind::NotActive, "deactivation")),
-                Current::Pending(p) => (p.activation, LicenseId::NONE, Some(p.request), Ending::Cancelled),
-                Current::Active(a) => (a.activation, a.license_id, None, Ending::Deactivated),
-            };
-        if mutated!(LicenseKept) && how == Ending::Deactivated {
-            self.current = kept;
-        }
-        self.end(activation.handle, how, time);
-        let given_up = GivenUp { activation, license_id, proof: proof.into(), request, time, reason };
+        Ok(())
+    }
+
+    fn push(&mut self, given_up: GivenUp) -> &GivenUp {
         self.outstanding.push(given_up);
-        Ok(self.outstanding.last().expect("it was just put there"))
+        self.outstanding.last().expect("it was just put there")
+    }
+
+    /// Takes the seat of that handle out of what is current. Returns whether it was there.
+    fn take(&mut self, handle: Handle) -> bool {
+        match &mut self.current {
+            Current::Pending(pending) if pending.activation.handle == handle => {
+                self.current = pending.aside.take().map_or(Current::Nothing, Current::Active);
+            }
+            Current::Pending(Pending { aside, .. })
+                if aside.as_ref().is_some_and(|aside| aside.activation.handle == handle) =>
+            {
+                *aside = None;
+            }
+            Current::Active(active) if active.activation.handle == handle => self.current = Current::Nothing,
+            _ => return false,
+        }
+        true
     }
 
     /// A receipt: strikes the seat out of what is outstanding. One for the active seat says that the authority
@@ -246,8 +394,7 @@ impl Record {
         let outstanding = self.outstanding.len();
         self.outstanding.retain(|o| o.activation.handle != handle);
         let mut changed = outstanding != self.outstanding.len();
-        if self.current_handle() == Some(handle) {
-            self.current = Current::Nothing;
+        if self.take(handle) {
             self.end(handle, Ending::Deactivated, time);
             changed = true;
         }
@@ -265,24 +412,24 @@ impl Record {
         }
         let outstanding = self.outstanding.len();
         self.outstanding.retain(|o| o.activation.handle != handle);
-        if self.current_handle() != Some(handle) || mutated!(RevocationIgnored) {
+        if mutated!(RevocationIgnored) || !self.take(handle) {
             return Ok(outstanding != self.outstanding.len());
         }
-        self.current = Current::Nothing;
         self.end(handle, Ending::Revoked(reason.to_owned()), time);
         Ok(true)
     }
 
-    pub(crate) fn current_handle(&self) -> Option<Handle> {
-        match &self.current {
-            Current::Nothing => None,
-            Current::Pending(p) => Some(p.activation.handle),
-            Current::Active(a) => Some(a.activation.handle),
-        }
+    /// The seats that it holds: of the pending request, of the license.
+    pub(crate) fn handles(&self) -> impl Iterator<Item = Handle> {
+        let pending = match &self.current {
+            Current::Pending(pending) => Some(pending.activation.handle),
+            _ => None,
+        };
+        pending.into_iter().chain(self.license().map(|license| license.activation.handle))
     }
 
     pub(crate) fn knows(&self, handle: Handle) -> bool {
-        self.current_handle() == Some(handle) || self.gave_up(handle)
+        self.handles().any(|held| held == handle) || self.gave_up(handle)
     }
 
     fn end(&mut self, handle: Handle, how: Ending, time: Timestamp) {

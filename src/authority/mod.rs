@@ -12,6 +12,7 @@ mod json;
 mod records;
 mod seat;
 mod terms;
+mod trail;
 mod verification;
 
 #[cfg(feature = "capi")]
@@ -25,5 +26,6 @@ pub use self::{
     },
     seat::{Seat, SeatName, SeatState},
     terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, SeatListing, Usage},
+    trail::{Disagreement, SeatTrail, TrailLine},
     verification::{Fact, Verification},
 };

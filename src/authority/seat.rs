@@ -172,7 +172,7 @@ pub(super) struct Lease {
 }
 
 /// What a device shows that cannot read its license any more.
-const NO_TOKEN: [u8; 16] = [0; 16];
+pub(super) const NO_TOKEN: [u8; 16] = [0; 16];
 
 /// How long after its grant a request that is cancelled counts as never used.
 const UNUSED: Duration = Duration::from_secs(60 * 60);

@@ -7,10 +7,10 @@ use crate::{
     keys::sha256,
     licensing_time::Reading,
     message::{
-        Binding, DeactivationReceipt, Kind, License, Revocation, Roots,
+        Binding, DeactivationReceipt, Kind, License, Reason, Revocation, Roots,
         frame::{self, Frame, Incoming},
     },
-    record::{Current, LicenseFacts, Record},
+    record::{LicenseFacts, Record, Replaced},
     store::Writer,
 };
 
@@ -91,20 +91,29 @@ impl Client {
                 if self.has_any_tombstone(&license.device_key, license.handle, writer) {
                     return Err(Error::new(ErrorKind::GivenUp, "license"));
                 }
-                let was_active = matches!(record.current, Current::Active(_));
+                let was_active = record.license().is_some();
                 if let Some(certificate) = license.certificate() {
                     // What is installed anew must be vouched for now; what is installed stays valid.
                     let time = record.time.install_time(license.issued, license.answers, now);
                     certificate.check_time(license.issued.max(time))?;
                 }
-                record.install(&LicenseFacts {
+                // The commit that installs a license gives up the seat that it replaces.
+                let replaced = match (record.replaced_by(license.handle), device) {
+                    (Some(release), Some(key)) => {
+                        let proof = self.proof(&release, writer, key, Reason::Other, now.local)?;
+                        Some(Replaced { proof, time: now.local })
+                    }
+                    _ => None,
+                };
+                let facts = LicenseFacts {
                     handle: license.handle,
                     request_digest: license.request_digest,
                     license_id: license.license_id,
                     deactivations_left: license.deactivations_left,
                     revision: license.revision,
                     envelope: license.as_bytes(),
-                })?;
+                };
+                record.install(&facts, replaced)?;
                 record.time.license_came(license.issued, license.answers, was_active, now);
             }
             AuthorityMessage::Receipt(receipt) => {

@@ -14,6 +14,7 @@ use crate::{
     code::LicenseKey,
     fingerprint::{HostId, Probe, TagKey},
     message::{MAX_NAME, Roots, check_product, check_text},
+    record::Replace,
 };
 
 /// Which license keys [`Client::begin`] takes.
@@ -53,6 +54,7 @@ pub struct ClientBuilder {
     application: String,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
+    replace: Replace,
     #[cfg(feature = "transport")]
     authority: Option<Authority>,
     clock: Box<dyn Clock>,
@@ -71,6 +73,7 @@ impl ClientBuilder {
             application: String::new(),
             released: None,
             license_keys: LicenseKeys::default(),
+            replace: Replace::default(),
             #[cfg(feature = "transport")]
             authority: None,
             clock: Box::new(SystemClock),
@@ -114,6 +117,22 @@ impl ClientBuilder {
     /// Which license keys are taken. Default: [`LicenseKeys::Checked`].
     pub fn license_keys(mut self, license_keys: LicenseKeys) -> Self {
         self.license_keys = license_keys;
+        self
+    }
+
+    /// Whether a new activation sets a license aside that is still valid, as from a trial to a paid license. Default: only
+    /// one that has ended.
+    ///
+    /// The license that is set aside stays what it is until the new one is installed. That gives its seat up, and if the
+    /// request is refused or cancelled all is as before.
+    pub fn replace_license(mut self, replace: bool) -> Self {
+        self.replace.license = replace;
+        self
+    }
+
+    /// Whether a new activation cancels the request that is pending, whose answer may be on its way. Default: no.
+    pub fn replace_request(mut self, replace: bool) -> Self {
+        self.replace.request = replace;
         self
     }
 
@@ -184,6 +203,7 @@ impl ClientBuilder {
             application: self.application,
             released: self.released,
             license_keys: self.license_keys,
+            replace: self.replace,
             #[cfg(feature = "transport")]
             authority: self.authority,
             clock: self.clock,

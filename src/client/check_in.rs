@@ -38,7 +38,10 @@ impl Client {
                 extensions: Vec::new(),
             };
             let request = Signed::sign_by_device(body, &self.known_device_key()?)?;
-            record.time.asked(request.digest(), now);
+            // The answer to a pending request may be in the mail: that one stays the latest question.
+            if matches!(record.current, Current::Active(_)) {
+                record.time.asked(request.digest(), now);
+            }
             Ok(request)
         })
     }
@@ -50,8 +53,5 @@ impl Client {
 }
 
 fn active(record: &Record) -> Result<&Active> {
-    match &record.current {
-        Current::Active(active) => Ok(active),
-        _ => Err(Error::new(ErrorKind::NotActive, "license")),
-    }
+    record.license().ok_or_else(|| Error::new(ErrorKind::NotActive, "license"))
 }

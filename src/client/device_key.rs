@@ -97,7 +97,7 @@ impl Client {
     pub(super) fn write_tombstones(&self, record: &Record, writer: &Writer<'_>) -> Result<()> {
         let outstanding = record.outstanding.iter().map(|o| o.activation.handle);
         let ended = record.ended.iter().map(|e| e.handle);
-        let mut handles = outstanding.chain(ended).chain(record.current_handle()).peekable();
+        let mut handles = outstanding.chain(ended).chain(record.handles()).peekable();
         if handles.peek().is_none() {
             return Ok(());
         }
@@ -106,7 +106,8 @@ impl Client {
         let mut result = Ok(());
         for handle in handles {
             let (name, content) = tombstone(&self.product, &key, handle);
-            if record.current_handle() != Some(handle) || writer.tombstone_exists(&name, &content) {
+            let is_held = record.handles().any(|held| held == handle);
+            if !is_held || writer.tombstone_exists(&name, &content) {
                 result = result.and(writer.write_tombstone(&name, &content));
             }
         }

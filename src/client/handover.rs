@@ -122,7 +122,8 @@ pub struct Deactivation {
     code: DeactivationCode,
     proof: Vec<u8>,
     headers: Vec<(&'static str, String)>,
-    request: Option<ActivationRequest>,
+    // Boxed, because where there is none, moving this value to a list copies what happened to lie on the stack.
+    request: Option<Box<ActivationRequest>>,
     time: Timestamp,
     reason: Reason,
     pub(super) tombstone_error: Option<Arc<Error>>,
@@ -132,6 +133,7 @@ impl Deactivation {
     pub(super) fn new(given_up: &GivenUp) -> Result<Self> {
         let request = given_up.request.as_ref().map(|request| {
             ActivationRequest::open_self_signed(Incoming { envelope: request.0.clone(), headers: Vec::new() })
+                .map(Box::new)
         });
         Ok(Self {
             code: DeactivationCode::new(given_up.activation.handle, given_up.activation.secret.clone()),
@@ -194,7 +196,7 @@ impl Deactivation {
     renderings!();
 
     fn messages(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(self.proof.as_slice()).chain(self.request.as_ref().map(ActivationRequest::as_bytes))
+        std::iter::once(self.proof.as_slice()).chain(self.request.as_ref().map(|request| request.as_bytes()))
     }
 }
 

@@ -63,16 +63,12 @@ impl Client {
             }
             Err(e) => return Err(e),
         };
-        let active = match &record.current {
-            Current::Active(active) => active,
-            Current::Pending(_) => {
-                let verdict = Verdict::Unlicensed { pending: true };
-                return Ok(Loaded::without_license(stamp, &record, verdict));
-            }
-            Current::Nothing => {
-                let verdict = ended_verdict(record.ended.as_ref());
-                return Ok(Loaded::without_license(stamp, &record, verdict));
-            }
+        let Some(active) = record.license() else {
+            let verdict = match &record.current {
+                Current::Nothing => ended_verdict(record.ended.as_ref()),
+                _ => Verdict::Unlicensed { pending: true },
+            };
+            return Ok(Loaded::without_license(stamp, &record, verdict));
         };
         let license = match self.open_license(active) {
             Ok(license) => license,
@@ -100,7 +96,7 @@ impl Client {
     }
 
     /// Verifies the stored license, and that it is the one that the record speaks of.
-    fn open_license(&self, active: &Active) -> Result<License> {
+    pub(super) fn open_license(&self, active: &Active) -> Result<License> {
         let message = Incoming { envelope: active.license.0.clone(), headers: Vec::new() };
         let license = License::open_by_authority(message, &self.roots)?;
         if license.product != self.product {

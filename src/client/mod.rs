@@ -38,7 +38,7 @@ use crate::{
         RecoveryRequest, RequestBody, Revocation, Roots, Signed, frame::Incoming, product_tag,
         request::commitment,
     },
-    record::{Activation, Current, Pending, Record},
+    record::{Activation, Current, Pending, Record, Release, Replace},
     store::Writer,
     system,
 };
@@ -65,6 +65,7 @@ pub struct Client {
     application: String,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
+    replace: Replace,
     #[cfg(feature = "transport")]
     authority: Option<online::Authority>,
     clock: Box<dyn Clock>,
@@ -158,21 +159,26 @@ impl Client {
     ///
     /// Typing errors in `license_key` are mended. It may be empty where the vendor assigns licenses by hand.
     ///
-    /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending ([`pending`](Self::pending) shows it again) or a seat
-    /// is held, also under a license that has expired or is not usable for another reason: give it up first;
-    /// [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the license key cannot be one,
-    /// [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
+    /// A license that has ended is set aside, and one that is valid or a request that is pending where the client was set up
+    /// for that ([`ClientBuilder::replace_license`], [`ClientBuilder::replace_request`]). A license that is set aside stays
+    /// what it is until the new one is installed; that gives its seat up, also where it allows no more deactivations.
+    ///
+    /// Fails with [`ErrorKind::AlreadyActive`] when something else is there, which [`Error::already`] names
+    /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the
+    /// license key cannot be one, [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
         let license_key = self.license_keys.read(license_key)?;
         let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let now = self.reading();
         self.change(|record, writer| {
+            record.may_begin(self.has_ended(record, now), Some(self.replace))?;
             let request = self.new_request(record, writer, license_key, metadata, now)?;
             PendingRequest::new(request, None, &record.outstanding)
         })
     }
 
-    /// Draws a handle and a secret, signs a request, and makes it the pending one.
+    /// Draws a handle and a secret, signs a request, and makes it the pending one. The caller has asked
+    /// [`Record::may_begin`] first: a second request must not cost a key or 100,000 rounds.
     fn new_request(
         &self,
         record: &mut Record,
@@ -181,11 +187,11 @@ impl Client {
         metadata: Metadata,
         now: Reading,
     ) -> Result<ActivationRequest> {
-        // Asked before anything is made: a second request must not cost a key or 100,000 rounds.
-        if !matches!(record.current, Current::Nothing) {
-            return Err(Error::new(ErrorKind::AlreadyActive, "activation request"));
-        }
         let key = self.device_key_or_new(writer)?;
+        if let Some(release) = record.release_request() {
+            let proof = self.proof(&release, writer, &key, Reason::Cancelled, now.local)?;
+            record.cancel(proof, now.local)?;
+        }
         let secret = ReleaseSecret::generate(&*self.random)?;
         let handle = self.new_handle(record, writer, &key)?;
         let body = RequestBody {
@@ -206,6 +212,7 @@ impl Client {
             activation: Activation { handle, secret, request_digest: request.digest() },
             request: Bytes(request.as_bytes().to_vec()),
             recovery: None,
+            aside: None,
         })?;
         record.time.asked(request.digest(), now);
         Ok(request)
@@ -245,6 +252,7 @@ impl Client {
             record => record?,
         };
         let recovered = self.change_record(record, writer, |record, writer| {
+            record.may_begin(self.has_ended(record, now), None)?;
             let key = self.known_device_key()?;
             let request = self.new_request(record, writer, String::new(), Vec::new(), now)?;
             let body = RecoveryBody {
@@ -265,6 +273,8 @@ impl Client {
 
     /// Takes the pending request back. The authority may have granted it, so this gives a seat up like any
     /// deactivation: hand the result over, or let the next request carry it.
+    ///
+    /// A license that the request has set aside is active again.
     ///
     /// Fails with [`ErrorKind::NotPending`].
     pub fn cancel(&self) -> Result<Deactivation> {
@@ -348,9 +358,8 @@ impl Client {
         let now = self.clock.now();
         let (mut deactivation, tombstones) = self.change_with_tombstones(|record, writer| {
             let missing = if cancelling { ErrorKind::NotPending } else { ErrorKind::NotActive };
-            let release = record
-                .release()
-                .filter(|release| release.cancelled == cancelling)
+            let release = if cancelling { record.release_request() } else { record.release_license() };
+            let release = release
                 .filter(|release| expected.is_none_or(|handle| handle == release.handle))
                 .ok_or_else(|| Error::new(missing, "deactivation"))?;
             let key = self.known_device_key()?;
@@ -358,24 +367,46 @@ impl Client {
             if !allowed && !self.has_any_tombstone(&key.public_key(), release.handle, writer) {
                 record.may_deactivate()?;
             }
-            let proof = Signed::sign_by_device(
-                ProofBody {
-                    product_tag: product_tag(&self.product),
-                    license_id: release.license_id,
-                    handle: release.handle,
-                    generation: writer.snapshot().generation + 1,
-                    time: u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX),
-                    reason,
-                    flags: 0,
-                    request: first(&release.request_digest),
-                    extensions: Vec::new(),
-                },
-                &key,
-            )?;
-            Deactivation::new(record.give_up(proof.as_bytes().to_vec(), now, reason)?)
+            let proof = self.proof(&release, writer, &key, reason, now)?;
+            Deactivation::new(match cancelling {
+                true => record.cancel(proof, now)?,
+                false => record.deactivate(proof, now, reason)?,
+            })
         })?;
         deactivation.tombstone_error = tombstones.err().map(Arc::new);
         Ok(deactivation)
+    }
+
+    /// The signed proof that a seat is given up by the change under way.
+    fn proof(
+        &self,
+        release: &Release,
+        writer: &Writer<'_>,
+        key: &SigningKey,
+        reason: Reason,
+        now: Timestamp,
+    ) -> Result<Vec<u8>> {
+        let body = ProofBody {
+            product_tag: product_tag(&self.product),
+            license_id: release.license_id,
+            handle: release.handle,
+            generation: writer.snapshot().generation + 1,
+            time: u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX),
+            reason,
+            flags: 0,
+            request: first(&release.request_digest),
+            extensions: Vec::new(),
+        };
+        Ok(Signed::sign_by_device(body, key)?.as_bytes().to_vec())
+    }
+
+    /// Whether the license that is there has ended; one that cannot be read has not.
+    fn has_ended(&self, record: &Record, now: Reading) -> bool {
+        let license = record.license().and_then(|license| self.open_license(license).ok());
+        let now = record.time.at(now).now;
+        license.is_some_and(|license| {
+            [license.expires, license.lease_until].into_iter().flatten().any(|end| now >= end)
+        })
     }
 
     /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
 use crate::{
-    DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
+    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
     transport::{Answer, Cancel, Post, Transport},
@@ -179,10 +179,10 @@ impl<'c> Online<'c> {
 
     /// Takes a seat: [`Client::begin`], unless the request is pending already, then sends it and installs the answer.
     ///
-    /// When the authority refuses for good (no such license key, license ended), the request is cancelled and nothing is pending
-    /// any more. When it cannot be reached, or no seat is free, the request stays pending: call again, or carry it by hand. The
-    /// error says what seats there are ([`Error::seats`]), and [`check_in_if_due`](Self::check_in_if_due) asks again once the
-    /// next one has lapsed.
+    /// When the authority refuses for good (no such license key, license ended), the request is cancelled, nothing is pending
+    /// any more, and a license that was set aside is active again. When it cannot be reached, or no seat is free, the request
+    /// stays pending: call again, or carry it by hand. The error says what seats there are ([`Error::seats`]), and
+    /// [`check_in_if_due`](Self::check_in_if_due) asks again once the next one has lapsed.
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
     /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do, and with
@@ -192,8 +192,8 @@ impl<'c> Online<'c> {
         let typed = self.client.license_keys.read(license_key)?;
         let pending = match self.client.pending()? {
             Some(pending) if pending.request().license_key == typed => pending,
-            Some(_) => return Err(Error::new(ErrorKind::AlreadyActive, "another activation request")),
-            None => match self.client.begin(license_key, metadata) {
+            Some(_) if !self.client.replace.request => return Err(Error::already_active(Already::Pending)),
+            _ => match self.client.begin(license_key, metadata) {
                 // Each refused request leaves one; the authority is there, so it can take them.
                 Err(e) if e.kind() == ErrorKind::TooManyOutstanding => {
                     self.hand_in()?;
@@ -300,11 +300,19 @@ impl<'c> Online<'c> {
         let status = self.client.check()?;
         let grace = matches!(status.verdict(), crate::Verdict::Grace { .. });
         let waits = self.client.next_lapse().is_some_and(|lapse| self.client.clock.now() < lapse);
-        if status.license().is_some() && (status.renewal_due() || grace) && !waits {
-            return self.check_in().map(Some);
+        let due = status.license().is_some() && (status.renewal_due() || grace) && !waits;
+        if status.pending().is_some()
+            && !waits
+            && let Some(pending) = self.client.pending()?
+        {
+            match self.answer(&pending) {
+                // A license that the request has set aside is renewed all the same.
+                Err(e) if due && e.kind() != ErrorKind::Interrupted => {}
+                answered => return answered.map(Some),
+            }
         }
-        if let Some(pending) = self.client.pending()?.filter(|_| !waits) {
-            return self.answer(&pending).map(Some);
+        if due {
+            return self.check_in().map(Some);
         }
         if status.outstanding() > 0 {
             self.hand_in()?;

@@ -178,8 +178,9 @@ pub unsafe extern "C" fn nodelock_client_observe(
 /// request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
 /// hand. `metadata` is for the vendor to see, such as a name for the machine; NULL is fine for none.
 ///
-/// NODELOCK_ALREADY_ACTIVE: a request is pending (nodelock_client_pending() shows it again) or a seat is held, also under a
-/// license that has expired. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
+/// A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
+///
+/// NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
 /// NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the codes of the store.
 #[unsafe(no_mangle)]
 #[must_use]

@@ -33,6 +33,11 @@ pub const NODELOCK_LICENSE_KEYS_CHECKED: u32 = 0;
 /// License keys are whatever the vendor used so far: at most 64 bytes on one line, passed on as typed.
 pub const NODELOCK_LICENSE_KEYS_FREE_FORM: u32 = 1;
 
+/// A new activation sets a license aside that is still valid, as from a trial to a paid license.
+pub const NODELOCK_REPLACE_LICENSE: u32 = 1;
+/// A new activation cancels the request that is pending, whose answer may be on its way.
+pub const NODELOCK_REPLACE_REQUEST: u32 = 2;
+
 /// The settings of clients for one product. Belongs to the caller; one thread at a time. It may be changed and used again after
 /// a client was made of it, which does not change that client.
 pub struct nodelock_config {
@@ -46,6 +51,7 @@ pub struct nodelock_config {
     application: String,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
+    replace: u32,
     machine: Vec<(Component, String)>,
     url: Option<String>,
     patience: Option<(Duration, u32)>,
@@ -69,6 +75,7 @@ impl nodelock_config {
             application: String::new(),
             released: None,
             license_keys: LicenseKeys::default(),
+            replace: 0,
             machine: Vec::new(),
             url: None,
             patience: None,
@@ -95,7 +102,9 @@ impl nodelock_config {
         let mut builder = Client::builder(&*self.product, roots)
             .store(store)
             .application_version(&*self.application)
-            .license_keys(self.license_keys);
+            .license_keys(self.license_keys)
+            .replace_license(self.replace & NODELOCK_REPLACE_LICENSE != 0)
+            .replace_request(self.replace & NODELOCK_REPLACE_REQUEST != 0);
         if let Some(salt) = &self.salt {
             builder = builder.salt(&**salt);
         }
@@ -419,6 +428,30 @@ pub unsafe extern "C" fn nodelock_config_set_license_keys(
                 NODELOCK_LICENSE_KEYS_FREE_FORM => LicenseKeys::FreeForm,
                 _ => return Err(invalid("form: one of NODELOCK_LICENSE_KEYS_*")),
             };
+            Ok(())
+        })
+    }
+}
+
+/// What a new activation may put in its place beside a license that has ended: any of NODELOCK_REPLACE_*, added. 0, the default,
+/// for nothing else. A license that is set aside stays what it is until the new one is installed, which gives its seat up, also
+/// where it allows no more deactivations. If the request is refused or cancelled, all is as before.
+///
+/// NODELOCK_INVALID_INPUT for anything else.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_replace(
+    config: *mut nodelock_config,
+    what: u32,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            if what & !(NODELOCK_REPLACE_LICENSE | NODELOCK_REPLACE_REQUEST) != 0 {
+                return Err(invalid("what: any of NODELOCK_REPLACE_*"));
+            }
+            config.replace = what;
             Ok(())
         })
     }

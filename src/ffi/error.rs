@@ -11,13 +11,23 @@ use super::{
     proof::nodelock_proof,
     status::{self, nodelock_status},
 };
-use crate::{DeactivateError, Deactivation, Error, ListedSeat, SeatList};
+use crate::{Already, DeactivateError, Deactivation, Error, ListedSeat, SeatList};
+
+/// Nothing was in the way of a new activation.
+pub const NODELOCK_ALREADY_NOTHING: u32 = 0;
+/// A request waits for its answer; nodelock_client_pending() shows it.
+pub const NODELOCK_ALREADY_PENDING: u32 = 1;
+/// A license that has not ended, usable or not.
+pub const NODELOCK_ALREADY_VALID: u32 = 2;
+/// A license that has expired, or whose lease has ended.
+pub const NODELOCK_ALREADY_ENDED: u32 = 3;
 
 /// The error of a call, on its way to the C caller.
 pub struct CallError {
     status: nodelock_status,
     message: String,
     given_up: Option<Box<Deactivation>>,
+    already: Option<Already>,
     seats: Option<SeatList>,
 }
 
@@ -25,7 +35,13 @@ impl CallError {
     /// A panic, whose own words went to the panic hook.
     pub(super) fn internal() -> Self {
         let message = "a fault of the library".to_owned();
-        Self { status: nodelock_status::NODELOCK_INTERNAL, message, given_up: None, seats: None }
+        Self {
+            status: nodelock_status::NODELOCK_INTERNAL,
+            message,
+            given_up: None,
+            already: None,
+            seats: None,
+        }
     }
 
     pub(super) fn status(&self) -> nodelock_status {
@@ -43,7 +59,8 @@ impl From<Error> for CallError {
             Some(source) => format!("{error} ({source})"),
             None => error.to_string(),
         };
-        Self { status: error.kind().into(), message, given_up: None, seats: error.seats().cloned() }
+        let (already, seats) = (error.already(), error.seats().cloned());
+        Self { status: error.kind().into(), message, given_up: None, already, seats }
     }
 }
 
@@ -60,6 +77,7 @@ pub struct nodelock_error {
     status: nodelock_status,
     message: CString,
     proof: Option<nodelock_proof>,
+    already: u32,
     next_lapse: u64,
     seats: Vec<OneSeat>,
 }
@@ -87,6 +105,12 @@ impl From<CallError> for nodelock_error {
         Self {
             status: failure.status,
             message: c_string(failure.message),
+            already: match failure.already {
+                None => NODELOCK_ALREADY_NOTHING,
+                Some(Already::Pending) => NODELOCK_ALREADY_PENDING,
+                Some(Already::Valid) => NODELOCK_ALREADY_VALID,
+                Some(Already::Ended) => NODELOCK_ALREADY_ENDED,
+            },
             next_lapse: failure
                 .seats
                 .as_ref()
@@ -123,6 +147,14 @@ pub unsafe extern "C" fn nodelock_error_kind(error: *const nodelock_error) -> *c
 pub unsafe extern "C" fn nodelock_error_message(error: *const nodelock_error) -> *const c_char {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, ptr::null(), |error| error.message.as_ptr()) }
+}
+
+/// What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*. NODELOCK_ALREADY_NOTHING for
+/// any other status and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_already(error: *const nodelock_error) -> u32 {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, NODELOCK_ALREADY_NOTHING, |error| error.already) }
 }
 
 /// What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as

@@ -10,7 +10,7 @@ use crate::{
     Reason, Timestamp,
     code::Handle,
     codec,
-    record::{Current, LicenseFacts, Record},
+    record::{Current, LicenseFacts, Record, Replace, Replaced},
 };
 
 /// A record, by its number in [`Records`].
@@ -55,6 +55,8 @@ pub(super) enum Act {
     RecoverAtLast,
     /// Deactivates, or cancels what is pending.
     GiveUp,
+    /// Deactivates the license that a pending request has set aside.
+    Deactivate,
     /// Is told that its request is refused for good, and so cancels it. Happens only when the authority does refuse.
     Refused,
     SyncDirectory,
@@ -127,19 +129,17 @@ impl ModelMachine {
     /// A check reads what is visible. What is durable but not visible needs no look: a power cut is always possible,
     /// and the state after it is checked in turn.
     pub(super) fn usable(&self, universe: &Universe, records: &Records) -> Option<Name> {
-        match &records.get(self.visible).current {
-            // A license is of use on the machine that asked for it.
-            Current::Active(active) => Some(self.name(universe, active.activation.handle))
-                .filter(|name| universe.hardware(*name) == self.number),
-            _ => None,
-        }
+        // A license is of use on the machine that asked for it, also while it is set aside.
+        let license = records.get(self.visible).license()?;
+        Some(self.name(universe, license.activation.handle))
+            .filter(|name| universe.hardware(*name) == self.number)
     }
 
     /// When the license that a check would accept now ends.
     pub(super) fn license_ends(&self, records: &Records) -> Timestamp {
-        match &records.get(self.visible).current {
-            Current::Active(active) => codec::decode(&active.license, 8, "end").expect("it was put there"),
-            _ => Timestamp::MIN,
+        match records.get(self.visible).license() {
+            Some(license) => codec::decode(&license.license, 8, "end").expect("it was put there"),
+            None => Timestamp::MIN,
         }
     }
 
@@ -163,6 +163,7 @@ impl ModelMachine {
             Act::Lose,
             Act::Recover,
             Act::GiveUp,
+            Act::Deactivate,
             Act::Refused,
             Act::SyncDirectory,
             Act::Kill,
@@ -192,14 +193,22 @@ impl ModelMachine {
                 let name = Name { machine: self.number, draw: universe.draw_of_recovery(self.number) };
                 self.begin(act, memory, name, universe, records)?
             }
-            (Act::GiveUp, Process::Ready(memory)) => self.give_up(memory, universe, records)?,
+            (Act::GiveUp, Process::Ready(memory)) => match self.pending(universe, records) {
+                Some(_) => self.cancel(memory, universe, records)?,
+                None => self.deactivate(memory, universe, records)?,
+            },
+            // Also beside a pending request.
+            (Act::Deactivate, Process::Ready(memory)) => {
+                self.pending(universe, records)?;
+                self.deactivate(memory, universe, records)?
+            }
             (Act::Refused, Process::Ready(memory)) => {
                 self.pending(universe, records)?;
                 if universe.rules.mutant == Some(Mutant::RefusedForgotten) {
                     let record = Record { current: Current::Nothing, ..records.get(memory).clone() };
                     self.commit(Some(act), record, universe, records)
                 } else {
-                    self.give_up(memory, universe, records)?
+                    self.cancel(memory, universe, records)?
                 }
             }
             // Who is ready has synced already, but for the mutants that do it too late.
@@ -247,7 +256,7 @@ impl ModelMachine {
                 Message::Request { name, releases, recovery },
             ]);
         }
-        if let Current::Active(active) = &record.current
+        if let Some(active) = record.license()
             && active.revision <= universe.rules.check_ins
         {
             let name = name(active.activation.handle);
@@ -271,15 +280,19 @@ impl ModelMachine {
         }
         let handle = universe.handle(*name);
         let heard = match message {
-            Message::License { deactivations_left, revision, ends, .. } => record.install(&LicenseFacts {
-                handle,
-                request_digest: universe.digest(*name),
-                license_id: universe.terms.id,
-                deactivations_left: *deactivations_left,
-                revision: *revision,
-                // Opaque to every transition: what a check goes by will do.
-                envelope: &codec::encode(ends).expect("a time can be encoded"),
-            }),
+            Message::License { deactivations_left, revision, ends, .. } => {
+                let replaced = record.replaced_by(handle).map(|_| Replaced { proof: Vec::new(), time: NOW });
+                let facts = LicenseFacts {
+                    handle,
+                    request_digest: universe.digest(*name),
+                    license_id: universe.terms.id,
+                    deactivations_left: *deactivations_left,
+                    revision: *revision,
+                    // Opaque to every transition: what a check goes by will do.
+                    envelope: &codec::encode(ends).expect("a time can be encoded"),
+                };
+                record.install(&facts, replaced)
+            }
             Message::Receipt { .. } => record.receipt(handle, &[], NOW).map(drop),
             _ => record.revoke(handle, "", NOW).map(drop),
         };
@@ -289,10 +302,10 @@ impl ModelMachine {
         }
     }
 
-    /// The activation that it believes to be its current one, durable or not.
-    pub(super) fn current(&self, universe: &Universe, records: &Records) -> Option<Name> {
-        let (Process::Committing(memory) | Process::Ready(memory)) = self.process else { return None };
-        records.get(memory).current_handle().map(|handle| self.name(universe, handle))
+    /// The activations that it believes to hold, durable or not.
+    pub(super) fn held(&self, universe: &Universe, records: &Records) -> Vec<Name> {
+        let (Process::Committing(memory) | Process::Ready(memory)) = self.process else { return Vec::new() };
+        records.get(memory).handles().map(|handle| self.name(universe, handle)).collect()
     }
 
     /// Whether it can act.
@@ -322,17 +335,24 @@ impl ModelMachine {
         records: &mut Records,
     ) -> Option<Self> {
         let mut record = records.get(memory).clone();
+        let replace = Replace { license: universe.rules.replaces, request: false };
+        record.may_begin(false, (act == Act::Begin).then_some(replace)).ok()?;
         record.begin(universe.pending(name, act != Act::Begin)).ok()?;
         Some(Self { drawn: name.draw + 1, ..self.commit(Some(act), record, universe, records) })
     }
 
-    fn give_up(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
+    fn cancel(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
+        let mut record = records.get(memory).clone();
+        record.cancel(Vec::new(), NOW).ok()?;
+        Some(self.commit(Some(Act::GiveUp), record, universe, records))
+    }
+
+    fn deactivate(&self, memory: RecordId, universe: &Universe, records: &mut Records) -> Option<Self> {
         let mut record = records.get(memory).clone();
         // As the client does, before it makes the proof.
-        let release = record.release()?;
+        record.release_license()?;
         record.may_deactivate().ok()?;
-        let reason = if release.cancelled { Reason::Cancelled } else { Reason::Moved };
-        record.give_up(Vec::new(), NOW, reason).ok()?;
+        record.deactivate(Vec::new(), NOW, Reason::Moved).ok()?;
         Some(self.commit(Some(Act::GiveUp), record, universe, records))
     }
 

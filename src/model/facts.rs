@@ -255,6 +255,7 @@ impl Universe {
             },
             request: vec![name.machine, name.draw].into(),
             recovery: recovers.then(|| Vec::new().into()),
+            aside: None,
         }
     }
 

@@ -293,12 +293,12 @@ pub(super) fn flaw_of_hearing(
     universe: &Universe,
     records: &Records,
 ) -> Option<&'static str> {
-    let before = machine.current(universe, records);
-    let after = next.current(universe, records);
-    if after.is_some() && after != before {
+    let before = machine.held(universe, records);
+    let after = next.held(universe, records);
+    if after.iter().any(|name| !before.contains(name)) {
         return Some("a message of the authority began an activation");
     }
     // Bounded by the lease until then, and over when the machine hears of it (`docs/PROTOCOL.md`, Forced release).
-    (matches!(message, Message::Revocation(name) if machine.is_ready() && after == Some(*name)))
+    (matches!(message, Message::Revocation(name) if machine.is_ready() && after.contains(name)))
         .then_some("a revoked activation goes on")
 }

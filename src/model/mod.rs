@@ -45,6 +45,8 @@ struct Rules {
     check_ins: u32,
     /// Whether each machine may lose its store once.
     losses: bool,
+    /// Whether a machine may activate anew while it has a license, which is set aside.
+    replaces: bool,
     /// Whether the first machine's folder may be copied to the second, whenever.
     copies: bool,
     /// How many steps of time may pass at the authority, whenever.
@@ -82,6 +84,8 @@ pub(crate) enum Mutant {
     LicenseKept,
     /// A revocation changes nothing.
     RevocationIgnored,
+    /// A license that takes the place of another forgets the other's seat.
+    ReplacedForgotten,
 
     // The device's clock; caught by the tests beside `src/licensing_time`.
     /// A clock that was ahead may not be set back.

@@ -19,6 +19,7 @@ const SIMPLE: Rules = Rules {
     administered: false,
     check_ins: 0,
     losses: false,
+    replaces: false,
     copies: false,
     days: 0,
     leases: [1, 1],
@@ -104,6 +105,23 @@ fn the_protocol_holds_with_an_administrator_and_every_allowance() {
 #[test]
 fn the_protocol_holds_in_the_larger_configuration() {
     holds("larger", ADMINISTERED, Some(limit()), &[Active, Held, Returned, Cancelled, Revoked]);
+}
+
+/// Two seats, so that a machine may have a license and ask for another.
+const REPLACED: Rules = Rules { seats: 2, draws: [2, 1], replaces: true, ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_a_license_takes_the_place_of_another() {
+    holds("replaced", REPLACED, Some(limit()), &[Active, Returned, Cancelled]);
+    let rules = Rules { seats: 1, draws: [2, 0], ..REPLACED };
+    holds("replaced, one seat", rules, None, &[Active, Returned, Cancelled]);
+    let rules = Rules { draws: [2, 0], deactivations: Some(0), check_ins: 2, administered: true, ..REPLACED };
+    holds(
+        "replaced, no deactivation left",
+        rules,
+        Some(limit()),
+        &[Active, Held, Returned, Cancelled, Revoked],
+    );
 }
 
 /// The same with check-ins and lost stores.
@@ -210,6 +228,7 @@ fn faults_in_the_record_are_noticed() {
     is_caught(Mutant::OutstandingDropped, SIMPLE, I2);
     is_caught(Mutant::LicenseKept, SIMPLE, I1);
     is_caught(Mutant::RevocationIgnored, ADMINISTERED, Ledger);
+    is_caught(Mutant::ReplacedForgotten, Rules { draws: [2, 0], ..REPLACED }, I2);
 }
 
 #[test]

@@ -60,6 +60,16 @@ static void life_cycle(vendor &vendor) {
     CHECK(request.qr("https://example.com/#").width() > 20);
     CHECK(failure([&] { (void)client.begin(""); }) == NODELOCK_ALREADY_ACTIVE);
     nodelock::license license = client.activate(vendor.license_key);
+    CHECK(nodelock_license_clock_error(license.get()) == 0);
+    try {
+        (void)client.begin(vendor.license_key);
+        CHECK(false);
+    } catch (const nodelock::error &error) {
+        CHECK(error.already() == NODELOCK_ALREADY_VALID);
+    }
+    CHECK(refused([&] { config.replace(4); }));
+    CHECK(nodelock::client(config.replace(NODELOCK_REPLACE_LICENSE)).check().is_usable());
+    config.replace(0);
     CHECK(license.is_usable() && license.has_feature("export") && !license.has_feature("import") && license.edition() == "pro");
     CHECK(license.feature_limit("projects") == 10u && !license.feature_limit("import") && license.metadata("order") == "4711");
     CHECK(license.lease_until() == START + 90 * DAY && !license.expires() && !license.verdict_time());

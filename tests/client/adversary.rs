@@ -106,7 +106,7 @@ fn a_receipt_that_comes_again_after_another_activation_is_no_error() {
 
 /// An authority behind a transport: the test vendor, answering as the reference authority does.
 #[derive(Clone)]
-struct Wire(Arc<Mutex<Vendor>>);
+pub(crate) struct Wire(pub(crate) Arc<Mutex<Vendor>>);
 
 impl Wire {
     fn answer(&self, path: &str, body: &Value) -> Result<Value> {

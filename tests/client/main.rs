@@ -12,6 +12,7 @@ mod life_cycle;
 #[cfg(feature = "online")]
 mod quickstart;
 mod renewals;
+mod replaced;
 mod restored_copies;
 mod seats_over_time;
 mod tombstones;

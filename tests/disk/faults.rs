@@ -72,7 +72,7 @@ impl World {
 /// What an operation told its caller: from then on it may be anywhere.
 #[derive(Clone)]
 enum Said {
-    Request(PendingRequest),
+    Request(Box<PendingRequest>),
     GivenUp(Deactivation),
     Done,
 }
@@ -108,7 +108,7 @@ impl Said {
 /// What the client shows to somebody who asks after a restart.
 fn shown_again(client: &Client) -> Result<Vec<Said>> {
     let outstanding = client.outstanding()?.into_iter().map(Said::GivenUp);
-    Ok(outstanding.chain(client.pending()?.map(Said::Request)).collect())
+    Ok(outstanding.chain(client.pending()?.map(|request| Said::Request(Box::new(request)))).collect())
 }
 
 type Operation = Box<dyn Fn(&Client) -> Result<Said> + Send + Sync>;
@@ -185,7 +185,8 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
     let request = begin(&asked_anew.client("anew")).unwrap().to_bytes();
     let answer = asked_anew.vendor.activate(&request).unwrap();
 
-    let begin = move |client: &Client| client.begin(&key, &[]).map(Said::Request);
+    let begin =
+        move |client: &Client| client.begin(&key, &[]).map(|request| Said::Request(Box::new(request)));
     let cancel = |client: &Client| client.cancel().map(Said::GivenUp);
     let install = |input: Vec<u8>| move |client: &Client| client.install(&input).map(|_| Said::Done);
     let already_active = Some(ErrorKind::AlreadyActive);

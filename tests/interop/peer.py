@@ -91,7 +91,7 @@ class Store:
         )
         sealed = envelope.seal(Kind.ACTIVATION_REQUEST, messages.encode(request), self.seed)
         activation = Activation(release.handle, release.secret, sealed.digest)
-        pending = (device.REQUESTED, Requested(activation, sealed.to_bytes(), None))
+        pending = (device.REQUESTED, Requested(activation, sealed.to_bytes(), None, None))
         asked = Question(sealed.digest, now, self.record.marks.floor)
         marks = replace(self.record.marks, asked=asked)
         self.commit(replace(self.record, product=product, current=pending, ended=None, marks=marks))

@@ -92,6 +92,14 @@ impl Vendor {
         }
     }
 
+    /// The same vendor with another license, of one seat and with a key of its own.
+    pub fn another_license(&self) -> Self {
+        let id = LicenseId::generate(&SystemRandom).unwrap();
+        let terms = LicenseTerms::new(id, PRODUCT, 1, self.clock.now());
+        let license_key = LicenseKey::from_random([8; 12]).to_string();
+        Self { ledger: Memory::new(terms, &license_key), license_key, ..self.clone() }
+    }
+
     /// The license has this many seats.
     pub fn sell(&mut self, seats: u32) {
         self.ledger.terms.seats = seats;

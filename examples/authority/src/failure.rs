@@ -30,6 +30,15 @@ pub(crate) enum Failure {
     AmbiguousSeat,
     #[error("there is a license with that key already")]
     KeyInUse,
+    /// The order's id, and what differs.
+    #[error("order {0} was sold already, and {1}; nothing was sold now")]
+    OrderDiffers(String, String),
+    /// The order's id.
+    #[error(
+        "order {0} was sold already; nothing was sold now. Keys are shown once: `authority license rekey ID` gives a license \
+         a new one"
+    )]
+    SoldAlready(String),
     #[error("this authority is set up already; nothing was changed")]
     AlreadyInitialized,
     #[error(
@@ -48,6 +57,15 @@ pub(crate) enum Failure {
         "the ledger is here and its keys are not: {0} is missing. Look at --keys, and put the keys back from their copy"
     )]
     KeysMissing(String),
+    /// The path of what is there.
+    #[error("{0} is there already, and nothing is written over; move it away, or name another place")]
+    InTheWay(String),
+    /// The path of the file.
+    #[error("{0} holds no ledger of an authority")]
+    NoLedger(String),
+    /// How many things a verification found.
+    #[error("{0} findings: the ledger holds what no act of this authority made")]
+    Findings(u64),
     #[error("the keys belong to another authority than the database")]
     WrongKeys,
     #[error(
@@ -61,6 +79,9 @@ pub(crate) enum Failure {
     /// One record cannot be read: of which license, or which seat of which license.
     #[error("the database holds a damaged record, {record}: {reason}")]
     Damaged { record: String, reason: String },
+    /// Some records cannot be read: a line about each.
+    #[error("{0}")]
+    SomeDamaged(String),
     #[error("the database: {0}")]
     Database(#[from] sqlx::Error),
     #[error("the database holds a damaged record: {0}")]
@@ -125,21 +146,29 @@ impl Failure {
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
+            Self::OrderDiffers(..) => "order-differs".into(),
+            Self::SoldAlready(_) => "sold-already".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
             Self::LedgerMissing => "ledger-missing".into(),
             Self::KeysMissing(_) => "keys-missing".into(),
+            Self::InTheWay(_) => "in-the-way".into(),
+            Self::NoLedger(_) | Self::Findings(_) => ErrorKind::Corrupt.code().into(),
             Self::WrongKeys => "wrong-keys".into(),
             Self::OlderDatabase | Self::NewerDatabase | Self::ForeignDatabase => {
                 ErrorKind::UnsupportedVersion.code().into()
             }
             Self::Database(_) => "database".into(),
-            Self::Damaged { .. } | Self::Record(_) => ErrorKind::Corrupt.code().into(),
+            Self::Damaged { .. } | Self::SomeDamaged(_) | Self::Record(_) => ErrorKind::Corrupt.code().into(),
         }
     }
 
-    /// 2 for a mistake in the arguments, 1 for everything else that was not done.
+    /// 2 for a mistake in the arguments, 3 for an order that was sold before, 1 for everything else that was not done.
     pub(crate) fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Usage(_)) { 2 } else { 1 }
+        match self {
+            Self::Usage(_) => 2,
+            Self::SoldAlready(_) => 3,
+            _ => 1,
+        }
     }
 }

@@ -39,7 +39,8 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         }
         ErrorKind::AlreadyActive => {
             "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \
-             `nodelock deactivate` gives a license back."
+             --replace-request does so for a new one. --replace-license keeps a valid license until the new one is \
+             installed; `nodelock deactivate` gives it back now."
         }
         ErrorKind::NotPending => "Ask for a seat with `nodelock request LICENSE-KEY` first.",
         ErrorKind::NotActive => {

@@ -70,6 +70,8 @@ pub enum Command {
         /// Something to tell the vendor, such as computer=office; may be given more than once.
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
+        #[command(flatten)]
+        replace: Replace,
     },
     /// Take a seat online: ask for it and install the answer.
     Activate {
@@ -78,10 +80,12 @@ pub enum Command {
         /// Something to tell the vendor, such as computer=office; may be given more than once.
         #[arg(long, value_name = "NAME=VALUE", value_parser = pair)]
         metadata: Vec<(String, String)>,
+        #[command(flatten)]
+        replace: Replace,
     },
     /// Renew the license: online, handing in what waits for a receipt too, or with --offline as a request to hand over.
     CheckIn {
-        /// Without a network: writes a check-in for the vendor, and changes nothing.
+        /// Without a network: writes a check-in for the vendor, and notes that it was asked.
         #[arg(long)]
         offline: bool,
         /// The form of an offline check-in.
@@ -134,6 +138,17 @@ pub enum Command {
     },
     /// Take the pending request back.
     Cancel,
+}
+
+/// What a new request may put in its place. A license that has ended always gives way.
+#[derive(Args)]
+pub struct Replace {
+    /// Set a valid license aside, such as a trial: it stays until the new one is installed, which gives its seat back.
+    #[arg(long)]
+    pub replace_license: bool,
+    /// Cancel the pending request, whose answer may be on its way.
+    #[arg(long)]
+    pub replace_request: bool,
 }
 
 #[derive(Clone, Copy, Default, PartialEq, ValueEnum)]

@@ -17,7 +17,7 @@ use nodelock::{
 use serde_json::{Value, json};
 
 use crate::{
-    arguments::{Arguments, CodeFormat, Command, Common, RequestFormat},
+    arguments::{Arguments, CodeFormat, Command, Common, Replace, RequestFormat},
     report::{CommandError, Payload, Report, USAGE},
     status,
 };
@@ -37,18 +37,20 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             let id = nodelock::fingerprint::machine_id(application)?;
             Ok(Report::new(format!("{id}\n"), "", json!({ "machine_id": id })))
         }
-        Command::Request { license_key, format, out, metadata } => {
+        Command::Request { license_key, format, out, metadata, replace } => {
             Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
-            request(&client(common)?, license_key.as_deref(), *format, out.as_deref(), metadata)
+            let client = replacing(builder(common)?, replace).build()?;
+            request(&client, license_key.as_deref(), *format, out.as_deref(), metadata)
         }
         Command::Install { file } => {
             let client = client(common)?;
             install(&client, &read_input(file)?)
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
-        Command::Activate { license_key, metadata } => {
+        Command::Activate { license_key, metadata, replace } => {
             let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            Ok(status::report(&online(common)?.online().activate(license_key, &metadata)?))
+            let client = replacing(online_builder(common)?, replace).build()?;
+            Ok(status::report(&client.online().activate(license_key, &metadata)?))
         }
         Command::CheckIn { offline: true, format, out } => {
             Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
@@ -125,8 +127,16 @@ fn client(common: &Common) -> Result<Client> {
     Ok(builder(common)?.build()?)
 }
 
+fn replacing(builder: ClientBuilder, replace: &Replace) -> ClientBuilder {
+    builder.replace_license(replace.replace_license).replace_request(replace.replace_request)
+}
+
 /// A client that knows where its authority is.
 fn online(common: &Common) -> Result<Client> {
+    Ok(online_builder(common)?.build()?)
+}
+
+fn online_builder(common: &Common) -> Result<ClientBuilder> {
     let url = common.authority.as_deref().filter(|url| !url.is_empty()).ok_or_else(|| CommandError {
         exit: USAGE,
         ..CommandError::new(
@@ -140,7 +150,7 @@ fn online(common: &Common) -> Result<Client> {
     if let Some(file) = &common.trust {
         options = options.trust_pem(&read_input(file)?)?;
     }
-    Ok(builder(common)?.authority(url, options.build()?).build()?)
+    Ok(builder(common)?.authority(url, options.build()?))
 }
 
 fn builder(common: &Common) -> Result<ClientBuilder> {

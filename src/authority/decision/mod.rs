@@ -269,6 +269,24 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::Granted,
+        Self::Renewed,
+        Self::CheckedIn,
+        Self::Returned,
+        Self::Held,
+        Self::HeldTakenOver,
+        Self::HeldReturned,
+        Self::Cancelled,
+        Self::Lapsed,
+        Self::Lost,
+        Self::Released,
+        Self::CopySuspected,
+        Self::CodeTried,
+        Self::EvidenceKept,
+    ];
+
     /// The stable name that programs branch on.
     pub const fn name(self) -> &'static str {
         match self {

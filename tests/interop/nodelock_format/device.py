@@ -47,15 +47,6 @@ class Activation:
 
 
 @dataclass(frozen=True)
-class Requested:
-    """The license has not come yet."""
-
-    activation: Activation = coded(record(Activation))
-    request: bytes = coded(BYTES)
-    recovery: Optional[bytes] = coded(option_of(BYTES))
-
-
-@dataclass(frozen=True)
 class Licensed:
     """The license is installed."""
 
@@ -64,6 +55,16 @@ class Licensed:
     license_id: bytes = coded(fixed(8))
     deactivations_left: Optional[int] = coded(option_of(UINT32))
     revision: int = coded(UINT32)
+
+
+@dataclass(frozen=True)
+class Requested:
+    """The license has not come yet. Another one may be set aside until it does."""
+
+    activation: Activation = coded(record(Activation))
+    request: bytes = coded(BYTES)
+    recovery: Optional[bytes] = coded(option_of(BYTES))
+    aside: Optional[Licensed] = coded(option_of(record(Licensed)))
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,22 @@
 //! What can be typed.
 
+mod license;
+
 use std::{
     net::{IpAddr, SocketAddr},
     path::PathBuf,
-    str::FromStr,
 };
 
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
-use nodelock::{Feature, LicenseId, PublicKey, Timestamp, code::Handle};
+use nodelock::{LicenseId, PublicKey, code::Handle};
 
+pub(crate) use self::license::{EditedTerms, LicenseCommand, NewLicense, Rekey};
 use crate::{domain::Location, keys::CERTIFICATE_DAYS};
 
 /// A vendor's licensing authority: sells licenses, answers activation files, takes seats back.
 ///
-/// Exit codes: 0 done, 1 refused, 2 wrong usage. With --json the answer is one JSON object on standard output; what
-/// was refused has a stable name in its field `error`.
+/// Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the order was sold before. With --json the answer is one JSON object on
+/// standard output; what was refused has a stable name in its field `error`.
 ///
 /// AUTHORITY_ISSUER_KEY and AUTHORITY_ISSUER_CERTIFICATE in the environment go before the files issuer.key and
 /// issuer.certificate among the keys, with the same text in them.
@@ -65,7 +67,7 @@ pub(crate) enum Command {
         #[arg(long)]
         keep_keys: bool,
     },
-    /// Sell, show, stop
+    /// Sell, show, change, stop
     #[command(subcommand)]
     License(LicenseCommand),
     /// Answer an activation file with a license, and with receipts for the seats given up in it
@@ -136,6 +138,17 @@ pub(crate) enum Command {
     Certificate(CertificateCommand),
     /// Serve the online calls over HTTP until SIGTERM or SIGINT; prints the address it listens on
     Serve(ServeArguments),
+    /// Copy the ledger into a new file, while a server is at work; keys are not in it
+    ///
+    /// A ledger on PostgreSQL is copied by `pg_dump`; this says how.
+    Backup {
+        /// A new file, which only its owner may read
+        file: PathBuf,
+    },
+    /// Bring the ledger back from a copy that `backup` made, to where there is none; the copy is verified first
+    Restore { file: PathBuf },
+    /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
+    Verify,
     /// Show who did what and when
     Audit {
         /// How many lines, the latest
@@ -215,18 +228,6 @@ pub(crate) struct SeatArguments {
 }
 
 #[derive(Subcommand)]
-pub(crate) enum LicenseCommand {
-    /// Enter a license that was sold, and print its key: it is shown this once
-    New(Box<NewLicense>),
-    /// Show all licenses
-    List,
-    /// Issue nothing for a license until it is resumed; seats can still be given up
-    Suspend { id: LicenseId },
-    /// Let a suspended license go on
-    Resume { id: LicenseId },
-}
-
-#[derive(Subcommand)]
 pub(crate) enum CertificateCommand {
     /// Show it, and for how long it lasts
     Show,
@@ -248,92 +249,4 @@ pub(crate) struct CertificateArguments {
     /// Its number [default: the one after the present certificate's]
     #[arg(long, value_name = "N")]
     pub(crate) serial: Option<u64>,
-}
-
-#[derive(Args)]
-pub(crate) struct NewLicense {
-    /// Who licensed the product
-    #[arg(long, value_name = "NAME")]
-    pub(crate) licensee: String,
-    /// How many machines may hold a seat at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seats: u32,
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub(crate) edition: String,
-    /// What it entitles to, with a limit and an end if it has them; may be given several times
-    #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
-    pub(crate) features: Vec<FeatureArgument>,
-    /// The first day or second at which it is no longer valid [default: perpetual]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) expires: Option<Timestamp>,
-    /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
-    #[arg(long, value_name = "N|none", default_value = "90")]
-    pub(crate) lease_days: Limit,
-    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it back
-    #[arg(long, value_name = "N|none", default_value = "14")]
-    pub(crate) margin_days: Limit,
-    /// Versions released later are not covered [default: all are]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) updates_until: Option<Timestamp>,
-    /// How many deactivations return a seat to the pool
-    #[arg(long, value_name = "N|none", default_value = "none")]
-    pub(crate) deactivations: Limit,
-    /// Whatever else the application is told; may be given several times
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) metadata: Vec<Pair>,
-    /// A license key that exists already [default: a new one]
-    #[arg(long, value_name = "KEY", conflicts_with = "count")]
-    pub(crate) key: Option<String>,
-    /// How many such licenses, each with a key of its own: for a reseller, say
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) count: u32,
-}
-
-/// A number, or `none` for no limit.
-#[derive(Clone, Copy)]
-pub(crate) struct Limit(pub(crate) Option<u32>);
-
-impl FromStr for Limit {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self(None)),
-            _ => text.parse().map(|number| Self(Some(number))).map_err(|_| "a number or `none` is expected"),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct FeatureArgument(pub(crate) Feature);
-
-impl FromStr for FeatureArgument {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (rest, expires) = match text.split_once('@') {
-            Some((rest, date)) => (rest, Some(date.parse().map_err(|_| "a date is expected after `@`")?)),
-            None => (text, None),
-        };
-        let (name, limit) = match rest.split_once('=') {
-            Some((name, limit)) => (name, Some(limit.parse().map_err(|_| "a number is expected after `=`")?)),
-            None => (rest, None),
-        };
-        if name.is_empty() {
-            return Err("a feature has a name");
-        }
-        Ok(Self(Feature { name: name.to_owned(), limit, expires }))
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Pair(pub(crate) String, pub(crate) String);
-
-impl FromStr for Pair {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, value) = text.split_once('=').ok_or("name=value is expected")?;
-        Ok(Self(name.to_owned(), value.to_owned()))
-    }
 }

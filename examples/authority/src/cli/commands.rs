@@ -7,16 +7,17 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, License, LicenseId, Outcome, SystemRandom,
-    authority::{LicenseTerms, SeatState},
+    Error, ErrorKind, License, Outcome,
+    authority::SeatState,
     code::{Correction, DeactivationCode, Handle, Reading},
 };
 use serde_json::json;
 
 use super::{
-    arguments::{CertificateCommand, Command, Installation, LicenseCommand, NewLicense, SeatArguments},
+    arguments::{CertificateCommand, Command, Installation, LicenseCommand, SeatArguments},
     bulk,
-    output::{self, Report},
+    licenses::Desk,
+    output::{self, Listing, Report},
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
@@ -31,8 +32,8 @@ const LIMIT: u64 = 1024 * 1024;
 
 /// A command does one thing after the other.
 const CONNECTIONS: u32 = 1;
-/// A server reads beside the one that writes.
-const SERVER_CONNECTIONS: u32 = 8;
+/// A server asks its database that many things at a time. On PostgreSQL some of them may wait for one license.
+const SERVER_CONNECTIONS: u32 = 16;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, installation: &Installation) -> Result<Report> {
@@ -44,6 +45,11 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
     if let Command::Init { product, keep_keys } = command {
         let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
         return init(product, installation, wanted, &occasion).await;
+    }
+    if let Command::Restore { file } = command {
+        let restored =
+            service::restore(file, &installation.database(), &installation.keys(), &occasion).await?;
+        return Ok(output::restored(file, &installation.keys(), restored));
     }
     let serves = match command {
         Command::Serve(arguments) => Some(arguments),
@@ -87,15 +93,23 @@ async fn execute(
     let signer = || keys::load(&installation.keys(), vendor.root);
     let service = || signer().map(|signer| Service::new(database.clone(), signer));
     match command {
-        Command::Init { .. } => Err(Failure::AlreadyInitialized),
-        Command::License(LicenseCommand::New(new)) => {
-            // Nothing is signed yet, but what could not be honored must not be sold.
-            signer()?;
-            new_license(new, &vendor.product, database, occasion).await
+        // Done where no ledger is open.
+        Command::Init { .. } | Command::Restore { .. } => Err(Failure::AlreadyInitialized),
+        Command::Backup { file } => {
+            service::back_up(database, file).await?;
+            Ok(output::backed_up(file, &installation.keys()))
         }
-        Command::License(LicenseCommand::List) => Ok(output::licenses(&service::licenses(database).await?)),
-        Command::License(LicenseCommand::Suspend { id }) => suspend(*id, true, database, occasion).await,
-        Command::License(LicenseCommand::Resume { id }) => suspend(*id, false, database, occasion).await,
+        Command::Verify => {
+            Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
+        }
+        Command::License(command) => {
+            if let LicenseCommand::New(_) = command {
+                // Nothing is signed yet, but what could not be honored must not be sold.
+                signer()?;
+            }
+            let desk = Desk { product: &vendor.product, database, occasion, as_json: installation.json };
+            desk.run(command).await
+        }
         Command::Activate { file, license, .. } => {
             let service = service()?;
             let file = service.read(read(file)?).await?.activation()?;
@@ -116,7 +130,12 @@ async fn execute(
             let words = format!("Returned: seat {handle} is back in the pool.");
             Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
         }
-        Command::List { license } => Ok(output::list(&service::seats(database, *license, occasion).await?)),
+        Command::List { license } => {
+            let mut listing = Listing::new("seats", installation.json);
+            let show = |row| listing.row(row, output::seat_words, output::seat);
+            service::seats(database, *license, occasion, show).await?;
+            listing.finish("No seats.")
+        }
         Command::Certificate(CertificateCommand::Show) => {
             Ok(output::certificate(&signer()?.certificate, occasion.time))
         }
@@ -144,7 +163,12 @@ async fn execute(
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))
         }
-        Command::Audit { limit } => Ok(output::audit(&service::audit(database, *limit).await?)),
+        Command::Audit { limit } => {
+            let mut listing = Listing::new("audit", installation.json);
+            let show = |row| listing.row(row, output::audit_words, output::audit);
+            service::audit(database, *limit, show).await?;
+            listing.finish("Nothing happened yet.")
+        }
     }
 }
 
@@ -163,57 +187,6 @@ async fn init(
         directory.join(keys::ROOT_KEY).display()
     );
     Ok(Report::new(words, json!({ "product": product, "root": root.to_string() })))
-}
-
-async fn new_license(
-    new: &NewLicense,
-    product: &str,
-    database: &Database,
-    occasion: &Occasion,
-) -> Result<Report> {
-    let terms = LicenseTerms {
-        licensee: new.licensee.clone(),
-        edition: new.edition.clone(),
-        features: new.features.iter().map(|feature| feature.0.clone()).collect(),
-        metadata: new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
-        expires: new.expires,
-        lease_days: new.lease_days.0,
-        margin_days: new.margin_days.0,
-        updates_until: new.updates_until,
-        deactivations: new.deactivations.0,
-        ..LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, new.seats, occasion.time)
-    };
-    if let Some(typed) = &new.key {
-        let words = format!("License {} for {}, with the given key.", terms.id, terms.licensee);
-        let fields = json!({ "license": terms.id.to_string(), "key": null, "seats": terms.seats });
-        service::enter(database, &[(terms, typed.clone())], occasion).await?;
-        return Ok(Report::new(words, fields));
-    }
-    let sold = service::sell(database, &terms, new.count, occasion).await?;
-    let shown: Vec<_> = sold.iter().map(|(id, key)| (id.to_string(), key.to_string())).collect();
-    Ok(match &shown[..] {
-        [(id, key)] => {
-            let words =
-                format!("License {id} for {}. Its key, shown this once:\n\n    {key}\n", terms.licensee);
-            Report::new(words, json!({ "license": id, "key": key, "seats": terms.seats }))
-        }
-        _ => {
-            let mut words =
-                format!("{} licenses for {}. Their keys, shown this once:\n", shown.len(), terms.licensee);
-            shown.iter().for_each(|(id, key)| words += &format!("\n    {id}  {key}"));
-            let licenses: Vec<_> =
-                shown.iter().map(|(id, key)| json!({ "license": id, "key": key })).collect();
-            Report::new(words, json!({ "licenses": licenses, "seats": terms.seats }))
-        }
-    })
-}
-
-async fn suspend(id: LicenseId, suspended: bool, database: &Database, occasion: &Occasion) -> Result<Report> {
-    let changed = service::set_suspended(database, id, suspended, occasion).await?;
-    let state = if suspended { "suspended" } else { "in force" };
-    let already = if changed { "" } else { " already" };
-    let words = format!("License {id} is {state}{already}.");
-    Ok(Report::new(words, json!({ "license": id.to_string(), "suspended": suspended, "changed": changed })))
 }
 
 fn activated(handle: Handle, activated: Activated) -> Report {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, Write as _},
+    io::{self, BufWriter, Write as _},
     path::Path,
 };
 
@@ -13,9 +13,10 @@ use nodelock::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{AuditRow, LicenseRow, SeatRow},
+    domain::{AuditRow, Finding, LicenseRow, ListedSeat},
     failure::{Failure, Result},
     keys,
+    service::{Restored, UNSEEN, Verified},
 };
 
 /// What a command comes to.
@@ -28,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) document: Option<(&'static str, String)>,
     /// Why it was not all done, if it was not.
     pub(crate) failure: Option<Failure>,
+    /// Whether standard output has all of it already. Then only a failure is left to say, on standard error.
+    pub(crate) is_printed: bool,
 }
 
 impl Report {
@@ -37,7 +40,7 @@ impl Report {
             Value::Object(fields) => fields,
             other => Map::from_iter([("value".to_owned(), other)]),
         };
-        Self { words: words.into(), fields, document: None, failure: None }
+        Self { words: words.into(), fields, document: None, failure: None, is_printed: false }
     }
 
     pub(crate) fn with_document(self, name: &'static str, text: String) -> Self {
@@ -65,7 +68,9 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
     if let Some(failure) = &report.failure {
         words += &format!("error: {}", failure.message());
     }
-    let (stdout, stderr) = if as_json {
+    let (stdout, stderr) = if report.is_printed {
+        (String::new(), if report.failure.is_some() { words } else { String::new() })
+    } else if as_json {
         (json_text(report, out)?, String::new())
     } else {
         match (&report.document, out) {
@@ -80,7 +85,20 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
         text => writeln!(stream, "{text}").and_then(|()| stream.flush()),
     };
     line(Box::new(io::stderr()), &stderr).map_err(|error| Error::io("standard error", error))?;
-    line(Box::new(io::stdout()), &stdout).map_err(|error| Error::io("standard output", error))?;
+    let printed = line(Box::new(io::stdout()), &stdout).and_then(|()| sync_stdout());
+    Ok(printed.map_err(|error| Error::io("standard output", error))?)
+}
+
+/// Makes what was printed durable where that is a file: a full disk may show only now.
+fn sync_stdout() -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::fd::AsFd as _;
+        let stdout = fs::File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        if stdout.metadata()?.is_file() {
+            return stdout.sync_all();
+        }
+    }
     Ok(())
 }
 
@@ -99,26 +117,95 @@ fn json_text(report: &Report, out: Option<&Path>) -> Result<String> {
     Ok(serde_json::to_string_pretty(&fields)?)
 }
 
-pub(crate) fn licenses(rows: &[LicenseRow]) -> Report {
-    let lines = rows.iter().map(|row| {
-        let LicenseRow { terms, usage, .. } = row;
-        let mut line = format!(
-            "{}  ..{:<5}  {:>3} of {} taken  {}",
-            terms.id, row.key_hint, usage.taken, terms.seats, terms.licensee
-        );
-        if !terms.edition.is_empty() {
-            line += &format!(", {}", terms.edition);
-        }
-        if let Some(expires) = terms.expires {
-            line += &format!(", expires {expires}");
-        }
-        if terms.suspended { line + ", SUSPENDED" } else { line }
-    });
-    let values: Vec<Value> = rows.iter().map(license).collect();
-    Report::new(text(lines, "No licenses."), json!({ "licenses": values }))
+/// A list that is printed while it is read, however long it is: a line for each row, or one JSON object with a row on each
+/// line.
+pub(crate) struct Listing {
+    name: &'static str,
+    out: BufWriter<io::Stdout>,
+    as_json: bool,
+    rows: u64,
+    damaged: Vec<String>,
 }
 
-fn license(row: &LicenseRow) -> Value {
+/// How many damaged rows are named.
+const MOST_DAMAGED: usize = 1000;
+
+impl Listing {
+    /// The name is that of the rows in JSON.
+    pub(crate) fn new(name: &'static str, as_json: bool) -> Self {
+        Self { name, out: BufWriter::new(io::stdout()), as_json, rows: 0, damaged: Vec::new() }
+    }
+
+    /// Prints a row. One that is damaged is named at the end.
+    ///
+    /// Fails as the row does for any other reason.
+    pub(crate) fn row<T>(
+        &mut self,
+        row: Result<T>,
+        words: impl Fn(&T) -> String,
+        json: impl Fn(&T) -> Value,
+    ) -> Result<()> {
+        let row = match row {
+            Err(failure @ Failure::Damaged { .. }) => {
+                if self.damaged.len() < MOST_DAMAGED {
+                    self.damaged.push(failure.message());
+                }
+                return Ok(());
+            }
+            row => row?,
+        };
+        self.rows += 1;
+        let written = match (self.as_json, self.rows) {
+            (true, 1) => write!(self.out, "{{\"{}\": [\n{}", self.name, json(&row)),
+            (true, _) => write!(self.out, ",\n{}", json(&row)),
+            (false, _) => writeln!(self.out, "{}", words(&row)),
+        };
+        Ok(written.map_err(failed_to_print)?)
+    }
+
+    /// Ends it; `none` are the words for a list without rows.
+    pub(crate) fn finish(mut self, none: &str) -> Result<Report> {
+        let failure = (!self.damaged.is_empty()).then(|| Failure::SomeDamaged(self.damaged.join("\n")));
+        let written = match (self.as_json, self.rows) {
+            (true, rows) => {
+                let begun = if rows == 0 { format!("{{\"{}\": [", self.name) } else { String::new() };
+                let failure = failure.as_ref().map_or_else(String::new, |failure| {
+                    let (error, message) = (json!(failure.name()), json!(failure.message()));
+                    format!(
+                        ", \"damaged\": {}, \"error\": {error}, \"message\": {message}",
+                        json!(self.damaged)
+                    )
+                });
+                writeln!(self.out, "{begun}]{failure}}}")
+            }
+            (false, 0) => writeln!(self.out, "{none}"),
+            (false, _) => Ok(()),
+        };
+        written.and_then(|()| self.out.flush()).map_err(failed_to_print)?;
+        Ok(Report { failure, is_printed: true, ..Report::new("", json!({})) })
+    }
+}
+
+fn failed_to_print(error: io::Error) -> Error {
+    Error::io("standard output", error)
+}
+
+pub(crate) fn license_words(row: &LicenseRow) -> String {
+    let LicenseRow { terms, usage, .. } = row;
+    let mut line = format!(
+        "{}  ..{:<5}  {:>3} of {} taken  {}",
+        terms.id, row.key_hint, usage.taken, terms.seats, terms.licensee
+    );
+    if !terms.edition.is_empty() {
+        line += &format!(", {}", terms.edition);
+    }
+    if let Some(expires) = terms.expires {
+        line += &format!(", expires {expires}");
+    }
+    if terms.suspended { line + ", SUSPENDED" } else { line }
+}
+
+pub(crate) fn license(row: &LicenseRow) -> Value {
     let LicenseRow { terms, usage, key_hint, created } = row;
     let features: Vec<Value> = terms
         .features
@@ -153,55 +240,49 @@ fn seats(terms: &LicenseTerms, usage: Usage) -> Value {
     })
 }
 
-pub(crate) fn list(rows: &[SeatRow]) -> Report {
-    let lines = rows.iter().map(|row| {
-        let SeatRow { seat, device, .. } = row;
-        let metadata = device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
-        format!(
-            "{}  {:<9}{}  since {}  license {}  device {}{}",
-            seat.handle(),
-            seat.state().name(),
-            if seat.is_lapsed() { "  lapsed" } else { "" },
-            seat.changed(),
-            license_of(row),
-            seat.device_key().id(),
-            metadata.collect::<String>()
-        )
-    });
-    let values: Vec<Value> = rows.iter().map(seat).collect();
-    Report::new(text(lines, "No seats."), json!({ "seats": values }))
+pub(crate) fn seat_words(seat: &ListedSeat) -> String {
+    let metadata = seat.device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
+    format!(
+        "{}  {:<9}{}  since {}  license {}  device {}{}",
+        seat.handle,
+        seat.state.name(),
+        if seat.lapsed { "  lapsed" } else { "" },
+        seat.changed,
+        license_of(seat),
+        seat.device_key.id(),
+        metadata.collect::<String>()
+    )
 }
 
-fn seat(row: &SeatRow) -> Value {
-    let SeatRow { seat, device, codes_tried } = row;
+pub(crate) fn seat(seat: &ListedSeat) -> Value {
     json!({
-        "handle": seat.handle().to_string(),
-        "device": seat.device_key().to_string(),
-        "license": license_of(row).to_string(),
-        "state": seat.state().name(),
-        "granted": seat.granted().to_string(),
-        "changed": seat.changed().to_string(),
-        "issued": seat.issued().to_string(),
-        "label": seat.label(),
-        "contact": seat.contact().to_string(),
-        "ends": time(seat.ends()),
-        "lapsed": seat.is_lapsed(),
-        "reason": seat.reason().to_string(),
-        "counted": seat.is_counted(),
-        "revision": seat.revision(),
-        "wrong_codes": codes_tried,
-        "copies": seat.copies(),
-        "virtual_machine": seat.fingerprint().virtual_machine(),
-        "container": seat.fingerprint().container(),
-        "machine": pairs(&device.metadata),
-        "application": device.application,
-        "library": device.library,
+        "handle": seat.handle.to_string(),
+        "device": seat.device_key.to_string(),
+        "license": license_of(seat).to_string(),
+        "state": seat.state.name(),
+        "granted": seat.granted.to_string(),
+        "changed": seat.changed.to_string(),
+        "issued": seat.issued.to_string(),
+        "label": seat.label,
+        "contact": seat.contact.to_string(),
+        "ends": time(seat.ends),
+        "lapsed": seat.lapsed,
+        "reason": seat.reason,
+        "counted": seat.counted,
+        "revision": seat.revision,
+        "wrong_codes": seat.codes_tried,
+        "copies": seat.copies,
+        "virtual_machine": seat.virtual_machine,
+        "container": seat.container,
+        "machine": pairs(&seat.device.metadata),
+        "application": seat.device.application,
+        "library": seat.device.library,
     })
 }
 
 /// The license of a seat. A request that was cancelled under an unknown license key has the id that stands for none.
-fn license_of(row: &SeatRow) -> LicenseId {
-    row.seat.license_id().unwrap_or(LicenseId::NONE)
+fn license_of(seat: &ListedSeat) -> LicenseId {
+    seat.license.unwrap_or(LicenseId::NONE)
 }
 
 pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
@@ -229,43 +310,103 @@ pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
     Report::new(words, fields)
 }
 
-pub(crate) fn audit(rows: &[AuditRow]) -> Report {
-    let lines = rows.iter().map(|row| {
-        let mut line = format!("{}  {:<12}  {:<17}", row.at, row.actor, row.action);
-        if let Some(handle) = row.handle {
-            line += &format!("  seat {handle}: {} -> {}", state(&row.from), state(&row.to));
+pub(crate) fn audit_words(row: &AuditRow) -> String {
+    let mut line = format!("{}  {:<12}  {:<17}", row.at, row.actor, row.action);
+    if let Some(handle) = row.handle {
+        line += &format!("  seat {handle}: {} -> {}", state(&row.from), state(&row.to));
+    }
+    if let Some(license) = &row.license {
+        line += &format!("  license {license}");
+    }
+    if row.detail.is_empty() { line } else { format!("{line}  {}", row.detail) }
+}
+
+pub(crate) fn audit(row: &AuditRow) -> Value {
+    json!({
+        "at": row.at.to_string(),
+        "actor": row.actor,
+        "action": row.action,
+        "license": row.license.map(|license| license.to_string()),
+        "handle": row.handle.map(|handle| handle.to_string()),
+        "device": row.device.map(|device| device.to_string()),
+        "from": row.from,
+        "to": row.to,
+        "detail": row.detail,
+    })
+}
+
+pub(crate) fn backed_up(file: &Path, keys: &Path) -> Report {
+    let words = format!(
+        "The ledger is copied to {}, as it was when this began. The keys are not in it: keep a copy of {} elsewhere.",
+        file.display(),
+        keys.display()
+    );
+    Report::new(words, json!({ "file": file.display().to_string() }))
+}
+
+pub(crate) fn restored(file: &Path, keys: &Path, restored: Restored) -> Report {
+    match restored {
+        Restored::Damaged(verified) => verified_as(&verified, "Nothing is restored."),
+        Restored::Done { keys_are_here } => {
+            let mut words = format!("The ledger is restored from {}.", file.display());
+            if !keys_are_here {
+                words += &format!(" Its keys are not here: put their copy into {}.", keys.display());
+            }
+            words += " Seats and sales of after the copy are not in it; docs/OPERATING.md says what to do about them.";
+            Report::new(words, json!({ "file": file.display().to_string(), "keys_are_here": keys_are_here }))
         }
-        if let Some(license) = &row.license {
-            line += &format!("  license {license}");
-        }
-        if row.detail.is_empty() { line } else { format!("{line}  {}", row.detail) }
-    });
-    let values: Vec<Value> = rows
-        .iter()
-        .map(|row| {
-            json!({
-                "at": row.at.to_string(),
-                "actor": row.actor,
-                "action": row.action,
-                "license": row.license.map(|license| license.to_string()),
-                "handle": row.handle.map(|handle| handle.to_string()),
-                "device": row.device.map(|device| device.to_string()),
-                "from": row.from,
-                "to": row.to,
-                "detail": row.detail,
-            })
+    }
+}
+
+pub(crate) fn verified(verified: &Verified) -> Report {
+    verified_as(verified, "")
+}
+
+fn verified_as(verified: &Verified, more: &str) -> Report {
+    let line = |finding: &Finding| {
+        let mut line = finding.table.clone();
+        finding.column.iter().for_each(|column| line += &format!(".{column}"));
+        finding.license.iter().for_each(|license| line += &format!("  license {license}"));
+        finding
+            .seat
+            .iter()
+            .for_each(|seat| line += &format!("  seat {} of {}", seat.handle, seat.device_key.id()));
+        finding.row.iter().for_each(|row| line += &format!("  {row}"));
+        format!("{line}: {}\n", finding.detail)
+    };
+    let mut words: String = verified.findings.iter().map(line).collect();
+    words += &format!("{} records looked at, {} findings.", verified.records, verified.found);
+    if !verified.keys_are_here {
+        words += " The keys are not here, so the ledger was not compared with them.";
+    }
+    if !more.is_empty() {
+        words += &format!(" {more}");
+    }
+    words += "\n";
+    let finding = |finding: &Finding| {
+        json!({
+            "table": finding.table,
+            "column": finding.column,
+            "license": finding.license.map(|license| license.to_string()),
+            "seat": finding.seat.map(|seat| seat.handle.to_string()),
+            "device": finding.seat.map(|seat| seat.device_key.to_string()),
+            "row": finding.row,
+            "detail": finding.detail,
         })
-        .collect();
-    Report::new(text(lines, "Nothing happened yet."), json!({ "audit": values }))
+    };
+    let fields = json!({
+        "records": verified.records,
+        "found": verified.found,
+        "findings": verified.findings.iter().map(finding).collect::<Vec<_>>(),
+        "keys_are_here": verified.keys_are_here,
+        "unseen": UNSEEN.iter().map(|(column, why)| json!({ "column": column, "why": why })).collect::<Vec<_>>(),
+    });
+    let report = Report::new(words, fields);
+    if verified.found > 0 { report.with_failure(Failure::Findings(verified.found)) } else { report }
 }
 
 fn state(name: &Option<String>) -> &str {
     name.as_deref().unwrap_or("none")
-}
-
-fn text(lines: impl Iterator<Item = String>, none: &str) -> String {
-    let lines: Vec<String> = lines.collect();
-    if lines.is_empty() { none.to_owned() } else { lines.join("\n") }
 }
 
 fn time(time: Option<Timestamp>) -> Option<String> {

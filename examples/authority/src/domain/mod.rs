@@ -10,7 +10,7 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{LicenseTerms, Seat, SeatState, Usage},
+    authority::{LicenseTerms, Seat, SeatName, SeatState, Usage},
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -78,9 +78,57 @@ pub(crate) struct LicenseRow {
     pub(crate) usage: Usage,
 }
 
-/// A seat in a list.
-pub(crate) struct SeatRow {
-    pub(crate) seat: Seat,
+/// A license, and the end of its key.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct LicenseHint {
+    pub(crate) id: LicenseId,
+    pub(crate) key_hint: String,
+}
+
+/// What is sold once under an id that the vendor's shop has for it.
+pub(crate) struct Order {
+    pub(crate) id: String,
+    /// What is ordered. Id and start are nobody's.
+    pub(crate) terms: LicenseTerms,
+    /// How many licenses of it.
+    pub(crate) count: u32,
+}
+
+impl Order {
+    pub(crate) fn new(id: &str, terms: &LicenseTerms, count: u32) -> Self {
+        let starts = Timestamp::from_unix_seconds(0);
+        Self {
+            id: id.to_owned(),
+            terms: LicenseTerms { id: LicenseId::NONE, starts, ..terms.clone() },
+            count,
+        }
+    }
+}
+
+/// A seat in a list of many: what the list shows, and nothing that only decisions need.
+pub(crate) struct ListedSeat {
+    pub(crate) handle: Handle,
+    pub(crate) device_key: PublicKey,
+    /// None for a request that was cancelled under a license key that nobody knows.
+    pub(crate) license: Option<LicenseId>,
+    pub(crate) state: SeatState,
+    pub(crate) counted: bool,
+    pub(crate) granted: Timestamp,
+    pub(crate) changed: Timestamp,
+    /// When its latest license was signed.
+    pub(crate) issued: Timestamp,
+    /// What its machine is called in lists for customers.
+    pub(crate) label: String,
+    /// When its device last spoke.
+    pub(crate) contact: Timestamp,
+    /// When its use ends; none if never.
+    pub(crate) ends: Option<Timestamp>,
+    pub(crate) lapsed: bool,
+    pub(crate) reason: String,
+    pub(crate) revision: u32,
+    pub(crate) copies: u32,
+    pub(crate) virtual_machine: bool,
+    pub(crate) container: bool,
     pub(crate) device: DeviceDescription,
     /// How many codes were tried at it within the last day.
     pub(crate) codes_tried: u32,
@@ -109,11 +157,25 @@ pub(crate) struct Holding {
     pub(crate) terms: LicenseTerms,
     pub(crate) usage: Usage,
     /// The seats that are taken, then those that were given up last.
-    pub(crate) seats: Vec<SeatRow>,
+    pub(crate) seats: Vec<Seat>,
 }
 
 /// How many seats are in a state.
 pub(crate) type StateCount = (SeatState, i64);
+
+/// Something in the ledger that no act of the authority made so.
+#[derive(Clone, Debug)]
+pub(crate) struct Finding {
+    pub(crate) table: String,
+    /// The column, with the member of its record behind a dot; none for what is wrong with the table itself.
+    pub(crate) column: Option<String>,
+    pub(crate) license: Option<LicenseId>,
+    pub(crate) seat: Option<SeatName>,
+    /// What names the row where that is neither license nor seat.
+    pub(crate) row: Option<String>,
+    /// In words. No secret is in it.
+    pub(crate) detail: String,
+}
 
 /// One line of the audit.
 #[derive(Debug)]

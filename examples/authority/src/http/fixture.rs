@@ -107,8 +107,10 @@ impl Authority {
     pub(super) async fn sell(&self, seats: u32, deactivations: Option<u32>) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let terms = LicenseTerms { deactivations, ..LicenseTerms::new(id, PRODUCT, seats, occasion().time) };
-        let sold = service::sell(self.server.service.database(), &terms, 1, &occasion()).await.unwrap();
-        sold[0].1.to_string()
+        let sold = service::offers(&terms, 1).unwrap();
+        let database = self.server.service.database();
+        service::sell(database, &sold, None, || Ok(()), &occasion()).await.unwrap();
+        sold[0].key.to_string()
     }
 
     /// A device that has asked for a seat, and its request.
@@ -143,8 +145,9 @@ impl Authority {
     /// Enters a seat of the device that made `request` under the handle of the only seat of another authority.
     pub(super) async fn share_handle(&self, request: &[u8], other: &Self) {
         let seat = async |of: &Self| {
-            let rows = service::seats(of.server.service.database(), None, &occasion()).await.unwrap();
-            serde_json::to_value(&rows[0].seat).unwrap()
+            let mut tx = of.server.service.database().read().await.unwrap();
+            let rows = store::seats(&mut tx).await.unwrap();
+            serde_json::to_value(&rows[0]).unwrap()
         };
         let mut record = seat(self).await;
         record["seat"] = seat(other).await["seat"].take();

@@ -84,10 +84,7 @@ pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()>
     .sign(&root)?;
 
     let failed = |error| Error::io(directory.display().to_string(), error);
-    let parent = match directory.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent(directory);
     fs::create_dir_all(parent).map_err(failed)?;
     let mut unfinished = tempfile::Builder::new();
     unfinished.prefix(".keys-");
@@ -277,6 +274,16 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Makes the names in a directory durable, where directories can be opened.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+fn sync_directory(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(path)?.sync_all() } else { Ok(()) }
+}
+
+/// The directory that a name is in.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Makes the name of a file durable.
+pub(crate) fn sync_parent(path: &Path) -> io::Result<()> {
+    sync_directory(parent(path))
 }

@@ -11,15 +11,15 @@ use std::{
 
 use nodelock::{
     Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
-    authority::{ActivationFile, LicenseTerms, ReleaseClaim, Verification},
+    authority::{ActivationFile, LicenseTerms, ReleaseClaim, Seat, Verification},
 };
 use tempfile::TempDir;
 
-use super::{Activated, Database, Service, lists, sell, set_up};
+use super::{Activated, Database, Service, lists, offers, sell, set_up};
 use crate::{
-    domain::{Actor, Location, Occasion, SeatRow, Submission},
+    domain::{Actor, AuditRow, Location, Occasion, Submission},
     failure::Result,
-    keys,
+    keys, store,
 };
 
 pub(crate) const PRODUCT: &str = "Example";
@@ -53,7 +53,9 @@ impl Authority {
     pub(crate) async fn sell(&self, seats: u32) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let terms = LicenseTerms::new(id, PRODUCT, seats, now());
-        sell(self.service.database(), &terms, 1, &vendor()).await.unwrap()[0].1.to_string()
+        let sold = offers(&terms, 1).unwrap();
+        sell(self.service.database(), &sold, None, || Ok(()), &vendor()).await.unwrap();
+        sold[0].key.to_string()
     }
 
     pub(crate) fn device(&self) -> Client {
@@ -78,14 +80,16 @@ impl Authority {
         self.service.read(input.as_ref().to_vec()).await
     }
 
-    pub(crate) async fn seats(&self) -> Vec<SeatRow> {
-        lists::seats(self.service.database(), None, &vendor()).await.unwrap()
+    pub(crate) async fn seats(&self) -> Vec<Seat> {
+        store::seats(&mut self.service.database().read().await.unwrap()).await.unwrap()
     }
 
     /// The actions of the audit, in order.
     pub(crate) async fn actions(&self) -> Vec<String> {
-        let lines = super::audit(self.service.database(), 1000).await.unwrap();
-        lines.into_iter().map(|line| line.action).collect()
+        let mut actions = Vec::new();
+        let note = |line: Result<AuditRow>| line.map(|line| actions.push(line.action));
+        lists::audit(self.service.database(), 1000, note).await.unwrap();
+        actions
     }
 }
 

@@ -63,6 +63,6 @@ async fn find(
     if let Some(until) = license.terms.lapsed_until(occasion.time) {
         license.usage.taken -= store::count_ended(&mut tx, license.terms.id, until).await?;
     }
-    let seats = store::latest_seats_of(&mut tx, license.terms.id, most, occasion.time).await?;
+    let seats = store::latest_seats_of(&mut tx, license.terms.id, most).await?;
     Ok(Some(Holding { terms: license.terms, usage: license.usage, seats }))
 }

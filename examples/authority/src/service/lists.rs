@@ -1,12 +1,12 @@
-//! What there is: the vendor, licenses, seats.
+//! What there is: the vendor, licenses, seats, and what happened.
 
 use nodelock::LicenseId;
 
 use super::Database;
 use crate::{
-    domain::{LicenseRow, Occasion, SeatRow, StateCount, Vendor},
+    domain::{AuditRow, LicenseRow, ListedSeat, Occasion, StateCount, Vendor},
     failure::{Failure, Result},
-    store,
+    store::{self, AuditPages, LicensePages, SeatPages},
 };
 
 /// What the authority is for.
@@ -16,18 +16,52 @@ pub(crate) async fn vendor(database: &Database) -> Result<Vendor> {
     store::vendor(&mut database.read().await?).await?.ok_or(Failure::NotInitialized)
 }
 
-/// Every license, oldest first.
-pub(crate) async fn licenses(database: &Database) -> Result<Vec<LicenseRow>> {
-    store::licenses(&mut database.read().await?).await
+/// Shows every license, oldest first. One that is damaged fails alone.
+pub(crate) async fn licenses(
+    database: &Database,
+    mut show: impl FnMut(Result<LicenseRow>) -> Result<()>,
+) -> Result<()> {
+    let (mut tx, mut pages) = (database.read().await?, LicensePages::new());
+    loop {
+        let page = pages.next(&mut tx).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        page.into_iter().try_for_each(&mut show)?;
+    }
 }
 
-/// The seats of a license, or all of them, oldest first.
+/// Shows the seats of a license, or all of them, oldest first. One that is damaged fails alone.
 pub(crate) async fn seats(
     database: &Database,
     license: Option<LicenseId>,
     occasion: &Occasion,
-) -> Result<Vec<SeatRow>> {
-    store::seats(&mut database.read().await?, license, occasion.time).await
+    mut show: impl FnMut(Result<ListedSeat>) -> Result<()>,
+) -> Result<()> {
+    let (mut tx, mut pages) = (database.read().await?, SeatPages::new(license, occasion.time));
+    loop {
+        let page = pages.next(&mut tx).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        page.into_iter().try_for_each(&mut show)?;
+    }
+}
+
+/// Shows the latest lines of the audit, oldest first. One that is damaged fails alone.
+pub(crate) async fn audit(
+    database: &Database,
+    lines: u32,
+    mut show: impl FnMut(Result<AuditRow>) -> Result<()>,
+) -> Result<()> {
+    let (mut tx, mut pages) = (database.read().await?, AuditPages::new(lines));
+    loop {
+        let page = pages.next(&mut tx).await?;
+        if page.is_empty() {
+            return Ok(());
+        }
+        page.into_iter().try_for_each(&mut show)?;
+    }
 }
 
 /// How many seats are in each state.

@@ -4,11 +4,12 @@
 //! library decide, signs, stores and notes, in one transaction. A front puts the outcome into its own form.
 
 mod activate;
-mod audit;
+mod backup;
 mod certificate;
 mod check_in;
 mod derivations;
 mod driver;
+mod edit;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod holding;
@@ -16,6 +17,7 @@ mod limits;
 mod lists;
 mod preflight;
 mod redeem;
+mod rekey;
 mod release;
 mod renew;
 mod return_held;
@@ -24,6 +26,7 @@ mod set_up;
 mod suspend;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -34,14 +37,17 @@ use nodelock::{
 
 pub(crate) use self::{
     activate::Activated,
-    audit::audit,
+    backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
-    lists::{count_by_state, licenses, seats, vendor},
+    edit::edit,
+    lists::{audit, count_by_state, licenses, seats, vendor},
     redeem::{Redeemed, Released},
-    sell::{enter, sell},
+    rekey::rekey,
+    sell::{Offer, Sale, offers, sell},
     set_up::{Keys, set_up},
     suspend::set_suspended,
+    verify::{UNSEEN, Verified, verify},
 };
 use self::{derivations::Derivations, limits::Limits};
 pub(crate) use crate::store::Database;

@@ -1,61 +1,134 @@
-//! Licenses that were sold are entered.
+//! Licenses are sold: keys are with the buyer before their licenses are stored, and an order is sold once.
 
 use nodelock::{
     ErrorKind, LicenseId, SystemRandom,
     authority::{Found, LicenseKeyName, LicenseTerms, Query},
     code::LicenseKey,
 };
+use zeroize::Zeroizing;
 
 use super::Database;
 use crate::{
-    domain::Occasion,
+    domain::{LicenseHint, Occasion, Order},
     failure::{Failure, Result},
-    store::{self, AuditLine},
+    store::{self, AuditLine, Tx},
 };
 
-/// Enters `count` licenses of the same terms, all of them or none, each with an id and a key of its own. Returns both.
-///
-/// Fails as [`enter`] does.
-pub(crate) async fn sell(
-    database: &Database,
-    terms: &LicenseTerms,
-    count: u32,
-    occasion: &Occasion,
-) -> Result<Vec<(LicenseId, LicenseKey)>> {
-    let (mut sold, mut shown) = (Vec::new(), Vec::new());
-    for _ in 0..count {
-        let (id, key) = (LicenseId::generate(&SystemRandom)?, LicenseKey::generate(&SystemRandom)?);
-        sold.push((LicenseTerms { id, ..terms.clone() }, key.to_string()));
-        shown.push((id, key));
-    }
-    enter(database, &sold, occasion).await?;
-    Ok(shown)
+/// A license that is to be sold, and its key.
+pub(crate) struct Offer {
+    pub(crate) terms: LicenseTerms,
+    pub(crate) key: Zeroizing<String>,
 }
 
-/// Enters licenses with keys that exist already: all of them or none.
+/// What became of a sale.
+#[derive(Debug)]
+pub(crate) enum Sale {
+    Done,
+    /// The same order was sold before, with these licenses. Nothing is sold now.
+    Before(Vec<LicenseHint>),
+}
+
+/// `count` licenses of the same terms, each with an id and a new key of its own.
+pub(crate) fn offers(terms: &LicenseTerms, count: u32) -> Result<Vec<Offer>> {
+    let offer = |_| {
+        let terms = LicenseTerms { id: LicenseId::generate(&SystemRandom)?, ..terms.clone() };
+        Ok(Offer { terms, key: new_key()? })
+    };
+    (0..count).map(offer).collect()
+}
+
+/// A new license key.
+pub(super) fn new_key() -> Result<Zeroizing<String>> {
+    Ok(Zeroizing::new(LicenseKey::generate(&SystemRandom)?.to_string()))
+}
+
+/// Sells licenses: all of them or none.
+///
+/// `hand_over` brings the keys to where they are safe. It is called before anything is stored, so that no license is
+/// sold whose key nobody has. No transaction is open meanwhile, because a slow reader of a pipe must keep no device
+/// waiting. When something fails after it, the keys were handed over in vain.
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`]
-/// for terms that are over, with [`Failure::Usage`] for an empty key, and with [`Failure::KeyInUse`].
-pub(crate) async fn enter(
+/// for terms that are over, with [`Failure::Usage`] for an empty key, with [`Failure::KeyInUse`], with
+/// [`Failure::OrderDiffers`], and as `hand_over` does.
+pub(crate) async fn sell(
     database: &Database,
-    sold: &[(LicenseTerms, String)],
+    offers: &[Offer],
+    order: Option<&Order>,
+    hand_over: impl FnOnce() -> Result<()>,
     occasion: &Occasion,
-) -> Result<()> {
-    let mut tx = database.write().await?;
-    for (terms, key) in sold {
+) -> Result<Sale> {
+    let mut named = Vec::new();
+    for Offer { terms, key } in offers {
         terms.validate()?;
         if terms.expires.is_some_and(|end| occasion.time >= end) {
             return Err(Failure::rule(ErrorKind::LicenseEnded, "license"));
         }
-        let empty = || Failure::Usage("the license key is empty".into());
-        let key = LicenseKeyName::new(key).ok_or_else(empty)?;
-        if store::find(&mut tx, &Query::LicenseOfKey(key.hash())).await? != Found::License(None) {
-            return Err(Failure::KeyInUse);
+        named.push((terms, key_name(key)?));
+    }
+    let mut tx = database.read().await?;
+    if let Some(order) = order
+        && let Some(before) = sold_before(&mut tx, order).await?
+    {
+        return Ok(Sale::Before(before));
+    }
+    for (_, key) in &named {
+        check_unused(&mut tx, key).await?;
+    }
+    drop(tx);
+    hand_over()?;
+
+    let mut tx = database.write().await?;
+    if let Some(order) = order
+        && !store::insert_sale(&mut tx, order, occasion).await?
+    {
+        let before = sold_before(&mut tx, order).await?.unwrap_or_default();
+        // What was read may be on its way to the disk still.
+        tx.commit().await?;
+        return Ok(Sale::Before(before));
+    }
+    for (position, (terms, key)) in (0..).zip(&named) {
+        check_unused(&mut tx, key).await?;
+        store::insert_license(&mut tx, terms, key, occasion).await?;
+        if let Some(order) = order {
+            store::insert_sale_license(&mut tx, &order.id, position, terms.id).await?;
         }
-        store::insert_license(&mut tx, terms, &key, occasion).await?;
-        let detail = format!("{} seats for {}", terms.seats, terms.licensee);
+        let mut detail = format!("{} seats for {}", terms.seats, terms.licensee);
+        if let Some(order) = order {
+            detail += &format!(", order {}", order.id);
+        }
         let line = AuditLine { action: "license-created", license: Some(terms.id), detail: &detail };
         line.write(&mut tx, occasion).await?;
     }
-    tx.commit().await
+    tx.commit().await?;
+    Ok(Sale::Done)
+}
+
+/// A key as it is compared. Fails with [`Failure::Usage`] for an empty one.
+pub(super) fn key_name(key: &str) -> Result<LicenseKeyName> {
+    LicenseKeyName::new(key).ok_or_else(|| Failure::Usage("the license key is empty".into()))
+}
+
+/// Fails with [`Failure::KeyInUse`].
+pub(super) async fn check_unused(tx: &mut Tx, key: &LicenseKeyName) -> Result<()> {
+    match store::find(tx, &Query::LicenseOfKey(key.hash())).await? {
+        Found::License(None) => Ok(()),
+        _ => Err(Failure::KeyInUse),
+    }
+}
+
+/// The licenses that an order was sold with; none if it was not.
+///
+/// Fails with [`Failure::OrderDiffers`] when something else was ordered under that id.
+async fn sold_before(tx: &mut Tx, order: &Order) -> Result<Option<Vec<LicenseHint>>> {
+    let Some(terms) = store::sale(tx, &order.id).await? else { return Ok(None) };
+    let licenses = store::licenses_of_sale(tx, &order.id).await?;
+    if licenses.len() != order.count as usize {
+        let differs = format!("it was for {} licenses", licenses.len());
+        return Err(Failure::OrderDiffers(order.id.clone(), differs));
+    }
+    if terms != order.terms {
+        return Err(Failure::OrderDiffers(order.id.clone(), "its terms were others".into()));
+    }
+    Ok(Some(licenses))
 }

@@ -145,7 +145,7 @@ async fn acts_together_are_stored_one_after_the_other_and_a_refusal_holds_up_non
     assert_eq!(receipt(3), receipt(5));
     let reading = came[3].as_ref().unwrap().1.as_ref().unwrap();
     assert!(reading.corrections.len() <= 1 && reading.code == *by_code.code());
-    assert!(authority.seats().await.iter().all(|row| row.seat.state() == SeatState::Returned));
+    assert!(authority.seats().await.iter().all(|seat| seat.state() == SeatState::Returned));
 }
 
 #[tokio::test]
@@ -163,7 +163,7 @@ async fn nothing_is_granted_when_the_issuer_cannot_sign() {
     let failure = authority.service.renew(choice, &late).await.unwrap_err();
     assert_eq!(kind(failure), ErrorKind::CertificateExpired);
     let seats = authority.seats().await;
-    assert_eq!((seats.len(), seats[0].seat.state(), seats[0].seat.revision()), (1, SeatState::Active, 1));
+    assert_eq!((seats.len(), seats[0].state(), seats[0].revision()), (1, SeatState::Active, 1));
     assert_eq!(authority.actions().await, before);
 }
 
@@ -200,7 +200,7 @@ async fn a_seat_is_given_up_while_the_issuer_cannot_sign_and_its_receipt_follows
     let activated = authority.activate(&file, &late).await.unwrap();
     assert_eq!(kind(activated.license.unwrap_err()), ErrorKind::CertificateExpired);
     assert!(activated.receipts.is_empty());
-    assert!(authority.seats().await.iter().all(|row| row.seat.state() == SeatState::Returned));
+    assert!(authority.seats().await.iter().all(|seat| seat.state() == SeatState::Returned));
     let activated = authority.activate(&file, &vendor()).await.unwrap();
     assert_eq!((activated.license.is_ok(), activated.receipts.len()), (true, 1));
 
@@ -384,7 +384,7 @@ async fn a_handle_has_only_so_many_seats_and_a_device_that_drew_it_gets_its_rece
     let file = device.begin(&key, &[]).unwrap();
     let request = file.request().clone();
     authority.activated(&key).await;
-    let mut record = serde_json::to_value(&authority.seats().await[0].seat).unwrap();
+    let mut record = serde_json::to_value(&authority.seats().await[0]).unwrap();
     record["seat"] = request.handle.to_string().into();
     record["state"] = "returned".into();
     let mut tx = service.database().write().await.unwrap();
@@ -419,7 +419,7 @@ async fn a_seat_that_shares_its_handle_is_named_with_its_device() {
     let authority = Authority::new().await;
     let (service, key) = (&authority.service, authority.sell(3).await);
     let handle = authority.activated(&key).await.check().unwrap().license().unwrap().handle;
-    let first = authority.seats().await.remove(0).seat;
+    let first = authority.seats().await.remove(0);
     let request = ActivationFile::read(&authority.device().begin(&key, &[]).unwrap().to_bytes()).unwrap();
     let request = request.request();
     let mut record = serde_json::to_value(&first).unwrap();

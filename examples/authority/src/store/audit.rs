@@ -70,19 +70,7 @@ async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, occasion
     Ok(())
 }
 
-/// The latest `limit` lines, oldest first.
-pub(crate) async fn latest(tx: &mut Tx, limit: u32) -> Result<Vec<AuditRow>> {
-    let rows = sqlx::query(
-        "SELECT at, actor, action, license_id, handle, device_key, from_state, to_state, detail FROM audit \
-         ORDER BY id DESC LIMIT $1",
-    )
-    .bind(i64::from(limit))
-    .fetch_all(&mut **tx)
-    .await?;
-    rows.iter().rev().map(audit_row).collect()
-}
-
-fn audit_row(row: &AnyRow) -> Result<AuditRow> {
+pub(super) fn audit_row(row: &AnyRow) -> Result<AuditRow> {
     Ok(AuditRow {
         at: time(row, "at")?,
         actor: row.try_get("actor")?,

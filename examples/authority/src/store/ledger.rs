@@ -242,9 +242,9 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
-        "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, ends, reason, \
-         revision, copies, virtual_machine, container, machine, record) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+        "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, \
+         contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
@@ -255,12 +255,15 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.granted()))
     .bind(seconds(seat.changed()))
+    .bind(seconds(seat.issued()))
+    .bind(seconds(seat.contact()))
     .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(seat.reason().to_string())
     .bind(i64::from(seat.revision()))
     .bind(i64::from(seat.copies()))
     .bind(i64::from(seat.fingerprint().virtual_machine()))
     .bind(i64::from(seat.fingerprint().container()))
+    .bind(seat.label())
     .bind(json(&DeviceDescription::from(request))?)
     .bind(json(seat)?)
     .execute(&mut **tx)
@@ -277,21 +280,25 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
         None => counted_before(tx, seat.name()).await?,
     };
     let updated = sqlx::query(
-        "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, ends = $6, reason = $7, \
-         revision = $8, copies = $9, virtual_machine = $10, container = $11, record = $12 \
-         WHERE handle = $13 AND device_key = $14 AND state = $15 AND counted = $16 AND lapsed = $17",
+        "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, issued = $6, \
+         contact = $7, ends = $8, reason = $9, revision = $10, copies = $11, virtual_machine = $12, container = $13, \
+         label = $14, record = $15 \
+         WHERE handle = $16 AND device_key = $17 AND state = $18 AND counted = $19 AND lapsed = $20",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.state().is_taken()))
     .bind(i64::from(seat.is_lapsed()))
     .bind(i64::from(seat.is_counted()))
     .bind(seconds(seat.changed()))
+    .bind(seconds(seat.issued()))
+    .bind(seconds(seat.contact()))
     .bind(seconds(seat.ends().unwrap_or(Timestamp::MAX)))
     .bind(seat.reason().to_string())
     .bind(i64::from(seat.revision()))
     .bind(i64::from(seat.copies()))
     .bind(i64::from(seat.fingerprint().virtual_machine()))
     .bind(i64::from(seat.fingerprint().container()))
+    .bind(seat.label())
     .bind(json(seat)?)
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
@@ -470,12 +477,14 @@ async fn remember_check_in(
         .bind(i64::from(revision))
         .execute(&mut **tx)
         .await?;
-    sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
-        .bind(number(name.handle))
-        .bind(device(name))
-        .bind(i64::from(forget_below))
-        .execute(&mut **tx)
-        .await?;
+    if forget_below > 0 {
+        sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
+            .bind(number(name.handle))
+            .bind(device(name))
+            .bind(i64::from(forget_below))
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(())
 }
 

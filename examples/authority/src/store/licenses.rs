@@ -7,13 +7,9 @@ use nodelock::{
 
 use super::{
     Engine, Tx,
-    ledger::counts,
-    row::{json, seconds, terms, time},
+    row::{json, seconds, terms},
 };
-use crate::{
-    domain::{LicenseRow, Occasion},
-    failure::Result,
-};
+use crate::{domain::Occasion, failure::Result};
 
 /// Enters a license. There is none with that key.
 pub(crate) async fn insert_license(
@@ -52,22 +48,4 @@ pub(crate) async fn set_terms(tx: &mut Tx, terms: &LicenseTerms) -> Result<()> {
         .await?;
     tx.know_terms(terms);
     Ok(())
-}
-
-/// Every license, oldest first.
-pub(crate) async fn licenses(tx: &mut Tx) -> Result<Vec<LicenseRow>> {
-    let rows = sqlx::query(
-        "SELECT id, terms, key_hint, created, taken, deactivated FROM license ORDER BY created, id",
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    let license = |row: &sqlx::any::AnyRow| {
-        Ok(LicenseRow {
-            terms: terms(row)?,
-            key_hint: sqlx::Row::try_get(row, "key_hint")?,
-            created: time(row, "created")?,
-            usage: counts(row)?,
-        })
-    };
-    rows.iter().map(license).collect()
 }

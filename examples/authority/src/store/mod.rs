@@ -4,13 +4,17 @@
 //! and commit. The SQL is what SQLite and PostgreSQL have in common; where they differ, it is in this file.
 
 mod audit;
+mod backup;
 mod counters;
 mod group;
 mod ledger;
 mod licenses;
 mod locks;
 mod migrations;
+mod pages;
+pub(crate) mod raw;
 mod row;
+mod sales;
 mod seats;
 #[cfg(test)]
 mod tests;
@@ -21,12 +25,17 @@ use std::{fs::File, io::Read as _, path::Path, time::Duration};
 
 use sqlx::{AnyPool, Executor as _, any::AnyPoolOptions};
 
+#[cfg(test)]
+pub(crate) use self::seats::seats;
 pub(crate) use self::{
-    audit::{AuditLine, latest, note},
+    audit::{AuditLine, note},
+    backup::publish,
     ledger::{apply, count_ended, find},
-    licenses::{insert_license, licenses, set_terms, terms_of},
+    licenses::{insert_license, set_terms, terms_of},
     locks::Locks,
-    seats::{count_by_state, latest_seats_of, seats},
+    pages::{AuditPages, LicensePages, SeatPages},
+    sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
+    seats::{count_by_state, latest_seats_of},
     tx::Tx,
     vendor::{insert_vendor, vendor},
 };
@@ -235,7 +244,7 @@ impl Database {
 
     /// Writes something that changes nothing, to find out whether that can be done.
     pub(crate) async fn try_write(&self) -> Result<()> {
-        let mut tx = self.write().await?;
+        let mut tx = self.begin_to_write(None).await?;
         sqlx::query("UPDATE vendor SET created = created").execute(&mut *tx).await?;
         tx.commit().await
     }

@@ -1,5 +1,8 @@
 //! Every query and every change through SQLite, and which databases are opened.
 
+mod counters;
+mod group;
+
 use nodelock::{
     ActivationRequest, Client, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
     authority::{
@@ -7,13 +10,15 @@ use nodelock::{
         ReleaseClaim, Seat, SeatState, Usage,
         decision::{Change, REQUEST_LASTS},
     },
+    code::Handle,
 };
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 use tempfile::TempDir;
 
 use super::{
-    Database, Tx, apply, count_by_state, find, insert_license, latest_seats_of, ledger, licenses, seats,
+    Database, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license, latest_seats_of,
+    ledger, seats,
 };
 use crate::{
     domain::{Actor, DeviceDescription, Location, Occasion},
@@ -114,8 +119,10 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
-    let listed = licenses(&mut database.read().await.unwrap()).await.unwrap();
-    let listed = listed.iter().find(|row| row.terms.id == terms.id).unwrap();
+    let listed = LicensePages::new().next(&mut database.read().await.unwrap()).await.unwrap();
+    assert_eq!(listed.len(), 2);
+    let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
+    let listed = listed.find(|row| row.terms.id == terms.id).unwrap();
     assert_eq!((&listed.terms, listed.usage, listed.created), (&terms, usage, at(0).time));
 }
 
@@ -143,8 +150,11 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     apply(&mut tx, &Change::Update(returned.clone()), &at(5)).await.unwrap();
     assert_eq!(found(&mut tx, of_handle).await, Found::Seats(vec![returned.clone()]));
     assert_eq!(found(&mut tx, of_device).await, Found::Seats(Vec::new()));
-    let listed = seats(&mut tx, Some(terms.id), at(5).time).await.unwrap();
-    assert_eq!((&listed[0].seat, &listed[0].device), (&returned, &DeviceDescription::from(&request)));
+    let listed = seats(&mut tx).await.unwrap();
+    assert_eq!(listed, [returned]);
+    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+    assert_eq!((listed.handle, listed.counted, listed.copies), (request.handle, true, 3));
+    assert_eq!(listed.device, DeviceDescription::from(&request));
     tx.commit().await.unwrap();
 
     let mut tx = database.write().await.unwrap();
@@ -173,8 +183,8 @@ async fn a_handle_may_have_several_seats_and_a_device_too() {
     assert_eq!(of_handle, Found::Seats(vec![one.clone(), two.clone()]));
     let of_device = found(&mut tx, Query::TakenSeatsOf(first.device_key)).await;
     assert_eq!(of_device, Found::Seats(vec![one, three]));
-    assert_eq!(latest_seats_of(&mut tx, terms.id, 1, at(0).time).await.unwrap().len(), 1);
-    assert_eq!(seats(&mut tx, None, at(0).time).await.unwrap().len(), 3);
+    assert_eq!(latest_seats_of(&mut tx, terms.id, 1).await.unwrap().len(), 1);
+    assert_eq!(seats(&mut tx).await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -256,10 +266,11 @@ async fn attempts_are_counted_until_they_end() {
         apply(&mut tx, &Change::Attempts(names[0], attempts(count, 0)), &at(0)).await.unwrap();
     }
     assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(attempts(2, 0)));
-    let tried = |rows: Vec<crate::domain::SeatRow>| rows.iter().map(|row| row.codes_tried).sum::<u32>();
-    assert_eq!(tried(seats(&mut tx, None, at(0).time).await.unwrap()), 2);
     let day = 24 * 60 * 60;
-    assert_eq!(tried(seats(&mut tx, None, at(day).time).await.unwrap()), 0, "they no longer count");
+    for (time, expected) in [(0, 2), (day, 0)] {
+        let listed = SeatPages::new(None, at(time).time).next(&mut tx).await.unwrap();
+        assert_eq!(listed.into_iter().map(|row| row.unwrap().codes_tried).sum::<u32>(), expected);
+    }
 
     // What ended goes when something else is counted.
     apply(&mut tx, &Change::Attempts(names[1], attempts(1, day)), &at(day)).await.unwrap();
@@ -372,4 +383,65 @@ async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is
     std::fs::write(&file, "Dear customer, ".repeat(100)).unwrap();
     let failure = Database::open(&Location::File(file), 1).await.err().unwrap();
     assert!(matches!(failure, Failure::ForeignDatabase), "{failure}");
+}
+
+#[tokio::test]
+async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let (terms, other) = (sold(&mut tx, "key").await, sold(&mut tx, "other").await);
+    let (request, _) = request();
+    // Two pages and a half, many of one second.
+    for number in 0..1250_u32 {
+        let handle = Handle::new(number).unwrap().to_string();
+        let license = if number % 5 == 0 { other.id } else { terms.id };
+        let granted = at(u64::from(number / 100)).time;
+        let seat = seat(&request, license, json!({ "seat": handle, "granted": granted }));
+        inserted(&mut tx, &seat, &request).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let damage =
+        "UPDATE seat SET machine = '{' WHERE handle = 700; UPDATE license SET terms = '' WHERE id = ";
+    let damage = format!("{damage}'{}'; UPDATE seat SET record = '' WHERE handle = 3", other.id);
+    sqlx::raw_sql(sqlx::AssertSqlSafe(damage)).execute(&database.pool).await.unwrap();
+
+    let mut tx = database.read().await.unwrap();
+    for (license, expected) in [(None, 1250), (Some(terms.id), 1000), (Some(other.id), 250)] {
+        let (mut pages, mut listed, mut damaged) = (SeatPages::new(license, at(0).time), 0, Vec::new());
+        let mut last = (Timestamp::from_unix_seconds(0), 0);
+        loop {
+            let page = pages.next(&mut tx).await.unwrap();
+            if page.is_empty() {
+                break;
+            }
+            for row in page {
+                listed += 1;
+                match row {
+                    Ok(seat) => {
+                        let place = (seat.granted, seat.handle.get());
+                        assert!(listed == 1 || place > last);
+                        last = place;
+                    }
+                    Err(failure) => damaged.push(failure.message()),
+                }
+            }
+        }
+        assert_eq!(listed, expected);
+        // Records that only decisions need are not read.
+        let handle = Handle::new(700).unwrap();
+        match license {
+            Some(id) if id == terms.id => assert_eq!(damaged, Vec::<String>::new()),
+            _ => assert!(
+                damaged.len() == 1 && damaged[0].contains(&format!("license {}, seat {handle}", other.id))
+            ),
+        }
+    }
+    let listed = LicensePages::new().next(&mut tx).await.unwrap();
+    let damaged: Vec<_> = listed.iter().filter_map(|row| row.as_ref().err()).map(Failure::message).collect();
+    assert!(damaged.len() == 1 && damaged[0].contains(&other.id.to_string()), "{damaged:?}");
+    // The customer of the other license sees the rest, and decisions on it go on.
+    assert_eq!(latest_seats_of(&mut tx, terms.id, 2000).await.unwrap().len(), 999);
+    assert!(find(&mut tx, &Query::License(terms.id)).await.is_ok());
+    let failure = find(&mut tx, &Query::License(other.id)).await.unwrap_err();
+    assert!(failure.message().contains(&other.id.to_string()), "{failure}");
 }

@@ -309,10 +309,10 @@ fn the_environment_can_bring_the_key_and_the_certificate_and_shows_neither() {
 
     let both = [(VARIABLES[0], issuer.as_str()), (VARIABLES[1], certificate.as_str())];
     let renew = ["renew", handle.as_str()];
-    assert_eq!(refused(&authority, &renew, &[]), "io");
+    assert_eq!(refused(&authority, &renew, &[]), "keys-missing");
     let renewed = run(&authority, &renew, &both);
     assert!(renewed.status.success());
-    assert_eq!(refused(&authority, &renew, &both[..1]), "io", "the certificate is missing");
+    assert_eq!(refused(&authority, &renew, &both[..1]), "keys-missing", "the certificate is missing");
     let set = |name: &'static str, text: &'static str| match name == VARIABLES[0] {
         true => [(name, text), both[1]],
         false => [both[0], (name, text)],

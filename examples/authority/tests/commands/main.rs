@@ -1,11 +1,14 @@
 //! The authority's commands, each run of the program in a process of its own.
 
+mod backup;
 mod bulk;
+mod edit;
 mod issuer_certificate;
 mod program;
 mod sale;
 mod set_up;
 mod vendor;
+mod verify;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -80,7 +80,7 @@ fn an_interrupted_set_up_goes_on() {
     let root = fs::read_to_string(keys.join("root.public")).unwrap();
     // Killed after the keys were there, and before the ledger was.
     fs::write(keys.join("unfinished"), "").unwrap();
-    forget_ledger(&empty);
+    empty.engine.forget_ledger(&empty.directory);
     let create = [&SERVE[..], &["--create"]].concat();
     let options: Vec<String> = create[3..].iter().map(|&option| option.to_owned()).collect();
     Server::start(&empty.engine, &empty.directory, "127.0.0.1:0", &options).kill();
@@ -89,31 +89,11 @@ fn an_interrupted_set_up_goes_on() {
     assert_eq!(empty.run(&SELL).code, 0);
 }
 
-/// The database as it was before anybody wrote to it.
-fn forget_ledger(empty: &Empty) {
-    match &empty.engine {
-        Engine::Sqlite => fs::remove_file(empty.directory.join("authority.db")).unwrap(),
-        Engine::Postgres(server) => {
-            let url = format!("{server}/{}", database(&empty.directory));
-            let drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
-            assert!(
-                Command::new("psql")
-                    .arg(url)
-                    .args(["-qc", drop])
-                    .stderr(Stdio::null())
-                    .status()
-                    .unwrap()
-                    .success()
-            );
-        }
-    }
-}
-
 #[test]
 fn keys_without_their_ledger_do_not_start_and_are_given_another_one_only_on_request() {
     let empty = Empty::new();
     let made = empty.run(&["init", "--product", PRODUCT]).json();
-    forget_ledger(&empty);
+    empty.engine.forget_ledger(&empty.directory);
     let create = [&SERVE[..], &["--create"]].concat();
     for command in [&SERVE[..], &create, &SELL, &["list"], &["init", "--product", PRODUCT]] {
         let refused = empty.refused(command);

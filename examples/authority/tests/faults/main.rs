@@ -2,6 +2,7 @@
 
 mod kills;
 mod network;
+mod races;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 

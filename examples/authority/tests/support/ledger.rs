@@ -1,9 +1,11 @@
 //! The authority's database as it is, read past the authority: what its promise is judged by.
 
-use sqlx::{AnyConnection, Connection as _, Row as _};
+use std::path::Path;
+
+use sqlx::{AnyConnection, AssertSqlSafe, Connection as _, Row as _};
 use tokio::runtime::Runtime;
 
-use super::server::Authority;
+use super::server::Installation;
 
 /// A connection to the database of an authority.
 pub struct Ledger {
@@ -26,10 +28,19 @@ impl Row {
 }
 
 impl Ledger {
-    pub fn open(authority: &Authority) -> Self {
+    pub fn open(authority: &Installation) -> Self {
+        Self::connect(&authority.database_url())
+    }
+
+    /// An SQLite file.
+    pub fn at(file: &Path) -> Self {
+        Self::connect(&format!("sqlite:{}", file.display()))
+    }
+
+    fn connect(url: &str) -> Self {
         sqlx::any::install_default_drivers();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let connection = runtime.block_on(AnyConnection::connect(&authority.database_url())).unwrap();
+        let connection = runtime.block_on(AnyConnection::connect(url)).unwrap();
         Self { runtime, connection }
     }
 
@@ -52,8 +63,41 @@ impl Ledger {
         seats
     }
 
+    /// What a query returns, as text.
+    pub fn texts(&mut self, sql: &str) -> Vec<Option<String>> {
+        let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
+        let rows = self.runtime.block_on(query.fetch_all(&mut self.connection)).unwrap();
+        rows.iter().map(|row| row.get(0)).collect()
+    }
+
+    /// The counters that are not what a count finds.
+    pub fn miscounted(&mut self) -> Vec<String> {
+        let wrong = sqlx::query_scalar(
+            "SELECT 'license ' || id FROM license WHERE \
+             taken <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1 AND lapsed = 0) OR \
+             deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1) \
+             UNION ALL \
+             SELECT 'tally ' || what FROM tally GROUP BY what HAVING SUM(number) <> CASE what \
+             WHEN 'evidence' THEN (SELECT COUNT(*) FROM evidence) \
+             ELSE (SELECT COUNT(*) FROM seat WHERE state = what) END",
+        );
+        self.runtime.block_on(wrong.fetch_all(&mut self.connection)).unwrap()
+    }
+
+    /// How much evidence is kept.
+    pub fn evidence(&mut self) -> i64 {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM evidence");
+        self.runtime.block_on(count.fetch_one(&mut self.connection)).unwrap()
+    }
+
     /// Statements that the authority would not make.
-    pub fn execute(&mut self, sql: &'static str) {
-        self.runtime.block_on(sqlx::raw_sql(sql).execute(&mut self.connection)).unwrap();
+    pub fn execute(&mut self, sql: &str) {
+        self.try_execute(sql).unwrap();
+    }
+
+    /// The same where the database may refuse them.
+    pub fn try_execute(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
+        self.runtime.block_on(sql.execute(&mut self.connection)).map(drop)
     }
 }

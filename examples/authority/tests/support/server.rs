@@ -59,6 +59,24 @@ impl Engine {
         }
     }
 
+    /// Makes the database what it was before anybody wrote to it. Nobody has it open.
+    pub fn forget_ledger(&self, directory: &Path) {
+        match self {
+            Self::Sqlite => {
+                fs::remove_file(directory.join("authority.db")).unwrap();
+                for beside in ["authority.db-wal", "authority.db-shm"] {
+                    let _ = fs::remove_file(directory.join(beside));
+                }
+            }
+            Self::Postgres(server) => {
+                let url = format!("{server}/{}", database(directory));
+                let drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
+                let psql = Command::new("psql").arg(url).args(["-qc", drop]).stderr(Stdio::null()).status();
+                assert!(psql.unwrap().success());
+            }
+        }
+    }
+
     /// A command of the authority in that directory.
     pub fn command(&self, directory: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());

@@ -95,6 +95,14 @@ fn bad_input_is_refused_with_clear_words_and_changes_nothing() {
     user.refused(1, &["install", &for_neighbor], "wrong-machine", "made for another machine");
     user.refused(1, &["request", &vendor.license_key.clone()], "already-active", "a license is active");
     user.refused(1, &["cancel"], "not-pending", "no activation request is pending");
+
+    // A valid license gives way where that is asked for, and is as before when the request is cancelled.
+    user.run(0, &["request", &vendor.license_key.clone(), "--replace-license"]);
+    user.refused(1, &["request", &stranger.license_key], "already-active", "a request is pending");
+    user.run(0, &["request", &stranger.license_key, "--replace-request"]);
+    user.run(0, &["status"]);
+    user.run(0, &["cancel"]);
+    user.run(0, &["status"]);
 }
 
 #[test]

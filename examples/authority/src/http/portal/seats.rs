@@ -8,7 +8,7 @@ use axum::{
 };
 use nodelock::{
     ErrorKind,
-    authority::{LicenseTerms, SeatState},
+    authority::{LicenseTerms, Seat, SeatState},
     code::{LicenseKey, Reading},
 };
 
@@ -21,7 +21,7 @@ use super::{
     words::{Task, refusal},
 };
 use crate::{
-    domain::{Holding, Occasion, SeatRow, Submission, What},
+    domain::{Holding, Occasion, Submission, What},
     http::Server,
 };
 
@@ -164,7 +164,7 @@ fn view(holding: &Holding) -> LicenseView {
     }
 }
 
-fn row(SeatRow { seat, .. }: &SeatRow, terms: &LicenseTerms) -> SeatView {
+fn row(seat: &Seat, terms: &LicenseTerms) -> SeatView {
     let computer = Some(seat.label()).filter(|label| !label.is_empty());
     let has_lapsed = seat.state().is_taken() && !seat.counts(terms, std::time::SystemTime::now().into());
     let (class, state) = match seat.state() {

@@ -19,16 +19,29 @@ CREATE TABLE license (
     terms    TEXT   NOT NULL,
     created  BIGINT NOT NULL,
     -- What its seats add up to, changed in the transaction of each of them: seats that are active or held and have not
-    -- lapsed, and
-    -- deactivations that counted.
+    -- lapsed, and deactivations that counted.
     taken       BIGINT NOT NULL DEFAULT 0 CHECK (taken >= 0),
     deactivated BIGINT NOT NULL DEFAULT 0 CHECK (deactivated >= 0)
 );
 CREATE INDEX license_by_age ON license (created, id);
 
--- Seats are kept for ever, so that no message of a device is ever news again, except cancelled ones whose requests would be
--- refused without them. The columns beside `record` are for
--- finding and listing, and say what the record says.
+-- An order that licenses were sold under, so that it is not sold twice.
+CREATE TABLE sale (
+    order_id TEXT   NOT NULL PRIMARY KEY,
+    -- What was ordered, as the terms of a license without its id and start: docs/FORMAT.md, "Records".
+    terms    TEXT   NOT NULL,
+    sold     BIGINT NOT NULL
+);
+CREATE TABLE sale_license (
+    order_id   TEXT   NOT NULL REFERENCES sale (order_id),
+    -- In the order in which they were shown.
+    position   BIGINT NOT NULL,
+    license_id TEXT   NOT NULL UNIQUE REFERENCES license (id),
+    PRIMARY KEY (order_id, position)
+);
+
+-- Seats are kept for ever, so that no message of a device is ever news again, except cancelled ones whose requests would
+-- be refused without them. The columns beside `record` are for finding and listing, and say what the record says.
 CREATE TABLE seat (
     handle     BIGINT NOT NULL,
     device_key BLOB   NOT NULL,
@@ -40,6 +53,10 @@ CREATE TABLE seat (
     counted    BIGINT NOT NULL,
     granted    BIGINT NOT NULL,
     changed    BIGINT NOT NULL,
+    -- When its latest license was signed.
+    issued     BIGINT NOT NULL,
+    -- When its device last spoke.
+    contact    BIGINT NOT NULL,
     -- When its use ends: at the end of the year 9999 if never.
     ends       BIGINT NOT NULL,
     -- Whether it counts no longer, because its use ended too long ago.
@@ -49,6 +66,8 @@ CREATE TABLE seat (
     copies     BIGINT NOT NULL,
     virtual_machine BIGINT NOT NULL,
     container  BIGINT NOT NULL,
+    -- What its machine is called in lists for customers.
+    label      TEXT   NOT NULL,
     -- What the device said of itself in its request, in JSON.
     machine    TEXT   NOT NULL,
     -- The seat as a JSON record: docs/FORMAT.md, "Records". It is the last column, so that lists need not read it.

@@ -1,0 +1,320 @@
+#!/usr/bin/env python3
+"""How the authority's answers and lists change with the size of its ledger.
+
+    cargo build -p nodelock-authority
+    python3 examples/authority/benches/ledger.py [SEATS ...]
+
+Makes one ledger of each size (10,000 and 1,000,000 seats unless told), in which one license has a tenth of all seats,
+and prints the median times of calls over HTTP, one at a time, on that license and on one with few seats; then time and
+memory of the lists. The rows are those of a seat that the authority granted, with other handles.
+
+On SQLite, in the target directory; on PostgreSQL instead where NODELOCK_ONLINE_POSTGRES is set, as
+tests/postgres/with_server.py does. Needs Python's `cryptography`. NODELOCK_BENCH_CALLS says how many calls of each
+kind there are, 200 unless told.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import pathlib
+import secrets
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "interop"))
+
+# pylint: disable=wrong-import-position
+from nodelock_format import code, envelope, fingerprint, forms, keys, messages, release  # noqa: E402
+
+PRODUCT = "Example"
+PROGRAM = ROOT / "target" / os.environ.get("PROFILE", "debug") / "authority"
+SERVER = os.environ.get("NODELOCK_ONLINE_POSTGRES")
+CALLS = int(os.environ.get("NODELOCK_BENCH_CALLS", "200"))
+COLUMNS = (
+    "handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, contact, ends, reason, "
+    "revision, copies, virtual_machine, container, label, machine, record"
+)
+
+
+class Device:
+    """A device that signs what it says."""
+
+    def __init__(self) -> None:
+        self.seed = secrets.token_bytes(32)
+        self.key = keys.public_key_of(self.seed)
+        self.release = release.Release(secrets.randbits(30), secrets.randbits(60))
+        key = fingerprint.tagger_key(PRODUCT, PRODUCT)
+        tags = {(1, fingerprint.tag(key, 1, self.key.hex()))}
+        self.fingerprint = fingerprint.Fingerprint(sorted(tags), virtual_machine=False, container=False)
+        self.request = b""
+        self.token = bytes(16)
+
+    def sealed(self, kind: envelope.Kind, message: object) -> envelope.Envelope:
+        return envelope.seal(kind, messages.encode(message), self.seed)
+
+    def activation(self, license_key: str) -> dict:
+        request = messages.ActivationRequest(
+            device_key=self.key,
+            product=PRODUCT,
+            license_key=license_key,
+            handle=self.release.handle,
+            release_commitment=self.release.commitment(self.key),
+            created=int(time.time()),
+            fingerprint=self.fingerprint,
+            library="0.1.0",
+            application="bench",
+            metadata=[("computer", "a customer's computer")],
+            extensions=[],
+        )
+        sealed = self.sealed(envelope.Kind.ACTIVATION_REQUEST, request)
+        self.request = sealed.digest
+        return {"request": forms.base64url(sealed.to_bytes())}
+
+    def check_in(self) -> dict:
+        request = messages.CheckInRequest(
+            handle=self.release.handle,
+            nonce=secrets.token_bytes(16),
+            sync_token=self.token,
+            revision=1,
+            time=int(time.time()),
+            fingerprint=self.fingerprint,
+            library="0.1.0",
+            application="bench",
+            extensions=[],
+        )
+        sealed = self.sealed(envelope.Kind.CHECK_IN_REQUEST, request)
+        return {"request": forms.base64url(sealed.to_bytes())}
+
+    def proof(self, license_id: str) -> dict:
+        proof = messages.DeactivationProof(
+            product_tag=messages.product_tag(PRODUCT),
+            license_id=bytes.fromhex(license_id),
+            handle=self.release.handle,
+            generation=3,
+            time=int(time.time()),
+            reason=1,
+            flags=0,
+            request=self.request[:8],
+            extensions=[],
+        )
+        return {"proof": forms.base64url(self.sealed(envelope.Kind.DEACTIVATION_PROOF, proof).to_bytes())}
+
+
+class Authority:
+    """An authority with its database and its server."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.database = None
+        if SERVER:
+            self.database = f"{SERVER}/{folder.name}"
+            subprocess.run(["psql", f"{SERVER}/postgres", "-qc", f'CREATE DATABASE "{folder.name}"'], check=True)
+        self.run("init", "--product", PRODUCT)
+        self.server = None
+
+    def command(self, *arguments: str) -> list:
+        where = ["--dir", str(self.folder)] + (["--db", self.database] if self.database else [])
+        return [str(PROGRAM), *arguments, *where]
+
+    def run(self, *arguments: str) -> dict:
+        done = subprocess.run([*self.command(*arguments), "--json"], check=True, stdout=subprocess.PIPE)
+        return json.loads(done.stdout)
+
+    def sell(self, seats: int) -> tuple:
+        sold = self.run("license", "new", "--licensee", "Jane Doe", "--seats", str(seats))
+        return sold["license"], sold["key"]
+
+    def serve(self) -> None:
+        log = (self.folder / "log").open("w")
+        serve = self.command("serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0")
+        self.server = subprocess.Popen(serve, stdout=subprocess.PIPE, stderr=log, text=True)
+        self.port = int(self.server.stdout.readline().rsplit(":", 1)[1])
+        lines = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+        [listening] = [line for line in lines if line["event"] == "metrics-listening"]
+        self.metrics = int(listening["address"].rsplit(":", 1)[1])
+
+    def stop(self) -> None:
+        self.server.terminate()
+        self.server.wait()
+
+    def sql(self, statement: str) -> list:
+        if self.database:
+            psql = ["psql", self.database, "-At", "-F", "\x1f", "-c", statement]
+            rows = subprocess.run(psql, check=True, stdout=subprocess.PIPE, text=True).stdout
+            return [row.split("\x1f") for row in rows.splitlines()]
+        with sqlite3.connect(self.folder / "authority.db") as database:
+            return list(database.execute(statement))
+
+    def fill(self, rows, count: int) -> None:
+        """Enters rows of seats."""
+        if self.database:
+            copy = ["psql", self.database, "-qc", f"COPY seat ({COLUMNS}) FROM STDIN"]
+            with subprocess.Popen(copy, stdin=subprocess.PIPE, text=True) as psql:
+                for row in rows:
+                    values = (rf"\\x{value.hex()}" if isinstance(value, bytes) else str(value) for value in row)
+                    psql.stdin.write("\t".join(value.replace("\n", r"\n") for value in values) + "\n")
+        else:
+            places = ", ".join("?" for _ in COLUMNS.split(","))
+            database = sqlite3.connect(self.folder / "authority.db")
+            database.executescript("PRAGMA cache_size = -600000; PRAGMA synchronous = OFF")
+            with database:
+                database.executemany(f"INSERT INTO seat ({COLUMNS}) VALUES ({places})", rows)
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            database.close()
+        update = (
+            "UPDATE license SET taken = (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1)",
+            f"UPDATE tally SET number = number + {count} WHERE what = 'active'",
+            "ANALYZE",
+        )
+        for statement in update:
+            self.sql(statement)
+
+
+def post(port: int, path: str, body: dict, peer: int = 0, form: bool = False) -> tuple:
+    """An answer, and how long it took on a connection that was open."""
+    source = (f"127.0.{peer // 250 + 1}.{peer % 250 + 1}", 0)
+    connection = http.client.HTTPConnection("127.0.0.1", port, source_address=source)
+    connection.connect()
+    text, kind = json.dumps(body), "application/json"
+    if form:
+        kind = "multipart/form-data; boundary=part"
+        head = "--part\r\nContent-Disposition: form-data; name="
+        parts = (f'{head}"{name}"\r\n\r\n{value}\r\n' for name, value in body.items())
+        text = "".join(parts) + "--part--\r\n"
+    start = time.perf_counter()
+    connection.request("POST", path, text, {"Content-Type": kind})
+    answer = connection.getresponse()
+    content = answer.read()
+    took = time.perf_counter() - start
+    connection.close()
+    assert answer.status == 200, (path, answer.status, content)
+    return content, took
+
+
+def calls(authority: Authority, license_id: str, license_key: str, number: int, note) -> None:
+    """One call of each kind on that license."""
+    device = Device()
+    answer = post(authority.port, "/v1/activations", device.activation(license_key), number)
+    granted = forms.read(json.loads(note("activation", answer))["license"].encode())[0]
+    device.token = messages.CODECS[granted.kind].decode(granted.body).sync_token
+    note("check-in", post(authority.port, "/v1/checkins", device.check_in(), number))
+    note("portal", post(authority.port, "/seats", {"license_key": license_key}, number, form=True))
+    if number % 2:
+        note("proof", post(authority.port, "/v1/deactivations", device.proof(license_id), number))
+    else:
+        typed = {"phone_code": code.deactivation_code(device.release)}
+        note("code", post(authority.port, "/v1/deactivations", typed, number))
+    connection = http.client.HTTPConnection("127.0.0.1", authority.metrics)
+    connection.connect()
+    start = time.perf_counter()
+    connection.request("GET", "/metrics")
+    assert b"nodelock_seats" in connection.getresponse().read()
+    note("metrics", (b"", time.perf_counter() - start))
+    connection.close()
+
+
+def compare(ledgers: dict, which: str) -> None:
+    """Prints the medians of calls in milliseconds. The ledgers take turns, so that all have the same company."""
+    times: dict = {}
+    for number in range(CALLS):
+        for seats, authority in ledgers.items():
+
+            def note(what: str, answered: tuple, seats: int = seats) -> bytes:
+                content, took = answered
+                times.setdefault(what, {}).setdefault(seats, []).append(took * 1000)
+                return content
+
+            calls(authority, *getattr(authority, which), number, note)
+    for what, by_seats in times.items():
+        medians = [statistics.median(took) for took in by_seats.values()]
+        columns = "  ".join(f"{seats:>9,}: {median:7.2f}" for seats, median in zip(by_seats, medians))
+        print(f"  {what:<10}  {columns}  ratio {medians[-1] / medians[0]:.2f}", flush=True)
+
+
+def ledger(seats: int, folder: pathlib.Path) -> Authority:
+    """A ledger of that many seats, of which a tenth is one license's. The others have at most 1,000 each."""
+    authority = Authority(folder)
+    big = authority.sell(1_000_000)
+    licenses = [authority.sell(1_000_000)[0] for _ in range(max(1, seats * 9 // 10 // 1000))]
+    few = authority.sell(1_000_000)
+    authority.serve()
+    device = Device()
+    post(authority.port, "/v1/activations", device.activation(few[1]))
+    authority.stop()
+    [template] = authority.sql(f"SELECT {COLUMNS} FROM seat")
+    template = list(template)
+    assert forms.base64url(device.key) in template[-1]
+    handle, license_id, key = release.handle_text(device.release.handle), few[0], forms.base64url(device.key)
+    # A key takes longer than a row: ten seats share one.
+    devices = [keys.public_key_of(secrets.token_bytes(32)) for _ in range(max(1, seats // 10))]
+    used = {device.release.handle}
+
+    def rows():
+        for number in range(seats):
+            of = big[0] if number % 10 == 0 else licenses[number % len(licenses)]
+            drawn = secrets.randbits(30)
+            while drawn in used:
+                drawn = secrets.randbits(30)
+            used.add(drawn)
+            row, drawn_key = list(template), devices[number % len(devices)]
+            row[:3] = drawn, drawn_key, of
+            row[7] = int(row[7]) + number // 100 - seats // 100
+            record = row[-1].replace(handle, release.handle_text(drawn)).replace(license_id, of)
+            row[-1] = record.replace(key, forms.base64url(drawn_key))
+            yield row
+
+    authority.fill(rows(), seats)
+    authority.few, authority.big = few, big
+    return authority
+
+
+def peak(process: subprocess.Popen) -> float:
+    """The most memory that a program had so far, in MB; 0 when it has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) / 1024
+
+
+def lists(authority: Authority, seats: int) -> None:
+    for arguments in (["list"], ["list", "--json"], ["license", "list"], ["audit"]):
+        start, lines, memory = time.perf_counter(), 0, 0.0
+        with subprocess.Popen(authority.command(*arguments), stdout=subprocess.PIPE) as process:
+            for chunk in iter(lambda: process.stdout.read(1 << 16), b""):
+                lines += chunk.count(b"\n")
+                memory = max(memory, peak(process))
+        assert process.returncode == 0
+        took = time.perf_counter() - start
+        print(f"{' '.join(arguments)} of {seats:,} seats: {lines:,} lines, {took:.1f} s, {memory:.0f} MB", flush=True)
+
+
+def main() -> None:
+    sizes = [int(size) for size in sys.argv[1:]] or [10_000, 1_000_000]
+    print("PostgreSQL" if SERVER else "SQLite")
+    with tempfile.TemporaryDirectory(prefix="nodelock-ledger-", dir=ROOT / "target") as folder:
+        made = {}
+        for seats in sizes:
+            start = time.perf_counter()
+            made[seats] = ledger(seats, pathlib.Path(folder) / f"ledger{seats}")
+            print(f"{seats:,} seats were entered in {time.perf_counter() - start:.0f} s", flush=True)
+        for authority in made.values():
+            authority.serve()
+        for which, words in (("few", "few"), ("big", "a tenth of all")):
+            print(f"median of {CALLS} calls in ms, on a license of {words} seats")
+            compare(made, which)
+        for authority in made.values():
+            authority.stop()
+        for seats, authority in made.items():
+            lists(authority, seats)
+
+
+if __name__ == "__main__":
+    main()

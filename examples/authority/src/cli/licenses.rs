@@ -1,0 +1,260 @@
+//! What each command about licenses does.
+
+use std::{cell::Cell, fs, io::Write as _, path::Path};
+
+use nodelock::{
+    Error, LicenseId, SystemRandom,
+    authority::{LicenseRecord, LicenseTerms},
+};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use super::{
+    arguments::{EditedTerms, LicenseCommand, NewLicense, Rekey},
+    output::{self, Listing, Report},
+};
+use crate::{
+    domain::{LicenseHint, Occasion, Order},
+    failure::{Failure, Result},
+    keys,
+    service::{self, Database, Offer, Sale},
+};
+
+/// Where a vendor deals with licenses.
+pub(crate) struct Desk<'a> {
+    pub(crate) product: &'a str,
+    pub(crate) database: &'a Database,
+    pub(crate) occasion: &'a Occasion,
+    pub(crate) as_json: bool,
+}
+
+impl Desk<'_> {
+    pub(crate) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
+        match command {
+            LicenseCommand::New(new) => self.sell(new).await,
+            LicenseCommand::List => {
+                let mut listing = Listing::new("licenses", self.as_json);
+                let show = |row| listing.row(row, output::license_words, output::license);
+                service::licenses(self.database, show).await?;
+                listing.finish("No licenses.")
+            }
+            LicenseCommand::Edit { id, terms } => self.edit(*id, terms).await,
+            LicenseCommand::Rekey(rekey) => self.rekey(rekey).await,
+            LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
+            LicenseCommand::Resume { id } => self.suspend(*id, false).await,
+        }
+    }
+
+    async fn sell(&self, new: &NewLicense) -> Result<Report> {
+        let terms = LicenseTerms {
+            licensee: new.licensee.clone(),
+            edition: new.edition.clone(),
+            features: new.features.iter().map(|feature| feature.0.clone()).collect(),
+            metadata: new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
+            expires: new.expires,
+            lease_days: new.lease_days.0,
+            margin_days: new.margin_days.0,
+            updates_until: new.updates_until,
+            deactivations: new.deactivations.0,
+            ..LicenseTerms::new(
+                LicenseId::generate(&SystemRandom)?,
+                self.product,
+                new.seats,
+                self.occasion.time,
+            )
+        };
+        let order = new.order.as_deref().map(|id| Order::new(id, &terms, new.count));
+        let file = new.keys_out.file.as_deref();
+        let (offers, report) = match &new.key {
+            Some(typed) => {
+                let words = format!("License {} for {}, with the given key.", terms.id, terms.licensee);
+                let fields = json!({ "license": terms.id.to_string(), "key": null, "seats": terms.seats });
+                (vec![Offer { terms, key: Zeroizing::new(typed.clone()) }], Report::new(words, fields))
+            }
+            None => {
+                let offers = service::offers(&terms, new.count)?;
+                let report = sold(&terms, &offers, file);
+                (offers, report)
+            }
+        };
+        let handed_over = Cell::new(false);
+        let hand_over = || {
+            if new.key.is_none() {
+                let keys = offers.iter().map(|offer| (offer.terms.id, offer.key.as_str()));
+                self.hand_over(keys, file, &report)?;
+                handed_over.set(true);
+            }
+            Ok(())
+        };
+        let outcome = service::sell(self.database, &offers, order.as_ref(), hand_over, self.occasion).await;
+        let report = Report { is_printed: handed_over.get() && file.is_none(), ..report };
+        match outcome {
+            Ok(Sale::Done) => Ok(report),
+            Ok(Sale::Before(licenses)) => {
+                Ok(sold_already(&licenses, new.order.as_deref().unwrap_or_default()))
+            }
+            Err(failure) if handed_over.get() => Ok(in_vain(failure, file)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Brings keys to where they are safe: into a new file, or onto standard output.
+    fn hand_over<'a>(
+        &self,
+        keys: impl Iterator<Item = (LicenseId, &'a str)>,
+        file: Option<&Path>,
+        report: &Report,
+    ) -> Result<()> {
+        match file {
+            Some(path) => write_keys(path, keys),
+            None => output::print(report, None, self.as_json),
+        }
+    }
+
+    async fn edit(&self, id: LicenseId, edited: &EditedTerms) -> Result<Report> {
+        let change = |terms: &mut LicenseTerms| {
+            terms.seats = edited.seats.unwrap_or(terms.seats);
+            terms.expires = edited.expires.map_or(terms.expires, |end| end.0);
+            terms.lease_days = edited.lease_days.map_or(terms.lease_days, |limit| limit.0);
+            terms.margin_days = edited.margin_days.map_or(terms.margin_days, |limit| limit.0);
+            terms.deactivations = edited.deactivations.map_or(terms.deactivations, |limit| limit.0);
+            terms.updates_until = edited.updates_until.map_or(terms.updates_until, |end| end.0);
+            if let Some(edition) = &edited.edition {
+                terms.edition.clone_from(edition);
+            }
+            if let Some(features) = &edited.features {
+                terms.features = features.iter().map(|feature| feature.0.clone()).collect();
+            }
+        };
+        let edited = service::edit(self.database, id, change, self.occasion).await?;
+        let LicenseRecord { terms, usage } = &edited.license;
+        let words = match &edited.changes[..] {
+            [] => format!("License {id} has these terms already."),
+            changes if usage.taken > terms.seats => format!(
+                "License {id}: {}. {} seats are taken: they stay, and none is given until there are fewer.",
+                changes.join(", "),
+                usage.taken
+            ),
+            changes => {
+                format!("License {id}: {}. Devices hear of it when they check in.", changes.join(", "))
+            }
+        };
+        let fields = json!({
+            "license": id.to_string(),
+            "changes": edited.changes,
+            "changed": !edited.changes.is_empty(),
+            "seats": { "total": terms.seats, "taken": usage.taken },
+        });
+        Ok(Report::new(words, fields))
+    }
+
+    async fn rekey(&self, rekey: &Rekey) -> Result<Report> {
+        let (id, file) = (rekey.id, rekey.keys_out.file.as_deref());
+        let handed_over = Cell::new(false);
+        let hand_over = |key: &str| {
+            if rekey.key.is_none() {
+                self.hand_over([(id, key)].into_iter(), file, &rekeyed(id, Some(key)))?;
+                handed_over.set(true);
+            }
+            Ok(())
+        };
+        match service::rekey(self.database, id, rekey.key.as_deref(), hand_over, self.occasion).await {
+            Ok(hint) => {
+                let mut report = rekeyed(id, None);
+                report.fields.insert("key_hint".into(), hint.key_hint.into());
+                if let Some(path) = file {
+                    report.words += &format!(" It is in {}.", path.display());
+                    report.fields.insert("keys_out".into(), path.display().to_string().into());
+                }
+                Ok(Report { is_printed: handed_over.get() && file.is_none(), ..report })
+            }
+            Err(failure) if handed_over.get() => Ok(in_vain(failure, file)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn suspend(&self, id: LicenseId, suspended: bool) -> Result<Report> {
+        let changed = service::set_suspended(self.database, id, suspended, self.occasion).await?;
+        let state = if suspended { "suspended" } else { "in force" };
+        let already = if changed { "" } else { " already" };
+        let words = format!("License {id} is {state}{already}.");
+        Ok(Report::new(
+            words,
+            json!({ "license": id.to_string(), "suspended": suspended, "changed": changed }),
+        ))
+    }
+}
+
+/// What is said of licenses with new keys, which are in `file` or shown.
+fn sold(terms: &LicenseTerms, offers: &[Offer], file: Option<&Path>) -> Report {
+    let LicenseTerms { licensee, seats, .. } = terms;
+    let of = |offer: &Offer| {
+        let key = if file.is_none() { Value::from(offer.key.as_str()) } else { Value::Null };
+        json!({ "license": offer.terms.id.to_string(), "key": key })
+    };
+    let (mut words, mut fields) = match offers {
+        [one] => (format!("License {} for {licensee}.", one.terms.id), of(one)),
+        _ => {
+            let licenses: Vec<Value> = offers.iter().map(of).collect();
+            (format!("{} licenses for {licensee}.", offers.len()), json!({ "licenses": licenses }))
+        }
+    };
+    fields["seats"] = (*seats).into();
+    match (file, offers) {
+        (Some(path), _) => {
+            words += &format!(" Keys are shown once, and are in {}.", path.display());
+            fields["keys_out"] = path.display().to_string().into();
+        }
+        (None, [one]) => words += &format!(" Its key, shown this once:\n\n    {}\n", one.key.as_str()),
+        (None, _) => {
+            words += " Their keys, shown this once:\n";
+            offers
+                .iter()
+                .for_each(|offer| words += &format!("\n    {}  {}", offer.terms.id, offer.key.as_str()));
+        }
+    }
+    Report::new(words, fields)
+}
+
+fn sold_already(licenses: &[LicenseHint], order: &str) -> Report {
+    let lines = licenses.iter().map(|license| format!("{}  ..{}\n", license.id, license.key_hint));
+    let values: Vec<Value> = licenses
+        .iter()
+        .map(|license| json!({ "license": license.id.to_string(), "key_hint": license.key_hint }))
+        .collect();
+    let report = Report::new(lines.collect::<String>(), json!({ "order": order, "licenses": values }));
+    report.with_failure(Failure::SoldAlready(order.to_owned()))
+}
+
+fn rekeyed(id: LicenseId, key: Option<&str>) -> Report {
+    let mut words = format!("License {id} has a new key; the old one activates nothing any more.");
+    if let Some(key) = key {
+        words += &format!(" The new one, shown this once:\n\n    {key}\n");
+    }
+    Report::new(words, json!({ "license": id.to_string(), "key": key }))
+}
+
+/// Keys were handed over, and then their licenses could not be stored, or it is not known whether they were.
+fn in_vain(failure: Failure, file: Option<&Path>) -> Report {
+    let place = file.map_or_else(|| "above".to_owned(), |path| format!("in {}", path.display()));
+    let words = format!("The keys {place} are of use only if `authority license list` has them.\n");
+    let report = Report::new(words, json!({ "keys_out": file.map(|path| path.display().to_string()) }));
+    Report { is_printed: file.is_none(), ..report.with_failure(failure) }
+}
+
+/// Writes ids and keys to a new file, a line each. It is on the disk, with its name, when this returns.
+fn write_keys<'a>(path: &Path, keys: impl Iterator<Item = (LicenseId, &'a str)>) -> Result<()> {
+    let mut lines = Zeroizing::new(Vec::new());
+    for (id, key) in keys {
+        writeln!(lines, "{id} {key}").map_err(|error| Error::io("memory", error))?;
+    }
+    let failed = |error| Error::io(path.display().to_string(), error);
+    let written = keys::write_new(path, &lines).and_then(|()| keys::sync_parent(path));
+    written.map_err(|error| {
+        // Nothing is sold then. A file that was there before is not this one's to remove.
+        if error.kind() != std::io::ErrorKind::AlreadyExists {
+            let _ = fs::remove_file(path);
+        }
+        failed(error).into()
+    })
+}

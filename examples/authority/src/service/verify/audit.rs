@@ -1,0 +1,180 @@
+//! The audit, line by line: whether each could have been written, and what it says of licenses and seats.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{SeatName, SeatState, SeatTrail, TrailLine, decision::EventKind},
+};
+
+use super::{Findings, Known, row::Row};
+use crate::{
+    domain::Finding,
+    failure::Result,
+    store::{Tx, raw},
+};
+
+/// What is noted beside the events of decisions, and whether it is about a license.
+const ACTIONS: [(&str, bool); 8] = [
+    ("set-up", false),
+    ("certified", false),
+    ("restored", false),
+    ("license-created", true),
+    ("license-edited", true),
+    ("license-rekeyed", true),
+    ("license-suspended", true),
+    ("license-resumed", true),
+];
+/// Between the time of an act and that of its line: a long run of `redeem-all` has one time for all it does.
+const LAG: u64 = 24 * 60 * 60;
+
+/// What the audit says.
+#[derive(Default)]
+pub(super) struct Audit {
+    /// When the authority was set up, and for what.
+    pub(super) set_up: Option<(Timestamp, String)>,
+    /// When each license was sold, and in which words.
+    pub(super) created: HashMap<LicenseId, (Timestamp, String)>,
+    pub(super) trails: HashMap<SeatName, Trail>,
+    /// Licenses that lines are about, each with one of its lines.
+    named: HashMap<LicenseId, String>,
+}
+
+/// What it says of one seat.
+#[derive(Default)]
+pub(super) struct Trail {
+    pub(super) seat: SeatTrail,
+    /// By its first line.
+    pub(super) license: Option<LicenseId>,
+    /// Whether it says of another state than cancelled: a seat that never had one may be forgotten.
+    is_kept: bool,
+}
+
+pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    let audit = &mut known.audit;
+    raw::walk(tx, raw::AUDIT, |raw| audit.look_at(&mut Row::new(raw, raw::AUDIT, findings))).await
+}
+
+/// What only shows once all else is known: lines about what is not there.
+pub(super) fn look_back(known: &Known, findings: &mut Findings) {
+    let finding = |column: &str, license, seat, row| Finding {
+        table: "audit".to_owned(),
+        column: Some(column.to_owned()),
+        license,
+        seat,
+        row,
+        detail: "what the line is about is not there".to_owned(),
+    };
+    for (name, trail) in &known.audit.trails {
+        if trail.is_kept && !known.seats.contains_key(name) {
+            findings.add(finding("handle", trail.license, Some(*name), None));
+        }
+    }
+    for (license, line) in &known.audit.named {
+        if !known.licenses.contains_key(license) {
+            findings.add(finding("license_id", Some(*license), None, Some(line.clone())));
+        }
+    }
+}
+
+impl Audit {
+    fn look_at(&mut self, row: &mut Row<'_>) {
+        let id = row.text("id");
+        row.name.clone_from(&id);
+        let noted = id.as_deref().and_then(time_of);
+        row.expect("id", id.is_none() || noted.is_some(), "it is no id of a line");
+        let at = row.time("at");
+        if let (Some(noted), Some(at)) = (noted, at) {
+            let is_near = noted.unix_seconds().abs_diff(at.unix_seconds()) <= LAG;
+            row.expect("at", is_near, "it is not when the line was written");
+        }
+        if let Some(actor) = row.text("actor") {
+            let is_peer = actor.strip_prefix("http:").is_some_and(|peer| peer.parse::<IpAddr>().is_ok());
+            let is_user = actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty());
+            row.expect("actor", is_peer || is_user, "it is neither a user nor an address");
+        }
+        let license = match row.text_or_null("license_id") {
+            Some(Some(text)) => {
+                let license = text.parse::<LicenseId>().ok();
+                row.expect("license_id", license.is_some(), "it is no id of a license");
+                license
+            }
+            _ => None,
+        };
+        row.license = license;
+        let (action, detail) = (row.text("action"), row.text("detail"));
+        if let (Some(license), Some(id)) = (license, &id) {
+            self.named.entry(license).or_insert_with(|| id.clone());
+        }
+        let (Some(at), Some(action), Some(detail)) = (at, action, detail) else { return };
+        let own = ACTIONS.iter().find(|(name, _)| *name == action);
+        let is_event = EventKind::ALL.iter().any(|kind| kind.name() == action);
+        match own {
+            Some((_, is_of_license)) => {
+                for column in ["handle", "device_key", "from_state", "to_state"] {
+                    let is_null = row.is_null(column);
+                    row.expect(column, is_null, "the line is about no seat");
+                }
+                row.expect(
+                    "license_id",
+                    license.is_some() == *is_of_license,
+                    "the line is about no such thing",
+                );
+                match (&*action, license) {
+                    ("set-up", _) => {
+                        row.expect("action", self.set_up.is_none(), "an authority is set up once");
+                        self.set_up.get_or_insert((at, detail));
+                    }
+                    ("license-created", Some(license)) => {
+                        let is_first = self.created.insert(license, (at, detail)).is_none();
+                        row.expect("license_id", is_first, "a license is sold once");
+                    }
+                    _ => {}
+                }
+            }
+            None if action == EventKind::EvidenceKept.name() => {
+                for column in ["license_id", "handle", "device_key", "from_state", "to_state"] {
+                    let is_null = row.is_null(column);
+                    row.expect(column, is_null, "the line is about no seat");
+                }
+            }
+            None if is_event => self.look_at_seat(row, &action, license, at, &detail),
+            None => row.wrong("action", "there is no such act"),
+        }
+    }
+
+    fn look_at_seat(
+        &mut self,
+        row: &mut Row<'_>,
+        action: &str,
+        license: Option<LicenseId>,
+        at: Timestamp,
+        detail: &str,
+    ) {
+        let name = row.seat_name();
+        let before = match row.text_or_null("from_state") {
+            Some(Some(text)) => state(row, "from_state", &text).map(Some),
+            Some(None) => Some(None),
+            None => None,
+        };
+        let after = row.text("to_state").and_then(|text| state(row, "to_state", &text));
+        let (Some(name), Some(before), Some(after)) = (name, before, after) else { return };
+        let trail = self.trails.entry(name).or_insert_with(|| Trail { license, ..Trail::default() });
+        row.expect("license_id", trail.license == license, "other lines name another license");
+        trail.seat.note(&TrailLine { action, before, after, at, detail });
+        trail.is_kept |= after != SeatState::Cancelled;
+    }
+}
+
+fn state(row: &mut Row<'_>, column: &str, text: &str) -> Option<SeatState> {
+    let state = SeatState::ALL.into_iter().find(|state| state.name() == text);
+    row.expect(column, state.is_some(), "there is no such state");
+    state
+}
+
+/// When a line was written, by its id: nanoseconds since 1970 and 64 random bits, in hex.
+fn time_of(id: &str) -> Option<Timestamp> {
+    let is_hex = id.len() == 48 && id.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    let nanoseconds = is_hex.then(|| u128::from_str_radix(&id[..32], 16).ok()).flatten()?;
+    Some(Timestamp::from_unix_seconds(u64::try_from(nanoseconds / 1_000_000_000).ok()?))
+}

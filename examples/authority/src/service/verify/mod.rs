@@ -1,0 +1,162 @@
+//! Every record of the ledger is compared with the rules, and with whatever else the ledger has to say of it.
+//!
+//! Nothing that the ledger holds is signed, except the proofs that wait for their requests. So a record's witness is
+//! another record: a seat's is the audit, which notes every act (`nodelock::authority::SeatTrail`). What has no witness
+//! is in [`UNSEEN`].
+
+mod audit;
+mod licenses;
+mod others;
+mod row;
+mod seats;
+mod unseen;
+
+use std::{collections::HashMap, path::Path, time::Duration};
+
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{SeatName, SeatState},
+};
+
+pub(crate) use self::unseen::UNSEEN;
+use self::{audit::Audit, row::Row};
+use super::Database;
+use crate::{
+    domain::{Finding, Occasion},
+    failure::{Failure, Result},
+    keys,
+    store::{Tx, raw},
+};
+
+/// How many findings are kept to be shown.
+const MOST: usize = 1_000;
+/// By how much two right clocks may differ: the tolerance of devices' clocks.
+const TOLERANCE: Duration = Duration::from_secs(26 * 60 * 60);
+
+/// What a verification came to.
+pub(crate) struct Verified {
+    /// The first of what was found.
+    pub(crate) findings: Vec<Finding>,
+    /// How much was found in all.
+    pub(crate) found: u64,
+    /// How many rows were looked at.
+    pub(crate) records: u64,
+    /// Whether the keys were here, so that the ledger could be compared with them.
+    pub(crate) keys_are_here: bool,
+}
+
+/// What was found so far.
+struct Findings {
+    list: Vec<Finding>,
+    found: u64,
+    records: u64,
+    now: Timestamp,
+}
+
+impl Findings {
+    fn add(&mut self, finding: Finding) {
+        self.found += 1;
+        if self.list.len() < MOST {
+            self.list.push(finding);
+        }
+    }
+
+    /// Something that is wrong with no row in particular.
+    fn add_of(&mut self, table: &str, column: Option<&str>, detail: String) {
+        let (table, column) = (table.to_owned(), column.map(str::to_owned));
+        self.add(Finding { table, column, license: None, seat: None, row: None, detail });
+    }
+
+    fn is_past(&self, time: Timestamp) -> bool {
+        time <= self.now || time.since(self.now) <= TOLERANCE
+    }
+}
+
+/// What is known of the ledger so far, by what names it.
+#[derive(Default)]
+struct Known {
+    product: Option<String>,
+    audit: Audit,
+    licenses: HashMap<LicenseId, License>,
+    /// With the revision of its latest license.
+    seats: HashMap<SeatName, u32>,
+    /// The cancelled ones, with the dates of their requests.
+    cancelled: HashMap<SeatName, Timestamp>,
+    /// How many seats are in each state, in the order of [`SeatState::ALL`], and how much evidence there is.
+    by_state: [i64; SeatState::ALL.len()],
+    evidence: i64,
+}
+
+/// What a license says that its seats add up to, and what they do.
+#[derive(Default)]
+struct License {
+    said: (Option<i64>, Option<i64>),
+    taken: i64,
+    deactivated: i64,
+}
+
+/// Looks at every record. Everything is of one moment, so others may write meanwhile.
+///
+/// It keeps about a hundred bytes of each seat in memory.
+///
+/// Fails with [`Failure::WrongKeys`] when the keys that are here are another authority's, and when the database cannot
+/// be read at all. What it finds is no failure.
+pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Verified> {
+    let mut findings = Findings { list: Vec::new(), found: 0, records: 0, now: occasion.time };
+    let mut known = Known::default();
+    let mut tx = database.read().await?;
+    for (table, detail) in raw::check_storage(database, &mut tx).await? {
+        findings.add_of(&table, None, detail);
+    }
+    for (column, detail) in raw::check_migrations(database, &mut tx).await? {
+        findings.add_of("_sqlx_migrations", Some(column), detail);
+    }
+    audit::look(&mut tx, &mut known, &mut findings).await?;
+    let keys_are_here = look_at_vendor(&mut tx, directory, &mut known, &mut findings).await?;
+    licenses::look(&mut tx, &mut known, &mut findings).await?;
+    seats::look(&mut tx, &mut known, &mut findings).await?;
+    licenses::look_back(&known, &mut findings);
+    others::look(&mut tx, &mut known, &mut findings).await?;
+    audit::look_back(&known, &mut findings);
+    let Findings { list, found, records, .. } = findings;
+    Ok(Verified { findings: list, found, records, keys_are_here })
+}
+
+/// Returns whether the keys are here.
+async fn look_at_vendor(
+    tx: &mut Tx,
+    directory: &Path,
+    known: &mut Known,
+    findings: &mut Findings,
+) -> Result<bool> {
+    let (mut rows, mut root) = (0_u32, None);
+    raw::walk(tx, raw::VENDOR, |raw| {
+        rows += 1;
+        let mut row = Row::new(raw, raw::VENDOR, findings);
+        known.product = row.text("product");
+        let set_up = known.audit.set_up.clone();
+        if let Some(product) = &known.product {
+            let is_noted = set_up.as_ref().is_some_and(|(_, noted)| noted == product);
+            row.expect("product", is_noted, "it is not what the authority was set up for");
+        }
+        if let Some(created) = row.time("created") {
+            let is_noted = set_up.as_ref().is_some_and(|(at, _)| *at == created);
+            row.expect("created", is_noted, "it is not when the authority was set up");
+        }
+        root = row.parsed("root");
+    })
+    .await?;
+    if rows != 1 {
+        findings.add_of("vendor", None, format!("it has {rows} rows, and one is right"));
+    }
+    let Some(root) = root else { return Ok(false) };
+    match keys::load(directory, root) {
+        Ok(_) => Ok(true),
+        Err(Failure::KeysMissing(_)) => Ok(false),
+        Err(Failure::WrongKeys) => {
+            findings.add_of("vendor", Some("root"), Failure::WrongKeys.to_string());
+            Ok(true)
+        }
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,158 @@
+//! What is kept beside licenses and seats.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    net::IpAddr,
+};
+
+use nodelock::{
+    LicenseId,
+    authority::{Attempts, Evidence, MAX_ATTEMPTS, SeatName, SeatState},
+};
+
+use super::{Findings, Known, row::Row};
+use crate::{
+    domain::Finding,
+    failure::Result,
+    store::{Tx, raw},
+};
+
+pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    raw::walk(tx, raw::EVIDENCE, |raw| {
+        known.evidence += 1;
+        look_at_evidence(&mut Row::new(raw, raw::EVIDENCE, findings));
+    })
+    .await?;
+    look_at_tally(tx, known, findings).await?;
+    look_at_cancelled(tx, known, findings).await?;
+    let mut revisions = HashSet::new();
+    raw::walk(tx, raw::CHECK_IN, |raw| {
+        let mut row = Row::new(raw, raw::CHECK_IN, findings);
+        let name = row.seat_name();
+        if let Some(digest) = row.bytes("digest") {
+            row.expect("digest", digest.len() == 32, "it is no digest");
+        }
+        let (Some(name), Some(revision)) = (name, row.number("revision")) else { return };
+        let Some(latest) = latest_revision(&mut row, known, name) else { return };
+        // The first license answers a request.
+        let is_revision = (2..=i64::from(latest)).contains(&revision);
+        row.expect("revision", is_revision, "the seat had no license of that revision");
+        row.expect("revision", revisions.insert((name, revision)), "two check-ins have it");
+    })
+    .await?;
+    raw::walk(tx, raw::ATTEMPT, |raw| {
+        let mut row = Row::new(raw, raw::ATTEMPT, findings);
+        if let Some(name) = row.seat_name() {
+            latest_revision(&mut row, known, name);
+        }
+        let ends = row.number("ends");
+        if let Some(attempts) = row.record::<Attempts>("record") {
+            let is_bounded = (1..=MAX_ATTEMPTS).contains(&attempts.count()) && row.is_past(attempts.since());
+            row.expect("record", is_bounded, "so many codes are never tried, or not yet");
+            let end = i64::try_from(attempts.end().unix_seconds()).ok();
+            row.expect("ends", ends.is_none() || ends == end, "its record says something else");
+        }
+    })
+    .await?;
+    raw::walk(tx, raw::CANCELLATION, |raw| {
+        let mut row = Row::new(raw, raw::CANCELLATION, findings);
+        row.license = row.parsed::<LicenseId>("license_id");
+        let is_known = row.license.is_none_or(|license| known.licenses.contains_key(&license));
+        row.expect("license_id", is_known, "there is no such license");
+        if let Some(cancellations) = row.record::<Attempts>("record") {
+            let is_bounded = cancellations.count() > 0 && row.is_past(cancellations.since());
+            row.expect("record", is_bounded, "nothing was cancelled, or not yet");
+        }
+    })
+    .await
+}
+
+/// What the whole ledger adds up to: for each name the sum of its rows.
+async fn look_at_tally(tx: &mut Tx, known: &Known, findings: &mut Findings) -> Result<()> {
+    let names = SeatState::ALL.map(SeatState::name).into_iter().chain(["evidence"]);
+    let truths = known.by_state.into_iter().chain([known.evidence]);
+    let mut missing: BTreeMap<&str, i64> = names.zip(truths).collect();
+    raw::walk(tx, raw::TALLY, |raw| {
+        let mut row = Row::new(raw, raw::TALLY, findings);
+        let (what, number) = (row.text("what"), row.number("number"));
+        row.number("shard");
+        row.name.clone_from(&what);
+        let (Some(what), Some(number)) = (what, number) else { return };
+        match missing.get_mut(&*what) {
+            Some(missing) => *missing = missing.saturating_sub(number),
+            None => row.wrong("what", "nothing of that name is counted"),
+        }
+    })
+    .await?;
+    for (what, missing) in missing.into_iter().filter(|(_, missing)| *missing != 0) {
+        findings.add_of("tally", Some("number"), format!("{missing} of {what} are not counted"));
+    }
+    Ok(())
+}
+
+fn look_at_evidence(row: &mut Row<'_>) {
+    let (handle, kind) = (row.handle("handle"), row.text("kind"));
+    row.name = handle.map(|handle| handle.to_string());
+    row.time("received");
+    look_at_peer(row);
+    let Some(content) = row.bytes("content") else { return };
+    let Ok(evidence) = Evidence::from_bytes(&content) else {
+        return row.wrong("content", "it is neither a proof nor a code");
+    };
+    row.expect(
+        "handle",
+        handle.is_none_or(|handle| handle == evidence.handle()),
+        "its content is of another seat",
+    );
+    row.expect("kind", kind.is_none_or(|kind| kind == evidence.kind()), "its content is of another kind");
+}
+
+/// Whose limits count: an address, or nothing for the vendor.
+fn look_at_peer(row: &mut Row<'_>) {
+    if let Some(peer) = row.text("peer") {
+        let is_peer = peer.is_empty() || peer.parse::<IpAddr>().is_ok();
+        row.expect("peer", is_peer, "it is no address");
+    }
+}
+
+/// The notes of which cancelled seats may be forgotten, and when.
+async fn look_at_cancelled(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    let cancelled = &mut known.cancelled;
+    raw::walk(tx, raw::CANCELLED, |raw| {
+        let mut row = Row::new(raw, raw::CANCELLED, findings);
+        // A date by the device's clock, which may be ahead.
+        let (name, requested) = (row.seat_name(), row.number("requested"));
+        look_at_peer(&mut row);
+        let Some(name) = name else { return };
+        match cancelled.remove(&name) {
+            None => row.wrong("handle", "there is no such cancelled seat"),
+            Some(truth) => {
+                let truth = i64::try_from(truth.unix_seconds()).ok();
+                row.expect(
+                    "requested",
+                    requested.is_none() || requested == truth,
+                    "its seat says something else",
+                );
+            }
+        }
+    })
+    .await?;
+    for name in known.cancelled.keys() {
+        findings.add(Finding {
+            table: "cancelled".to_owned(),
+            column: Some("handle".to_owned()),
+            license: None,
+            seat: Some(*name),
+            row: None,
+            detail: "a cancelled seat is not noted".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// The revision of a seat's latest license; none if there is no such seat.
+fn latest_revision(row: &mut Row<'_>, known: &Known, name: SeatName) -> Option<u32> {
+    let revision = known.seats.get(&name).copied();
+    row.expect("handle", revision.is_some(), "there is no such seat");
+    revision
+}

@@ -1,0 +1,88 @@
+//! Seats: their columns against their records, and their records against what was noted of them.
+
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{Seat, SeatState},
+};
+
+use super::{Findings, Known, row::Row};
+use crate::{
+    domain::DeviceDescription,
+    failure::Result,
+    store::{Tx, raw},
+};
+
+/// Members of the record that have a column of their own.
+const COLUMNS: [&str; 10] =
+    ["state", "counted", "granted", "changed", "issued", "contact", "lapsed", "reason", "revision", "copies"];
+
+pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    raw::walk(tx, raw::SEAT, |raw| look_at(&mut Row::new(raw, raw::SEAT, findings), known)).await
+}
+
+fn look_at(row: &mut Row<'_>, known: &mut Known) {
+    let name = row.seat_name();
+    let license = match row.text_or_null("license_id") {
+        Some(Some(text)) => {
+            let license = text.parse::<LicenseId>().ok();
+            let is_known = license.is_some_and(|license| known.licenses.contains_key(&license));
+            row.expect("license_id", is_known, "there is no such license");
+            license
+        }
+        _ => None,
+    };
+    row.license = license;
+    row.record::<DeviceDescription>("machine");
+    let (state, reason, label) = (row.text("state"), row.text("reason"), row.text("label"));
+    let times = ["granted", "changed", "issued", "contact"].map(|column| (column, row.time(column)));
+    let numbers =
+        ["taken", "counted", "ends", "lapsed", "revision", "copies", "virtual_machine", "container"]
+            .map(|column| (column, row.number(column)));
+    let seat = row.record::<Seat>("record");
+    if let Some(name) = name {
+        known.seats.insert(name, seat.as_ref().map_or(u32::MAX, Seat::revision));
+    }
+    let Some(seat) = seat else { return };
+    const OTHER: &str = "its record says something else";
+    row.expect("handle", name.is_none_or(|name| name.handle == seat.handle()), OTHER);
+    row.expect("device_key", name.is_none_or(|name| name.device_key == *seat.device_key()), OTHER);
+    row.expect("license_id", license == seat.license_id(), OTHER);
+    row.expect("state", state.is_none_or(|state| state == seat.state().name()), OTHER);
+    row.expect("reason", reason.is_none_or(|reason| reason == seat.reason().to_string()), OTHER);
+    let ends = seat.ends().unwrap_or(Timestamp::MAX).unix_seconds();
+    let truths = [
+        i64::from(seat.state().is_taken()),
+        i64::from(seat.is_counted()),
+        i64::try_from(ends).unwrap_or(i64::MAX),
+        i64::from(seat.is_lapsed()),
+        i64::from(seat.revision()),
+        i64::from(seat.copies()),
+        i64::from(seat.fingerprint().virtual_machine()),
+        i64::from(seat.fingerprint().container()),
+    ];
+    for ((column, number), truth) in numbers.into_iter().zip(truths) {
+        row.expect(column, number.is_none_or(|number| number == truth), OTHER);
+    }
+    row.expect("label", label.is_none_or(|label| label == seat.label()), OTHER);
+    let truths = [seat.granted(), seat.changed(), seat.issued(), seat.contact()];
+    for ((column, time), truth) in times.into_iter().zip(truths) {
+        row.expect(column, time.is_none_or(|time| time == truth), OTHER);
+    }
+    if seat.state() == SeatState::Cancelled {
+        known.cancelled.insert(seat.name(), seat.requested());
+    }
+    known.by_state[SeatState::ALL.iter().position(|state| *state == seat.state()).unwrap_or_default()] += 1;
+    if let Some(license) = license.and_then(|license| known.licenses.get_mut(&license)) {
+        license.taken += i64::from(seat.state().is_taken() && !seat.is_lapsed());
+        license.deactivated += i64::from(seat.is_counted());
+    }
+    let Some(trail) = name.and_then(|name| known.audit.trails.get(&name)) else {
+        return row.wrong("handle", "no such seat was noted");
+    };
+    row.expect("license_id", trail.license == seat.license_id(), "it was noted with another license");
+    for disagreement in trail.seat.check(&seat) {
+        let member = disagreement.member;
+        let column = if COLUMNS.contains(&member) { member.to_owned() } else { format!("record.{member}") };
+        row.wrong(&column, disagreement.detail);
+    }
+}

@@ -1,0 +1,183 @@
+//! Long lists, a page at a time. Each page begins after the last row of the page before, so a list takes the memory of one
+//! page, and the time of an index that has the rows in order.
+
+use nodelock::{LicenseId, Timestamp, authority::Attempts};
+use sqlx::{Row as _, any::AnyRow};
+
+use super::{
+    Tx,
+    audit::audit_row,
+    ledger::counts,
+    row::{count, damaged, handle, license_id, public_key, record, seat_name, seconds, state, terms, time},
+};
+use crate::{
+    domain::{AuditRow, LicenseRow, ListedSeat},
+    failure::{Failure, Result},
+};
+
+/// How many rows a page has.
+const PAGE: i64 = 500;
+
+/// The rows of a page. One that is damaged fails alone, with [`Failure::Damaged`].
+pub(crate) type Page<T> = Vec<Result<T>>;
+
+/// The seats of a license, or all of them, oldest first.
+pub(crate) struct SeatPages {
+    license: Option<String>,
+    now: i64,
+    /// The last seat so far.
+    after: (i64, i64, Vec<u8>),
+}
+
+/// Seats after $2 to $4, with the attempts that still count at $1.
+macro_rules! seats_after {
+    ($of_license:literal) => {
+        concat!(
+            "SELECT seat.handle, seat.device_key, seat.license_id, seat.state, seat.lapsed, seat.counted, seat.granted, \
+             seat.changed, seat.issued, seat.label, seat.contact, seat.ends, seat.reason, seat.revision, seat.copies, seat.virtual_machine, seat.container, \
+             seat.machine, attempt.record AS attempts FROM seat LEFT JOIN attempt \
+             ON attempt.handle = seat.handle AND attempt.device_key = seat.device_key AND attempt.ends > $1 \
+             WHERE (seat.granted, seat.handle, seat.device_key) > ($2, $3, $4)",
+            $of_license,
+            " ORDER BY seat.granted, seat.handle, seat.device_key LIMIT $5"
+        )
+    };
+}
+
+impl SeatPages {
+    pub(crate) fn new(license: Option<LicenseId>, now: Timestamp) -> Self {
+        let license = license.map(|id| id.to_string());
+        Self { license, now: seconds(now), after: (i64::MIN, 0, Vec::new()) }
+    }
+
+    /// The next page; empty after the last.
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<ListedSeat>> {
+        let (granted, handle, device_key) = self.after.clone();
+        let query = sqlx::query(match self.license {
+            Some(_) => seats_after!(" AND seat.license_id = $6"),
+            None => seats_after!(""),
+        });
+        let query = query.bind(self.now).bind(granted).bind(handle).bind(device_key).bind(PAGE);
+        let query = match &self.license {
+            Some(id) => query.bind(id),
+            None => query,
+        };
+        let rows = query.fetch_all(&mut **tx).await?;
+        if let Some(last) = rows.last() {
+            self.after = (last.try_get("granted")?, last.try_get("handle")?, last.try_get("device_key")?);
+        }
+        Ok(rows.iter().map(|row| listed_seat(row).map_err(|failure| in_seat(failure, row))).collect())
+    }
+}
+
+fn in_seat(failure: Failure, row: &AnyRow) -> Failure {
+    failure.in_record(seat_name(row))
+}
+
+fn listed_seat(row: &AnyRow) -> Result<ListedSeat> {
+    let attempts: Option<String> = row.try_get("attempts")?;
+    let attempts: Option<Attempts> = attempts.map(|text| serde_json::from_str(&text)).transpose()?;
+    Ok(ListedSeat {
+        handle: handle(row.try_get("handle")?)?,
+        device_key: public_key(row.try_get("device_key")?)?,
+        license: license_id(row)?,
+        state: state(row)?,
+        counted: count(row, "counted")? != 0,
+        granted: time(row, "granted")?,
+        changed: time(row, "changed")?,
+        issued: time(row, "issued")?,
+        label: row.try_get("label")?,
+        contact: time(row, "contact")?,
+        ends: Some(time(row, "ends")?).filter(|&end| end != Timestamp::MAX),
+        lapsed: count(row, "lapsed")? != 0,
+        reason: row.try_get("reason")?,
+        revision: count(row, "revision")?,
+        copies: count(row, "copies")?,
+        virtual_machine: count(row, "virtual_machine")? != 0,
+        container: count(row, "container")? != 0,
+        device: record(row, "machine")?,
+        codes_tried: attempts.unwrap_or_default().count(),
+    })
+}
+
+/// Every license, oldest first.
+pub(crate) struct LicensePages {
+    /// The last license so far.
+    after: (i64, String),
+}
+
+impl LicensePages {
+    pub(crate) fn new() -> Self {
+        Self { after: (i64::MIN, String::new()) }
+    }
+
+    /// The next page; empty after the last.
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<LicenseRow>> {
+        let (created, id) = self.after.clone();
+        let rows = sqlx::query(
+            "SELECT id, terms, key_hint, created, taken, deactivated FROM license WHERE (created, id) > ($1, $2) \
+             ORDER BY created, id LIMIT $3",
+        );
+        let rows = rows.bind(created).bind(id).bind(PAGE).fetch_all(&mut **tx).await?;
+        if let Some(last) = rows.last() {
+            self.after = (last.try_get("created")?, last.try_get("id")?);
+        }
+        Ok(rows.iter().map(license_row).collect())
+    }
+}
+
+fn license_row(row: &AnyRow) -> Result<LicenseRow> {
+    Ok(LicenseRow {
+        terms: terms(row)?,
+        key_hint: row.try_get("key_hint")?,
+        created: time(row, "created")?,
+        usage: counts(row)?,
+    })
+}
+
+/// The latest lines of the audit, oldest first.
+pub(crate) struct AuditPages {
+    /// How many lines are to come.
+    left: i64,
+    /// The last line so far.
+    after: Option<String>,
+}
+
+impl AuditPages {
+    pub(crate) fn new(lines: u32) -> Self {
+        Self { left: lines.into(), after: None }
+    }
+
+    /// The next page; empty after the last.
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<AuditRow>> {
+        let after = match self.after.take() {
+            Some(after) => after,
+            None => self.line_before(tx).await?,
+        };
+        let rows = sqlx::query(
+            "SELECT id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail FROM audit \
+             WHERE id > $1 ORDER BY id LIMIT $2",
+        );
+        let rows = rows.bind(&after).bind(self.left.min(PAGE)).fetch_all(&mut **tx).await?;
+        self.left -= i64::try_from(rows.len()).unwrap_or(0);
+        self.after = Some(match rows.last() {
+            Some(last) => last.try_get("id")?,
+            None => after,
+        });
+        Ok(rows.iter().map(|row| audit_row(row).map_err(|failure| in_line(failure, row))).collect())
+    }
+
+    /// The line before the first, which is the end of the ids if there is none.
+    async fn line_before(&self, tx: &mut Tx) -> Result<String> {
+        let id =
+            sqlx::query_scalar("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1").bind(self.left);
+        Ok(id.fetch_optional(&mut **tx).await?.unwrap_or_default())
+    }
+}
+
+fn in_line(failure: Failure, row: &AnyRow) -> Failure {
+    match row.try_get::<String, _>("id") {
+        Ok(id) => failure.in_record(format!("line {id} of the audit")),
+        Err(_) => damaged("a line of the audit without an id"),
+    }
+}

@@ -1,0 +1,117 @@
+//! Every row as the database has it, for whoever looks for damage: nothing is taken for granted here.
+
+use std::collections::BTreeMap;
+
+use futures_util::TryStreamExt as _;
+use sqlx::{Decode, Row as _, Type, any::AnyRow};
+
+use super::{Database, Engine, Tx, migrations::migrations};
+use crate::failure::Result;
+
+/// A table that is looked through, with its columns in an order that does not depend on what is damaged.
+#[derive(Clone, Copy)]
+pub(crate) struct Table {
+    pub(crate) name: &'static str,
+    rows: &'static str,
+}
+
+macro_rules! table {
+    ($constant:ident, $name:literal, $columns:literal, $order:literal) => {
+        pub(crate) const $constant: Table =
+            Table { name: $name, rows: concat!("SELECT ", $columns, " FROM ", $name, " ORDER BY ", $order) };
+    };
+}
+
+table!(VENDOR, "vendor", "product, root, created", "created");
+table!(
+    AUDIT,
+    "audit",
+    "id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail",
+    "id"
+);
+table!(LICENSE, "license", "id, key_hash, key_hint, terms, created, taken, deactivated", "id");
+table!(TALLY, "tally", "what, shard, number", "what, shard");
+table!(SALE, "sale", "order_id, terms, sold", "order_id");
+table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
+table!(
+    SEAT,
+    "seat",
+    "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
+     reason, revision, copies, \
+     virtual_machine, container, label, machine, record",
+    "handle, device_key"
+);
+table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");
+table!(CANCELLED, "cancelled", "handle, device_key, requested, peer", "handle, device_key");
+table!(CHECK_IN, "check_in", "handle, device_key, digest, revision", "handle, device_key, revision");
+table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_key");
+table!(CANCELLATION, "cancellation", "license_id, record", "license_id");
+
+/// A row, whose columns may hold anything.
+pub(crate) struct RawRow(AnyRow);
+
+impl RawRow {
+    /// What a column holds; none for NULL. The error says what is wrong, and nothing of what the column holds.
+    pub(crate) fn get<T>(&self, column: &str) -> Result<Option<T>, String>
+    where
+        T: for<'row> Decode<'row, sqlx::Any> + Type<sqlx::Any>,
+    {
+        self.0.try_get(column).map_err(|_| "it holds a value of another type".to_owned())
+    }
+}
+
+/// Looks at each row of a table, one after the other.
+pub(crate) async fn walk(tx: &mut Tx, table: Table, mut look: impl FnMut(&RawRow)) -> Result<()> {
+    let mut rows = sqlx::query(table.rows).fetch(&mut **tx);
+    while let Some(row) = rows.try_next().await? {
+        look(&RawRow(row));
+    }
+    Ok(())
+}
+
+/// What the database itself finds wrong: tables with words for it. PostgreSQL watches over its references, and has
+/// programs of its own for its files.
+pub(crate) async fn check_storage(database: &Database, tx: &mut Tx) -> Result<Vec<(String, String)>> {
+    let mut found = Vec::new();
+    if database.engine == Engine::Sqlite {
+        for row in sqlx::query("PRAGMA integrity_check").fetch_all(&mut **tx).await? {
+            let words: String = row.try_get(0)?;
+            if words != "ok" {
+                found.push(("database".to_owned(), words));
+            }
+        }
+        for row in sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut **tx).await? {
+            let (table, parent): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+            found.push((table, format!("a row refers to one of table {parent} that is not there")));
+        }
+    }
+    Ok(found)
+}
+
+/// What is wrong with the notes of how the tables were made.
+pub(crate) async fn check_migrations(
+    database: &Database,
+    tx: &mut Tx,
+) -> Result<Vec<(&'static str, String)>> {
+    let mut expected: BTreeMap<i64, Vec<u8>> =
+        migrations(database.engine).into_iter().map(|made| (made.version, made.checksum.to_vec())).collect();
+    let mut found = Vec::new();
+    let seen =
+        "SELECT version, checksum, CASE WHEN success THEN 1 ELSE 0 END AS success FROM _sqlx_migrations";
+    for row in sqlx::query(seen).fetch_all(&mut **tx).await? {
+        let row = RawRow(row);
+        let version = row.get::<i64>("version").ok().flatten();
+        match version.and_then(|version| expected.remove(&version)) {
+            None => found.push(("version", "no such version is known".to_owned())),
+            Some(checksum) if row.get("checksum").as_ref() != Ok(&Some(checksum.clone())) => {
+                found.push(("checksum", "the tables were made by other statements".to_owned()));
+            }
+            Some(_) if row.get::<i64>("success") != Ok(Some(1)) => {
+                found.push(("success", "the tables were made in part".to_owned()));
+            }
+            Some(_) => {}
+        }
+    }
+    found.extend(expected.into_keys().map(|version| ("version", format!("version {version} is missing"))));
+    Ok(found)
+}

@@ -1,0 +1,174 @@
+//! The counters of licenses and of the ledger, beside what a count finds.
+
+use nodelock::{
+    ActivationRequest, LicenseId,
+    authority::{Evidence, Seat, SeatState, decision::Change},
+    code::{DeactivationCode, Handle, ReleaseSecret},
+};
+use serde_json::json;
+
+use super::{Database, apply, at, empty, inserted, request, seat, sold};
+use crate::store::{Locks, Tx, count_by_state};
+
+const WRITERS: u32 = 4;
+const CHANGES_OF_A_ROUND: usize = 250;
+const ROUNDS: usize = 10;
+
+/// One who changes seats and evidence at random, and remembers what was committed.
+struct Writer {
+    dice: u64,
+    request: ActivationRequest,
+    licenses: Vec<LicenseId>,
+    next_handle: u32,
+    seats: Vec<Seat>,
+    evidence: Vec<Evidence>,
+    /// How transactions ended: committed, dropped, failed.
+    ends: [usize; 3],
+}
+
+impl Writer {
+    fn below(&mut self, most: usize) -> usize {
+        // xorshift64
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        usize::try_from(self.dice % most as u64).unwrap()
+    }
+
+    fn handle(&mut self) -> Handle {
+        self.next_handle += 1;
+        Handle::new(self.next_handle).unwrap()
+    }
+
+    fn seat(&mut self, handle: Handle, license: LicenseId) -> Seat {
+        let state = SeatState::ALL[self.below(SeatState::ALL.len())].name();
+        let counted = self.below(2) == 1;
+        seat(
+            &self.request,
+            license,
+            json!({ "seat": handle.to_string(), "state": state, "counted": counted }),
+        )
+    }
+
+    /// Makes one random change. What it is remembered by comes back.
+    async fn change(&mut self, tx: &mut Tx, seats: &mut Vec<Seat>, evidence: &mut Vec<Evidence>) {
+        match self.below(8) {
+            0..3 => {
+                let license = self.below(self.licenses.len());
+                let license = self.licenses[license];
+                let handle = self.handle();
+                let seat = self.seat(handle, license);
+                inserted(tx, &seat, &self.request).await.unwrap();
+                seats.push(seat);
+            }
+            3..6 if !seats.is_empty() => {
+                let at_seat = self.below(seats.len());
+                let (handle, license) = (seats[at_seat].handle(), seats[at_seat].license_id());
+                let seat = self.seat(handle, license.unwrap_or(LicenseId::NONE));
+                apply(tx, &Change::Update(seat.clone()), &at(0)).await.unwrap();
+                seats[at_seat] = seat;
+            }
+            6 if !evidence.is_empty() => {
+                let forgotten = evidence.swap_remove(self.below(evidence.len()));
+                apply(tx, &Change::Forget(forgotten), &at(0)).await.unwrap();
+            }
+            _ => {
+                let code = DeactivationCode::new(self.handle(), ReleaseSecret::from_random([7; 8]));
+                let kept = Evidence::from_bytes(code.to_string().as_bytes()).unwrap();
+                apply(tx, &Change::Keep(kept.clone()), &at(0)).await.unwrap();
+                evidence.push(kept);
+            }
+        }
+    }
+
+    async fn round(mut self, database: Database) -> Self {
+        let mut changes = 0;
+        while changes < CHANGES_OF_A_ROUND {
+            let (mut seats, mut evidence) = (self.seats.clone(), self.evidence.clone());
+            let mut tx = database.write_with(&Locks::default()).await.unwrap();
+            for _ in 0..=self.below(6) {
+                self.change(&mut tx, &mut seats, &mut evidence).await;
+                changes += 1;
+            }
+            let end = self.below(8).saturating_sub(5);
+            self.ends[end] += 1;
+            match end {
+                0 => {
+                    tx.commit().await.unwrap();
+                    (self.seats, self.evidence) = (seats, evidence);
+                }
+                1 => drop(tx),
+                _ => {
+                    let again = self.seats.first().cloned();
+                    if let Some(again) = again {
+                        inserted(&mut tx, &again, &self.request).await.unwrap_err();
+                    }
+                }
+            }
+        }
+        self
+    }
+}
+
+/// Panics if a counter is not what a count finds.
+async fn compare(database: &Database) {
+    let wrong: Vec<String> = sqlx::query_scalar(
+        "SELECT id FROM license WHERE \
+         taken <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1 AND lapsed = 0) OR \
+         deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1)",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert_eq!(wrong, Vec::<String>::new());
+    for (state, counter) in count_by_state(&mut database.read().await.unwrap()).await.unwrap() {
+        let count = sqlx::query_scalar("SELECT COUNT(*) FROM seat WHERE state = $1").bind(state.name());
+        let count: i64 = count.fetch_one(&database.pool).await.unwrap();
+        assert_eq!(counter, count, "{state}");
+    }
+    let evidence: i64 = sqlx::query_scalar(
+        "SELECT (SELECT SUM(number) FROM tally WHERE what = 'evidence') - (SELECT COUNT(*) FROM evidence)",
+    )
+    .fetch_one(&database.pool)
+    .await
+    .unwrap();
+    assert_eq!(evidence, 0);
+}
+
+/// Kills of the whole program are in `tests/faults/kills.rs`, which compares the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counters_are_what_a_count_finds_after_10_000_random_changes_with_failures() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let mut licenses = vec![LicenseId::NONE];
+    for key in ["one", "two", "three"] {
+        licenses.push(sold(&mut tx, key).await.id);
+    }
+    tx.commit().await.unwrap();
+    let writer = |number: u32| Writer {
+        dice: u64::from(number) + 0x9e37_79b9,
+        request: request().0,
+        licenses: licenses.clone(),
+        next_handle: number << 20,
+        seats: Vec::new(),
+        evidence: Vec::new(),
+        ends: [0; 3],
+    };
+    let mut writers: Vec<Writer> = (0..WRITERS).map(writer).collect();
+    for _ in 0..ROUNDS {
+        let tasks: Vec<_> =
+            writers.into_iter().map(|writer| tokio::spawn(writer.round(database.clone()))).collect();
+        writers = Vec::new();
+        for task in tasks {
+            writers.push(task.await.unwrap());
+        }
+        compare(&database).await;
+    }
+    assert!(writers.iter().all(|writer| writer.ends.iter().all(|&ends| ends > 0)));
+    // What was dropped or failed took nothing along that shared its commit.
+    let seats: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM seat").fetch_one(&database.pool).await.unwrap();
+    assert_eq!(
+        usize::try_from(seats).unwrap(),
+        writers.iter().map(|writer| writer.seats.len()).sum::<usize>()
+    );
+}

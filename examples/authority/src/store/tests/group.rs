@@ -1,0 +1,83 @@
+//! Writers in line share a commit.
+
+use nodelock::{LicenseId, authority::Query};
+use serde_json::json;
+
+use super::{Database, empty, find, inserted, request, seat};
+use crate::store::Tx;
+
+async fn enter(tx: &mut Tx) -> Query {
+    let (request, _) = request();
+    inserted(tx, &seat(&request, LicenseId::NONE, json!({})), &request).await.unwrap();
+    Query::SeatsOfHandle(request.handle)
+}
+
+async fn is_there(database: &Database, query: &Query) -> bool {
+    let mut tx = database.read().await.unwrap();
+    find(&mut tx, query).await.unwrap() != nodelock::authority::Found::Seats(Vec::new())
+}
+
+#[tokio::test]
+async fn nobody_is_answered_before_the_commit_that_is_shared() {
+    for second_commits in [true, false] {
+        let (_folder, database) = empty().await;
+        let mut first = database.write().await.unwrap();
+        let one = enter(&mut first).await;
+        let in_line = tokio::spawn({
+            let database = database.clone();
+            async move { database.write().await }
+        });
+        // It is in the line once it was polled.
+        tokio::task::yield_now().await;
+        let first = tokio::spawn(first.commit());
+        let mut second = in_line.await.unwrap().unwrap();
+        let two = enter(&mut second).await;
+        assert!(!first.is_finished());
+        assert!(!is_there(&database, &one).await);
+        if second_commits {
+            second.commit().await.unwrap();
+        } else {
+            drop(second);
+        }
+        first.await.unwrap().unwrap();
+        assert!(is_there(&database, &one).await);
+        assert_eq!(is_there(&database, &two).await, second_commits);
+    }
+}
+
+#[tokio::test]
+async fn a_writer_who_goes_away_while_it_waits_holds_nobody_up() {
+    let (_folder, database) = empty().await;
+    let mut first = database.write().await.unwrap();
+    let one = enter(&mut first).await;
+    let in_line = tokio::spawn({
+        let database = database.clone();
+        async move { database.write().await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    let first = tokio::spawn(first.commit());
+    in_line.abort();
+    first.await.unwrap().unwrap();
+    assert!(is_there(&database, &one).await);
+    let mut next = database.write().await.unwrap();
+    let two = enter(&mut next).await;
+    next.commit().await.unwrap();
+    assert!(is_there(&database, &two).await);
+}
+
+/// A caller that does not wait for its commit any more has it all the same.
+#[tokio::test]
+async fn a_commit_goes_on_without_who_asked_for_it() {
+    let (_folder, database) = empty().await;
+    let mut first = database.write().await.unwrap();
+    let one = enter(&mut first).await;
+    let commit = tokio::spawn(first.commit());
+    // Its turn is over once it has asked for the commit.
+    while !database.is_free() {
+        tokio::task::yield_now().await;
+    }
+    commit.abort();
+    // The next one shares that commit, or comes after it.
+    database.write().await.unwrap().commit().await.unwrap();
+    assert!(is_there(&database, &one).await);
+}

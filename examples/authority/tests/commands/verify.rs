@@ -1,0 +1,377 @@
+//! Each column of each table is damaged in turn: that is found, or a list says why it cannot be.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use nodelock::{
+    Reason,
+    code::{DeactivationCode, ReleaseSecret},
+};
+use serde_json::Value;
+
+use crate::{
+    program::{Authority, field},
+    support::{ledger::Ledger, server::Engine},
+};
+
+/// At most so many rows of a table are damaged, spread over it.
+const ROWS: usize = 5;
+
+/// A ledger with something in every table, and a seat in every state.
+fn authority() -> Authority {
+    let authority = Authority::new();
+    let sell = |more: &[&str]| {
+        let new = [&["license", "new", "--licensee", "Jane Doe", "--seats", "9", "--order"], more].concat();
+        let sold = authority.done(&new);
+        let first = sold["licenses"].get(0).unwrap_or(&sold).clone();
+        (field(&first, "license").to_owned(), field(&first, "key").to_owned())
+    };
+    let (id, key) = sell(&["first", "--deactivations", "2"]);
+    let (other, _) = sell(&["second", "--count", "3", "--edition", "Pro", "--feature", "cores=8"]);
+    authority.done(&["license", "suspend", &other]);
+    authority.done(&["license", "resume", &other]);
+    authority.done(&["license", "edit", &id, "--seats", "8"]);
+    authority.done(&["license", "rekey", &other]);
+
+    let check_in = |device: &nodelock::Client| {
+        let renewed = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
+        device.install(field(&renewed, "license").as_bytes()).unwrap();
+    };
+    let give_up = |device: &nodelock::Client| {
+        authority.done_with(&["redeem", "-"], &device.deactivate_offline(Reason::Moved).unwrap().to_bytes())
+    };
+    // Active: never renewed; renewed by the vendor; checked in, with a copy that checks in too.
+    let fresh = authority.activated("fresh", &key);
+    let renewed = authority.activated("renewed", &key);
+    authority.done(&["renew", &renewed.check().unwrap().license().unwrap().handle.to_string()]);
+    check_in(&renewed);
+    let busy = authority.activated("busy", &key);
+    check_in(&busy);
+    copy_folder(&authority, "busy", "copy");
+    check_in(&busy);
+    check_in(&busy);
+    check_in(&authority.device("copy"));
+    // A request that is taken back unused counts no deactivation, and codes that were tried are counted.
+    let unused = authority.device("unused");
+    let request = unused.begin(&key, &[]).unwrap().to_bytes();
+    authority.done_with(&["activate", "-"], &request);
+    authority.done_with(&["redeem", "-"], &unused.cancel().unwrap().to_bytes());
+    let handle = fresh.check().unwrap().license().unwrap().handle;
+    for wrong in 0..3 {
+        let wrong = DeactivationCode::new(handle, ReleaseSecret::from_random([wrong; 8]));
+        authority.refused(&["redeem", &wrong.to_string()], b"");
+    }
+    // Returned twice, which uses the allowance up, and held.
+    for name in ["one", "two"] {
+        assert_eq!(field(&give_up(&authority.activated(name, &key)), "outcome"), "freed");
+    }
+    let held = authority.path("held");
+    let device = authority.activated("held", &key);
+    assert!(held.exists());
+    let handle = device.check().unwrap().license().unwrap().handle.to_string();
+    // Its license was issued when nothing was left, so the device does not give up by itself.
+    assert!(device.deactivate_offline(Reason::Moved).is_err());
+    authority.done(&["license", "edit", &id, "--deactivations", "3"]);
+    check_in(&device);
+    authority.done(&["license", "edit", &id, "--deactivations", "2"]);
+    assert_eq!(field(&give_up(&device), "outcome"), "held");
+    assert!(authority.seats().iter().any(|seat| seat["handle"] == *handle && seat["state"] == "held"));
+    // Revoked, and the device speaks up afterwards.
+    let gone = authority.activated("gone", &key);
+    let handle = gone.check().unwrap().license().unwrap().handle.to_string();
+    authority.done(&["release", &handle, "--reason", "reported as stolen"]);
+    authority.done_with(&["check-in", "-"], &gone.check_in_offline().unwrap().to_bytes());
+    // Cancelled before its request came, and evidence for seats that nobody asked for: a proof and a code.
+    let cancelled = authority.device("cancelled");
+    cancelled.begin(&key, &[]).unwrap();
+    authority.run(&["redeem", "-"], cancelled.cancel().unwrap().to_text().as_bytes());
+    for name in ["kept proof", "kept code"] {
+        let device = authority.device(name);
+        device.begin(&key, &[]).unwrap();
+        let kept = device.cancel().unwrap();
+        let input =
+            if name == "kept code" { kept.code().to_string().into_bytes() } else { kept.proof().to_vec() };
+        assert_eq!(authority.refused(&["redeem", "-"], &input), "unknown-seat");
+    }
+    authority
+}
+
+fn copy_folder(authority: &Authority, from: &str, to: &str) {
+    fs::create_dir(authority.path(to)).unwrap();
+    for file in fs::read_dir(authority.path(from)).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), authority.path(to).join(file.file_name())).unwrap();
+    }
+}
+
+/// The database as a disk fault sees it, which knows no reference from one table to another.
+struct Disk<'a> {
+    authority: &'a Authority,
+    ledger: Ledger,
+    is_sqlite: bool,
+    /// The names of each table's columns.
+    names: BTreeMap<String, Vec<String>>,
+}
+
+impl<'a> Disk<'a> {
+    fn new(authority: &'a Authority) -> Self {
+        let is_sqlite = matches!(authority.engine(), Engine::Sqlite);
+        let mut ledger = Ledger::open(authority);
+        ledger.execute(match is_sqlite {
+            true => "PRAGMA foreign_keys = OFF; PRAGMA busy_timeout = 20000",
+            false => "SET session_replication_role = replica",
+        });
+        Self { authority, ledger, is_sqlite, names: BTreeMap::new() }
+    }
+
+    /// Every table with its columns, each with its type.
+    fn columns(&mut self) -> BTreeMap<String, Vec<(String, String)>> {
+        let tables = self.ledger.texts(match self.is_sqlite {
+            true => "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'",
+            false => "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public'",
+        });
+        let mut columns = BTreeMap::new();
+        for table in tables.into_iter().flatten() {
+            let of = |what: &str| match self.is_sqlite {
+                true => format!("SELECT {what} FROM pragma_table_info('{table}') ORDER BY cid"),
+                false => format!(
+                    "SELECT CAST({} AS TEXT) FROM information_schema.columns WHERE table_name = '{table}' \
+                     ORDER BY ordinal_position",
+                    if what == "name" { "column_name" } else { "data_type" }
+                ),
+            };
+            let names = self.ledger.texts(&of("name")).into_iter().flatten();
+            let types = self.ledger.texts(&of("type")).into_iter().flatten();
+            let names: Vec<String> = names.collect();
+            self.names.insert(table.clone(), names.clone());
+            columns.insert(table.clone(), names.into_iter().zip(types.collect::<Vec<_>>()).collect());
+        }
+        columns
+    }
+
+    fn rows(&mut self, table: &str) -> usize {
+        let count = self.ledger.texts(&format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}"));
+        count[0].as_ref().unwrap().parse().unwrap()
+    }
+
+    /// Keeps a table as it is, with a number for each row.
+    fn keep(&mut self, table: &str) {
+        let id = if self.is_sqlite { "rowid" } else { "ctid" };
+        let numbered = format!("SELECT *, row_number() OVER (ORDER BY {id}) - 1 AS kept_row FROM {table}");
+        self.ledger.execute(&format!("CREATE TABLE kept_{table} AS {numbered}"));
+    }
+
+    /// Names a row, by its number from 0.
+    fn row(&self, table: &str, number: usize) -> String {
+        let id = if self.is_sqlite { "rowid" } else { "ctid" };
+        let same =
+            self.names[table].iter().map(|name| format!("now.{name} IS NOT DISTINCT FROM kept.{name}"));
+        let same = same.collect::<Vec<_>>().join(" AND ");
+        format!(
+            "{id} = (SELECT now.{id} FROM {table} AS now JOIN kept_{table} AS kept ON {same} \
+             WHERE kept.kept_row = {number} LIMIT 1)"
+        )
+    }
+
+    /// What a column holds: hex digits for bytes.
+    fn value(&mut self, table: &str, column: &str, kind: &str, number: usize) -> Option<String> {
+        let what = match (kind, self.is_sqlite) {
+            ("BLOB", _) => format!("CASE WHEN {column} IS NULL THEN NULL ELSE hex({column}) END"),
+            ("bytea", _) => format!("encode({column}, 'hex')"),
+            _ => format!("CAST({column} AS TEXT)"),
+        };
+        let row = self.row(table, number);
+        self.ledger.texts(&format!("SELECT {what} FROM {table} WHERE {row}")).remove(0)
+    }
+
+    /// Whether a verification sees a change; none if the database does not take it.
+    fn sees(&mut self, table: &str, column: &str, number: usize, literal: &str) -> Option<bool> {
+        let row = self.row(table, number);
+        let damaged =
+            self.ledger.try_execute(&format!("UPDATE {table} SET {column} = {literal} WHERE {row}"));
+        let seen = damaged.is_ok().then(|| {
+            let said = self.authority.run(&["verify"], b"");
+            assert!(said.code == 0 || said.code == 1, "{table}.{column}: {} {}", said.stdout, said.stderr);
+            said.code == 1
+        });
+        if seen.is_some() {
+            let names = self.names[table].join(", ");
+            let kept = format!("INSERT INTO {table} ({names}) SELECT {names} FROM kept_{table}");
+            self.ledger.execute(&format!("DELETE FROM {table}; {kept}"));
+        }
+        seen
+    }
+}
+
+/// Other values that a column might hold, as literals, each with the member of the record that it changes.
+fn damages(
+    disk: &Disk<'_>,
+    column: &str,
+    kind: &str,
+    value: Option<&str>,
+    others: &[String],
+) -> Vec<(Option<String>, String)> {
+    let text = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let bytes = |hex: &str| if disk.is_sqlite { format!("X'{hex}'") } else { format!("'\\x{hex}'") };
+    let of_kind = |text_of: &str| match kind {
+        "BLOB" | "bytea" => bytes(text_of),
+        "BIGINT" | "bigint" | "INTEGER" | "integer" => text_of.to_owned(),
+        _ => text(text_of),
+    };
+    let mut damages: Vec<(Option<String>, String)> = Vec::new();
+    // Values that fit, and that no other row has.
+    let more = match column {
+        "evidence.peer" | "cancelled.peer" => Some("192.0.2.7"),
+        "check_in.revision" => Some("2"),
+        _ => None,
+    };
+    damages.extend(more.filter(|more| value != Some(*more)).map(|more| (None, of_kind(more))));
+    damages.extend(value.map(|_| (None, "NULL".to_owned())));
+    damages.extend(
+        others.iter().find(|other| Some(other.as_str()) != value).map(|other| (None, of_kind(other))),
+    );
+    let Some(value) = value else { return damages };
+    match serde_json::from_str::<Value>(value) {
+        Ok(Value::Object(record)) => {
+            damages.push((None, text(&value[..value.len() / 2])));
+            for (member, old) in &record {
+                // Of a record within the record, each member in turn.
+                let others = match old {
+                    Value::Object(within) => within
+                        .iter()
+                        .map(|(name, old)| {
+                            let mut within = within.clone();
+                            within.insert(name.clone(), other(old));
+                            Value::Object(within)
+                        })
+                        .collect(),
+                    _ => vec![other(old)],
+                };
+                for other in others {
+                    let mut changed = record.clone();
+                    changed.insert(member.clone(), other);
+                    damages.push((Some(member.clone()), text(&Value::Object(changed).to_string())));
+                }
+            }
+        }
+        _ => damages.push((None, of_kind(&altered(value)))),
+    }
+    damages
+}
+
+/// The same text with its last symbol changed, within hex digits where it is of them.
+fn altered(text: &str) -> String {
+    let last = text.chars().last();
+    let other = match last {
+        Some('0') => '1',
+        Some(digit) if digit.is_ascii_digit() => '0',
+        Some('a' | 'A') => 'b',
+        Some(letter) if letter.is_ascii_lowercase() => 'a',
+        Some(_) => 'A',
+        None => return "x".to_owned(),
+    };
+    let kept = text.len() - last.map_or(0, char::len_utf8);
+    format!("{}{other}", &text[..kept])
+}
+
+/// Another value of the same kind.
+fn other(value: &Value) -> Value {
+    match value {
+        Value::Null => 5.into(),
+        Value::Bool(truth) => (!truth).into(),
+        Value::Number(number) => (number.as_i64().unwrap() + 1).into(),
+        Value::String(text) if text == "active" => "returned".into(),
+        Value::String(text) => altered(text).into(),
+        Value::Array(list) if list.is_empty() => Value::Array(vec![5.into()]),
+        Value::Array(list) => {
+            let mut list = list.clone();
+            let last = list.len() - 1;
+            list[last] = other(&list[last]);
+            Value::Array(list)
+        }
+        Value::Object(members) => {
+            let mut members = members.clone();
+            if let Some((name, old)) = members.clone().iter().next() {
+                members.insert(name.clone(), other(old));
+            }
+            Value::Object(members)
+        }
+    }
+}
+
+#[test]
+fn a_change_of_any_column_is_found_or_listed_as_one_that_cannot_be() {
+    let authority = authority();
+    let sound = authority.run(&["verify"], b"");
+    assert_eq!(sound.code, 0, "{}", sound.stdout);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let listed: BTreeSet<String> =
+        sound.json()["unseen"].as_array().unwrap().iter().map(|entry| text(&entry["column"])).collect();
+
+    let mut disk = Disk::new(&authority);
+    let tables = disk.columns();
+    tables.keys().for_each(|table| disk.keep(table));
+    let (mut unseen, mut seen, mut refused) = (BTreeSet::new(), 0, 0);
+    for (table, columns) in &tables {
+        let rows = disk.rows(table);
+        assert!(rows > 0, "{table} is empty");
+        for (column, kind) in columns {
+            let mut values: Vec<Option<String>> = Vec::new();
+            for row in 0..rows {
+                values.push(disk.value(table, column, kind, row));
+            }
+            let others: BTreeSet<String> = values.iter().flatten().cloned().collect();
+            let others: Vec<String> = others.into_iter().collect();
+            for row in (0..rows).step_by(rows.div_ceil(ROWS)) {
+                for (member, literal) in
+                    damages(&disk, &format!("{table}.{column}"), kind, values[row].as_deref(), &others)
+                {
+                    let member = member.map_or_else(String::new, |member| format!(".{member}"));
+                    match disk.sees(table, column, row, &literal) {
+                        None => refused += 1,
+                        Some(true) => seen += 1,
+                        Some(false) => {
+                            let name = format!("{table}.{column}{member}");
+                            let column = format!("{table}.{column}");
+                            println!("unseen: {name}, row {row}");
+                            unseen.insert(if listed.contains(&column) { column } else { name });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    println!("{seen} changes seen, {refused} that the database does not take, unseen: {unseen:#?}");
+    let silent: Vec<_> = unseen.difference(&listed).collect();
+    assert!(silent.is_empty(), "neither found nor listed: {silent:#?}");
+    // Which rows the sample has is the same at each run there.
+    if disk.is_sqlite {
+        let needless: Vec<_> = listed.difference(&unseen).collect();
+        assert!(needless.is_empty(), "listed as unseen, and each change was seen: {needless:#?}");
+    }
+    assert_eq!(authority.run(&["verify"], b"").code, 0, "everything is as it was");
+}
+
+#[test]
+fn a_finding_names_license_seat_and_column() {
+    let authority = Authority::new();
+    let (id, key) = authority.sell("2", &[]);
+    let device = authority.activated("device", &key);
+    let handle = device.check().unwrap().license().unwrap().handle.to_string();
+    let mut ledger = Ledger::open(&authority);
+    ledger.execute("UPDATE seat SET state = 'held'");
+    let said = authority.run(&["verify"], b"");
+    assert_eq!((said.code, field(&said.json(), "error")), (1, "corrupt"));
+    let finding = said.json()["findings"][0].clone();
+    assert_eq!((field(&finding, "table"), field(&finding, "column")), ("seat", "state"));
+    assert_eq!((field(&finding, "license"), field(&finding, "seat")), (&*id, &*handle));
+    let words = authority.text(&["verify"]).stderr;
+    assert!(words.contains(&format!("seat.state  license {id}  seat {handle} of ")), "{words}");
+    ledger.execute("UPDATE seat SET state = 'active'");
+    authority.done(&["verify"]);
+    // Without the keys it says that it could not look at them.
+    fs::rename(authority.path("authority/keys"), authority.path("authority/away")).unwrap();
+    assert_eq!(authority.done(&["verify"])["keys_are_here"], false);
+}
