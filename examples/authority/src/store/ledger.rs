@@ -211,7 +211,8 @@ async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
     found_seats(tx, &rows)
 }
 
-fn tag_number(tag: Tag) -> i64 {
+/// A tag as its column has it.
+pub(crate) fn tag_number(tag: Tag) -> i64 {
     let [first, second, third] = tag.bytes();
     i64::from(u32::from_be_bytes([tag.component(), first, second, third]))
 }
@@ -225,7 +226,10 @@ async fn set_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
         .await?;
     let Some(license) = seat.license_id().filter(|_| seat.state().is_taken()) else { return Ok(()) };
     for tag in seat.fingerprint().hardware() {
-        sqlx::query("INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4)")
+        // A request may say one address twice.
+        sqlx::query(
+            "INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        )
             .bind(license.to_string())
             .bind(tag_number(tag))
             .bind(number(seat.handle()))
