@@ -1958,8 +1958,8 @@ NODELOCK_API void nodelock_call_free(nodelock_call *call);
  * checks. `call` may be NULL.
  *
  * When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
- * NODELOCK_NO_FREE_SEAT, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, the request stays pending: call again,
- * or carry it by hand. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the way to the
+ * NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with NODELOCK_NO_FREE_SEAT, the request stays pending: call
+ * again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the way to the
  * authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
  */
 NODELOCK_API
@@ -1971,6 +1971,26 @@ nodelock_status nodelock_client_activate(const nodelock_client *client,
                                          const nodelock_call *call,
                                          nodelock_license **license,
                                          nodelock_error **error);
+
+/**
+ * Takes a seat in place of another one, if none is free: `seat` is the name of one that a refusal listed
+ * (nodelock_error_seat_handle()), such as `7KX2M9`. A request that waits for a seat of the same license is taken back first.
+ * `call` may be NULL.
+ *
+ * NODELOCK_NO_FREE_SEAT: that seat may not be replaced, because its device was heard of within seven days, or the license
+ * allows no more. The request stays pending, and another call may name another seat. NODELOCK_MALFORMED and
+ * NODELOCK_UNREADABLE_CODE: `seat` is no name. Fails too as nodelock_client_activate() does.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_replace(const nodelock_client *client,
+                                        const char *license_key,
+                                        const nodelock_pair *metadata,
+                                        size_t metadata_count,
+                                        const char *seat,
+                                        const nodelock_call *call,
+                                        nodelock_license **license,
+                                        nodelock_error **error);
 
 /**
  * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
@@ -2394,6 +2414,25 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_SEATS_BY_END 9
 
 /**
+ * The seats of a license that are taken and not lapsed, and have a hardware tag (nodelock_decision_change_tag()). The value is
+ * the license's id, a slash, and the tag, such as `3/0a1b2c`. Found: these seats, at most 32, those first that were heard of
+ * least lately.
+ */
+#define NODELOCK_QUERY_SEATS_WITH_TAG 10
+
+/**
+ * The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed or
+ * not. The value is that text. Found: this seat, or nothing.
+ */
+#define NODELOCK_QUERY_SEAT_OF_MACHINE 11
+
+/**
+ * The seats of a license that were replaced by requests which named them. The value is the license's id. Found: that record,
+ * or none.
+ */
+#define NODELOCK_QUERY_REPLACEMENTS 12
+
+/**
  * A new seat was granted; its license is sent.
  */
 #define NODELOCK_DECISION_GRANTED 1
@@ -2492,6 +2531,11 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_CANCELLATIONS 7
 
 /**
+ * Seats that were replaced by requests which named them take the place of those of that license.
+ */
+#define NODELOCK_CHANGE_REPLACEMENTS 8
+
+/**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
  * not. Belongs to the caller; may be read from any number of threads.
  */
@@ -2550,7 +2594,8 @@ extern "C" {
  *   "metadata": [["name", "value"]],
  *   "starts": 0, "expires": null, "updates_until": null,
  *   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
- *   "seat_list": "dates", "deactivations": null, "suspended": false,
+ *   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
+ *   "replace": null, "deactivations": null, "suspended": false,
  *   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
  * }
  * ```
@@ -3091,7 +3136,7 @@ const char *nodelock_decision_change_name(const nodelock_decision *decision,
  * The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
  * is freed. NULL beyond the last.
  *
- * - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`),
+ * - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `replaced`, `returned`, `cancelled`, `revoked`),
  *   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
  *   `notice` are for people, the rest is the library's;
  * - evidence: one line of base64url, a secret: there may be a code in it;
@@ -3133,6 +3178,32 @@ bool nodelock_decision_change_is_lapsed(const nodelock_decision *decision,
 NODELOCK_API
 uint64_t nodelock_decision_change_ends(const nodelock_decision *decision,
                                        size_t index);
+
+/**
+ * What the seats of one machine have in common that took each other's place, by the place of a seat among the changes: 64
+ * hex digits, which NODELOCK_QUERY_SEAT_OF_MACHINE finds it by. Lent until the decision is freed. NULL for every other change
+ * and beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_decision_change_machine(const nodelock_decision *decision,
+                                             size_t index);
+
+/**
+ * How many hardware tags a seat has, by its place among the changes: NODELOCK_QUERY_SEATS_WITH_TAG finds it by each of them.
+ * They change when it is renewed. 0 for every other change.
+ */
+NODELOCK_API
+size_t nodelock_decision_change_tag_count(const nodelock_decision *decision,
+                                          size_t index);
+
+/**
+ * A hardware tag of a seat, such as `3/0a1b2c`, by the seat's place among the changes and its own from 0 on. Lent until the
+ * decision is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_decision_change_tag(const nodelock_decision *decision,
+                                         size_t index,
+                                         size_t tag);
 
 /**
  * Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the

@@ -65,16 +65,13 @@ class error : public std::runtime_error {
     nodelock_status number;
     std::uint32_t met;
     std::string code;
-
 public:
     explicit error(const nodelock_error *cause)
         : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)) {
-        if (const nodelock_proof *proof = nodelock_error_proof(cause))
-            code = nodelock_proof_code(proof);
+        if (const nodelock_proof *proof = nodelock_error_proof(cause)) code = nodelock_proof_code(proof);
     }
     [[nodiscard]] nodelock_status status() const noexcept { return number; }
     [[nodiscard]] std::string_view kind() const noexcept { return detail::view(nodelock_status_name(number)); }
-    // What was in the way of a new activation: one of NODELOCK_ALREADY_*.
     [[nodiscard]] std::uint32_t already() const noexcept { return met; }
     // The code of what client::deactivate gave up before it failed: show it, or call client::hand_in later. Empty if nothing was.
     [[nodiscard]] const std::string &deactivation_code() const noexcept { return code; }
@@ -99,7 +96,6 @@ template <class Object, class Function, class... Arguments> Object make(Function
 
 template <class T, auto Free> class object {
     owned<T, Free> own;
-
 public:
     using pointer = T *;
     object() = default;
@@ -138,8 +134,6 @@ public:
     [[nodiscard]] bool should_observe() const noexcept { return nodelock_license_should_observe(get()); }
     [[nodiscard]] bool is_pending() const noexcept { return nodelock_license_pending_seat(get()) != nullptr; }
     [[nodiscard]] std::size_t outstanding() const noexcept { return nodelock_license_outstanding(get()); }
-    // By how much the clock is known to be ahead; negative for behind.
-    [[nodiscard]] std::chrono::seconds clock_error() const noexcept { return std::chrono::seconds(nodelock_license_clock_error(get())); }
 };
 
 class qr : public detail::object<nodelock_qr, nodelock_qr_free> {
@@ -217,7 +211,6 @@ public:
     config &store(std::string_view directory, std::string_view tombstones) { return set(nodelock_config_set_store_directory, detail::text(directory), detail::text(tombstones)); }
     config &store_in_memory() { return set(nodelock_config_set_store_in_memory); }
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
-    // What a new activation may put in its place: any of NODELOCK_REPLACE_*, added.
     config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
     config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, detail::number(time), attempts); }

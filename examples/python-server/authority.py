@@ -17,12 +17,13 @@ ABI_VERSION = 1
 # NODELOCK_QUERY_*, what a decision asks for.
 (
     LICENSE_OF_KEY, LICENSE, SEATS_OF_HANDLE, TAKEN_SEATS_OF, EVIDENCE_OF, CHECK_IN, ATTEMPTS, CANCELLATIONS,
-    SEATS_BY_END,
-) = range(1, 10)
+    SEATS_BY_END, SEATS_WITH_TAG, SEAT_OF_MACHINE, REPLACEMENTS,
+) = range(1, 13)
 # NODELOCK_CHANGE_*, what a decision stores.
 (
     INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_CANCELLATIONS,
-) = range(1, 8)
+    STORE_REPLACEMENTS,
+) = range(1, 9)
 # NODELOCK_DECISION_*, what a message comes to.
 RETURNED, HELD, NEEDS, KEPT = 3, 4, 7, 9
 # Statuses.
@@ -78,6 +79,9 @@ _LOOKS = {
     "decision_change_is_taken": (c_bool, c_void_p, c_size_t),
     "decision_change_is_lapsed": (c_bool, c_void_p, c_size_t),
     "decision_change_ends": (c_uint64, c_void_p, c_size_t),
+    "decision_change_machine": (c_char_p, c_void_p, c_size_t),
+    "decision_change_tag_count": (c_size_t, c_void_p, c_size_t),
+    "decision_change_tag": (c_char_p, c_void_p, c_size_t, c_size_t),
     "decision_change_is_counted": (c_bool, c_void_p, c_size_t),
     "reply_text": (c_char_p, c_void_p),
 }
@@ -236,6 +240,8 @@ class Change(NamedTuple):
     is_taken: bool
     is_lapsed: bool
     ends: int
+    machine: str | None
+    tags: str
     is_counted: bool
 
 
@@ -262,6 +268,11 @@ class Decision(_Object):
                 _library.nodelock_decision_change_is_taken(self, index),
                 _library.nodelock_decision_change_is_lapsed(self, index),
                 _library.nodelock_decision_change_ends(self, index),
+                _text("decision_change_machine", self, index),
+                " ".join(
+                    _text("decision_change_tag", self, index, tag)
+                    for tag in range(_library.nodelock_decision_change_tag_count(self, index))
+                ),
                 _library.nodelock_decision_change_is_counted(self, index),
             )
 

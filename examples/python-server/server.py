@@ -47,11 +47,13 @@ SCHEMA = """
     -- Seats are kept for ever, so that no old message is ever news again. Two devices may have drawn the same handle.
     CREATE TABLE seats (
         handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT,
-        is_taken INTEGER NOT NULL, is_lapsed INTEGER NOT NULL, ends INTEGER NOT NULL, is_counted INTEGER NOT NULL,
+        is_taken INTEGER NOT NULL, is_lapsed INTEGER NOT NULL, ends INTEGER NOT NULL,
+        machine TEXT NOT NULL, tags TEXT NOT NULL, is_counted INTEGER NOT NULL,
         record TEXT NOT NULL, PRIMARY KEY (handle, device_key)
     );
     CREATE INDEX seats_of_license ON seats (license);
     CREATE INDEX taken_seats ON seats (device_key) WHERE is_taken;
+    CREATE INDEX seats_of_machine ON seats (machine) WHERE is_taken;
     -- Except cancelled ones, once their requests are outdated: those are refused without them.
     CREATE INDEX cancelled_seats ON seats (json_extract(record, '$.requested'))
         WHERE json_extract(record, '$.state') = 'cancelled';
@@ -80,6 +82,7 @@ SCHEMA = """
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE cancellations (license TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE replacements (license TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 
 # How a license is looked up: as JSON, with its seats counted.
@@ -100,10 +103,19 @@ FIND = {
     authority.SEATS_BY_END: """
         SELECT record FROM seats WHERE license = ? AND is_taken AND NOT is_lapsed AND ends <= ? ORDER BY ends LIMIT ?
     """,
+    # A license and a tag. A vendor of large licenses has a table of tags with an index.
+    authority.SEATS_WITH_TAG: """
+        SELECT record FROM seats WHERE license = ? AND ' ' || tags || ' ' LIKE '% ' || ? || ' %'
+            AND is_taken AND NOT is_lapsed ORDER BY json_extract(record, '$.contact') LIMIT 32
+    """,
+    authority.SEAT_OF_MACHINE: "SELECT record FROM seats WHERE machine = ? AND is_taken",
     authority.CANCELLATIONS: "SELECT record FROM cancellations WHERE license = ?",
+    authority.REPLACEMENTS: "SELECT record FROM replacements WHERE license = ?",
 }
+# How many slashes part the value of a query that has several parts.
+PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1}
 # A seat that is new must not take the place of another one: then the transaction fails.
-SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed, :ends, :is_counted, :record)"
+SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed, :ends, :machine, :tags, :is_counted, :record)"
 STORE = {
     authority.INSERT_SEAT: "INSERT " + SEAT,
     authority.UPDATE_SEAT: "REPLACE " + SEAT,
@@ -112,6 +124,7 @@ STORE = {
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
     authority.STORE_CANCELLATIONS: "REPLACE INTO cancellations VALUES (:name, :record)",
+    authority.STORE_REPLACEMENTS: "REPLACE INTO replacements VALUES (:name, :record)",
 }
 
 
@@ -274,7 +287,7 @@ def ask(database, message, records):
         if not queries:
             return decision
         for query in queries:
-            value = query.value.split("/") if query.kind == authority.SEATS_BY_END else [query.value]
+            value = query.value.split("/", PARTS[query.kind]) if query.kind in PARTS else [query.value]
             records.answer(query, [record for record, in database.execute(FIND[query.kind], value)])
 
 

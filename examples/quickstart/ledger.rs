@@ -27,6 +27,7 @@ pub struct Memory {
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
     cancellations: Attempts,
+    replacements: Attempts,
 }
 
 impl Memory {
@@ -40,6 +41,7 @@ impl Memory {
             check_ins: BTreeMap::new(),
             attempts: BTreeMap::new(),
             cancellations: Attempts::default(),
+            replacements: Attempts::default(),
         }
     }
 
@@ -81,6 +83,14 @@ impl Ledger for Memory {
                 seats.truncate(at_most as usize);
                 Found::Seats(seats)
             }
+            Query::SeatsWithTag(license, tag) => self.seats(|seat| {
+                let taken = seat.state().is_taken() && !seat.is_lapsed();
+                let has = seat.fingerprint().hardware().any(|other| other == tag);
+                taken && has && seat.license_id() == Some(license)
+            }),
+            Query::SeatOfMachine(machine) => {
+                self.seats(|seat| *seat.machine() == machine && seat.state().is_taken())
+            }
             Query::EvidenceOf(handle) => {
                 let about = self.evidence.iter().filter(|evidence| evidence.handle() == handle);
                 Found::Evidence(about.cloned().collect())
@@ -88,6 +98,7 @@ impl Ledger for Memory {
             Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
             Query::Cancellations(_) => Found::Attempts(self.cancellations),
+            Query::Replacements(_) => Found::Attempts(self.replacements),
         })
     }
 
@@ -108,6 +119,7 @@ impl Ledger for Memory {
             }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
             Change::Cancellations(_, cancellations) => self.cancellations = cancellations,
+            Change::Replacements(_, replacements) => self.replacements = replacements,
         }
         Ok(())
     }

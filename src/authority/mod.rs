@@ -21,11 +21,13 @@ pub use self::{
     incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
     issuer::{CertificateTerms, Issuer, Reply},
     records::{
-        Attempts, CANCELLATION_WINDOW, CODE_WINDOW, FREE_CANCELLATIONS, Found, Lookup, MAX_ATTEMPTS, Query,
-        Records,
+        Attempts, CANCELLATION_WINDOW, CODE_WINDOW, FREE_CANCELLATIONS, Found, Lookup, MAX_ATTEMPTS,
+        MAX_SEATS_OF_TAG, Query, Records,
     },
     seat::{Seat, SeatName, SeatState},
-    terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, SeatListing, Usage},
+    terms::{
+        KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, REINSTALLS, SeatListing, Usage,
+    },
     trail::{Disagreement, SeatTrail, TrailLine},
     verification::{Fact, Verification},
 };

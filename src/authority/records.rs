@@ -14,7 +14,7 @@ use super::{
     terms::{KeyHash, LicenseRecord},
     verification::{Fact, FactId, Verification},
 };
-use crate::{Error, ErrorKind, LicenseId, PublicKey, Result, Timestamp, code::Handle};
+use crate::{Error, ErrorKind, LicenseId, PublicKey, Result, Timestamp, code::Handle, fingerprint::Tag};
 
 /// One thing that a decision needs to know from the ledger.
 ///
@@ -42,6 +42,12 @@ pub enum Query {
         /// How many seats at most.
         at_most: u32,
     },
+    /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose fingerprint
+    /// has that [hardware tag](crate::fingerprint::Fingerprint::hardware): [`Found::Seats`], those first that were heard of
+    /// least lately, at most [`MAX_SEATS_OF_TAG`].
+    SeatsWithTag(LicenseId, Tag),
+    /// The seats that are active or held and have that [machine](Seat::machine): [`Found::Seats`], one at most.
+    SeatOfMachine([u8; 32]),
     /// What was kept for that handle: [`Found::Evidence`], oldest first.
     EvidenceOf(Handle),
     /// The check-in of that seat whose digest this is, if it was answered before: [`Found::CheckIn`].
@@ -50,6 +56,8 @@ pub enum Query {
     Attempts(SeatName),
     /// How many requests of that license were cancelled without being counted: [`Found::Attempts`].
     Cancellations(LicenseId),
+    /// How many seats of that license were replaced by requests that named them: [`Found::Attempts`].
+    Replacements(LicenseId),
 }
 
 /// The answer to a [`Query`].
@@ -75,6 +83,9 @@ pub struct Attempts {
     count: u32,
     since: Timestamp,
 }
+
+/// How many seats with one tag are looked at. A tag has 24 bits and a machine has several, so there are hardly ever two.
+pub const MAX_SEATS_OF_TAG: usize = 32;
 
 /// How many codes may be tried at a seat within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.
 pub const MAX_ATTEMPTS: u32 = 10;
@@ -108,6 +119,12 @@ impl Attempts {
     /// With one more attempt at a code; none when there were too many. Whatever comes of the attempt, it counts.
     pub(super) fn try_code(self, now: Timestamp) -> Option<Self> {
         self.one_more(MAX_ATTEMPTS, CODE_WINDOW, now)
+    }
+
+    /// With one more installation of a machine, or one more seat replaced, of which so many are allowed within 365 days; none
+    /// when there were too many.
+    pub(super) fn once_more(self, most: u32, now: Timestamp) -> Option<Self> {
+        self.one_more(most, CANCELLATION_WINDOW, now).filter(|after| after.count <= most)
     }
 
     /// With one more request cancelled without being counted, of a license with so many seats; none when there were too many.
@@ -145,10 +162,13 @@ pub struct Records {
     seats_of_handles: BTreeMap<Handle, Vec<SeatName>>,
     taken_seats: BTreeMap<PublicKey, Vec<SeatName>>,
     seats_by_end: BTreeMap<(LicenseId, Timestamp, u32), Vec<SeatName>>,
+    seats_with_tags: BTreeMap<(LicenseId, Tag), Vec<SeatName>>,
+    seats_of_machines: BTreeMap<[u8; 32], Vec<SeatName>>,
     evidence: BTreeMap<Handle, Vec<Evidence>>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
     attempts: BTreeMap<SeatName, Attempts>,
     cancellations: BTreeMap<LicenseId, Attempts>,
+    replacements: BTreeMap<LicenseId, Attempts>,
     facts: BTreeMap<FactId, bool>,
 }
 
@@ -203,6 +223,26 @@ impl Records {
                 let names = self.add_seats(seats);
                 self.seats_by_end.insert((license, until, at_most), names);
             }
+            (Query::SeatsWithTag(license, tag), Found::Seats(seats)) => {
+                let fits = |seat: &Seat| {
+                    seat.license_id == license
+                        && seat.is_marked_taken()
+                        && seat.fingerprint.hardware().any(|other| other == tag)
+                };
+                if !seats.iter().all(fits) || seats.len() > MAX_SEATS_OF_TAG {
+                    return Err(other());
+                }
+                let names = self.add_seats(seats);
+                self.seats_with_tags.insert((license, tag), names);
+            }
+            (Query::SeatOfMachine(machine), Found::Seats(seats)) => {
+                let fits = |seat: &Seat| seat.machine == machine && seat.state.is_taken();
+                if !seats.iter().all(fits) || seats.len() > 1 {
+                    return Err(other());
+                }
+                let names = self.add_seats(seats);
+                self.seats_of_machines.insert(machine, names);
+            }
             (Query::EvidenceOf(handle), Found::Evidence(evidence)) => {
                 if evidence.iter().any(|evidence| evidence.handle() != handle) {
                     return Err(other());
@@ -217,6 +257,9 @@ impl Records {
             }
             (Query::Cancellations(id), Found::Attempts(cancellations)) => {
                 self.cancellations.insert(id, cancellations);
+            }
+            (Query::Replacements(id), Found::Attempts(replacements)) => {
+                self.replacements.insert(id, replacements);
             }
             _ => return Err(other()),
         }
@@ -289,6 +332,14 @@ impl Records {
         self.seats_by_end.get(&(license, until, at_most)).map(Vec::as_slice)
     }
 
+    pub(super) fn seats_with_tag(&self, license: LicenseId, tag: Tag) -> Option<&[SeatName]> {
+        self.seats_with_tags.get(&(license, tag)).map(Vec::as_slice)
+    }
+
+    pub(super) fn seat_of_machine(&self, machine: [u8; 32]) -> Option<&[SeatName]> {
+        self.seats_of_machines.get(&machine).map(Vec::as_slice)
+    }
+
     pub(super) fn evidence_of(&self, handle: Handle) -> Option<&[Evidence]> {
         self.evidence.get(&handle).map(Vec::as_slice)
     }
@@ -305,6 +356,10 @@ impl Records {
         self.cancellations.get(&license).copied()
     }
 
+    pub(super) fn replacements(&self, license: LicenseId) -> Option<Attempts> {
+        self.replacements.get(&license).copied()
+    }
+
     pub(super) fn fact(&self, id: FactId) -> Option<bool> {
         self.facts.get(&id).copied()
     }
@@ -319,10 +374,13 @@ impl Records {
             Query::SeatsByEnd { license, until, at_most } => {
                 !self.seats_by_end.contains_key(&(*license, *until, *at_most))
             }
+            Query::SeatsWithTag(license, tag) => !self.seats_with_tags.contains_key(&(*license, *tag)),
+            Query::SeatOfMachine(machine) => !self.seats_of_machines.contains_key(machine),
             Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
             Query::Attempts(name) => !self.attempts.contains_key(name),
             Query::Cancellations(license) => !self.cancellations.contains_key(license),
+            Query::Replacements(license) => !self.replacements.contains_key(license),
         });
         missing.collect::<BTreeSet<_>>().into_iter().collect()
     }

@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     json,
+    records::Attempts,
     terms::{LicenseTerms, SeatListing, Usage},
 };
 use crate::{
-    ActivationRequest, Error, ErrorKind, LicenseId, ListedSeat, Outcome, PublicKey, Reason, Result,
-    Timestamp,
+    ActivationRequest, CLOCK_TOLERANCE, Error, ErrorKind, LicenseId, ListedSeat, Outcome, PublicKey, Reason,
+    Result, Timestamp,
     code::Handle,
     fingerprint::{self, Fingerprint},
     message::{CheckInBody, MAX_NAME},
@@ -54,7 +55,7 @@ impl FromStr for SeatName {
     }
 }
 
-/// Where a seat is in its life. It only ever moves down this list.
+/// Where a seat is in its life. It only ever moves down this list, except that a seat that was replaced may be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeatState {
@@ -62,6 +63,8 @@ pub enum SeatState {
     Active,
     /// Given up when no deactivation was left: kept for the same device.
     Held,
+    /// Another installation of its machine took its place; its own may take it back.
+    Replaced,
     /// Given up, and free.
     Returned,
     /// Given up before its request arrived: never granted.
@@ -72,7 +75,8 @@ pub enum SeatState {
 
 impl SeatState {
     /// Every state, in the order of a seat's life.
-    pub const ALL: [Self; 5] = [Self::Active, Self::Held, Self::Returned, Self::Cancelled, Self::Revoked];
+    pub const ALL: [Self; 6] =
+        [Self::Active, Self::Held, Self::Replaced, Self::Returned, Self::Cancelled, Self::Revoked];
 
     /// Whether it counts against the license's seats until it [lapses](Seat::counts).
     pub fn is_taken(self) -> bool {
@@ -84,6 +88,7 @@ impl SeatState {
         match self {
             Self::Active => "active",
             Self::Held => "held",
+            Self::Replaced => "replaced",
             Self::Returned => "returned",
             Self::Cancelled => "cancelled",
             Self::Revoked => "revoked",
@@ -123,6 +128,8 @@ pub struct Seat {
     pub(super) revision: u32,
     pub(super) requested: Timestamp,
     pub(super) granted: Timestamp,
+    /// When the first seat of its machine was granted, whose place it took.
+    pub(super) first_granted: Timestamp,
     pub(super) issued: Timestamp,
     pub(super) changed: Timestamp,
     pub(super) contact: Timestamp,
@@ -134,6 +141,11 @@ pub struct Seat {
     pub(super) release_commitment: [u8; 32],
     #[serde(with = "json::as_hex")]
     pub(super) request_digest: [u8; 32],
+    /// The digest of the first request of its machine: the same for all seats that took each other's place.
+    #[serde(with = "json::as_hex")]
+    pub(super) machine: [u8; 32],
+    /// How often another request of its machine took its place.
+    pub(super) reinstalls: Attempts,
     pub(super) fingerprint: Fingerprint,
     pub(super) label: String,
     /// Of the license that was granted, which the same request fetches again.
@@ -146,6 +158,8 @@ pub struct Seat {
     pub(super) copies: u32,
     pub(super) acknowledged: Option<Acknowledged>,
     pub(super) notice: Option<String>,
+    /// Whether a request of another device named it and took its place.
+    pub(super) by_customer: bool,
     pub(super) heard_after_end: Option<Timestamp>,
 }
 
@@ -176,6 +190,12 @@ pub(super) const NO_TOKEN: [u8; 16] = [0; 16];
 
 /// How long after its grant a request that is cancelled counts as never used.
 const UNUSED: Duration = Duration::from_secs(60 * 60);
+
+/// How long a device must have been silent before a request may name its seat to replace it.
+const SILENT: Duration = Duration::from_secs(7 * DAY);
+
+/// What the device of such a seat is told.
+const REPLACED: &str = "another computer of this license took this seat";
 
 /// The seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
@@ -228,6 +248,16 @@ impl Seat {
     /// When it was granted, or remembered as cancelled.
     pub fn granted(&self) -> Timestamp {
         self.granted
+    }
+
+    /// When the first seat of its machine was granted: it may have taken the place of another.
+    pub fn first_granted(&self) -> Timestamp {
+        self.first_granted
+    }
+
+    /// What the seats of one machine have in common that took each other's place: the digest of its first request.
+    pub fn machine(&self) -> &[u8; 32] {
+        &self.machine
     }
 
     /// When its latest license was issued.
@@ -310,6 +340,11 @@ impl Seat {
     /// What its receipts say, once it is given up: where it went, and how many deactivations the license had left then.
     pub fn receipt(&self) -> Option<(Outcome, Option<u32>)> {
         self.acknowledged.as_ref().map(|receipt| (receipt.outcome, receipt.deactivations_left))
+    }
+
+    /// Whether a request of another device named it and took its place.
+    pub fn was_replaced_by_customer(&self) -> bool {
+        self.by_customer
     }
 
     /// When the device last spoke after the seat's end, to the day.
@@ -407,6 +442,7 @@ impl Seat {
             revision: 1,
             requested: request.created,
             granted: now,
+            first_granted: now,
             issued: now,
             changed: now,
             contact: now,
@@ -415,6 +451,8 @@ impl Seat {
             reason: Reason::Other,
             release_commitment: request.release_commitment,
             request_digest: request.digest(),
+            machine: request.digest(),
+            reinstalls: Attempts::default(),
             fingerprint: request.fingerprint.clone(),
             label: label(request),
             first_token: NO_TOKEN,
@@ -423,6 +461,7 @@ impl Seat {
             copies: 0,
             acknowledged: None,
             notice: None,
+            by_customer: false,
             heard_after_end: None,
         }
     }
@@ -451,6 +490,42 @@ impl Seat {
             && reason == Reason::Cancelled
             && self.revision == 1
             && now.since(self.granted) < UNUSED
+            && (self.machine == self.request_digest || mutated!(JoinedSeatIsUnused))
+    }
+
+    /// Whether a request may take its place, because it is of the same machine: judged stricter than a check-in, since anybody
+    /// may make a request.
+    pub(super) fn is_of_machine(&self, request: &ActivationRequest, terms: &LicenseTerms) -> bool {
+        let sides = [&self.fingerprint, &request.fingerprint];
+        let is_virtual = sides.iter().any(|side| side.virtual_machine() || side.container());
+        let may_join = !is_virtual || terms.virtual_reinstalls;
+        let is_same = fingerprint::is_same(&self.fingerprint, &request.fingerprint, &terms.policy);
+        may_join && (is_same || mutated!(JoinsAnyMachine))
+    }
+
+    /// Whether a request is older than the seat's own, as far as the dates of two installations can be compared.
+    pub(super) fn is_after(&self, request: &ActivationRequest) -> bool {
+        self.requested > request.created.plus(CLOCK_TOLERANCE) && !mutated!(OlderRequestJoins)
+    }
+
+    /// Another installation of its machine takes its place. One that was given up is over with that.
+    pub(super) fn replaced(&self, now: Timestamp) -> Self {
+        let is_over = self.state == SeatState::Held;
+        let state = if is_over { SeatState::Returned } else { SeatState::Replaced };
+        Self { state, changed: now, ..self.clone() }
+    }
+
+    /// A new seat that takes the place of another of its machine; none when that was done too often.
+    pub(super) fn in_place_of(&self, other: &Self, terms: &LicenseTerms, now: Timestamp) -> Option<Self> {
+        let reinstalls = other.reinstalls.once_more(terms.reinstalls(), now)?;
+        let (machine, first_granted) = (other.machine, other.first_granted);
+        Some(Self { machine, first_granted, reinstalls, ..self.clone() })
+    }
+
+    /// The installation that was replaced speaks: it takes its place back from the other one.
+    pub(super) fn taken_back(&self, other: &Self, now: Timestamp) -> Self {
+        let reinstalls = other.reinstalls;
+        Self { state: SeatState::Active, changed: now, reinstalls, ..self.clone() }
     }
 
     /// A license was signed for it that ends then. It counts from now on if that is not over.
@@ -469,7 +544,8 @@ impl Seat {
     ///
     /// Without a deactivation left the seat is held for the same device; a copy of its store may hold a license that nobody
     /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. Of a seat that lapsed no copy has a
-    /// license that is of use, so it returns and uses up nothing. A seat that is over stays as it is.
+    /// license that is of use, so it returns and uses up nothing. Neither does one that was replaced: it does not count. A
+    /// seat that is over stays as it is.
     pub(super) fn give_up(
         &self,
         terms: &LicenseTerms,
@@ -478,6 +554,9 @@ impl Seat {
         counted: bool,
         now: Timestamp,
     ) -> Self {
+        if self.state == SeatState::Replaced {
+            return Self { state: SeatState::Returned, changed: now, reason, ..self.clone() };
+        }
         let is_revived = mutated!(GiveUpFreesTwice) && self.state == SeatState::Revoked;
         if self.state != SeatState::Active && !is_revived {
             return self.clone();
@@ -513,7 +592,7 @@ impl Seat {
     /// None when there is nothing to release.
     pub(super) fn released(&self, notice: &str, now: Timestamp) -> Option<Self> {
         match self.state {
-            SeatState::Active => Some(Self {
+            SeatState::Active | SeatState::Replaced => Some(Self {
                 state: if mutated!(ReleaseForgets) { SeatState::Returned } else { SeatState::Revoked },
                 changed: now,
                 notice: Some(notice.to_owned()),
@@ -523,6 +602,13 @@ impl Seat {
             SeatState::Held => self.returned_by_vendor(now),
             SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => None,
         }
+    }
+
+    /// A customer's request names it and takes its place. None if its device was heard of lately.
+    pub(super) fn replaced_by_customer(&self, now: Timestamp) -> Option<Self> {
+        let is_silent = now.since(self.contact) >= SILENT || mutated!(LiveSeatIsReplaced);
+        let released = self.released(REPLACED, now).filter(|_| is_silent)?;
+        Some(Self { by_customer: true, ..released })
     }
 
     /// The vendor returns a held seat to the pool. None when it is not held.
@@ -543,7 +629,7 @@ impl Seat {
             SeatState::Revoked if mutated!(RenewsRevokedSeats) => {}
             SeatState::Revoked => return refuse(ErrorKind::Revoked),
             SeatState::Returned if mutated!(ChecksInAfterTheEnd) => {}
-            SeatState::Held | SeatState::Returned | SeatState::Cancelled => {
+            SeatState::Held | SeatState::Replaced | SeatState::Returned | SeatState::Cancelled => {
                 return refuse(ErrorKind::GivenUp);
             }
         }

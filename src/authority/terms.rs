@@ -61,6 +61,20 @@ pub struct LicenseTerms {
     /// What a refusal for want of a seat tells of the seats.
     #[serde(default)]
     pub seat_list: SeatListing,
+    /// How many requests of one machine may take the place of its own seat within 365 days, when no seat is free: the system
+    /// was installed again, say. None is [`REINSTALLS`], or 1 without a lease, where a copy that is left behind never ends.
+    #[serde(default)]
+    pub reinstalls: Option<u32>,
+    /// Whether a request takes the place of its machine's own seat also when a seat is free.
+    #[serde(default)]
+    pub one_seat_per_machine: bool,
+    /// Whether virtual machines and containers may do so too, which are copied with what they are known by.
+    #[serde(default)]
+    pub virtual_reinstalls: bool,
+    /// How many seats may be replaced within 365 days by a request that names them, when no seat is free. None is 1, or 0
+    /// without a lease, where what is replaced never ends.
+    #[serde(default)]
+    pub replace: Option<u32>,
     /// How many deactivations return a seat to the pool; none is without limit.
     #[serde(default)]
     pub deactivations: Option<u32>,
@@ -101,6 +115,9 @@ fn margin_days() -> Option<u32> {
 /// The least [margin](LicenseTerms::margin_days). A device's clock may be behind by 26 hours, and so may the authority's.
 pub const MIN_MARGIN_DAYS: u32 = 3;
 
+/// How often a machine may be installed anew within 365 days, unless the license says otherwise.
+pub const REINSTALLS: u32 = 5;
+
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A lease below this has a margin of a tenth of it.
@@ -125,6 +142,10 @@ impl LicenseTerms {
             updates_until: None,
             seats,
             seat_list: SeatListing::default(),
+            reinstalls: None,
+            one_seat_per_machine: false,
+            virtual_reinstalls: false,
+            replace: None,
             deactivations: None,
             policy: Policy::default(),
             suspended: false,
@@ -164,6 +185,16 @@ impl LicenseTerms {
         let margin = DAY * self.margin_days?;
         let lease = self.lease_days.map(|days| DAY * days).filter(|lease| *lease < SHORT_LEASE);
         Some(lease.map_or(margin, |lease| (lease / 10).max(Duration::from_secs(60))))
+    }
+
+    /// How many requests of one machine may take the place of its own seat within 365 days.
+    pub(super) fn reinstalls(&self) -> u32 {
+        self.reinstalls.unwrap_or(if self.lease_days.is_some() { REINSTALLS } else { 1 })
+    }
+
+    /// How many seats may be replaced within 365 days by a request that names them.
+    pub(super) fn replace(&self) -> u32 {
+        self.replace.unwrap_or(u32::from(self.lease_days.is_some()))
     }
 
     /// Seats whose use ended then or before count no longer at `now`; none if there can be no such seat.

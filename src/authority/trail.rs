@@ -135,7 +135,7 @@ fn check_end(seat: &Seat, wrong: &mut impl FnMut(&'static str, String)) {
     let state = seat.state;
     let outcome = seat.acknowledged.as_ref().map(|receipt| receipt.outcome);
     let is_acknowledged = match state {
-        SeatState::Active => outcome.is_none(),
+        SeatState::Active | SeatState::Replaced => outcome.is_none(),
         SeatState::Held => outcome == Some(Outcome::Held),
         SeatState::Returned | SeatState::Revoked => true,
         SeatState::Cancelled => outcome != Some(Outcome::Held),
@@ -144,7 +144,7 @@ fn check_end(seat: &Seat, wrong: &mut impl FnMut(&'static str, String)) {
         wrong("acknowledged", format!("its receipts do not say what becomes of a seat that is {state}"));
     }
     let is_reason = match state {
-        SeatState::Active | SeatState::Revoked => seat.reason == Reason::Other,
+        SeatState::Active | SeatState::Replaced | SeatState::Revoked => seat.reason == Reason::Other,
         SeatState::Cancelled => seat.reason == Reason::Cancelled,
         SeatState::Held | SeatState::Returned => true,
     };

@@ -34,9 +34,11 @@ use crate::{
     keys::first,
     licensing_time::Reading,
     message::{
-        ActivationRequest, DeactivationReceipt, Kind, Metadata, ProofBody, Reason, RecoveryBody,
-        RecoveryRequest, RequestBody, Revocation, Roots, Signed, frame::Incoming, product_tag,
-        request::commitment,
+        ActivationRequest, DeactivationReceipt, Extension, Kind, Metadata, ProofBody, Reason, RecoveryBody,
+        RecoveryRequest, RequestBody, Revocation, Roots, Signed,
+        frame::Incoming,
+        product_tag,
+        request::{commitment, replacing},
     },
     record::{Activation, Current, Pending, Record, Release, Replace},
     store::Writer,
@@ -167,12 +169,34 @@ impl Client {
     /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the
     /// license key cannot be one, [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
+        self.begin_with(license_key, metadata, Vec::new())
+    }
+
+    /// [`begin`](Self::begin) with a request that takes the place of a seat, if no seat is free and the license allows it: one
+    /// that a refusal listed ([`Error::seats`]). Its device must have been silent for seven days; it is told when it speaks up.
+    ///
+    /// Cancel the request that waits for a seat first.
+    pub fn begin_replacing(
+        &self,
+        license_key: &str,
+        metadata: &[(&str, &str)],
+        seat: Handle,
+    ) -> Result<PendingRequest> {
+        self.begin_with(license_key, metadata, vec![replacing(seat)?])
+    }
+
+    fn begin_with(
+        &self,
+        license_key: &str,
+        metadata: &[(&str, &str)],
+        extensions: Vec<Extension>,
+    ) -> Result<PendingRequest> {
         let license_key = self.license_keys.read(license_key)?;
         let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         let now = self.reading();
         self.change(|record, writer| {
             record.may_begin(self.has_ended(record, now), Some(self.replace))?;
-            let request = self.new_request(record, writer, license_key, metadata, now)?;
+            let request = self.new_request(record, writer, (license_key, metadata, extensions), now)?;
             PendingRequest::new(request, None, &record.outstanding)
         })
     }
@@ -183,8 +207,7 @@ impl Client {
         &self,
         record: &mut Record,
         writer: &mut Writer<'_>,
-        license_key: String,
-        metadata: Metadata,
+        (license_key, metadata, extensions): (String, Metadata, Vec<Extension>),
         now: Reading,
     ) -> Result<ActivationRequest> {
         let key = self.device_key_or_new(writer)?;
@@ -205,7 +228,7 @@ impl Client {
             library: env!("CARGO_PKG_VERSION").to_owned(),
             application: self.application.clone(),
             metadata,
-            extensions: Vec::new(),
+            extensions,
         };
         let request = Signed::sign_by_device(body, &key)?;
         record.begin(Pending {
@@ -254,7 +277,7 @@ impl Client {
         let recovered = self.change_record(record, writer, |record, writer| {
             record.may_begin(self.has_ended(record, now), None)?;
             let key = self.known_device_key()?;
-            let request = self.new_request(record, writer, String::new(), Vec::new(), now)?;
+            let request = self.new_request(record, writer, (String::new(), Vec::new(), Vec::new()), now)?;
             let body = RecoveryBody {
                 device_key: key.public_key(),
                 product: self.product.clone(),

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
 use crate::{
     Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
+    code::Handle,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
     transport::{Answer, Cancel, Post, Transport},
@@ -209,6 +210,26 @@ impl<'c> Online<'c> {
             }
             answered => answered,
         }
+    }
+
+    /// Takes a seat in place of another one, if none is free: [`Client::begin_replacing`], in place of a request that waits for a
+    /// seat, then as [`activate`](Self::activate) does.
+    ///
+    /// Fails with [`ErrorKind::NoFreeSeat`] when the seat may not be replaced: its device was heard of within seven days, or
+    /// the license allows no more. The request stays pending then, and another call may name another seat.
+    pub fn replace(&self, license_key: &str, metadata: &[(&str, &str)], seat: Handle) -> Result<Status> {
+        self.client.authority()?;
+        let typed = self.client.license_keys.read(license_key)?;
+        if let Some(pending) = self.client.pending()? {
+            if pending.request().license_key != typed {
+                return Err(Error::new(ErrorKind::AlreadyActive, "another activation request"));
+            }
+            if pending.request().replaces() == Some(seat) {
+                return self.answer(&pending);
+            }
+            self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle))?;
+        }
+        self.answer(&self.client.begin_replacing(license_key, metadata, seat)?)
     }
 
     /// Sends a pending request and takes in the answer.

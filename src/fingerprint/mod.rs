@@ -38,6 +38,8 @@ mod windows;
 pub use component::{Class, Component};
 pub use policy::{Policy, Weight};
 pub use probe::{HostId, Probe, machine_id};
+#[cfg(feature = "authority")]
+pub(crate) use score::is_same;
 pub use score::{Acceptance, ComponentResult, Judgement, Match, compare, judge};
 pub use tag::TagKey;
 pub use virtualization::{Environment, Sign};

@@ -79,6 +79,18 @@ pub fn judge(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Judg
     tally(results(baseline, now, policy), policy)
 }
 
+/// Whether `now` is the machine of `baseline` beyond what a check-in asks: some hardware-unique component agrees, and a
+/// component that the baseline has and `now` leaves out counts as different. So nobody passes for a machine by saying little.
+#[cfg(feature = "authority")]
+pub(crate) fn is_same(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> bool {
+    let left_out = |result: ComponentResult| match result.found {
+        true => result,
+        false => ComponentResult { weight: policy.weight(result.component).1, ..result },
+    };
+    let judged = tally(results(baseline, now, policy).map(left_out), policy);
+    judged.hardware_agreed && judged.acceptance == Acceptance::Accept
+}
+
 /// [`judge`], with the result of each component.
 pub fn compare(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Match {
     let components: Vec<_> = results(baseline, now, policy).collect();

@@ -23,6 +23,11 @@ impl Tag {
         Self { component: component.number(), tag }
     }
 
+    /// The tag of a component by its number, for records that name one.
+    pub fn from_parts(component: u8, tag: [u8; 3]) -> Self {
+        Self { component, tag }
+    }
+
     /// The number of the component, which may be one that this version does not know.
     pub fn component(&self) -> u8 {
         self.component
@@ -85,7 +90,12 @@ impl Fingerprint {
 
     /// Whether there is a hardware-unique component to bind to. (docs/FINGERPRINT.md, Unbindable machines)
     pub fn bindable(&self) -> bool {
+        self.hardware().next().is_some()
+    }
+
+    /// The tags of hardware-unique components: what a machine is found again by.
+    pub fn hardware(&self) -> impl Iterator<Item = Tag> + '_ {
         let class = |tag: &Tag| Component::from_number(tag.component).map(Component::class);
-        self.tags.iter().any(|tag| class(tag) == Some(Class::HardwareUnique))
+        self.tags.iter().copied().filter(move |tag| class(tag) == Some(Class::HardwareUnique))
     }
 }

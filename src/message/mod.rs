@@ -39,7 +39,7 @@ pub type Metadata = Vec<(String, String)>;
 /// Something a later version added to a body.
 ///
 /// An extension that is not critical is kept and passed over; a critical one that this version does not know is
-/// [`ErrorKind::CriticalExtension`] (docs/PROTOCOL.md, Signed envelopes). This version knows none.
+/// [`ErrorKind::CriticalExtension`] (docs/PROTOCOL.md, Signed envelopes). This version knows one, of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     /// Which extension; numbers are never used again.
@@ -95,8 +95,8 @@ pub(crate) fn check_metadata(metadata: &[(String, String)]) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn check_extensions(extensions: &[Extension]) -> Result<()> {
-    match extensions.iter().find(|e| e.critical) {
+pub(crate) fn check_extensions<'e>(extensions: impl IntoIterator<Item = &'e Extension>) -> Result<()> {
+    match extensions.into_iter().find(|e| e.critical) {
         Some(e) => Err(Error::new(ErrorKind::CriticalExtension, format!("extension {}", e.id))),
         None => Ok(()),
     }

@@ -54,6 +54,22 @@ pub struct RequestBody {
     pub(crate) extensions: Vec<Extension>,
 }
 
+/// The extension that names a seat to replace; its data is the seat's handle.
+const REPLACES: u32 = 1;
+
+impl RequestBody {
+    /// The seat that is to be replaced if none is free.
+    pub fn replaces(&self) -> Option<Handle> {
+        let extension = self.extensions.iter().find(|extension| extension.id == REPLACES)?;
+        codec::decode(extension.data(), size_of::<u32>(), "seat to replace").ok()
+    }
+}
+
+/// The extension of a request that replaces a seat. An authority that does not know it refuses the request.
+pub(crate) fn replacing(seat: Handle) -> Result<Extension> {
+    Ok(Extension { id: REPLACES, critical: true, data: codec::encode(&seat)?.into() })
+}
+
 impl private::Sealed for RequestBody {}
 
 impl Body for RequestBody {
@@ -69,7 +85,8 @@ impl Body for RequestBody {
         check_text("application version", &self.application, MAX_NAME)?;
         check_metadata(&self.metadata)?;
         self.fingerprint.validate()?;
-        check_extensions(&self.extensions)
+        let is_unknown = |extension: &&Extension| extension.id != REPLACES || self.replaces().is_none();
+        check_extensions(self.extensions.iter().filter(is_unknown))
     }
 
     fn headers(&self) -> Vec<(&'static str, String)> {

@@ -24,6 +24,8 @@ pub(super) struct Tables {
     check_ins: BTreeMap<(Name, [u8; 32]), u32>,
     /// Requests that were cancelled without being counted.
     pub(super) cancellations: Attempts,
+    /// Seats that were replaced by a request that names them.
+    pub(super) replacements: Attempts,
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -233,6 +235,12 @@ impl decision::Ledger for Ledger<'_> {
                 ended.truncate(*at_most as usize);
                 Found::Seats(ended)
             }
+            Query::SeatsWithTag(_, tag) => self.seats(|seat| {
+                seat.is_marked_taken() && seat.fingerprint().hardware().any(|other| other == *tag)
+            }),
+            Query::SeatOfMachine(machine) => {
+                self.seats(|seat| seat.machine() == machine && seat.state().is_taken())
+            }
             Query::EvidenceOf(handle) => {
                 let evidence = self.tables.evidence.iter().map(|kept| &kept.0);
                 Found::Evidence(evidence.filter(|evidence| evidence.handle() == *handle).cloned().collect())
@@ -243,6 +251,7 @@ impl decision::Ledger for Ledger<'_> {
             // Limits are left out: a search that counts attempts would never end.
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
             Query::Cancellations(_) => Found::Attempts(self.tables.cancellations),
+            Query::Replacements(_) => Found::Attempts(self.tables.replacements),
         })
     }
 
@@ -273,6 +282,7 @@ impl decision::Ledger for Ledger<'_> {
             }
             Change::Attempts(..) => {}
             Change::Cancellations(_, cancellations) => self.tables.cancellations = cancellations,
+            Change::Replacements(_, replacements) => self.tables.replacements = replacements,
         }
         Ok(())
     }

@@ -132,7 +132,7 @@ impl ModelMachine {
         // A license is of use on the machine that asked for it, also while it is set aside.
         let license = records.get(self.visible).license()?;
         Some(self.name(universe, license.activation.handle))
-            .filter(|name| universe.hardware(*name) == self.number)
+            .filter(|name| universe.hardware(*name) == universe.hardware_of(self.number))
     }
 
     /// When the license that a check would accept now ends.

@@ -14,8 +14,10 @@ use crate::{
     code::{DeactivationCode, Handle, ReleaseSecret},
     fingerprint::{Component, Fingerprint, Probe, TagKey},
     message::{
-        CheckInBody, ProofBody, RecoveryBody, RequestBody, Signed, frame::bundle, product_tag,
-        request::commitment,
+        CheckInBody, ProofBody, RecoveryBody, RequestBody, Signed,
+        frame::bundle,
+        product_tag,
+        request::{commitment, replacing},
     },
     record::{Activation, Pending},
 };
@@ -173,6 +175,8 @@ impl Universe {
         let id = LicenseId::from_bytes(*b"licensed");
         let mut terms = LicenseTerms::new(id, PRODUCT, rules.seats, NOW);
         terms.deactivations = rules.deactivations;
+        terms.reinstalls = Some(rules.reinstalls);
+        terms.replace = Some(rules.replace);
         if rules.days > 0 {
             terms.lease_days = Some(rules.leases[0] * STEP);
             terms.margin_days = Some(STEP);
@@ -226,8 +230,23 @@ impl Universe {
     }
 
     /// The machine that asked for an activation.
-    pub(super) fn hardware(&self, name: Name) -> u8 {
+    pub(super) fn side(&self, name: Name) -> u8 {
         if name.machine == COPY { 1 } else { name.machine }
+    }
+
+    /// The computer that an activation was asked for on.
+    pub(super) fn hardware(&self, name: Name) -> u8 {
+        self.hardware_of(self.side(name))
+    }
+
+    /// The computer that a machine is.
+    pub(super) fn hardware_of(&self, side: u8) -> u8 {
+        hardware(self.rules, side)
+    }
+
+    /// When the device made a request, by its own clock.
+    pub(super) fn created(&self, name: Name) -> Timestamp {
+        self.request(name).created
     }
 
     /// The activation that evidence is about.
@@ -363,10 +382,12 @@ impl Universe {
 impl Device {
     fn new(rules: Rules, machine: u8) -> Result<Self> {
         let key = SigningKey::generate(&Constant(machine % 2 + 1))?;
-        let hardware = if machine == COPY { 1 } else { machine };
+        let hardware = hardware(rules, if machine == COPY { 1 } else { machine });
         let values = [Component::HwUuid, Component::DiskSerial, Component::BoardSerial]
             .map(|component| (component, format!("4c4c4544-0042-3510-8052-b7c04f38{hardware:04}")));
         let fingerprint = Probe::from_values(values, false, false).fingerprint(&TagKey::new("", PRODUCT));
+        let behind = if rules.is_behind && machine == 1 { 3 * 86_400 } else { 0 };
+        let names = rules.replace > 0 && machine == 1;
         let request = |draw: u8| {
             let name = Name { machine, draw };
             let handle = handle(rules, name);
@@ -377,18 +398,25 @@ impl Device {
                 handle,
                 release_commitment: commitment(&secret(name), handle, &key.public_key()),
                 // The device's clock goes on, if the authority's does not.
-                created: Timestamp::from_unix_seconds(NOW.unix_seconds() + u64::from(draw)),
+                created: Timestamp::from_unix_seconds(NOW.unix_seconds() + u64::from(draw) - behind),
                 fingerprint: fingerprint.clone(),
                 library: String::new(),
                 application: String::new(),
                 metadata: Vec::new(),
-                extensions: Vec::new(),
+                extensions: names
+                    .then(|| replacing(self::handle(rules, Name { machine: 0, draw: 0 })))
+                    .into_iter()
+                    .collect::<Result<_>>()?,
             };
             Signed::sign_by_device(body, &key)
         };
         let requests = (0..draws(rules, machine) + 2).map(request).collect::<Result<_>>()?;
         Ok(Self { key, fingerprint, requests })
     }
+}
+
+fn hardware(rules: Rules, side: u8) -> u8 {
+    if rules.one_hardware { 0 } else { side }
 }
 
 fn draws(rules: Rules, machine: u8) -> u8 {

@@ -32,7 +32,7 @@ use super::{
     Invariant,
     authority::{Heard, Tables},
     device::{Act, ModelMachine, Records},
-    facts::{Message, Name, Universe},
+    facts::{Message, Name, Proof, Universe},
     space::{LEDGER, SENT, Space, State, members},
     table::FastMap,
 };
@@ -72,10 +72,11 @@ pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bo
         Invariant::Seats => {
             let is_usable = |machine: &&u32| space.usable_for_now(**machine, state[LEDGER]).is_some();
             let usable = state[..LEDGER].iter().filter(is_usable).count();
+            let usable = if space.universe.rules.one_hardware { usable.min(1) } else { usable };
             let ledger = space.ledger(state[LEDGER]);
             let tolerated = ledger.now().since(Timestamp::MIN).saturating_sub(CLOCK_TOLERANCE);
             let may_go_on = |seat: &&Seat| {
-                seat.state() == SeatState::Revoked
+                matches!(seat.state(), SeatState::Replaced | SeatState::Revoked)
                     && seat.ends().is_none_or(|end| end.since(Timestamp::MIN) > tolerated)
             };
             let explained =
@@ -183,7 +184,7 @@ fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
         SeatState::Active | SeatState::Held if counting & name.bit() == 0 => true,
         SeatState::Active => exhausted && stays(*name),
         SeatState::Held => exhausted && is_granted_anew(name.machine, ledger, universe),
-        SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => true,
+        SeatState::Replaced | SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => true,
     });
     // What is free must be of use to any machine.
     let free = counting.count_ones() < universe.terms.seats;
@@ -207,6 +208,10 @@ pub(super) fn can_be_had_later(ledger: &Tables, universe: &Universe) -> bool {
 pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'static str> {
     if ledger.usage().taken > universe.terms.seats {
         return Some("more seats are taken than were sold");
+    }
+    let replaced = ledger.seats.values().filter(|seat| seat.was_replaced_by_customer()).count();
+    if replaced > universe.rules.replace as usize {
+        return Some("more seats were replaced than the license allows");
     }
     if universe.terms.deactivations.is_some_and(|allowed| ledger.usage().deactivated > allowed) {
         return Some("more deactivations counted than were allowed");
@@ -246,15 +251,47 @@ pub(super) fn flaw_of_answers(
         let is_lost_to = |asking: Name| {
             let is_lost = |name: &&Name| counted & !counting & name.bit() != 0;
             let mut lost = ledger.seats.keys().filter(is_lost);
-            lost.any(|name| !universe.have_one_key(name.machine, asking.machine))
+            lost.any(|name| {
+                let is_silent = ledger.now().since(ledger.seats[name].contact()).as_secs() >= 7 * 86_400;
+                let is_replaced = is_silent && answer.ledger.seats[name].was_replaced_by_customer();
+                !is_replaced
+                    && universe.hardware(*name) != universe.hardware(asking)
+                    && !universe.have_one_key(name.machine, asking.machine)
+            })
         };
+        let is_cancelled = |name: &Name| {
+            let seat = &answer.ledger.seats[name];
+            let is_first = *seat.machine() == universe.digest(*name);
+            seat.state() == SeatState::Returned && !is_first && !seat.is_counted()
+        };
+        let is_counted = universe.terms.deactivations.is_some();
+        if let Some(Message::Proof(Proof { name, .. }) | Message::Code(name)) = message
+            && is_counted
+            && counted & name.bit() != 0
+            && is_cancelled(name)
+        {
+            return Some("a seat that took the place of another is freed at no charge");
+        }
+        if let Some(Message::Request { name: asked, .. }) = message {
+            let created = universe.created(*asked).plus(CLOCK_TOLERANCE);
+            let is_replaced = |(name, seat): (&Name, &Seat)| {
+                seat.state() != SeatState::Replaced
+                    && answer.ledger.state(*name) == Some(SeatState::Replaced)
+                    && universe.created(*name) > created
+            };
+            if ledger.seats.iter().any(is_replaced) {
+                return Some("a seat is replaced for an older request");
+            }
+        }
         if asking.is_some_and(is_lost_to) {
             return Some("a seat that counted is lost to another machine");
         }
         for (name, seat) in &ledger.seats {
             let Some(now) = answer.ledger.state(*name) else { return Some("a seat is forgotten") };
-            // The states are listed in the order of a seat's life.
-            if (now as u8) < seat.state() as u8 {
+            // The states are listed in the order of a seat's life. Only a check-in takes back the place of one that was replaced.
+            let is_taken_back = seat.state() == SeatState::Replaced
+                && matches!(message, Some(Message::CheckIn { name: asking, .. }) if asking == name);
+            if (now as u8) < seat.state() as u8 && !is_taken_back {
                 return Some("a seat came back to life");
             }
         }

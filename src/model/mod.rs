@@ -53,6 +53,14 @@ struct Rules {
     days: u8,
     /// How many steps a lease lasts, and how many after the vendor has changed the terms, whenever; the same for no change.
     leases: [u32; 2],
+    /// Whether both machines are installations on one computer.
+    one_hardware: bool,
+    /// How often a request may take the place of its computer's seat.
+    reinstalls: u32,
+    /// How many seats may be replaced, and whether the second machine's request names the first one's seat.
+    replace: u32,
+    /// Whether the second machine's clock is days behind.
+    is_behind: bool,
     /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
     remembers: bool,
     mutant: Option<Mutant>,
@@ -110,6 +118,14 @@ pub(crate) enum Mutant {
     GrantsAgain,
     /// Cancel: a request that was given up before it arrived leaves no trace.
     CancelledForgotten,
+    /// Activate: a request takes the place of the seat of whatever computer.
+    JoinsAnyMachine,
+    /// Activate: a request replaces a seat whose device was heard of lately.
+    LiveSeatIsReplaced,
+    /// Activate: a request takes the place of a seat that was asked for after it.
+    OlderRequestJoins,
+    /// Redeem: a seat that took the place of another is cancelled as if it had been the first.
+    JoinedSeatIsUnused,
     /// Activate: the license of a repeated request is signed for a lapsed seat, whatever counts.
     RepeatedRequestUncounted,
     /// Activate: a held seat that lapsed is taken again, whatever counts.

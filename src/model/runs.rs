@@ -8,7 +8,7 @@ use super::{
     Mutant, Rules,
     search::search,
 };
-use crate::authority::SeatState::{self, Active, Cancelled, Held, Returned, Revoked};
+use crate::authority::SeatState::{self, Active, Cancelled, Held, Replaced, Returned, Revoked};
 
 /// Two machines, one seat, two activations each.
 const SIMPLE: Rules = Rules {
@@ -23,6 +23,10 @@ const SIMPLE: Rules = Rules {
     copies: false,
     days: 0,
     leases: [1, 1],
+    one_hardware: false,
+    reinstalls: 0,
+    replace: 0,
+    is_behind: false,
     remembers: false,
     mutant: None,
 };
@@ -201,6 +205,51 @@ fn faults_in_what_counts_are_noticed() {
     is_caught(Mutant::LapsedCostsADeactivation, counted, Ledger);
     let administered = Rules { administered: true, check_ins: 0, ..OVER_TIME };
     is_caught(Mutant::RenewalUncounted, administered, Ledger);
+}
+
+/// Two installations on one computer, of which each may take the other's place.
+const REINSTALLED: Rules = Rules { draws: [1, 1], one_hardware: true, reinstalls: 9, check_ins: 2, ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_a_machine_is_installed_again() {
+    let limit = limit() / 4;
+    let occurring = [Active, Replaced, Returned, Cancelled];
+    holds("installed again", REINSTALLED, Some(limit), &occurring);
+    let rules = Rules { draws: [2, 1], check_ins: 1, ..REINSTALLED };
+    holds("installed again, twice", rules, Some(limit), &occurring);
+    for deactivations in [Some(0), Some(1)] {
+        let rules = Rules { deactivations, ..REINSTALLED };
+        let title = format!("installed again, deactivations {deactivations:?}");
+        holds(&title, rules, Some(limit), &[Active, Held, Replaced, Returned, Cancelled]);
+    }
+    let rules = Rules { days: 2, check_ins: 1, ..REINSTALLED };
+    holds("installed again, over time", rules, Some(limit), &occurring);
+    let rules = Rules { losses: true, check_ins: 1, ..REINSTALLED };
+    holds("installed again, lost stores", rules, Some(limit), &occurring);
+}
+
+/// A seat that another machine's request names, under a lease that outlasts the silence that this takes.
+const NAMED: Rules = Rules { draws: [1, 2], replace: 1, days: 3, leases: [3, 3], ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_a_request_names_the_seat_to_replace() {
+    let limit = limit() / 4;
+    let occurring = [Active, Returned, Cancelled, Revoked];
+    holds("named", NAMED, Some(limit), &occurring);
+    let rules = Rules { draws: [1, 1], check_ins: 1, ..NAMED };
+    holds("named, check-ins", rules, Some(limit), &occurring);
+}
+
+#[test]
+fn faults_in_replacing_a_named_seat_are_noticed() {
+    is_caught(Mutant::LiveSeatIsReplaced, NAMED, Ledger);
+}
+
+#[test]
+fn faults_in_taking_a_machine_s_place_are_noticed() {
+    is_caught(Mutant::JoinsAnyMachine, Rules { one_hardware: false, ..REINSTALLED }, Ledger);
+    is_caught(Mutant::OlderRequestJoins, Rules { is_behind: true, ..REINSTALLED }, Ledger);
+    is_caught(Mutant::JoinedSeatIsUnused, Rules { deactivations: Some(1), ..REINSTALLED }, Ledger);
 }
 
 #[test]

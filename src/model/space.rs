@@ -183,7 +183,7 @@ impl Space {
             }
             // The refusal is an answer on the line: it arrives at once or never.
             if let Some(name) = reply.refused {
-                let side = usize::from(self.universe.hardware(name));
+                let side = usize::from(self.universe.side(name));
                 if self.machine_nodes[state[side] as usize].pending == Some(name)
                     && let Some(machine) = self.act(state[side], Act::Refused)
                 {
@@ -325,8 +325,8 @@ impl Space {
         &self.ledger_nodes[id as usize].ledger
     }
 
-    /// The seats whose licenses may be used: those that a device holds, and those released by force, for as long as the
-    /// lease lasts.
+    /// The seats whose licenses may be used: those that a device holds, those released by force, for as long as the lease lasts,
+    /// and those that another installation of the same machine replaced.
     pub(super) fn in_force(&self, ledger: u32) -> u32 {
         self.ledger_nodes[ledger as usize].in_force
     }
@@ -383,7 +383,7 @@ impl Space {
                 self.flaw = Some(flaw.to_owned());
             }
             self.ledger_nodes.push(LedgerNode {
-                in_force: ledger.seats_in(&[SeatState::Active, SeatState::Revoked]),
+                in_force: ledger.seats_in(&[SeatState::Active, SeatState::Replaced, SeatState::Revoked]),
                 active: ledger.seats_in(&[SeatState::Active]),
                 seat_states: ledger.seats.values().fold(0, |set, seat| set | 1 << seat.state() as u8),
                 can_be_had_later: None,

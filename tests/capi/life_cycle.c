@@ -94,11 +94,11 @@ static void offline(struct vendor *vendor)
     OK(nodelock_client_pending(first, &again, &error));
     CHECK(again == NULL);
     OK(nodelock_client_begin(first, vendor->license_key, about, 1, &request, &error));
-    CHECK(nodelock_client_begin(first, "", NULL, 0, &again, &error) == NODELOCK_ALREADY_ACTIVE);
-    CHECK(nodelock_error_already(error) == NODELOCK_ALREADY_PENDING);
+    nodelock_error *refusal = NULL;
+    CHECK(nodelock_client_begin(first, "", NULL, 0, &again, &refusal) == NODELOCK_ALREADY_ACTIVE);
+    CHECK(nodelock_error_already(refusal) == NODELOCK_ALREADY_PENDING);
     CHECK(nodelock_error_already(NULL) == NODELOCK_ALREADY_NOTHING);
-    nodelock_error_free(error);
-    error = NULL;
+    nodelock_error_free(refusal);
     CHECK(again == NULL);
     OK(nodelock_client_pending(first, &again, &error));
     CHECK(strcmp(nodelock_request_text(request), nodelock_request_text(again)) == 0);

@@ -75,6 +75,7 @@ struct row {
     char *name, *record;
     bool is_taken, is_lapsed, is_counted;
     uint64_t ends;
+    char machine[65], tags[256];
 };
 
 /* A vendor that sells one license. */
@@ -259,6 +260,13 @@ static inline void vendor_store(struct vendor *vendor, const nodelock_decision *
         row->is_taken = nodelock_decision_change_is_taken(decision, i);
         row->is_lapsed = nodelock_decision_change_is_lapsed(decision, i);
         row->ends = nodelock_decision_change_ends(decision, i);
+        const char *machine = nodelock_decision_change_machine(decision, i);
+        snprintf(row->machine, sizeof row->machine, "%s", machine == NULL ? "" : machine);
+        row->tags[0] = '\0';
+        for (size_t t = 0; t < nodelock_decision_change_tag_count(decision, i); t++) {
+            size_t length = strlen(row->tags);
+            snprintf(row->tags + length, sizeof row->tags - length, "%s ", nodelock_decision_change_tag(decision, i, t));
+        }
         row->is_counted = nodelock_decision_change_is_counted(decision, i);
     }
 }
@@ -274,6 +282,10 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->is_taken && strcmp(strchr(row->name, ':') + 1, value) == 0;
     case NODELOCK_QUERY_SEATS_BY_END:
         return row->is_taken && !row->is_lapsed && row->ends <= strtoull(strchr(value, '/') + 1, NULL, 10);
+    case NODELOCK_QUERY_SEATS_WITH_TAG:
+        return row->is_taken && !row->is_lapsed && strstr(row->tags, strchr(value, '/') + 1) != NULL;
+    case NODELOCK_QUERY_SEAT_OF_MACHINE:
+        return row->is_taken && strcmp(row->machine, value) == 0;
     case NODELOCK_QUERY_EVIDENCE_OF:
         return row->kind == NODELOCK_CHANGE_KEEP_EVIDENCE && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_CHECK_IN:
@@ -282,6 +294,8 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->kind == NODELOCK_CHANGE_ATTEMPTS && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_CANCELLATIONS:
         return row->kind == NODELOCK_CHANGE_CANCELLATIONS && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_REPLACEMENTS:
+        return row->kind == NODELOCK_CHANGE_REPLACEMENTS && strcmp(row->name, value) == 0;
     default:
         return false;
     }

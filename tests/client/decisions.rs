@@ -282,6 +282,38 @@ fn no_license_is_sold_under_the_id_that_stands_for_none() {
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
+#[test]
+fn a_request_for_a_license_without_a_free_seat_needs_to_know_its_seats() {
+    let mut vendor = Vendor::new();
+    let before = Device::activated(&mut vendor, "machine");
+    let again = Device::new(&vendor, "machine").client().begin(&vendor.license_key(), &[]).unwrap();
+    let file = ActivationFile::read(&again.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "join", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+    vendor.activate(&again.to_bytes()).unwrap();
+    let request = before.client().check_in_offline().unwrap();
+    let claim = CheckInClaim::read(&request.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "take back", &|r, m| decision::check_in(&claim, r, m));
+    assert!(matches!(ruling, Ruling::Renewed(_)), "{ruling:?}");
+
+    vendor.clock.advance_days(7);
+    let seat = vendor.ledger.seats.values().find(|seat| seat.state() == SeatState::Active).unwrap().handle();
+    let another = Device::new(&vendor, "another");
+    let naming = another.client().begin_replacing(&vendor.license_key(), &[], seat).unwrap();
+    let file = ActivationFile::read(&naming.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "replace", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+
+    let refused = Device::new(&vendor, "refused").client().begin(&vendor.license_key(), &[]).unwrap();
+    let file = ActivationFile::read(&refused.to_bytes()).unwrap();
+    let ruling = needs_all_of_it(&vendor, "refuse", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Refused(_)), "{ruling:?}");
+
+    vendor.clock.advance_days(97);
+    let ruling = needs_all_of_it(&vendor, "lapse", &|r, m| decision::activate(&file, None, r, m));
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+}
+
 /// A ledger may forget that such a request was cancelled. A clock that was never set makes no request old.
 #[test]
 fn a_request_of_more_than_five_years_ago_is_outdated_and_its_cancellation_is_not_kept() {

@@ -4,6 +4,7 @@ use crate::support::vendor::{Device, Vendor};
 use nodelock::{
     Clock as _, ErrorKind, Reason, Result, SeatList, Verdict,
     authority::{SeatListing, SeatState},
+    code::Handle,
 };
 
 /// A check-in that is carried by hand, and its answer taken in.
@@ -173,4 +174,169 @@ fn of_many_lapsed_seats_so_many_are_marked_as_are_needed() {
         Device::activated(&mut vendor, &format!("new {number}"));
         assert_eq!((marked(&vendor), vendor.usage().taken), (number, 20));
     }
+}
+
+#[test]
+fn a_machine_that_is_installed_again_takes_its_own_seat() {
+    let mut vendor = Vendor::new();
+    vendor.terms().deactivations = Some(0);
+    let before = Device::activated(&mut vendor, "machine");
+    let granted = vendor.clock.now();
+    vendor.clock.advance_days(1);
+    let after = Device::activated(&mut vendor, "machine");
+    let seat = vendor.seat(after.handle());
+    assert_eq!((seat.first_granted(), seat.granted()), (granted, granted.plus_days(1)));
+    assert_eq!(vendor.seat(before.handle()).state(), SeatState::Replaced);
+    let usage = vendor.usage();
+    assert_eq!((usage.taken, usage.deactivated), (1, 0));
+    assert_eq!(refused(&mut vendor, "another"), Some(ErrorKind::NoFreeSeat));
+}
+
+#[test]
+fn two_systems_on_one_computer_take_their_seat_back_from_each_other() {
+    let mut vendor = Vendor::new();
+    let [one, other] = [(); 2].map(|()| Device::activated(&mut vendor, "machine"));
+    for _ in 0..3 {
+        for (device, replaced) in [(&one, &other), (&other, &one)] {
+            check_in(device, &mut vendor).unwrap();
+            assert_eq!(device.verdict(), Verdict::Active);
+            let states = [device, replaced].map(|device| vendor.seat(device.handle()).state());
+            assert_eq!((states, vendor.usage().taken), ([SeatState::Active, SeatState::Replaced], 1));
+        }
+    }
+    let given_up = other.client().deactivate_offline(Reason::Moved).unwrap();
+    vendor.redeem(given_up.proof()).unwrap();
+    check_in(&one, &mut vendor).unwrap();
+    assert!(matches!(one.verdict(), Verdict::Revoked { .. }), "the machine's seat is over");
+}
+
+#[test]
+fn an_echo_of_a_check_in_takes_no_seat_back() {
+    let mut vendor = Vendor::new();
+    let before = Device::activated(&mut vendor, "machine");
+    let echo = before.client().check_in_offline().unwrap().to_bytes();
+    vendor.check_in(&echo).unwrap();
+    let after = Device::activated(&mut vendor, "machine");
+    assert_eq!(vendor.check_in(&echo).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(vendor.seat(after.handle()).state(), SeatState::Active);
+}
+
+#[test]
+fn a_machine_is_installed_again_five_times_a_year_and_once_without_a_lease() {
+    for (lease_days, allowed) in [(Some(90), 5), (None, 1)] {
+        let mut vendor = Vendor::new();
+        vendor.terms().lease_days = lease_days;
+        for _ in 0..=allowed {
+            Device::activated(&mut vendor, "machine");
+        }
+        assert_eq!(refused(&mut vendor, "machine"), Some(ErrorKind::NoFreeSeat), "{allowed}");
+        vendor.sell(2);
+        Device::activated(&mut vendor, "machine");
+        assert_eq!(vendor.usage().taken, 2, "a free seat is given all the same");
+    }
+}
+
+#[test]
+fn a_request_that_is_older_than_the_seat_takes_nothing() {
+    let mut vendor = Vendor::new();
+    let late = Device::new(&vendor, "machine").client().begin(&vendor.license_key(), &[]).unwrap();
+    vendor.clock.advance_days(2);
+    let seat = Device::activated(&mut vendor, "machine");
+    assert_eq!(vendor.activate(&late.to_bytes()).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(vendor.seat(seat.handle()).state(), SeatState::Active);
+}
+
+#[test]
+fn cancelling_a_seat_that_joined_is_a_counted_deactivation() {
+    for (allowed, state) in [(1, SeatState::Returned), (0, SeatState::Held)] {
+        let mut vendor = Vendor::new();
+        vendor.terms().deactivations = Some(allowed);
+        Device::activated(&mut vendor, "machine");
+        let again = Device::new(&vendor, "machine");
+        let request = again.client().begin(&vendor.license_key(), &[]).unwrap();
+        vendor.activate(&request.to_bytes()).unwrap();
+        vendor.redeem(&again.client().cancel().unwrap().to_bytes()).unwrap();
+        assert_eq!(vendor.seat(request.request().handle).state(), state);
+        assert_eq!(vendor.usage().deactivated, allowed);
+    }
+}
+
+#[test]
+fn one_seat_per_machine_holds_also_when_a_seat_is_free() {
+    let mut vendor = Vendor::new();
+    vendor.sell(3);
+    vendor.terms().one_seat_per_machine = true;
+    for _ in 0..2 {
+        Device::activated(&mut vendor, "machine");
+        assert_eq!(vendor.usage().taken, 1);
+    }
+    Device::activated(&mut vendor, "another");
+    assert_eq!(vendor.usage().taken, 2);
+}
+
+/// What a request of a new machine that names a seat comes to.
+fn replacing(vendor: &mut Vendor, name: &str, seat: Handle) -> (Device, Vec<u8>, Option<ErrorKind>) {
+    let device = Device::new(vendor, name);
+    let request = device.client().begin_replacing(&vendor.license_key(), &[], seat).unwrap().to_bytes();
+    let refused = match vendor.activate(&request) {
+        Ok(license) => device.client().install(&license).err(),
+        Err(refused) => Some(refused),
+    };
+    (device, request, refused.map(|error| error.kind()))
+}
+
+#[test]
+fn a_request_replaces_the_seat_that_it_names_once_it_is_silent() {
+    let mut vendor = Vendor::new();
+    let silent = Device::activated(&mut vendor, "silent");
+    let seat = silent.handle();
+    vendor.clock.advance_days(6);
+    assert_eq!(replacing(&mut vendor, "too early", seat).2, Some(ErrorKind::NoFreeSeat));
+    vendor.clock.advance_days(1);
+    let (device, request, refused) = replacing(&mut vendor, "another", seat);
+    assert_eq!((refused, device.verdict()), (None, Verdict::Active));
+    assert_eq!((vendor.seat(seat).state(), vendor.usage().taken), (SeatState::Revoked, 1));
+    // Repeating it replaces once.
+    vendor.activate(&request).unwrap();
+    assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);
+    check_in(&silent, &mut vendor).unwrap();
+    assert!(matches!(silent.verdict(), Verdict::Revoked { .. }), "{:?}", silent.verdict());
+}
+
+#[test]
+fn a_license_has_one_seat_replaced_a_year_and_fewer_when_it_was_in_use() {
+    let mut vendor = Vendor::new();
+    let first = Device::activated(&mut vendor, "first");
+    vendor.terms().replace = Some(3);
+    vendor.clock.advance_days(7);
+    let (second, _, refused) = replacing(&mut vendor, "second", first.handle());
+    assert_eq!(refused, None);
+    // It is alive after all, which is counted once.
+    for _ in 0..2 {
+        let answer = vendor.check_in(&first.client().check_in_offline().unwrap().to_bytes()).unwrap();
+        assert!(answer.revocation.is_some());
+    }
+    vendor.clock.advance_days(7);
+    let (third, _, refused) = replacing(&mut vendor, "third", second.handle());
+    assert_eq!(refused, None);
+    vendor.clock.advance_days(7);
+    assert_eq!(replacing(&mut vendor, "fourth", third.handle()).2, Some(ErrorKind::NoFreeSeat));
+
+    for (lease_days, expected) in [(None, Some(ErrorKind::NoFreeSeat)), (Some(90), None)] {
+        let mut vendor = Vendor::new();
+        vendor.terms().lease_days = lease_days;
+        let first = Device::activated(&mut vendor, "first");
+        vendor.clock.advance_days(7);
+        assert_eq!(replacing(&mut vendor, "second", first.handle()).2, expected, "{lease_days:?}");
+    }
+}
+
+#[test]
+fn a_seat_that_is_named_keeps_its_place_while_another_one_is_free() {
+    let mut vendor = Vendor::new();
+    vendor.sell(2);
+    let first = Device::activated(&mut vendor, "first");
+    vendor.clock.advance_days(7);
+    assert_eq!(replacing(&mut vendor, "second", first.handle()).2, None);
+    assert_eq!((vendor.seat(first.handle()).state(), vendor.usage().taken), (SeatState::Active, 2));
 }

@@ -81,7 +81,7 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::UnknownLicense => "Compare the license key with the one you received.",
         ErrorKind::NoFreeSeat => {
             "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate` or `check-in` asks \
-             again. `nodelock cancel` takes the request back."
+             again, `activate --instead-of SEAT` takes the place of a silent computer. `nodelock cancel` takes the request back."
         }
         ErrorKind::CrowdedHandle => {
             "Ask again with a new request: `nodelock cancel`, then `nodelock request LICENSE-KEY`."

@@ -82,6 +82,9 @@ pub enum Command {
         metadata: Vec<(String, String)>,
         #[command(flatten)]
         replace: Replace,
+        /// When no seat is free, take the place of this one: its computer must have been silent for a week.
+        #[arg(long, value_name = "SEAT")]
+        instead_of: Option<Handle>,
     },
     /// Renew the license: online, handing in what waits for a receipt too, or with --offline as a request to hand over.
     CheckIn {

@@ -47,10 +47,13 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             install(&client, &read_input(file)?)
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
-        Command::Activate { license_key, metadata, replace } => {
+        Command::Activate { license_key, metadata, replace, instead_of } => {
             let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let client = replacing(online_builder(common)?, replace).build()?;
-            Ok(status::report(&client.online().activate(license_key, &metadata)?))
+            Ok(status::report(&match instead_of {
+                Some(seat) => client.online().replace(license_key, &metadata, *seat)?,
+                None => client.online().activate(license_key, &metadata)?,
+            }))
         }
         Command::CheckIn { offline: true, format, out } => {
             Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;

@@ -7,13 +7,14 @@ use super::{
     work::{Door, Stop, Work, refuse, refused_by},
 };
 use crate::{
-    ActivationRequest, ErrorKind, LicenseId,
+    ActivationRequest, ErrorKind, LicenseId, Timestamp,
     authority::{
         incoming::ActivationFile,
         records::{Query, Records},
         seat::{Seat, SeatName, SeatState},
         terms::{KeyHash, LicenseKeyName, LicenseTerms},
     },
+    code::Handle,
 };
 
 /// Answers an activation file: frees the seats that came along, then grants the request a seat.
@@ -30,6 +31,7 @@ use crate::{
 /// [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that
 /// handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
+/// [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose place it could take;
 /// [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`], [`ErrorKind::GivenUp`]
 /// or [`ErrorKind::Revoked`] for a seat whose life is over; and for a recovery [`ErrorKind::UnknownSeat`],
 /// [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
@@ -145,11 +147,73 @@ fn answer(
         work.update(returned.clone());
         work.note(EventKind::HeldTakenOver, Some(&held), &returned, "");
     }
-    let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
+    let mut seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
     work.insert(seat.clone(), request)?;
+    let is_full = !work.has_room(terms)?;
+    if (is_full || terms.one_seat_per_machine)
+        && let Some(joined) = join(work, request, terms, &seat)?
+    {
+        seat = joined;
+    } else if is_full && let Some(named) = request.replaces() {
+        replace(work, named, terms, &seat)?;
+    }
     work.note(EventKind::Granted, None, &seat, "");
     work.send_license(terms, &seat, door, Some(seat.request_digest))?;
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
+}
+
+/// The new seat in place of another one of its machine, which is replaced: the system was installed again, or a second one
+/// is (docs/PROTOCOL.md, Seats over time). Of several it is the one that was heard of least lately. None if there is no such
+/// seat, or too many requests of the machine did that already.
+fn join(
+    work: &mut Work<'_>,
+    request: &ActivationRequest,
+    terms: &LicenseTerms,
+    seat: &Seat,
+) -> Result<Option<Seat>, Stop> {
+    if terms.reinstalls() == 0 {
+        return Ok(None);
+    }
+    let tags: Vec<_> = request.fingerprint.hardware().collect();
+    let mut seats = match mutated!(JoinsAnyMachine) {
+        true => work.seats_by_end(terms.id, Timestamp::MAX, 1)?,
+        false => work.seats_with_tags(terms, &tags)?,
+    };
+    seats.retain(|other| other.name() != seat.name() && other.is_of_machine(request, terms));
+    if !seats.is_empty() && seats.iter().all(|other| other.is_after(request)) {
+        return Err(refuse(ErrorKind::Outdated, "activation"));
+    }
+    seats.retain(|other| !other.is_after(request));
+    let Some(other) = seats.into_iter().min_by_key(|other| (other.contact, other.name())) else {
+        return Ok(None);
+    };
+    let now = work.moment.now;
+    let Some(joined) = seat.in_place_of(&other, terms, now) else { return Ok(None) };
+    let replaced = other.replaced(now);
+    work.update(replaced.clone());
+    work.note(EventKind::Replaced, Some(&other), &replaced, "");
+    work.update(joined.clone());
+    Ok(Some(joined))
+}
+
+/// Releases the seat that a request names, if its device has been silent and the license allows one more. Otherwise nothing
+/// changes, and no seat is free.
+fn replace(work: &mut Work<'_>, named: Handle, terms: &LicenseTerms, seat: &Seat) -> Result<(), Stop> {
+    let now = work.moment.now;
+    let mut seats = work.seats_of_handle(named)?;
+    seats.retain(|other| other.license_id == terms.id && other.counts(terms, now));
+    // Two devices may have drawn one handle: then nobody can tell which is meant.
+    let [other] = &seats[..] else { return Ok(()) };
+    let Some(replaced) = other.replaced_by_customer(now).filter(|_| other.name() != seat.name()) else {
+        return Ok(());
+    };
+    let before = work.replacements(terms.id)?;
+    let Some(after) = before.once_more(terms.replace(), now) else { return Ok(()) };
+    work.set_replacements(terms.id, after);
+    work.update(replaced.clone());
+    let detail = replaced.notice.clone().unwrap_or_default();
+    work.note(EventKind::ReplacedByCustomer, Some(other), &replaced, detail);
+    Ok(())
 }
 
 /// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to its
@@ -169,7 +233,9 @@ fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) 
         _ if known.request_digest != request.digest() => Some(ErrorKind::WrongRequest),
         SeatState::Active => None,
         SeatState::Cancelled => Some(ErrorKind::Cancelled),
-        SeatState::Held | SeatState::Returned => Some(ErrorKind::GivenUp).filter(|_| !mutated!(GrantsAgain)),
+        SeatState::Held | SeatState::Replaced | SeatState::Returned => {
+            Some(ErrorKind::GivenUp).filter(|_| !mutated!(GrantsAgain))
+        }
         SeatState::Revoked => Some(ErrorKind::Revoked),
     };
     if let Some(kind) = is_over {

@@ -37,6 +37,15 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
     let (name, digest, now) = (seat.name(), claim.0.digest, work.moment.now);
     work.need([Query::CheckIn(name, digest)].into_iter().chain(seat.license_id().map(Query::License)))?;
     let answered = work.check_in(name, digest)?;
+    let seat = match seat.state {
+        SeatState::Replaced => match work.seat_of_machine(seat.machine)? {
+            // What was answered before the seat was replaced is an echo, and no sign of life.
+            Some(_) if answered.is_some() => return Err(refuse(ErrorKind::Outdated, "check-in")),
+            Some(other) => take_back(work, claim, &seat, &other)?,
+            None => return end(work, &seat, answered.is_some()),
+        },
+        _ => seat,
+    };
     if seat.state != SeatState::Active && !mutated!(ChecksInAfterTheEnd) {
         return end(work, &seat, answered.is_some());
     }
@@ -68,6 +77,22 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
     Ok(Ruling::Renewed(renewed))
 }
 
+/// An installation that was replaced is alive: it takes the place of its machine's seat back. Nothing is used up by that, and
+/// the other installation may do the same.
+fn take_back(work: &mut Work<'_>, claim: &CheckInClaim, seat: &Seat, other: &Seat) -> Result<Seat, Stop> {
+    let terms = work.license_of(seat)?.terms;
+    if !seat.is_on(&claim.0.body.fingerprint, &terms) {
+        return Err(refuse(ErrorKind::WrongMachine, "check-in"));
+    }
+    let replaced = other.replaced(work.moment.now);
+    let taken_back = seat.taken_back(other, work.moment.now);
+    work.update(replaced.clone());
+    work.note(EventKind::Replaced, Some(other), &replaced, "");
+    work.update(taken_back.clone());
+    work.note(EventKind::TakenBack, Some(seat), &taken_back, "");
+    Ok(taken_back)
+}
+
 /// Tells the device of a seat that is over. A check-in that was answered while the seat was active is an echo of the
 /// network and no news.
 fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> {
@@ -76,6 +101,16 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
         if is_copy {
             let detail = "a copy of the store checks in after the seat was given up";
             work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
+        }
+        // It was in use, so replacing it was wrong: that takes away one of those to come.
+        if seat.by_customer
+            && seat.heard_after_end.is_none()
+            && let Some(license) = seat.license_id()
+        {
+            let after = work.replacements(license)?.once_more(u32::MAX, work.moment.now);
+            let detail = "a seat that a customer replaced was in use";
+            work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
+            work.set_replacements(license, after.unwrap_or_default());
         }
         work.update(heard);
     }

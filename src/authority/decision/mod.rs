@@ -190,6 +190,8 @@ pub enum Change {
     Attempts(SeatName, Attempts),
     /// How many requests of a license were cancelled without being counted.
     Cancellations(LicenseId, Attempts),
+    /// How many seats of a license were replaced by requests that named them.
+    Replacements(LicenseId, Attempts),
 }
 
 /// A message that is decided and not signed yet. [`Issuer::reply`](super::Issuer::reply) signs it.
@@ -256,6 +258,12 @@ pub enum EventKind {
     Cancelled,
     /// A seat counts no longer, because nobody can be using it.
     Lapsed,
+    /// Another installation of its machine took a seat's place.
+    Replaced,
+    /// An installation that was replaced took its place back.
+    TakenBack,
+    /// A customer's request named a seat and took its place.
+    ReplacedByCustomer,
     /// A device lost its store, and its seat went to its new request.
     Lost,
     /// The vendor released a seat.
@@ -299,6 +307,9 @@ impl EventKind {
             Self::HeldReturned => "held-returned",
             Self::Cancelled => "cancelled",
             Self::Lapsed => "lapsed",
+            Self::Replaced => "replaced",
+            Self::TakenBack => "taken-back",
+            Self::ReplacedByCustomer => "replaced-by-customer",
             Self::Lost => "lost",
             Self::Released => "released",
             Self::CopySuspected => "copy-suspected",
@@ -410,10 +421,17 @@ pub trait Ledger {
 ///                 ended.truncate(at_most as usize);
 ///                 Found::Seats(ended)
 ///             }
+///             Query::SeatsWithTag(_, tag) => {
+///                 let has = |seat: &Seat| seat.fingerprint().hardware().any(|other| other == tag);
+///                 Found::Seats(seats(&|seat| taken(seat) && !seat.is_lapsed() && has(seat)))
+///             }
+///             Query::SeatOfMachine(machine) => {
+///                 Found::Seats(seats(&|seat| taken(seat) && *seat.machine() == machine))
+///             }
 ///             // A vendor who keeps these answers here too; see `examples/quickstart/vendor.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
-///             Query::Attempts(_) | Query::Cancellations(_) => Found::Attempts(Default::default()),
+///             Query::Attempts(_) | Query::Cancellations(_) | Query::Replacements(_) => Found::Attempts(Default::default()),
 ///         })
 ///     }
 ///

@@ -1,6 +1,6 @@
 //! A decision in the making: the records as the acts so far have changed them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling, Unsigned};
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
         verification::Verification,
     },
     code::Handle,
+    fingerprint::Tag,
     message::Body,
 };
 
@@ -95,6 +96,7 @@ pub(super) struct Work<'r> {
     seats: BTreeMap<SeatName, Touched>,
     usage: BTreeMap<LicenseId, Difference>,
     cancellations: BTreeMap<LicenseId, Attempts>,
+    replacements: BTreeMap<LicenseId, Attempts>,
     store: Vec<Change>,
     send: Vec<Draft>,
     events: Vec<Event>,
@@ -109,6 +111,7 @@ impl<'r> Work<'r> {
             seats: BTreeMap::new(),
             usage: BTreeMap::new(),
             cancellations: BTreeMap::new(),
+            replacements: BTreeMap::new(),
             store: Vec::new(),
             send: Vec::new(),
             events: Vec::new(),
@@ -253,6 +256,19 @@ impl<'r> Work<'r> {
         self.cancellations.insert(license, cancellations);
     }
 
+    /// The seats of a license that requests replaced which named them.
+    pub(super) fn replacements(&self, license: LicenseId) -> Result<Attempts, Stop> {
+        if let Some(replacements) = self.replacements.get(&license) {
+            return Ok(*replacements);
+        }
+        self.need([Query::Replacements(license)])?;
+        Ok(self.records.replacements(license).unwrap_or_default())
+    }
+
+    pub(super) fn set_replacements(&mut self, license: LicenseId, replacements: Attempts) {
+        self.replacements.insert(license, replacements);
+    }
+
     /// Changes a seat.
     pub(super) fn update(&mut self, seat: Seat) {
         let name = seat.name();
@@ -346,9 +362,25 @@ impl<'r> Work<'r> {
         Ok(())
     }
 
+    /// The seats of a license that count now and have one of these tags.
+    pub(super) fn seats_with_tags(&self, terms: &LicenseTerms, tags: &[Tag]) -> Result<Vec<Seat>, Stop> {
+        self.need(tags.iter().map(|tag| Query::SeatsWithTag(terms.id, *tag)))?;
+        let named = tags.iter().filter_map(|tag| self.records.seats_with_tag(terms.id, *tag)).flatten();
+        let names: BTreeSet<SeatName> = named.copied().collect();
+        let seats = names.into_iter().filter_map(|name| self.seat(name));
+        Ok(seats.filter(|seat| seat.counts(terms, self.moment.now)).cloned().collect())
+    }
+
+    /// The seat that a machine has now; none if that is over.
+    pub(super) fn seat_of_machine(&self, machine: [u8; 32]) -> Result<Option<Seat>, Stop> {
+        self.need([Query::SeatOfMachine(machine)])?;
+        let names = self.records.seat_of_machine(machine).unwrap_or_default();
+        Ok(names.iter().filter_map(|name| self.seat(*name)).find(|seat| seat.state.is_taken()).cloned())
+    }
+
     /// Whether no more seats of a license count than it has. Of those that are taken and lapsed, so many are marked as that
     /// takes: a license with 100,000 dead seats is not gone through.
-    fn has_room(&mut self, terms: &LicenseTerms) -> Result<bool, Stop> {
+    pub(super) fn has_room(&mut self, terms: &LicenseTerms) -> Result<bool, Stop> {
         let excess = |work: &Self| {
             let taken = work.license(terms.id)?.map_or(0, |license| license.usage.taken);
             Ok::<_, Stop>(taken.saturating_sub(terms.seats))
@@ -381,7 +413,12 @@ impl<'r> Work<'r> {
     }
 
     /// The seats of a license that end until then and are taken, as this decision has left them.
-    fn seats_by_end(&self, license: LicenseId, until: Timestamp, at_most: u32) -> Result<Vec<Seat>, Stop> {
+    pub(super) fn seats_by_end(
+        &self,
+        license: LicenseId,
+        until: Timestamp,
+        at_most: u32,
+    ) -> Result<Vec<Seat>, Stop> {
         self.need([Query::SeatsByEnd { license, until, at_most }])?;
         let names = self.records.seats_by_end(license, until, at_most).unwrap_or_default();
         let seats = names.iter().filter_map(|name| self.seat(*name));
@@ -405,9 +442,11 @@ impl<'r> Work<'r> {
         });
         let cancellations =
             self.cancellations.into_iter().map(|(license, count)| Change::Cancellations(license, count));
+        let replacements =
+            self.replacements.into_iter().map(|(license, count)| Change::Replacements(license, count));
         Decision {
             ruling,
-            store: seats.chain(cancellations).chain(self.store).collect(),
+            store: seats.chain(cancellations).chain(replacements).chain(self.store).collect(),
             send: self.send,
             events: self.events,
             verifications: self.verifications,

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::records::{kept, named};
+use super::records::{kept, named, tag_text};
 use crate::{
     Error, ErrorKind, Outcome, Timestamp,
     authority::{
@@ -18,6 +18,7 @@ use crate::{
         boundary::{Result, SecretText, c_string, free, look, put},
         status::nodelock_status,
     },
+    message::hex,
 };
 
 /// A new seat was granted; its license is sent.
@@ -62,6 +63,8 @@ pub const NODELOCK_CHANGE_CHECK_IN: u32 = 5;
 pub const NODELOCK_CHANGE_ATTEMPTS: u32 = 6;
 /// Cancellations that were not counted take the place of those of that license.
 pub const NODELOCK_CHANGE_CANCELLATIONS: u32 = 7;
+/// Seats that were replaced by requests which named them take the place of those of that license.
+pub const NODELOCK_CHANGE_REPLACEMENTS: u32 = 8;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -86,6 +89,8 @@ struct OneChange {
     is_lapsed: bool,
     is_counted: bool,
     ends: u64,
+    machine: Option<CString>,
+    tags: Vec<CString>,
     forget_below: u32,
 }
 
@@ -182,6 +187,9 @@ impl OneChange {
             Change::Attempts(seat, attempts) => {
                 Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
             }
+            Change::Replacements(license, replacements) => {
+                Self::named(NODELOCK_CHANGE_REPLACEMENTS, license.to_string(), json(replacements)?)
+            }
             Change::Cancellations(license, cancellations) => {
                 Self::named(NODELOCK_CHANGE_CANCELLATIONS, license.to_string(), json(cancellations)?)
             }
@@ -193,6 +201,8 @@ impl OneChange {
             license: seat.license_id().map(|id| c_string(id.to_string())),
             is_taken: seat.state().is_taken(),
             is_lapsed: seat.is_lapsed(),
+            machine: Some(c_string(hex(seat.machine()))),
+            tags: seat.fingerprint().hardware().map(|tag| c_string(tag_text(tag))).collect(),
             ends: seat.ends().unwrap_or(Timestamp::MAX).unix_seconds(),
             is_counted: seat.is_counted(),
             ..Self::named(kind, seat.name().to_string(), json(seat)?)
@@ -209,6 +219,8 @@ impl OneChange {
             is_lapsed: false,
             is_counted: false,
             ends: 0,
+            machine: None,
+            tags: Vec::new(),
             forget_below: 0,
         }
     }
@@ -363,7 +375,7 @@ pub unsafe extern "C" fn nodelock_decision_change_name(
 /// The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
 /// is freed. NULL beyond the last.
 ///
-/// - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `returned`, `cancelled`, `revoked`),
+/// - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `replaced`, `returned`, `cancelled`, `revoked`),
 ///   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
 ///   `notice` are for people, the rest is the library's;
 /// - evidence: one line of base64url, a secret: there may be a code in it;
@@ -420,6 +432,43 @@ pub unsafe extern "C" fn nodelock_decision_change_ends(
 ) -> u64 {
     // SAFETY: NULL or a decision that lives.
     unsafe { change(decision, index, 0, |change| change.ends) }
+}
+
+/// What the seats of one machine have in common that took each other's place, by the place of a seat among the changes: 64
+/// hex digits, which NODELOCK_QUERY_SEAT_OF_MACHINE finds it by. Lent until the decision is freed. NULL for every other change
+/// and beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_machine(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, ptr::null(), |change| lent(change.machine.as_deref())) }
+}
+
+/// How many hardware tags a seat has, by its place among the changes: NODELOCK_QUERY_SEATS_WITH_TAG finds it by each of them.
+/// They change when it is renewed. 0 for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_tag_count(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> usize {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, 0, |change| change.tags.len()) }
+}
+
+/// A hardware tag of a seat, such as `3/0a1b2c`, by the seat's place among the changes and its own from 0 on. Lent until the
+/// decision is freed. NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_tag(
+    decision: *const nodelock_decision,
+    index: usize,
+    tag: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe {
+        change(decision, index, ptr::null(), |change| lent(change.tags.get(tag).map(CString::as_c_str)))
+    }
 }
 
 /// Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the

@@ -13,6 +13,7 @@ use crate::{
         error::nodelock_error,
         status::nodelock_status,
     },
+    fingerprint::Tag,
     message::{frame::base64url, hex},
 };
 
@@ -41,6 +42,16 @@ pub const NODELOCK_QUERY_CANCELLATIONS: u32 = 8;
 /// license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats, the
 /// first to end first.
 pub const NODELOCK_QUERY_SEATS_BY_END: u32 = 9;
+/// The seats of a license that are taken and not lapsed, and have a hardware tag (nodelock_decision_change_tag()). The value is
+/// the license's id, a slash, and the tag, such as `3/0a1b2c`. Found: these seats, at most 32, those first that were heard of
+/// least lately.
+pub const NODELOCK_QUERY_SEATS_WITH_TAG: u32 = 10;
+/// The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed or
+/// not. The value is that text. Found: this seat, or nothing.
+pub const NODELOCK_QUERY_SEAT_OF_MACHINE: u32 = 11;
+/// The seats of a license that were replaced by requests which named them. The value is the license's id. Found: that record,
+/// or none.
+pub const NODELOCK_QUERY_REPLACEMENTS: u32 = 12;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
 pub struct nodelock_records(pub(super) Records);
@@ -118,6 +129,10 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
                 one(found)?.map(|json| read::<Attempts>(json, "cancellations")).transpose()?;
             (Query::Cancellations(value.parse()?), Found::Attempts(cancellations.unwrap_or_default()))
         }
+        NODELOCK_QUERY_REPLACEMENTS => {
+            let replacements = one(found)?.map(|json| read::<Attempts>(json, "replacements")).transpose()?;
+            (Query::Replacements(value.parse()?), Found::Attempts(replacements.unwrap_or_default()))
+        }
         NODELOCK_QUERY_SEATS_BY_END => {
             let parts: Vec<_> = value.split('/').collect();
             let &[license, until, at_most] = &parts[..] else {
@@ -132,6 +147,17 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
             };
             (query, seats(found)?)
         }
+        NODELOCK_QUERY_SEATS_WITH_TAG => {
+            let tag = || wrong("value: a license and a tag are expected");
+            let (license, named) = value.split_once('/').ok_or_else(tag)?;
+            let (component, bytes) = named.split_once('/').ok_or_else(tag)?;
+            let bytes = u32::from_str_radix(bytes, 16).ok().filter(|_| bytes.len() == 6).ok_or_else(tag)?;
+            let [_, first, second, third] = bytes.to_be_bytes();
+            let component = component.parse().map_err(|_| tag())?;
+            let tag = Tag::from_parts(component, [first, second, third]);
+            (Query::SeatsWithTag(license.parse()?, tag), seats(found)?)
+        }
+        NODELOCK_QUERY_SEAT_OF_MACHINE => (Query::SeatOfMachine(digest(value)?), seats(found)?),
         _ => return Err(wrong("kind: no such query").into()),
     })
 }
@@ -150,7 +176,17 @@ pub(super) fn named(query: &Query) -> (u32, String) {
         Query::SeatsByEnd { license, until, at_most } => {
             (NODELOCK_QUERY_SEATS_BY_END, format!("{license}/{}/{at_most}", until.unix_seconds()))
         }
+        Query::Replacements(id) => (NODELOCK_QUERY_REPLACEMENTS, id.to_string()),
+        Query::SeatsWithTag(license, tag) => {
+            (NODELOCK_QUERY_SEATS_WITH_TAG, format!("{license}/{}", tag_text(*tag)))
+        }
+        Query::SeatOfMachine(machine) => (NODELOCK_QUERY_SEAT_OF_MACHINE, hex(machine)),
     }
+}
+
+/// A tag, such as `3/0a1b2c`.
+pub(super) fn tag_text(tag: Tag) -> String {
+    format!("{}/{}", tag.component(), hex(&tag.bytes()))
 }
 
 fn wrong(what: &'static str) -> Error {
@@ -263,6 +299,12 @@ mod tests {
                 until: Timestamp::MAX,
                 at_most: 3,
             },
+            Query::SeatsWithTag(
+                LicenseId::generate(&SystemRandom).unwrap(),
+                Tag::from_parts(3, [0, 0xbc, 1]),
+            ),
+            Query::SeatOfMachine([0xcd; 32]),
+            Query::Replacements(LicenseId::generate(&SystemRandom).unwrap()),
         ];
         for (query, number) in queries.into_iter().zip(1..) {
             let (kind, value) = named(&query);
@@ -273,7 +315,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(10, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(13, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

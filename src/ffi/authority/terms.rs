@@ -49,7 +49,8 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 ///   "metadata": [["name", "value"]],
 ///   "starts": 0, "expires": null, "updates_until": null,
 ///   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
-///   "seat_list": "dates", "deactivations": null, "suspended": false,
+///   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
+///   "replace": null, "deactivations": null, "suspended": false,
 ///   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
 /// }
 /// ```

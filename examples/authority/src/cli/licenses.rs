@@ -54,6 +54,9 @@ impl Desk<'_> {
             expires: new.expires,
             lease_days: new.lease_days.0,
             margin_days: new.margin_days.0,
+            reinstalls: new.reinstalls,
+            replace: new.replace,
+            one_seat_per_machine: new.one_seat_per_machine,
             updates_until: new.updates_until,
             deactivations: new.deactivations.0,
             ..LicenseTerms::new(

@@ -19,6 +19,7 @@ use nodelock::{
     Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots, Store, SystemRandom,
     Timestamp, Transport,
     authority::{ActivationFile, LicenseTerms, decision::Change},
+    fingerprint::{Component, Probe},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -131,7 +132,14 @@ impl Authority {
 
     fn client(&self, name: &str) -> ClientBuilder {
         let store = Store::in_directory(self.folder.path().join(name), None);
-        Client::builder(PRODUCT, Roots::new([self.root])).store(store)
+        // A virtual machine takes no other one's place, whatever the tests run on.
+        Client::builder(PRODUCT, Roots::new([self.root])).store(store).probe(|| {
+            Probe::from_values(
+                [(Component::HwUuid, "4c4c4544-0042-3510-8052-b7c04f380001".to_owned())],
+                true,
+                false,
+            )
+        })
     }
 
     /// A device that has a seat.

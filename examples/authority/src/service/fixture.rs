@@ -12,6 +12,7 @@ use std::{
 use nodelock::{
     Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
     authority::{ActivationFile, LicenseTerms, ReleaseClaim, Seat, Verification},
+    fingerprint::{Component, Probe},
 };
 use tempfile::TempDir;
 
@@ -60,7 +61,15 @@ impl Authority {
 
     pub(crate) fn device(&self) -> Client {
         let roots: Roots = self.service.roots().clone();
-        Client::builder(PRODUCT, roots).store(Store::in_memory()).build().unwrap()
+        // A virtual machine takes no other one's place, whatever the tests run on.
+        let probe = || {
+            Probe::from_values(
+                [(Component::HwUuid, "4c4c4544-0042-3510-8052-b7c04f380001".to_owned())],
+                true,
+                false,
+            )
+        };
+        Client::builder(PRODUCT, roots).store(Store::in_memory()).probe(probe).build().unwrap()
     }
 
     /// A device that has a seat.

@@ -5,10 +5,12 @@ use std::time::Duration;
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Seat, SeatName, SeatState, Usage,
+        Attempts, Evidence, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_TAG, Query, Seat, SeatName,
+        SeatState, Usage,
         decision::{self, Change},
     },
     code::Handle,
+    fingerprint::Tag,
 };
 use sqlx::{Row as _, any::AnyRow};
 
@@ -58,10 +60,13 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::SeatsOfHandle(handle) => seats_of_handle(tx, handle).await,
         Query::TakenSeatsOf(device) => taken_seats_of(tx, &device).await,
         Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
+        Query::SeatsWithTag(license, tag) => seats_with_tag(tx, license, tag).await,
+        Query::SeatOfMachine(machine) => seat_of_machine(tx, machine).await,
         Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
         Query::Cancellations(id) => cancellations(tx, id).await,
+        Query::Replacements(id) => replacements(tx, id).await,
     }
 }
 
@@ -83,6 +88,7 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
         }
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
         Change::Cancellations(id, cancellations) => set_cancellations(tx, *id, *cancellations).await,
+        Change::Replacements(id, replacements) => set_replacements(tx, *id, *replacements).await,
     }
 }
 
@@ -183,6 +189,57 @@ async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most
     found_seats(tx, &rows)
 }
 
+async fn seats_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Found> {
+    let rows = sqlx::query(
+        "SELECT seat.handle, seat.license_id, seat.record FROM tag JOIN seat ON seat.handle = tag.handle AND seat.device_key = tag.device_key \
+         WHERE tag.license_id = $1 AND tag.tag = $2 AND seat.taken = 1 AND seat.lapsed = 0 \
+         ORDER BY seat.contact, seat.handle LIMIT $3",
+    )
+    .bind(license.to_string())
+    .bind(tag_number(tag))
+    .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
+    .fetch_all(&mut **tx)
+    .await?;
+    found_seats(tx, &rows)
+}
+
+async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
+    let rows = sqlx::query("SELECT handle, license_id, record FROM seat WHERE installed = $1 AND taken = 1")
+        .bind(machine.to_vec())
+        .fetch_all(&mut **tx)
+        .await?;
+    found_seats(tx, &rows)
+}
+
+/// A tag as its column has it.
+pub(crate) fn tag_number(tag: Tag) -> i64 {
+    let [first, second, third] = tag.bytes();
+    i64::from(u32::from_be_bytes([tag.component(), first, second, third]))
+}
+
+/// Makes a seat be found by its hardware while it is taken.
+async fn set_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    sqlx::query("DELETE FROM tag WHERE handle = $1 AND device_key = $2")
+        .bind(number(seat.handle()))
+        .bind(device(seat.name()))
+        .execute(&mut **tx)
+        .await?;
+    let Some(license) = seat.license_id().filter(|_| seat.state().is_taken()) else { return Ok(()) };
+    for tag in seat.fingerprint().hardware() {
+        // A request may say one address twice.
+        sqlx::query(
+            "INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+        )
+            .bind(license.to_string())
+            .bind(tag_number(tag))
+            .bind(number(seat.handle()))
+            .bind(device(seat.name()))
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
 /// How many seats of a license are taken, and not marked as lapsed, whose use ended then or before.
 pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestamp) -> Result<u32> {
     let row = sqlx::query(
@@ -240,11 +297,31 @@ async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
     Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
 }
 
+async fn replacements(tx: &mut Tx, id: LicenseId) -> Result<Found> {
+    let row = sqlx::query("SELECT record FROM replacement WHERE license_id = $1")
+        .bind(id.to_string())
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
+}
+
+async fn set_replacements(tx: &mut Tx, id: LicenseId, replacements: Attempts) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO replacement (license_id, record) VALUES ($1, $2) \
+         ON CONFLICT (license_id) DO UPDATE SET record = excluded.record",
+    )
+    .bind(id.to_string())
+    .bind(json(&replacements)?)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
     sqlx::query(
         "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, \
-         contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)",
+         contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record, installed) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
@@ -266,11 +343,12 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
     .bind(seat.label())
     .bind(json(&DeviceDescription::from(request))?)
     .bind(json(seat)?)
+    .bind(seat.machine().to_vec())
     .execute(&mut **tx)
     .await?;
     tx.counters.count(None, seat.into());
     tx.know_seat(seat);
-    Ok(())
+    set_tags(tx, seat).await
 }
 
 /// The license and the grant of a seat never change. What was counted before must still be so.
@@ -282,8 +360,8 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let updated = sqlx::query(
         "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, issued = $6, \
          contact = $7, ends = $8, reason = $9, revision = $10, copies = $11, virtual_machine = $12, container = $13, \
-         label = $14, record = $15 \
-         WHERE handle = $16 AND device_key = $17 AND state = $18 AND counted = $19 AND lapsed = $20",
+         label = $14, record = $15, installed = $16 \
+         WHERE handle = $17 AND device_key = $18 AND state = $19 AND counted = $20 AND lapsed = $21",
     )
     .bind(seat.state().name())
     .bind(i64::from(seat.state().is_taken()))
@@ -300,6 +378,7 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     .bind(i64::from(seat.fingerprint().container()))
     .bind(seat.label())
     .bind(json(seat)?)
+    .bind(seat.machine().to_vec())
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
     .bind(before.state.name())
@@ -312,7 +391,7 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     }
     tx.counters.count(Some(before), seat.into());
     tx.know_seat(seat);
-    Ok(())
+    set_tags(tx, seat).await
 }
 
 /// How a seat that this transaction has not read is counted.

@@ -30,7 +30,7 @@ pub(crate) use self::seats::seats;
 pub(crate) use self::{
     audit::{AuditLine, note},
     backup::publish,
-    ledger::{apply, count_ended, find},
+    ledger::{apply, count_ended, find, tag_number},
     licenses::{insert_license, set_terms, terms_of},
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages},

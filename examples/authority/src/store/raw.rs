@@ -38,7 +38,7 @@ table!(
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
      reason, revision, copies, \
-     virtual_machine, container, label, machine, record",
+     virtual_machine, container, label, machine, record, installed",
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");
@@ -46,6 +46,8 @@ table!(CANCELLED, "cancelled", "handle, device_key, requested, peer", "handle, d
 table!(CHECK_IN, "check_in", "handle, device_key, digest, revision", "handle, device_key, revision");
 table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_key");
 table!(CANCELLATION, "cancellation", "license_id, record", "license_id");
+table!(REPLACEMENT, "replacement", "license_id, record", "license_id");
+table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
 /// A row, whose columns may hold anything.
 pub(crate) struct RawRow(AnyRow);

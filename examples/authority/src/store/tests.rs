@@ -61,6 +61,7 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "revision": 1,
         "requested": request.created,
         "granted": at(0).time,
+        "first_granted": at(0).time,
         "issued": at(0).time,
         "changed": at(0).time,
         "contact": at(0).time,
@@ -70,6 +71,8 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "reason": Reason::Other,
         "release_commitment": "01".repeat(32),
         "request_digest": "02".repeat(32),
+        "machine": "02".repeat(32),
+        "reinstalls": { "count": 0, "since": 0 },
         "fingerprint": request.fingerprint,
         "first_token": "05".repeat(16),
         "sync_token": "03".repeat(16),
@@ -77,6 +80,7 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "copies": 0,
         "acknowledged": null,
         "notice": null,
+        "by_customer": false,
         "heard_after_end": null,
     });
     record.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());

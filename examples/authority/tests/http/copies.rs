@@ -86,7 +86,7 @@ fn is_revoked(client: &Client) -> bool {
 #[test]
 fn a_copy_from_before_the_deactivation_ends_and_leaves_the_new_activation_alone() {
     let authority = Authority::new();
-    let key = authority.sell("1", &[]);
+    let key = authority.sell("1", &["--reinstalls", "0"]);
     let profile = Profile::new(&authority, "profile");
     let original = profile.client();
     original.activate(&key).unwrap();
@@ -125,7 +125,7 @@ fn a_copy_from_before_the_deactivation_ends_and_leaves_the_new_activation_alone(
 #[test]
 fn of_a_copy_and_the_original_that_both_check_in_the_vendor_hears() {
     let authority = Authority::new();
-    let key = authority.sell("1", &[]);
+    let key = authority.sell("1", &["--reinstalls", "0"]);
     let profile = Profile::new(&authority, "profile");
     let original = profile.client();
     original.activate(&key).unwrap();
@@ -152,7 +152,7 @@ fn of_a_copy_and_the_original_that_both_check_in_the_vendor_hears() {
 #[test]
 fn a_profile_restored_to_before_its_latest_check_ins_is_noticed_at_once() {
     let authority = Authority::new();
-    let key = authority.sell("1", &[]);
+    let key = authority.sell("1", &["--reinstalls", "0"]);
     let profile = Profile::new(&authority, "profile");
     let original = profile.client();
     original.activate(&key).unwrap();
@@ -172,7 +172,7 @@ fn a_profile_restored_to_before_its_latest_check_ins_is_noticed_at_once() {
 #[test]
 fn what_one_copy_gives_up_ends_the_other_at_its_check_in() {
     let authority = Authority::new();
-    let key = authority.sell("1", &[]);
+    let key = authority.sell("1", &["--reinstalls", "0"]);
     let profile = Profile::new(&authority, "profile");
     let original = profile.client();
     original.activate(&key).unwrap();

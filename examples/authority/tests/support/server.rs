@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use nodelock::{Client, ClientBuilder, Roots, Store, Transport};
+use nodelock::{
+    Client, ClientBuilder, Roots, Store, Transport,
+    fingerprint::{Component, Probe},
+};
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use tempfile::TempDir;
@@ -224,10 +227,18 @@ impl Installation {
         self.audit().iter().map(|line| (text(line, "actor"), text(line, "action"))).collect()
     }
 
-    /// A device with a store of that name.
+    /// A device with a store of that name. All of them say that they are one virtual machine, so that none takes another's
+    /// place, whatever these tests run on.
     pub fn client(&self, name: &str) -> ClientBuilder {
         Client::builder(PRODUCT, Roots::new([self.root.parse().unwrap()]))
             .store(Store::in_directory(self.path(name), None))
+            .probe(|| {
+                Probe::from_values(
+                    [(Component::HwUuid, "4c4c4544-0042-3510-8052-b7c04f380001".to_owned())],
+                    true,
+                    false,
+                )
+            })
     }
 }
 

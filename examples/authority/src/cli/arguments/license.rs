@@ -52,6 +52,16 @@ pub(crate) struct NewLicense {
     /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it back
     #[arg(long, value_name = "N|none", default_value = "14")]
     pub(crate) margin_days: Limit,
+    /// How often within 365 days a machine that is installed again may take its own seat when none is free [default: 5,
+    /// or 1 without a lease]
+    #[arg(long, value_name = "N")]
+    pub(crate) reinstalls: Option<u32>,
+    /// How many seats a customer may replace within 365 days when none is free [default: 1, or 0 without a lease]
+    #[arg(long, value_name = "N")]
+    pub(crate) replace: Option<u32>,
+    /// A machine that is installed again takes its own seat also when another one is free
+    #[arg(long)]
+    pub(crate) one_seat_per_machine: bool,
     /// Versions released later are not covered [default: all are]
     #[arg(long, value_name = "DATE")]
     pub(crate) updates_until: Option<Timestamp>,

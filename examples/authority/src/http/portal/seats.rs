@@ -185,6 +185,7 @@ fn state(state: SeatState) -> (&'static str, &'static str) {
     match state {
         SeatState::Active => ("taken", "In use"),
         SeatState::Held => ("held", "Held for this computer"),
+        SeatState::Replaced => ("over", "Installed again on the same computer"),
         SeatState::Returned => ("over", "Given back"),
         SeatState::Cancelled => ("over", "Never used: its request was cancelled"),
         SeatState::Revoked => ("over", "Released by the vendor"),

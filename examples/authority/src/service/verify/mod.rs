@@ -11,7 +11,11 @@ mod row;
 mod seats;
 mod unseen;
 
-use std::{collections::HashMap, path::Path, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+    time::Duration,
+};
 
 use nodelock::{
     LicenseId, Timestamp,
@@ -82,6 +86,8 @@ struct Known {
     seats: HashMap<SeatName, u32>,
     /// The cancelled ones, with the dates of their requests.
     cancelled: HashMap<SeatName, Timestamp>,
+    /// The hardware of the seats that are taken, and of which license they are.
+    tags: HashSet<(SeatName, LicenseId, i64)>,
     /// How many seats are in each state, in the order of [`SeatState::ALL`], and how much evidence there is.
     by_state: [i64; SeatState::ALL.len()],
     evidence: i64,

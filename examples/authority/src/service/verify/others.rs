@@ -64,7 +64,35 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
             row.expect("record", is_bounded, "nothing was cancelled, or not yet");
         }
     })
-    .await
+    .await?;
+    raw::walk(tx, raw::REPLACEMENT, |raw| {
+        let mut row = Row::new(raw, raw::REPLACEMENT, findings);
+        row.license = row.parsed::<LicenseId>("license_id");
+        let is_known = row.license.is_none_or(|license| known.licenses.contains_key(&license));
+        row.expect("license_id", is_known, "there is no such license");
+        if let Some(replacements) = row.record::<Attempts>("record") {
+            let is_bounded = replacements.count() > 0 && row.is_past(replacements.since());
+            row.expect("record", is_bounded, "nothing was replaced, or not yet");
+        }
+    })
+    .await?;
+    look_at_tags(tx, known, findings).await
+}
+
+/// What seats are found by that are taken: each of its hardware once.
+async fn look_at_tags(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    raw::walk(tx, raw::TAG, |raw| {
+        let mut row = Row::new(raw, raw::TAG, findings);
+        let (name, license) = (row.seat_name(), row.parsed::<LicenseId>("license_id"));
+        let (Some(name), Some(license), Some(tag)) = (name, license, row.number("tag")) else { return };
+        row.license = Some(license);
+        row.expect("tag", known.tags.remove(&(name, license, tag)), "the seat has no such hardware");
+    })
+    .await?;
+    if !known.tags.is_empty() {
+        findings.add_of("tag", Some("tag"), format!("{} tags of seats are missing", known.tags.len()));
+    }
+    Ok(())
 }
 
 /// What the whole ledger adds up to: for each name the sum of its rows.

@@ -9,7 +9,7 @@ use super::{Findings, Known, row::Row};
 use crate::{
     domain::DeviceDescription,
     failure::Result,
-    store::{Tx, raw},
+    store::{Tx, raw, tag_number},
 };
 
 /// Members of the record that have a column of their own.
@@ -38,6 +38,7 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     let numbers =
         ["taken", "counted", "ends", "lapsed", "revision", "copies", "virtual_machine", "container"]
             .map(|column| (column, row.number(column)));
+    let installed = row.bytes("installed");
     let seat = row.record::<Seat>("record");
     if let Some(name) = name {
         known.seats.insert(name, seat.as_ref().map_or(u32::MAX, Seat::revision));
@@ -62,6 +63,12 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     ];
     for ((column, number), truth) in numbers.into_iter().zip(truths) {
         row.expect(column, number.is_none_or(|number| number == truth), OTHER);
+    }
+    let is_same = installed.is_none_or(|installed| installed == seat.machine());
+    row.expect("installed", is_same, OTHER);
+    if let (Some(license), true) = (seat.license_id(), seat.state().is_taken()) {
+        let tags = seat.fingerprint().hardware().map(|tag| (seat.name(), license, tag_number(tag)));
+        known.tags.extend(tags);
     }
     row.expect("label", label.is_none_or(|label| label == seat.label()), OTHER);
     let truths = [seat.granted(), seat.changed(), seat.issued(), seat.contact()];

@@ -47,7 +47,7 @@ CREATE TABLE seat (
     device_key BLOB   NOT NULL,
     -- None for a request that was cancelled with a license key that nobody knows.
     license_id TEXT   REFERENCES license (id),
-    state      TEXT   NOT NULL CHECK (state IN ('active', 'held', 'returned', 'cancelled', 'revoked')),
+    state      TEXT   NOT NULL CHECK (state IN ('active', 'held', 'replaced', 'returned', 'cancelled', 'revoked')),
     -- Whether it is active or held.
     taken      BIGINT NOT NULL,
     counted    BIGINT NOT NULL,
@@ -61,6 +61,8 @@ CREATE TABLE seat (
     ends       BIGINT NOT NULL,
     -- Whether it counts no longer, because its use ended too long ago.
     lapsed     BIGINT NOT NULL,
+    -- The same for all seats that took each other's place on one machine.
+    installed  BLOB   NOT NULL,
     reason     TEXT   NOT NULL,
     revision   BIGINT NOT NULL,
     copies     BIGINT NOT NULL,
@@ -105,6 +107,21 @@ CREATE TABLE tally (
     PRIMARY KEY (what, shard)
 );
 
+-- What one machine has now, among all that it had.
+CREATE INDEX seat_of_machine ON seat (installed) WHERE taken = 1;
+
+-- The hardware of the seats that are taken, by tags: a machine that is installed again is found by them.
+CREATE TABLE tag (
+    license_id TEXT   NOT NULL,
+    -- The component's number and its three bytes, as one number.
+    tag        BIGINT NOT NULL,
+    handle     BIGINT NOT NULL,
+    device_key BLOB   NOT NULL,
+    PRIMARY KEY (license_id, tag, handle, device_key),
+    FOREIGN KEY (handle, device_key) REFERENCES seat (handle, device_key)
+);
+CREATE INDEX tag_of_seat ON tag (handle, device_key);
+
 -- Proofs and codes for seats that nobody has asked for, to be judged when their requests arrive.
 CREATE TABLE evidence (
     handle   BIGINT NOT NULL,
@@ -144,6 +161,13 @@ CREATE INDEX attempt_by_end ON attempt (ends);
 
 -- How many requests of a license were cancelled without being counted.
 CREATE TABLE cancellation (
+    license_id TEXT NOT NULL PRIMARY KEY REFERENCES license (id),
+    -- As a JSON record, like attempts: docs/FORMAT.md, "Records".
+    record     TEXT NOT NULL
+);
+
+-- How many seats of a license were replaced by requests that named them.
+CREATE TABLE replacement (
     license_id TEXT NOT NULL PRIMARY KEY REFERENCES license (id),
     -- As a JSON record, like attempts: docs/FORMAT.md, "Records".
     record     TEXT NOT NULL
