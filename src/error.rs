@@ -318,6 +318,7 @@ impl Error {
     }
 
     /// The same error with the seats that there are.
+    #[cfg(any(feature = "authority", feature = "transport"))]
     pub(crate) fn with_seats(self, seats: Option<Box<SeatList>>) -> Self {
         Self { seats, ..self }
     }

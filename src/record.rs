@@ -323,8 +323,8 @@ impl Record {
         }))
     }
 
-    /// Gives the license up: ACTIVE to DEACTIVATING, with the proof made for [`Record::release_license`]. A request that
-    /// is pending beside it stays so.
+    /// Gives the license up: ACTIVE to DEACTIVATING, with the proof made for [`Record::release_license`]. A request
+    /// that is pending beside it stays so.
     pub(crate) fn deactivate(&mut self, proof: Vec<u8>, time: Timestamp, reason: Reason) -> Result<&GivenUp> {
         let license =
             self.license().cloned().ok_or_else(|| Error::new(ErrorKind::NotActive, "deactivation"))?;

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, code::Handle, message};
+#[cfg(feature = "transport")]
+use crate::message;
+use crate::{Timestamp, code::Handle};
 
 /// The seats of a license that has none free, as a refusal carries them: for a person who waits or chooses.
 ///
@@ -40,6 +42,7 @@ impl SeatList {
     pub const MAX_LISTED: usize = 50;
 
     /// Whether it keeps its bounds, so that it can be shown.
+    #[cfg(feature = "transport")]
     pub(crate) fn is_bounded(&self) -> bool {
         let is_short =
             |seat: &ListedSeat| message::check_text("label", &seat.label, message::MAX_NAME).is_ok();

@@ -93,15 +93,20 @@ class Turns:
 
     def __init__(self):
         self.free = max(1, (os.cpu_count() or 1) - 1)
-        self.changed, self.lines = Condition(), {}
+        self.changed, self.lines, self.last = Condition(), {}, None
+
+    def next(self):
+        """Whose turn is next. Another peer than the last one, so that it waits for no second one of the same peer."""
+        first, *others = self.lines
+        return others[0] if others and first == self.last else first
 
     @contextmanager
     def turn(self, peer):
         with self.changed:
             me = object()
             self.lines.setdefault(peer, deque()).append(me)
-            self.changed.wait_for(lambda: self.free > 0 and next(iter(self.lines.values()))[0] is me)
-            self.free -= 1
+            self.changed.wait_for(lambda: self.free > 0 and self.lines[self.next()][0] is me)
+            self.free, self.last = self.free - 1, peer
             line = self.lines.pop(peer)
             line.popleft()
             if line:

@@ -47,6 +47,7 @@ impl Client {
     }
 
     /// The active license, usable or not: whatever is wrong with it, its seat can be asked about.
+    #[cfg(feature = "transport")]
     pub(super) fn active(&self) -> Result<Active> {
         self.change(|record, _| active(record).cloned())
     }

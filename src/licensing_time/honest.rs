@@ -1,7 +1,8 @@
 //! Honest clocks that are wrong: nobody who corrects a clock is locked out, and a clock that stays behind adds little.
 //!
 //! An enumeration of stories: how wrong the clock is, when that begins and ends, how long question and answer travel
-//! (no time is online, days are a file in the mail), how often the program observes, whether there is a clock that runs on.
+//! (no time is online, days are a file in the mail), how often the program observes, whether there is a clock that runs
+//! on.
 
 use super::{Boot, ClockError, Reading, TOLERANCE, TimeMarks};
 use crate::{
@@ -135,8 +136,8 @@ impl Story {
         }
         let late = now + START - found.now.unix_seconds() as i64;
         let error = device.error(now);
-        // At a renewal by a clock that is off, or was when it was observed last: whether the mail of the question took so
-        // long, or that of the answer, cannot be told.
+        // At a renewal by a clock that is off, or was when it was observed last: whether the mail of the question took
+        // so long, or that of the answer, cannot be told.
         let unsure = if self.renewed && self.error != 0 { self.signed } else { 0 };
         if error == 0 {
             if late > 0 {

@@ -67,7 +67,7 @@ static void life_cycle(vendor &vendor) {
     } catch (const nodelock::error &error) {
         CHECK(error.already() == NODELOCK_ALREADY_VALID);
     }
-    CHECK(refused([&] { config.replace(4); }));
+    CHECK(failure([&] { config.replace(4); }) == NODELOCK_INVALID_INPUT);
     CHECK(nodelock::client(config.replace(NODELOCK_REPLACE_LICENSE)).check().is_usable());
     config.replace(0);
     CHECK(license.is_usable() && license.has_feature("export") && !license.has_feature("import") && license.edition() == "pro");

@@ -97,7 +97,7 @@ class Limits(unittest.TestCase):
                     time.sleep(0.001)
         for thread in waiting:
             thread.join()
-        self.assertEqual("".join(served), "abcabaa")
+        self.assertEqual("".join(served), "bacbaaa")
         self.assertEqual((turns.free, turns.lines), (1, {}))
 
 

@@ -15,10 +15,6 @@ use crate::common::load::{Connection, head};
 
 /// Where the stranger is.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 66);
-/// How many requests it sends at a time.
-const CONNECTIONS: usize = 64;
-/// How many bodies that never end it has under way at a time.
-const SLOW_CONNECTIONS: usize = 400;
 /// By this argument the bench becomes the stranger.
 const ARGUMENT: &str = "--stranger";
 
@@ -27,6 +23,8 @@ pub struct Junk {
     pub name: &'static str,
     pub path: &'static str,
     pub bodies: Vec<String>,
+    /// How many bodies it sends at a time.
+    pub connections: usize,
     /// The bodies come a byte at a time.
     pub is_slow: bool,
 }
@@ -44,7 +42,8 @@ impl Stranger {
         // The customers and the server share this machine's processors with it, which a real stranger does not.
         let mut command = Command::new("nice");
         command.args(["-n", "19"]).arg(env::current_exe().unwrap()).arg(ARGUMENT);
-        command.arg(server.to_string()).arg(junk.path).arg(junk.is_slow.to_string()).arg(file);
+        command.arg(server.to_string()).arg(junk.path).arg(junk.is_slow.to_string());
+        command.arg(junk.connections.to_string()).arg(file);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         // It says so once it is at it.
         process.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
@@ -69,12 +68,13 @@ pub fn be_one_if_told() {
     let server: SocketAddr = server.parse().unwrap();
     let path: &'static str = arguments.next().unwrap().leak();
     let is_slow = arguments.next().unwrap() == "true";
+    let connections: usize = arguments.next().unwrap().parse().unwrap();
     let bodies = fs::read_to_string(arguments.next().unwrap()).unwrap();
     let bodies: &'static [&'static str] = bodies.leak().lines().collect::<Vec<_>>().leak();
     static SENT: AtomicU64 = AtomicU64::new(0);
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let next = || bodies[NEXT.fetch_add(1, Ordering::Relaxed) % bodies.len()];
-    for _ in 0..if is_slow { SLOW_CONNECTIONS } else { CONNECTIONS } {
+    for _ in 0..connections {
         thread::spawn(move || {
             loop {
                 let send = if is_slow { drip } else { flood };

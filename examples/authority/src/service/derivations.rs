@@ -20,6 +20,8 @@ struct Lines {
     free: usize,
     /// Never an empty line. The vendor at the desk is a peer without an address.
     waiting: VecDeque<(Option<IpAddr>, VecDeque<oneshot::Sender<Turn>>)>,
+    /// Whose turn was given last. Another peer is next, so that it waits for no second one of the same peer.
+    last: Option<Option<IpAddr>>,
 }
 
 /// Lasts until it is dropped; then the next one in line has its turn.
@@ -34,7 +36,7 @@ impl Default for Derivations {
 
 impl Derivations {
     pub(super) fn new(at_a_time: usize) -> Self {
-        Self(Arc::new(Mutex::new(Lines { free: at_a_time, waiting: VecDeque::new() })))
+        Self(Arc::new(Mutex::new(Lines { free: at_a_time, waiting: VecDeque::new(), last: None })))
     }
 
     /// Waits for a turn.
@@ -43,6 +45,7 @@ impl Derivations {
             let mut lines = self.lines();
             if lines.free > 0 {
                 lines.free -= 1;
+                lines.last = Some(peer);
                 return Turn(self.clone());
             }
             let (give, turn) = oneshot::channel();
@@ -64,7 +67,11 @@ impl Derivations {
 impl Lines {
     /// The next one, whose peer goes to the end of the round.
     fn next(&mut self) -> Option<oneshot::Sender<Turn>> {
+        if self.waiting.front().is_some_and(|(peer, _)| self.last == Some(*peer)) {
+            self.waiting.rotate_left(1);
+        }
         let (peer, mut line) = self.waiting.pop_front()?;
+        self.last = Some(peer);
         let next = line.pop_front();
         if !line.is_empty() {
             self.waiting.push_back((peer, line));
@@ -113,7 +120,7 @@ mod tests {
         for task in tasks {
             task.await.unwrap();
         }
-        assert_eq!(*served.lock().unwrap(), [1, 2, 3, 1, 2, 1, 1]);
+        assert_eq!(*served.lock().unwrap(), [2, 3, 1, 2, 1, 1, 1]);
     }
 
     #[tokio::test]

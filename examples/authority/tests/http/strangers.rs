@@ -58,7 +58,7 @@ fn wrong_codes_of_strangers_stop_no_right_code() {
                 thread::sleep(due.saturating_sub(start.elapsed()));
             }
             let secret = ReleaseSecret::from_random((n as u64).to_le_bytes());
-            let code = DeactivationCode::new(others[n / ADDRESSES % others.len()], secret);
+            let code = DeactivationCode::new(others[n % others.len()], secret);
             let body = json!({ "phone_code": code.to_string() }).to_string();
             let peer = format!("203.0.113.{}", n % ADDRESSES);
             let answer = ask(&peer, "application/json", "/v1/deactivations", body.as_bytes());
