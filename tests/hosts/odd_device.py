@@ -34,7 +34,7 @@ def again(store, later):
     request = replace(request, created=request.created + later)
     sealed = envelope.seal(Kind.ACTIVATION_REQUEST, messages.encode(request), store.seed)
     activation = Activation(pending.activation.handle, pending.activation.secret, sealed.digest)
-    store.commit(replace(store.record, current=(device.REQUESTED, Requested(activation, sealed.to_bytes(), None))))
+    store.commit(replace(store.record, current=(device.REQUESTED, Requested(activation, sealed.to_bytes(), None, None))))
 
 
 def main(product, license_key, other_license_key):

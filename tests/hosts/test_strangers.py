@@ -191,7 +191,7 @@ class Kept(unittest.TestCase):
         def insert(number, state, requested, granted):
             record = json.dumps({"state": state, "requested": requested, "granted": granted})
             row = {"handle": f"{number}", "device_key": "", "license": None, "record": record}
-            row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted"], 0)
+            row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted"], 0) | {"machine": "", "tags": ""}
             with self.vendor.transaction() as database:
                 database.execute(server.STORE[server.authority.INSERT_SEAT], row)
 

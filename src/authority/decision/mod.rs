@@ -278,7 +278,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -288,6 +288,9 @@ impl EventKind {
         Self::HeldReturned,
         Self::Cancelled,
         Self::Lapsed,
+        Self::Replaced,
+        Self::TakenBack,
+        Self::ReplacedByCustomer,
         Self::Lost,
         Self::Released,
         Self::CopySuspected,

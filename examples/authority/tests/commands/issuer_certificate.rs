@@ -15,8 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 #[cfg(unix)]
 use nodelock::{
-    Certificate, Client, DeactivationReceipt, ErrorKind, License, Roots, SigningKey, Store,
-    authority::CertificateTerms,
+    Certificate, DeactivationReceipt, ErrorKind, License, Roots, SigningKey, authority::CertificateTerms,
 };
 use nodelock::{Outcome, Reason, Verdict};
 use serde_json::Value;
@@ -24,7 +23,6 @@ use serde_json::Value;
 use serde_json::json;
 
 #[cfg(unix)]
-use crate::support::server::PRODUCT;
 use crate::support::{
     calls::http,
     server::{Authority, program},
@@ -205,8 +203,7 @@ fn what_a_denied_key_signed_is_signed_anew_when_it_is_asked_for_again() {
     authority.vendor(&["certificate", "new", "--new-key"]);
     hang_up(&authority);
     let later = |name: &str| {
-        let client =
-            Client::builder(PRODUCT, roots.clone()).store(Store::in_directory(authority.path(name), None));
+        let client = authority.client_of(name, roots.clone());
         client.authority(format!("http://{}/", authority.address), http()).build().unwrap()
     };
     assert!(later("asks").activate(&key).unwrap().is_usable());

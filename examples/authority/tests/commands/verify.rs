@@ -314,6 +314,8 @@ fn a_change_of_any_column_is_found_or_listed_as_one_that_cannot_be() {
     let listed: BTreeSet<String> =
         sound.json()["unseen"].as_array().unwrap().iter().map(|entry| text(&entry["column"])).collect();
 
+    // A row of the tally that counts nothing may have any name.
+    Ledger::open(&authority).execute("DELETE FROM tally WHERE number = 0");
     let mut disk = Disk::new(&authority);
     let tables = disk.columns();
     tables.keys().for_each(|table| disk.keep(table));

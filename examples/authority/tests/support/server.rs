@@ -230,15 +230,18 @@ impl Installation {
     /// A device with a store of that name. All of them say that they are one virtual machine, so that none takes another's
     /// place, whatever these tests run on.
     pub fn client(&self, name: &str) -> ClientBuilder {
-        Client::builder(PRODUCT, Roots::new([self.root.parse().unwrap()]))
-            .store(Store::in_directory(self.path(name), None))
-            .probe(|| {
-                Probe::from_values(
-                    [(Component::HwUuid, "4c4c4544-0042-3510-8052-b7c04f380001".to_owned())],
-                    true,
-                    false,
-                )
-            })
+        self.client_of(name, Roots::new([self.root.parse().unwrap()]))
+    }
+
+    /// The same of an application that trusts other roots.
+    pub fn client_of(&self, name: &str, roots: Roots) -> ClientBuilder {
+        Client::builder(PRODUCT, roots).store(Store::in_directory(self.path(name), None)).probe(|| {
+            Probe::from_values(
+                [(Component::HwUuid, "4c4c4544-0042-3510-8052-b7c04f380001".to_owned())],
+                true,
+                false,
+            )
+        })
     }
 }
 
