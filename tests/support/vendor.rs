@@ -190,10 +190,13 @@ fn receipt(mut reply: Reply) -> Result<DeactivationReceipt> {
 
 /// A physical machine named `name`.
 pub fn machine(name: &str) -> Probe {
+    // No two machines have one address.
+    let hash = name.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    let [_, a, b, c] = hash.to_be_bytes();
     let values = [
         (Component::OsId, format!("0af1{name:0>28}")),
         (Component::DiskSerial, format!("disk {name} 2718281")),
-        (Component::Mac, format!("f0:4d:a2:{:02x}:{:02x}:11", name.len(), name.as_bytes()[0])),
+        (Component::Mac, format!("f0:4d:a2:{a:02x}:{b:02x}:{c:02x}")),
         (Component::Model, "Framework Laptop 13".to_owned()),
         (Component::Cpu, "AuthenticAMD 25 116 1 Ryzen 7".to_owned()),
     ];
