@@ -472,11 +472,14 @@ impl<'a> World<'a> {
         }
         let client = &self.devices[at].client;
         if let Some(pending) = client.pending().unwrap() {
-            // Refused or granted, it is answered.
-            let _ = match pending.recovery() {
+            // Refused or granted, it is answered; one that would wait for a seat is given up.
+            let answered = match pending.recovery() {
                 Some(_) => client.recover(),
                 None => client.activate(&self.key),
             };
+            if answered.is_err_and(|error| error.kind() == nodelock::ErrorKind::NoFreeSeat) {
+                client.cancel().map_err(|error| format!("a request cannot be cancelled: {error}"))?;
+            }
         }
         let handed_in = self.devices[at].client.online().hand_in().map(|receipts| receipts.len());
         self.tell(at, "hand in", &handed_in);
