@@ -123,9 +123,17 @@ mod tests {
         let memory = File::open("/proc/self/mem").unwrap();
         let mut below = vec![0; 2 * BYTES];
         let here = (&raw const memory) as u64;
+        // What lies there from before is not of this work.
+        zero_below();
         work();
         memory.read_exact_at(&mut below, here - 2 * BYTES as u64).unwrap();
         below.windows(SECRET.len()).any(|window| window == SECRET)
+    }
+
+    #[inline(never)]
+    fn zero_below() {
+        let mut frame = [0_u8; 2 * BYTES];
+        black_box(&mut frame).zeroize();
     }
 
     #[test]
