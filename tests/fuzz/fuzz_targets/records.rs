@@ -19,7 +19,7 @@ use nodelock_fuzz::{NOW, mutate_text, planted, world};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The letters of the queries, by their number from 1 on.
-const LETTERS: [u8; 8] = *b"LLSSECAA";
+const LETTERS: [u8; 12] = *b"LLSSECAASSSA";
 const OK: nodelock_status = nodelock_status::NODELOCK_OK;
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
