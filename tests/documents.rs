@@ -18,7 +18,7 @@ const FOLDERS: [&str; 6] = ["src", "include", "examples", "tests", "benches", "d
 /// Documents at the top.
 const DOCUMENTS: [&str; 4] = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
 /// Folders that hold what others made.
-const FOREIGN: [&str; 4] = ["target", "node_modules", "__pycache__", ".venv"];
+const FOREIGN: [&str; 6] = ["target", "node_modules", "__pycache__", ".venv", "corpus", "artifacts"];
 /// Names of documents that must not stand alone.
 const BARE: [&str; 10] = [
     "ARCHITECTURE",
