@@ -53,6 +53,9 @@ pub enum ErrorKind {
     /// The issuer's certificate was not valid when the message was signed.
     #[error("the issuer's certificate was not valid at that time")]
     CertificateExpired,
+    /// A license that ends later than its issuer's certificate allows.
+    #[error("the license ends later than the issuer's certificate allows")]
+    LeaseTooLong,
     /// A public key for which anybody can forge signatures (one of the small-order points).
     #[error("a public key that must not be used")]
     WeakKey,
@@ -137,6 +140,10 @@ pub enum ErrorKind {
     /// The seat is not known to the authority, or not yet.
     #[error("unknown seat")]
     UnknownSeat,
+    /// The authority does not know this seat or its latest license, and asks for the license: its ledger may have been
+    /// restored to an earlier copy.
+    #[error("the authority asks for the license")]
+    LicenseWanted,
     /// The deactivation code does not belong to the seat that it names.
     #[error("the code does not belong to this seat")]
     WrongCode,
@@ -227,6 +234,7 @@ codes! {
     UntrustedSigner "untrusted-signer",
     BadSignature "bad-signature",
     CertificateExpired "certificate-expired",
+    LeaseTooLong "lease-too-long",
     WeakKey "weak-key",
     HeaderMismatch "header-mismatch",
     WrongMachine "wrong-machine",
@@ -252,6 +260,7 @@ codes! {
     LicenseEnded "license-ended",
     Cancelled "cancelled",
     UnknownSeat "unknown-seat",
+    LicenseWanted "license-wanted",
     WrongCode "wrong-code",
     Revoked "revoked",
     NotHeld "not-held",

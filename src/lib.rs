@@ -51,7 +51,7 @@ pub use crate::{
     message::{
         ActivationRequest, Binding, Body, Certificate, CertificateBody, CheckInBody, CheckInRequest,
         DeactivationProof, DeactivationReceipt, Extension, Feature, Kind, License, LicenseBody, LicenseId,
-        MAX_INPUT, Metadata, Outcome, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody,
+        MAX_INPUT, Metadata, Outcome, Page, PreflightBody, PreflightRequest, ProofBody, Reason, ReceiptBody,
         RecoveryBody, RecoveryRequest, RequestBody, Revocation, RevocationBody, Roots, Signed, product_tag,
     },
     seat_list::{ListedSeat, SeatList},

@@ -18,8 +18,8 @@ use nodelock::{
     ActivationRequest, Certificate, Client, DeactivationProof, DeactivationReceipt, ErrorKind, Kind, License,
     LicenseId, PublicKey, Reason, Result, Revocation, Roots, SigningKey, Store, Timestamp, Verdict,
     authority::{
-        ActivationFile, CertificateTerms, CheckInClaim, Evidence, Issuer, PreflightClaim, ReleaseClaim,
-        TypedCode,
+        ActivationFile, CertificateTerms, CheckInClaim, Evidence, Issuer, LONGEST_LEASE_DAYS, PreflightClaim,
+        ReleaseClaim, TypedCode,
     },
     code::{DeactivationCode, Handle, LicenseKey, base32, check_typing},
 };
@@ -130,6 +130,8 @@ impl World {
             serial: 1,
             not_before: nodelock::Clock::now(&vendor.clock),
             not_after: nodelock::Clock::now(&vendor.clock).plus_days(365),
+            longest_lease_days: LONGEST_LEASE_DAYS,
+            endless: true,
         }
         .sign(&root)
         .unwrap();

@@ -7,10 +7,10 @@ mod ledger;
 use std::path::Path;
 
 use nodelock::{
-    Client, ClientBuilder, Feature, License, LicenseId, PublicKey, Roots, SigningKey, Store, SystemRandom,
-    Timestamp,
+    Client, ClientBuilder, Feature, License, LicenseId, Page, PublicKey, Roots, SigningKey, Store,
+    SystemRandom, Timestamp,
     authority::{
-        ActivationFile, CertificateTerms, Issuer, LicenseTerms,
+        ActivationFile, CertificateTerms, Issuer, LONGEST_LEASE_DAYS, LicenseTerms,
         decision::{self, Moment},
     },
 };
@@ -36,6 +36,8 @@ impl Vendor {
             serial: 1,
             not_before: now(),
             not_after: now().plus_days(365),
+            longest_lease_days: LONGEST_LEASE_DAYS,
+            endless: true,
         };
         let certificate = certificate.sign(&root).unwrap();
         Self::new(root.public_key(), Issuer::certified(key, certificate).unwrap())
@@ -70,7 +72,14 @@ impl Vendor {
         let client = builder(self.roots(), store.clone()).build().unwrap();
         let file = client.begin("", &[]).unwrap().to_bytes();
         let file = ActivationFile::read(&file).unwrap();
-        let (license, moment) = (Some(self.terms.id), Moment { now: now(), token: [1; 16] });
+        let moment = Moment {
+            now: now(),
+            token: [1; 16],
+            page: Page::from_bytes([1; 8]),
+            longest_lease: self.issuer.longest_lease(),
+            roots: self.roots().into(),
+        };
+        let license = Some(self.terms.id);
         let mut ledger = Memory::new(self.terms.clone(), "");
         let act = |records: &_| decision::activate(&file, license, records, &moment);
         let decision = decision::settle(&mut ledger, act).unwrap();

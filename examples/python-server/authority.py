@@ -17,13 +17,13 @@ ABI_VERSION = 1
 # NODELOCK_QUERY_*, what a decision asks for.
 (
     LICENSE_OF_KEY, LICENSE, SEATS_OF_HANDLE, TAKEN_SEATS_OF, EVIDENCE_OF, CHECK_IN, ATTEMPTS, CANCELLATIONS,
-    SEATS_BY_END, SEATS_WITH_TAG, SEAT_OF_MACHINE, REPLACEMENTS,
-) = range(1, 13)
+    SEATS_BY_END, SEATS_WITH_TAG, SEAT_OF_MACHINE, REPLACEMENTS, HISTORY, PAGE,
+) = range(1, 15)
 # NODELOCK_CHANGE_*, what a decision stores.
 (
     INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_CANCELLATIONS,
-    STORE_REPLACEMENTS,
-) = range(1, 9)
+    STORE_REPLACEMENTS, STORE_HISTORY, STORE_PAGE, STORE_LICENSE,
+) = range(1, 12)
 # NODELOCK_DECISION_*, what a message comes to.
 RETURNED, HELD, NEEDS, KEPT = 3, 4, 7, 9
 # Statuses.
@@ -45,13 +45,15 @@ _FALLIBLE = {
     "activation_read": (c_char_p, c_size_t, _Out),
     "activation_release": (c_void_p, c_size_t, _Out),
     "release_read": (c_char_p, c_size_t, _Out),
-    "records_new": (_Out,),
+    "page_generate": (_Out,),
+    "records_new": (c_void_p, c_char_p, _Out),
     "records_answer": (c_void_p, c_uint32, c_char_p, POINTER(c_char_p), c_size_t),
     "records_verify": (c_void_p, c_void_p),
     "records_keep_facts": (c_void_p,),
     "decide_activation": (c_void_p, c_char_p, *_DECIDE),
     "decide_release": (c_void_p, *_DECIDE),
     "decide_code": (c_char_p, *_DECIDE),
+    "decide_note": (c_char_p, *_DECIDE),
     "decision_reply": (c_void_p, c_void_p, c_uint64, _Out),
 }
 _LOOKS = {
@@ -193,6 +195,11 @@ def new_license_id():
     return _made_text("license_id_generate")
 
 
+def new_page():
+    """What is signed in one minute of service is signed under one page."""
+    return _made_text("page_generate")
+
+
 def check_terms(terms):
     _do("terms_check", _encoded(terms))
 
@@ -204,10 +211,11 @@ class Issuer(_Object):
 
 
 class Records(_Object):
-    """What a decision is made from: the records of this moment, and the verifications that were done."""
+    """What a decision is made from: the records of this moment, and the verifications that were done. What is decided is signed
+    under the page."""
 
-    def __init__(self):
-        super().__init__(_get("records_new"))
+    def __init__(self, issuer, page):
+        super().__init__(_get("records_new", issuer, _encoded(page)))
 
     def answer(self, query, found):
         """Adds the records that a query found, as they were stored."""
@@ -318,3 +326,10 @@ class Code(str):
 
     def decide(self, records, now):
         return Decision(_get("decide_code", _encoded(self), records, now))
+
+
+class Note(dict):
+    """That the database is in service, under the page of the records; nodelock_decide_note() says what its items mean."""
+
+    def decide(self, records, now):
+        return Decision(_get("decide_note", json.dumps(self).encode(), records, now))

@@ -28,11 +28,12 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socketserver import ThreadingMixIn
+from threading import Lock
 from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import authority
-from authority import Activation, Code, Issuer, Key, Records, Refused, Release
+from authority import Activation, Code, Issuer, Key, Note, Records, Refused, Release
 from limits import HOUR, QUARTER, Limit, Places, TooMany, Turns, peer_of
 
 PRODUCT = "Example Editor"
@@ -83,6 +84,9 @@ SCHEMA = """
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE cancellations (license TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE replacements (license TEXT PRIMARY KEY, record TEXT NOT NULL);
+    -- One row, and the pages under which something may have been signed. They are kept for ever.
+    CREATE TABLE history (name TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE pages (page TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 
 # How a license is looked up: as JSON, with its seats counted.
@@ -111,6 +115,8 @@ FIND = {
     authority.SEAT_OF_MACHINE: "SELECT record FROM seats WHERE machine = ? AND is_taken",
     authority.CANCELLATIONS: "SELECT record FROM cancellations WHERE license = ?",
     authority.REPLACEMENTS: "SELECT record FROM replacements WHERE license = ?",
+    authority.HISTORY: "SELECT record FROM history WHERE name = ?",
+    authority.PAGE: "SELECT record FROM pages WHERE page = ?",
 }
 # How many slashes part the value of a query that has several parts.
 PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1}
@@ -125,6 +131,10 @@ STORE = {
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
     authority.STORE_CANCELLATIONS: "REPLACE INTO cancellations VALUES (:name, :record)",
     authority.STORE_REPLACEMENTS: "REPLACE INTO replacements VALUES (:name, :record)",
+    authority.STORE_HISTORY: "REPLACE INTO history VALUES (:name, :record)",
+    authority.STORE_PAGE: "INSERT INTO pages VALUES (:name, :record)",
+    # Its key is lost, and nothing has this hash.
+    authority.STORE_LICENSE: "INSERT INTO licenses VALUES (:name, 'lost with ' || :name, :record)",
 }
 
 
@@ -147,6 +157,8 @@ class Vendor:
         self.folder = Path(folder)
         self.limits, self.turns = Limits(), Turns()
         self.certificate = None
+        # The page that is signed under, and since when by a clock that nobody sets.
+        self.noted, self.noting = None, Lock()
 
     @property
     def issuer(self):
@@ -179,7 +191,7 @@ class Vendor:
         """Certifies the issuer for a year from now. This is all that the root's key is needed for."""
         root, key = (Key((Path(folder) / name).read_bytes()) for name in ("root.key", "issuer.key"))
         terms = {"issuer": key.public, "name": "Example Ltd", "serial": now()}
-        terms |= {"not_before": now(), "not_after": now() + 365 * DAY}
+        terms |= {"not_before": now(), "not_after": now() + 365 * DAY, "longest_lease_days": 400, "endless": True}
         new = Path(folder) / "issuer.certificate.new"
         new.write_text(authority.certificate(root, terms))
         new.replace(Path(folder) / "issuer.certificate")
@@ -219,7 +231,25 @@ class Vendor:
         must not sign. Without a peer it is the vendor's, who has no limits."""
         if isinstance(message, Code):
             self.limits.codes.take(peer)
-        records = Records()
+        return self.decide(message, Records(self.issuer, self.page()), peer)
+
+    def page(self):
+        """What is signed in this minute is signed under this page. It is in the database, and then outside of it, before that: so a
+        database that was restored to an earlier copy is found out."""
+        with self.noting:
+            since = time.monotonic() - self.noted[1] if self.noted else None
+            if since is None or since >= 60:
+                outside, page = self.folder / "page", authority.new_page()
+                note = Note(outside=outside.read_text() if outside.exists() else None)
+                note["since_last"] = None if since is None else int(since)
+                self.decide(note, Records(self.issuer, page))
+                new = self.folder / "page.new"
+                new.write_text(page)
+                new.replace(outside)
+                self.noted = page, time.monotonic()
+            return self.noted[0]
+
+    def decide(self, message, records, peer=None):
         while True:
             # The verifications take their time, so they are done while others may write.
             records.keep_facts()

@@ -3,13 +3,13 @@
 //! A real vendor keeps the same records in a database and makes each decision in one transaction; `examples/authority`
 //! does.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use nodelock::{
-    Error, ErrorKind, Result, Timestamp,
+    Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Query, Seat,
-        SeatName, Usage,
+        Attempts, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Query,
+        Seat, SeatName, Usage,
         decision::{Change, Ledger},
     },
 };
@@ -28,6 +28,10 @@ pub struct Memory {
     attempts: BTreeMap<SeatName, Attempts>,
     cancellations: Attempts,
     replacements: Attempts,
+    history: Option<History>,
+    pages: BTreeSet<Page>,
+    /// Licenses that were lost when the ledger was restored, and entered again without a key.
+    recovered: BTreeMap<LicenseId, LicenseTerms>,
 }
 
 impl Memory {
@@ -42,12 +46,20 @@ impl Memory {
             attempts: BTreeMap::new(),
             cancellations: Attempts::default(),
             replacements: Attempts::default(),
+            history: None,
+            pages: BTreeSet::new(),
+            recovered: BTreeMap::new(),
         }
     }
 
     /// How many seats are taken, and how many deactivations were used.
     pub fn usage(&self) -> Usage {
-        let count = |test: fn(&&Seat) -> bool| self.seats.values().filter(test).count() as u32;
+        self.usage_of(self.terms.id)
+    }
+
+    fn usage_of(&self, id: LicenseId) -> Usage {
+        let seats = || self.seats.values().filter(|seat| seat.license_id() == Some(id));
+        let count = |test: fn(&&Seat) -> bool| seats().filter(test).count() as u32;
         let taken = |seat: &&Seat| seat.state().is_taken() && !seat.is_lapsed();
         Usage { taken: count(taken), deactivated: count(|seat| seat.is_counted()) }
     }
@@ -56,9 +68,10 @@ impl Memory {
         Found::Seats(self.seats.values().filter(|seat| test(seat)).cloned().collect())
     }
 
-    fn license(&self, is_sold: bool) -> Found {
-        let license = || LicenseRecord { terms: self.terms.clone(), usage: self.usage() };
-        Found::License(is_sold.then(|| Box::new(license())))
+    fn license(&self, id: LicenseId) -> Found {
+        let terms = if id == self.terms.id { Some(&self.terms) } else { self.recovered.get(&id) };
+        let license = |terms: &LicenseTerms| LicenseRecord { terms: terms.clone(), usage: self.usage_of(id) };
+        Found::License(terms.map(|terms| Box::new(license(terms))))
     }
 }
 
@@ -67,8 +80,9 @@ impl Ledger for Memory {
 
     fn find(&self, query: &Query) -> Result<Found> {
         Ok(match *query {
-            Query::LicenseOfKey(hash) => self.license(self.key == Some(hash)),
-            Query::License(id) => self.license(self.terms.id == id),
+            Query::LicenseOfKey(hash) if self.key == Some(hash) => self.license(self.terms.id),
+            Query::LicenseOfKey(_) => Found::License(None),
+            Query::License(id) => self.license(id),
             Query::SeatsOfHandle(handle) => self.seats(|seat| seat.handle() == handle),
             Query::TakenSeatsOf(device) => {
                 self.seats(|seat| *seat.device_key() == device && seat.state().is_taken())
@@ -99,6 +113,8 @@ impl Ledger for Memory {
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
             Query::Cancellations(_) => Found::Attempts(self.cancellations),
             Query::Replacements(_) => Found::Attempts(self.replacements),
+            Query::History => Found::History(self.history.clone().map(Box::new)),
+            Query::Page(page) => Found::Page(self.pages.contains(&page)),
         })
     }
 
@@ -120,6 +136,12 @@ impl Ledger for Memory {
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
             Change::Cancellations(_, cancellations) => self.cancellations = cancellations,
             Change::Replacements(_, replacements) => self.replacements = replacements,
+            Change::History(history) => self.history = Some(history),
+            Change::Page(page) if !self.pages.insert(page) => {
+                return Err(Error::new(ErrorKind::InvalidInput, "that page is there"));
+            }
+            Change::Page(_) => {}
+            Change::License(terms) => drop(self.recovered.insert(terms.id, *terms)),
         }
         Ok(())
     }

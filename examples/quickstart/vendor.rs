@@ -4,13 +4,15 @@
 #[path = "ledger.rs"]
 mod ledger;
 
+use std::sync::Arc;
+
 use nodelock::{
-    Binding, Clock, DeactivationReceipt, Error, ErrorKind, Feature, LicenseId, PublicKey, Random, Result,
-    Roots, SigningKey, SystemClock, SystemRandom,
+    Binding, Clock, DeactivationReceipt, Error, ErrorKind, Feature, LicenseId, Page, PublicKey, Random,
+    Result, Roots, SigningKey, SystemClock, SystemRandom, Timestamp,
     authority::{
-        ActivationFile, CertificateTerms, Issuer, LicenseTerms, Records, ReleaseClaim, Reply, TypedCode,
-        Usage,
-        decision::{self, Moment, Refusal, Ruling, Step},
+        ActivationFile, CertificateTerms, Issuer, LONGEST_LEASE_DAYS, LicenseTerms, Records, ReleaseClaim,
+        Reply, TypedCode, Usage,
+        decision::{self, Moment, Note, Refusal, Ruling, Step},
     },
     code::{Correction, LicenseKey},
 };
@@ -27,6 +29,9 @@ pub struct Vendor {
     pub license_key: String,
     /// What was sold, and where its seats are.
     pub ledger: Memory,
+    roots: Arc<Roots>,
+    /// What is signed now is signed under this page, since then.
+    page: Option<(Page, Timestamp)>,
 }
 
 impl Vendor {
@@ -43,6 +48,8 @@ impl Vendor {
             serial: 1,
             not_before: now,
             not_after: now.plus_days(365),
+            longest_lease_days: LONGEST_LEASE_DAYS,
+            endless: true,
         };
         let certificate = certificate.sign(&root)?;
 
@@ -61,6 +68,8 @@ impl Vendor {
             issuer: Issuer::certified(issuer, certificate)?,
             ledger: Memory::new(terms, &license_key),
             license_key,
+            roots: Arc::new(Roots::new([root.public_key()])),
+            page: None,
         })
     }
 
@@ -103,13 +112,35 @@ impl Vendor {
         Ok((receipt.clone(), meant.map(|reading| reading.corrections.clone()).unwrap_or_default()))
     }
 
+    /// This moment, under a page that the ledger has. A server notes one in each minute; this vendor, when it next decides.
+    fn moment(&mut self) -> Result<Moment> {
+        let now = SystemClock.now();
+        let mut moment = Moment {
+            now,
+            token: [0; 16],
+            page: Page::generate(&SystemRandom)?,
+            longest_lease: self.issuer.longest_lease(),
+            roots: Arc::clone(&self.roots),
+        };
+        match self.page {
+            Some((page, since)) if now.since(since).as_secs() < 60 => moment.page = page,
+            last => {
+                // A place outside of the ledger would keep it, too: so a ledger that was restored is found out.
+                let note = Note { outside: last.map(|(page, _)| page), ..Note::default() };
+                decision::settle(&mut self.ledger, |records| decision::note(&note, records, &moment))?;
+                self.page = Some((moment.page, now));
+            }
+        }
+        Ok(moment)
+    }
+
     /// Makes a decision, stores it, and signs what is sent. Should the signature fail, the same message may simply come
     /// again: it gets the same answer.
     pub fn decide(
         &mut self,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<(Ruling, Reply)> {
-        let mut moment = Moment { now: SystemClock.now(), token: [0; 16] };
+        let mut moment = self.moment()?;
         SystemRandom.fill(&mut moment.token)?;
         let decision = decision::settle(&mut self.ledger, |records| act(records, &moment))?;
         let reply = self.issuer.reply(&decision, moment.now)?;

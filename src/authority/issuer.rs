@@ -1,6 +1,6 @@
 //! Signing: certificates, licenses, receipts, revocations.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     decision::{Decision, Draft, Unsigned},
@@ -8,7 +8,7 @@ use super::{
     terms::{self, LicenseTerms},
 };
 use crate::{
-    Binding, Certificate, CertificateBody, DeactivationReceipt, Error, ErrorKind, License, LicenseBody,
+    Binding, Certificate, CertificateBody, DeactivationReceipt, Error, ErrorKind, License, LicenseBody, Page,
     PublicKey, ReceiptBody, Result, Revocation, RevocationBody, SigningKey, Timestamp, message::frame,
 };
 
@@ -25,7 +25,16 @@ pub struct CertificateTerms {
     pub not_before: Timestamp,
     /// The last second at which the issuer may sign. Licenses issued before stay valid.
     pub not_after: Timestamp,
+    /// M, the longest lease: how many days after its signature a license may end. After a ledger was restored, no seat lapses
+    /// for that long. [`LONGEST_LEASE_DAYS`] is what is recommended.
+    pub longest_lease_days: u32,
+    /// Whether the issuer may sign licenses that end later than that, or never. One that was sold while the ledger's history
+    /// was lost is found when its device checks in, and not before.
+    pub endless: bool,
 }
+
+/// M, the longest lease, of a root that signs licenses itself, in days.
+pub const LONGEST_LEASE_DAYS: u32 = 400;
 
 impl CertificateTerms {
     /// The certificate, signed by a root key. Keep that key offline: this is all it is needed for.
@@ -38,6 +47,8 @@ impl CertificateTerms {
             serial: self.serial,
             not_before: self.not_before,
             not_after: self.not_after,
+            longest_lease_days: self.longest_lease_days,
+            endless: self.endless,
             extensions: Vec::new(),
         };
         Certificate::sign_by_authority(body, root, None)
@@ -49,12 +60,25 @@ impl CertificateTerms {
 pub struct Issuer {
     key: SigningKey,
     certificate: Option<Arc<Certificate>>,
+    longest_lease: Duration,
 }
 
 impl Issuer {
     /// A root that signs licenses itself: the simplest set-up, with nothing to fall back on when the key is stolen.
     pub fn root(key: SigningKey) -> Self {
-        Self { key, certificate: None }
+        let longest_lease = Duration::from_secs(u64::from(LONGEST_LEASE_DAYS) * 86_400);
+        Self { key, certificate: None, longest_lease }
+    }
+
+    /// The same root with another longest lease, which nothing but this bounds: a root has no certificate.
+    pub fn with_longest_lease(self, longest_lease: Duration) -> Self {
+        Self { longest_lease, ..self }
+    }
+
+    /// M, the longest lease that this issuer signs: that of its certificate, or for a root [`LONGEST_LEASE_DAYS`] unless it
+    /// [says otherwise](Self::with_longest_lease). Licenses without an end are apart from it.
+    pub fn longest_lease(&self) -> Duration {
+        self.certificate.as_ref().map_or(self.longest_lease, |certificate| certificate.longest_lease())
     }
 
     /// An issuer key with its certificate from a root.
@@ -64,39 +88,43 @@ impl Issuer {
         if certificate.issuer != key.public_key() {
             return Err(Error::new(ErrorKind::InvalidInput, "the certificate belongs to another key"));
         }
-        Ok(Self { key, certificate: Some(Arc::new(certificate)) })
+        let longest_lease = certificate.longest_lease();
+        Ok(Self { key, certificate: Some(Arc::new(certificate)), longest_lease })
     }
 
     /// Signs what a decision sends.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, and with [`ErrorKind::CertificateExpired`] when this
-    /// issuer must not sign at `now`.
+    /// Each message is signed under the page of the [`Moment`](super::decision::Moment) of its decision.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, with [`ErrorKind::CertificateExpired`] when this issuer
+    /// must not sign at `now`, and with [`ErrorKind::LeaseTooLong`] for a license that ends later than its certificate allows.
     pub fn reply(&self, decision: &Decision, now: Timestamp) -> Result<Reply> {
         let mut reply = Reply::default();
-        for Draft(unsigned) in &decision.send {
+        for Draft { unsigned, page } in &decision.send {
+            let page = *page;
             match unsigned {
                 Unsigned::License { terms, seat, deactivations_left, answers } => {
-                    let license = self.license(terms, seat, *deactivations_left, *answers, now)?;
+                    let license = self.license(terms, seat, *deactivations_left, (*answers, page), now)?;
                     reply.license = Some(license);
                 }
                 Unsigned::Receipt { seat, binding } => {
-                    reply.receipts.push(self.receipt(seat, *binding, now)?)
+                    reply.receipts.push(self.receipt(seat, *binding, page, now)?)
                 }
                 Unsigned::Revocation { seat, notice, time } => {
-                    reply.revocation = Some(self.revocation(seat, notice, *time, now)?);
+                    reply.revocation = Some(self.revocation(seat, notice, *time, (page, now))?);
                 }
             }
         }
         Ok(reply)
     }
 
-    /// The license of a seat: the same for the same seat and terms, whenever it is signed.
+    /// The license of a seat: but for its page the same for the same seat and terms, whenever it is signed.
     fn license(
         &self,
         terms: &LicenseTerms,
         seat: &Seat,
         deactivations_left: Option<u32>,
-        answers: Option<[u8; 32]>,
+        (answers, page): (Option<[u8; 32]>, Page),
         now: Timestamp,
     ) -> Result<License> {
         let lease = seat.lease(terms);
@@ -123,13 +151,23 @@ impl Issuer {
             answers,
             revision: seat.revision,
             sync_token: seat.sync_token,
+            page,
             extensions: Vec::new(),
         };
+        if let Some(certificate) = &self.certificate {
+            certificate.check_lease(body.issued, body.end_of_use())?;
+        }
         License::sign_by_authority(body, &self.key, self.certificate.as_ref())
     }
 
     /// The receipt of a seat that was given up, bound to the proof or code that it answers.
-    fn receipt(&self, seat: &Seat, binding: Binding, now: Timestamp) -> Result<DeactivationReceipt> {
+    fn receipt(
+        &self,
+        seat: &Seat,
+        binding: Binding,
+        page: Page,
+        now: Timestamp,
+    ) -> Result<DeactivationReceipt> {
         let unknown = || Error::new(ErrorKind::UnknownSeat, "receipt");
         let acknowledged = seat.acknowledged.as_ref().ok_or_else(unknown)?;
         let body = ReceiptBody {
@@ -139,18 +177,26 @@ impl Issuer {
             deactivations_left: acknowledged.deactivations_left,
             time: self.date(acknowledged.time, now)?,
             binding,
+            page,
             extensions: Vec::new(),
         };
         DeactivationReceipt::sign_by_authority(body, &self.key, self.certificate.as_ref())
     }
 
     /// What the device of a seat that is over is told.
-    fn revocation(&self, seat: &Seat, notice: &str, time: Timestamp, now: Timestamp) -> Result<Revocation> {
+    fn revocation(
+        &self,
+        seat: &Seat,
+        notice: &str,
+        time: Timestamp,
+        (page, now): (Page, Timestamp),
+    ) -> Result<Revocation> {
         let body = RevocationBody {
             handle: seat.handle,
             device_key: seat.device_key,
             reason: notice.to_owned(),
             time: self.date(time, now)?,
+            page,
             extensions: Vec::new(),
         };
         Revocation::sign_by_authority(body, &self.key, self.certificate.as_ref())

@@ -24,6 +24,30 @@ pub(super) mod as_text {
     }
 }
 
+/// The same for what may be absent.
+pub(super) mod as_optional_text {
+    use super::{Deserialize, Deserializer, Serializer};
+
+    pub(in crate::authority) fn serialize<T: std::fmt::Display, S: Serializer>(
+        value: &Option<T>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(value) => to.collect_str(value),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(in crate::authority) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+    where
+        T: std::str::FromStr<Err = crate::Error>,
+        D: Deserializer<'de>,
+    {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+    }
+}
+
 /// A number of bytes as hex digits.
 pub(super) mod as_hex {
     use super::{Deserialize, Deserializer, Serializer};

@@ -6,6 +6,7 @@
 //! it. `examples/authority` does that over SQLite and PostgreSQL.
 
 pub mod decision;
+mod history;
 mod incoming;
 mod issuer;
 mod json;
@@ -18,8 +19,9 @@ mod verification;
 #[cfg(feature = "capi")]
 pub(crate) use self::json::from_hex;
 pub use self::{
+    history::{Gap, History},
     incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
-    issuer::{CertificateTerms, Issuer, Reply},
+    issuer::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS, Reply},
     records::{
         Attempts, CANCELLATION_WINDOW, CODE_WINDOW, FREE_CANCELLATIONS, Found, Lookup, MAX_ATTEMPTS,
         MAX_SEATS_OF_TAG, Query, Records,

@@ -9,12 +9,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    history::History,
     incoming::Evidence,
     seat::{Seat, SeatName},
     terms::{KeyHash, LicenseRecord},
     verification::{Fact, FactId, Verification},
 };
-use crate::{Error, ErrorKind, LicenseId, PublicKey, Result, Timestamp, code::Handle, fingerprint::Tag};
+use crate::{
+    Error, ErrorKind, LicenseId, Page, PublicKey, Result, Timestamp, code::Handle, fingerprint::Tag,
+};
 
 /// One thing that a decision needs to know from the ledger.
 ///
@@ -58,6 +61,10 @@ pub enum Query {
     Cancellations(LicenseId),
     /// How many seats of that license were replaced by requests that named them: [`Found::Attempts`].
     Replacements(LicenseId),
+    /// What the ledger noted of its service: [`Found::History`].
+    History,
+    /// Whether that page was noted: [`Found::Page`].
+    Page(Page),
 }
 
 /// The answer to a [`Query`].
@@ -73,6 +80,10 @@ pub enum Found {
     CheckIn(Option<u32>),
     /// Attempts or cancellations; the default if there were none.
     Attempts(Attempts),
+    /// What the ledger noted of its service; none if it noted nothing yet.
+    History(Option<Box<History>>),
+    /// Whether the page is known.
+    Page(bool),
 }
 
 /// How often something was done within a time that is bounded: codes tried at one seat within [`CODE_WINDOW`], or requests
@@ -169,6 +180,8 @@ pub struct Records {
     attempts: BTreeMap<SeatName, Attempts>,
     cancellations: BTreeMap<LicenseId, Attempts>,
     replacements: BTreeMap<LicenseId, Attempts>,
+    history: Option<Option<Box<History>>>,
+    pages: BTreeMap<Page, bool>,
     facts: BTreeMap<FactId, bool>,
 }
 
@@ -260,6 +273,10 @@ impl Records {
             }
             (Query::Replacements(id), Found::Attempts(replacements)) => {
                 self.replacements.insert(id, replacements);
+            }
+            (Query::History, Found::History(history)) => self.history = Some(history),
+            (Query::Page(page), Found::Page(is_known)) => {
+                self.pages.insert(page, is_known);
             }
             _ => return Err(other()),
         }
@@ -360,6 +377,14 @@ impl Records {
         self.replacements.get(&license).copied()
     }
 
+    pub(super) fn history(&self) -> Option<Option<&History>> {
+        self.history.as_ref().map(Option::as_deref)
+    }
+
+    pub(super) fn is_known(&self, page: Page) -> Option<bool> {
+        self.pages.get(&page).copied()
+    }
+
     pub(super) fn fact(&self, id: FactId) -> Option<bool> {
         self.facts.get(&id).copied()
     }
@@ -381,6 +406,8 @@ impl Records {
             Query::Attempts(name) => !self.attempts.contains_key(name),
             Query::Cancellations(license) => !self.cancellations.contains_key(license),
             Query::Replacements(license) => !self.replacements.contains_key(license),
+            Query::History => self.history.is_none(),
+            Query::Page(page) => !self.pages.contains_key(page),
         });
         missing.collect::<BTreeSet<_>>().into_iter().collect()
     }

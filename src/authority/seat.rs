@@ -10,6 +10,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    history::Gap,
     json,
     records::Attempts,
     terms::{LicenseTerms, SeatListing, Usage},
@@ -294,20 +295,20 @@ impl Seat {
     }
 
     /// Whether it counts against the license's seats at `now`: it is active or held, and its use ended no longer ago than
-    /// the margin of the terms.
-    pub fn counts(&self, terms: &LicenseTerms, now: Timestamp) -> bool {
-        self.is_marked_taken() && terms.lapsed_until(now).is_none_or(|until| self.ends > until)
+    /// the margin of the terms. `gaps` are those of the ledger's [history](super::History::gaps).
+    pub fn counts(&self, terms: &LicenseTerms, now: Timestamp, gaps: &[Gap]) -> bool {
+        self.is_marked_taken() && terms.lapsed_until(now, gaps).is_none_or(|until| self.ends > until)
     }
 
     /// What another device is told of it when no seat is free, as the terms allow it.
-    pub(super) fn listed(&self, terms: &LicenseTerms) -> ListedSeat {
+    pub(super) fn listed(&self, terms: &LicenseTerms, gaps: &[Gap]) -> ListedSeat {
         let day = |time: Timestamp| Timestamp::from_unix_seconds(time.unix_seconds() / DAY * DAY);
         let is_told = terms.seat_list == SeatListing::Labels;
         ListedSeat {
             handle: self.handle,
             label: if is_told { self.label.clone() } else { String::new() },
             last_contact: day(self.contact),
-            lapses: self.ends().zip(terms.margin()).map(|(end, margin)| end.plus(margin)),
+            lapses: self.ends().and_then(|end| terms.lapses(end, gaps)),
         }
     }
 
@@ -529,10 +530,10 @@ impl Seat {
     }
 
     /// A license was signed for it that ends then. It counts from now on if that is not over.
-    pub(super) fn signed(&self, ends: Timestamp, terms: &LicenseTerms, now: Timestamp) -> Self {
+    pub(super) fn signed(&self, ends: Timestamp, terms: &LicenseTerms, now: Timestamp, gaps: &[Gap]) -> Self {
         let latest = if mutated!(LastEndCounts) { ends } else { self.ends.max(ends) };
         let counting = Self { ends: latest, lapsed: false, ..self.clone() };
-        Self { lapsed: self.lapsed && !counting.counts(terms, now), ..counting }
+        Self { lapsed: self.lapsed && !counting.counts(terms, now, gaps), ..counting }
     }
 
     /// It counts no longer. Name, device and history stay.
@@ -545,13 +546,13 @@ impl Seat {
     /// Without a deactivation left the seat is held for the same device; a copy of its store may hold a license that nobody
     /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. Of a seat that lapsed no copy has a
     /// license that is of use, so it returns and uses up nothing. Neither does one that was replaced: it does not count. A
-    /// seat that is over stays as it is.
+    /// seat that is over stays as it is. `counts` is whether it [counts](Self::counts) now.
     pub(super) fn give_up(
         &self,
         terms: &LicenseTerms,
         usage: Usage,
         reason: Reason,
-        counted: bool,
+        [counted, counts]: [bool; 2],
         now: Timestamp,
     ) -> Self {
         if self.state == SeatState::Replaced {
@@ -562,7 +563,7 @@ impl Seat {
             return self.clone();
         }
         let is_unused = mutated!(UnusedFreesAnyway) && self.is_unused(reason, now);
-        let has_lapsed = !self.counts(terms, now) && !mutated!(LapsedCostsADeactivation);
+        let has_lapsed = !counts && !mutated!(LapsedCostsADeactivation);
         let is_kept = terms.deactivations_left(usage) == Some(0) && !has_lapsed;
         let is_held = is_kept && !is_unused && !mutated!(AllowanceIgnored);
         let state = if is_held { SeatState::Held } else { SeatState::Returned };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::json;
+use super::{history::Gap, json};
 use crate::{
     Error, ErrorKind, Feature, LicenseId, Metadata, Result, Timestamp,
     code::LicenseKey,
@@ -198,9 +198,25 @@ impl LicenseTerms {
     }
 
     /// Seats whose use ended then or before count no longer at `now`; none if there can be no such seat.
-    pub fn lapsed_until(&self, now: Timestamp) -> Option<Timestamp> {
+    ///
+    /// In the time that a [gap](Gap) of the ledger may hide, a seat that counted when it began may have been renewed by as much
+    /// as the longest lease. Until that and the margin are over, only seats that had lapsed before the gap count no longer.
+    pub fn lapsed_until(&self, now: Timestamp, gaps: &[Gap]) -> Option<Timestamp> {
         let margin = if mutated!(NoMargin) { Duration::ZERO } else { self.margin()? };
-        now.unix_seconds().checked_sub(margin.as_secs()).map(Timestamp::from_unix_seconds)
+        let less = |time: Timestamp, seconds: u64| time.unix_seconds().checked_sub(seconds);
+        let mut until = less(now, margin.as_secs())?;
+        for gap in gaps.iter().filter(|gap| now < gap.over().plus(margin)) {
+            until = until.min(less(gap.began(), margin.as_secs() + 1)?);
+        }
+        Some(Timestamp::from_unix_seconds(until))
+    }
+
+    /// When a seat whose use ends then counts no longer; none is never.
+    pub(super) fn lapses(&self, ends: Timestamp, gaps: &[Gap]) -> Option<Timestamp> {
+        let margin = self.margin()?;
+        let lapses = ends.plus(margin);
+        let hidden = gaps.iter().filter(|gap| gap.began() <= lapses).map(|gap| gap.over().plus(margin));
+        hidden.chain([lapses]).max()
     }
 
     /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued at `now`.

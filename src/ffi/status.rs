@@ -90,6 +90,9 @@ pub enum nodelock_status {
     NODELOCK_SERVER_BUSY = 67,
     /// The authority failed.
     NODELOCK_SERVER_FAILED = 68,
+    /// The authority does not know this seat or its latest license, and asks for the license: its ledger may have been restored
+    /// to an earlier copy.
+    NODELOCK_LICENSE_WANTED = 69,
     /// No license has this license key.
     NODELOCK_UNKNOWN_LICENSE = 70,
     /// Every seat of the license is taken.
@@ -144,6 +147,8 @@ pub enum nodelock_status {
     NODELOCK_GIVEN_UP = 113,
     /// An older message than the one already installed.
     NODELOCK_OUTDATED = 114,
+    /// A license that ends later than its issuer's certificate allows.
+    NODELOCK_LEASE_TOO_LONG = 115,
 }
 
 use nodelock_status::*;
@@ -185,6 +190,8 @@ impl From<ErrorKind> for nodelock_status {
             ErrorKind::TooManyAttempts => NODELOCK_TOO_MANY_ATTEMPTS,
             ErrorKind::NotHeld => NODELOCK_NOT_HELD,
             ErrorKind::CrowdedHandle => NODELOCK_CROWDED_HANDLE,
+            ErrorKind::LicenseWanted => NODELOCK_LICENSE_WANTED,
+            ErrorKind::LeaseTooLong => NODELOCK_LEASE_TOO_LONG,
             ErrorKind::Malformed => NODELOCK_MALFORMED,
             ErrorKind::TooLarge => NODELOCK_TOO_LARGE,
             ErrorKind::WrongType => NODELOCK_WRONG_TYPE,

@@ -1,6 +1,6 @@
 //! Issuer certificates, and the root keys that an application trusts.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,10 @@ pub struct CertificateBody {
     pub not_before: Timestamp,
     /// The last second at which the issuer may sign.
     pub not_after: Timestamp,
+    /// M, the longest lease: how many days after its signature a license may end.
+    pub longest_lease_days: u32,
+    /// Whether the issuer may sign licenses that end later than that, or never.
+    pub endless: bool,
     #[serde(deserialize_with = "codec::list::<_, _, MAX_EXTENSIONS>")]
     pub(crate) extensions: Vec<Extension>,
 }
@@ -39,6 +43,21 @@ impl CertificateBody {
             return Err(Error::new(ErrorKind::CertificateExpired, format!("certificate {}", self.serial)));
         }
         Ok(())
+    }
+
+    /// Fails with [`ErrorKind::LeaseTooLong`] unless the issuer may sign, at `issued`, a license whose use ends then; none is
+    /// never.
+    pub(crate) fn check_lease(&self, issued: Timestamp, ends: Option<Timestamp>) -> Result<()> {
+        let latest = issued.plus_days(self.longest_lease_days);
+        if !self.endless && ends.is_none_or(|end| end > latest) {
+            return Err(Error::new(ErrorKind::LeaseTooLong, format!("certificate {}", self.serial)));
+        }
+        Ok(())
+    }
+
+    /// M, the longest lease. Licenses [without an end](Self::endless) are apart from it.
+    pub fn longest_lease(&self) -> Duration {
+        Duration::from_secs(u64::from(self.longest_lease_days) * 86_400)
     }
 }
 

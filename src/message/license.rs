@@ -5,8 +5,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, MAX_TEXT, Metadata, check_extensions,
-    check_metadata, check_product, check_text,
+    Body, CertificateBody, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, MAX_TEXT, Metadata, Page,
+    check_extensions, check_metadata, check_product, check_text,
     frame::Kind,
     hex,
     signed::{AuthorityBody, Signed, private},
@@ -132,6 +132,8 @@ pub struct LicenseBody {
     pub revision: u32,
     /// What the device shows at its next check-in, so that a restored copy is found.
     pub sync_token: [u8; 16],
+    /// The minute of the authority's service in which this was signed.
+    pub page: Page,
     #[serde(deserialize_with = "codec::list::<_, _, MAX_EXTENSIONS>")]
     pub(crate) extensions: Vec<Extension>,
 }
@@ -144,6 +146,11 @@ impl LicenseBody {
     pub fn feature(&self, name: &str) -> Option<&Feature> {
         let found = self.features.binary_search_by(|feature| feature.name.as_str().cmp(name));
         found.ok().map(|at| &self.features[at])
+    }
+
+    /// When its use ends: its lease or the license itself, whichever ends first. None is never.
+    pub(crate) fn end_of_use(&self) -> Option<Timestamp> {
+        [self.lease_until, self.expires].into_iter().flatten().min()
     }
 
     /// The first metadata value of that name.
@@ -205,5 +212,10 @@ impl Body for LicenseBody {
 impl AuthorityBody for LicenseBody {
     fn signed_at(&self) -> Timestamp {
         self.issued
+    }
+
+    fn check_certificate(&self, certificate: &CertificateBody) -> Result<()> {
+        certificate.check_time(self.issued)?;
+        certificate.check_lease(self.issued, self.end_of_use())
     }
 }

@@ -8,6 +8,7 @@ mod certificate;
 mod check_in;
 pub(crate) mod frame;
 mod license;
+mod page;
 pub(crate) mod proof;
 mod receipt;
 pub(crate) mod request;
@@ -25,6 +26,7 @@ pub use self::{
     check_in::{CheckInBody, CheckInRequest, PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest},
     frame::{Kind, MAX_INPUT},
     license::{Feature, License, LicenseBody, LicenseId},
+    page::Page,
     proof::{DeactivationProof, ProofBody, Reason, product_tag},
     receipt::{Binding, DeactivationReceipt, Outcome, ReceiptBody},
     request::{ActivationRequest, RequestBody},

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Extension, MAX_EXTENSIONS, check_extensions,
+    Body, Extension, MAX_EXTENSIONS, Page, check_extensions,
     frame::Kind,
     signed::{AuthorityBody, Signed, private},
 };
@@ -87,6 +87,8 @@ pub struct ReceiptBody {
     pub time: Timestamp,
     /// What this answers.
     pub binding: Binding,
+    /// The minute of the authority's service in which this was signed.
+    pub page: Page,
     #[serde(deserialize_with = "codec::list::<_, _, MAX_EXTENSIONS>")]
     pub(crate) extensions: Vec<Extension>,
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Body, Extension, MAX_EXTENSIONS, MAX_TEXT, check_extensions, check_text,
+    Body, Extension, MAX_EXTENSIONS, MAX_TEXT, Page, check_extensions, check_text,
     frame::Kind,
     signed::{AuthorityBody, Signed, private},
 };
@@ -24,6 +24,8 @@ pub struct RevocationBody {
     pub reason: String,
     /// When the authority signed this.
     pub time: Timestamp,
+    /// The minute of the authority's service in which this was signed.
+    pub page: Page,
     #[serde(deserialize_with = "codec::list::<_, _, MAX_EXTENSIONS>")]
     pub(crate) extensions: Vec<Extension>,
 }

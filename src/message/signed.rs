@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Certificate, Roots, armor,
+    Certificate, CertificateBody, Roots, armor,
     frame::{self, Frame, Incoming, Kind, Signer},
 };
 use crate::{Error, ErrorKind, PublicKey, Result, SigningKey, Timestamp, codec, keys::sha256};
@@ -29,6 +29,11 @@ pub trait AuthorityBody: Body {
     /// When the authority signed it, by its own account: the issuer's certificate must have been valid then.
     #[doc(hidden)]
     fn signed_at(&self) -> Timestamp;
+    /// Fails unless the issuer of that certificate may sign it.
+    #[doc(hidden)]
+    fn check_certificate(&self, certificate: &CertificateBody) -> Result<()> {
+        certificate.check_time(self.signed_at())
+    }
 }
 
 pub(crate) mod private {
@@ -110,7 +115,8 @@ impl<T: AuthorityBody> Signed<T> {
     /// Fails with [`ErrorKind::TooLarge`], [`Malformed`](ErrorKind::Malformed),
     /// [`WrongType`](ErrorKind::WrongType), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
     /// [`UntrustedSigner`](ErrorKind::UntrustedSigner), [`BadSignature`](ErrorKind::BadSignature),
-    /// [`CertificateExpired`](ErrorKind::CertificateExpired), [`WeakKey`](ErrorKind::WeakKey),
+    /// [`CertificateExpired`](ErrorKind::CertificateExpired), [`LeaseTooLong`](ErrorKind::LeaseTooLong),
+    /// [`WeakKey`](ErrorKind::WeakKey),
     /// [`CriticalExtension`](ErrorKind::CriticalExtension) or [`HeaderMismatch`](ErrorKind::HeaderMismatch).
     pub fn verify(input: &[u8], roots: &Roots) -> Result<Self> {
         Self::open_by_authority(frame::read_one(input, T::KIND)?, roots)
@@ -125,7 +131,7 @@ impl<T: AuthorityBody> Signed<T> {
         let (key, certificate) = resolve(&message, T::KIND, roots)?;
         let body = open_frame::<T>(&message, &key)?;
         if let Some(certificate) = &certificate {
-            certificate.check_time(body.signed_at())?;
+            body.check_certificate(certificate)?;
         }
         Ok(Self { body, envelope: message.envelope.into(), certificate })
     }

@@ -79,7 +79,7 @@ impl Tables {
     /// The seats that count now.
     pub(super) fn counting(&self, universe: &Universe) -> u32 {
         let (terms, now) = (self.terms(universe), self.now());
-        let seats = self.seats.iter().filter(|(_, seat)| seat.counts(terms, now));
+        let seats = self.seats.iter().filter(|(_, seat)| seat.counts(terms, now, &[]));
         seats.fold(0, |set, (name, _)| set | name.bit())
     }
 
@@ -176,7 +176,7 @@ impl Tables {
 }
 
 /// What a reader of a message knows once it has verified it.
-fn message(Draft(unsigned): &Draft, universe: &Universe) -> Message {
+fn message(Draft { unsigned, .. }: &Draft, universe: &Universe) -> Message {
     let name = |seat: &Seat| universe.holder(seat.name());
     match unsigned {
         Unsigned::License { seat, deactivations_left, terms, .. } => Message::License {
@@ -252,6 +252,8 @@ impl decision::Ledger for Ledger<'_> {
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
             Query::Cancellations(_) => Found::Attempts(self.tables.cancellations),
             Query::Replacements(_) => Found::Attempts(self.tables.replacements),
+            Query::History => Found::History(None),
+            Query::Page(_) => Found::Page(true),
         })
     }
 
@@ -283,6 +285,7 @@ impl decision::Ledger for Ledger<'_> {
             Change::Attempts(..) => {}
             Change::Cancellations(_, cancellations) => self.tables.cancellations = cancellations,
             Change::Replacements(_, replacements) => self.tables.replacements = replacements,
+            Change::History(_) | Change::Page(_) | Change::License(_) => {}
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! What is said, and what all parties know from the start.
 
-use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, sync::Arc, time::Duration};
 
 use serde::Serialize;
 
 use super::{Rules, authority::Ledger};
 use crate::{
-    ActivationRequest, LicenseId, Outcome, Random, Reason, Result, SigningKey, Timestamp,
+    ActivationRequest, LicenseId, Outcome, Page, Random, Reason, Result, Roots, SigningKey, Timestamp,
     authority::{
         ActivationFile, CheckInClaim, Evidence, LicenseTerms, Records, ReleaseClaim, SeatName, TypedCode,
         decision::{self, Decision, Moment, Refusal, Step},
@@ -158,6 +158,7 @@ pub(super) struct Universe {
     /// The terms once the vendor has changed them.
     pub(super) new_terms: LicenseTerms,
     devices: [Device; 3],
+    roots: Arc<Roots>,
     /// Messages that were signed and read, each once.
     read: RefCell<HashMap<Message, Rc<Read>>>,
     /// What was verified, each once.
@@ -185,7 +186,8 @@ impl Universe {
         let new_terms = LicenseTerms { lease_days, ..terms.clone() };
         let devices =
             [0, 1, COPY].map(|machine| Device::new(rules, machine).expect("constants are random enough"));
-        Self { rules, terms, new_terms, devices, read: RefCell::default(), facts: RefCell::default() }
+        let roots = Arc::default();
+        Self { rules, terms, new_terms, devices, roots, read: RefCell::default(), facts: RefCell::default() }
     }
 
     /// How many draws a machine has in the search.
@@ -285,7 +287,8 @@ impl Universe {
         now: Timestamp,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<Decision> {
-        let moment = Moment { now, token: [0; 16] };
+        let (page, longest_lease) = (Page::from_bytes([0; 8]), Duration::ZERO);
+        let moment = Moment { now, token: [0; 16], page, longest_lease, roots: Arc::clone(&self.roots) };
         let facts = &mut *self.facts.borrow_mut();
         decision::settle_with(facts, ledger, |records| act(records, &moment))
     }

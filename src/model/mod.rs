@@ -140,6 +140,12 @@ pub(crate) enum Mutant {
     NoMargin,
     /// Count: the end of the license that was signed last is taken for the latest one.
     LastEndCounts,
+    /// Count: after a gap a seat counts for its own margin alone, as if nothing could have been signed in it.
+    OwnLeaseAfterAGap,
+    /// Note: a long silence is taken for no gap.
+    SilenceIsNoGap,
+    /// Note: an ordinary restart is taken for a gap.
+    RestartDelaysALapse,
     /// Redeem: giving up a lapsed seat uses up a deactivation.
     LapsedCostsADeactivation,
     /// Redeem: a proof is taken for whatever seat its device holds.

@@ -352,7 +352,7 @@ static void lookups(struct vendor *vendor)
     OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
     const char *text = nodelock_request_text(request);
     OK(nodelock_activation_read(bytes(text), strlen(text), &activation, &error));
-    OK(nodelock_records_new(&records, &error));
+    OK(nodelock_records_new(vendor->issuer, vendor->page, &records, &error));
 
     /* However many of its queries are answered, it asks for the rest. */
     unsigned rounds = 0;
@@ -445,7 +445,7 @@ static void attempts_first(struct vendor *vendor)
     OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_MOVED, &proof, &error));
 
     nodelock_records *records = NULL;
-    OK(nodelock_records_new(&records, &error));
+    OK(nodelock_records_new(vendor->issuer, vendor->page, &records, &error));
     do {
         nodelock_decision_free(decision);
         decision = NULL;

@@ -83,6 +83,8 @@ struct vendor {
     pthread_mutex_t lock;
     nodelock_key *root_key, *key;
     nodelock_issuer *issuer;
+    /* What is signed is signed under this page. */
+    char page[17];
     char root[64];
     char license_key[64], key_hash[80];
     char terms[512];
@@ -101,9 +103,10 @@ struct vendor {
 static inline void vendor_certify(struct vendor *vendor, uint64_t not_before, uint64_t not_after)
 {
     nodelock_bytes *certificate = NULL;
-    char terms[256];
+    char terms[512];
     snprintf(terms, sizeof terms,
-             "{\"issuer\":\"%s\",\"name\":\"Example Ltd\",\"serial\":1,\"not_before\":%llu,\"not_after\":%llu}",
+             "{\"issuer\":\"%s\",\"name\":\"Example Ltd\",\"serial\":1,\"not_before\":%llu,\"not_after\":%llu,"
+             "\"longest_lease_days\":400,\"endless\":true}",
              nodelock_key_public(vendor->key), (unsigned long long)not_before, (unsigned long long)not_after);
     OK(nodelock_certificate_issue(vendor->root_key, terms, &certificate, &error));
     size_t size = 0;
@@ -296,6 +299,10 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->kind == NODELOCK_CHANGE_CANCELLATIONS && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_REPLACEMENTS:
         return row->kind == NODELOCK_CHANGE_REPLACEMENTS && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_HISTORY:
+        return row->kind == NODELOCK_CHANGE_HISTORY;
+    case NODELOCK_QUERY_PAGE:
+        return row->kind == NODELOCK_CHANGE_PAGE && strcmp(row->name, value) == 0;
     default:
         return false;
     }
@@ -383,6 +390,12 @@ static inline nodelock_status decide_return(const struct message *message, const
     return nodelock_decide_return((const char *)message->data, records, now, decision, error);
 }
 
+static inline nodelock_status decide_note(const struct message *message, const nodelock_records *records, uint64_t now,
+                                          nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_note((const char *)message->data, records, now, decision, error);
+}
+
 /* Whether the seat of a decision is given up. */
 static inline bool is_released(const nodelock_decision *decision)
 {
@@ -411,7 +424,7 @@ static inline nodelock_status vendor_decide(struct vendor *vendor, decide_fn dec
 {
     nodelock_records *records = NULL;
     struct message message = {data, size};
-    OK(nodelock_records_new(&records, &error));
+    OK(nodelock_records_new(vendor->issuer, vendor->page, &records, &error));
     for (;;) {
         nodelock_status status = decide(&message, records, vendor->now, decision, error);
         bool needs = nodelock_decision_outcome(*decision) == NODELOCK_DECISION_NEEDS;
@@ -431,6 +444,16 @@ static inline nodelock_status vendor_decide(struct vendor *vendor, decide_fn dec
         nodelock_decision_free(*decision);
         *decision = NULL;
     }
+}
+
+/* Notes a new page, as a server does in each minute. The decision is the caller's. */
+static inline nodelock_status vendor_note(struct vendor *vendor, const char *note, nodelock_decision **decision)
+{
+    nodelock_bytes *page = NULL;
+    OK(nodelock_page_generate(&page, &error));
+    snprintf(vendor->page, sizeof vendor->page, "%s", nodelock_bytes_text(page));
+    nodelock_bytes_free(page);
+    return vendor_decide(vendor, decide_note, note, 0, decision, &error);
 }
 
 /* The signed messages of a decision. */

@@ -61,7 +61,7 @@ int main(void)
     OK(nodelock_client_hand_in(some.client, NULL, &some.receipts, &error));
     some.seat = copy(vendor_last_seat(&vendor)->name);
     some.found[0] = vendor_last_seat(&vendor)->record;
-    OK(nodelock_records_new(&some.records, &error));
+    OK(nodelock_records_new(some.issuer, "0123456789abcdef", &some.records, &error));
 
     /* A revocation. */
     OK(nodelock_client_activate(some.client, vendor.license_key, NULL, 0, NULL, &license, &error));

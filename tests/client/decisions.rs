@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::vendor::{Device, Memory, START, Vendor};
 use nodelock::{
-    Answer, Client, Clock as _, Error, ErrorKind, Post, Reason, Result, Store, Transport,
+    Answer, Client, Error, ErrorKind, Post, Reason, Result, Store, Transport,
     authority::{
         ActivationFile, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
         TypedCode, Verification,
@@ -27,7 +27,7 @@ struct Asked {
 }
 
 fn moment(vendor: &Vendor) -> Moment {
-    Moment { now: vendor.clock.now(), token: [7; 16] }
+    Moment { token: [7; 16], ..vendor.moment() }
 }
 
 fn records(answers: &[(Query, Found)], verifications: &[Verification]) -> Records {

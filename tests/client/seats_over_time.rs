@@ -156,7 +156,7 @@ fn a_margin_is_at_least_three_days_and_a_tenth_of_a_lease_below_two_days() {
     vendor.terms().lease_days = Some(1);
     vendor.terms().validate().unwrap();
     let now = vendor.clock.now();
-    let until = vendor.terms().lapsed_until(now).unwrap();
+    let until = vendor.terms().lapsed_until(now, &[]).unwrap();
     assert_eq!(now.since(until).as_secs(), 8_640);
 }
 

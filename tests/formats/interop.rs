@@ -14,7 +14,7 @@ use crate::support::vendor::{Device, PRODUCT, START, Vendor, builder};
 use nodelock::{
     DeactivationProof, ErrorKind, Outcome, PublicKey, Reason, Roots, SigningKey, Store, SystemRandom,
     Verdict,
-    authority::{ActivationFile, CertificateTerms, Evidence, Issuer, ReleaseClaim},
+    authority::{ActivationFile, CertificateTerms, Evidence, Issuer, LONGEST_LEASE_DAYS, ReleaseClaim},
     fingerprint::{Component, Probe},
 };
 use serde_json::{Value, json};
@@ -118,6 +118,8 @@ fn vendor() -> (Vendor, String) {
         serial: 300,
         not_before: nodelock::Timestamp::from_unix_seconds(START),
         not_after: nodelock::Timestamp::from_unix_seconds(START + 365 * DAY),
+        longest_lease_days: LONGEST_LEASE_DAYS,
+        endless: true,
     }
     .sign(&root)
     .unwrap();

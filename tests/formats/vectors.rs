@@ -17,8 +17,8 @@ use crate::support::{
 };
 use nodelock::{
     Answer, Binding, Certificate, CheckInRequest, Client, DeactivationProof, DeactivationReceipt, Error,
-    ErrorKind, Feature, License, LicenseId, Post, PreflightRequest, Reason, RecoveryRequest, Revocation,
-    Roots, SigningKey, Store, Timestamp, Transport,
+    ErrorKind, Feature, License, LicenseId, Page, Post, PreflightRequest, Reason, RecoveryRequest,
+    Revocation, Roots, SigningKey, Store, Timestamp, Transport,
     authority::{
         ActivationFile, CertificateTerms, CheckInClaim, Issuer, LicenseTerms, Records, ReleaseClaim, Reply,
         SeatName, TypedCode,
@@ -167,6 +167,8 @@ fn story() -> Story {
         serial: 300,
         not_before: now,
         not_after: now.plus_days(365),
+        longest_lease_days: 400,
+        endless: false,
     }
     .sign(&root)
     .unwrap();
@@ -257,7 +259,13 @@ fn story() -> Story {
 
 /// So many days after the start, with that sync token.
 fn moment(days: u32, token: u8) -> Moment {
-    Moment { now: Timestamp::from_unix_seconds(START).plus_days(days), token: [token; 16] }
+    Moment {
+        now: Timestamp::from_unix_seconds(START).plus_days(days),
+        token: [token; 16],
+        page: Page::from_bytes([0xa0 + token; 8]),
+        longest_lease: Duration::from_secs(400 * 86_400),
+        roots: Arc::default(),
+    }
 }
 
 fn decide(
@@ -318,6 +326,7 @@ fn license(license: &License) -> Value {
             "answers": license.answers.map(|digest| hex(&digest)),
             "revision": license.revision,
             "sync_token": hex(&license.sync_token),
+            "page": license.page.to_string(),
         }),
     )
 }
@@ -376,6 +385,7 @@ fn receipt(receipt: &DeactivationReceipt) -> Value {
             "deactivations_left": receipt.deactivations_left,
             "time": receipt.time.unix_seconds(),
             "binding": {"to": binding, "digest": hex(&digest)},
+            "page": receipt.page.to_string(),
         }),
     )
 }
@@ -406,6 +416,8 @@ fn messages() {
                 "serial": story.certificate.serial,
                 "not_before": story.certificate.not_before.unix_seconds(),
                 "not_after": story.certificate.not_after.unix_seconds(),
+                "longest_lease_days": story.certificate.longest_lease_days,
+                "endless": story.certificate.endless,
             })),
             "request": request(&story.request),
             "license": license(&story.license),
@@ -419,6 +431,7 @@ fn messages() {
                 "device_key": story.revocation.device_key.to_string(),
                 "reason": story.revocation.reason,
                 "time": story.revocation.time.unix_seconds(),
+                "page": story.revocation.page.to_string(),
             })),
             "check_in": message(&story.check_in, json!({
                 "handle": story.check_in.handle.to_string(),
@@ -494,8 +507,17 @@ fn refused() {
         serial: 1,
         not_before: Timestamp::MIN,
         not_after: Timestamp::MAX,
+        longest_lease_days: 400,
+        endless: true,
     };
     let by_issuer = chained.clone().sign(&story.issuer_key).unwrap();
+    let terms = CertificateTerms {
+        issuer: story.issuer_key.public_key(),
+        longest_lease_days: 30,
+        endless: false,
+        ..chained.clone()
+    };
+    let short_leases = terms.sign(&story.root).unwrap();
     let issued_at = START + 366 * 86_400;
     let start_bytes = (START as u32).to_le_bytes();
     let position = body.windows(4).position(|w| w == start_bytes).unwrap();
@@ -524,6 +546,11 @@ fn refused() {
             ErrorKind::BadSignature,
         ),
         ("issued after the certificate ended", issued(&late_body), ErrorKind::CertificateExpired),
+        (
+            "a lease longer than the certificate allows",
+            envelope(&story.issuer_key, short_leases.as_bytes(), 1, media_type, body),
+            ErrorKind::LeaseTooLong,
+        ),
         ("signed by a stranger", envelope(&stranger, &[], 1, media_type, body), ErrorKind::UntrustedSigner),
         (
             "a certificate made by an issuer",

@@ -19,7 +19,7 @@ use crate::support::{
 use nodelock::{
     Binding, Cancel, Certificate, Client, Clock as _, ErrorKind, HttpOptions, License, LicenseBody, Outcome,
     Progress, PublicKey, Reason, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
-    authority::{CertificateTerms, Issuer},
+    authority::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS},
     code::{DeactivationCode, Handle, ReleaseSecret},
 };
 use serde_json::{Value, json};
@@ -47,7 +47,9 @@ fn at(seconds: u64) -> Timestamp {
 
 fn certificate(root: &SigningKey, key: &SigningKey, from: u64, until: u64) -> Certificate {
     let (issuer, name) = (key.public_key(), "Example Ltd".into());
-    CertificateTerms { issuer, name, serial: 1, not_before: at(from), not_after: at(until) }
+    let (not_before, not_after) = (at(from), at(until));
+    let (longest_lease_days, endless) = (LONGEST_LEASE_DAYS, true);
+    CertificateTerms { issuer, name, serial: 1, not_before, not_after, longest_lease_days, endless }
         .sign(root)
         .unwrap()
 }

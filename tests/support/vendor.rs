@@ -9,12 +9,12 @@ use std::sync::{
 };
 
 use nodelock::{
-    Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId,
+    Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId, Page,
     PublicKey, Result, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
     authority::{
-        ActivationFile, CertificateTerms, CheckInClaim, Issuer, LicenseTerms, Records, ReleaseClaim, Reply,
-        Seat, SeatName, TypedCode, Usage,
-        decision::{self, Moment, Refusal, Ruling, Step},
+        ActivationFile, CertificateTerms, CheckInClaim, History, Issuer, LONGEST_LEASE_DAYS, LicenseTerms,
+        Records, ReleaseClaim, Reply, Seat, SeatName, TypedCode, Usage,
+        decision::{self, Moment, Note, Refusal, Ruling, Step},
     },
     code::{Handle, LicenseKey},
     fingerprint::{Component, Probe},
@@ -58,6 +58,8 @@ pub struct Vendor {
     pub roots: Roots,
     pub issuer: Issuer,
     pub ledger: Memory,
+    /// What is signed is signed under this page. It lies outside of the ledger.
+    pub page: Page,
     license_key: String,
     decisions: u128,
 }
@@ -73,6 +75,8 @@ impl Vendor {
             serial: 1,
             not_before: clock.now(),
             not_after: clock.now().plus_days(365),
+            longest_lease_days: LONGEST_LEASE_DAYS,
+            endless: true,
         }
         .sign(&root)
         .unwrap();
@@ -81,15 +85,18 @@ impl Vendor {
         terms.licensee = "Jane Doe".into();
         terms.features = vec![Feature { name: "export".into(), limit: Some(3), expires: None }];
         let license_key = LicenseKey::from_random([7; 12]).to_string();
-        Self {
+        let mut vendor = Self {
             root: root.public_key(),
             roots: Roots::new([root.public_key()]),
             issuer: Issuer::certified(key, certificate).unwrap(),
             ledger: Memory::new(terms, &license_key),
             license_key,
             clock,
+            page: Page::from_bytes([0; 8]),
             decisions: 0,
-        }
+        };
+        vendor.note(Note::default());
+        vendor
     }
 
     /// The same vendor with another license, of one seat and with a key of its own.
@@ -97,7 +104,9 @@ impl Vendor {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let terms = LicenseTerms::new(id, PRODUCT, 1, self.clock.now());
         let license_key = LicenseKey::from_random([8; 12]).to_string();
-        Self { ledger: Memory::new(terms, &license_key), license_key, ..self.clone() }
+        let mut other = Self { ledger: Memory::new(terms, &license_key), license_key, ..self.clone() };
+        other.note(Note::default());
+        other
     }
 
     /// The license has this many seats.
@@ -126,13 +135,33 @@ impl Vendor {
         self.seat(handle).name()
     }
 
+    /// This moment, for the decision after so many.
+    pub fn moment(&self) -> Moment {
+        Moment {
+            now: self.clock.now(),
+            token: self.decisions.to_le_bytes(),
+            page: self.page,
+            longest_lease: self.issuer.longest_lease(),
+            roots: Arc::new(self.roots.clone()),
+        }
+    }
+
+    /// Notes a new page, as a host does in each minute, and copies it outside.
+    pub fn note(&mut self, note: Note) -> History {
+        self.page = Page::generate(&SystemRandom).unwrap();
+        match self.decide(|records, moment| decision::note(&note, records, moment)).unwrap().0 {
+            Ruling::Noted(history) => history,
+            ruling => panic!("{ruling:?}"),
+        }
+    }
+
     /// Makes a decision, stores it, and signs what is sent. The sync tokens are the same in every run.
     fn decide(
         &mut self,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<(Ruling, Reply)> {
         self.decisions += 1;
-        let moment = Moment { now: self.clock.now(), token: self.decisions.to_le_bytes() };
+        let moment = self.moment();
         let decision = decision::settle(&mut self.ledger, |records| act(records, &moment))?;
         let reply = self.issuer.reply(&decision, moment.now)?;
         Ok((decision.ruling, reply))

@@ -148,7 +148,7 @@ fn answer(
         work.note(EventKind::HeldTakenOver, Some(&held), &returned, "");
     }
     let mut seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
-    work.insert(seat.clone(), request)?;
+    work.insert(seat.clone(), Some(request))?;
     let is_full = !work.has_room(terms)?;
     if (is_full || terms.one_seat_per_machine)
         && let Some(joined) = join(work, request, terms, &seat)?
@@ -201,7 +201,8 @@ fn join(
 fn replace(work: &mut Work<'_>, named: Handle, terms: &LicenseTerms, seat: &Seat) -> Result<(), Stop> {
     let now = work.moment.now;
     let mut seats = work.seats_of_handle(named)?;
-    seats.retain(|other| other.license_id == terms.id && other.counts(terms, now));
+    let gaps = work.gaps()?;
+    seats.retain(|other| other.license_id == terms.id && other.counts(terms, now, &gaps));
     // Two devices may have drawn one handle: then nobody can tell which is meant.
     let [other] = &seats[..] else { return Ok(()) };
     let Some(replaced) = other.replaced_by_customer(now).filter(|_| other.name() != seat.name()) else {

@@ -134,7 +134,7 @@ pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> 
             return Ok(None);
         }
         let license = work.license_of(&seat)?;
-        let uses_one_up = seat.counts(&license.terms, moment.now);
+        let uses_one_up = work.counts(&seat, &license.terms)?;
         Ok(license.terms.deactivations_left(license.usage).filter(|_| uses_one_up))
     };
     let decided = decide();

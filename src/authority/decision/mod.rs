@@ -14,6 +14,7 @@
 //! | renew, by the vendor | [`renew`] | the [name](super::SeatName) of a seat |
 //! | release a seat, by the vendor | [`release`] | the name of a seat |
 //! | return a held seat, by the vendor | [`return_held`] | the name of a seat |
+//! | note that the ledger is in service | [`note()`] | a [`Note`] |
 //!
 //! # How a host drives them
 //!
@@ -36,13 +37,15 @@ mod activate;
 mod by_vendor;
 mod check_in;
 mod code;
+mod note;
 mod redeem;
 mod work;
 
-use std::{fmt, ops::Range, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 
 use self::work::Stop;
 use super::{
+    history::History,
     incoming::Evidence,
     records::{Attempts, Found, Lookup, Query, Records},
     seat::{Seat, SeatName, SeatState},
@@ -50,7 +53,8 @@ use super::{
     verification::Verification,
 };
 use crate::{
-    ActivationRequest, Binding, Error, ErrorKind, LicenseId, Outcome, SeatList, Timestamp, code::Handle,
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, Outcome, Page, Roots, SeatList, Timestamp,
+    code::Handle,
 };
 
 pub use self::{
@@ -58,6 +62,7 @@ pub use self::{
     by_vendor::{release, renew, return_held},
     check_in::{check_in, preflight},
     code::redeem_code,
+    note::{Note, SILENCE, note},
     redeem::redeem,
 };
 
@@ -80,13 +85,20 @@ pub fn outdated(now: Timestamp) -> Range<Timestamp> {
     FIRST_REQUEST..Timestamp::from_unix_seconds(limit)
 }
 
-/// When a decision is made, and what is random about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When a decision is made, what is random about it, and what its host signs with.
+#[derive(Clone, Debug)]
 pub struct Moment {
     /// The ledger's time.
     pub now: Timestamp,
     /// 16 random bytes, new for each decision: the sync token of a license that is issued.
     pub token: [u8; 16],
+    /// What is signed by this decision is signed under this page. The ledger has it already, and so has its place outside, but
+    /// for the decision that [notes](note()) it.
+    pub page: Page,
+    /// The longest lease that any issuer of this authority signs: [`Issuer::longest_lease`](super::Issuer::longest_lease).
+    pub longest_lease: Duration,
+    /// What this authority signed is known by these. A key that was stolen is denied.
+    pub roots: Arc<Roots>,
 }
 
 /// What a call of a decision function comes to.
@@ -150,6 +162,8 @@ pub enum Ruling {
         /// How many deactivations are left.
         deactivations_left: Option<u32>,
     },
+    /// The service of the ledger is noted. Copy the [page](History::last_page) outside once this is stored.
+    Noted(History),
 }
 
 impl Ruling {
@@ -166,8 +180,9 @@ pub enum Change {
     Insert {
         /// The seat.
         seat: Seat,
-        /// The request that it is of, for what a host keeps of the device's description.
-        request: Box<ActivationRequest>,
+        /// The request that it is of, for what a host keeps of the device's description. None for a seat that was entered again
+        /// from its license.
+        request: Option<Box<ActivationRequest>>,
     },
     /// A seat in place of the one of that name.
     Update(Seat),
@@ -192,11 +207,21 @@ pub enum Change {
     Cancellations(LicenseId, Attempts),
     /// How many seats of a license were replaced by requests that named them.
     Replacements(LicenseId, Attempts),
+    /// What the ledger notes of its service, in place of what it noted before.
+    History(History),
+    /// A page that is in service. There is none of that name; storing it must fail if there is. Pages are kept for ever.
+    Page(Page),
+    /// A license that the ledger has lost, on the terms that a device's license says. It comes before the seats of it. The hash
+    /// of its key is lost, so the vendor gives it another key.
+    License(Box<LicenseTerms>),
 }
 
 /// A message that is decided and not signed yet. [`Issuer::reply`](super::Issuer::reply) signs it.
 #[derive(Clone, Debug)]
-pub struct Draft(pub(crate) Unsigned);
+pub struct Draft {
+    pub(crate) unsigned: Unsigned,
+    pub(crate) page: Page,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) enum Unsigned {
@@ -274,11 +299,19 @@ pub enum EventKind {
     CodeTried,
     /// Evidence was kept.
     EvidenceKept,
+    /// The ledger lost a part of its history, or may have: it was restored to an earlier copy.
+    Restored,
+    /// A seat that the ledger had lost, or a license of it, was entered again from its device's license.
+    Healed,
+    /// A seat that the ledger had as taken ended in the time that it lost: its device has the receipt or the revocation.
+    PhantomEnded,
+    /// Something that this authority's key signed is not in the ledger, though nothing is missing there: the key was stolen.
+    StrangeLicense,
 }
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 21] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -296,6 +329,10 @@ impl EventKind {
         Self::CopySuspected,
         Self::CodeTried,
         Self::EvidenceKept,
+        Self::Restored,
+        Self::Healed,
+        Self::PhantomEnded,
+        Self::StrangeLicense,
     ];
 
     /// The stable name that programs branch on.
@@ -318,6 +355,10 @@ impl EventKind {
             Self::CopySuspected => "copy-suspected",
             Self::CodeTried => "code-tried",
             Self::EvidenceKept => "evidence-kept",
+            Self::Restored => "restored",
+            Self::Healed => "healed",
+            Self::PhantomEnded => "phantom-ended",
+            Self::StrangeLicense => "strange-license",
         }
     }
 }
@@ -388,7 +429,7 @@ pub trait Ledger {
 /// ```
 /// use std::collections::BTreeMap;
 /// use nodelock::{
-///     Client, Error, ErrorKind, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
+///     Client, Error, ErrorKind, LicenseId, Page, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
 ///     authority::{
 ///         ActivationFile, Issuer, LicenseRecord, LicenseTerms, Query, ReleaseClaim, Seat, SeatName, SeatState, Usage,
 ///         Found, decision::{self, Change, Ledger, Moment},
@@ -435,6 +476,8 @@ pub trait Ledger {
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
 ///             Query::Attempts(_) | Query::Cancellations(_) | Query::Replacements(_) => Found::Attempts(Default::default()),
+///             Query::History => Found::History(None),
+///             Query::Page(_) => Found::Page(false),
 ///         })
 ///     }
 ///
@@ -452,7 +495,8 @@ pub trait Ledger {
 /// let roots = Roots::new([root.public_key()]);
 /// let issuer = Issuer::root(root);
 /// let now = std::time::SystemTime::now().into();
-/// let moment = Moment { now, token: [7; 16] };
+/// let (page, longest_lease) = (Page::generate(&SystemRandom)?, issuer.longest_lease());
+/// let moment = Moment { now, token: [7; 16], page, longest_lease, roots: roots.clone().into() };
 /// let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom)?, "Example Editor", 1, now);
 /// let license = Some(terms.id);
 /// let mut vendor = Vendor { terms, seats: BTreeMap::new() };

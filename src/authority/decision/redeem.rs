@@ -108,7 +108,8 @@ pub(super) fn give_up(
 ) -> Result<Ruling, Stop> {
     let license = work.license_of(seat)?;
     let counted = is_counted(work, seat, &license, reason)?;
-    let given_up = seat.give_up(&license.terms, license.usage, reason, counted, work.moment.now);
+    let counts = work.counts(seat, &license.terms)?;
+    let given_up = seat.give_up(&license.terms, license.usage, reason, [counted, counts], work.moment.now);
     let changed = given_up.state != seat.state;
     if changed {
         work.update(given_up.clone());
@@ -146,7 +147,7 @@ fn is_counted(
     if !seat.is_unused(reason, work.moment.now) {
         return Ok(true);
     }
-    if !seat.counts(&license.terms, work.moment.now) {
+    if !work.counts(seat, &license.terms)? {
         return Ok(false);
     }
     match license.terms.deactivations_left(license.usage) {
@@ -197,7 +198,7 @@ pub(super) fn cancel(
         outdated(work.moment.now).contains(&request.created) || is_crowded(work, request.handle)?;
     if !is_refused {
         if !mutated!(CancelledForgotten) {
-            work.insert(seat.clone(), request)?;
+            work.insert(seat.clone(), Some(request))?;
         }
         work.note(EventKind::Cancelled, None, &seat, how(binding));
     }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling, Unsigned};
 use crate::{
-    ActivationRequest, Binding, Error, ErrorKind, LicenseId, PublicKey, SeatList, Timestamp,
+    ActivationRequest, Binding, Error, ErrorKind, LicenseId, Page, PublicKey, SeatList, Timestamp,
     authority::{
+        history::{Gap, History},
         incoming::{Claimed, Evidence},
         records::{Attempts, Lookup, Query, Records},
         seat::{Seat, SeatName},
@@ -78,8 +79,8 @@ pub(super) fn refused_by(about: &'static str) -> impl Fn(Error) -> Stop {
 #[derive(Clone)]
 struct Touched {
     seat: Seat,
-    /// The request of a seat that is new.
-    request: Option<ActivationRequest>,
+    /// Of a seat that is new: its request, if that is known.
+    request: Option<Option<ActivationRequest>>,
 }
 
 /// How an act has changed what a license's seats add up to.
@@ -97,6 +98,8 @@ pub(super) struct Work<'r> {
     usage: BTreeMap<LicenseId, Difference>,
     cancellations: BTreeMap<LicenseId, Attempts>,
     replacements: BTreeMap<LicenseId, Attempts>,
+    history: Option<History>,
+    new_licenses: BTreeMap<LicenseId, Box<LicenseTerms>>,
     store: Vec<Change>,
     send: Vec<Draft>,
     events: Vec<Event>,
@@ -106,12 +109,14 @@ pub(super) struct Work<'r> {
 impl<'r> Work<'r> {
     pub(super) fn new(records: &'r Records, moment: &Moment) -> Self {
         Self {
-            moment: *moment,
+            moment: moment.clone(),
             records,
             seats: BTreeMap::new(),
             usage: BTreeMap::new(),
             cancellations: BTreeMap::new(),
             replacements: BTreeMap::new(),
+            history: None,
+            new_licenses: BTreeMap::new(),
             store: Vec::new(),
             send: Vec::new(),
             events: Vec::new(),
@@ -162,7 +167,7 @@ impl<'r> Work<'r> {
 
     /// Every seat of a handle.
     pub(super) fn seats_of_handle(&self, handle: Handle) -> Result<Vec<Seat>, Stop> {
-        self.need([Query::SeatsOfHandle(handle)])?;
+        self.need([Query::SeatsOfHandle(handle), Query::History])?;
         let known = self.records.seats_of_handle(handle).unwrap_or_default();
         let new = self.seats.keys().filter(|name| name.handle == handle && !known.contains(name));
         Ok(known.iter().chain(new).filter_map(|name| self.seat(*name)).cloned().collect())
@@ -269,6 +274,35 @@ impl<'r> Work<'r> {
         self.replacements.insert(license, replacements);
     }
 
+    /// What the ledger noted of its service.
+    pub(super) fn history(&self) -> Result<Option<History>, Stop> {
+        if self.history.is_some() {
+            return Ok(self.history.clone());
+        }
+        self.need([Query::History])?;
+        Ok(self.records.history().flatten().cloned())
+    }
+
+    pub(super) fn set_history(&mut self, history: History) {
+        self.history = Some(history);
+    }
+
+    /// The times of service that the ledger may have lost.
+    pub(super) fn gaps(&self) -> Result<Vec<Gap>, Stop> {
+        Ok(self.history()?.map(|history| history.gaps).unwrap_or_default())
+    }
+
+    /// Whether the ledger noted that page.
+    pub(super) fn is_known(&self, page: Page) -> Result<bool, Stop> {
+        self.need([Query::Page(page)])?;
+        Ok(self.records.is_known(page).unwrap_or_default())
+    }
+
+    /// Whether a seat counts now.
+    pub(super) fn counts(&self, seat: &Seat, terms: &LicenseTerms) -> Result<bool, Stop> {
+        Ok(seat.counts(terms, self.moment.now, &self.gaps()?))
+    }
+
     /// Changes a seat.
     pub(super) fn update(&mut self, seat: Seat) {
         let name = seat.name();
@@ -278,12 +312,12 @@ impl<'r> Work<'r> {
     }
 
     /// Adds a seat. It never takes the place of one that is known.
-    pub(super) fn insert(&mut self, seat: Seat, request: &ActivationRequest) -> Result<(), Stop> {
+    pub(super) fn insert(&mut self, seat: Seat, request: Option<&ActivationRequest>) -> Result<(), Stop> {
         if self.seat(seat.name()).is_some() {
             return Err(refuse(ErrorKind::WrongRequest, "seat"));
         }
         self.count(&seat);
-        self.seats.insert(seat.name(), Touched { seat, request: Some(request.clone()) });
+        self.seats.insert(seat.name(), Touched { seat, request: Some(request.cloned()) });
         Ok(())
     }
 
@@ -343,22 +377,23 @@ impl<'r> Work<'r> {
         answers: Option<[u8; 32]>,
     ) -> Result<(), Stop> {
         let (name, now) = (license.name(), self.moment.now);
-        let counted = self.records.seat(name).is_some_and(|seat| seat.counts(terms, now));
+        let gaps = self.gaps()?;
+        let counted = self.records.seat(name).is_some_and(|seat| seat.counts(terms, now, &gaps));
         let seat = self.seat(name).ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))?;
-        let signed = seat.signed(license.end_of_license(terms), terms, now);
+        let signed = seat.signed(license.end_of_license(terms), terms, now, &gaps);
         if signed != *seat {
             self.update(signed.clone());
         }
-        if signed.counts(terms, now) && !counted && !self.has_room(terms)? && !door.is_open() {
+        if signed.counts(terms, now, &gaps) && !counted && !self.has_room(terms)? && !door.is_open() {
             return Err(Refusal::no_free_seat(door.name(), self.seat_list(terms, name)?).into());
         }
         let usage = self.license_of(&signed)?.usage;
-        self.send.push(Draft(Unsigned::License {
+        self.draft(Unsigned::License {
             deactivations_left: terms.deactivations_left(usage),
             terms: Box::new(terms.clone()),
             seat: Box::new(license.clone()),
             answers,
-        }));
+        });
         Ok(())
     }
 
@@ -368,7 +403,8 @@ impl<'r> Work<'r> {
         let named = tags.iter().filter_map(|tag| self.records.seats_with_tag(terms.id, *tag)).flatten();
         let names: BTreeSet<SeatName> = named.copied().collect();
         let seats = names.into_iter().filter_map(|name| self.seat(name));
-        Ok(seats.filter(|seat| seat.counts(terms, self.moment.now)).cloned().collect())
+        let gaps = self.gaps()?;
+        Ok(seats.filter(|seat| seat.counts(terms, self.moment.now, &gaps)).cloned().collect())
     }
 
     /// The seat that a machine has now; none if that is over.
@@ -386,7 +422,7 @@ impl<'r> Work<'r> {
             Ok::<_, Stop>(taken.saturating_sub(terms.seats))
         };
         let most = excess(self)?;
-        let Some(until) = terms.lapsed_until(self.moment.now).filter(|_| most > 0) else {
+        let Some(until) = terms.lapsed_until(self.moment.now, &self.gaps()?).filter(|_| most > 0) else {
             return Ok(most == 0);
         };
         // The ledger has not heard yet of what this decision does to seats.
@@ -405,7 +441,8 @@ impl<'r> Work<'r> {
         let most = SeatList::MAX_LISTED;
         let seats = self.seats_by_end(terms.id, Timestamp::MAX, most as u32 + 1)?;
         let seats = seats.iter().filter(|seat| seat.name() != but).take(most);
-        let listed: Vec<_> = seats.map(|seat| seat.listed(terms)).collect();
+        let gaps = self.gaps()?;
+        let listed: Vec<_> = seats.map(|seat| seat.listed(terms, &gaps)).collect();
         Ok(SeatList {
             next_lapse: listed.first().and_then(|seat| seat.lapses),
             seats: if terms.seat_list == SeatListing::None { Vec::new() } else { listed },
@@ -426,18 +463,23 @@ impl<'r> Work<'r> {
     }
 
     pub(super) fn send_receipt(&mut self, seat: &Seat, binding: Binding) {
-        self.send.push(Draft(Unsigned::Receipt { seat: Box::new(seat.clone()), binding }));
+        self.draft(Unsigned::Receipt { seat: Box::new(seat.clone()), binding });
     }
 
     pub(super) fn send_revocation(&mut self, seat: &Seat, notice: &str) {
         let time = if seat.notice.is_some() { seat.changed } else { self.moment.now };
         let notice = notice.to_owned();
-        self.send.push(Draft(Unsigned::Revocation { seat: Box::new(seat.clone()), notice, time }));
+        self.draft(Unsigned::Revocation { seat: Box::new(seat.clone()), notice, time });
+    }
+
+    /// What is signed now is signed under the present page.
+    fn draft(&mut self, unsigned: Unsigned) {
+        self.send.push(Draft { unsigned, page: self.moment.page });
     }
 
     pub(super) fn decide(self, ruling: Ruling) -> Decision {
         let seats = self.seats.into_values().map(|touched| match touched.request {
-            Some(request) => Change::Insert { seat: touched.seat, request: Box::new(request) },
+            Some(request) => Change::Insert { seat: touched.seat, request: request.map(Box::new) },
             None => Change::Update(touched.seat),
         });
         let cancellations =
@@ -446,7 +488,16 @@ impl<'r> Work<'r> {
             self.replacements.into_iter().map(|(license, count)| Change::Replacements(license, count));
         Decision {
             ruling,
-            store: seats.chain(cancellations).chain(replacements).chain(self.store).collect(),
+            store: self
+                .new_licenses
+                .into_values()
+                .map(Change::License)
+                .chain(seats)
+                .chain(cancellations)
+                .chain(replacements)
+                .chain(self.history.map(Change::History))
+                .chain(self.store)
+                .collect(),
             send: self.send,
             events: self.events,
             verifications: self.verifications,

@@ -1,16 +1,18 @@
 //! The decisions, a function for each act.
 
-use std::ffi::c_char;
+use std::{ffi::c_char, sync::Arc, time::Duration};
+
+use serde::Deserialize;
 
 use super::{
     activation::nodelock_activation, decision::nodelock_decision, records::nodelock_records,
-    release::nodelock_release,
+    release::nodelock_release, terms::read,
 };
 use crate::{
     LicenseId, SystemRandom, Timestamp,
     authority::{
         CheckInClaim, PreflightClaim, Records, SeatName, TypedCode,
-        decision::{self, Moment, Refusal, Step},
+        decision::{self, Moment, Note, Refusal, Step},
     },
     ffi::{
         boundary::{Out, Result, fallible, object, optional_text, slice, text},
@@ -35,10 +37,15 @@ unsafe fn decide(
     unsafe {
         fallible(error, &mut || {
             let decision = Out::<nodelock_decision>::new(decision)?;
-            let records = &object(records, "records")?.0;
-            let now = Timestamp::from_unix_seconds(now);
-            let moment = Moment { now, token: system::random(&SystemRandom)? };
-            let step = act(records, &moment)?.map_err(crate::Error::from)?;
+            let records = object(records, "records")?;
+            let moment = Moment {
+                now: Timestamp::from_unix_seconds(now),
+                token: system::random(&SystemRandom)?,
+                page: records.page,
+                longest_lease: records.longest_lease,
+                roots: Arc::clone(&records.roots),
+            };
+            let step = act(&records.records, &moment)?.map_err(crate::Error::from)?;
             decision.set(nodelock_decision::new(step)?);
             Ok(())
         })
@@ -240,6 +247,59 @@ pub unsafe extern "C" fn nodelock_decide_return(
     unsafe {
         decide(records, now, decision, error, &mut |records, moment| {
             Ok(decision::return_held(seat_name(seat)?, records, moment))
+        })
+    }
+}
+
+/// [`Note`] as a host writes it.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NoteRecord {
+    outside: Option<String>,
+    trusted: bool,
+    vouched: bool,
+    stopping: bool,
+    since_last: Option<u64>,
+}
+
+/// Notes that the vendor's database is in service, under the page of the records, which must be new: at the start, in each
+/// minute while it serves, and when it stops. Store the decision, copy the page to a place outside of the database, and sign
+/// under it from then on. So a database that was restored to an earlier copy is found out.
+///
+/// `note` is JSON; each member may be left out:
+///
+/// ```json
+/// {"outside": "0123456789abcdef", "trusted": false, "vouched": false, "stopping": false, "since_last": 60}
+/// ```
+///
+/// `outside` is the page that was copied to that place last, read from there; `null` is none. `trusted` says that no backup
+/// of the database reaches the place, `vouched` that a person says the database was not restored, `stopping` that the service
+/// stops with this. `since_last` is how many seconds ago this process noted something, by a clock that nobody sets; `null`
+/// at its start.
+///
+/// NODELOCK_DECISION_NOTED. An event `restored` says that a part of the database's history is missing, or may be: seats that
+/// counted when it began lapse later. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a note.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_note(
+    note: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let record: NoteRecord = read(text(note, "note")?, "note")?;
+            let note = Note {
+                outside: record.outside.as_deref().map(str::parse).transpose()?,
+                trusted: record.trusted,
+                vouched: record.vouched,
+                stopping: record.stopping,
+                since_last: record.since_last.map(Duration::from_secs),
+            };
+            Ok(decision::note(&note, records, moment))
         })
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use super::records::{kept, named, tag_text};
+use super::records::{HISTORY, kept, named, tag_text};
 use crate::{
     Error, ErrorKind, Outcome, Timestamp,
     authority::{
@@ -46,6 +46,8 @@ pub const NODELOCK_DECISION_RETURNED_BY_VENDOR: u32 = 10;
 pub const NODELOCK_DECISION_ATTEMPTED: u32 = 11;
 /// A preflight is answered. Nothing is stored and nothing is sent.
 pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
+/// The service of the database is noted. Nothing is sent. Copy the page outside once this is stored.
+pub const NODELOCK_DECISION_NOTED: u32 = 13;
 
 /// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
 /// for ever, except that a `cancelled` one may go when its `requested` is more than five years ago and not before 2026:
@@ -65,6 +67,14 @@ pub const NODELOCK_CHANGE_ATTEMPTS: u32 = 6;
 pub const NODELOCK_CHANGE_CANCELLATIONS: u32 = 7;
 /// Seats that were replaced by requests which named them take the place of those of that license.
 pub const NODELOCK_CHANGE_REPLACEMENTS: u32 = 8;
+/// What the database notes of its service takes the place of what it noted before.
+pub const NODELOCK_CHANGE_HISTORY: u32 = 9;
+/// A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it. Pages are
+/// kept for ever.
+pub const NODELOCK_CHANGE_PAGE: u32 = 10;
+/// A license that the database has lost, on the terms that a device's license says. It comes before its seats. The record is
+/// the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
+pub const NODELOCK_CHANGE_LICENSE: u32 = 11;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -146,6 +156,7 @@ impl nodelock_decision {
             Some(Ruling::Returned(_)) => NODELOCK_DECISION_RETURNED_BY_VENDOR,
             Some(Ruling::Attempted) => NODELOCK_DECISION_ATTEMPTED,
             Some(Ruling::Preflight { .. }) => NODELOCK_DECISION_PREFLIGHT,
+            Some(Ruling::Noted(_)) => NODELOCK_DECISION_NOTED,
         }
     }
 
@@ -192,6 +203,11 @@ impl OneChange {
             }
             Change::Cancellations(license, cancellations) => {
                 Self::named(NODELOCK_CHANGE_CANCELLATIONS, license.to_string(), json(cancellations)?)
+            }
+            Change::History(history) => Self::named(NODELOCK_CHANGE_HISTORY, HISTORY.into(), json(history)?),
+            Change::Page(page) => Self::named(NODELOCK_CHANGE_PAGE, page.to_string(), json(&true)?),
+            Change::License(terms) => {
+                Self::named(NODELOCK_CHANGE_LICENSE, terms.id.to_string(), json(terms)?)
             }
         })
     }
@@ -362,7 +378,8 @@ pub unsafe extern "C" fn nodelock_decision_change_kind(
 ///
 /// - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
 /// - evidence: the seat that it is about, such as `7KX2M9`;
-/// - a check-in: a seat as above, a slash and 64 hex digits.
+/// - a check-in: a seat as above, a slash and 64 hex digits;
+/// - cancellations, replacements, a license: the license's id; a page: 16 hex digits; the history: `history`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_name(
     decision: *const nodelock_decision,
@@ -380,7 +397,8 @@ pub unsafe extern "C" fn nodelock_decision_change_name(
 ///   `notice` are for people, the rest is the library's;
 /// - evidence: one line of base64url, a secret: there may be a code in it;
 /// - a check-in: a number;
-/// - attempts: JSON, `count` since `since`.
+/// - attempts: JSON, `count` since `since`;
+/// - the history, a page, a license: JSON.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_record(
     decision: *const nodelock_decision,

@@ -1,6 +1,6 @@
 //! Who signs.
 
-use std::ffi::c_char;
+use std::{ffi::c_char, sync::Arc};
 
 use crate::{
     Certificate, Error, ErrorKind, Roots,
@@ -15,7 +15,11 @@ use crate::{
 use super::keys::nodelock_key;
 
 /// A key that signs what devices believe. Belongs to the caller; may be used from any number of threads.
-pub struct nodelock_issuer(pub(super) Issuer);
+pub struct nodelock_issuer {
+    pub(super) issuer: Issuer,
+    /// What the vendor signed is known by these.
+    pub(super) roots: Arc<Roots>,
+}
 
 /// Makes an issuer of a key and its certificate in any form, which the public key `root` must have signed. Without a
 /// certificate, `certificate` NULL and `size` 0, the key is a root that signs itself, and `root` may be NULL: the
@@ -39,16 +43,19 @@ pub unsafe extern "C" fn nodelock_issuer_new(
             let key = object(key, "key")?.key.clone();
             let certificate = slice(certificate, size, "certificate")?;
             let root = optional_text(root, "root")?;
-            issuer.set(nodelock_issuer(match (certificate, root) {
-                ([], _) => Issuer::root(key),
+            let (made, root) = match (certificate, root) {
+                ([], _) => (Issuer::root(key.clone()), key.public_key()),
                 (_, None) => {
                     let missing = "root: the key that signed the certificate is needed";
                     return Err(Error::new(ErrorKind::InvalidInput, missing).into());
                 }
                 (certificate, Some(root)) => {
-                    Issuer::certified(key, Certificate::verify(certificate, &Roots::new([root.parse()?]))?)?
+                    let root = root.parse()?;
+                    let certificate = Certificate::verify(certificate, &Roots::new([root]))?;
+                    (Issuer::certified(key, certificate)?, root)
                 }
-            }));
+            };
+            issuer.set(nodelock_issuer { issuer: made, roots: Arc::new(Roots::new([root])) });
             Ok(())
         })
     }

@@ -105,6 +105,8 @@ struct CertificateRecord {
     serial: u64,
     not_before: Timestamp,
     not_after: Timestamp,
+    longest_lease_days: u32,
+    endless: bool,
 }
 
 /// Makes the certificate with which an issuer key may sign, as a text file. `terms` is JSON, and each member must be
@@ -113,11 +115,14 @@ struct CertificateRecord {
 /// ```json
 /// {
 ///   "issuer": "nodelock_key_public() of the issuer", "name": "Example Ltd", "serial": 1,
-///   "not_before": 1800000000, "not_after": 1831536000
+///   "not_before": 1800000000, "not_after": 1831536000,
+///   "longest_lease_days": 400, "endless": true
 /// }
 /// ```
 ///
 /// `name` is for people, `serial` the vendor's number for the certificate. Licenses issued before its end stay valid.
+/// `longest_lease_days` is how many days after its signature a license may end, `endless` whether the issuer may sign others
+/// too. After the vendor's database was restored to an earlier copy, no seat lapses for that long.
 ///
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
 #[unsafe(no_mangle)]
@@ -140,6 +145,8 @@ pub unsafe extern "C" fn nodelock_certificate_issue(
                 serial: record.serial,
                 not_before: record.not_before,
                 not_after: record.not_after,
+                longest_lease_days: record.longest_lease_days,
+                endless: record.endless,
             };
             certificate.set(terms.sign(&root.key)?.to_text());
             Ok(())

@@ -1,15 +1,16 @@
 //! What a decision is made from: the records that a host looked up, and the verifications that were done.
 
-use std::ffi::c_char;
+use std::{ffi::c_char, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::{decision::nodelock_decision, terms::read};
+use super::{decision::nodelock_decision, issuer::nodelock_issuer, terms::read};
 use crate::{
-    Error, ErrorKind, Timestamp,
-    authority::{Attempts, Evidence, Found, KeyHash, LicenseRecord, Query, Records, Seat, from_hex},
+    Error, ErrorKind, Page, Roots, SystemRandom, Timestamp,
+    authority::{Attempts, Evidence, Found, History, KeyHash, LicenseRecord, Query, Records, Seat, from_hex},
     ffi::{
         boundary::{Out, Result, fallible, free, object, object_mut, slice, text},
+        bytes::nodelock_bytes,
         error::nodelock_error,
         status::nodelock_status,
     },
@@ -52,21 +53,63 @@ pub const NODELOCK_QUERY_SEAT_OF_MACHINE: u32 = 11;
 /// The seats of a license that were replaced by requests which named them. The value is the license's id. Found: that record,
 /// or none.
 pub const NODELOCK_QUERY_REPLACEMENTS: u32 = 12;
+/// What the database notes of its service. The value is `history`. Found: that record, or nothing.
+pub const NODELOCK_QUERY_HISTORY: u32 = 13;
+/// A page that was noted. The value is the page, 16 hex digits. Found: that record, or nothing.
+pub const NODELOCK_QUERY_PAGE: u32 = 14;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
-pub struct nodelock_records(pub(super) Records);
+pub struct nodelock_records {
+    pub(super) records: Records,
+    pub(super) page: Page,
+    pub(super) longest_lease: Duration,
+    pub(super) roots: Arc<Roots>,
+}
 
-/// Makes records that hold nothing yet.
+/// A new page, as text: 16 hex digits. What is signed in one minute of service is signed under one page, which
+/// nodelock_decide_note() notes first.
+///
+/// NODELOCK_NO_RANDOM.
 #[unsafe(no_mangle)]
 #[must_use]
-pub unsafe extern "C" fn nodelock_records_new(
-    records: *mut *mut nodelock_records,
+pub unsafe extern "C" fn nodelock_page_generate(
+    page: *mut *mut nodelock_bytes,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
     // SAFETY: NULL or places for the results.
     unsafe {
         fallible(error, &mut || {
-            Out::new(records)?.set(nodelock_records(Records::new()));
+            let page = Out::<nodelock_bytes>::new(page)?;
+            page.set(Page::generate(&SystemRandom)?.to_string());
+            Ok(())
+        })
+    }
+}
+
+/// Makes records that hold nothing yet. What is decided from them is signed under `page`, which is noted already but for
+/// nodelock_decide_note(). `issuer` is one that signs for the vendor now: it says how long a lease may be, and by which root
+/// the vendor's own messages are known. It may be freed before the records are.
+///
+/// NODELOCK_INVALID_INPUT: no page.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_records_new(
+    issuer: *const nodelock_issuer,
+    page: *const c_char,
+    records: *mut *mut nodelock_records,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or an issuer that lives; NULL or text; NULL or places for the results.
+    unsafe {
+        fallible(error, &mut || {
+            let records = Out::new(records)?;
+            let issuer = object(issuer, "issuer")?;
+            records.set(nodelock_records {
+                records: Records::new(),
+                page: text(page, "page")?.parse()?,
+                longest_lease: issuer.issuer.longest_lease(),
+                roots: Arc::clone(&issuer.roots),
+            });
             Ok(())
         })
     }
@@ -98,7 +141,7 @@ pub unsafe extern "C" fn nodelock_records_answer(
     // the error.
     unsafe {
         fallible(error, &mut || {
-            let records = &mut object_mut(records, "records")?.0;
+            let records = &mut object_mut(records, "records")?.records;
             let value = text(value, "value")?;
             let found = slice(found, count, "found")?;
             let found = found.iter().map(|one| text(*one, "found")).collect::<Result<Vec<_>>>()?;
@@ -158,9 +201,20 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
             (Query::SeatsWithTag(license.parse()?, tag), seats(found)?)
         }
         NODELOCK_QUERY_SEAT_OF_MACHINE => (Query::SeatOfMachine(digest(value)?), seats(found)?),
+        NODELOCK_QUERY_HISTORY if value == HISTORY => {
+            let history = one(found)?.map(|json| read::<History>(json, "history")).transpose()?;
+            (Query::History, Found::History(history.map(Box::new)))
+        }
+        NODELOCK_QUERY_PAGE => {
+            let is_known = one(found)?.map(|json| read::<bool>(json, "page")).transpose()?;
+            (Query::Page(value.parse()?), Found::Page(is_known.is_some()))
+        }
         _ => return Err(wrong("kind: no such query").into()),
     })
 }
+
+/// The name of the one record of its kind.
+pub(super) const HISTORY: &str = "history";
 
 /// What a query is called here: the opposite of [`answer`].
 pub(super) fn named(query: &Query) -> (u32, String) {
@@ -181,6 +235,8 @@ pub(super) fn named(query: &Query) -> (u32, String) {
             (NODELOCK_QUERY_SEATS_WITH_TAG, format!("{license}/{}", tag_text(*tag)))
         }
         Query::SeatOfMachine(machine) => (NODELOCK_QUERY_SEAT_OF_MACHINE, hex(machine)),
+        Query::History => (NODELOCK_QUERY_HISTORY, HISTORY.into()),
+        Query::Page(page) => (NODELOCK_QUERY_PAGE, page.to_string()),
     }
 }
 
@@ -243,7 +299,7 @@ pub unsafe extern "C" fn nodelock_records_verify(
     // SAFETY: NULL or objects that live, the records used by nobody else; NULL or a place for the error.
     unsafe {
         fallible(error, &mut || {
-            let records = &mut object_mut(records, "records")?.0;
+            let records = &mut object_mut(records, "records")?.records;
             records.run(object(decision, "decision")?.verifications());
             Ok(())
         })
@@ -261,7 +317,7 @@ pub unsafe extern "C" fn nodelock_records_keep_facts(
     // SAFETY: NULL or records that live and that nobody else uses; NULL or a place for the error.
     unsafe {
         fallible(error, &mut || {
-            let records = &mut object_mut(records, "records")?.0;
+            let records = &mut object_mut(records, "records")?.records;
             *records = records.facts();
             Ok(())
         })
@@ -278,7 +334,7 @@ pub unsafe extern "C" fn nodelock_records_free(records: *mut nodelock_records) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LicenseId, SigningKey, SystemRandom, authority::SeatName};
+    use crate::{LicenseId, SigningKey, authority::SeatName};
 
     #[test]
     fn every_query_is_read_back_as_it_is_named() {
@@ -305,6 +361,8 @@ mod tests {
             ),
             Query::SeatOfMachine([0xcd; 32]),
             Query::Replacements(LicenseId::generate(&SystemRandom).unwrap()),
+            Query::History,
+            Query::Page(Page::generate(&SystemRandom).unwrap()),
         ];
         for (query, number) in queries.into_iter().zip(1..) {
             let (kind, value) = named(&query);
@@ -315,7 +373,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(13, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(15, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

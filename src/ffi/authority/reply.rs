@@ -67,7 +67,7 @@ pub unsafe extern "C" fn nodelock_decision_reply(
         fallible(error, &mut || {
             let reply = Out::<nodelock_reply>::new(reply)?;
             let decision = object(decision, "decision")?.decided()?;
-            let issuer = &object(issuer, "issuer")?.0;
+            let issuer = &object(issuer, "issuer")?.issuer;
             reply.set(issuer.reply(decision, Timestamp::from_unix_seconds(now))?);
             Ok(())
         })

@@ -1,7 +1,7 @@
 //! The records that a host hands to the C interface, and the decisions on them.
 //!
 //! An input is an act's number and JSON records, a line each with a letter in front: `L`icense, `S`eat, `E`vidence,
-//! `C`heck-in, `A`ttempts. Each query gets all lines of its letter.
+//! `C`heck-in, `A`ttempts, `H`istory, `P`age. Each query gets all lines of its letter.
 #![no_main]
 #![allow(unsafe_code, reason = "a caller of the C interface")]
 
@@ -12,14 +12,14 @@ use std::{
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{
-    authority::{Attempts, LicenseRecord, LicenseTerms, Seat},
+    authority::{Attempts, History, LicenseRecord, LicenseTerms, Seat},
     ffi::*,
 };
 use nodelock_fuzz::{NOW, mutate_text, planted, world};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The letters of the queries, by their number from 1 on.
-const LETTERS: [u8; 12] = *b"LLSSECAASSSA";
+const LETTERS: [u8; 14] = *b"LLSSECAASSSAHP";
 const OK: nodelock_status = nodelock_status::NODELOCK_OK;
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
@@ -36,6 +36,7 @@ fuzz_target!(|data: &[u8]| {
         same::<LicenseRecord>(json);
         same::<LicenseTerms>(json);
         same::<Attempts>(json);
+        same::<History>(json);
     }
     let records: Vec<(u8, CString)> =
         lines.iter().filter_map(|line| Some((line.as_bytes()[0], CString::new(&line[1..]).ok()?))).collect();
@@ -53,8 +54,18 @@ fn same<T: Serialize + DeserializeOwned + PartialEq>(json: &str) {
 
 unsafe fn decide(act: u8, found: &[(u8, CString)]) {
     let mut records = ptr::null_mut();
-    // SAFETY: a place for the result.
-    assert!(unsafe { nodelock_records_new(&mut records, ptr::null_mut()) } == OK);
+    let mut key = ptr::null_mut();
+    let mut issuer = ptr::null_mut();
+    let none = ptr::null_mut();
+    let secret = world().root.to_bytes();
+    // SAFETY: bytes and texts that live, places for the results; what is made is freed once.
+    unsafe {
+        assert!(nodelock_key_read(secret.as_ptr(), secret.len(), &mut key, none) == OK);
+        assert!(nodelock_issuer_new(key, ptr::null(), 0, ptr::null(), &mut issuer, none) == OK);
+        assert!(nodelock_records_new(issuer, c"0909090909090909".as_ptr(), &mut records, none) == OK);
+        nodelock_issuer_free(issuer);
+        nodelock_key_free(key);
+    }
     for _ in 0..16 {
         // SAFETY: records that live.
         let Some(decision) = (unsafe { begin(act, records) }) else { break };
@@ -82,14 +93,14 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
     // SAFETY: pointers to what lives until the end of this function, with their sizes; places for the results; what is
     // made here is freed here.
     let status = unsafe {
-        match act % 9 {
+        match act % 10 {
             0 | 1 => {
                 let request = message("request");
                 assert!(
                     nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK
                 );
                 let license = text(&world.ledgers[0].terms.id.to_string());
-                let license = if act % 9 == 0 { ptr::null() } else { license.as_ptr() };
+                let license = if act % 10 == 0 { ptr::null() } else { license.as_ptr() };
                 nodelock_decide_activation(activation, license, records, NOW, &mut decision, none)
             }
             2 => {
@@ -112,7 +123,11 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
                 let notice = notice.as_ptr();
                 nodelock_decide_forced_release(seat.as_ptr(), notice, records, NOW, &mut decision, none)
             }
-            _ => nodelock_decide_return(seat.as_ptr(), records, NOW, &mut decision, none),
+            8 => nodelock_decide_return(seat.as_ptr(), records, NOW, &mut decision, none),
+            _ => {
+                let note = text(r#"{"outside": "0808080808080808"}"#);
+                nodelock_decide_note(note.as_ptr(), records, NOW, &mut decision, none)
+            }
         }
     };
     // SAFETY: NULL, or made above.

@@ -3,9 +3,14 @@
 //! The vendor's keys and its certificate are those of `tests/vectors/messages.json`, so that the messages there are
 //! genuine here too.
 
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
 use bincode::Options as _;
 use nodelock::{
-    Certificate, CheckInBody, Client, Clock, Kind, PreflightBody, Reason, Result, Roots, SigningKey, Store,
+    Certificate, CheckInBody, Client, Clock, Kind, Page, PreflightBody, Reason, Result, Roots, SigningKey, Store,
     Timestamp, Transport,
     authority::{
         ActivationFile, Issuer, LicenseTerms, Records, ReleaseClaim, SeatName,
@@ -106,8 +111,17 @@ fn now() -> Timestamp {
     Timestamp::from_unix_seconds(NOW)
 }
 
+/// What the vendor signed is known by these.
+static ROOTS: OnceLock<Arc<Roots>> = OnceLock::new();
+
 fn moment() -> Moment {
-    Moment { now: now(), token: [9; 16] }
+    Moment {
+        now: now(),
+        token: [9; 16],
+        page: Page::from_bytes([9; 8]),
+        longest_lease: Duration::from_secs(400 * 86_400),
+        roots: ROOTS.get().cloned().unwrap_or_default(),
+    }
 }
 
 fn machine() -> Probe {
@@ -184,6 +198,7 @@ impl World {
         let root = key(&bytes(&vectors["keys"]["root"]["seed"]));
         let issuer_key = key(&bytes(&vectors["keys"]["issuer"]["seed"]));
         let roots = Roots::new([root.public_key()]);
+        ROOTS.get_or_init(|| Arc::new(roots.clone()));
         let certificate = bytes(&vectors["certificate"]["envelope"]);
         let certificate = Certificate::verify(&certificate, &roots).expect("the vector's certificate");
         let issuer =

@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional, Tuple
 
 from . import keys
-from .encoding import BYTES, EXTENSIONS, NAME, TIME, UINT64, Codec, Reader, coded, list_of, record
-from .errors import CertificateExpired, Malformed, TooLarge, UnsupportedVersion, UntrustedSigner, WrongType
+from .encoding import BOOL, BYTES, EXTENSIONS, NAME, TIME, UINT32, UINT64, Codec, Reader, coded, list_of, record
+from .errors import (
+    CertificateExpired,
+    LeaseTooLong,
+    Malformed,
+    TooLarge,
+    UnsupportedVersion,
+    UntrustedSigner,
+    WrongType,
+)
 
 MAGIC = b"NL"
 VERSION = 1
@@ -166,12 +174,20 @@ class Certificate:
     serial: int = coded(UINT64)
     not_before: int = coded(TIME)
     not_after: int = coded(TIME)
+    longest_lease_days: int = coded(UINT32)
+    endless: bool = coded(BOOL)
     extensions: List[Tuple[int, bool, bytes]] = coded(EXTENSIONS)
 
     def covers(self, moment: int) -> None:
         """Raises an error unless the certificate was valid at that time."""
         if not self.not_before <= moment <= self.not_after:
             raise CertificateExpired("outside of the certificate's time")
+
+    def allows(self, issued: int, ends: Optional[int]) -> None:
+        """Raises an error unless the issuer may sign a license that ends then."""
+        latest = issued + self.longest_lease_days * 86_400
+        if not self.endless and (ends is None or ends > latest):
+            raise LeaseTooLong("it ends later than the certificate allows")
 
 
 def _refuse_empty_time(certificate: Certificate) -> None:

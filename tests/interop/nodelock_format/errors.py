@@ -25,6 +25,10 @@ class CertificateExpired(FormatError):
     """Signed at a time outside the certificate's."""
 
 
+class LeaseTooLong(FormatError):
+    """A license that ends later than the certificate allows."""
+
+
 class WeakKey(FormatError):
     """A public key of small order."""
 

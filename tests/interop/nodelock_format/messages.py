@@ -37,6 +37,7 @@ Headers = Dict[str, str]
 
 _METADATA = list_of(tuple_of(NAME, LINE), 64)
 _LICENSE_ID = fixed(8)
+_PAGE = fixed(8)
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,19 @@ class License:
     answers: Optional[bytes] = coded(option_of(fixed(32)))
     revision: int = coded(UINT32)
     sync_token: bytes = coded(fixed(16))
+    page: bytes = coded(_PAGE)
     extensions: Extensions = coded(EXTENSIONS)
 
     @property
     def signed_at(self) -> int:
         """When it says that it was signed."""
         return self.issued
+
+    @property
+    def end_of_use(self) -> Optional[int]:
+        """When it ends: its lease or itself, whichever is first."""
+        ends = [end for end in (self.lease_until, self.expires) if end is not None]
+        return min(ends, default=None)
 
     def headers(self) -> Headers:
         """Those of its text form."""
@@ -167,6 +175,7 @@ class DeactivationReceipt:
     deactivations_left: Optional[int] = coded(option_of(UINT32))
     time: int = coded(TIME)
     binding: Tuple[int, bytes] = coded(enum(fixed(32), fixed(32)))
+    page: bytes = coded(_PAGE)
     extensions: Extensions = coded(EXTENSIONS)
 
     @property
@@ -191,6 +200,7 @@ class Revocation:
     device_key: bytes = coded(PUBLIC_KEY)
     reason: str = coded(LINE)
     time: int = coded(TIME)
+    page: bytes = coded(_PAGE)
     extensions: Extensions = coded(EXTENSIONS)
 
     @property
@@ -313,6 +323,8 @@ def verified(cls: Type[Authoritative], envelope: Envelope, roots: Roots) -> Auth
     message: Authoritative = CODECS[envelope.kind].decode(envelope.body)
     if certificate is not None:
         certificate.covers(message.signed_at)
+        if isinstance(message, License):
+            certificate.allows(message.issued, message.end_of_use)
     return message
 
 

@@ -10,7 +10,7 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{LicenseTerms, Seat, SeatName, SeatState, Usage},
+    authority::{Gap, LicenseTerms, Seat, SeatName, SeatState, Usage},
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -135,7 +135,7 @@ pub(crate) struct ListedSeat {
 }
 
 /// What a device said of itself when it asked for its seat.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeviceDescription {
     pub(crate) metadata: Metadata,
     pub(crate) application: String,
@@ -158,6 +158,8 @@ pub(crate) struct Holding {
     pub(crate) usage: Usage,
     /// The seats that are taken, then those that were given up last.
     pub(crate) seats: Vec<Seat>,
+    /// What the ledger may have lost, for which seats lapse later.
+    pub(crate) gaps: Vec<Gap>,
 }
 
 /// How many seats are in a state.

@@ -161,7 +161,7 @@ impl Authority {
         record["seat"] = seat(other).await["seat"].take();
         let request = ActivationFile::read(request).unwrap().request().clone();
         let change =
-            Change::Insert { seat: serde_json::from_value(record).unwrap(), request: request.into() };
+            Change::Insert { seat: serde_json::from_value(record).unwrap(), request: Some(request.into()) };
         let mut tx = self.server.service.database().write().await.unwrap();
         store::apply(&mut tx, &change, &occasion()).await.unwrap();
         tx.commit().await.unwrap();

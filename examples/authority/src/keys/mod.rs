@@ -12,7 +12,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{
     Certificate, Error, ErrorKind, PublicKey, Roots, SigningKey, SystemRandom, Timestamp,
-    authority::{CertificateTerms, Issuer},
+    authority::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS},
 };
 use zeroize::Zeroizing;
 
@@ -80,6 +80,8 @@ pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()>
         serial: 1,
         not_before: now,
         not_after: now.plus_days(CERTIFICATE_DAYS),
+        longest_lease_days: LONGEST_LEASE_DAYS,
+        endless: true,
     }
     .sign(&root)?;
 

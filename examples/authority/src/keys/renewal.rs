@@ -60,6 +60,8 @@ pub(crate) fn install(
         serial,
         not_before: now,
         not_after: now.plus_days(new.days),
+        longest_lease_days: present.longest_lease_days,
+        endless: present.endless,
     };
     let certificate = terms.sign(&root_key)?;
 

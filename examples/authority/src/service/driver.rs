@@ -8,7 +8,7 @@
 use std::{mem, sync::Arc};
 
 use nodelock::{
-    Random as _, SystemRandom,
+    Page, Random as _, SystemRandom,
     authority::{
         Records, Reply, SeatState, Verification,
         decision::{Change, Decision, Moment, Refusal, Ruling, Step},
@@ -63,7 +63,7 @@ impl Service {
         let mut facts = Records::new();
         let locks = loop {
             let mut tx = self.database.read().await?;
-            let considered = consider(&mut tx, act, &facts, occasion).await?;
+            let considered = consider(&mut tx, act, &facts, &self.moment(occasion)?).await?;
             let locks = match &considered {
                 Considered::Decided(decision) => Locks::of(&tx, &decision.store),
                 _ => Locks::default(),
@@ -99,7 +99,7 @@ impl Service {
             let (mut verifications, mut locks) = (Vec::new(), Locks::default());
             let mut tx = self.database.read().await?;
             for act in acts {
-                match consider(&mut tx, *act, &facts, occasion).await? {
+                match consider(&mut tx, *act, &facts, &self.moment(occasion)?).await? {
                     Considered::Needs(more) => verifications.extend(more),
                     Considered::Decided(decision) => locks.add(Locks::of(&tx, &decision.store)),
                     Considered::Refused(_) => {}
@@ -129,7 +129,7 @@ impl Service {
             let mut tx = self.database.write_with(&locks).await?;
             let mut verifications = Vec::new();
             while let Some(act) = acts.get(settled.len()).filter(|_| verifications.is_empty()) {
-                let considered = consider(&mut tx, *act, &facts, occasion).await?;
+                let considered = consider(&mut tx, *act, &facts, &self.moment(occasion)?).await?;
                 if let Considered::Decided(decision) = &considered
                     && let Some(more) = tx.lacks(&decision.store)
                 {
@@ -155,6 +155,20 @@ impl Service {
             self.run(verifications, &mut facts, codes, occasion).await?;
         }
         Ok(settled)
+    }
+
+    /// The moment of an occasion. Nothing notes the service of the ledger yet, so there is one page for all.
+    fn moment(&self, occasion: &Occasion) -> Result<Moment> {
+        let signer = self.signer();
+        let mut moment = Moment {
+            now: occasion.time,
+            token: [0; 16],
+            page: Page::from_bytes([0; 8]),
+            longest_lease: signer.issuer.longest_lease(),
+            roots: Arc::new(signer.roots.clone()),
+        };
+        SystemRandom.fill(&mut moment.token)?;
+        Ok(moment)
     }
 
     /// Asks the limit for what nobody asked for, and signs.
@@ -219,12 +233,10 @@ impl Service {
 }
 
 /// Calls an act until it decides, or needs a verification.
-async fn consider(tx: &mut Tx, act: &Act<'_>, facts: &Records, occasion: &Occasion) -> Result<Considered> {
-    let mut moment = Moment { now: occasion.time, token: [0; 16] };
-    SystemRandom.fill(&mut moment.token)?;
+async fn consider(tx: &mut Tx, act: &Act<'_>, facts: &Records, moment: &Moment) -> Result<Considered> {
     let mut records = facts.facts();
     loop {
-        match act(&records, &moment) {
+        match act(&records, moment) {
             Err(refusal) => return Ok(Considered::Refused(refusal)),
             Ok(Step::Decided(decision)) => return Ok(Considered::Decided(decision)),
             Ok(Step::Needs(lookup)) if lookup.queries.is_empty() => {

@@ -60,9 +60,14 @@ async fn find(
         return Ok(None);
     };
     // Those that lapsed and were not marked yet, because nobody needed a seat since.
-    if let Some(until) = license.terms.lapsed_until(occasion.time) {
+    let history = match store::find(&mut tx, &Query::History).await? {
+        Found::History(history) => history,
+        _ => None,
+    };
+    let gaps = history.map(|history| history.gaps().to_vec()).unwrap_or_default();
+    if let Some(until) = license.terms.lapsed_until(occasion.time, &gaps) {
         license.usage.taken -= store::count_ended(&mut tx, license.terms.id, until).await?;
     }
     let seats = store::latest_seats_of(&mut tx, license.terms.id, most).await?;
-    Ok(Some(Holding { terms: license.terms, usage: license.usage, seats }))
+    Ok(Some(Holding { terms: license.terms, usage: license.usage, seats, gaps }))
 }

@@ -392,7 +392,7 @@ async fn a_handle_has_only_so_many_seats_and_a_device_that_drew_it_gets_its_rece
         let stranger = SigningKey::generate(&SystemRandom).unwrap().public_key();
         record["device_key"] = stranger.to_string().into();
         let seat = serde_json::from_value(record.clone()).unwrap();
-        let insert = Change::Insert { seat, request: Box::new(request.clone()) };
+        let insert = Change::Insert { seat, request: Some(Box::new(request.clone())) };
         store::apply(&mut tx, &insert, &vendor()).await.unwrap();
     }
     tx.commit().await.unwrap();
@@ -424,8 +424,10 @@ async fn a_seat_that_shares_its_handle_is_named_with_its_device() {
     let request = request.request();
     let mut record = serde_json::to_value(&first).unwrap();
     record["device_key"] = request.device_key.to_string().into();
-    let second =
-        Change::Insert { seat: serde_json::from_value(record).unwrap(), request: Box::new(request.clone()) };
+    let second = Change::Insert {
+        seat: serde_json::from_value(record).unwrap(),
+        request: Some(Box::new(request.clone())),
+    };
     let mut tx = service.database().write().await.unwrap();
     store::apply(&mut tx, &second, &vendor()).await.unwrap();
     tx.commit().await.unwrap();

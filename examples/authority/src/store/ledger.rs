@@ -67,6 +67,9 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::Attempts(name) => attempts(tx, name).await,
         Query::Cancellations(id) => cancellations(tx, id).await,
         Query::Replacements(id) => replacements(tx, id).await,
+        // Nothing notes the service of this ledger yet.
+        Query::History => Ok(Found::History(None)),
+        Query::Page(_) => Ok(Found::Page(false)),
     }
 }
 
@@ -74,7 +77,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
 pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> Result<()> {
     match change {
         Change::Insert { seat, request } => {
-            insert(tx, seat, request).await?;
+            insert(tx, seat, request.as_deref()).await?;
             if seat.state() == SeatState::Cancelled {
                 remember_cancelled(tx, seat, MAX_CANCELLED_OF_PEER, occasion).await?;
             }
@@ -89,6 +92,9 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
         Change::Cancellations(id, cancellations) => set_cancellations(tx, *id, *cancellations).await,
         Change::Replacements(id, replacements) => set_replacements(tx, *id, *replacements).await,
+        Change::History(_) | Change::Page(_) | Change::License(_) => {
+            Err(Failure::Usage("this ledger does not note its service".into()))
+        }
     }
 }
 
@@ -317,7 +323,7 @@ async fn set_replacements(tx: &mut Tx, id: LicenseId, replacements: Attempts) ->
     Ok(())
 }
 
-async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
+async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -> Result<()> {
     sqlx::query(
         "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, \
          contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record, installed) \
@@ -341,7 +347,7 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result
     .bind(i64::from(seat.fingerprint().virtual_machine()))
     .bind(i64::from(seat.fingerprint().container()))
     .bind(seat.label())
-    .bind(json(&DeviceDescription::from(request))?)
+    .bind(json(&request.map(DeviceDescription::from).unwrap_or_default())?)
     .bind(json(seat)?)
     .bind(seat.machine().to_vec())
     .execute(&mut **tx)

@@ -46,6 +46,7 @@ impl Locks {
                 Change::Cancellations(id, _) | Change::Replacements(id, _) => {
                     locks.licenses.insert(*id);
                 }
+                Change::History(_) | Change::Page(_) | Change::License(_) => {}
             }
         }
         locks

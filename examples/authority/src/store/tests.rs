@@ -94,7 +94,7 @@ async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
 }
 
 async fn inserted(tx: &mut Tx, seat: &Seat, request: &ActivationRequest) -> Result<()> {
-    let change = Change::Insert { seat: seat.clone(), request: Box::new(request.clone()) };
+    let change = Change::Insert { seat: seat.clone(), request: Some(Box::new(request.clone())) };
     apply(tx, &change, &at(0)).await
 }
 
@@ -296,7 +296,7 @@ async fn a_cancelled_seat_goes_once_its_request_is_outdated_and_no_sooner() {
         for date in dates {
             let (request, _) = request();
             let seat = seat(&request, LicenseId::NONE, json!({ "state": state, "requested": date }));
-            let change = Change::Insert { seat: seat.clone(), request: Box::new(request) };
+            let change = Change::Insert { seat: seat.clone(), request: Some(Box::new(request)) };
             apply(&mut tx, &change, &of_peer(0)).await.unwrap();
             seats.push(seat);
         }
@@ -309,8 +309,10 @@ async fn a_cancelled_seat_goes_once_its_request_is_outdated_and_no_sooner() {
     for (seconds, left) in [(five_years, 8), (five_years + 1, 7), (five_years + DAY + 1, 6)] {
         let (request, _) = request();
         let changes = json!({ "state": "cancelled", "requested": NOW + five_years });
-        let change =
-            Change::Insert { seat: seat(&request, LicenseId::NONE, changes), request: Box::new(request) };
+        let change = Change::Insert {
+            seat: seat(&request, LicenseId::NONE, changes),
+            request: Some(Box::new(request)),
+        };
         apply(&mut tx, &change, &of_peer(seconds)).await.unwrap();
         let mut known = 0;
         for seat in &seats {

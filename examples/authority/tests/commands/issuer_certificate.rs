@@ -15,7 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 #[cfg(unix)]
 use nodelock::{
-    Certificate, DeactivationReceipt, ErrorKind, License, Roots, SigningKey, authority::CertificateTerms,
+    Certificate, DeactivationReceipt, ErrorKind, License, Roots, SigningKey,
+    authority::{CertificateTerms, LONGEST_LEASE_DAYS},
 };
 use nodelock::{Outcome, Reason, Verdict};
 use serde_json::Value;
@@ -129,6 +130,8 @@ fn end_certificate(authority: &Authority) {
         serial: present.serial + 1,
         not_before: days_ago(2),
         not_after: days_ago(1),
+        longest_lease_days: LONGEST_LEASE_DAYS,
+        endless: true,
     };
     let text = ended.sign(&root).unwrap().to_text();
     fs::write(authority.directory().join("keys/issuer.certificate"), text).unwrap();

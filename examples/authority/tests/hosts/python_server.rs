@@ -19,7 +19,10 @@ use crate::support::{
     hosts::{Computer, DONE, Host, PRODUCT, editor_in_c, folder, library, skipped},
     requests::request,
 };
-use nodelock::{Certificate, Roots, SigningKey, authority::CertificateTerms};
+use nodelock::{
+    Certificate, Roots, SigningKey,
+    authority::{CertificateTerms, LONGEST_LEASE_DAYS},
+};
 use tempfile::TempDir;
 
 /// A vendor's server of its own, in Python.
@@ -107,6 +110,8 @@ impl Vendor {
             serial: present.serial,
             not_before: days_ago(2),
             not_after: days_ago(1),
+            longest_lease_days: LONGEST_LEASE_DAYS,
+            endless: true,
         };
         fs::write(path("issuer.certificate"), ended.sign(&root).unwrap().to_text()).unwrap();
     }

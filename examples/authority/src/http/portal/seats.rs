@@ -8,7 +8,7 @@ use axum::{
 };
 use nodelock::{
     ErrorKind,
-    authority::{LicenseTerms, Seat, SeatState},
+    authority::{Gap, LicenseTerms, Seat, SeatState},
     code::{LicenseKey, Reading},
 };
 
@@ -148,7 +148,7 @@ fn head(holding: &Holding) -> Notice {
 }
 
 fn view(holding: &Holding) -> LicenseView {
-    let Holding { terms, usage, seats } = holding;
+    let Holding { terms, usage, seats, gaps } = holding;
     LicenseView {
         licensee: terms.licensee.clone(),
         edition: terms.edition.clone(),
@@ -160,13 +160,14 @@ fn view(holding: &Holding) -> LicenseView {
         },
         expires: terms.expires.map_or_else(|| "never".into(), page::time),
         all_shown: seats.len() <= MOST_SEATS,
-        rows: seats.iter().take(MOST_SEATS).map(|seat| row(seat, terms)).collect(),
+        rows: seats.iter().take(MOST_SEATS).map(|seat| row(seat, terms, gaps)).collect(),
     }
 }
 
-fn row(seat: &Seat, terms: &LicenseTerms) -> SeatView {
+fn row(seat: &Seat, terms: &LicenseTerms, gaps: &[Gap]) -> SeatView {
     let computer = Some(seat.label()).filter(|label| !label.is_empty());
-    let has_lapsed = seat.state().is_taken() && !seat.counts(terms, std::time::SystemTime::now().into());
+    let now = std::time::SystemTime::now().into();
+    let has_lapsed = seat.state().is_taken() && !seat.counts(terms, now, gaps);
     let (class, state) = match seat.state() {
         SeatState::Active if has_lapsed => ("over", "Free: not renewed for too long"),
         SeatState::Held if has_lapsed => ("over", "Free: held for too long"),

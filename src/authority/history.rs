@@ -1,0 +1,130 @@
+//! What a ledger knows of its own past: when it was in service, and which of that it has lost.
+//!
+//! A ledger that is restored to an earlier copy has forgotten what was signed since. It notes a page each minute
+//! ([`Page`]), so what is missing shows (docs/PROTOCOL.md, The ledger was restored).
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::json;
+use crate::{Page, Timestamp};
+
+/// How many gaps are told apart. With more, the two oldest are taken for one.
+const MAX_GAPS: usize = 16;
+
+/// What a ledger notes of its service, as its one record of that kind.
+///
+/// Its serde form is the JSON record that `docs/FORMAT.md`, "Records" describes. Only
+/// [`note`](super::decision::note) and [`check_in`](super::decision::check_in) change it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct History {
+    #[serde(with = "json::as_text")]
+    pub(super) last_page: Page,
+    pub(super) noted: Timestamp,
+    pub(super) stopped: bool,
+    pub(super) trusted: bool,
+    pub(super) gaps: Vec<Gap>,
+}
+
+/// A time of service that a ledger may have lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gap {
+    pub(super) began: Timestamp,
+    pub(super) ended: Timestamp,
+    pub(super) over: Timestamp,
+    #[serde(with = "json::as_optional_text")]
+    pub(super) last_page: Option<Page>,
+}
+
+impl Gap {
+    /// The last note that the ledger has from before it.
+    pub fn began(&self) -> Timestamp {
+        self.began
+    }
+
+    /// When it was found. Nothing that was signed later is missing.
+    pub fn ended(&self) -> Timestamp {
+        self.ended
+    }
+
+    /// When the last lease ends that may have been signed in it: the longest lease after its end.
+    pub fn over(&self) -> Timestamp {
+        if mutated!(OwnLeaseAfterAGap) { self.ended } else { self.over }
+    }
+}
+
+impl History {
+    /// The page that was noted last.
+    pub fn last_page(&self) -> Page {
+        self.last_page
+    }
+
+    /// When something was noted last, by the ledger's time.
+    pub fn noted(&self) -> Timestamp {
+        self.noted
+    }
+
+    /// Whether the last note said that the service stops.
+    pub fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether a place that no backup of the ledger reaches had the ledger's last page at the last note: then the ledger was
+    /// not restored before that.
+    pub fn is_vouched_for(&self) -> bool {
+        self.trusted
+    }
+
+    /// The times of service that the ledger may have lost, oldest first.
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
+    /// When the last lease ends that may have been signed in a gap: a seat that the ledger does not know may be in use until
+    /// then. None if nothing was ever lost.
+    pub fn restored_until(&self) -> Option<Timestamp> {
+        self.gaps.iter().map(Gap::over).max()
+    }
+
+    /// With a gap that began then and ends now.
+    pub(super) fn with_gap(
+        mut self,
+        began: Timestamp,
+        last_page: Option<Page>,
+        now: Timestamp,
+        longest_lease: Duration,
+    ) -> Self {
+        self.gaps.push(Gap { began, ended: now, over: now.plus(longest_lease), last_page });
+        self.gaps.sort_by_key(|gap| gap.began);
+        if self.gaps.len() > MAX_GAPS {
+            let first = self.gaps.remove(0);
+            let merged = &mut self.gaps[0];
+            merged.began = first.began;
+            merged.ended = merged.ended.max(first.ended);
+            merged.over = merged.over.max(first.over);
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_gaps_become_one_when_there_are_many() {
+        let at = |days| Timestamp::from_unix_seconds(1_800_000_000).plus_days(days);
+        let page = Page::from_bytes([1; 8]);
+        let mut history =
+            History { last_page: page, noted: at(0), stopped: false, trusted: false, gaps: Vec::new() };
+        for days in 1..=20 {
+            history = history.with_gap(at(days), None, at(days + 1), Duration::from_secs(86_400));
+        }
+        assert_eq!(history.gaps().len(), MAX_GAPS);
+        assert_eq!((history.gaps()[0].began(), history.gaps()[0].ended()), (at(1), at(6)));
+        assert_eq!(history.restored_until(), Some(at(22)));
+    }
+}
