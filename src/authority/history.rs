@@ -37,6 +37,8 @@ pub struct Gap {
     pub(super) over: Timestamp,
     #[serde(with = "json::as_optional_text")]
     pub(super) last_page: Option<Page>,
+    /// Whether something shows that history is missing. Otherwise nothing was noted for too long.
+    pub(super) is_evident: bool,
 }
 
 impl Gap {
@@ -94,10 +96,10 @@ impl History {
         mut self,
         began: Timestamp,
         last_page: Option<Page>,
-        now: Timestamp,
-        longest_lease: Duration,
+        is_evident: bool,
+        (now, longest_lease): (Timestamp, Duration),
     ) -> Self {
-        self.gaps.push(Gap { began, ended: now, over: now.plus(longest_lease), last_page });
+        self.gaps.push(Gap { began, ended: now, over: now.plus(longest_lease), last_page, is_evident });
         self.gaps.sort_by_key(|gap| gap.began);
         if self.gaps.len() > MAX_GAPS {
             let first = self.gaps.remove(0);
@@ -105,6 +107,7 @@ impl History {
             merged.began = first.began;
             merged.ended = merged.ended.max(first.ended);
             merged.over = merged.over.max(first.over);
+            merged.is_evident |= first.is_evident;
         }
         self
     }
@@ -121,7 +124,7 @@ mod tests {
         let mut history =
             History { last_page: page, noted: at(0), stopped: false, trusted: false, gaps: Vec::new() };
         for days in 1..=20 {
-            history = history.with_gap(at(days), None, at(days + 1), Duration::from_secs(86_400));
+            history = history.with_gap(at(days), None, false, (at(days + 1), Duration::from_secs(86_400)));
         }
         assert_eq!(history.gaps().len(), MAX_GAPS);
         assert_eq!((history.gaps()[0].began(), history.gaps()[0].ended()), (at(1), at(6)));

@@ -31,9 +31,9 @@ pub struct Note {
     /// Whether no backup of the ledger reaches the place of that page. One beside the keys may have been rolled back together
     /// with the ledger.
     pub trusted: bool,
-    /// Whether the operator says that the ledger was not restored.
+    /// Whether the operator says that the ledger was not restored. That ends gaps that a silence began, and no other.
     pub vouched: bool,
-    /// Whether the service stops with this.
+    /// Whether the service stops with this. It goes on if another server has noted something since this one did.
     pub stopping: bool,
     /// How long ago this host's last note was, by a clock that nobody sets; none at its start. So a ledger whose clock was set
     /// is not taken for one that was restored.
@@ -62,23 +62,32 @@ fn decide(work: &mut Work<'_>, note: &Note) -> Result<Ruling, Stop> {
     };
     let before = work.history()?;
     let is_last = before.as_ref().is_some_and(|before| note.outside == Some(before.last_page));
-    let history = History {
+    let mut history = History {
         last_page: page,
         noted: now,
-        stopped: note.stopping,
+        // Another server is at work if it noted something since.
+        stopped: note.stopping && (is_last || before.is_none()),
         trusted: note.trusted && is_last,
         gaps: before.as_ref().map(|before| before.gaps.clone()).unwrap_or_default(),
     };
+    if note.vouched {
+        history.gaps.retain(|gap| gap.is_evident);
+    }
     let is_silent = before.as_ref().is_some_and(|before| is_silent(before, note, is_last, now));
     let history = match &before {
         Some(before) if is_unknown || is_silent => {
             let what = if is_unknown { "history is missing" } else { "history may be missing" };
             work.note_of_nobody(EventKind::Restored, format!("{what} since {}", before.noted));
-            history.with_gap(before.noted, Some(before.last_page), now, work.moment.longest_lease)
+            history.with_gap(
+                before.noted,
+                Some(before.last_page),
+                is_unknown,
+                (now, work.moment.longest_lease),
+            )
         }
         None if is_unknown => {
             work.note_of_nobody(EventKind::Restored, "all history is missing".into());
-            history.with_gap(Timestamp::MIN, None, now, work.moment.longest_lease)
+            history.with_gap(Timestamp::MIN, None, true, (now, work.moment.longest_lease))
         }
         _ => history,
     };

@@ -11,7 +11,10 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::license::{EditedTerms, LicenseCommand, NewLicense, Rekey};
-use crate::{domain::Location, keys::CERTIFICATE_DAYS};
+use crate::{
+    domain::Location,
+    keys::{CERTIFICATE_DAYS, Outside},
+};
 
 /// A vendor's licensing authority: sells licenses, answers activation files, takes seats back.
 ///
@@ -41,6 +44,10 @@ pub(crate) struct Installation {
     /// The directory of the keys [default: DIR/keys]
     #[arg(long, global = true, value_name = "DIR", env = "AUTHORITY_KEYS")]
     keys: Option<PathBuf>,
+    /// A file that no backup of the ledger reaches, on another disk for example: it holds the ledger's last page, by which a
+    /// ledger that was restored to an earlier copy is noticed [default: the file `page` among the keys]
+    #[arg(long, global = true, value_name = "FILE", env = "AUTHORITY_PAGE_FILE")]
+    page_file: Option<PathBuf>,
     /// Answer in JSON
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -53,6 +60,11 @@ impl Installation {
 
     pub(crate) fn keys(&self) -> PathBuf {
         self.keys.clone().unwrap_or_else(|| self.dir.join("keys"))
+    }
+
+    /// Where the ledger's last page is copied.
+    pub(crate) fn outside(&self) -> Outside {
+        Outside::new(self.page_file.as_deref(), &self.keys())
     }
 }
 
@@ -147,6 +159,9 @@ pub(crate) enum Command {
     },
     /// Bring the ledger back from a copy that `backup` made, to where there is none; the copy is verified first
     Restore { file: PathBuf },
+    /// Say that the ledger is not an earlier copy, after it was out of service for longer than a day without its page: it
+    /// then need not wait for licenses that it may have lost
+    Vouch,
     /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
     Verify,
     /// Show who did what and when

@@ -91,7 +91,7 @@ async fn execute(
 ) -> Result<Report> {
     let vendor = service::vendor(database).await?;
     let signer = || keys::load(&installation.keys(), vendor.root);
-    let service = || signer().map(|signer| Service::new(database.clone(), signer));
+    let service = || signer().map(|signer| Service::new(database.clone(), signer, installation.outside()));
     match command {
         // Done where no ledger is open.
         Command::Init { .. } | Command::Restore { .. } => Err(Failure::AlreadyInitialized),
@@ -111,24 +111,47 @@ async fn execute(
             desk.run(command).await
         }
         Command::Activate { file, license, .. } => {
-            let service = service()?;
-            let file = service.read(read(file)?).await?.activation()?;
-            let handle = file.request().handle;
-            Ok(activated(handle, service.activate(file, *license, occasion).await?))
+            at_work(service()?, async |service| {
+                let file = service.read(read(file)?).await?.activation()?;
+                let handle = file.request().handle;
+                Ok(activated(handle, service.activate(file, *license, occasion).await?))
+            })
+            .await
         }
         Command::CheckIn { file, .. } => {
-            let service = service()?;
-            let claim = service.read(read(file)?).await?.check_in()?;
-            Ok(checked_in(service.check_in(&claim, occasion).await?))
+            at_work(service()?, async |service| {
+                let claim = service.read(read(file)?).await?.check_in()?;
+                Ok(checked_in(service.check_in(&claim, occasion).await?))
+            })
+            .await
         }
-        Command::RedeemAll { input, out } => bulk::redeem_all(open(input)?, out, &service()?, occasion).await,
-        Command::Redeem { input, .. } => redeem(input, &service()?, occasion).await,
-        Command::Renew { seat, .. } => Ok(renewed(&service()?.renew(choice(seat), occasion).await?)),
-        Command::Release { seat, reason, .. } => release(seat, reason, &service()?, occasion).await,
+        Command::RedeemAll { input, out } => {
+            let input = open(input)?;
+            at_work(service()?, async |service| bulk::redeem_all(input, out, service, occasion).await).await
+        }
+        Command::Redeem { input, .. } => {
+            at_work(service()?, async |service| redeem(input, service, occasion).await).await
+        }
+        Command::Renew { seat, .. } => {
+            at_work(service()?, async |service| Ok(renewed(&service.renew(choice(seat), occasion).await?)))
+                .await
+        }
+        Command::Release { seat, reason, .. } => {
+            at_work(service()?, async |service| release(seat, reason, service, occasion).await).await
+        }
         Command::Return { seat } => {
-            let handle = service()?.return_held(choice(seat), occasion).await?.handle().to_string();
-            let words = format!("Returned: seat {handle} is back in the pool.");
-            Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
+            at_work(service()?, async |service| {
+                let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();
+                let words = format!("Returned: seat {handle} is back in the pool.");
+                Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
+            })
+            .await
+        }
+        Command::Vouch => {
+            at_work(service()?, async |service| {
+                Ok(output::vouched(&service.vouch(occasion).await?, occasion.time))
+            })
+            .await
         }
         Command::List { license } => {
             let mut listing = Listing::new("seats", installation.json);
@@ -170,6 +193,16 @@ async fn execute(
             listing.finish("Nothing happened yet.")
         }
     }
+}
+
+/// Does what is signed for, and notes that this is over: the ledger is out of service then, unless a server is at work.
+async fn at_work(service: Service, act: impl AsyncFnOnce(&Service) -> Result<Report>) -> Result<Report> {
+    let report = act(&service).await;
+    if let Err(failure) = service.stop().await {
+        // What was done stays done. A later start may think that something is missing.
+        eprintln!("warning: that this is over could not be noted: {}", failure.message());
+    }
+    report
 }
 
 async fn init(

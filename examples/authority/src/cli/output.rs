@@ -8,7 +8,7 @@ use std::{
 
 use nodelock::{
     Certificate, Error, LicenseId, Timestamp,
-    authority::{LicenseTerms, Usage},
+    authority::{History, LicenseTerms, Usage},
 };
 use serde_json::{Map, Value, json};
 
@@ -407,6 +407,19 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
 
 fn state(name: &Option<String>) -> &str {
     name.as_deref().unwrap_or("none")
+}
+
+/// What the operator said of the ledger, and what it still waits for.
+pub(super) fn vouched(history: &History, now: Timestamp) -> Report {
+    let until = history.restored_until().filter(|until| *until > now);
+    let words = match until {
+        None => "Noted: nothing of the ledger is missing.".to_owned(),
+        Some(until) => format!(
+            "Noted. The ledger has lost a part of its history before: something that this authority signed is missing there. \
+             Seats that it had then lapse no sooner than {until}."
+        ),
+    };
+    Report::new(words, json!({ "restored_until": time(until) }))
 }
 
 fn time(time: Option<Timestamp>) -> Option<String> {

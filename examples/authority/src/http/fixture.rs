@@ -75,7 +75,11 @@ impl Authority {
         let root =
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
-        let server = Server::new(Service::new(database, keys::load(&directory, root).unwrap()));
+        let server = Server::new(Service::new(
+            database,
+            keys::load(&directory, root).unwrap(),
+            keys::Outside::new(None, &directory),
+        ));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         Self { folder, root, server, public, operators }
     }

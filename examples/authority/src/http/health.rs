@@ -27,6 +27,8 @@ pub(super) struct Health {
 #[serde(rename_all = "lowercase")]
 enum Status {
     Ok,
+    /// It can, and its ledger has lost a part of its history: licenses may be in use that it does not know.
+    Restored,
 }
 
 /// Whether the database took a write when it was last looked at.
@@ -53,7 +55,8 @@ pub(super) async fn health() -> JsonAnswer<Health> {
 
 /// Whether the authority can do its work
 ///
-/// It must be able to sign and to write. `detail` says what it lacks.
+/// It must be able to sign and to write. `detail` says what it lacks. The status is `restored` while licenses may be in use
+/// that the ledger has lost, because it was restored to an earlier copy.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -62,7 +65,11 @@ pub(super) async fn health() -> JsonAnswer<Health> {
 )]
 pub(super) async fn ready(State(server): Shared) -> Result<JsonAnswer<Health>, Problem> {
     match lacking(&server).await {
-        None => Ok(JsonAnswer(Health { status: Status::Ok })),
+        None => {
+            let is_whole = server.service.restored_until(SystemTime::now().into()).is_none();
+            let status = if is_whole { Status::Ok } else { Status::Restored };
+            Ok(JsonAnswer(Health { status }))
+        }
         Some(lacking) => Err(Problem::of(ErrorKind::ServerBusy).detail(lacking).after(LASTS)),
     }
 }
@@ -75,6 +82,9 @@ async fn lacking(server: &Server) -> Option<&'static str> {
     }
     if keys::seconds_left(&signer.certificate, now) < 0 {
         return Some("the issuer's certificate has ended");
+    }
+    if !server.service.is_noted() {
+        return Some("the service of the ledger cannot be noted");
     }
     let write = async {
         let failure = match timeout(PATIENCE, server.service.database().try_write()).await {

@@ -89,6 +89,10 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
     let (under_way, certificate) = (Gauge::<i64>::default(), Gauge::<i64>::default());
     under_way.set(i64::try_from(server.permits.taken()).unwrap_or(i64::MAX));
     certificate.set(keys::seconds_left(&server.service.signer().certificate, SystemTime::now().into()));
+    let restored = Gauge::<i64>::default();
+    let now = SystemTime::now().into();
+    let left = server.service.restored_until(now).map_or(Duration::ZERO, |until| until.since(now));
+    restored.set(i64::try_from(left.as_secs()).unwrap_or(i64::MAX));
     let mut registry = Registry::with_prefix("nodelock");
     registry.register("http_requests", "Requests answered", server.metrics.requests.clone());
     let durations = server.metrics.durations.0.clone();
@@ -96,6 +100,8 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
     registry.register("http_requests_under_way", "Requests being worked on", under_way);
     let about = "For how long the authority may sign";
     registry.register_with_unit("issuer_certificate_remaining", about, Unit::Seconds, certificate);
+    let about = "For how long licenses may be in use that the ledger has lost";
+    registry.register_with_unit("ledger_restored_remaining", about, Unit::Seconds, restored);
     registry.register("seats", "Seats in the ledger", states);
     let mut page = String::new();
     // Writing to a string does not fail.
@@ -125,6 +131,7 @@ mod tests {
             "nodelock_http_request_duration_seconds_count{endpoint=\"/v1/activations\"} 1",
             "nodelock_http_request_duration_seconds_bucket{le=\"0.001\",endpoint=\"other\"} 2",
             "nodelock_http_requests_under_way 0",
+            "nodelock_ledger_restored_remaining_seconds 0",
             "nodelock_seats{state=\"active\"} 1",
             "nodelock_seats{state=\"held\"} 0",
         ] {

@@ -15,6 +15,7 @@ mod fixture;
 mod health;
 pub(crate) mod log;
 mod metrics;
+mod notes;
 mod pace;
 mod peer;
 mod permits;
@@ -89,7 +90,10 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     };
     let root = service::vendor(service.database()).await?.root;
     let server = Server::new(service);
+    // What is missing of the ledger must be known before anything is signed.
+    server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));
+    tokio::spawn(notes::keep(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
     let issuer = reload::Issuer::new(server.clone(), keys.to_owned(), root);
@@ -115,7 +119,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
             .map_err(|e| Error::io("standard output", e))?;
     }
     let front = Front {
-        endpoints: router(server),
+        endpoints: router(server.clone()),
         tls,
         proxies: Proxies::new(&arguments.trusted_proxy),
         pace: Pace::default(),
@@ -129,7 +133,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     for serving in serving {
         serving.await.map_err(|e| Error::io("server", e.into()))?;
     }
-    Ok(())
+    server.service.stop().await
 }
 
 /// A listener, and its address with the port that it got.

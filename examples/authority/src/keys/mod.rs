@@ -1,5 +1,6 @@
 //! The vendor's keys: files that only their owner may read or variables of the environment, never rows of a database.
 
+mod outside;
 pub(crate) mod renewal;
 
 use std::{
@@ -16,6 +17,7 @@ use nodelock::{
 };
 use zeroize::Zeroizing;
 
+pub(crate) use self::outside::Outside;
 use crate::failure::{Failure, Result};
 
 pub(crate) const ROOT_KEY: &str = "root.key";

@@ -33,8 +33,14 @@ pub(super) struct Settled {
     pub(super) reply: Reply,
 }
 
+/// When and for whom an act is decided, and the page that its answer is signed under.
+struct Case<'a> {
+    occasion: &'a Occasion,
+    page: Page,
+}
+
 /// How far an act comes with what is known.
-enum Considered {
+pub(super) enum Considered {
     Decided(Box<Decision>),
     Refused(Refusal),
     /// These must run first.
@@ -60,10 +66,11 @@ impl Service {
         codes: Option<&Limit>,
         occasion: &Occasion,
     ) -> Result<Settled> {
+        let case = Case { occasion, page: self.page().await? };
         let mut facts = Records::new();
         let locks = loop {
             let mut tx = self.database.read().await?;
-            let considered = consider(&mut tx, act, &facts, &self.moment(occasion)?).await?;
+            let considered = consider(&mut tx, act, &facts, &self.moment(&case)?).await?;
             let locks = match &considered {
                 Considered::Decided(decision) => Locks::of(&tx, &decision.store),
                 _ => Locks::default(),
@@ -81,7 +88,7 @@ impl Service {
                 Considered::Decided(_) => break locks,
             }
         };
-        let mut settled = self.settle(&[act], facts, locks, codes, occasion).await?;
+        let mut settled = self.settle(&[act], facts, locks, codes, &case).await?;
         settled.remove(0)
     }
 
@@ -94,12 +101,13 @@ impl Service {
         acts: &[&Act<'_>],
         occasion: &Occasion,
     ) -> Result<Vec<Result<Settled>>> {
+        let case = Case { occasion, page: self.page().await? };
         let mut facts = Records::new();
         let locks = loop {
             let (mut verifications, mut locks) = (Vec::new(), Locks::default());
             let mut tx = self.database.read().await?;
             for act in acts {
-                match consider(&mut tx, *act, &facts, &self.moment(occasion)?).await? {
+                match consider(&mut tx, *act, &facts, &self.moment(&case)?).await? {
                     Considered::Needs(more) => verifications.extend(more),
                     Considered::Decided(decision) => locks.add(Locks::of(&tx, &decision.store)),
                     Considered::Refused(_) => {}
@@ -111,7 +119,7 @@ impl Service {
             }
             self.run(verifications, &mut facts, None, occasion).await?;
         };
-        self.settle(acts, facts, locks, None, occasion).await
+        self.settle(acts, facts, locks, None, &case).await
     }
 
     /// Decides in transactions that write. One ends early when a verification or a lock is missing, and when a
@@ -122,14 +130,15 @@ impl Service {
         mut facts: Records,
         mut locks: Locks,
         codes: Option<&Limit>,
-        occasion: &Occasion,
+        case: &Case<'_>,
     ) -> Result<Vec<Result<Settled>>> {
+        let occasion = case.occasion;
         let mut settled = Vec::new();
         while settled.len() < acts.len() {
             let mut tx = self.database.write_with(&locks).await?;
             let mut verifications = Vec::new();
             while let Some(act) = acts.get(settled.len()).filter(|_| verifications.is_empty()) {
-                let considered = consider(&mut tx, *act, &facts, &self.moment(occasion)?).await?;
+                let considered = consider(&mut tx, *act, &facts, &self.moment(case)?).await?;
                 if let Considered::Decided(decision) = &considered
                     && let Some(more) = tx.lacks(&decision.store)
                 {
@@ -157,13 +166,13 @@ impl Service {
         Ok(settled)
     }
 
-    /// The moment of an occasion. Nothing notes the service of the ledger yet, so there is one page for all.
-    fn moment(&self, occasion: &Occasion) -> Result<Moment> {
+    /// A moment of a case, with a token of its own.
+    fn moment(&self, case: &Case<'_>) -> Result<Moment> {
         let signer = self.signer();
         let mut moment = Moment {
-            now: occasion.time,
+            now: case.occasion.time,
             token: [0; 16],
-            page: Page::from_bytes([0; 8]),
+            page: case.page,
             longest_lease: signer.issuer.longest_lease(),
             roots: Arc::new(signer.roots.clone()),
         };
@@ -233,7 +242,12 @@ impl Service {
 }
 
 /// Calls an act until it decides, or needs a verification.
-async fn consider(tx: &mut Tx, act: &Act<'_>, facts: &Records, moment: &Moment) -> Result<Considered> {
+pub(super) async fn consider(
+    tx: &mut Tx,
+    act: &Act<'_>,
+    facts: &Records,
+    moment: &Moment,
+) -> Result<Considered> {
     let mut records = facts.facts();
     loop {
         match act(&records, moment) {
@@ -252,7 +266,7 @@ async fn consider(tx: &mut Tx, act: &Act<'_>, facts: &Records, moment: &Moment) 
     }
 }
 
-async fn store(tx: &mut Tx, decision: &Decision, occasion: &Occasion) -> Result<()> {
+pub(super) async fn store(tx: &mut Tx, decision: &Decision, occasion: &Occasion) -> Result<()> {
     for change in &decision.store {
         store::apply(tx, change, occasion).await?;
     }

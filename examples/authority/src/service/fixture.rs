@@ -16,7 +16,7 @@ use nodelock::{
 };
 use tempfile::TempDir;
 
-use super::{Activated, Database, Service, lists, offers, sell, set_up};
+use super::{Activated, Database, Service, lists, lists::vendor as vendor_of, offers, sell, set_up};
 use crate::{
     domain::{Actor, AuditRow, Location, Occasion, Submission},
     failure::Result,
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) const PRODUCT: &str = "Example";
 
 pub(crate) struct Authority {
-    _folder: TempDir,
+    folder: TempDir,
     pub(crate) service: Service,
     /// How many verifications ran so far. The writer's lock was free each time.
     pub(crate) verifications: Arc<AtomicUsize>,
@@ -39,7 +39,11 @@ impl Authority {
         let location = Location::File(file);
         let root = set_up(PRODUCT, &location, &directory, super::Keys::New, &vendor()).await.unwrap();
         let database = Database::open(&location, 4).await.unwrap();
-        let mut service = Service::new(database, keys::load(&directory, root).unwrap());
+        let mut service = Service::new(
+            database,
+            keys::load(&directory, root).unwrap(),
+            keys::Outside::new(None, &directory),
+        );
         let verifications = Arc::new(AtomicUsize::new(0));
         let counter = verifications.clone();
         service.run = Arc::new(move |verification: &Verification, database: &Database| {
@@ -47,7 +51,15 @@ impl Authority {
             counter.fetch_add(1, Ordering::Relaxed);
             verification.run()
         });
-        Self { _folder: folder, service, verifications }
+        Self { folder: folder, service, verifications }
+    }
+
+    /// Another process over the same database, which finds the page outside of it or does not.
+    pub(crate) async fn restarted(&self, has_page: bool) -> Service {
+        let directory = self.folder.path().join("keys");
+        let signer = keys::load(&directory, vendor_of(self.service.database()).await.unwrap().root).unwrap();
+        let outside = if has_page { directory } else { self.folder.path().to_owned() };
+        Service::new(self.service.database().clone(), signer, keys::Outside::new(None, &outside))
     }
 
     /// Sells a license and returns its key.

@@ -15,6 +15,7 @@ pub(crate) mod fixture;
 mod holding;
 mod limits;
 mod lists;
+mod notes;
 mod preflight;
 mod redeem;
 mod rekey;
@@ -49,12 +50,12 @@ pub(crate) use self::{
     suspend::set_suspended,
     verify::{UNSEEN, Verified, verify},
 };
-use self::{derivations::Derivations, limits::Limits};
+use self::{derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::Database;
 use crate::{
     domain::{SeatChoice, Submission},
     failure::{Failure, Result},
-    keys::Signer,
+    keys::{Outside, Signer},
     store,
 };
 
@@ -68,11 +69,13 @@ pub(crate) struct Service {
     roots: Roots,
     limits: Limits,
     derivations: Derivations,
+    notes: Notes,
     run: Run,
 }
 
 impl Service {
-    pub(crate) fn new(database: Database, signer: Signer) -> Self {
+    /// With the ledger's last page `outside` of it.
+    pub(crate) fn new(database: Database, signer: Signer, outside: Outside) -> Self {
         let run: Run = Arc::new(|verification, _| verification.run());
         Self {
             database,
@@ -80,6 +83,7 @@ impl Service {
             signer: RwLock::new(Arc::new(signer)),
             limits: Limits::default(),
             derivations: Derivations::default(),
+            notes: Notes::new(outside),
             run,
         }
     }

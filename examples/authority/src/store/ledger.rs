@@ -17,6 +17,7 @@ use sqlx::{Row as _, any::AnyRow};
 use super::{
     Engine, Tx,
     counters::{self, Counted},
+    history,
     locks::Locks,
     row::{count, damaged, device, json, license_id, number, record, seat, seconds, state, terms},
 };
@@ -67,9 +68,8 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::Attempts(name) => attempts(tx, name).await,
         Query::Cancellations(id) => cancellations(tx, id).await,
         Query::Replacements(id) => replacements(tx, id).await,
-        // Nothing notes the service of this ledger yet.
-        Query::History => Ok(Found::History(None)),
-        Query::Page(_) => Ok(Found::Page(false)),
+        Query::History => history::history(tx).await,
+        Query::Page(page) => history::is_known(tx, page).await,
     }
 }
 
@@ -92,9 +92,9 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
         Change::Cancellations(id, cancellations) => set_cancellations(tx, *id, *cancellations).await,
         Change::Replacements(id, replacements) => set_replacements(tx, *id, *replacements).await,
-        Change::History(_) | Change::Page(_) | Change::License(_) => {
-            Err(Failure::Usage("this ledger does not note its service".into()))
-        }
+        Change::History(history) => history::set_history(tx, history).await,
+        Change::Page(page) => history::insert_page(tx, *page, occasion).await,
+        Change::License(terms) => history::insert_lost_license(tx, terms, occasion).await,
     }
 }
 

@@ -18,6 +18,9 @@ use nodelock::{
 
 use super::Tx;
 
+/// Stands for the ledger's history, and for licenses that have no row any more. It is no handle's and no device's.
+const HISTORY: i64 = 0x6869_7374_6f72_7921;
+
 /// What a transaction has locked, or is to lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Locks {
@@ -46,10 +49,17 @@ impl Locks {
                 Change::Cancellations(id, _) | Change::Replacements(id, _) => {
                     locks.licenses.insert(*id);
                 }
-                Change::History(_) | Change::Page(_) | Change::License(_) => {}
+                // A page is new, and comes with the history.
+                Change::History(_) | Change::License(_) => drop(locks.names.insert(HISTORY)),
+                Change::Page(_) => {}
             }
         }
         locks
+    }
+
+    /// What noting the service of the ledger takes.
+    pub(crate) fn of_history() -> Self {
+        Self { names: BTreeSet::from([HISTORY]), ..Self::default() }
     }
 
     fn seat(&mut self, seat: &Seat) {

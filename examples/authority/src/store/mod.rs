@@ -7,6 +7,7 @@ mod audit;
 mod backup;
 mod counters;
 mod group;
+mod history;
 mod ledger;
 mod licenses;
 mod locks;
@@ -30,6 +31,7 @@ pub(crate) use self::seats::seats;
 pub(crate) use self::{
     audit::{AuditLine, note},
     backup::publish,
+    history::clock,
     ledger::{apply, count_ended, find, tag_number},
     licenses::{insert_license, set_terms, terms_of},
     locks::Locks,

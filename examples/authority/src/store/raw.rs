@@ -23,6 +23,8 @@ macro_rules! table {
 }
 
 table!(VENDOR, "vendor", "product, root, created", "created");
+table!(HISTORY, "history", "record", "id");
+table!(PAGE, "page", "page, noted", "page");
 table!(
     AUDIT,
     "audit",

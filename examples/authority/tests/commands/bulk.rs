@@ -65,7 +65,8 @@ fn every_form_is_redeemed_in_order_and_again_for_the_same_receipts() {
     let (done, again, repeated) = redeem_all(&authority, content.as_bytes());
     assert!(done && again["outcomes"]["already-freed"] == 6, "{again}");
     for (first, second) in lines.iter().zip(&repeated) {
-        assert_eq!((&first["receipt"], &first["line"]), (&second["receipt"], &second["line"]));
+        let receipt = |line: &Value| authority.but_for_page(&line["receipt"]);
+        assert_eq!((receipt(first), &first["line"]), (receipt(second), &second["line"]));
     }
 }
 

@@ -5,6 +5,7 @@ mod bulk;
 mod edit;
 mod issuer_certificate;
 mod program;
+mod restored;
 mod sale;
 mod set_up;
 mod vendor;

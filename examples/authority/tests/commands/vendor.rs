@@ -66,7 +66,9 @@ fn the_same_message_again_has_the_same_answer() {
     let device = authority.device("device");
     let request = device.begin(&key, &[]).unwrap();
     let reply = authority.done_with(&["activate", "-"], request.to_text().as_bytes());
-    assert_eq!(reply, authority.done_with(&["activate", "-"], &request.to_bytes()));
+    let again = authority.done_with(&["activate", "-"], &request.to_bytes());
+    assert_eq!(authority.but_for_page(&reply["reply"]), authority.but_for_page(&again["reply"]));
+    assert_eq!((&reply["handle"], &reply["revision"]), (&again["handle"], &again["revision"]));
     assert_eq!(authority.taken(), 1);
     device.install(field(&reply, "reply").as_bytes()).unwrap();
 
@@ -74,10 +76,11 @@ fn the_same_message_again_has_the_same_answer() {
     let by_file = authority.done_with(&["redeem", "-"], &given_up.to_bytes());
     let again = authority.done(&["redeem", &given_up.to_base32()]);
     assert_eq!((field(&by_file, "outcome"), field(&again, "outcome")), ("freed", "already-freed"));
-    assert_eq!(by_file["receipt"], again["receipt"]);
+    assert_eq!(authority.but_for_page(&by_file["receipt"]), authority.but_for_page(&again["receipt"]));
     let by_code = authority.done(&["redeem", &given_up.code().to_string()]);
     assert_eq!(field(&by_code, "outcome"), "already-freed");
-    assert_eq!(by_code["receipt"], authority.done(&["redeem", &given_up.code().to_string()])["receipt"]);
+    let again = authority.done(&["redeem", &given_up.code().to_string()]);
+    assert_eq!(authority.but_for_page(&by_code["receipt"]), authority.but_for_page(&again["receipt"]));
     for answer in [&by_file, &by_code] {
         device.accept_receipt(field(answer, "receipt").as_bytes()).unwrap();
     }
@@ -99,8 +102,10 @@ fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
     let check_in = device.check_in_offline().unwrap();
     let renewed = authority.done_with(&["check-in", "-"], check_in.to_text().as_bytes());
     assert_eq!(renewed["revision"], 2);
-    assert_eq!(renewed["license"], authority.done_with(&["check-in", "-"], &check_in.to_bytes())["license"]);
-    assert_eq!(granted["reply"], authority.done_with(&["activate", "-"], &request)["reply"]);
+    let again = authority.done_with(&["check-in", "-"], &check_in.to_bytes());
+    assert_eq!(authority.but_for_page(&renewed["license"]), authority.but_for_page(&again["license"]));
+    let again = authority.done_with(&["activate", "-"], &request);
+    assert_eq!(authority.but_for_page(&granted["reply"]), authority.but_for_page(&again["reply"]));
     let status = device.install(field(&renewed, "license").as_bytes()).unwrap();
     assert_eq!(status.license().unwrap().revision, 2);
     assert_eq!(authority.refused(&["check-in", "-"], &request), "wrong-type");
@@ -228,7 +233,8 @@ fn a_cancelled_request_is_remembered_even_if_its_license_is_unknown() {
     assert_eq!(field(&freed, "outcome"), "freed");
     device.accept_receipt(field(&freed, "receipt").as_bytes()).unwrap();
     let again = authority.done_with(&["redeem", "-"], cancelled.as_bytes());
-    assert_eq!((field(&again, "outcome"), &again["receipt"]), ("already-freed", &freed["receipt"]));
+    assert_eq!(field(&again, "outcome"), "already-freed");
+    assert_eq!(authority.but_for_page(&again["receipt"]), authority.but_for_page(&freed["receipt"]));
     // Sold afterwards, with that very key: the request is still cancelled.
     authority.sell("1", &["--key", &key]);
     assert_eq!(authority.refused(&["activate", "-"], &request), "cancelled");
@@ -245,7 +251,7 @@ fn a_released_seat_is_free_and_its_machine_is_told() {
     let released = authority.done(&["release", &handle, "--reason", "reported as stolen"]);
     assert_eq!(field(&released, "outcome"), "revoked");
     let again = authority.done(&["release", &handle, "--reason", "once more"]);
-    assert_eq!(released["revocation"], again["revocation"]);
+    assert_eq!(authority.but_for_page(&released["revocation"]), authority.but_for_page(&again["revocation"]));
     assert_eq!(authority.refused(&["renew", &handle], b""), "revoked");
     assert_eq!(authority.refused(&["return", &handle], b""), "not-held");
     let other = authority.activated("other", &key);

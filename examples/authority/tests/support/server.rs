@@ -12,7 +12,7 @@ use std::{
 };
 
 use nodelock::{
-    Client, ClientBuilder, Roots, Store, Transport,
+    Client, ClientBuilder, DeactivationReceipt, License, Revocation, Roots, Store, Transport,
     fingerprint::{Component, Probe},
 };
 use serde_json::Value;
@@ -202,6 +202,23 @@ impl Installation {
 
     pub fn seats(&self) -> Vec<Value> {
         self.vendor(&["list"])["seats"].as_array().unwrap().clone()
+    }
+
+    /// What a message of the authority says, but for the page that it was signed under: signed anew, it has another one.
+    pub fn but_for_page(&self, message: &Value) -> Vec<u8> {
+        let Some(text) = message.as_str() else { return Vec::new() };
+        let roots = Roots::new([self.root.parse().unwrap()]);
+        let license = License::verify(text.as_bytes(), &roots).map(|m| (m.page, m.as_bytes().to_vec()));
+        let receipt =
+            || DeactivationReceipt::verify(text.as_bytes(), &roots).map(|m| (m.page, m.as_bytes().to_vec()));
+        let revocation =
+            || Revocation::verify(text.as_bytes(), &roots).map(|m| (m.page, m.as_bytes().to_vec()));
+        let (page, mut bytes) = license.or_else(|_| receipt()).or_else(|_| revocation()).unwrap();
+        // The signature, which is over the page too.
+        bytes.truncate(bytes.len() - 64);
+        let at = bytes.windows(8).rposition(|window| window == page.as_bytes()).unwrap();
+        bytes.drain(at..at + 8);
+        bytes
     }
 
     /// The handles of the seats that are taken.

@@ -5,6 +5,7 @@
 //! is in [`UNSEEN`].
 
 mod audit;
+mod history;
 mod licenses;
 mod others;
 mod row;
@@ -118,6 +119,7 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
         findings.add_of("_sqlx_migrations", Some(column), detail);
     }
     audit::look(&mut tx, &mut known, &mut findings).await?;
+    history::look(&mut tx, &mut findings).await?;
     let keys_are_here = look_at_vendor(&mut tx, directory, &mut known, &mut findings).await?;
     licenses::look(&mut tx, &mut known, &mut findings).await?;
     seats::look(&mut tx, &mut known, &mut findings).await?;

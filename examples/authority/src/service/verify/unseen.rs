@@ -2,7 +2,13 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 36] = [
+pub(crate) const UNSEEN: [(&str, &str); 39] = [
+    (
+        "history.record",
+        "what is missing is noted nowhere else; it must be readable, and its last page must be there",
+    ),
+    ("page.page", "random bytes; the last page must be there"),
+    ("page.noted", "of a page that is not the last: noted nowhere else; it must not lie ahead"),
     ("license.key_hash", "the ledger holds no key to compare it with; its length is checked"),
     ("license.key_hint", "the ledger holds no key to compare it with; its length is checked"),
     (

@@ -10,6 +10,18 @@ CREATE TABLE vendor (
     created BIGINT NOT NULL
 );
 
+-- One row: what the ledger noted of its service, as a JSON record: docs/FORMAT.md, "Records".
+CREATE TABLE history (
+    id     BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    record TEXT   NOT NULL
+);
+
+-- The minutes of service that this ledger knows of, as what is signed names them. They are kept for ever.
+CREATE TABLE page (
+    page  BLOB   NOT NULL PRIMARY KEY,
+    noted BIGINT NOT NULL
+);
+
 CREATE TABLE license (
     id       TEXT   NOT NULL PRIMARY KEY,
     -- A license key is a bearer secret: its SHA-256 finds the license, its last group tells people which one it is.
