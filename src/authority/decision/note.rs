@@ -68,6 +68,7 @@ fn decide(work: &mut Work<'_>, note: &Note) -> Result<Ruling, Stop> {
         stopped: note.stopping,
         trusted: note.trusted && is_last,
         gaps: before.as_ref().map(|before| before.gaps.clone()).unwrap_or_default(),
+        alarmed: before.as_ref().and_then(|before| before.alarmed),
     };
     let is_silent = before.as_ref().is_some_and(|before| is_silent(before, note, is_last, now));
     let history = match &before {
