@@ -87,8 +87,6 @@ pub(crate) struct Ended {
     pub(crate) handle: Handle,
     pub(crate) how: Ending,
     pub(crate) time: Timestamp,
-    /// The receipt's envelope, once it has come.
-    pub(crate) receipt: Option<Bytes>,
 }
 
 /// What a new activation may put in its place, beside a license that has ended.
@@ -110,6 +108,9 @@ pub(crate) struct Record {
     pub(crate) time: TimeMarks,
     /// When the machine was first seen changed beyond what the license accepts: the grace period counts from here.
     pub(crate) changed_since: Option<Timestamp>,
+    /// The envelope of the last receipt or revocation: it goes along with what is asked next, for an authority whose ledger was
+    /// restored.
+    pub(crate) last_word: Option<Bytes>,
 }
 
 /// What a transition needs of a verified license.
@@ -149,6 +150,7 @@ impl Record {
             ended: None,
             time: TimeMarks::default(),
             changed_since: None,
+            last_word: None,
         }
     }
 
@@ -398,25 +400,34 @@ impl Record {
             self.end(handle, Ending::Deactivated, time);
             changed = true;
         }
-        if let Some(ended) = self.ended.as_mut().filter(|e| e.handle == handle && e.receipt.is_none()) {
-            ended.receipt = Some(Bytes(receipt.to_vec()));
-            changed = true;
+        if changed {
+            self.last_word = Some(Bytes(receipt.to_vec()));
         }
         Ok(changed)
     }
 
     /// A revocation: whatever the store holds of that seat ends. Returns whether the record changed.
-    pub(crate) fn revoke(&mut self, handle: Handle, reason: &str, time: Timestamp) -> Result<bool> {
+    pub(crate) fn revoke(
+        &mut self,
+        handle: Handle,
+        reason: &str,
+        revocation: &[u8],
+        time: Timestamp,
+    ) -> Result<bool> {
         if !self.knows(handle) {
             return Err(Error::new(ErrorKind::UnknownSeat, "revocation"));
         }
         let outstanding = self.outstanding.len();
         self.outstanding.retain(|o| o.activation.handle != handle);
-        if mutated!(RevocationIgnored) || !self.take(handle) {
-            return Ok(outstanding != self.outstanding.len());
+        let mut changed = outstanding != self.outstanding.len();
+        if !mutated!(RevocationIgnored) && self.take(handle) {
+            self.end(handle, Ending::Revoked(reason.to_owned()), time);
+            changed = true;
         }
-        self.end(handle, Ending::Revoked(reason.to_owned()), time);
-        Ok(true)
+        if changed {
+            self.last_word = Some(Bytes(revocation.to_vec()));
+        }
+        Ok(changed)
     }
 
     /// The seats that it holds: of the pending request, of the license.
@@ -433,7 +444,7 @@ impl Record {
     }
 
     fn end(&mut self, handle: Handle, how: Ending, time: Timestamp) {
-        self.ended = Some(Ended { handle, how, time, receipt: None });
+        self.ended = Some(Ended { handle, how, time });
         self.changed_since = None;
     }
 }

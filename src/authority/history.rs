@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::json;
-use crate::{Page, Timestamp};
+use crate::{CLOCK_TOLERANCE, Page, Timestamp};
 
 /// How many gaps are told apart. With more, the two oldest are taken for one.
 const MAX_GAPS: usize = 16;
@@ -26,6 +26,8 @@ pub struct History {
     pub(super) stopped: bool,
     pub(super) trusted: bool,
     pub(super) gaps: Vec<Gap>,
+    /// When something that a stolen key signed was noted last.
+    pub(super) alarmed: Option<Timestamp>,
 }
 
 /// A time of service that a ledger may have lost.
@@ -55,6 +57,11 @@ impl Gap {
     /// When the last lease ends that may have been signed in it: the longest lease after its end.
     pub fn over(&self) -> Timestamp {
         if mutated!(OwnLeaseAfterAGap) { self.ended } else { self.over }
+    }
+
+    /// Whether something that the authority signed then may be missing, as far as clocks can be compared.
+    pub(super) fn explains(&self, signed: Timestamp) -> bool {
+        signed.plus(CLOCK_TOLERANCE) >= self.began && signed <= self.ended.plus(CLOCK_TOLERANCE)
     }
 }
 
@@ -91,6 +98,12 @@ impl History {
         self.gaps.iter().map(Gap::over).max()
     }
 
+    /// Whether a page says nothing about what the ledger should have of it, although the ledger knows it: it was the last one
+    /// before a gap.
+    pub(super) fn is_torn(&self, page: Page) -> bool {
+        self.gaps.iter().any(|gap| gap.last_page == Some(page))
+    }
+
     /// With a gap that began then and ends now.
     pub(super) fn with_gap(
         mut self,
@@ -99,7 +112,17 @@ impl History {
         is_evident: bool,
         (now, longest_lease): (Timestamp, Duration),
     ) -> Self {
-        self.gaps.push(Gap { began, ended: now, over: now.plus(longest_lease), last_page, is_evident });
+        let mut gap = Gap { began, ended: now, over: now.plus(longest_lease), last_page, is_evident };
+        // What a device's license showed, and what the next note shows of the same time.
+        let is_same =
+            |other: &Gap| other.ended >= began && (other.last_page.is_none() || last_page.is_none());
+        if let Some(at) = self.gaps.iter().position(is_same) {
+            let other = self.gaps.remove(at);
+            gap.began = gap.began.min(other.began);
+            gap.last_page = gap.last_page.or(other.last_page);
+            gap.is_evident |= other.is_evident;
+        }
+        self.gaps.push(gap);
         self.gaps.sort_by_key(|gap| gap.began);
         if self.gaps.len() > MAX_GAPS {
             let first = self.gaps.remove(0);
@@ -121,13 +144,24 @@ mod tests {
     fn the_oldest_gaps_become_one_when_there_are_many() {
         let at = |days| Timestamp::from_unix_seconds(1_800_000_000).plus_days(days);
         let page = Page::from_bytes([1; 8]);
-        let mut history =
-            History { last_page: page, noted: at(0), stopped: false, trusted: false, gaps: Vec::new() };
+        let mut history = History {
+            last_page: page,
+            noted: at(0),
+            stopped: false,
+            trusted: false,
+            gaps: Vec::new(),
+            alarmed: None,
+        };
         for days in 1..=20 {
-            history = history.with_gap(at(days), None, false, (at(days + 1), Duration::from_secs(86_400)));
+            let (began, found) = (at(2 * days), at(2 * days + 1));
+            history = history.with_gap(began, Some(page), false, (found, Duration::from_secs(86_400)));
         }
         assert_eq!(history.gaps().len(), MAX_GAPS);
-        assert_eq!((history.gaps()[0].began(), history.gaps()[0].ended()), (at(1), at(6)));
-        assert_eq!(history.restored_until(), Some(at(22)));
+        assert_eq!((history.gaps()[0].began(), history.gaps()[0].ended()), (at(2), at(11)));
+        assert_eq!(history.restored_until(), Some(at(42)));
+        // One that a device shows is a part of the last one.
+        let shown = history.clone().with_gap(at(41), None, true, (at(50), Duration::ZERO));
+        assert_eq!(shown.gaps().last().map(|gap| (gap.began(), gap.ended())), Some((at(40), at(50))));
+        assert_eq!(shown.gaps().len(), MAX_GAPS);
     }
 }

@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use super::verification::Verification;
 use crate::{
-    ActivationRequest, Binding, Error, ErrorKind, Kind, PublicKey, RecoveryRequest, Result,
+    ActivationRequest, Binding, Error, ErrorKind, Kind, LicenseBody, Page, PublicKey, ReceiptBody,
+    RecoveryRequest, Result, RevocationBody, Roots, Timestamp,
     code::{DeactivationCode, Handle, Reading},
     keys::sha256,
     message::{
@@ -29,6 +30,11 @@ impl<T: Body> Claimed<T> {
         Ok(Self { body, digest, envelope: message.envelope.into() })
     }
 
+    /// Finds out whether an authority of these roots signed it.
+    pub(super) fn issued_by(&self, roots: &Arc<Roots>) -> Verification {
+        Verification::issued(T::KIND, &self.envelope, roots)
+    }
+
     /// Finds out whether `signer` signed it.
     pub(super) fn signed_by(&self, signer: &PublicKey) -> Verification {
         Verification::signature(T::KIND, &self.envelope, signer)
@@ -41,6 +47,7 @@ pub struct ActivationFile {
     pub(super) request: ActivationRequest,
     pub(super) releases: Vec<ReleaseClaim>,
     pub(super) recovery: Option<RecoveryRequest>,
+    pub(super) last: Option<LastWord>,
 }
 
 impl ActivationFile {
@@ -61,7 +68,8 @@ impl ActivationFile {
         {
             return Err(Error::new(ErrorKind::WrongRequest, "recovery request"));
         }
-        Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery })
+        let last = LastWord::next_if(&mut messages)?;
+        Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery, last })
     }
 
     /// The request.
@@ -202,22 +210,109 @@ impl TypedCode {
     }
 }
 
-/// A check-in that was read and is not verified yet.
+/// What the authority said last to end a seat, as its device keeps it. A ledger that was restored may have forgotten it.
 #[derive(Clone)]
-pub struct CheckInClaim(pub(super) Claimed<CheckInBody>);
+pub(super) enum LastWord {
+    Receipt(Claimed<ReceiptBody>),
+    Revocation(Claimed<RevocationBody>),
+}
+
+impl LastWord {
+    /// The next message, if it is one.
+    fn next_if(messages: &mut Messages) -> Result<Option<Self>> {
+        let kind = messages.peek().map(|message| message.frame().map(|frame| frame.kind)).transpose()?;
+        let read = match kind {
+            Some(Kind::DeactivationReceipt) => |message| Claimed::read(message).map(Self::Receipt),
+            Some(Kind::Revocation) => |message| Claimed::read(message).map(Self::Revocation),
+            _ => return Ok(None),
+        };
+        messages.next().map(read).transpose()
+    }
+
+    pub(super) fn handle(&self) -> Handle {
+        match self {
+            Self::Receipt(word) => word.body.handle,
+            Self::Revocation(word) => word.body.handle,
+        }
+    }
+
+    pub(super) fn device_key(&self) -> PublicKey {
+        match self {
+            Self::Receipt(word) => word.body.device_key,
+            Self::Revocation(word) => word.body.device_key,
+        }
+    }
+
+    pub(super) fn page(&self) -> Page {
+        match self {
+            Self::Receipt(word) => word.body.page,
+            Self::Revocation(word) => word.body.page,
+        }
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        match self {
+            Self::Receipt(word) => word.body.time,
+            Self::Revocation(word) => word.body.time,
+        }
+    }
+
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Receipt(_) => "a receipt",
+            Self::Revocation(_) => "a revocation",
+        }
+    }
+
+    /// What an audit says of a seat that it ended: of a revocation, its words.
+    pub(super) fn detail(&self) -> String {
+        match self {
+            Self::Receipt(_) => "its device has the receipt".to_owned(),
+            Self::Revocation(word) => word.body.reason.clone(),
+        }
+    }
+
+    pub(super) fn issued_by(&self, roots: &Arc<Roots>) -> Verification {
+        match self {
+            Self::Receipt(word) => word.issued_by(roots),
+            Self::Revocation(word) => word.issued_by(roots),
+        }
+    }
+}
+
+/// The messages of a file, to be read one by one.
+type Messages = std::iter::Peekable<std::vec::IntoIter<Incoming>>;
+
+/// A check-in that was read and is not verified yet, with the license that its device has and the last receipt or
+/// revocation that it got, if they came along.
+#[derive(Clone)]
+pub struct CheckInClaim {
+    pub(super) check_in: Claimed<CheckInBody>,
+    pub(super) license: Option<Claimed<LicenseBody>>,
+    pub(super) last: Option<LastWord>,
+}
 
 impl CheckInClaim {
-    /// Reads a check-in in any form: bytes, armored text, base64url.
+    /// Reads a check-in or a check-in file in any form: bytes, armored text, base64url.
     ///
     /// Fails as [`CheckInRequest::verify`](crate::CheckInRequest::verify) does, less
     /// [`ErrorKind::BadSignature`].
     pub fn read(input: &[u8]) -> Result<Self> {
-        Ok(Self(Claimed::read(frame::read_one(input, Kind::CheckInRequest)?)?))
+        let mut messages = frame::read(input)?.into_iter().peekable();
+        let first = messages.next().ok_or_else(|| Error::new(ErrorKind::Malformed, "check-in file"))?;
+        let check_in = Claimed::read(first)?;
+        let is_license = |message: &Incoming| message.frame().is_ok_and(|frame| frame.kind == Kind::License);
+        let license = messages.next_if(is_license).map(Claimed::read).transpose()?;
+        let last = LastWord::next_if(&mut messages)?;
+        match messages.next() {
+            None => Ok(Self { check_in, license, last }),
+            Some(_) => Err(Error::new(ErrorKind::WrongType, "check-in file")),
+        }
     }
 
     /// The seat that it claims to be of. Nothing is verified.
     pub fn handle(&self) -> Handle {
-        self.0.body.handle
+        self.check_in.body.handle
     }
 }
 

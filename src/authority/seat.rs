@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     history::Gap,
+    incoming::LastWord,
     json,
     records::Attempts,
     terms::{LicenseTerms, SeatListing, Usage},
 };
 use crate::{
-    ActivationRequest, CLOCK_TOLERANCE, Error, ErrorKind, LicenseId, ListedSeat, Outcome, PublicKey, Reason,
-    Result, Timestamp,
+    ActivationRequest, Binding, CLOCK_TOLERANCE, Error, ErrorKind, LicenseBody, LicenseId, ListedSeat,
+    Outcome, PublicKey, Reason, Result, Timestamp,
     code::Handle,
     fingerprint::{self, Fingerprint},
     message::{CheckInBody, MAX_NAME},
@@ -478,6 +479,82 @@ impl Seat {
         Self { first_token: sync_token, sync_token, previous_token: sync_token, ..seat }
     }
 
+    /// A seat that the ledger had lost, as its device's license has it. What the license does not say is as if it had been
+    /// granted with it.
+    pub(super) fn entered_again(license: &LicenseBody, now: Timestamp) -> Self {
+        Self {
+            handle: license.handle,
+            device_key: license.device_key,
+            license_id: license.license_id,
+            state: SeatState::Active,
+            counted: false,
+            revision: license.revision,
+            requested: license.issued,
+            granted: license.issued,
+            first_granted: license.issued,
+            issued: license.issued,
+            changed: now,
+            contact: now,
+            ends: license.end_of_use().unwrap_or(Timestamp::MAX),
+            lapsed: false,
+            reason: Reason::Other,
+            release_commitment: license.release_commitment,
+            request_digest: license.request_digest,
+            machine: license.request_digest,
+            reinstalls: Attempts::default(),
+            fingerprint: license.baseline.clone(),
+            label: String::new(),
+            first_token: license.sync_token,
+            sync_token: license.sync_token,
+            previous_token: license.sync_token,
+            copies: 0,
+            acknowledged: None,
+            notice: None,
+            by_customer: false,
+            heard_after_end: None,
+        }
+    }
+
+    /// A seat of whose licenses the ledger had lost the latest: as that has it.
+    pub(super) fn lifted(&self, license: &LicenseBody) -> Self {
+        Self {
+            revision: license.revision,
+            issued: license.issued,
+            ends: self.ends.max(license.end_of_use().unwrap_or(Timestamp::MAX)),
+            sync_token: license.sync_token,
+            ..self.clone()
+        }
+    }
+
+    /// Its device has a later seat, and gave this one up before that.
+    pub(super) fn left_behind(&self, now: Timestamp) -> Self {
+        Self { state: SeatState::Returned, changed: now, ..self.clone() }
+    }
+
+    /// Its device has the receipt or the revocation that ended it.
+    pub(super) fn ended_by(&self, word: &LastWord, is_counted: bool, now: Timestamp) -> Self {
+        let (state, acknowledged, notice) = match word {
+            LastWord::Receipt(word) => {
+                let receipt = &word.body;
+                let (proof, code) = match receipt.binding {
+                    Binding::Proof(digest) => (Some(digest), None),
+                    Binding::Code(digest) => (None, Some(digest)),
+                };
+                let (outcome, deactivations_left) = (receipt.outcome, receipt.deactivations_left);
+                let state = match outcome {
+                    Outcome::Returned => SeatState::Returned,
+                    Outcome::Held => SeatState::Held,
+                };
+                let acknowledged =
+                    Acknowledged { outcome, deactivations_left, time: receipt.time, proof, code };
+                (state, Some(acknowledged), None)
+            }
+            LastWord::Revocation(word) => (SeatState::Revoked, None, Some(word.body.reason.clone())),
+        };
+        let counted = is_counted && state == SeatState::Returned && self.state == SeatState::Active;
+        Self { state, changed: now, counted, acknowledged, notice, reason: Reason::Other, ..self.clone() }
+    }
+
     /// Remembers a request that was given up before it arrived, so that it takes no seat when it does.
     pub(super) fn cancelled(request: &ActivationRequest, license_id: LicenseId, now: Timestamp) -> Self {
         let seat = Self::new(request, license_id, SeatState::Cancelled, now);
@@ -496,17 +573,17 @@ impl Seat {
 
     /// Whether a request may take its place, because it is of the same machine: judged stricter than a check-in, since anybody
     /// may make a request.
-    pub(super) fn is_of_machine(&self, request: &ActivationRequest, terms: &LicenseTerms) -> bool {
-        let sides = [&self.fingerprint, &request.fingerprint];
+    pub(super) fn is_of_machine(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
+        let sides = [&self.fingerprint, fingerprint];
         let is_virtual = sides.iter().any(|side| side.virtual_machine() || side.container());
         let may_join = !is_virtual || terms.virtual_reinstalls;
-        let is_same = fingerprint::is_same(&self.fingerprint, &request.fingerprint, &terms.policy);
+        let is_same = fingerprint::is_same(&self.fingerprint, fingerprint, &terms.policy);
         may_join && (is_same || mutated!(JoinsAnyMachine))
     }
 
-    /// Whether a request is older than the seat's own, as far as the dates of two installations can be compared.
-    pub(super) fn is_after(&self, request: &ActivationRequest) -> bool {
-        self.requested > request.created.plus(CLOCK_TOLERANCE) && !mutated!(OlderRequestJoins)
+    /// Whether a request of that date is older than the seat's own, as far as the dates of two installations can be compared.
+    pub(super) fn is_after(&self, created: Timestamp) -> bool {
+        self.requested > created.plus(CLOCK_TOLERANCE) && !mutated!(OlderRequestJoins)
     }
 
     /// Another installation of its machine takes its place. One that was given up is over with that.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{history::Gap, json};
 use crate::{
-    Error, ErrorKind, Feature, LicenseId, Metadata, Result, Timestamp,
+    Error, ErrorKind, Feature, LicenseBody, LicenseId, Metadata, Result, Timestamp,
     code::LicenseKey,
     fingerprint::{Component, Policy},
     keys::sha256,
@@ -149,6 +149,29 @@ impl LicenseTerms {
             deactivations: None,
             policy: Policy::default(),
             suspended: false,
+        }
+    }
+
+    /// The terms of a license that was lost, as far as one device's copy says them. It has as many seats as are known to be sold:
+    /// one.
+    pub(super) fn of_license(license: &LicenseBody) -> Self {
+        let day = DAY.as_secs();
+        let days = |until: Timestamp| until.since(license.issued).as_secs().div_ceil(day);
+        let lease_days = license.lease_until.map(|until| u32::try_from(days(until)).unwrap_or(u32::MAX));
+        let unbindable =
+            if license.baseline.bindable() { lease_days.and(unbindable_lease_days()) } else { lease_days };
+        Self {
+            licensee: license.licensee.clone(),
+            edition: license.edition.clone(),
+            features: license.features.clone(),
+            metadata: license.metadata.clone(),
+            expires: license.expires,
+            lease_days,
+            unbindable_lease_days: unbindable,
+            updates_until: license.updates_until,
+            deactivations: license.deactivations_left,
+            policy: license.policy.clone(),
+            ..Self::new(license.license_id, license.product.clone(), 1, license.starts)
         }
     }
 

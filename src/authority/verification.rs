@@ -10,10 +10,10 @@ use ring::digest::{Context, SHA256};
 
 use super::seat::SeatName;
 use crate::{
-    Kind, PublicKey,
+    DeactivationReceipt, Kind, License, PublicKey, Revocation, Roots,
     code::DeactivationCode,
     keys::first,
-    message::{request::verify_commitment, signed::is_signed_by},
+    message::{frame::Incoming, request::verify_commitment, signed::is_signed_by},
     secret,
 };
 
@@ -44,6 +44,7 @@ pub(super) type FactId = [u8; 32];
 #[derive(Clone)]
 enum Work {
     Signature { kind: Kind, envelope: Arc<[u8]>, signer: PublicKey },
+    Issued { kind: Kind, envelope: Arc<[u8]>, roots: Arc<Roots> },
     Code { code: DeactivationCode, seat: SeatName, commitment: [u8; 32] },
 }
 
@@ -52,6 +53,12 @@ impl Verification {
     pub(super) fn signature(kind: Kind, envelope: &Arc<[u8]>, signer: &PublicKey) -> Self {
         let id = id(&[b"signature", signer.as_bytes(), envelope]);
         Self { id, work: Work::Signature { kind, envelope: envelope.clone(), signer: *signer } }
+    }
+
+    /// Whether an authority of these roots signed an envelope.
+    pub(super) fn issued(kind: Kind, envelope: &Arc<[u8]>, roots: &Arc<Roots>) -> Self {
+        let id = id(&[b"issued", &roots.to_bytes(), envelope]);
+        Self { id, work: Work::Issued { kind, envelope: envelope.clone(), roots: Arc::clone(roots) } }
     }
 
     /// Whether a code is the one that a seat's device committed to.
@@ -80,6 +87,14 @@ impl Verification {
     pub fn run(&self) -> Fact {
         let holds = match &self.work {
             Work::Signature { kind, envelope, signer } => is_signed_by(*kind, envelope, signer),
+            Work::Issued { kind, envelope, roots } => {
+                let message = Incoming { envelope: envelope.to_vec(), headers: Vec::new() };
+                match kind {
+                    Kind::License => License::open_by_authority(message, roots).is_ok(),
+                    Kind::Revocation => Revocation::open_by_authority(message, roots).is_ok(),
+                    _ => DeactivationReceipt::open_by_authority(message, roots).is_ok(),
+                }
+            }
             Work::Code { code, seat, commitment } => {
                 code.handle() == seat.handle
                     && verify_commitment(code.secret(), seat.handle, &seat.device_key, commitment)

@@ -128,7 +128,7 @@ impl Client {
             }
             AuthorityMessage::Revocation(revocation) => {
                 for_this_device(revocation.device_key)?;
-                record.revoke(revocation.handle, &revocation.reason, now.local)?;
+                record.revoke(revocation.handle, &revocation.reason, revocation.as_bytes(), now.local)?;
             }
         }
         Ok(())

@@ -1,9 +1,9 @@
 //! A check-in: what a device says to have its license renewed, over a network or as a file.
 
-use super::Client;
+use super::{CheckIn, Client};
 use crate::{
     Error, ErrorKind, Result,
-    message::{CheckInBody, CheckInRequest, LicenseBody, Signed, frame::Incoming, signed},
+    message::{CheckInBody, LicenseBody, Signed, frame::Incoming, signed},
     record::{Active, Current, Record},
     system,
 };
@@ -18,7 +18,7 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotActive`] without a license; one that has expired or is not usable for another reason will
     /// do. Fails with [`ErrorKind::NoRandom`] too.
-    pub fn check_in_offline(&self) -> Result<CheckInRequest> {
+    pub fn check_in_offline(&self) -> Result<CheckIn> {
         let now = self.reading();
         self.change(|record, _| {
             let active = active(record)?;
@@ -42,7 +42,8 @@ impl Client {
             if matches!(record.current, Current::Active(_)) {
                 record.time.asked(request.digest(), now);
             }
-            Ok(request)
+            let license = self::active(record)?.license.0.clone();
+            Ok(CheckIn::new(request, license, record.last_word.as_deref()))
         })
     }
 

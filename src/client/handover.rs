@@ -6,11 +6,11 @@ use crate::{
     ActivationRequest, CheckInRequest, Error, Reason, RecoveryRequest, Result, Timestamp,
     code::{DeactivationCode, Handle, base32},
     message::{
-        Body as _, Kind, armor,
+        Body, Kind, LicenseBody, ReceiptBody, RevocationBody, armor,
         frame::{self, Frame, Incoming},
-        proof,
+        proof, signed,
     },
-    record::GivenUp,
+    record::{GivenUp, Record},
 };
 
 /// The forms that a file of messages has besides bytes and text.
@@ -21,16 +21,16 @@ macro_rules! renderings {
             frame::base64url(&self.to_bytes())
         }
 
-        compact_renderings!();
+        compact_renderings!(to_bytes);
     };
 }
 
 /// Those of them that a QR code is made of.
 macro_rules! compact_renderings {
-    () => {
+    ($bytes:ident) => {
         /// The same as one line of base32, which a QR code stores most compactly.
         pub fn to_base32(&self) -> String {
-            base32::encode(&self.to_bytes())
+            base32::encode(&self.$bytes())
         }
 
         /// A QR code of the same as an SVG image: `link`, then the file in base32. With a link that ends in `#` the phone
@@ -62,6 +62,7 @@ macro_rules! compact_renderings {
 pub struct PendingRequest {
     request: ActivationRequest,
     recovery: Option<RecoveryRequest>,
+    last_word: Option<Vec<u8>>,
     releases: Vec<Deactivation>,
 }
 
@@ -69,10 +70,11 @@ impl PendingRequest {
     pub(super) fn new(
         request: ActivationRequest,
         recovery: Option<RecoveryRequest>,
-        outstanding: &[GivenUp],
+        record: &Record,
     ) -> Result<Self> {
-        let releases = outstanding.iter().map(Deactivation::new).collect::<Result<_>>()?;
-        Ok(Self { request, recovery, releases })
+        let releases = record.outstanding.iter().map(Deactivation::new).collect::<Result<_>>()?;
+        let last_word = record.last_word.as_ref().map(|word| word.0.clone());
+        Ok(Self { request, recovery, last_word, releases })
     }
 
     /// The request itself.
@@ -92,7 +94,8 @@ impl PendingRequest {
 
     /// The file: the request, or a bundle that begins with it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let own = [Some(self.request.as_bytes()), self.recovery.as_ref().map(RecoveryRequest::as_bytes)];
+        let recovery = self.recovery.as_ref().map(RecoveryRequest::as_bytes);
+        let own = [Some(self.request.as_bytes()), recovery, self.last_word.as_deref()];
         let releases = self.releases.iter().flat_map(Deactivation::messages);
         frame::bundle(&own.into_iter().flatten().chain(releases).collect::<Vec<_>>())
     }
@@ -101,19 +104,80 @@ impl PendingRequest {
     pub fn to_text(&self) -> String {
         let recovery = self.recovery.iter().map(RecoveryRequest::to_text);
         let releases = self.releases.iter().map(Deactivation::to_text);
-        recovery.chain(releases).fold(self.request.to_text(), |text, message| text + "\n" + &message)
+        let last_word = self.last_word.iter().filter_map(|word| armored(word));
+        recovery
+            .chain(last_word)
+            .chain(releases)
+            .fold(self.request.to_text(), |text, message| text + "\n" + &message)
     }
 
     renderings!();
 }
 
-impl CheckInRequest {
-    /// The file.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.as_bytes().to_vec()
+/// The largest check-in file that is put into a QR code whole: with a link it stays below what one holds.
+const MAX_SCANNED: usize = 2000;
+
+/// A check-in with the license that it is about and the last receipt or revocation that the device got: an authority whose
+/// ledger was restored to an earlier copy may have forgotten both.
+#[derive(Clone, Debug)]
+pub struct CheckIn {
+    request: CheckInRequest,
+    license: Vec<u8>,
+    last_word: Option<Vec<u8>>,
+}
+
+impl CheckIn {
+    pub(super) fn new(request: CheckInRequest, license: Vec<u8>, last_word: Option<&[u8]>) -> Self {
+        Self { request, license, last_word: last_word.map(<[u8]>::to_vec) }
     }
 
-    compact_renderings!();
+    /// The check-in itself.
+    pub fn request(&self) -> &CheckInRequest {
+        &self.request
+    }
+
+    /// The file: a bundle that begins with the check-in.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let along = self.last_word.as_deref();
+        let messages = [self.request.as_bytes(), &self.license].into_iter().chain(along);
+        frame::bundle(&messages.collect::<Vec<_>>())
+    }
+
+    /// The same as armored text, for mail and forms.
+    pub fn to_text(&self) -> String {
+        let along = std::iter::once(&self.license).chain(&self.last_word);
+        along
+            .filter_map(|message| armored(message))
+            .fold(self.request.to_text(), |text, message| text + "\n" + &message)
+    }
+
+    /// The same as one line of base64url, for links and fields.
+    pub fn to_base64url(&self) -> String {
+        frame::base64url(&self.to_bytes())
+    }
+
+    /// What a QR code holds: the file, or of a larger one the check-in alone.
+    fn compact_bytes(&self) -> Vec<u8> {
+        let file = self.to_bytes();
+        if file.len() <= MAX_SCANNED { file } else { self.request.as_bytes().to_vec() }
+    }
+
+    compact_renderings!(compact_bytes);
+}
+
+/// A message of the authority as armored text; none for one that this version cannot read.
+fn armored(envelope: &[u8]) -> Option<String> {
+    fn headers<T: Body>(message: &Incoming) -> Option<Vec<(&'static str, String)>> {
+        signed::parse::<T>(message).ok().map(|body| body.headers())
+    }
+    let message = Incoming { envelope: envelope.to_vec(), headers: Vec::new() };
+    let kind = message.frame().ok()?.kind;
+    let headers = match kind {
+        Kind::License => headers::<LicenseBody>(&message),
+        Kind::DeactivationReceipt => headers::<ReceiptBody>(&message),
+        _ => headers::<RevocationBody>(&message),
+    };
+    Some(armor::write(kind, &headers?, envelope))
 }
 
 /// A seat given up: one act, in every form it can be handed over. Showing it again shows the same.

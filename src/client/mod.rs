@@ -23,7 +23,7 @@ pub use self::online::{DeactivateError, Online, Progress};
 use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loaded};
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
-    handover::{Deactivation, PendingRequest},
+    handover::{CheckIn, Deactivation, PendingRequest},
     status::Status,
 };
 use crate::{
@@ -197,7 +197,7 @@ impl Client {
         self.change(|record, writer| {
             record.may_begin(self.has_ended(record, now), Some(self.replace))?;
             let request = self.new_request(record, writer, (license_key, metadata, extensions), now)?;
-            PendingRequest::new(request, None, &record.outstanding)
+            PendingRequest::new(request, None, record)
         })
     }
 
@@ -256,7 +256,7 @@ impl Client {
                     headers: Vec::new(),
                 })
             });
-            PendingRequest::new(request, recovery.transpose()?, &record.outstanding).map(Some)
+            PendingRequest::new(request, recovery.transpose()?, record).map(Some)
         })
     }
 
@@ -289,7 +289,7 @@ impl Client {
             if let Current::Pending(pending) = &mut record.current {
                 pending.recovery = Some(Bytes(recovery.as_bytes().to_vec()));
             }
-            PendingRequest::new(request, Some(recovery), &record.outstanding)
+            PendingRequest::new(request, Some(recovery), record)
         });
         recovered.map(|(request, _)| request)
     }

@@ -306,7 +306,14 @@ impl<'c> Online<'c> {
         {
             return Err(e);
         }
-        let reply = self.post("/v1/checkins", "request", &request.to_base64url());
+        let alone = request.request().to_base64url();
+        let reply = match self.post("/v1/checkins", "request", &alone) {
+            // Its ledger was restored, perhaps: once more, with all that the device has of it.
+            Err(e) if e.kind() == ErrorKind::LicenseWanted => {
+                self.post("/v1/checkins", "request", &request.to_base64url())
+            }
+            reply => reply,
+        };
         let reply = reply.inspect_err(|e| self.wait_for_a_seat(e))?;
         let kind = if reply.revocation.is_some() { Kind::Revocation } else { Kind::License };
         self.client.apply(&bundle(reply.license.iter().chain(&reply.revocation))?, Some(kind))?;
@@ -468,6 +475,8 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
                 | ErrorKind::WrongCode
                 | ErrorKind::TooManyAttempts
                 | ErrorKind::CertificateExpired
+                | ErrorKind::LeaseTooLong
+                | ErrorKind::LicenseWanted
                 | ErrorKind::ServerBusy
                 | ErrorKind::ServerFailed
         )

@@ -10,7 +10,7 @@ use super::{
     qr::nodelock_qr,
     status::nodelock_status,
 };
-use crate::{CheckInRequest, PendingRequest, code::Handle};
+use crate::{CheckIn, PendingRequest, code::Handle};
 
 /// An activation request that waits for its license, with the seats given up that it carries along, or a check-in. Belongs to
 /// the caller; may be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows an
@@ -26,14 +26,14 @@ pub struct nodelock_request {
 
 enum Asked {
     Seat(Box<PendingRequest>),
-    Renewal(CheckInRequest),
+    Renewal(Box<CheckIn>),
 }
 
 impl Asked {
     fn handle(&self) -> Handle {
         match self {
             Self::Seat(request) => request.request().handle,
-            Self::Renewal(request) => request.handle,
+            Self::Renewal(request) => request.request().handle,
         }
     }
 
@@ -93,9 +93,9 @@ impl From<PendingRequest> for nodelock_request {
     }
 }
 
-impl From<CheckInRequest> for nodelock_request {
-    fn from(request: CheckInRequest) -> Self {
-        Asked::Renewal(request).into()
+impl From<CheckIn> for nodelock_request {
+    fn from(request: CheckIn) -> Self {
+        Asked::Renewal(request.into()).into()
     }
 }
 

@@ -122,6 +122,13 @@ impl Roots {
         self
     }
 
+    /// All of these keys, as bytes that no other roots have.
+    #[cfg(feature = "authority")]
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let keys = self.trusted.iter().chain(&self.denied).flat_map(|key| *key.as_bytes());
+        (self.trusted.len() as u64).to_le_bytes().into_iter().chain(keys).collect()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.trusted.is_empty()
     }

@@ -294,7 +294,7 @@ impl ModelMachine {
                 record.install(&facts, replaced)
             }
             Message::Receipt { .. } => record.receipt(handle, &[], NOW).map(drop),
-            _ => record.revoke(handle, "", NOW).map(drop),
+            _ => record.revoke(handle, "", &[], NOW).map(drop),
         };
         match heard {
             Ok(()) => self.commit(None, record, universe, records),

@@ -146,6 +146,14 @@ pub(crate) enum Mutant {
     SilenceIsNoGap,
     /// Note: an ordinary restart is taken for a gap.
     RestartDelaysALapse,
+    /// Heal: a license need not be of this authority.
+    HealsByAnybodysLicense,
+    /// Heal: a license need not be of the device that checks in.
+    HealsByAnotherDevicesLicense,
+    /// Heal: a license under a page that the ledger knows heals, too.
+    HealsOutsideAGap,
+    /// Heal: a seat that the ledger knows to be over comes back to life.
+    HealsASeatThatEnded,
     /// Redeem: giving up a lapsed seat uses up a deactivation.
     LapsedCostsADeactivation,
     /// Redeem: a proof is taken for whatever seat its device holds.

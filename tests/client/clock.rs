@@ -208,10 +208,10 @@ fn only_the_answer_to_the_latest_check_in_heals() {
     vendor.clock.set(START + 11 * DAY);
     let first = device.client().check_in_offline().unwrap();
     let second = device.client().check_in_offline().unwrap();
-    let answer = vendor.check_in(first.as_bytes()).unwrap().to_bytes();
+    let answer = vendor.check_in(&first.to_bytes()).unwrap().to_bytes();
     device.client().install(&answer).unwrap();
     assert!(matches!(device.verdict(), Verdict::ClockSetBack { .. }), "{:?}", device.verdict());
-    let answer = vendor.check_in(second.as_bytes()).unwrap().to_bytes();
+    let answer = vendor.check_in(&second.to_bytes()).unwrap().to_bytes();
     device.client().install(&answer).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     // The same once more heals nothing.

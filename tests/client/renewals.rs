@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use crate::support::vendor::{Device, Vendor};
-use nodelock::{CheckInRequest, ErrorKind, Reason, Store, Verdict};
+use nodelock::{CheckIn, ErrorKind, Reason, Store, Verdict};
 
 #[test]
 fn a_request_handed_in_again_fetches_the_license_that_it_was_granted() {
@@ -67,7 +67,7 @@ fn six_copies_do_not_live_on_one_request() {
 }
 
 /// The answer to a check-in that is handed in as a file.
-fn answered(vendor: &mut Vendor, check_in: &CheckInRequest) -> Vec<u8> {
+fn answered(vendor: &mut Vendor, check_in: &CheckIn) -> Vec<u8> {
     vendor.check_in(&check_in.to_bytes()).unwrap().to_bytes()
 }
 
@@ -79,7 +79,8 @@ fn a_license_is_renewed_by_a_check_in_that_is_carried_by_hand() {
     vendor.clock.advance_days(100);
     assert!(matches!(device.verdict(), Verdict::LeaseEnded { .. }), "{:?}", device.verdict());
     let check_in = device.client().check_in_offline().unwrap();
-    assert_eq!((check_in.handle, check_in.revision), (handle, 1));
+    let request = check_in.request();
+    assert_eq!((request.handle, request.revision), (handle, 1));
     assert!(matches!(device.verdict(), Verdict::LeaseEnded { .. }), "nothing changed yet");
     let renewed = answered(&mut vendor, &check_in);
     let license = device.client().install(&renewed).unwrap();

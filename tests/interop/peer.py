@@ -61,7 +61,7 @@ class Store:
         """An empty store with a new key."""
         seed = secrets.token_bytes(32)
         (directory / "device.key").write_bytes(device.write_device_key(seed))
-        return cls(directory, seed, 0, Record("", (device.EMPTY, None), [], None, device.NO_MARKS, None))
+        return cls(directory, seed, 0, Record("", (device.EMPTY, None), [], None, device.NO_MARKS, None, None))
 
     @property
     def device_key(self) -> bytes:
@@ -117,7 +117,9 @@ class Store:
             granted.revision,
         )
         marks = self.record.marks.answered(granted.issued, now)
-        self.commit(Record(self.record.product, (device.LICENSED, licensed), left, None, marks, None))
+        words = [word.to_bytes() for word in forms.read(answer)[1:]]
+        word = words[-1] if words else self.record.last_word
+        self.commit(Record(self.record.product, (device.LICENSED, licensed), left, None, marks, None, word))
         return granted
 
     def give_up(self, product: str, now: int, reason: int) -> forms.Given:
@@ -139,7 +141,7 @@ class Store:
         )
         sealed = envelope.seal(Kind.DEACTIVATION_PROOF, messages.encode(proof), self.seed)
         given = GivenUp(activation, license_id, sealed.to_bytes(), cancelled, now, reason)
-        ended = Ended(activation.handle, (1 if cancelled else 0, None), now, None)
+        ended = Ended(activation.handle, (1 if cancelled else 0, None), now)
         outstanding = [*self.record.given_up, given]
         self.commit(
             replace(self.record, current=(device.EMPTY, None), given_up=outstanding, ended=ended),

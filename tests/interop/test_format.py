@@ -343,10 +343,10 @@ class Device(unittest.TestCase):
         activation = device.Activation(1, 2, bytes(32))
         licensed = device.Licensed(activation, b"license", bytes(8), 300, 70000)
         given_up = device.GivenUp(activation, bytes(8), b"proof", b"request", 5, 4)
-        ended = device.Ended(1, (2, "lost"), 6, b"receipt")
+        ended = device.Ended(1, (2, "lost"), 6)
         asked, noted = device.Question(bytes(32), 13, 14), device.Note(bytes(16), 15)
         marks = device.Marks(7, 8, 9, 10, 11, 12, asked, noted)
-        record = device.Record("Example", (device.LICENSED, licensed), [given_up], ended, marks, 10)
+        record = device.Record("Example", (device.LICENSED, licensed), [given_up], ended, marks, 10, b"receipt")
         return device.write_state(3, record)
 
     def test_state(self) -> None:

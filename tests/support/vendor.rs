@@ -197,7 +197,10 @@ impl Vendor {
     /// Answers a check-in with a license or a revocation.
     pub fn check_in(&mut self, input: &[u8]) -> Result<Reply> {
         let claim = CheckInClaim::read(input)?;
-        Ok(self.decide(|records, moment| decision::check_in(&claim, records, moment))?.1)
+        match self.decide(|records, moment| decision::check_in(&claim, records, moment))? {
+            (Ruling::Refused(refusal), _) => Err(refusal.into()),
+            (_, reply) => Ok(reply),
+        }
     }
 
     pub fn force_release(&mut self, handle: Handle, notice: &str) -> Revocation {
@@ -279,7 +282,7 @@ impl Device {
     /// Asks for a renewal and takes in the answer.
     pub fn check_in(&self, vendor: &mut Vendor) {
         let request = self.client.check_in_offline().unwrap();
-        self.client.accept(&vendor.check_in(request.as_bytes()).unwrap().to_bytes()).unwrap();
+        self.client.accept(&vendor.check_in(&request.to_bytes()).unwrap().to_bytes()).unwrap();
     }
 
     /// The application started again.

@@ -62,6 +62,10 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::ReadOnly | ErrorKind::AccessDenied => {
             "Check who owns the store's folder, or choose another with --store. Nothing was lost."
         }
+        ErrorKind::LicenseWanted => {
+            "Hand the whole file over: `nodelock check-in --offline` writes it. A QR code of a large license lacks a part."
+        }
+        ErrorKind::LeaseTooLong => "Ask the vendor: its certificate does not allow so long a license.",
         ErrorKind::UnknownSeat => "It is about a seat that this store does not know: check --store.",
         ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed => {
             "Try again later; nothing was lost. Or do it by hand: `request`, `install`, `deactivate --offline`."

@@ -324,13 +324,14 @@ fn check_in(client: &Client, format: RequestFormat, out: Option<&Path>) -> Resul
         RequestFormat::Qr => ("qr", Payload::Text(check_in.qr_terminal("")?)),
         RequestFormat::Svg => ("svg", Payload::Text(check_in.qr_svg("")?)),
     };
-    let seat = check_in.handle;
+    let request = check_in.request();
+    let seat = request.handle;
     let notes = format!(
         "This asks to renew the license of seat {seat}. Send it to the vendor; when the answer comes: `nodelock install \
          FILE`.\n"
     );
     let json = json!({
-        "seat": seat.to_string(), "created": check_in.time.to_string(), "revision": check_in.revision,
+        "seat": seat.to_string(), "created": request.time.to_string(), "revision": request.revision,
     });
     payload.deliver(name, out, &notes, json)
 }

@@ -1,7 +1,9 @@
 //! Seats granted: activation files, recoveries, held seats taken again.
 
 use super::{
-    Change, EventKind, Moment, Refusal, Ruling, Step, outdated,
+    Change, EventKind, Moment, Refusal, Ruling, Step,
+    heal::end_phantom,
+    outdated,
     redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
     step,
     work::{Door, Stop, Work, refuse, refused_by},
@@ -9,12 +11,13 @@ use super::{
 use crate::{
     ActivationRequest, ErrorKind, LicenseId, Timestamp,
     authority::{
-        incoming::ActivationFile,
+        incoming::{ActivationFile, LastWord},
         records::{Query, Records},
         seat::{Seat, SeatName, SeatState},
         terms::{KeyHash, LicenseKeyName, LicenseTerms},
     },
     code::Handle,
+    fingerprint::Fingerprint,
 };
 
 /// Answers an activation file: frees the seats that came along, then grants the request a seat.
@@ -54,8 +57,10 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         Query::EvidenceOf(request.handle),
     ];
     let licenses = key.map(Query::LicenseOfKey).into_iter().chain(assigned.map(Query::License));
-    let releases = file.releases.iter().map(|claim| Query::SeatsOfHandle(claim.handle()));
+    let releases = file.releases.iter().map(|claim| claim.handle());
+    let releases = releases.chain(file.last.as_ref().map(LastWord::handle)).map(Query::SeatsOfHandle);
     work.need(queries.into_iter().chain(licenses).chain(releases))?;
+    end_phantom(work, file.last.as_ref(), &request.device_key)?;
     prepare(work, &file.releases)?;
 
     let given_up = free_what_came_along(work, file)?;
@@ -151,7 +156,7 @@ fn answer(
     work.insert(seat.clone(), Some(request))?;
     let is_full = !work.has_room(terms)?;
     if (is_full || terms.one_seat_per_machine)
-        && let Some(joined) = join(work, request, terms, &seat)?
+        && let Some(joined) = join(work, &request.fingerprint, request.created, terms, &seat)?
     {
         seat = joined;
     } else if is_full && let Some(named) = request.replaces() {
@@ -162,28 +167,29 @@ fn answer(
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
 }
 
-/// The new seat in place of another one of its machine, which is replaced: the system was installed again, or a second one
+/// The new seat, asked for at `created`, in place of another one of its machine, which is replaced: the system was installed again, or a second one
 /// is (docs/PROTOCOL.md, Seats over time). Of several it is the one that was heard of least lately. None if there is no such
 /// seat, or too many requests of the machine did that already.
-fn join(
+pub(super) fn join(
     work: &mut Work<'_>,
-    request: &ActivationRequest,
+    fingerprint: &Fingerprint,
+    created: Timestamp,
     terms: &LicenseTerms,
     seat: &Seat,
 ) -> Result<Option<Seat>, Stop> {
     if terms.reinstalls() == 0 {
         return Ok(None);
     }
-    let tags: Vec<_> = request.fingerprint.hardware().collect();
+    let tags: Vec<_> = fingerprint.hardware().collect();
     let mut seats = match mutated!(JoinsAnyMachine) {
         true => work.seats_by_end(terms.id, Timestamp::MAX, 1)?,
         false => work.seats_with_tags(terms, &tags)?,
     };
-    seats.retain(|other| other.name() != seat.name() && other.is_of_machine(request, terms));
-    if !seats.is_empty() && seats.iter().all(|other| other.is_after(request)) {
+    seats.retain(|other| other.name() != seat.name() && other.is_of_machine(fingerprint, terms));
+    if !seats.is_empty() && seats.iter().all(|other| other.is_after(created)) {
         return Err(refuse(ErrorKind::Outdated, "activation"));
     }
-    seats.retain(|other| !other.is_after(request));
+    seats.retain(|other| !other.is_after(created));
     let Some(other) = seats.into_iter().min_by_key(|other| (other.contact, other.name())) else {
         return Ok(None);
     };

@@ -1,7 +1,9 @@
 //! What a device asks while it holds its seat: a renewal, and whether it may give the seat up.
 
 use super::{
-    Change, EventKind, Moment, Refusal, Ruling, Step, step,
+    Change, EventKind, Moment, Refusal, Ruling, Step,
+    heal::{Healed, end_phantom, heal},
+    step,
     work::{Door, Stop, Work, refuse, refused_by},
 };
 use crate::{
@@ -25,16 +27,41 @@ const GIVEN_UP: &str = "this seat was given up";
 ///
 /// The same check-in again gets the same license. The machine may have changed as far as the policy's grace goes.
 ///
-/// Fails with [`ErrorKind::UnknownSeat`] when the device that signed it has no such seat, [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was answered
-/// and has been followed by another one.
+/// A seat that the ledger does not know, or knows at a lower revision than the device, is entered again or lifted by the
+/// license that came along, if this authority signed it under a page that the ledger has lost
+/// (docs/PROTOCOL.md, The ledger was restored). It may exceed the seats of the license then. [`Ruling::Refused`] with
+/// [`ErrorKind::UnknownSeat`] when it was signed and cannot be lost: that is stored, because it is noted as an alarm.
+///
+/// Fails with [`ErrorKind::LicenseWanted`] when that license is needed and did not come along, with
+/// [`ErrorKind::UnknownSeat`] when it is not one of the device that signed the check-in, with [`ErrorKind::WrongMachine`],
+/// [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was answered and has been followed by another
+/// one.
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))
 }
 
 fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
-    let seat = work.seat_of_signer(claim.handle(), &claim.0)?;
-    let (name, digest, now) = (seat.name(), claim.0.digest, work.moment.now);
+    let known = work.seat_of_signer(claim.handle(), &claim.check_in)?;
+    if let Some(seat) = &known {
+        end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
+    }
+    let lives = |state| matches!(state, SeatState::Active | SeatState::Replaced);
+    let is_ahead = |seat: &Seat| claim.check_in.body.revision > seat.revision;
+    let (seat, door) = match &known {
+        // That a handle ended is never forgotten.
+        Some(seat) if !is_ahead(seat) || !(lives(seat.state) || mutated!(HealsASeatThatEnded)) => {
+            (seat.clone(), Door::CheckIn)
+        }
+        lost => match heal(work, claim, lost.as_ref())? {
+            Healed::Seat(seat) => {
+                end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
+                (*seat, Door::Healing)
+            }
+            Healed::Strange(ruling) => return Ok(ruling),
+        },
+    };
+    let (name, digest, now) = (seat.name(), claim.check_in.digest, work.moment.now);
     work.need([Query::CheckIn(name, digest)].into_iter().chain(seat.license_id().map(Query::License)))?;
     let answered = work.check_in(name, digest)?;
     let seat = match seat.state {
@@ -58,7 +85,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
         work.send_license(&license.terms, &seat, Door::CheckIn, Some(digest))?;
         return Ok(Ruling::Repeated(seat));
     }
-    let checked_in = seat.checked_in(&license.terms, &claim.0.body, work.moment.token, now);
+    let checked_in = seat.checked_in(&license.terms, &claim.check_in.body, work.moment.token, now);
     let checked_in = checked_in.map_err(refused_by("check-in"))?;
     let renewed = checked_in.seat;
     work.update(renewed.clone());
@@ -73,7 +100,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
         let detail = format!("another copy of the store seems to check in: {} times by now", renewed.copies);
         work.note(EventKind::CopySuspected, Some(&seat), &renewed, detail);
     }
-    work.send_license(&license.terms, &renewed, Door::CheckIn, Some(digest))?;
+    work.send_license(&license.terms, &renewed, door, Some(digest))?;
     Ok(Ruling::Renewed(renewed))
 }
 
@@ -81,7 +108,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
 /// the other installation may do the same.
 fn take_back(work: &mut Work<'_>, claim: &CheckInClaim, seat: &Seat, other: &Seat) -> Result<Seat, Stop> {
     let terms = work.license_of(seat)?.terms;
-    if !seat.is_on(&claim.0.body.fingerprint, &terms) {
+    if !seat.is_on(&claim.check_in.body.fingerprint, &terms) {
         return Err(refuse(ErrorKind::WrongMachine, "check-in"));
     }
     let replaced = other.replaced(work.moment.now);
@@ -130,6 +157,8 @@ pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> 
     let work = Work::new(records, moment);
     let decide = || {
         let seat = work.seat_of_signer(claim.handle(), &claim.0)?;
+        // A stranger does not learn whether anybody has a seat of that handle.
+        let seat = seat.ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))?;
         if seat.state != SeatState::Active {
             return Ok(None);
         }

@@ -37,6 +37,7 @@ mod activate;
 mod by_vendor;
 mod check_in;
 mod code;
+mod heal;
 mod note;
 mod redeem;
 mod work;

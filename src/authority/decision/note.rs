@@ -69,6 +69,7 @@ fn decide(work: &mut Work<'_>, note: &Note) -> Result<Ruling, Stop> {
         stopped: note.stopping && (is_last || before.is_none()),
         trusted: note.trusted && is_last,
         gaps: before.as_ref().map(|before| before.gaps.clone()).unwrap_or_default(),
+        alarmed: before.as_ref().and_then(|before| before.alarmed),
     };
     if note.vouched {
         history.gaps.retain(|gap| gap.is_evident);

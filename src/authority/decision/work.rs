@@ -18,7 +18,7 @@ use crate::{
     message::Body,
 };
 
-/// Where a license leaves. No door lets more seats count than there are; its name is for the refusal.
+/// Where a license leaves. No door but healing lets more seats count than there are; its name is for the refusal.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Door {
     Request,
@@ -26,6 +26,7 @@ pub(super) enum Door {
     HeldSeat,
     Recovery,
     CheckIn,
+    Healing,
     Renewal,
 }
 
@@ -34,12 +35,12 @@ impl Door {
         match self {
             Self::Request | Self::RepeatedRequest | Self::HeldSeat => "activation",
             Self::Recovery => "recovery",
-            Self::CheckIn => "check-in",
+            Self::CheckIn | Self::Healing => "check-in",
             Self::Renewal => "renewal",
         }
     }
 
-    /// Whether a fault leaves it open.
+    /// Whether it is open whatever counts: for a seat that the ledger had lost, which is in use anyway, and by a fault.
     fn is_open(self) -> bool {
         match self {
             Self::Request => mutated!(SeatsUncounted),
@@ -47,6 +48,7 @@ impl Door {
             Self::HeldSeat => mutated!(HeldSeatUncounted),
             Self::Recovery => mutated!(RecoveryUncounted),
             Self::CheckIn => mutated!(CheckInUncounted),
+            Self::Healing => true,
             Self::Renewal => mutated!(RenewalUncounted),
         }
     }
@@ -181,28 +183,34 @@ impl<'r> Work<'r> {
         Ok(seats.filter(|seat| seat.state.is_taken()).cloned().collect())
     }
 
-    /// The seat of the device that signed a message, among those of the handle that the message names. A stranger does not
-    /// learn whether anybody has a seat of that handle.
-    pub(super) fn seat_of_signer<T: Body>(&self, handle: Handle, message: &Claimed<T>) -> Result<Seat, Stop> {
+    /// The seat of the device that signed a message, among those of the handle that the message names.
+    pub(super) fn seat_of_signer<T: Body>(
+        &self,
+        handle: Handle,
+        message: &Claimed<T>,
+    ) -> Result<Option<Seat>, Stop> {
         let seats = self.seats_of_handle(handle)?;
         let verification = |seat: &Seat| message.signed_by(&seat.device_key);
         self.verify(seats.iter().map(verification))?;
         // Two devices may have drawn one handle.
-        let signer = seats.into_iter().find(|seat| self.fact(&verification(seat)) == Some(true));
-        signer.ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))
+        Ok(seats.into_iter().find(|seat| self.fact(&verification(seat)) == Some(true)))
     }
 
     /// A license, with what its seats add up to by now.
     pub(super) fn license(&self, id: LicenseId) -> Result<Option<LicenseRecord>, Stop> {
         self.need([Query::License(id)])?;
-        let Some(Some(license)) = self.records.license(id) else { return Ok(None) };
+        let (terms, before) = match (self.new_licenses.get(&id), self.records.license(id)) {
+            (Some(terms), _) => (&**terms, Usage::default()),
+            (None, Some(Some(license))) => (&license.terms, license.usage),
+            (None, _) => return Ok(None),
+        };
         let difference = self.usage.get(&id).copied().unwrap_or_default();
         let count = |before: u32, change: i64| u32::try_from(i64::from(before) + change).unwrap_or(0);
         let usage = Usage {
-            taken: count(license.usage.taken, difference.taken),
-            deactivated: count(license.usage.deactivated, difference.deactivated),
+            taken: count(before.taken, difference.taken),
+            deactivated: count(before.deactivated, difference.deactivated),
         };
-        Ok(Some(LicenseRecord { terms: license.terms.clone(), usage }))
+        Ok(Some(LicenseRecord { terms: terms.clone(), usage }))
     }
 
     /// The license of a key; none if no license has that key.
@@ -272,6 +280,11 @@ impl<'r> Work<'r> {
 
     pub(super) fn set_replacements(&mut self, license: LicenseId, replacements: Attempts) {
         self.replacements.insert(license, replacements);
+    }
+
+    /// Adds a license that the ledger had lost.
+    pub(super) fn add_license(&mut self, terms: LicenseTerms) {
+        self.new_licenses.insert(terms.id, Box::new(terms));
     }
 
     /// What the ledger noted of its service.
@@ -362,6 +375,12 @@ impl<'r> Work<'r> {
 
     pub(super) fn note_of_nobody(&mut self, kind: EventKind, detail: String) {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
+    }
+
+    pub(super) fn note_of_license(&mut self, kind: EventKind, license: LicenseId, detail: &str) {
+        let detail = detail.to_owned();
+        let license = Some(license);
+        self.events.push(Event { kind, license, seat: None, before: None, after: None, detail });
     }
 
     /// Sends the license of a seat, in the state that the license tells of, in answer to the message with the digest

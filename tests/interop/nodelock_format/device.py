@@ -86,7 +86,6 @@ class Ended:
     handle: int = coded(release.HANDLE)
     how: Tuple[int, Optional[str]] = coded(enum(NOTHING, NOTHING, TEXT))
     time: int = coded(TIME)
-    receipt: Optional[bytes] = coded(option_of(BYTES))
 
 
 @dataclass(frozen=True)
@@ -159,6 +158,7 @@ class Record:
     ended: Optional[Ended] = coded(option_of(record(Ended)))
     marks: Marks = coded(record(Marks))
     changed_since: Optional[int] = coded(option_of(TIME))
+    last_word: Optional[bytes] = coded(option_of(BYTES))
 
 
 _RECORD: Codec[Record] = record(Record)

@@ -165,9 +165,11 @@ def _given_up(envelopes: List[Envelope]) -> List[Given]:
 
 
 def read_activation_file(data: bytes) -> Tuple[messages.ActivationRequest, List[Given]]:
-    """The request and the seats given up before."""
-    envelopes = read(data)
-    return messages.verified_request(envelopes[0]), _given_up(envelopes[1:])
+    """The request and the seats given up before. The last word of the authority may stand between them."""
+    request, *others = read(data)
+    if others and others[0].kind in (Kind.DEACTIVATION_RECEIPT, Kind.REVOCATION):
+        others = others[1:]
+    return messages.verified_request(request), _given_up(others)
 
 
 def read_deactivation_file(data: bytes) -> Given:

@@ -154,7 +154,11 @@ fn status(kind: ErrorKind) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         Kind::UnknownLicense | Kind::UnknownSeat => StatusCode::NOT_FOUND,
-        Kind::NoFreeSeat | Kind::CrowdedHandle | Kind::WrongRequest | Kind::Outdated => StatusCode::CONFLICT,
+        Kind::NoFreeSeat
+        | Kind::CrowdedHandle
+        | Kind::WrongRequest
+        | Kind::Outdated
+        | Kind::LicenseWanted => StatusCode::CONFLICT,
         Kind::Cancelled | Kind::GivenUp | Kind::Revoked => StatusCode::GONE,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::WrongProduct | Kind::UnreadableCode => StatusCode::UNPROCESSABLE_ENTITY,

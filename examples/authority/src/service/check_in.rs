@@ -2,10 +2,13 @@
 
 use nodelock::{
     License, Revocation,
-    authority::{CheckInClaim, decision},
+    authority::{
+        CheckInClaim,
+        decision::{self, Ruling},
+    },
 };
 
-use super::{Service, unknown_ruling};
+use super::{Service, driver::Settled, unknown_ruling};
 use crate::{domain::Occasion, failure::Result};
 
 /// The answer to a check-in.
@@ -20,7 +23,10 @@ impl Service {
     /// Answers a check-in. Fails as [`decision::check_in`] does.
     pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
-        let reply = self.decide(&act, occasion).await?.reply;
+        let Settled { ruling, reply } = self.decide(&act, occasion).await?;
+        if let Ruling::Refused(refusal) = ruling {
+            return Err(refusal.into());
+        }
         match (reply.license, reply.revocation) {
             (Some(license), _) => Ok(CheckedIn::Renewed(license.into())),
             (None, Some(revocation)) => Ok(CheckedIn::Revoked(revocation)),

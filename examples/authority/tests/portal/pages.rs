@@ -386,7 +386,7 @@ fn a_check_in_is_answered_with_the_renewed_license_or_the_end_of_the_seat() {
     let page = authority.submit("/activate", &[File("file", &check_in.to_bytes())]);
     assert_eq!((page.status, page.title()), (200, "The license is renewed".into()));
     let (name, renewed) = authority.download(&page);
-    assert_eq!(name, format!("license-{}.txt", check_in.handle).to_lowercase());
+    assert_eq!(name, format!("license-{}.txt", check_in.request().handle).to_lowercase());
     assert_eq!(client.install(renewed.as_bytes()).unwrap().license().unwrap().revision, 2);
     let again = authority.submit("/activate", &[Text("request", &request)]);
     assert_eq!(authority.download(&again).1, license, "the request fetches what it was granted");
@@ -398,7 +398,7 @@ fn a_check_in_is_answered_with_the_renewed_license_or_the_end_of_the_seat() {
     let page = authority.submit("/activate", &[Text("request", &check_in.to_text())]);
     assert_eq!((page.status, page.title()), (409, "A later check-in came before this one".into()));
 
-    authority.vendor(&["release", &check_in.handle.to_string(), "--reason", "reported as lost"]);
+    authority.vendor(&["release", &check_in.request().handle.to_string(), "--reason", "reported as lost"]);
     let page = authority.submit("/activate", &[Text("request", &later)]);
     assert_eq!((page.status, page.title()), (200, "The seat of this computer is over".into()));
     assert!(page.words().contains("reported as lost"), "{}", page.words());

@@ -48,6 +48,14 @@ pub(super) enum CheckInBody {
             content_type = "application/problem+json",
         ),
         (
+            status = 409,
+            description = "The ledger was restored, and does not know this seat or its latest license: hand in the check-in \
+                           file, with the license. Or another check-in followed this one, or no seat is free. Codes: \
+                           `license-wanted`, `outdated`, `no-free-seat`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
             status = 410,
             description = "The seat was given up. Codes: `given-up`, `revoked`.",
             body = Details,

@@ -69,6 +69,9 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("Set the clock of the computer, let the application write a new request, and hand that in."),
         (Some(Kind::UnknownSeat), Task::Renew) => say("No seat of this computer is known here")
             .text("Nothing was renewed. Perhaps the license is of another vendor; ask the one it came from."),
+        (Some(Kind::LicenseWanted), _) => say("The whole check-in file is needed")
+            .text("The vendor's records were restored from a backup, and yours must be completed from your license.")
+            .text("Hand in the file that the application wrote, not the QR code."),
         (Some(Kind::LicenseEnded), Task::Renew) => say("The license has ended or is suspended")
             .text("It is not renewed now. Ask the vendor. Then hand this same check-in in once more."),
         (Some(Kind::NoFreeSeat), _) => no_free_seat(problem.seats())

@@ -1,0 +1,185 @@
+//! What a restored ledger has forgotten, told by the devices: seats entered again, phantoms ended.
+
+use std::time::Duration;
+
+use super::{
+    EventKind, Refusal, Ruling,
+    activate::join,
+    work::{Stop, Work, refuse},
+};
+use crate::{
+    ErrorKind, LicenseBody, Outcome, Page, PublicKey, Timestamp,
+    authority::{
+        history::History,
+        incoming::{CheckInClaim, LastWord},
+        records::Query,
+        seat::{Seat, SeatName, SeatState},
+        terms::LicenseTerms,
+    },
+};
+
+/// How long before a license that is missing the ledger's last note may have been: no more is excused by a clean stop.
+const BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How often things that a stolen key signed are noted, in all: whoever has the key can make any number of them.
+const ALARMED_AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// What comes of a check-in that the ledger cannot explain.
+pub(super) enum Healed {
+    /// The seat, as its device's license has it. It is renewed now, whatever counts.
+    Seat(Box<Seat>),
+    /// The license is an alarm.
+    Strange(Ruling),
+}
+
+/// The seat of a check-in as its device's license has it: one that is not `known`, or known at a lower revision.
+///
+/// Fails with [`ErrorKind::LicenseWanted`] if no license came along: what a device only claims proves nothing.
+pub(super) fn heal(work: &mut Work<'_>, claim: &CheckInClaim, known: Option<&Seat>) -> Result<Healed, Stop> {
+    let unknown = || refuse(ErrorKind::UnknownSeat, "check-in");
+    let wanted = || refuse(ErrorKind::LicenseWanted, "check-in");
+    let license = claim.license.as_ref().ok_or_else(wanted)?;
+    let issued = license.issued_by(&work.moment.roots);
+    let signed = claim.check_in.signed_by(&license.body.device_key);
+    work.need([Query::License(license.body.license_id), Query::Page(license.body.page), Query::History])?;
+    work.verify([issued.clone(), signed.clone()])?;
+    let is_ours = work.holds(issued)? || mutated!(HealsByAnybodysLicense);
+    let is_its = work.holds(signed)? || mutated!(HealsByAnotherDevicesLicense);
+    let license = &license.body;
+    if !is_ours || !is_its || license.handle != claim.handle() {
+        return Err(unknown());
+    }
+    let name = SeatName { handle: license.handle, device_key: license.device_key };
+    let Some(history) = missing(work, license.page, license.issued)? else {
+        alarm(work, name, known, "a license")?;
+        return Ok(Healed::Strange(Ruling::Refused(Refusal::new(ErrorKind::UnknownSeat, "check-in"))));
+    };
+    if known.is_some_and(|seat| license.revision <= seat.revision) {
+        return Err(unknown());
+    }
+    work.set_history(history);
+    let terms = terms(work, license)?;
+    let seat = match known {
+        Some(seat) => {
+            let lifted = seat.lifted(license);
+            work.update(lifted.clone());
+            lifted
+        }
+        None => enter_again(work, license, &terms)?,
+    };
+    let taken = work.license_of(&seat)?.usage.taken;
+    let mut detail = match known {
+        Some(_) => format!("the ledger had lost revision {}", license.revision),
+        None => "the ledger had lost this seat".to_owned(),
+    };
+    if taken > terms.seats {
+        detail += &format!("; {} seats more than were sold are taken", taken - terms.seats);
+    }
+    work.note(EventKind::Healed, known, &seat, detail);
+    Ok(Healed::Seat(Box::new(seat)))
+}
+
+/// The ledger's history, if something that this authority signed under that page may be missing in it; none if nothing can be.
+///
+/// A page that the ledger does not know shows that history is missing, if no gap explains it yet. But where a place that no
+/// backup reaches has the ledger's last page nothing can be missing.
+fn missing(work: &Work<'_>, page: Page, signed: Timestamp) -> Result<Option<History>, Stop> {
+    work.need([Query::History, Query::Page(page)])?;
+    let Some(history) = work.history()? else { return Err(refuse(ErrorKind::UnknownSeat, "check-in")) };
+    if work.is_known(page)? {
+        return Ok(Some(history).filter(|history| history.is_torn(page) || mutated!(HealsOutsideAGap)));
+    }
+    if history.gaps.iter().any(|gap| gap.explains(signed)) {
+        return Ok(Some(history));
+    }
+    if history.trusted {
+        return Ok(None);
+    }
+    let began = Timestamp::from_unix_seconds(signed.unix_seconds().saturating_sub(BEFORE.as_secs()));
+    Ok(Some(history.with_gap(began, None, true, (work.moment.now, work.moment.longest_lease))))
+}
+
+/// The terms of a license. One that was lost goes on with what a device's copy says.
+fn terms(work: &mut Work<'_>, license: &LicenseBody) -> Result<LicenseTerms, Stop> {
+    if let Some(known) = work.license(license.license_id)? {
+        return Ok(known.terms);
+    }
+    let terms = LicenseTerms::of_license(license);
+    work.add_license(terms.clone());
+    work.note_of_license(
+        EventKind::Healed,
+        terms.id,
+        "the ledger had lost this license; it needs another key",
+    );
+    Ok(terms)
+}
+
+/// A seat that the ledger had lost. Its device gave up before it what it held before, and another installation of its machine
+/// makes room for it as it would have then.
+fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms) -> Result<Seat, Stop> {
+    let now = work.moment.now;
+    let mut seat = Seat::entered_again(license, now);
+    for other in work.taken_seats_of(&license.device_key)? {
+        // What it asked for since, it may still be waiting for.
+        if other.granted <= license.issued && other.license_id == seat.license_id {
+            let returned = other.left_behind(now);
+            work.update(returned.clone());
+            work.note(EventKind::Returned, Some(&other), &returned, "its device has another seat");
+        }
+    }
+    work.insert(seat.clone(), None)?;
+    if (!work.has_room(terms)? || terms.one_seat_per_machine)
+        && let Some(joined) = join(work, &license.baseline, now, terms, &seat)?
+    {
+        seat = joined;
+    }
+    Ok(seat)
+}
+
+/// Ends a seat that the ledger has as taken, of which its device has a receipt or a revocation that the ledger has forgotten.
+pub(super) fn end_phantom(
+    work: &mut Work<'_>,
+    word: Option<&LastWord>,
+    device: &PublicKey,
+) -> Result<(), Stop> {
+    let Some(word) = word.filter(|word| word.device_key() == *device) else { return Ok(()) };
+    let seats = work.seats_of_handle(word.handle())?;
+    let is_taken = |seat: &&Seat| seat.device_key == *device && seat.state.is_taken() && !word.is_of(seat);
+    let Some(seat) = seats.iter().find(is_taken) else { return Ok(()) };
+    if !work.holds(word.issued_by(&work.moment.roots))? {
+        return Ok(());
+    }
+    let Some(history) = missing(work, word.page(), word.time())? else {
+        return alarm(work, seat.name(), Some(seat), word.name());
+    };
+    work.set_history(history);
+    let license = work.license_of(seat)?;
+    let is_counted = license.terms.deactivations_left(license.usage) != Some(0);
+    let ended = seat.ended_by(word, is_counted, work.moment.now);
+    work.update(ended.clone());
+    work.note(EventKind::PhantomEnded, Some(seat), &ended, word.detail());
+    Ok(())
+}
+
+/// Notes something that this authority's key signed and that cannot be missing in the ledger. It changes nothing else.
+fn alarm(work: &mut Work<'_>, name: SeatName, known: Option<&Seat>, what: &str) -> Result<(), Stop> {
+    let (now, history) = (work.moment.now, work.history()?);
+    let is_news = |last: Timestamp| last > now || now.since(last) >= ALARMED_AGAIN;
+    if let Some(history) = history.filter(|history| history.alarmed.is_none_or(is_news)) {
+        work.set_history(History { alarmed: Some(now), ..history });
+        let detail = format!("{what} of seat {} is signed and was never issued", name.handle);
+        match known {
+            Some(seat) => work.note(EventKind::StrangeLicense, Some(seat), seat, detail),
+            None => work.note_of_nobody(EventKind::StrangeLicense, detail),
+        }
+    }
+    Ok(())
+}
+
+impl LastWord {
+    /// Whether the ledger has it already.
+    fn is_of(&self, seat: &Seat) -> bool {
+        seat.state == SeatState::Held
+            && matches!(self, Self::Receipt(word) if word.body.outcome == Outcome::Held)
+    }
+}
