@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use nodelock::{Client, ErrorKind, Reason, Verdict};
 use serde_json::Value;
 
 use crate::support::server::{Authority, Engine};
@@ -78,4 +79,106 @@ fn the_page_is_where_the_operator_wants_it() {
     fs::create_dir(authority.path("elsewhere")).unwrap();
     authority.vendor(&vouch[..3]);
     assert_eq!(page(&file), 16);
+}
+
+/// An earlier copy of the ledger takes its place while `lost` happens to the one that is lost.
+fn with_lost_time(authority: &Authority, lost: impl FnOnce()) {
+    let (engine, directory) = (authority.engine(), authority.directory());
+    authority.kill();
+    engine.keep_copy(&directory);
+    authority.restart();
+    lost();
+    authority.kill();
+    engine.put_back_copy(&directory);
+    authority.restart();
+    assert_eq!(status(authority), "restored");
+}
+
+fn is_active(device: &Client) -> bool {
+    *device.check().unwrap().verdict() == Verdict::Active
+}
+
+fn states(authority: &Authority) -> Vec<String> {
+    let mut states: Vec<String> =
+        authority.seats().iter().map(|seat| seat["state"].as_str().unwrap().to_owned()).collect();
+    states.sort();
+    states
+}
+
+fn actions(authority: &Authority, action: &str) -> usize {
+    authority.actions().iter().filter(|(_, of)| of == action).count()
+}
+
+#[test]
+fn a_seat_that_was_lost_comes_back_with_its_device() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let (first, second) = (authority.device("first"), authority.device("second"));
+    with_lost_time(&authority, || drop(first.activate(&key).unwrap()));
+    // A seat that the ledger believes free is given out: two machines have a license now.
+    second.activate(&key).unwrap();
+    assert!(is_active(&first) && is_active(&second));
+    // At its contact that shows. Nobody is locked out, and nobody else gets a seat.
+    assert!(first.check_in().unwrap().is_usable());
+    assert_eq!(states(&authority), ["active", "active"]);
+    assert_eq!(actions(&authority, "healed"), 1);
+    let excess = "1 seats more than were sold are taken";
+    assert!(authority.audit().iter().any(|line| line["detail"].as_str().unwrap().contains(excess)));
+    let third = authority.device("third");
+    assert_eq!(third.activate(&key).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    second.deactivate(Reason::Moved).unwrap();
+    assert_eq!(third.activate(&key).unwrap_err().kind(), ErrorKind::NoFreeSeat);
+    first.deactivate(Reason::Moved).unwrap();
+    third.activate(&key).unwrap();
+    assert_eq!(authority.vendor(&["verify"])["found"], 0);
+}
+
+#[test]
+fn a_check_in_file_brings_a_lost_seat_back_too() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let device = authority.device("device");
+    with_lost_time(&authority, || drop(device.activate(&key).unwrap()));
+    let file = authority.path("check-in");
+    fs::write(&file, device.check_in_offline().unwrap().to_bytes()).unwrap();
+    let renewed = authority.vendor(&["check-in", file.to_str().unwrap()]);
+    assert_eq!(renewed["revision"], 2);
+    device.install(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(states(&authority), ["active"]);
+}
+
+#[test]
+fn a_seat_that_was_given_back_in_the_lost_time_ends_when_its_device_asks_again() {
+    let authority = Authority::new();
+    let (key, other) = (authority.sell("1", &[]), authority.sell("1", &[]));
+    let device = authority.device("device");
+    device.activate(&key).unwrap();
+    with_lost_time(&authority, || drop(device.deactivate(Reason::Moved).unwrap()));
+    assert_eq!(states(&authority), ["active"]);
+    // Its seat of another license: what it gave up comes along.
+    device.activate(&other).unwrap();
+    assert_eq!(states(&authority), ["active", "returned"]);
+    assert_eq!(actions(&authority, "phantom-ended"), 1);
+    authority.device("next").activate(&key).unwrap();
+    assert_eq!(authority.vendor(&["verify"])["found"], 0);
+}
+
+#[test]
+fn a_license_that_was_sold_in_the_lost_time_goes_on_and_gets_another_key() {
+    let authority = Authority::new();
+    let device = authority.device("device");
+    let mut key = String::new();
+    with_lost_time(&authority, || {
+        key = authority.sell("2", &[]);
+        device.activate(&key).unwrap();
+    });
+    let licenses = || authority.vendor(&["license", "list"])["licenses"].as_array().unwrap().clone();
+    assert_eq!(licenses().len(), 0);
+    assert!(device.check_in().unwrap().is_usable());
+    let id = licenses()[0]["id"].as_str().unwrap().to_owned();
+    assert_eq!(authority.device("next").activate(&key).unwrap_err().kind(), ErrorKind::UnknownLicense);
+    let rekeyed = authority.vendor(&["license", "rekey", &id]);
+    device.deactivate(Reason::Moved).unwrap();
+    authority.device("next").activate(rekeyed["key"].as_str().unwrap()).unwrap();
+    assert_eq!(authority.vendor(&["verify"])["found"], 0);
 }

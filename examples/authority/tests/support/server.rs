@@ -56,9 +56,7 @@ impl Engine {
     /// Makes the empty database that PostgreSQL wants; the authority makes SQLite's file.
     pub fn create_database(&self, directory: &Path) {
         if let Self::Postgres(server) = self {
-            let create = format!("CREATE DATABASE \"{}\"", database(directory));
-            let psql = Command::new("psql").arg(format!("{server}/postgres")).args(["-qc", &create]).status();
-            assert!(psql.unwrap().success());
+            psql(server, &format!("CREATE DATABASE \"{}\"", database(directory)));
         }
     }
 
@@ -67,7 +65,7 @@ impl Engine {
         match self {
             Self::Sqlite => {
                 fs::remove_file(directory.join("authority.db")).unwrap();
-                for beside in ["authority.db-wal", "authority.db-shm"] {
+                for beside in &LEDGER[1..] {
                     let _ = fs::remove_file(directory.join(beside));
                 }
             }
@@ -76,6 +74,47 @@ impl Engine {
                 let drop = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
                 let psql = Command::new("psql").arg(url).args(["-qc", drop]).stderr(Stdio::null()).status();
                 assert!(psql.unwrap().success());
+            }
+        }
+    }
+
+    /// Keeps a copy of the ledger, as an operator does behind the authority's back. Nobody has it open.
+    pub fn keep_copy(&self, directory: &Path) {
+        match self {
+            Self::Sqlite => {
+                for name in LEDGER {
+                    let copy = directory.join(format!("{name}.copy"));
+                    let _ = fs::remove_file(&copy);
+                    match fs::copy(directory.join(name), copy) {
+                        Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+                        _ => {}
+                    }
+                }
+            }
+            Self::Postgres(server) => {
+                let of = database(directory);
+                psql(server, &format!("DROP DATABASE IF EXISTS \"{of}-copy\""));
+                psql(server, &format!("CREATE DATABASE \"{of}-copy\" TEMPLATE \"{of}\""));
+            }
+        }
+    }
+
+    /// Puts the copy in the place of the ledger. Nobody has either open.
+    pub fn put_back_copy(&self, directory: &Path) {
+        match self {
+            Self::Sqlite => {
+                for name in LEDGER {
+                    let (file, copy) = (directory.join(name), directory.join(format!("{name}.copy")));
+                    let _ = fs::remove_file(&file);
+                    if copy.exists() {
+                        fs::copy(copy, file).unwrap();
+                    }
+                }
+            }
+            Self::Postgres(server) => {
+                let of = database(directory);
+                psql(server, &format!("DROP DATABASE \"{of}\""));
+                psql(server, &format!("CREATE DATABASE \"{of}\" TEMPLATE \"{of}-copy\""));
             }
         }
     }
@@ -89,6 +128,15 @@ impl Engine {
         }
         command
     }
+}
+
+/// The files of a ledger on SQLite.
+const LEDGER: [&str; 3] = ["authority.db", "authority.db-wal", "authority.db-shm"];
+
+fn psql(server: &str, statement: &str) {
+    let mut psql = Command::new("psql");
+    psql.arg(format!("{server}/postgres")).args(["-qc", statement]).stderr(Stdio::null());
+    assert!(psql.status().unwrap().success(), "{statement}");
 }
 
 /// The name of an authority's database on a PostgreSQL server.

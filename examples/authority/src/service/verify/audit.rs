@@ -107,14 +107,12 @@ impl Audit {
             self.named.entry(license).or_insert_with(|| id.clone());
         }
         let (Some(at), Some(action), Some(detail)) = (at, action, detail) else { return };
+        let is = |kind: EventKind| action == kind.name();
         let own = ACTIONS.iter().find(|(name, _)| *name == action);
         let is_event = EventKind::ALL.iter().any(|kind| kind.name() == action);
         match own {
             Some((_, is_of_license)) => {
-                for column in ["handle", "device_key", "from_state", "to_state"] {
-                    let is_null = row.is_null(column);
-                    row.expect(column, is_null, "the line is about no seat");
-                }
+                is_about_no_seat(row);
                 row.expect(
                     "license_id",
                     license.is_some() == *is_of_license,
@@ -132,10 +130,19 @@ impl Audit {
                     _ => {}
                 }
             }
-            None if action == EventKind::EvidenceKept.name() => {
-                for column in ["license_id", "handle", "device_key", "from_state", "to_state"] {
-                    let is_null = row.is_null(column);
-                    row.expect(column, is_null, "the line is about no seat");
+            None if is(EventKind::EvidenceKept)
+                || (is(EventKind::StrangeLicense) && row.is_null("handle")) =>
+            {
+                is_about_no_seat(row);
+                let is_null = row.is_null("license_id");
+                row.expect("license_id", is_null, "the line is about no license");
+            }
+            // A license that the ledger had lost.
+            None if is(EventKind::Healed) && row.is_null("handle") => {
+                is_about_no_seat(row);
+                row.expect("license_id", license.is_some(), "the line is about no license");
+                if let Some(license) = license {
+                    self.created.entry(license).or_insert((at, detail));
                 }
             }
             None if is_event => self.look_at_seat(row, &action, license, at, &detail),
@@ -163,6 +170,13 @@ impl Audit {
         row.expect("license_id", trail.license == license, "other lines name another license");
         trail.seat.note(&TrailLine { action, before, after, at, detail });
         trail.is_kept |= after != SeatState::Cancelled;
+    }
+}
+
+fn is_about_no_seat(row: &mut Row<'_>) {
+    for column in ["handle", "device_key", "from_state", "to_state"] {
+        let is_null = row.is_null(column);
+        row.expect(column, is_null, "the line is about no seat");
     }
 }
 
