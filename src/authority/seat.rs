@@ -71,7 +71,7 @@ pub enum SeatState {
     Returned,
     /// Given up before its request arrived: never granted.
     Cancelled,
-    /// Released by the vendor; the device has not been heard of since.
+    /// Released by the vendor, or replaced by a customer's request: its device is told so at its next contact.
     Revoked,
 }
 
@@ -313,8 +313,8 @@ impl Seat {
         }
     }
 
-    /// Whether [`Usage::taken`] has it.
-    pub(crate) fn is_marked_taken(&self) -> bool {
+    /// Whether it is active or held and not [marked as lapsed](Self::is_lapsed): [`Usage::taken`] counts those.
+    pub fn is_marked_taken(&self) -> bool {
         self.state.is_taken() && !self.lapsed
     }
 

@@ -432,7 +432,7 @@ pub trait Ledger {
 /// use nodelock::{
 ///     Client, Error, ErrorKind, LicenseId, Page, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
 ///     authority::{
-///         ActivationFile, Issuer, LicenseRecord, LicenseTerms, Query, ReleaseClaim, Seat, SeatName, SeatState, Usage,
+///         ActivationFile, Issuer, LicenseRecord, LicenseTerms, MAX_SEATS_OF_TAG, Query, ReleaseClaim, Seat, SeatName, SeatState, Usage,
 ///         Found, decision::{self, Change, Ledger, Moment},
 ///     },
 /// };
@@ -451,7 +451,7 @@ pub trait Ledger {
 ///         let taken = |seat: &&Seat| seat.state().is_taken();
 ///         Ok(match *query {
 ///             Query::License(id) if id == self.terms.id => {
-///                 let taken = |seat: &&Seat| taken(seat) && !seat.is_lapsed();
+///                 let taken = |seat: &&Seat| seat.is_marked_taken();
 ///                 let (taken, counted) = (seats(&taken).len() as u32, seats(&|s| s.is_counted()).len() as u32);
 ///                 let usage = Usage { taken, deactivated: counted };
 ///                 Found::License(Some(Box::new(LicenseRecord { terms: self.terms.clone(), usage })))
@@ -461,19 +461,22 @@ pub trait Ledger {
 ///             Query::TakenSeatsOf(device) => Found::Seats(seats(&|s| *s.device_key() == device && taken(s))),
 ///             Query::SeatsByEnd { until, at_most, .. } => {
 ///                 let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
-///                 let mut ended = seats(&|seat| taken(seat) && !seat.is_lapsed() && end(seat) <= until);
+///                 let mut ended = seats(&|seat| seat.is_marked_taken() && end(seat) <= until);
 ///                 ended.sort_by_key(end);
 ///                 ended.truncate(at_most as usize);
 ///                 Found::Seats(ended)
 ///             }
 ///             Query::SeatsWithTag(_, tag) => {
 ///                 let has = |seat: &Seat| seat.fingerprint().hardware().any(|other| other == tag);
-///                 Found::Seats(seats(&|seat| taken(seat) && !seat.is_lapsed() && has(seat)))
+///                 let mut found = seats(&|seat| seat.is_marked_taken() && has(seat));
+///                 found.sort_by_key(Seat::contact);
+///                 found.truncate(MAX_SEATS_OF_TAG);
+///                 Found::Seats(found)
 ///             }
 ///             Query::SeatOfMachine(machine) => {
 ///                 Found::Seats(seats(&|seat| taken(seat) && *seat.machine() == machine))
 ///             }
-///             // A vendor who keeps these answers here too; see `examples/quickstart/vendor.rs`.
+///             // A vendor who keeps these answers here too; see `examples/quickstart/ledger.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
 ///             Query::Attempts(_) | Query::Cancellations(_) | Query::Replacements(_) => Found::Attempts(Default::default()),

@@ -38,18 +38,25 @@ impl Service {
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.activations.check(peer)?;
         }
-        let settled = match self.decide_activation(&file, assigned, occasion).await {
-            // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations. The
-            // device has no receipts for what is left out here, so it hands that in again.
-            // A recovery is whole or nothing: what it leaves out may be the cancellation of the one before it.
-            Err(Failure::TooManyUnseen { handles, .. }) if !file.is_recovery() => {
-                self.decide_activation(&file.without(&handles), assigned, occasion).await?
+        let mut file = file;
+        let settled = loop {
+            match self.decide_activation(&file, assigned, occasion).await {
+                // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations. The
+                // device has no receipts for what is left out here, so it hands that in again.
+                // A recovery is whole or nothing: what it leaves out may be the cancellation of the one before it.
+                Err(Failure::TooManyUnseen { wait, handles }) if !file.is_recovery() => {
+                    let shorter = file.without(&handles);
+                    if shorter.releases().len() == file.releases().len() {
+                        return Err(Failure::TooManyUnseen { wait, handles });
+                    }
+                    file = shorter;
+                }
+                Err(Failure::Rule(error)) if error.kind() == ErrorKind::CertificateExpired => {
+                    self.free(&file, occasion).await?;
+                    return Ok(Activated { license: Err(error.into()), receipts: Vec::new() });
+                }
+                settled => break settled?,
             }
-            Err(Failure::Rule(error)) if error.kind() == ErrorKind::CertificateExpired => {
-                self.free(&file, occasion).await?;
-                return Ok(Activated { license: Err(error.into()), receipts: Vec::new() });
-            }
-            settled => settled?,
         };
         let license = match (settled.reply.license, settled.ruling) {
             (Some(license), _) => Ok(license),

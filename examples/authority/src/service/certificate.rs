@@ -12,7 +12,8 @@ use crate::{
     store::AuditLine,
 };
 
-/// Makes a certificate and installs it among the keys. Fails as [`renewal::install`] does; nothing is noted then.
+/// Makes a certificate and installs it among the keys. Fails as [`renewal::install`] does; nothing
+/// is noted then. A certificate that could not be noted is installed all the same.
 pub(crate) async fn certify(
     database: &Database,
     keys: &Path,
@@ -20,8 +21,9 @@ pub(crate) async fn certify(
     occasion: &Occasion,
 ) -> Result<Certificate> {
     let root = vendor(database).await?.root;
-    let mut tx = database.write().await?;
+    // Nobody waits for the disk that the root's key is on.
     let certificate = renewal::install(keys, root, new, occasion.time)?;
+    let mut tx = database.write().await?;
     let detail = format!("number {}, key {}", certificate.serial, certificate.issuer.id());
     AuditLine { action: "certified", license: None, detail: &detail }.write(&mut tx, occasion).await?;
     tx.commit().await?;

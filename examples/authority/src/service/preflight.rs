@@ -14,12 +14,20 @@ use crate::{
     failure::{Failure, Result},
 };
 
+/// What would come of giving a seat up.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Foreseen {
+    pub(crate) allowed: bool,
+    pub(crate) deactivations_left: Option<u32>,
+}
+
 impl Service {
-    /// How many deactivations are left for the seat that asks; none is without limit, or without a count.
+    /// Whether the seat that asks would return to the pool, and how many deactivations are left; none is without limit, or
+    /// without a count. It is a device's own question, so nobody pastes it into a form: only this form of it is read.
     ///
     /// Fails as [`PreflightClaim::read`] and [`decision::preflight`] do, and with [`Failure::PeerMustWait`] instead after too
     /// many for seats that are not their signer's. The device of a seat is always answered.
-    pub(crate) async fn preflight(&self, input: Vec<u8>, occasion: &Occasion) -> Result<Option<u32>> {
+    pub(crate) async fn preflight(&self, input: Vec<u8>, occasion: &Occasion) -> Result<Foreseen> {
         let claim = off_thread(move || PreflightClaim::read(&input)).await??;
         let act = |records: &_, moment: &_| decision::preflight(&claim, records, moment);
         let settled = self.decide(&act, occasion).await;
@@ -28,8 +36,10 @@ impl Service {
         {
             self.limits.preflights.take(*peer)?;
         }
-        match settled?.ruling {
-            Ruling::Preflight { deactivations_left } => Ok(deactivations_left),
+        let ruling = settled?.ruling;
+        let allowed = ruling.is_allowed();
+        match ruling {
+            Ruling::Preflight { deactivations_left } => Ok(Foreseen { allowed, deactivations_left }),
             _ => Err(unknown_ruling()),
         }
     }

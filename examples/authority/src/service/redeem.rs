@@ -42,6 +42,36 @@ pub(crate) struct Released {
     pub(crate) receipt: Option<DeactivationReceipt>,
 }
 
+/// What became of a seat that is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    Freed,
+    AlreadyFreed,
+    /// No deactivation was left: it stays reserved for the same machine.
+    Held,
+}
+
+impl Effect {
+    /// For programs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Freed => "freed",
+            Self::AlreadyFreed => "already-freed",
+            Self::Held => "held",
+        }
+    }
+}
+
+impl Released {
+    pub(crate) fn effect(&self) -> Effect {
+        match (self.outcome, self.changed) {
+            (Outcome::Held, _) => Effect::Held,
+            (Outcome::Returned, true) => Effect::Freed,
+            (Outcome::Returned, false) => Effect::AlreadyFreed,
+        }
+    }
+}
+
 impl Redeemed {
     fn of(settled: Settled) -> Result<Self> {
         let Settled { ruling, mut reply } = settled;
@@ -59,11 +89,7 @@ impl Redeemed {
     /// What it came to, for programs.
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
-            Self::Released(released) => match (released.outcome, released.changed) {
-                (Outcome::Held, _) => "held",
-                (Outcome::Returned, true) => "freed",
-                (Outcome::Returned, false) => "already-freed",
-            },
+            Self::Released(released) => released.effect().name(),
             Self::Kept(_) => "unknown",
         }
     }

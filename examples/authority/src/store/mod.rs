@@ -1,7 +1,8 @@
 //! The ledger on disk: SQL and rows.
 //!
-//! No rule is here, and nothing is signed or limited. The services ask and store, within a transaction that they begin
-//! and commit. The SQL is what SQLite and PostgreSQL have in common; where they differ, it is in this file.
+//! No rule is here, and nothing is signed. The services ask and store, within a transaction that they begin and commit.
+//! What is kept for strangers is bounded where it is kept (`ledger`). The SQL is what SQLite and PostgreSQL have in
+//! common; where they differ, the engine is asked.
 
 mod audit;
 mod backup;

@@ -55,12 +55,6 @@ pub(super) enum CheckInBody {
             body = Details,
             content_type = "application/problem+json",
         ),
-        (
-            status = 410,
-            description = "The seat was given up. Codes: `given-up`, `revoked`.",
-            body = Details,
-            content_type = "application/problem+json",
-        ),
         MessageProblems,
     ),
 )]

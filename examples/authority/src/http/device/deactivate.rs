@@ -19,12 +19,12 @@ use super::{
     },
     JsonAnswer, Message, finish,
 };
-use crate::service::{self, Redeemed};
+use crate::service::{self, Effect, Redeemed};
 
 /// What gives the seat up.
 #[derive(Deserialize, ToSchema)]
 #[serde(untagged, try_from = "Given")]
-pub(super) enum Evidence {
+pub(super) enum Deactivation {
     Proof {
         proof: Message,
     },
@@ -49,7 +49,7 @@ fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(input: D) -> Result<O
     T::deserialize(input).map(Some)
 }
 
-impl TryFrom<Given> for Evidence {
+impl TryFrom<Given> for Deactivation {
     type Error = &'static str;
 
     fn try_from(given: Given) -> Result<Self, Self::Error> {
@@ -70,12 +70,12 @@ enum SeatEffect {
     Held,
 }
 
-impl From<&service::Released> for SeatEffect {
-    fn from(released: &service::Released) -> Self {
-        match (released.outcome, released.changed) {
-            (nodelock::Outcome::Held, _) => Self::Held,
-            (nodelock::Outcome::Returned, true) => Self::Freed,
-            (nodelock::Outcome::Returned, false) => Self::AlreadyFreed,
+impl From<Effect> for SeatEffect {
+    fn from(effect: Effect) -> Self {
+        match effect {
+            Effect::Freed => Self::Freed,
+            Effect::AlreadyFreed => Self::AlreadyFreed,
+            Effect::Held => Self::Held,
         }
     }
 }
@@ -115,7 +115,8 @@ pub(super) enum ReleaseAnswer {
 
 impl ReleaseAnswer {
     fn new(released: &service::Released, mended: Vec<String>) -> Self {
-        let (outcome, deactivations_left) = (SeatEffect::from(released), released.deactivations_left);
+        let (outcome, deactivations_left) =
+            (SeatEffect::from(released.effect()), released.deactivations_left);
         match &released.receipt {
             Some(receipt) => {
                 Self::Done(Released { receipt: Message::from(receipt), outcome, deactivations_left, mended })
@@ -144,7 +145,7 @@ impl IntoResponse for ReleaseAnswer {
     post,
     path = "/v1/deactivations",
     operation_id = "deactivate",
-    request_body = inline(Evidence),
+    request_body = inline(Deactivation),
     responses(
         (status = 200, description = "Done.", body = inline(Released)),
         (
@@ -191,16 +192,16 @@ impl IntoResponse for ReleaseAnswer {
 pub(super) async fn deactivate(
     State(server): Shared,
     peer: Peer,
-    Json(evidence): Json<Evidence>,
+    Json(given): Json<Deactivation>,
 ) -> Result<ReleaseAnswer, Problem> {
     finish(async move {
         let (service, occasion) = (&server.service, peer.occasion());
-        let (redeemed, reading) = match evidence {
-            Evidence::Proof { proof } => {
+        let (redeemed, reading) = match given {
+            Deactivation::Proof { proof } => {
                 let claim = service.read(proof.0.into_bytes()).await?.proof()?;
                 (service.redeem_proof(&claim, &occasion).await?, None)
             }
-            Evidence::Code { phone_code } => {
+            Deactivation::Code { phone_code } => {
                 let typed = service.read(phone_code.into_bytes()).await?.code()?;
                 service.redeem_code(&typed, &occasion).await?
             }

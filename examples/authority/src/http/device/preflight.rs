@@ -14,6 +14,7 @@ use super::{
     },
     Ask, JsonAnswer, finish,
 };
+use crate::service;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Foreseen {
@@ -55,9 +56,9 @@ pub(super) async fn preflight(
     Json(asked): Json<Ask>,
 ) -> Result<JsonAnswer<Foreseen>, Problem> {
     finish(async move {
-        let deactivations_left =
-            server.service.preflight(asked.request.0.into_bytes(), &peer.occasion()).await?;
-        Ok(JsonAnswer(Foreseen { allowed: deactivations_left != Some(0), deactivations_left }))
+        let foreseen = server.service.preflight(asked.request.0.into_bytes(), &peer.occasion()).await?;
+        let service::Foreseen { allowed, deactivations_left } = foreseen;
+        Ok(JsonAnswer(Foreseen { allowed, deactivations_left }))
     })
     .await
 }

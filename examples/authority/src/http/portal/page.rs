@@ -44,7 +44,7 @@ pub(super) fn failure(problem: &Problem) -> Response {
     answer(notice, |notice| FailurePage { product: String::new(), notice })
 }
 
-/// The page of an notice, with its status.
+/// The page of a notice, with its status.
 pub(super) fn answer<T: Template>(notice: Notice, page: impl FnOnce(Option<Notice>) -> T) -> Response {
     let (status, kind, retry_after) = (notice.status, notice.kind, notice.retry_after);
     let mut response = render(&page(Some(notice)), status);

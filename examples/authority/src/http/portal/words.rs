@@ -46,8 +46,6 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
                 .text("Its signature does not fit the seat that it names, so no seat was given back.")
                 .text("Hand over the very file that the application wrote, as an attachment and not edited.")
         }
-        (Some(Kind::BadSignature), Task::Renew) => say("This belongs to another computer")
-            .text("The computer that wrote it does not hold the seat that it names, so nothing was renewed."),
         (Some(Kind::BadSignature | Kind::HeaderMismatch | Kind::WeakKey), _) => say("This was changed on the way")
             .text("Its signature does not fit, so nothing was done.")
             .text("Hand over the very file that the application wrote, as an attachment and not edited."),

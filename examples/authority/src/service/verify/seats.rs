@@ -80,7 +80,7 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     }
     known.by_state[SeatState::ALL.iter().position(|state| *state == seat.state()).unwrap_or_default()] += 1;
     if let Some(license) = license.and_then(|license| known.licenses.get_mut(&license)) {
-        license.taken += i64::from(seat.state().is_taken() && !seat.is_lapsed());
+        license.taken += i64::from(seat.is_marked_taken());
         license.deactivated += i64::from(seat.is_counted());
     }
     let Some(trail) = name.and_then(|name| known.audit.trails.get(&name)) else {
