@@ -238,6 +238,40 @@ async fn a_flood_of_what_nobody_asked_for_stops_neither_activations_nor_the_vend
 }
 
 #[tokio::test]
+async fn a_peer_with_all_the_cancelled_seats_it_may_have_still_activates() {
+    let authority = Authority::new().await;
+    let key = authority.sell(2).await;
+    let device = authority.device();
+    device.begin("", &[]).unwrap();
+    authority.service.redeem_proof(&claim(&device.cancel().unwrap().to_bytes()), &stranger(1)).await.unwrap();
+    // As many as it may have: copies of that one under other handles.
+    let columns = "device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
+                   installed, reason, revision, copies, virtual_machine, container, label, machine, record";
+    let numbers = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 9999)";
+    let mut tx = authority.service.database().write().await.unwrap();
+    for copies in [
+        format!("INSERT INTO seat (handle, {columns}) {numbers} SELECT n, {columns} FROM seat, number"),
+        format!(
+            "INSERT INTO cancelled (handle, device_key, requested, peer) {numbers} \
+             SELECT n, device_key, requested, peer FROM cancelled, number"
+        ),
+    ] {
+        sqlx::query(sqlx::AssertSqlSafe(copies)).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    // Two that were cancelled come along with a request, and neither can be taken in.
+    let device = authority.device();
+    for _ in 0..2 {
+        device.begin(&key, &[]).unwrap();
+        device.cancel().unwrap();
+    }
+    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let activated = authority.activate(&file, &stranger(1)).await.unwrap();
+    assert_eq!((activated.license.is_ok(), activated.receipts.len()), (true, 0));
+    assert_eq!(authority.activate(&file, &stranger(2)).await.unwrap().receipts.len(), 2);
+}
+
+#[tokio::test]
 async fn a_wrong_key_on_the_portal_does_not_block_an_activation() {
     let authority = Authority::new().await;
     let (service, key) = (&authority.service, authority.sell(1).await);
