@@ -15,6 +15,7 @@ kind there are, 200 unless told.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -39,8 +40,9 @@ SERVER = os.environ.get("NODELOCK_ONLINE_POSTGRES")
 CALLS = int(os.environ.get("NODELOCK_BENCH_CALLS", "200"))
 COLUMNS = (
     "handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, contact, ends, reason, "
-    "revision, copies, virtual_machine, container, label, machine, record"
+    "revision, copies, virtual_machine, container, label, machine, installed, record"
 )
+INSTALLED = COLUMNS.split(", ").index("installed")
 
 
 class Device:
@@ -265,6 +267,7 @@ def ledger(seats: int, folder: pathlib.Path) -> Authority:
             used.add(drawn)
             row, drawn_key = list(template), devices[number % len(devices)]
             row[:3] = drawn, drawn_key, of
+            row[INSTALLED] = hashlib.sha256(str(number).encode()).digest()
             row[7] = int(row[7]) + number // 100 - seats // 100
             record = row[-1].replace(handle, release.handle_text(drawn)).replace(license_id, of)
             row[-1] = record.replace(key, forms.base64url(drawn_key))
