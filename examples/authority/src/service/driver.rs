@@ -151,7 +151,11 @@ impl Service {
                     Considered::Decided(mut decision) => match self.admit_and_sign(&decision, occasion) {
                         Err(failure) => settled.push(Err(failure)),
                         Ok(reply) => {
-                            store(&mut tx, &decision, occasion).await?;
+                            if let Err(failure) = store(&mut tx, &decision, occasion).await {
+                                // Its caller may begin again at once.
+                                tx.undo().await;
+                                return Err(failure);
+                            }
                             verifications = mem::take(&mut decision.verifications);
                             if verifications.is_empty() {
                                 settled.push(Ok(Settled { ruling: decision.ruling, reply }));

@@ -71,6 +71,13 @@ impl Member {
         }
         told.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
     }
+
+    /// Ends the turn with nothing changed. Others have theirs once this returns.
+    pub(super) async fn undo(mut self) {
+        if let Some(turn) = self.turn.take() {
+            undo(turn, self.has_savepoint).await;
+        }
+    }
 }
 
 impl Drop for Member {

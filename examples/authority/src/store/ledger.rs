@@ -1,6 +1,6 @@
 //! What decisions are made from, and what they store: one statement or two for each query and each change.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
@@ -223,21 +223,31 @@ pub(crate) fn tag_number(tag: Tag) -> i64 {
     i64::from(u32::from_be_bytes([tag.component(), first, second, third]))
 }
 
-/// Makes a seat be found by its hardware while it is taken.
+/// What a seat is found by: its hardware while it is taken, each once, though a request may say one address twice.
+pub(super) fn tags_of(seat: &Seat) -> Vec<i64> {
+    if !seat.state().is_taken() || seat.license_id().is_none() {
+        return Vec::new();
+    }
+    let tags: BTreeSet<i64> = seat.fingerprint().hardware().map(tag_number).collect();
+    tags.into_iter().collect()
+}
+
+/// Makes a seat be found by its tags, and by no others.
 async fn set_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
     sqlx::query("DELETE FROM tag WHERE handle = $1 AND device_key = $2")
         .bind(number(seat.handle()))
         .bind(device(seat.name()))
         .execute(&mut **tx)
         .await?;
-    let Some(license) = seat.license_id().filter(|_| seat.state().is_taken()) else { return Ok(()) };
-    for tag in seat.fingerprint().hardware() {
-        // A request may say one address twice.
-        sqlx::query(
-            "INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-        )
+    insert_tags(tx, seat).await
+}
+
+async fn insert_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
+    let Some(license) = seat.license_id() else { return Ok(()) };
+    for tag in tags_of(seat) {
+        sqlx::query("INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4)")
             .bind(license.to_string())
-            .bind(tag_number(tag))
+            .bind(tag)
             .bind(number(seat.handle()))
             .bind(device(seat.name()))
             .execute(&mut **tx)
@@ -354,13 +364,15 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     .await?;
     tx.counters.count(None, seat.into());
     tx.know_seat(seat);
-    set_tags(tx, seat).await
+    insert_tags(tx, seat).await
 }
 
 /// The license and the grant of a seat never change. What was counted before must still be so.
 async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
-    let before = match tx.known_seat(seat.name()) {
-        Some(before) => before,
+    let known = tx.known_seat(seat.name()).cloned();
+    let has_its_tags = known.as_ref().is_some_and(|(_, tags)| *tags == tags_of(seat));
+    let before = match known {
+        Some((before, _)) => before,
         None => counted_before(tx, seat.name()).await?,
     };
     let updated = sqlx::query(
@@ -397,7 +409,7 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     }
     tx.counters.count(Some(before), seat.into());
     tx.know_seat(seat);
-    set_tags(tx, seat).await
+    if has_its_tags { Ok(()) } else { set_tags(tx, seat).await }
 }
 
 /// How a seat that this transaction has not read is counted.

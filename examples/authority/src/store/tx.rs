@@ -15,6 +15,7 @@ use super::{
     Engine,
     counters::{Counted, Counters},
     group::Member,
+    ledger::tags_of,
     locks::Locks,
 };
 use crate::failure::Result;
@@ -27,8 +28,8 @@ pub(crate) struct Tx {
     locks: Option<Locks>,
     /// Licenses that were read, with what their seats added up to before this transaction.
     licenses: BTreeMap<LicenseId, (KeyHash, LicenseRecord)>,
-    /// Seats that were read or written.
-    seats: BTreeMap<SeatName, Counted>,
+    /// Seats that were read or written, with the tags that they are found by.
+    seats: BTreeMap<SeatName, (Counted, Vec<i64>)>,
     pub(super) counters: Counters,
 }
 
@@ -52,6 +53,15 @@ impl Tx {
             Inner::Grouped(member) => member.commit().await?,
         }
         Ok(())
+    }
+
+    /// Ends it with nothing changed, and nothing locked any more.
+    pub(crate) async fn undo(self) {
+        match self.inner {
+            // The database does that by itself when the connection is lost.
+            Inner::Alone(transaction) => drop(transaction.rollback().await),
+            Inner::Grouped(member) => member.undo().await,
+        }
     }
 
     /// What these changes need and this transaction has not locked; none if nothing.
@@ -92,17 +102,17 @@ impl Tx {
         }
     }
 
-    pub(super) fn known_seat(&self, name: SeatName) -> Option<Counted> {
-        self.seats.get(&name).copied()
+    pub(super) fn known_seat(&self, name: SeatName) -> Option<&(Counted, Vec<i64>)> {
+        self.seats.get(&name)
     }
 
     pub(super) fn know_seat(&mut self, seat: &Seat) {
-        self.seats.insert(seat.name(), seat.into());
+        self.seats.insert(seat.name(), (seat.into(), tags_of(seat)));
     }
 
     /// The license of a seat that was read.
     pub(super) fn license_of(&self, name: SeatName) -> Option<LicenseId> {
-        self.seats.get(&name)?.license
+        self.seats.get(&name)?.0.license
     }
 }
 
