@@ -124,6 +124,7 @@ static inline void vendor_open(struct vendor *vendor, unsigned seats, const char
     memset(vendor, 0, sizeof *vendor);
     CHECK(pthread_mutex_init(&vendor->lock, NULL) == 0);
     vendor->now = START;
+    snprintf(vendor->page, sizeof vendor->page, "%016d", 0);
     OK(nodelock_key_generate(&vendor->root_key, &error));
     OK(nodelock_key_generate(&vendor->key, &error));
     snprintf(vendor->root, sizeof vendor->root, "%s", nodelock_key_public(vendor->root_key));
