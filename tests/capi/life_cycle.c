@@ -373,7 +373,7 @@ static void lookups(struct vendor *vendor)
             decision = NULL;
         }
     }
-    CHECK(rounds == 5 && nodelock_decision_outcome(decision) == NODELOCK_DECISION_GRANTED);
+    CHECK(rounds == 6 && nodelock_decision_outcome(decision) == NODELOCK_DECISION_GRANTED);
     CHECK(nodelock_decision_change_count(decision) == 1);
     CHECK(nodelock_decision_change_kind(decision, 0) == NODELOCK_CHANGE_INSERT_SEAT);
     CHECK(has(vendor->terms, "id", nodelock_decision_change_license(decision, 0)));
@@ -842,7 +842,7 @@ static void restored(struct vendor *vendor)
     nodelock_license *license = NULL;
     nodelock_decision *decision = NULL;
     char note[64];
-    OK(vendor_note(vendor, "{}", &decision));
+    OK(vendor_note(vendor, "{}", &decision, &error));
     CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_NOTED && event(decision) == NULL);
     CHECK(nodelock_decision_change_count(decision) == 2 && vendor_count(vendor, NODELOCK_CHANGE_PAGE) == 1);
     nodelock_decision_free(decision);
@@ -852,7 +852,7 @@ static void restored(struct vendor *vendor)
 
     vendor->now += DAY;
     snprintf(note, sizeof note, "{\"outside\":\"%s\"}", vendor->page);
-    OK(vendor_note(vendor, note, &decision));
+    OK(vendor_note(vendor, note, &decision, &error));
     CHECK(event(decision) == NULL);
     nodelock_decision_free(decision);
     decision = NULL;
@@ -866,11 +866,11 @@ static void restored(struct vendor *vendor)
     free(row->record);
     row->record = history;
     snprintf(note, sizeof note, "{\"outside\":\"%s\",\"vouched\":true}", vendor->page);
-    OK(vendor_note(vendor, note, &decision));
+    OK(vendor_note(vendor, note, &decision, &error));
     CHECK(strcmp(event(decision), "restored") == 0);
     nodelock_decision_free(decision);
     decision = NULL;
-    EXPECT(NODELOCK_INVALID_INPUT, vendor_note(vendor, "{\"outside\":1}", &decision));
+    EXPECT(NODELOCK_INVALID_INPUT, vendor_note(vendor, "{\"outside\":1}", &decision, &error));
 
     CHECK(vendor_taken(vendor) == 0);
     vendor->exchanges = 0;
