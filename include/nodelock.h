@@ -487,6 +487,11 @@ enum nodelock_status
    */
   NODELOCK_SERVER_FAILED = 68,
   /**
+   * The authority does not know this seat or its latest license, and asks for the license: its ledger may have been restored
+   * to an earlier copy.
+   */
+  NODELOCK_LICENSE_WANTED = 69,
+  /**
    * No license has this license key.
    */
   NODELOCK_UNKNOWN_LICENSE = 70,
@@ -590,6 +595,10 @@ enum nodelock_status
    * An older message than the one already installed.
    */
   NODELOCK_OUTDATED = 114,
+  /**
+   * A license that ends later than its issuer's certificate allows.
+   */
+  NODELOCK_LEASE_TOO_LONG = 115,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -2433,6 +2442,16 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_REPLACEMENTS 12
 
 /**
+ * What the database notes of its service. The value is `history`. Found: that record, or nothing.
+ */
+#define NODELOCK_QUERY_HISTORY 13
+
+/**
+ * A page that was noted. The value is the page, 16 hex digits. Found: that record, or nothing.
+ */
+#define NODELOCK_QUERY_PAGE 14
+
+/**
  * A new seat was granted; its license is sent.
  */
 #define NODELOCK_DECISION_GRANTED 1
@@ -2468,7 +2487,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_NEEDS 7
 
 /**
- * The request is refused for good. Seats that came along are free all the same; their receipts are sent.
+ * The request is refused for good. Seats that came along are free all the same; their receipts are sent. Or the license of
+ * a check-in is an alarm.
  */
 #define NODELOCK_DECISION_REFUSED 8
 
@@ -2492,6 +2512,11 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * A preflight is answered. Nothing is stored and nothing is sent.
  */
 #define NODELOCK_DECISION_PREFLIGHT 12
+
+/**
+ * The service of the database is noted. Nothing is sent. Copy the page outside once this is stored.
+ */
+#define NODELOCK_DECISION_NOTED 13
 
 /**
  * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
@@ -2534,6 +2559,23 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * Seats that were replaced by requests which named them take the place of those of that license.
  */
 #define NODELOCK_CHANGE_REPLACEMENTS 8
+
+/**
+ * What the database notes of its service takes the place of what it noted before.
+ */
+#define NODELOCK_CHANGE_HISTORY 9
+
+/**
+ * A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it. Pages are
+ * kept for ever.
+ */
+#define NODELOCK_CHANGE_PAGE 10
+
+/**
+ * A license that the database has lost, on the terms that a device's license says. It comes before its seats. The record is
+ * the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
+ */
+#define NODELOCK_CHANGE_LICENSE 11
 
 /**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
@@ -2662,11 +2704,14 @@ NODELOCK_API void nodelock_key_free(nodelock_key *key);
  * ```json
  * {
  *   "issuer": "nodelock_key_public() of the issuer", "name": "Example Ltd", "serial": 1,
- *   "not_before": 1800000000, "not_after": 1831536000
+ *   "not_before": 1800000000, "not_after": 1831536000,
+ *   "longest_lease_days": 400, "endless": true
  * }
  * ```
  *
  * `name` is for people, `serial` the vendor's number for the certificate. Licenses issued before its end stay valid.
+ * `longest_lease_days` is how many days after its signature a license may end, `endless` whether the issuer may sign others
+ * too. After the vendor's database was restored to an earlier copy, no seat lapses for that long.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
  */
@@ -2868,11 +2913,28 @@ NODELOCK_API void nodelock_release_free(nodelock_release *release);
 /* ==== What a decision is made from ==== */
 
 /**
- * Makes records that hold nothing yet.
+ * A new page, as text: 16 hex digits. What is signed in one minute of service is signed under one page, which
+ * nodelock_decide_note() notes first.
+ *
+ * NODELOCK_NO_RANDOM.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
-nodelock_status nodelock_records_new(nodelock_records **records,
+nodelock_status nodelock_page_generate(nodelock_bytes **page,
+                                       nodelock_error **error);
+
+/**
+ * Makes records that hold nothing yet. What is decided from them is signed under `page`, which is noted already but for
+ * nodelock_decide_note(). `issuer` is one that signs for the vendor now: it says how long a lease may be, and by which root
+ * the vendor's own messages are known. It may be freed before the records are.
+ *
+ * NODELOCK_INVALID_INPUT: no page.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_records_new(const nodelock_issuer *issuer,
+                                     const char *page,
+                                     nodelock_records **records,
                                      nodelock_error **error);
 
 /**
@@ -2981,11 +3043,16 @@ nodelock_status nodelock_decide_code(const char *typed,
                                      nodelock_error **error);
 
 /**
- * Answers a check-in, in any form. The same check-in again has the same license.
+ * Answers a check-in or a check-in file, in any form. The same check-in again has the same license. A seat that the vendor's
+ * database has lost, because it was restored to an earlier copy, is entered again from the license in the file; an event
+ * `healed` says so.
  *
  * NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
- * revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT: the device that signed it has no
- * such seat. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+ * revocation ends what a copy of the device's store still has. NODELOCK_DECISION_REFUSED, to be stored like any other: the
+ * license was signed with the vendor's key and never issued, as an event `strange-license` says;
+ * nodelock_decision_refusal() is NODELOCK_UNKNOWN_SEAT. NODELOCK_LICENSE_WANTED: the database does not know the seat or its
+ * latest license; the device is to send the whole file. NODELOCK_UNKNOWN_SEAT: the license is not one of the device that
+ * signed the check-in. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
  * NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
  */
 NODELOCK_API
@@ -3057,6 +3124,33 @@ nodelock_status nodelock_decide_return(const char *seat,
                                        nodelock_decision **decision,
                                        nodelock_error **error);
 
+/**
+ * Notes that the vendor's database is in service, under the page of the records, which must be new: at the start, in each
+ * minute while it serves, and when it stops. Store the decision, copy the page to a place outside of the database, and sign
+ * under it from then on. So a database that was restored to an earlier copy is found out.
+ *
+ * `note` is JSON; each member may be left out:
+ *
+ * ```json
+ * {"outside": "0123456789abcdef", "trusted": false, "vouched": false, "stopping": false, "since_last": 60}
+ * ```
+ *
+ * `outside` is the page that was copied to that place last, read from there; `null` is none. `trusted` says that no backup
+ * of the database reaches the place, `vouched` that a person says the database was not restored, `stopping` that the service
+ * stops with this. `since_last` is how many seconds ago this process noted something, by a clock that nobody sets; `null`
+ * at its start.
+ *
+ * NODELOCK_DECISION_NOTED. An event `restored` says that a part of the database's history is missing, or may be: seats that
+ * counted when it began lapse later. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a note.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_note(const char *note,
+                                     const nodelock_records *records,
+                                     uint64_t now,
+                                     nodelock_decision **decision,
+                                     nodelock_error **error);
+
 /* ==== What a decision says ==== */
 
 /**
@@ -3126,7 +3220,8 @@ NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *dec
  *
  * - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
  * - evidence: the seat that it is about, such as `7KX2M9`;
- * - a check-in: a seat as above, a slash and 64 hex digits.
+ * - a check-in: a seat as above, a slash and 64 hex digits;
+ * - cancellations, replacements, a license: the license's id; a page: 16 hex digits; the history: `history`.
  */
 NODELOCK_API
 const char *nodelock_decision_change_name(const nodelock_decision *decision,
@@ -3141,7 +3236,8 @@ const char *nodelock_decision_change_name(const nodelock_decision *decision,
  *   `notice` are for people, the rest is the library's;
  * - evidence: one line of base64url, a secret: there may be a code in it;
  * - a check-in: a number;
- * - attempts: JSON, `count` since `since`.
+ * - attempts: JSON, `count` since `since`;
+ * - the history, a page, a license: JSON.
  */
 NODELOCK_API
 const char *nodelock_decision_change_record(const nodelock_decision *decision,
@@ -3269,7 +3365,7 @@ NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
  * - Everything else is not stored. Of an activation, free what came along: nodelock_activation_release().
  *
  * NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are
- * out of bounds.
+ * out of bounds. NODELOCK_LEASE_TOO_LONG: the license would end later than the issuer's certificate allows.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

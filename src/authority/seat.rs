@@ -518,6 +518,7 @@ impl Seat {
     /// A seat of whose licenses the ledger had lost the latest: as that has it.
     pub(super) fn lifted(&self, license: &LicenseBody) -> Self {
         Self {
+            state: if mutated!(HealsASeatThatEnded) { SeatState::Active } else { self.state },
             revision: license.revision,
             issued: license.issued,
             ends: self.ends.max(license.end_of_use().unwrap_or(Timestamp::MAX)),

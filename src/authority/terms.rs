@@ -228,6 +228,10 @@ impl LicenseTerms {
         let margin = if mutated!(NoMargin) { Duration::ZERO } else { self.margin()? };
         let less = |time: Timestamp, seconds: u64| time.unix_seconds().checked_sub(seconds);
         let mut until = less(now, margin.as_secs())?;
+        if mutated!(LongestLeaseAfterTheOwn) {
+            let longest = gaps.first().map_or(0, |gap| gap.over().since(gap.ended()).as_secs());
+            return less(now, margin.as_secs() + longest).map(Timestamp::from_unix_seconds);
+        }
         for gap in gaps.iter().filter(|gap| now < gap.over().plus(margin)) {
             until = until.min(less(gap.began(), margin.as_secs() + 1)?);
         }

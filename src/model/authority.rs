@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer, ser::SerializeSeq as _};
 
-use super::facts::{Message, NOW, Name, Read, STEP, Universe};
+use super::{
+    Outside,
+    facts::{Message, NOW, Name, RESTORED, Read, STEP, Universe, page},
+};
 use crate::{
-    Error, ErrorKind, Result, Timestamp,
+    Error, ErrorKind, Page, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, LicenseRecord, LicenseTerms, Query, Records, Seat, SeatName, SeatState,
-        Usage,
-        decision::{self, Change, Decision, Draft, Moment, Refusal, Ruling, Step, Unsigned},
+        Attempts, Evidence, Found, Gap, History, LicenseRecord, LicenseTerms, Query, Records, Seat, SeatName,
+        SeatState, Usage,
+        decision::{self, Change, Decision, Draft, EventKind, Moment, Note, Refusal, Ruling, Step, Unsigned},
     },
 };
 
@@ -30,6 +33,13 @@ pub(super) struct Tables {
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
     has_new_terms: bool,
+    /// What was noted of its service, and the numbers of the pages.
+    pub(super) history: Option<History>,
+    pages: Vec<u8>,
+    /// A copy of all this, from before.
+    copy: Option<Box<Self>>,
+    /// On which day that copy was made which is in its place.
+    pub(super) restored_to: Option<u8>,
 }
 
 /// A piece of evidence that is kept.
@@ -60,6 +70,8 @@ pub(super) struct Heard {
     pub(super) refused: Option<Name>,
     /// Whether what was asked for was refused because no seat is free.
     pub(super) lacks_a_seat: bool,
+    /// Whether it was noted that the ledger had lost something.
+    pub(super) is_healed: bool,
 }
 
 impl Tables {
@@ -79,17 +91,72 @@ impl Tables {
     /// The seats that count now.
     pub(super) fn counting(&self, universe: &Universe) -> u32 {
         let (terms, now) = (self.terms(universe), self.now());
-        let seats = self.seats.iter().filter(|(_, seat)| seat.counts(terms, now, &[]));
+        let seats = self.seats.iter().filter(|(_, seat)| seat.counts(terms, now, self.gaps()));
         seats.fold(0, |set, (name, _)| set | name.bit())
     }
 
     /// What happens at the authority by itself: time goes on, and the vendor changes the terms. Neither frees a seat.
     pub(super) fn by_itself(&self, universe: &Universe) -> Vec<Self> {
         let rules = universe.rules;
-        let later = (self.day < rules.days).then(|| self.at(self.day + 1));
+        let later = (self.day < rules.days).then(|| {
+            let outside = self.history.as_ref().map(History::last_page);
+            self.at(self.day + 1).noted(outside, universe)
+        });
         let may_change = rules.leases[0] != rules.leases[1] && !self.has_new_terms;
         let changed = may_change.then(|| Self { has_new_terms: true, ..self.clone() });
-        [later, changed].into_iter().flatten().collect()
+        [later, changed, self.copied(universe), self.restored(universe)].into_iter().flatten().collect()
+    }
+
+    /// Somebody makes a copy of the ledger.
+    fn copied(&self, universe: &Universe) -> Option<Self> {
+        let may_copy = universe.rules.restores.is_some() && self.copy.is_none() && self.restored_to.is_none();
+        may_copy.then(|| Self { copy: Some(Box::new(self.clone())), ..self.clone() })
+    }
+
+    pub(super) fn has_copy(&self) -> bool {
+        self.copy.is_some()
+    }
+
+    /// The copy of an earlier day is put in its place.
+    fn restored(&self, universe: &Universe) -> Option<Self> {
+        let copy = self.copy.as_ref().filter(|copy| copy.day < self.day)?;
+        let outside = match universe.rules.restores? {
+            Outside::Page => self.history.as_ref().map(History::last_page),
+            Outside::Nothing => None,
+        };
+        let restored = Self { day: self.day, restored_to: Some(copy.day), ..(**copy).clone() };
+        Some(restored.noted(outside, universe))
+    }
+
+    /// A ledger in which nothing has happened.
+    pub(super) fn new(universe: &Universe) -> Self {
+        Self::default().noted(None, universe)
+    }
+
+    /// Its host notes the page of the day, with what lies outside.
+    fn noted(self, outside: Option<Page>, universe: &Universe) -> Self {
+        if universe.rules.restores.is_none() {
+            return self;
+        }
+        let trusted = universe.rules.restores == Some(Outside::Page);
+        let note = Note { outside, trusted, ..Note::default() };
+        let noted = self.decide(universe, |records, moment| decision::note(&note, records, moment));
+        noted.expect("a note is never refused").0.ledger
+    }
+
+    /// The number of the page that is signed under.
+    fn page(&self, universe: &Universe) -> u8 {
+        let is_restored = u8::from(self.restored_to.is_some());
+        if universe.rules.restores.is_some() { self.day + is_restored * RESTORED } else { 0 }
+    }
+
+    /// Whether something that was signed under that page may be missing.
+    pub(super) fn may_miss(&self, page: u8) -> bool {
+        self.restored_to.is_some_and(|day| day == page) || !self.pages.contains(&page)
+    }
+
+    pub(super) fn gaps(&self) -> &[Gap] {
+        self.history.as_ref().map(History::gaps).unwrap_or_default()
     }
 
     /// The same at another time.
@@ -158,7 +225,13 @@ impl Tables {
     }
 
     fn unchanged(&self) -> Heard {
-        Heard { ledger: self.clone(), replies: Vec::new(), refused: None, lacks_a_seat: false }
+        Heard {
+            ledger: self.clone(),
+            replies: Vec::new(),
+            refused: None,
+            lacks_a_seat: false,
+            is_healed: false,
+        }
     }
 
     /// A decision and what comes of it, or why a rule refuses.
@@ -168,15 +241,18 @@ impl Tables {
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<(Heard, Ruling), ErrorKind> {
         let mut ledger = Ledger { tables: self.clone(), universe };
-        let decided = universe.settle(&mut ledger, self.now(), act);
-        let Decision { ruling, send, .. } = decided.map_err(|error| error.kind())?;
+        let decided = universe.settle(&mut ledger, (self.now(), self.page(universe)), act);
+        let Decision { ruling, send, events, .. } = decided.map_err(|error| error.kind())?;
+        let is_healed = events.iter().any(|event| event.kind == EventKind::Healed);
         let replies = send.iter().map(|draft| message(draft, universe)).collect();
-        Ok((Heard { ledger: ledger.tables, replies, refused: None, lacks_a_seat: false }, ruling))
+        let ledger = ledger.tables;
+        Ok((Heard { ledger, replies, refused: None, lacks_a_seat: false, is_healed }, ruling))
     }
 }
 
 /// What a reader of a message knows once it has verified it.
-fn message(Draft { unsigned, .. }: &Draft, universe: &Universe) -> Message {
+fn message(Draft { unsigned, page }: &Draft, universe: &Universe) -> Message {
+    let page = page.as_bytes()[0];
     let name = |seat: &Seat| universe.holder(seat.name());
     match unsigned {
         Unsigned::License { seat, deactivations_left, terms, .. } => Message::License {
@@ -184,12 +260,13 @@ fn message(Draft { unsigned, .. }: &Draft, universe: &Universe) -> Message {
             deactivations_left: *deactivations_left,
             revision: seat.revision(),
             ends: seat.end_of_license(terms),
+            page,
         },
         Unsigned::Receipt { seat, .. } => {
             let (outcome, deactivations_left) = seat.receipt().expect("a receipt is of a seat that is over");
-            Message::Receipt { name: name(seat), outcome, deactivations_left }
+            Message::Receipt { name: name(seat), outcome, deactivations_left, page }
         }
-        Unsigned::Revocation { seat, .. } => Message::Revocation(name(seat)),
+        Unsigned::Revocation { seat, .. } => Message::Revocation(name(seat), page),
     }
 }
 
@@ -252,8 +329,8 @@ impl decision::Ledger for Ledger<'_> {
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
             Query::Cancellations(_) => Found::Attempts(self.tables.cancellations),
             Query::Replacements(_) => Found::Attempts(self.tables.replacements),
-            Query::History => Found::History(None),
-            Query::Page(_) => Found::Page(true),
+            Query::History => Found::History(self.tables.history.clone().map(Box::new)),
+            Query::Page(known) => Found::Page(self.tables.pages.iter().any(|number| page(*number) == *known)),
         })
     }
 
@@ -285,7 +362,10 @@ impl decision::Ledger for Ledger<'_> {
             Change::Attempts(..) => {}
             Change::Cancellations(_, cancellations) => self.tables.cancellations = cancellations,
             Change::Replacements(_, replacements) => self.tables.replacements = replacements,
-            Change::History(_) | Change::Page(_) | Change::License(_) => {}
+            Change::History(history) => self.tables.history = Some(history),
+            Change::Page(page) => self.tables.pages.push(page.as_bytes()[0]),
+            // There is one license, and it was sold before everything else.
+            Change::License(_) => return Err(Error::new(ErrorKind::InvalidInput, "another license")),
         }
         Ok(())
     }

@@ -3,14 +3,14 @@
 
 use super::{
     Mutant,
-    facts::{COPY, Message, NOW, Name, Proof, Universe},
+    facts::{Along, COPY, Message, NOW, Name, Proof, STEP, Signer, Universe, Word},
     table::Table,
 };
 use crate::{
     Reason, Timestamp,
     code::Handle,
     codec,
-    record::{Current, LicenseFacts, Record, Replace, Replaced},
+    record::{Active, Current, LicenseFacts, Record, Replace, Replaced},
 };
 
 /// A record, by its number in [`Records`].
@@ -138,7 +138,7 @@ impl ModelMachine {
     /// When the license that a check would accept now ends.
     pub(super) fn license_ends(&self, records: &Records) -> Timestamp {
         match records.get(self.visible).license() {
-            Some(license) => codec::decode(&license.license, 8, "end").expect("it was put there"),
+            Some(license) => content(&license.license).0,
             None => Timestamp::MIN,
         }
     }
@@ -170,7 +170,9 @@ impl ModelMachine {
             Act::Reopen,
             Act::PowerCut,
         ];
-        acts.into_iter().filter_map(|act| Some((act, self.act(act, universe, records)?))).collect()
+        let is_kill = |act: &Act| matches!(act, Act::Kill | Act::Reopen | Act::PowerCut);
+        let acts = acts.into_iter().filter(|act| universe.rules.restores.is_none() || !is_kill(act));
+        acts.filter_map(|act| Some((act, self.act(act, universe, records)?))).collect()
     }
 
     pub(super) fn act(&self, act: Act, universe: &Universe, records: &mut Records) -> Option<Self> {
@@ -232,19 +234,23 @@ impl ModelMachine {
     pub(super) fn speech(&self, universe: &Universe, records: &Records) -> Vec<Message> {
         let Some(record) = self.ready(records) else { return Vec::new() };
         let name = |handle| self.name(universe, handle);
+        let word =
+            record.last_word.as_ref().map(|word| codec::decode(word, 16, "word").expect("it was put there"));
         let mut said = Vec::new();
         let mut releases = Vec::new();
         for given_up in &record.outstanding {
             let name = name(given_up.activation.handle);
             // The QR code holds the proof alone; the file of a cancelled request holds that too.
             let cancelled = given_up.request.is_some();
-            said.extend([Message::Code(name), Message::Proof(Proof { name, cancelled, request: false })]);
+            if universe.rules.restores.is_none() {
+                said.extend([Message::Code(name), Message::Proof(Proof { name, cancelled, request: false })]);
+            }
             let release = Proof { name, cancelled, request: cancelled };
+            if release.request || universe.rules.restores.is_some() {
+                said.push(Message::Proof(release));
+            }
             if release.request {
-                said.extend([
-                    Message::Proof(release),
-                    Message::Request { name, releases: Vec::new(), recovery: false },
-                ]);
+                said.push(Message::Request { name, releases: Vec::new(), recovery: false, word: None });
             }
             releases.push(release);
         }
@@ -252,24 +258,67 @@ impl ModelMachine {
             let name = name(pending.activation.handle);
             let recovery = pending.recovery.is_some();
             said.extend([
-                Message::Request { name, releases: Vec::new(), recovery },
-                Message::Request { name, releases, recovery },
+                Message::Request { name, releases: Vec::new(), recovery, word },
+                Message::Request { name, releases, recovery, word },
             ]);
         }
         if let Some(active) = record.license()
             && active.revision <= universe.rules.check_ins
         {
-            let name = name(active.activation.handle);
-            said.push(Message::CheckIn { name, revision: active.revision, hardware: self.number });
+            let check_in = self.check_in(active, universe);
+            if let Message::CheckIn { name, revision, hardware, along, .. } = check_in
+                && universe.rules.lies
+                && self.number == 0
+            {
+                // What is said is heard by everybody, and said again by somebody else.
+                let along = along.map(|along| Along { by: Signer::ForAnotherDevice, ..along });
+                said.push(Message::CheckIn { name, revision, hardware, along });
+            }
+            said.push(check_in);
+        }
+        if universe.rules.lies && self.number == 1 {
+            said.extend(self.lies(universe, record));
         }
         said
+    }
+
+    fn check_in(&self, active: &Active, universe: &Universe) -> Message {
+        let (name, revision) = (self.name(universe, active.activation.handle), active.revision);
+        let (ends, page) = content(&active.license);
+        let along = Along { page, ends, by: Signer::Authority };
+        let along = universe.rules.restores.map(|_| along);
+        Message::CheckIn { name, revision, hardware: self.number, along }
+    }
+
+    /// The check-in of the license that a check would accept now.
+    pub(super) fn contact(&self, universe: &Universe, records: &Records) -> Option<Message> {
+        records.get(self.visible).license().map(|active| self.check_in(active, universe))
+    }
+
+    /// What a machine says whose owner cheats: that it has licenses which the authority never gave to it.
+    fn lies(&self, universe: &Universe, record: &Record) -> Vec<Message> {
+        let (name, hardware) = (Name { machine: self.number, draw: 0 }, self.number);
+        let (page, ends) = (0, NOW.plus_days(STEP));
+        let forged = [Signer::Stranger, Signer::Thief].map(|by| Message::CheckIn {
+            name,
+            revision: 1,
+            hardware,
+            along: Some(Along { page, ends, by }),
+        });
+        let claimed = record.license().map(|active| Message::CheckIn {
+            name: self.name(universe, active.activation.handle),
+            revision: active.revision + 1,
+            hardware,
+            along: None,
+        });
+        forged.into_iter().chain(claimed).collect()
     }
 
     /// What it becomes when a message of the authority arrives; itself if that changes nothing.
     pub(super) fn hear(&self, message: &Message, universe: &Universe, records: &mut Records) -> Self {
         let Some(record) = self.ready(records) else { return *self };
         let mut record = record.clone();
-        let (Message::License { name, .. } | Message::Receipt { name, .. } | Message::Revocation(name)) =
+        let (Message::License { name, .. } | Message::Receipt { name, .. } | Message::Revocation(name, _)) =
             message
         else {
             return *self;
@@ -280,7 +329,7 @@ impl ModelMachine {
         }
         let handle = universe.handle(*name);
         let heard = match message {
-            Message::License { deactivations_left, revision, ends, .. } => {
+            Message::License { deactivations_left, revision, ends, page, .. } => {
                 let replaced = record.replaced_by(handle).map(|_| Replaced { proof: Vec::new(), time: NOW });
                 let facts = LicenseFacts {
                     handle,
@@ -289,13 +338,24 @@ impl ModelMachine {
                     deactivations_left: *deactivations_left,
                     revision: *revision,
                     // Opaque to every transition: what a check goes by will do.
-                    envelope: &codec::encode(ends).expect("a time can be encoded"),
+                    envelope: &codec::encode(&(ends, page)).expect("it can be encoded"),
                 };
                 record.install(&facts, replaced)
             }
-            Message::Receipt { .. } => record.receipt(handle, &[], NOW).map(drop),
-            _ => record.revoke(handle, "", &[], NOW).map(drop),
+            Message::Receipt { outcome, page, .. } => {
+                let word = Word { name: *name, outcome: Some(*outcome), page: *page };
+                record.receipt(handle, &encoded(word), NOW).map(drop)
+            }
+            Message::Revocation(_, page) => {
+                let word = Word { name: *name, outcome: None, page: *page };
+                record.revoke(handle, "", &encoded(word), NOW).map(drop)
+            }
+            _ => return *self,
         };
+        // It makes a difference to a ledger that was restored, and to no other one.
+        if universe.rules.restores.is_none() {
+            record.last_word = None;
+        }
         match heard {
             Ok(()) => self.commit(None, record, universe, records),
             Err(_) => *self,
@@ -375,6 +435,10 @@ impl ModelMachine {
             }
             _ => memory,
         };
+        // Kills are searched elsewhere: where the ledger may be restored, a commit is one step.
+        if universe.rules.restores.is_some() {
+            return Self { visible, durable: visible, process: Process::Ready(memory), ..*self };
+        }
         let process = if visible == self.visible || mutant == Some(Mutant::NoSyncBeforeSending) {
             Process::Ready(memory)
         } else {
@@ -388,4 +452,13 @@ impl ModelMachine {
         let process = if self.visible == self.durable { Process::Ready(self.visible) } else { Process::Dead };
         Self { process, ..self }
     }
+}
+
+/// What stands for a license: when it ends, and its page.
+fn content(license: &[u8]) -> (Timestamp, u8) {
+    codec::decode(license, 16, "license").expect("it was put there")
+}
+
+fn encoded(word: Word) -> Vec<u8> {
+    codec::encode(&word).expect("it can be encoded")
 }

@@ -2,11 +2,12 @@
 
 use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc, sync::Arc, time::Duration};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Rules, authority::Ledger};
 use crate::{
-    ActivationRequest, LicenseId, Outcome, Page, Random, Reason, Result, Roots, SigningKey, Timestamp,
+    ActivationRequest, Binding, LicenseBody, LicenseId, Outcome, Page, Random, Reason, ReceiptBody, Result,
+    RevocationBody, Roots, SigningKey, Timestamp,
     authority::{
         ActivationFile, CheckInClaim, Evidence, LicenseTerms, Records, ReleaseClaim, SeatName, TypedCode,
         decision::{self, Decision, Moment, Refusal, Step},
@@ -34,7 +35,7 @@ pub(super) const COPY: u8 = 2;
 const PRODUCT: &str = "Example Editor";
 
 /// One activation: the how-manieth of which machine. Stands for handle and device key, which are a seat's name.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(super) struct Name {
     pub(super) machine: u8,
     pub(super) draw: u8,
@@ -69,6 +70,35 @@ impl fmt::Debug for Proof {
     }
 }
 
+/// The license that comes along with a check-in.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Along {
+    pub(super) page: u8,
+    pub(super) ends: Timestamp,
+    pub(super) by: Signer,
+}
+
+/// Who signed it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) enum Signer {
+    Authority,
+    /// Somebody with a key of its own.
+    Stranger,
+    /// Somebody who stole the authority's key.
+    Thief,
+    /// The authority, for the device that has the seat; the other machine checks in with it.
+    ForAnotherDevice,
+}
+
+/// The last receipt or revocation that a device got: of which seat, where that went, under which page.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub(super) struct Word {
+    pub(super) name: Name,
+    /// None is a revocation.
+    pub(super) outcome: Option<Outcome>,
+    pub(super) page: u8,
+}
+
 /// What travels. Each is what a reader knows once it has verified it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Message {
@@ -77,14 +107,16 @@ pub(super) enum Message {
         name: Name,
         releases: Vec<Proof>,
         recovery: bool,
+        word: Option<Word>,
     },
     Proof(Proof),
     Code(Name),
-    /// A check-in of a device whose license has that revision.
+    /// A check-in of a device whose license has that revision, and what came along.
     CheckIn {
         name: Name,
         revision: u32,
         hardware: u8,
+        along: Option<Along>,
     },
     License {
         name: Name,
@@ -92,13 +124,15 @@ pub(super) enum Message {
         revision: u32,
         /// When it ends, which is not later than [`Timestamp::MAX`].
         ends: Timestamp,
+        page: u8,
     },
     Receipt {
         name: Name,
         outcome: Outcome,
         deactivations_left: Option<u32>,
+        page: u8,
     },
-    Revocation(Name),
+    Revocation(Name, u8),
 }
 
 impl Message {
@@ -113,7 +147,7 @@ impl Message {
         match self {
             Self::Request { name, .. } | Self::Code(name) | Self::CheckIn { name, .. } => Some(*name),
             Self::Proof(proof) => Some(proof.name),
-            Self::License { .. } | Self::Receipt { .. } | Self::Revocation(_) => None,
+            Self::License { .. } | Self::Receipt { .. } | Self::Revocation(..) => None,
         }
     }
 }
@@ -122,33 +156,41 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left = |left: &Option<u32>| left.map(|n| format!(" ({n} left)")).unwrap_or_default();
         match self {
-            Self::Request { name, releases, recovery } => {
+            Self::Request { name, releases, recovery, word } => {
                 write!(f, "{} {name:?}", if *recovery { "recovery" } else { "request" })?;
+                if let Some(word) = word {
+                    write!(f, " with {word:?}")?;
+                }
                 if releases.is_empty() { Ok(()) } else { write!(f, " with {releases:?}") }
             }
             Self::Proof(proof) => proof.fmt(f),
             Self::Code(name) => write!(f, "code {name:?}"),
-            Self::CheckIn { name, revision, hardware } => {
-                write!(f, "check-in {name:?} at revision {revision} from machine {hardware}")
+            Self::CheckIn { name, revision, hardware, along } => {
+                write!(f, "check-in {name:?} at revision {revision} from machine {hardware}")?;
+                match along {
+                    Some(along) => write!(f, ", its license by {:?} of page {}", along.by, along.page),
+                    None => Ok(()),
+                }
             }
-            Self::License { name, deactivations_left, revision, ends } => {
+            Self::License { name, deactivations_left, revision, ends, page } => {
                 let steps = ends.since(NOW).as_secs() / (u64::from(STEP) * 86_400);
-                write!(f, "license {name:?} revision {revision} to {steps}{}", left(deactivations_left))
+                let left = left(deactivations_left);
+                write!(f, "license {name:?} revision {revision} of page {page} to {steps}{left}")
             }
-            Self::Receipt { name, outcome, deactivations_left } => {
+            Self::Receipt { name, outcome, deactivations_left, .. } => {
                 write!(f, "receipt {name:?} {outcome}{}", left(deactivations_left))
             }
-            Self::Revocation(name) => write!(f, "revocation {name:?}"),
+            Self::Revocation(name, _) => write!(f, "revocation {name:?}"),
         }
     }
 }
 
 /// A message as the authority reads it.
 pub(super) enum Read {
-    File(ActivationFile),
-    Claim(ReleaseClaim),
+    File(Box<ActivationFile>),
+    Claim(Box<ReleaseClaim>),
     Code(TypedCode),
-    CheckIn(CheckInClaim),
+    CheckIn(Box<CheckInClaim>),
 }
 
 /// What never changes.
@@ -159,6 +201,8 @@ pub(super) struct Universe {
     pub(super) new_terms: LicenseTerms,
     devices: [Device; 3],
     roots: Arc<Roots>,
+    root: SigningKey,
+    stranger: SigningKey,
     /// Messages that were signed and read, each once.
     read: RefCell<HashMap<Message, Rc<Read>>>,
     /// What was verified, each once.
@@ -186,8 +230,11 @@ impl Universe {
         let new_terms = LicenseTerms { lease_days, ..terms.clone() };
         let devices =
             [0, 1, COPY].map(|machine| Device::new(rules, machine).expect("constants are random enough"));
-        let roots = Arc::default();
-        Self { rules, terms, new_terms, devices, roots, read: RefCell::default(), facts: RefCell::default() }
+        let [root, stranger] =
+            [77, 78].map(|seed| SigningKey::generate(&Constant(seed)).expect("random enough"));
+        let roots = Arc::new(Roots::new([root.public_key()]));
+        let (read, facts) = (RefCell::default(), RefCell::default());
+        Self { rules, terms, new_terms, devices, roots, root, stranger, read, facts }
     }
 
     /// How many draws a machine has in the search.
@@ -284,13 +331,19 @@ impl Universe {
     pub(super) fn settle(
         &self,
         ledger: &mut Ledger<'_>,
-        now: Timestamp,
+        (now, page): (Timestamp, u8),
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<Decision> {
-        let (page, longest_lease) = (Page::from_bytes([0; 8]), Duration::ZERO);
+        let (page, longest_lease) = (self::page(page), self.longest_lease());
         let moment = Moment { now, token: [0; 16], page, longest_lease, roots: Arc::clone(&self.roots) };
         let facts = &mut *self.facts.borrow_mut();
         decision::settle_with(facts, ledger, |records| act(records, &moment))
+    }
+
+    /// M, the longest lease that the authority signs.
+    fn longest_lease(&self) -> Duration {
+        let steps = self.rules.leases.into_iter().max().unwrap_or_default();
+        Duration::from_secs(u64::from(steps * STEP) * 86_400)
     }
 
     /// A message as the authority reads it. A decision takes what it knows only from what a device signed, so each message
@@ -306,23 +359,25 @@ impl Universe {
 
     fn sign(&self, message: &Message) -> Result<Read> {
         Ok(match message {
-            Message::Request { name, releases, recovery } => {
+            Message::Request { name, releases, recovery, word } => {
                 let mut envelopes = vec![self.request(*name).as_bytes().to_vec()];
                 if *recovery {
                     envelopes.push(self.recovery(*name)?);
                 }
+                envelopes.extend(word.map(|word| self.word(word)).transpose()?);
                 for proof in releases {
                     envelopes.extend(self.proof(*proof)?);
                 }
-                Read::File(ActivationFile::read(&bundled(&envelopes))?)
+                Read::File(ActivationFile::read(&bundled(&envelopes))?.into())
             }
-            Message::Proof(proof) => Read::Claim(ReleaseClaim::read(&bundled(&self.proof(*proof)?))?),
+            Message::Proof(proof) => Read::Claim(ReleaseClaim::read(&bundled(&self.proof(*proof)?))?.into()),
             Message::Code(name) => {
                 let code = DeactivationCode::new(self.handle(*name), secret(*name));
                 Read::Code(TypedCode::read(&code.to_string())?)
             }
-            Message::CheckIn { name, revision, hardware } => {
-                let device = self.device(*name);
+            Message::CheckIn { name, revision, hardware, along } => {
+                let is_others = along.is_some_and(|along| along.by == Signer::ForAnotherDevice);
+                let device = if is_others { &self.devices[1] } else { self.device(*name) };
                 let fingerprint = self.devices[usize::from(*hardware)].fingerprint.clone();
                 let check_in = CheckInBody {
                     handle: self.handle(*name),
@@ -335,10 +390,71 @@ impl Universe {
                     application: String::new(),
                     extensions: Vec::new(),
                 };
-                Read::CheckIn(CheckInClaim::read(Signed::sign_by_device(check_in, &device.key)?.as_bytes())?)
+                let mut envelopes = vec![Signed::sign_by_device(check_in, &device.key)?.as_bytes().to_vec()];
+                envelopes.extend(along.map(|along| self.license(*name, *revision, along)).transpose()?);
+                Read::CheckIn(CheckInClaim::read(&bundled(&envelopes))?.into())
             }
-            Message::License { .. } | Message::Receipt { .. } | Message::Revocation(_) => {
+            Message::License { .. } | Message::Receipt { .. } | Message::Revocation(..) => {
                 unreachable!("these are for a machine")
+            }
+        })
+    }
+
+    /// The license that comes along with a check-in, as far as a decision looks at it.
+    fn license(&self, name: Name, revision: u32, along: Along) -> Result<Vec<u8>> {
+        let (device, request) = (self.device(name), self.request(name));
+        let body = LicenseBody {
+            license_id: self.terms.id,
+            product: PRODUCT.to_owned(),
+            handle: self.handle(name),
+            device_key: device.key.public_key(),
+            release_commitment: request.release_commitment,
+            licensee: String::new(),
+            edition: String::new(),
+            features: Vec::new(),
+            metadata: Vec::new(),
+            issued: time_of(along.page),
+            starts: NOW,
+            expires: None,
+            lease_until: (along.ends != Timestamp::MAX).then_some(along.ends),
+            renew_after: None,
+            updates_until: None,
+            baseline: device.fingerprint.clone(),
+            policy: self.terms.policy.clone(),
+            deactivations_left: None,
+            request_digest: request.digest(),
+            answers: None,
+            revision,
+            sync_token: [0; 16],
+            page: page(along.page),
+            extensions: Vec::new(),
+        };
+        let key = if along.by == Signer::Stranger { &self.stranger } else { &self.root };
+        Ok(Signed::sign_by_authority(body, key, None)?.as_bytes().to_vec())
+    }
+
+    fn word(&self, word: Word) -> Result<Vec<u8>> {
+        let (handle, device_key) = (self.handle(word.name), self.device(word.name).key.public_key());
+        let (time, page, extensions) = (time_of(word.page), page(word.page), Vec::new());
+        Ok(match word.outcome {
+            Some(outcome) => {
+                let (deactivations_left, binding) = (None, Binding::Proof([0; 32]));
+                let body = ReceiptBody {
+                    handle,
+                    device_key,
+                    outcome,
+                    deactivations_left,
+                    time,
+                    binding,
+                    page,
+                    extensions,
+                };
+                Signed::sign_by_authority(body, &self.root, None)?.as_bytes().to_vec()
+            }
+            None => {
+                let body =
+                    RevocationBody { handle, device_key, reason: String::new(), time, page, extensions };
+                Signed::sign_by_authority(body, &self.root, None)?.as_bytes().to_vec()
             }
         })
     }
@@ -416,6 +532,19 @@ impl Device {
         let requests = (0..draws(rules, machine) + 2).map(request).collect::<Result<_>>()?;
         Ok(Self { key, fingerprint, requests })
     }
+}
+
+/// The page of a number: that of the day, and after the ledger was restored another one.
+pub(super) fn page(number: u8) -> Page {
+    Page::from_bytes([number; 8])
+}
+
+/// What is added to a day for a page after the ledger was restored.
+pub(super) const RESTORED: u8 = 100;
+
+/// When something was signed under a page.
+fn time_of(page: u8) -> Timestamp {
+    NOW.plus_days(u32::from(page % RESTORED) * STEP)
 }
 
 fn hardware(rules: Rules, side: u8) -> u8 {

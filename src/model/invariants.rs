@@ -32,7 +32,7 @@ use super::{
     Invariant,
     authority::{Heard, Tables},
     device::{Act, ModelMachine, Records},
-    facts::{Message, Name, Proof, Universe},
+    facts::{Along, Message, Name, Proof, STEP, Signer, Universe},
     space::{LEDGER, SENT, Space, State, members},
     table::FastMap,
 };
@@ -65,10 +65,17 @@ pub(super) struct Drains {
 /// Whether the invariant holds in that state.
 pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bool {
     match invariant {
-        Invariant::I1 => state[..LEDGER]
-            .iter()
-            .filter_map(|machine| space.usable(*machine))
-            .all(|name| space.in_force(state[LEDGER]) & name.bit() != 0),
+        Invariant::I1 => state[..LEDGER].iter().all(|machine| {
+            let in_force = space.in_force(state[LEDGER]);
+            let is_right = space.usable(*machine).is_none_or(|name| in_force & name.bit() != 0);
+            is_right || space.is_healed_at_contact(*machine, state[LEDGER])
+        }),
+        Invariant::Seats if space.ledger(state[LEDGER]).restored_to.is_some() => {
+            let usable = [0, 1].map(|side| space.usable_for_now(state[side], state[LEDGER]));
+            let ledger = space.ledger(state[LEDGER]);
+            usable.into_iter().flatten().all(|name| is_kept(name, ledger, &space.universe))
+                && space.can_be_had_later(state[LEDGER])
+        }
         Invariant::Seats => {
             let is_usable = |machine: &&u32| space.usable_for_now(**machine, state[LEDGER]).is_some();
             let usable = state[..LEDGER].iter().filter(is_usable).count();
@@ -93,16 +100,49 @@ pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bo
         Invariant::I2 => can_be_drained([state[0], state[1], state[LEDGER]], space),
         // What is acknowledged stays given up, even if its activation arrives after it.
         Invariant::Ledger => {
-            space.flaw.is_none() && space.active(state[LEDGER]) & space.acknowledged(state[SENT]) == 0
+            let has_forgotten = space.ledger(state[LEDGER]).restored_to.is_some();
+            let is_over = space.active(state[LEDGER]) & space.acknowledged(state[SENT]);
+            space.flaw.is_none() && (is_over == 0 || has_forgotten)
         }
     }
+}
+
+/// Whether a seat that is in use counts, in a ledger that was restored and has it as active. One that had lapsed when the lost
+/// time began need not.
+fn is_kept(name: Name, ledger: &Tables, universe: &Universe) -> bool {
+    let began = ledger.at(ledger.restored_to.unwrap_or_default()).now();
+    let counted = |seat: &Seat| seat.ends().is_none_or(|end| end.plus_days(STEP) >= began);
+    let seat = ledger.seats.get(&name).filter(|seat| seat.state() == SeatState::Active && counted(seat));
+    seat.is_none() || ledger.counting(universe) & name.bit() != 0
+}
+
+/// Whether a machine whose license the ledger does not know is known again, or told that its seat is over, at its next check-in.
+pub(super) fn is_healed_at_contact(
+    machine: &ModelMachine,
+    ledger: &Tables,
+    universe: &Universe,
+    records: &Records,
+) -> bool {
+    let Some(contact) = machine.contact(universe, records).filter(|_| ledger.restored_to.is_some()) else {
+        return false;
+    };
+    let answer = ledger.hear(&contact, universe);
+    answer.replies.iter().any(|reply| match reply {
+        Message::License { name, .. } => answer.ledger.state(*name) == Some(SeatState::Active),
+        Message::Revocation(..) => true,
+        _ => false,
+    })
 }
 
 fn can_be_drained(at: [u32; 3], space: &mut Space) -> bool {
     if let Some(known) = space.drains.both.get(&at) {
         return *known;
     }
-    let can = [Channel::Proofs, Channel::Codes].into_iter().all(|channel| {
+    let channels = match space.universe.rules.restores {
+        None => &[Channel::Proofs, Channel::Codes][..],
+        Some(_) => &[Channel::Proofs],
+    };
+    let can = channels.iter().all(|&channel| {
         let (a, ledger) = drain(at[0], at[2], channel, space);
         let (b, ledger) = drain(at[1], ledger, channel, space);
         no_seat_is_lost([a, b], ledger, space)
@@ -180,6 +220,8 @@ fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
     };
     let counting = ledger.counting(universe);
     let taken_rightly = ledger.seats.iter().all(|(name, seat)| match seat.state() {
+        // What ended in the lost time lapses, if its device does not say so before.
+        SeatState::Active | SeatState::Held if ledger.restored_to.is_some() => true,
         // Nobody is kept from anything by what has lapsed.
         SeatState::Active | SeatState::Held if counting & name.bit() == 0 => true,
         SeatState::Active => exhausted && stays(*name),
@@ -194,7 +236,8 @@ fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
 /// Whether a request that was never made before gets that machine a seat.
 fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
     let name = Name { machine, draw: universe.draw_of_another(machine) };
-    let answer = ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false }, universe);
+    let answer =
+        ledger.hear(&Message::Request { name, releases: Vec::new(), recovery: false, word: None }, universe);
     answer.ledger.state(name) == Some(SeatState::Active)
 }
 
@@ -206,7 +249,10 @@ pub(super) fn can_be_had_later(ledger: &Tables, universe: &Universe) -> bool {
 
 /// What is wrong with a ledger by itself.
 pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'static str> {
-    if ledger.usage().taken > universe.terms.seats {
+    if ledger.restored_to.is_none() && !ledger.gaps().is_empty() {
+        return Some("a ledger that was never restored has lost something");
+    }
+    if ledger.usage().taken > universe.terms.seats && ledger.restored_to.is_none() {
         return Some("more seats are taken than were sold");
     }
     let replaced = ledger.seats.values().filter(|seat| seat.was_replaced_by_customer()).count();
@@ -234,7 +280,9 @@ pub(super) fn flaw_of_answers(
     let counted = ledger.counting(universe);
     for answer in answers {
         let counting = answer.ledger.counting(universe);
-        if counting.count_ones() > seats.max(counted.count_ones()) {
+        let is_check_in = matches!(message, Some(Message::CheckIn { .. }));
+        let is_flagged = is_check_in && answer.is_healed && ledger.restored_to.is_some();
+        if counting.count_ones() > seats.max(counted.count_ones()) && !is_flagged {
             return Some("more seats count than there are");
         }
         if answer.lacks_a_seat && counting.count_ones() < seats {
@@ -302,7 +350,33 @@ pub(super) fn flaw_of_answers(
         let is_new = |name: &Name| {
             ledger.state(*name).is_none() && answer.ledger.state(*name) == Some(SeatState::Active)
         };
-        if answer.ledger.seats.keys().any(|name| is_new(name) && Some(*name) != asked) {
+        // What a thief dates into the lost time passes for lost.
+        let is_genuine = |along: &Along| {
+            along.by == Signer::Authority || (along.by == Signer::Thief && ledger.may_miss(along.page))
+        };
+        let entered = match message {
+            Some(Message::CheckIn { name, along: Some(along), .. }) if is_genuine(along) => Some(*name),
+            _ => None,
+        };
+        let is_expected = |name: &Name| Some(*name) == asked || Some(*name) == entered;
+        let is_earlier = |name: &Name, seat: &Seat| {
+            let later = entered.and_then(|entered| answer.ledger.seats.get(&entered));
+            Some(*name) != entered
+                && seat.state().is_taken()
+                && later.is_some_and(|later| {
+                    seat.device_key() == later.device_key() && entered.is_some_and(|entered| is_new(&entered))
+                })
+        };
+        if answer.ledger.seats.iter().any(|(name, seat)| is_earlier(name, seat)) {
+            return Some("a seat is entered again, and its device has another one");
+        }
+        if let Some(Message::Request { word: Some(word), .. }) = message
+            && answer.ledger.state(word.name) == Some(SeatState::Active)
+            && ledger.may_miss(word.page)
+        {
+            return Some("a seat goes on whose device has the receipt");
+        }
+        if answer.ledger.seats.keys().any(|name| is_new(name) && !is_expected(name)) {
             return Some("a seat was granted that nobody asked for");
         }
         let is_over = |reply: &Message| matches!(reply, Message::License { name, .. } if answer.ledger.state(*name) != Some(SeatState::Active));
@@ -336,6 +410,6 @@ pub(super) fn flaw_of_hearing(
         return Some("a message of the authority began an activation");
     }
     // Bounded by the lease until then, and over when the machine hears of it (`docs/PROTOCOL.md`, Forced release).
-    (matches!(message, Message::Revocation(name) if machine.is_ready() && after.contains(name)))
+    (matches!(message, Message::Revocation(name, _) if machine.is_ready() && after.contains(name)))
         .then_some("a revoked activation goes on")
 }

@@ -61,9 +61,22 @@ struct Rules {
     replace: u32,
     /// Whether the second machine's clock is days behind.
     is_behind: bool,
+    /// Whether the ledger may be restored once to an earlier copy, and what the host finds outside of it then.
+    restores: Option<Outside>,
+    /// Whether the second machine lies about its licenses, or has some that a thief signed.
+    lies: bool,
     /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
     remembers: bool,
     mutant: Option<Mutant>,
+}
+
+/// What lies outside of the ledger when it is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outside {
+    /// The last page, where no copy of the ledger reaches.
+    Page,
+    /// Nothing: it was rolled back together with the ledger, or is lost.
+    Nothing,
 }
 
 /// A fault that the model must notice. Each is one change: in the store's order of steps, which is simulated here, or in
@@ -142,10 +155,14 @@ pub(crate) enum Mutant {
     LastEndCounts,
     /// Count: after a gap a seat counts for its own margin alone, as if nothing could have been signed in it.
     OwnLeaseAfterAGap,
+    /// Count: after a gap a seat counts for the longest lease beyond its own last one.
+    LongestLeaseAfterTheOwn,
     /// Note: a long silence is taken for no gap.
     SilenceIsNoGap,
     /// Note: an ordinary restart is taken for a gap.
     RestartDelaysALapse,
+    /// Check in: a revision that a device claims shows that history is missing.
+    ClaimedRevisionIsEvidence,
     /// Heal: a license need not be of this authority.
     HealsByAnybodysLicense,
     /// Heal: a license need not be of the device that checks in.
@@ -154,6 +171,10 @@ pub(crate) enum Mutant {
     HealsOutsideAGap,
     /// Heal: a seat that the ledger knows to be over comes back to life.
     HealsASeatThatEnded,
+    /// Heal: what a device held before its lost seat stays taken.
+    EarlierSeatStays,
+    /// Phantoms: a receipt or revocation that came along is not looked at.
+    PhantomsStay,
     /// Redeem: giving up a lapsed seat uses up a deactivation.
     LapsedCostsADeactivation,
     /// Redeem: a proof is taken for whatever seat its device holds.

@@ -5,7 +5,7 @@
 
 use super::{
     Invariant::{self, Allowance, I1, I2, Ledger, Seats},
-    Mutant, Rules,
+    Mutant, Outside, Rules,
     search::search,
 };
 use crate::authority::SeatState::{self, Active, Cancelled, Held, Replaced, Returned, Revoked};
@@ -27,6 +27,8 @@ const SIMPLE: Rules = Rules {
     reinstalls: 0,
     replace: 0,
     is_behind: false,
+    restores: None,
+    lies: false,
     remembers: false,
     mutant: None,
 };
@@ -313,4 +315,50 @@ fn faults_of_the_vendor_s_acts_are_noticed() {
     is_caught(Mutant::RenewsRevokedSeats, ADMINISTERED, Ledger);
     is_caught(Mutant::ReleaseForgets, ADMINISTERED, I1);
     is_caught(Mutant::ReturnsActiveSeats, ADMINISTERED, I1);
+}
+
+/// A ledger that may be restored once, at any time, to a copy of any earlier day.
+const RESTORED: Rules =
+    Rules { draws: [1, 1], days: 2, check_ins: 1, restores: Some(Outside::Page), ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_the_ledger_is_restored() {
+    let limit = limit() / 4;
+    let occurring = [Active, Returned, Cancelled];
+    for outside in [Outside::Page, Outside::Nothing] {
+        let rules = Rules { restores: Some(outside), ..RESTORED };
+        holds(&format!("restored, outside {outside:?}"), rules, Some(limit), &occurring);
+        let rules = Rules { leases: [1, 2], draws: [1, 0], days: 3, ..rules };
+        holds(&format!("restored, longer leases, outside {outside:?}"), rules, Some(limit), &occurring);
+    }
+    let rules = Rules { lies: true, ..RESTORED };
+    holds("restored, lies", rules, Some(limit), &occurring);
+    let rules = Rules { draws: [2, 0], ..RESTORED };
+    holds("restored, twice", rules, Some(limit), &occurring);
+    let rules = Rules { draws: [1, 0], administered: true, deactivations: Some(0), ..RESTORED };
+    holds("restored, administered", rules, Some(limit), &[Active, Held, Returned, Cancelled, Revoked]);
+    let rules = Rules { one_hardware: true, reinstalls: 9, ..RESTORED };
+    holds("restored, installed again", rules, Some(limit), &[Active, Replaced, Returned, Cancelled]);
+}
+
+#[test]
+fn faults_in_what_a_restored_ledger_keeps_are_noticed() {
+    let rules = Rules { draws: [1, 0], days: 3, check_ins: 2, ..RESTORED };
+    is_caught(Mutant::OwnLeaseAfterAGap, rules, Seats);
+    is_caught(Mutant::LongestLeaseAfterTheOwn, rules, Seats);
+    is_caught(Mutant::SilenceIsNoGap, Rules { restores: Some(Outside::Nothing), ..rules }, Seats);
+    is_caught(Mutant::RestartDelaysALapse, RESTORED, Ledger);
+}
+
+#[test]
+fn faults_in_healing_are_noticed() {
+    let lies = Rules { lies: true, ..RESTORED };
+    is_caught(Mutant::ClaimedRevisionIsEvidence, lies, Ledger);
+    is_caught(Mutant::HealsByAnybodysLicense, lies, Ledger);
+    is_caught(Mutant::HealsByAnotherDevicesLicense, lies, Ledger);
+    is_caught(Mutant::HealsOutsideAGap, lies, Ledger);
+    is_caught(Mutant::HealsASeatThatEnded, Rules { draws: [1, 0], check_ins: 2, ..RESTORED }, Ledger);
+    let twice = Rules { draws: [2, 0], ..RESTORED };
+    is_caught(Mutant::EarlierSeatStays, twice, Ledger);
+    is_caught(Mutant::PhantomsStay, twice, Ledger);
 }

@@ -149,6 +149,16 @@ fn describe(space: &Space, step: Step, before: State, after: State) -> String {
         Step::Hear(side, message) => format!("{} hears {:?}", machine(side), space.message(message)),
         Step::Deliver(message) => format!("the authority hears {:?}", space.message(message)),
         Step::Administer => "an administrator acts".to_owned(),
+        Step::ByItself
+            if space.ledger(before[LEDGER]).restored_to != space.ledger(after[LEDGER]).restored_to =>
+        {
+            "the ledger is restored".to_owned()
+        }
+        Step::ByItself
+            if space.ledger(before[LEDGER]).has_copy() != space.ledger(after[LEDGER]).has_copy() =>
+        {
+            "the ledger is copied".to_owned()
+        }
         Step::ByItself if space.ledger(before[LEDGER]).day == space.ledger(after[LEDGER]).day => {
             "the vendor changes the terms".to_owned()
         }

@@ -10,7 +10,7 @@ use super::{
     device::{Act, ModelMachine, Records},
     facts::{Message, Name, Universe},
     invariants::{self, Drains},
-    table::Table,
+    table::{FastMap, Table},
 };
 use crate::{CLOCK_TOLERANCE, Timestamp, authority::SeatState, codec};
 
@@ -86,6 +86,7 @@ pub(super) struct Space {
     /// Each set, and the seats whose receipts are in it.
     set_list: Vec<(Messages, u32)>,
     pub(super) drains: Drains,
+    healed: FastMap<(u32, u32), bool>,
     /// What a transition did that it must not.
     pub(super) flaw: Option<String>,
 }
@@ -106,6 +107,7 @@ impl Space {
             sets: Table::default(),
             set_list: Vec::new(),
             drains: Drains::default(),
+            healed: FastMap::default(),
             flaw: None,
         }
     }
@@ -116,23 +118,30 @@ impl Space {
             let machine = ModelMachine::new(number, &mut self.records);
             self.machine_id(machine)
         });
-        [a, b, self.ledger_id(Tables::default()), self.set_id(0)]
+        let ledger = Tables::new(&self.universe);
+        [a, b, self.ledger_id(ledger), self.set_id(0)]
     }
 
     /// Everything that may happen next and changes something.
     pub(super) fn steps(&mut self, state: State, steps: &mut Vec<(Step, State)>) {
         steps.clear();
         let sent = self.set_list[state[SENT] as usize].0;
+        // Where the ledger may be restored, a machine says at once what it has to say: that leaves deeper searches.
+        let is_outspoken = self.universe.rules.restores.is_some();
         for side in 0..2 {
-            let with = |machine| {
+            let with = |space: &mut Self, machine| {
                 let mut next = state;
                 next[side] = machine;
+                if is_outspoken {
+                    let said = sent | space.speech(machine);
+                    next[SENT] = space.set_id(said);
+                }
                 next
             };
             for at in 0..self.acts(state[side]).len() {
                 let (act, machine) = self.acts(state[side])[at];
                 if act != Act::Refused {
-                    steps.push((Step::Act(side, act), with(machine)));
+                    steps.push((Step::Act(side, act), with(self, machine)));
                 }
             }
             let said = sent | self.speech(state[side]);
@@ -142,7 +151,7 @@ impl Space {
             for message in members(sent & !self.for_the_authority) {
                 let machine = self.heard(state[side], message);
                 if machine != state[side] {
-                    steps.push((Step::Hear(side, message), with(machine)));
+                    steps.push((Step::Hear(side, message), with(self, machine)));
                 }
             }
         }
@@ -311,6 +320,17 @@ impl Space {
         self.usable(machine).filter(|_| !is_over)
     }
 
+    /// Whether a machine is known to the ledger again after its next check-in.
+    pub(super) fn is_healed_at_contact(&mut self, machine: u32, ledger: u32) -> bool {
+        if let Some(known) = self.healed.get(&(machine, ledger)) {
+            return *known;
+        }
+        let (at, tables) = (self.machine(machine), self.ledger(ledger));
+        let is_healed = invariants::is_healed_at_contact(at, tables, &self.universe, &self.records);
+        self.healed.insert((machine, ledger), is_healed);
+        is_healed
+    }
+
     /// Whether every machine can have a seat once the end of every license is long over.
     pub(super) fn can_be_had_later(&mut self, id: u32) -> bool {
         if let Some(can) = self.ledger_nodes[id as usize].can_be_had_later {
@@ -418,7 +438,7 @@ impl Space {
             for message in members(set) {
                 if let Message::Receipt { name, .. } = self.message(message) {
                     let name = *name;
-                    if acknowledged & name.bit() != 0 {
+                    if acknowledged & name.bit() != 0 && self.universe.rules.restores.is_none() {
                         self.flaw = Some(format!("{name:?} has two receipts"));
                     }
                     acknowledged |= name.bit();

@@ -373,7 +373,7 @@ static void lookups(struct vendor *vendor)
             decision = NULL;
         }
     }
-    CHECK(rounds == 5 && nodelock_decision_outcome(decision) == NODELOCK_DECISION_GRANTED);
+    CHECK(rounds == 6 && nodelock_decision_outcome(decision) == NODELOCK_DECISION_GRANTED);
     CHECK(nodelock_decision_change_count(decision) == 1);
     CHECK(nodelock_decision_change_kind(decision, 0) == NODELOCK_CHANGE_INSERT_SEAT);
     CHECK(has(vendor->terms, "id", nodelock_decision_change_license(decision, 0)));
@@ -828,6 +828,58 @@ static void certificate_ended(struct vendor *vendor)
     nodelock_client_free(first);
 }
 
+/* The name of the only event of a decision; NULL for none. */
+static const char *event(const nodelock_decision *decision)
+{
+    CHECK(nodelock_decision_event_count(decision) <= 1);
+    return nodelock_decision_event_name(decision, 0);
+}
+
+/* A database that was restored to an earlier copy: its host notes that, and a device enters its seat again. */
+static void restored(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "restored");
+    nodelock_license *license = NULL;
+    nodelock_decision *decision = NULL;
+    char note[64];
+    OK(vendor_note(vendor, "{}", &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_NOTED && event(decision) == NULL);
+    CHECK(nodelock_decision_change_count(decision) == 2 && vendor_count(vendor, NODELOCK_CHANGE_PAGE) == 1);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    size_t copied = vendor->row_count;
+    char *history = copy(vendor->rows[vendor_find(vendor, NODELOCK_CHANGE_HISTORY, "history", NULL)].record);
+
+    vendor->now += DAY;
+    snprintf(note, sizeof note, "{\"outside\":\"%s\"}", vendor->page);
+    OK(vendor_note(vendor, note, &decision, &error));
+    CHECK(event(decision) == NULL);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    nodelock_license_free(license);
+    license = NULL;
+
+    while (vendor->row_count > copied)
+        row_free(&vendor->rows[--vendor->row_count]);
+    struct row *row = &vendor->rows[vendor_find(vendor, NODELOCK_CHANGE_HISTORY, "history", NULL)];
+    free(row->record);
+    row->record = history;
+    snprintf(note, sizeof note, "{\"outside\":\"%s\",\"vouched\":true}", vendor->page);
+    OK(vendor_note(vendor, note, &decision, &error));
+    CHECK(strcmp(event(decision), "restored") == 0);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    EXPECT(NODELOCK_INVALID_INPUT, vendor_note(vendor, "{\"outside\":1}", &decision, &error));
+
+    CHECK(vendor_taken(vendor) == 0);
+    vendor->exchanges = 0;
+    OK(nodelock_client_check_in(client, NULL, &license, &error));
+    CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1 && vendor->exchanges == 2);
+    nodelock_license_free(license);
+    nodelock_client_free(client);
+}
+
 int main(int count, char **arguments)
 {
     struct vendor vendor;
@@ -855,6 +907,9 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 3, "");
     certificate_ended(&vendor);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 1, "");
+    restored(&vendor);
     vendor_close(&vendor);
     return 0;
 }

@@ -124,6 +124,7 @@ static inline void vendor_open(struct vendor *vendor, unsigned seats, const char
     memset(vendor, 0, sizeof *vendor);
     CHECK(pthread_mutex_init(&vendor->lock, NULL) == 0);
     vendor->now = START;
+    snprintf(vendor->page, sizeof vendor->page, "%016d", 0);
     OK(nodelock_key_generate(&vendor->root_key, &error));
     OK(nodelock_key_generate(&vendor->key, &error));
     snprintf(vendor->root, sizeof vendor->root, "%s", nodelock_key_public(vendor->root_key));
@@ -447,13 +448,14 @@ static inline nodelock_status vendor_decide(struct vendor *vendor, decide_fn dec
 }
 
 /* Notes a new page, as a server does in each minute. The decision is the caller's. */
-static inline nodelock_status vendor_note(struct vendor *vendor, const char *note, nodelock_decision **decision)
+static inline nodelock_status vendor_note(struct vendor *vendor, const char *note, nodelock_decision **decision,
+                                          nodelock_error **error)
 {
     nodelock_bytes *page = NULL;
     OK(nodelock_page_generate(&page, &error));
     snprintf(vendor->page, sizeof vendor->page, "%s", nodelock_bytes_text(page));
     nodelock_bytes_free(page);
-    return vendor_decide(vendor, decide_note, note, 0, decision, &error);
+    return vendor_decide(vendor, decide_note, note, 0, decision, error);
 }
 
 /* The signed messages of a decision. */

@@ -7,11 +7,11 @@ use std::{
 
 use crate::support::vendor::{Device, Memory, START, Vendor};
 use nodelock::{
-    Answer, Client, Error, ErrorKind, Post, Reason, Result, Store, Transport,
+    Answer, Client, Error, ErrorKind, Page, Post, Reason, Result, Store, SystemRandom, Transport,
     authority::{
         ActivationFile, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
         TypedCode, Verification,
-        decision::{self, Change, Decision, Ledger as _, Moment, Refusal, Ruling, Step},
+        decision::{self, Change, Decision, Ledger as _, Moment, Note, Refusal, Ruling, Step},
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
 };
@@ -61,13 +61,16 @@ fn ask(ledger: &Memory, moment: &Moment, act: Act<'_>) -> Asked {
 
 /// Leaves out each answer and then the verifications: what is missing is asked for again, and nothing is decided.
 fn needs_all_of_it(vendor: &Vendor, what: &str, act: Act<'_>) -> Ruling {
-    let moment = moment(vendor);
-    let asked = ask(&vendor.ledger, &moment, act);
+    needs_all_of_it_at(&moment(vendor), vendor, what, act)
+}
+
+fn needs_all_of_it_at(moment: &Moment, vendor: &Vendor, what: &str, act: Act<'_>) -> Ruling {
+    let asked = ask(&vendor.ledger, moment, act);
     assert!(!asked.answers.is_empty(), "{what}: nothing is asked for");
     for left_out in 0..asked.answers.len() {
         let mut answers = asked.answers.clone();
         let (query, _) = answers.remove(left_out);
-        match act(&records(&answers, &asked.verifications), &moment) {
+        match act(&records(&answers, &asked.verifications), moment) {
             Ok(Step::Needs(lookup)) => assert_eq!(lookup.queries, [query], "{what}"),
             other => panic!("{what}: without {query:?} it comes to {other:?}"),
         }
@@ -75,7 +78,7 @@ fn needs_all_of_it(vendor: &Vendor, what: &str, act: Act<'_>) -> Ruling {
     for left_out in 0..asked.verifications.len() {
         let mut verifications = asked.verifications.clone();
         verifications.remove(left_out);
-        match act(&records(&asked.answers, &verifications), &moment) {
+        match act(&records(&asked.answers, &verifications), moment) {
             Ok(Step::Needs(lookup)) => assert_eq!(lookup.verifications.len(), 1, "{what}"),
             // A code is tried again, at the price of an attempt.
             Ok(Step::Decided(decision)) => {
@@ -207,6 +210,33 @@ fn a_check_in_and_a_preflight_need_their_seat_its_license_and_a_signature() {
 }
 
 #[test]
+fn a_note_and_what_heals_need_the_history_the_page_and_who_signed() {
+    let mut vendor = Vendor::new();
+    vendor.sell(2);
+    let device = Device::activated(&mut vendor, "first");
+    let copy = vendor.ledger.clone();
+    let outside = Some(vendor.page);
+    vendor.note(Note { outside, ..Note::default() });
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    device.client().accept_receipt(vendor.redeem(given_up.proof()).unwrap().as_bytes()).unwrap();
+    device.activate(&mut vendor);
+    let outside = Some(vendor.page);
+    vendor.ledger = copy;
+    let note = Note { outside, ..Note::default() };
+    let fresh = Moment { page: Page::generate(&SystemRandom).unwrap(), ..moment(&vendor) };
+    let ruling = needs_all_of_it_at(&fresh, &vendor, "note", &|r, m| decision::note(&note, r, m));
+    assert!(matches!(&ruling, Ruling::Noted(history) if history.gaps().len() == 1), "{ruling:?}");
+    vendor.note(note);
+    // A lost seat, and the phantom of the one before it.
+    let file = device.client().check_in_offline().unwrap().to_bytes();
+    let claim = CheckInClaim::read(&file).unwrap();
+    let ruling = needs_all_of_it(&vendor, "heal", &|r, m| decision::check_in(&claim, r, m));
+    assert!(matches!(ruling, Ruling::Renewed(_)), "{ruling:?}");
+    let seats: Vec<_> = vendor.ledger.seats.values().map(|seat| seat.state()).collect();
+    assert_eq!(seats, [SeatState::Active], "nothing was stored");
+}
+
+#[test]
 fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
     let mut vendor = Vendor::new();
     vendor.terms().deactivations = Some(0);
@@ -244,7 +274,7 @@ fn what_was_not_asked_for_is_no_answer() {
     // It was not taken either: the seat is asked for.
     let step = decision::renew(seat.name(), &records, &moment(&vendor)).unwrap();
     let Step::Needs(lookup) = step else { panic!("{step:?}") };
-    assert_eq!(lookup.queries, [Query::SeatsOfHandle(seat.handle())]);
+    assert_eq!(lookup.queries, [Query::SeatsOfHandle(seat.handle()), Query::History]);
 }
 
 /// The text of a deactivation file without the request that it cancels.

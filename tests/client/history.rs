@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::support::vendor::{Device, Vendor};
 use nodelock::{
-    Clock as _, ErrorKind, Page, SigningKey, SystemRandom, Timestamp,
+    Clock as _, ErrorKind, Page, Roots, SigningKey, SystemRandom, Timestamp,
     authority::{
         CertificateTerms, Issuer, LONGEST_LEASE_DAYS,
         decision::{Note, SILENCE},
@@ -136,6 +136,7 @@ fn refused(vendor: &mut Vendor, name: &str) -> Option<ErrorKind> {
 #[test]
 fn a_seat_that_counted_when_a_gap_began_lapses_after_the_longest_lease() {
     let (mut vendor, _) = served();
+    (vendor.issuer, vendor.roots) = certified(LONGEST_LEASE_DAYS, true);
     let dead = Device::activated(&mut vendor, "dead");
     vendor.clock.advance_days(100);
     let history = vendor.note(Note::default());
@@ -166,40 +167,48 @@ fn a_gap_keeps_no_free_seat_and_no_seat_that_had_lapsed_before() {
     assert_eq!(refused(&mut vendor, "lapsed"), None);
 }
 
+/// An issuer whose certificate never ends, and what devices trust then.
+fn certified(longest_lease_days: u32, endless: bool) -> (Issuer, Roots) {
+    let [root, key] = [(); 2].map(|()| SigningKey::generate(&SystemRandom).unwrap());
+    let certificate = CertificateTerms {
+        issuer: key.public_key(),
+        name: String::new(),
+        serial: 1,
+        not_before: Timestamp::MIN,
+        not_after: Timestamp::MAX,
+        longest_lease_days,
+        endless,
+    };
+    let issuer = Issuer::certified(key, certificate.sign(&root).unwrap()).unwrap();
+    (issuer, Roots::new([root.public_key()]))
+}
+
 #[test]
 fn an_issuer_signs_no_license_that_ends_later_than_its_certificate_allows() {
     let mut vendor = Vendor::new();
-    let (root, key) = [(); 2].map(|()| SigningKey::generate(&SystemRandom).unwrap()).into();
-    let issuer = |endless| {
-        let certificate = CertificateTerms {
-            issuer: key.public_key(),
-            name: String::new(),
-            serial: 1,
-            not_before: Timestamp::MIN,
-            not_after: Timestamp::MAX,
-            longest_lease_days: 90,
-            endless,
-        };
-        Issuer::certified(key.clone(), certificate.sign(&root).unwrap()).unwrap()
-    };
-    vendor.issuer = issuer(false);
-    assert_eq!(vendor.issuer.longest_lease(), 90 * 24 * HOUR);
     let request = Device::new(&vendor, "machine").client().begin(&vendor.license_key(), &[]).unwrap();
-    let answer = vendor.ledger.clone();
-    vendor.activate(&request.to_bytes()).unwrap();
-    for lease in [Some(91), None] {
-        vendor.ledger = answer.clone();
+    let before = vendor.ledger.clone();
+    for (lease, endless, refused) in [
+        (Some(90), false, false),
+        (Some(91), false, true),
+        (None, false, true),
+        (Some(91), true, false),
+        (None, true, false),
+    ] {
+        vendor.issuer = certified(90, endless).0;
+        assert_eq!(vendor.issuer.longest_lease(), 90 * 24 * HOUR);
+        vendor.ledger = before.clone();
         vendor.terms().lease_days = lease;
         vendor.terms().unbindable_lease_days = lease;
-        let refused = vendor.activate(&request.to_bytes()).unwrap_err();
-        assert_eq!(refused.kind(), ErrorKind::LeaseTooLong);
+        let answer = vendor.activate(&request.to_bytes());
+        let kind = answer.err().map(|error| error.kind());
+        assert_eq!(kind, refused.then_some(ErrorKind::LeaseTooLong), "{lease:?}, endless {endless}");
     }
-    vendor.ledger = answer;
-    vendor.terms().lease_days = None;
-    vendor.terms().unbindable_lease_days = None;
-    vendor.issuer = issuer(true);
+    // A license that ends, though it has no lease.
+    vendor.issuer = certified(90, false).0;
+    vendor.terms().expires = Some(vendor.clock.now().plus_days(90));
     vendor.activate(&request.to_bytes()).unwrap();
-    let root = Issuer::root(key.clone());
-    assert_eq!(root.longest_lease(), u32::from(400_u16) * 24 * HOUR);
+    let root = Issuer::root(SigningKey::generate(&SystemRandom).unwrap());
+    assert_eq!(root.longest_lease(), LONGEST_LEASE_DAYS * 24 * HOUR);
     assert_eq!(root.with_longest_lease(HOUR).longest_lease(), HOUR);
 }

@@ -14,6 +14,8 @@ mod life_cycle;
 mod quickstart;
 mod renewals;
 mod replaced;
+#[cfg(feature = "online")]
+mod restored;
 mod restored_copies;
 mod seats_over_time;
 mod tombstones;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use nodelock::authority::{Attempts, Evidence, LicenseRecord, LicenseTerms, Seat, SeatState};
+use nodelock::authority::{Attempts, Evidence, History, LicenseRecord, LicenseTerms, Seat, SeatState};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -132,4 +132,12 @@ fn evidence_is_as_documented() {
         })
         .collect();
     assert_eq!(kinds, ["proof", "code"]);
+}
+
+#[test]
+fn a_history_is_as_documented() {
+    let history: History = keeps_its_form("History");
+    assert_eq!(history.last_page().to_string(), "9f3c00a1b2c4d5e6");
+    let [gap] = history.gaps() else { panic!("{history:?}") };
+    assert_eq!(gap.over().since(gap.ended()).as_secs(), 400 * 86_400);
 }

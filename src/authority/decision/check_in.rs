@@ -2,7 +2,7 @@
 
 use super::{
     Change, EventKind, Moment, Refusal, Ruling, Step,
-    heal::{Healed, end_phantom, heal},
+    heal::{end_phantom, heal},
     step,
     work::{Door, Stop, Work, refuse, refused_by},
 };
@@ -54,11 +54,11 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
             (seat.clone(), Door::CheckIn)
         }
         lost => match heal(work, claim, lost.as_ref())? {
-            Healed::Seat(seat) => {
+            Some(seat) => {
                 end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
-                (*seat, Door::Healing)
+                (seat, Door::Healing)
             }
-            Healed::Strange(ruling) => return Ok(ruling),
+            None => return Ok(Ruling::Refused(Refusal::new(ErrorKind::UnknownSeat, "check-in"))),
         },
     };
     let (name, digest, now) = (seat.name(), claim.check_in.digest, work.moment.now);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    EventKind, Refusal, Ruling,
+    EventKind,
     activate::join,
     work::{Stop, Work, refuse},
 };
@@ -24,20 +24,25 @@ const BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often things that a stolen key signed are noted, in all: whoever has the key can make any number of them.
 const ALARMED_AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// What comes of a check-in that the ledger cannot explain.
-pub(super) enum Healed {
-    /// The seat, as its device's license has it. It is renewed now, whatever counts.
-    Seat(Box<Seat>),
-    /// The license is an alarm.
-    Strange(Ruling),
-}
-
-/// The seat of a check-in as its device's license has it: one that is not `known`, or known at a lower revision.
+/// The seat of a check-in as its device's license has it: one that is not `known`, or known at a lower revision. None if the
+/// license is an alarm.
 ///
 /// Fails with [`ErrorKind::LicenseWanted`] if no license came along: what a device only claims proves nothing.
-pub(super) fn heal(work: &mut Work<'_>, claim: &CheckInClaim, known: Option<&Seat>) -> Result<Healed, Stop> {
+pub(super) fn heal(
+    work: &mut Work<'_>,
+    claim: &CheckInClaim,
+    known: Option<&Seat>,
+) -> Result<Option<Seat>, Stop> {
     let unknown = || refuse(ErrorKind::UnknownSeat, "check-in");
     let wanted = || refuse(ErrorKind::LicenseWanted, "check-in");
+    if mutated!(ClaimedRevisionIsEvidence)
+        && let Some(seat) = known
+        && let Some(history) = work.history()?
+    {
+        let (began, now) = (history.noted, work.moment.now);
+        work.set_history(history.with_gap(began, None, now, work.moment.longest_lease));
+        return Ok(Some(seat.clone()));
+    }
     let license = claim.license.as_ref().ok_or_else(wanted)?;
     let issued = license.issued_by(&work.moment.roots);
     let signed = claim.check_in.signed_by(&license.body.device_key);
@@ -52,7 +57,7 @@ pub(super) fn heal(work: &mut Work<'_>, claim: &CheckInClaim, known: Option<&Sea
     let name = SeatName { handle: license.handle, device_key: license.device_key };
     let Some(history) = missing(work, license.page, license.issued)? else {
         alarm(work, name, known, "a license")?;
-        return Ok(Healed::Strange(Ruling::Refused(Refusal::new(ErrorKind::UnknownSeat, "check-in"))));
+        return Ok(None);
     };
     if known.is_some_and(|seat| license.revision <= seat.revision) {
         return Err(unknown());
@@ -76,7 +81,7 @@ pub(super) fn heal(work: &mut Work<'_>, claim: &CheckInClaim, known: Option<&Sea
         detail += &format!("; {} seats more than were sold are taken", taken - terms.seats);
     }
     work.note(EventKind::Healed, known, &seat, detail);
-    Ok(Healed::Seat(Box::new(seat)))
+    Ok(Some(seat))
 }
 
 /// The ledger's history, if something that this authority signed under that page may be missing in it; none if nothing can be.
@@ -121,7 +126,8 @@ fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms)
     let mut seat = Seat::entered_again(license, now);
     for other in work.taken_seats_of(&license.device_key)? {
         // What it asked for since, it may still be waiting for.
-        if other.granted <= license.issued && other.license_id == seat.license_id {
+        let is_earlier = other.granted <= license.issued && other.license_id == seat.license_id;
+        if is_earlier && !mutated!(EarlierSeatStays) {
             let returned = other.left_behind(now);
             work.update(returned.clone());
             work.note(EventKind::Returned, Some(&other), &returned, "its device has another seat");
@@ -142,10 +148,12 @@ pub(super) fn end_phantom(
     word: Option<&LastWord>,
     device: &PublicKey,
 ) -> Result<(), Stop> {
-    let Some(word) = word.filter(|word| word.device_key() == *device) else { return Ok(()) };
+    let is_its = |word: &&LastWord| word.device_key() == *device && !mutated!(PhantomsStay);
+    let Some(word) = word.filter(is_its) else { return Ok(()) };
     let seats = work.seats_of_handle(word.handle())?;
     let is_taken = |seat: &&Seat| seat.device_key == *device && seat.state.is_taken() && !word.is_of(seat);
-    let Some(seat) = seats.iter().find(is_taken) else { return Ok(()) };
+    // A ledger that notes nothing cannot tell what it has lost.
+    let Some(seat) = seats.iter().find(is_taken).filter(|_| work.has_history()) else { return Ok(()) };
     if !work.holds(word.issued_by(&work.moment.roots))? {
         return Ok(());
     }

@@ -296,6 +296,10 @@ impl<'r> Work<'r> {
         Ok(self.records.history().flatten().cloned())
     }
 
+    pub(super) fn has_history(&self) -> bool {
+        self.history.is_some() || self.records.history().flatten().is_some()
+    }
+
     pub(super) fn set_history(&mut self, history: History) {
         self.history = Some(history);
     }

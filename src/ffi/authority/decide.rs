@@ -131,11 +131,16 @@ pub unsafe extern "C" fn nodelock_decide_code(
     }
 }
 
-/// Answers a check-in, in any form. The same check-in again has the same license.
+/// Answers a check-in or a check-in file, in any form. The same check-in again has the same license. A seat that the vendor's
+/// database has lost, because it was restored to an earlier copy, is entered again from the license in the file; an event
+/// `healed` says so.
 ///
 /// NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
-/// revocation ends what a copy of the device's store still has. NODELOCK_UNKNOWN_SEAT: the device that signed it has no
-/// such seat. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+/// revocation ends what a copy of the device's store still has. NODELOCK_DECISION_REFUSED, to be stored like any other: the
+/// license was signed with the vendor's key and never issued, as an event `strange-license` says;
+/// nodelock_decision_refusal() is NODELOCK_UNKNOWN_SEAT. NODELOCK_LICENSE_WANTED: the database does not know the seat or its
+/// latest license; the device is to send the whole file. NODELOCK_UNKNOWN_SEAT: the license is not one of the device that
+/// signed the check-in. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
 /// NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]

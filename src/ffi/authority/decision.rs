@@ -35,7 +35,8 @@ pub const NODELOCK_DECISION_RENEWED: u32 = 5;
 pub const NODELOCK_DECISION_REVOKED: u32 = 6;
 /// Nothing is decided: answer the queries, do the verifications, and call the function again.
 pub const NODELOCK_DECISION_NEEDS: u32 = 7;
-/// The request is refused for good. Seats that came along are free all the same; their receipts are sent.
+/// The request is refused for good. Seats that came along are free all the same; their receipts are sent. Or the license of
+/// a check-in is an alarm.
 pub const NODELOCK_DECISION_REFUSED: u32 = 8;
 /// Nobody has asked for that seat yet; what was handed over is kept until its request arrives. Nothing is sent.
 pub const NODELOCK_DECISION_KEPT: u32 = 9;

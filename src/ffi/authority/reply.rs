@@ -52,7 +52,7 @@ impl From<Reply> for nodelock_reply {
 /// - Everything else is not stored. Of an activation, free what came along: nodelock_activation_release().
 ///
 /// NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are
-/// out of bounds.
+/// out of bounds. NODELOCK_LEASE_TOO_LONG: the license would end later than the issuer's certificate allows.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decision_reply(
