@@ -249,6 +249,15 @@ impl Network {
         state.cancel.clone()
     }
 
+    /// From now on it is bad, or delivers what is sent to it. What is still under way stays so.
+    pub fn set_bad(&self, is_bad: bool) {
+        self.state().bad = is_bad;
+    }
+
+    pub fn is_bad(&self) -> bool {
+        self.state().bad
+    }
+
     /// From now on it delivers everything, beginning with what was still under way.
     pub fn heal(&self) {
         let mut state = self.state();
