@@ -37,9 +37,8 @@ const RUNS_OF_AN_AUTHORITY: u64 = 5;
 const ENOUGH: u64 = 400;
 
 /// What the authority says no with.
-const REFUSALS: [&str; 9] = [
+const REFUSALS: [&str; 8] = [
     "cancelled",
-    "deactivation-not-allowed",
     "given-up",
     "no-free-seat",
     "outdated",

@@ -36,6 +36,8 @@ struct Installation {
     computer: usize,
     folder: PathBuf,
     clock: TestClock,
+    /// The license key of its latest request.
+    key: String,
     /// By how many seconds its clock is ahead.
     ahead: i64,
     is_silent: bool,
@@ -102,9 +104,14 @@ impl<'a> World<'a> {
     }
 
     pub fn counts(&self) -> Counts {
-        let network =
-            self.network.counts().into_iter().map(|(what, count)| (format!("network: {what}"), count));
-        network.chain(self.counts.clone()).collect()
+        let named = |name: &str, counts: Counts| -> Vec<_> {
+            counts.into_iter().map(|(what, count)| (format!("{name}: {what}"), count)).collect()
+        };
+        let network = self.network.counts().into_iter().map(|(what, count)| (what.to_owned(), count));
+        let mut all = named("network", network.collect());
+        all.extend(named("refused", self.network.refusals()));
+        all.extend(self.counts.clone());
+        all.into_iter().collect()
     }
 
     /// The whole run.
@@ -216,7 +223,8 @@ impl<'a> World<'a> {
         self.installed += 1;
         let folder = self.authority.path(&format!("{} {}", self.number, self.installed));
         let clock = TestClock::at(self.now);
-        self.installations.push(Installation { computer, folder, clock, ahead: 0, is_silent: false });
+        let key = self.key.clone();
+        self.installations.push(Installation { computer, folder, clock, key, ahead: 0, is_silent: false });
         self.installations.len() - 1
     }
 
@@ -263,7 +271,7 @@ impl<'a> World<'a> {
             }
             Err(error) => {
                 self.tell(error.to_string());
-                self.count(format!("refused: {}", error.kind().code()));
+                self.count(format!("met: {}", error.kind().code()));
                 if error.kind() == ErrorKind::NoFreeSeat && !self.network.is_bad() {
                     let rows = self.rows();
                     self.promise.refused(self.now, &rows)?;

@@ -86,6 +86,9 @@ impl World<'_> {
     /// A new request that is noted before it is sent, unless one is there.
     pub(super) fn begin(&mut self, at: usize, key: &str, replaces: bool) {
         let begun = self.client_that(at, replaces).begin(key, &[]).map(|pending| pending.request().handle);
+        if begun.is_ok() {
+            self.installations[at].key = key.to_owned();
+        }
         self.tell(begun.map_err(|error| error.to_string()));
         self.note(at);
     }
@@ -95,14 +98,15 @@ impl World<'_> {
         if self.client(at).check().unwrap().pending().is_none() {
             self.begin(at, &key, false);
         }
-        self.send(at, &key)
+        self.send(at)
     }
 
-    /// Sends the pending request. One that is refused for good is cancelled.
-    fn send(&mut self, at: usize, key: &str) -> Kept<bool> {
+    /// Sends the pending request, also under a key that is not the license's any more. One that is refused for good is
+    /// cancelled.
+    fn send(&mut self, at: usize) -> Kept<bool> {
         let cancel = self.network.cancel();
-        let client = self.client_that(at, true);
-        let sent = client.online().cancel_with(&cancel).activate(key, &[]);
+        let key = self.installations[at].key.clone();
+        let sent = self.client_that(at, true).online().cancel_with(&cancel).activate(&key, &[]);
         self.note(at);
         self.came(sent)?;
         Ok(true)
@@ -178,6 +182,7 @@ impl World<'_> {
             self.came(cancelled)?;
         }
         let begun = self.client(at).begin_replacing(&key, &[], handle);
+        self.installations[at].key.clone_from(&key);
         self.note(at);
         if self.came(begun)?.is_none() {
             return Ok(false);
@@ -198,7 +203,7 @@ impl World<'_> {
         let key = self.key.clone();
         if is_licensed {
             self.begin(at, &key, true);
-            self.send(at, &key)?;
+            self.send(at)?;
         }
         Ok(is_licensed)
     }
@@ -209,7 +214,7 @@ impl World<'_> {
         let is_this = license.license_id.to_string() == self.license;
         let key = if is_this { self.key_of_another_license.clone() } else { self.key.clone() };
         self.begin(at, &key, true);
-        self.send(at, &key)
+        self.send(at)
     }
 
     fn is_damaged(&self, at: usize) -> bool {
