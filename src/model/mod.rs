@@ -22,6 +22,7 @@ mod authority;
 mod device;
 mod facts;
 mod invariants;
+mod random;
 mod runs;
 mod search;
 mod space;

@@ -40,7 +40,7 @@ pub(super) fn heal(
         && let Some(history) = work.history()?
     {
         let (began, now) = (history.noted, work.moment.now);
-        work.set_history(history.with_gap(began, None, now, work.moment.longest_lease));
+        work.set_history(history.with_gap(began, None, true, (now, work.moment.longest_lease)));
         return Ok(Some(seat.clone()));
     }
     let license = claim.license.as_ref().ok_or_else(wanted)?;

@@ -65,15 +65,14 @@ impl Crowd {
                                     && client.online().hand_in().is_ok()
                             }
                         };
-                        let counter = if went_well { &progress.done } else { &progress.failed };
-                        counter.fetch_add(1, Ordering::Relaxed);
+                        progress.count(went_well);
                     }
                 });
             }
             disturb(&progress);
             over.store(true, Ordering::Relaxed);
         });
-        (progress.done.into_inner(), progress.failed.into_inner())
+        progress.counts()
     }
 
     /// Everybody gets an answer; then the seats that are taken are those of the usable stores.
@@ -119,14 +118,23 @@ impl Transport for Boxed {
 
 /// How many calls went well, and how many did not.
 #[derive(Default)]
-struct Progress {
+pub struct Progress {
     done: AtomicUsize,
     failed: AtomicUsize,
 }
 
 impl Progress {
+    pub fn count(&self, went_well: bool) {
+        let counter = if went_well { &self.done } else { &self.failed };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn counts(&self) -> (usize, usize) {
+        (self.done.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed))
+    }
+
     /// Until some calls more went well, and then some time: whatever a kill finds, it must not find nothing.
-    fn wait(&self, dice: &mut Dice) {
+    pub fn wait(&self, dice: &mut Dice) {
         let enough = self.done.load(Ordering::Relaxed) + dice.below(2 * CLIENTS);
         let end = Instant::now() + Duration::from_secs(30);
         while self.done.load(Ordering::Relaxed) < enough {

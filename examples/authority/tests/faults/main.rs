@@ -1,7 +1,9 @@
 //! No seat is lost, whatever the network does and whenever a process is killed.
 
 mod kills;
+mod lapse;
 mod network;
+mod over_time;
 mod races;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};

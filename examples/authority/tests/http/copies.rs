@@ -50,7 +50,7 @@ impl Profile {
     }
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
@@ -64,7 +64,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// The seats about which the audit says that.
-fn audited(authority: &Authority, action: &str) -> Vec<String> {
+pub fn audited(authority: &Authority, action: &str) -> Vec<String> {
     let audit = authority.vendor(&["audit"]);
     let lines = audit["audit"].as_array().unwrap().iter().filter(|line| line["action"] == action);
     lines.map(|line| line["handle"].as_str().unwrap().to_owned()).collect()

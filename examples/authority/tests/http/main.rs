@@ -3,6 +3,7 @@
 mod client_proxy;
 mod copies;
 mod device;
+mod over_time;
 mod reverse_proxy;
 mod strangers;
 mod tls;

@@ -63,6 +63,20 @@ impl Ledger {
         seats
     }
 
+    /// The seats of a license: handle, state, whether giving it up was counted, whether it lapsed, when its use ends.
+    pub fn seats_over_time(&mut self, license: &str) -> Vec<(u32, String, bool, bool, u64)> {
+        let sql = "SELECT handle, state, counted, lapsed, ends FROM seat WHERE license_id = $1";
+        let rows = self.runtime.block_on(sqlx::query(sql).bind(license).fetch_all(&mut self.connection));
+        let number = |row: &sqlx::any::AnyRow, column| row.get::<i64, _>(column);
+        let seat = |row: &sqlx::any::AnyRow| {
+            let [handle, counted, lapsed, ends] =
+                ["handle", "counted", "lapsed", "ends"].map(|column| number(row, column));
+            let (handle, ends) = (u32::try_from(handle).unwrap(), u64::try_from(ends).unwrap());
+            (handle, row.get("state"), counted != 0, lapsed != 0, ends)
+        };
+        rows.unwrap().iter().map(seat).collect()
+    }
+
     /// What a query returns, as text.
     pub fn texts(&mut self, sql: &str) -> Vec<Option<String>> {
         let query = sqlx::query(AssertSqlSafe(sql.to_owned()));

@@ -11,6 +11,7 @@ pub mod responder;
 #[path = "../../../../tests/support/vendor.rs"]
 pub mod vendor;
 
+pub mod clock;
 #[cfg(unix)]
 pub mod hosts;
 pub mod ledger;

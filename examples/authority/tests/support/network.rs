@@ -74,6 +74,12 @@ impl Message {
         self.first_line().split(' ').nth(1).unwrap_or_default().to_owned()
     }
 
+    /// The code of a reply that says no.
+    fn code(&self) -> Option<String> {
+        let problem: serde_json::Value = serde_json::from_slice(&self.bytes[self.head..]).ok()?;
+        Some(problem["type"].as_str()?.rsplit(':').next()?.to_owned())
+    }
+
     /// The reply with the beginning of its body for the whole of it.
     fn shortened(&self, at: usize) -> Vec<u8> {
         let body = &self.bytes[self.head..];
@@ -188,6 +194,8 @@ struct State {
     /// Ends the call that is being waited for in vain.
     cancel: Cancel,
     counts: Counts,
+    /// How often the server said no with which code.
+    refusals: BTreeMap<String, u64>,
     /// A server that fails.
     failure: Option<String>,
 }
@@ -220,6 +228,7 @@ impl Network {
             replies: Vec::new(),
             cancel: Cancel::new(),
             counts: Counts::new(),
+            refusals: BTreeMap::new(),
             failure: None,
         }));
         let over = Arc::new(AtomicBool::new(false));
@@ -249,6 +258,15 @@ impl Network {
         state.cancel.clone()
     }
 
+    /// From now on it is bad, or delivers what is sent to it. What is still under way stays so.
+    pub fn set_bad(&self, is_bad: bool) {
+        self.state().bad = is_bad;
+    }
+
+    pub fn is_bad(&self) -> bool {
+        self.state().bad
+    }
+
     /// From now on it delivers everything, beginning with what was still under way.
     pub fn heal(&self) {
         let mut state = self.state();
@@ -271,6 +289,11 @@ impl Network {
 
     pub fn counts(&self) -> Counts {
         self.state().counts.clone()
+    }
+
+    /// How often the server said no with which code, whether or not anybody heard it.
+    pub fn refusals(&self) -> BTreeMap<String, u64> {
+        self.state().refusals.clone()
     }
 
     /// What the server must never say, if it did.
@@ -381,6 +404,9 @@ impl State {
         self.count("delivered");
         let reply = server.write_all(&request.bytes).ok().and_then(|()| Message::read(&mut server));
         let status = reply.as_ref().map(Message::second_word).unwrap_or_default();
+        if let Some(code) = reply.as_ref().and_then(Message::code) {
+            *self.refusals.entry(code).or_default() += 1;
+        }
         if status.starts_with('5') || status.is_empty() {
             let said = reply.as_ref().map(|reply| String::from_utf8_lossy(&reply.bytes).into_owned());
             self.failure = Some(format!("{}: {}", request.first_line(), said.unwrap_or_default()));

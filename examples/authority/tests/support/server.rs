@@ -21,6 +21,7 @@ use tempfile::TempDir;
 
 use super::{
     calls::http,
+    clock::MovedClock,
     requests::{WholeResponse, request},
 };
 
@@ -154,8 +155,11 @@ pub struct Server {
 impl Server {
     /// Starts the server of this directory, and returns once it says where it listens. Its log is in the directory.
     pub fn start(engine: &Engine, directory: &Path, listen: &str, options: &[String]) -> Self {
+        Self::run(engine.command(directory, &["serve", "--listen", listen]), directory, options)
+    }
+
+    fn run(mut serve: Command, directory: &Path, options: &[String]) -> Self {
         let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).unwrap();
-        let mut serve = engine.command(directory, &["serve", "--listen", listen]);
         let mut process = serve.args(options).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -187,6 +191,7 @@ pub struct Installation {
     /// Its public root key, as applications embed it.
     pub root: String,
     engine: Engine,
+    pub(super) clock: Option<MovedClock>,
 }
 
 impl Installation {
@@ -195,7 +200,11 @@ impl Installation {
     }
 
     pub fn in_folder(product: &str, folder: TempDir, engine: Engine) -> Self {
-        let mut made = Self { folder, root: String::new(), engine };
+        Self::with_clock(product, folder, engine, None)
+    }
+
+    fn with_clock(product: &str, folder: TempDir, engine: Engine, clock: Option<MovedClock>) -> Self {
+        let mut made = Self { folder, root: String::new(), engine, clock };
         made.engine.create_database(&made.directory());
         made.root = made.vendor(&["init", "--product", product])["root"].as_str().unwrap().to_owned();
         made
@@ -222,7 +231,11 @@ impl Installation {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.engine.command(&self.directory(), arguments)
+        let mut command = self.engine.command(&self.directory(), arguments);
+        if let Some(clock) = &self.clock {
+            clock.given_to(&mut command);
+        }
+        command
     }
 
     /// One more server over the same database, at a port of its own.
@@ -231,7 +244,7 @@ impl Installation {
     }
 
     pub fn serve_at(&self, listen: &str, options: &[String]) -> Server {
-        Server::start(&self.engine, &self.directory(), listen, options)
+        Server::run(self.command(&["serve", "--listen", listen]), &self.directory(), options)
     }
 
     /// The answer to a command that must succeed.
@@ -328,6 +341,12 @@ impl Deref for Authority {
     }
 }
 
+fn in_memory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
+    folder.unwrap()
+}
+
 impl Authority {
     pub fn new() -> Arc<Self> {
         Self::with(&[])
@@ -345,13 +364,23 @@ impl Authority {
 
     /// One whose files are in memory, where there is such a place: faults of the network need no disk.
     pub fn in_memory() -> Arc<Self> {
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
-        Self::in_folder(PRODUCT, folder.unwrap(), &[])
+        Self::in_folder(PRODUCT, in_memory(), &[])
+    }
+
+    /// The same with a clock that the test sets, and a certificate that outlasts it; none where there is no such clock.
+    pub fn over_time(seconds: u64) -> Option<Arc<Self>> {
+        let folder = in_memory();
+        let clock = MovedClock::new(folder.path().join("clock"), seconds)?;
+        let installation = Installation::with_clock(PRODUCT, folder, Engine::chosen(), Some(clock));
+        installation.vendor(&["certificate", "new", "--days", "36500"]);
+        Some(Self::serving(installation, &[]))
     }
 
     fn in_folder(product: &str, folder: TempDir, options: &[&str]) -> Arc<Self> {
-        let installation = Installation::in_folder(product, folder, Engine::chosen());
+        Self::serving(Installation::in_folder(product, folder, Engine::chosen()), options)
+    }
+
+    fn serving(installation: Installation, options: &[&str]) -> Arc<Self> {
         let options = [&["--metrics-listen", "127.0.0.1:0"], options].concat();
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let server = installation.serve(&options);

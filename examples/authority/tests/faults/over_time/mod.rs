@@ -1,0 +1,105 @@
+//! Machines that are installed again, die, turn up or change their license while months pass: the random runs of
+//! `src/model/random` over the real programs and a bad network (docs/THREATS.md, Test 21).
+//!
+//! Each run is a license, three computers and a network of their own, and 48 random acts of customers, of the vendor and of
+//! misfortune. After every act the stores are judged by what they can use. The server's clock is moved by
+//! `tests/support/clock.c`, so this needs Linux.
+//!
+//! A breach names its run; `NODELOCK_ONLINE_SEED=run NODELOCK_ONLINE_RUNS=1` has it again.
+
+#[path = "../../../../../src/model/random/promise.rs"]
+mod promise;
+#[path = "../../../../../src/model/random/script.rs"]
+mod script;
+mod world;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Instant, SystemTime},
+};
+
+use nodelock::Timestamp;
+
+use self::{
+    script::{Event, NOTED},
+    world::{Counts, World},
+};
+use crate::support::{ledger::Ledger, server::Authority};
+
+/// An authority's clock goes on over its runs, and no license of these lasts for ever.
+const RUNS_OF_AN_AUTHORITY: u64 = 5;
+/// In so many runs everything happens, whatever the chance of the network and of the keys.
+const ENOUGH: u64 = 400;
+
+/// What the authority says no with.
+const REFUSALS: [&str; 8] = [
+    "cancelled",
+    "given-up",
+    "no-free-seat",
+    "outdated",
+    "revoked",
+    "unknown-license",
+    "unknown-seat",
+    "wrong-machine",
+];
+
+#[test]
+fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice() {
+    let _up = crate::database_stays();
+    let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
+    let first: u64 = number("NODELOCK_ONLINE_SEED", 0);
+    let runs: u64 = number("NODELOCK_ONLINE_RUNS", 40);
+    let start = Instant::now();
+    let next = AtomicU64::new(first);
+    let total = Mutex::new((Counts::new(), Vec::new()));
+    let work = || {
+        while let begin = next.fetch_add(RUNS_OF_AN_AUTHORITY, Ordering::Relaxed)
+            && begin < first + runs
+        {
+            let mut time = Timestamp::from(SystemTime::now()).unix_seconds();
+            let Some(authority) = Authority::over_time(time) else { return };
+            let mut ledger = Ledger::open(&authority);
+            for run in begin..(begin + RUNS_OF_AN_AUTHORITY).min(first + runs) {
+                let mut world = World::new(run, &authority, &mut ledger, time);
+                let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
+                let breach = lived.unwrap_or_else(|_| Err("panicked, see above".to_owned())).err();
+                time = world.now;
+                let mut total = total.lock().unwrap();
+                for (what, count) in world.counts() {
+                    *total.0.entry(what).or_default() += count;
+                }
+                let told = |breach| format!("run {run}: {breach}\n  {}", world.story.join("\n  "));
+                total.1.extend(breach.map(told));
+            }
+            for noted in ledger.texts("SELECT action FROM audit").into_iter().flatten() {
+                *total.lock().unwrap().0.entry(format!("noted: {noted}")).or_default() += 1;
+            }
+            // Whatever came of it, the ledger is one that the rules make.
+            authority.vendor(&["verify"]);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let (counts, breaches) = total.into_inner().unwrap();
+    for (what, count) in &counts {
+        println!("{count:>9} {what}");
+    }
+    println!("{runs} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
+    let shown = breaches.iter().take(3).cloned().collect::<Vec<_>>().join("\n\n");
+    assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
+    if runs >= ENOUGH && !counts.is_empty() {
+        let refusals = REFUSALS.map(|refusal| format!("refused: {refusal}"));
+        let noted = NOTED.map(|noted| format!("noted: {noted}"));
+        let expected = Event::NAMES.map(str::to_owned).into_iter().chain(noted).chain(refusals);
+        let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();
+        assert!(missing.is_empty(), "{missing:?} never happened");
+    }
+}

@@ -1,0 +1,283 @@
+//! One run.
+
+mod acts;
+mod vendor;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nodelock::{Client, Error, ErrorKind, Roots, Status, Store};
+
+use super::{
+    promise::{Kept, Promise, Row, State, Usable, must},
+    script::{COMPUTERS, Dice, HOUR, INSTALLED, Script, Wait},
+};
+use crate::support::{
+    calls::http,
+    ledger::Ledger,
+    network::{self, Network},
+    server::{Authority, PRODUCT},
+    vendor::{TestClock, machine},
+};
+
+/// However far away the next end is, a wait is no longer.
+const LONGEST_WAIT: u64 = 60 * 24 * HOUR;
+/// So many installations there are at most.
+const MOST_INSTALLED: usize = 9;
+
+/// How often what happened.
+pub type Counts = BTreeMap<String, u64>;
+
+/// An installation of the application and its store.
+struct Installation {
+    computer: usize,
+    folder: PathBuf,
+    clock: TestClock,
+    /// The license key of its latest request.
+    key: String,
+    /// By how many seconds its clock is ahead.
+    ahead: i64,
+    is_silent: bool,
+}
+
+pub struct World<'a> {
+    number: u64,
+    dice: Dice,
+    pub now: u64,
+    authority: &'a Authority,
+    ledger: &'a mut Ledger,
+    network: Network,
+    license: String,
+    /// The present license key.
+    key: String,
+    key_of_another_license: String,
+    promise: Promise,
+    installations: Vec<Installation>,
+    installed: usize,
+    /// Licenses that the vendor renewed unasked, by handle and revision: their dates say nothing of the device.
+    renewed: BTreeSet<(u32, u32)>,
+    /// A license that could be used, and is over by what the last act brought.
+    lost: Option<u32>,
+    counts: Counts,
+    pub story: Vec<String>,
+}
+
+impl<'a> World<'a> {
+    pub fn new(number: u64, authority: &'a Authority, ledger: &'a mut Ledger, now: u64) -> Self {
+        let sold = Script::new(number).sold;
+        let limit = |limit: Option<u32>| limit.map_or("none".to_owned(), |limit| limit.to_string());
+        let (seats, lease) = (sold.seats.to_string(), sold.lease_days.to_string());
+        let (margin, deactivations) = (limit(sold.margin_days), limit(sold.deactivations));
+        let (reinstalls, replace) = (sold.reinstalls.to_string(), sold.replace.to_string());
+        let mut new = vec!["license", "new", "--licensee", "Jane Doe", "--seats", &seats];
+        new.extend(["--lease-days", &lease, "--margin-days", &margin, "--deactivations", &deactivations]);
+        new.extend(["--reinstalls", &reinstalls, "--replace", &replace]);
+        if sold.one_seat_per_machine {
+            new.push("--one-seat-per-machine");
+        }
+        let made = authority.vendor(&new);
+        let mut world = Self {
+            number,
+            dice: Dice(number),
+            now,
+            authority,
+            ledger,
+            network: Network::new(authority.address, number),
+            license: made["license"].as_str().unwrap().to_owned(),
+            key: made["key"].as_str().unwrap().to_owned(),
+            key_of_another_license: authority.sell("99", &[]),
+            promise: Promise::new(sold, now),
+            installations: Vec::new(),
+            installed: 0,
+            renewed: BTreeSet::new(),
+            lost: None,
+            counts: Counts::new(),
+            story: vec![format!("{sold:?}")],
+        };
+        for installed in 0..INSTALLED {
+            world.install(installed % COMPUTERS);
+        }
+        world
+    }
+
+    pub fn counts(&self) -> Counts {
+        let named = |name: &str, counts: Counts| -> Vec<_> {
+            counts.into_iter().map(|(what, count)| (format!("{name}: {what}"), count)).collect()
+        };
+        let network = self.network.counts().into_iter().map(|(what, count)| (what.to_owned(), count));
+        let mut all = named("network", network.collect());
+        all.extend(named("refused", self.network.refusals()));
+        all.extend(self.counts.clone());
+        all.into_iter().collect()
+    }
+
+    /// The whole run.
+    pub fn live(&mut self) -> Kept {
+        let (began, acts) = (self.now, Script::new(self.number).acts);
+        for act in acts {
+            self.wait(act.wait);
+            self.judge()?;
+            let at = self.at(act.installation);
+            self.story.push(format!("{} installation {at}: {:?}", self.now - began, act.event));
+            let _ = self.client(at).observe();
+            self.network.set_bad(!self.dice.once_in(4));
+            self.lost = None;
+            self.act(at, act)?;
+            self.judge()?;
+            if let Some(handle) = self.lost {
+                self.promise.lost_a_lease(handle)?;
+            }
+        }
+        self.network.heal();
+        self.judge()?;
+        self.outlive()?;
+        self.network.replay(&mut network::Dice(self.number));
+        self.judge()?;
+        self.network.failure().map_or(Ok(()), |failure| Err(format!("the server failed: {failure}")))
+    }
+
+    /// When nobody is heard of any more, every seat can be had by others after the margin, and no more than there are (F2).
+    fn outlive(&mut self) -> Kept {
+        if self.promise.sold().margin_days.is_none() {
+            return Ok(());
+        }
+        let lapsed = self.promise.lapses(self.now).fold(self.now, u64::max) + HOUR;
+        self.set_time(lapsed);
+        self.judge()?;
+        let seats = self.promise.sold().seats;
+        for stranger in 0..=seats {
+            let at = self.install(COMPUTERS + stranger);
+            let key = self.key.clone();
+            self.begin(at, &key, false);
+            let is_granted = self.client(at).activate(&key).is_ok_and(|status| status.is_usable());
+            must(is_granted == (stranger < seats), || {
+                format!("F2: stranger {stranger} is granted a seat of {seats}: {is_granted}")
+            })?;
+        }
+        self.judge()
+    }
+
+    fn set_time(&mut self, time: u64) {
+        self.now = time;
+        self.authority.clock().set(time);
+        for installed in &self.installations {
+            installed.clock.set(time.saturating_add_signed(installed.ahead));
+        }
+    }
+
+    fn wait(&mut self, wait: Wait) {
+        let around = |then: u64, after: bool| if after { then + HOUR } else { then - HOUR };
+        let then = match wait {
+            Wait::Seconds(seconds) => self.now + seconds,
+            Wait::ToAnEnd { after } => {
+                let statuses = (0..self.installations.len()).filter_map(|at| self.client(at).check().ok());
+                let ends = statuses.filter_map(|status| Some(status.license()?.lease_until?.unix_seconds()));
+                ends.filter(|end| *end > self.now).min().map_or(self.now, |end| around(end, after))
+            }
+            Wait::ToALapse { after } => {
+                self.promise.lapses(self.now).min().map_or(self.now, |then| around(then, after))
+            }
+        };
+        self.set_time(then.clamp(self.now + 2, self.now + LONGEST_WAIT));
+    }
+
+    /// Which installation is meant. One that is silent does nothing; somebody always does.
+    fn at(&mut self, number: usize) -> usize {
+        let count = self.installations.len();
+        let mut awake = (0..count).map(|next| (number + next) % count);
+        awake.find(|at| !self.installations[*at].is_silent).unwrap_or_else(|| {
+            self.installations[number % count].is_silent = false;
+            number % count
+        })
+    }
+
+    /// The application, started on an installation.
+    fn client(&self, at: usize) -> Client {
+        self.client_that(at, false)
+    }
+
+    fn client_that(&self, at: usize, replaces: bool) -> Client {
+        let installed = &self.installations[at];
+        self.client_in(&installed.folder, installed.computer, installed.clock.clone(), replaces)
+    }
+
+    fn client_in(&self, folder: &Path, computer: usize, clock: TestClock, replaces: bool) -> Client {
+        let computer = format!("{} {computer}", self.number);
+        Client::builder(PRODUCT, Roots::new([self.authority.root.parse().unwrap()]))
+            .store(Store::in_directory(folder.join("store"), Some(folder.join("tombstones"))))
+            .clock(clock)
+            .probe(move || machine(&computer))
+            .replace_license(replaces)
+            .replace_request(replaces)
+            .authority(self.network.url(), http())
+            .patience(Duration::from_secs(60), 1)
+            .build()
+            .unwrap()
+    }
+
+    /// Installs the application on a computer.
+    fn install(&mut self, computer: usize) -> usize {
+        self.installed += 1;
+        let folder = self.authority.path(&format!("{} {}", self.number, self.installed));
+        let clock = TestClock::at(self.now);
+        let key = self.key.clone();
+        self.installations.push(Installation { computer, folder, clock, key, ahead: 0, is_silent: false });
+        self.installations.len() - 1
+    }
+
+    fn judge(&mut self) -> Kept {
+        let statuses = (0..self.installations.len()).map(|at| (at, self.client(at).check().unwrap()));
+        let usable: Vec<Usable> = statuses.filter_map(|(at, status)| self.usable(at, &status)).collect();
+        let rows = self.rows();
+        self.promise.judge(self.now, &usable, rows)
+    }
+
+    fn usable(&self, at: usize, status: &Status) -> Option<Usable> {
+        let license = status.license().filter(|_| status.is_usable())?;
+        let computer = self.installations[at].computer;
+        let is_it = license.license_id.to_string() == self.license;
+        is_it.then_some(Usable { handle: license.handle.get(), computer })
+    }
+
+    fn rows(&mut self) -> Vec<Row> {
+        let rows = self.ledger.seats_over_time(&self.license).into_iter();
+        let row = |(handle, state, counted, lapsed, ends): (u32, String, bool, bool, u64)| Row {
+            handle,
+            state: State::named(&state),
+            counted,
+            lapsed,
+            ends,
+        };
+        rows.map(row).collect()
+    }
+
+    fn count(&mut self, what: impl Into<String>) {
+        *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    fn tell(&mut self, what: impl std::fmt::Debug) {
+        self.story.push(format!("    {what:?}"));
+    }
+
+    /// What came of a call. On a network that loses nothing, a refusal for want of a seat is the authority's word.
+    fn came<T>(&mut self, of: Result<T, Error>) -> Kept<Option<T>> {
+        match of {
+            Ok(done) => {
+                self.tell("done");
+                Ok(Some(done))
+            }
+            Err(error) => {
+                self.tell(error.to_string());
+                self.count(format!("met: {}", error.kind().code()));
+                if error.kind() == ErrorKind::NoFreeSeat && !self.network.is_bad() {
+                    let rows = self.rows();
+                    self.promise.refused(self.now, &rows)?;
+                }
+                Ok(None)
+            }
+        }
+    }
+}

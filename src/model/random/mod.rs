@@ -1,0 +1,139 @@
+//! Random runs over the decisions and the devices' records: what is too long a story for the search, in which each rule is
+//! switched off in turn (`docs/THREATS.md`, Test 21).
+//!
+//! A run is a license with its terms, three computers with several installations, and 48 random acts of customers, of the
+//! vendor and of misfortune, over some months. `examples/authority/tests/faults/over_time` has the same runs over the real
+//! programs. `NODELOCK_RANDOM_RUNS` sets how many there are, `NODELOCK_RANDOM_SEED` the first.
+
+mod device;
+mod ledger;
+mod promise;
+mod script;
+mod world;
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Instant,
+};
+
+use self::{
+    script::{Event, NOTED, Script},
+    world::{Counts, Vendor, World},
+};
+use super::{Mutant, Switched};
+
+/// In so many runs everything happens.
+const ENOUGH: u64 = 400;
+
+/// What the authority says no with, and to what.
+const REFUSED: [&str; 9] = [
+    "cancelled to a request",
+    "given-up to a request",
+    "no-free-seat to a check-in",
+    "no-free-seat to a request",
+    "outdated to a check-in",
+    "outdated to a request",
+    "unknown-license to a request",
+    "unknown-seat to a request",
+    "wrong-machine to a check-in",
+];
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}
+
+/// The rules about seats over time, by what is wrong without them.
+const MUTANTS: [Mutant; 13] = [
+    Mutant::NoMargin,
+    Mutant::LastEndCounts,
+    Mutant::LapsedCostsADeactivation,
+    Mutant::SeatsUncounted,
+    Mutant::RepeatedRequestUncounted,
+    Mutant::HeldSeatUncounted,
+    Mutant::RecoveryUncounted,
+    Mutant::CheckInUncounted,
+    Mutant::RenewalUncounted,
+    Mutant::JoinsAnyMachine,
+    Mutant::OlderRequestJoins,
+    Mutant::JoinedSeatIsUnused,
+    Mutant::LiveSeatIsReplaced,
+];
+
+/// All runs, and those of them that break the promise; with a mutant, until one has.
+fn runs(count: u64, mutant: Option<Mutant>) -> (Counts, Vec<(u64, String)>) {
+    let first = number("NODELOCK_RANDOM_SEED", 0);
+    let next = AtomicU64::new(first);
+    let total = Mutex::new((Counts::new(), Vec::new()));
+    let vendor = Vendor::new();
+    let work = || {
+        let _switched = Switched::on(mutant);
+        while let number = next.fetch_add(1, Ordering::Relaxed)
+            && number < first + count
+            && (mutant.is_none() || total.lock().expect("nothing panics here").1.is_empty())
+        {
+            let mut world = World::new(&vendor, number, Script::new(number).sold);
+            let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
+            let breach = lived.unwrap_or_else(|_| Err("panicked, see above".to_owned())).err();
+            let mut total = total.lock().expect("nothing panics here");
+            for (what, count) in &world.counts {
+                *total.0.entry(what.clone()).or_default() += count;
+            }
+            total
+                .1
+                .extend(breach.map(|breach| (number, format!("{breach}\n  {}", world.story.join("\n  ")))));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
+            scope.spawn(work);
+        }
+    });
+    let (counts, mut breaches) = total.into_inner().expect("nothing panics here");
+    breaches.sort();
+    (counts, breaches)
+}
+
+#[test]
+fn random_runs_keep_what_is_promised_over_time() {
+    let start = Instant::now();
+    let count = number("NODELOCK_RANDOM_RUNS", ENOUGH);
+    let (counts, breaches) = runs(count, None);
+    for (what, count) in &counts {
+        println!("{count:>9} {what}");
+    }
+    println!("{count} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
+    let shown: Vec<_> = breaches.iter().take(3).map(|(run, breach)| format!("run {run}: {breach}")).collect();
+    assert!(breaches.is_empty(), "{} of {count} runs, such as\n{}", breaches.len(), shown.join("\n\n"));
+    // There is no server to be killed.
+    let events = Event::NAMES.iter().filter(|name| **name != Event::Restart.name());
+    let noted = NOTED.map(|noted| format!("noted: {noted}"));
+    let refused = REFUSED.map(|refusal| format!("refused: {refusal}"));
+    let expected = events.map(|name| (*name).to_owned()).chain(noted).chain(refused);
+    let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();
+    assert!(missing.is_empty() || count < ENOUGH, "{missing:?} never happened");
+}
+
+#[test]
+fn in_the_same_runs_each_rule_is_missed_when_it_is_switched_off() {
+    let count = number("NODELOCK_RANDOM_RUNS", ENOUGH);
+    let mut unnoticed = Vec::new();
+    for mutant in MUTANTS {
+        let start = Instant::now();
+        let (_, breaches) = runs(count, Some(mutant));
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{mutant:?}: {} breaches in {seconds:.1} s", breaches.len());
+        for (run, breach) in &breaches {
+            println!("    run {run}: {}", breach.lines().next().unwrap_or_default());
+        }
+        assert!(breaches.iter().all(|(_, breach)| !breach.starts_with("panicked")), "{mutant:?}");
+        if breaches.is_empty() {
+            unnoticed.push(mutant);
+        }
+    }
+    assert!(unnoticed.is_empty(), "{unnoticed:?} break nothing in {count} runs");
+}

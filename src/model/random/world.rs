@@ -1,0 +1,208 @@
+//! One run: a license, its vendor, and everybody who uses it, over a network that loses, doubles and delays.
+
+mod acts;
+mod network;
+
+use std::collections::BTreeMap;
+
+use self::network::Message;
+use super::{
+    device::{Asking, Installation, PRODUCT},
+    ledger::Ledger,
+    promise::{Kept, Promise, Row, State, Usable, must},
+    script::{COMPUTERS, Dice, HOUR, INSTALLED, Script, Sold, Wait},
+};
+use crate::{
+    LicenseId, SigningKey, Timestamp,
+    authority::{Issuer, LicenseTerms},
+    fingerprint::{Component, Fingerprint, Probe, TagKey},
+    system::SystemRandom,
+};
+
+/// When every run begins.
+const START: u64 = 1_800_000_000;
+/// However far away the next end is, a wait is no longer.
+const LONGEST_WAIT: u64 = 60 * 24 * HOUR;
+/// So many installations there are at most.
+const MOST_INSTALLED: usize = 9;
+
+const LICENSE: LicenseId = LicenseId::from_bytes(*b"licensed");
+const ANOTHER: LicenseId = LicenseId::from_bytes(*b"another_");
+const ANOTHER_KEY: &str = "the key of another license";
+
+/// How often what happened.
+pub(super) type Counts = BTreeMap<String, u64>;
+
+/// What all runs have in common, because it takes long to make.
+pub(super) struct Vendor {
+    issuer: Issuer,
+    fingerprints: Vec<Fingerprint>,
+}
+
+impl Vendor {
+    pub(super) fn new() -> Self {
+        let root = SigningKey::generate(&SystemRandom).expect("a key");
+        // Each computer, and as many strangers as there may be seats, and one more.
+        let fingerprints = (0..COMPUTERS + 4).map(fingerprint).collect();
+        Self { issuer: Issuer::root(root), fingerprints }
+    }
+}
+
+fn fingerprint(computer: usize) -> Fingerprint {
+    let components = [Component::HwUuid, Component::DiskSerial, Component::BoardSerial];
+    let value = |component| (component, format!("4c4c4544-0042-3510-8052-b7c04f38{computer:04}"));
+    Probe::from_values(components.map(value), false, false).fingerprint(&TagKey::new("", PRODUCT))
+}
+
+pub(super) struct World<'v> {
+    vendor: &'v Vendor,
+    number: u64,
+    dice: Dice,
+    now: u64,
+    ledger: Ledger,
+    promise: Promise,
+    installations: Vec<Installation>,
+    /// The present license key.
+    key: String,
+    /// Messages under way, for which nobody waits any more.
+    late: Vec<Message>,
+    drawn: u32,
+    /// What the last act made of a license that could be used: its device is told that it is over, or not renewed.
+    lost: Option<u32>,
+    pub(super) counts: Counts,
+    pub(super) story: Vec<String>,
+}
+
+impl<'v> World<'v> {
+    pub(super) fn new(vendor: &'v Vendor, number: u64, sold: Sold) -> Self {
+        let key = "license key 0".to_owned();
+        let mut ledger = Ledger::default();
+        ledger.sell(terms(sold), &key);
+        let plenty = LicenseTerms::new(ANOTHER, PRODUCT, 99, Timestamp::from_unix_seconds(START));
+        ledger.sell(plenty, ANOTHER_KEY);
+        let mut world = Self {
+            vendor,
+            number,
+            dice: Dice(number),
+            now: START,
+            ledger,
+            promise: Promise::new(sold, START),
+            installations: Vec::new(),
+            key,
+            late: Vec::new(),
+            drawn: 0,
+            lost: None,
+            counts: Counts::new(),
+            story: vec![format!("{sold:?}")],
+        };
+        for installed in 0..INSTALLED {
+            world.install(installed % COMPUTERS);
+        }
+        world
+    }
+
+    /// The whole run.
+    pub(super) fn live(&mut self) -> Kept {
+        let acts = Script::new(self.number).acts;
+        for act in acts {
+            self.wait(act.wait);
+            self.judge()?;
+            let at = self.at(act.installation);
+            self.installations[at].observe(self.now);
+            self.story.push(format!("{} installation {at}: {:?}", self.now - START, act.event));
+            self.lost = None;
+            self.act(at, act)?;
+            self.judge()?;
+            if let Some(handle) = self.lost {
+                self.promise.lost_a_lease(handle)?;
+            }
+        }
+        self.outlive()
+    }
+
+    /// When nobody is heard of any more, every seat can be had by others after the margin, and no more than there are (F2).
+    fn outlive(&mut self) -> Kept {
+        self.late.clear();
+        if self.promise.sold().margin_days.is_none() {
+            return Ok(());
+        }
+        self.now = self.promise.lapses(self.now).fold(self.now, u64::max) + HOUR;
+        self.judge()?;
+        let seats = self.promise.sold().seats;
+        for stranger in 0..=seats {
+            let at = self.install(COMPUTERS + stranger);
+            self.begin(at, Asking { key: self.key.clone(), ..Asking::default() });
+            let request = self.installations[at].request().ok_or("no request")?;
+            let answer = self.hear(&Message::Request(request))?;
+            let is_granted = answer.is_ok_and(|reply| reply.license.is_some());
+            must(is_granted == (stranger < seats), || {
+                format!("F2: stranger {stranger} is granted a seat of {seats}: {is_granted}")
+            })?;
+        }
+        self.judge()
+    }
+
+    fn wait(&mut self, wait: Wait) {
+        let around = |then: u64, after: bool| if after { then + HOUR } else { then - HOUR };
+        let then = match wait {
+            Wait::Seconds(seconds) => self.now + seconds,
+            Wait::ToAnEnd { after } => {
+                let ends = self.installations.iter().filter_map(Installation::ends);
+                ends.filter(|end| *end > self.now).min().map_or(self.now, |end| around(end, after))
+            }
+            Wait::ToALapse { after } => {
+                self.promise.lapses(self.now).min().map_or(self.now, |then| around(then, after))
+            }
+        };
+        self.now = then.clamp(self.now + 2, self.now + LONGEST_WAIT);
+    }
+
+    /// Which installation is meant. One that is silent does nothing; somebody always does.
+    fn at(&mut self, number: usize) -> usize {
+        let count = self.installations.len();
+        let awake = (0..count).map(|next| (number + next) % count);
+        let mut awake = awake.filter(|at| !self.installations[*at].is_silent);
+        awake.next().unwrap_or_else(|| {
+            self.installations[number % count].is_silent = false;
+            number % count
+        })
+    }
+
+    fn judge(&mut self) -> Kept {
+        let usable: Vec<Usable> =
+            self.installations.iter().filter_map(|installed| installed.usable(LICENSE, self.now)).collect();
+        self.promise.judge(self.now, &usable, rows(&self.ledger))
+    }
+
+    fn count(&mut self, what: impl Into<String>) {
+        *self.counts.entry(what.into()).or_default() += 1;
+    }
+
+    fn tell(&mut self, what: impl std::fmt::Debug) {
+        self.story.push(format!("    {what:?}"));
+    }
+}
+
+fn terms(sold: Sold) -> LicenseTerms {
+    let mut terms =
+        LicenseTerms::new(LICENSE, PRODUCT, sold.seats as u32, Timestamp::from_unix_seconds(START));
+    terms.lease_days = Some(sold.lease_days);
+    terms.margin_days = sold.margin_days;
+    terms.deactivations = sold.deactivations;
+    terms.reinstalls = Some(sold.reinstalls);
+    terms.replace = Some(sold.replace);
+    terms.one_seat_per_machine = sold.one_seat_per_machine;
+    terms
+}
+
+/// The seats of the license that is judged.
+fn rows(ledger: &Ledger) -> Vec<Row> {
+    let row = |seat: &crate::authority::Seat| Row {
+        handle: seat.handle().get(),
+        state: State::named(seat.state().name()),
+        counted: seat.is_counted(),
+        lapsed: seat.is_lapsed(),
+        ends: seat.ends().map_or(u64::MAX / 2, Timestamp::unix_seconds),
+    };
+    ledger.seats_of(LICENSE).map(row).collect()
+}

@@ -1,0 +1,305 @@
+//! What happens to customers, and what the vendor does.
+
+use super::{ANOTHER_KEY, LICENSE, MOST_INSTALLED, World, network::Message, terms};
+use crate::{
+    ErrorKind,
+    authority::{SeatName, SeatState, decision},
+    code::Handle,
+    message::request::replacing,
+    model::random::{
+        device::{Asking, Installation},
+        promise::{Kept, must},
+        script::{Act, COMPUTERS, Event, HOUR, Sold},
+    },
+};
+
+impl World<'_> {
+    pub(super) fn act(&mut self, at: usize, act: Act) -> Kept {
+        let done = match act.event {
+            Event::Use => self.use_it(at)?,
+            Event::GiveUp | Event::GiveUpOffline => self.give_up(at, act.event == Event::GiveUp)?,
+            Event::Cancel => {
+                let cancelled = self.installations[at].cancel(self.now).is_ok();
+                if cancelled && self.dice.once_in(2) {
+                    self.hand_in(at)?;
+                }
+                cancelled
+            }
+            Event::HandIn => self.hand_in(at)?,
+            Event::NameASeat => self.name_a_seat(at)?,
+            Event::ReissuedKey => self.reissued_key(at)?,
+            Event::AnotherLicense => self.another_license(at)?,
+            Event::LoseStore => self.lose_store(at),
+            Event::Recover => self.installations[at].is_damaged && self.recover(at)?,
+            Event::Format => self.format(at)?,
+            Event::SecondSystem => self.second_system(at)?,
+            Event::CopyElsewhere => self.copy_elsewhere(at)?,
+            Event::FallSilent => {
+                self.installations[at].is_silent = true;
+                true
+            }
+            Event::TurnUp => self.turn_up(act.installation)?,
+            Event::SetClock => self.set_clock(at),
+            Event::Release => self.release(at)?,
+            Event::Renew => self.renew(at)?,
+            Event::ReturnHeld => self.return_held()?,
+            Event::EditSeats(seats) => self.edit(Sold { seats, ..self.promise.sold() }),
+            Event::EditLease(lease_days) => self.edit(Sold { lease_days, ..self.promise.sold() }),
+            Event::EditMargin(days) => self.edit(Sold { margin_days: Some(days), ..self.promise.sold() }),
+            // Here there is none.
+            Event::Restart => false,
+        };
+        if done {
+            self.count(act.event.name());
+        }
+        Ok(())
+    }
+
+    /// What its user does most of the time.
+    fn use_it(&mut self, at: usize) -> Kept<bool> {
+        let installed = &self.installations[at];
+        match (installed.is_damaged, installed.license()) {
+            (true, _) => self.recover(at),
+            (false, Some(_)) => self.check_in(at),
+            (false, None) => self.activate(at),
+        }
+    }
+
+    /// Installs the application on a computer.
+    pub(super) fn install(&mut self, computer: usize) -> usize {
+        let seed = self.number << 8 | self.drawn as u64 | (self.installations.len() as u64) << 48;
+        let fingerprint = self.vendor.fingerprints[computer].clone();
+        self.installations.push(Installation::new(computer, fingerprint, seed));
+        self.installations.len() - 1
+    }
+
+    /// A new request, in place of the one before. Returns whether there is one.
+    pub(super) fn begin(&mut self, at: usize, asking: Asking) -> bool {
+        self.drawn += 1;
+        let handle = Handle::new(self.drawn).expect("few");
+        let installed = &mut self.installations[at];
+        let asked = installed.reading(self.now).local.unix_seconds();
+        let begun = installed.begin(asking, handle, self.now).is_ok();
+        if begun {
+            let computer = self.installations[at].computer;
+            self.promise.asked(handle.get(), computer, asked);
+        }
+        begun
+    }
+
+    fn activate(&mut self, at: usize) -> Kept<bool> {
+        if self.installations[at].pending().is_none() {
+            self.begin(at, Asking { key: self.key.clone(), ..Asking::default() });
+        }
+        self.send_request(at)
+    }
+
+    /// Sends the pending request. One that is refused for good is cancelled.
+    fn send_request(&mut self, at: usize) -> Kept<bool> {
+        let Some(request) = self.installations[at].request() else { return Ok(false) };
+        let asked = self.installations[at].pending();
+        match self.post(Message::Request(request))? {
+            None => {}
+            Some(Ok(reply)) => self.apply(at, &reply),
+            Some(Err(kind)) if is_final(kind) && self.installations[at].pending() == asked => {
+                let _ = self.installations[at].cancel(self.now);
+            }
+            Some(Err(_)) => {}
+        }
+        Ok(true)
+    }
+
+    fn check_in(&mut self, at: usize) -> Kept<bool> {
+        self.drawn += 1;
+        let before = self.installations[at].usable(LICENSE, self.now).map(|usable| usable.handle);
+        let Some(request) = self.installations[at].check_in(self.drawn, self.now) else { return Ok(false) };
+        match self.post(Message::CheckIn(request))? {
+            Some(Ok(reply)) => {
+                self.apply(at, &reply);
+                self.lost = before.filter(|_| reply.revocation.is_some());
+            }
+            Some(Err(ErrorKind::NoFreeSeat)) => self.lost = before,
+            _ => {}
+        }
+        Ok(true)
+    }
+
+    fn give_up(&mut self, at: usize, is_online: bool) -> Kept<bool> {
+        let given_up = self.installations[at].deactivate(self.now);
+        if let Err(error) = &given_up {
+            self.count(format!("refused: {} on the device", error.kind().code()));
+        }
+        if is_online && given_up.is_ok() {
+            self.hand_in(at)?;
+        }
+        Ok(given_up.is_ok())
+    }
+
+    fn hand_in(&mut self, at: usize) -> Kept<bool> {
+        let proofs = self.installations[at].proofs();
+        let is_any = !proofs.is_empty();
+        for proof in proofs {
+            if let Some(Ok(reply)) = self.post(Message::Proof(proof))? {
+                self.apply(at, &reply);
+            }
+        }
+        Ok(is_any)
+    }
+
+    /// The customer of a computer without a license picks a seat of another one, whatever it may be.
+    fn name_a_seat(&mut self, at: usize) -> Kept<bool> {
+        let is_without = |installed: &Installation| {
+            installed.license().is_none() && !installed.is_damaged && !installed.is_silent
+        };
+        let count = self.installations.len();
+        let mut asking = (0..count).map(|next| (at + next) % count);
+        let Some(at) = asking.find(|at| is_without(&self.installations[*at])) else { return Ok(false) };
+        let picked = self.promise.seat_of_another(self.installations[at].computer, self.dice.once_in(3));
+        let Some(named) = picked.and_then(|handle| Handle::new(handle).ok()) else { return Ok(false) };
+        let extensions = vec![replacing(named).expect("a handle")];
+        let asking = Asking { key: self.key.clone(), extensions, ..Asking::default() };
+        if !self.begin(at, asking) {
+            return Ok(false);
+        }
+        self.promise.named(named.get());
+        self.send_request(at)
+    }
+
+    fn reissued_key(&mut self, at: usize) -> Kept<bool> {
+        self.drawn += 1;
+        self.key = format!("license key {}", self.drawn);
+        self.ledger.rekey(LICENSE, &self.key);
+        let asking = Asking { key: self.key.clone(), replaces: true, ..Asking::default() };
+        let is_licensed = self.installations[at].license().is_some_and(|(_, id)| id == LICENSE);
+        Ok(is_licensed && self.begin(at, asking) && self.send_request(at)?)
+    }
+
+    fn another_license(&mut self, at: usize) -> Kept<bool> {
+        let Some((_, id)) = self.installations[at].license() else { return Ok(false) };
+        let key = if id == LICENSE { ANOTHER_KEY } else { &self.key };
+        let asking = Asking { key: key.to_owned(), replaces: true, ..Asking::default() };
+        Ok(self.begin(at, asking) && self.send_request(at)?)
+    }
+
+    fn lose_store(&mut self, at: usize) -> bool {
+        let handles: Vec<u32> = self.installations[at].handles().map(|handle| handle.get()).collect();
+        let had_any = !handles.is_empty();
+        self.promise.lost(handles);
+        if had_any {
+            self.installations[at].lose();
+        }
+        had_any
+    }
+
+    fn recover(&mut self, at: usize) -> Kept<bool> {
+        let begun = self.begin(at, Asking { recovers: true, ..Asking::default() });
+        Ok(begun && self.send_request(at)?)
+    }
+
+    /// What was installed is gone, or lies on an old disk that may turn up.
+    fn format(&mut self, at: usize) -> Kept<bool> {
+        let new = self.install(self.installations[at].computer);
+        let is_kept = self.dice.once_in(2) && self.installations.len() <= MOST_INSTALLED;
+        if is_kept {
+            self.installations[at].is_silent = true;
+            self.try_out(new)
+        } else {
+            self.installations.swap_remove(at);
+            self.try_out(at)
+        }
+    }
+
+    fn second_system(&mut self, at: usize) -> Kept<bool> {
+        if self.installations.len() >= MOST_INSTALLED {
+            return Ok(false);
+        }
+        let new = self.install(self.installations[at].computer);
+        self.try_out(new)
+    }
+
+    /// Activates; somebody who has no license then may think better of it at once.
+    fn try_out(&mut self, at: usize) -> Kept<bool> {
+        let activated = self.activate(at)?;
+        self.judge()?;
+        if self.dice.once_in(2) && self.installations[at].cancel(self.now).is_ok() {
+            self.hand_in(at)?;
+        }
+        Ok(activated)
+    }
+
+    /// A copy of the store checks in on another computer: it is renewed there by nobody.
+    fn copy_elsewhere(&mut self, at: usize) -> Kept<bool> {
+        self.drawn += 1;
+        let mut copy = self.installations[at].clone();
+        copy.computer = (copy.computer + 1) % COMPUTERS;
+        copy.fingerprint = self.vendor.fingerprints[copy.computer].clone();
+        let Some(request) = copy.check_in(self.drawn, self.now) else { return Ok(false) };
+        let answer = self.hear(&Message::CheckIn(request))?;
+        let is_renewed = answer.is_ok_and(|reply| reply.license.is_some());
+        must(!is_renewed, || "a copy on another computer is renewed".to_owned())?;
+        Ok(true)
+    }
+
+    fn turn_up(&mut self, number: usize) -> Kept<bool> {
+        let count = self.installations.len();
+        let mut silent = (0..count).map(|next| (number + next) % count);
+        let Some(at) = silent.find(|at| self.installations[*at].is_silent) else { return Ok(false) };
+        self.installations[at].is_silent = false;
+        self.installations[at].observe(self.now);
+        self.use_it(at)
+    }
+
+    /// Every other installation has a clock that is late, within what is tolerated.
+    fn set_clock(&mut self, at: usize) -> bool {
+        let hours: [i64; 3] = if at.is_multiple_of(2) { [-25, -12, 0] } else { [-12, 0, 12] };
+        self.installations[at].ahead = hours[self.dice.below(hours.len())] * HOUR as i64;
+        self.installations[at].observe(self.now);
+        true
+    }
+
+    /// The seat that an installation has in the ledger.
+    fn seat_of(&self, at: usize, state: SeatState) -> Option<SeatName> {
+        let handles: Vec<Handle> = self.installations[at].handles().collect();
+        let mut seats = self.ledger.seats_of(LICENSE).filter(|seat| seat.state() == state);
+        seats.find(|seat| handles.contains(&seat.handle())).map(|seat| seat.name())
+    }
+
+    fn release(&mut self, at: usize) -> Kept<bool> {
+        let Some(name) = self.seat_of(at, SeatState::Active) else { return Ok(false) };
+        self.promise.released(name.handle.get());
+        let released = self.decide(|records, moment| decision::release(name, "dead", records, moment));
+        self.tell(released.is_ok());
+        Ok(true)
+    }
+
+    /// The vendor renews a seat, and the license is carried to its device, or never gets there.
+    fn renew(&mut self, at: usize) -> Kept<bool> {
+        let Some(name) = self.seat_of(at, SeatState::Active) else { return Ok(false) };
+        match self.decide(|records, moment| decision::renew(name, records, moment)) {
+            Ok((_, reply)) if self.dice.below(4) > 0 => self.installations[at].apply(&reply, self.now),
+            Ok(_) => {}
+            Err(kind) => self.refused("renewal", kind)?,
+        }
+        Ok(true)
+    }
+
+    fn return_held(&mut self) -> Kept<bool> {
+        let held = self.ledger.seats_of(LICENSE).find(|seat| seat.state() == SeatState::Held);
+        let Some(name) = held.map(|seat| seat.name()) else { return Ok(false) };
+        self.promise.released(name.handle.get());
+        let returned = self.decide(|records, moment| decision::return_held(name, records, moment));
+        self.tell(returned.is_ok());
+        Ok(true)
+    }
+
+    fn edit(&mut self, sold: Sold) -> bool {
+        self.promise.edited(sold, self.now);
+        self.ledger.terms[0] = terms(sold);
+        true
+    }
+}
+
+/// Whether a request that is refused so is cancelled by its device.
+fn is_final(kind: ErrorKind) -> bool {
+    !matches!(kind, ErrorKind::NoFreeSeat | ErrorKind::TooManyAttempts)
+}

@@ -1,0 +1,142 @@
+//! What is sent and what comes of it: messages are lost, doubled and late, and answers are lost.
+
+use std::sync::Arc;
+
+use super::{World, rows};
+use crate::{
+    ErrorKind, Page, Timestamp,
+    authority::{
+        ActivationFile, CheckInClaim, Records, ReleaseClaim, Reply,
+        decision::{self, Moment, Refusal, Ruling, Step},
+    },
+    model::random::promise::Kept,
+};
+
+/// A message to the authority.
+#[derive(Clone)]
+pub(super) enum Message {
+    Request(Vec<u8>),
+    Proof(Vec<u8>),
+    CheckIn(Vec<u8>),
+}
+
+impl Message {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Request(_) => "request",
+            Self::Proof(_) => "proof",
+            Self::CheckIn(_) => "check-in",
+        }
+    }
+}
+
+impl World<'_> {
+    /// An answer reaches the device that asked.
+    pub(super) fn apply(&mut self, at: usize, reply: &Reply) {
+        self.installations[at].apply(reply, self.now);
+        if let Some(license) = &reply.license {
+            self.promise.heard(license.handle.get(), license.issued.unix_seconds());
+        }
+    }
+
+    /// Sends a message, and returns the answer that comes back, if one does.
+    pub(super) fn post(&mut self, message: Message) -> Kept<Option<Result<Reply, ErrorKind>>> {
+        if !self.late.is_empty() && self.dice.once_in(3) {
+            let at = self.dice.below(self.late.len());
+            let late = self.late.swap_remove(at);
+            self.count("a message came late");
+            let _ = self.hear(&late)?;
+        }
+        match self.dice.below(16) {
+            0 => {
+                self.count("a message was lost");
+                return Ok(None);
+            }
+            1 | 2 => {
+                self.late.push(message);
+                return Ok(None);
+            }
+            3 => {
+                self.count("a message came twice");
+                let _ = self.hear(&message)?;
+            }
+            4 => self.late.push(message.clone()),
+            _ => {}
+        }
+        let answer = self.hear(&message)?;
+        let is_lost = self.dice.below(8) < 2;
+        if is_lost {
+            self.count("an answer was lost");
+        }
+        Ok(Some(answer).filter(|_| !is_lost))
+    }
+
+    /// What the authority makes of a message.
+    pub(super) fn hear(&mut self, message: &Message) -> Kept<Result<Reply, ErrorKind>> {
+        let heard = match message {
+            Message::Request(bytes) => {
+                let file = ActivationFile::read(bytes).map_err(|error| error.to_string())?;
+                self.decide(|records, moment| decision::activate(&file, None, records, moment))
+            }
+            Message::Proof(bytes) => {
+                let claim = ReleaseClaim::read(bytes).map_err(|error| error.to_string())?;
+                self.decide(|records, moment| decision::redeem(&claim, records, moment))
+            }
+            Message::CheckIn(bytes) => {
+                let claim = CheckInClaim::read(bytes).map_err(|error| error.to_string())?;
+                self.decide(|records, moment| decision::check_in(&claim, records, moment))
+            }
+        };
+        let answer = match heard {
+            Ok((Ruling::Refused(refusal), _)) => Err(refusal.kind()),
+            Ok((_, reply)) => Ok(reply),
+            Err(kind) => Err(kind),
+        };
+        self.tell((message.name(), answer.as_ref().map(what)));
+        if let Err(kind) = &answer {
+            self.refused(message.name(), *kind)?;
+        }
+        Ok(answer)
+    }
+
+    pub(super) fn refused(&mut self, what: &str, kind: ErrorKind) -> Kept {
+        self.count(format!("refused: {} to a {what}", kind.code()));
+        if kind == ErrorKind::NoFreeSeat {
+            self.promise.refused(self.now, &rows(&self.ledger))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Makes a decision, stores it and signs the answer.
+    pub(super) fn decide(
+        &mut self,
+        act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
+    ) -> Result<(Ruling, Reply), ErrorKind> {
+        self.drawn += 1;
+        // This ledger is never restored, so it notes no service.
+        let mut moment = Moment {
+            now: Timestamp::from_unix_seconds(self.now),
+            token: [1; 16],
+            page: Page::from_bytes([1; 8]),
+            longest_lease: self.vendor.issuer.longest_lease(),
+            roots: Arc::default(),
+        };
+        moment.token[..4].copy_from_slice(&self.drawn.to_le_bytes());
+        let decided = decision::settle(&mut self.ledger, |records| act(records, &moment));
+        let decision = decided.map_err(|error| error.kind())?;
+        for event in &decision.events {
+            *self.counts.entry(format!("noted: {}", event.kind.name())).or_default() += 1;
+        }
+        let reply = self.vendor.issuer.reply(&decision, moment.now).map_err(|error| error.kind())?;
+        Ok((decision.ruling, reply))
+    }
+}
+
+fn what(reply: &Reply) -> String {
+    let license = reply.license.iter().map(|license| format!("license {}", license.handle));
+    let receipts =
+        reply.receipts.iter().map(|receipt| format!("receipt {} {}", receipt.handle, receipt.outcome));
+    let revocation = reply.revocation.iter().map(|word| format!("revocation {}", word.handle));
+    license.chain(receipts).chain(revocation).collect::<Vec<_>>().join(", ")
+}
