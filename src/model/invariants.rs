@@ -364,11 +364,13 @@ pub(super) fn flaw_of_answers(
             Some(*name) != entered
                 && seat.state().is_taken()
                 && later.is_some_and(|later| {
-                    seat.device_key() == later.device_key() && entered.is_some_and(|entered| is_new(&entered))
+                    seat.device_key() == later.device_key()
+                        && seat.granted() <= later.granted()
+                        && entered.is_some_and(|entered| is_new(&entered))
                 })
         };
         if answer.ledger.seats.iter().any(|(name, seat)| is_earlier(name, seat)) {
-            return Some("a seat is entered again, and its device has another one");
+            return Some("a seat is entered again, and its device has an earlier one");
         }
         if let Some(Message::Request { word: Some(word), .. }) = message
             && answer.ledger.state(word.name) == Some(SeatState::Active)
