@@ -303,6 +303,14 @@ impl Promise {
     /// Another installation of its computer took the place of a seat (S2).
     fn judge_replaced(&mut self, handle: u32, rows: &BTreeMap<u32, Row>) -> Kept {
         let others = self.changed_with(handle, rows)?;
+        // One that is new took a place that was taken back from it at once, so that only its own row tells.
+        if !self.rows.contains_key(&handle) && others.is_empty() {
+            let computer = self.known[&handle].computer;
+            let is_of_it = |row: &&Row| row.handle != handle && self.known[&row.handle].computer == computer;
+            return must(rows.values().any(|row| is_of_it(&row)), || {
+                format!("S2: seat {handle} is replaced, and its computer has no other")
+            });
+        }
         must(!others.is_empty(), || format!("S2: seat {handle} is replaced by another computer's"))?;
         let is_new = |other: &u32| !self.rows.contains_key(other);
         let asked = self.known[&handle].asked;
