@@ -47,8 +47,8 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// The rules about seats over time, by what is wrong without them.
-const MUTANTS: [Mutant; 13] = [
+/// The rules about seats over time, and some others that these runs miss too, by what is wrong without them.
+const MUTANTS: [Mutant; 18] = [
     Mutant::NoMargin,
     Mutant::LastEndCounts,
     Mutant::LapsedCostsADeactivation,
@@ -62,6 +62,11 @@ const MUTANTS: [Mutant; 13] = [
     Mutant::OlderRequestJoins,
     Mutant::JoinedSeatIsUnused,
     Mutant::LiveSeatIsReplaced,
+    Mutant::AllowanceIgnored,
+    Mutant::EchoRecovers,
+    Mutant::ReleaseForgets,
+    Mutant::LicenseKept,
+    Mutant::SmallerReadingTaken,
 ];
 
 /// All runs, and those of them that break the promise; with a mutant, until one has.

@@ -243,6 +243,10 @@ impl Promise {
         must(users.len() <= allowed, || format!("F1: {} computers use {allowed} seats", users.len()))?;
         self.users.extend(users);
         let Some(deactivations) = self.sold.deactivations else { return Ok(()) };
+        let counted = self.rows.values().filter(|row| row.counted).count();
+        must(counted <= deactivations as usize, || {
+            format!("F5: {counted} deactivations of {deactivations}")
+        })?;
         let years = 1 + (now - self.began) / (365 * DAY);
         let replaced = self.sold.replace as usize * years as usize;
         let moves = deactivations as usize + replaced + self.lapses.len() + self.vendors_acts;
