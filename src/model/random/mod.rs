@@ -22,7 +22,7 @@ use std::{
 };
 
 use self::{
-    script::{Event, NOTED, Script},
+    script::{Event, NOTED, Script, TURNED_UP_LATE},
     world::{Counts, Vendor, World},
 };
 use super::{Mutant, Switched};
@@ -118,7 +118,8 @@ fn random_runs_keep_what_is_promised_over_time() {
     let events = Event::NAMES.iter().filter(|name| **name != Event::Restart.name());
     let noted = NOTED.map(|noted| format!("noted: {noted}"));
     let refused = REFUSED.map(|refusal| format!("refused: {refusal}"));
-    let expected = events.map(|name| (*name).to_owned()).chain(noted).chain(refused);
+    let events = events.chain([&TURNED_UP_LATE]).map(|name| (*name).to_owned());
+    let expected = events.chain(noted).chain(refused);
     let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();
     assert!(missing.is_empty() || count < ENOUGH, "{missing:?} never happened");
 }

@@ -168,6 +168,11 @@ impl Promise {
         counting.filter_map(|row| Some(row.ends + u64::from(self.sold.margin_days?) * DAY))
     }
 
+    /// Whether a seat was replaced or revoked.
+    pub fn is_over(&self, handle: u32) -> bool {
+        self.over.contains_key(&handle)
+    }
+
     /// A seat of another computer, to be named: the one that was heard of longest ago, or lately.
     pub fn seat_of_another(&self, computer: usize, lately: bool) -> Option<u32> {
         let active = self.rows.values().filter(|row| row.state == State::Active);
@@ -199,7 +204,7 @@ impl Promise {
     pub fn lost_a_lease(&self, handle: u32) -> Kept {
         let is_explained = self.released.contains(&handle) || self.named.contains(&handle);
         // The seat of its computer was given back by another installation of it.
-        let was_replaced = self.over.contains_key(&handle);
+        let was_replaced = self.is_over(handle);
         must(is_explained || was_replaced, || {
             format!("F3: the device of seat {handle} lost a lease that it could use")
         })
