@@ -22,7 +22,7 @@ use std::{
 };
 
 use self::{
-    script::{Event, NOTED, Script},
+    script::{Event, NOTED, Script, TURNED_UP_LATE},
     world::{Counts, Vendor, World},
 };
 use super::{Mutant, Switched};
@@ -47,8 +47,8 @@ fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 
-/// The rules about seats over time, by what is wrong without them.
-const MUTANTS: [Mutant; 13] = [
+/// The rules about seats over time, and some others that these runs miss too, by what is wrong without them.
+const MUTANTS: [Mutant; 18] = [
     Mutant::NoMargin,
     Mutant::LastEndCounts,
     Mutant::LapsedCostsADeactivation,
@@ -62,6 +62,11 @@ const MUTANTS: [Mutant; 13] = [
     Mutant::OlderRequestJoins,
     Mutant::JoinedSeatIsUnused,
     Mutant::LiveSeatIsReplaced,
+    Mutant::AllowanceIgnored,
+    Mutant::EchoRecovers,
+    Mutant::ReleaseForgets,
+    Mutant::LicenseKept,
+    Mutant::SmallerReadingTaken,
 ];
 
 /// All runs, and those of them that break the promise; with a mutant, until one has.
@@ -113,7 +118,8 @@ fn random_runs_keep_what_is_promised_over_time() {
     let events = Event::NAMES.iter().filter(|name| **name != Event::Restart.name());
     let noted = NOTED.map(|noted| format!("noted: {noted}"));
     let refused = REFUSED.map(|refusal| format!("refused: {refusal}"));
-    let expected = events.map(|name| (*name).to_owned()).chain(noted).chain(refused);
+    let events = events.chain([&TURNED_UP_LATE]).map(|name| (*name).to_owned());
+    let expected = events.chain(noted).chain(refused);
     let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();
     assert!(missing.is_empty() || count < ENOUGH, "{missing:?} never happened");
 }

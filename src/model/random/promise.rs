@@ -168,6 +168,11 @@ impl Promise {
         counting.filter_map(|row| Some(row.ends + u64::from(self.sold.margin_days?) * DAY))
     }
 
+    /// Whether a seat was replaced or revoked.
+    pub fn is_over(&self, handle: u32) -> bool {
+        self.over.contains_key(&handle)
+    }
+
     /// A seat of another computer, to be named: the one that was heard of longest ago, or lately.
     pub fn seat_of_another(&self, computer: usize, lately: bool) -> Option<u32> {
         let active = self.rows.values().filter(|row| row.state == State::Active);
@@ -199,7 +204,7 @@ impl Promise {
     pub fn lost_a_lease(&self, handle: u32) -> Kept {
         let is_explained = self.released.contains(&handle) || self.named.contains(&handle);
         // The seat of its computer was given back by another installation of it.
-        let was_replaced = self.over.contains_key(&handle);
+        let was_replaced = self.is_over(handle);
         must(is_explained || was_replaced, || {
             format!("F3: the device of seat {handle} lost a lease that it could use")
         })
@@ -243,6 +248,10 @@ impl Promise {
         must(users.len() <= allowed, || format!("F1: {} computers use {allowed} seats", users.len()))?;
         self.users.extend(users);
         let Some(deactivations) = self.sold.deactivations else { return Ok(()) };
+        let counted = self.rows.values().filter(|row| row.counted).count();
+        must(counted <= deactivations as usize, || {
+            format!("F5: {counted} deactivations of {deactivations}")
+        })?;
         let years = 1 + (now - self.began) / (365 * DAY);
         let replaced = self.sold.replace as usize * years as usize;
         let moves = deactivations as usize + replaced + self.lapses.len() + self.vendors_acts;
@@ -303,6 +312,14 @@ impl Promise {
     /// Another installation of its computer took the place of a seat (S2).
     fn judge_replaced(&mut self, handle: u32, rows: &BTreeMap<u32, Row>) -> Kept {
         let others = self.changed_with(handle, rows)?;
+        // One that is new took a place that was taken back from it at once, so that only its own row tells.
+        if !self.rows.contains_key(&handle) && others.is_empty() {
+            let computer = self.known[&handle].computer;
+            let is_of_it = |row: &&Row| row.handle != handle && self.known[&row.handle].computer == computer;
+            return must(rows.values().any(|row| is_of_it(&row)), || {
+                format!("S2: seat {handle} is replaced, and its computer has no other")
+            });
+        }
         must(!others.is_empty(), || format!("S2: seat {handle} is replaced by another computer's"))?;
         let is_new = |other: &u32| !self.rows.contains_key(other);
         let asked = self.known[&handle].asked;

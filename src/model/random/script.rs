@@ -49,6 +49,9 @@ pub const NOTED: [&str; 13] = [
     "released",
 ];
 
+/// What a [`Event::TurnUp`] may find.
+pub const TURNED_UP_LATE: &str = "turned up when its seat was another's";
+
 /// What was sold.
 #[derive(Clone, Copy, Debug)]
 pub struct Sold {

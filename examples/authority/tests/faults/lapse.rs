@@ -30,6 +30,15 @@ const CLIENTS: usize = 16;
 const KILLS: usize = 6;
 const DAY: u64 = 24 * 60 * 60;
 
+/// Ends the work when it goes, also by a panic.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Every store there is.
 struct Everybody<'a> {
     authority: &'a Authority,
@@ -120,29 +129,38 @@ fn while_half_of_the_seats_lapse_no_more_stores_are_usable_than_there_are_seats(
     let most = Mutex::new((0, 0));
     thread::scope(|scope| {
         let (everybody, progress, is_over) = (&everybody, &progress, &is_over);
+        let over = Over(is_over);
         for from in 0..CLIENTS {
             scope.spawn(move || everybody.work(from, progress, is_over));
         }
         // A store that has the same seat before a moment and after it was usable at that moment.
         scope.spawn(|| {
             let mut before = everybody.usable();
-            while !is_over.load(Ordering::Relaxed) {
+            loop {
+                let is_last = is_over.load(Ordering::Relaxed);
                 let after = everybody.usable();
-                let at_once =
-                    before.iter().zip(&after).filter(|(before, after)| before.is_some() && before == after);
+                let pairs = before.iter().zip(&after);
+                let at_once = pairs.filter(|(before, after)| before.is_some() && before == after).count();
                 let mut most = most.lock().unwrap();
-                *most = (most.0 + 1, most.1.max(at_once.count()));
+                *most = (most.0 + 1, most.1.max(at_once));
+                if is_last {
+                    break;
+                }
                 before = after;
             }
         });
         let mut dice = Dice(1);
-        for _ in 0..KILLS {
-            progress.wait(&mut dice);
-            authority.kill();
-            authority.restart();
+        // Long enough for every seat to be taken.
+        for part in 1..=KILLS + 1 {
+            while progress.counts().0 < part * 3 * seats / KILLS {
+                progress.wait(&mut dice);
+            }
+            if part <= KILLS {
+                authority.kill();
+                authority.restart();
+            }
         }
-        progress.wait(&mut dice);
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
     });
     let (samples, most) = most.into_inner().unwrap();
     let (done, failed) = progress.counts();

@@ -9,7 +9,7 @@ use crate::{
     model::random::{
         device::{Asking, Installation},
         promise::{Kept, must},
-        script::{Act, COMPUTERS, Event, HOUR, Sold},
+        script::{Act, COMPUTERS, Event, HOUR, Sold, TURNED_UP_LATE},
     },
 };
 
@@ -246,6 +246,9 @@ impl World<'_> {
         let Some(at) = silent.find(|at| self.installations[*at].is_silent) else { return Ok(false) };
         self.installations[at].is_silent = false;
         self.installations[at].observe(self.now);
+        if self.installations[at].license().is_some_and(|(handle, _)| self.promise.is_over(handle.get())) {
+            self.count(TURNED_UP_LATE);
+        }
         self.use_it(at)
     }
 

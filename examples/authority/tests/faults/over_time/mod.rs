@@ -26,7 +26,7 @@ use std::{
 use nodelock::Timestamp;
 
 use self::{
-    script::{Event, NOTED},
+    script::{Event, NOTED, TURNED_UP_LATE},
     world::{Counts, World},
 };
 use crate::support::{ledger::Ledger, server::Authority};
@@ -98,7 +98,8 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
     if runs >= ENOUGH && !counts.is_empty() {
         let refusals = REFUSALS.map(|refusal| format!("refused: {refusal}"));
         let noted = NOTED.map(|noted| format!("noted: {noted}"));
-        let expected = Event::NAMES.map(str::to_owned).into_iter().chain(noted).chain(refusals);
+        let events = Event::NAMES.into_iter().chain([TURNED_UP_LATE]).map(str::to_owned);
+        let expected = events.chain(noted).chain(refusals);
         let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();
         assert!(missing.is_empty(), "{missing:?} never happened");
     }

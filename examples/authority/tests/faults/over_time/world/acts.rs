@@ -7,7 +7,7 @@ use nodelock::{DeactivateError, ErrorKind, Reason, Verdict, code::Handle};
 use super::{MOST_INSTALLED, World};
 use crate::over_time::{
     promise::{Kept, must},
-    script::{Act, COMPUTERS, Event, HOUR, Sold},
+    script::{Act, COMPUTERS, Event, HOUR, Sold, TURNED_UP_LATE},
 };
 
 impl World<'_> {
@@ -306,6 +306,10 @@ impl World<'_> {
         let Some(at) = silent.find(|at| self.installations[*at].is_silent) else { return Ok(false) };
         self.installations[at].is_silent = false;
         let _ = self.client(at).observe();
+        let status = self.client(at).check().unwrap();
+        if status.license().is_some_and(|license| self.promise.is_over(license.handle.get())) {
+            self.count(TURNED_UP_LATE);
+        }
         self.use_it(at)
     }
 
