@@ -1,9 +1,9 @@
-//! Random runs over the decisions and the devices' records: what is too long a story for the search, in which each rule is
-//! switched off in turn (`docs/THREATS.md`, Test 21).
+//! Random runs over the decisions and the devices' records: what is too long a story for the search, in which each rule
+//! is switched off in turn (`docs/THREATS.md`, Test 21).
 //!
-//! A run is a license with its terms, three computers with several installations, and 48 random acts of customers, of the
-//! vendor and of misfortune, over some months. `examples/authority/tests/faults/over_time` has the same runs over the real
-//! programs. `NODELOCK_RANDOM_RUNS` sets how many there are, `NODELOCK_RANDOM_SEED` the first.
+//! A run is a license with its terms, three computers with several installations, and 48 random acts of customers, of
+//! the vendor and of misfortune, over some months. `examples/authority/tests/faults/over_time` has the same runs over
+//! the real programs. `NODELOCK_RANDOM_RUNS` sets how many there are, `NODELOCK_RANDOM_SEED` the first.
 
 mod device;
 mod ledger;

@@ -1,5 +1,5 @@
-//! What must hold in a random run, by what the devices can use and by what the test itself did. The ledger is read for the
-//! states of seats and the ends of their licenses, and none of its counters is believed.
+//! What must hold in a random run, by what the devices can use and by what the test itself did. The ledger is read for
+//! the states of seats and the ends of their licenses, and none of its counters is believed.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -104,7 +104,8 @@ pub enum Event {
     HandIn,
     /// Asks for a seat in place of another computer's.
     NameASeat,
-    /// Activates with the key that the vendor gave the license instead of the one before, while the old license is valid.
+    /// Activates with the key that the vendor gave the license instead of the one before, while the old license is
+    /// valid.
     ReissuedKey,
     /// Activates with the key of another license, while this one is valid, or goes back to this one.
     AnotherLicense,

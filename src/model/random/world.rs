@@ -120,7 +120,8 @@ impl<'v> World<'v> {
         self.outlive()
     }
 
-    /// When nobody is heard of any more, every seat can be had by others after the margin, and no more than there are (F2).
+    /// When nobody is heard of any more, every seat can be had by others after the margin, and no more than there are
+    /// (F2).
     fn outlive(&mut self) -> Kept {
         self.late.clear();
         if self.promise.sold().margin_days.is_none() {

@@ -1,6 +1,6 @@
-//! Half of a license's seats have lapsed, and everybody comes at once while the server is killed: those who lapsed, those
-//! who did not, and as many new ones. However far it gets, no more stores are usable than there are seats. All of it runs on
-//! SQLite, and on PostgreSQL under `tests/postgres/with_server.py`.
+//! Half of a license's seats have lapsed, and everybody comes at once while the server is killed: those who lapsed,
+//! those who did not, and as many new ones. However far it gets, no more stores are usable than there are seats. All of
+//! it runs on SQLite, and on PostgreSQL under `tests/postgres/with_server.py`.
 //!
 //! `NODELOCK_LAPSE_SEATS` sets how many seats there are.
 

@@ -1,5 +1,5 @@
-//! The cases in which customers complain of a seat that they cannot get: a formatted disk, a dead machine, a trial that is
-//! over (docs/PROTOCOL.md, Seats over time). The vendor does nothing in any of them.
+//! The cases in which customers complain of a seat that they cannot get: a formatted disk, a dead machine, a trial that
+//! is over (docs/PROTOCOL.md, Seats over time). The vendor does nothing in any of them.
 
 use std::{
     fs,

@@ -1,6 +1,7 @@
-/* The time of day for a program that is started with this loaded before it: the seconds since 1970 that a file holds, as a
- * 64-bit number. Whoever writes there sets the clock at that moment. From then on it goes a thousand times slower than
- * others: it stands still as far as seconds go, and of two readings the later one is later. No other clock is touched. */
+/* The time of day for a program that is started with this loaded before it: the seconds since 1970 that a file holds,
+ * as a 64-bit number. Whoever writes there sets the clock at that moment. From then on it goes a thousand times slower
+ * than others: it stands still as far as seconds go, and of two readings the later one is later. No other clock is
+ * touched. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-//! The time of day for the authority's programs, as a test sets it: a small library that is loaded before the program's own.
-//! The programs know nothing of it. Only Linux has that.
+//! The time of day for the authority's programs, as a test sets it: a small library that is loaded before the program's
+//! own. The programs know nothing of it. Only Linux has that.
 
 use std::{
     env, fs,

@@ -59,8 +59,8 @@ impl World<'_> {
         Ok(())
     }
 
-    /// With a network that works again, every customer does what brings a machine into order: afterwards nothing waits, and
-    /// the seats that are taken are those of usable stores.
+    /// With a network that works again, every customer does what brings a machine into order: afterwards nothing waits,
+    /// and the seats that are taken are those of usable stores.
     pub(super) fn settle(&mut self) -> Kept {
         for at in 0..MACHINES {
             self.settle_machine(at)?;

@@ -1,8 +1,8 @@
 //! Machines that are installed again, die, turn up or change their license while months pass: the random runs of
 //! `src/model/random` over the real programs and a bad network (docs/THREATS.md, Test 21).
 //!
-//! Each run is a license, three computers and a network of their own, and 48 random acts of customers, of the vendor and of
-//! misfortune. After every act the stores are judged by what they can use. The server's clock is moved by
+//! Each run is a license, three computers and a network of their own, and 48 random acts of customers, of the vendor
+//! and of misfortune. After every act the stores are judged by what they can use. The server's clock is moved by
 //! `tests/support/clock.c`, so this needs Linux.
 //!
 //! A breach names its run; `NODELOCK_ONLINE_SEED=run NODELOCK_ONLINE_RUNS=1` has it again.

@@ -139,7 +139,8 @@ impl<'a> World<'a> {
         self.network.failure().map_or(Ok(()), |failure| Err(format!("the server failed: {failure}")))
     }
 
-    /// When nobody is heard of any more, every seat can be had by others after the margin, and no more than there are (F2).
+    /// When nobody is heard of any more, every seat can be had by others after the margin, and no more than there are
+    /// (F2).
     fn outlive(&mut self) -> Kept {
         if self.promise.sold().margin_days.is_none() {
             return Ok(());
