@@ -632,7 +632,7 @@ fn bad_input_is_a_problem_with_its_code_and_changes_nothing() {
     assert_eq!(activate(&proof), (400, "wrong-type".into()));
     let check = |text: &str| authority.post("/v1/checkins", &json!({ "request": text })).problem();
     // Whoever cannot sign for a seat does not learn that there is one.
-    assert_eq!(check(&flipped(&check_in)), (404, "unknown-seat".into()));
+    assert_eq!(check(&flipped(&check_in)), (409, "license-wanted".into()));
     assert_eq!(check(&request), (400, "wrong-type".into()));
     let both = json!({ "proof": proof, "phone_code": "x" });
     assert_eq!(authority.post("/v1/deactivations", &both).problem(), malformed);
