@@ -331,7 +331,7 @@ fn the_protocol_holds_when_the_ledger_is_restored() {
         let rules = Rules { leases: [1, 2], draws: [1, 0], days: 3, ..rules };
         holds(&format!("restored, longer leases, outside {outside:?}"), rules, Some(limit), &occurring);
     }
-    let rules = Rules { lies: true, ..RESTORED };
+    let rules = Rules { draws: [1, 0], lies: true, ..RESTORED };
     holds("restored, lies", rules, Some(limit), &occurring);
     let rules = Rules { draws: [2, 0], ..RESTORED };
     holds("restored, twice", rules, Some(limit), &occurring);
