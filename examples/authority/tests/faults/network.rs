@@ -91,6 +91,7 @@ fn run(seed: u64, authority: &Authority, ledger: &mut Ledger) -> (Counts, Option
     };
     let mut counts = world.network.counts();
     counts.insert("acts", world.story.len() as u64);
+    counts.insert("seats taken back from a late request", world.taken_back);
     (counts, breach.map(|breach| format!("{breach}\n  {}", world.story.join("\n  "))))
 }
 
@@ -130,6 +131,8 @@ struct World<'a> {
     /// Requests that their machine lost before the authority saw them. When they arrive after all they may take a seat that
     /// only the vendor can release (docs/DESIGN.md, Limits).
     forgotten: HashSet<u32>,
+    /// How often a computer took back the seat that a late request of its own had taken.
+    taken_back: u64,
     story: Vec<String>,
 }
 
@@ -157,6 +160,7 @@ impl<'a> World<'a> {
             notes: Vec::new(),
             released: HashSet::new(),
             forgotten: HashSet::new(),
+            taken_back: 0,
             story: Vec::new(),
         };
         for number in 0..MACHINES {

@@ -37,6 +37,33 @@ impl World<'_> {
         seats.into_iter().filter(|seat| seat.state == "active").map(|seat| seat.handle).collect()
     }
 
+    /// Whether another request of the same computer has that seat's place: one that was lost on the way and came late. The seat is
+    /// taken once, and the computer takes it back when it checks in.
+    fn is_replaced(&mut self, handle: u32) -> bool {
+        let others = format!(
+            "SELECT other.state FROM seat AS own JOIN seat AS other ON other.installed = own.installed \
+             WHERE own.handle = {handle} AND own.state = 'replaced' AND other.state = 'active'"
+        );
+        !self.ledger.texts(&others).is_empty()
+    }
+
+    /// Computers whose seat was replaced like that take it back.
+    fn take_back(&mut self) -> Kept {
+        for at in 0..MACHINES {
+            let license =
+                self.devices[at].client.check().unwrap().license().map(|license| license.handle.get());
+            if license.is_some_and(|handle| self.is_replaced(handle)) {
+                let done = self.devices[at].client.check_in().map(|status| status.is_usable());
+                self.tell(at, "take back", &done);
+                must(matches!(done, Ok(true)), || {
+                    format!("machine {at} cannot take its seat back: {done:?}")
+                })?;
+                self.taken_back += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// The promise, at any moment, by the database and the stores.
     pub(super) fn judge(&mut self) -> Kept {
         let rows = self.ledger.seats(Some(&self.license));
@@ -44,7 +71,8 @@ impl World<'_> {
         must(taken <= self.seats, || format!("{taken} seats are taken of {}", self.seats))?;
         let active = self.active();
         for handle in self.usable() {
-            must(active.contains(&handle) || self.released.contains(&handle), || {
+            let is_taken = active.contains(&handle) || self.is_replaced(handle);
+            must(is_taken || self.released.contains(&handle), || {
                 format!("I1: seat {} is free and the license usable", name(handle))
             })?;
         }
@@ -76,6 +104,7 @@ impl World<'_> {
             }
         }
         self.judge()?;
+        self.take_back()?;
         let (active, usable) = (self.active(), self.usable());
         must(active.iter().copied().eq(usable.iter().copied().collect::<BTreeSet<_>>()), || {
             format!("seats {active:?} are taken, and {usable:?} are used")
@@ -135,6 +164,7 @@ impl World<'_> {
 
     pub(super) fn judge_replayed(&mut self, before: &[Row]) -> Kept {
         self.judge()?;
+        self.take_back()?;
         let after = self.ledger.seats(Some(&self.license));
         // What was lost on the way arrives here for the first time, and may be remembered as cancelled.
         let changed: Vec<_> = before.iter().filter(|row| !after.contains(row)).collect();
