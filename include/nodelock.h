@@ -885,6 +885,14 @@ uint64_t nodelock_error_seat_lapses(const nodelock_error *error,
                                     size_t index);
 
 /**
+ * Whether another device may take the place of a seat now (nodelock_details_replace()), by its place from 0 on. False beyond
+ * the last, and where the authority does not say.
+ */
+NODELOCK_API
+bool nodelock_error_seat_is_replaceable(const nodelock_error *error,
+                                        size_t index);
+
+/**
  * Frees an error. NULL is fine.
  */
 NODELOCK_API void nodelock_error_free(nodelock_error *error);
@@ -2332,15 +2340,16 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * feature `authority`; others do not have these functions.
  *
  * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
- * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
- * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
- * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
+ * says, and sends its reply. No rule is left to it. Six tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins,
+ * attempts and counts (by name). A seat is kept for ever, so that no old message is ever news again.
  *
  *     activation file       nodelock_activation_read(), nodelock_decide_activation()
  *     deactivation file     nodelock_release_read(), nodelock_decide_release()
  *     code by phone         nodelock_decide_code()
  *     check-in              nodelock_decide_check_in()
  *     preflight             nodelock_decide_preflight()
+ *     by a customer         nodelock_decide_customer_release()
  *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
  *
  * Each decision goes the same way:
@@ -2401,10 +2410,10 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_ATTEMPTS 7
 
 /**
- * The requests of a license that were cancelled without being counted. The value is the license's id, 16 hex digits. Found:
- * that record, or none.
+ * How often something happened to a license within a year. The value is the name under which NODELOCK_CHANGE_COUNT stored
+ * it: the license's id, a slash, and what is counted, such as `0123456789abcdef/replaced`. Found: that record, or nothing.
  */
-#define NODELOCK_QUERY_CANCELLATIONS 8
+#define NODELOCK_QUERY_COUNT 8
 
 /**
  * The seats of a license that count as taken, whose use ends first (nodelock_decision_change_ends()). The value is the
@@ -2425,12 +2434,6 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * not. The value is that text. Found: this seat, or nothing.
  */
 #define NODELOCK_QUERY_SEAT_OF_MACHINE 11
-
-/**
- * The seats of a license that were replaced by requests which named them. The value is the license's id. Found: that record,
- * or none.
- */
-#define NODELOCK_QUERY_REPLACEMENTS 12
 
 /**
  * A new seat was granted; its license is sent.
@@ -2526,14 +2529,9 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_ATTEMPTS 6
 
 /**
- * Cancellations that were not counted take the place of those of that license.
+ * A count takes the place of the one of that name.
  */
-#define NODELOCK_CHANGE_CANCELLATIONS 7
-
-/**
- * Seats that were replaced by requests which named them take the place of those of that license.
- */
-#define NODELOCK_CHANGE_REPLACEMENTS 8
+#define NODELOCK_CHANGE_COUNT 7
 
 /**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
@@ -2759,6 +2757,19 @@ nodelock_status nodelock_activation_read(const uint8_t *data,
                                          nodelock_error **error);
 
 /**
+ * Has the request take the place of a seat, if no seat is free: the choice of a customer who hands the file in by hand and was
+ * told of the seats that there are (nodelock_decision_seats()). `seat` is the seat's name, such as `7KX2M9`. A request that
+ * names a seat itself stays with that.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_replace(nodelock_activation *activation,
+                                            const char *seat,
+                                            nodelock_error **error);
+
+/**
  * The seat it asks for, such as `7KX2M9`. Two devices may draw the same name, so a database knows a seat by this and
  * the device key. Lent until the activation is freed. NULL for NULL.
  */
@@ -2883,7 +2894,7 @@ nodelock_status nodelock_records_new(nodelock_records **records,
  * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
  *   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()), and
  *   how many are counted (nodelock_decision_change_is_counted());
- * - seats, evidence, check-ins, attempts and cancellations: nodelock_decision_change_record().
+ * - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
  * NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
@@ -3045,6 +3056,23 @@ nodelock_status nodelock_decide_forced_release(const char *seat,
                                                nodelock_error **error);
 
 /**
+ * Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license` is the
+ * license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent for a week, and
+ * the license must allow one more. Coming again it changes nothing and has the same revocation.
+ *
+ * NODELOCK_DECISION_REVOKED; NODELOCK_DECISION_RETURNED_BY_VENDOR for a held seat, which nobody is told of.
+ * NODELOCK_UNKNOWN_LICENSE, NODELOCK_UNKNOWN_SEAT: not of this license. NODELOCK_DEACTIVATION_NOT_ALLOWED: beyond these limits.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_customer_release(const char *license,
+                                                 const char *seat,
+                                                 const nodelock_records *records,
+                                                 uint64_t now,
+                                                 nodelock_decision **decision,
+                                                 nodelock_error **error);
+
+/**
  * Returns a held seat to the pool. `seat` is as for nodelock_decide_renewal().
  *
  * NODELOCK_DECISION_RETURNED_BY_VENDOR. NODELOCK_UNKNOWN_SEAT, NODELOCK_NOT_HELD.
@@ -3068,6 +3096,16 @@ NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decisio
  * Why a request was refused: NODELOCK_DECISION_REFUSED. NODELOCK_OK for every other outcome and for NULL.
  */
 NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
+
+/**
+ * What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a person
+ * who waits or chooses one to replace: `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact":
+ * 1780000000, "lapses": 1790000000, "replaceable": true}]}`. What never lapses has null. With these members in its answer, as the reference
+ * authority has them, a device lists the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every
+ * other outcome and for NULL. A check-in that is refused so has them in its error.
+ */
+NODELOCK_API
+const char *nodelock_decision_seats(const nodelock_decision *decision);
 
 /**
  * What to answer a preflight: whether the seat would return to the pool. False for every other outcome.

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use nodelock::{
     Error, ErrorKind, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Query, Seat,
-        SeatName, Usage,
+        Attempts, Count, Counting, Evidence, Found, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms,
+        Query, Seat, SeatName, Usage,
         decision::{Change, Ledger},
     },
 };
@@ -26,8 +26,7 @@ pub struct Memory {
     evidence: Vec<Evidence>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
-    cancellations: Attempts,
-    replacements: Attempts,
+    counts: BTreeMap<Counting, Count>,
 }
 
 impl Memory {
@@ -40,8 +39,7 @@ impl Memory {
             evidence: Vec::new(),
             check_ins: BTreeMap::new(),
             attempts: BTreeMap::new(),
-            cancellations: Attempts::default(),
-            replacements: Attempts::default(),
+            counts: BTreeMap::new(),
         }
     }
 
@@ -97,8 +95,7 @@ impl Ledger for Memory {
             }
             Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
-            Query::Cancellations(_) => Found::Attempts(self.cancellations),
-            Query::Replacements(_) => Found::Attempts(self.replacements),
+            Query::Count(_, counted) => Found::Count(self.counts.get(&counted).cloned().unwrap_or_default()),
         })
     }
 
@@ -118,8 +115,7 @@ impl Ledger for Memory {
                 self.check_ins.insert((seat, digest), revision);
             }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
-            Change::Cancellations(_, cancellations) => self.cancellations = cancellations,
-            Change::Replacements(_, replacements) => self.replacements = replacements,
+            Change::Count(_, counted, count) => drop(self.counts.insert(counted, count)),
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use super::facts::{Message, NOW, Name, Read, STEP, Universe};
 use crate::{
     Error, ErrorKind, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, LicenseRecord, LicenseTerms, Query, Records, Seat, SeatName, SeatState,
-        Usage,
+        Attempts, Count, Counting, Evidence, Found, LicenseRecord, LicenseTerms, Query, Records, Seat,
+        SeatName, SeatState, Usage,
         decision::{self, Change, Decision, Draft, Moment, Refusal, Ruling, Step, Unsigned},
     },
 };
@@ -23,9 +23,9 @@ pub(super) struct Tables {
     /// Check-ins that were answered, and the revision of the answer.
     check_ins: BTreeMap<(Name, [u8; 32]), u32>,
     /// Requests that were cancelled without being counted.
-    pub(super) cancellations: Attempts,
+    pub(super) cancellations: Count,
     /// Seats that were replaced by a request that names them.
-    pub(super) replacements: Attempts,
+    pub(super) replacements: Count,
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -250,8 +250,11 @@ impl decision::Ledger for Ledger<'_> {
             }
             // Limits are left out: a search that counts attempts would never end.
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
-            Query::Cancellations(_) => Found::Attempts(self.tables.cancellations),
-            Query::Replacements(_) => Found::Attempts(self.tables.replacements),
+            Query::Count(_, counted) => Found::Count(match counted {
+                Counting::Cancelled => self.tables.cancellations.clone(),
+                Counting::Replaced => self.tables.replacements.clone(),
+                Counting::Unmatched => Count::default(),
+            }),
         })
     }
 
@@ -281,8 +284,9 @@ impl decision::Ledger for Ledger<'_> {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
             }
             Change::Attempts(..) => {}
-            Change::Cancellations(_, cancellations) => self.tables.cancellations = cancellations,
-            Change::Replacements(_, replacements) => self.tables.replacements = replacements,
+            Change::Count(_, Counting::Cancelled, cancellations) => self.tables.cancellations = cancellations,
+            Change::Count(_, Counting::Replaced, replacements) => self.tables.replacements = replacements,
+            Change::Count(_, Counting::Unmatched, _) => {}
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{LicenseTerms, Seat, SeatName, SeatState, Usage},
+    authority::{Count, LicenseTerms, Seat, SeatName, SeatState, Usage},
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,8 @@ pub(crate) struct Holding {
     pub(crate) usage: Usage,
     /// The seats that are taken, then those that were given up last.
     pub(crate) seats: Vec<Seat>,
+    /// How many were replaced.
+    pub(crate) replaced: Count,
 }
 
 /// How many seats are in a state.

@@ -43,7 +43,7 @@ impl Locks {
                 Change::RememberCheckIn { seat: name, .. } | Change::Attempts(name, _) => {
                     locks.license_or_handle(tx.license_of(*name), *name);
                 }
-                Change::Cancellations(id, _) | Change::Replacements(id, _) => {
+                Change::Count(id, ..) => {
                     locks.licenses.insert(*id);
                 }
             }

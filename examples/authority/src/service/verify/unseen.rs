@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 36] = [
+pub(crate) const UNSEEN: [(&str, &str); 37] = [
     ("license.key_hash", "the ledger holds no key to compare it with; its length is checked"),
     ("license.key_hint", "the ledger holds no key to compare it with; its length is checked"),
     (
@@ -34,8 +34,12 @@ pub(crate) const UNSEEN: [(&str, &str); 36] = [
         "attempt.record",
         "how many codes were tried is noted by the audit for a day only by chance; bounds are checked",
     ),
-    ("replacement.record", "how often a seat was replaced; bounds are checked"),
-    ("cancellation.record", "what is not counted is noted nowhere else; bounds are checked"),
+    ("license_count.license_id", "whose count it is is noted nowhere else; it must be a license there is"),
+    (
+        "license_count.counted",
+        "what is counted is noted nowhere else; requests are remembered of one kind alone",
+    ),
+    ("license_count.record", "how often it happened is noted nowhere else; bounds are checked"),
     ("audit.id", "random bits, and the time to a day"),
     ("audit.at", "within a day, of a line that no record states the time of"),
     ("audit.actor", "noted nowhere else; it must be a user or an address"),
