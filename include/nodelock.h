@@ -630,6 +630,12 @@ typedef struct nodelock_client nodelock_client;
 typedef struct nodelock_config nodelock_config;
 
 /**
+ * What a request for a seat says beside its license key: what the application tells the vendor, and the seat that may be
+ * replaced. Belongs to the caller; one thread at a time. It may be given to any number of calls.
+ */
+typedef struct nodelock_details nodelock_details;
+
+/**
  * What went wrong. Belongs to the caller; may be read from any thread.
  */
 typedef struct nodelock_error nodelock_error;
@@ -741,20 +747,6 @@ typedef void (*nodelock_log_fn)(void *user_data,
                                 uint32_t attempt,
                                 uint32_t status,
                                 const char *message);
-
-/**
- * A name and a value that the application tells the vendor.
- */
-typedef struct {
-  /**
-   * At most 64 bytes on one line.
-   */
-  const char *name;
-  /**
-   * At most 1,024 bytes on one line.
-   */
-  const char *value;
-} nodelock_pair;
 
 /**
  * Told what an online call is doing: NODELOCK_EVENT_SENDING with the number of the attempt, from 1 on, or
@@ -1188,6 +1180,47 @@ nodelock_status nodelock_config_set_log(nodelock_config *config,
  */
 NODELOCK_API void nodelock_config_free(nodelock_config *config);
 
+/* ==== What a request says beside the license key ==== */
+
+/**
+ * Makes details that say nothing.
+ *
+ * Fails as every call does, with NODELOCK_INVALID_INPUT for NULL.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_details_new(nodelock_details **details,
+                                     nodelock_error **error);
+
+/**
+ * Adds something for the vendor to see, such as a name for the machine: `name` is at most 64 bytes on one line, `value` at
+ * most 1,024. The call that they are given to refuses longer ones, and more than 64 pairs.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_details_add(nodelock_details *details,
+                                     const char *name,
+                                     const char *value,
+                                     nodelock_error **error);
+
+/**
+ * Has a request take the place of a seat, if no seat is free: `seat` is the name of one that a refusal listed
+ * (nodelock_error_seat_handle()), such as `7KX2M9`. The license must allow it, and the device of that seat must have been
+ * silent for seven days; it is told when it speaks up.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_details_replace(nodelock_details *details,
+                                         const char *seat,
+                                         nodelock_error **error);
+
+/**
+ * Frees details. NULL is fine.
+ */
+NODELOCK_API void nodelock_details_free(nodelock_details *details);
+
 /* ==== The client ==== */
 
 /**
@@ -1232,19 +1265,19 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
 /**
  * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
  * request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
- * hand. `metadata` is for the vendor to see, such as a name for the machine; NULL is fine for none.
+ * hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits for a seat first.
  *
  * A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
  *
- * NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
- * NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the codes of the store.
+ * NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE,
+ * NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING, NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the
+ * codes of the store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_client_begin(const nodelock_client *client,
                                       const char *license_key,
-                                      const nodelock_pair *metadata,
-                                      size_t metadata_count,
+                                      const nodelock_details *details,
                                       nodelock_request **request,
                                       nodelock_error **error);
 
@@ -1963,42 +1996,24 @@ NODELOCK_API void nodelock_call_free(nodelock_call *call);
 
 /**
  * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
- * checks. `call` may be NULL.
+ * checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits for a seat of the
+ * same license is taken back first.
  *
  * When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with NODELOCK_NO_FREE_SEAT, the request stays pending: call
- * again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the way to the
- * authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
+ * again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then; another call may
+ * name one of them to replace, also when the one that was named may not be. Fails too as nodelock_client_begin() and
+ * nodelock_client_install() do, with the codes of the way to the authority, and with NODELOCK_UNSUPPORTED when the client was
+ * set up without an authority.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_client_activate(const nodelock_client *client,
                                          const char *license_key,
-                                         const nodelock_pair *metadata,
-                                         size_t metadata_count,
+                                         const nodelock_details *details,
                                          const nodelock_call *call,
                                          nodelock_license **license,
                                          nodelock_error **error);
-
-/**
- * Takes a seat in place of another one, if none is free: `seat` is the name of one that a refusal listed
- * (nodelock_error_seat_handle()), such as `7KX2M9`. A request that waits for a seat of the same license is taken back first.
- * `call` may be NULL.
- *
- * NODELOCK_NO_FREE_SEAT: that seat may not be replaced, because its device was heard of within seven days, or the license
- * allows no more. The request stays pending, and another call may name another seat. NODELOCK_MALFORMED and
- * NODELOCK_UNREADABLE_CODE: `seat` is no name. Fails too as nodelock_client_activate() does.
- */
-NODELOCK_API
-NODELOCK_MUST_USE
-nodelock_status nodelock_client_replace(const nodelock_client *client,
-                                        const char *license_key,
-                                        const nodelock_pair *metadata,
-                                        size_t metadata_count,
-                                        const char *seat,
-                                        const nodelock_call *call,
-                                        nodelock_license **license,
-                                        nodelock_error **error);
 
 /**
  * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and

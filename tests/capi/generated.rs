@@ -8,13 +8,14 @@ use std::{
 use cbindgen::{Builder, Config, Language};
 
 /// The files in the order in which the header has them, each with a heading.
-const CLIENT: [(&str, &str); 18] = [
+const CLIENT: [(&str, &str); 19] = [
     ("version", "Versions"),
     ("status", "Statuses"),
     ("error", "Errors"),
     ("bytes", "Bytes and texts that the caller owns"),
     ("callback", ""),
     ("config", "Setting up"),
+    ("details", "What a request says beside the license key"),
     ("client", "The client"),
     ("license", "What a check found"),
     ("request", "Requests for a seat"),
