@@ -4,9 +4,14 @@
 #[path = "ledger.rs"]
 mod ledger;
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use nodelock::{
     Binding, Clock, DeactivationReceipt, Error, ErrorKind, Feature, LicenseId, PublicKey, Random, Result,
-    Roots, SigningKey, SystemClock, SystemRandom,
+    Roots, SigningKey, SystemClock, SystemRandom, Timestamp,
     authority::{
         ActivationFile, CertificateTerms, Issuer, LicenseTerms, Records, ReleaseClaim, Reply, TypedCode,
         Usage,
@@ -16,6 +21,24 @@ use nodelock::{
 };
 
 use self::ledger::Memory;
+
+/// The system's clock, so many days later: what takes months is shown in a moment.
+#[derive(Clone, Default)]
+pub struct Calendar(Arc<AtomicU64>);
+
+impl Calendar {
+    /// That many days pass, for everybody who goes by it.
+    pub fn advance_days(&self, days: u64) {
+        self.0.fetch_add(days * 24 * 60 * 60, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Calendar {
+    fn now(&self) -> Timestamp {
+        let now = SystemClock.now().unix_seconds();
+        Timestamp::from_unix_seconds(now + self.0.load(Ordering::Relaxed))
+    }
+}
 
 /// A vendor that sold one license.
 pub struct Vendor {
@@ -27,6 +50,8 @@ pub struct Vendor {
     pub license_key: String,
     /// What was sold, and where its seats are.
     pub ledger: Memory,
+    /// What the vendor goes by.
+    pub calendar: Calendar,
 }
 
 impl Vendor {
@@ -61,6 +86,7 @@ impl Vendor {
             issuer: Issuer::certified(issuer, certificate)?,
             ledger: Memory::new(terms, &license_key),
             license_key,
+            calendar: Calendar::default(),
         })
     }
 
@@ -109,7 +135,7 @@ impl Vendor {
         &mut self,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<(Ruling, Reply)> {
-        let mut moment = Moment { now: SystemClock.now(), token: [0; 16] };
+        let mut moment = Moment { now: self.calendar.now(), token: [0; 16] };
         SystemRandom.fill(&mut moment.token)?;
         let decision = decision::settle(&mut self.ledger, |records| act(records, &moment))?;
         let reply = self.issuer.reply(&decision, moment.now)?;
