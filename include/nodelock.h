@@ -639,6 +639,12 @@ typedef struct nodelock_client nodelock_client;
 typedef struct nodelock_config nodelock_config;
 
 /**
+ * What a request for a seat says beside its license key: what the application tells the vendor, and the seat that may be
+ * replaced. Belongs to the caller; one thread at a time. It may be given to any number of calls.
+ */
+typedef struct nodelock_details nodelock_details;
+
+/**
  * What went wrong. Belongs to the caller; may be read from any thread.
  */
 typedef struct nodelock_error nodelock_error;
@@ -750,20 +756,6 @@ typedef void (*nodelock_log_fn)(void *user_data,
                                 uint32_t attempt,
                                 uint32_t status,
                                 const char *message);
-
-/**
- * A name and a value that the application tells the vendor.
- */
-typedef struct {
-  /**
-   * At most 64 bytes on one line.
-   */
-  const char *name;
-  /**
-   * At most 1,024 bytes on one line.
-   */
-  const char *value;
-} nodelock_pair;
 
 /**
  * Told what an online call is doing: NODELOCK_EVENT_SENDING with the number of the attempt, from 1 on, or
@@ -892,6 +884,14 @@ uint64_t nodelock_error_seat_last_contact(const nodelock_error *error,
 NODELOCK_API
 uint64_t nodelock_error_seat_lapses(const nodelock_error *error,
                                     size_t index);
+
+/**
+ * Whether another device may take the place of a seat now (nodelock_details_replace()), by its place from 0 on. False beyond
+ * the last, and where the authority does not say.
+ */
+NODELOCK_API
+bool nodelock_error_seat_is_replaceable(const nodelock_error *error,
+                                        size_t index);
 
 /**
  * Frees an error. NULL is fine.
@@ -1189,6 +1189,47 @@ nodelock_status nodelock_config_set_log(nodelock_config *config,
  */
 NODELOCK_API void nodelock_config_free(nodelock_config *config);
 
+/* ==== What a request says beside the license key ==== */
+
+/**
+ * Makes details that say nothing.
+ *
+ * Fails as every call does, with NODELOCK_INVALID_INPUT for NULL.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_details_new(nodelock_details **details,
+                                     nodelock_error **error);
+
+/**
+ * Adds something for the vendor to see, such as a name for the machine: `name` is at most 64 bytes on one line, `value` at
+ * most 1,024. The call that they are given to refuses longer ones, and more than 64 pairs.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_details_add(nodelock_details *details,
+                                     const char *name,
+                                     const char *value,
+                                     nodelock_error **error);
+
+/**
+ * Has a request take the place of a seat, if no seat is free: `seat` is the name of one that a refusal listed
+ * (nodelock_error_seat_handle()), such as `7KX2M9`. The license must allow it, and the device of that seat must have been
+ * silent for seven days; it is told when it speaks up.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_details_replace(nodelock_details *details,
+                                         const char *seat,
+                                         nodelock_error **error);
+
+/**
+ * Frees details. NULL is fine.
+ */
+NODELOCK_API void nodelock_details_free(nodelock_details *details);
+
 /* ==== The client ==== */
 
 /**
@@ -1233,19 +1274,19 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
 /**
  * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
  * request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
- * hand. `metadata` is for the vendor to see, such as a name for the machine; NULL is fine for none.
+ * hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits for a seat first.
  *
  * A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
  *
- * NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
- * NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the codes of the store.
+ * NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE,
+ * NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING, NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the
+ * codes of the store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_client_begin(const nodelock_client *client,
                                       const char *license_key,
-                                      const nodelock_pair *metadata,
-                                      size_t metadata_count,
+                                      const nodelock_details *details,
                                       nodelock_request **request,
                                       nodelock_error **error);
 
@@ -1964,42 +2005,24 @@ NODELOCK_API void nodelock_call_free(nodelock_call *call);
 
 /**
  * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
- * checks. `call` may be NULL.
+ * checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits for a seat of the
+ * same license is taken back first.
  *
  * When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with NODELOCK_NO_FREE_SEAT, the request stays pending: call
- * again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the way to the
- * authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
+ * again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then; another call may
+ * name one of them to replace, also when the one that was named may not be. Fails too as nodelock_client_begin() and
+ * nodelock_client_install() do, with the codes of the way to the authority, and with NODELOCK_UNSUPPORTED when the client was
+ * set up without an authority.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_client_activate(const nodelock_client *client,
                                          const char *license_key,
-                                         const nodelock_pair *metadata,
-                                         size_t metadata_count,
+                                         const nodelock_details *details,
                                          const nodelock_call *call,
                                          nodelock_license **license,
                                          nodelock_error **error);
-
-/**
- * Takes a seat in place of another one, if none is free: `seat` is the name of one that a refusal listed
- * (nodelock_error_seat_handle()), such as `7KX2M9`. A request that waits for a seat of the same license is taken back first.
- * `call` may be NULL.
- *
- * NODELOCK_NO_FREE_SEAT: that seat may not be replaced, because its device was heard of within seven days, or the license
- * allows no more. The request stays pending, and another call may name another seat. NODELOCK_MALFORMED and
- * NODELOCK_UNREADABLE_CODE: `seat` is no name. Fails too as nodelock_client_activate() does.
- */
-NODELOCK_API
-NODELOCK_MUST_USE
-nodelock_status nodelock_client_replace(const nodelock_client *client,
-                                        const char *license_key,
-                                        const nodelock_pair *metadata,
-                                        size_t metadata_count,
-                                        const char *seat,
-                                        const nodelock_call *call,
-                                        nodelock_license **license,
-                                        nodelock_error **error);
 
 /**
  * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
@@ -2341,15 +2364,16 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * feature `authority`; others do not have these functions.
  *
  * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
- * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
- * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
- * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
+ * says, and sends its reply. No rule is left to it. Six tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins,
+ * attempts and counts (by name). A seat is kept for ever, so that no old message is ever news again.
  *
  *     activation file       nodelock_activation_read(), nodelock_decide_activation()
  *     deactivation file     nodelock_release_read(), nodelock_decide_release()
  *     code by phone         nodelock_decide_code()
  *     check-in              nodelock_decide_check_in()
  *     preflight             nodelock_decide_preflight()
+ *     by a customer         nodelock_decide_customer_release()
  *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
  *
  * Each decision goes the same way:
@@ -2410,10 +2434,10 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_ATTEMPTS 7
 
 /**
- * The requests of a license that were cancelled without being counted. The value is the license's id, 16 hex digits. Found:
- * that record, or none.
+ * How often something happened to a license within a year. The value is the name under which NODELOCK_CHANGE_COUNT stored
+ * it: the license's id, a slash, and what is counted, such as `0123456789abcdef/replaced`. Found: that record, or nothing.
  */
-#define NODELOCK_QUERY_CANCELLATIONS 8
+#define NODELOCK_QUERY_COUNT 8
 
 /**
  * The seats of a license that count as taken, whose use ends first (nodelock_decision_change_ends()). The value is the
@@ -2551,14 +2575,9 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_ATTEMPTS 6
 
 /**
- * Cancellations that were not counted take the place of those of that license.
+ * A count takes the place of the one of that name.
  */
-#define NODELOCK_CHANGE_CANCELLATIONS 7
-
-/**
- * Seats that were replaced by requests which named them take the place of those of that license.
- */
-#define NODELOCK_CHANGE_REPLACEMENTS 8
+#define NODELOCK_CHANGE_COUNT 7
 
 /**
  * What the database notes of its service takes the place of what it noted before.
@@ -2804,6 +2823,19 @@ nodelock_status nodelock_activation_read(const uint8_t *data,
                                          nodelock_error **error);
 
 /**
+ * Has the request take the place of a seat, if no seat is free: the choice of a customer who hands the file in by hand and was
+ * told of the seats that there are (nodelock_decision_seats()). `seat` is the seat's name, such as `7KX2M9`. A request that
+ * names a seat itself stays with that.
+ *
+ * NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_activation_replace(nodelock_activation *activation,
+                                            const char *seat,
+                                            nodelock_error **error);
+
+/**
  * The seat it asks for, such as `7KX2M9`. Two devices may draw the same name, so a database knows a seat by this and
  * the device key. Lent until the activation is freed. NULL for NULL.
  */
@@ -2945,7 +2977,7 @@ nodelock_status nodelock_records_new(const nodelock_issuer *issuer,
  * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
  *   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()), and
  *   how many are counted (nodelock_decision_change_is_counted());
- * - seats, evidence, check-ins, attempts and cancellations: nodelock_decision_change_record().
+ * - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
  * NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
@@ -3112,6 +3144,23 @@ nodelock_status nodelock_decide_forced_release(const char *seat,
                                                nodelock_error **error);
 
 /**
+ * Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license` is the
+ * license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent for a week, and
+ * the license must allow one more. Coming again it changes nothing and has the same revocation.
+ *
+ * NODELOCK_DECISION_REVOKED; NODELOCK_DECISION_RETURNED_BY_VENDOR for a held seat, which nobody is told of.
+ * NODELOCK_UNKNOWN_LICENSE, NODELOCK_UNKNOWN_SEAT: not of this license. NODELOCK_DEACTIVATION_NOT_ALLOWED: beyond these limits.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_customer_release(const char *license,
+                                                 const char *seat,
+                                                 const nodelock_records *records,
+                                                 uint64_t now,
+                                                 nodelock_decision **decision,
+                                                 nodelock_error **error);
+
+/**
  * Returns a held seat to the pool. `seat` is as for nodelock_decide_renewal().
  *
  * NODELOCK_DECISION_RETURNED_BY_VENDOR. NODELOCK_UNKNOWN_SEAT, NODELOCK_NOT_HELD.
@@ -3162,6 +3211,16 @@ NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decisio
  * Why a request was refused: NODELOCK_DECISION_REFUSED. NODELOCK_OK for every other outcome and for NULL.
  */
 NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
+
+/**
+ * What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a person
+ * who waits or chooses one to replace: `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact":
+ * 1780000000, "lapses": 1790000000, "replaceable": true}]}`. What never lapses has null. With these members in its answer, as the reference
+ * authority has them, a device lists the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every
+ * other outcome and for NULL. A check-in that is refused so has them in its error.
+ */
+NODELOCK_API
+const char *nodelock_decision_seats(const nodelock_decision *decision);
 
 /**
  * What to answer a preflight: whether the seat would return to the pool. False for every other outcome.

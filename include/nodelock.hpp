@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -31,12 +32,11 @@ template <class T, auto Free> using owned = std::unique_ptr<T, deleter<Free>>;
 
 inline std::string_view view(const char *text) { return text != nullptr ? std::string_view(text) : std::string_view(); }
 
-// Text with a NUL inside would end there.
-inline const char *whole(const std::string &text) { return text.find('\0') == std::string::npos ? text.c_str() : throw std::invalid_argument("nodelock: text with a NUL inside"); }
-
-// Ends with a NUL, which a view need not.
+// Ends with a NUL, which a view need not. One with a NUL inside would end there.
 struct text {
-    explicit text(std::string_view view) : own(view) { whole(own); }
+    explicit text(std::string_view view) : own(view) {
+        if (view.find('\0') != view.npos) throw std::invalid_argument("nodelock: text with a NUL inside");
+    }
     operator const char *() const noexcept { return own.c_str(); }
     std::string own;
 };
@@ -60,21 +60,31 @@ template <class Function, class Result, class... Arguments> Result run(void *use
 }
 } // namespace detail
 
+// A seat that the authority told of when none was free. Times are seconds since 1970; `lapses` is 0 for never.
+struct listed_seat { std::string handle, label; std::uint64_t last_contact, lapses; bool replaceable; };
+
 // What went wrong. The message holds no key, no code and no hardware identifier.
 class error : public std::runtime_error {
     nodelock_status number;
     std::uint32_t met;
+    std::uint64_t lapse;
     std::string code;
+    std::vector<listed_seat> listed;
 public:
     explicit error(const nodelock_error *cause)
-        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)) {
+        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)), lapse(nodelock_error_next_lapse(cause)) {
         if (const nodelock_proof *proof = nodelock_error_proof(cause)) code = nodelock_proof_code(proof);
+        for (std::size_t i = 0; i < nodelock_error_seat_count(cause); i++)
+            listed.push_back({nodelock_error_seat_handle(cause, i), nodelock_error_seat_label(cause, i), nodelock_error_seat_last_contact(cause, i), nodelock_error_seat_lapses(cause, i), nodelock_error_seat_is_replaceable(cause, i)});
     }
     [[nodiscard]] nodelock_status status() const noexcept { return number; }
     [[nodiscard]] std::string_view kind() const noexcept { return detail::view(nodelock_status_name(number)); }
     [[nodiscard]] std::uint32_t already() const noexcept { return met; }
     // The code of what client::deactivate gave up before it failed: show it, or call client::hand_in later. Empty if nothing was.
     [[nodiscard]] const std::string &deactivation_code() const noexcept { return code; }
+    // With NODELOCK_NO_FREE_SEAT: the seats that there are, for details::replace, and when the next one lapses; 0 if none does.
+    [[nodiscard]] const std::vector<listed_seat> &seats() const noexcept { return listed; }
+    [[nodiscard]] std::uint64_t next_lapse() const noexcept { return lapse; }
 };
 
 namespace detail {
@@ -104,9 +114,10 @@ public:
     explicit operator bool() const noexcept { return own != nullptr; }
 };
 
-inline std::optional<std::uint64_t> time(bool (*of)(const nodelock_license *, std::uint64_t *), const nodelock_license *license) {
-    std::uint64_t seconds = 0;
-    return of(license, &seconds) ? std::optional(seconds) : std::nullopt;
+// Calls a function whose last argument is the place for a number that may not be there.
+template <class Function, class... Arguments> std::optional<std::uint64_t> number(Function function, const Arguments &...arguments) {
+    std::uint64_t number = 0;
+    return function(arguments..., &number) ? std::optional(number) : std::nullopt;
 }
 } // namespace detail
 
@@ -119,17 +130,14 @@ public:
     [[nodiscard]] std::string_view verdict_text() const noexcept { return detail::view(nodelock_license_verdict_text(get())); }
     [[nodiscard]] bool has_feature(std::string_view name) const { return nodelock_license_has_feature(get(), detail::text(name)); }
     // NODELOCK_UNLIMITED for a feature without one; none without the feature.
-    [[nodiscard]] std::optional<std::uint64_t> feature_limit(std::string_view name) const {
-        std::uint64_t limit = 0;
-        return nodelock_license_feature_limit(get(), detail::text(name), &limit) ? std::optional(limit) : std::nullopt;
-    }
+    [[nodiscard]] std::optional<std::uint64_t> feature_limit(std::string_view name) const { return detail::number(nodelock_license_feature_limit, get(), detail::text(name)); }
     [[nodiscard]] std::string_view metadata(std::string_view name) const { return detail::view(nodelock_license_metadata(get(), detail::text(name))); }
     [[nodiscard]] std::string_view licensee() const noexcept { return detail::view(nodelock_license_licensee(get())); }
     [[nodiscard]] std::string_view edition() const noexcept { return detail::view(nodelock_license_edition(get())); }
     [[nodiscard]] std::string_view seat() const noexcept { return detail::view(nodelock_license_seat(get())); }
-    [[nodiscard]] std::optional<std::uint64_t> expires() const { return detail::time(nodelock_license_expires, get()); }
-    [[nodiscard]] std::optional<std::uint64_t> lease_until() const { return detail::time(nodelock_license_lease_until, get()); }
-    [[nodiscard]] std::optional<std::uint64_t> verdict_time() const { return detail::time(nodelock_license_verdict_time, get()); }
+    [[nodiscard]] std::optional<std::uint64_t> expires() const { return detail::number(nodelock_license_expires, get()); }
+    [[nodiscard]] std::optional<std::uint64_t> lease_until() const { return detail::number(nodelock_license_lease_until, get()); }
+    [[nodiscard]] std::optional<std::uint64_t> verdict_time() const { return detail::number(nodelock_license_verdict_time, get()); }
     [[nodiscard]] bool renewal_due() const noexcept { return nodelock_license_renewal_due(get()); }
     [[nodiscard]] bool should_observe() const noexcept { return nodelock_license_should_observe(get()); }
     [[nodiscard]] bool is_pending() const noexcept { return nodelock_license_pending_seat(get()) != nullptr; }
@@ -144,6 +152,15 @@ public:
     [[nodiscard]] const std::uint8_t *squares() const noexcept { return nodelock_qr_squares(get(), nullptr); }
     [[nodiscard]] std::string_view svg() const noexcept { return detail::view(nodelock_qr_svg(get())); }
     [[nodiscard]] std::string_view terminal() const noexcept { return detail::view(nodelock_qr_terminal(get())); }
+};
+
+// What a request says beside the license key: names with values for the vendor to see, and the seat that it may replace.
+class details : public detail::object<nodelock_details, nodelock_details_free> {
+public:
+    details() : object(detail::make<object>(nodelock_details_new)) {}
+    details(std::initializer_list<std::pair<std::string_view, std::string_view>> pairs) : details() { for (const auto &[name, value] : pairs) add(name, value); }
+    details &add(std::string_view name, std::string_view value) { return detail::call(nodelock_details_add, get(), detail::text(name), detail::text(value)), *this; }
+    details &replace(std::string_view seat) { return detail::call(nodelock_details_replace, get(), detail::text(seat)), *this; }
 };
 
 // A request for a seat, to hand to the authority.
@@ -247,18 +264,10 @@ private:
 // One product's licensing on this machine; for any number of threads.
 class client : public detail::object<nodelock_client, nodelock_client_free> {
 public:
-    using metadata = std::vector<std::pair<std::string, std::string>>;
-
     explicit client(const config &settings) : object(detail::make<object>(nodelock_client_new, settings.get())) {}
     [[nodiscard]] license check() const { return detail::make<license>(nodelock_client_check, get()); }
-    bool observe() const {
-        bool wrote = false;
-        return detail::call(nodelock_client_observe, get(), &wrote), wrote;
-    }
-    [[nodiscard]] request begin(std::string_view license_key, const metadata &about = {}) const {
-        auto list = pairs(about);
-        return detail::make<request>(nodelock_client_begin, get(), detail::text(license_key), list.data(), list.size());
-    }
+    bool observe() const { bool wrote = false; return detail::call(nodelock_client_observe, get(), &wrote), wrote; }
+    [[nodiscard]] request begin(std::string_view license_key, const details &about = {}) const { return detail::make<request>(nodelock_client_begin, get(), detail::text(license_key), about.get()); }
     // False in a condition if none is pending.
     [[nodiscard]] request pending() const { return detail::make<request>(nodelock_client_pending, get()); }
     [[nodiscard]] request check_in_offline() const { return detail::make<request>(nodelock_client_check_in_offline, get()); }
@@ -271,28 +280,17 @@ public:
     [[nodiscard]] proofs outstanding() const { return detail::make<proofs>(nodelock_client_outstanding, get()); }
 
     // Online; `how` may be null, and must live until the call returns.
-    license activate(std::string_view license_key, const call *how = nullptr, const metadata &about = {}) const {
-        auto list = pairs(about);
-        return detail::make<license>(nodelock_client_activate, get(), detail::text(license_key), list.data(), list.size(), raw(how));
-    }
+    license activate(std::string_view license_key, const call *how = nullptr, const details &about = {}) const { return detail::make<license>(nodelock_client_activate, get(), detail::text(license_key), about.get(), raw(how)); }
     receipt deactivate(std::uint32_t reason, const call *how = nullptr) const { return detail::make<receipt>(nodelock_client_deactivate, get(), reason, raw(how)); }
     license check_in(const call *how = nullptr) const { return detail::make<license>(nodelock_client_check_in, get(), raw(how)); }
     // False in a condition if nothing called for it.
     license check_in_if_due(const call *how = nullptr) const { return detail::make<license>(nodelock_client_check_in_if_due, get(), raw(how)); }
     license recover(const call *how = nullptr) const { return detail::make<license>(nodelock_client_recover, get(), raw(how)); }
     // Returns how many receipts came.
-    std::size_t hand_in(const call *how = nullptr) const {
-        auto receipts = detail::make<detail::object<nodelock_receipts, nodelock_receipts_free>>(nodelock_client_hand_in, get(), raw(how));
-        return nodelock_receipts_count(receipts.get());
-    }
+    std::size_t hand_in(const call *how = nullptr) const { return nodelock_receipts_count(detail::make<detail::object<nodelock_receipts, nodelock_receipts_free>>(nodelock_client_hand_in, get(), raw(how)).get()); }
 
 private:
     static const nodelock_call *raw(const call *how) noexcept { return how != nullptr ? how->get() : nullptr; }
-    static std::vector<nodelock_pair> pairs(const metadata &about) {
-        std::vector<nodelock_pair> list;
-        for (const auto &[name, value] : about) list.push_back({detail::whole(name), detail::whole(value)});
-        return list;
-    }
 };
 
 } // namespace nodelock

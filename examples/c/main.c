@@ -7,6 +7,7 @@
  *     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
  *     ./editor                          check the license, and run if it is usable
  *     ./editor activate KEY             take a seat online
+ *     ./editor replace KEY SEAT         take it in place of another one, if none is free
  *     ./editor request KEY FILE         the same without a network: write a request for the authority,
  *     ./editor install FILE             and take in what it answers
  *     ./editor check-in                 renew the license online
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define PRODUCT "Example Editor"
 
@@ -38,6 +40,41 @@ enum { DONE = 0, FAILED = 1, USAGE = 2, UNUSABLE = 3 };
 
 static void show_proof(const nodelock_proof *proof);
 
+static const char *day(uint64_t seconds, char text[sizeof "2026-01-31"])
+{
+    time_t time = (time_t)seconds;
+    const struct tm *date = gmtime(&time);
+
+    if (date == NULL || strftime(text, sizeof "2026-01-31", "%Y-%m-%d", date) == 0)
+        return "?";
+    return text;
+}
+
+/* When no seat is free: wait for the next one, or choose one to replace. */
+static void show_seats(const nodelock_error *error)
+{
+    char text[sizeof "2026-01-31"];
+    size_t count = nodelock_error_seat_count(error), replaceable = 0;
+
+    for (size_t seat = 0; seat < count; seat++) {
+        const char *label = nodelock_error_seat_label(error, seat);
+        fprintf(stderr, "seat %s: last heard of on %s", nodelock_error_seat_handle(error, seat),
+                day(nodelock_error_seat_last_contact(error, seat), text));
+        if (nodelock_error_seat_lapses(error, seat) != 0)
+            fprintf(stderr, ", free on %s", day(nodelock_error_seat_lapses(error, seat), text));
+        fprintf(stderr, "%s%s\n", label[0] != '\0' ? " " : "", label);
+    }
+    if (nodelock_error_next_lapse(error) != 0)
+        fprintf(stderr, "If nobody renews it, the next seat is free on %s.\n",
+                day(nodelock_error_next_lapse(error), text));
+    for (size_t seat = 0; seat < count; seat++)
+        if (nodelock_error_seat_is_replaceable(error, seat))
+            fprintf(stderr, "%s %s", replaceable++ == 0 ? "To take the place of one that is not used any more: replace KEY" : " or",
+                    nodelock_error_seat_handle(error, seat));
+    if (replaceable > 0)
+        fputc('\n', stderr);
+}
+
 /* Says what went wrong, by code and in words. A deactivation that failed on its way has lost nothing: it shows the code. */
 static int fail(nodelock_error *error)
 {
@@ -47,6 +84,7 @@ static int fail(nodelock_error *error)
         fputs("The seat was given up here, and the authority has not heard of it yet.\n", stderr);
         show_proof(nodelock_error_proof(error));
     }
+    show_seats(error);
     nodelock_error_free(error);
     return FAILED;
 }
@@ -164,21 +202,33 @@ static int check(const nodelock_client *client)
     return code;
 }
 
-static int activate(const nodelock_client *client, const char *license_key)
+/* What the vendor is told of this computer, and the seat that may be replaced, unless it is NULL. */
+static nodelock_status new_details(const char *seat, nodelock_details **details, nodelock_error **error)
 {
-    const nodelock_pair about[] = {{"computer", "the one in the office"}};
+    nodelock_status status = nodelock_details_new(details, error);
+    if (status == NODELOCK_OK)
+        status = nodelock_details_add(*details, "computer", "the one in the office", error);
+    if (status == NODELOCK_OK && seat != NULL)
+        status = nodelock_details_replace(*details, seat, error);
+    return status;
+}
+
+static int activate(const nodelock_client *client, const char *license_key, const char *seat)
+{
+    nodelock_details *details = NULL;
     nodelock_call *call = NULL;
     nodelock_license *license = NULL;
     nodelock_error *error = NULL;
     int code;
 
-    if (new_call(&call, &error) != NODELOCK_OK ||
-        nodelock_client_activate(client, license_key, about, 1, call, &license, &error) != NODELOCK_OK)
+    if (new_details(seat, &details, &error) != NODELOCK_OK || new_call(&call, &error) != NODELOCK_OK ||
+        nodelock_client_activate(client, license_key, details, call, &license, &error) != NODELOCK_OK)
         code = fail(error);
     else
         code = show_license(license);
     nodelock_license_free(license);
     nodelock_call_free(call);
+    nodelock_details_free(details);
     return code;
 }
 
@@ -191,7 +241,7 @@ static int request(const nodelock_client *client, const char *license_key, const
     /* What is pending is shown again, so that nobody has to wonder whether the first file arrived. */
     if (nodelock_client_pending(client, &request, &error) != NODELOCK_OK)
         return fail(error);
-    if (request == NULL && nodelock_client_begin(client, license_key, NULL, 0, &request, &error) != NODELOCK_OK)
+    if (request == NULL && nodelock_client_begin(client, license_key, NULL, &request, &error) != NODELOCK_OK)
         return fail(error);
     code = write_file(path, nodelock_request_text(request));
     if (code == DONE)
@@ -320,7 +370,9 @@ static int run(const nodelock_client *client, int count, char **arguments)
     if (count == 1)
         return check(client);
     if (count == 3 && strcmp(command, "activate") == 0)
-        return activate(client, arguments[2]);
+        return activate(client, arguments[2], NULL);
+    if (count == 4 && strcmp(command, "replace") == 0)
+        return activate(client, arguments[2], arguments[3]);
     if (count == 4 && strcmp(command, "request") == 0)
         return request(client, arguments[2], arguments[3]);
     if (count == 3 && strcmp(command, "install") == 0)
@@ -337,8 +389,8 @@ static int run(const nodelock_client *client, int count, char **arguments)
         return take_receipt(client, arguments[2]);
     if (count == 2 && strcmp(command, "explain") == 0)
         return explain(client);
-    fputs("usage: editor [activate KEY | request KEY FILE | install FILE | check-in | deactivate |\n"
-          "               deactivate-offline FILE | codes | receipt FILE | explain]\n", stderr);
+    fputs("usage: editor [activate KEY | replace KEY SEAT | request KEY FILE | install FILE | check-in |\n"
+          "               deactivate | deactivate-offline FILE | codes | receipt FILE | explain]\n", stderr);
     return USAGE;
 }
 

@@ -5,12 +5,13 @@
 //     g++ -std=c++17 -pthread -Iinclude examples/cpp/main.cpp -o window -Ltarget/release -lnodelock -Wl,-rpath,"$PWD/target/release"
 //     NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420 ./window
 //
-// The window is made of lines: every line that is typed is a click (`activate KEY`, `deactivate`, `deactivate-offline`, `cancel`,
-// `ping`, `quit`), every line that is printed is something that the window shows. Only event_loop is different with a real toolkit.
+// The window is made of lines: every line that is typed is a click (`activate KEY`, `replace KEY SEAT`, `deactivate`,
+// `deactivate-offline`, `cancel`, `ping`, `quit`), every line that is printed is something that the window shows. Only event_loop is different with a real toolkit.
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
+#include <ctime>
 #include <deque>
 #include <functional>
 #include <future>
@@ -143,6 +144,21 @@ class window {
         // A deactivation that fails when the license is gone already has lost nothing.
         if (!error.deactivation_code().empty())
             show("code: " + error.deactivation_code());
+        // When no seat is free, the user waits for the next one or chooses one to replace.
+        for (const auto &seat : error.seats())
+            show("seat " + seat.handle + ": last heard of on " + day(seat.last_contact) +
+                 (seat.lapses != 0 ? ", free on " + day(seat.lapses) : "") + (seat.label.empty() ? "" : " " + seat.label) +
+                 (seat.replaceable ? " [replace]" : ""));
+        if (error.next_lapse() != 0)
+            show("the next seat is free on " + day(error.next_lapse()));
+    }
+
+    static std::string day(std::uint64_t seconds) {
+        char text[16] = "?";
+        const auto time = static_cast<std::time_t>(seconds);
+        if (const auto *date = std::gmtime(&time))
+            std::strftime(text, sizeof text, "%Y-%m-%d", date);
+        return text;
     }
 
     // A click on something that goes online.
@@ -187,6 +203,12 @@ public:
         const auto field = space == std::string::npos ? std::string() : line.substr(space + 1);
         if (button == "activate")
             start([this, field](const nodelock::call &call) { return client.activate(field, &call); });
+        else if (button == "replace")
+            start([this, field](const nodelock::call &call) {
+                const auto end = field.find(' ');
+                const auto seat = end == std::string::npos ? std::string() : field.substr(end + 1);
+                return client.activate(field.substr(0, end), &call, nodelock::details().replace(seat));
+            });
         else if (button == "deactivate")
             start([this](const nodelock::call &call) { return client.deactivate(NODELOCK_REASON_MOVED, &call); });
         else if (button == "deactivate-offline")

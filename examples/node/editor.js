@@ -6,6 +6,7 @@
 //
 //     node examples/node/editor.js                          check the license, and run if it is usable
 //     node examples/node/editor.js activate KEY             take a seat online
+//     node examples/node/editor.js replace KEY SEAT         take it in place of another one, if none is free
 //     ... request KEY FILE, install FILE                    the same without a network, by files
 //     ... check-in                                          renew the license online
 //     ... deactivate                                        give the seat back online
@@ -64,6 +65,18 @@ function showProof(proof) {
     }
 }
 
+/** When no seat is free: wait for the next one, or choose one to replace. */
+function showSeats({ seats, nextLapse }) {
+    const day = (date) => date.toISOString().slice(0, 10);
+    for (const { handle, label, lastContact, lapses } of seats) {
+        const free = lapses ? `, free on ${day(lapses)}` : '';
+        console.error(`seat ${handle}: last heard of on ${day(lastContact)}${free} ${label}`.trimEnd());
+    }
+    if (nextLapse) console.error(`If nobody renews it, the next seat is free on ${day(nextLapse)}.`);
+    const choice = seats.filter(({ replaceable }) => replaceable).map(({ handle }) => handle);
+    if (choice.length) console.error(`To take the place of one that is not used any more: replace KEY ${choice.join(' or ')}`);
+}
+
 function showReceipt(receipt) {
     console.log(`seat ${receipt.seat} is ${receipt.outcome === Outcome.RETURNED ? 'returned' : 'held for this machine'}`);
     return DONE;
@@ -82,9 +95,13 @@ function check() {
     return code;
 }
 
+const metadata = { computer: 'the one in the office' };
+
 const commands = {
-    activate: async (licenseKey) =>
-        showLicense(await client().activate(licenseKey, { metadata: { computer: 'the one in the office' }, ...options() })),
+    activate: async (licenseKey) => showLicense(await client().activate(licenseKey, { metadata, ...options() })),
+
+    replace: async (licenseKey, seat) =>
+        showLicense(await client().activate(licenseKey, { metadata, replace: seat, ...options() })),
 
     request(licenseKey, file) {
         const editor = client();
@@ -125,8 +142,8 @@ const commands = {
 async function main([name, ...values]) {
     const command = name === undefined ? check : Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (command === undefined || values.length !== command.length) {
-        console.error('usage: editor.js [activate KEY | request KEY FILE | install FILE | check-in | deactivate |\n' +
-            '                 deactivate-offline FILE | codes | receipt FILE | explain]');
+        console.error('usage: editor.js [activate KEY | replace KEY SEAT | request KEY FILE | install FILE | check-in |\n' +
+            '                 deactivate | deactivate-offline FILE | codes | receipt FILE | explain]');
         return USAGE;
     }
     try {
@@ -138,6 +155,7 @@ async function main([name, ...values]) {
             console.error('The seat was given up here, and the authority has not heard of it yet.');
             showProof(error.proof);
         }
+        showSeats(error);
         return FAILED;
     }
 }

@@ -19,9 +19,8 @@ export const Outcome = { RETURNED: 1, HELD: 2 };
 
 const library = koffi.load(process.env.NODELOCK_LIBRARY || `libnodelock${koffi.extension}`);
 
-const OBJECTS = ['error', 'config', 'client', 'license', 'request', 'proof', 'proofs', 'qr', 'receipt', 'fingerprint', 'call'];
+const OBJECTS = ['error', 'config', 'details', 'client', 'license', 'request', 'proof', 'proofs', 'qr', 'receipt', 'fingerprint', 'call'];
 for (const name of OBJECTS) koffi.opaque(`nodelock_${name}`);
-koffi.struct('nodelock_pair', { name: 'const char *', value: 'const char *' });
 koffi.proto('void nodelock_progress_fn(void *user_data, uint32_t event, uint32_t attempt, uint64_t pause)');
 
 // As in the header, where each is explained; those of the second list can fail, and their last parameter is the error.
@@ -33,6 +32,13 @@ for (const [result, name, parameters] of [
     ['const char *', 'error_kind', 'const nodelock_error *'],
     ['const char *', 'error_message', 'const nodelock_error *'],
     ['const nodelock_proof *', 'error_proof', 'const nodelock_error *'],
+    ['uint64_t', 'error_next_lapse', 'const nodelock_error *'],
+    ['size_t', 'error_seat_count', 'const nodelock_error *'],
+    ['const char *', 'error_seat_handle', 'const nodelock_error *, size_t'],
+    ['const char *', 'error_seat_label', 'const nodelock_error *, size_t'],
+    ['uint64_t', 'error_seat_last_contact', 'const nodelock_error *, size_t'],
+    ['uint64_t', 'error_seat_lapses', 'const nodelock_error *, size_t'],
+    ['bool', 'error_seat_is_replaceable', 'const nodelock_error *, size_t'],
     ['uint32_t', 'license_verdict', 'const nodelock_license *'],
     ['const char *', 'license_verdict_text', 'const nodelock_license *'],
     ['bool', 'license_is_usable', 'const nodelock_license *'],
@@ -69,7 +75,7 @@ for (const [name, parameters] of [
     ['client_new', 'const nodelock_config *, _Out_ nodelock_client **'],
     ['client_check', 'const nodelock_client *, _Out_ nodelock_license **'],
     ['client_observe', 'const nodelock_client *, _Out_ bool *'],
-    ['client_begin', 'const nodelock_client *, const char *, const nodelock_pair *, size_t, _Out_ nodelock_request **'],
+    ['client_begin', 'const nodelock_client *, const char *, const nodelock_details *, _Out_ nodelock_request **'],
     ['client_pending', 'const nodelock_client *, _Out_ nodelock_request **'],
     ['client_accept', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_license **'],
     ['client_accept_receipt', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_receipt **'],
@@ -77,9 +83,12 @@ for (const [name, parameters] of [
     ['client_check_in_offline', 'const nodelock_client *, _Out_ nodelock_request **'],
     ['client_outstanding', 'const nodelock_client *, _Out_ nodelock_proofs **'],
     ['client_fingerprint', 'const nodelock_client *, _Out_ nodelock_fingerprint **'],
-    ['client_activate', 'const nodelock_client *, const char *, const nodelock_pair *, size_t, const nodelock_call *, _Out_ nodelock_license **'],
+    ['client_activate', 'const nodelock_client *, const char *, const nodelock_details *, const nodelock_call *, _Out_ nodelock_license **'],
     ['client_check_in', 'const nodelock_client *, const nodelock_call *, _Out_ nodelock_license **'],
     ['client_deactivate', 'const nodelock_client *, uint32_t, const nodelock_call *, _Out_ nodelock_receipt **'],
+    ['details_new', '_Out_ nodelock_details **'],
+    ['details_add', 'nodelock_details *, const char *, const char *'],
+    ['details_replace', 'nodelock_details *, const char *'],
     ['call_new', '_Out_ nodelock_call **'],
     ['call_set_timeout', 'nodelock_call *, uint64_t'],
     ['call_set_progress', 'nodelock_call *, void *, nodelock_progress_fn *, void *'],
@@ -132,7 +141,9 @@ class Owned {
 }
 
 /** `status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`.
- *  `proof` is what a deactivation gave up before it failed, else null: show its code. */
+ *  `proof` is what a deactivation gave up before it failed, else null: show its code.
+ *  With Status.NO_FREE_SEAT, `seats` are the seats that there are, some of which may be replaced, and `nextLapse` is when the next
+ *  one lapses. Dates, or null for never. */
 export class NodelockError extends Error {
     constructor(pointer) {
         super(`${look.error_kind(pointer)} (${look.error_status(pointer)}): ${look.error_message(pointer)}`);
@@ -141,6 +152,28 @@ export class NodelockError extends Error {
         this.kind = look.error_kind(pointer);
         const proof = look.error_proof(pointer);
         this.proof = proof ? new Proof(proof, error) : null;
+        this.nextLapse = date(look.error_next_lapse(pointer));
+        this.seats = Array.from({ length: Number(look.error_seat_count(pointer)) }, (_, index) => ({
+            handle: look.error_seat_handle(pointer, index),
+            label: look.error_seat_label(pointer, index),
+            lastContact: date(look.error_seat_last_contact(pointer, index)),
+            lapses: date(look.error_seat_lapses(pointer, index)),
+            replaceable: look.error_seat_is_replaceable(pointer, index),
+        }));
+    }
+}
+
+/** Seconds since 1970 as a Date; null for 0. */
+function date(seconds) {
+    return Number(seconds) ? new Date(Number(seconds) * 1000) : null;
+}
+
+/** What a request says beside the license key. */
+class Details extends Owned {
+    constructor(metadata, replace) {
+        super('details', get('details_new'));
+        for (const [name, value] of Object.entries(metadata)) perform('details_add', this.pointer, text(name), text(value));
+        if (replace !== undefined) perform('details_replace', this.pointer, text(replace));
     }
 }
 
@@ -219,8 +252,9 @@ export class Client extends Owned {
     /** Records once in a run that time has passed: call it when License.shouldObserve. */
     observe() { return get('client_observe', this.pointer); }
 
-    begin(licenseKey, metadata = {}) {
-        return new Request(get('client_begin', this.pointer, text(licenseKey), ...pairs(metadata)));
+    /** `replace` is the name of a seat that the request takes the place of, if no seat is free: see NodelockError. */
+    begin(licenseKey, { metadata = {}, replace } = {}) {
+        return new Request(get('client_begin', this.pointer, text(licenseKey), new Details(metadata, replace).pointer));
     }
 
     /** The pending request, or null. */
@@ -249,8 +283,9 @@ export class Client extends Owned {
 
     fingerprint() { return new Fingerprint(get('client_fingerprint', this.pointer)); }
 
-    async activate(licenseKey, { metadata = {}, ...options } = {}) {
-        return new License(await this.#online(options, 'client_activate', text(licenseKey), ...pairs(metadata)));
+    /** `replace` is the name of a seat that is replaced, if no seat is free: see NodelockError. */
+    async activate(licenseKey, { metadata = {}, replace, ...options } = {}) {
+        return new License(await this.#online(options, 'client_activate', text(licenseKey), new Details(metadata, replace)));
     }
 
     async checkIn(options = {}) { return new License(await this.#online(options, 'client_check_in')); }
@@ -265,7 +300,8 @@ export class Client extends Owned {
         const call = get('call_new');
         const cancel = () => look.call_cancel(call);
         let progress = null;
-        working.add(this);
+        const used = [this, ...values];
+        working.add(used);
         try {
             if (timeout !== undefined) perform('call_set_timeout', call, timeout);
             if (onProgress) {
@@ -275,17 +311,12 @@ export class Client extends Owned {
             }
             if (signal?.aborted) cancel();
             signal?.addEventListener('abort', cancel);
-            return await getLater(name, this.pointer, ...values, call);
+            return await getLater(name, ...used.map((value) => (value instanceof Owned ? value.pointer : value)), call);
         } finally {
             signal?.removeEventListener('abort', cancel);
             look.call_free(call);
             if (progress) koffi.unregister(progress);
-            working.delete(this);
+            working.delete(used);
         }
     }
-}
-
-function pairs(metadata) {
-    const entries = Object.entries(metadata).map(([name, value]) => ({ name: text(name), value: text(value) }));
-    return [entries, entries.length];
 }

@@ -16,14 +16,14 @@ ABI_VERSION = 1
 
 # NODELOCK_QUERY_*, what a decision asks for.
 (
-    LICENSE_OF_KEY, LICENSE, SEATS_OF_HANDLE, TAKEN_SEATS_OF, EVIDENCE_OF, CHECK_IN, ATTEMPTS, CANCELLATIONS,
-    SEATS_BY_END, SEATS_WITH_TAG, SEAT_OF_MACHINE, REPLACEMENTS, HISTORY, PAGE,
-) = range(1, 15)
+    LICENSE_OF_KEY, LICENSE, SEATS_OF_HANDLE, TAKEN_SEATS_OF, EVIDENCE_OF, CHECK_IN, ATTEMPTS, COUNT,
+    SEATS_BY_END, SEATS_WITH_TAG, SEAT_OF_MACHINE, HISTORY, PAGE,
+) = range(1, 14)
 # NODELOCK_CHANGE_*, what a decision stores.
 (
-    INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_CANCELLATIONS,
-    STORE_REPLACEMENTS, STORE_HISTORY, STORE_PAGE, STORE_LICENSE,
-) = range(1, 12)
+    INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_COUNT,
+    STORE_HISTORY, STORE_PAGE, STORE_LICENSE,
+) = range(1, 11)
 # NODELOCK_DECISION_*, what a message comes to.
 RETURNED, HELD, NEEDS, KEPT = 3, 4, 7, 9
 # Statuses.
@@ -68,6 +68,7 @@ _LOOKS = {
     "key_public": (c_char_p, c_void_p),
     "decision_outcome": (c_uint32, c_void_p),
     "decision_refusal": (c_uint32, c_void_p),
+    "decision_seats": (c_char_p, c_void_p),
     "decision_query_count": (c_size_t, c_void_p),
     "decision_query_kind": (c_uint32, c_void_p, c_size_t),
     "decision_query_value": (c_char_p, c_void_p, c_size_t),
@@ -259,6 +260,12 @@ class Decision(_Object):
     refusal = property(lambda self: _library.nodelock_decision_refusal(self))
     has_verifications = property(lambda self: _library.nodelock_decision_has_verifications(self))
     has_slow_verifications = property(lambda self: _library.nodelock_decision_has_slow_verifications(self))
+
+    @property
+    def seats(self):
+        """Where no seat is free: when the `next_lapse` is, and the `seats` that the terms have it tell of. Otherwise None."""
+        seats = _text("decision_seats", self)
+        return seats and json.loads(seats)
 
     @property
     def queries(self):

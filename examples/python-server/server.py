@@ -82,11 +82,10 @@ SCHEMA = """
     END;
     CREATE TABLE check_ins (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE attempts (seat TEXT PRIMARY KEY, record TEXT NOT NULL);
-    CREATE TABLE cancellations (license TEXT PRIMARY KEY, record TEXT NOT NULL);
-    CREATE TABLE replacements (license TEXT PRIMARY KEY, record TEXT NOT NULL);
     -- One row, and the pages under which something may have been signed. They are kept for ever.
     CREATE TABLE history (name TEXT PRIMARY KEY, record TEXT NOT NULL);
     CREATE TABLE pages (page TEXT PRIMARY KEY, record TEXT NOT NULL);
+    CREATE TABLE counts (name TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 
 # How a license is looked up: as JSON, with its seats counted.
@@ -113,10 +112,9 @@ FIND = {
             AND is_taken AND NOT is_lapsed ORDER BY json_extract(record, '$.contact') LIMIT 32
     """,
     authority.SEAT_OF_MACHINE: "SELECT record FROM seats WHERE machine = ? AND is_taken",
-    authority.CANCELLATIONS: "SELECT record FROM cancellations WHERE license = ?",
-    authority.REPLACEMENTS: "SELECT record FROM replacements WHERE license = ?",
     authority.HISTORY: "SELECT record FROM history WHERE name = ?",
     authority.PAGE: "SELECT record FROM pages WHERE page = ?",
+    authority.COUNT: "SELECT record FROM counts WHERE name = ?",
 }
 # How many slashes part the value of a query that has several parts.
 PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1}
@@ -129,12 +127,11 @@ STORE = {
     authority.FORGET_EVIDENCE: "DELETE FROM evidence WHERE handle = :name AND record = :record",
     authority.STORE_CHECK_IN: "REPLACE INTO check_ins VALUES (:name, :record)",
     authority.STORE_ATTEMPTS: "REPLACE INTO attempts VALUES (:name, :record)",
-    authority.STORE_CANCELLATIONS: "REPLACE INTO cancellations VALUES (:name, :record)",
-    authority.STORE_REPLACEMENTS: "REPLACE INTO replacements VALUES (:name, :record)",
     authority.STORE_HISTORY: "REPLACE INTO history VALUES (:name, :record)",
     authority.STORE_PAGE: "INSERT INTO pages VALUES (:name, :record)",
     # Its key is lost, and nothing has this hash.
     authority.STORE_LICENSE: "INSERT INTO licenses VALUES (:name, 'lost with ' || :name, :record)",
+    authority.STORE_COUNT: "REPLACE INTO counts VALUES (:name, :record)",
 }
 
 
@@ -340,6 +337,23 @@ def unseen(decision):
     return len([name for name in kept if name not in forgotten])
 
 
+def seat_list(found):
+    """The seats that there are when none is free, for the person who waits or chooses one to replace."""
+    if found is None:
+        return ""
+
+    def day(seconds):
+        return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+    lines = []
+    for seat in found["seats"]:
+        lapses = f", free on {day(seat['lapses'])}" if seat["lapses"] is not None else ""
+        lines.append(f"seat {seat['seat']}: last heard of on {day(seat['last_contact'])}{lapses} {seat['label']}".rstrip())
+    if found["next_lapse"] is not None:
+        lines.append(f"If nobody renews it, the next seat is free on {day(found['next_lapse'])}.")
+    return "".join(line + "\n" for line in lines)
+
+
 PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
 <form method="post" action="/redeem"><label>Deactivation code <input name="code" size="40" autocomplete="off"></label>
 <button>Return the seat</button></form>
@@ -379,7 +393,7 @@ def application(vendor, proxy=None):
         except TimeoutError:
             return "408 Request Timeout", "text/plain", "too slow\n"
         if decision.refusal:
-            return problem(Refused(decision.refusal), text)
+            return problem(Refused(decision.refusal), seat_list(decision.seats) + text)
         if text is None:
             return "202 Accepted", "text/plain", "the seat is free; for its receipt hand this in again later\n"
         if decision.outcome == authority.KEPT:

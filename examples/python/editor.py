@@ -6,6 +6,7 @@
 
     python3 examples/python/editor.py                         check the license, and run if it is usable
     python3 examples/python/editor.py activate KEY            take a seat online
+    python3 examples/python/editor.py replace KEY SEAT        take it in place of another one, if none is free
     ... request KEY FILE, install FILE                        the same without a network, by files
     ... check-in                                              renew the license online
     ... deactivate                                            give the seat back online
@@ -18,6 +19,7 @@ Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is
 import os
 import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
@@ -86,6 +88,21 @@ def show_proof(proof):
             raise
 
 
+def show_seats(error):
+    """When no seat is free: wait for the next one, or choose one to replace."""
+
+    def day(seconds):
+        return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+    for seat in error.seats:
+        lapses = f", free on {day(seat.lapses)}" if seat.lapses else ""
+        print(f"seat {seat.handle}: last heard of on {day(seat.last_contact)}{lapses} {seat.label}".rstrip(), file=sys.stderr)
+    if error.next_lapse:
+        print(f"If nobody renews it, the next seat is free on {day(error.next_lapse)}.", file=sys.stderr)
+    if choice := [seat.handle for seat in error.seats if seat.replaceable]:
+        print(f"To take the place of one that is not used any more: replace KEY {' or '.join(choice)}", file=sys.stderr)
+
+
 def show_receipt(receipt):
     where = "returned" if receipt.outcome == nodelock.RETURNED else "held for this machine"
     print(f"seat {receipt.seat} is {where}")
@@ -105,9 +122,15 @@ def check():
     return code
 
 
+ABOUT = {"computer": "the one in the office"}
+
+
 def activate(license_key):
-    about = {"computer": "the one in the office"}
-    return show_license(online(lambda call: client().activate(license_key, about, call)))
+    return show_license(online(lambda call: client().activate(license_key, ABOUT, call)))
+
+
+def replace(license_key, seat):
+    return show_license(online(lambda call: client().activate(license_key, ABOUT, call, replace=seat)))
 
 
 def request(license_key, file):
@@ -156,6 +179,7 @@ def explain():
 
 COMMANDS = {
     "activate": activate,
+    "replace": replace,
     "request": request,
     "install": install,
     "check-in": check_in,
@@ -179,6 +203,7 @@ def main(arguments):
         if error.proof:
             print("The seat was given up here, and the authority has not heard of it yet.", file=sys.stderr)
             show_proof(error.proof)
+        show_seats(error)
         return FAILED
     except OSError as error:
         print(error, file=sys.stderr)

@@ -12,6 +12,7 @@ import ctypes
 import ctypes.util
 import os
 import weakref
+from collections import namedtuple
 from ctypes import POINTER, byref, c_bool, c_char_p, c_int32, c_size_t, c_uint32, c_uint64, c_void_p
 
 ABI_VERSION = 1
@@ -28,9 +29,8 @@ SENDING, WAITING = 1, 2
 RETURNED, HELD = 1, 2
 
 
-class _Pair(ctypes.Structure):
-    _fields_ = [("name", c_char_p), ("value", c_char_p)]
-
+# A seat that the authority told of when none was free. Times are seconds since 1970; `lapses` is 0 for never.
+Seat = namedtuple("Seat", "handle label last_contact lapses replaceable")
 
 _Progress = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_uint64)
 
@@ -47,7 +47,7 @@ _STATUS = {
     "client_new": (c_void_p, _Out),
     "client_check": (c_void_p, _Out),
     "client_observe": (c_void_p, POINTER(c_bool)),
-    "client_begin": (c_void_p, c_char_p, POINTER(_Pair), c_size_t, _Out),
+    "client_begin": (c_void_p, c_char_p, c_void_p, _Out),
     "client_pending": (c_void_p, _Out),
     "client_accept": (c_void_p, c_char_p, c_size_t, _Out),
     "client_accept_receipt": (c_void_p, c_char_p, c_size_t, _Out),
@@ -55,9 +55,12 @@ _STATUS = {
     "client_check_in_offline": (c_void_p, _Out),
     "client_outstanding": (c_void_p, _Out),
     "client_fingerprint": (c_void_p, _Out),
-    "client_activate": (c_void_p, c_char_p, POINTER(_Pair), c_size_t, c_void_p, _Out),
+    "client_activate": (c_void_p, c_char_p, c_void_p, c_void_p, _Out),
     "client_check_in": (c_void_p, c_void_p, _Out),
     "client_deactivate": (c_void_p, c_uint32, c_void_p, _Out),
+    "details_new": (_Out,),
+    "details_add": (c_void_p, c_char_p, c_char_p),
+    "details_replace": (c_void_p, c_char_p),
     "call_new": (_Out,),
     "call_set_timeout": (c_void_p, c_uint64),
     "call_set_progress": (c_void_p, c_void_p, _Progress, c_void_p),
@@ -70,6 +73,13 @@ _LOOKS = {
     "error_kind": (c_char_p, c_void_p),
     "error_message": (c_char_p, c_void_p),
     "error_proof": (_Lent, c_void_p),
+    "error_next_lapse": (c_uint64, c_void_p),
+    "error_seat_count": (c_size_t, c_void_p),
+    "error_seat_handle": (c_char_p, c_void_p, c_size_t),
+    "error_seat_label": (c_char_p, c_void_p, c_size_t),
+    "error_seat_last_contact": (c_uint64, c_void_p, c_size_t),
+    "error_seat_lapses": (c_uint64, c_void_p, c_size_t),
+    "error_seat_is_replaceable": (c_bool, c_void_p, c_size_t),
     "license_verdict": (c_uint32, c_void_p),
     "license_verdict_text": (c_char_p, c_void_p),
     "license_is_usable": (c_bool, c_void_p),
@@ -94,7 +104,7 @@ _LOOKS = {
     "fingerprint_report": (c_char_p, c_void_p),
     "call_cancel": (None, c_void_p),
 }
-_OBJECTS = "error config client license request proof proofs qr receipt fingerprint call".split()
+_OBJECTS = "error config details client license request proof proofs qr receipt fingerprint call".split()
 
 
 def _load():
@@ -164,10 +174,20 @@ class _Config(_Object):
     pass
 
 
+class _Details(_Object):
+    def __init__(self, metadata, replace):
+        super().__init__(_get("details_new"))
+        for name, value in metadata.items():
+            _do("details_add", self, _bytes(name), _bytes(value))
+        if replace is not None:
+            _do("details_replace", self, _bytes(replace))
+
+
 class Error(Exception):
     """`status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`, `message` the words.
 
-    `proof` is what a deactivation gave up before it failed, else None: show its code.
+    `proof` is what a deactivation gave up before it failed, else None: show its code. With NO_FREE_SEAT, `seats` are the seats
+    that there are, some of which may be replaced, and `next_lapse` is when the next one lapses; 0 if none does.
     """
 
     def __init__(self, pointer):
@@ -177,6 +197,17 @@ class Error(Exception):
         self.message = _text("error_message", error)
         proof = _library.nodelock_error_proof(error)
         self.proof = Proof(proof, owner=error) if proof else None
+        self.next_lapse = _library.nodelock_error_next_lapse(error)
+        self.seats = [
+            Seat(
+                _text("error_seat_handle", error, index),
+                _text("error_seat_label", error, index),
+                _library.nodelock_error_seat_last_contact(error, index),
+                _library.nodelock_error_seat_lapses(error, index),
+                _library.nodelock_error_seat_is_replaceable(error, index),
+            )
+            for index in range(_library.nodelock_error_seat_count(error))
+        ]
         super().__init__(f"{self.kind} ({self.status}): {self.message}")
 
 
@@ -290,8 +321,9 @@ class Client(_Object):
         _do("client_observe", self, byref(wrote))
         return wrote.value
 
-    def begin(self, license_key, metadata={}):
-        return Request(_get("client_begin", self, _bytes(license_key), *_pairs(metadata)))
+    def begin(self, license_key, metadata={}, replace=None):
+        """`replace` is the name of a seat that the request takes the place of, if no seat is free: see Error.seats."""
+        return Request(_get("client_begin", self, _bytes(license_key), _Details(metadata, replace)))
 
     def pending(self):
         """The pending request, or None."""
@@ -318,15 +350,12 @@ class Client(_Object):
     def fingerprint(self):
         return Fingerprint(_get("client_fingerprint", self))
 
-    def activate(self, license_key, metadata={}, call=None):
-        return License(_get("client_activate", self, _bytes(license_key), *_pairs(metadata), call))
+    def activate(self, license_key, metadata={}, call=None, replace=None):
+        """`replace` is the name of a seat that is replaced, if no seat is free: see Error.seats."""
+        return License(_get("client_activate", self, _bytes(license_key), _Details(metadata, replace), call))
 
     def check_in(self, call=None):
         return License(_get("client_check_in", self, call))
 
     def deactivate(self, reason=OTHER, call=None):
         return Receipt(_get("client_deactivate", self, reason, call))
-
-
-def _pairs(metadata):
-    return (_Pair * len(metadata))(*((_bytes(name), _bytes(value)) for name, value in metadata.items())), len(metadata)

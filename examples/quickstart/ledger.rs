@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use nodelock::{
     Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Query,
-        Seat, SeatName, Usage,
+        Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord,
+        LicenseTerms, Query, Seat, SeatName, Usage,
         decision::{Change, Ledger},
     },
 };
@@ -26,12 +26,11 @@ pub struct Memory {
     evidence: Vec<Evidence>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
-    cancellations: Attempts,
-    replacements: Attempts,
     history: Option<History>,
     pages: BTreeSet<Page>,
     /// Licenses that were lost when the ledger was restored, and entered again without a key.
     recovered: BTreeMap<LicenseId, LicenseTerms>,
+    counts: BTreeMap<Counting, Count>,
 }
 
 impl Memory {
@@ -44,11 +43,10 @@ impl Memory {
             evidence: Vec::new(),
             check_ins: BTreeMap::new(),
             attempts: BTreeMap::new(),
-            cancellations: Attempts::default(),
-            replacements: Attempts::default(),
             history: None,
             pages: BTreeSet::new(),
             recovered: BTreeMap::new(),
+            counts: BTreeMap::new(),
         }
     }
 
@@ -111,10 +109,9 @@ impl Ledger for Memory {
             }
             Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
-            Query::Cancellations(_) => Found::Attempts(self.cancellations),
-            Query::Replacements(_) => Found::Attempts(self.replacements),
             Query::History => Found::History(self.history.clone().map(Box::new)),
             Query::Page(page) => Found::Page(self.pages.contains(&page)),
+            Query::Count(_, counted) => Found::Count(self.counts.get(&counted).cloned().unwrap_or_default()),
         })
     }
 
@@ -134,14 +131,13 @@ impl Ledger for Memory {
                 self.check_ins.insert((seat, digest), revision);
             }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
-            Change::Cancellations(_, cancellations) => self.cancellations = cancellations,
-            Change::Replacements(_, replacements) => self.replacements = replacements,
             Change::History(history) => self.history = Some(history),
             Change::Page(page) if !self.pages.insert(page) => {
                 return Err(Error::new(ErrorKind::InvalidInput, "that page is there"));
             }
             Change::Page(_) => {}
             Change::License(terms) => drop(self.recovered.insert(terms.id, *terms)),
+            Change::Count(_, counted, count) => drop(self.counts.insert(counted, count)),
         }
         Ok(())
     }

@@ -4,11 +4,12 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! Twice a vendor sells a license of one seat, and the seat goes from one machine to another: in `offline.rs` by files and
-//! by a code that is read over the phone, in `online.rs` with the reference authority as a server on the loopback interface.
-//! Read `run` of these from top to bottom: they are the library's tour. Every step's outcome is checked, and the first one
+//! A vendor sells a license of one seat, and the seat goes from one machine to another: in `offline.rs` by files and by a
+//! code that is read over the phone, in `gone.rs` from machines that were formatted or died, in `online.rs` with the
+//! reference authority as a server on the loopback interface. Read `run` of these from top to bottom: they are the library's tour. Every step's outcome is checked, and the first one
 //! that is not as it should be ends the program with an error.
 
+mod gone;
 mod offline;
 mod online;
 mod server;
@@ -36,10 +37,14 @@ fn run() -> Result<()> {
     let folder = tempfile::tempdir()?;
     println!("First without a network.");
     offline::run(&folder.path().join("offline"))?;
+    println!("\nThen machines that are gone.");
+    gone::run(&folder.path().join("gone"))?;
     println!("\nNow with the vendor's authority as a server on this machine.");
     online::run(&folder.path().join("online"))?;
     folder.close()?;
-    println!("\nDone: seats taken, given back by code and online, and taken again. None was lost.");
+    println!(
+        "\nDone: seats taken, given back by code and online, had from dead machines, and taken again. None was lost."
+    );
     Ok(())
 }
 

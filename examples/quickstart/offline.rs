@@ -7,7 +7,9 @@ use nodelock::{
     fingerprint::{Class, Component},
 };
 
-use super::{PRODUCT, Result, application, expect, mistype, refused, step, vendor::Vendor};
+use super::{
+    PRODUCT, Result, application, builder, expect, gone::computer, mistype, refused, step, vendor::Vendor,
+};
 
 /// Where the phone that scans a QR code lands. What follows the `#` never reaches a server's log.
 const RETURN_PAGE: &str = "https://example.com/return#";
@@ -54,8 +56,8 @@ pub fn run(folder: &Path) -> Result<()> {
     }
 
     step("A second machine asks for a seat and is refused");
-    println!("(It is the same hardware, in truth, with a store and a device key of its own.)");
-    let second = application(&folder.join("second"), vendor.roots())?;
+    println!("(It is this machine, in truth, which is made to look like other hardware.)");
+    let second = builder(&folder.join("second"), vendor.roots()).probe(|| computer("second", 1)).build()?;
     let waiting = second.begin(&vendor.license_key, &[("computer", "the second machine")])?;
     refused(vendor.activate(&waiting.to_bytes()), ErrorKind::NoFreeSeat, "the only seat is taken")?;
 

@@ -4,7 +4,10 @@
 #[path = "ledger.rs"]
 mod ledger;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use nodelock::{
     Binding, Clock, DeactivationReceipt, Error, ErrorKind, Feature, LicenseId, Page, PublicKey, Random,
@@ -19,6 +22,24 @@ use nodelock::{
 
 use self::ledger::Memory;
 
+/// The system's clock, so many days later: what takes months is shown in a moment.
+#[derive(Clone, Default)]
+pub struct Calendar(Arc<AtomicU64>);
+
+impl Calendar {
+    /// That many days pass, for everybody who goes by it.
+    pub fn advance_days(&self, days: u64) {
+        self.0.fetch_add(days * 24 * 60 * 60, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Calendar {
+    fn now(&self) -> Timestamp {
+        let now = SystemClock.now().unix_seconds();
+        Timestamp::from_unix_seconds(now + self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// A vendor that sold one license.
 pub struct Vendor {
     /// The key that the application embeds.
@@ -32,6 +53,8 @@ pub struct Vendor {
     roots: Arc<Roots>,
     /// What is signed now is signed under this page, since then.
     page: Option<(Page, Timestamp)>,
+    /// What the vendor goes by.
+    pub calendar: Calendar,
 }
 
 impl Vendor {
@@ -70,6 +93,7 @@ impl Vendor {
             license_key,
             roots: Arc::new(Roots::new([root.public_key()])),
             page: None,
+            calendar: Calendar::default(),
         })
     }
 
@@ -114,7 +138,7 @@ impl Vendor {
 
     /// This moment, under a page that the ledger has. A server notes one in each minute; this vendor, when it next decides.
     fn moment(&mut self) -> Result<Moment> {
-        let now = SystemClock.now();
+        let now = self.calendar.now();
         let mut moment = Moment {
             now,
             token: [0; 16],

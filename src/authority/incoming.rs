@@ -48,6 +48,7 @@ pub struct ActivationFile {
     pub(super) releases: Vec<ReleaseClaim>,
     pub(super) recovery: Option<RecoveryRequest>,
     pub(super) last: Option<LastWord>,
+    chosen: Option<Handle>,
 }
 
 impl ActivationFile {
@@ -69,7 +70,7 @@ impl ActivationFile {
             return Err(Error::new(ErrorKind::WrongRequest, "recovery request"));
         }
         let last = LastWord::next_if(&mut messages)?;
-        Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery, last })
+        Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery, last, chosen: None })
     }
 
     /// The request.
@@ -87,6 +88,17 @@ impl ActivationFile {
         let mut file = self.clone();
         file.releases.retain(|claim| !seats.contains(&claim.handle()));
         file
+    }
+
+    /// The same request in place of a seat, if no seat is free: the choice of a customer who hands it in by hand, and who was
+    /// told of the seats that there are. A request that names a seat itself stays with that.
+    pub fn replacing(self, seat: Handle) -> Self {
+        Self { chosen: Some(seat), ..self }
+    }
+
+    /// The seat whose place the request may take.
+    pub(super) fn replaces(&self) -> Option<Handle> {
+        self.request.replaces().or(self.chosen)
     }
 
     /// Whether the device says that its store was lost, and asks for a seat in place of what it held. A request with a

@@ -90,6 +90,27 @@ pub(super) mod as_optional_hex {
     }
 }
 
+/// The same for a list.
+pub(super) mod list_of_hex {
+    use super::{Deserialize, Deserializer, Serialize, Serializer, as_hex};
+
+    #[derive(Serialize, Deserialize)]
+    struct Hex<const N: usize>(#[serde(with = "as_hex")] [u8; N]);
+
+    pub(in crate::authority) fn serialize<const N: usize, S: Serializer>(
+        list: &[[u8; N]],
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(list.iter().copied().map(Hex))
+    }
+
+    pub(in crate::authority) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<[u8; N]>, D::Error> {
+        Ok(Vec::<Hex<N>>::deserialize(from)?.into_iter().map(|hex| hex.0).collect())
+    }
+}
+
 /// Bytes from hex digits of either case; none for anything else.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let mut bytes = [0; N];

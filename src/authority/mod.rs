@@ -23,8 +23,8 @@ pub use self::{
     incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
     issuer::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS, Reply},
     records::{
-        Attempts, CANCELLATION_WINDOW, CODE_WINDOW, FREE_CANCELLATIONS, Found, Lookup, MAX_ATTEMPTS,
-        MAX_SEATS_OF_TAG, Query, Records,
+        Attempts, CODE_WINDOW, COUNT_WINDOW, Count, Counting, FREE_CANCELLATIONS, Found, Lookup,
+        MAX_ATTEMPTS, MAX_SEATS_OF_TAG, Query, Records, UNMATCHED_REQUESTS,
     },
     seat::{Seat, SeatName, SeatState},
     terms::{

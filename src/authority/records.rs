@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    str::FromStr,
     time::Duration,
 };
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     history::History,
     incoming::Evidence,
+    json,
     seat::{Seat, SeatName},
     terms::{KeyHash, LicenseRecord},
     verification::{Fact, FactId, Verification},
@@ -57,14 +59,52 @@ pub enum Query {
     CheckIn(SeatName, [u8; 32]),
     /// How many codes were tried at that seat: [`Found::Attempts`].
     Attempts(SeatName),
-    /// How many requests of that license were cancelled without being counted: [`Found::Attempts`].
-    Cancellations(LicenseId),
-    /// How many seats of that license were replaced by requests that named them: [`Found::Attempts`].
-    Replacements(LicenseId),
+    /// How often that happened to a license within a year: [`Found::Count`].
+    Count(LicenseId, Counting),
     /// What the ledger noted of its service: [`Found::History`].
     History,
     /// Whether that page was noted: [`Found::Page`].
     Page(Page),
+}
+
+/// What is counted of each license, because a license key alone does it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Counting {
+    /// Requests that were cancelled without using up a deactivation.
+    Cancelled,
+    /// Seats that were replaced by requests that named them.
+    Replaced,
+    /// Requests that looked for the seat of their machine and found none.
+    Unmatched,
+}
+
+impl Counting {
+    /// Everything that is counted.
+    pub const ALL: [Self; 3] = [Self::Cancelled, Self::Replaced, Self::Unmatched];
+
+    /// Its name, as records hold it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Replaced => "replaced",
+            Self::Unmatched => "unmatched",
+        }
+    }
+}
+
+impl fmt::Display for Counting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Counting {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let named = Self::ALL.into_iter().find(|counted| counted.name() == text);
+        named.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "count: nothing of that name is counted"))
+    }
 }
 
 /// The answer to a [`Query`].
@@ -78,16 +118,18 @@ pub enum Found {
     Evidence(Vec<Evidence>),
     /// The revision of the license that a check-in was answered with; none if it was not.
     CheckIn(Option<u32>),
-    /// Attempts or cancellations; the default if there were none.
+    /// Attempts; the default if there were none.
     Attempts(Attempts),
     /// What the ledger noted of its service; none if it noted nothing yet.
     History(Option<Box<History>>),
     /// Whether the page is known.
     Page(bool),
+    /// How often something happened; the default for never.
+    Count(Count),
 }
 
-/// How often something was done within a time that is bounded: codes tried at one seat within [`CODE_WINDOW`], or requests
-/// of one license cancelled within [`CANCELLATION_WINDOW`].
+/// How often something was done within a time that is bounded: codes tried at one seat within [`CODE_WINDOW`], or a machine
+/// installed anew within [`COUNT_WINDOW`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempts {
@@ -104,12 +146,16 @@ pub const MAX_ATTEMPTS: u32 = 10;
 /// The time after which attempts at codes are forgotten.
 pub const CODE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The time after which cancellations that were not counted are forgotten.
-pub const CANCELLATION_WINDOW: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// The time after which a [`Count`] begins anew.
+pub const COUNT_WINDOW: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// How many cancellations of a license are not counted within [`CANCELLATION_WINDOW`], if it has no more seats than that;
+/// How many cancellations of a license use up no deactivation within [`COUNT_WINDOW`], if it has no more seats than that;
 /// otherwise one for each seat.
 pub const FREE_CANCELLATIONS: u32 = 3;
+
+/// How many requests of a license may look for the seat of their machine and find none within [`COUNT_WINDOW`], if it has
+/// no more seats than that; otherwise one for each seat. So many of them are remembered, too.
+pub const UNMATCHED_REQUESTS: u32 = 100;
 
 impl Attempts {
     /// How many there were since [`since`](Self::since).
@@ -132,15 +178,9 @@ impl Attempts {
         self.one_more(MAX_ATTEMPTS, CODE_WINDOW, now)
     }
 
-    /// With one more installation of a machine, or one more seat replaced, of which so many are allowed within 365 days; none
-    /// when there were too many.
+    /// With one more installation of a machine, of which so many are allowed within 365 days; none when there were too many.
     pub(super) fn once_more(self, most: u32, now: Timestamp) -> Option<Self> {
-        self.one_more(most, CANCELLATION_WINDOW, now).filter(|after| after.count <= most)
-    }
-
-    /// With one more request cancelled without being counted, of a license with so many seats; none when there were too many.
-    pub(super) fn cancel(self, seats: u32, now: Timestamp) -> Option<Self> {
-        self.one_more(seats.max(FREE_CANCELLATIONS), CANCELLATION_WINDOW, now)
+        self.one_more(most, COUNT_WINDOW, now).filter(|after| after.count <= most)
     }
 
     fn one_more(self, most: u32, window: Duration, now: Timestamp) -> Option<Self> {
@@ -149,6 +189,63 @@ impl Attempts {
             return Some(Self { count: 1, since: now });
         }
         (self.count < most).then(|| Self { count: self.count + 1, ..self })
+    }
+}
+
+/// How often something that is [`Counting`] happened to a license within [`COUNT_WINDOW`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    count: u32,
+    since: Timestamp,
+    /// How the digests begin of the latest requests that were counted and refused: they come again, and count nothing then.
+    #[serde(default, with = "json::list_of_hex")]
+    requests: Vec<[u8; 8]>,
+}
+
+impl Count {
+    /// How often it happened since [`since`](Self::since).
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// When it happened first.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+
+    /// How many requests are remembered, at most [`UNMATCHED_REQUESTS`].
+    pub fn remembered(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// With one more, of which so many are allowed; none when there were too many.
+    pub(super) fn once_more(&self, most: u32, now: Timestamp) -> Option<Self> {
+        let before = Attempts { count: self.count, since: self.since };
+        let after = before.once_more(most, now)?;
+        let requests = if after.count > 1 { self.requests.clone() } else { Vec::new() };
+        Some(Self { count: after.count, since: after.since, requests })
+    }
+
+    /// With one more request cancelled without being counted, of a license with so many seats; none when there were too many.
+    pub(super) fn cancel(&self, seats: u32, now: Timestamp) -> Option<Self> {
+        self.once_more(seats.max(FREE_CANCELLATIONS), now)
+    }
+
+    /// With this request that found no seat of its machine, of a license with so many seats; the same if it did so before,
+    /// none when there were too many.
+    pub(super) fn unmatched(&self, digest: &[u8; 32], seats: u32, now: Timestamp) -> Option<Self> {
+        let mut begin = [0; 8];
+        begin.copy_from_slice(&digest[..8]);
+        if self.requests.contains(&begin) {
+            return Some(self.clone());
+        }
+        let mut after = self.once_more(seats.max(UNMATCHED_REQUESTS), now)?;
+        if after.requests.len() >= UNMATCHED_REQUESTS as usize {
+            after.requests.remove(0);
+        }
+        after.requests.push(begin);
+        Some(after)
     }
 }
 
@@ -178,10 +275,9 @@ pub struct Records {
     evidence: BTreeMap<Handle, Vec<Evidence>>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), Option<u32>>,
     attempts: BTreeMap<SeatName, Attempts>,
-    cancellations: BTreeMap<LicenseId, Attempts>,
-    replacements: BTreeMap<LicenseId, Attempts>,
     history: Option<Option<Box<History>>>,
     pages: BTreeMap<Page, bool>,
+    counts: BTreeMap<(LicenseId, Counting), Count>,
     facts: BTreeMap<FactId, bool>,
 }
 
@@ -268,11 +364,8 @@ impl Records {
             (Query::Attempts(name), Found::Attempts(attempts)) => {
                 self.attempts.insert(name, attempts);
             }
-            (Query::Cancellations(id), Found::Attempts(cancellations)) => {
-                self.cancellations.insert(id, cancellations);
-            }
-            (Query::Replacements(id), Found::Attempts(replacements)) => {
-                self.replacements.insert(id, replacements);
+            (Query::Count(license, counted), Found::Count(count)) => {
+                self.counts.insert((license, counted), count);
             }
             (Query::History, Found::History(history)) => self.history = Some(history),
             (Query::Page(page), Found::Page(is_known)) => {
@@ -369,12 +462,8 @@ impl Records {
         self.attempts.get(&name).copied()
     }
 
-    pub(super) fn cancellations(&self, license: LicenseId) -> Option<Attempts> {
-        self.cancellations.get(&license).copied()
-    }
-
-    pub(super) fn replacements(&self, license: LicenseId) -> Option<Attempts> {
-        self.replacements.get(&license).copied()
+    pub(super) fn count(&self, license: LicenseId, counted: Counting) -> Option<&Count> {
+        self.counts.get(&(license, counted))
     }
 
     pub(super) fn history(&self) -> Option<Option<&History>> {
@@ -404,10 +493,9 @@ impl Records {
             Query::EvidenceOf(handle) => !self.evidence.contains_key(handle),
             Query::CheckIn(name, digest) => !self.check_ins.contains_key(&(*name, *digest)),
             Query::Attempts(name) => !self.attempts.contains_key(name),
-            Query::Cancellations(license) => !self.cancellations.contains_key(license),
-            Query::Replacements(license) => !self.replacements.contains_key(license),
             Query::History => self.history.is_none(),
             Query::Page(page) => !self.pages.contains_key(page),
+            Query::Count(license, counted) => !self.counts.contains_key(&(*license, *counted)),
         });
         missing.collect::<BTreeSet<_>>().into_iter().collect()
     }

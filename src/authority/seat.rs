@@ -13,7 +13,7 @@ use super::{
     history::Gap,
     incoming::LastWord,
     json,
-    records::Attempts,
+    records::{Attempts, Count},
     terms::{LicenseTerms, SeatListing, Usage},
 };
 use crate::{
@@ -301,8 +301,21 @@ impl Seat {
         self.is_marked_taken() && terms.lapsed_until(now, gaps).is_none_or(|until| self.ends > until)
     }
 
+    /// Whether a customer may have it released now, after so many were: nobody has heard of its device for a week, and the terms
+    /// allow one more.
+    pub fn is_replaceable(
+        &self,
+        terms: &LicenseTerms,
+        replaced: &Count,
+        gaps: &[Gap],
+        now: Timestamp,
+    ) -> bool {
+        let allows_one = replaced.once_more(terms.replace(), now).is_some();
+        allows_one && self.counts(terms, now, gaps) && self.replaced_by_customer(now).is_some()
+    }
+
     /// What another device is told of it when no seat is free, as the terms allow it.
-    pub(super) fn listed(&self, terms: &LicenseTerms, gaps: &[Gap]) -> ListedSeat {
+    pub(super) fn listed(&self, terms: &LicenseTerms, gaps: &[Gap], replaceable: bool) -> ListedSeat {
         let day = |time: Timestamp| Timestamp::from_unix_seconds(time.unix_seconds() / DAY * DAY);
         let is_told = terms.seat_list == SeatListing::Labels;
         ListedSeat {
@@ -310,6 +323,7 @@ impl Seat {
             label: if is_told { self.label.clone() } else { String::new() },
             last_contact: day(self.contact),
             lapses: self.ends().and_then(|end| terms.lapses(end, gaps)),
+            replaceable,
         }
     }
 
@@ -576,8 +590,7 @@ impl Seat {
     /// may make a request.
     pub(super) fn is_of_machine(&self, fingerprint: &Fingerprint, terms: &LicenseTerms) -> bool {
         let sides = [&self.fingerprint, fingerprint];
-        let is_virtual = sides.iter().any(|side| side.virtual_machine() || side.container());
-        let may_join = !is_virtual || terms.virtual_reinstalls;
+        let may_join = sides.iter().all(|side| terms.lets_join(side));
         let is_same = fingerprint::is_same(&self.fingerprint, fingerprint, &terms.policy);
         may_join && (is_same || mutated!(JoinsAnyMachine))
     }

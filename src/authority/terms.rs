@@ -8,7 +8,7 @@ use super::{history::Gap, json};
 use crate::{
     Error, ErrorKind, Feature, LicenseBody, LicenseId, Metadata, Result, Timestamp,
     code::LicenseKey,
-    fingerprint::{Component, Policy},
+    fingerprint::{Component, Fingerprint, Policy},
     keys::sha256,
     message::{MAX_NAME, MAX_TEXT, check_features, check_metadata, check_product, check_text},
 };
@@ -213,6 +213,12 @@ impl LicenseTerms {
     /// How many requests of one machine may take the place of its own seat within 365 days.
     pub(super) fn reinstalls(&self) -> u32 {
         self.reinstalls.unwrap_or(if self.lease_days.is_some() { REINSTALLS } else { 1 })
+    }
+
+    /// Whether a machine may take the place of its own seat: virtual ones and containers are copied with what they are known
+    /// by.
+    pub(super) fn lets_join(&self, fingerprint: &Fingerprint) -> bool {
+        self.virtual_reinstalls || !(fingerprint.virtual_machine() || fingerprint.container())
     }
 
     /// How many seats may be replaced within 365 days by a request that names them.

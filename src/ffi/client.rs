@@ -12,6 +12,7 @@ use super::{
     boundary::{Out, OutPlace, Result, contained, fallible, free, look, object, slice, text},
     callback::{LogCallback, NODELOCK_EVENT_DONE},
     config::nodelock_config,
+    details::nodelock_details,
     error::{CallError, nodelock_error},
     fingerprint::nodelock_fingerprint,
     license::nodelock_license,
@@ -72,27 +73,6 @@ impl nodelock_client {
         if !self.poisoned.load(Ordering::Acquire) && contained(|| act(&self.client)).is_none() {
             self.poisoned.store(true, Ordering::Release);
         }
-    }
-}
-
-/// A name and a value that the application tells the vendor.
-#[repr(C)]
-pub struct nodelock_pair {
-    /// At most 64 bytes on one line.
-    pub name: *const c_char,
-    /// At most 1,024 bytes on one line.
-    pub value: *const c_char,
-}
-
-/// The pairs of an array.
-pub(super) unsafe fn pairs<'a>(items: *const nodelock_pair, count: usize) -> Result<Vec<(&'a str, &'a str)>> {
-    // SAFETY: the caller gives that many pairs of texts that stay as they are for the call.
-    unsafe {
-        let items = slice(items, count, "metadata")?;
-        items
-            .iter()
-            .map(|pair| Ok((text(pair.name, "metadata name")?, text(pair.value, "metadata value")?)))
-            .collect()
     }
 }
 
@@ -176,30 +156,30 @@ pub unsafe extern "C" fn nodelock_client_observe(
 
 /// Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
 /// request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
-/// hand. `metadata` is for the vendor to see, such as a name for the machine; NULL is fine for none.
+/// hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits for a seat first.
 ///
 /// A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
 ///
-/// NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING,
-/// NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the codes of the store.
+/// NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE,
+/// NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING, NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the
+/// codes of the store.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_begin(
     client: *const nodelock_client,
     license_key: *const c_char,
-    metadata: *const nodelock_pair,
-    metadata_count: usize,
+    details: *const nodelock_details,
     request: *mut *mut nodelock_request,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
-    // SAFETY: NULL or a client that lives; NULL or text; as many pairs as said; NULL or places for the results.
+    // SAFETY: NULL or a client and details that live; NULL or text; NULL or places for the results.
     unsafe {
         fallible(error, &mut || {
             let request = Out::new(request)?;
             let client = object(client, "client")?;
             let license_key = text(license_key, "license_key")?;
-            let metadata = pairs(metadata, metadata_count)?;
-            let begin = |client: &Client| Ok(client.begin(license_key, &metadata)?);
+            let details = details.as_ref().cloned().unwrap_or_default();
+            let begin = |client: &Client| Ok(details.begin(client, license_key)?);
             request.set(client.run(c"nodelock_client_begin", begin)?);
             Ok(())
         })

@@ -87,6 +87,7 @@ struct OneSeat {
     label: CString,
     last_contact: u64,
     lapses: u64,
+    replaceable: bool,
 }
 
 impl From<&ListedSeat> for OneSeat {
@@ -96,6 +97,7 @@ impl From<&ListedSeat> for OneSeat {
             label: c_string(&*seat.label),
             last_contact: seat.last_contact.unix_seconds(),
             lapses: seat.lapses.unwrap_or_default().unix_seconds(),
+            replaceable: seat.replaceable,
         }
     }
 }
@@ -228,6 +230,17 @@ pub unsafe extern "C" fn nodelock_error_seat_last_contact(error: *const nodelock
 pub unsafe extern "C" fn nodelock_error_seat_lapses(error: *const nodelock_error, index: usize) -> u64 {
     // SAFETY: NULL or an error that lives.
     unsafe { seat(error, index, 0, |seat| seat.lapses) }
+}
+
+/// Whether another device may take the place of a seat now (nodelock_details_replace()), by its place from 0 on. False beyond
+/// the last, and where the authority does not say.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_seat_is_replaceable(
+    error: *const nodelock_error,
+    index: usize,
+) -> bool {
+    // SAFETY: NULL or an error that lives.
+    unsafe { seat(error, index, false, |seat| seat.replaceable) }
 }
 
 /// Frees an error. NULL is fine.

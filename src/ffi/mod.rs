@@ -16,6 +16,7 @@ mod callback;
 mod client;
 mod code;
 mod config;
+mod details;
 mod error;
 mod fingerprint;
 mod license;
@@ -34,6 +35,7 @@ mod version;
 #[cfg(feature = "authority")]
 pub use self::authority::*;
 pub use self::{
-    bytes::*, call::*, callback::*, client::*, code::*, config::*, error::*, fingerprint::*, license::*,
-    online::*, proof::*, qr::*, receipt::*, request::*, revocation::*, status::*, transport::*, version::*,
+    bytes::*, call::*, callback::*, client::*, code::*, config::*, details::*, error::*, fingerprint::*,
+    license::*, online::*, proof::*, qr::*, receipt::*, request::*, revocation::*, status::*, transport::*,
+    version::*,
 };

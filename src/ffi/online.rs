@@ -10,13 +10,14 @@ use super::{
     boundary::{Out, Result, fallible, object, text},
     call::nodelock_call,
     callback::{NODELOCK_EVENT_NO_TOMBSTONE, NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
-    client::{nodelock_client, nodelock_pair, pairs, reason},
+    client::{nodelock_client, reason},
+    details::nodelock_details,
     error::{CallError, nodelock_error},
     license::nodelock_license,
     receipt::{nodelock_receipt, nodelock_receipts},
     status::nodelock_status,
 };
-use crate::{Online, Progress, code::Handle};
+use crate::{Online, Progress};
 
 impl nodelock_client {
     /// One online call, limited and followed as the caller wants.
@@ -78,67 +79,34 @@ impl nodelock_client {
 }
 
 /// Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
-/// checks. `call` may be NULL.
+/// checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits for a seat of the
+/// same license is taken back first.
 ///
 /// When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
 /// NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with NODELOCK_NO_FREE_SEAT, the request stays pending: call
-/// again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the way to the
-/// authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
+/// again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then; another call may
+/// name one of them to replace, also when the one that was named may not be. Fails too as nodelock_client_begin() and
+/// nodelock_client_install() do, with the codes of the way to the authority, and with NODELOCK_UNSUPPORTED when the client was
+/// set up without an authority.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_activate(
     client: *const nodelock_client,
     license_key: *const c_char,
-    metadata: *const nodelock_pair,
-    metadata_count: usize,
+    details: *const nodelock_details,
     call: *const nodelock_call,
     license: *mut *mut nodelock_license,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
-    // SAFETY: NULL or a client and a call that live; NULL or text; as many pairs as said; NULL or places for the results.
+    // SAFETY: NULL or a client, details and a call that live; NULL or text; NULL or places for the results.
     unsafe {
         fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             let license_key = text(license_key, "license_key")?;
-            let metadata = pairs(metadata, metadata_count)?;
+            let details = details.as_ref().cloned().unwrap_or_default();
             license.set(client.run_online(c"nodelock_client_activate", call, |online| {
-                Ok(online.activate(license_key, &metadata)?)
-            })?);
-            Ok(())
-        })
-    }
-}
-
-/// Takes a seat in place of another one, if none is free: `seat` is the name of one that a refusal listed
-/// (nodelock_error_seat_handle()), such as `7KX2M9`. A request that waits for a seat of the same license is taken back first.
-/// `call` may be NULL.
-///
-/// NODELOCK_NO_FREE_SEAT: that seat may not be replaced, because its device was heard of within seven days, or the license
-/// allows no more. The request stays pending, and another call may name another seat. NODELOCK_MALFORMED and
-/// NODELOCK_UNREADABLE_CODE: `seat` is no name. Fails too as nodelock_client_activate() does.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn nodelock_client_replace(
-    client: *const nodelock_client,
-    license_key: *const c_char,
-    metadata: *const nodelock_pair,
-    metadata_count: usize,
-    seat: *const c_char,
-    call: *const nodelock_call,
-    license: *mut *mut nodelock_license,
-    error: *mut *mut nodelock_error,
-) -> nodelock_status {
-    // SAFETY: NULL or a client and a call that live; NULL or text; as many pairs as said; NULL or places for the results.
-    unsafe {
-        fallible(error, &mut || {
-            let license = Out::new(license)?;
-            let client = object(client, "client")?;
-            let license_key = text(license_key, "license_key")?;
-            let metadata = pairs(metadata, metadata_count)?;
-            let seat: Handle = text(seat, "seat")?.parse()?;
-            license.set(client.run_online(c"nodelock_client_replace", call, |online| {
-                Ok(online.replace(license_key, &metadata, seat)?)
+                Ok(details.activate(&online, license_key)?)
             })?);
             Ok(())
         })

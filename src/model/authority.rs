@@ -11,8 +11,8 @@ use super::{
 use crate::{
     Error, ErrorKind, Page, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, Gap, History, LicenseRecord, LicenseTerms, Query, Records, Seat, SeatName,
-        SeatState, Usage,
+        Attempts, Count, Counting, Evidence, Found, Gap, History, LicenseRecord, LicenseTerms, Query,
+        Records, Seat, SeatName, SeatState, Usage,
         decision::{self, Change, Decision, Draft, EventKind, Moment, Note, Refusal, Ruling, Step, Unsigned},
     },
 };
@@ -26,9 +26,9 @@ pub(super) struct Tables {
     /// Check-ins that were answered, and the revision of the answer.
     check_ins: BTreeMap<(Name, [u8; 32]), u32>,
     /// Requests that were cancelled without being counted.
-    pub(super) cancellations: Attempts,
+    pub(super) cancellations: Count,
     /// Seats that were replaced by a request that names them.
-    pub(super) replacements: Attempts,
+    pub(super) replacements: Count,
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -327,10 +327,13 @@ impl decision::Ledger for Ledger<'_> {
             }
             // Limits are left out: a search that counts attempts would never end.
             Query::Attempts(_) => Found::Attempts(Attempts::default()),
-            Query::Cancellations(_) => Found::Attempts(self.tables.cancellations),
-            Query::Replacements(_) => Found::Attempts(self.tables.replacements),
             Query::History => Found::History(self.tables.history.clone().map(Box::new)),
             Query::Page(known) => Found::Page(self.tables.pages.iter().any(|number| page(*number) == *known)),
+            Query::Count(_, counted) => Found::Count(match counted {
+                Counting::Cancelled => self.tables.cancellations.clone(),
+                Counting::Replaced => self.tables.replacements.clone(),
+                Counting::Unmatched => Count::default(),
+            }),
         })
     }
 
@@ -360,12 +363,13 @@ impl decision::Ledger for Ledger<'_> {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
             }
             Change::Attempts(..) => {}
-            Change::Cancellations(_, cancellations) => self.tables.cancellations = cancellations,
-            Change::Replacements(_, replacements) => self.tables.replacements = replacements,
             Change::History(history) => self.tables.history = Some(history),
             Change::Page(page) => self.tables.pages.push(page.as_bytes()[0]),
             // There is one license, and it was sold before everything else.
             Change::License(_) => return Err(Error::new(ErrorKind::InvalidInput, "another license")),
+            Change::Count(_, Counting::Cancelled, cancellations) => self.tables.cancellations = cancellations,
+            Change::Count(_, Counting::Replaced, replacements) => self.tables.replacements = replacements,
+            Change::Count(_, Counting::Unmatched, _) => {}
         }
         Ok(())
     }

@@ -64,7 +64,7 @@ static uint32_t curious_transport(void *user_data, const nodelock_post *post, no
     nodelock_request *request = NULL;
     nodelock_license *license = NULL;
     CHECK(verdict(current) == NODELOCK_VERDICT_UNLICENSED);
-    EXPECT(NODELOCK_ALREADY_ACTIVE, nodelock_client_begin(current, "", NULL, 0, &request, &error));
+    EXPECT(NODELOCK_ALREADY_ACTIVE, nodelock_client_begin(current, "", NULL, &request, &error));
     EXPECT(NODELOCK_MALFORMED, nodelock_client_install(current, bytes("?"), 1, &license, &error));
     OK(nodelock_client_pending(current, &request, &error));
     CHECK(request != NULL);
@@ -84,7 +84,7 @@ static void reentrant(void)
     OK(nodelock_config_set_log(config, &log, curious_log, NULL, &error));
     OK(nodelock_config_set_transport(config, &vendor, curious_transport, NULL, &error));
     current = client_of(config);
-    OK(nodelock_client_activate(current, vendor.license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(current, vendor.license_key, NULL, NULL, &license, &error));
     CHECK(nodelock_license_is_usable(license) && log.sending == 1 && log.waiting == 0 && log.failed == 2);
     nodelock_license_free(license);
     OK(nodelock_client_deactivate_offline(current, NODELOCK_REASON_MOVED, &proof, &error));
@@ -139,7 +139,7 @@ static void blocked(void)
     OK(nodelock_call_new(&canceller.call, &error));
     CHECK(pthread_create(&thread, NULL, cancel, &canceller) == 0);
     EXPECT(NODELOCK_INTERRUPTED,
-           nodelock_client_activate(client, vendor.license_key, NULL, 0, canceller.call, &license, &error));
+           nodelock_client_activate(client, vendor.license_key, NULL, canceller.call, &license, &error));
     CHECK(pthread_join(thread, NULL) == 0);
     nodelock_call_free(canceller.call);
     nodelock_client_free(client);
@@ -203,7 +203,7 @@ static void lies(void)
     nodelock_client *client = client_of(config);
     for (int i = 0; i < LIES; i++) {
         lie = (enum lie)i;
-        EXPECT(expected[i], nodelock_client_activate(client, vendor.license_key, NULL, 0, NULL, &license, &error));
+        EXPECT(expected[i], nodelock_client_activate(client, vendor.license_key, NULL, NULL, &license, &error));
         CHECK(license == NULL);
     }
     /* Nothing of it was a refusal, so the request is still there. */

@@ -18,7 +18,7 @@ int main(int count, char **arguments)
     snprintf(store, sizeof store, "%s/forked", arguments[1]);
     OK(nodelock_config_set_store_directory(config, store, NULL, &error));
     nodelock_client *client = client_of(config);
-    OK(nodelock_client_activate(client, vendor.license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor.license_key, NULL, NULL, &license, &error));
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
@@ -27,7 +27,7 @@ int main(int count, char **arguments)
         CHECK(verdict(client) == NODELOCK_VERDICT_DEACTIVATED);
         /* Drawn in the child: not what the parent draws next. */
         nodelock_request *request = NULL;
-        OK(nodelock_client_begin(client, "", NULL, 0, &request, &error));
+        OK(nodelock_client_begin(client, "", NULL, &request, &error));
         fflush(NULL);
         _exit(0);
     }

@@ -8,13 +8,14 @@ use std::{
 use cbindgen::{Builder, Config, Language};
 
 /// The files in the order in which the header has them, each with a heading.
-const CLIENT: [(&str, &str); 18] = [
+const CLIENT: [(&str, &str); 19] = [
     ("version", "Versions"),
     ("status", "Statuses"),
     ("error", "Errors"),
     ("bytes", "Bytes and texts that the caller owns"),
     ("callback", ""),
     ("config", "Setting up"),
+    ("details", "What a request says beside the license key"),
     ("client", "The client"),
     ("license", "What a check found"),
     ("request", "Requests for a seat"),
@@ -47,15 +48,16 @@ const AUTHORITY_MANUAL: &str = "
  * feature `authority`; others do not have these functions.
  *
  * The library decides, and the server keeps the records: it looks up what a decision asks for, stores what the decision
- * says, and sends its reply. No rule is left to it. Five tables are enough: licenses (by id and by the hash of their
- * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins and
- * attempts (by name). A seat is kept for ever, so that no old message is ever news again.
+ * says, and sends its reply. No rule is left to it. Six tables are enough: licenses (by id and by the hash of their
+ * key), seats (by name, with the license and whether the seat is taken and counted), evidence (by seat), check-ins,
+ * attempts and counts (by name). A seat is kept for ever, so that no old message is ever news again.
  *
  *     activation file       nodelock_activation_read(), nodelock_decide_activation()
  *     deactivation file     nodelock_release_read(), nodelock_decide_release()
  *     code by phone         nodelock_decide_code()
  *     check-in              nodelock_decide_check_in()
  *     preflight             nodelock_decide_preflight()
+ *     by a customer         nodelock_decide_customer_release()
  *     by the vendor         nodelock_decide_renewal(), nodelock_decide_forced_release(), nodelock_decide_return()
  *
  * Each decision goes the same way:

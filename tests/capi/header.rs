@@ -32,7 +32,7 @@ impl Parameter {
     /// Whether NULL means something here, or nothing.
     fn may_be_null(&self, function: &Function) -> bool {
         match (&*self.of_type, &*self.name) {
-            ("const nodelock_call *", _) => function.fails(),
+            ("const nodelock_call *" | "const nodelock_details *", _) => function.fails(),
             ("nodelock_error **" | "void *" | "nodelock_finalize_fn", _)
             | ("const char *", "tombstones" | "license" | "notice") => true,
             ("size_t *" | "int32_t *" | "uint32_t *", _) => !function.fails(),
@@ -53,7 +53,6 @@ impl Parameter {
             ("const char *", _) => "\"example\"".into(),
             ("const char *const *", _) => "some.found".into(),
             ("const uint8_t *", _) => "some.data".into(),
-            ("const nodelock_pair *", _) => "some.pairs".into(),
             ("void *", _) => "some.vendor".into(),
             (of_type, _) if of_type.ends_with("_fn") => format!("some.{}", of_type.trim_end_matches("_fn")),
             (of_type, _) if of_type.ends_with("**") => format!("&{}", self.name),
@@ -73,6 +72,11 @@ impl Parameter {
 impl Function {
     fn fails(&self) -> bool {
         self.parameters.last().is_some_and(|last| last.of_type == "nodelock_error **")
+    }
+
+    /// How many parameters it has.
+    pub fn takes(&self) -> usize {
+        self.parameters.len()
     }
 
     fn frees(&self) -> bool {

@@ -78,7 +78,7 @@ static void offline(struct vendor *vendor)
     nodelock_reply *signed_reply = NULL;
     nodelock_receipt *receipt = NULL;
     nodelock_qr *qr = NULL;
-    const nodelock_pair about[] = {{"computer", "Jürgens Rechner"}};
+    nodelock_details *about = NULL;
     char *reply = NULL, typed[64];
     const uint8_t *data = NULL;
     size_t size = 0;
@@ -93,9 +93,12 @@ static void offline(struct vendor *vendor)
     fingerprint_of(first, NODELOCK_MATCH_NONE);
     OK(nodelock_client_pending(first, &again, &error));
     CHECK(again == NULL);
-    OK(nodelock_client_begin(first, vendor->license_key, about, 1, &request, &error));
+    OK(nodelock_details_new(&about, &error));
+    OK(nodelock_details_add(about, "computer", "Jürgens Rechner", &error));
+    OK(nodelock_client_begin(first, vendor->license_key, about, &request, &error));
+    nodelock_details_free(about);
     nodelock_error *refusal = NULL;
-    CHECK(nodelock_client_begin(first, "", NULL, 0, &again, &refusal) == NODELOCK_ALREADY_ACTIVE);
+    CHECK(nodelock_client_begin(first, "", NULL, &again, &refusal) == NODELOCK_ALREADY_ACTIVE);
     CHECK(nodelock_error_already(refusal) == NODELOCK_ALREADY_PENDING);
     CHECK(nodelock_error_already(NULL) == NODELOCK_ALREADY_NOTHING);
     nodelock_error_free(refusal);
@@ -139,7 +142,7 @@ static void offline(struct vendor *vendor)
     OK(nodelock_client_observe(first, &wrote, &error));
     CHECK(!wrote);
 
-    OK(nodelock_client_begin(second, vendor->license_key, NULL, 0, &request, &error));
+    OK(nodelock_client_begin(second, vendor->license_key, NULL, &request, &error));
     char *refused = NULL;
     CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &refused) == NODELOCK_NO_FREE_SEAT);
     CHECK(refused == NULL);
@@ -256,7 +259,7 @@ static void cancelled(struct vendor *vendor)
     char *reply = NULL;
     size_t size = 0;
     EXPECT(NODELOCK_NOT_PENDING, nodelock_client_cancel(client, &proof, &error));
-    OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
+    OK(nodelock_client_begin(client, vendor->license_key, NULL, &request, &error));
     OK(nodelock_client_cancel(client, &proof, &error));
     CHECK(nodelock_proof_reason(proof) == NODELOCK_REASON_CANCELLED);
     const uint8_t *data = nodelock_proof_data(proof, &size);
@@ -283,7 +286,7 @@ static void evidence_first(struct vendor *vendor)
     nodelock_receipt *receipt = NULL;
     char *reply = NULL;
     size_t size = 0;
-    OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
+    OK(nodelock_client_begin(client, vendor->license_key, NULL, &request, &error));
     OK(nodelock_client_cancel(client, &proof, &error));
     OK(nodelock_deactivation_code_read(nodelock_proof_code(proof), &readings, &error));
     CHECK(nodelock_readings_count(readings) == 1 && nodelock_readings_correction_count(readings, 0) == 0);
@@ -304,7 +307,7 @@ static void evidence_first(struct vendor *vendor)
         decision = NULL;
     }
     CHECK(vendor_count(vendor, NODELOCK_CHANGE_KEEP_EVIDENCE) == 1 && vendor->attempts == 1);
-    OK(nodelock_client_begin(other, vendor->license_key, NULL, 0, &others, &error));
+    OK(nodelock_client_begin(other, vendor->license_key, NULL, &others, &error));
     CHECK(vendor_activate_by_file(vendor, nodelock_request_text(others), &reply) == NODELOCK_OK);
     CHECK(vendor_count(vendor, NODELOCK_CHANGE_KEEP_EVIDENCE) == 1 && vendor_taken(vendor) == 1);
 
@@ -349,7 +352,7 @@ static void lookups(struct vendor *vendor)
     nodelock_records *records = NULL;
     nodelock_decision *decision = NULL;
     nodelock_reply *reply = NULL;
-    OK(nodelock_client_begin(client, vendor->license_key, NULL, 0, &request, &error));
+    OK(nodelock_client_begin(client, vendor->license_key, NULL, &request, &error));
     const char *text = nodelock_request_text(request);
     OK(nodelock_activation_read(bytes(text), strlen(text), &activation, &error));
     OK(nodelock_records_new(vendor->issuer, vendor->page, &records, &error));
@@ -440,7 +443,7 @@ static void attempts_first(struct vendor *vendor)
     nodelock_proof *proof = NULL;
     nodelock_decision *decision = NULL;
     unsigned taken = vendor_taken(vendor), attempts = vendor->attempts;
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_MOVED, &proof, &error));
 
@@ -538,7 +541,7 @@ static void online(struct vendor *vendor)
 
     OK(nodelock_license_key_generate(&nobodys, &error));
     EXPECT(NODELOCK_UNKNOWN_LICENSE,
-           nodelock_client_activate(client, nodelock_bytes_text(nobodys), NULL, 0, call, &license, &error));
+           nodelock_client_activate(client, nodelock_bytes_text(nobodys), NULL, call, &license, &error));
     nodelock_bytes_free(nobodys);
     OK(nodelock_client_pending(client, &request, &error));
     CHECK(request == NULL && followed.sending == 1 && followed.waiting == 0);
@@ -551,7 +554,7 @@ static void online(struct vendor *vendor)
     followed.sending = followed.waiting = 0;
     vendor->failures = 1;
     vendor->failure = NODELOCK_UNREACHABLE;
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, call, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, call, &license, &error));
     CHECK(nodelock_license_is_usable(license) && nodelock_license_revision(license) == 1);
     CHECK(followed.sending == 2 && followed.waiting == 1);
     nodelock_license_free(license);
@@ -585,7 +588,7 @@ static void online(struct vendor *vendor)
     nodelock_receipts_free(receipts);
     EXPECT(NODELOCK_NOT_ACTIVE, nodelock_client_check_in(client, NULL, &license, &error));
 
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     OK(nodelock_client_deactivate(client, NODELOCK_REASON_MOVED, call, &receipt, &error));
     CHECK(nodelock_receipt_outcome(receipt) == NODELOCK_OUTCOME_RETURNED);
@@ -593,17 +596,17 @@ static void online(struct vendor *vendor)
 
     /* The end of a call: by time, or because another thread wants it. */
     OK(nodelock_call_set_timeout(call, 0, &error));
-    EXPECT(NODELOCK_TIMED_OUT, nodelock_client_activate(client, vendor->license_key, NULL, 0, call, &license, &error));
+    EXPECT(NODELOCK_TIMED_OUT, nodelock_client_activate(client, vendor->license_key, NULL, call, &license, &error));
     nodelock_call_cancel(call);
     CHECK(nodelock_call_is_cancelled(call));
     OK(nodelock_call_set_timeout(call, 60000, &error));
-    EXPECT(NODELOCK_INTERRUPTED, nodelock_client_activate(client, vendor->license_key, NULL, 0, call, &license, &error));
+    EXPECT(NODELOCK_INTERRUPTED, nodelock_client_activate(client, vendor->license_key, NULL, call, &license, &error));
     CHECK(license == NULL);
     OK(nodelock_client_pending(client, &request, &error));
     CHECK(request != NULL);
     nodelock_request_free(request);
     nodelock_call_free(call);
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
 
     renewed_by_hand(vendor, client);
@@ -669,7 +672,7 @@ static void damaged(struct vendor *vendor, const char *folder)
     OK(nodelock_config_set_store_directory(config, store, NULL, &error));
     OK(nodelock_config_set_lock_timeout(config, 1000, &error));
     client = client_of(config);
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     nodelock_client_free(client);
     client = client_of(config);
@@ -702,7 +705,7 @@ static void held(struct vendor *vendor)
     nodelock_license *license = NULL;
     nodelock_proof *proof = NULL;
     nodelock_receipt *receipt = NULL;
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     EXPECT(NODELOCK_DEACTIVATION_NOT_ALLOWED, nodelock_client_deactivate_offline(client, 0, &proof, &error));
     EXPECT(NODELOCK_DEACTIVATION_NOT_ALLOWED, nodelock_client_deactivate(client, 0, NULL, &receipt, &error));
@@ -717,7 +720,7 @@ static void held_for_its_device(struct vendor *vendor)
     nodelock_license *license = NULL;
     nodelock_proof *proof = NULL;
     nodelock_receipts *receipts = NULL;
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     strstr(vendor->terms, "\"deactivations\":1")[strlen("\"deactivations\":")] = '0';
     OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_REINSTALLED, &proof, &error));
@@ -725,8 +728,8 @@ static void held_for_its_device(struct vendor *vendor)
     CHECK(nodelock_receipt_outcome(nodelock_receipts_get(receipts, 0)) == NODELOCK_OUTCOME_HELD);
     CHECK(has(vendor->rows[0].record, "state", "held") && vendor_taken(vendor) == 1 && vendor_counted(vendor) == 0);
     EXPECT(NODELOCK_NO_FREE_SEAT,
-           nodelock_client_activate(other, vendor->license_key, NULL, 0, NULL, &license, &error));
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+           nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
     CHECK(has(vendor->rows[0].record, "state", "returned"));
     nodelock_license_free(license);
@@ -744,7 +747,7 @@ static void held_and_returned(struct vendor *vendor)
     nodelock_proof *proof = NULL;
     nodelock_receipts *receipts = NULL;
     nodelock_decision *decision = NULL;
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     strstr(vendor->terms, "\"deactivations\":1")[strlen("\"deactivations\":")] = '0';
     OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_MOVED, &proof, &error));
@@ -761,7 +764,7 @@ static void held_and_returned(struct vendor *vendor)
     seat = vendor->rows[0].name;
     EXPECT(NODELOCK_NOT_HELD, vendor_decide(vendor, decide_return, seat, 0, &decision, &error));
     EXPECT(NODELOCK_GIVEN_UP, vendor_decide(vendor, decide_forced_release, seat, 0, &decision, &error));
-    OK(nodelock_client_activate(other, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &error));
     CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
     nodelock_license_free(license);
     nodelock_receipts_free(receipts);
@@ -781,14 +784,14 @@ static void certificate_ended(struct vendor *vendor)
     nodelock_proof *proof = NULL;
     nodelock_decision *decision = NULL;
     for (size_t i = 0; i < 2; i++) {
-        OK(nodelock_client_activate(clients[i], vendor->license_key, NULL, 0, NULL, &license, &error));
+        OK(nodelock_client_activate(clients[i], vendor->license_key, NULL, NULL, &license, &error));
         nodelock_license_free(license);
         license = NULL;
     }
     uint64_t now = vendor->now;
     vendor_certify(vendor, now - 2 * DAY, now - DAY);
     EXPECT(NODELOCK_CERTIFICATE_EXPIRED,
-           nodelock_client_activate(third, vendor->license_key, NULL, 0, NULL, &license, &error));
+           nodelock_client_activate(third, vendor->license_key, NULL, NULL, &license, &error));
     CHECK(vendor_taken(vendor) == 2 && license == NULL);
 
     EXPECT(NODELOCK_CERTIFICATE_EXPIRED,
@@ -801,7 +804,7 @@ static void certificate_ended(struct vendor *vendor)
     /* A seat given up that comes along with a request is free, and the request is neither granted nor refused. */
     OK(nodelock_client_deactivate_offline(second, NODELOCK_REASON_MOVED, &proof, &error));
     EXPECT(NODELOCK_CERTIFICATE_EXPIRED,
-           nodelock_client_activate(second, vendor->license_key, NULL, 0, NULL, &license, &error));
+           nodelock_client_activate(second, vendor->license_key, NULL, NULL, &license, &error));
     CHECK(vendor_taken(vendor) == 0 && vendor_count(vendor, NODELOCK_CHANGE_INSERT_SEAT) == 2);
 
     /* The code counts its attempt before, which is nothing to sign. A code that is known needs none. */
@@ -812,7 +815,7 @@ static void certificate_ended(struct vendor *vendor)
     OK(nodelock_client_hand_in(first, NULL, &receipts, &error));
     CHECK(nodelock_receipts_count(receipts) == 1);
     CHECK(nodelock_receipt_outcome(nodelock_receipts_get(receipts, 0)) == NODELOCK_OUTCOME_RETURNED);
-    OK(nodelock_client_activate(second, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(second, vendor->license_key, NULL, NULL, &license, &error));
     CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
     nodelock_receipts_free(receipts);
     receipts = NULL;
@@ -856,7 +859,7 @@ static void restored(struct vendor *vendor)
     CHECK(event(decision) == NULL);
     nodelock_decision_free(decision);
     decision = NULL;
-    OK(nodelock_client_activate(client, vendor->license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     license = NULL;
 
@@ -878,6 +881,94 @@ static void restored(struct vendor *vendor)
     CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1 && vendor->exchanges == 2);
     nodelock_license_free(license);
     nodelock_client_free(client);
+}
+
+static nodelock_status decide_customer_release(const struct message *message, const nodelock_records *records,
+                                               uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    const char *const *names = (const char *const *)message->data;
+    return nodelock_decide_customer_release(names[0], names[1], records, now, decision, error);
+}
+
+/* No seat is free: the refusal lists the seats, and one that is silent for a week is replaced, or freed. */
+static void no_free_seat(struct vendor *vendor)
+{
+    nodelock_client *first = device(vendor, "first"), *second = device(vendor, "second"), *third = device(vendor, "third");
+    nodelock_license *license = NULL;
+    nodelock_request *request = NULL;
+    nodelock_activation *activation = NULL;
+    nodelock_decision *decision = NULL;
+    nodelock_details *details = NULL;
+    nodelock_error *refusal = NULL;
+    char seat[16], id[32];
+    OK(nodelock_details_new(&details, &error));
+    OK(nodelock_client_activate(first, vendor->license_key, details, NULL, &license, &error));
+    snprintf(seat, sizeof seat, "%s", nodelock_license_seat(license));
+    nodelock_license_free(license);
+
+    for (unsigned week = 0; week < 2; week++) {
+        CHECK(nodelock_client_activate(second, vendor->license_key, NULL, NULL, &license, &refusal) ==
+              NODELOCK_NO_FREE_SEAT);
+        CHECK(nodelock_error_seat_count(refusal) == 1 && strcmp(nodelock_error_seat_handle(refusal, 0), seat) == 0);
+        CHECK(strcmp(nodelock_error_seat_label(refusal, 0), "") == 0);
+        CHECK(nodelock_error_seat_last_contact(refusal, 0) == START / DAY * DAY);
+        CHECK(nodelock_error_seat_lapses(refusal, 0) == START + 104 * DAY);
+        CHECK(nodelock_error_next_lapse(refusal) == START + 104 * DAY);
+        CHECK(nodelock_error_seat_is_replaceable(refusal, 0) == (week == 1));
+        CHECK(nodelock_error_seat_handle(refusal, 1) == NULL && !nodelock_error_seat_is_replaceable(refusal, 1));
+        nodelock_error_free(refusal);
+        vendor->now += 7 * DAY;
+    }
+    EXPECT(NODELOCK_UNREADABLE_CODE, nodelock_details_replace(details, "nothing", &error));
+    OK(nodelock_details_replace(details, seat, &error));
+    OK(nodelock_client_activate(second, vendor->license_key, details, NULL, &license, &error));
+    CHECK(nodelock_license_is_usable(license) && vendor_taken(vendor) == 1);
+    snprintf(seat, sizeof seat, "%s", nodelock_license_seat(license));
+    nodelock_license_free(license);
+
+    /* By file, the customer's choice being the vendor's to ask for. */
+    vendor->now += 7 * DAY;
+    OK(nodelock_client_begin(third, vendor->license_key, NULL, &request, &error));
+    const char *file = nodelock_request_text(request);
+    OK(vendor_activate(vendor, file, strlen(file), &decision, &error));
+    CHECK(nodelock_decision_refusal(decision) == NODELOCK_NO_FREE_SEAT);
+    CHECK(has(nodelock_decision_seats(decision), "seat", seat));
+    CHECK(strstr(nodelock_decision_seats(decision), "\"replaceable\":true") != NULL);
+    /* It matched no seat, which is counted. */
+    CHECK(nodelock_decision_change_count(decision) == 1 && vendor_count(vendor, NODELOCK_CHANGE_COUNT) == 2);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    OK(nodelock_activation_read(bytes(file), strlen(file), &activation, &error));
+    OK(nodelock_activation_replace(activation, seat, &error));
+    OK(vendor_decide(vendor, decide_activation, activation, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_GRANTED && vendor_taken(vendor) == 1);
+    CHECK(nodelock_decision_seats(decision) == NULL);
+    nodelock_decision_free(decision);
+    decision = NULL;
+
+    /* Without a request, once. */
+    vendor->now += 7 * DAY;
+    member(vendor->terms, "id", id, sizeof id);
+    const char *names[] = {id, nodelock_request_seat(request)};
+    for (unsigned again = 0; again < 2; again++) {
+        OK(vendor_decide(vendor, decide_customer_release, names, 0, &decision, &error));
+        CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_REVOKED && vendor_taken(vendor) == 0);
+        CHECK((nodelock_decision_change_count(decision) == 0) == (again == 1));
+        nodelock_reply *reply = vendor_sign(vendor, decision);
+        CHECK(nodelock_reply_revocation(reply) != NULL);
+        nodelock_reply_free(reply);
+        nodelock_decision_free(decision);
+        decision = NULL;
+    }
+    names[1] = "7KX2M9";
+    EXPECT(NODELOCK_UNKNOWN_SEAT, vendor_decide(vendor, decide_customer_release, names, 0, &decision, &error));
+
+    nodelock_activation_free(activation);
+    nodelock_request_free(request);
+    nodelock_details_free(details);
+    nodelock_client_free(third);
+    nodelock_client_free(second);
+    nodelock_client_free(first);
 }
 
 int main(int count, char **arguments)
@@ -910,6 +1001,10 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 1, "");
     restored(&vendor);
+    vendor_close(&vendor);
+
+    vendor_open(&vendor, 1, ",\"replace\":3");
+    no_free_seat(&vendor);
     vendor_close(&vendor);
     return 0;
 }

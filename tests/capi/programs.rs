@@ -232,6 +232,18 @@ fn only_what_the_header_declares_is_exported() {
     assert_eq!(exported, listed, "the library against tests/capi/symbols.txt");
 }
 
+/// A call with more of them is read wrongly. What belongs together goes into an object, as into `nodelock_details`.
+#[test]
+fn no_function_has_more_than_six_parameters() {
+    let over = |header: &str| -> Vec<String> {
+        let functions = crate::header::functions(header).into_iter();
+        functions.filter(|function| function.takes() > 6).map(|function| function.name).collect()
+    };
+    let planted = "NODELOCK_API int nodelock_x(int a, int b, int c, int d, int e, int f, int g);";
+    assert_eq!(over(planted), ["nodelock_x"]);
+    assert_eq!(over(&read("include/nodelock.h")), [""; 0]);
+}
+
 #[test]
 fn doxygen_accepts_the_header() {
     if missing("doxygen") {

@@ -296,10 +296,8 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
         return row->kind == NODELOCK_CHANGE_CHECK_IN && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_ATTEMPTS:
         return row->kind == NODELOCK_CHANGE_ATTEMPTS && strcmp(row->name, value) == 0;
-    case NODELOCK_QUERY_CANCELLATIONS:
-        return row->kind == NODELOCK_CHANGE_CANCELLATIONS && strcmp(row->name, value) == 0;
-    case NODELOCK_QUERY_REPLACEMENTS:
-        return row->kind == NODELOCK_CHANGE_REPLACEMENTS && strcmp(row->name, value) == 0;
+    case NODELOCK_QUERY_COUNT:
+        return row->kind == NODELOCK_CHANGE_COUNT && strcmp(row->name, value) == 0;
     case NODELOCK_QUERY_HISTORY:
         return row->kind == NODELOCK_CHANGE_HISTORY;
     case NODELOCK_QUERY_PAGE:
@@ -529,10 +527,12 @@ static inline void put_answer(nodelock_answer *answer, uint32_t status, const ch
     OK(nodelock_answer_set(answer, status, bytes(body), strlen(body), &error));
 }
 
-static inline void put_problem(nodelock_answer *answer, unsigned http, nodelock_status status)
+/* `more` are further members of the problem, as the text of an object, or NULL. */
+static inline void put_problem(nodelock_answer *answer, unsigned http, nodelock_status status, const char *more)
 {
-    char body[160];
-    snprintf(body, sizeof body, "{\"type\":\"urn:nodelock:problem:%s\",\"status\":%u}", nodelock_status_name(status), http);
+    char body[8192];
+    snprintf(body, sizeof body, "{\"type\":\"urn:nodelock:problem:%s\",\"status\":%u%s%s", nodelock_status_name(status), http,
+             more == NULL ? "" : ",", more == NULL ? "}" : more + 1);
     put_answer(answer, http, body);
 }
 
@@ -623,12 +623,12 @@ static inline uint32_t vendor_transport(void *user_data, const nodelock_post *po
     if (status == NODELOCK_CERTIFICATE_EXPIRED && !is_preflight && !is_release && !is_check_in)
         vendor_free_along(vendor, message, size);
     if (status != NODELOCK_OK) {
-        put_problem(answer, 409, status);
+        put_problem(answer, 409, status, nodelock_decision_seats(decision));
     } else if (is_preflight) {
         put_answer(answer, 200, nodelock_decision_is_allowed(decision) ? "{\"allowed\":true}" : "{\"allowed\":false}");
     } else if (nodelock_decision_reply(decision, vendor->issuer, vendor->now, &reply, &error) != NODELOCK_OK) {
         /* The seat is free, and its receipt comes when it can be signed. */
-        put_problem(answer, 202, nodelock_error_status(error));
+        put_problem(answer, 202, nodelock_error_status(error), NULL);
         nodelock_error_free(error);
     } else {
         put_reply(answer, reply);

@@ -6,12 +6,12 @@ struct some {
     struct vendor *vendor;
     const char *code, *seat, *found[1], *long_text;
     const uint8_t *data;
-    nodelock_pair pairs[1];
     nodelock_answer *answer;
     nodelock_bytes *bytes;
     nodelock_call *call;
     nodelock_client *client;
     nodelock_config *config;
+    nodelock_details *details;
     nodelock_error *error;
     nodelock_fingerprint *fingerprint;
     nodelock_license *license;

@@ -29,10 +29,9 @@ int main(void)
     some.nodelock_log = no_log;
     some.nodelock_progress = no_progress;
     some.nodelock_transport = vendor_transport;
-    some.pairs[0].name = "name";
-    some.pairs[0].value = "value";
     some.config = device_config(&vendor, "sweep");
     OK(nodelock_call_new(&some.call, &error));
+    OK(nodelock_details_new(&some.details, &error));
     OK(nodelock_key_generate(&some.key, &error));
     OK(nodelock_issuer_new(some.key, NULL, 0, NULL, &some.issuer, &error));
     OK(nodelock_license_id_generate(&some.bytes, &error));
@@ -40,10 +39,10 @@ int main(void)
     some.client = client_of(some.config);
 
     /* A seat given up, with its receipt, and one that is held. */
-    OK(nodelock_client_begin(some.client, vendor.license_key, NULL, 0, &some.request, &error));
+    OK(nodelock_client_begin(some.client, vendor.license_key, NULL, &some.request, &error));
     const char *request = nodelock_request_text(some.request);
     OK(nodelock_activation_read(bytes(request), strlen(request), &some.activation, &error));
-    OK(nodelock_client_activate(some.client, vendor.license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(some.client, vendor.license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     OK(nodelock_client_deactivate_offline(some.client, NODELOCK_REASON_MOVED, &some.proof, &error));
     OK(nodelock_proof_qr(some.proof, "", &some.qr, &error));
@@ -64,7 +63,7 @@ int main(void)
     OK(nodelock_records_new(some.issuer, "0123456789abcdef", &some.records, &error));
 
     /* A revocation. */
-    OK(nodelock_client_activate(some.client, vendor.license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(some.client, vendor.license_key, NULL, NULL, &license, &error));
     nodelock_license_free(license);
     OK(vendor_decide(&vendor, decide_forced_release, vendor_last_seat(&vendor)->name, 0, &decision, &error));
     nodelock_reply *reply = vendor_sign(&vendor, decision);
@@ -74,16 +73,9 @@ int main(void)
     nodelock_reply_free(reply);
     nodelock_decision_free(decision);
 
-    OK(nodelock_client_activate(some.client, vendor.license_key, NULL, 0, NULL, &some.license, &error));
+    OK(nodelock_client_activate(some.client, vendor.license_key, NULL, NULL, &some.license, &error));
     OK(nodelock_client_fingerprint(some.client, &some.fingerprint, &error));
 
-    /* A pair without a name, or with a value that is no text. */
-    nodelock_pair odd[1] = {{NULL, "value"}};
-    nodelock_request *none = NULL;
-    EXPECT(NODELOCK_INVALID_INPUT, nodelock_client_begin(some.client, "", odd, 1, &none, &error));
-    odd[0].name = "name";
-    odd[0].value = "\xff";
-    EXPECT(NODELOCK_INVALID_INPUT, nodelock_client_begin(some.client, "", odd, 1, &none, &error));
     EXPECT(NODELOCK_INVALID_INPUT,
            nodelock_client_install(some.client, some.data, SIZE_MAX, &license, &error));
 
@@ -91,7 +83,7 @@ int main(void)
     OK(nodelock_config_set_patience(config, 1000, 1, &error));
     OK(nodelock_config_set_transport(config, NULL, sweeping, NULL, &error));
     nodelock_client *around = client_of(config);
-    EXPECT(NODELOCK_UNREACHABLE, nodelock_client_activate(around, vendor.license_key, NULL, 0, NULL, &license, &error));
+    EXPECT(NODELOCK_UNREACHABLE, nodelock_client_activate(around, vendor.license_key, NULL, NULL, &license, &error));
     CHECK(calls > 0 && !nodelock_client_is_poisoned(some.client));
     printf("%u calls\n", calls);
 
@@ -119,6 +111,7 @@ int main(void)
     nodelock_bytes_free(some.bytes);
     nodelock_issuer_free(some.issuer);
     nodelock_key_free(some.key);
+    nodelock_details_free(some.details);
     nodelock_call_free(some.call);
     nodelock_config_free(some.config);
     free(text);

@@ -57,7 +57,7 @@ static void *change(void *unused)
         nodelock_proofs *proofs = NULL;
         nodelock_fingerprint *found = NULL;
         bool wrote = false;
-        allowed(nodelock_client_activate(client, vendor.license_key, NULL, 0, NULL, &license, NULL));
+        allowed(nodelock_client_activate(client, vendor.license_key, NULL, NULL, &license, NULL));
         nodelock_license_free(license);
         allowed(nodelock_client_observe(client, &wrote, NULL));
         OK(nodelock_client_fingerprint(client, &found, &error));
@@ -77,7 +77,7 @@ int main(void)
     nodelock_receipts *receipts = NULL;
     vendor_open(&vendor, 1, "");
     client = device(&vendor, "threads");
-    OK(nodelock_client_activate(client, vendor.license_key, NULL, 0, NULL, &license, &error));
+    OK(nodelock_client_activate(client, vendor.license_key, NULL, NULL, &license, &error));
     for (size_t i = 0; i < THREADS; i++)
         CHECK(pthread_create(&threads[i], NULL, i % 8 ? look : change, license) == 0);
     for (size_t i = 0; i < THREADS; i++)

@@ -91,6 +91,18 @@ static void life_cycle(vendor &vendor) {
     CHECK(client.outstanding().size() == 1 && client.hand_in() == 1 && client.outstanding().size() == 0);
     CHECK(failure([&] { (void)client.deactivate_offline(NODELOCK_REASON_MOVED); }) == NODELOCK_NOT_ACTIVE);
     CHECK(client.activate(vendor.license_key).is_usable());
+    nodelock::config elsewhere = settings(vendor);
+    elsewhere.transport([&vendor](const nodelock_post *post, nodelock_answer *answer) { return vendor_transport(&vendor, post, answer); });
+    CHECK(nodelock_config_add_test_component(elsewhere.get(), NODELOCK_COMPONENT_DISK_SERIAL, "another 2718281", nullptr) == NODELOCK_OK);
+    nodelock::client other(elsewhere);
+    try {
+        (void)other.activate(vendor.license_key, nullptr, nodelock::details({{"computer", "another"}}).replace("7KX2M9"));
+        CHECK(false);
+    } catch (const nodelock::error &error) {
+        CHECK(error.status() == NODELOCK_NO_FREE_SEAT && error.seats().size() == 1 && error.next_lapse() > START);
+        CHECK(error.seats()[0].handle == client.check().seat() && !error.seats()[0].replaceable);
+    }
+    (void)other.cancel();
     CHECK(client.deactivate(NODELOCK_REASON_RETIRED).is_returned());
     CHECK(failure([&] { client.install("no license"); }) == NODELOCK_MALFORMED);
     CHECK(lines > 10 && vendor_taken(&vendor) == 0);

@@ -261,6 +261,55 @@ fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
 }
 
 #[test]
+fn a_request_that_finds_no_seat_needs_all_that_it_is_refused_by() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "first");
+    let seat = device.handle();
+    let other = Device::new(&vendor, "other").client().begin(&vendor.license_key(), &[]).unwrap();
+    let file = ActivationFile::read(&other.to_bytes()).unwrap();
+    let act = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
+    let ruling = needs_all_of_it(&vendor, "no seat", &act);
+    assert!(matches!(&ruling, Ruling::Refused(refusal) if refusal.seats().is_some()), "{ruling:?}");
+    // The customer chooses a seat for it, whose device has been silent for a week.
+    vendor.clock.advance_days(7);
+    let file = file.replacing(seat);
+    let act = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
+    let ruling = needs_all_of_it(&vendor, "replacing", &act);
+    assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
+}
+
+#[test]
+fn a_customer_releases_a_seat_that_is_silent_as_often_as_the_license_allows() {
+    let mut vendor = Vendor::new();
+    vendor.sell(2);
+    let [first, second] = ["first", "second"].map(|name| Device::activated(&mut vendor, name).handle());
+    let license = vendor.terms().id;
+    let release = |vendor: &mut Vendor, license, seat| {
+        let moment = moment(vendor);
+        let act = |records: &Records| decision::customer_release(license, seat, records, &moment);
+        decision::settle(&mut vendor.ledger, act).map_err(|error| error.kind())
+    };
+    let refused = |decision: Result<Decision, ErrorKind>| decision.err();
+    let not_allowed = Some(ErrorKind::DeactivationNotAllowed);
+    assert_eq!(refused(release(&mut vendor, license, first)), not_allowed, "heard of this week");
+    vendor.clock.advance_days(7);
+    let another = vendor.another_license().terms().id;
+    assert_eq!(refused(release(&mut vendor, another, first)), Some(ErrorKind::UnknownLicense));
+    let nobodys = Handle::new(first.get() ^ second.get() ^ 1).unwrap();
+    assert_eq!(refused(release(&mut vendor, license, nobodys)), Some(ErrorKind::UnknownSeat));
+
+    let act = |r: &Records, m: &Moment| decision::customer_release(license, first, r, m);
+    let ruling = needs_all_of_it(&vendor, "customer's release", &act);
+    assert!(matches!(ruling, Ruling::Revoked(_)), "{ruling:?}");
+    for changes in [2, 0] {
+        let decision = release(&mut vendor, license, first).unwrap();
+        assert_eq!((decision.store.len(), vendor.usage().taken), (changes, 1));
+    }
+    assert_eq!(refused(release(&mut vendor, license, second)), not_allowed, "once a year");
+    assert_eq!(vendor.seat(second).state(), SeatState::Active);
+}
+
+#[test]
 fn what_was_not_asked_for_is_no_answer() {
     let mut vendor = Vendor::new();
     let device = Device::activated(&mut vendor, "first");

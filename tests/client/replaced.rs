@@ -73,6 +73,22 @@ fn a_valid_license_gives_way_only_where_the_caller_says_so_and_stays_usable_unti
 }
 
 #[test]
+fn a_request_is_cancelled_also_where_the_license_allows_no_deactivation() {
+    let (mut trial, paid, device) = trial();
+    trial.terms().deactivations = Some(0);
+    device.check_in(&mut trial);
+    let client = with(&device, |builder| builder.replace_license(true));
+    client.begin(&paid.license_key(), &[]).unwrap();
+    assert_eq!(
+        client.deactivate_offline(Reason::Moved).unwrap_err().kind(),
+        ErrorKind::DeactivationNotAllowed
+    );
+    client.cancel().unwrap();
+    let status = client.check().unwrap();
+    assert_eq!((status.verdict(), status.pending(), status.outstanding()), (&Verdict::Active, None, 1));
+}
+
+#[test]
 fn a_request_that_is_cancelled_leaves_all_as_before() {
     let (_, paid, device) = trial();
     let before = device.handle();

@@ -1,11 +1,15 @@
 //! Seats whose devices are gone (docs/PROTOCOL.md, Seats over time).
 
-use crate::support::vendor::{Device, Vendor};
+use crate::support::vendor::{Device, Vendor, probe};
 use nodelock::{
-    Clock as _, ErrorKind, Reason, Result, SeatList, Verdict,
-    authority::{SeatListing, SeatState},
+    Clock as _, ErrorKind, Reason, Result, SeatList, Timestamp, Verdict,
+    authority::{
+        Counting, Found, Query, SeatListing, SeatState, UNMATCHED_REQUESTS,
+        decision::{Change, Ledger as _},
+    },
     code::Handle,
 };
+use serde_json::json;
 
 /// A check-in that is carried by hand, and its answer taken in.
 fn check_in(device: &Device, vendor: &mut Vendor) -> Result<()> {
@@ -272,6 +276,141 @@ fn one_seat_per_machine_holds_also_when_a_seat_is_free() {
     }
     Device::activated(&mut vendor, "another");
     assert_eq!(vendor.usage().taken, 2);
+}
+
+/// How many requests found no seat of their machine.
+fn unmatched(vendor: &mut Vendor) -> u32 {
+    let license = vendor.terms().id;
+    match vendor.ledger.find(&Query::Count(license, Counting::Unmatched)).unwrap() {
+        Found::Count(count) => count.count(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// So many requests found no seat of their machine.
+fn set_unmatched(vendor: &mut Vendor, count: u32, since: Timestamp) {
+    let count = serde_json::from_value(json!({ "count": count, "since": since })).unwrap();
+    let license = vendor.terms().id;
+    vendor.ledger.store(Change::Count(license, Counting::Unmatched, count)).unwrap();
+}
+
+#[test]
+fn a_hundred_requests_a_year_may_find_no_seat_of_their_machine() {
+    let mut vendor = Vendor::new();
+    Device::activated(&mut vendor, "machine");
+    let asked = |vendor: &Vendor, name: &str| {
+        Device::new(vendor, name).client().begin(&vendor.license_key(), &[]).unwrap().to_bytes()
+    };
+    let answered =
+        |vendor: &mut Vendor, request: &[u8]| vendor.activate(request).err().map(|error| error.kind());
+    // Devices that wait for a seat ask again, which counts nothing. Nor does a machine that finds its seat.
+    let waiting = ["one", "another"].map(|name| asked(&vendor, name));
+    for request in waiting.iter().cycle().take(6) {
+        assert_eq!(answered(&mut vendor, request), Some(ErrorKind::NoFreeSeat));
+    }
+    Device::activated(&mut vendor, "machine");
+    assert_eq!(unmatched(&mut vendor), 2);
+
+    let now = vendor.clock.now();
+    set_unmatched(&mut vendor, UNMATCHED_REQUESTS - 1, now);
+    let last = asked(&vendor, "the last");
+    assert_eq!(answered(&mut vendor, &last), Some(ErrorKind::NoFreeSeat));
+    let machine = asked(&vendor, "machine");
+    for request in [&machine, &last, &waiting[0]] {
+        assert_eq!(answered(&mut vendor, request), Some(ErrorKind::NoFreeSeat));
+    }
+    assert_eq!(unmatched(&mut vendor), UNMATCHED_REQUESTS);
+    // Only this rule is off.
+    vendor.sell(2);
+    assert_eq!(answered(&mut vendor, &waiting[0]), None);
+    assert_eq!(vendor.usage().taken, 2);
+    // A license of more seats has one for each, and a year later all begins anew.
+    vendor.sell(UNMATCHED_REQUESTS + 1);
+    set_unmatched(&mut vendor, UNMATCHED_REQUESTS, now);
+    vendor.terms().one_seat_per_machine = true;
+    assert_eq!(answered(&mut vendor, &machine), None);
+    assert_eq!(vendor.usage().taken, 2);
+    vendor.sell(2);
+    let a_year_ago = Timestamp::from_unix_seconds(now.unix_seconds() - 365 * 86_400);
+    for (since, expected) in [(now, Some(ErrorKind::NoFreeSeat)), (a_year_ago, None)] {
+        set_unmatched(&mut vendor, UNMATCHED_REQUESTS, since);
+        let again = asked(&vendor, "machine");
+        assert_eq!(answered(&mut vendor, &again), expected);
+    }
+}
+
+/// What comes of it when a device that has a license asks anew under the same one, on that machine.
+fn asking_anew(
+    vendor: &mut Vendor,
+    device: &Device,
+    name: &'static str,
+    is_virtual: bool,
+) -> Option<ErrorKind> {
+    vendor.clock.advance_days(1);
+    let builder = device.builder().replace_license(true).probe(move || probe(name, is_virtual));
+    let client = builder.build().unwrap();
+    let request = client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    match vendor.activate(&request) {
+        Ok(license) => drop(client.install(&license).unwrap()),
+        Err(refused) => {
+            client.cancel().unwrap();
+            return Some(refused.kind());
+        }
+    }
+    None
+}
+
+#[test]
+fn a_device_that_asks_anew_takes_its_own_seat() {
+    for seats in [1, 2] {
+        let mut vendor = Vendor::new();
+        vendor.sell(seats);
+        vendor.terms().deactivations = Some(0);
+        vendor.terms().reinstalls = Some(1);
+        let device = Device::activated(&mut vendor, "machine");
+        let before = device.handle();
+        assert_eq!(asking_anew(&mut vendor, &device, "machine", false), None);
+        assert_ne!(device.handle(), before);
+        assert_eq!(vendor.seat(before).state(), SeatState::Replaced);
+        // It gives up what it had, which uses nothing up.
+        let given_up = device.client().outstanding().unwrap();
+        vendor.redeem(given_up[0].proof()).unwrap();
+        assert_eq!(vendor.seat(before).state(), SeatState::Returned);
+        let usage = vendor.usage();
+        assert_eq!((usage.taken, usage.deactivated), (1, 0), "of {seats}");
+        check_in(&device, &mut vendor).unwrap();
+        assert_eq!(device.verdict(), Verdict::Active);
+        // As often as a machine may be installed again.
+        let expected = (seats == 1).then_some(ErrorKind::NoFreeSeat);
+        assert_eq!(asking_anew(&mut vendor, &device, "machine", false), expected, "of {seats}");
+    }
+}
+
+#[test]
+fn a_request_that_comes_after_its_successor_takes_no_seat_from_it() {
+    let mut vendor = Vendor::new();
+    let device = Device::new(&vendor, "machine");
+    let late = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    device.client().cancel().unwrap();
+    vendor.clock.set(vendor.clock.now().unix_seconds() + 1);
+    // The next request goes alone, and the network keeps the first one back.
+    let next = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    device.client().install(&vendor.activate(next.request().as_bytes()).unwrap()).unwrap();
+    vendor.sell(2);
+    vendor.activate(&late).unwrap();
+    assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);
+    assert_eq!(vendor.usage().taken, 2);
+}
+
+#[test]
+fn asking_anew_a_virtual_machine_takes_its_own_seat_and_a_copy_of_the_store_elsewhere_does_not() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    let before = device.handle();
+    assert_eq!(asking_anew(&mut vendor, &device, "another", false), Some(ErrorKind::NoFreeSeat));
+    assert_eq!(vendor.seat(before).state(), SeatState::Active);
+    assert_eq!(asking_anew(&mut vendor, &device, "machine", true), None);
+    assert_eq!((vendor.seat(before).state(), vendor.usage().taken), (SeatState::Replaced, 1));
 }
 
 /// What a request of a new machine that names a seat comes to.

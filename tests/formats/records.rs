@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use nodelock::authority::{Attempts, Evidence, History, LicenseRecord, LicenseTerms, Seat, SeatState};
+use nodelock::authority::{
+    Attempts, Count, Counting, Evidence, History, LicenseRecord, LicenseTerms, Seat, SeatState,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
@@ -114,7 +116,12 @@ fn a_seat_is_as_documented() {
 }
 
 #[test]
-fn attempts_and_check_ins_are_as_documented() {
+fn attempts_counts_and_check_ins_are_as_documented() {
+    let count: Count = keeps_its_form("Count");
+    assert_eq!((count.count(), count.since().unix_seconds(), count.remembered()), (2, 1_800_000_000, 2));
+    for counting in Counting::ALL {
+        assert!(section("Count").contains(&format!("`{counting}`")), "{counting}");
+    }
     assert_eq!(serde_json::from_str::<u32>(example("Check-in")).unwrap(), 2);
     let attempts: Attempts = keeps_its_form("Attempts");
     assert_eq!((attempts.count(), attempts.end().unix_seconds()), (3, 1_800_086_400));

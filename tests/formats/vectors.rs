@@ -135,6 +135,7 @@ struct Story {
     secret: String,
     request: nodelock::PendingRequest,
     second_request: nodelock::PendingRequest,
+    replacing: nodelock::PendingRequest,
     deactivation: nodelock::Deactivation,
     cancelled: nodelock::Deactivation,
     reply: Vec<u8>,
@@ -234,6 +235,8 @@ fn story() -> Story {
     let reply = decide(&issuer, &mut ledger, moment(2, 9), activate);
     let cancelled = client.cancel().unwrap();
     let recovery = client.recover_offline().unwrap().recovery().unwrap().clone();
+    client.cancel().unwrap();
+    let replacing = client.begin_replacing(&license_key, &[], request.request().handle).unwrap();
     Story {
         check_in: CheckInRequest::verify(posted[0].as_bytes(), &license.device_key).unwrap(),
         preflight: PreflightRequest::verify(posted[1].as_bytes(), &license.device_key).unwrap(),
@@ -250,6 +253,7 @@ fn story() -> Story {
         code_receipt,
         request,
         second_request,
+        replacing,
         deactivation,
         cancelled,
         reply_text: reply.to_text(),
@@ -346,6 +350,7 @@ fn request(pending: &nodelock::PendingRequest) -> Value {
             "library": request.library,
             "application": request.application,
             "metadata": request.metadata,
+            "replaces": request.replaces().map(|seat| seat.to_string()),
         }),
     )
 }
@@ -420,6 +425,7 @@ fn messages() {
                 "endless": story.certificate.endless,
             })),
             "request": request(&story.request),
+            "replacing": request(&story.replacing),
             "license": license(&story.license),
             "renewal": license(&story.renewal),
             "proof": proof(&story.deactivation, &device_key),

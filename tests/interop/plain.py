@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Callable, Dict
 
-from nodelock_format import forms, release
+from nodelock_format import forms, messages, release
 
 _OUTCOMES = ("returned", "held")
 _BINDINGS = ("proof", "code")
@@ -42,5 +42,8 @@ def _plain(name: str, value: Any) -> Any:
 
 
 def fields(message: Any) -> Dict[str, Any]:
-    """The fields of a message, without its extensions."""
-    return {name: _plain(name, value) for name, value in asdict(message).items() if name != "extensions"}
+    """The fields of a message, with what its known extensions say and without the others."""
+    plain = {name: _plain(name, value) for name, value in asdict(message).items() if name != "extensions"}
+    if isinstance(message, messages.ActivationRequest):
+        plain["replaces"] = None if message.replaces is None else release.handle_text(message.replaces)
+    return plain

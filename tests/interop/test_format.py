@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import unittest
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple
 
@@ -19,6 +19,7 @@ KINDS = {
     "license": Kind.LICENSE,
     "renewal": Kind.LICENSE,
     "request": Kind.ACTIVATION_REQUEST,
+    "replacing": Kind.ACTIVATION_REQUEST,
     "proof": Kind.DEACTIVATION_PROOF,
     "cancelled_proof": Kind.DEACTIVATION_PROOF,
     "receipt_for_proof": Kind.DEACTIVATION_RECEIPT,
@@ -105,6 +106,21 @@ class Messages(unittest.TestCase):
                 self.assertEqual(body, message.body)
                 made = envelope.seal(message.kind, body, self.seed(message.kind), message.certificate)
                 self.assertEqual(made.to_bytes(), message.to_bytes())
+
+    def test_a_seat_to_replace_must_be_a_handle(self) -> None:
+        request = self.verified(Envelope.parse(bytes.fromhex(self.vectors["replacing"]["envelope"])))
+        self.assertEqual(release.handle_text(request.replaces), self.vectors["request"]["fields"]["handle"])
+        handle = release.HANDLE.write(request.replaces)
+        for number, data in ((2, handle), (1, handle[:3]), (1, handle + b"\0"), (1, b"\xff" * 4), (1, b"")):
+            with self.subTest(number=number, data=data):
+                changed = replace(request, extensions=[(number, True, data)])
+                body = b"".join(
+                    field.metadata["codec"].write(getattr(changed, field.name))
+                    for field in fields(changed)
+                    if field.name != "extensions"
+                ) + bytes([1, number, 1, len(data)]) + data
+                with self.assertRaises(errors.CriticalExtension):
+                    messages.CODECS[Kind.ACTIVATION_REQUEST].decode(body)
 
     def test_forms(self) -> None:
         writers = {

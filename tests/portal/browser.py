@@ -16,6 +16,7 @@ import json
 import os
 import pathlib
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,17 @@ class Authority:
     def taken(self):
         seats = json.loads(self.run("list", "--json"))["seats"]
         return [seat["handle"] for seat in seats if seat["state"] in ("active", "held")]
+
+    def silence(self, days):
+        """So many days pass in which nobody hears of any computer."""
+        ledger = sqlite3.connect(self.folder / "authority.db", timeout=60)
+        with ledger:
+            for handle, text in ledger.execute("SELECT handle, record FROM seat").fetchall():
+                record = json.loads(text)
+                record["contact"] -= days * 86_400
+                values = record["contact"], json.dumps(record), handle
+                ledger.execute("UPDATE seat SET contact = ?, record = ? WHERE handle = ?", values)
+        ledger.close()
 
     def words(self):
         self.log.flush()
@@ -400,6 +412,41 @@ def refusals(browser, authority, folder):
     browser.shoot("not-found")
 
 
+def replace_seats(browser, authority, folder):
+    """No seat is free: a computer that is not used any more gives way to a request, and another one without a request."""
+    key = authority.sell(2, "--seat-list", "labels", "--replace", "2")
+    names = ["The old laptop", "The one in the office on the third floor, by the window", "new"]
+    computers = [Computer(authority, folder, f"{browser.width}-gone-{n}") for n in range(len(names))]
+    for computer, name in zip(computers[:2], names):
+        computer.run("activate", key, "--metadata", f"computer={name}", "--authority", computer.authority)
+    authority.silence(30)
+    request = computers[2].file(computers[2].run("request", key, "--metadata", "computer=new"), "request.txt")
+    browser.open("/activate")
+    browser.find("#file").send_keys(request)
+    browser.submit("No seat is free")
+    assert "00:00 UTC" not in browser.words(), browser.words()
+    choices = browser.all(".choices label")
+    assert len(choices) == 3, [choice.text for choice in choices]
+    browser.shoot("activate-choice")
+    next(choice for choice in choices if names[0] in choice.text).click()
+    browser.submit("The license is ready")
+    computers[2].run("install", str(browser.download()))
+    assert computers[2].is_usable()
+
+    authority.silence(30)
+    browser.open("/seats")
+    browser.fill("#license_key", key)
+    browser.submit("Every seat is taken")
+    browser.shoot("seats-choice")
+    [choice] = [choice for choice in browser.all(".choices label") if names[1] in choice.text]
+    seat = choice.find_element(By.CSS_SELECTOR, "input").get_attribute("value")
+    choice.click()
+    browser.fill("#license_key", key)
+    browser.submit(f"Seat {seat} is free")
+    browser.shoot("seats-freed")
+    assert seat not in authority.taken()
+
+
 def every_state(browser, authority, folder):
     """Seats in every state, with names of every length; a seat that is held; a code that comes before its request."""
     key = authority.sell(5, "--deactivations", "1")
@@ -533,6 +580,7 @@ def tour(authority, folder, width, dark=False):
         redeem_by_link(browser, computers[2], authority)
         activate_offline(browser, computers[3], key, authority)
         refusals(browser, authority, folder)
+        replace_seats(browser, authority, folder)
         every_state(browser, authority, folder)
         complaints = browser.complaints()
         assert not complaints, complaints

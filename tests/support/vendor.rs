@@ -222,6 +222,11 @@ fn receipt(mut reply: Reply) -> Result<DeactivationReceipt> {
 
 /// A physical machine named `name`.
 pub fn machine(name: &str) -> Probe {
+    probe(name, false)
+}
+
+/// The same machine, which may be a virtual one.
+pub fn probe(name: &str, is_virtual: bool) -> Probe {
     // No two machines have one address.
     let hash = name.bytes().fold(0_u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
     let [_, a, b, c] = hash.to_be_bytes();
@@ -232,7 +237,7 @@ pub fn machine(name: &str) -> Probe {
         (Component::Model, "Framework Laptop 13".to_owned()),
         (Component::Cpu, "AuthenticAMD 25 116 1 Ryzen 7".to_owned()),
     ];
-    Probe::from_values(values, false, false)
+    Probe::from_values(values, is_virtual, false)
 }
 
 /// One machine with a store of its own.

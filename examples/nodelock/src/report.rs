@@ -113,6 +113,7 @@ impl CommandError {
                     "label": seat.label,
                     "last_contact": seat.last_contact.to_string(),
                     "lapses": seat.lapses.map(|time| time.to_string()),
+                    "replaceable": seat.replaceable,
                 })
             };
             json["next_lapse"] = json!(list.next_lapse.map(|time| time.to_string()));
@@ -144,6 +145,9 @@ impl fmt::Display for CommandError {
                 write!(f, "  {}  last heard of on {}", seat.handle, &day[..10])?;
                 if let Some(lapses) = seat.lapses {
                     write!(f, "  free on {lapses}")?;
+                }
+                if seat.replaceable {
+                    write!(f, "  replaceable")?;
                 }
                 writeln!(f, "{}{}", if seat.label.is_empty() { "" } else { "  " }, seat.label)?;
             }

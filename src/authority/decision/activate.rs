@@ -12,7 +12,7 @@ use crate::{
     ActivationRequest, ErrorKind, LicenseId, Timestamp,
     authority::{
         incoming::{ActivationFile, LastWord},
-        records::{Query, Records},
+        records::{Counting, Query, Records},
         seat::{Seat, SeatName, SeatState},
         terms::{KeyHash, LicenseKeyName, LicenseTerms},
     },
@@ -71,14 +71,17 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
         cancel(work, request, binding)?;
         return Ok(refused(ErrorKind::Cancelled));
     }
-    // What is refused from here on changes nothing but what came along.
+    // What is refused from here on changes nothing but what came along, and counts that it matches no seat.
     let mut trial = work.clone();
     match answer(&mut trial, file, key, assigned, given_up) {
         Ok(ruling) => {
             *work = trial;
             Ok(ruling)
         }
-        Err(Stop::Refused(refusal)) => Ok(Ruling::Refused(refusal)),
+        Err(Stop::Refused(refusal)) => {
+            work.keep_unmatched(trial);
+            Ok(Ruling::Refused(refusal))
+        }
         Err(stop) => Err(stop),
     }
 }
@@ -152,32 +155,84 @@ fn answer(
         work.update(returned.clone());
         work.note(EventKind::HeldTakenOver, Some(&held), &returned, "");
     }
-    let mut seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
+    let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
     work.insert(seat.clone(), Some(request))?;
-    let is_full = !work.has_room(terms)?;
-    if (is_full || terms.one_seat_per_machine)
-        && let Some(joined) = join(work, &request.fingerprint, request.created, terms, &seat)?
-    {
-        seat = joined;
-    } else if is_full && let Some(named) = request.replaces() {
-        replace(work, named, terms, &seat)?;
+    let mut joined = join_own(work, request, terms, &seat)?;
+    if joined.is_none() {
+        let is_full = !work.has_room(terms)?;
+        if is_full || terms.one_seat_per_machine {
+            joined = join(work, request, terms, &seat)?;
+        }
+        if joined.is_none()
+            && is_full
+            && let Some(named) = file.replaces()
+        {
+            replace(work, named, terms, Some(seat.name()))?;
+        }
     }
+    let seat = joined.unwrap_or(seat);
     work.note(EventKind::Granted, None, &seat, "");
     work.send_license(terms, &seat, door, Some(seat.request_digest))?;
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
 }
 
-/// The new seat, asked for at `created`, in place of another one of its machine, which is replaced: the system was installed again, or a second one
-/// is (docs/PROTOCOL.md, Seats over time). Of several it is the one that was heard of least lately. None if there is no such
-/// seat, or too many requests of the machine did that already.
-pub(super) fn join(
+/// The new seat in place of the one that the device has of the same license: it asks anew, with a key that the vendor issued
+/// again, say. It must be on its machine, judged as at a check-in: whoever has a copy of the device's key gets nothing by it.
+/// None if there is no such seat, or too many requests of the machine did that already.
+fn join_own(
+    work: &mut Work<'_>,
+    request: &ActivationRequest,
+    terms: &LicenseTerms,
+    seat: &Seat,
+) -> Result<Option<Seat>, Stop> {
+    let (now, gaps) = (work.moment.now, work.gaps()?);
+    let own = work.taken_seats_of(&request.device_key)?.into_iter().filter(|other| {
+        other.state == SeatState::Active
+            && other.license_id == terms.id
+            && other.name() != seat.name()
+            && other.counts(terms, now, &gaps)
+            && other.is_on(&request.fingerprint, terms)
+            // One that the network delivers late must not take the place of its successor. Both dates are by one clock.
+            && other.requested < request.created
+    });
+    let own = own.min_by_key(|other| (other.contact, other.name()));
+    Ok(own.and_then(|own| take_place(work, &own, terms, seat)))
+}
+
+/// The new seat in place of another one of its machine, which is replaced: the system was installed again, or a second one
+/// is (docs/PROTOCOL.md, Seats over time). None if there is no such seat, or too many requests of the machine did that already,
+/// or too many requests of the license matched no seat.
+fn join(
+    work: &mut Work<'_>,
+    request: &ActivationRequest,
+    terms: &LicenseTerms,
+    seat: &Seat,
+) -> Result<Option<Seat>, Stop> {
+    if terms.reinstalls() == 0 || !terms.lets_join(&request.fingerprint) {
+        return Ok(None);
+    }
+    // Tags have 24 bits, so they can be guessed by whoever may ask without end.
+    let before = work.count_of(terms.id, Counting::Unmatched)?;
+    let Some(unmatched) = before.unmatched(&seat.request_digest, terms.seats, work.moment.now) else {
+        return Ok(None);
+    };
+    let Some(other) = seat_of_machine(work, &request.fingerprint, request.created, terms, seat)? else {
+        work.set_count(terms.id, Counting::Unmatched, unmatched);
+        return Ok(None);
+    };
+    Ok(take_place(work, &other, terms, seat))
+}
+
+/// Another seat of the machine that the new seat is on, which was asked for at `created`. Of several it is the one that was heard
+/// of least lately; none if there is none.
+pub(super) fn seat_of_machine(
     work: &mut Work<'_>,
     fingerprint: &Fingerprint,
     created: Timestamp,
     terms: &LicenseTerms,
     seat: &Seat,
 ) -> Result<Option<Seat>, Stop> {
-    if terms.reinstalls() == 0 {
+    if terms.reinstalls() == 0 || !terms.lets_join(fingerprint) {
         return Ok(None);
     }
     let tags: Vec<_> = fingerprint.hardware().collect();
@@ -190,37 +245,49 @@ pub(super) fn join(
         return Err(refuse(ErrorKind::Outdated, "activation"));
     }
     seats.retain(|other| !other.is_after(created));
-    let Some(other) = seats.into_iter().min_by_key(|other| (other.contact, other.name())) else {
-        return Ok(None);
-    };
-    let now = work.moment.now;
-    let Some(joined) = seat.in_place_of(&other, terms, now) else { return Ok(None) };
-    let replaced = other.replaced(now);
-    work.update(replaced.clone());
-    work.note(EventKind::Replaced, Some(&other), &replaced, "");
-    work.update(joined.clone());
-    Ok(Some(joined))
+    Ok(seats.into_iter().min_by_key(|other| (other.contact, other.name())))
 }
 
-/// Releases the seat that a request names, if its device has been silent and the license allows one more. Otherwise nothing
-/// changes, and no seat is free.
-fn replace(work: &mut Work<'_>, named: Handle, terms: &LicenseTerms, seat: &Seat) -> Result<(), Stop> {
+/// The new seat in place of another one, which is replaced. None if too many requests of the machine did that already.
+pub(super) fn take_place(
+    work: &mut Work<'_>,
+    other: &Seat,
+    terms: &LicenseTerms,
+    seat: &Seat,
+) -> Option<Seat> {
+    let now = work.moment.now;
+    let joined = seat.in_place_of(other, terms, now)?;
+    let replaced = other.replaced(now);
+    work.update(replaced.clone());
+    work.note(EventKind::Replaced, Some(other), &replaced, "");
+    work.update(joined.clone());
+    Some(joined)
+}
+
+/// Releases the seat that a customer names, if its device has been silent and the license allows one more. Otherwise nothing
+/// changes: none.
+pub(super) fn replace(
+    work: &mut Work<'_>,
+    named: Handle,
+    terms: &LicenseTerms,
+    but: Option<SeatName>,
+) -> Result<Option<Seat>, Stop> {
     let now = work.moment.now;
     let mut seats = work.seats_of_handle(named)?;
     let gaps = work.gaps()?;
     seats.retain(|other| other.license_id == terms.id && other.counts(terms, now, &gaps));
     // Two devices may have drawn one handle: then nobody can tell which is meant.
-    let [other] = &seats[..] else { return Ok(()) };
-    let Some(replaced) = other.replaced_by_customer(now).filter(|_| other.name() != seat.name()) else {
-        return Ok(());
+    let [other] = &seats[..] else { return Ok(None) };
+    let Some(replaced) = other.replaced_by_customer(now).filter(|_| Some(other.name()) != but) else {
+        return Ok(None);
     };
-    let before = work.replacements(terms.id)?;
-    let Some(after) = before.once_more(terms.replace(), now) else { return Ok(()) };
-    work.set_replacements(terms.id, after);
+    let before = work.count_of(terms.id, Counting::Replaced)?;
+    let Some(after) = before.once_more(terms.replace(), now) else { return Ok(None) };
+    work.set_count(terms.id, Counting::Replaced, after);
     work.update(replaced.clone());
     let detail = replaced.notice.clone().unwrap_or_default();
     work.note(EventKind::ReplacedByCustomer, Some(other), &replaced, detail);
-    Ok(())
+    Ok(Some(replaced))
 }
 
 /// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to its

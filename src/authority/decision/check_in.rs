@@ -10,7 +10,7 @@ use crate::{
     ErrorKind,
     authority::{
         incoming::{CheckInClaim, PreflightClaim},
-        records::{Query, Records},
+        records::{Counting, Query, Records},
         seat::{Seat, SeatState},
     },
 };
@@ -134,10 +134,10 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
             && seat.heard_after_end.is_none()
             && let Some(license) = seat.license_id()
         {
-            let after = work.replacements(license)?.once_more(u32::MAX, work.moment.now);
+            let after = work.count_of(license, Counting::Replaced)?.once_more(u32::MAX, work.moment.now);
             let detail = "a seat that a customer replaced was in use";
             work.note(EventKind::CopySuspected, Some(seat), &heard, detail);
-            work.set_replacements(license, after.unwrap_or_default());
+            work.set_count(license, Counting::Replaced, after.unwrap_or_default());
         }
         work.update(heard);
     }

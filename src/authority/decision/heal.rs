@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     EventKind,
-    activate::join,
+    activate::{seat_of_machine, take_place},
     work::{Stop, Work, refuse},
 };
 use crate::{
@@ -135,7 +135,8 @@ fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms)
     }
     work.insert(seat.clone(), None)?;
     if (!work.has_room(terms)? || terms.one_seat_per_machine)
-        && let Some(joined) = join(work, &license.baseline, now, terms, &seat)?
+        && let Some(other) = seat_of_machine(work, &license.baseline, now, terms, &seat)?
+        && let Some(joined) = take_place(work, &other, terms, &seat)
     {
         seat = joined;
     }

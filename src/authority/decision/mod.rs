@@ -11,6 +11,7 @@
 //! | the same by a code over the phone | [`redeem_code`] | [`TypedCode`](super::TypedCode) |
 //! | check in | [`check_in`] | [`CheckInClaim`](super::CheckInClaim) |
 //! | ask whether a seat may be given up | [`preflight`] | [`PreflightClaim`](super::PreflightClaim) |
+//! | release a seat, by a customer | [`customer_release`] | the license and the handle |
 //! | renew, by the vendor | [`renew`] | the [name](super::SeatName) of a seat |
 //! | release a seat, by the vendor | [`release`] | the name of a seat |
 //! | return a held seat, by the vendor | [`return_held`] | the name of a seat |
@@ -37,6 +38,7 @@ mod activate;
 mod by_vendor;
 mod check_in;
 mod code;
+mod customer_release;
 mod heal;
 mod note;
 mod redeem;
@@ -48,7 +50,7 @@ use self::work::Stop;
 use super::{
     history::History,
     incoming::Evidence,
-    records::{Attempts, Found, Lookup, Query, Records},
+    records::{Attempts, Count, Counting, Found, Lookup, Query, Records},
     seat::{Seat, SeatName, SeatState},
     terms::LicenseTerms,
     verification::Verification,
@@ -63,6 +65,7 @@ pub use self::{
     by_vendor::{release, renew, return_held},
     check_in::{check_in, preflight},
     code::redeem_code,
+    customer_release::customer_release,
     note::{Note, SILENCE, note},
     redeem::redeem,
 };
@@ -204,10 +207,8 @@ pub enum Change {
     },
     /// How many codes were tried at a seat.
     Attempts(SeatName, Attempts),
-    /// How many requests of a license were cancelled without being counted.
-    Cancellations(LicenseId, Attempts),
-    /// How many seats of a license were replaced by requests that named them.
-    Replacements(LicenseId, Attempts),
+    /// How often something happened to a license within a year.
+    Count(LicenseId, Counting, Count),
     /// What the ledger notes of its service, in place of what it noted before.
     History(History),
     /// A page that is in service. There is none of that name; storing it must fail if there is. Pages are kept for ever.
@@ -288,7 +289,7 @@ pub enum EventKind {
     Replaced,
     /// An installation that was replaced took its place back.
     TakenBack,
-    /// A customer's request named a seat and took its place.
+    /// A customer named a seat, and it was released: for a request that took its place, or without one.
     ReplacedByCustomer,
     /// A device lost its store, and its seat went to its new request.
     Lost,
@@ -479,9 +480,10 @@ pub trait Ledger {
 ///             // A vendor who keeps these answers here too; see `examples/quickstart/ledger.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
-///             Query::Attempts(_) | Query::Cancellations(_) | Query::Replacements(_) => Found::Attempts(Default::default()),
 ///             Query::History => Found::History(None),
 ///             Query::Page(_) => Found::Page(false),
+///             Query::Attempts(_) => Found::Attempts(Default::default()),
+///             Query::Count(..) => Found::Count(Default::default()),
 ///         })
 ///     }
 ///

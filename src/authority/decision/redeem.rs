@@ -8,7 +8,7 @@ use crate::{
     ActivationRequest, Binding, ErrorKind, LicenseId, Outcome, Reason,
     authority::{
         incoming::{Evidence, ReleaseClaim},
-        records::{Query, Records},
+        records::{Counting, Query, Records},
         seat::{Seat, SeatName},
         terms::{LicenseKeyName, LicenseRecord},
         verification::Verification,
@@ -153,12 +153,10 @@ fn is_counted(
     match license.terms.deactivations_left(license.usage) {
         None | Some(0) => Ok(false),
         Some(_) => {
-            let before = work.cancellations(license.terms.id)?;
-            let after = before.cancel(license.terms.seats, work.moment.now);
-            if let Some(after) = after {
-                work.set_cancellations(license.terms.id, after);
-            }
-            Ok(after.is_none())
+            let before = work.count_of(license.terms.id, Counting::Cancelled)?;
+            let Some(after) = before.cancel(license.terms.seats, work.moment.now) else { return Ok(true) };
+            work.set_count(license.terms.id, Counting::Cancelled, after);
+            Ok(false)
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     authority::{
         history::{Gap, History},
         incoming::{Claimed, Evidence},
-        records::{Attempts, Lookup, Query, Records},
+        records::{Attempts, Count, Counting, Lookup, Query, Records},
         seat::{Seat, SeatName},
         terms::{KeyHash, LicenseRecord, LicenseTerms, SeatListing, Usage},
         verification::Verification,
@@ -98,10 +98,9 @@ pub(super) struct Work<'r> {
     records: &'r Records,
     seats: BTreeMap<SeatName, Touched>,
     usage: BTreeMap<LicenseId, Difference>,
-    cancellations: BTreeMap<LicenseId, Attempts>,
-    replacements: BTreeMap<LicenseId, Attempts>,
     history: Option<History>,
     new_licenses: BTreeMap<LicenseId, Box<LicenseTerms>>,
+    counts: BTreeMap<(LicenseId, Counting), Count>,
     store: Vec<Change>,
     send: Vec<Draft>,
     events: Vec<Event>,
@@ -115,10 +114,9 @@ impl<'r> Work<'r> {
             records,
             seats: BTreeMap::new(),
             usage: BTreeMap::new(),
-            cancellations: BTreeMap::new(),
-            replacements: BTreeMap::new(),
             history: None,
             new_licenses: BTreeMap::new(),
+            counts: BTreeMap::new(),
             store: Vec::new(),
             send: Vec::new(),
             events: Vec::new(),
@@ -256,30 +254,26 @@ impl<'r> Work<'r> {
         Ok(self.records.attempts(name).unwrap_or_default())
     }
 
-    /// The requests of a license that were cancelled without being counted.
-    pub(super) fn cancellations(&self, license: LicenseId) -> Result<Attempts, Stop> {
-        if let Some(cancellations) = self.cancellations.get(&license) {
-            return Ok(*cancellations);
+    /// How often something happened to a license by now.
+    pub(super) fn count_of(&self, license: LicenseId, counted: Counting) -> Result<Count, Stop> {
+        if let Some(count) = self.counts.get(&(license, counted)) {
+            return Ok(count.clone());
         }
-        self.need([Query::Cancellations(license)])?;
-        Ok(self.records.cancellations(license).unwrap_or_default())
+        self.need([Query::Count(license, counted)])?;
+        Ok(self.records.count(license, counted).cloned().unwrap_or_default())
     }
 
-    pub(super) fn set_cancellations(&mut self, license: LicenseId, cancellations: Attempts) {
-        self.cancellations.insert(license, cancellations);
-    }
-
-    /// The seats of a license that requests replaced which named them.
-    pub(super) fn replacements(&self, license: LicenseId) -> Result<Attempts, Stop> {
-        if let Some(replacements) = self.replacements.get(&license) {
-            return Ok(*replacements);
+    pub(super) fn set_count(&mut self, license: LicenseId, counted: Counting, count: Count) {
+        if self.counts.get(&(license, counted)).or(self.records.count(license, counted)) != Some(&count) {
+            self.counts.insert((license, counted), count);
         }
-        self.need([Query::Replacements(license)])?;
-        Ok(self.records.replacements(license).unwrap_or_default())
     }
 
-    pub(super) fn set_replacements(&mut self, license: LicenseId, replacements: Attempts) {
-        self.replacements.insert(license, replacements);
+    /// Keeps what a refused act has counted of requests that match no seat: it is refused because of that.
+    pub(super) fn keep_unmatched(&mut self, refused: Self) {
+        let unmatched =
+            refused.counts.into_iter().filter(|((_, counted), _)| *counted == Counting::Unmatched);
+        self.counts.extend(unmatched);
     }
 
     /// Adds a license that the ledger had lost.
@@ -463,9 +457,13 @@ impl<'r> Work<'r> {
     fn seat_list(&self, terms: &LicenseTerms, but: SeatName) -> Result<SeatList, Stop> {
         let most = SeatList::MAX_LISTED;
         let seats = self.seats_by_end(terms.id, Timestamp::MAX, most as u32 + 1)?;
+        let now = self.moment.now;
+        let replaced = self.count_of(terms.id, Counting::Replaced)?;
         let seats = seats.iter().filter(|seat| seat.name() != but).take(most);
         let gaps = self.gaps()?;
-        let listed: Vec<_> = seats.map(|seat| seat.listed(terms, &gaps)).collect();
+        let listed =
+            |seat: &Seat| seat.listed(terms, &gaps, seat.is_replaceable(terms, &replaced, &gaps, now));
+        let listed: Vec<_> = seats.map(listed).collect();
         Ok(SeatList {
             next_lapse: listed.first().and_then(|seat| seat.lapses),
             seats: if terms.seat_list == SeatListing::None { Vec::new() } else { listed },
@@ -505,10 +503,8 @@ impl<'r> Work<'r> {
             Some(request) => Change::Insert { seat: touched.seat, request: request.map(Box::new) },
             None => Change::Update(touched.seat),
         });
-        let cancellations =
-            self.cancellations.into_iter().map(|(license, count)| Change::Cancellations(license, count));
-        let replacements =
-            self.replacements.into_iter().map(|(license, count)| Change::Replacements(license, count));
+        let counts =
+            self.counts.into_iter().map(|((license, counted), count)| Change::Count(license, counted, count));
         Decision {
             ruling,
             store: self
@@ -516,8 +512,7 @@ impl<'r> Work<'r> {
                 .into_values()
                 .map(Change::License)
                 .chain(seats)
-                .chain(cancellations)
-                .chain(replacements)
+                .chain(counts)
                 .chain(self.history.map(Change::History))
                 .chain(self.store)
                 .collect(),

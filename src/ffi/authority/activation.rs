@@ -10,7 +10,7 @@ use crate::{
     Error, ErrorKind,
     authority::ActivationFile,
     ffi::{
-        boundary::{Out, SecretText, c_string, fallible, free, look, object, slice},
+        boundary::{Out, SecretText, c_string, fallible, free, look, object, object_mut, slice, text},
         error::nodelock_error,
         status::nodelock_status,
     },
@@ -60,6 +60,29 @@ pub unsafe extern "C" fn nodelock_activation_read(
         fallible(error, &mut || {
             let activation = Out::<nodelock_activation>::new(activation)?;
             activation.set(ActivationFile::read(slice(data, size, "data")?)?);
+            Ok(())
+        })
+    }
+}
+
+/// Has the request take the place of a seat, if no seat is free: the choice of a customer who hands the file in by hand and was
+/// told of the seats that there are (nodelock_decision_seats()). `seat` is the seat's name, such as `7KX2M9`. A request that
+/// names a seat itself stays with that.
+///
+/// NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_activation_replace(
+    activation: *mut nodelock_activation,
+    seat: *const c_char,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or an activation that nobody else uses meanwhile; NULL or text; NULL or a place for the error.
+    unsafe {
+        fallible(error, &mut || {
+            let activation = object_mut(activation, "activation")?;
+            let seat = text(seat, "seat")?.parse()?;
+            activation.file = activation.file.clone().replacing(seat);
             Ok(())
         })
     }

@@ -236,6 +236,31 @@ pub unsafe extern "C" fn nodelock_decide_forced_release(
     }
 }
 
+/// Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license` is the
+/// license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent for a week, and
+/// the license must allow one more. Coming again it changes nothing and has the same revocation.
+///
+/// NODELOCK_DECISION_REVOKED; NODELOCK_DECISION_RETURNED_BY_VENDOR for a held seat, which nobody is told of.
+/// NODELOCK_UNKNOWN_LICENSE, NODELOCK_UNKNOWN_SEAT: not of this license. NODELOCK_DEACTIVATION_NOT_ALLOWED: beyond these limits.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_customer_release(
+    license: *const c_char,
+    seat: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or texts; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let (license, seat) = (text(license, "license")?.parse()?, text(seat, "seat")?.parse()?);
+            Ok(decision::customer_release(license, seat, records, moment))
+        })
+    }
+}
+
 /// Returns a held seat to the pool. `seat` is as for nodelock_decide_renewal().
 ///
 /// NODELOCK_DECISION_RETURNED_BY_VENDOR. NODELOCK_UNKNOWN_SEAT, NODELOCK_NOT_HELD.

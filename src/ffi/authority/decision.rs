@@ -64,18 +64,16 @@ pub const NODELOCK_CHANGE_FORGET_EVIDENCE: u32 = 4;
 pub const NODELOCK_CHANGE_CHECK_IN: u32 = 5;
 /// Attempts take the place of those of that name.
 pub const NODELOCK_CHANGE_ATTEMPTS: u32 = 6;
-/// Cancellations that were not counted take the place of those of that license.
-pub const NODELOCK_CHANGE_CANCELLATIONS: u32 = 7;
-/// Seats that were replaced by requests which named them take the place of those of that license.
-pub const NODELOCK_CHANGE_REPLACEMENTS: u32 = 8;
+/// A count takes the place of the one of that name.
+pub const NODELOCK_CHANGE_COUNT: u32 = 7;
 /// What the database notes of its service takes the place of what it noted before.
-pub const NODELOCK_CHANGE_HISTORY: u32 = 9;
+pub const NODELOCK_CHANGE_HISTORY: u32 = 8;
 /// A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it. Pages are
 /// kept for ever.
-pub const NODELOCK_CHANGE_PAGE: u32 = 10;
+pub const NODELOCK_CHANGE_PAGE: u32 = 9;
 /// A license that the database has lost, on the terms that a device's license says. It comes before its seats. The record is
 /// the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
-pub const NODELOCK_CHANGE_LICENSE: u32 = 11;
+pub const NODELOCK_CHANGE_LICENSE: u32 = 10;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -83,6 +81,7 @@ pub struct nodelock_decision {
     queries: Vec<OneQuery>,
     changes: Vec<OneChange>,
     events: Vec<OneEvent>,
+    seats: Option<CString>,
 }
 
 struct OneQuery {
@@ -114,14 +113,20 @@ struct OneEvent {
 impl nodelock_decision {
     pub(super) fn new(step: Step) -> Result<Self> {
         let (mut queries, mut changes, mut events) = (Vec::new(), Vec::new(), Vec::new());
+        let mut seats = None;
         match &step {
             Step::Needs(lookup) => queries.extend(lookup.queries.iter().map(OneQuery::from)),
             Step::Decided(decision) => {
                 changes = decision.store.iter().map(OneChange::new).collect::<Result<_>>()?;
                 events.extend(decision.events.iter().map(OneEvent::from));
+                if let Ruling::Refused(refusal) = &decision.ruling
+                    && let Some(told) = refusal.seats()
+                {
+                    seats = Some(c_string(json(told)?));
+                }
             }
         }
-        Ok(Self { step, queries, changes, events })
+        Ok(Self { step, queries, changes, events, seats })
     }
 
     /// The decision, if it is made.
@@ -199,11 +204,9 @@ impl OneChange {
             Change::Attempts(seat, attempts) => {
                 Self::named(NODELOCK_CHANGE_ATTEMPTS, seat.to_string(), json(attempts)?)
             }
-            Change::Replacements(license, replacements) => {
-                Self::named(NODELOCK_CHANGE_REPLACEMENTS, license.to_string(), json(replacements)?)
-            }
-            Change::Cancellations(license, cancellations) => {
-                Self::named(NODELOCK_CHANGE_CANCELLATIONS, license.to_string(), json(cancellations)?)
+            Change::Count(license, counted, count) => {
+                let (_, name) = named(&Query::Count(*license, *counted));
+                Self::named(NODELOCK_CHANGE_COUNT, name, json(count)?)
             }
             Change::History(history) => Self::named(NODELOCK_CHANGE_HISTORY, HISTORY.into(), json(history)?),
             Change::Page(page) => Self::named(NODELOCK_CHANGE_PAGE, page.to_string(), json(&true)?),
@@ -275,6 +278,17 @@ pub unsafe extern "C" fn nodelock_decision_refusal(decision: *const nodelock_dec
             _ => nodelock_status::NODELOCK_OK,
         })
     }
+}
+
+/// What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a person
+/// who waits or chooses one to replace: `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact":
+/// 1780000000, "lapses": 1790000000, "replaceable": true}]}`. What never lapses has null. With these members in its answer, as the reference
+/// authority has them, a device lists the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every
+/// other outcome and for NULL. A check-in that is refused so has them in its error.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_seats(decision: *const nodelock_decision) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, ptr::null(), |decision| lent(decision.seats.as_deref())) }
 }
 
 /// What to answer a preflight: whether the seat would return to the pool. False for every other outcome.

@@ -7,7 +7,9 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use super::{decision::nodelock_decision, issuer::nodelock_issuer, terms::read};
 use crate::{
     Error, ErrorKind, Page, Roots, SystemRandom, Timestamp,
-    authority::{Attempts, Evidence, Found, History, KeyHash, LicenseRecord, Query, Records, Seat, from_hex},
+    authority::{
+        Attempts, Count, Evidence, Found, History, KeyHash, LicenseRecord, Query, Records, Seat, from_hex,
+    },
     ffi::{
         boundary::{Out, Result, fallible, free, object, object_mut, slice, text},
         bytes::nodelock_bytes,
@@ -36,9 +38,9 @@ pub const NODELOCK_QUERY_CHECK_IN: u32 = 6;
 /// The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or
 /// nothing.
 pub const NODELOCK_QUERY_ATTEMPTS: u32 = 7;
-/// The requests of a license that were cancelled without being counted. The value is the license's id, 16 hex digits. Found:
-/// that record, or none.
-pub const NODELOCK_QUERY_CANCELLATIONS: u32 = 8;
+/// How often something happened to a license within a year. The value is the name under which NODELOCK_CHANGE_COUNT stored
+/// it: the license's id, a slash, and what is counted, such as `0123456789abcdef/replaced`. Found: that record, or nothing.
+pub const NODELOCK_QUERY_COUNT: u32 = 8;
 /// The seats of a license that count as taken, whose use ends first (nodelock_decision_change_ends()). The value is the
 /// license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats, the
 /// first to end first.
@@ -50,13 +52,10 @@ pub const NODELOCK_QUERY_SEATS_WITH_TAG: u32 = 10;
 /// The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed or
 /// not. The value is that text. Found: this seat, or nothing.
 pub const NODELOCK_QUERY_SEAT_OF_MACHINE: u32 = 11;
-/// The seats of a license that were replaced by requests which named them. The value is the license's id. Found: that record,
-/// or none.
-pub const NODELOCK_QUERY_REPLACEMENTS: u32 = 12;
 /// What the database notes of its service. The value is `history`. Found: that record, or nothing.
-pub const NODELOCK_QUERY_HISTORY: u32 = 13;
+pub const NODELOCK_QUERY_HISTORY: u32 = 12;
 /// A page that was noted. The value is the page, 16 hex digits. Found: that record, or nothing.
-pub const NODELOCK_QUERY_PAGE: u32 = 14;
+pub const NODELOCK_QUERY_PAGE: u32 = 13;
 
 /// What a decision is made from. Belongs to the caller; for one thread at a time.
 pub struct nodelock_records {
@@ -122,7 +121,7 @@ pub unsafe extern "C" fn nodelock_records_new(
 /// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
 ///   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()), and
 ///   how many are counted (nodelock_decision_change_is_counted());
-/// - seats, evidence, check-ins, attempts and cancellations: nodelock_decision_change_record().
+/// - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
 ///
 /// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
 /// NODELOCK_TOO_LARGE: a record of more than 1 MiB. NODELOCK_CORRUPT: evidence that cannot be read. NODELOCK_MALFORMED,
@@ -167,14 +166,10 @@ fn answer(kind: u32, value: &str, found: &[&str]) -> Result<(Query, Found)> {
             let attempts = one(found)?.map(|json| read::<Attempts>(json, "attempts")).transpose()?;
             (Query::Attempts(value.parse()?), Found::Attempts(attempts.unwrap_or_default()))
         }
-        NODELOCK_QUERY_CANCELLATIONS => {
-            let cancellations =
-                one(found)?.map(|json| read::<Attempts>(json, "cancellations")).transpose()?;
-            (Query::Cancellations(value.parse()?), Found::Attempts(cancellations.unwrap_or_default()))
-        }
-        NODELOCK_QUERY_REPLACEMENTS => {
-            let replacements = one(found)?.map(|json| read::<Attempts>(json, "replacements")).transpose()?;
-            (Query::Replacements(value.parse()?), Found::Attempts(replacements.unwrap_or_default()))
+        NODELOCK_QUERY_COUNT => {
+            let (license, counted) = value.split_once('/').ok_or_else(|| wrong("value: no count"))?;
+            let count = one(found)?.map(|json| read::<Count>(json, "count")).transpose()?;
+            (Query::Count(license.parse()?, counted.parse()?), Found::Count(count.unwrap_or_default()))
         }
         NODELOCK_QUERY_SEATS_BY_END => {
             let parts: Vec<_> = value.split('/').collect();
@@ -226,11 +221,10 @@ pub(super) fn named(query: &Query) -> (u32, String) {
         Query::EvidenceOf(handle) => (NODELOCK_QUERY_EVIDENCE_OF, handle.to_string()),
         Query::CheckIn(seat, digest) => (NODELOCK_QUERY_CHECK_IN, format!("{seat}/{}", hex(digest))),
         Query::Attempts(seat) => (NODELOCK_QUERY_ATTEMPTS, seat.to_string()),
-        Query::Cancellations(id) => (NODELOCK_QUERY_CANCELLATIONS, id.to_string()),
+        Query::Count(license, counted) => (NODELOCK_QUERY_COUNT, format!("{license}/{counted}")),
         Query::SeatsByEnd { license, until, at_most } => {
             (NODELOCK_QUERY_SEATS_BY_END, format!("{license}/{}/{at_most}", until.unix_seconds()))
         }
-        Query::Replacements(id) => (NODELOCK_QUERY_REPLACEMENTS, id.to_string()),
         Query::SeatsWithTag(license, tag) => {
             (NODELOCK_QUERY_SEATS_WITH_TAG, format!("{license}/{}", tag_text(*tag)))
         }
@@ -334,7 +328,10 @@ pub unsafe extern "C" fn nodelock_records_free(records: *mut nodelock_records) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{LicenseId, SigningKey, authority::SeatName};
+    use crate::{
+        LicenseId, SigningKey,
+        authority::{Counting, SeatName},
+    };
 
     #[test]
     fn every_query_is_read_back_as_it_is_named() {
@@ -349,7 +346,7 @@ mod tests {
             Query::EvidenceOf(handle),
             Query::CheckIn(seat, [7; 32]),
             Query::Attempts(seat),
-            Query::Cancellations(LicenseId::generate(&SystemRandom).unwrap()),
+            Query::Count(LicenseId::generate(&SystemRandom).unwrap(), Counting::Replaced),
             Query::SeatsByEnd {
                 license: LicenseId::generate(&SystemRandom).unwrap(),
                 until: Timestamp::MAX,
@@ -360,7 +357,6 @@ mod tests {
                 Tag::from_parts(3, [0, 0xbc, 1]),
             ),
             Query::SeatOfMachine([0xcd; 32]),
-            Query::Replacements(LicenseId::generate(&SystemRandom).unwrap()),
             Query::History,
             Query::Page(Page::generate(&SystemRandom).unwrap()),
         ];
@@ -373,7 +369,7 @@ mod tests {
             assert!(answer(kind, &value, &["no record"]).is_err(), "{value}");
             assert!(answer(kind, &value[1..], &[]).is_err(), "{value}");
         }
-        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(15, "7KX2M9", &[]).is_err());
+        assert!(answer(0, "7KX2M9", &[]).is_err() && answer(14, "7KX2M9", &[]).is_err());
         let name = seat.to_string();
         let attempts = r#"{"count":1,"since":5}"#;
         assert!(answer(NODELOCK_QUERY_ATTEMPTS, &name, &[attempts]).is_ok());

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
-        Attempts, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, Query,
-        Seat, SeatName, Usage,
+        Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord,
+        LicenseTerms, Query, Seat, SeatName, Usage,
         decision::{self, Change},
     },
 };
@@ -19,8 +19,7 @@ pub(super) struct Ledger {
     evidence: Vec<Evidence>,
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
-    cancellations: BTreeMap<LicenseId, Attempts>,
-    replacements: BTreeMap<LicenseId, Attempts>,
+    counts: BTreeMap<(LicenseId, Counting), Count>,
     history: Option<History>,
     pages: BTreeSet<Page>,
 }
@@ -98,11 +97,8 @@ impl decision::Ledger for Ledger {
             }
             Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
             Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
-            Query::Cancellations(id) => {
-                Found::Attempts(self.cancellations.get(&id).copied().unwrap_or_default())
-            }
-            Query::Replacements(id) => {
-                Found::Attempts(self.replacements.get(&id).copied().unwrap_or_default())
+            Query::Count(id, counted) => {
+                Found::Count(self.counts.get(&(id, counted)).cloned().unwrap_or_default())
             }
             Query::History => Found::History(self.history.clone().map(Box::new)),
             Query::Page(page) => Found::Page(self.pages.contains(&page)),
@@ -124,8 +120,7 @@ impl decision::Ledger for Ledger {
                 self.check_ins.insert((seat, digest), revision);
             }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
-            Change::Cancellations(id, cancellations) => drop(self.cancellations.insert(id, cancellations)),
-            Change::Replacements(id, replacements) => drop(self.replacements.insert(id, replacements)),
+            Change::Count(id, counted, count) => drop(self.counts.insert((id, counted), count)),
             Change::History(history) => self.history = Some(history),
             Change::Page(page) => drop(self.pages.insert(page)),
             Change::License(terms) => self.terms.push(*terms),

@@ -1,7 +1,7 @@
 //! The records that a host hands to the C interface, and the decisions on them.
 //!
 //! An input is an act's number and JSON records, a line each with a letter in front: `L`icense, `S`eat, `E`vidence,
-//! `C`heck-in, `A`ttempts, `H`istory, `P`age. Each query gets all lines of its letter.
+//! `C`heck-in, `A`ttempts, `N`umber of times, `H`istory, `P`age. Each query gets all lines of its letter.
 #![no_main]
 #![allow(unsafe_code, reason = "a caller of the C interface")]
 
@@ -12,14 +12,14 @@ use std::{
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{
-    authority::{Attempts, History, LicenseRecord, LicenseTerms, Seat},
+    authority::{Attempts, Count, History, LicenseRecord, LicenseTerms, Seat},
     ffi::*,
 };
 use nodelock_fuzz::{NOW, mutate_text, planted, world};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// The letters of the queries, by their number from 1 on.
-const LETTERS: [u8; 14] = *b"LLSSECAASSSAHP";
+const LETTERS: [u8; 13] = *b"LLSSECANSSSHP";
 const OK: nodelock_status = nodelock_status::NODELOCK_OK;
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
@@ -37,6 +37,7 @@ fuzz_target!(|data: &[u8]| {
         same::<LicenseTerms>(json);
         same::<Attempts>(json);
         same::<History>(json);
+        same::<Count>(json);
     }
     let records: Vec<(u8, CString)> =
         lines.iter().filter_map(|line| Some((line.as_bytes()[0], CString::new(&line[1..]).ok()?))).collect();
@@ -185,8 +186,11 @@ unsafe fn answer(
                 NODELOCK_CHANGE_INSERT_SEAT | NODELOCK_CHANGE_UPDATE_SEAT => {
                     serde_json::from_str::<Seat>(record).map(drop).expect("a seat that can be read again");
                 }
-                NODELOCK_CHANGE_ATTEMPTS | NODELOCK_CHANGE_CANCELLATIONS => {
+                NODELOCK_CHANGE_ATTEMPTS => {
                     serde_json::from_str::<Attempts>(record).map(drop).expect("it can be read again");
+                }
+                NODELOCK_CHANGE_COUNT => {
+                    serde_json::from_str::<Count>(record).map(drop).expect("it can be read again");
                 }
                 _ => {}
             }

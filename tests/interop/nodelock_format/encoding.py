@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import unicodedata
 from dataclasses import dataclass
-from typing import Any, Callable, Generic, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, Generic, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from .errors import CriticalExtension, Malformed
 
@@ -228,9 +228,26 @@ def record(cls: Type[T]) -> Codec[T]:
     return Codec(read, lambda value: b"".join(codec.write(getattr(value, key)) for key, codec in fields))
 
 
-def _refuse_critical(values: List[Tuple[Any, ...]]) -> None:
-    if any(critical for _, critical, _ in values):
-        raise CriticalExtension("an unknown extension is critical")
+def extension_of(values: Sequence[Tuple[int, bool, bytes]], number: int, content: Codec[T]) -> Optional[T]:
+    """What the first extension of that number holds; none if there is none, or it holds something else."""
+    for given, _, data in values:
+        if given == number:
+            try:
+                return content.decode(data)
+            except Malformed:
+                return None
+    return None
 
 
-EXTENSIONS = list_of(tuple_of(UINT32, BOOL, BYTES), 32).checked(_refuse_critical)
+def extensions(known: Dict[int, Codec[Any]]) -> Codec[List[Tuple[int, bool, bytes]]]:
+    """The extensions of a body that knows some of them, each with what it holds."""
+
+    def refuse_critical(values: List[Tuple[Any, ...]]) -> None:
+        understood = {number for number, content in known.items() if extension_of(values, number, content) is not None}
+        if any(critical and number not in understood for number, critical, _ in values):
+            raise CriticalExtension("an unknown extension is critical")
+
+    return list_of(tuple_of(UINT32, BOOL, BYTES), 32).checked(refuse_critical)
+
+
+EXTENSIONS = extensions({})

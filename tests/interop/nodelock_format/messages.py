@@ -21,6 +21,8 @@ from .encoding import (
     Codec,
     coded,
     enum,
+    extension_of,
+    extensions,
     fixed,
     list_of,
     option_of,
@@ -113,6 +115,10 @@ class License:
         return headers
 
 
+REPLACES = 1
+_REQUEST_EXTENSIONS = {REPLACES: release.HANDLE}
+
+
 @dataclass(frozen=True)
 class ActivationRequest:
     """Kind 2."""
@@ -127,7 +133,12 @@ class ActivationRequest:
     library: str = coded(NAME)
     application: str = coded(NAME)
     metadata: List[Tuple[str, str]] = coded(_METADATA)
-    extensions: Extensions = coded(EXTENSIONS)
+    extensions: Extensions = coded(extensions(_REQUEST_EXTENSIONS))
+
+    @property
+    def replaces(self) -> Optional[int]:
+        """The handle of the seat that is to be replaced, if none is free."""
+        return extension_of(self.extensions, REPLACES, _REQUEST_EXTENSIONS[REPLACES])
 
     def headers(self) -> Headers:
         """Those of its text form."""

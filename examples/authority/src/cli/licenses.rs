@@ -56,6 +56,7 @@ impl Desk<'_> {
             margin_days: new.margin_days.0,
             reinstalls: new.reinstalls,
             replace: new.replace,
+            seat_list: new.seat_list.into(),
             one_seat_per_machine: new.one_seat_per_machine,
             updates_until: new.updates_until,
             deactivations: new.deactivations.0,

@@ -10,7 +10,7 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{Gap, LicenseTerms, Seat, SeatName, SeatState, Usage},
+    authority::{Count, Gap, LicenseTerms, Seat, SeatName, SeatState, Usage},
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,8 @@ pub(crate) struct Holding {
     pub(crate) seats: Vec<Seat>,
     /// What the ledger may have lost, for which seats lapse later.
     pub(crate) gaps: Vec<Gap>,
+    /// How many were replaced.
+    pub(crate) replaced: Count,
 }
 
 /// How many seats are in a state.

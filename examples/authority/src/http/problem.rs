@@ -49,6 +49,8 @@ pub(super) struct ListedSeat {
     last_contact: u64,
     /// When it lapses, in seconds since 1970; null for never.
     lapses: Option<u64>,
+    /// Whether a request that names it takes its place.
+    replaceable: bool,
 }
 
 /// RFC 9457. `type` ends in the stable code of the client's error kind, or is `about:blank` for what is plain HTTP.
@@ -92,6 +94,7 @@ impl From<&nodelock::ListedSeat> for ListedSeat {
             label: seat.label.clone(),
             last_contact: seat.last_contact.unix_seconds(),
             lapses: seat.lapses.map(Timestamp::unix_seconds),
+            replaceable: seat.replaceable,
         }
     }
 }
@@ -155,6 +158,7 @@ fn status(kind: ErrorKind) -> StatusCode {
         }
         Kind::UnknownLicense | Kind::UnknownSeat => StatusCode::NOT_FOUND,
         Kind::NoFreeSeat
+        | Kind::DeactivationNotAllowed
         | Kind::CrowdedHandle
         | Kind::WrongRequest
         | Kind::Outdated

@@ -1,11 +1,11 @@
 //! A customer sees the seats of a license.
 
 use nodelock::{
-    authority::{Found, LicenseKeyName, Query},
+    authority::{Counting, Found, LicenseKeyName, Query},
     code::{LicenseKey, Reading},
 };
 
-use super::{Database, Service};
+use super::{Database, Service, unknown_ruling};
 use crate::{
     domain::{Actor, Holding, Occasion},
     failure::Result,
@@ -69,5 +69,7 @@ async fn find(
         license.usage.taken -= store::count_ended(&mut tx, license.terms.id, until).await?;
     }
     let seats = store::latest_seats_of(&mut tx, license.terms.id, most).await?;
-    Ok(Some(Holding { terms: license.terms, usage: license.usage, seats, gaps }))
+    let query = Query::Count(license.terms.id, Counting::Replaced);
+    let Found::Count(replaced) = store::find(&mut tx, &query).await? else { return Err(unknown_ruling()) };
+    Ok(Some(Holding { terms: license.terms, usage: license.usage, seats, replaced, gaps }))
 }

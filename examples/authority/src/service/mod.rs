@@ -7,6 +7,7 @@ mod activate;
 mod backup;
 mod certificate;
 mod check_in;
+mod customer_release;
 mod derivations;
 mod driver;
 mod edit;

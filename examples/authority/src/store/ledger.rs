@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, time::Duration};
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Evidence, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_TAG, Query, Seat, SeatName,
-        SeatState, Usage,
+        Attempts, Count, Counting, Evidence, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_TAG, Query, Seat,
+        SeatName, SeatState, Usage,
         decision::{self, Change},
     },
     code::Handle,
@@ -66,10 +66,9 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
-        Query::Cancellations(id) => cancellations(tx, id).await,
-        Query::Replacements(id) => replacements(tx, id).await,
         Query::History => history::history(tx).await,
         Query::Page(page) => history::is_known(tx, page).await,
+        Query::Count(id, counted) => count_of(tx, id, counted).await,
     }
 }
 
@@ -90,11 +89,10 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
             remember_check_in(tx, *seat, *digest, *revision, *forget_below).await
         }
         Change::Attempts(name, attempts) => set_attempts(tx, *name, *attempts, occasion).await,
-        Change::Cancellations(id, cancellations) => set_cancellations(tx, *id, *cancellations).await,
-        Change::Replacements(id, replacements) => set_replacements(tx, *id, *replacements).await,
         Change::History(history) => history::set_history(tx, history).await,
         Change::Page(page) => history::insert_page(tx, *page, occasion).await,
         Change::License(terms) => history::insert_lost_license(tx, terms, occasion).await,
+        Change::Count(id, counted, count) => set_count(tx, *id, *counted, count).await,
     }
 }
 
@@ -305,29 +303,23 @@ async fn attempts(tx: &mut Tx, name: SeatName) -> Result<Found> {
     Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
 }
 
-async fn cancellations(tx: &mut Tx, id: LicenseId) -> Result<Found> {
-    let row = sqlx::query("SELECT record FROM cancellation WHERE license_id = $1")
+async fn count_of(tx: &mut Tx, id: LicenseId, counted: Counting) -> Result<Found> {
+    let row = sqlx::query("SELECT record FROM license_count WHERE license_id = $1 AND counted = $2")
         .bind(id.to_string())
+        .bind(counted.name())
         .fetch_optional(&mut **tx)
         .await?;
-    Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
+    Ok(Found::Count(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
 }
 
-async fn replacements(tx: &mut Tx, id: LicenseId) -> Result<Found> {
-    let row = sqlx::query("SELECT record FROM replacement WHERE license_id = $1")
-        .bind(id.to_string())
-        .fetch_optional(&mut **tx)
-        .await?;
-    Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
-}
-
-async fn set_replacements(tx: &mut Tx, id: LicenseId, replacements: Attempts) -> Result<()> {
+async fn set_count(tx: &mut Tx, id: LicenseId, counted: Counting, count: &Count) -> Result<()> {
     sqlx::query(
-        "INSERT INTO replacement (license_id, record) VALUES ($1, $2) \
-         ON CONFLICT (license_id) DO UPDATE SET record = excluded.record",
+        "INSERT INTO license_count (license_id, counted, record) VALUES ($1, $2, $3) \
+         ON CONFLICT (license_id, counted) DO UPDATE SET record = excluded.record",
     )
     .bind(id.to_string())
-    .bind(json(&replacements)?)
+    .bind(counted.name())
+    .bind(json(count)?)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -602,18 +594,6 @@ async fn set_attempts(tx: &mut Tx, name: SeatName, attempts: Attempts, occasion:
     .bind(device(name))
     .bind(json(&attempts)?)
     .bind(seconds(attempts.end()))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-async fn set_cancellations(tx: &mut Tx, id: LicenseId, cancellations: Attempts) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO cancellation (license_id, record) VALUES ($1, $2) \
-         ON CONFLICT (license_id) DO UPDATE SET record = excluded.record",
-    )
-    .bind(id.to_string())
-    .bind(json(&cancellations)?)
     .execute(&mut **tx)
     .await?;
     Ok(())

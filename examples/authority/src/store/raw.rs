@@ -47,8 +47,7 @@ table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, k
 table!(CANCELLED, "cancelled", "handle, device_key, requested, peer", "handle, device_key");
 table!(CHECK_IN, "check_in", "handle, device_key, digest, revision", "handle, device_key, revision");
 table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_key");
-table!(CANCELLATION, "cancellation", "license_id, record", "license_id");
-table!(REPLACEMENT, "replacement", "license_id, record", "license_id");
+table!(LICENSE_COUNT, "license_count", "license_id, counted, record", "license_id, counted");
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
 /// A row, whose columns may hold anything.

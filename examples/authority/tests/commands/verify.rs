@@ -54,9 +54,15 @@ fn authority() -> Authority {
     check_in(&busy);
     check_in(&authority.device("copy"));
     // A seat is replaced by a request that names it only when its device has been silent for a week.
-    Ledger::open(&authority).execute(
-        "INSERT INTO replacement SELECT id, '{\"count\":1,\"since\":1790000000}' FROM license ORDER BY id LIMIT 1",
-    );
+    let count = |counted: &str, more: &str| {
+        Ledger::open(&authority).execute(&format!(
+            "INSERT INTO license_count SELECT id, '{counted}', '{{\"count\":1,\"since\":1790000000{more}}}' FROM license \
+             ORDER BY id LIMIT 1"
+        ));
+    };
+    count("replaced", "");
+    // Nor does one match no seat before all are taken.
+    count("unmatched", r#","requests":["0123456789abcdef"]"#);
     // A request that is taken back unused counts no deactivation, and codes that were tried are counted.
     let unused = authority.device("unused");
     let request = unused.begin(&key, &[]).unwrap().to_bytes();

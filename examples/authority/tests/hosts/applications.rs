@@ -24,10 +24,48 @@ use std::{
 
 use crate::support::{
     hosts::{Computer, DONE, FAILED, Host, PRODUCT, UNUSABLE, USAGE, compile, editor_in_c, folder, skipped},
+    ledger::Ledger,
     server::Authority,
 };
 
 const RETURN_PAGE: &str = "https://example.com/return#";
+
+/// No seat is free: the user is told of the seats, and has the one replaced that is not used any more.
+fn replaces_a_seat(host: &Host) {
+    let authority = Authority::of(PRODUCT, &[]);
+    let key = authority.sell("2", &["--seat-list", "labels"]);
+    let [dead, used, new] = [(); 3].map(|()| Computer::new(host, &authority));
+    let seat = |computer: &Computer<'_>| {
+        computer.run(DONE, &["activate", &key]).says("licensed to Jane Doe, seat ").to_owned()
+    };
+    let (of_dead, of_used) = (seat(&dead), seat(&used));
+    let refused = new.run(FAILED, &["activate", &key]);
+    refused.failed_with("no-free-seat (71)");
+    for line in [format!("seat {of_dead}: last heard of on 20"), "the next seat is free on 20".to_owned()] {
+        assert!(refused.stderr.contains(&line), "{line}: {}", refused.stderr);
+    }
+    assert!(!refused.stderr.contains("replace KEY"), "both are in use: {}", refused.stderr);
+    new.run(FAILED, &["replace", &key, &of_used]).failed_with("no-free-seat (71)");
+    new.run(FAILED, &["replace", &key, "nothing"]).failed_with("unreadable-code (3)");
+
+    Ledger::open(&authority).silence(8);
+    used.run(DONE, &["check-in"]);
+    let refused = new.run(FAILED, &["activate", &key]).stderr;
+    assert!(refused.contains(&format!("replace KEY {of_dead}\n")), "{refused}");
+    assert!(refused.contains(" the one in the office\n"), "{refused}");
+    let replaced = new.run(DONE, &["replace", &key, &of_dead]);
+    let mut taken = authority.taken();
+    taken.sort();
+    let mut expected = [replaced.says("licensed to Jane Doe, seat "), &of_used];
+    expected.sort_unstable();
+    assert_eq!(taken, expected);
+    let told = dead.run(UNUSABLE, &["check-in"]);
+    assert!(
+        told.says("license: ").ends_with("another computer of this license took this seat"),
+        "{}",
+        told.stdout
+    );
+}
 
 /// Everything that one does with a license.
 fn lives_through_it(host: &Host) {
@@ -327,6 +365,21 @@ fn an_application_with_windows_in_cpp() {
     window.click(&format!("activate {key}"));
     window.shows("licensed to ");
     window.shows("ready");
+    // No seat is free for another window before this one is silent for a week.
+    let other_store = folder.path().join("other");
+    Ledger::open(&authority).silence(8);
+    let mut other = Window::open(&program, &other_store, &authority, gate.address);
+    other.click(&format!("activate {key}"));
+    let listed = other.shows("seat ");
+    assert!(listed.contains(": last heard of on 20") && listed.ends_with(" [replace]"), "{listed}");
+    other.shows("ready");
+    other.click(&format!("replace {key} {}", &listed[..6]));
+    let seat = other.shows("licensed to Jane Doe, seat ");
+    assert_eq!(authority.taken(), [seat]);
+    other.shows("ready");
+    other.click("deactivate");
+    other.shows("the seat is returned");
+    other.close();
     window.click("deactivate-offline");
     authority.vendor(&["redeem", &window.shows("code: ")]);
     assert!(authority.taken().is_empty());
@@ -338,7 +391,9 @@ fn an_application_in_c() {
     let folder = tempfile::tempdir().unwrap();
     let program = folder.path().join("editor");
     editor_in_c(&program);
-    lives_through_it(&Host { line: vec![program.into()] });
+    let host = Host { line: vec![program.into()] };
+    lives_through_it(&host);
+    replaces_a_seat(&host);
 }
 
 /// Programs that were built elsewhere from the same example, each linked in its own way: what `tests/install.sh` calls.
@@ -374,6 +429,9 @@ fn an_application_in_c_leaks_nothing() {
     computer.run(FAILED, &["activate", "nonsense"]);
     computer.run(DONE, &["activate", &key]);
     computer.run(DONE, &[]);
+    let waiting = Computer::new(&host, &authority);
+    waiting.run(FAILED, &["activate", &key]).failed_with("no-free-seat (71)");
+    waiting.run(FAILED, &["replace", &key, "7KX2M9"]).failed_with("no-free-seat (71)");
     computer.run(DONE, &["explain"]);
     cut_off(&authority, &computer);
     computer.run(DONE, &["request", &key, "request.txt"]);
@@ -394,6 +452,7 @@ fn an_application_in_python() {
         vec!["python3".into(), "-B".into(), "-Werror".into(), folder("examples/python/editor.py").into()];
     let host = Host { line };
     lives_through_it(&host);
+    replaces_a_seat(&host);
     can_be_interrupted(&host);
 }
 
@@ -428,5 +487,6 @@ fn an_application_in_javascript() {
     let Some(folder) = node() else { return };
     let host = Host { line: vec!["node".into(), folder.join("editor.js").into()] };
     lives_through_it(&host);
+    replaces_a_seat(&host);
     can_be_interrupted(&host);
 }

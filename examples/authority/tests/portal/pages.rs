@@ -12,6 +12,7 @@ use nodelock::{
 };
 
 use crate::support::{
+    ledger::Ledger,
     portal::{Field, File, Page, Text},
     server::Authority,
 };
@@ -369,6 +370,104 @@ fn a_request_is_answered_with_a_license_that_the_computer_takes() {
     assert!(client.install(reply.as_bytes()).unwrap().is_usable());
     assert!(client.outstanding().unwrap().is_empty());
     assert_eq!(authority.taken().len(), 1);
+}
+
+#[test]
+fn without_a_free_seat_a_customer_chooses_one_to_replace() {
+    let authority = Authority::new();
+    let key = authority.sell("2", &["--seat-list", "labels"]);
+    let seat = |name: &str| {
+        let client = authority.device(name);
+        let named = [("computer", name)];
+        client.online().activate(&key, &named).unwrap().license().unwrap().handle.to_string()
+    };
+    let (dead, used) = (seat("the dead one"), seat("the one in use"));
+    let client = authority.device("new");
+    let request = client.begin(&key, &[]).unwrap();
+    let hand_in =
+        |input: Field<'_>, choice: &str| authority.submit("/activate", &[input, Text("replace", choice)]);
+    // Both were heard of just now.
+    let page = hand_in(File("file", &request.to_bytes()), "");
+    assert_eq!((page.status, page.title()), (409, "No seat is free".into()));
+    let today = page.words();
+    assert!(today.contains(&format!("{dead}: the dead one, last heard of on ")), "{today}");
+    assert!(!today.contains("00:00 UTC") && !page.html.contains("name=\"replace\""), "{today}");
+
+    Ledger::open(&authority).silence(8);
+    let check_in = authority.device("the one in use").check_in().unwrap();
+    assert_eq!(check_in.license().unwrap().handle.to_string(), used);
+    let page = hand_in(File("file", &request.to_bytes()), "");
+    assert!(page.html.contains(&format!("name=\"replace\" value=\"{dead}\"")), "{}", page.html);
+    assert!(!page.html.contains(&format!("value=\"{used}\"")), "{}", page.html);
+    // The same request is in the field, so the choice is all that is left to do.
+    let typed = page.field("request");
+    assert_eq!(typed, request.to_base64url());
+    for (choice, title) in [(&*used, "No seat is free"), ("nothing", "This cannot be read")] {
+        assert_eq!(hand_in(Text("request", &typed), choice).title(), title);
+    }
+    assert_eq!(authority.taken().len(), 2);
+
+    let page = hand_in(Text("request", &typed), &dead);
+    assert_eq!((page.status, page.title()), (200, "The license is ready".into()));
+    client.install(authority.download(&page).1.as_bytes()).unwrap();
+    // Pressed twice, and with another choice: the request has its seat.
+    for choice in [&*dead, &*used, ""] {
+        assert_eq!(hand_in(Text("request", &typed), choice).title(), "The license is ready");
+    }
+    let mut taken = authority.taken();
+    taken.sort();
+    let mut expected = [request.request().handle.to_string(), used];
+    expected.sort();
+    assert_eq!(taken, expected);
+    let replaced = authority.actions().into_iter().filter(|(_, action)| action == "replaced-by-customer");
+    assert_eq!(replaced.count(), 1);
+    assert!(matches!(
+        authority.device("the dead one").check_in().unwrap().verdict(),
+        Verdict::Revoked { .. }
+    ));
+}
+
+#[test]
+fn the_seat_of_a_lost_computer_is_freed_with_the_license_key() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let lost = authority.device("lost").activate(&key).unwrap().license().unwrap().handle.to_string();
+    let free = |key: &str, seat: &str| {
+        authority.submit("/seats/free", &[Text("license_key", key), Text("seat", seat)])
+    };
+    let page = seats_of(&authority, &key);
+    assert!(
+        !page.html.contains("/seats/free") && page.words().contains("ask the vendor to release its seat")
+    );
+    let page = free(&key, &lost);
+    assert_eq!((page.status, page.title()), (409, "This seat cannot be freed here now".into()));
+
+    Ledger::open(&authority).silence(8);
+    let page = seats_of(&authority, &key);
+    assert!(page.html.contains(&format!("name=\"seat\" value=\"{lost}\"")), "{}", page.html);
+    assert!(!page.html.contains(&key), "the key is not shown again");
+    let nobodys = LicenseKey::from_random([5; 12]).to_string();
+    let others = authority.sell("1", &[]);
+    for (key, seat, status, title) in [
+        (&*nobodys, &*lost, 404, "No license has this key"),
+        (&*others, &*lost, 404, "This license has no such seat"),
+        (&*key, "nothing", 400, "This cannot be read"),
+        ("", &*lost, 400, "No license key was entered"),
+    ] {
+        let page = free(key, seat);
+        assert_eq!((page.status, page.title().as_str()), (status, title), "{key} {seat}");
+    }
+    assert_eq!(authority.taken(), [lost.as_str()]);
+    for _ in 0..2 {
+        let page = free(&key.to_lowercase(), &lost);
+        assert_eq!((page.status, page.title()), (200, format!("Seat {lost} is free")));
+        assert!(authority.taken().is_empty());
+    }
+    authority.device("new").activate(&key).unwrap();
+    // Once a year, and no seat is offered that would be refused.
+    Ledger::open(&authority).silence(8);
+    let page = seats_of(&authority, &key);
+    assert!(!page.html.contains("/seats/free") && page.words().contains("Freed: not used any more"));
 }
 
 #[test]

@@ -84,6 +84,21 @@ impl Ledger {
         rows.iter().map(|row| row.get(0)).collect()
     }
 
+    /// So many days pass in which nobody hears of the devices of any seat.
+    pub fn silence(&mut self, days: u64) {
+        for text in self.texts("SELECT CAST(handle AS TEXT) || ' ' || record FROM seat").into_iter().flatten()
+        {
+            let (handle, record) = text.split_once(' ').unwrap();
+            let mut record: serde_json::Value = serde_json::from_str(record).unwrap();
+            let contact = record["contact"].as_u64().unwrap() - days * 24 * 60 * 60;
+            record["contact"] = contact.into();
+            let record = record.to_string().replace('\'', "''");
+            self.execute(&format!(
+                "UPDATE seat SET contact = {contact}, record = '{record}' WHERE handle = {handle}"
+            ));
+        }
+    }
+
     /// The counters that are not what a count finds.
     pub fn miscounted(&mut self) -> Vec<String> {
         let wrong = sqlx::query_scalar(

@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, str::FromStr};
 
-use clap::{Args, Subcommand};
-use nodelock::{Feature, LicenseId, Timestamp};
+use clap::{Args, Subcommand, ValueEnum};
+use nodelock::{Feature, LicenseId, Timestamp, authority::SeatListing};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
@@ -28,6 +28,27 @@ pub(crate) enum LicenseCommand {
     Suspend { id: LicenseId },
     /// Let a suspended license go on
     Resume { id: LicenseId },
+}
+
+/// What is told of a license's seats.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Listed {
+    /// Nothing but when the next one lapses
+    None,
+    /// The name of each, the day of its last contact, and when it lapses
+    Dates,
+    /// What its computer is called, too
+    Labels,
+}
+
+impl From<Listed> for SeatListing {
+    fn from(listed: Listed) -> Self {
+        match listed {
+            Listed::None => Self::None,
+            Listed::Dates => Self::Dates,
+            Listed::Labels => Self::Labels,
+        }
+    }
 }
 
 #[derive(Args)]
@@ -59,6 +80,9 @@ pub(crate) struct NewLicense {
     /// How many seats a customer may replace within 365 days when none is free [default: 1, or 0 without a lease]
     #[arg(long, value_name = "N")]
     pub(crate) replace: Option<u32>,
+    /// What a refusal for want of a seat tells of the seats to whoever has the license key
+    #[arg(long, value_name = "WHAT", default_value = "dates")]
+    pub(crate) seat_list: Listed,
     /// A machine that is installed again takes its own seat also when another one is free
     #[arg(long)]
     pub(crate) one_seat_per_machine: bool,

@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
     response::Response,
 };
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{ErrorKind, License, Revocation, authority::CheckInClaim};
 
 use super::{
@@ -49,31 +50,42 @@ pub(super) async fn activate(State(server): Shared, peer: Peer, request: Request
     let read = Form::read(request).await.and_then(|form| {
         let typed = form.text("request")?;
         let input = form.file("file").unwrap_or(typed.as_bytes()).to_vec();
-        Ok((page::kept(typed), input))
+        Ok((page::kept(typed), input, form.text("replace")?))
     });
-    let (typed, input) = match read {
+    let (mut typed, input, chosen) = match read {
         Ok(read) => read,
         Err(problem) => return page::failure(&problem),
     };
     page::finish(async move {
-        let notice = notice(&server, input, &peer.occasion()).await;
+        let notice = notice(&server, &input, &chosen, &peer.occasion()).await;
+        // A file cannot be put into its field again, and whoever chooses a seat hands in the same request.
+        if !notice.choices.is_empty() {
+            typed = page::kept(as_text(input));
+        }
         let product = page::product(&server).await;
         page::answer(notice, |notice| Page { product, typed, notice })
     })
     .await
 }
 
-async fn notice(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Notice {
+/// A file as it can be pasted.
+fn as_text(file: Vec<u8>) -> String {
+    String::from_utf8(file).unwrap_or_else(|error| URL_SAFE_NO_PAD.encode(error.as_bytes()))
+}
+
+async fn notice(server: &Server, input: &[u8], chosen: &str, occasion: &Occasion) -> Notice {
     if input.trim_ascii().is_empty() {
         return Notice::new(Tone::Bad, "Nothing was handed in")
             .refused(ErrorKind::Malformed)
             .text("Choose the file that the application wrote, or paste its text.");
     }
-    answer(server, input, occasion).await.unwrap_or_else(|failure| refusal(&failure.into(), Task::Activate))
+    answer(server, input, chosen, occasion)
+        .await
+        .unwrap_or_else(|failure| refusal(&failure.into(), Task::Activate))
 }
 
-async fn answer(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Result<Notice, Failure> {
-    let submission = server.service.read(input).await?;
+async fn answer(server: &Server, input: &[u8], chosen: &str, occasion: &Occasion) -> Result<Notice, Failure> {
+    let submission = server.service.read(input.to_vec()).await?;
     if let Submission::CheckIn(claim) = submission {
         return Ok(check_in(server, &claim, occasion).await);
     }
@@ -81,6 +93,8 @@ async fn answer(server: &Server, input: Vec<u8>, occasion: &Occasion) -> Result<
         return Ok(notice);
     }
     let file = submission.activation()?;
+    // The seat whose place the request is to take; nothing if none was chosen.
+    let file = if chosen.is_empty() { file } else { file.replacing(chosen.parse()?) };
     let Activated { license, receipts } = server.service.activate(file, None, occasion).await?;
     Ok(match license {
         Ok(license) => {

@@ -7,6 +7,7 @@
 mod activate;
 mod download;
 mod form;
+mod free;
 mod guard;
 mod marked;
 mod notice;
@@ -33,6 +34,7 @@ pub(super) fn routes(server: &Arc<Server>) -> Router<Arc<Server>> {
     let pages = Router::new()
         .route("/", page(get(page::home)))
         .route("/seats", page(get(seats::form).post(seats::show)))
+        .route("/seats/free", page(post(free::free)))
         .route("/redeem", page(get(redeem::form).post(redeem::redeem)))
         .route("/activate", page(get(activate::form).post(activate::activate)))
         .route("/download", page(post(download::download)))

@@ -39,6 +39,16 @@ pub(super) struct Notice {
     pub(super) links: Vec<(&'static str, &'static str)>,
     pub(super) marked: Option<Marked>,
     pub(super) document: Option<Document>,
+    /// The seats whose place a request may take.
+    pub(super) choices: Vec<Choice>,
+}
+
+/// A seat that a customer may have replaced.
+pub(super) struct Choice {
+    pub(super) handle: String,
+    pub(super) computer: String,
+    /// What else is known of it.
+    pub(super) about: String,
 }
 
 impl Notice {
@@ -53,6 +63,7 @@ impl Notice {
             links: Vec::new(),
             marked: None,
             document: None,
+            choices: Vec::new(),
         }
     }
 

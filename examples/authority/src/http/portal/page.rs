@@ -84,15 +84,23 @@ pub(super) async fn product(server: &Server) -> String {
 
 /// A time for people: `24 November 2026, 10:02 UTC`.
 pub(super) fn time(time: Timestamp) -> String {
+    date(time).strftime("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+/// A day for people, where no more is told: `24 November 2026`.
+pub(super) fn day(time: Timestamp) -> String {
+    date(time).strftime("%-d %B %Y").to_string()
+}
+
+/// As a date and not as jiff's timestamp, which ends a day before the year 9999 does.
+fn date(time: Timestamp) -> DateTime {
     const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
-    // As a date and not as jiff's timestamp, which ends a day before the year 9999 does.
-    let time = EPOCH.saturating_add(Duration::from_secs(time.unix_seconds()));
-    time.strftime("%-d %B %Y, %H:%M UTC").to_string()
+    EPOCH.saturating_add(Duration::from_secs(time.unix_seconds()))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::time;
+    use super::{day, time};
 
     #[test]
     fn times_are_written_for_people() {
@@ -102,6 +110,7 @@ mod tests {
             ("9999-12-31T23:59:59Z", "31 December 9999, 23:59 UTC"),
         ] {
             assert_eq!(time(written.parse().unwrap()), shown);
+            assert_eq!(day(written.parse().unwrap()), shown.split(',').next().unwrap());
         }
     }
 }

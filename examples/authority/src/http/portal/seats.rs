@@ -16,7 +16,7 @@ use super::{
     super::{Shared, peer::Peer},
     form::Form,
     marked::Marked,
-    notice::{Notice, Tone},
+    notice::{Choice, Notice, Tone},
     page, paper,
     words::{Task, refusal},
 };
@@ -47,6 +47,8 @@ struct LicenseView {
     expires: String,
     all_shown: bool,
     rows: Vec<SeatView>,
+    /// The seats that may be freed here, when none is free.
+    choices: Vec<Choice>,
 }
 
 struct SeatView {
@@ -90,7 +92,7 @@ pub(super) async fn show(State(server): Shared, peer: Peer, request: Request) ->
 }
 
 /// The license of what was typed, and what of it was mended.
-async fn find(
+pub(super) async fn find(
     server: &Server,
     typed: &str,
     occasion: &Occasion,
@@ -148,7 +150,7 @@ fn head(holding: &Holding) -> Notice {
 }
 
 fn view(holding: &Holding) -> LicenseView {
-    let Holding { terms, usage, seats, gaps } = holding;
+    let Holding { terms, usage, seats, gaps, .. } = holding;
     LicenseView {
         licensee: terms.licensee.clone(),
         edition: terms.edition.clone(),
@@ -161,21 +163,42 @@ fn view(holding: &Holding) -> LicenseView {
         expires: terms.expires.map_or_else(|| "never".into(), page::time),
         all_shown: seats.len() <= MOST_SEATS,
         rows: seats.iter().take(MOST_SEATS).map(|seat| row(seat, terms, gaps)).collect(),
+        choices: choices(holding),
     }
 }
 
+/// The seats that may be freed here: none while another one is free.
+fn choices(holding: &Holding) -> Vec<Choice> {
+    let Holding { terms, usage, seats, replaced, gaps } = holding;
+    if usage.taken < terms.seats {
+        return Vec::new();
+    }
+    let now = std::time::SystemTime::now().into();
+    let replaceable = seats.iter().filter(|seat| seat.is_replaceable(terms, replaced, gaps, now));
+    let choice = |seat: &Seat| Choice {
+        handle: seat.handle().to_string(),
+        computer: computer(seat).to_owned(),
+        about: format!("last heard of on {}", page::day(seat.contact())),
+    };
+    replaceable.take(MOST_SEATS).map(choice).collect()
+}
+
+fn computer(seat: &Seat) -> &str {
+    if seat.label().is_empty() { "computer without a name" } else { seat.label() }
+}
+
 fn row(seat: &Seat, terms: &LicenseTerms, gaps: &[Gap]) -> SeatView {
-    let computer = Some(seat.label()).filter(|label| !label.is_empty());
     let now = std::time::SystemTime::now().into();
     let has_lapsed = seat.state().is_taken() && !seat.counts(terms, now, gaps);
     let (class, state) = match seat.state() {
         SeatState::Active if has_lapsed => ("over", "Free: not renewed for too long"),
         SeatState::Held if has_lapsed => ("over", "Free: held for too long"),
+        SeatState::Revoked if seat.was_replaced_by_customer() => ("over", "Freed: not used any more"),
         other => state(other),
     };
     SeatView {
         handle: seat.handle().to_string(),
-        computer: computer.unwrap_or("computer without a name").to_owned(),
+        computer: computer(seat).to_owned(),
         class,
         state,
         since: page::time(seat.changed()),

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use nodelock::{ErrorKind, ListedSeat, SeatList};
 
 use super::{
-    notice::{Notice, Tone},
+    notice::{Choice, Notice, Tone},
     page,
 };
 use crate::http::problem::Problem;
@@ -18,6 +18,7 @@ pub(super) enum Task {
     Redeem,
     Activate,
     Renew,
+    Release,
     Download,
 }
 
@@ -109,7 +110,13 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("Copy all of it, from the first line of dashes to the last, or choose the file that the application wrote."),
         (Some(_), Task::Download) => say("There is nothing to download")
             .text("Only what this page has shown can be downloaded. Hand in the request, code or file once more."),
-        (Some(_), Task::Seats) => say("This cannot be read").text("Nothing has changed."),
+        (Some(Kind::DeactivationNotAllowed), Task::Release) => say("This seat cannot be freed here now")
+            .text("Its computer was heard of within the last seven days, or too many seats of this license were replaced within a year.")
+            .text("Give it back on that computer, or ask the vendor."),
+        (Some(Kind::UnknownSeat), Task::Release) => {
+            say("This license has no such seat").text("Nothing has changed. Look at your seats once more.")
+        }
+        (Some(_), Task::Seats | Task::Release) => say("This cannot be read").text("Nothing has changed."),
         (None, _) => plain(problem.status()),
     };
     Notice { status: problem.status(), kind: problem.kind(), retry_after: problem.retry_after(), ..notice }
@@ -136,7 +143,8 @@ fn plain(status: StatusCode) -> Notice {
     }
 }
 
-/// That no seat is free, and what may be done: wait for the next one, or give one back.
+/// That no seat is free, and what may be done: wait for the next one, give one back, or take the place of a computer that is
+/// not used any more.
 fn no_free_seat(seats: Option<&SeatList>) -> Notice {
     let notice = Notice::new(Tone::Bad, "No seat is free")
         .text("Every seat of this license is taken, so there is no license for this computer yet.")
@@ -149,14 +157,32 @@ fn no_free_seat(seats: Option<&SeatList>) -> Notice {
         )),
         None => notice,
     };
-    seats.seats.iter().fold(notice, |notice, seat| notice.text(listed(seat)))
+    let (choices, others): (Vec<_>, Vec<_>) = seats.seats.iter().partition(|seat| seat.replaceable);
+    let notice = match choices.is_empty() {
+        true => notice,
+        false => {
+            notice.text("Or choose a computer below that is not used any more: this one takes its place.")
+        }
+    };
+    let notice = others.into_iter().fold(notice, |notice, seat| {
+        notice.text(format!("{}: {}, {}", seat.handle, computer(&seat.label), about(seat)))
+    });
+    let choices = choices.into_iter().map(|seat| Choice {
+        handle: seat.handle.to_string(),
+        computer: computer(&seat.label).to_owned(),
+        about: about(seat),
+    });
+    Notice { choices: choices.collect(), ..notice }
 }
 
-/// A seat in a list.
-fn listed(seat: &ListedSeat) -> String {
-    let label = if seat.label.is_empty() { "a computer" } else { &seat.label };
+fn computer(label: &str) -> &str {
+    if label.is_empty() { "a computer" } else { label }
+}
+
+/// What is told of a seat in a list. Of the last contact that is the day alone.
+fn about(seat: &ListedSeat) -> String {
     let lapses = seat.lapses.map_or_else(String::new, |lapse| format!(", free on {}", page::time(lapse)));
-    format!("{}: {label}, last heard of on {}{lapses}", seat.handle, page::time(seat.last_contact))
+    format!("last heard of on {}{lapses}", page::day(seat.last_contact))
 }
 
 /// A time to wait, rounded up.

@@ -7,7 +7,7 @@ use std::{
 
 use nodelock::{
     LicenseId,
-    authority::{Attempts, Evidence, MAX_ATTEMPTS, SeatName, SeatState},
+    authority::{Attempts, Count, Counting, Evidence, MAX_ATTEMPTS, SeatName, SeatState, UNMATCHED_REQUESTS},
 };
 
 use super::{Findings, Known, row::Row};
@@ -54,25 +54,20 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
         }
     })
     .await?;
-    raw::walk(tx, raw::CANCELLATION, |raw| {
-        let mut row = Row::new(raw, raw::CANCELLATION, findings);
+    raw::walk(tx, raw::LICENSE_COUNT, |raw| {
+        let mut row = Row::new(raw, raw::LICENSE_COUNT, findings);
         row.license = row.parsed::<LicenseId>("license_id");
         let is_known = row.license.is_none_or(|license| known.licenses.contains_key(&license));
         row.expect("license_id", is_known, "there is no such license");
-        if let Some(cancellations) = row.record::<Attempts>("record") {
-            let is_bounded = cancellations.count() > 0 && row.is_past(cancellations.since());
-            row.expect("record", is_bounded, "nothing was cancelled, or not yet");
-        }
-    })
-    .await?;
-    raw::walk(tx, raw::REPLACEMENT, |raw| {
-        let mut row = Row::new(raw, raw::REPLACEMENT, findings);
-        row.license = row.parsed::<LicenseId>("license_id");
-        let is_known = row.license.is_none_or(|license| known.licenses.contains_key(&license));
-        row.expect("license_id", is_known, "there is no such license");
-        if let Some(replacements) = row.record::<Attempts>("record") {
-            let is_bounded = replacements.count() > 0 && row.is_past(replacements.since());
-            row.expect("record", is_bounded, "nothing was replaced, or not yet");
+        let counted = row.parsed::<Counting>("counted");
+        if let Some(count) = row.record::<Count>("record") {
+            let is_bounded = count.count() > 0 && row.is_past(count.since());
+            row.expect("record", is_bounded, "it never happened, or not yet");
+            // Requests alone are remembered, and each was counted.
+            let most =
+                if counted == Some(Counting::Unmatched) { count.count().min(UNMATCHED_REQUESTS) } else { 0 };
+            let remembers = counted.is_none() || count.remembered() <= most as usize;
+            row.expect("record", remembers, "it remembers more than happened");
         }
     })
     .await?;

@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 39] = [
+pub(crate) const UNSEEN: [(&str, &str); 40] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -40,8 +40,12 @@ pub(crate) const UNSEEN: [(&str, &str); 39] = [
         "attempt.record",
         "how many codes were tried is noted by the audit for a day only by chance; bounds are checked",
     ),
-    ("replacement.record", "how often a seat was replaced; bounds are checked"),
-    ("cancellation.record", "what is not counted is noted nowhere else; bounds are checked"),
+    ("license_count.license_id", "whose count it is is noted nowhere else; it must be a license there is"),
+    (
+        "license_count.counted",
+        "what is counted is noted nowhere else; requests are remembered of one kind alone",
+    ),
+    ("license_count.record", "how often it happened is noted nowhere else; bounds are checked"),
     ("audit.id", "random bits, and the time to a day"),
     ("audit.at", "within a day, of a line that no record states the time of"),
     ("audit.actor", "noted nowhere else; it must be a user or an address"),

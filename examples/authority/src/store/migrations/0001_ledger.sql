@@ -171,18 +171,14 @@ CREATE TABLE attempt (
 );
 CREATE INDEX attempt_by_end ON attempt (ends);
 
--- How many requests of a license were cancelled without being counted.
-CREATE TABLE cancellation (
-    license_id TEXT NOT NULL PRIMARY KEY REFERENCES license (id),
-    -- As a JSON record, like attempts: docs/FORMAT.md, "Records".
-    record     TEXT NOT NULL
-);
-
--- How many seats of a license were replaced by requests that named them.
-CREATE TABLE replacement (
-    license_id TEXT NOT NULL PRIMARY KEY REFERENCES license (id),
-    -- As a JSON record, like attempts: docs/FORMAT.md, "Records".
-    record     TEXT NOT NULL
+-- How often something happened to a license within a year, because a license key alone does it.
+CREATE TABLE license_count (
+    license_id TEXT NOT NULL REFERENCES license (id),
+    -- What: requests that were cancelled without being counted, seats that were replaced, requests that matched no seat.
+    counted    TEXT NOT NULL CHECK (counted IN ('cancelled', 'replaced', 'unmatched')),
+    -- How often as a JSON record: docs/FORMAT.md, "Records".
+    record     TEXT NOT NULL,
+    PRIMARY KEY (license_id, counted)
 );
 
 -- Who did what, when, and where that took a seat. Rows are only ever added, and no rule reads them.

@@ -1,0 +1,29 @@
+//! A customer frees the seat of a computer that is gone, with the license key alone.
+
+use nodelock::{
+    LicenseId,
+    authority::{
+        Seat,
+        decision::{self, Ruling},
+    },
+    code::Handle,
+};
+
+use super::{Service, unknown_ruling};
+use crate::{domain::Occasion, failure::Result};
+
+impl Service {
+    /// Releases a seat of a license on the word of whoever has its key. Fails as [`decision::customer_release`] does.
+    pub(crate) async fn customer_release(
+        &self,
+        license: LicenseId,
+        seat: Handle,
+        occasion: &Occasion,
+    ) -> Result<Seat> {
+        let act = |records: &_, moment: &_| decision::customer_release(license, seat, records, moment);
+        match self.decide(&act, occasion).await?.ruling {
+            Ruling::Revoked(seat) | Ruling::Returned(seat) => Ok(seat),
+            _ => Err(unknown_ruling()),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! What a customer does to a seat whose computer is gone, with the license key alone.
+
+use super::{
+    Moment, Refusal, Ruling, Step,
+    activate::replace,
+    step,
+    work::{Stop, Work, refuse},
+};
+use crate::{
+    ErrorKind, LicenseId,
+    authority::{
+        records::{Query, Records},
+        seat::SeatState,
+    },
+    code::Handle,
+};
+
+/// Releases a seat on the word of a customer, without a request that takes its place: [`Ruling::Revoked`] with a revocation for
+/// the device, should it speak up. Once more gets the same revocation. A held seat returns to the pool, and there is nobody to
+/// tell: [`Ruling::Returned`].
+///
+/// It has the limits of a request that names a seat: the device has been silent for a week, and the license allows one more.
+///
+/// Fails with [`ErrorKind::UnknownLicense`], with [`ErrorKind::UnknownSeat`] for a seat of another license, and with
+/// [`ErrorKind::DeactivationNotAllowed`] beyond the limits.
+pub fn customer_release(
+    license: LicenseId,
+    seat: Handle,
+    records: &Records,
+    moment: &Moment,
+) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(decide(&mut work, license, seat).map(|ruling| work.decide(ruling)))
+}
+
+fn decide(work: &mut Work<'_>, license: LicenseId, named: Handle) -> Result<Ruling, Stop> {
+    work.need([Query::License(license), Query::SeatsOfHandle(named)])?;
+    let terms = work.license(license)?.ok_or_else(|| refuse(ErrorKind::UnknownLicense, "license"))?.terms;
+    let mut seats = work.seats_of_handle(named)?;
+    seats.retain(|seat| seat.license_id == license);
+    let released = match seats.iter().find(|seat| seat.by_customer) {
+        Some(before) => before.clone(),
+        None if seats.is_empty() => return Err(refuse(ErrorKind::UnknownSeat, "seat")),
+        None => {
+            let replaced = replace(work, named, &terms, None)?;
+            replaced.ok_or_else(|| refuse(ErrorKind::DeactivationNotAllowed, "release"))?
+        }
+    };
+    if released.state == SeatState::Returned {
+        return Ok(Ruling::Returned(released));
+    }
+    work.send_revocation(&released, released.notice.as_deref().unwrap_or_default());
+    Ok(Ruling::Revoked(released))
+}
