@@ -2460,20 +2460,14 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_SEAT_OF_MACHINE 11
 
 /**
- * The seats of a license that were replaced by requests which named them. The value is the license's id. Found: that record,
- * or none.
- */
-#define NODELOCK_QUERY_REPLACEMENTS 12
-
-/**
  * What the database notes of its service. The value is `history`. Found: that record, or nothing.
  */
-#define NODELOCK_QUERY_HISTORY 13
+#define NODELOCK_QUERY_HISTORY 12
 
 /**
  * A page that was noted. The value is the page, 16 hex digits. Found: that record, or nothing.
  */
-#define NODELOCK_QUERY_PAGE 14
+#define NODELOCK_QUERY_PAGE 13
 
 /**
  * A new seat was granted; its license is sent.
@@ -2582,19 +2576,19 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 /**
  * What the database notes of its service takes the place of what it noted before.
  */
-#define NODELOCK_CHANGE_HISTORY 9
+#define NODELOCK_CHANGE_HISTORY 8
 
 /**
  * A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it. Pages are
  * kept for ever.
  */
-#define NODELOCK_CHANGE_PAGE 10
+#define NODELOCK_CHANGE_PAGE 9
 
 /**
  * A license that the database has lost, on the terms that a device's license says. It comes before its seats. The record is
  * the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
  */
-#define NODELOCK_CHANGE_LICENSE 11
+#define NODELOCK_CHANGE_LICENSE 10
 
 /**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are

@@ -595,9 +595,11 @@ impl Seat {
         may_join && (is_same || mutated!(JoinsAnyMachine))
     }
 
-    /// Whether a request of that date is older than the seat's own, as far as the dates of two installations can be compared.
-    pub(super) fn is_after(&self, created: Timestamp) -> bool {
-        self.requested > created.plus(CLOCK_TOLERANCE) && !mutated!(OlderRequestJoins)
+    /// Whether a request of that device and date is older than the seat's own, as far as the dates can be compared: those of one
+    /// device are by one clock.
+    pub(super) fn is_after(&self, device: &PublicKey, created: Timestamp) -> bool {
+        let tolerance = if self.device_key == *device { Duration::ZERO } else { CLOCK_TOLERANCE };
+        self.requested > created.plus(tolerance) && !mutated!(OlderRequestJoins)
     }
 
     /// Another installation of its machine takes its place. One that was given up is over with that.

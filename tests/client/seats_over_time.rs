@@ -396,6 +396,9 @@ fn a_request_that_comes_after_its_successor_takes_no_seat_from_it() {
     // The next request goes alone, and the network keeps the first one back.
     let next = device.client().begin(&vendor.license_key(), &[]).unwrap();
     device.client().install(&vendor.activate(next.request().as_bytes()).unwrap()).unwrap();
+    // Both dates are by one clock, so a second tells them apart.
+    assert_eq!(vendor.activate(&late).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);
     vendor.sell(2);
     vendor.activate(&late).unwrap();
     assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);

@@ -241,10 +241,13 @@ pub(super) fn seat_of_machine(
         false => work.seats_with_tags(terms, &tags)?,
     };
     seats.retain(|other| other.name() != seat.name() && other.is_of_machine(fingerprint, terms));
-    if !seats.is_empty() && seats.iter().all(|other| other.is_after(created)) {
+    let is_after = |other: &Seat| other.is_after(&seat.device_key, created);
+    if !seats.is_empty() && seats.iter().all(is_after) {
         return Err(refuse(ErrorKind::Outdated, "activation"));
     }
-    seats.retain(|other| !other.is_after(created));
+    // Of two requests that a device made within a second nobody can tell which was the later one.
+    let is_of_that_second = |other: &Seat| other.device_key == seat.device_key && other.requested == created;
+    seats.retain(|other| !is_after(other) && !is_of_that_second(other));
     Ok(seats.into_iter().min_by_key(|other| (other.contact, other.name())))
 }
 
