@@ -122,8 +122,8 @@ impl History {
             gap.last_page = gap.last_page.or(other.last_page);
             gap.is_evident |= other.is_evident;
         }
-        self.gaps.push(gap);
-        self.gaps.sort_by_key(|gap| gap.began);
+        let place = self.gaps.partition_point(|other| other.began <= gap.began);
+        self.gaps.insert(place, gap);
         if self.gaps.len() > MAX_GAPS {
             let first = self.gaps.remove(0);
             let merged = &mut self.gaps[0];

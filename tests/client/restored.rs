@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use crate::support::vendor::{Device, Memory, TestClock, Vendor, builder};
 use nodelock::{
     Answer, Clock as _, Error, ErrorKind, LicenseId, Outcome, Post, Reason, Result, Roots, SigningKey, Store,
-    SystemRandom, Transport, Verdict,
+    SystemRandom, Timestamp, Transport, Verdict,
     authority::{
-        CheckInClaim, LicenseTerms, Seat, SeatState,
-        decision::{self, EventKind, Note},
+        ActivationFile, CheckInClaim, Disagreement, LicenseTerms, Records, Seat, SeatState, SeatTrail,
+        TrailLine,
+        decision::{self, EventKind, Moment, Note, Refusal, Step},
     },
     code::{Handle, LicenseKey},
 };
@@ -410,4 +411,58 @@ fn a_client_sends_its_license_by_itself_and_once() {
     wire.vendor.lock().unwrap().roots = Roots::default();
     assert_eq!(client.check_in().map(drop).map_err(|error: Error| error.kind()), Err(ErrorKind::UnknownSeat));
     assert_eq!(posts(), 2);
+}
+
+/// What an audit that begins with these lines says of a seat after a message is decided.
+fn disagreements(
+    vendor: &Vendor,
+    handle: Handle,
+    lines: &[(EventKind, Option<SeatState>, SeatState, Timestamp)],
+    act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
+) -> Vec<Disagreement> {
+    let moment = vendor.moment();
+    let mut ledger = vendor.ledger.clone();
+    let decision = decision::settle(&mut ledger, |records| act(records, &moment)).unwrap();
+    let mut trail = SeatTrail::default();
+    for &(kind, before, after, at) in lines {
+        trail.note(&TrailLine { action: kind.name(), before, after, at, detail: "" });
+    }
+    for event in decision.events.iter().filter(|event| event.seat.is_some_and(|seat| seat.handle == handle)) {
+        let (action, after, at) = (event.kind.name(), event.after.unwrap(), moment.now);
+        trail.note(&TrailLine { action, before: event.before, after, at, detail: &event.detail });
+    }
+    let seat = ledger.seats.values().find(|seat| seat.handle() == handle).unwrap();
+    trail.check(seat)
+}
+
+#[test]
+fn what_is_healed_agrees_with_what_is_noted_of_it() {
+    let mut vendor = Vendor::new();
+    let copies = vendor.ledger.clone();
+    let device = Device::new(&vendor, "machine");
+    device.activate(&mut vendor);
+    let (handle, granted) = (device.handle(), vendor.clock.now());
+    let copy = vendor.ledger.clone();
+    next_day(&mut vendor);
+    check_in(&device, &mut vendor).unwrap();
+    let file = device.client().check_in_offline().unwrap().to_bytes();
+    let claim = CheckInClaim::read(&file).unwrap();
+    let act = |records: &Records, moment: &Moment| decision::check_in(&claim, records, moment);
+    let grant = (EventKind::Granted, None, SeatState::Active, granted);
+    // Entered again, and lifted.
+    for (copy, lines) in [(&copies, &[][..]), (&copy, &[grant][..])] {
+        let mut restored = vendor.clone();
+        restore(&mut restored, copy);
+        restored.clock.advance_days(1);
+        assert_eq!(disagreements(&restored, handle, lines, act), []);
+    }
+    // Ended by its revocation.
+    let revocation = vendor.force_release(handle, "stolen");
+    device.client().accept_revocation(revocation.as_bytes()).unwrap();
+    restore(&mut vendor, &copy);
+    vendor.clock.advance_days(1);
+    let request = device.client().begin(&LicenseKey::from_random([3; 12]).to_string(), &[]).unwrap();
+    let file = ActivationFile::read(&request.to_bytes()).unwrap();
+    let act = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
+    assert_eq!(disagreements(&vendor, handle, &[grant], act), []);
 }
