@@ -259,8 +259,19 @@ impl<'c> Online<'c> {
     /// An authority that cannot be reached, or that says that no deactivation is left, is reported while the license is still
     /// active. Once it is given up, the error carries the proof and the code.
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
-        let preflight = self.client.preflight_request()?;
-        let reply = self.post("/v1/deactivations/preflight", "request", &preflight.to_base64url())?;
+        let ask = || {
+            let preflight = self.client.preflight_request()?;
+            let reply = self.post("/v1/deactivations/preflight", "request", &preflight.to_base64url())?;
+            Ok::<_, Error>((preflight, reply))
+        };
+        let (preflight, reply) = match ask() {
+            // An authority that was restored enters the seat again first.
+            Err(error) if error.kind() == ErrorKind::UnknownSeat => {
+                self.check_in()?;
+                ask()?
+            }
+            asked => asked?,
+        };
         match reply.allowed {
             Some(true) => {}
             Some(false) => return Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation").into()),

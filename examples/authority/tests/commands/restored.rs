@@ -134,6 +134,24 @@ fn a_seat_that_was_lost_comes_back_with_its_device() {
 }
 
 #[test]
+fn a_seat_that_was_lost_is_given_back() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &[]);
+    let [by_code, online] = ["by code", "online"].map(|name| authority.device(name));
+    with_lost_time(&authority, || drop(online.activate(&key).unwrap()));
+    assert_eq!(online.deactivate(Reason::Moved).unwrap().outcome, nodelock::Outcome::Returned);
+    assert_eq!(states(&authority), ["returned"]);
+    with_lost_time(&authority, || drop(by_code.activate(&key).unwrap()));
+    // Nobody knows whose seat the code is of. The device has its proof still.
+    let code = by_code.deactivate_offline(Reason::Moved).unwrap().code().to_string();
+    let kept = authority.command(&["redeem", &code, "--json"]).output().unwrap();
+    let kept = String::from_utf8(kept.stdout).unwrap();
+    assert!(kept.contains("\"kept\": true"), "{kept}");
+    authority.device("next").activate(&key).unwrap();
+    assert_eq!(states(&authority), ["active", "returned"]);
+}
+
+#[test]
 fn a_check_in_file_brings_a_lost_seat_back_too() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
