@@ -59,6 +59,6 @@ if [ -n "${1:-}" ]; then
 fi
 
 build capi,online,qr,authority
-at_most 3050000
+at_most 3150000
 needs
 exports ''

@@ -51,7 +51,7 @@ impl Authority {
             counter.fetch_add(1, Ordering::Relaxed);
             verification.run()
         });
-        Self { folder: folder, service, verifications }
+        Self { folder, service, verifications }
     }
 
     /// Another process over the same database, which finds the page outside of it or does not.
