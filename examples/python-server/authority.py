@@ -87,6 +87,7 @@ _LOOKS = {
     "decision_change_tag": (c_char_p, c_void_p, c_size_t, c_size_t),
     "decision_change_is_counted": (c_bool, c_void_p, c_size_t),
     "reply_text": (c_char_p, c_void_p),
+    "outdated": (c_bool, c_uint64, POINTER(c_uint64), POINTER(c_uint64)),
 }
 _OBJECTS = "error bytes key issuer activation release records decision reply".split()
 
@@ -199,6 +200,13 @@ def new_license_id():
 def new_page():
     """What is signed in one minute of service is signed under one page."""
     return _made_text("page_generate")
+
+
+def outdated(now):
+    """The dates of requests whose cancelled seats may be forgotten: from the first on, and before the second."""
+    first, end = c_uint64(), c_uint64()
+    _library.nodelock_outdated(now, byref(first), byref(end))
+    return first.value, end.value
 
 
 def check_terms(terms):

@@ -58,11 +58,6 @@ SCHEMA = """
     -- Except cancelled ones, once their requests are outdated: those are refused without them.
     CREATE INDEX cancelled_seats ON seats (json_extract(record, '$.requested'))
         WHERE json_extract(record, '$.state') = 'cancelled';
-    CREATE TRIGGER outdated_seats AFTER INSERT ON seats WHEN json_extract(NEW.record, '$.state') = 'cancelled'
-    BEGIN
-        DELETE FROM seats WHERE json_extract(record, '$.state') = 'cancelled' AND json_extract(record, '$.requested')
-            BETWEEN 1767225600 AND json_extract(NEW.record, '$.granted') - 5 * 365 * 86400 - 1;
-    END;
     CREATE INDEX seats_by_end ON seats (license, ends) WHERE is_taken AND NOT is_lapsed;
     -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each peer and
     -- in all the newest are kept and no more.
@@ -318,11 +313,19 @@ def ask(database, message, records):
             records.answer(query, [record for record, in database.execute(FIND[query.kind], value)])
 
 
+FORGET_OUTDATED = """
+    DELETE FROM seats WHERE json_extract(record, '$.state') = 'cancelled'
+        AND json_extract(record, '$.requested') >= ? AND json_extract(record, '$.requested') < ?
+"""
+
+
 def store(database, decision, peer):
     for change in decision.changes:
         handle, _, device_key = change.name.partition(":")
         row = {"handle": handle, "device_key": device_key, "peer": peer or "", "now": now()}
         database.execute(STORE[change.kind], change._asdict() | row)
+        if change.kind == authority.INSERT_SEAT and json.loads(change.record)["state"] == "cancelled":
+            database.execute(FORGET_OUTDATED, authority.outdated(now()))
 
 
 def unseen(decision):

@@ -21,7 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Verification {
     id: FactId,
-    work: Work,
+    check: Check,
 }
 
 /// What a verification came to. It stays true for ever.
@@ -42,7 +42,7 @@ impl Fact {
 pub(super) type FactId = [u8; 32];
 
 #[derive(Clone)]
-enum Work {
+enum Check {
     Signature { kind: Kind, envelope: Arc<[u8]>, signer: PublicKey },
     Issued { kind: Kind, envelope: Arc<[u8]>, roots: Arc<Roots> },
     Code { code: DeactivationCode, seat: SeatName, commitment: [u8; 32] },
@@ -52,13 +52,13 @@ impl Verification {
     /// Whether `signer` signed an envelope.
     pub(super) fn signature(kind: Kind, envelope: &Arc<[u8]>, signer: &PublicKey) -> Self {
         let id = id(&[b"signature", signer.as_bytes(), envelope]);
-        Self { id, work: Work::Signature { kind, envelope: envelope.clone(), signer: *signer } }
+        Self { id, check: Check::Signature { kind, envelope: envelope.clone(), signer: *signer } }
     }
 
     /// Whether an authority of these roots signed an envelope.
     pub(super) fn issued(kind: Kind, envelope: &Arc<[u8]>, roots: &Arc<Roots>) -> Self {
         let id = id(&[b"issued", &roots.to_bytes(), envelope]);
-        Self { id, work: Work::Issued { kind, envelope: envelope.clone(), roots: Arc::clone(roots) } }
+        Self { id, check: Check::Issued { kind, envelope: envelope.clone(), roots: Arc::clone(roots) } }
     }
 
     /// Whether a code is the one that a seat's device committed to.
@@ -71,7 +71,7 @@ impl Verification {
             &commitment,
             code.secret().as_bytes(),
         ]);
-        Self { id, work: Work::Code { code: code.clone(), seat, commitment } }
+        Self { id, check: Check::Code { code: code.clone(), seat, commitment } }
     }
 
     pub(super) fn id(&self) -> FactId {
@@ -80,14 +80,14 @@ impl Verification {
 
     /// Whether it takes 100,000 rounds of PBKDF2, some 20 to 100 ms, instead of the 50 µs of a signature.
     pub fn is_slow(&self) -> bool {
-        matches!(self.work, Work::Code { .. })
+        matches!(self.check, Check::Code { .. })
     }
 
     /// Does the work.
     pub fn run(&self) -> Fact {
-        let holds = match &self.work {
-            Work::Signature { kind, envelope, signer } => is_signed_by(*kind, envelope, signer),
-            Work::Issued { kind, envelope, roots } => {
+        let holds = match &self.check {
+            Check::Signature { kind, envelope, signer } => is_signed_by(*kind, envelope, signer),
+            Check::Issued { kind, envelope, roots } => {
                 let message = Incoming { envelope: envelope.to_vec(), headers: Vec::new() };
                 match kind {
                     Kind::License => License::open_by_authority(message, roots).is_ok(),
@@ -95,7 +95,7 @@ impl Verification {
                     _ => DeactivationReceipt::open_by_authority(message, roots).is_ok(),
                 }
             }
-            Work::Code { code, seat, commitment } => {
+            Check::Code { code, seat, commitment } => {
                 code.handle() == seat.handle
                     && verify_commitment(code.secret(), seat.handle, &seat.device_key, commitment)
             }

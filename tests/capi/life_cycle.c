@@ -343,6 +343,16 @@ static void evidence_first(struct vendor *vendor)
     free(reply);
 }
 
+/* Which cancelled seats a database may forget. */
+static void outdated(void)
+{
+    uint64_t from = 0, before = 0;
+    CHECK(!nodelock_outdated(1800000000, &from, &before) && from == 0 && before == 0);
+    CHECK(nodelock_outdated(2000000000, &from, &before));
+    CHECK(from == 1767225600 && before == 2000000000 - 5 * 365 * DAY);
+    CHECK(!nodelock_outdated(2000000000, NULL, &before) && !nodelock_outdated(2000000000, &from, NULL));
+}
+
 /* Without its records no decision is made, and what was not asked for is no record. */
 static void lookups(struct vendor *vendor)
 {
@@ -975,6 +985,7 @@ int main(int count, char **arguments)
 {
     struct vendor vendor;
     CHECK(count == 2);
+    outdated();
     vendor_open(&vendor, 1, ",\"deactivations\":3");
     offline(&vendor);
     cancelled(&vendor);

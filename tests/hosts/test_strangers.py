@@ -1,5 +1,6 @@
 """What strangers may do to the server in Python, as a command for examples/authority/tests/hosts."""
 
+import collections
 import json
 import socket
 import sys
@@ -192,8 +193,10 @@ class Kept(unittest.TestCase):
             record = json.dumps({"state": state, "requested": requested, "granted": granted})
             row = {"handle": f"{number}", "device_key": "", "license": None, "record": record}
             row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted"], 0) | {"machine": "", "tags": ""}
-            with self.vendor.transaction() as database:
-                database.execute(server.STORE[server.authority.INSERT_SEAT], row)
+            change = row | {"kind": server.authority.INSERT_SEAT, "name": f"{number}:"}
+            inserted = collections.namedtuple("Change", change)(**change)
+            with mock.patch.object(server, "now", lambda: granted), self.vendor.transaction() as database:
+                server.store(database, mock.Mock(changes=[inserted]), None)
 
         insert(1, "cancelled", now, now)
         insert(2, "returned", now, now)

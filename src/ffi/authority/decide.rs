@@ -15,7 +15,7 @@ use crate::{
         decision::{self, Moment, Note, Refusal, Step},
     },
     ffi::{
-        boundary::{Out, Result, fallible, object, optional_text, slice, text},
+        boundary::{Out, Result, fallible, object, optional_text, put, slice, text},
         error::nodelock_error,
         status::nodelock_status,
     },
@@ -332,4 +332,15 @@ pub unsafe extern "C" fn nodelock_decide_note(
             Ok(decision::note(&note, records, moment))
         })
     }
+}
+
+/// The dates of requests that are outdated at `now`, in seconds since 1970: those from `*from` on and before `*before`. A
+/// database may forget the `cancelled` seats that were `requested` then, and no other seats: without its seat an outdated
+/// request is refused. False, and nothing is stored, while there are no such dates.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_outdated(now: u64, from: *mut u64, before: *mut u64) -> bool {
+    let dates = decision::outdated(Timestamp::from_unix_seconds(now));
+    let date = |time: Timestamp| (!dates.is_empty()).then(|| time.unix_seconds());
+    // SAFETY: NULL or places for the dates.
+    unsafe { put(date(dates.start), from) && put(date(dates.end), before) }
 }

@@ -51,8 +51,7 @@ pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
 pub const NODELOCK_DECISION_NOTED: u32 = 13;
 
 /// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
-/// for ever, except that a `cancelled` one may go when its `requested` is more than five years ago and not before 2026:
-/// nodelock_decide_activation() refuses such a request without it.
+/// for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
 pub const NODELOCK_CHANGE_INSERT_SEAT: u32 = 1;
 /// A seat takes the place of the one of that name.
 pub const NODELOCK_CHANGE_UPDATE_SEAT: u32 = 2;

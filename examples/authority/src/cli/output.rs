@@ -13,7 +13,7 @@ use nodelock::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{AuditRow, Finding, LicenseRow, ListedSeat},
+    domain::{AuditRow, Finding, LicenseRow, SeatRow},
     failure::{Failure, Result},
     keys,
     service::{Restored, UNSEEN, Verified},
@@ -240,7 +240,7 @@ fn seats(terms: &LicenseTerms, usage: Usage) -> Value {
     })
 }
 
-pub(crate) fn seat_words(seat: &ListedSeat) -> String {
+pub(crate) fn seat_words(seat: &SeatRow) -> String {
     let metadata = seat.device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
     format!(
         "{}  {:<9}{}  since {}  license {}  device {}{}",
@@ -254,7 +254,7 @@ pub(crate) fn seat_words(seat: &ListedSeat) -> String {
     )
 }
 
-pub(crate) fn seat(seat: &ListedSeat) -> Value {
+pub(crate) fn seat(seat: &SeatRow) -> Value {
     json!({
         "handle": seat.handle.to_string(),
         "device": seat.device_key.to_string(),
@@ -281,7 +281,7 @@ pub(crate) fn seat(seat: &ListedSeat) -> Value {
 }
 
 /// The license of a seat. A request that was cancelled under an unknown license key has the id that stands for none.
-fn license_of(seat: &ListedSeat) -> LicenseId {
+fn license_of(seat: &SeatRow) -> LicenseId {
     seat.license.unwrap_or(LicenseId::NONE)
 }
 

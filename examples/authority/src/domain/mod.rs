@@ -106,7 +106,7 @@ impl Order {
 }
 
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.
-pub(crate) struct ListedSeat {
+pub(crate) struct SeatRow {
     pub(crate) handle: Handle,
     pub(crate) device_key: PublicKey,
     /// None for a request that was cancelled under a license key that nobody knows.

@@ -131,10 +131,10 @@ impl Budget {
 /// Counts per peer that begin anew when their time is over.
 struct Window {
     length: Duration,
-    counted: Mutex<Counted>,
+    counted: Mutex<CountsByPeer>,
 }
 
-struct Counted {
+struct CountsByPeer {
     ends: Instant,
     in_all: u32,
     by_peer: HashMap<IpAddr, u32>,
@@ -142,21 +142,21 @@ struct Counted {
 
 impl Window {
     fn new(length: Duration) -> Self {
-        Self { length, counted: Mutex::new(Counted::until(Instant::now() + length)) }
+        Self { length, counted: Mutex::new(CountsByPeer::until(Instant::now() + length)) }
     }
 
-    fn counted(&self) -> MutexGuard<'_, Counted> {
+    fn counted(&self) -> MutexGuard<'_, CountsByPeer> {
         // Counters are whole after a panic too.
         let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if now >= counted.ends {
-            *counted = Counted::until(now + self.length);
+            *counted = CountsByPeer::until(now + self.length);
         }
         counted
     }
 }
 
-impl Counted {
+impl CountsByPeer {
     fn until(ends: Instant) -> Self {
         Self { ends, in_all: 0, by_peer: HashMap::new() }
     }

@@ -4,7 +4,7 @@ use nodelock::LicenseId;
 
 use super::Database;
 use crate::{
-    domain::{AuditRow, LicenseRow, ListedSeat, Occasion, StateCount, Vendor},
+    domain::{AuditRow, LicenseRow, SeatRow, Occasion, StateCount, Vendor},
     failure::{Failure, Result},
     store::{self, AuditPages, LicensePages, SeatPages},
 };
@@ -36,7 +36,7 @@ pub(crate) async fn seats(
     database: &Database,
     license: Option<LicenseId>,
     occasion: &Occasion,
-    mut show: impl FnMut(Result<ListedSeat>) -> Result<()>,
+    mut show: impl FnMut(Result<SeatRow>) -> Result<()>,
 ) -> Result<()> {
     let (mut tx, mut pages) = (database.read().await?, SeatPages::new(license, occasion.time));
     loop {

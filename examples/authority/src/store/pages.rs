@@ -11,7 +11,7 @@ use super::{
     row::{count, damaged, handle, license_id, public_key, record, seat_name, seconds, state, terms, time},
 };
 use crate::{
-    domain::{AuditRow, LicenseRow, ListedSeat},
+    domain::{AuditRow, LicenseRow, SeatRow},
     failure::{Failure, Result},
 };
 
@@ -51,7 +51,7 @@ impl SeatPages {
     }
 
     /// The next page; empty after the last.
-    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<ListedSeat>> {
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<SeatRow>> {
         let (granted, handle, device_key) = self.after.clone();
         let query = sqlx::query(match self.license {
             Some(_) => seats_after!(" AND seat.license_id = $6"),
@@ -66,7 +66,7 @@ impl SeatPages {
         if let Some(last) = rows.last() {
             self.after = (last.try_get("granted")?, last.try_get("handle")?, last.try_get("device_key")?);
         }
-        Ok(rows.iter().map(|row| listed_seat(row).map_err(|failure| in_seat(failure, row))).collect())
+        Ok(rows.iter().map(|row| seat_row(row).map_err(|failure| in_seat(failure, row))).collect())
     }
 }
 
@@ -74,10 +74,10 @@ fn in_seat(failure: Failure, row: &AnyRow) -> Failure {
     failure.in_record(seat_name(row))
 }
 
-fn listed_seat(row: &AnyRow) -> Result<ListedSeat> {
+fn seat_row(row: &AnyRow) -> Result<SeatRow> {
     let attempts: Option<String> = row.try_get("attempts")?;
     let attempts: Option<Attempts> = attempts.map(|text| serde_json::from_str(&text)).transpose()?;
-    Ok(ListedSeat {
+    Ok(SeatRow {
         handle: handle(row.try_get("handle")?)?,
         device_key: public_key(row.try_get("device_key")?)?,
         license: license_id(row)?,

@@ -539,7 +539,8 @@ fn copies_of_a_store_are_found_and_echoes_are_not_taken_for_them() {
         let (path, request) = sent.lock().unwrap().last().unwrap().clone();
         for _ in 0..2 {
             let echo = authority.post(&path, &request).json();
-            assert_eq!(echo, json!({ "license": base64url(&license) }));
+            let license = json!(base64url(&license));
+            assert_eq!(authority.but_for_page(&echo["license"]), authority.but_for_page(&license));
         }
         first.push(request);
         authority.post(&path, &first[0]);

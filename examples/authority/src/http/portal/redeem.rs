@@ -23,7 +23,7 @@ use crate::{
     domain::{Deactivation, Occasion, Submission, What},
     failure::Failure,
     http::{Server, problem::Problem},
-    service::{Redeemed, Released},
+    service::{Effect, Redeemed, Released},
 };
 
 #[derive(Template)]
@@ -119,8 +119,7 @@ fn mended(reading: &Reading<DeactivationCode>) -> Option<Marked> {
 }
 
 fn done(redeemed: Redeemed) -> Notice {
-    let outcome = redeemed.outcome();
-    let Released { seat, deactivations_left, receipt, .. } = match redeemed {
+    let released = match redeemed {
         Redeemed::Released(released) => *released,
         Redeemed::Kept(handle) => {
             let kept = Notice::new(Tone::Waiting, format!("Seat {handle} is not known here yet"))
@@ -133,6 +132,8 @@ fn done(redeemed: Redeemed) -> Notice {
             return Notice { status: StatusCode::ACCEPTED, kind: Some(ErrorKind::UnknownSeat), ..kept };
         }
     };
+    let effect = released.effect();
+    let Released { seat, deactivations_left, receipt, .. } = released;
     let handle = seat.handle();
     let left = match deactivations_left {
         None => None,
@@ -140,14 +141,14 @@ fn done(redeemed: Redeemed) -> Notice {
         Some(1) => Some("The license has one deactivation left.".to_owned()),
         Some(left) => Some(format!("The license has {left} deactivations left.")),
     };
-    let notice = match outcome {
-        "freed" => {
+    let notice = match effect {
+        Effect::Freed => {
             let freed = Notice::new(Tone::Good, format!("Seat {handle} is free"));
             left.into_iter().fold(freed.text("Another computer can be activated with it now."), Notice::text)
         }
-        "already-freed" => Notice::new(Tone::Good, format!("Seat {handle} was free already"))
+        Effect::AlreadyFreed => Notice::new(Tone::Good, format!("Seat {handle} was free already"))
             .text("It was given back before. Nothing has changed, and nothing is left to do."),
-        _ => Notice::new(Tone::Waiting, format!("Seat {handle} is held for its computer")).text(
+        Effect::Held => Notice::new(Tone::Waiting, format!("Seat {handle} is held for its computer")).text(
             "The license has no deactivation left. The computer that gave the seat back may activate it again at any \
              time; no other can. To move the seat to another computer, ask the vendor to return it.",
         ),

@@ -73,6 +73,10 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("Hand in the file that the application wrote, not the QR code."),
         (Some(Kind::LicenseEnded), Task::Renew) => say("The license has ended or is suspended")
             .text("It is not renewed now. Ask the vendor. Then hand this same check-in in once more."),
+        (Some(Kind::NoFreeSeat), Task::Renew) => say("The seat of this computer is taken")
+            .text("The license was not renewed for so long that its seat counted no more, and no seat is free now.")
+            .text("Nothing was renewed. Give a seat back on another computer, or ask the vendor for more seats. Then hand this same check-in in once more.")
+            .link("/seats", "See which computers have a seat"),
         (Some(Kind::NoFreeSeat), _) => no_free_seat(problem.seats())
             .link("/seats", "See which computers have a seat")
             .link("/redeem", "Give a seat back"),
