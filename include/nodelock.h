@@ -2538,8 +2538,7 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 
 /**
  * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
- * for ever, except that a `cancelled` one may go when its `requested` is more than five years ago and not before 2026:
- * nodelock_decide_activation() refuses such a request without it.
+ * for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
  */
 #define NODELOCK_CHANGE_INSERT_SEAT 1
 
@@ -3193,6 +3192,16 @@ nodelock_status nodelock_decide_note(const char *note,
                                      uint64_t now,
                                      nodelock_decision **decision,
                                      nodelock_error **error);
+
+/**
+ * The dates of requests that are outdated at `now`, in seconds since 1970: those from `*from` on and before `*before`. A
+ * database may forget the `cancelled` seats that were `requested` then, and no other seats: without its seat an outdated
+ * request is refused. False, and nothing is stored, while there are no such dates.
+ */
+NODELOCK_API
+bool nodelock_outdated(uint64_t now,
+                       uint64_t *from,
+                       uint64_t *before);
 
 /* ==== What a decision says ==== */
 

@@ -4,7 +4,7 @@ use nodelock::LicenseId;
 
 use super::Database;
 use crate::{
-    domain::{AuditRow, LicenseRow, SeatRow, Occasion, StateCount, Vendor},
+    domain::{AuditRow, LicenseRow, Occasion, SeatRow, StateCount, Vendor},
     failure::{Failure, Result},
     store::{self, AuditPages, LicensePages, SeatPages},
 };

@@ -70,7 +70,11 @@ fn a_typed_code_gives_the_seat_back_and_its_errors_are_shown() {
     assert_eq!((again.status, again.title()), (200, format!("Seat {handle} was free already")));
     assert!(again.marks().is_empty() && !again.words().contains("typing errors. This"));
     let again = authority.download(&again).1;
-    assert_eq!(authority.but_for_page(&again.into()), authority.but_for_page(&receipt.into()), "the same receipt");
+    assert_eq!(
+        authority.but_for_page(&again.into()),
+        authority.but_for_page(&receipt.into()),
+        "the same receipt"
+    );
 }
 
 #[test]
