@@ -1,13 +1,12 @@
 //! What decisions are made from, and what they store: one statement or two for each query and each change.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Count, Counting, Evidence, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_TAG, Query, Seat,
-        SeatName, SeatState, Usage,
-        decision::{self, Change},
+        Attempts, Count, Counting, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_TAG, Query, Seat, SeatName,
+        SeatState, Usage, decision::Change,
     },
     code::Handle,
     fingerprint::Tag,
@@ -15,43 +14,17 @@ use nodelock::{
 use sqlx::{Row as _, any::AnyRow};
 
 use super::{
-    Engine, Tx,
-    counters::{self, Counted},
+    Tx,
+    counters::Counted,
     history,
     locks::Locks,
     row::{count, damaged, device, json, license_id, number, record, seat, seconds, state, terms},
+    strangers, unlocked,
 };
 use crate::{
-    domain::{Actor, DeviceDescription, Occasion, network},
-    failure::{Failure, Result},
+    domain::{DeviceDescription, Occasion},
+    failure::Result,
 };
-
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// How much evidence is kept in all. When there is more, the oldest goes: the device repeats it for as long as it has
-/// no receipt.
-const MAX_EVIDENCE: i64 = 100_000;
-/// How much of it may be one peer's.
-const MAX_EVIDENCE_OF_PEER: i64 = 1_000;
-/// How long it is kept, in seconds: two years.
-const EVIDENCE_LASTS: i64 = 2 * 365 * 24 * 60 * 60;
-
-/// How many cancelled seats may be one peer's. Each keeps its request from taking a seat, so none is dropped for another: the
-/// peer's further cancellations are not taken in, and their devices keep their proofs.
-const MAX_CANCELLED_OF_PEER: i64 = 10_000;
-/// How many cancelled seats a new one may push out.
-const MOST_FORGOTTEN: i64 = 100;
-
-/// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
-/// anybody, so waiting for one could be waiting for somebody who waits.
-macro_rules! unlocked {
-    ($tx:expr, $select:literal, $rest:literal) => {
-        match $tx.engine {
-            Engine::Sqlite => concat!($select, $rest),
-            Engine::Postgres => concat!($select, " FOR UPDATE SKIP LOCKED", $rest),
-        }
-    };
-}
 
 /// Answers a query.
 pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
@@ -63,7 +36,7 @@ pub(crate) async fn find(tx: &mut Tx, query: &Query) -> Result<Found> {
         Query::SeatsByEnd { license, until, at_most } => seats_by_end(tx, license, until, at_most).await,
         Query::SeatsWithTag(license, tag) => seats_with_tag(tx, license, tag).await,
         Query::SeatOfMachine(machine) => seat_of_machine(tx, machine).await,
-        Query::EvidenceOf(handle) => evidence_of(tx, handle).await,
+        Query::EvidenceOf(handle) => strangers::evidence_of(tx, handle).await,
         Query::CheckIn(name, digest) => check_in(tx, name, digest).await,
         Query::Attempts(name) => attempts(tx, name).await,
         Query::History => history::history(tx).await,
@@ -78,13 +51,13 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
         Change::Insert { seat, request } => {
             insert(tx, seat, request.as_deref()).await?;
             if seat.state() == SeatState::Cancelled {
-                remember_cancelled(tx, seat, MAX_CANCELLED_OF_PEER, occasion).await?;
+                strangers::remember_cancelled(tx, seat, strangers::MAX_CANCELLED_OF_PEER, occasion).await?;
             }
             Ok(())
         }
         Change::Update(seat) => update(tx, seat).await,
-        Change::Keep(evidence) => keep(tx, evidence, occasion).await,
-        Change::Forget(evidence) => forget(tx, evidence).await,
+        Change::Keep(evidence) => strangers::keep(tx, evidence, occasion).await,
+        Change::Forget(evidence) => strangers::forget(tx, evidence).await,
         Change::RememberCheckIn { seat, digest, revision, forget_below } => {
             remember_check_in(tx, *seat, *digest, *revision, *forget_below).await
         }
@@ -273,16 +246,6 @@ fn found_seats(tx: &mut Tx, rows: &[AnyRow]) -> Result<Found> {
     Ok(Found::Seats(seats))
 }
 
-async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
-    let contents: Vec<Vec<u8>> =
-        sqlx::query_scalar("SELECT content FROM evidence WHERE handle = $1 ORDER BY received, kind, content")
-            .bind(number(handle))
-            .fetch_all(&mut **tx)
-            .await?;
-    let evidence = contents.iter().map(|content| Evidence::from_bytes(content));
-    Ok(Found::Evidence(evidence.collect::<nodelock::Result<_>>()?))
-}
-
 async fn check_in(tx: &mut Tx, name: SeatName, digest: [u8; 32]) -> Result<Found> {
     let row =
         sqlx::query("SELECT revision FROM check_in WHERE handle = $1 AND device_key = $2 AND digest = $3")
@@ -416,140 +379,6 @@ async fn counted_before(tx: &mut Tx, name: SeatName) -> Result<Counted> {
     let row = row.ok_or_else(|| damaged("a seat that was found and is gone"))?;
     let [lapsed, counted] = [count(&row, "lapsed")?, count(&row, "counted")?].map(|flag| flag != 0);
     Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted })
-}
-
-/// Whose limits count: a peer's network, nobody's for the vendor.
-fn counts_for(occasion: &Occasion) -> String {
-    match occasion.actor {
-        Actor::Peer(peer) => network(peer).to_string(),
-        Actor::Vendor(_) => String::new(),
-    }
-}
-
-/// Notes a cancelled seat, and forgets some whose requests are outdated. Fails with [`Failure::TooManyUnseen`] when the peer
-/// has `most` already.
-pub(super) async fn remember_cancelled(
-    tx: &mut Tx,
-    seat: &Seat,
-    most: i64,
-    occasion: &Occasion,
-) -> Result<()> {
-    forget_cancelled(tx, occasion.time).await?;
-    let peer = counts_for(occasion);
-    if !peer.is_empty() {
-        let kept = sqlx::query_scalar("SELECT COUNT(*) FROM cancelled WHERE peer = $1").bind(&peer);
-        let kept: i64 = kept.fetch_one(&mut **tx).await?;
-        if kept >= most {
-            return Err(Failure::TooManyUnseen { wait: DAY, handles: vec![seat.handle()] });
-        }
-    }
-    sqlx::query("INSERT INTO cancelled (handle, device_key, requested, peer) VALUES ($1, $2, $3, $4)")
-        .bind(number(seat.handle()))
-        .bind(device(seat.name()))
-        .bind(seconds(seat.requested()))
-        .bind(peer)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
-/// Deletes cancelled seats whose requests are refused without them.
-async fn forget_cancelled(tx: &mut Tx, now: Timestamp) -> Result<()> {
-    let outdated = decision::outdated(now);
-    let rows = sqlx::query(unlocked!(
-        tx,
-        "SELECT seat.handle, seat.device_key FROM cancelled JOIN seat ON seat.handle = cancelled.handle \
-         AND seat.device_key = cancelled.device_key WHERE requested >= $1 AND requested < $2 ORDER BY requested LIMIT $3",
-        ""
-    ))
-    .bind(seconds(outdated.start))
-    .bind(seconds(outdated.end))
-    .bind(MOST_FORGOTTEN)
-    .fetch_all(&mut **tx)
-    .await?;
-    for row in &rows {
-        let (handle, device): (i64, Vec<u8>) = (row.try_get("handle")?, row.try_get("device_key")?);
-        for delete in [
-            "DELETE FROM attempt WHERE handle = $1 AND device_key = $2",
-            "DELETE FROM cancelled WHERE handle = $1 AND device_key = $2",
-            "DELETE FROM seat WHERE handle = $1 AND device_key = $2",
-        ] {
-            sqlx::query(delete).bind(handle).bind(&device).execute(&mut **tx).await?;
-        }
-    }
-    tx.counters.count_forgotten(SeatState::Cancelled, rows.len());
-    Ok(())
-}
-
-async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
-    let peer = counts_for(occasion);
-    sqlx::query("INSERT INTO evidence (handle, kind, content, received, peer) VALUES ($1, $2, $3, $4, $5)")
-        .bind(number(evidence.handle()))
-        .bind(evidence.kind())
-        .bind(evidence.to_bytes())
-        .bind(seconds(occasion.time))
-        .bind(&peer)
-        .execute(&mut **tx)
-        .await?;
-    tx.counters.count_evidence(1);
-    let old = seconds(occasion.time).saturating_sub(EVIDENCE_LASTS);
-    let expired = sqlx::query(unlocked!(
-        tx,
-        "DELETE FROM evidence WHERE (handle, kind, content) IN \
-        (SELECT handle, kind, content FROM evidence WHERE received < $1",
-        ")"
-    ));
-    let gone = expired.bind(old).execute(&mut **tx).await?.rows_affected();
-    count_gone(tx, gone);
-    if !peer.is_empty() {
-        forget_oldest_of(tx, &peer, MAX_EVIDENCE_OF_PEER).await?;
-    }
-    forget_oldest(tx, MAX_EVIDENCE).await
-}
-
-/// Deletes the oldest evidence of a peer beyond `most`.
-pub(super) async fn forget_oldest_of(tx: &mut Tx, peer: &str, most: i64) -> Result<()> {
-    // It looks at as many rows as a peer may have, and at one more.
-    let beyond = sqlx::query(unlocked!(
-        tx,
-        "DELETE FROM evidence WHERE (handle, kind, content) IN \
-        (SELECT handle, kind, content FROM evidence WHERE peer = $1 ORDER BY received DESC LIMIT 1000000 OFFSET $2",
-        ")"
-    ));
-    let gone = beyond.bind(peer).bind(most).execute(&mut **tx).await?.rows_affected();
-    count_gone(tx, gone);
-    Ok(())
-}
-
-/// Deletes the oldest evidence beyond `most`.
-pub(super) async fn forget_oldest(tx: &mut Tx, most: i64) -> Result<()> {
-    let kept = counters::evidence(tx).await? + tx.counters.evidence();
-    if kept > most {
-        let oldest = sqlx::query(unlocked!(
-            tx,
-            "DELETE FROM evidence WHERE (handle, kind, content) IN \
-            (SELECT handle, kind, content FROM evidence ORDER BY received LIMIT $1",
-            ")"
-        ));
-        let gone = oldest.bind(kept - most).execute(&mut **tx).await?.rows_affected();
-        count_gone(tx, gone);
-    }
-    Ok(())
-}
-
-async fn forget(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
-    let deleted = sqlx::query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
-        .bind(number(evidence.handle()))
-        .bind(evidence.kind())
-        .bind(evidence.to_bytes())
-        .execute(&mut **tx)
-        .await?;
-    count_gone(tx, deleted.rows_affected());
-    Ok(())
-}
-
-fn count_gone(tx: &mut Tx, rows: u64) {
-    tx.counters.count_evidence(-i64::try_from(rows).unwrap_or(0));
 }
 
 async fn remember_check_in(

@@ -1,7 +1,7 @@
 //! The ledger on disk: SQL and rows.
 //!
 //! No rule is here, and nothing is signed. The services ask and store, within a transaction that they begin and commit.
-//! What is kept for strangers is bounded where it is kept (`ledger`). The SQL is what SQLite and PostgreSQL have in
+//! What is kept for strangers is bounded where it is kept (`strangers`). The SQL is what SQLite and PostgreSQL have in
 //! common; where they differ, the engine is asked.
 
 mod audit;
@@ -18,6 +18,7 @@ pub(crate) mod raw;
 mod row;
 mod sales;
 mod seats;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod tx;
@@ -51,6 +52,18 @@ use crate::{
     failure::{Failure, Result},
     keys,
 };
+
+/// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
+/// anybody, so waiting for one could be waiting for somebody who waits.
+macro_rules! unlocked {
+    ($tx:expr, $select:literal, $rest:literal) => {
+        match $tx.engine {
+            $crate::store::Engine::Sqlite => concat!($select, $rest),
+            $crate::store::Engine::Postgres => concat!($select, " FOR UPDATE SKIP LOCKED", $rest),
+        }
+    };
+}
+use unlocked;
 
 /// How long a writer waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use super::{
     Database, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license, latest_seats_of,
-    ledger, seats,
+    seats, strangers,
 };
 use crate::{
     domain::{Actor, DeviceDescription, Location, Occasion},
@@ -214,15 +214,15 @@ async fn evidence_is_kept_and_forgotten_and_of_too_much_the_oldest_goes() {
     assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[1].clone()]));
 
     apply(&mut tx, &Change::Keep(kept[0].clone()), &at(3)).await.unwrap();
-    ledger::forget_oldest(&mut tx, 2).await.unwrap();
+    strangers::forget_oldest(&mut tx, 2).await.unwrap();
     assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[1].clone(), kept[0].clone()]));
-    ledger::forget_oldest(&mut tx, 1).await.unwrap();
+    strangers::forget_oldest(&mut tx, 1).await.unwrap();
     assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[0].clone()]));
 
     // That of one peer is bounded by itself, and what is old goes.
     let of_peer = |seconds| Occasion { actor: Actor::Peer([192, 0, 2, 1].into()), ..at(seconds) };
     apply(&mut tx, &Change::Keep(kept[1].clone()), &of_peer(4)).await.unwrap();
-    ledger::forget_oldest_of(&mut tx, "192.0.2.1", 0).await.unwrap();
+    strangers::forget_oldest_of(&mut tx, "192.0.2.1", 0).await.unwrap();
     assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[0].clone()]));
     apply(&mut tx, &Change::Keep(kept[1].clone()), &of_peer(3 * 365 * 24 * 60 * 60)).await.unwrap();
     assert_eq!(found(&mut tx, query).await, Found::Evidence(vec![kept[1].clone()]));
@@ -303,7 +303,7 @@ async fn a_cancelled_seat_goes_once_its_request_is_outdated_and_no_sooner() {
     }
     let attempts: Attempts = serde_json::from_value(json!({ "count": 1, "since": at(0).time })).unwrap();
     apply(&mut tx, &Change::Attempts(seats[1].name(), attempts), &of_peer(0)).await.unwrap();
-    let full = ledger::remember_cancelled(&mut tx, &seats[0], 4, &of_peer(0)).await;
+    let full = strangers::remember_cancelled(&mut tx, &seats[0], 4, &of_peer(0)).await;
     assert!(matches!(full, Err(Failure::TooManyUnseen { handles, .. }) if handles == [seats[0].handle()]));
 
     for (seconds, left) in [(five_years, 8), (five_years + 1, 7), (five_years + DAY + 1, 6)] {
