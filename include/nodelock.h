@@ -3283,7 +3283,8 @@ NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *dec
  * - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
  * - evidence: the seat that it is about, such as `7KX2M9`;
  * - a check-in: a seat as above, a slash and 64 hex digits;
- * - cancellations, replacements, a license: the license's id; a page: 16 hex digits; the history: `history`.
+ * - a count: the license's id, a slash and what is counted, as the query has it; a license: its id; a page: 16 hex digits;
+ *   the history: `history`.
  */
 NODELOCK_API
 const char *nodelock_decision_change_name(const nodelock_decision *decision,

@@ -24,27 +24,24 @@ pub(super) mod as_text {
     }
 }
 
-/// The same for what may be absent.
-pub(super) mod as_optional_text {
+/// The same for a list.
+pub(super) mod as_texts {
     use super::{Deserialize, Deserializer, Serializer};
 
     pub(in crate::authority) fn serialize<T: std::fmt::Display, S: Serializer>(
-        value: &Option<T>,
+        values: &[T],
         to: S,
     ) -> Result<S::Ok, S::Error> {
-        match value {
-            Some(value) => to.collect_str(value),
-            None => to.serialize_none(),
-        }
+        to.collect_seq(values.iter().map(ToString::to_string))
     }
 
-    pub(in crate::authority) fn deserialize<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+    pub(in crate::authority) fn deserialize<'de, T, D>(from: D) -> Result<Vec<T>, D::Error>
     where
         T: std::str::FromStr<Err = crate::Error>,
         D: Deserializer<'de>,
     {
-        let text = Option::<String>::deserialize(from)?;
-        text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+        let texts = Vec::<String>::deserialize(from)?;
+        texts.iter().map(|text| text.parse().map_err(serde::de::Error::custom)).collect()
     }
 }
 

@@ -222,6 +222,44 @@ fn a_license_of_the_last_page_before_a_gap_heals() {
 }
 
 #[test]
+fn a_license_of_a_page_that_another_server_still_had_before_a_gap_heals() {
+    for (seconds, heals) in [(240, true), (360, false)] {
+        let mut vendor = Vendor::new();
+        let page = vendor.page;
+        // Another server notes a page, and this one goes on under its own. A copy is made.
+        vendor.clock.set(vendor.clock.now().unix_seconds() + seconds);
+        let outside = Some(vendor.page);
+        vendor.note(Note { outside, ..Note::default() });
+        let copy = vendor.ledger.clone();
+        vendor.page = page;
+        let device = Device::activated(&mut vendor, "machine");
+        next_day(&mut vendor);
+        restore(&mut vendor, &copy);
+        assert_eq!(check_in(&device, &mut vendor).is_ok(), heals, "{seconds}");
+        assert_eq!(vendor.usage().taken, u32::from(heals));
+    }
+}
+
+#[test]
+fn a_proof_that_came_before_its_lost_seat_ends_it() {
+    let mut vendor = Vendor::new();
+    let copy = vendor.ledger.clone();
+    next_day(&mut vendor);
+    let device = Device::activated(&mut vendor, "machine");
+    let late = device.client().check_in_offline().unwrap().to_bytes();
+    restore(&mut vendor, &copy);
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    assert_eq!(vendor.redeem(given_up.proof()).unwrap_err().kind(), ErrorKind::UnknownSeat);
+    // The network delivers the check-in after the proof.
+    assert!(vendor.check_in(&late).unwrap().revocation.is_some());
+    assert_eq!(
+        (find(&vendor, given_up.handle()).unwrap().state(), vendor.usage().taken),
+        (SeatState::Returned, 0)
+    );
+    assert!(vendor.redeem(given_up.proof()).is_ok());
+}
+
+#[test]
 fn an_unknown_page_is_an_alarm_where_the_ledger_is_known_to_be_whole() {
     for trusted in [false, true] {
         let mut vendor = Vendor::new();

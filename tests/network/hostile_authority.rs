@@ -121,9 +121,10 @@ impl Scene {
         fs::read(self.folder.path().join(format!("{call:?}/state"))).unwrap()
     }
 
-    /// What a failed call must leave as it was: all of the store, but for the note that a check-in was asked.
+    /// What a failed call must leave as it was: all of the store, but for the note that a check-in was asked. Giving up a seat
+    /// that the authority does not know begins with one.
     fn kept(&self, call: Call) -> Vec<u8> {
-        if call != Call::CheckIn {
+        if !matches!(call, Call::CheckIn | Call::Deactivate) {
             return self.state(call);
         }
         let device = self.device(call);

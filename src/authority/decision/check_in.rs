@@ -46,6 +46,8 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
     if let Some(seat) = &known {
         end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
     }
+    // Its last word may be of this very seat.
+    let known = known.map(|seat| work.seat(seat.name()).cloned().unwrap_or(seat));
     let lives = |state| matches!(state, SeatState::Active | SeatState::Replaced);
     let is_ahead = |seat: &Seat| claim.check_in.body.revision > seat.revision;
     let (seat, door) = match &known {
@@ -56,7 +58,7 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
         lost => match heal(work, claim, lost.as_ref())? {
             Some(seat) => {
                 end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
-                (seat, Door::Healing)
+                (work.seat(seat.name()).cloned().unwrap_or(seat), Door::Healing)
             }
             None => return Ok(Ruling::Refused(Refusal::new(ErrorKind::UnknownSeat, "check-in"))),
         },

@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use super::{
-    EventKind,
+    Change, EventKind,
     activate::{seat_of_machine, take_place},
+    redeem::{prepare, redeem_claim},
     work::{Stop, Work, refuse},
 };
 use crate::{
     ErrorKind, LicenseBody, Outcome, Page, PublicKey, Timestamp,
     authority::{
         history::History,
-        incoming::{CheckInClaim, LastWord},
+        incoming::{CheckInClaim, Evidence, LastWord},
         records::Query,
         seat::{Seat, SeatName, SeatState},
         terms::LicenseTerms,
@@ -40,7 +41,7 @@ pub(super) fn heal(
         && let Some(history) = work.history()?
     {
         let (began, now) = (history.noted, work.moment.now);
-        work.set_history(history.with_gap(began, None, true, (now, work.moment.longest_lease)));
+        work.set_history(history.with_gap(began, Vec::new(), true, (now, work.moment.longest_lease)));
         return Ok(Some(seat.clone()));
     }
     let license = claim.license.as_ref().ok_or_else(wanted)?;
@@ -55,13 +56,14 @@ pub(super) fn heal(
         return Err(unknown());
     }
     let name = SeatName { handle: license.handle, device_key: license.device_key };
+    // What it claims to have is not what came along.
+    if known.is_some_and(|seat| license.revision <= seat.revision) {
+        return Err(unknown());
+    }
     let Some(history) = missing(work, license.page, license.issued)? else {
         alarm(work, name, known, "a license")?;
         return Ok(None);
     };
-    if known.is_some_and(|seat| license.revision <= seat.revision) {
-        return Err(unknown());
-    }
     work.set_history(history);
     let terms = terms(work, license)?;
     let seat = match known {
@@ -70,7 +72,11 @@ pub(super) fn heal(
             work.update(lifted.clone());
             lifted
         }
-        None => enter_again(work, license, &terms)?,
+        None => {
+            let entered = enter_again(work, license, &terms)?;
+            give_up_as_kept(work, &entered)?;
+            work.seat(name).cloned().unwrap_or(entered)
+        }
     };
     let taken = work.license_of(&seat)?.usage.taken;
     let mut detail = match known {
@@ -101,7 +107,7 @@ fn missing(work: &Work<'_>, page: Page, signed: Timestamp) -> Result<Option<Hist
         return Ok(None);
     }
     let began = Timestamp::from_unix_seconds(signed.unix_seconds().saturating_sub(BEFORE.as_secs()));
-    Ok(Some(history.with_gap(began, None, true, (work.moment.now, work.moment.longest_lease))))
+    Ok(Some(history.with_gap(began, Vec::new(), true, (work.moment.now, work.moment.longest_lease))))
 }
 
 /// The terms of a license. One that was lost goes on with what a device's copy says.
@@ -141,6 +147,21 @@ fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms)
         seat = joined;
     }
     Ok(seat)
+}
+
+/// Gives a seat up of which a proof was kept, because the ledger did not know the seat when it came.
+fn give_up_as_kept(work: &mut Work<'_>, seat: &Seat) -> Result<(), Stop> {
+    work.need([Query::EvidenceOf(seat.handle)])?;
+    for evidence in work.evidence_of(seat.handle)? {
+        let Evidence::Proof(claim) = &evidence else { continue };
+        prepare(work, std::slice::from_ref(&**claim))?;
+        match redeem_claim(work, claim) {
+            Ok(_) => work.store(Change::Forget(evidence)),
+            Err(Stop::Refused(_)) => {}
+            Err(stop) => return Err(stop),
+        }
+    }
+    Ok(())
 }
 
 /// Ends a seat that the ledger has as taken, of which its device has a receipt or a revocation that the ledger has forgotten.

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Page, Timestamp,
     authority::{
-        history::History,
+        history::{History, Noted},
         records::{Query, Records},
     },
 };
@@ -68,6 +68,10 @@ fn decide(work: &mut Work<'_>, note: &Note) -> Result<Ruling, Stop> {
         // Another server is at work if it noted something since.
         stopped: note.stopping && (is_last || before.is_none()),
         trusted: note.trusted && is_last,
+        recent: match &before {
+            Some(before) => before.recent_with(page, now),
+            None => vec![Noted { page, noted: now }],
+        },
         gaps: before.as_ref().map(|before| before.gaps.clone()).unwrap_or_default(),
         alarmed: before.as_ref().and_then(|before| before.alarmed),
     };
@@ -81,14 +85,14 @@ fn decide(work: &mut Work<'_>, note: &Note) -> Result<Ruling, Stop> {
             work.note_of_nobody(EventKind::Restored, format!("{what} since {}", before.noted));
             history.with_gap(
                 before.noted,
-                Some(before.last_page),
+                before.recent_pages(),
                 is_unknown,
                 (now, work.moment.longest_lease),
             )
         }
         None if is_unknown => {
             work.note_of_nobody(EventKind::Restored, "all history is missing".into());
-            history.with_gap(Timestamp::MIN, None, true, (now, work.moment.longest_lease))
+            history.with_gap(Timestamp::MIN, Vec::new(), true, (now, work.moment.longest_lease))
         }
         _ => history,
     };

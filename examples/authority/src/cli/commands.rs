@@ -198,7 +198,7 @@ async fn execute(
 /// Does what is signed for, and notes that this is over: the ledger is out of service then, unless a server is at work.
 async fn at_work(service: Service, act: impl AsyncFnOnce(&Service) -> Result<Report>) -> Result<Report> {
     let report = act(&service).await;
-    if let Err(failure) = service.stop().await {
+    if let Err(failure) = service.stop_alone().await {
         // What was done stays done. A later start may think that something is missing.
         eprintln!("warning: that this is over could not be noted: {}", failure.message());
     }

@@ -57,10 +57,10 @@ impl Outside {
     /// Fails when an earlier page stays there: it would say that nothing was signed since.
     pub(crate) fn replace(&self, page: Page) -> Result<()> {
         let Err(error) = self.write(page) else { return Ok(()) };
-        let is_gone = match fs::remove_file(&self.file) {
-            Ok(()) => true,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        };
+        let _ = fs::remove_file(&self.file);
+        // On a read-only disk removing says so also of a file that is not there.
+        let is_gone =
+            matches!(fs::symlink_metadata(&self.file), Err(error) if error.kind() == io::ErrorKind::NotFound);
         if self.trusted || !is_gone {
             return Err(Error::io(self.file.display().to_string(), error).into());
         }

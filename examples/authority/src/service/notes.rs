@@ -12,7 +12,7 @@ use std::{
 use nodelock::{
     Page, Random as _, SystemRandom, Timestamp,
     authority::{
-        History, Records,
+        Found, History, Query, Records,
         decision::{self, Moment, Note, Ruling, SILENCE},
     },
 };
@@ -28,7 +28,7 @@ use crate::{
     domain::{Actor, Occasion},
     failure::Result,
     keys::Outside,
-    store::{self, Locks},
+    store::{self, Locks, Tx},
 };
 
 /// How long a page lasts.
@@ -47,6 +47,8 @@ struct Latest {
     page: Page,
     at: Instant,
     restored_until: Option<Timestamp>,
+    /// Whether another process was at work when this one began.
+    has_company: bool,
 }
 
 impl Notes {
@@ -84,10 +86,19 @@ impl Service {
         self.note(Note { vouched: true, ..Note::default() }, occasion).await
     }
 
-    /// Notes that the service stops, if it was noted that it is there.
+    /// Notes that the service of this server stops, if it was noted that it is there.
     pub(crate) async fn stop(&self) -> Result<()> {
+        self.stop_if(|_| true).await
+    }
+
+    /// Notes that the service stops with a command, unless a server was at work when it began.
+    pub(crate) async fn stop_alone(&self) -> Result<()> {
+        self.stop_if(|latest| !latest.has_company).await
+    }
+
+    async fn stop_if(&self, stops: impl Fn(&Latest) -> bool) -> Result<()> {
         let _turn = self.notes.turn.lock().await;
-        if self.notes.latest().is_some() {
+        if self.notes.latest().is_some_and(|latest| stops(&latest)) {
             self.note(Note { stopping: true, ..Note::default() }, &itself()).await?;
         }
         Ok(())
@@ -108,24 +119,29 @@ impl Service {
         let latest = self.notes.latest();
         let outside = self.notes.outside.clone();
         let note = Note {
+            // This process may have been put back too, with its memory. A place that no backup reaches was not.
             outside: match &latest {
-                Some(latest) => Some(latest.page),
-                None => {
-                    off_thread({
+                Some(latest) if !outside.is_trusted() => Some(latest.page),
+                latest => {
+                    let copied = off_thread({
                         let outside = outside.clone();
                         move || outside.page()
-                    })
-                    .await??
+                    });
+                    copied.await??.or(latest.as_ref().map(|latest| latest.page))
                 }
             },
             trusted: outside.is_trusted(),
-            since_last: latest.map(|latest| latest.at.elapsed()),
+            since_last: latest.as_ref().map(|latest| latest.at.elapsed()),
             ..wanted
         };
         let signer = self.signer();
         let mut tx = self.database.write_with(&Locks::of_history()).await?;
         // One time for all servers.
         let occasion = Occasion { time: store::clock(&mut tx).await?, actor: occasion.actor.clone() };
+        let has_company = match &latest {
+            Some(latest) => latest.has_company,
+            None => is_in_service(&mut tx, occasion.time).await?,
+        };
         let mut moment = Moment {
             now: occasion.time,
             token: [0; 16],
@@ -155,10 +171,18 @@ impl Service {
         {
             info!(event = "ledger-was-restored", %until, "licenses may be in use that it has lost");
         }
-        let latest = Latest { page, at, restored_until };
+        let latest = Latest { page, at, restored_until, has_company };
         *self.notes.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(latest);
         Ok(history)
     }
+}
+
+/// Whether a server noted its service lately, and not that it stops.
+async fn is_in_service(tx: &mut Tx, now: Timestamp) -> Result<bool> {
+    Ok(match store::find(tx, &Query::History).await? {
+        Found::History(Some(history)) => !history.is_stopped() && now.since(history.noted()) <= SILENCE,
+        _ => false,
+    })
 }
 
 /// The authority itself, whoever asked for what.
@@ -168,8 +192,6 @@ fn itself() -> Occasion {
 
 #[cfg(test)]
 mod tests {
-    use nodelock::authority::{Found, Query};
-
     use super::{
         super::fixture::{Authority, vendor},
         *,
@@ -240,6 +262,11 @@ mod tests {
         let authority = Authority::new().await;
         authority.service.stop().await.unwrap();
         authority.service.page().await.unwrap();
+        assert!(!history(&authority).await.is_stopped());
+        // A command beside a server says nothing of it.
+        let command = authority.restarted(true).await;
+        command.page().await.unwrap();
+        command.stop_alone().await.unwrap();
         assert!(!history(&authority).await.is_stopped());
         // It goes on where another server is at work.
         authority.restarted(false).await.page().await.unwrap();
