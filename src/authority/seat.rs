@@ -313,7 +313,8 @@ impl Seat {
         }
     }
 
-    /// Whether it is active or held and not [marked as lapsed](Self::is_lapsed): [`Usage::taken`] counts those.
+    /// Whether it is active or held and not [marked as lapsed](Self::is_lapsed): [`Usage::taken`](super::Usage::taken)
+    /// counts those.
     pub fn is_marked_taken(&self) -> bool {
         self.state.is_taken() && !self.lapsed
     }
