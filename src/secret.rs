@@ -105,7 +105,8 @@ fn in_a_frame_of_its_own<T>(work: impl FnOnce() -> T) -> T {
 /// Its frame lies where that of the work lay.
 #[inline(never)]
 fn clear() {
-    let mut frame = [0_u8; BYTES];
+    // In words, which take an eighth of the time.
+    let mut frame = [0_u64; BYTES / 8];
     black_box(&mut frame).zeroize();
 }
 
