@@ -160,6 +160,10 @@ pub struct Promise {
     found: Option<u64>,
     /// Seats that a restored ledger does not have as counting, and when it was restored.
     strays: BTreeMap<u32, u64>,
+    /// The latest end of the licenses of each seat, in whatever ledger.
+    latest: BTreeMap<u32, u64>,
+    /// Seats of which a part was lost, and nothing showed it at once.
+    unseen: BTreeSet<u32>,
     /// The seats as they were before a restored ledger forgot it.
     forgotten: BTreeMap<u32, Row>,
     /// How many computers use a license besides.
@@ -192,6 +196,8 @@ impl Promise {
             flagged: 0,
             found: None,
             strays: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            unseen: BTreeSet::new(),
             forgotten: BTreeMap::new(),
             besides: 0,
         }
@@ -240,6 +246,10 @@ impl Promise {
             self.lowered = self.counting(now);
         }
         self.sold = sold;
+        if self.found.is_some() {
+            // With a longer margin, seats that were too many count again.
+            self.lowered = self.lowered.max(self.counting(now));
+        }
         self.most_seats = self.most_seats.max(sold.seats);
         self.longest_lease = self.longest_lease.max(lease(sold));
     }
@@ -253,17 +263,17 @@ impl Promise {
         (self.gaps, self.healed, self.flagged, self.sold) = (seen.gaps, seen.healed, seen.flagged, sold);
         let rows: BTreeMap<u32, Row> = seen.rows.into_iter().map(|row| (row.handle, row)).collect();
         for (handle, before) in std::mem::replace(&mut self.rows, rows) {
-            let row = self.rows.get(&handle);
-            if row == Some(&before) {
-                continue;
-            }
-            let is_kept = row.is_some_and(|row| {
-                row.state == State::Active && self.counts(row, now) && (shows || row.ends == before.ends)
-            });
-            if !is_kept {
+            let row = self.rows.get(&handle).filter(|row| row.state == State::Active);
+            let is_latest = |row: &Row| self.latest.get(&handle).is_none_or(|latest| *latest <= row.ends);
+            let is_kept = row.is_some_and(|row| self.counts(row, now) && (shows || is_latest(row)));
+            let is_same = self.rows.get(&handle) == Some(&before);
+            if !is_kept && (row.is_some() || !is_same) {
                 self.strays.insert(handle, at);
+                self.unseen.extend(Some(handle).filter(|_| !shows));
             }
-            self.forgotten.insert(handle, before);
+            if !is_same {
+                self.forgotten.insert(handle, before);
+            }
         }
         let is_kept = |handle: &u32| self.rows.get(handle).is_some_and(|row| self.counts(row, now));
         self.strays.extend(beside.filter(|handle| !is_kept(handle)).map(|handle| (handle, at)));
@@ -344,7 +354,9 @@ impl Promise {
         let is_explained = self.released.contains(&handle) || self.named.contains(&handle);
         // The seat of its computer was given back by another installation of it.
         let was_replaced = self.is_over(handle);
-        must(is_explained || was_replaced, || {
+        // Two licenses may have one revision then, and the ledger does not see which one is later.
+        let was_lost = self.unseen.contains(&handle);
+        must(is_explained || was_replaced || was_lost, || {
             format!("F3: the device of seat {handle} lost a lease that it could use")
         })
     }
@@ -366,6 +378,8 @@ impl Promise {
         let rows: BTreeMap<u32, Row> = seen.rows.into_iter().map(|row| (row.handle, row)).collect();
         let before = self.counting(now);
         for row in rows.values() {
+            let latest = self.latest.entry(row.handle).or_default();
+            *latest = row.ends.max(*latest);
             if self.rows.get(&row.handle) != Some(row) {
                 self.judge_change(now, row, &rows)?;
             }
@@ -440,7 +454,7 @@ impl Promise {
                 self.over.insert(handle, now);
             }
             State::Revoked if state != Some(State::Revoked) => {
-                let was_it = self.forgotten.get(&handle).is_some_and(|row| row.state == State::Revoked);
+                let was_it = self.forgotten.get(&handle).is_some_and(|row| !row.state.is_taken());
                 if !self.released.contains(&handle) && !was_it {
                     self.judge_named(now, handle)?;
                 }

@@ -1,6 +1,10 @@
 //! What happens to customers, and what the vendor does.
 
-use super::{ANOTHER_KEY, LICENSE, MOST_INSTALLED, World, network::Message, terms};
+use super::{
+    ANOTHER_KEY, LICENSE, MOST_INSTALLED, World,
+    network::{CAME_LATE, Message},
+    terms,
+};
 use crate::{
     ErrorKind,
     authority::{SeatName, SeatState, decision},
@@ -122,6 +126,8 @@ impl World<'_> {
         let file = Message::CheckIn(request.with_all);
         // By hand it is a file at once.
         let first = if self.dice.once_in(4) { file.clone() } else { Message::CheckIn(request.alone) };
+        let late = |world: &Self| world.counts.get(CAME_LATE).copied();
+        let before_it = late(self);
         let is_known = shown.as_ref().is_some_and(|license| self.is_known(license));
         let answer = match self.post(first)? {
             Some(Err(ErrorKind::LicenseWanted)) => self.post(file)?,
@@ -136,7 +142,8 @@ impl World<'_> {
                     && shown.handle == license.handle
                 {
                     self.promise.renewed(self.now, license.handle.get(), &self.seen())?;
-                    if !is_known {
+                    // Its own request may have come late, just before.
+                    if !is_known && late(self) == before_it {
                         self.judge_entered(shown)?;
                     }
                 }
