@@ -67,8 +67,8 @@ impl Outside {
         self.trusted
     }
 
-    /// The page that is there, once it is certain that another can take its place: what is there is written once more. None if
-    /// there is none, and if what is there is no page: that proves nothing.
+    /// The page that is there, once it is certain that another can take its place: what is there is written once more.
+    /// None if there is none, and if what is there is no page: that proves nothing.
     ///
     /// Fails with [`Failure::PageStuck`], as [`replace`](Self::replace) would.
     pub(crate) fn prepare(&self) -> Result<Option<Page>> {

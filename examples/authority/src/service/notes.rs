@@ -4,8 +4,9 @@
 //! A page is noted before anything is signed under it, and copied outside. One lasts for a minute of service. Whoever
 //! needs one first notes it; a server notes one each minute also while nobody asks for anything.
 //!
-//! The ledger has a page before the place outside does: a page that is outside and not in the ledger proves that history
-//! is missing. So that no page is noted in vain, the place is tried first, and not again for a while after it failed.
+//! The ledger has a page before the place outside does: a page that is outside and not in the ledger proves that
+//! history is missing. So that no page is noted in vain, the place is tried first, and after it failed not again for a
+//! while.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -306,7 +307,8 @@ mod tests {
         record["recent"].as_array().unwrap().len()
     }
 
-    /// Has an authority go on with its page in a file that is trusted, or beside the keys. Returns a running clock to set.
+    /// Has an authority go on with its page in a file that is trusted, or beside the keys. Returns a running clock to
+    /// set.
     async fn watched(
         authority: &mut Authority,
         disk: &Arc<TestDisk>,
