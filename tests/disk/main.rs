@@ -3,6 +3,8 @@
 mod faults;
 #[cfg(unix)]
 mod odd_files;
+#[cfg(target_os = "linux")]
+mod owners;
 mod store;
 
 #[path = "../support/mod.rs"]

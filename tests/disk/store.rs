@@ -721,26 +721,29 @@ fn a_process_that_dies_gives_up_the_lock() {
 fn files_are_for_their_owner_only_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let directory = tempfile::tempdir().unwrap();
-    let child = child("create", directory.path());
-    let arguments: Vec<_> = [child.get_program()].into_iter().chain(child.get_args()).collect();
-    let status = Command::new("sh")
-        .args(["-c", "umask 0; exec \"$0\" \"$@\""])
-        .args(arguments)
-        .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .stdout(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
+    for umask in ["0", "022", "0177", "0277", "0377", "0477", "0777"] {
+        let directory = tempfile::tempdir().unwrap();
+        let child = child("create", directory.path());
+        let arguments: Vec<_> = [child.get_program()].into_iter().chain(child.get_args()).collect();
+        let status = Command::new("sh")
+            .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
+            .args(arguments)
+            .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "umask {umask}");
 
-    let mode = |path: &str| fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o7777;
-    for path in ["a", "a/b", "a/b/store", "c", "c/tombstones"] {
-        assert_eq!(mode(path), 0o700, "{path}");
-    }
-    let tombstone = format!("c/tombstones/{:032x}", u128::from_be_bytes(*NAME));
-    for path in ["a/b/store/state", "a/b/store/device.key", "a/b/store/lock", "a/b/store/reserve", &tombstone]
-    {
-        assert_eq!(mode(path), 0o600, "{path}");
+        let mode =
+            |path: &str| fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o7777;
+        for path in ["a", "a/b", "a/b/store", "c", "c/tombstones"] {
+            assert_eq!(mode(path), 0o700, "{path} with umask {umask}");
+        }
+        let tombstone = format!("c/tombstones/{:032x}", u128::from_be_bytes(*NAME));
+        let files = ["state", "device.key", "lock", "reserve"].map(|file| format!("a/b/store/{file}"));
+        for path in files.iter().chain([&tombstone]) {
+            assert_eq!(mode(path), 0o600, "{path} with umask {umask}");
+        }
     }
 }
 
