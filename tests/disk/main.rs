@@ -5,6 +5,8 @@ mod faults;
 mod odd_files;
 #[cfg(target_os = "linux")]
 mod owners;
+#[cfg(target_os = "linux")]
+mod poor;
 mod store;
 
 #[path = "../support/mod.rs"]

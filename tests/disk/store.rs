@@ -420,7 +420,8 @@ fn damage_is_told_apart_from_absence_and_nothing_is_touched() {
         ("version 2 with a bad trailer", [b"NLST\x02", [0; 40].as_slice()].concat(), ErrorKind::Corrupt),
         ("nothing but a magic", with_trailer(b"NLST"), ErrorKind::Corrupt),
         ("nothing but a trailer", with_trailer(b""), ErrorKind::Corrupt),
-        ("a reserved byte", edited(5, 1), ErrorKind::Corrupt),
+        ("an unknown flag", edited(5, 2), ErrorKind::Corrupt),
+        ("a reserved byte", edited(6, 1), ErrorKind::Corrupt),
         ("generation 0", with_trailer(&no_generation), ErrorKind::Corrupt),
         ("a body too short", edited(16, OLD.len() as u8 + 1), ErrorKind::Corrupt),
         ("a body too long", edited(16, OLD.len() as u8 - 1), ErrorKind::Corrupt),
@@ -473,7 +474,7 @@ fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
 fn every_kind_of_store_keeps_the_same_promises() {
     for (store, _directory) in stores() {
         let store = store.with_lock_timeout(Duration::ZERO);
-        assert_eq!(store.read().unwrap(), Snapshot { generation: 0, body: None });
+        assert_eq!(store.read().unwrap(), Snapshot::default());
         assert!(store.device_key().unwrap().is_none());
         assert!(store.stamp().unwrap().is_none());
 
@@ -489,7 +490,8 @@ fn every_kind_of_store_keeps_the_same_promises() {
         let largest = vec![1; LIMIT - 52];
         for (count, body) in [OLD, NEW, b"", &largest].into_iter().enumerate() {
             writer.commit(body).unwrap();
-            let expected = Snapshot { generation: count as u64 + 1, body: Some(body.to_vec()) };
+            let expected =
+                Snapshot { generation: count as u64 + 1, body: Some(body.to_vec()), unsynced: false };
             assert_eq!(*writer.snapshot(), expected);
             assert_eq!(store.clone().read().unwrap(), expected);
         }
