@@ -451,6 +451,10 @@ enum nodelock_status
    */
   NODELOCK_NO_RANDOM = 46,
   /**
+   * The file system that the store is on has no locks. Keep the store on a disk of this machine.
+   */
+  NODELOCK_NO_LOCKS = 47,
+  /**
    * No connection to the authority came about.
    */
   NODELOCK_UNREACHABLE = 60,
@@ -1686,6 +1690,14 @@ NODELOCK_API bool nodelock_license_renewal_due(const nodelock_license *license);
  * Whether nodelock_client_observe() has something to record. Look once in each run of the application.
  */
 NODELOCK_API bool nodelock_license_should_observe(const nodelock_license *license);
+
+/**
+ * Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some shared
+ * folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or without a
+ * license.
+ */
+NODELOCK_API
+bool nodelock_license_power_cuts_covered(const nodelock_license *license);
 
 /**
  * The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without

@@ -140,6 +140,7 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> verdict_time() const { return detail::number(nodelock_license_verdict_time, get()); }
     [[nodiscard]] bool renewal_due() const noexcept { return nodelock_license_renewal_due(get()); }
     [[nodiscard]] bool should_observe() const noexcept { return nodelock_license_should_observe(get()); }
+    [[nodiscard]] bool power_cuts_covered() const noexcept { return nodelock_license_power_cuts_covered(get()); }
     [[nodiscard]] bool is_pending() const noexcept { return nodelock_license_pending_seat(get()) != nullptr; }
     [[nodiscard]] std::size_t outstanding() const noexcept { return nodelock_license_outstanding(get()); }
 };

@@ -29,6 +29,7 @@ pub(super) struct Loaded {
     pub(super) machine: Judgement,
     pending: Option<Handle>,
     outstanding: usize,
+    unsynced: bool,
     marks: TimeMarks,
     changed_since: Option<Timestamp>,
 }
@@ -47,7 +48,15 @@ impl Client {
     }
 
     fn load_anew(&self, stamp: Option<Stamp>) -> Result<Loaded> {
-        let record = match self.record() {
+        let read = self.store.read();
+        let unsynced = read.as_ref().is_ok_and(|snapshot| snapshot.unsynced);
+        let loaded =
+            self.load_record(stamp, read.and_then(|snapshot| self.decode(snapshot.body.as_deref())))?;
+        Ok(Loaded { unsynced, ..loaded })
+    }
+
+    fn load_record(&self, stamp: Option<Stamp>, record: Result<Record>) -> Result<Loaded> {
+        let record = match record {
             Ok(record) => record,
             Err(e)
                 if matches!(
@@ -143,6 +152,7 @@ impl Loaded {
             machine: Judgement { score: 0, hardware_agreed: false, acceptance: Acceptance::Reject },
             pending,
             outstanding: record.outstanding.len(),
+            unsynced: false,
             marks: record.time,
             changed_since: record.changed_since,
         }
@@ -176,6 +186,7 @@ impl Loaded {
             pending: self.pending,
             outstanding: self.outstanding,
             should_observe: self.should_observe(now),
+            unsynced: self.unsynced,
         }
     }
 

@@ -53,7 +53,7 @@ type Prober = Box<dyn Fn() -> Probe + Send + Sync>;
 /// Any number of clients, in any number of threads and processes, may share a store. Reading never waits; whoever
 /// writes waits up to 5 seconds for another writer and then fails with [`ErrorKind::Busy`].
 ///
-/// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy),
+/// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy), [`NoLocks`](ErrorKind::NoLocks),
 /// [`Corrupt`](ErrorKind::Corrupt), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
 /// [`NoSpace`](ErrorKind::NoSpace), [`ReadOnly`](ErrorKind::ReadOnly), [`AccessDenied`](ErrorKind::AccessDenied),
 /// [`Io`](ErrorKind::Io)) beside the ones they list. After a failure the store holds what it held before, or, when the very last
@@ -474,10 +474,6 @@ impl Client {
         }
         writer.commit(&after)?;
         Ok(self.write_tombstones(record, writer))
-    }
-
-    fn record(&self) -> Result<Record> {
-        self.decode(self.store.read()?.body.as_deref())
     }
 
     fn encode(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {

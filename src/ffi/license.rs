@@ -509,6 +509,15 @@ pub unsafe extern "C" fn nodelock_license_should_observe(license: *const nodeloc
     unsafe { look(license, false, |license| license.status.should_observe()) }
 }
 
+/// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some shared
+/// folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or without a
+/// license.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_license_power_cuts_covered(license: *const nodelock_license) -> bool {
+    // SAFETY: NULL or a license that lives.
+    unsafe { look(license, false, |license| license.status.power_cuts_covered()) }
+}
+
 /// The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without
 /// a license. Lent until the license is freed. NULL if none is pending.
 #[unsafe(no_mangle)]

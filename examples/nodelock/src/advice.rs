@@ -58,6 +58,10 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Do not delete the store: its device key can prove whose seat it was. `nodelock recover` takes a new seat in \
              place of the lost one."
         }
+        ErrorKind::NoLocks => {
+            "Choose a folder on a disk of this machine with --store. A shared folder can be mounted with locks, too. Nothing \
+             was lost."
+        }
         ErrorKind::NoSpace => "Free some space, then try again. Nothing was lost.",
         ErrorKind::ReadOnly | ErrorKind::AccessDenied => {
             "Check who owns the store's folder, or choose another with --store. Nothing was lost."
