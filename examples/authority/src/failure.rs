@@ -66,7 +66,7 @@ pub(crate) enum Failure {
     /// How many things a verification found.
     #[error("{0} findings: the ledger holds what no act of this authority made")]
     Findings(u64),
-    /// The file that the ledger's last page is copied to cannot be read or replaced; which, and why. Nothing was noted.
+    /// The file that the ledger's last page is copied to cannot be read or replaced; which, and why.
     #[error(
         "the last page of the ledger cannot be kept in {file} ({reason}), so nothing is signed. Make that place writable, or \
          name another one with --page-file; it is tried again every few seconds"
