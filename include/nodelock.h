@@ -227,6 +227,11 @@
 #define NODELOCK_MACHINE_GRACE_OVER 3
 
 /**
+ * Too little of what the machine is known by could be seen, and the grace period is over. Run where it can be seen.
+ */
+#define NODELOCK_MACHINE_HIDDEN 4
+
+/**
  * Nothing was said why a seat was given up.
  */
 #define NODELOCK_REASON_OTHER 0
@@ -1493,8 +1498,9 @@ NODELOCK_API
 int64_t nodelock_license_clock_error(const nodelock_license *license);
 
 /**
- * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
- * any other verdict.
+ * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. For
+ * NODELOCK_VERDICT_GRACE, NODELOCK_MACHINE_HIDDEN if too little of the machine can be seen: then no renewal is needed, and
+ * none is given. NODELOCK_MACHINE_FITS otherwise.
  */
 NODELOCK_API
 uint32_t nodelock_license_machine_reason(const nodelock_license *license);

@@ -181,7 +181,9 @@ impl Store {
     /// For a state that is not damaged this is [`write`](Self::write), and fails as that does.
     pub fn write_over_damage(&self, generation: u64) -> Result<Writer<'_>> {
         self.open(|store| match store.read() {
-            Err(e) if e.kind() == ErrorKind::Corrupt => Ok(Snapshot { generation, body: None, unsynced: false }),
+            Err(e) if e.kind() == ErrorKind::Corrupt => {
+                Ok(Snapshot { generation, body: None, unsynced: false })
+            }
             read => read,
         })
     }

@@ -61,6 +61,7 @@ fn a_passing_change_long_ago_does_not_use_up_todays_grace() {
     vendor.clock.advance_days(1);
     assert!(device.client().observe().unwrap(), "the machine is itself again");
     vendor.clock.advance_days(30);
+    assert!(device.client().observe().unwrap(), "it was in use all the time");
     let client = device.builder().probe(changed).build().unwrap();
     assert!(matches!(client.check().unwrap().verdict(), Verdict::Grace { .. }));
 }

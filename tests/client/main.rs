@@ -8,6 +8,7 @@ mod clock;
 #[cfg(feature = "online")]
 mod decisions;
 mod durable_before_shown;
+mod grace;
 mod history;
 mod life_cycle;
 #[cfg(feature = "online")]

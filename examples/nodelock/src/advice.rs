@@ -1,6 +1,6 @@
 //! What to do next: one sentence for each situation that something can be done about.
 
-use nodelock::{ClockError, ErrorKind, Status, Verdict};
+use nodelock::{ClockError, ErrorKind, GraceReason, MachineReason, Status, Verdict};
 
 /// What to do about a refusal; none where the message says it all.
 pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
@@ -121,7 +121,15 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
             "Correct this machine's clock: the license may be usable then."
         }
         Verdict::Active if !status.renewal_due() => return None,
-        Verdict::Active | Verdict::Grace { .. } | Verdict::LeaseEnded { .. } => {
+        Verdict::Grace { reason: GraceReason::MachineHidden, .. }
+        | Verdict::WrongMachine { reason: MachineReason::HiddenTooLong } => {
+            "Run it where this computer's hardware can be seen: outside of the container or sandbox that hides its network \
+             cards or /sys. The seat need not be given back."
+        }
+        Verdict::Active
+        | Verdict::Grace { .. }
+        | Verdict::LeaseEnded { .. }
+        | Verdict::WrongMachine { reason: MachineReason::GraceOver } => {
             "Renew it with `nodelock check-in`. Without a network: send the vendor what `nodelock check-in --offline` \
              writes, then `nodelock install FILE` with the answer."
         }
@@ -130,6 +138,10 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
             "Check this machine's clock. If it is right, `nodelock check-in` brings the authority's word for it."
         }
         Verdict::NotYetValid { .. } => "Check this machine's clock.",
+        Verdict::WrongMachine { reason: MachineReason::DeviceKey } => {
+            "Is the folder a copy from another computer? Then ask for a seat of this one's own, in another folder: --store \
+             and `nodelock request LICENSE-KEY`. Otherwise put `device.key` back, or ask the vendor to release the seat."
+        }
         Verdict::WrongMachine { .. } => {
             "If this is the machine that was activated, give the seat back (`nodelock deactivate --offline`) and ask \
              for a new one."
