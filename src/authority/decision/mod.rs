@@ -1,8 +1,9 @@
 //! The vendor's rule book: one pure function for each act.
 //!
-//! Each takes a message, the [`Records`] that were looked up, and the [`Moment`]. It returns a [`Step`]: either a
-//! [`Lookup`] of what it still lacks, or a [`Decision`] that says what to store, what to send and what to note. A
-//! [`Refusal`] stores nothing. A host that forgets to look something up gets the lookup again, never a decision.
+//! Each takes a message, the [`Records`](super::Records) that were looked up, and the [`Moment`]. It returns a
+//! [`Step`]: either a [`Lookup`](super::Lookup) of what it still lacks, or a [`Decision`] that says what to store, what
+//! to send and what to note. A [`Refusal`] stores nothing. A host that forgets to look something up gets the lookup
+//! again, never a decision.
 //!
 //! | act | function | message |
 //! |---|---|---|
@@ -19,10 +20,11 @@
 //!
 //! # How a host drives them
 //!
-//! 1. Call the function with empty [`Records`]. It answers [`Step::Needs`]: answer the queries from the ledger, run the
-//!    verifications, add both to the records, and call it again, until it answers [`Step::Decided`].
+//! 1. Call the function with empty [`Records`](super::Records). It answers [`Step::Needs`]: answer the queries from the
+//!    ledger, run the verifications, add both to the records, and call it again, until it answers [`Step::Decided`].
 //! 2. Do that once without a lock, to have the verifications done. Then open the transaction, begin again with
-//!    [`Records::facts`], and look the records up anew. Should a verification be missing now, which is rare, go back.
+//!    [`Records::facts`](super::Records::facts), and look the records up anew. Should a verification be missing now,
+//!    which is rare, go back.
 //! 3. Store every [`Change`] of the decision, sign it ([`Issuer::reply`](super::Issuer::reply)), commit, and only then send
 //!    the reply.
 //! 4. A decision with [`verifications`](Decision::verifications) is not the last one: after its commit run them, add

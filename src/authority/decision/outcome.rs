@@ -128,7 +128,7 @@ pub enum Change {
     License(Box<LicenseTerms>),
 }
 
-/// A message that is decided and not signed yet. [`Issuer::reply`](super::Issuer::reply) signs it.
+/// A message that is decided and not signed yet. [`Issuer::reply`](crate::authority::Issuer::reply) signs it.
 #[derive(Clone, Debug)]
 pub struct Draft {
     pub(crate) unsigned: Unsigned,
