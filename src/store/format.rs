@@ -18,7 +18,7 @@ use std::{fmt, mem};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{Error, ErrorKind, Result, keys::sha256};
+use crate::{Error, ErrorKind, Result, keys::sha256_of_secret};
 
 const MAGIC: [u8; 4] = *b"NLST";
 const VERSION: u8 = 1;
@@ -71,7 +71,7 @@ pub(super) fn encode(generation: u64, body: &[u8], unsynced: bool) -> Result<Zer
     file.extend(generation.to_le_bytes());
     file.extend((body.len() as u32).to_le_bytes());
     file.extend_from_slice(body);
-    let trailer = sha256(&file);
+    let trailer = sha256_of_secret(&file);
     file.extend_from_slice(&trailer);
     Ok(file)
 }
@@ -83,7 +83,7 @@ pub(super) fn encode(generation: u64, body: &[u8], unsynced: bool) -> Result<Zer
 pub(super) fn decode(mut file: Zeroizing<Vec<u8>>) -> Result<Snapshot> {
     let content = file
         .split_last_chunk::<TRAILER>()
-        .and_then(|(content, trailer)| (sha256(content) == *trailer).then_some(content));
+        .and_then(|(content, trailer)| (sha256_of_secret(content) == *trailer).then_some(content));
     match content.and_then(|content| content.strip_prefix(&MAGIC)) {
         Some([version, ..]) if *version > VERSION => Err(Error::new(ErrorKind::UnsupportedVersion, "state")),
         Some([VERSION, unsynced @ (0 | 1), 0, 0, rest @ ..]) => {
