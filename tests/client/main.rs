@@ -6,6 +6,8 @@ mod allowance;
 mod check;
 mod clock;
 #[cfg(feature = "online")]
+mod clock_corrected;
+#[cfg(feature = "online")]
 mod decisions;
 mod durable_before_shown;
 mod grace;
