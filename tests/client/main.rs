@@ -2,6 +2,7 @@
 
 #[cfg(feature = "online")]
 mod adversary;
+mod advice;
 mod allowance;
 mod check;
 mod clock;
