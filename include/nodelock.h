@@ -1081,10 +1081,10 @@ nodelock_status nodelock_config_add_test_component(nodelock_config *config,
                                                    nodelock_error **error);
 
 /**
- * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
- * or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in Punycode (`xn--`).
- * An address that cannot be one, and `http://` on another host than this one (nodelock_config_set_plain_http()), are refused
- * when a client is made.
+ * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's
+ * own HTTP, or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in
+ * Punycode (`xn--`). An address that cannot be one, and `http://` on another host than this one
+ * (nodelock_config_set_plain_http()), are refused when a client is made.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1093,8 +1093,8 @@ nodelock_status nodelock_config_set_authority(nodelock_config *config,
                                               nodelock_error **error);
 
 /**
- * Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go over the
- * network in the clear then.
+ * Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
+ * over the network in the clear then.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

@@ -47,8 +47,8 @@ enum ProxyChoice {
 }
 
 impl HttpOptions {
-    /// Uses this proxy (`http://user:password@host:port`) whatever the environment says. `socks4`, `socks4a`, `socks5` and
-    /// `socks5h` take the feature `socks`.
+    /// Uses this proxy (`http://user:password@host:port`) whatever the environment says. `socks4`, `socks4a`, `socks5`
+    /// and `socks5h` take the feature `socks`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = ProxyChoice::Explicit(url.into());
         self
@@ -86,9 +86,9 @@ impl HttpOptions {
 
     /// The transport.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] for a proxy that is no URL or of a scheme that this build does not have, or a
-    /// certificate that cannot be used, and with
-    /// [`ErrorKind::TlsUntrusted`] when the system's certificates are not to be trusted and no other was given.
+    /// Fails with [`ErrorKind::InvalidInput`] for a proxy that is no URL or of a scheme that this build does not have,
+    /// or a certificate that cannot be used, and with [`ErrorKind::TlsUntrusted`] when the system's certificates are
+    /// not to be trusted and no other was given.
     ///
     /// The system's certificates are read at the first call and not here, because an application makes its transport at every
     /// start, and a license is checked without a network. Where there are none, as in a small container, calls over HTTPS fail

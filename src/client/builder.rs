@@ -149,8 +149,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go over
-    /// the network in the clear then, and anybody on the way can refuse a request in the authority's name.
+    /// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes
+    /// go over the network in the clear then, and anybody on the way can refuse a request in the authority's name.
     #[cfg(feature = "transport")]
     pub fn plain_http(mut self, allowed: bool) -> Self {
         self.plain_http = allowed;
@@ -189,9 +189,9 @@ impl ClientBuilder {
 
     /// The client. Nothing is read or written yet.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, a host id or
-    /// version out of bounds, or an authority's address that cannot be or is not [`https`](Self::plain_http), and with [`ErrorKind::Unsupported`] when no store is given and the user has
-    /// no home directory.
+    /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, a host
+    /// id or version out of bounds, or an authority's address that cannot be or is not [`https`](Self::plain_http),
+    /// and with [`ErrorKind::Unsupported`] when no store is given and the user has no home directory.
     pub fn build(self) -> Result<Client> {
         check_product(&self.product)?;
         check_text("application version", &self.application, MAX_NAME)?;

@@ -480,10 +480,10 @@ pub unsafe extern "C" fn nodelock_config_add_test_component(
     }
 }
 
-/// Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
-/// or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in Punycode (`xn--`).
-/// An address that cannot be one, and `http://` on another host than this one (nodelock_config_set_plain_http()), are refused
-/// when a client is made.
+/// Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's
+/// own HTTP, or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in
+/// Punycode (`xn--`). An address that cannot be one, and `http://` on another host than this one
+/// (nodelock_config_set_plain_http()), are refused when a client is made.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_authority(
@@ -500,8 +500,8 @@ pub unsafe extern "C" fn nodelock_config_set_authority(
     }
 }
 
-/// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go over the
-/// network in the clear then.
+/// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
+/// over the network in the clear then.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_plain_http(

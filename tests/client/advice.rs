@@ -1,5 +1,5 @@
-//! Each way out that the table of `Verdict` names, followed to a license that is usable again; and that what it does not
-//! name does not lead there.
+//! Each way out that the table of `Verdict` names, followed to a license that is usable again; and that what it does
+//! not name does not lead there.
 
 use std::fs;
 

@@ -69,8 +69,8 @@ impl Field {
         }
     }
 
-    /// The application is started: it checks, and observes. No verdict says that a date has passed which is in the future,
-    /// unless it says that the clock is ahead.
+    /// The application is started: it checks, and observes. No verdict says that a date has passed which is in the
+    /// future, unless it says that the clock is ahead.
     fn start(&self) -> Verdict {
         let status = self.client.check().unwrap();
         if status.should_observe() {

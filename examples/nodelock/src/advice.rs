@@ -68,8 +68,8 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Make the store's folder writable, or choose another with --store. Nothing was lost."
         }
         ErrorKind::AccessDenied => {
-            "Check who owns the store's folder: what is root's there, `sudo chown -R USER FOLDER` gives back. Or choose \
-             another with --store. Nothing was lost."
+            "Check who owns the store's folder: what is root's there, `sudo chown -R USER FOLDER` gives back. Or \
+             choose another with --store. Nothing was lost."
         }
         ErrorKind::LicenseWanted => {
             "Hand the whole file over: `nodelock check-in --offline` writes it. A QR code of a large license lacks a part."
@@ -100,8 +100,8 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Ask again with a new request: `nodelock cancel`, then `nodelock request LICENSE-KEY`."
         }
         ErrorKind::Unsupported => {
-            "Without a home directory, give a folder with --store. A proxy that cannot be used is set in the environment: \
-             HTTPS_PROXY, ALL_PROXY."
+            "Without a home directory, give a folder with --store. A proxy that cannot be used is set in the \
+             environment: HTTPS_PROXY, ALL_PROXY."
         }
         _ => return None,
     })
@@ -148,8 +148,8 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
         Verdict::NotYetValid { .. } => "Check this machine's clock.",
         Verdict::WrongMachine { reason: MachineReason::DeviceKey } => {
             "Is the folder a copy from another computer? Then ask for a seat of this one's own, in another folder: --store \
-             and `nodelock request LICENSE-KEY`. Otherwise put `device.key` back, or ask the vendor to release the seat and \
-             then use `nodelock request LICENSE-KEY --replace-license`."
+             and `nodelock request LICENSE-KEY`. Otherwise put `device.key` back, or ask the vendor to release the \
+             seat and then use `nodelock request LICENSE-KEY --replace-license`."
         }
         Verdict::WrongMachine { .. } => {
             "If this is the machine that was activated, give the seat back (`nodelock deactivate --offline`) and ask \
