@@ -1081,14 +1081,26 @@ nodelock_status nodelock_config_add_test_component(nodelock_config *config,
                                                    nodelock_error **error);
 
 /**
- * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
- * or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in Punycode (`xn--`).
+ * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's
+ * own HTTP, or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in
+ * Punycode (`xn--`). An address that cannot be one, and `http://` on another host than this one
+ * (nodelock_config_set_plain_http()), are refused when a client is made.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_config_set_authority(nodelock_config *config,
                                               const char *url,
                                               nodelock_error **error);
+
+/**
+ * Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
+ * over the network in the clear then.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_plain_http(nodelock_config *config,
+                                               bool allowed,
+                                               nodelock_error **error);
 
 /**
  * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.

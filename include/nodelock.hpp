@@ -231,6 +231,7 @@ public:
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
     config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
+    config &plain_http(bool allowed) { return set(nodelock_config_set_plain_http, allowed); }
     config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, detail::number(time), attempts); }
     // What it throws counts as NODELOCK_UNREACHABLE.
     config &transport(transport_function function) {

@@ -3,6 +3,8 @@
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
 //! after the commit is durable (docs/PROTOCOL.md, Client states).
 
+#[cfg(feature = "transport")]
+mod address;
 mod authority_message;
 mod builder;
 mod check_in;

@@ -230,6 +230,21 @@ fn whoever_is_killed_in_a_renewal_or_a_deactivation_locks_nobody_out() {
     }
 }
 
+/// The way out for a store that an earlier version left to root.
+#[test]
+fn what_is_roots_is_given_back_by_chown() {
+    let Some(home) = Home::new() else { return };
+    home.run(Who::User, "begin", b"", None);
+    for path in everything(&home.store()) {
+        chown(path, Some(0), Some(0)).unwrap();
+    }
+    assert!(home.run(Who::User, "begin-or-show", b"", Some(usize::MAX)).is_none(), "access denied");
+    let given_back =
+        Command::new("chown").args(["-R", &USER.to_string()]).arg(home.store()).status().unwrap();
+    assert!(given_back.success());
+    home.run(Who::User, "begin-or-show", b"", None);
+}
+
 /// What the user has put in the way decides nothing about what lies elsewhere.
 #[test]
 fn root_gives_nothing_away_through_a_link() {

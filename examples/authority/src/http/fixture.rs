@@ -133,7 +133,7 @@ impl Authority {
     /// What a device sends in a call over the network: the first body of it.
     pub(super) fn sent(&self, name: &str, call: impl FnOnce(&Client)) -> Value {
         let recorder = Recorder::default();
-        let client = self.client(name).authority("http://authority/", recorder.clone());
+        let client = self.client(name).authority("https://authority/", recorder.clone());
         call(&client.patience(Duration::from_secs(1), 1).build().unwrap());
         let bodies = recorder.0.lock().unwrap();
         serde_json::from_slice(&bodies[0]).unwrap()
