@@ -9,8 +9,9 @@ use super::{
 use crate::{
     ErrorKind,
     authority::{
+        counts::Counting,
         incoming::{CheckInClaim, PreflightClaim},
-        records::{Counting, Query, Records},
+        records::{Query, Records},
         seat::{Seat, SeatState},
     },
 };
