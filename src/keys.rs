@@ -216,7 +216,12 @@ pub(crate) fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array
 }
 
-/// The SHA-256 of `bytes`, of which nothing stays on the stack.
+/// The SHA-256 of `bytes`.
 pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
-    secret::cleared_after(|| first(digest::digest(&digest::SHA256, bytes).as_ref()))
+    first(digest::digest(&digest::SHA256, bytes).as_ref())
+}
+
+/// The SHA-256 of `bytes`, of which nothing stays on the stack.
+pub(crate) fn sha256_of_secret(bytes: &[u8]) -> [u8; 32] {
+    secret::cleared_after(|| sha256(bytes))
 }

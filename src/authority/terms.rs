@@ -9,7 +9,7 @@ use crate::{
     Error, ErrorKind, Feature, LicenseBody, LicenseId, Metadata, Result, Timestamp,
     code::LicenseKey,
     fingerprint::{Component, Fingerprint, Policy},
-    keys::sha256,
+    keys::sha256_of_secret,
     message::{MAX_NAME, MAX_TEXT, check_features, check_metadata, check_product, check_text},
 };
 
@@ -340,7 +340,7 @@ impl LicenseKeyName {
 
     /// What finds the license. Keys made by this library have 90 random bits, so nobody gets from the hash to the key.
     pub fn hash(&self) -> KeyHash {
-        KeyHash(sha256(self.0.as_bytes()))
+        KeyHash(sha256_of_secret(self.0.as_bytes()))
     }
 
     /// The last group, for people: too little to guess the rest from. Of a key below 20 bytes it is the last character.

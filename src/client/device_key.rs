@@ -8,7 +8,7 @@ use super::Client;
 use crate::{
     Error, ErrorKind, PublicKey, Result, SigningKey,
     code::Handle,
-    keys::{first, sha256},
+    keys::{first, sha256_of_secret},
     record::Record,
     store::Writer,
 };
@@ -26,7 +26,7 @@ impl<'a> DeviceKey<'a> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(LENGTH));
         bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&*key.to_bytes());
-        let digest = sha256(&bytes);
+        let digest = sha256_of_secret(&bytes);
         bytes.extend_from_slice(&digest);
         bytes
     }
@@ -34,7 +34,7 @@ impl<'a> DeviceKey<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self> {
         let corrupt = || Error::new(ErrorKind::Corrupt, "device.key");
         let (content, trailer) = bytes.split_at_checked(KEY.end).ok_or_else(corrupt)?;
-        if !bool::from(sha256(content).ct_eq(trailer)) {
+        if !bool::from(sha256_of_secret(content).ct_eq(trailer)) {
             return Err(corrupt());
         }
         match content.strip_prefix(&MAGIC) {

@@ -16,6 +16,7 @@ pub struct Status {
     pub(super) pending: Option<Handle>,
     pub(super) outstanding: usize,
     pub(super) should_observe: bool,
+    pub(super) unsynced: bool,
 }
 
 impl Status {
@@ -74,6 +75,13 @@ impl Status {
     /// Whether [`Client::observe`](super::Client::observe) has something to record.
     pub fn should_observe(&self) -> bool {
         self.should_observe
+    }
+
+    /// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some
+    /// shared folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. Another
+    /// folder mends it ([`Store::with_directory`](crate::Store::with_directory)). True for an empty store.
+    pub fn power_cuts_covered(&self) -> bool {
+        !self.unsynced
     }
 
     fn usable_feature(&self, name: &str) -> Option<&crate::Feature> {

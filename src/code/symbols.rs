@@ -7,7 +7,9 @@
 
 use std::fmt;
 
-use super::gf32::ERASED;
+use zeroize::Zeroizing;
+
+use super::gf32::{ERASED, LENGTH};
 
 /// Crockford's base32: no I, L, O (they look like digits) and no U.
 pub(super) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -90,14 +92,13 @@ fn is_silent(c: char) -> bool {
         | '\u{2060}'..='\u{2069}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
 }
 
-/// Writes symbols in groups of five with a dash between.
+/// Writes symbols in groups of five with a dash between, in one piece: a text that grows leaves the secret in each place
+/// that it had before.
 pub(super) fn write_groups(f: &mut fmt::Formatter<'_>, symbols: &[u8]) -> fmt::Result {
-    use fmt::Write;
+    let mut text = Zeroizing::new([b'-'; LENGTH + LENGTH / 5 - 1]);
     for (i, &symbol) in symbols.iter().enumerate() {
-        if i > 0 && i % 5 == 0 {
-            f.write_char('-')?;
-        }
-        f.write_char(char::from(ALPHABET[usize::from(symbol)]))?;
+        text[i + i / 5] = ALPHABET[usize::from(symbol)];
     }
-    Ok(())
+    let length = symbols.len() + symbols.len().saturating_sub(1) / 5;
+    f.write_str(str::from_utf8(&text[..length]).map_err(|_| fmt::Error)?)
 }

@@ -13,7 +13,7 @@ use crate::{
     Error, ErrorKind, PublicKey, Result, Timestamp,
     code::{DeactivationCode, Handle},
     codec,
-    keys::sha256,
+    keys::sha256_of_secret,
 };
 
 /// The authority's answer to a deactivation.
@@ -67,7 +67,7 @@ impl Binding {
         let mut text = zeroize::Zeroizing::new(b"nodelock deactivation code v1\0".to_vec());
         text.extend_from_slice(&code.handle().get().to_le_bytes());
         text.extend_from_slice(code.secret().as_bytes());
-        Self::Code(sha256(&text))
+        Self::Code(sha256_of_secret(&text))
     }
 }
 

@@ -68,6 +68,12 @@ pub(crate) enum Failure {
     /// How many things a verification found.
     #[error("{0} findings: the ledger holds what no act of this authority made")]
     Findings(u64),
+    /// The file that the ledger's last page is copied to cannot be read or replaced; which, and why.
+    #[error(
+        "the last page of the ledger cannot be kept in {file} ({reason}), so nothing is signed. Make that place writable, or \
+         name another one with --page-file; it is tried again every few seconds"
+    )]
+    PageStuck { file: String, reason: String },
     #[error("the keys belong to another authority than the database")]
     WrongKeys,
     #[error(
@@ -147,6 +153,7 @@ impl Failure {
             Self::KeysMissing(_) => "keys-missing".into(),
             Self::InTheWay(_) => "in-the-way".into(),
             Self::NoLedger(_) | Self::Findings(_) => ErrorKind::Corrupt.code().into(),
+            Self::PageStuck { .. } => "page-stuck".into(),
             Self::WrongKeys => "wrong-keys".into(),
             Self::OlderDatabase | Self::NewerDatabase | Self::ForeignDatabase => {
                 ErrorKind::UnsupportedVersion.code().into()
