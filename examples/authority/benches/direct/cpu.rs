@@ -12,7 +12,7 @@ use crate::support::server::{Engine, Server};
 pub struct Spent {
     pub authority: f64,
     postgres: f64,
-    /// This process, which is the clients.
+    /// This process, which is the clients, with the programs that it ran.
     pub clients: f64,
 }
 

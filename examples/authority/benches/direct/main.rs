@@ -52,8 +52,10 @@ fn main() {
 trait Direct {
     /// What it is called, and its ways of running them.
     fn ways(&self) -> &'static [&'static str];
-    /// How many a second that way, when this round has so many.
-    fn rate(&mut self, way: usize, check_ins: usize) -> f64;
+    /// How many there are that way, when a round of the server has so many.
+    fn count(&self, way: usize, check_ins: usize) -> usize;
+    /// Runs them. Returns how many a second.
+    fn rate(&mut self, way: usize, count: usize) -> f64;
 }
 
 fn measure(engine: &Engine, rounds: usize) {
@@ -66,7 +68,7 @@ fn measure(engine: &Engine, rounds: usize) {
     };
     let (mut many, mut one) = (Vec::new(), Vec::new());
     let mut directly = vec![Vec::new(); direct.ways().len()];
-    let mut spent = cpu::Spent::default();
+    let (mut spent, mut spent_directly) = (cpu::Spent::default(), cpu::Spent::default());
     for _ in 0..rounds {
         let bodies = check_ins.split_off(check_ins.len() - MANY);
         let before = cpu::Spent::now(&server, engine);
@@ -75,7 +77,11 @@ fn measure(engine: &Engine, rounds: usize) {
         let bodies = check_ins.split_off(check_ins.len() - FEW);
         one.push(load::run(server.address, CHECK_INS, bodies, 1, "\"license\"").rate);
         for (way, rates) in directly.iter_mut().enumerate() {
-            rates.push(direct.rate(way, MANY));
+            let before = cpu::Spent::now(&server, engine);
+            rates.push(direct.rate(way, direct.count(way, MANY)));
+            if way == 0 {
+                spent_directly += cpu::Spent::now(&server, engine) - before;
+            }
         }
     }
     let name = match engine {
@@ -94,6 +100,9 @@ fn measure(engine: &Engine, rounds: usize) {
     }
     println!("Processor time of a check-in with {CONNECTIONS} clients, in microseconds:");
     spent.print(rounds * MANY);
+    println!("  the same directly:");
+    spent_directly.print(rounds * direct.count(0, MANY));
+    println!("  of that of the authority:");
     refused(&server, engine);
     let before = cpu::Spent::now(&server, engine);
     device::verify_and_sign();
@@ -112,7 +121,7 @@ fn refused(server: &Server, engine: &Engine) {
         assert_ne!(connection.post(CHECK_INS, &body).unwrap().0, 200);
     }
     let spent = cpu::Spent::now(server, engine) - before;
-    println!("  authority, HTTP, JSON and log alone {:>6.0}", spent.authority / TIMES as f64);
+    println!("  HTTP, JSON and log alone            {:>6.0}", spent.authority / TIMES as f64);
 }
 
 /// The check-ins of devices that have their seats.

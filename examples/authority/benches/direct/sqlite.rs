@@ -126,10 +126,14 @@ impl Direct for Sqlite {
         &["directly, a commit each", "directly, a commit for 16"]
     }
 
-    fn rate(&mut self, way: usize, check_ins: usize) -> f64 {
+    fn count(&self, _way: usize, check_ins: usize) -> usize {
+        check_ins
+    }
+
+    fn rate(&mut self, way: usize, count: usize) -> f64 {
         let group = [1, CONNECTIONS][way];
         let start = Instant::now();
-        for at in 0..check_ins {
+        for at in 0..count {
             let seat = &self.seats[self.count % self.seats.len()];
             let mut digest = [0x5a; 32];
             digest[..8].copy_from_slice(&self.count.to_le_bytes());
@@ -139,11 +143,11 @@ impl Direct for Sqlite {
             run(&self.writer, if at % group == 0 { "BEGIN IMMEDIATE" } else { "SAVEPOINT writer" });
             let record = Self::look(&self.writer, seat, &digest);
             self.store(seat, &digest, &record);
-            if (at + 1) % group == 0 || at + 1 == check_ins {
+            if (at + 1) % group == 0 || at + 1 == count {
                 run(&self.writer, "COMMIT");
             }
             self.count += 1;
         }
-        check_ins as f64 / start.elapsed().as_secs_f64()
+        count as f64 / start.elapsed().as_secs_f64()
     }
 }
