@@ -46,7 +46,7 @@ at_most() {
 }
 
 build capi
-at_most 975000
+at_most 1025000
 needs
 exports '/^# and/,$d'
 cc -std=c11 -Wall -Wextra -Werror -I include tests/capi/bare.c -o "$folder/bare" -L "$(dirname $library)" -lnodelock -Wl,-rpath,"$PWD/$(dirname $library)"

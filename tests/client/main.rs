@@ -10,6 +10,7 @@ mod decisions;
 mod durable_before_shown;
 mod history;
 mod life_cycle;
+mod mail;
 #[cfg(feature = "online")]
 mod quickstart;
 mod renewals;

@@ -4,6 +4,8 @@
 
 #[path = "../../../../tests/support/calls.rs"]
 pub mod calls;
+#[path = "../../../../tests/support/forms.rs"]
+pub mod forms;
 #[path = "../../../../tests/support/proxy.rs"]
 pub mod proxy;
 #[path = "../../../../tests/support/responder.rs"]
