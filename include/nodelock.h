@@ -227,6 +227,11 @@
 #define NODELOCK_MACHINE_GRACE_OVER 3
 
 /**
+ * Too little of what the machine is known by could be seen, and the grace period is over. Run where it can be seen.
+ */
+#define NODELOCK_MACHINE_HIDDEN 4
+
+/**
  * Nothing was said why a seat was given up.
  */
 #define NODELOCK_REASON_OTHER 0
@@ -450,6 +455,10 @@ enum nodelock_status
    * The operating system gave no random bytes.
    */
   NODELOCK_NO_RANDOM = 46,
+  /**
+   * The file system that the store is on has no locks. Keep the store on a disk of this machine.
+   */
+  NODELOCK_NO_LOCKS = 47,
   /**
    * No connection to the authority came about.
    */
@@ -1072,14 +1081,26 @@ nodelock_status nodelock_config_add_test_component(nodelock_config *config,
                                                    nodelock_error **error);
 
 /**
- * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
- * or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in Punycode (`xn--`).
+ * Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's
+ * own HTTP, or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in
+ * Punycode (`xn--`). An address that cannot be one, and `http://` on another host than this one
+ * (nodelock_config_set_plain_http()), are refused when a client is made.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_config_set_authority(nodelock_config *config,
                                               const char *url,
                                               nodelock_error **error);
+
+/**
+ * Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
+ * over the network in the clear then.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_plain_http(nodelock_config *config,
+                                               bool allowed,
+                                               nodelock_error **error);
 
 /**
  * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.
@@ -1489,8 +1510,9 @@ NODELOCK_API
 int64_t nodelock_license_clock_error(const nodelock_license *license);
 
 /**
- * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
- * any other verdict.
+ * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. For
+ * NODELOCK_VERDICT_GRACE, NODELOCK_MACHINE_HIDDEN if too little of the machine can be seen: then no renewal is needed, and
+ * none is given. NODELOCK_MACHINE_FITS otherwise.
  */
 NODELOCK_API
 uint32_t nodelock_license_machine_reason(const nodelock_license *license);
@@ -1695,6 +1717,14 @@ NODELOCK_API bool nodelock_license_renewal_due(const nodelock_license *license);
  * Whether nodelock_client_observe() has something to record. Look once in each run of the application.
  */
 NODELOCK_API bool nodelock_license_should_observe(const nodelock_license *license);
+
+/**
+ * Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some shared
+ * folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or without a
+ * license.
+ */
+NODELOCK_API
+bool nodelock_license_power_cuts_covered(const nodelock_license *license);
 
 /**
  * The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without

@@ -140,6 +140,7 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> verdict_time() const { return detail::number(nodelock_license_verdict_time, get()); }
     [[nodiscard]] bool renewal_due() const noexcept { return nodelock_license_renewal_due(get()); }
     [[nodiscard]] bool should_observe() const noexcept { return nodelock_license_should_observe(get()); }
+    [[nodiscard]] bool power_cuts_covered() const noexcept { return nodelock_license_power_cuts_covered(get()); }
     [[nodiscard]] bool is_pending() const noexcept { return nodelock_license_pending_seat(get()) != nullptr; }
     [[nodiscard]] std::size_t outstanding() const noexcept { return nodelock_license_outstanding(get()); }
 };
@@ -230,6 +231,7 @@ public:
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
     config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
+    config &plain_http(bool allowed) { return set(nodelock_config_set_plain_http, allowed); }
     config &patience(std::chrono::milliseconds time, std::uint32_t attempts) { return set(nodelock_config_set_patience, detail::number(time), attempts); }
     // What it throws counts as NODELOCK_UNREACHABLE.
     config &transport(transport_function function) {

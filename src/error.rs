@@ -117,6 +117,9 @@ pub enum ErrorKind {
     /// Any other failure of reading or writing.
     #[error("input/output error")]
     Io,
+    /// The file system that the store is on has no locks, so two programs could write at the same time.
+    #[error("the file system has no locks")]
+    NoLocks,
     /// The operating system gave no random bytes.
     #[error("no random bytes")]
     NoRandom,
@@ -253,6 +256,7 @@ codes! {
     ReadOnly "read-only",
     AccessDenied "access-denied",
     Io "io",
+    NoLocks "no-locks",
     NoRandom "no-random",
     UnknownLicense "unknown-license",
     NoFreeSeat "no-free-seat",
@@ -314,6 +318,11 @@ impl Error {
             _ => ErrorKind::Io,
         };
         Self { kind, about: about.into(), source: Some(source), seats: None, already: None }
+    }
+
+    /// An [`ErrorKind::NoLocks`] about `file`.
+    pub(crate) fn no_locks(file: String, source: io::Error) -> Self {
+        Self { source: Some(source), ..Self::new(ErrorKind::NoLocks, file) }
     }
 
     /// An [`ErrorKind::AlreadyActive`] that says what is in the way.

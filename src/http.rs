@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{
     Client, Proxy,
     header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
@@ -46,7 +47,8 @@ enum ProxyChoice {
 }
 
 impl HttpOptions {
-    /// Uses this proxy (`http://user:password@host:port`) whatever the environment says.
+    /// Uses this proxy (`http://user:password@host:port`) whatever the environment says. `socks4`, `socks4a`, `socks5`
+    /// and `socks5h` take the feature `socks`.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxy = ProxyChoice::Explicit(url.into());
         self
@@ -84,8 +86,9 @@ impl HttpOptions {
 
     /// The transport.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] for a proxy that is no URL or a certificate that cannot be used, and with
-    /// [`ErrorKind::TlsUntrusted`] when the system's certificates are not to be trusted and no other was given.
+    /// Fails with [`ErrorKind::InvalidInput`] for a proxy that is no URL or of a scheme that this build does not have,
+    /// or a certificate that cannot be used, and with [`ErrorKind::TlsUntrusted`] when the system's certificates are
+    /// not to be trusted and no other was given.
     ///
     /// The system's certificates are read at the first call and not here, because an application makes its transport at every
     /// start, and a license is checked without a network. Where there are none, as in a small container, calls over HTTPS fail
@@ -104,8 +107,12 @@ impl HttpOptions {
             ProxyChoice::Environment => ProxySetting::Environment,
             ProxyChoice::None => ProxySetting::None,
             ProxyChoice::Explicit(url) => {
+                if let Some(scheme) = unknown_scheme(&url) {
+                    return Err(Error::new(ErrorKind::InvalidInput, no_such_proxy(&scheme)));
+                }
                 let wrong = |_| Error::new(ErrorKind::InvalidInput, "proxy: a URL is expected");
-                ProxySetting::Explicit(Box::new(Proxy::all(url).map_err(wrong)?))
+                let matcher = Matcher::builder().all(url.as_str()).build();
+                ProxySetting::Explicit(Box::new(Proxy::all(url).map_err(wrong)?), Arc::new(matcher))
             }
         };
         let connect_timeout = self.connect_timeout.unwrap_or(Duration::from_secs(10));
@@ -164,7 +171,24 @@ impl KeyProvider for NoClientKeys {
 enum ProxySetting {
     Environment,
     None,
-    Explicit(Box<Proxy>),
+    Explicit(Box<Proxy>, Arc<Matcher>),
+}
+
+/// The schemes of proxies that this build can use.
+const PROXY_SCHEMES: &[&str] = match cfg!(feature = "socks") {
+    true => &["http", "https", "socks4", "socks4a", "socks5", "socks5h"],
+    false => &["http", "https"],
+};
+
+/// The scheme of a proxy's URL, if this build has none of the kind. A URL without a scheme is one of HTTP.
+fn unknown_scheme(url: &str) -> Option<String> {
+    let scheme = url.split_once("://")?.0.to_ascii_lowercase();
+    (!PROXY_SCHEMES.contains(&scheme.as_str())).then_some(scheme)
+}
+
+fn no_such_proxy(scheme: &str) -> String {
+    let feature = if scheme.starts_with("socks") { " (feature `socks`)" } else { "" };
+    format!("this build has no proxies of the scheme {scheme}{feature}")
 }
 
 /// HTTP through reqwest. A call runs on a thread of its own, so that it may be made from inside an asynchronous runtime.
@@ -219,7 +243,42 @@ impl HttpTransport {
         answer
     }
 
+    /// The proxy that a call goes through: its scheme, and where it is, without the password that its URL may hold.
+    fn proxy_of(&self, url: &str) -> Option<(String, String)> {
+        let from_environment;
+        let matcher = match &self.proxy {
+            ProxySetting::None => return None,
+            ProxySetting::Explicit(_, matcher) => matcher,
+            ProxySetting::Environment => {
+                from_environment = Matcher::from_env();
+                &from_environment
+            }
+        };
+        let proxy = matcher.intercept(&url.parse().ok()?)?;
+        let uri = proxy.uri();
+        let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+        Some((uri.scheme_str()?.to_owned(), format!("{}{port}", uri.host()?)))
+    }
+
     async fn exchange(&self, post: &Post<'_>) -> Result<Answer> {
+        let proxy = self.proxy_of(post.url);
+        if let Some((scheme, place)) = &proxy
+            && let Some(scheme) = unknown_scheme(&format!("{scheme}://"))
+        {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("the proxy {place}: {}", no_such_proxy(&scheme)),
+            ));
+        }
+        // Where a proxy is in between, it may be what failed.
+        let classify = |error: reqwest::Error| match (classify(error), &proxy) {
+            (error, Some((_, place)))
+                if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut) =>
+            {
+                Error::new(error.kind(), format!("authority, through the proxy {place}"))
+            }
+            (error, _) => error,
+        };
         let tls = self.trust.tls();
         let builder = Client::builder()
             .tls_backend_preconfigured(tls.config.clone())
@@ -228,7 +287,7 @@ impl HttpTransport {
         let builder = match &self.proxy {
             ProxySetting::Environment => builder,
             ProxySetting::None => builder.no_proxy(),
-            ProxySetting::Explicit(proxy) => builder.no_proxy().proxy(Proxy::clone(proxy)),
+            ProxySetting::Explicit(proxy, _) => builder.no_proxy().proxy(Proxy::clone(proxy)),
         };
         let mut response = builder
             .build()

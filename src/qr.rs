@@ -5,14 +5,15 @@
 //! Upper-case base32 goes into a QR code's alphanumeric mode. Error correction is
 //! level M, or L where the text does not fit otherwise.
 
-use qrcode::{Color, EcLevel, QrCode, render::svg};
+use qrcode::{
+    Color, EcLevel, QrCode,
+    render::{svg, unicode::Dense1x2},
+};
 
 use crate::{Error, ErrorKind, Result};
 
 /// The digits that the largest QR code takes, more than of anything else.
 const LONGEST: usize = 7089;
-/// The light border, in modules, that readers need.
-const QUIET: usize = 4;
 
 /// The squares of a QR code, without the light border of four squares that belongs around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,22 +66,11 @@ pub fn svg(text: impl AsRef<[u8]>) -> Result<String> {
 ///
 /// As [`modules`].
 pub fn terminal(text: impl AsRef<[u8]>) -> Result<String> {
-    let Modules { width, dark } = modules(text)?;
-    let side = width + 2 * QUIET;
-    let light = |row: usize, column: usize| {
-        let inside = |at: usize| at.checked_sub(QUIET).filter(|&at| at < width);
-        match (inside(row), inside(column)) {
-            (Some(row), Some(column)) => !dark[row * width + column],
-            _ => row < side,
-        }
-    };
-    let line = |top: usize| {
-        (0..side).map(move |column| match (light(top, column), light(top + 1, column)) {
-            (true, true) => '█',
-            (true, false) => '▀',
-            (false, true) => '▄',
-            (false, false) => ' ',
-        })
-    };
-    Ok((0..side).step_by(2).flat_map(|top| line(top).chain(['\n'])).collect())
+    let mut image = encode(text.as_ref())?
+        .render::<Dense1x2>()
+        .dark_color(Dense1x2::Light)
+        .light_color(Dense1x2::Dark)
+        .build();
+    image.push('\n');
+    Ok(image)
 }

@@ -14,12 +14,12 @@ use crate::{
 /// | verdict | what to do |
 /// |---|---|
 /// | [`Active`](Self::Active) | run; renew when [`renewal_due`](crate::Status::renewal_due) |
-/// | [`Grace`](Self::Grace) | run, call [`observe`](crate::Client::observe), and have the license renewed: check in, or install a new file |
+/// | [`Grace`](Self::Grace) | run, call [`observe`](crate::Client::observe), and check in, over a network or with the file of [`check_in_offline`](crate::Client::check_in_offline): only its answer takes the machine as it is. For [`MachineHidden`](GraceReason::MachineHidden) run where the hardware can be seen |
 /// | [`Unlicensed`](Self::Unlicensed), [`Deactivated`](Self::Deactivated), [`Revoked`](Self::Revoked) | [`begin`](crate::Client::begin), or show the [`pending`](crate::Client::pending) request again; hand in what is [`outstanding`](crate::Client::outstanding) |
-/// | [`Expired`](Self::Expired), [`LeaseEnded`](Self::LeaseEnded) | check in, or install a renewed license; the seat is still held, so `begin` is refused until it is given up |
+/// | [`Expired`](Self::Expired), [`LeaseEnded`](Self::LeaseEnded) | check in, or install a renewed license; or [`begin`](crate::Client::begin) with another license key, to which it gives way |
 /// | [`VersionNotCovered`](Self::VersionNotCovered) | offer an earlier version, or an extension of the maintenance |
 /// | [`NotYetValid`](Self::NotYetValid), [`ClockSetBack`](Self::ClockSetBack) | have the clock looked at, or check in: the answer heals it |
-/// | [`WrongMachine`](Self::WrongMachine) | give the seat up and begin anew; without a device key the vendor must release it |
+/// | [`WrongMachine`](Self::WrongMachine) | [`Fingerprint`](MachineReason::Fingerprint): give the seat up and begin anew. [`GraceOver`](MachineReason::GraceOver): [`observe`](crate::Client::observe) if [`should_observe`](crate::Status::should_observe), which may give the days of grace; or check in. [`HiddenTooLong`](MachineReason::HiddenTooLong): run where the hardware can be seen. [`DeviceKey`](MachineReason::DeviceKey): put `device.key` back, or have the vendor release the seat and begin with [`replace_license`](crate::ClientBuilder::replace_license); for a copy on another computer begin in a store of its own |
 /// | [`Damaged`](Self::Damaged) | [`Corrupt`](ErrorKind::Corrupt): [`recover_offline`](crate::Client::recover_offline) or `recover`; [`UnsupportedVersion`](ErrorKind::UnsupportedVersion): update the application; [`UntrustedSigner`](ErrorKind::UntrustedSigner), [`WrongProduct`](ErrorKind::WrongProduct): the client is set up for another vendor or product |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -93,6 +93,9 @@ pub enum Verdict {
 pub enum GraceReason {
     /// The machine has changed; a renewal by the authority takes its fingerprint anew.
     MachineChanged,
+    /// Too little of what the machine is known by can be seen, and nothing of it differs: a container or a sandbox may hide
+    /// it. Nothing has to be done but to run where it can be seen; a renewal is refused from here.
+    MachineHidden,
 }
 
 /// Why a machine is the wrong one.
@@ -105,6 +108,8 @@ pub enum MachineReason {
     Fingerprint,
     /// The machine had changed, and the grace period is over.
     GraceOver,
+    /// Too little of what the machine is known by could be seen, and the grace period is over.
+    HiddenTooLong,
 }
 
 impl Verdict {
@@ -139,6 +144,9 @@ impl fmt::Display for Verdict {
             Self::Grace { reason: GraceReason::MachineChanged, until } => {
                 write!(f, "usable until {until}: the machine has changed")
             }
+            Self::Grace { reason: GraceReason::MachineHidden, until } => {
+                write!(f, "usable until {until}: too little of this machine's hardware can be seen")
+            }
             Self::NotYetValid { starts } => write!(f, "not valid before {starts}"),
             Self::Expired { at, clock } => {
                 write!(f, "expired at {at}")?;
@@ -160,6 +168,9 @@ impl fmt::Display for Verdict {
             Self::WrongMachine { reason: MachineReason::GraceOver } => {
                 f.write_str("the machine has changed, and the grace period is over")
             }
+            Self::WrongMachine { reason: MachineReason::HiddenTooLong } => {
+                f.write_str("too little of this machine's hardware can be seen, and the grace period is over")
+            }
             Self::Deactivated => f.write_str("deactivated"),
             Self::Revoked { reason } if reason.is_empty() => f.write_str("released by the vendor"),
             Self::Revoked { reason } => write!(f, "released by the vendor: {reason}"),
@@ -179,26 +190,54 @@ impl fmt::Display for Verdict {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Situation {
     pub(crate) time: LicensingTime,
-    pub(crate) machine: Judgement,
-    /// When the machine was first seen changed, if that was recorded.
-    pub(crate) changed_since: Option<Timestamp>,
+    pub(crate) machine: Machine,
+    /// When the machine was first seen changed, as far as that was recorded; else the last time that anything was.
+    pub(crate) changed_since: Timestamp,
     /// When this version of the application was released, if it says so.
     pub(crate) released: Option<Timestamp>,
+}
+
+/// What a device makes of the machine that it is on (docs/PROTOCOL.md, A changed machine).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Machine {
+    Fits,
+    Changed,
+    /// It shows too little, and nothing that differs.
+    Hidden,
+    Another,
+}
+
+impl From<Judgement> for Machine {
+    fn from(judged: Judgement) -> Self {
+        match judged.acceptance {
+            Acceptance::Accept => Self::Fits,
+            Acceptance::Grace => Self::Changed,
+            Acceptance::Reject if judged.differs => Self::Another,
+            Acceptance::Reject => Self::Hidden,
+        }
+    }
+}
+
+impl Machine {
+    /// Whether it is usable for the days of grace.
+    pub(crate) fn is_in_grace(self) -> bool {
+        matches!(self, Self::Changed | Self::Hidden)
+    }
 }
 
 /// Judges a license that belongs to this device. The order is from what no waiting heals to what does.
 pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
     let now = situation.time.now;
-    let grace_until = match situation.machine.acceptance {
-        Acceptance::Accept => None,
-        Acceptance::Reject => return Verdict::WrongMachine { reason: MachineReason::Fingerprint },
-        Acceptance::Grace => {
-            let since = situation.changed_since.unwrap_or(now).min(now);
-            Some(since.plus_days(license.policy.grace_days().into()))
-        }
+    let (reason, over) = match situation.machine {
+        Machine::Another => return Verdict::WrongMachine { reason: MachineReason::Fingerprint },
+        Machine::Hidden => (GraceReason::MachineHidden, MachineReason::HiddenTooLong),
+        Machine::Fits | Machine::Changed => (GraceReason::MachineChanged, MachineReason::GraceOver),
     };
+    let since = situation.changed_since.min(now);
+    let until = since.plus_days(license.policy.grace_days().into());
+    let grace_until = Some(until).filter(|_| situation.machine.is_in_grace());
     if grace_until.is_some_and(|until| now >= until) {
-        return Verdict::WrongMachine { reason: MachineReason::GraceOver };
+        return Verdict::WrongMachine { reason: over };
     }
     if let Some(by) = situation.time.set_back {
         return Verdict::ClockSetBack { by };
@@ -218,7 +257,7 @@ pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
         return Verdict::VersionNotCovered { updates_until };
     }
     match grace_until {
-        Some(until) => Verdict::Grace { reason: GraceReason::MachineChanged, until },
+        Some(until) => Verdict::Grace { reason, until },
         None => Verdict::Active,
     }
 }

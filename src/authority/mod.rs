@@ -5,6 +5,7 @@
 //! to; [`Issuer`] signs what is sent. A host brings a place for [records](Records) and nothing else: no rule is left to
 //! it. `examples/authority` does that over SQLite and PostgreSQL.
 
+mod counts;
 pub mod decision;
 mod history;
 mod incoming;
@@ -19,13 +20,14 @@ mod verification;
 #[cfg(feature = "capi")]
 pub(crate) use self::json::from_hex;
 pub use self::{
+    counts::{
+        Attempts, CODE_WINDOW, COUNT_WINDOW, Count, Counting, FREE_CANCELLATIONS, MAX_ATTEMPTS,
+        UNMATCHED_REQUESTS,
+    },
     history::{Gap, History},
     incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
     issuer::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS, Reply},
-    records::{
-        Attempts, CODE_WINDOW, COUNT_WINDOW, Count, Counting, FREE_CANCELLATIONS, Found, Lookup,
-        MAX_ATTEMPTS, MAX_SEATS_OF_TAG, Query, Records, UNMATCHED_REQUESTS,
-    },
+    records::{Found, Lookup, MAX_SEATS_OF_TAG, Query, Records},
     seat::{Seat, SeatName, SeatState},
     terms::{
         KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, REINSTALLS, SeatListing, Usage,

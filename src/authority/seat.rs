@@ -10,9 +10,9 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    counts::{Attempts, Count},
     history::Gap,
     json,
-    records::{Attempts, Count},
     terms::{LicenseTerms, SeatListing},
 };
 use crate::{

@@ -4,9 +4,9 @@ use std::sync::{Mutex, OnceLock};
 #[cfg(feature = "transport")]
 use std::time::Duration;
 
-#[cfg(feature = "transport")]
-use super::online::Authority;
 use super::{Client, Prober};
+#[cfg(feature = "transport")]
+use super::{address, online::Authority};
 #[cfg(feature = "transport")]
 use crate::Transport;
 use crate::{
@@ -57,6 +57,8 @@ pub struct ClientBuilder {
     replace: Replace,
     #[cfg(feature = "transport")]
     authority: Option<Authority>,
+    #[cfg(feature = "transport")]
+    plain_http: bool,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -76,6 +78,8 @@ impl ClientBuilder {
             replace: Replace::default(),
             #[cfg(feature = "transport")]
             authority: None,
+            #[cfg(feature = "transport")]
+            plain_http: false,
             clock: Box::new(SystemClock),
             random: Box::new(SystemRandom),
             prober: Box::new(Probe::this_machine),
@@ -145,6 +149,14 @@ impl ClientBuilder {
         self
     }
 
+    /// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes
+    /// go over the network in the clear then, and anybody on the way can refuse a request in the authority's name.
+    #[cfg(feature = "transport")]
+    pub fn plain_http(mut self, allowed: bool) -> Self {
+        self.plain_http = allowed;
+        self
+    }
+
     /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3 times;
     /// at most an hour.
     /// Call it after [`authority`](Self::authority); without one it does nothing.
@@ -177,9 +189,9 @@ impl ClientBuilder {
 
     /// The client. Nothing is read or written yet.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, or a
-    /// host id or version out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has
-    /// no home directory.
+    /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, a host
+    /// id or version out of bounds, or an authority's address that cannot be or is not [`https`](Self::plain_http),
+    /// and with [`ErrorKind::Unsupported`] when no store is given and the user has no home directory.
     pub fn build(self) -> Result<Client> {
         check_product(&self.product)?;
         check_text("application version", &self.application, MAX_NAME)?;
@@ -188,6 +200,10 @@ impl ClientBuilder {
         }
         if let Some((id, how)) = &self.host_id {
             Probe::from_values([], false, false).with_host_id(id, *how)?;
+        }
+        #[cfg(feature = "transport")]
+        if let Some(authority) = &self.authority {
+            address::check(&authority.url, self.plain_http)?;
         }
         let store = match self.store {
             Some(store) => store,

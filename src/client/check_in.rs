@@ -42,6 +42,7 @@ impl Client {
             if matches!(record.current, Current::Active(_)) {
                 record.time.asked(request.digest(), now);
             }
+            self.note_change(record, now);
             let license = self::active(record)?.license.0.clone();
             Ok(CheckIn::new(request, license, record.last_word.as_deref()))
         })

@@ -9,12 +9,12 @@ use super::{Client, Status, device_key::DeviceKey};
 use crate::{
     Clock, Error, ErrorKind, License, Result, Timestamp, Verdict,
     code::Handle,
-    fingerprint::{self, Acceptance, Judgement},
+    fingerprint,
     licensing_time::{Reading, TimeMarks},
     message::frame::Incoming,
     record::{Active, Current, Ended, Ending, Record},
     store::Stamp,
-    verdict::{self, MachineReason, Situation},
+    verdict::{self, Machine, MachineReason, Situation},
 };
 
 /// A store as it was when it bore this stamp.
@@ -26,9 +26,10 @@ pub(super) struct Loaded {
     features: Arc<HashMap<String, usize>>,
     /// The verdict, if it does not depend on the time.
     settled: Option<Verdict>,
-    pub(super) machine: Judgement,
+    pub(super) machine: Machine,
     pending: Option<Handle>,
     outstanding: usize,
+    unsynced: bool,
     marks: TimeMarks,
     changed_since: Option<Timestamp>,
 }
@@ -47,7 +48,15 @@ impl Client {
     }
 
     fn load_anew(&self, stamp: Option<Stamp>) -> Result<Loaded> {
-        let record = match self.record() {
+        let read = self.store.read();
+        let unsynced = read.as_ref().is_ok_and(|snapshot| snapshot.unsynced);
+        let loaded =
+            self.load_record(stamp, read.and_then(|snapshot| self.decode(snapshot.body.as_deref())))?;
+        Ok(Loaded { unsynced, ..loaded })
+    }
+
+    fn load_record(&self, stamp: Option<Stamp>, record: Result<Record>) -> Result<Loaded> {
+        let record = match record {
             Ok(record) => record,
             Err(e)
                 if matches!(
@@ -85,7 +94,7 @@ impl Client {
             None
         };
         Ok(Loaded {
-            machine: fingerprint::judge(&license.baseline, self.fingerprint(), &license.policy),
+            machine: self.machine(&license),
             features: Arc::new(
                 license.features.iter().enumerate().map(|(at, feature)| (feature.name.clone(), at)).collect(),
             ),
@@ -107,6 +116,19 @@ impl Client {
             return Err(Error::new(ErrorKind::WrongRequest, "license"));
         }
         Ok(license)
+    }
+
+    /// What this machine is to a license.
+    fn machine(&self, license: &License) -> Machine {
+        fingerprint::judge(&license.baseline, self.fingerprint(), &license.policy).into()
+    }
+
+    /// Records from when on the grace of a changed machine counts, where it was not recorded before.
+    pub(super) fn note_change(&self, record: &mut Record, now: Reading) {
+        let license = record.license().and_then(|active| self.open_license(active).ok());
+        if license.is_some_and(|license| self.machine(&license).is_in_grace()) {
+            record.changed_since.get_or_insert(record.time.at(now).now);
+        }
     }
 
     /// Whether the store has the device key that the license names.
@@ -140,9 +162,10 @@ impl Loaded {
             license: None,
             features: Arc::default(),
             settled: Some(verdict),
-            machine: Judgement { score: 0, hardware_agreed: false, acceptance: Acceptance::Reject },
+            machine: Machine::Another,
             pending,
             outstanding: record.outstanding.len(),
+            unsynced: false,
             marks: record.time,
             changed_since: record.changed_since,
         }
@@ -164,7 +187,12 @@ impl Loaded {
             (None, None) => unreachable!("without a license the verdict is settled"),
             (None, Some(license)) => verdict::judge(
                 license,
-                &Situation { time, machine: self.machine, changed_since: self.changed_since, released },
+                &Situation {
+                    time,
+                    machine: self.machine,
+                    changed_since: self.changed_since.unwrap_or(self.marks.recorded()),
+                    released,
+                },
             ),
         };
         Status {
@@ -177,15 +205,16 @@ impl Loaded {
             outstanding: self.outstanding,
             should_observe: self.should_observe(now),
             changed_headers: Arc::default(),
+            unsynced: self.unsynced,
         }
     }
 
     /// Whether an observation would write something worth keeping: only beside a license.
     pub(super) fn should_observe(&self, now: Reading) -> bool {
-        let changed = match self.machine.acceptance {
-            Acceptance::Accept => self.changed_since.is_some(),
-            Acceptance::Grace => self.changed_since.is_none(),
-            Acceptance::Reject => false,
+        let changed = match self.machine {
+            Machine::Fits => self.changed_since.is_some(),
+            Machine::Changed | Machine::Hidden => self.changed_since.is_none(),
+            Machine::Another => false,
         };
         self.license.is_some() && (changed || self.marks.is_stale(now))
     }

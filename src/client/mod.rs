@@ -3,6 +3,8 @@
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
 //! after the commit is durable (docs/PROTOCOL.md, Client states).
 
+#[cfg(feature = "transport")]
+mod address;
 mod authority_message;
 mod builder;
 mod check_in;
@@ -30,7 +32,7 @@ use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
     code::{Handle, ReleaseSecret},
     codec::{self, Bytes},
-    fingerprint::{self, Acceptance, Fingerprint, HostId, Match, Probe, TagKey},
+    fingerprint::{self, Fingerprint, HostId, Match, Probe, TagKey},
     keys::first,
     licensing_time::Reading,
     message::{
@@ -43,6 +45,7 @@ use crate::{
     record::{Activation, Current, Pending, Record, Release, Replace},
     store::Writer,
     system,
+    verdict::Machine,
 };
 
 /// Where a client takes its picture of the machine from.
@@ -53,7 +56,7 @@ type Prober = Box<dyn Fn() -> Probe + Send + Sync>;
 /// Any number of clients, in any number of threads and processes, may share a store. Reading never waits; whoever
 /// writes waits up to 5 seconds for another writer and then fails with [`ErrorKind::Busy`].
 ///
-/// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy),
+/// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy), [`NoLocks`](ErrorKind::NoLocks),
 /// [`Corrupt`](ErrorKind::Corrupt), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
 /// [`NoSpace`](ErrorKind::NoSpace), [`ReadOnly`](ErrorKind::ReadOnly), [`AccessDenied`](ErrorKind::AccessDenied),
 /// [`Io`](ErrorKind::Io)) beside the ones they list. After a failure the store holds what it held before, or, when the very last
@@ -106,23 +109,26 @@ impl Client {
     /// Records what [`check`](Self::check) only sees: that time has passed, so that a clock set back is noticed, and
     /// that the machine has changed, from when on the grace period counts.
     ///
-    /// Call it once in each run of the application, when [`Status::should_observe`] says so; it writes once after the
-    /// machine was started or its clock was corrected, and else at most once an hour. Returns whether it wrote.
+    /// Call it once in each run of the application, when [`Status::should_observe`] says so, and before anybody is turned
+    /// away: a machine that changed during a long break has its days of grace only once that is recorded. It writes once
+    /// after the machine was started or its clock was corrected, and else at most once an hour. Returns whether it wrote.
     pub fn observe(&self) -> Result<bool> {
         let loaded = self.load()?;
         if !loaded.should_observe(loaded.reading(&*self.clock)) {
             return Ok(false);
         }
-        let acceptance = loaded.machine.acceptance;
+        let machine = loaded.machine;
         let now = self.reading();
         self.change(|record, _| {
             record.time.observe(now);
             // A change that was recorded while the clock was ahead may lie in the future of the corrected clock.
             let licensing_now = record.time.at(now).now;
-            record.changed_since = match acceptance {
-                Acceptance::Accept => None,
-                Acceptance::Grace => Some(record.changed_since.unwrap_or(licensing_now).min(licensing_now)),
-                Acceptance::Reject => record.changed_since,
+            record.changed_since = match machine {
+                Machine::Fits => None,
+                Machine::Changed | Machine::Hidden => {
+                    Some(record.changed_since.unwrap_or(licensing_now).min(licensing_now))
+                }
+                Machine::Another => record.changed_since,
             };
             Ok(true)
         })
@@ -238,6 +244,7 @@ impl Client {
             aside: None,
         })?;
         record.time.asked(request.digest(), now);
+        self.note_change(record, now);
         Ok(request)
     }
 
@@ -481,10 +488,6 @@ impl Client {
         }
         writer.commit(&after)?;
         Ok(self.write_tombstones(record, writer))
-    }
-
-    fn record(&self) -> Result<Record> {
-        self.decode(self.store.read()?.body.as_deref())
     }
 
     fn encode(&self, record: &Record) -> Result<Zeroizing<Vec<u8>>> {

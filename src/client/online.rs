@@ -16,7 +16,8 @@ use super::{
     authority_message::{ANSWER, AuthorityMessage},
 };
 use crate::{
-    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
+    Already, DeactivationReceipt, Error, ErrorKind, GraceReason, MachineReason, Reason, Result, SeatList,
+    Verdict,
     code::Handle,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
@@ -340,9 +341,14 @@ impl<'c> Online<'c> {
     /// does by itself.
     pub fn check_in_if_due(&self) -> Result<Option<Status>> {
         let status = self.client.check()?;
-        let grace = matches!(status.verdict(), crate::Verdict::Grace { .. });
+        // From a machine that shows too little it would be refused.
+        let changed = match status.verdict() {
+            Verdict::Grace { reason, .. } => *reason == GraceReason::MachineChanged,
+            Verdict::WrongMachine { reason } => *reason == MachineReason::GraceOver,
+            _ => false,
+        };
         let waits = self.client.next_lapse().is_some_and(|lapse| self.client.clock.now() < lapse);
-        let due = status.license().is_some() && (status.renewal_due() || grace) && !waits;
+        let due = status.license().is_some() && (status.renewal_due() || changed) && !waits;
         if status.pending().is_some()
             && !waits
             && let Some(pending) = self.client.pending()?

@@ -17,6 +17,7 @@ pub struct Status {
     pub(super) outstanding: usize,
     pub(super) should_observe: bool,
     pub(super) changed_headers: Arc<[ChangedHeader]>,
+    pub(super) unsynced: bool,
 }
 
 impl Status {
@@ -81,6 +82,13 @@ impl Status {
     /// license does, each with what it does say. The license counts all the same; tell people, who may have read them.
     pub fn changed_headers(&self) -> &[ChangedHeader] {
         &self.changed_headers
+    }
+
+    /// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some
+    /// shared folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. Another
+    /// folder mends it ([`Store::with_directory`](crate::Store::with_directory)). True for an empty store.
+    pub fn power_cuts_covered(&self) -> bool {
+        !self.unsynced
     }
 
     fn usable_feature(&self, name: &str) -> Option<&crate::Feature> {

@@ -54,6 +54,7 @@ pub struct nodelock_config {
     replace: u32,
     machine: Vec<(Component, String)>,
     url: Option<String>,
+    plain_http: bool,
     patience: Option<(Duration, u32)>,
     transport: Option<Arc<TransportCallback>>,
     clock: Option<Arc<ClockCallback>>,
@@ -78,6 +79,7 @@ impl nodelock_config {
             replace: 0,
             machine: Vec::new(),
             url: None,
+            plain_http: false,
             patience: None,
             transport: None,
             clock: None,
@@ -122,7 +124,7 @@ impl nodelock_config {
             builder = builder.probe(move || Probe::from_values(machine.iter().cloned(), false, false));
         }
         if let Some(url) = &self.url {
-            builder = self.with_authority(builder, url)?;
+            builder = self.with_authority(builder, url)?.plain_http(self.plain_http);
         }
         if let Some((timeout, attempts)) = self.patience {
             builder = builder.patience(timeout, attempts);
@@ -478,8 +480,10 @@ pub unsafe extern "C" fn nodelock_config_add_test_component(
     }
 }
 
-/// Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's own HTTP,
-/// or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in Punycode (`xn--`).
+/// Where the authority is, such as `https://licenses.example.com`: what the online calls speak to, over the library's
+/// own HTTP, or over what nodelock_config_set_transport() brings. For its own HTTP, write a name that is not ASCII in
+/// Punycode (`xn--`). An address that cannot be one, and `http://` on another host than this one
+/// (nodelock_config_set_plain_http()), are refused when a client is made.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_authority(
@@ -491,6 +495,24 @@ pub unsafe extern "C" fn nodelock_config_set_authority(
     unsafe {
         set(config, error, |config| {
             config.url = Some(text(url, "url")?.to_owned());
+            Ok(())
+        })
+    }
+}
+
+/// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes go
+/// over the network in the clear then.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_plain_http(
+    config: *mut nodelock_config,
+    allowed: bool,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            config.plain_http = allowed;
             Ok(())
         })
     }

@@ -10,7 +10,7 @@ use super::{
     boundary::{Lent, c_string, free, lend_bytes, look, optional_text, put},
     status::nodelock_status,
 };
-use crate::{ClockError, License, MachineReason, Status, Timestamp, Verdict};
+use crate::{ClockError, GraceReason, License, MachineReason, Status, Timestamp, Verdict};
 
 /// A feature's limit if it has none.
 pub const NODELOCK_UNLIMITED: u64 = 0xFFFF_FFFF_FFFF_FFFF;
@@ -23,6 +23,9 @@ pub const NODELOCK_MACHINE_DEVICE_KEY: u32 = 1;
 pub const NODELOCK_MACHINE_FINGERPRINT: u32 = 2;
 /// The machine had changed, and the grace period is over.
 pub const NODELOCK_MACHINE_GRACE_OVER: u32 = 3;
+
+/// Too little of what the machine is known by could be seen, and the grace period is over. Run where it can be seen.
+pub const NODELOCK_MACHINE_HIDDEN: u32 = 4;
 
 /// What a check found: a verdict and, where there is one, the license with its terms. It does not change when the store does.
 /// Belongs to the caller; may be read from any number of threads.
@@ -163,8 +166,9 @@ pub unsafe extern "C" fn nodelock_license_clock_error(license: *const nodelock_l
     }
 }
 
-/// Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. NODELOCK_MACHINE_FITS for
-/// any other verdict.
+/// Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. For
+/// NODELOCK_VERDICT_GRACE, NODELOCK_MACHINE_HIDDEN if too little of the machine can be seen: then no renewal is needed, and
+/// none is given. NODELOCK_MACHINE_FITS otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_machine_reason(license: *const nodelock_license) -> u32 {
     // SAFETY: NULL or a license that lives.
@@ -173,6 +177,8 @@ pub unsafe extern "C" fn nodelock_license_machine_reason(license: *const nodeloc
             Verdict::WrongMachine { reason: MachineReason::DeviceKey } => NODELOCK_MACHINE_DEVICE_KEY,
             Verdict::WrongMachine { reason: MachineReason::Fingerprint } => NODELOCK_MACHINE_FINGERPRINT,
             Verdict::WrongMachine { reason: MachineReason::GraceOver } => NODELOCK_MACHINE_GRACE_OVER,
+            Verdict::WrongMachine { reason: MachineReason::HiddenTooLong }
+            | Verdict::Grace { reason: GraceReason::MachineHidden, .. } => NODELOCK_MACHINE_HIDDEN,
             _ => NODELOCK_MACHINE_FITS,
         })
     }
@@ -527,6 +533,15 @@ pub unsafe extern "C" fn nodelock_license_renewal_due(license: *const nodelock_l
 pub unsafe extern "C" fn nodelock_license_should_observe(license: *const nodelock_license) -> bool {
     // SAFETY: NULL or a license that lives.
     unsafe { look(license, false, |license| license.status.should_observe()) }
+}
+
+/// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some shared
+/// folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or without a
+/// license.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_license_power_cuts_covered(license: *const nodelock_license) -> bool {
+    // SAFETY: NULL or a license that lives.
+    unsafe { look(license, false, |license| license.status.power_cuts_covered()) }
 }
 
 /// The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without

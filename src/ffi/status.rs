@@ -71,6 +71,8 @@ pub enum nodelock_status {
     NODELOCK_IO = 45,
     /// The operating system gave no random bytes.
     NODELOCK_NO_RANDOM = 46,
+    /// The file system that the store is on has no locks. Keep the store on a disk of this machine.
+    NODELOCK_NO_LOCKS = 47,
 
     /// No connection to the authority came about.
     NODELOCK_UNREACHABLE = 60,
@@ -172,6 +174,7 @@ impl From<ErrorKind> for nodelock_status {
             ErrorKind::AccessDenied => NODELOCK_ACCESS_DENIED,
             ErrorKind::Io => NODELOCK_IO,
             ErrorKind::NoRandom => NODELOCK_NO_RANDOM,
+            ErrorKind::NoLocks => NODELOCK_NO_LOCKS,
             ErrorKind::Unreachable => NODELOCK_UNREACHABLE,
             ErrorKind::TimedOut => NODELOCK_TIMED_OUT,
             ErrorKind::Interrupted => NODELOCK_INTERRUPTED,

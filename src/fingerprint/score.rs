@@ -31,6 +31,8 @@ pub struct Judgement {
     pub acceptance: Acceptance,
     /// Whether at least one hardware-unique component agreed.
     pub hardware_agreed: bool,
+    /// Whether a component that both have differs. Without one, nothing says that it is another machine.
+    pub differs: bool,
 }
 
 /// How one component compared: what a report for support says about it.
@@ -94,7 +96,7 @@ pub(crate) fn is_same(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy
 /// [`judge`], with the result of each component.
 pub fn compare(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Match {
     let components: Vec<_> = results(baseline, now, policy).collect();
-    let Judgement { score, acceptance, hardware_agreed } = tally(components.iter().copied(), policy);
+    let Judgement { score, acceptance, hardware_agreed, .. } = tally(components.iter().copied(), policy);
     Match { score, acceptance, hardware_agreed, components }
 }
 
@@ -125,11 +127,12 @@ fn tags(fingerprint: &Fingerprint, component: Component) -> impl Iterator<Item =
 
 fn tally(results: impl Iterator<Item = ComponentResult>, policy: &Policy) -> Judgement {
     let (mut score, mut reachable) = (0, 0);
-    let (mut bindable, mut hardware_agreed) = (false, false);
+    let (mut bindable, mut hardware_agreed, mut differs) = (false, false, false);
     for result in results.filter(|result| result.baseline) {
         let (agree, _) = policy.weight(result.component);
         score += result.weight;
         reachable += agree;
+        differs |= result.agreed == Some(false);
         if result.component.class() == Class::HardwareUnique && agree > 0 {
             bindable = true;
             hardware_agreed |= result.half;
@@ -144,7 +147,7 @@ fn tally(results: impl Iterator<Item = ComponentResult>, policy: &Policy) -> Jud
     } else {
         Acceptance::Reject
     };
-    Judgement { score, acceptance, hardware_agreed }
+    Judgement { score, acceptance, hardware_agreed, differs }
 }
 
 impl fmt::Display for Acceptance {

@@ -205,6 +205,11 @@ impl TimeMarks {
         self.noted = note(now);
     }
 
+    /// The licensing time that was recorded last (F).
+    pub(crate) fn recorded(&self) -> Timestamp {
+        self.floor
+    }
+
     /// The licensing time when the clocks show `now`.
     pub(crate) fn at(&self, now: Reading) -> LicensingTime {
         let x = now.local;

@@ -1,73 +1,32 @@
 //! Licenses.
 
-use std::{fmt, str::FromStr};
-
 use serde::{Deserialize, Serialize};
 
 use super::{
     Body, CertificateBody, Extension, MAX_EXTENSIONS, MAX_METADATA, MAX_NAME, MAX_TEXT, Metadata, Page,
     check_extensions, check_metadata, check_product, check_text,
     frame::Kind,
-    hex,
+    id::random_id,
     signed::{AuthorityBody, Signed, private},
 };
 use crate::{
-    Error, ErrorKind, PublicKey, Random, Result, Timestamp,
+    Error, ErrorKind, PublicKey, Result, Timestamp,
     code::Handle,
     codec,
     fingerprint::{Fingerprint, Policy},
-    system,
 };
 
 /// A verified license for one seat: this product, on this machine, under these terms.
 pub type License = Signed<LicenseBody>;
 
-/// Names a license at its vendor: 8 random bytes, shown as 16 hex digits. Every seat of a license bears it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct LicenseId([u8; 8]);
+random_id! {
+    /// Names a license at its vendor: 8 random bytes, shown as 16 hex digits. Every seat of a license bears it.
+    LicenseId, "license id"
+}
 
 impl LicenseId {
     /// What stands where no license is meant: in the proof of a request that was cancelled before its license came.
-    pub const NONE: Self = Self([0; 8]);
-
-    /// A new id from `random`. Fails with [`ErrorKind::NoRandom`].
-    pub fn generate(random: &dyn Random) -> Result<Self> {
-        system::random(random).map(Self)
-    }
-
-    /// The id with these bytes.
-    pub const fn from_bytes(bytes: [u8; 8]) -> Self {
-        Self(bytes)
-    }
-
-    /// The eight bytes.
-    pub const fn as_bytes(&self) -> &[u8; 8] {
-        &self.0
-    }
-}
-
-impl fmt::Display for LicenseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex(&self.0))
-    }
-}
-
-impl fmt::Debug for LicenseId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "LicenseId({self})")
-    }
-}
-
-impl FromStr for LicenseId {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        (text.len() == 16 && text.bytes().all(|b| b.is_ascii_hexdigit()))
-            .then(|| u64::from_str_radix(text, 16).ok())
-            .flatten()
-            .map(|number| Self(number.to_be_bytes()))
-            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "license id: 16 hex digits are expected"))
-    }
+    pub const NONE: Self = Self::from_bytes([0; 8]);
 }
 
 /// Something the license entitles to, besides the product itself.

@@ -8,6 +8,7 @@ pub(crate) mod armor;
 mod certificate;
 mod check_in;
 pub(crate) mod frame;
+mod id;
 mod license;
 mod page;
 pub(crate) mod proof;

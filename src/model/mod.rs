@@ -174,6 +174,8 @@ pub(crate) enum Mutant {
     HealsASeatThatEnded,
     /// Heal: what a device held before its lost seat stays taken.
     EarlierSeatStays,
+    /// Heal: it is not noted that more seats are taken than were sold.
+    ExcessUnflagged,
     /// Phantoms: a receipt or revocation that came along is not looked at.
     PhantomsStay,
     /// Redeem: giving up a lapsed seat uses up a deactivation.

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     FileSystem, LockGuard, OsFileSystem, Snapshot, Stamp, format,
-    fs::create_directories,
+    fs::{create_directories, has_no_locks, sync_dir},
     location::{self, Location},
     memory::MemoryFileSystem,
     tombstone,
@@ -169,8 +169,8 @@ impl Store {
     /// Opens the store for writing: takes the lock, drops what a killed writer left, and makes durable what it
     /// reads, so that the caller may act on it (docs/PROTOCOL.md, Client states).
     ///
-    /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time; as [`read`](Self::read) does;
-    /// [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
+    /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time, and with [`ErrorKind::NoLocks`] where
+    /// the file system has none; as [`read`](Self::read) does; [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
     pub fn write(&self) -> Result<Writer<'_>> {
         self.open(|store| store.read())
     }
@@ -181,7 +181,9 @@ impl Store {
     /// For a state that is not damaged this is [`write`](Self::write), and fails as that does.
     pub fn write_over_damage(&self, generation: u64) -> Result<Writer<'_>> {
         self.open(|store| match store.read() {
-            Err(e) if e.kind() == ErrorKind::Corrupt => Ok(Snapshot { generation, body: None }),
+            Err(e) if e.kind() == ErrorKind::Corrupt => {
+                Ok(Snapshot { generation, body: None, unsynced: false })
+            }
             read => read,
         })
     }
@@ -192,7 +194,10 @@ impl Store {
             create_directories(&*self.files, &self.directory)
                 .map_err(|e| Error::io("the store's directory", e))?;
         }
-        let lock = self.files.lock(&self.path(LOCK), self.lock_timeout).map_err(|e| Error::io(LOCK, e))?;
+        let lock = self.files.lock(&self.path(LOCK), self.lock_timeout).map_err(|error| {
+            let file = self.path(LOCK).display().to_string();
+            if has_no_locks(&error) { Error::no_locks(file, error) } else { Error::io(LOCK, error) }
+        })?;
         for file in [STATE, DEVICE_KEY] {
             match self.files.remove(&self.temporary(file)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(file, error)),
@@ -203,8 +208,9 @@ impl Store {
         if snapshot.body.is_some() {
             self.files.sync_file(&self.path(STATE)).map_err(|e| Error::io(STATE, e))?;
         }
-        self.files.sync_dir(&self.directory).map_err(|e| Error::io("the store's directory", e))?;
-        Ok(Writer { store: self, snapshot, failed: false, _lock: lock })
+        let synced =
+            sync_dir(&*self.files, &self.directory).map_err(|e| Error::io("the store's directory", e))?;
+        Ok(Writer { store: self, snapshot, unsynced: !synced, failed: false, _lock: lock })
     }
 
     /// Whether there is a tombstone `name` about `content` in the [first place](Self::tombstone_directory). One that is
@@ -274,7 +280,7 @@ impl Store {
             let _ = self.files.remove(&temporary);
         }
         renamed?;
-        self.files.sync_dir(&self.directory).map_err(Step::SyncDirectory.failed())
+        sync_dir(&*self.files, &self.directory).map(drop).map_err(Step::SyncDirectory.failed())
     }
 
     fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), WriteFailure> {
@@ -311,6 +317,8 @@ impl fmt::Debug for Store {
 pub struct Writer<'s> {
     store: &'s Store,
     snapshot: Snapshot,
+    /// Whether the file system cannot sync the directory.
+    unsynced: bool,
     failed: bool,
     _lock: Box<dyn LockGuard>,
 }
@@ -335,8 +343,8 @@ impl Writer<'_> {
         self.replace(DEVICE_KEY, key)
     }
 
-    /// Replaces the body by `body` and counts the generation up. Both are durable when this returns `Ok`.
-    /// Tell nobody before that (docs/PROTOCOL.md, Client states).
+    /// Replaces the body by `body` and counts the generation up. Both are durable when this returns `Ok`, as far as the
+    /// file system can ([`Snapshot::unsynced`]). Tell nobody before that (docs/PROTOCOL.md, Client states).
     ///
     /// After a failure the store holds the old body or the new one, whole; the next [`Store::write`] says which. Fails
     /// with [`ErrorKind::TooLarge`] if the file would be longer than 1 MiB; [`ErrorKind::NoSpace`];
@@ -344,8 +352,8 @@ impl Writer<'_> {
     /// this writer failed before.
     pub fn commit(&mut self, body: &[u8]) -> Result<()> {
         let generation = self.snapshot.generation.checked_add(1).ok_or_else(format::corrupt)?;
-        self.replace(STATE, &format::encode(generation, body)?)?;
-        self.snapshot = Snapshot { generation, body: Some(body.to_vec()) };
+        self.replace(STATE, &format::encode(generation, body, self.unsynced)?)?;
+        self.snapshot = Snapshot { generation, body: Some(body.to_vec()), unsynced: self.unsynced };
         Ok(())
     }
 

@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | 0 | 4 | magic `NLST` |
 //! | 4 | 1 | format version, 1 |
-//! | 5 | 3 | zero |
+//! | 5 | 1 | 1 if the directory could not be synced, else 0 |
+//! | 6 | 2 | zero |
 //! | 8 | 8 | generation, little-endian, 1 for the first commit |
 //! | 16 | 4 | length of the body, little-endian |
 //! | 20 | n | body |
@@ -35,6 +36,9 @@ pub struct Snapshot {
     pub generation: u64,
     /// The body of the last commit; `None` if nothing was ever stored.
     pub body: Option<Vec<u8>>,
+    /// Whether the file system could not sync the directory when this was stored, so that a power cut may have undone what
+    /// was announced.
+    pub unsynced: bool,
 }
 
 impl Drop for Snapshot {
@@ -49,6 +53,7 @@ impl fmt::Debug for Snapshot {
         f.debug_struct("Snapshot")
             .field("generation", &self.generation)
             .field("body", &self.body.as_ref().map(|body| format_args!("{} bytes", body.len()).to_string()))
+            .field("unsynced", &self.unsynced)
             .finish()
     }
 }
@@ -56,13 +61,13 @@ impl fmt::Debug for Snapshot {
 /// The bytes of a state file.
 ///
 /// Fails with [`ErrorKind::TooLarge`] if the file would be longer than [`LIMIT`].
-pub(super) fn encode(generation: u64, body: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+pub(super) fn encode(generation: u64, body: &[u8], unsynced: bool) -> Result<Zeroizing<Vec<u8>>> {
     if body.len() > LIMIT - OVERHEAD {
         return Err(Error::new(ErrorKind::TooLarge, "the record to store"));
     }
     let mut file = Zeroizing::new(Vec::with_capacity(OVERHEAD + body.len()));
     file.extend(MAGIC);
-    file.extend([VERSION, 0, 0, 0]);
+    file.extend([VERSION, unsynced.into(), 0, 0]);
     file.extend(generation.to_le_bytes());
     file.extend((body.len() as u32).to_le_bytes());
     file.extend_from_slice(body);
@@ -81,12 +86,13 @@ pub(super) fn decode(mut file: Zeroizing<Vec<u8>>) -> Result<Snapshot> {
         .and_then(|(content, trailer)| (sha256_of_secret(content) == *trailer).then_some(content));
     match content.and_then(|content| content.strip_prefix(&MAGIC)) {
         Some([version, ..]) if *version > VERSION => Err(Error::new(ErrorKind::UnsupportedVersion, "state")),
-        Some([VERSION, 0, 0, 0, rest @ ..]) => {
+        Some([VERSION, unsynced @ (0 | 1), 0, 0, rest @ ..]) => {
+            let unsynced = *unsynced == 1;
             let generation = generation(rest).ok_or_else(corrupt)?;
             let end = file.len() - TRAILER;
             file.truncate(end);
             file.drain(..HEADER);
-            Ok(Snapshot { generation, body: Some(mem::take(&mut *file)) })
+            Ok(Snapshot { generation, body: Some(mem::take(&mut *file)), unsynced })
         }
         _ => Err(corrupt()),
     }

@@ -35,6 +35,8 @@ pub trait FileSystem: Send + Sync {
 
     /// Makes the names in the directory `path` durable: what was created, renamed and removed there.
     ///
+    /// Where a file system has nothing of the kind, the error is the system's own (EINVAL, EBADF, ENOSYS, EOPNOTSUPP) or
+    /// [`io::ErrorKind::Unsupported`]; the store goes on then and notes it.
     /// Does nothing on Windows, where [`rename`](Self::rename) is durable by itself.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
@@ -47,7 +49,8 @@ pub trait FileSystem: Send + Sync {
     /// Takes the exclusive lock on the file `path`, which is created if missing, and waits for it no longer than
     /// `timeout`. A process that dies gives its locks up. Follows no link, and locks nothing but a plain file.
     ///
-    /// Fails with [`io::ErrorKind::WouldBlock`] if another holds it all that time, in this process or any other.
+    /// Fails with [`io::ErrorKind::WouldBlock`] if another holds it all that time, in this process or any other; where there
+    /// are no locks, with the system's own error (ENOLCK, ENOSYS, EOPNOTSUPP) or [`io::ErrorKind::Unsupported`].
     fn lock(&self, path: &Path, timeout: Duration) -> io::Result<Box<dyn LockGuard>>;
 }
 
@@ -79,6 +82,36 @@ pub struct Stamp {
     pub identity: u64,
 }
 
+/// Makes the names in `directory` durable. Returns whether it could: some file systems cannot sync a directory (shared
+/// folders of virtual machines, old file servers), and a store goes on there, as databases do. What really fails is an error.
+pub(super) fn sync_dir(files: &dyn FileSystem, directory: &Path) -> io::Result<bool> {
+    match files.sync_dir(directory) {
+        Ok(()) => Ok(true),
+        Err(error) if cannot_sync(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a sync failed because the file system has none for this: EINVAL, ENOSYS, EOPNOTSUPP, EBADF.
+fn cannot_sync(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let unsupported = [libc::EINVAL, libc::EBADF, libc::ENOSYS, libc::EOPNOTSUPP];
+    #[cfg(not(unix))]
+    let unsupported: [i32; 0] = [];
+    error.raw_os_error().is_some_and(|number| unsupported.contains(&number))
+        || matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
+}
+
+/// Whether a lock failed because the file system has none: ENOLCK, ENOSYS, EOPNOTSUPP.
+pub(super) fn has_no_locks(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let unsupported = [libc::ENOLCK, libc::ENOSYS, libc::EOPNOTSUPP];
+    #[cfg(not(unix))]
+    let unsupported: [i32; 0] = [];
+    error.raw_os_error().is_some_and(|number| unsupported.contains(&number))
+        || error.kind() == io::ErrorKind::Unsupported
+}
+
 /// Creates `directory` and what is missing above it, each durably before the next one in it.
 ///
 /// So a process that is killed here leaves one directory in doubt at most, the lowest: hence the syncs for what was
@@ -95,7 +128,7 @@ pub(super) fn create_directories(files: &dyn FileSystem, directory: &Path) -> io
         Err(_) => {}
     }
     match created {
-        Ok(()) => files.sync_dir(parent),
+        Ok(()) => sync_dir(files, parent).map(drop),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => settle(files, directory),
         Err(error) => Err(error),
     }
@@ -103,7 +136,7 @@ pub(super) fn create_directories(files: &dyn FileSystem, directory: &Path) -> io
 
 /// Makes the name of an existing directory durable.
 fn settle(files: &dyn FileSystem, directory: &Path) -> io::Result<()> {
-    match directory.parent().map_or(Ok(()), |parent| files.sync_dir(parent)) {
+    match directory.parent().map_or(Ok(()), |parent| sync_dir(files, parent).map(drop)) {
         // Where this process may not even look, such as above a home directory, it has made nothing.
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         synced => synced,

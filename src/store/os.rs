@@ -1,17 +1,19 @@
 //! The real file system, through std alone.
 
 #[cfg(unix)]
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 #[cfg(windows)]
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::Path,
     thread,
     time::{Duration, Instant},
 };
 
+#[cfg(unix)]
+use super::unix;
 #[cfg(windows)]
 use super::windows;
 use super::{FileSystem, LockGuard, NewFile, Stamp};
@@ -21,7 +23,8 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// The operating system's file system.
 ///
-/// Files are made with mode 0600 and directories with 0700, whatever the umask. On Windows they inherit the access rules
+/// Files are made with mode 0600 and directories with 0700, whatever the umask. What root makes in another user's directory
+/// belongs to that user, so that a program that was once started as root locks nobody out. On Windows they inherit the access rules
 /// of the directory above, which in a user's profile let in that user, the system and the administrators; but a directory
 /// made below `%ProgramData%`, which lets everybody read, lets in its owner, the system and the administrators alone.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,8 +56,7 @@ impl FileSystem for OsFileSystem {
     }
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn NewFile>> {
-        let file = private_file().write(true).create_new(true).open(path)?;
-        Ok(Box::new(file))
+        Ok(Box::new(create_file(path)?))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -79,17 +81,20 @@ impl FileSystem for OsFileSystem {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        #[cfg(windows)]
-        if windows::is_shared(path) {
-            return windows::create_private_dir(path);
+        #[cfg(unix)]
+        return unix::create_dir(path);
+        #[cfg(not(unix))]
+        {
+            #[cfg(windows)]
+            if windows::is_shared(path) {
+                return windows::create_private_dir(path);
+            }
+            fs::create_dir(path)
         }
-        private_dir().create(path)
     }
 
     fn lock(&self, path: &Path, timeout: Duration) -> io::Result<Box<dyn LockGuard>> {
-        // Through a link, this would make a file elsewhere.
-        let (file, _) =
-            open_plain(private_file().read(true).write(true).create(true).truncate(false), path, true)?;
+        let file = open_or_create(path)?;
         let start = Instant::now();
         loop {
             match file.try_lock() {
@@ -169,6 +174,27 @@ fn open_plain(options: &mut OpenOptions, path: &Path, no_links: bool) -> io::Res
     }
 }
 
+/// Opens a file, which is made if it is missing. Through a link, that would make a file elsewhere.
+fn open_or_create(path: &Path) -> io::Result<File> {
+    let open = || open_plain(OpenOptions::new().read(true).write(true), path, true).map(|(file, _)| file);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match create_file(path) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(),
+            created => created,
+        },
+        opened => opened,
+    }
+}
+
+/// Makes a file for writing, for its owner only.
+fn create_file(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    return unix::create_file(path);
+    #[cfg(not(unix))]
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
 /// Opens a directory, and nothing else.
 fn open_dir(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
@@ -176,22 +202,6 @@ fn open_dir(path: &Path) -> io::Result<File> {
     #[cfg(unix)]
     options.custom_flags(libc::O_DIRECTORY);
     options.open(path)
-}
-
-fn private_file() -> OpenOptions {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    options.mode(0o600);
-    options
-}
-
-fn private_dir() -> DirBuilder {
-    #[cfg_attr(not(unix), allow(unused_mut))]
-    let mut builder = DirBuilder::new();
-    #[cfg(unix)]
-    builder.mode(0o700);
-    builder
 }
 
 #[cfg(unix)]

@@ -37,6 +37,7 @@ static void terms_of(const nodelock_license *license)
     CHECK(nodelock_license_deactivations_left(license, &left) && left == 3);
     CHECK(nodelock_license_revision(license) == 1 && nodelock_license_time(license) == START);
     CHECK(!nodelock_license_renewal_due(license) && !nodelock_license_should_observe(license));
+    CHECK(nodelock_license_power_cuts_covered(license));
     CHECK(nodelock_license_pending_seat(license) == NULL && nodelock_license_outstanding(license) == 0);
     CHECK(!nodelock_license_verdict_time(license, &number) && nodelock_license_set_back(license) == 0);
     CHECK(nodelock_license_machine_reason(license) == NODELOCK_MACHINE_FITS);

@@ -61,6 +61,7 @@ fn a_passing_change_long_ago_does_not_use_up_todays_grace() {
     vendor.clock.advance_days(1);
     assert!(device.client().observe().unwrap(), "the machine is itself again");
     vendor.clock.advance_days(30);
+    assert!(device.client().observe().unwrap(), "it was in use all the time");
     let client = device.builder().probe(changed).build().unwrap();
     assert!(matches!(client.check().unwrap().verdict(), Verdict::Grace { .. }));
 }
@@ -143,7 +144,7 @@ impl Wire {
     fn client_over(&self, transport: impl Transport + 'static, name: &str, folder: &Path) -> Client {
         let vendor = self.0.lock().unwrap();
         builder(vendor.roots.clone(), name, Store::in_directory(folder, None), vendor.clock.clone())
-            .authority("http://authority", transport)
+            .authority("https://authority", transport)
             .build()
             .unwrap()
     }
@@ -151,7 +152,7 @@ impl Wire {
 
 impl Transport for Wire {
     fn post(&self, post: &Post<'_>) -> Result<Answer> {
-        let path = post.url.strip_prefix("http://authority").unwrap();
+        let path = post.url.strip_prefix("https://authority").unwrap();
         let (status, body) = match self.answer(path, &serde_json::from_slice(post.body).unwrap()) {
             Ok(body) => (200, body),
             Err(e) => (409, json!({"type": format!("urn:nodelock:problem:{}", e.kind().code())})),
@@ -251,7 +252,7 @@ fn a_device_whose_license_is_not_believed_any_more_passes_for_no_copy() {
     let next = |roots| {
         let store = Store::in_directory(folder.path(), None);
         let client =
-            builder(roots, "machine", store, clock.clone()).authority("http://authority", wire.clone());
+            builder(roots, "machine", store, clock.clone()).authority("https://authority", wire.clone());
         client.build().unwrap()
     };
     for _ in 0..3 {

@@ -2,12 +2,16 @@
 
 #[cfg(feature = "online")]
 mod adversary;
+mod advice;
 mod allowance;
 mod check;
 mod clock;
 #[cfg(feature = "online")]
+mod clock_corrected;
+#[cfg(feature = "online")]
 mod decisions;
 mod durable_before_shown;
+mod grace;
 mod history;
 mod life_cycle;
 mod mail;

@@ -185,7 +185,7 @@ mod online {
     }
 
     fn client(device: &Device, wire: &Wire) -> Client {
-        with(device, |builder| builder.authority("http://authority", wire.clone()).replace_license(true))
+        with(device, |builder| builder.authority("https://authority", wire.clone()).replace_license(true))
     }
 
     #[test]

@@ -211,6 +211,26 @@ fn a_license_under_a_known_page_is_an_alarm_and_heals_nothing() {
 }
 
 #[test]
+fn a_revision_that_is_only_claimed_is_no_alarm() {
+    let mut vendor = Vendor::new();
+    let device = Device::activated(&mut vendor, "machine");
+    let license = device.client().check().unwrap().license().unwrap().to_text();
+    check_in(&device, &mut vendor.clone()).unwrap();
+    // It claims revision 2. The license of revision 1 comes along, which the ledger has.
+    let alone = device.client().check_in_offline().unwrap().request().to_text();
+    for (file, kind) in
+        [(alone.clone(), ErrorKind::LicenseWanted), (alone + &license, ErrorKind::UnknownSeat)]
+    {
+        let (claim, moment) = (CheckInClaim::read(file.as_bytes()).unwrap(), vendor.moment());
+        let act = |records: &_| decision::check_in(&claim, records, &moment);
+        // A refusal stores nothing; an alarm would be a decision.
+        let refused = decision::settle(&mut vendor.ledger, act).unwrap_err();
+        assert_eq!(refused.kind(), kind);
+        assert_eq!(vendor.seat(device.handle()).revision(), 1);
+    }
+}
+
+#[test]
 fn a_license_of_the_last_page_before_a_gap_heals() {
     let mut vendor = Vendor::new();
     let copy = vendor.ledger.clone();
@@ -400,6 +420,28 @@ fn a_check_in_tells_of_a_phantom_too_and_a_known_page_ends_nothing() {
     restore(&mut vendor, &copy);
     check_in(&device, &mut vendor).unwrap();
     assert_eq!(vendor.seat(phantom).state(), SeatState::Returned);
+}
+
+#[test]
+fn a_last_word_about_the_very_seat_that_checks_in_ends_it() {
+    // The copy of the ledger has the seat, or does not.
+    for knows_the_seat in [true, false] {
+        let mut vendor = Vendor::new();
+        let before = vendor.ledger.clone();
+        next_day(&mut vendor);
+        let device = Device::activated(&mut vendor, "machine");
+        let handle = device.handle();
+        let copy = if knows_the_seat { vendor.ledger.clone() } else { before };
+        next_day(&mut vendor);
+        let file = device.client().check_in_offline().unwrap();
+        let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+        let receipt = vendor.redeem(given_up.proof()).unwrap();
+        restore(&mut vendor, &copy);
+        assert_eq!(find(&vendor, handle).map(Seat::state), knows_the_seat.then_some(SeatState::Active));
+        let answer = vendor.check_in((file.to_text() + &receipt.to_text()).as_bytes()).unwrap();
+        assert!(answer.license.is_none() && answer.revocation.is_some());
+        assert_eq!((vendor.seat(handle).state(), vendor.usage().taken), (SeatState::Returned, 0));
+    }
 }
 
 /// The vendor's calls, one message each.

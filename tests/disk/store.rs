@@ -420,7 +420,8 @@ fn damage_is_told_apart_from_absence_and_nothing_is_touched() {
         ("version 2 with a bad trailer", [b"NLST\x02", [0; 40].as_slice()].concat(), ErrorKind::Corrupt),
         ("nothing but a magic", with_trailer(b"NLST"), ErrorKind::Corrupt),
         ("nothing but a trailer", with_trailer(b""), ErrorKind::Corrupt),
-        ("a reserved byte", edited(5, 1), ErrorKind::Corrupt),
+        ("an unknown flag", edited(5, 2), ErrorKind::Corrupt),
+        ("a reserved byte", edited(6, 1), ErrorKind::Corrupt),
         ("generation 0", with_trailer(&no_generation), ErrorKind::Corrupt),
         ("a body too short", edited(16, OLD.len() as u8 + 1), ErrorKind::Corrupt),
         ("a body too long", edited(16, OLD.len() as u8 - 1), ErrorKind::Corrupt),
@@ -473,7 +474,7 @@ fn stores() -> Vec<(Store, Option<tempfile::TempDir>)> {
 fn every_kind_of_store_keeps_the_same_promises() {
     for (store, _directory) in stores() {
         let store = store.with_lock_timeout(Duration::ZERO);
-        assert_eq!(store.read().unwrap(), Snapshot { generation: 0, body: None });
+        assert_eq!(store.read().unwrap(), Snapshot::default());
         assert!(store.device_key().unwrap().is_none());
         assert!(store.stamp().unwrap().is_none());
 
@@ -489,7 +490,8 @@ fn every_kind_of_store_keeps_the_same_promises() {
         let largest = vec![1; LIMIT - 52];
         for (count, body) in [OLD, NEW, b"", &largest].into_iter().enumerate() {
             writer.commit(body).unwrap();
-            let expected = Snapshot { generation: count as u64 + 1, body: Some(body.to_vec()) };
+            let expected =
+                Snapshot { generation: count as u64 + 1, body: Some(body.to_vec()), unsynced: false };
             assert_eq!(*writer.snapshot(), expected);
             assert_eq!(store.clone().read().unwrap(), expected);
         }
@@ -721,26 +723,29 @@ fn a_process_that_dies_gives_up_the_lock() {
 fn files_are_for_their_owner_only_whatever_the_umask() {
     use std::os::unix::fs::PermissionsExt as _;
 
-    let directory = tempfile::tempdir().unwrap();
-    let child = child("create", directory.path());
-    let arguments: Vec<_> = [child.get_program()].into_iter().chain(child.get_args()).collect();
-    let status = Command::new("sh")
-        .args(["-c", "umask 0; exec \"$0\" \"$@\""])
-        .args(arguments)
-        .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
-        .stdout(Stdio::null())
-        .status()
-        .unwrap();
-    assert!(status.success());
+    for umask in ["0", "022", "0177", "0277", "0377", "0477", "0777"] {
+        let directory = tempfile::tempdir().unwrap();
+        let child = child("create", directory.path());
+        let arguments: Vec<_> = [child.get_program()].into_iter().chain(child.get_args()).collect();
+        let status = Command::new("sh")
+            .args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")])
+            .args(arguments)
+            .envs(child.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success(), "umask {umask}");
 
-    let mode = |path: &str| fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o7777;
-    for path in ["a", "a/b", "a/b/store", "c", "c/tombstones"] {
-        assert_eq!(mode(path), 0o700, "{path}");
-    }
-    let tombstone = format!("c/tombstones/{:032x}", u128::from_be_bytes(*NAME));
-    for path in ["a/b/store/state", "a/b/store/device.key", "a/b/store/lock", "a/b/store/reserve", &tombstone]
-    {
-        assert_eq!(mode(path), 0o600, "{path}");
+        let mode =
+            |path: &str| fs::metadata(directory.path().join(path)).unwrap().permissions().mode() & 0o7777;
+        for path in ["a", "a/b", "a/b/store", "c", "c/tombstones"] {
+            assert_eq!(mode(path), 0o700, "{path} with umask {umask}");
+        }
+        let tombstone = format!("c/tombstones/{:032x}", u128::from_be_bytes(*NAME));
+        let files = ["state", "device.key", "lock", "reserve"].map(|file| format!("a/b/store/{file}"));
+        for path in files.iter().chain([&tombstone]) {
+            assert_eq!(mode(path), 0o600, "{path} with umask {umask}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The library's own transport, and answers that no authority gives.
 
+mod addresses;
 mod hostile_authority;
 #[cfg(target_os = "linux")]
 mod leftovers;

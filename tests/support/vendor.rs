@@ -39,6 +39,11 @@ impl TestClock {
         self.0.store(seconds, Ordering::Relaxed);
     }
 
+    /// The time so many days from now.
+    pub fn now_plus(&self, days: u32) -> Timestamp {
+        self.now().plus_days(days)
+    }
+
     pub fn advance_days(&self, days: u64) {
         self.0.fetch_add(days * 86_400, Ordering::Relaxed);
     }

@@ -4,6 +4,8 @@ use std::{error::Error as _, time::Duration};
 
 use nodelock::{ErrorKind, authority::decision::Refusal, code::Handle};
 
+use crate::store;
+
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Why something was not done. No text holds a license key, a code or a private key.
@@ -66,6 +68,12 @@ pub(crate) enum Failure {
     /// How many things a verification found.
     #[error("{0} findings: the ledger holds what no act of this authority made")]
     Findings(u64),
+    /// The file that the ledger's last page is copied to cannot be read or replaced; which, and why.
+    #[error(
+        "the last page of the ledger cannot be kept in {file} ({reason}), so nothing is signed. Make that place writable, or \
+         name another one with --page-file; it is tried again every few seconds"
+    )]
+    PageStuck { file: String, reason: String },
     #[error("the keys belong to another authority than the database")]
     WrongKeys,
     #[error(
@@ -83,7 +91,7 @@ pub(crate) enum Failure {
     #[error("{0}")]
     SomeDamaged(String),
     #[error("the database: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(#[from] store::Error),
     #[error("the database holds a damaged record: {0}")]
     Record(#[from] serde_json::Error),
 }
@@ -110,16 +118,7 @@ impl Failure {
     /// Whether the database was asked too much at a time; it may well answer in a moment.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::PoolTimedOut) => true,
-            Self::Database(sqlx::Error::Database(error)) => {
-                let code = error.code().unwrap_or_default();
-                // PostgreSQL: no lock, a deadlock, too many connections, or it is being shut down or started.
-                matches!(&*code, "55P03" | "40P01" | "53300" | "57P01" | "57P03")
-                    // SQLite: busy or locked, with whatever the upper bytes say of it.
-                    || (code.len() < 5 && code.parse::<u32>().is_ok_and(|code| matches!(code & 0xff, 5 | 6)))
-            }
-            // The connection to a database server was lost.
-            Self::Database(sqlx::Error::Io(_)) => true,
+            Self::Database(error) => error.is_busy(),
             _ => false,
         }
     }
@@ -154,6 +153,7 @@ impl Failure {
             Self::KeysMissing(_) => "keys-missing".into(),
             Self::InTheWay(_) => "in-the-way".into(),
             Self::NoLedger(_) | Self::Findings(_) => ErrorKind::Corrupt.code().into(),
+            Self::PageStuck { .. } => "page-stuck".into(),
             Self::WrongKeys => "wrong-keys".into(),
             Self::OlderDatabase | Self::NewerDatabase | Self::ForeignDatabase => {
                 ErrorKind::UnsupportedVersion.code().into()

@@ -1,6 +1,6 @@
 //! What to do next: one sentence for each situation that something can be done about.
 
-use nodelock::{ClockError, ErrorKind, Status, Verdict};
+use nodelock::{ClockError, ErrorKind, GraceReason, MachineReason, Status, Verdict};
 
 /// What to do about a refusal; none where the message says it all.
 pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
@@ -27,7 +27,8 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Check this machine's clock; if it is right, ask the vendor to issue it again."
         }
         ErrorKind::WrongMachine | ErrorKind::WrongRequest => {
-            "Show this machine's request with `nodelock request`, and have the vendor answer that."
+            "A file for another computer: show this one's request with `nodelock request`, and have the vendor answer \
+             that. A check-in that was refused: `nodelock status` says what to do."
         }
         ErrorKind::GivenUp => {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
@@ -57,9 +58,17 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Do not delete the store: its device key can prove whose seat it was. `nodelock recover` takes a new seat in \
              place of the lost one."
         }
+        ErrorKind::NoLocks => {
+            "Choose a folder on a disk of this machine with --store. A shared folder can be mounted with locks, too. Nothing \
+             was lost."
+        }
         ErrorKind::NoSpace => "Free some space, then try again. Nothing was lost.",
-        ErrorKind::ReadOnly | ErrorKind::AccessDenied => {
-            "Check who owns the store's folder, or choose another with --store. Nothing was lost."
+        ErrorKind::ReadOnly => {
+            "Make the store's folder writable, or choose another with --store. Nothing was lost."
+        }
+        ErrorKind::AccessDenied => {
+            "Check who owns the store's folder: what is root's there, `sudo chown -R USER FOLDER` gives back. Or \
+             choose another with --store. Nothing was lost."
         }
         ErrorKind::LicenseWanted => {
             "Hand the whole file over: `nodelock check-in --offline` writes it. A QR code of a large license lacks a part."
@@ -89,7 +98,10 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::CrowdedHandle => {
             "Ask again with a new request: `nodelock cancel`, then `nodelock request LICENSE-KEY`."
         }
-        ErrorKind::Unsupported => "Give a folder with --store if there is no home directory.",
+        ErrorKind::Unsupported => {
+            "Without a home directory, give a folder with --store. A proxy that cannot be used is set in the \
+             environment: HTTPS_PROXY, ALL_PROXY."
+        }
         _ => return None,
     })
 }
@@ -116,7 +128,15 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
             "Correct this machine's clock: the license may be usable then."
         }
         Verdict::Active if !status.renewal_due() => return None,
-        Verdict::Active | Verdict::Grace { .. } | Verdict::LeaseEnded { .. } => {
+        Verdict::Grace { reason: GraceReason::MachineHidden, .. }
+        | Verdict::WrongMachine { reason: MachineReason::HiddenTooLong } => {
+            "Run it where this computer's hardware can be seen: outside of the container or sandbox that hides its network \
+             cards or /sys. The seat need not be given back."
+        }
+        Verdict::Active
+        | Verdict::Grace { .. }
+        | Verdict::LeaseEnded { .. }
+        | Verdict::WrongMachine { reason: MachineReason::GraceOver } => {
             "Renew it with `nodelock check-in`. Without a network: send the vendor what `nodelock check-in --offline` \
              writes, then `nodelock install FILE` with the answer."
         }
@@ -125,6 +145,11 @@ pub fn on_status(status: &Status) -> Option<&'static str> {
             "Check this machine's clock. If it is right, `nodelock check-in` brings the authority's word for it."
         }
         Verdict::NotYetValid { .. } => "Check this machine's clock.",
+        Verdict::WrongMachine { reason: MachineReason::DeviceKey } => {
+            "Is the folder a copy from another computer? Then ask for a seat of this one's own, in another folder: --store \
+             and `nodelock request LICENSE-KEY`. Otherwise put `device.key` back, or ask the vendor to release the \
+             seat and then use `nodelock request LICENSE-KEY --replace-license`."
+        }
         Verdict::WrongMachine { .. } => {
             "If this is the machine that was activated, give the seat back (`nodelock deactivate --offline`) and ask \
              for a new one."

@@ -44,6 +44,10 @@ pub struct Common {
     #[arg(long, global = true, value_name = "URL", env = "NODELOCK_AUTHORITY")]
     pub authority: Option<String>,
 
+    /// Take an authority at http:// on another host than this one, too: what is sent can be read on the way.
+    #[arg(long, global = true)]
+    pub plain_http: bool,
+
     /// A file of TLS certificates (PEM) to trust beside the system's.
     #[arg(long, global = true, value_name = "FILE")]
     pub trust: Option<PathBuf>,

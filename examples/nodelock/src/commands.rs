@@ -153,7 +153,7 @@ fn online_builder(common: &Common) -> Result<ClientBuilder> {
     if let Some(file) = &common.trust {
         options = options.trust_pem(&read_input(file)?)?;
     }
-    Ok(builder(common)?.authority(url, options.build()?))
+    Ok(builder(common)?.authority(url, options.build()?).plain_http(common.plain_http))
 }
 
 fn builder(common: &Common) -> Result<ClientBuilder> {

@@ -25,6 +25,9 @@ pub fn report(status: &Status) -> Report {
     if status.renewal_due() {
         line(&mut text, "renewal", "due");
     }
+    if !status.power_cuts_covered() {
+        line(&mut text, "power cuts", "not covered: this file system cannot sync a folder");
+    }
     match status.outstanding() {
         0 => {}
         1 => line(&mut text, "outstanding", "1 seat was given back and has no receipt yet"),
@@ -49,6 +52,7 @@ pub fn report(status: &Status) -> Report {
         "licensing_time": status.licensing_time().to_string(),
         "clock_error": status.clock_error().map(seconds),
         "changed_headers": status.changed_headers().iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "power_cuts_covered": status.power_cuts_covered(),
     });
     let exit = if status.is_usable() { report::OK } else { report::NOT_USABLE };
     Report { exit, ..Report::new(text, notes, json) }

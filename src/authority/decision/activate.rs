@@ -11,8 +11,9 @@ use super::{
 use crate::{
     ActivationRequest, ErrorKind, LicenseId, Timestamp,
     authority::{
+        counts::Counting,
         incoming::{ActivationFile, LastWord},
-        records::{Counting, Query, Records},
+        records::{Query, Records},
         seat::{Seat, SeatName, SeatState},
         terms::{KeyHash, LicenseKeyName, LicenseTerms},
     },

@@ -2,15 +2,16 @@
 
 use super::{
     Change, EventKind, Moment, Refusal, Ruling, Step,
-    heal::{end_phantom, heal},
+    heal::{Healed, end_phantom, heal},
     step,
     work::{Door, Stop, Work, refuse, refused_by},
 };
 use crate::{
     ErrorKind,
     authority::{
+        counts::Counting,
         incoming::{CheckInClaim, PreflightClaim},
-        records::{Counting, Query, Records},
+        records::{Query, Records},
         seat::{Seat, SeatState},
     },
 };
@@ -42,6 +43,15 @@ pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Res
 }
 
 fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
+    let mut healed = None;
+    let ruling = answer(work, claim, &mut healed)?;
+    match healed {
+        Some(healed) => healed.note(work).map(|()| ruling),
+        None => Ok(ruling),
+    }
+}
+
+fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>) -> Result<Ruling, Stop> {
     let known = work.seat_of_signer(claim.handle(), &claim.check_in)?;
     if let Some(seat) = &known {
         end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
@@ -56,7 +66,9 @@ fn decide(work: &mut Work<'_>, claim: &CheckInClaim) -> Result<Ruling, Stop> {
             (seat.clone(), Door::CheckIn)
         }
         lost => match heal(work, claim, lost.as_ref())? {
-            Some(seat) => {
+            Some(found) => {
+                let seat = found.seat().clone();
+                *healed = Some(found);
                 end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
                 (work.seat(seat.name()).cloned().unwrap_or(seat), Door::Healing)
             }

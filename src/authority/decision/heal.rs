@@ -25,6 +25,33 @@ const BEFORE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often things that a stolen key signed are noted, in all: whoever has the key can make any number of them.
 const ALARMED_AGAIN: Duration = Duration::from_secs(60 * 60);
 
+/// A seat that a device's license brought back, to be noted once the license that answers it has left.
+pub(super) struct Healed {
+    before: Option<Seat>,
+    seat: Seat,
+    detail: String,
+}
+
+impl Healed {
+    /// The seat, as it was healed.
+    pub(super) fn seat(&self) -> &Seat {
+        &self.seat
+    }
+
+    /// Notes it for the vendor, with the number of seats that are too many now: one that had lapsed counts again only by the
+    /// license that answers it.
+    pub(super) fn note(self, work: &mut Work<'_>) -> Result<(), Stop> {
+        let license = work.license_of(&self.seat)?;
+        let mut detail = self.detail;
+        let excess = license.usage.taken.saturating_sub(license.terms.seats);
+        if excess > 0 && !mutated!(ExcessUnflagged) {
+            detail += &format!("; {excess} seats more than were sold are taken");
+        }
+        work.note(EventKind::Healed, self.before.as_ref(), &self.seat, detail);
+        Ok(())
+    }
+}
+
 /// The seat of a check-in as its device's license has it: one that is not `known`, or known at a lower revision. None if the
 /// license is an alarm.
 ///
@@ -33,7 +60,7 @@ pub(super) fn heal(
     work: &mut Work<'_>,
     claim: &CheckInClaim,
     known: Option<&Seat>,
-) -> Result<Option<Seat>, Stop> {
+) -> Result<Option<Healed>, Stop> {
     let unknown = || refuse(ErrorKind::UnknownSeat, "check-in");
     let wanted = || refuse(ErrorKind::LicenseWanted, "check-in");
     if mutated!(ClaimedRevisionIsEvidence)
@@ -42,7 +69,7 @@ pub(super) fn heal(
     {
         let (began, now) = (history.noted, work.moment.now);
         work.set_history(history.with_gap(began, Vec::new(), true, (now, work.moment.longest_lease)));
-        return Ok(Some(seat.clone()));
+        return Ok(Some(Healed { before: Some(seat.clone()), seat: seat.clone(), detail: String::new() }));
     }
     let license = claim.license.as_ref().ok_or_else(wanted)?;
     let issued = license.issued_by(&work.moment.roots);
@@ -78,16 +105,11 @@ pub(super) fn heal(
             work.seat(name).cloned().unwrap_or(entered)
         }
     };
-    let taken = work.license_of(&seat)?.usage.taken;
-    let mut detail = match known {
+    let detail = match known {
         Some(_) => format!("the ledger had lost revision {}", license.revision),
         None => "the ledger had lost this seat".to_owned(),
     };
-    if taken > terms.seats {
-        detail += &format!("; {} seats more than were sold are taken", taken - terms.seats);
-    }
-    work.note(EventKind::Healed, known, &seat, detail);
-    Ok(Some(seat))
+    Ok(Some(Healed { before: known.cloned(), seat, detail }))
 }
 
 /// The ledger's history, if something that this authority signed under that page may be missing in it; none if nothing can be.
@@ -184,7 +206,9 @@ pub(super) fn end_phantom(
     };
     work.set_history(history);
     let license = work.license_of(seat)?;
-    let is_counted = license.terms.deactivations_left(license.usage) != Some(0);
+    // One that lapsed uses up no deactivation, whoever says that it is over.
+    let counts = work.counts(seat, &license.terms)? || mutated!(LapsedCostsADeactivation);
+    let is_counted = counts && license.terms.deactivations_left(license.usage) != Some(0);
     let ended = seat.ended_by(word, is_counted, work.moment.now);
     work.update(ended.clone());
     work.note(EventKind::PhantomEnded, Some(seat), &ended, word.detail());

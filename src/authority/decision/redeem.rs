@@ -7,8 +7,9 @@ use super::{
 use crate::{
     ActivationRequest, Binding, ErrorKind, LicenseId, Outcome, Reason,
     authority::{
+        counts::Counting,
         incoming::{Evidence, ReleaseClaim},
-        records::{Counting, Query, Records},
+        records::{Query, Records},
         seat::{Seat, SeatName},
         terms::{LicenseKeyName, LicenseRecord},
         verification::Verification,

@@ -9,9 +9,9 @@ use crate::{
     ActivationRequest, Binding, CLOCK_TOLERANCE, Error, ErrorKind, LicenseBody, LicenseId, Outcome,
     PublicKey, Reason, Result, Timestamp,
     authority::{
+        counts::Attempts,
         history::Gap,
         incoming::LastWord,
-        records::Attempts,
         terms::{LicenseTerms, Usage},
     },
     fingerprint::{self, Fingerprint},

@@ -1,5 +1,7 @@
 //! An installation of the application: its record, its key, its clock, and what it says.
 
+use serde::{Deserialize, Serialize};
+
 use super::promise::Usable;
 use crate::{
     Error, ErrorKind, License, LicenseId, Random, Reason, Result, SigningKey, Timestamp,
@@ -29,8 +31,21 @@ pub(super) struct Installation {
     pub(super) is_damaged: bool,
 }
 
-/// What a check goes by of a license; the record keeps it unread.
-type Kept = (Timestamp, [u8; 16]);
+/// What a check goes by of a license, and its envelope; the record keeps it unread.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    ends: Timestamp,
+    issued: Timestamp,
+    sync_token: [u8; 16],
+    envelope: Vec<u8>,
+}
+
+/// A check-in, as it is sent online and as a file.
+pub(super) struct Asked {
+    pub(super) alone: Vec<u8>,
+    /// With the license, and what the authority said last to end a seat.
+    pub(super) with_all: Vec<u8>,
+}
 
 /// What asks for a seat.
 #[derive(Default)]
@@ -79,21 +94,24 @@ impl Installation {
 
     /// When the license on it ends.
     pub(super) fn ends(&self) -> Option<u64> {
-        self.kept().map(|(ends, _)| ends.unix_seconds())
+        self.kept().map(|kept| kept.ends.unix_seconds())
     }
 
     fn kept(&self) -> Option<Kept> {
         let license = &self.record.license()?.license;
-        Some(codec::decode(license, size_of::<Kept>(), "license").expect("it was put there"))
+        Some(codec::decode(license, license.len(), "license").expect("it was put there"))
     }
 
     /// The license of that id that a check would accept.
     pub(super) fn usable(&self, license: LicenseId, now: u64) -> Option<Usable> {
         let (handle, _) = self.license().filter(|(_, id)| *id == license)?;
         let time = self.record.time.at(self.reading(now));
-        let (ends, _) = self.kept()?;
-        (time.set_back.is_none() && time.now < ends)
-            .then_some(Usable { handle: handle.get(), computer: self.computer })
+        let Kept { ends, issued, .. } = self.kept()?;
+        (time.set_back.is_none() && time.now < ends).then_some(Usable {
+            handle: handle.get(),
+            computer: self.computer,
+            issued: issued.unix_seconds(),
+        })
     }
 
     /// Everything that its record can say something about.
@@ -160,6 +178,7 @@ impl Installation {
         let Current::Pending(pending) = &self.record.current else { return None };
         let mut messages: Vec<&[u8]> = vec![&pending.request];
         messages.extend(pending.recovery.as_deref());
+        messages.extend(self.last_word());
         for given_up in &self.record.outstanding {
             messages.push(&given_up.proof);
             messages.extend(given_up.request.as_deref());
@@ -177,15 +196,47 @@ impl Installation {
         given_up.map(|given_up| file(&given_up.proof, given_up.request.as_deref())).collect()
     }
 
+    fn last_word(&self) -> Option<&[u8]> {
+        self.record.last_word.as_ref().map(|word| &word.0[..])
+    }
+
+    /// The envelope of the license on it.
+    pub(super) fn envelope(&self) -> Option<Vec<u8>> {
+        self.kept().map(|kept| kept.envelope)
+    }
+
     /// Asks for a renewal. None without a license.
-    pub(super) fn check_in(&mut self, nonce: u32, now: u64) -> Option<Vec<u8>> {
-        let (_, sync_token) = self.kept()?;
+    pub(super) fn check_in(&mut self, nonce: u32, now: u64) -> Option<Asked> {
+        let Kept { sync_token, envelope, .. } = self.kept()?;
         let license = self.record.license()?;
+        let named = (license.activation.handle, license.revision);
+        let request = self.signed_check_in(named, sync_token, nonce, now);
+        let reading = self.reading(now);
+        self.record.time.asked(request.digest(), reading);
+        let alone = request.as_bytes().to_vec();
+        let along = [&alone[..], &envelope].into_iter().chain(self.last_word());
+        let with_all = bundle(&along.collect::<Vec<_>>());
+        Some(Asked { alone, with_all })
+    }
+
+    /// What it may say of any seat and revision, with a license that proves it, or does not.
+    pub(super) fn claim(&self, of: (Handle, u32), license: Option<&[u8]>, nonce: u32, now: u64) -> Vec<u8> {
+        let request = self.signed_check_in(of, [0; 16], nonce, now);
+        bundle(&[request.as_bytes()].into_iter().chain(license).collect::<Vec<_>>())
+    }
+
+    fn signed_check_in(
+        &self,
+        (handle, revision): (Handle, u32),
+        sync_token: [u8; 16],
+        nonce: u32,
+        now: u64,
+    ) -> Signed<CheckInBody> {
         let mut body = CheckInBody {
-            handle: license.activation.handle,
+            handle,
             nonce: [0; 16],
             sync_token,
-            revision: license.revision,
+            revision,
             time: self.reading(now).local,
             fingerprint: self.fingerprint.clone(),
             library: String::new(),
@@ -193,10 +244,7 @@ impl Installation {
             extensions: Vec::new(),
         };
         body.nonce[..4].copy_from_slice(&nonce.to_le_bytes());
-        let request = Signed::sign_by_device(body, &self.key).expect("a valid body");
-        let reading = self.reading(now);
-        self.record.time.asked(request.digest(), reading);
-        Some(request.as_bytes().to_vec())
+        Signed::sign_by_device(body, &self.key).expect("a valid body")
     }
 
     pub(super) fn cancel(&mut self, now: u64) -> Result<()> {
@@ -237,16 +285,17 @@ impl Installation {
             self.install(license, reading);
         }
         for receipt in reply.receipts.iter().filter(|receipt| receipt.device_key == device_key) {
-            let _ = self.record.receipt(receipt.handle, &[], reading.local);
+            let _ = self.record.receipt(receipt.handle, receipt.as_bytes(), reading.local);
         }
         if let Some(revocation) = reply.revocation.as_ref().filter(|word| word.device_key == device_key) {
-            let _ = self.record.revoke(revocation.handle, "", &[], reading.local);
+            let _ = self.record.revoke(revocation.handle, "", revocation.as_bytes(), reading.local);
         }
     }
 
     fn install(&mut self, license: &License, reading: Reading) {
         let ends = license.lease_until.or(license.expires).unwrap_or(Timestamp::MAX);
-        let kept: Kept = (ends, license.sync_token);
+        let envelope = license.as_bytes().to_vec();
+        let kept = Kept { ends, issued: license.issued, sync_token: license.sync_token, envelope };
         let was_active = self.record.license().is_some();
         let replaced = self.record.replaced_by(license.handle).map(|release| {
             let proof = self.proof(&release, Reason::Other).expect("a valid body");

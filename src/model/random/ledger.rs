@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Ledger {
     pub(super) terms: Vec<LicenseTerms>,
     keys: BTreeMap<KeyHash, LicenseId>,

@@ -1,14 +1,34 @@
 //! What must hold in a random run, by what the devices can use and by what the test itself did. The ledger is read for
-//! the states of seats and the ends of their licenses, and none of its counters is believed.
+//! the states of seats, the ends of their licenses and its gaps, and none of its counters is believed.
+//!
+//! **After a restore** at `t` to a copy (`docs/DESIGN.md`, How it is tested), M being the longest lease:
+//!
+//! - *Who may be usable besides.* Beside the computers that F1 allows, those whose license was signed before `t` for a
+//!   seat that the copy does not have as counting. No such license is usable after `t` + M, as far as its device's clock
+//!   is right. A seat that the copy has as counting is kept for its device, whenever its license was signed: until the
+//!   gap's end, M and the margin. Only where keys and ledger were put back together, and nothing outside has a later page,
+//!   it may lapse and be given to another before a device's license shows the gap; its license then counts as one of
+//!   those.
+//! - *Flagged.* A device that checks in and is answered with a license has a seat that counts. If more seats count then
+//!   than there are and than counted before, the authority noted it (`healed`, with the number), and no act lets more
+//!   count until the count fits.
+//! - *Noticed.* A ledger that was restored has a gap at once, from no later than the copy, unless keys and page were put
+//!   back with it, or nothing is outside and it was silent for at most two minutes. A ledger that was never restored has
+//!   none, whatever servers do. One that was restored within the minute of the copy, under the same page, cannot know. A gap ends when the ledger was restored or a device's license or last word healed it, so no
+//!   seat is kept for longer than that, M and the margin (F2).
+//!
+//! I1, F3 and F4 hold as ever. For F5 the moves that the ledger has forgotten are moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::{DAY, HOUR, Sold};
+use super::script::{DAY, HOUR, LONGEST_LEASE_DAYS, Sold};
 
 /// By how much a device's clock may be wrong.
 const TOLERANCE: u64 = 26 * HOUR;
 /// How long a device must be silent before its seat may be named.
 const SILENT: u64 = 7 * DAY;
+/// M.
+const LONGEST_LEASE: u64 = LONGEST_LEASE_DAYS as u64 * DAY;
 
 /// What must never be.
 pub type Kept<T = ()> = Result<T, String>;
@@ -62,6 +82,39 @@ pub struct Row {
 pub struct Usable {
     pub handle: u32,
     pub computer: usize,
+    /// When the license was signed.
+    pub issued: u64,
+}
+
+/// A time that the ledger says it may have lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    pub began: u64,
+    pub ended: u64,
+}
+
+/// What can be seen of the ledger.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    pub rows: Vec<Row>,
+    pub gaps: Vec<Gap>,
+    /// How often a device has told it what it had lost.
+    pub healed: u64,
+    /// How often it noted that more seats are taken than were sold.
+    pub flagged: u64,
+}
+
+/// How the ledger was restored.
+#[derive(Clone, Copy, Debug)]
+pub struct Restore {
+    /// When the copy was put back.
+    pub at: u64,
+    /// When the copy was made, or before.
+    pub copied: u64,
+    /// What it says was sold.
+    pub sold: Sold,
+    /// Whether something outside shows it at once.
+    pub shows: bool,
 }
 
 /// What the test knows of an activation.
@@ -91,11 +144,22 @@ pub struct Promise {
     named: BTreeSet<u32>,
     lost: BTreeSet<u32>,
     /// When seats were replaced by requests that named them.
-    replacements: Vec<u64>,
+    replacements: BTreeMap<u32, u64>,
     lapses: BTreeSet<(u32, u64)>,
     vendors_acts: usize,
     /// The computers that had a license which they could use.
     users: BTreeSet<usize>,
+    gaps: Vec<Gap>,
+    healed: u64,
+    flagged: u64,
+    /// When something last showed that the ledger was restored, if it ever was.
+    found: Option<u64>,
+    /// Seats that a restored ledger does not have as counting, and when it was restored.
+    strays: BTreeMap<u32, u64>,
+    /// The seats as they were before a restored ledger forgot it.
+    forgotten: BTreeMap<u32, Row>,
+    /// How many computers use a license besides.
+    besides: usize,
 }
 
 impl Promise {
@@ -113,11 +177,23 @@ impl Promise {
             released: BTreeSet::new(),
             named: BTreeSet::new(),
             lost: BTreeSet::new(),
-            replacements: Vec::new(),
+            replacements: BTreeMap::new(),
             lapses: BTreeSet::new(),
             vendors_acts: 0,
             users: BTreeSet::new(),
+            gaps: Vec::new(),
+            healed: 0,
+            flagged: 0,
+            found: None,
+            strays: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
+            besides: 0,
         }
+    }
+
+    /// How many computers use a license of the lost time besides.
+    pub fn besides(&self) -> usize {
+        self.besides
     }
 
     pub fn sold(&self) -> Sold {
@@ -162,10 +238,50 @@ impl Promise {
         self.longest_lease = self.longest_lease.max(lease(sold));
     }
 
+    /// The ledger was restored to an earlier copy: this is what that has.
+    pub fn restored(&mut self, now: u64, restore: Restore, seen: Seen) -> Kept {
+        let Restore { at, copied, sold, shows } = restore;
+        self.found = Some(now);
+        let is_noticed = seen.gaps.iter().any(|gap| gap.began <= copied && gap.ended >= at);
+        must(is_noticed || !shows, || format!("S4: restored, and not noticed: {:?}", seen.gaps))?;
+        (self.gaps, self.healed, self.flagged, self.sold) = (seen.gaps, seen.healed, seen.flagged, sold);
+        let rows: BTreeMap<u32, Row> = seen.rows.into_iter().map(|row| (row.handle, row)).collect();
+        for (handle, before) in std::mem::replace(&mut self.rows, rows) {
+            let row = self.rows.get(&handle);
+            if row == Some(&before) {
+                continue;
+            }
+            let is_kept = row.is_some_and(|row| {
+                row.state == State::Active && self.counts(row, now) && (shows || row.ends == before.ends)
+            });
+            if !is_kept {
+                self.strays.insert(handle, at);
+            }
+            self.forgotten.insert(handle, before);
+        }
+        let (rows, known) = (&self.rows, &mut self.known);
+        let state = |handle: &u32| rows.get(handle).map(|row| row.state);
+        let is_over = |handle: &u32| matches!(state(handle), Some(State::Replaced | State::Revoked));
+        self.over.retain(|handle, _| is_over(handle));
+        for handle in rows.keys().filter(|handle| is_over(handle)) {
+            self.over.entry(*handle).or_insert(now);
+        }
+        self.joined.retain(|handle| rows.contains_key(handle));
+        self.replacements.retain(|handle, _| state(handle) == Some(State::Revoked));
+        // What it heard since, it has forgotten.
+        known.values_mut().filter(|known| known.heard > copied).for_each(|known| known.heard = 0);
+        self.lowered = self.counting(now);
+        Ok(())
+    }
+
     /// When the seats that count lapse, if they do.
     pub fn lapses(&self, now: u64) -> impl Iterator<Item = u64> {
         let counting = self.rows.values().filter(move |row| self.counts(row, now));
-        counting.filter_map(|row| Some(row.ends + u64::from(self.sold.margin_days?) * DAY))
+        let kept = self.gaps.iter().map(|gap| gap.ended + LONGEST_LEASE).max().unwrap_or_default();
+        counting.filter_map(move |row| {
+            let margin = u64::from(self.sold.margin_days?) * DAY;
+            Some(row.ends.max(kept) + margin)
+        })
     }
 
     /// Whether a seat was replaced or revoked.
@@ -184,8 +300,16 @@ impl Promise {
     }
 
     fn counts(&self, row: &Row, now: u64) -> bool {
+        self.counts_with(&self.gaps, row, now)
+    }
+
+    fn counts_with(&self, gaps: &[Gap], row: &Row, now: u64) -> bool {
         let margin = self.sold.margin_days.map(|days| u64::from(days) * DAY);
-        row.state.is_taken() && !row.lapsed && margin.is_none_or(|margin| row.ends + margin > now)
+        let has_lapsed = margin.is_some_and(|margin| {
+            let hidden = gaps.iter().filter(|gap| now < gap.ended + LONGEST_LEASE + margin);
+            hidden.map(|gap| gap.began.saturating_sub(1)).chain([now]).all(|then| row.ends + margin <= then)
+        });
+        row.state.is_taken() && !row.lapsed && !has_lapsed
     }
 
     fn counting(&self, now: u64) -> usize {
@@ -193,11 +317,18 @@ impl Promise {
     }
 
     /// Somebody is refused for want of a seat at this moment (F3).
-    pub fn refused(&self, now: u64, rows: &[Row]) -> Kept {
-        let counting = rows.iter().filter(|row| self.counts(row, now)).count();
+    pub fn refused(&self, now: u64, seen: &Seen) -> Kept {
+        let counting = seen.rows.iter().filter(|row| self.counts_with(&seen.gaps, row, now)).count();
         must(counting >= self.sold.seats, || {
             format!("F3: refused for want of a seat, and {counting} count of {}", self.sold.seats)
         })
+    }
+
+    /// A check-in was answered with a license at this moment: the seat counts.
+    pub fn renewed(&self, now: u64, handle: u32, seen: &Seen) -> Kept {
+        let row = seen.rows.iter().find(|row| row.handle == handle && row.state == State::Active);
+        let counts = row.is_some_and(|row| self.counts_with(&seen.gaps, row, now));
+        must(counts, || format!("S4: seat {handle} is renewed, and does not count: {row:?}"))
     }
 
     /// A device that could use its license was not renewed, or is told that its seat is over (F3).
@@ -211,8 +342,17 @@ impl Promise {
     }
 
     /// Looks at everything once more, after at most one act.
-    pub fn judge(&mut self, now: u64, usable: &[Usable], rows: Vec<Row>) -> Kept {
-        let rows: BTreeMap<u32, Row> = rows.into_iter().map(|row| (row.handle, row)).collect();
+    pub fn judge(&mut self, now: u64, usable: &[Usable], seen: Seen) -> Kept {
+        if seen.healed > self.healed {
+            self.found = self.found.map(|_| now);
+        }
+        let is_flagged = seen.flagged > self.flagged;
+        (self.gaps, self.healed, self.flagged) = (seen.gaps, seen.healed, seen.flagged);
+        let is_found = |gap: &Gap| self.found.is_some_and(|found| gap.ended <= found);
+        must(self.gaps.iter().all(is_found), || {
+            format!("S4: {:?}, and something was lost at {:?}", self.gaps, self.found)
+        })?;
+        let rows: BTreeMap<u32, Row> = seen.rows.into_iter().map(|row| (row.handle, row)).collect();
         let before = self.counting(now);
         for row in rows.values() {
             if self.rows.get(&row.handle) != Some(row) {
@@ -224,16 +364,26 @@ impl Promise {
         }
         self.rows = rows;
         let counting = self.counting(now);
-        must(counting <= self.sold.seats.max(before), || {
+        must(counting <= self.sold.seats.max(before) || is_flagged, || {
             format!("S1: {counting} seats count of {}, and {before} before", self.sold.seats)
         })?;
-        self.lowered = self.lowered.min(counting);
+        self.lowered = if is_flagged { counting } else { self.lowered.min(counting) };
         self.judge_usable(now, usable)
     }
 
     fn judge_usable(&mut self, now: u64, usable: &[Usable]) -> Kept {
-        let mut users = BTreeSet::new();
-        for Usable { handle, computer } in usable {
+        let (mut users, mut besides) = (BTreeSet::new(), BTreeSet::new());
+        for Usable { handle, computer, issued } in usable {
+            let row = self.rows.get(handle).filter(|row| row.state == State::Active);
+            if let Some(restored) = self.strays.get(handle).filter(|restored| issued <= restored)
+                && !row.is_some_and(|row| self.counts(row, now))
+            {
+                must(now <= restored + LONGEST_LEASE + TOLERANCE, || {
+                    format!("S4: the license of seat {handle} was lost at {restored}, and is in use")
+                })?;
+                besides.insert(*computer);
+                continue;
+            }
             let state = self.rows.get(handle).map(|row| row.state);
             match state {
                 Some(State::Active) => drop(users.insert(*computer)),
@@ -246,7 +396,9 @@ impl Promise {
         }
         let allowed = self.sold.seats.max(self.lowered);
         must(users.len() <= allowed, || format!("F1: {} computers use {allowed} seats", users.len()))?;
+        self.besides = besides.difference(&users).count();
         self.users.extend(users);
+        self.users.extend(besides);
         let Some(deactivations) = self.sold.deactivations else { return Ok(()) };
         let counted = self.rows.values().filter(|row| row.counted).count();
         must(counted <= deactivations as usize, || {
@@ -255,6 +407,7 @@ impl Promise {
         let years = 1 + (now - self.began) / (365 * DAY);
         let replaced = self.sold.replace as usize * years as usize;
         let moves = deactivations as usize + replaced + self.lapses.len() + self.vendors_acts;
+        let moves = moves + self.forgotten.len();
         must(self.users.len() <= self.most_seats + moves, || {
             format!("F5: {} computers had {} seats, with {moves} moves", self.users.len(), self.most_seats)
         })
@@ -270,7 +423,8 @@ impl Promise {
                 self.over.insert(handle, now);
             }
             State::Revoked if state != Some(State::Revoked) => {
-                if !self.released.contains(&handle) {
+                let was_it = self.forgotten.get(&handle).is_some_and(|row| row.state == State::Revoked);
+                if !self.released.contains(&handle) && !was_it {
                     self.judge_named(now, handle)?;
                 }
                 self.over.entry(handle).or_insert(now);
@@ -281,7 +435,8 @@ impl Promise {
         let Some(before) = before else { return Ok(()) };
         let counted = self.counts(&before, now);
         // What was signed again since then may have counted again.
-        if row.counted && !before.counted && row.ends == before.ends {
+        let was_counted = self.forgotten.get(&handle).is_some_and(|row| row.counted);
+        if row.counted && !before.counted && row.ends == before.ends && !was_counted {
             must(counted, || format!("S1: giving up the lapsed seat {handle} used up a deactivation"))?;
         }
         let is_free = before.state == State::Active && row.state == State::Returned && !row.counted;
@@ -321,7 +476,8 @@ impl Promise {
             });
         }
         must(!others.is_empty(), || format!("S2: seat {handle} is replaced by another computer's"))?;
-        let is_new = |other: &u32| !self.rows.contains_key(other);
+        // One that was lost and is entered again is alive, whenever it was asked for.
+        let is_new = |other: &u32| !self.rows.contains_key(other) && !self.strays.contains_key(other);
         let asked = self.known[&handle].asked;
         let is_older = |other: &u32| self.known[other].asked + TOLERANCE < asked;
         must(!others.iter().all(|other| is_new(other) && is_older(other)), || {
@@ -340,8 +496,8 @@ impl Promise {
         must(heard + SILENT <= now, || {
             format!("S3: the device of seat {handle} was heard of, and is replaced")
         })?;
-        self.replacements.push(now);
-        let within = self.replacements.iter().filter(|at| **at + 365 * DAY > now).count();
+        self.replacements.insert(handle, now);
+        let within = self.replacements.values().filter(|at| **at + 365 * DAY > now).count();
         must(within <= self.sold.replace as usize, || format!("S3: {within} seats were replaced in a year"))
     }
 }

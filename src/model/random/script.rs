@@ -29,11 +29,14 @@ pub const COMPUTERS: usize = 3;
 pub const INSTALLED: usize = COMPUTERS + 1;
 const ACTS: usize = 48;
 
+/// The longest lease that the authority may ever sign.
+pub const LONGEST_LEASE_DAYS: u32 = 40;
+
 pub const HOUR: u64 = 3600;
 pub const DAY: u64 = 24 * HOUR;
 
 /// What the authority notes of seats, and must have noted when all runs are over.
-pub const NOTED: [&str; 13] = [
+pub const NOTED: [&str; 16] = [
     "granted",
     "renewed",
     "checked-in",
@@ -47,10 +50,18 @@ pub const NOTED: [&str; 13] = [
     "replaced-by-customer",
     "lost",
     "released",
+    "restored",
+    "healed",
+    "phantom-ended",
 ];
 
 /// What a [`Event::TurnUp`] may find.
 pub const TURNED_UP_LATE: &str = "turned up when its seat was another's";
+
+/// What may be found after an act, once the ledger was restored.
+pub const IN_USE_BESIDES: &str = "a license of the lost time was in use besides";
+/// What a check-in may bring after a restore.
+pub const FLAGGED: &str = "more seats than were sold, flagged";
 
 /// What was sold.
 #[derive(Clone, Copy, Debug)]
@@ -132,10 +143,34 @@ pub enum Event {
     EditMargin(u32),
     /// The server is killed and started again.
     Restart,
+    /// Somebody makes a copy of the ledger, behind the authority's back. The first one is from the beginning.
+    Copy,
+    /// The copy is put in the ledger's place, behind the authority's back.
+    Restore(Restored),
+    /// Somebody checks in with a license that proves nothing.
+    Lie,
 }
 
+/// What is put back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Restored {
+    /// The files of the database as they were.
+    WithLog,
+    /// The database without the log beside it, so what it was some time before the copy was made.
+    WithoutLog,
+    /// The keys together with it, and with them the page outside.
+    WithKeys,
+    /// The ledger alone, and there is no page outside any more.
+    WithoutPage,
+    /// Keys and ledger under one of two servers; the other one goes on.
+    OneOfTwo,
+}
+
+const RESTORED: [Restored; 5] =
+    [Restored::WithLog, Restored::WithoutLog, Restored::WithKeys, Restored::WithoutPage, Restored::OneOfTwo];
+
 impl Event {
-    pub const NAMES: [&str; 23] = [
+    pub const NAMES: [&str; 30] = [
         "used",
         "given up",
         "given up offline",
@@ -159,6 +194,13 @@ impl Event {
         "lease changed",
         "margin changed",
         "server killed and started",
+        "ledger copied",
+        "ledger put back with its log",
+        "ledger put back without its log",
+        "ledger and keys put back together",
+        "ledger put back, and the page outside lost",
+        "ledger put back under one of two servers",
+        "checked in with a false license",
     ];
 
     pub fn name(self) -> &'static str {
@@ -186,11 +228,14 @@ impl Event {
             Self::EditLease(_) => 20,
             Self::EditMargin(_) => 21,
             Self::Restart => 22,
+            Self::Copy => 23,
+            Self::Restore(restored) => 24 + restored as usize,
+            Self::Lie => 29,
         }]
     }
 
     fn draw(dice: &mut Dice) -> Self {
-        match dice.below(54) {
+        match dice.below(58) {
             0..=16 => Self::Use,
             17..=19 => Self::GiveUp,
             20 | 21 => Self::GiveUpOffline,
@@ -213,12 +258,15 @@ impl Event {
             46 => Self::EditSeats(1 + dice.below(3)),
             47..=51 => Self::EditLease(dice.one_of(&LEASES)),
             52 => Self::EditMargin(dice.one_of(&MARGINS)),
-            _ => Self::Restart,
+            53 => Self::Restart,
+            54 | 55 => Self::Copy,
+            56 => Self::Restore(dice.one_of(&RESTORED)),
+            _ => Self::Lie,
         }
     }
 }
 
-const LEASES: [u32; 4] = [4, 8, 20, 40];
+const LEASES: [u32; 4] = [4, 8, 20, LONGEST_LEASE_DAYS];
 const MARGINS: [u32; 3] = [3, 5, 14];
 
 impl Wait {

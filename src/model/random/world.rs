@@ -2,19 +2,22 @@
 
 mod acts;
 mod network;
+mod service;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use self::network::Message;
+use self::{network::Message, service::Service};
 use super::{
     device::{Asking, Installation, PRODUCT},
     ledger::Ledger,
-    promise::{Kept, Promise, Row, State, Usable, must},
-    script::{COMPUTERS, Dice, HOUR, INSTALLED, Script, Sold, Wait},
+    promise::{Gap, Kept, Promise, Row, Seen, State, Usable, must},
+    script::{
+        COMPUTERS, Dice, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, LONGEST_LEASE_DAYS, Script, Sold, Wait,
+    },
 };
 use crate::{
-    LicenseId, SigningKey, Timestamp,
-    authority::{Issuer, LicenseTerms},
+    LicenseId, Roots, SigningKey, Timestamp,
+    authority::{Found, Issuer, LicenseTerms, Query, decision::Ledger as _},
     fingerprint::{Component, Fingerprint, Probe, TagKey},
     system::SystemRandom,
 };
@@ -26,6 +29,9 @@ const LONGEST_WAIT: u64 = 60 * 24 * HOUR;
 /// So many installations there are at most.
 const MOST_INSTALLED: usize = 9;
 
+/// M, in seconds.
+const LONGEST_LEASE: u64 = LONGEST_LEASE_DAYS as u64 * 24 * HOUR;
+
 const LICENSE: LicenseId = LicenseId::from_bytes(*b"licensed");
 const ANOTHER: LicenseId = LicenseId::from_bytes(*b"another_");
 const ANOTHER_KEY: &str = "the key of another license";
@@ -36,15 +42,24 @@ pub(super) type Counts = BTreeMap<String, u64>;
 /// What all runs have in common, because it takes long to make.
 pub(super) struct Vendor {
     issuer: Issuer,
+    roots: Arc<Roots>,
+    /// The issuer's key once more, as somebody has it who stole it.
+    stolen: SigningKey,
+    /// Another authority's.
+    strangers: SigningKey,
     fingerprints: Vec<Fingerprint>,
 }
 
 impl Vendor {
     pub(super) fn new() -> Self {
         let root = SigningKey::generate(&SystemRandom).expect("a key");
+        let stolen = root.clone();
+        let strangers = SigningKey::generate(&SystemRandom).expect("a key");
+        let roots = Arc::new(Roots::new([root.public_key()]));
+        let issuer = Issuer::root(root).with_longest_lease(Duration::from_secs(LONGEST_LEASE));
         // Each computer, and as many strangers as there may be seats, and one more.
         let fingerprints = (0..COMPUTERS + 4).map(fingerprint).collect();
-        Self { issuer: Issuer::root(root), fingerprints }
+        Self { issuer, roots, stolen, strangers, fingerprints }
     }
 }
 
@@ -60,6 +75,7 @@ pub(super) struct World<'v> {
     dice: Dice,
     now: u64,
     ledger: Ledger,
+    service: Service,
     promise: Promise,
     installations: Vec<Installation>,
     /// The present license key.
@@ -78,7 +94,8 @@ impl<'v> World<'v> {
         let key = "license key 0".to_owned();
         let mut ledger = Ledger::default();
         ledger.sell(terms(sold), &key);
-        let plenty = LicenseTerms::new(ANOTHER, PRODUCT, 99, Timestamp::from_unix_seconds(START));
+        let mut plenty = LicenseTerms::new(ANOTHER, PRODUCT, 99, Timestamp::from_unix_seconds(START));
+        plenty.lease_days = Some(LONGEST_LEASE_DAYS);
         ledger.sell(plenty, ANOTHER_KEY);
         let mut world = Self {
             vendor,
@@ -86,6 +103,7 @@ impl<'v> World<'v> {
             dice: Dice(number),
             now: START,
             ledger,
+            service: Service::new(number),
             promise: Promise::new(sold, START),
             installations: Vec::new(),
             key,
@@ -95,6 +113,8 @@ impl<'v> World<'v> {
             counts: Counts::new(),
             story: vec![format!("{sold:?}")],
         };
+        world.note(None);
+        world.copy();
         for installed in 0..INSTALLED {
             world.install(installed % COMPUTERS);
         }
@@ -172,7 +192,30 @@ impl<'v> World<'v> {
     fn judge(&mut self) -> Kept {
         let usable: Vec<Usable> =
             self.installations.iter().filter_map(|installed| installed.usable(LICENSE, self.now)).collect();
-        self.promise.judge(self.now, &usable, rows(&self.ledger))
+        self.promise.judge(self.now, &usable, self.seen())?;
+        if self.promise.besides() > 0 {
+            self.count(IN_USE_BESIDES);
+        }
+        Ok(())
+    }
+
+    /// What can be seen of the ledger.
+    fn seen(&self) -> Seen {
+        let history = match self.ledger.find(&Query::History) {
+            Ok(Found::History(history)) => history,
+            _ => None,
+        };
+        let gap = |gap: &crate::authority::Gap| Gap {
+            began: gap.began().unix_seconds(),
+            ended: gap.ended().unix_seconds(),
+        };
+        let counted = |what: &str| self.counts.get(what).copied().unwrap_or_default();
+        Seen {
+            rows: rows(&self.ledger),
+            gaps: history.iter().flat_map(|history| history.gaps()).map(gap).collect(),
+            healed: counted("noted: healed") + counted("noted: phantom-ended"),
+            flagged: counted(FLAGGED),
+        }
     }
 
     fn count(&mut self, what: impl Into<String>) {

@@ -29,6 +29,8 @@ from .keys import public_key_of
 
 STATE_BYTES = 1 << 20
 _STATE_START = b"NLST\x01\0\0\0"
+# Stored where the directory could not be synced.
+_UNSYNCED_STATE_START = b"NLST\x01\x01\0\0"
 _KEY_START = b"NLDK\x01\0\0\0"
 _TOMBSTONE_START = b"NLTB\x01\0\0\0"
 _CHECKSUM_BYTES = 32
@@ -182,7 +184,8 @@ def read_state(data: bytes) -> Tuple[int, Record]:
     """The generation and the record in `state`."""
     if len(data) > STATE_BYTES:
         raise DamagedFile("too long")
-    content = _checked(data, _STATE_START)
+    unsynced = data.startswith(_UNSYNCED_STATE_START)
+    content = _checked(data, _UNSYNCED_STATE_START if unsynced else _STATE_START)
     if int.from_bytes(content[8:12], "little") != len(content) - 12:
         raise DamagedFile("the length does not fit")
     return int.from_bytes(content[:8], "little"), _RECORD.decode(content[12:])

@@ -1,13 +1,14 @@
 //! Devices by the thousand, made from the formats alone (docs/FORMAT.md).
 //!
 //! What they leave out is the commitment's 100,000 rounds of PBKDF2, which only a code needs: 32 random bytes stand
-//! there. To the authority, redeeming a proof, there is no difference.
+//! there. To the authority, redeeming a proof, there is no difference. Each is a machine of its own: it has the components
+//! of this one, with random tags.
 
 use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{
-    Client, Kind, Roots, SigningKey, Store, SystemRandom,
+    Client, Kind, License, Roots, SigningKey, Store, SystemRandom, Timestamp,
     code::{Handle, LicenseKey},
     product_tag,
 };
@@ -22,12 +23,17 @@ pub const PRODUCT: &str = "Example";
 
 /// What every device's request has in common.
 pub struct Template {
-    /// What follows the commitment in a request's body.
+    /// What is between the commitment and the fingerprint in a request's body.
+    created: Vec<u8>,
+    fingerprint: Vec<u8>,
+    /// What follows it.
     rest: Vec<u8>,
 }
 
 /// A device, and what it says.
 pub struct Device {
+    key: Ed25519KeyPair,
+    fingerprint: Vec<u8>,
     handle: Handle,
     request: String,
     proof: String,
@@ -42,19 +48,27 @@ impl Template {
         let body = &request[4..request.len() - 64];
         // Device key, product, an empty license key, handle, commitment.
         let before = 32 + 1 + PRODUCT.len() + 1 + 4 + 32;
-        Self { rest: body[before..].to_vec() }
+        let (created, rest) = body[before..].split_at(number(&body[before..]).len());
+        // The tags' count, the tags, two truth values.
+        let (fingerprint, rest) = rest.split_at(1 + usize::from(rest[0]) * 4 + 2);
+        Self { created: created.into(), fingerprint: fingerprint.into(), rest: rest.into() }
     }
 
     /// A new device that asks for a seat of that license.
     pub fn device(&self, license_key: &str) -> Device {
         let key = Ed25519KeyPair::from_seed_unchecked(&random::<32>()).unwrap();
         let handle = Handle::new(u32::from_le_bytes(random()) >> 2).unwrap();
+        let mut fingerprint = self.fingerprint.clone();
+        let end = fingerprint.len() - 2;
+        fingerprint[1..end].chunks_mut(4).for_each(|tag| tag[1..].copy_from_slice(&random::<3>()));
         let body = [
             key.public_key().as_ref(),
             &text(PRODUCT),
             &text(license_key),
             &handle.get().to_le_bytes(),
             &random::<32>(),
+            &self.created,
+            &fingerprint,
             &self.rest,
         ]
         .concat();
@@ -63,6 +77,8 @@ impl Template {
             handle,
             request: signed(&key, Kind::ActivationRequest, 2, &body),
             proof: proof(&key, handle, &request.as_ref()[..8]),
+            key,
+            fingerprint,
         }
     }
 }
@@ -90,6 +106,28 @@ impl Device {
         json!({ "proof": self.proof }).to_string()
     }
 
+    /// Asks for the license after this one, which it has from its activation.
+    pub fn check_in(&self, license: &License) -> String {
+        let body = [
+            &self.handle.get().to_le_bytes()[..],
+            &random::<16>(),
+            &license.sync_token,
+            &[1],
+            &wide(license.issued),
+            &self.fingerprint,
+            &text("0.1.0"),
+            &text("bench"),
+            &[0],
+        ]
+        .concat();
+        json!({ "request": signed(&self.key, Kind::CheckInRequest, 7, &body) }).to_string()
+    }
+
+    /// A check-in that is not signed by the key of its seat.
+    pub fn false_check_in(&self) -> String {
+        json!({ "request": signed(&self.key, Kind::CheckInRequest, 7, &[0; 100]) }).to_string()
+    }
+
     pub fn proof(&self) -> &str {
         &self.proof
     }
@@ -114,9 +152,11 @@ fn strange_key() -> Ed25519KeyPair {
     Ed25519KeyPair::from_seed_unchecked(&random::<32>()).unwrap()
 }
 
+/// How often that is tried which is timed.
+pub const TIMES: u32 = 2_000;
+
 /// The least that redeeming a proof takes: to verify its signature and to sign a receipt.
 pub fn verify_and_sign() -> Duration {
-    const TIMES: u32 = 2_000;
     let key = Ed25519KeyPair::from_seed_unchecked(&random::<32>()).unwrap();
     let message = [7; 150];
     let public = UnparsedPublicKey::new(&ED25519, key.public_key().as_ref());
@@ -139,6 +179,23 @@ fn signed(key: &Ed25519KeyPair, kind: Kind, number: u8, body: &[u8]) -> String {
     let head = format!("DSSEv1 {} {media_type} {} ", media_type.len(), body.len());
     let signature = key.sign(&[head.as_bytes(), body].concat());
     URL_SAFE_NO_PAD.encode([&b"NL\x01"[..], &[number], body, signature.as_ref()].concat())
+}
+
+/// The number that bytes begin with.
+fn number(bytes: &[u8]) -> &[u8] {
+    let length = match bytes[0] {
+        251 => 3,
+        252 => 5,
+        253 => 9,
+        _ => 1,
+    };
+    &bytes[..length]
+}
+
+/// A time until the year 2106.
+fn wide(time: Timestamp) -> [u8; 5] {
+    let seconds = u32::try_from(time.unix_seconds()).unwrap().to_le_bytes();
+    [252, seconds[0], seconds[1], seconds[2], seconds[3]]
 }
 
 /// A text of less than 251 bytes.

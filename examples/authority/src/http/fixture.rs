@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
@@ -68,6 +68,11 @@ impl WholeResponse {
 
 impl Authority {
     pub(super) async fn new() -> Self {
+        Self::with_page(None).await
+    }
+
+    /// With the ledger's last page in a place of the operator's.
+    pub(super) async fn with_page(named: Option<&Path>) -> Self {
         log::silence();
         let folder = tempfile::tempdir().unwrap();
         let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
@@ -78,7 +83,7 @@ impl Authority {
         let server = Server::new(Service::new(
             database,
             keys::load(&directory, root).unwrap(),
-            keys::Outside::new(None, &directory),
+            keys::Outside::new(named, &directory),
         ));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         Self { folder, root, server, public, operators }
@@ -128,7 +133,7 @@ impl Authority {
     /// What a device sends in a call over the network: the first body of it.
     pub(super) fn sent(&self, name: &str, call: impl FnOnce(&Client)) -> Value {
         let recorder = Recorder::default();
-        let client = self.client(name).authority("http://authority/", recorder.clone());
+        let client = self.client(name).authority("https://authority/", recorder.clone());
         call(&client.patience(Duration::from_secs(1), 1).build().unwrap());
         let bodies = recorder.0.lock().unwrap();
         serde_json::from_slice(&bodies[0]).unwrap()

@@ -114,7 +114,7 @@ pub(super) async fn watch(server: Arc<Server>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::{
         io,
         sync::{Arc, Mutex},
@@ -129,10 +129,10 @@ mod tests {
 
     /// What is logged on this thread.
     #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
+    pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
     impl Log {
-        fn listen() -> (Self, DefaultGuard) {
+        pub(crate) fn listen() -> (Self, DefaultGuard) {
             let log = Self::default();
             let writer = log.clone();
             (log, lines(move || writer.clone()).set_default())
@@ -142,7 +142,7 @@ mod tests {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
 
-        fn events(&self) -> Vec<Value> {
+        pub(crate) fn events(&self) -> Vec<Value> {
             self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
         }
     }
@@ -217,5 +217,28 @@ mod tests {
         assert!(failed["error"].as_str().unwrap().contains("pool"), "{failed}");
         assert_eq!(failed["span"], answered["span"]);
         assert_eq!(failed["span"]["request_id"], *refused.headers[REQUEST_ID].to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_stops_every_request_is_logged_once_and_clients_are_told_to_come_again() {
+        // A directory is in the place of the page.
+        let place = tempfile::tempdir().unwrap();
+        let authority = Authority::with_page(Some(place.path())).await;
+        let (_, request) = authority.device("device", &authority.sell(1, None).await);
+        let (log, _listening) = Log::listen();
+        for _ in 0..20 {
+            let refused = authority.call("/v1/activations", json!({ "request": request })).await;
+            assert_eq!(refused.problem(), (503, "server-busy".into()));
+            assert_eq!(refused.headers["retry-after"], "2");
+        }
+        let (asked, said): (Vec<_>, Vec<_>) =
+            log.events().into_iter().partition(|event| event["event"] == "request");
+        assert_eq!(asked.len(), 20);
+        let [said] = &said[..] else { panic!("{said:?}") };
+        assert_eq!((&said["event"], &said["level"]), (&json!("page-stuck"), &json!("ERROR")));
+        let words = said["error"].as_str().unwrap();
+        assert!(words.contains(place.path().to_str().unwrap()) && words.contains("--page-file"), "{words}");
+        let unready = authority.get("/readyz").await;
+        assert_eq!(unready.json()["detail"], "the service of the ledger cannot be noted");
     }
 }

@@ -6,6 +6,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
 use super::Server;
+use crate::failure::Failure;
 
 /// How often it is looked whether the last page is over, which lasts for a minute.
 const PERIOD: Duration = Duration::from_secs(15);
@@ -16,7 +17,9 @@ pub(super) async fn keep(server: Arc<Server>) {
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         period.tick().await;
-        if let Err(failure) = server.service.page().await {
+        if let Err(failure) = server.service.page().await
+            && !matches!(failure, Failure::PageStuck { .. })
+        {
             warn!(event = "service-not-noted", error = failure.message());
         }
     }

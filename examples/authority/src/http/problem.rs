@@ -16,7 +16,7 @@ use crate::failure::Failure;
 
 /// How long to wait when too many codes were tried at a seat. That is forgotten within a day.
 const LONG: Duration = Duration::from_secs(60 * 60);
-/// How long to wait for a database that is busy.
+/// How long to wait for a database that is busy, or for the place of the ledger's page.
 const SHORT: Duration = Duration::from_secs(2);
 
 /// An answer that refuses.
@@ -188,6 +188,8 @@ impl From<Failure> for Problem {
             Failure::PeerMustWait(wait) | Failure::TooManyUnseen { wait, .. } => {
                 Self::of(ErrorKind::TooManyAttempts).after(*wait)
             }
+            // Said once where it happened: whoever asks must not fill the log.
+            Failure::PageStuck { .. } => Self::of(ErrorKind::ServerBusy).after(SHORT),
             _ if failure.is_busy() => {
                 warn!(event = "busy", error = failure.message());
                 Self::of(ErrorKind::ServerBusy).after(SHORT)

@@ -18,6 +18,8 @@ use nodelock::{
 use zeroize::Zeroizing;
 
 pub(crate) use self::outside::Outside;
+#[cfg(test)]
+pub(crate) use self::outside::TestDisk;
 use crate::failure::{Failure, Result};
 
 pub(crate) const ROOT_KEY: &str = "root.key";

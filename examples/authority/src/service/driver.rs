@@ -8,7 +8,7 @@
 use std::{mem, sync::Arc};
 
 use nodelock::{
-    Page, Random as _, SystemRandom,
+    Page, Random as _, SystemRandom, Timestamp,
     authority::{
         Records, Reply, SeatState, Verification,
         decision::{Change, Decision, Moment, Refusal, Ruling, Step},
@@ -21,6 +21,7 @@ use super::{Service, limits::Limit, off_thread};
 use crate::{
     domain::{Actor, Occasion, network},
     failure::Result,
+    keys::Signer,
     store::{self, Locks, Tx},
 };
 
@@ -170,18 +171,8 @@ impl Service {
         Ok(settled)
     }
 
-    /// A moment of a case, with a token of its own.
     fn moment(&self, case: &Case<'_>) -> Result<Moment> {
-        let signer = self.signer();
-        let mut moment = Moment {
-            now: case.occasion.time,
-            token: [0; 16],
-            page: case.page,
-            longest_lease: signer.issuer.longest_lease(),
-            roots: Arc::new(signer.roots.clone()),
-        };
-        SystemRandom.fill(&mut moment.token)?;
-        Ok(moment)
+        moment(&self.signer(), case.occasion.time, case.page)
     }
 
     /// Asks the limit for what nobody asked for, and signs.
@@ -243,6 +234,19 @@ impl Service {
         }
         Ok(())
     }
+}
+
+/// A moment under that page, with a token of its own.
+pub(super) fn moment(signer: &Signer, now: Timestamp, page: Page) -> Result<Moment> {
+    let mut moment = Moment {
+        now,
+        token: [0; 16],
+        page,
+        longest_lease: signer.issuer.longest_lease(),
+        roots: Arc::new(signer.roots.clone()),
+    };
+    SystemRandom.fill(&mut moment.token)?;
+    Ok(moment)
 }
 
 /// Calls an act until it decides, or needs a verification.

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -56,10 +57,20 @@ impl Authority {
 
     /// Another process over the same database, which finds the page outside of it or does not.
     pub(crate) async fn restarted(&self, has_page: bool) -> Service {
-        let directory = self.folder.path().join("keys");
-        let signer = keys::load(&directory, vendor_of(self.service.database()).await.unwrap().root).unwrap();
-        let outside = if has_page { directory } else { self.folder.path().to_owned() };
-        Service::new(self.service.database().clone(), signer, keys::Outside::new(None, &outside))
+        let place = if has_page { self.path("keys") } else { self.path("") };
+        self.restarted_with(keys::Outside::new(None, &place)).await
+    }
+
+    /// Another process over the same database, with its page there.
+    pub(crate) async fn restarted_with(&self, outside: keys::Outside) -> Service {
+        let root = vendor_of(self.service.database()).await.unwrap().root;
+        let signer = keys::load(&self.path("keys"), root).unwrap();
+        Service::new(self.service.database().clone(), signer, outside)
+    }
+
+    /// A path in its folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Sells a license and returns its key.

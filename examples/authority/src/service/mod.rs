@@ -71,7 +71,7 @@ pub(crate) struct Service {
     roots: Roots,
     limits: Limits,
     derivations: Derivations,
-    notes: Notes,
+    notes: Arc<Notes>,
     run: Run,
 }
 
@@ -85,7 +85,7 @@ impl Service {
             signer: RwLock::new(Arc::new(signer)),
             limits: Limits::default(),
             derivations: Derivations::default(),
-            notes: Notes::new(outside),
+            notes: Arc::new(Notes::new(outside)),
             run,
         }
     }

@@ -3,6 +3,10 @@
 //!
 //! A page is noted before anything is signed under it, and copied outside. One lasts for a minute of service. Whoever
 //! needs one first notes it; a server notes one each minute also while nobody asks for anything.
+//!
+//! The ledger has a page before the place outside does: a page that is outside and not in the ledger proves that
+//! history is missing. So that no page is noted in vain, the place is tried first, and after it failed not again for a
+//! while.
 
 use std::{
     sync::{Arc, PoisonError, RwLock},
@@ -10,37 +14,46 @@ use std::{
 };
 
 use nodelock::{
-    Page, Random as _, SystemRandom, Timestamp,
+    Page, SystemRandom, Timestamp,
     authority::{
         Found, History, Query, Records,
         decision::{self, Moment, Note, Ruling, SILENCE},
     },
 };
-use tokio::sync::Mutex;
-use tracing::{info, warn};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tracing::{error, info, warn};
 
 use super::{
-    Service,
-    driver::{Considered, consider, store},
+    Database, Service,
+    driver::{Considered, consider, moment, store},
     off_thread, unknown_ruling,
 };
 use crate::{
     domain::{Actor, Occasion},
-    failure::Result,
-    keys::Outside,
+    failure::{Failure, Result},
+    keys::{Outside, Signer},
     store::{self, Locks, Tx},
 };
 
 /// How long a page lasts.
 const LASTS: Duration = Duration::from_secs(60);
 
+/// How long the place outside is left alone once it could not be read or written.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// What this process noted.
 pub(super) struct Notes {
-    outside: Arc<Outside>,
+    outside: Outside,
     latest: RwLock<Option<Latest>>,
+    /// Set while the place outside fails.
+    stuck: RwLock<Option<Stuck>>,
     /// Whose turn it is to note.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
+    /// The running clock. A test sets it.
+    clock: Clock,
 }
+
+type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 #[derive(Clone)]
 struct Latest {
@@ -51,39 +64,90 @@ struct Latest {
     has_company: bool,
 }
 
+/// When the place outside was tried last, and why in vain.
+#[derive(Clone)]
+struct Stuck {
+    at: Instant,
+    file: String,
+    reason: String,
+}
+
 impl Notes {
     pub(super) fn new(outside: Outside) -> Self {
-        Self { outside: Arc::new(outside), latest: RwLock::new(None), turn: Mutex::new(()) }
+        Self {
+            outside,
+            latest: RwLock::new(None),
+            stuck: RwLock::new(None),
+            turn: Arc::default(),
+            clock: Arc::new(Instant::now),
+        }
     }
 
     fn latest(&self) -> Option<Latest> {
         self.latest.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn page(&self) -> Option<Page> {
-        self.latest().filter(|latest| latest.at.elapsed() < LASTS).map(|latest| latest.page)
+    fn stuck(&self) -> Option<Stuck> {
+        self.stuck.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn elapsed(&self, since: Instant) -> Duration {
+        (self.clock)().saturating_duration_since(since)
+    }
+
+    /// The page that lasts now, if one does.
+    ///
+    /// Fails with [`Failure::PageStuck`] while the place outside is left alone.
+    fn page(&self) -> Result<Option<Page>> {
+        if let Some(latest) = self.latest().filter(|latest| self.elapsed(latest.at) < LASTS) {
+            return Ok(Some(latest.page));
+        }
+        match self.stuck().filter(|stuck| self.elapsed(stuck.at) < PAUSE) {
+            Some(Stuck { file, reason, .. }) => Err(Failure::PageStuck { file, reason }),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers what became of the place outside. It is said once that it fails, and once that it works again.
+    fn heard(&self, noted: &Result<History>) {
+        let mut stuck = self.stuck.write().unwrap_or_else(PoisonError::into_inner);
+        match noted {
+            Ok(_) => {
+                if let Some(was) = stuck.take() {
+                    info!(event = "page-copied-again", file = was.file);
+                }
+            }
+            Err(failure @ Failure::PageStuck { file, reason }) => {
+                if stuck.is_none() {
+                    error!(event = "page-stuck", error = failure.message());
+                }
+                let (file, reason) = (file.clone(), reason.clone());
+                *stuck = Some(Stuck { at: (self.clock)(), file, reason });
+            }
+            Err(_) => {}
+        }
     }
 }
 
 impl Service {
     /// The page that is signed under now. It is in the ledger, and outside.
     ///
-    /// Fails when it cannot be noted.
+    /// Fails when it cannot be noted, with [`Failure::PageStuck`] where the place outside is to blame.
     pub(crate) async fn page(&self) -> Result<Page> {
-        if let Some(page) = self.notes.page() {
+        if let Some(page) = self.notes.page()? {
             return Ok(page);
         }
-        let _turn = self.notes.turn.lock().await;
-        match self.notes.page() {
+        let turn = self.notes.turn.clone().lock_owned().await;
+        match self.notes.page()? {
             Some(page) => Ok(page),
-            None => Ok(self.note(Note::default(), &itself()).await?.last_page()),
+            None => Ok(self.note(turn, Note::default(), itself()).await?.last_page()),
         }
     }
 
     /// Notes the service although the last page still lasts; `vouched` says that the ledger was not restored.
     pub(crate) async fn vouch(&self, occasion: &Occasion) -> Result<History> {
-        let _turn = self.notes.turn.lock().await;
-        self.note(Note { vouched: true, ..Note::default() }, occasion).await
+        let turn = self.notes.turn.clone().lock_owned().await;
+        self.note(turn, Note { vouched: true, ..Note::default() }, occasion.clone()).await
     }
 
     /// Notes that the service of this server stops, if it was noted that it is there.
@@ -97,9 +161,9 @@ impl Service {
     }
 
     async fn stop_if(&self, stops: impl Fn(&Latest) -> bool) -> Result<()> {
-        let _turn = self.notes.turn.lock().await;
+        let turn = self.notes.turn.clone().lock_owned().await;
         if self.notes.latest().is_some_and(|latest| stops(&latest)) {
-            self.note(Note { stopping: true, ..Note::default() }, &itself()).await?;
+            self.note(turn, Note { stopping: true, ..Note::default() }, itself()).await?;
         }
         Ok(())
     }
@@ -109,54 +173,65 @@ impl Service {
         self.notes.latest().and_then(|latest| latest.restored_until).filter(|until| *until > now)
     }
 
-    /// Whether the service was noted lately. Nobody has to before the first note.
+    /// Whether the service was noted lately, and can be. Nobody has to before the first note.
     pub(crate) fn is_noted(&self) -> bool {
-        self.notes.latest().is_none_or(|latest| latest.at.elapsed() <= SILENCE)
+        let is_late = |latest: Latest| self.notes.elapsed(latest.at) > SILENCE;
+        self.notes.stuck().is_none() && !self.notes.latest().is_some_and(is_late)
     }
 
-    /// Notes a new page. It is its caller's turn.
-    async fn note(&self, wanted: Note, occasion: &Occasion) -> Result<History> {
-        let latest = self.notes.latest();
-        let outside = self.notes.outside.clone();
+    /// Notes a new page, to its end: also when whoever asked is gone meanwhile, or the next one would note another.
+    async fn note(&self, turn: OwnedMutexGuard<()>, wanted: Note, occasion: Occasion) -> Result<History> {
+        let (notes, database, signer) = (self.notes.clone(), self.database.clone(), self.signer());
+        let task = tokio::spawn(async move {
+            let _turn = turn;
+            let noted = notes.note(&database, &signer, wanted, occasion).await;
+            notes.heard(&noted);
+            noted
+        });
+        let failed = |error| nodelock::Error::io("a task of its own", std::io::Error::other(error));
+        task.await.map_err(failed)?
+    }
+}
+
+impl Notes {
+    async fn note(
+        &self,
+        database: &Database,
+        signer: &Signer,
+        wanted: Note,
+        occasion: Occasion,
+    ) -> Result<History> {
+        let (latest, outside) = (self.latest(), self.outside.clone());
+        let copied = off_thread({
+            let outside = outside.clone();
+            move || outside.prepare()
+        });
+        let copied = copied.await??;
         let note = Note {
             // This process may have been put back too, with its memory. A place that no backup reaches was not.
             outside: match &latest {
                 Some(latest) if !outside.is_trusted() => Some(latest.page),
-                latest => {
-                    let copied = off_thread({
-                        let outside = outside.clone();
-                        move || outside.page()
-                    });
-                    copied.await??.or(latest.as_ref().map(|latest| latest.page))
-                }
+                latest => copied.or(latest.as_ref().map(|latest| latest.page)),
             },
             trusted: outside.is_trusted(),
-            since_last: latest.as_ref().map(|latest| latest.at.elapsed()),
+            since_last: latest.as_ref().map(|latest| self.elapsed(latest.at)),
             ..wanted
         };
-        let signer = self.signer();
-        let mut tx = self.database.write_with(&Locks::of_history()).await?;
+        let mut tx = database.write_with(&Locks::of_history()).await?;
         // One time for all servers.
-        let occasion = Occasion { time: store::clock(&mut tx).await?, actor: occasion.actor.clone() };
+        let occasion = Occasion { time: store::clock(&mut tx).await?, ..occasion };
         let has_company = match &latest {
             Some(latest) => latest.has_company,
             None => is_in_service(&mut tx, occasion.time).await?,
         };
-        let mut moment = Moment {
-            now: occasion.time,
-            token: [0; 16],
-            page: Page::generate(&SystemRandom)?,
-            longest_lease: signer.issuer.longest_lease(),
-            roots: Arc::new(signer.roots.clone()),
-        };
-        SystemRandom.fill(&mut moment.token)?;
+        let moment = moment(signer, occasion.time, Page::generate(&SystemRandom)?)?;
         let act = |records: &Records, moment: &Moment| decision::note(&note, records, moment);
         let decision = match consider(&mut tx, &act, &Records::new(), &moment).await? {
             Considered::Decided(decision) => decision,
             Considered::Refused(refusal) => return Err(refusal.into()),
             Considered::Needs(_) => return Err(unknown_ruling()),
         };
-        let at = Instant::now();
+        let at = (self.clock)();
         store(&mut tx, &decision, &occasion).await?;
         tx.commit().await?;
         let Ruling::Noted(history) = decision.ruling else { return Err(unknown_ruling()) };
@@ -167,12 +242,12 @@ impl Service {
         }
         let restored_until = history.restored_until();
         if let Some(until) = restored_until.filter(|until| *until > occasion.time)
-            && self.notes.latest().is_none()
+            && self.latest().is_none()
         {
             info!(event = "ledger-was-restored", %until, "licenses may be in use that it has lost");
         }
         let latest = Latest { page, at, restored_until, has_company };
-        *self.notes.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(latest);
+        *self.latest.write().unwrap_or_else(PoisonError::into_inner) = Some(latest);
         Ok(history)
     }
 }
@@ -191,86 +266,4 @@ fn itself() -> Occasion {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{
-        super::fixture::{Authority, vendor},
-        *,
-    };
-
-    async fn history(authority: &Authority) -> History {
-        let mut tx = authority.service.database().read().await.unwrap();
-        match store::find(&mut tx, &Query::History).await.unwrap() {
-            Found::History(Some(history)) => *history,
-            found => panic!("{found:?}"),
-        }
-    }
-
-    /// As if nothing had been noted for so long.
-    async fn silent_for(authority: &Authority, seconds: u64) {
-        let mut record = serde_json::to_value(history(authority).await).unwrap();
-        record["noted"] = (record["noted"].as_u64().unwrap() - seconds).into();
-        let mut tx = authority.service.database().write().await.unwrap();
-        let change = decision::Change::History(serde_json::from_value(record).unwrap());
-        store::apply(&mut tx, &change, &vendor()).await.unwrap();
-        tx.commit().await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_page_lasts_and_an_ordinary_restart_loses_nothing() {
-        let authority = Authority::new().await;
-        let page = authority.service.page().await.unwrap();
-        assert_eq!(authority.service.page().await.unwrap(), page);
-        assert_eq!(history(&authority).await.last_page(), page);
-        // The process was killed, and started again after an hour.
-        silent_for(&authority, 3600).await;
-        let again = authority.restarted(true).await;
-        assert_ne!(again.page().await.unwrap(), page);
-        assert_eq!(history(&authority).await.gaps(), []);
-        assert_eq!(again.restored_until(vendor().time), None);
-        assert!(again.is_noted());
-    }
-
-    #[tokio::test]
-    async fn a_silence_that_nothing_explains_may_hide_something_until_the_operator_vouches() {
-        let authority = Authority::new().await;
-        authority.service.page().await.unwrap();
-        silent_for(&authority, 3600).await;
-        let service = authority.restarted(false).await;
-        service.page().await.unwrap();
-        let found = history(&authority).await;
-        assert_eq!(found.gaps().len(), 1);
-        assert_eq!(service.restored_until(vendor().time), found.restored_until());
-        assert!(found.restored_until().is_some());
-        assert_eq!(service.vouch(&vendor()).await.unwrap().gaps(), []);
-        assert_eq!(service.restored_until(vendor().time), None);
-        assert!(authority.actions().await.contains(&"restored".to_owned()));
-    }
-
-    #[tokio::test]
-    async fn a_clean_stop_explains_a_day() {
-        for (stops, hours, gaps) in [(true, 23, 0), (true, 25, 1), (false, 23, 1)] {
-            let authority = Authority::new().await;
-            authority.service.page().await.unwrap();
-            if stops {
-                authority.service.stop().await.unwrap();
-            }
-            silent_for(&authority, hours * 3600).await;
-            authority.restarted(false).await.page().await.unwrap();
-            assert_eq!(history(&authority).await.gaps().len(), gaps, "{stops} {hours}");
-        }
-        // What never began does not stop.
-        let authority = Authority::new().await;
-        authority.service.stop().await.unwrap();
-        authority.service.page().await.unwrap();
-        assert!(!history(&authority).await.is_stopped());
-        // A command beside a server says nothing of it.
-        let command = authority.restarted(true).await;
-        command.page().await.unwrap();
-        command.stop_alone().await.unwrap();
-        assert!(!history(&authority).await.is_stopped());
-        // It goes on where another server is at work.
-        authority.restarted(false).await.page().await.unwrap();
-        authority.service.stop().await.unwrap();
-        assert!(!history(&authority).await.is_stopped());
-    }
-}
+mod tests;

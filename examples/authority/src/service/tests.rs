@@ -256,7 +256,7 @@ async fn a_peer_with_all_the_cancelled_seats_it_may_have_still_activates() {
              SELECT n, device_key, requested, peer FROM cancelled, number"
         ),
     ] {
-        sqlx::query(sqlx::AssertSqlSafe(copies)).execute(&mut *tx).await.unwrap();
+        store::run_script(&mut tx, &copies).await.unwrap();
     }
     tx.commit().await.unwrap();
     // Two that were cancelled come along with a request, and neither can be taken in.

@@ -2,19 +2,18 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use nodelock::{
-    LicenseId, Random as _, SystemRandom,
-    authority::{SeatName, SeatState, decision::Event},
-};
-use sqlx::{Row as _, any::AnyRow};
-
 use super::{
     Tx,
     row::{device, handle, license_id, number, public_key, seconds, time},
+    sql::{Row, query},
 };
 use crate::{
     domain::{AuditRow, Occasion},
     failure::Result,
+};
+use nodelock::{
+    LicenseId, Random as _, SystemRandom,
+    authority::{SeatName, SeatState, decision::Event},
 };
 
 /// A line to write.
@@ -50,7 +49,7 @@ async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, occasion
     let mut random = [0; 8];
     SystemRandom.fill(&mut random)?;
     let state = |of: fn(&OfSeat) -> Option<SeatState>| seat.as_ref().and_then(of).map(SeatState::name);
-    sqlx::query(
+    query(
         "INSERT INTO audit \
          (id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -65,21 +64,21 @@ async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, occasion
     .bind(state(|seat| seat.before))
     .bind(state(|seat| seat.after))
     .bind(line.detail)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
-pub(super) fn audit_row(row: &AnyRow) -> Result<AuditRow> {
+pub(super) fn audit_row(row: &Row) -> Result<AuditRow> {
     Ok(AuditRow {
         at: time(row, "at")?,
-        actor: row.try_get("actor")?,
-        action: row.try_get("action")?,
+        actor: row.get("actor")?,
+        action: row.get("action")?,
         license: license_id(row)?,
-        handle: row.try_get::<Option<i64>, _>("handle")?.map(handle).transpose()?,
-        device: row.try_get::<Option<Vec<u8>>, _>("device_key")?.map(public_key).transpose()?,
-        from: row.try_get("from_state")?,
-        to: row.try_get("to_state")?,
-        detail: row.try_get("detail")?,
+        handle: row.get::<Option<i64>>("handle")?.map(handle).transpose()?,
+        device: row.get::<Option<Vec<u8>>>("device_key")?.map(public_key).transpose()?,
+        from: row.get("from_state")?,
+        to: row.get("to_state")?,
+        detail: row.get("detail")?,
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nodelock::{Error, ErrorKind};
 
-use super::{Database, Engine};
+use super::{Access, Database};
 use crate::{
     failure::{Failure, Result},
     keys,
@@ -13,7 +13,7 @@ use crate::{
 impl Database {
     /// Whether it is a server, which has a program of its own for backups.
     pub(crate) fn is_server(&self) -> bool {
-        self.engine == Engine::Postgres
+        matches!(self.0, Access::Postgres(_))
     }
 
     /// Writes a whole copy of an SQLite database to a new file that only its owner may read: what was committed when it
@@ -22,6 +22,9 @@ impl Database {
     ///
     /// Fails with [`Failure::InTheWay`] when there is such a file.
     pub(crate) async fn copy_to(&self, path: &Path) -> Result<()> {
+        let Access::Sqlite(sqlite) = &self.0 else {
+            return Err(Error::new(ErrorKind::Unsupported, "a copy of a server's database").into());
+        };
         let failed = |error| Error::io(path.display().to_string(), error);
         if path.try_exists().map_err(failed)? {
             return Err(Failure::InTheWay(path.display().to_string()));
@@ -31,7 +34,7 @@ impl Database {
         let copy = tempfile::Builder::new().prefix(".backup-").tempfile_in(folder).map_err(failed)?;
         let name = copy.path().to_str();
         let name = name.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a path that is no Unicode"))?;
-        sqlx::query("VACUUM INTO $1").bind(name.to_owned()).execute(&self.pool).await?;
+        sqlite.copy_to(name.to_owned()).await?;
         // SQLite leaves that to whoever asked for the copy.
         copy.as_file().sync_all().map_err(failed)?;
         publish(copy.into_temp_path(), path)

@@ -12,8 +12,11 @@ use nodelock::{
     LicenseId,
     authority::{Seat, SeatState, Usage},
 };
-use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
+use super::{
+    Tx,
+    sql::{query, query_made},
+};
 use crate::{domain::StateCount, failure::Result};
 
 /// How many rows the ledger has for each number. A process takes one after the other, so that writers at the same time
@@ -94,19 +97,17 @@ impl Counters {
     }
 
     /// Writes down what changed. The shared rows come last, because they are locked until the commit.
-    pub(super) async fn write(self, connection: &mut AnyConnection) -> Result<()> {
+    pub(super) async fn write(self, tx: &mut Tx) -> Result<()> {
         for (id, change) in self.licenses {
             if change == Difference::default() {
                 continue;
             }
-            sqlx::query(
-                "UPDATE license SET taken = taken + $1, deactivated = deactivated + $2 WHERE id = $3",
-            )
-            .bind(change.taken)
-            .bind(change.deactivated)
-            .bind(id.to_string())
-            .execute(&mut *connection)
-            .await?;
+            query("UPDATE license SET taken = taken + $1, deactivated = deactivated + $2 WHERE id = $3")
+                .bind(change.taken)
+                .bind(change.deactivated)
+                .bind(id.to_string())
+                .execute(tx)
+                .await?;
         }
         let tally: Vec<(&str, i64)> = self.tally.into_iter().filter(|(_, change)| *change != 0).collect();
         if tally.is_empty() {
@@ -121,10 +122,9 @@ impl Counters {
         );
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let shard = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(process_id()) % SHARDS;
-        // Only places for values were put into it.
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(i64::try_from(shard).unwrap_or(0));
+        let query = query_made(sql).bind(i64::try_from(shard).unwrap_or(0));
         let query = tally.into_iter().fold(query, |query, (what, change)| query.bind(what).bind(change));
-        query.execute(&mut *connection).await?;
+        query.execute(tx).await?;
         Ok(())
     }
 }
@@ -135,22 +135,22 @@ fn process_id() -> usize {
 }
 
 /// How many seats are in each state.
-pub(super) async fn by_state(connection: &mut AnyConnection) -> Result<Vec<StateCount>> {
+pub(super) async fn by_state(tx: &mut Tx) -> Result<Vec<StateCount>> {
     // PostgreSQL's sum of such numbers is of another type.
-    let rows = sqlx::query("SELECT what, CAST(SUM(number) AS BIGINT) AS number FROM tally GROUP BY what");
-    let rows = rows.fetch_all(&mut *connection).await?;
+    let rows = query("SELECT what, CAST(SUM(number) AS BIGINT) AS number FROM tally GROUP BY what");
+    let rows = rows.fetch_all(tx).await?;
     let mut counts = SeatState::ALL.map(|state| (state, 0)).to_vec();
     for row in rows {
-        let what: String = row.try_get("what")?;
+        let what: &str = row.get("what")?;
         if let Some(count) = counts.iter_mut().find(|(state, _)| state.name() == what) {
-            count.1 = row.try_get("number")?;
+            count.1 = row.get("number")?;
         }
     }
     Ok(counts)
 }
 
 /// How much evidence there is. On PostgreSQL it leaves out what others have not committed yet.
-pub(super) async fn evidence(connection: &mut AnyConnection) -> Result<i64> {
+pub(super) async fn evidence(tx: &mut Tx) -> Result<i64> {
     let sum = "SELECT CAST(COALESCE(SUM(number), 0) AS BIGINT) FROM tally WHERE what = $1";
-    Ok(sqlx::query_scalar(sum).bind(EVIDENCE).fetch_one(&mut *connection).await?)
+    Ok(query(sum).bind(EVIDENCE).fetch_one(tx).await?.first()?)
 }

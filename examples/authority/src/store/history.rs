@@ -10,6 +10,7 @@ use nodelock::{
 use super::{
     Engine, Tx,
     row::{json, record, seconds},
+    sql::query,
 };
 use crate::{domain::Occasion, failure::Result};
 
@@ -22,7 +23,7 @@ pub(crate) async fn clock(tx: &mut Tx) -> Result<Timestamp> {
         Engine::Sqlite => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
         Engine::Postgres => {
             let now = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS BIGINT)";
-            let now: i64 = sqlx::query_scalar(now).fetch_one(&mut **tx).await?;
+            let now: i64 = query(now).fetch_one(tx).await?.first()?;
             u64::try_from(now).unwrap_or(0)
         }
     };
@@ -30,30 +31,30 @@ pub(crate) async fn clock(tx: &mut Tx) -> Result<Timestamp> {
 }
 
 pub(super) async fn history(tx: &mut Tx) -> Result<Found> {
-    let row = sqlx::query("SELECT record FROM history").fetch_optional(&mut **tx).await?;
+    let row = query("SELECT record FROM history").fetch_optional(tx).await?;
     Ok(Found::History(row.map(|row| record(&row, "record")).transpose()?))
 }
 
 pub(super) async fn is_known(tx: &mut Tx, page: Page) -> Result<Found> {
-    let found = sqlx::query("SELECT 1 AS found FROM page WHERE page = $1").bind(page.as_bytes().to_vec());
-    Ok(Found::Page(found.fetch_optional(&mut **tx).await?.is_some()))
+    let found = query("SELECT 1 AS found FROM page WHERE page = $1").bind(page.as_bytes().to_vec());
+    Ok(Found::Page(found.fetch_optional(tx).await?.is_some()))
 }
 
 pub(super) async fn set_history(tx: &mut Tx, history: &History) -> Result<()> {
-    sqlx::query(
+    query(
         "INSERT INTO history (id, record) VALUES (1, $1) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
     )
     .bind(json(history)?)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
 pub(super) async fn insert_page(tx: &mut Tx, page: Page, occasion: &Occasion) -> Result<()> {
-    sqlx::query("INSERT INTO page (page, noted) VALUES ($1, $2)")
+    query("INSERT INTO page (page, noted) VALUES ($1, $2)")
         .bind(page.as_bytes().to_vec())
         .bind(seconds(occasion.time))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -66,13 +67,13 @@ pub(super) async fn insert_lost_license(
 ) -> Result<()> {
     let mut hash = [0; 32];
     SystemRandom.fill(&mut hash)?;
-    sqlx::query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
+    query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
         .bind(terms.id.to_string())
         .bind(hash.to_vec())
         .bind(NO_KEY)
         .bind(json(terms)?)
         .bind(seconds(occasion.time))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }

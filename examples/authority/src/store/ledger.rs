@@ -2,6 +2,19 @@
 
 use std::collections::BTreeSet;
 
+use super::{
+    Tx,
+    counters::Counted,
+    history,
+    locks::Locks,
+    row::{count, damaged, device, json, license_id, number, record, seat, seconds, state, terms},
+    sql::{Row, query},
+    strangers, unlocked,
+};
+use crate::{
+    domain::{DeviceDescription, Occasion},
+    failure::Result,
+};
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
@@ -10,20 +23,6 @@ use nodelock::{
     },
     code::Handle,
     fingerprint::Tag,
-};
-use sqlx::{Row as _, any::AnyRow};
-
-use super::{
-    Tx,
-    counters::Counted,
-    history,
-    locks::Locks,
-    row::{count, damaged, device, json, license_id, number, record, seat, seconds, state, terms},
-    strangers, unlocked,
-};
-use crate::{
-    domain::{DeviceDescription, Occasion},
-    failure::Result,
 };
 
 /// Answers a query.
@@ -74,11 +73,11 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
 pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
     if let Some(ids) = locks.license_ids() {
         // Their ids do not change, so other transactions may refer to them meanwhile.
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = ANY(string_to_array($1, ',')) \
              ORDER BY id FOR NO KEY UPDATE",
         );
-        for row in rows.bind(ids).fetch_all(&mut **tx).await? {
+        for row in rows.bind(ids).fetch_all(tx).await? {
             // One that is damaged fails where it is asked for.
             if let Ok((hash, license)) = license_record(&row) {
                 tx.know_license(hash, license);
@@ -86,13 +85,13 @@ pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
         }
     }
     if let Some(keys) = locks.advisory_keys() {
-        sqlx::query(
+        query(
             "SELECT 1 FROM (SELECT pg_advisory_xact_lock(number) FROM (SELECT number FROM \
              unnest(CAST(string_to_array($1, ',') AS BIGINT[])) AS given (number) ORDER BY number OFFSET 0) AS ordered \
              OFFSET 0) AS locked",
         )
         .bind(keys)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     }
     Ok(())
@@ -103,7 +102,7 @@ async fn license_of_key(tx: &mut Tx, hash: KeyHash) -> Result<Found> {
         return Ok(Found::License(Some(Box::new(license))));
     }
     let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE key_hash = $1";
-    let row = sqlx::query(select).bind(hash.0.to_vec()).fetch_optional(&mut **tx).await?;
+    let row = query(select).bind(hash.0.to_vec()).fetch_optional(tx).await?;
     found_license(tx, row.as_ref())
 }
 
@@ -112,62 +111,61 @@ async fn license(tx: &mut Tx, id: LicenseId) -> Result<Found> {
         return Ok(Found::License(Some(Box::new(license))));
     }
     let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = $1";
-    let row = sqlx::query(select).bind(id.to_string()).fetch_optional(&mut **tx).await?;
+    let row = query(select).bind(id.to_string()).fetch_optional(tx).await?;
     found_license(tx, row.as_ref())
 }
 
-fn found_license(tx: &mut Tx, row: Option<&AnyRow>) -> Result<Found> {
+fn found_license(tx: &mut Tx, row: Option<&Row>) -> Result<Found> {
     let Some(row) = row else { return Ok(Found::License(None)) };
     let (hash, stored) = license_record(row)?;
     Ok(Found::License(Some(Box::new(tx.know_license(hash, stored)))))
 }
 
-fn license_record(row: &AnyRow) -> Result<(KeyHash, LicenseRecord)> {
-    let hash: Vec<u8> = row.try_get("key_hash")?;
+fn license_record(row: &Row) -> Result<(KeyHash, LicenseRecord)> {
+    let hash: Vec<u8> = row.get("key_hash")?;
     let hash = KeyHash(hash.try_into().map_err(|_| damaged("the hash of a license key"))?);
     Ok((hash, LicenseRecord { terms: terms(row)?, usage: counts(row)? }))
 }
 
 /// What the seats of a license add up to, from the columns `taken` and `deactivated`.
-pub(super) fn counts(row: &AnyRow) -> Result<Usage> {
+pub(super) fn counts(row: &Row) -> Result<Usage> {
     Ok(Usage { taken: count(row, "taken")?, deactivated: count(row, "deactivated")? })
 }
 
 async fn seats_of_handle(tx: &mut Tx, of: Handle) -> Result<Found> {
-    let rows = sqlx::query(
-        "SELECT handle, license_id, record FROM seat WHERE handle = $1 ORDER BY granted, device_key",
-    )
-    .bind(number(of))
-    .fetch_all(&mut **tx)
-    .await?;
+    let rows =
+        query("SELECT handle, license_id, record FROM seat WHERE handle = $1 ORDER BY granted, device_key")
+            .bind(number(of))
+            .fetch_all(tx)
+            .await?;
     found_seats(tx, &rows)
 }
 
 async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT handle, license_id, record FROM seat WHERE device_key = $1 AND taken = 1 ORDER BY granted, handle",
     )
     .bind(device.as_bytes().to_vec())
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     found_seats(tx, &rows)
 }
 
 async fn seats_by_end(tx: &mut Tx, license: LicenseId, until: Timestamp, at_most: u32) -> Result<Found> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT handle, license_id, record FROM seat WHERE license_id = $1 AND taken = 1 AND lapsed = 0 \
          AND ends <= $2 ORDER BY ends LIMIT $3",
     )
     .bind(license.to_string())
     .bind(seconds(until))
     .bind(i64::from(at_most))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     found_seats(tx, &rows)
 }
 
 async fn seats_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Found> {
-    let rows = sqlx::query(
+    let rows = query(
         "SELECT seat.handle, seat.license_id, seat.record FROM tag JOIN seat ON seat.handle = tag.handle AND seat.device_key = tag.device_key \
          WHERE tag.license_id = $1 AND tag.tag = $2 AND seat.taken = 1 AND seat.lapsed = 0 \
          ORDER BY seat.contact, seat.handle LIMIT $3",
@@ -175,15 +173,15 @@ async fn seats_with_tag(tx: &mut Tx, license: LicenseId, tag: Tag) -> Result<Fou
     .bind(license.to_string())
     .bind(tag_number(tag))
     .bind(i64::try_from(MAX_SEATS_OF_TAG).unwrap_or(i64::MAX))
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     found_seats(tx, &rows)
 }
 
 async fn seat_of_machine(tx: &mut Tx, machine: [u8; 32]) -> Result<Found> {
-    let rows = sqlx::query("SELECT handle, license_id, record FROM seat WHERE installed = $1 AND taken = 1")
+    let rows = query("SELECT handle, license_id, record FROM seat WHERE installed = $1 AND taken = 1")
         .bind(machine.to_vec())
-        .fetch_all(&mut **tx)
+        .fetch_all(tx)
         .await?;
     found_seats(tx, &rows)
 }
@@ -205,10 +203,10 @@ pub(super) fn tags_of(seat: &Seat) -> Vec<i64> {
 
 /// Makes a seat be found by its tags, and by no others.
 async fn set_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
-    sqlx::query("DELETE FROM tag WHERE handle = $1 AND device_key = $2")
+    query("DELETE FROM tag WHERE handle = $1 AND device_key = $2")
         .bind(number(seat.handle()))
         .bind(device(seat.name()))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     insert_tags(tx, seat).await
 }
@@ -216,12 +214,12 @@ async fn set_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
 async fn insert_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
     let Some(license) = seat.license_id() else { return Ok(()) };
     for tag in tags_of(seat) {
-        sqlx::query("INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4)")
+        query("INSERT INTO tag (license_id, tag, handle, device_key) VALUES ($1, $2, $3, $4)")
             .bind(license.to_string())
             .bind(tag)
             .bind(number(seat.handle()))
             .bind(device(seat.name()))
-            .execute(&mut **tx)
+            .execute(tx)
             .await?;
     }
     Ok(())
@@ -229,67 +227,66 @@ async fn insert_tags(tx: &mut Tx, seat: &Seat) -> Result<()> {
 
 /// How many seats of a license are taken, and not marked as lapsed, whose use ended then or before.
 pub(crate) async fn count_ended(tx: &mut Tx, license: LicenseId, until: Timestamp) -> Result<u32> {
-    let row = sqlx::query(
+    let row = query(
         "SELECT COUNT(*) AS ended FROM seat WHERE license_id = $1 AND taken = 1 \
          AND lapsed = 0 AND ends <= $2",
     )
     .bind(license.to_string())
     .bind(seconds(until))
-    .fetch_one(&mut **tx)
+    .fetch_one(tx)
     .await?;
     count(&row, "ended")
 }
 
-fn found_seats(tx: &mut Tx, rows: &[AnyRow]) -> Result<Found> {
+fn found_seats(tx: &mut Tx, rows: &[Row]) -> Result<Found> {
     let seats: Vec<Seat> = rows.iter().map(seat).collect::<Result<_>>()?;
     seats.iter().for_each(|seat| tx.know_seat(seat));
     Ok(Found::Seats(seats))
 }
 
 async fn check_in(tx: &mut Tx, name: SeatName, digest: [u8; 32]) -> Result<Found> {
-    let row =
-        sqlx::query("SELECT revision FROM check_in WHERE handle = $1 AND device_key = $2 AND digest = $3")
-            .bind(number(name.handle))
-            .bind(device(name))
-            .bind(digest.to_vec())
-            .fetch_optional(&mut **tx)
-            .await?;
+    let row = query("SELECT revision FROM check_in WHERE handle = $1 AND device_key = $2 AND digest = $3")
+        .bind(number(name.handle))
+        .bind(device(name))
+        .bind(digest.to_vec())
+        .fetch_optional(tx)
+        .await?;
     Ok(Found::CheckIn(row.map(|row| count(&row, "revision")).transpose()?))
 }
 
 async fn attempts(tx: &mut Tx, name: SeatName) -> Result<Found> {
-    let row = sqlx::query("SELECT record FROM attempt WHERE handle = $1 AND device_key = $2")
+    let row = query("SELECT record FROM attempt WHERE handle = $1 AND device_key = $2")
         .bind(number(name.handle))
         .bind(device(name))
-        .fetch_optional(&mut **tx)
+        .fetch_optional(tx)
         .await?;
     Ok(Found::Attempts(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
 }
 
 async fn count_of(tx: &mut Tx, id: LicenseId, counted: Counting) -> Result<Found> {
-    let row = sqlx::query("SELECT record FROM license_count WHERE license_id = $1 AND counted = $2")
+    let row = query("SELECT record FROM license_count WHERE license_id = $1 AND counted = $2")
         .bind(id.to_string())
         .bind(counted.name())
-        .fetch_optional(&mut **tx)
+        .fetch_optional(tx)
         .await?;
     Ok(Found::Count(row.map(|row| record(&row, "record")).transpose()?.unwrap_or_default()))
 }
 
 async fn set_count(tx: &mut Tx, id: LicenseId, counted: Counting, count: &Count) -> Result<()> {
-    sqlx::query(
+    query(
         "INSERT INTO license_count (license_id, counted, record) VALUES ($1, $2, $3) \
          ON CONFLICT (license_id, counted) DO UPDATE SET record = excluded.record",
     )
     .bind(id.to_string())
     .bind(counted.name())
     .bind(json(count)?)
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -> Result<()> {
-    sqlx::query(
+    query(
         "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, \
          contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record, installed) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
@@ -315,7 +312,7 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     .bind(json(&request.map(DeviceDescription::from).unwrap_or_default())?)
     .bind(json(seat)?)
     .bind(seat.machine().to_vec())
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     tx.counters.count(None, seat.into());
     tx.know_seat(seat);
@@ -330,7 +327,7 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
         Some((before, _)) => before,
         None => counted_before(tx, seat.name()).await?,
     };
-    let updated = sqlx::query(
+    let updated = query(
         "UPDATE seat SET state = $1, taken = $2, lapsed = $3, counted = $4, changed = $5, issued = $6, \
          contact = $7, ends = $8, reason = $9, revision = $10, copies = $11, virtual_machine = $12, container = $13, \
          label = $14, record = $15, installed = $16 \
@@ -357,9 +354,9 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
     .bind(before.state.name())
     .bind(i64::from(before.counted))
     .bind(i64::from(before.lapsed))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
-    if updated.rows_affected() != 1 {
+    if updated != 1 {
         return Err(damaged("a seat is not as it was found"));
     }
     tx.counters.count(Some(before), seat.into());
@@ -369,13 +366,12 @@ async fn update(tx: &mut Tx, seat: &Seat) -> Result<()> {
 
 /// How a seat that this transaction has not read is counted.
 async fn counted_before(tx: &mut Tx, name: SeatName) -> Result<Counted> {
-    let row = sqlx::query(
-        "SELECT license_id, state, lapsed, counted FROM seat WHERE handle = $1 AND device_key = $2",
-    )
-    .bind(number(name.handle))
-    .bind(device(name))
-    .fetch_optional(&mut **tx)
-    .await?;
+    let row =
+        query("SELECT license_id, state, lapsed, counted FROM seat WHERE handle = $1 AND device_key = $2")
+            .bind(number(name.handle))
+            .bind(device(name))
+            .fetch_optional(tx)
+            .await?;
     let row = row.ok_or_else(|| damaged("a seat that was found and is gone"))?;
     let [lapsed, counted] = [count(&row, "lapsed")?, count(&row, "counted")?].map(|flag| flag != 0);
     Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted })
@@ -388,19 +384,19 @@ async fn remember_check_in(
     revision: u32,
     forget_below: u32,
 ) -> Result<()> {
-    sqlx::query("INSERT INTO check_in (handle, device_key, digest, revision) VALUES ($1, $2, $3, $4)")
+    query("INSERT INTO check_in (handle, device_key, digest, revision) VALUES ($1, $2, $3, $4)")
         .bind(number(name.handle))
         .bind(device(name))
         .bind(digest.to_vec())
         .bind(i64::from(revision))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     if forget_below > 0 {
-        sqlx::query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
+        query("DELETE FROM check_in WHERE handle = $1 AND device_key = $2 AND revision < $3")
             .bind(number(name.handle))
             .bind(device(name))
             .bind(i64::from(forget_below))
-            .execute(&mut **tx)
+            .execute(tx)
             .await?;
     }
     Ok(())
@@ -408,14 +404,14 @@ async fn remember_check_in(
 
 /// Attempts of any seat that no longer count go.
 async fn set_attempts(tx: &mut Tx, name: SeatName, attempts: Attempts, occasion: &Occasion) -> Result<()> {
-    let ended = sqlx::query(unlocked!(
+    let ended = query(unlocked!(
         tx,
         "DELETE FROM attempt WHERE (handle, device_key) IN \
         (SELECT handle, device_key FROM attempt WHERE ends <= $1",
         ")"
     ));
-    ended.bind(seconds(occasion.time)).execute(&mut **tx).await?;
-    sqlx::query(
+    ended.bind(seconds(occasion.time)).execute(tx).await?;
+    query(
         "INSERT INTO attempt (handle, device_key, record, ends) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (handle, device_key) DO UPDATE SET record = excluded.record, ends = excluded.ends",
     )
@@ -423,7 +419,7 @@ async fn set_attempts(tx: &mut Tx, name: SeatName, attempts: Attempts, occasion:
     .bind(device(name))
     .bind(json(&attempts)?)
     .bind(seconds(attempts.end()))
-    .execute(&mut **tx)
+    .execute(tx)
     .await?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use nodelock::{
 use super::{
     Engine, Tx,
     row::{json, seconds, terms},
+    sql::query,
 };
 use crate::{domain::Occasion, failure::Result};
 
@@ -18,13 +19,13 @@ pub(crate) async fn insert_license(
     key: &LicenseKeyName,
     occasion: &Occasion,
 ) -> Result<()> {
-    sqlx::query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
+    query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
         .bind(sold.id.to_string())
         .bind(key.hash().0.to_vec())
         .bind(key.hint())
         .bind(json(sold)?)
         .bind(seconds(occasion.time))
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -32,19 +33,19 @@ pub(crate) async fn insert_license(
 /// The terms of a license; none if there is no such license. In a transaction that writes they stay as they are until its
 /// end.
 pub(crate) async fn terms_of(tx: &mut Tx, id: LicenseId) -> Result<Option<LicenseTerms>> {
-    let row = sqlx::query(match tx.engine {
+    let row = query(match tx.engine {
         Engine::Sqlite => "SELECT id, terms FROM license WHERE id = $1",
         Engine::Postgres => "SELECT id, terms FROM license WHERE id = $1 FOR NO KEY UPDATE",
     });
-    row.bind(id.to_string()).fetch_optional(&mut **tx).await?.as_ref().map(terms).transpose()
+    row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(terms).transpose()
 }
 
 /// Changes the terms of a license that is there.
 pub(crate) async fn set_terms(tx: &mut Tx, terms: &LicenseTerms) -> Result<()> {
-    sqlx::query("UPDATE license SET terms = $1 WHERE id = $2")
+    query("UPDATE license SET terms = $1 WHERE id = $2")
         .bind(json(terms)?)
         .bind(terms.id.to_string())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     tx.know_terms(terms);
     Ok(())

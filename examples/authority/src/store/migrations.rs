@@ -5,46 +5,63 @@
 
 use std::borrow::Cow;
 
-use sqlx::{
-    AnyConnection, AssertSqlSafe, Row as _, SqlSafeStr as _,
-    migrate::{Migration, MigrationType, Migrator},
-};
+use ring::digest::{SHA384, digest};
 
-use super::Engine;
+use super::{
+    Engine, Tx,
+    sql::{query, run_script},
+};
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
 const MIGRATIONS: [(&str, &str); 1] = [("ledger", include_str!("migrations/0001_ledger.sql"))];
 
+/// Where a database notes them. sqlx made this table once and named it, and what it made is still read.
+const NOTES: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+                     installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, \
+                     checksum BLOB NOT NULL, execution_time BIGINT NOT NULL)";
+
+pub(super) struct Migration {
+    pub(super) version: i64,
+    name: &'static str,
+    sql: Cow<'static, str>,
+    /// The SHA-384 of the SQL.
+    pub(super) checksum: Vec<u8>,
+}
+
 /// The migrations in the SQL of an engine.
 pub(super) fn migrations(engine: Engine) -> Vec<Migration> {
     let migrations = (1..).zip(MIGRATIONS).map(|(version, (name, sql))| {
-        // The one word of it that PostgreSQL has another name for.
-        let sql = match engine {
-            Engine::Sqlite => Cow::Borrowed(sql),
-            Engine::Postgres => Cow::Owned(sql.replace(" BLOB", " BYTEA")),
-        };
-        // Only the files above are in it.
-        let sql = AssertSqlSafe(sql).into_sql_str();
-        Migration::new(version, Cow::Borrowed(name), MigrationType::Simple, sql, false)
+        let sql = in_sql_of(engine, sql);
+        let checksum = digest(&SHA384, sql.as_bytes()).as_ref().to_vec();
+        Migration { version, name, sql, checksum }
     });
     migrations.collect()
+}
+
+/// PostgreSQL has another name for one word.
+fn in_sql_of(engine: Engine, sql: &'static str) -> Cow<'static, str> {
+    match engine {
+        Engine::Sqlite => Cow::Borrowed(sql),
+        Engine::Postgres => Cow::Owned(sql.replace(" BLOB", " BYTEA")),
+    }
 }
 
 /// How many migrations a database has seen, all of them ours.
 ///
 /// Fails with [`Failure::OlderDatabase`], [`Failure::NewerDatabase`] and [`Failure::ForeignDatabase`].
-pub(super) async fn seen(connection: &mut AnyConnection, engine: Engine) -> Result<usize> {
-    let tables: Vec<String> = sqlx::query_scalar(match engine {
+pub(super) async fn seen(tx: &mut Tx) -> Result<usize> {
+    let tables = query(match tx.engine {
         Engine::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'",
         Engine::Postgres => {
             "SELECT CAST(table_name AS TEXT) FROM information_schema.tables \
              WHERE table_schema = current_schema() AND table_type = 'BASE TABLE'"
         }
     })
-    .fetch_all(&mut *connection)
+    .fetch_all(tx)
     .await?;
-    let has = |name| tables.iter().any(|table| table == name);
+    let tables: Vec<&str> = tables.iter().map(|row| row.first()).collect::<Result<_, _>>()?;
+    let has = |name| tables.contains(&name);
     if !has("_sqlx_migrations") {
         return match tables.is_empty() {
             true => Ok(0),
@@ -53,14 +70,14 @@ pub(super) async fn seen(connection: &mut AnyConnection, engine: Engine) -> Resu
             false => Err(Failure::ForeignDatabase),
         };
     }
-    let rows = sqlx::query("SELECT version, checksum FROM _sqlx_migrations ORDER BY version");
-    let rows = rows.fetch_all(&mut *connection).await?;
-    let ours = migrations(engine);
+    let rows = query("SELECT version, checksum FROM _sqlx_migrations ORDER BY version");
+    let rows = rows.fetch_all(tx).await?;
+    let ours = migrations(tx.engine);
     for (at, row) in rows.iter().enumerate() {
-        let (version, checksum): (i64, Vec<u8>) = (row.try_get("version")?, row.try_get("checksum")?);
+        let (version, checksum): (i64, Vec<u8>) = (row.get("version")?, row.get("checksum")?);
         match ours.get(at) {
             None if has("vendor") => return Err(Failure::NewerDatabase),
-            Some(our) if our.version == version && *our.checksum == *checksum => {}
+            Some(our) if our.version == version && our.checksum == checksum => {}
             // Before the first version, migrations changed.
             Some(_) if has("vendor") && has("seat") => return Err(Failure::OlderDatabase),
             _ => return Err(Failure::ForeignDatabase),
@@ -70,9 +87,20 @@ pub(super) async fn seen(connection: &mut AnyConnection, engine: Engine) -> Resu
 }
 
 /// Makes what is missing. Nobody else writes meanwhile.
-pub(super) async fn run(connection: &mut AnyConnection, engine: Engine) -> Result<()> {
-    let mut migrator = Migrator::with_migrations(migrations(engine));
-    // The writer's lock is enough.
-    migrator.set_locking(false);
-    Ok(migrator.run(connection).await.map_err(sqlx::Error::from)?)
+pub(super) async fn run(tx: &mut Tx) -> Result<()> {
+    let done = seen(tx).await?;
+    run_script(tx, &in_sql_of(tx.engine, NOTES)).await?;
+    for migration in migrations(tx.engine).into_iter().skip(done) {
+        run_script(tx, &migration.sql).await?;
+        query(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+             VALUES ($1, $2, TRUE, $3, 0)",
+        )
+        .bind(migration.version)
+        .bind(migration.name)
+        .bind(migration.checksum)
+        .execute(tx)
+        .await?;
+    }
+    Ok(())
 }

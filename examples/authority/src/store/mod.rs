@@ -2,7 +2,7 @@
 //!
 //! No rule is here, and nothing is signed. The services ask and store, within a transaction that they begin and commit.
 //! What is kept for strangers is bounded where it is kept (`strangers`). The SQL is what SQLite and PostgreSQL have in
-//! common; where they differ, the engine is asked.
+//! common; where they differ, the engine is asked. `sql` runs a statement on either.
 
 mod audit;
 mod backup;
@@ -18,18 +18,18 @@ pub(crate) mod raw;
 mod row;
 mod sales;
 mod seats;
+mod sql;
+mod sqlite;
 mod strangers;
 #[cfg(test)]
 mod tests;
 mod tx;
 mod vendor;
 
-use std::{fs::File, io::Read as _, path::Path, time::Duration};
+use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
-use sqlx::{AnyPool, Executor as _, any::AnyPoolOptions};
+use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
 
-#[cfg(test)]
-pub(crate) use self::seats::seats;
 pub(crate) use self::{
     audit::{AuditLine, note},
     backup::publish,
@@ -40,13 +40,13 @@ pub(crate) use self::{
     pages::{AuditPages, LicensePages, SeatPages},
     sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
     seats::{count_by_state, latest_seats_of},
+    sql::Error,
     tx::Tx,
     vendor::{insert_vendor, vendor},
 };
-use self::{
-    group::{Line, Member},
-    tx::Inner,
-};
+use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};
+#[cfg(test)]
+pub(crate) use self::{seats::seats, sql::run_script};
 use crate::{
     domain::Location,
     failure::{Failure, Result},
@@ -68,38 +68,23 @@ use unlocked;
 /// How long a writer waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// What every connection to SQLite starts with. A writer waits 20 seconds for another process; a commit is on the disk
-/// before anybody hears of it.
-const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                        PRAGMA foreign_keys = ON";
-
-/// The same for PostgreSQL, whose commits are on the disk unless its operator decided otherwise.
+/// What every connection to PostgreSQL starts with. Its commits are on the disk unless its operator decided otherwise.
 const POSTGRES_SETTINGS: &str = "SET lock_timeout = '20s'";
 /// Names the lock of those who write alone, among the advisory locks of a PostgreSQL database. It is no handle's and no
 /// device's.
 const ALONE: i64 = 0x6e6f_6465_6c6f_636b;
 
-/// The URL of an SQLite file. The one that sqlx makes has the beginning of a path for a server's name, and loses a
-/// drive's colon.
-fn url_of(file: &Path) -> String {
-    let encoded = file.as_os_str().as_encoded_bytes().iter().map(|&byte| match byte {
-        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    });
-    format!("sqlite:{}", encoded.collect::<String>())
-}
-
 /// The ledger's database. Cloning shares it.
 #[derive(Clone)]
-pub(crate) struct Database {
-    pool: AnyPool,
-    engine: Engine,
-    /// Who writes to SQLite, within this process.
-    line: Line,
+pub(crate) struct Database(Access);
+
+#[derive(Clone)]
+enum Access {
+    Sqlite(Arc<Sqlite>),
+    Postgres(PgPool),
 }
 
-/// Fails with [`Failure::ForeignDatabase`] for a file that SQLite does not know. A pool would try to open it for half a
-/// minute.
+/// Fails with [`Failure::ForeignDatabase`] for a file that SQLite does not know.
 fn check_file(path: &Path) -> Result<()> {
     const BEGINNING: &[u8; 16] = b"SQLite format 3\0";
     let failed = |error| nodelock::Error::io(path.display().to_string(), error);
@@ -141,7 +126,10 @@ impl Database {
     /// Whether nobody writes, as far as this process knows.
     #[cfg(test)]
     pub(crate) fn is_free(&self) -> bool {
-        self.line.try_lock().is_ok()
+        match &self.0 {
+            Access::Sqlite(sqlite) => sqlite.line.try_lock().is_ok(),
+            Access::Postgres(_) => true,
+        }
     }
 
     /// Makes what is missing of a database, and connects to it once.
@@ -166,53 +154,56 @@ impl Database {
         Ok(database)
     }
 
+    fn engine(&self) -> Engine {
+        match &self.0 {
+            Access::Sqlite(_) => Engine::Sqlite,
+            Access::Postgres(_) => Engine::Postgres,
+        }
+    }
+
     /// How many migrations it has seen. Fails as [`Database::migrate`] does.
     async fn seen(&self) -> Result<usize> {
-        migrations::seen(&mut *self.pool.acquire().await?, self.engine).await
+        migrations::seen(&mut self.read().await?).await
     }
 
     async fn connect(location: &Location, connections: u32) -> Result<Self> {
-        sqlx::any::install_default_drivers();
-        let url = match location {
+        match location {
             Location::File(path) if path.exists() => {
                 check_file(path)?;
-                url_of(path)
+                Ok(Self(Access::Sqlite(Sqlite::connect(path, connections).await?)))
             }
-            Location::File(_) => return Err(Failure::NotInitialized),
-            Location::Url(url) => url.clone(),
-        };
-        let (engine, settings) = match url.starts_with("postgres") {
-            true => (Engine::Postgres, POSTGRES_SETTINGS),
-            false => (Engine::Sqlite, SQLITE_SETTINGS),
-        };
-        let pool = AnyPoolOptions::new()
-            .max_connections(connections)
-            .after_connect(move |connection, _| {
-                Box::pin(async move { connection.execute(settings).await.map(drop) })
-            })
-            .connect(&url)
-            .await?;
-        Ok(Self { pool, engine, line: Line::default() })
+            Location::File(_) => Err(Failure::NotInitialized),
+            Location::Url(url) => {
+                let options =
+                    PgPoolOptions::new().max_connections(connections).after_connect(|connection, _| {
+                        Box::pin(async move { connection.execute(POSTGRES_SETTINGS).await.map(drop) })
+                    });
+                Ok(Self(Access::Postgres(options.connect(url).await?)))
+            }
+        }
     }
 
     /// Waits for what is under way and lets the database go.
     pub(crate) async fn close(self) {
-        self.pool.close().await;
+        match &self.0 {
+            Access::Sqlite(sqlite) => sqlite.close().await,
+            Access::Postgres(pool) => pool.close().await,
+        }
     }
 
     /// Brings the tables up to date.
     ///
     /// Fails with [`Failure::OlderDatabase`], [`Failure::NewerDatabase`] and [`Failure::ForeignDatabase`].
     async fn migrate(&self) -> Result<()> {
-        let is_up_to_date = |seen: usize| seen == migrations::migrations(self.engine).len();
+        let is_up_to_date = |seen: usize| seen == migrations::migrations(self.engine()).len();
         // Mostly there is nothing to do, which must not take the lock of a writer.
         if is_up_to_date(self.seen().await?) {
             return Ok(());
         }
         let mut tx = self.write().await?;
         // Another process may have been faster.
-        if !is_up_to_date(migrations::seen(&mut tx, self.engine).await?) {
-            migrations::run(&mut tx, self.engine).await?;
+        if !is_up_to_date(migrations::seen(&mut tx).await?) {
+            migrations::run(&mut tx).await?;
         }
         tx.commit().await
     }
@@ -222,9 +213,9 @@ impl Database {
     /// On PostgreSQL decisions run beside it. It locks the row of a license by [`terms_of`].
     pub(crate) async fn write(&self) -> Result<Tx> {
         let mut tx = self.begin_to_write(None).await?;
-        if self.engine == Engine::Postgres {
+        if self.engine() == Engine::Postgres {
             // Every statement after this one sees what the writer before has committed.
-            sqlx::query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(ALONE).execute(&mut *tx).await?;
+            query("SELECT 1 FROM pg_advisory_xact_lock($1)").bind(ALONE).execute(&mut tx).await?;
         }
         Ok(tx)
     }
@@ -237,23 +228,22 @@ impl Database {
     /// would hold a connection that readers could use.
     pub(crate) async fn write_with(&self, locks: &Locks) -> Result<Tx> {
         let mut tx = self.begin_to_write(Some(locks)).await?;
-        if self.engine == Engine::Postgres {
+        if self.engine() == Engine::Postgres {
             ledger::lock(&mut tx, locks).await?;
         }
         Ok(tx)
     }
 
     async fn begin_to_write(&self, locks: Option<&Locks>) -> Result<Tx> {
-        Ok(match self.engine {
-            Engine::Sqlite => {
-                let member = Member::begin(&self.line, &self.pool, PATIENCE).await?;
-                Tx::new(Inner::Grouped(member), self.engine, None)
+        Ok(match &self.0 {
+            Access::Sqlite(sqlite) => {
+                Tx::new(Inner::Writing(Member::begin(sqlite).await?), Engine::Sqlite, None)
             }
-            Engine::Postgres => {
+            Access::Postgres(pool) => {
                 // Each statement sees what is committed when it begins, whatever the server's default is: after the
                 // statements that lock, nothing changes any more that a decision depends on.
-                let transaction = self.pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
-                Tx::new(Inner::Alone(transaction), self.engine, locks.cloned())
+                let transaction = pool.begin_with("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+                Tx::new(Inner::Postgres(transaction), Engine::Postgres, locks.cloned())
             }
         })
     }
@@ -261,26 +251,26 @@ impl Database {
     /// Writes something that changes nothing, to find out whether that can be done.
     pub(crate) async fn try_write(&self) -> Result<()> {
         let mut tx = self.begin_to_write(None).await?;
-        sqlx::query("UPDATE vendor SET created = created").execute(&mut *tx).await?;
+        query("UPDATE vendor SET created = created").execute(&mut tx).await?;
         tx.commit().await
     }
 
     /// Lets other processes have their turn, between two of many transactions: SQLite's writers look every tenth of a
     /// second whether they can go on, and would hardly ever find a gap.
     pub(crate) async fn make_way(&self) {
-        if self.engine == Engine::Sqlite {
+        if self.engine() == Engine::Sqlite {
             tokio::time::sleep(Duration::from_millis(120)).await;
         }
     }
 
     /// Begins to read. Everything that is read is of one moment.
     pub(crate) async fn read(&self) -> Result<Tx> {
-        let inner = match self.engine {
-            Engine::Sqlite => self.pool.begin().await?,
-            Engine::Postgres => {
-                self.pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?
+        Ok(match &self.0 {
+            Access::Sqlite(sqlite) => Tx::new(Inner::Reading(sqlite.read().await?), Engine::Sqlite, None),
+            Access::Postgres(pool) => {
+                let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+                Tx::new(Inner::Postgres(transaction), Engine::Postgres, None)
             }
-        };
-        Ok(Tx::new(Inner::Alone(inner), self.engine, None))
+        })
     }
 }

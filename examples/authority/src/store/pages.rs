@@ -1,19 +1,18 @@
 //! Long lists, a page at a time. Each page begins after the last row of the page before, so a list takes the memory of one
 //! page, and the time of an index that has the rows in order.
 
-use nodelock::{LicenseId, Timestamp, authority::Attempts};
-use sqlx::{Row as _, any::AnyRow};
-
 use super::{
     Tx,
     audit::audit_row,
     ledger::counts,
     row::{count, damaged, handle, license_id, public_key, record, seat_name, seconds, state, terms, time},
+    sql::{Row, query},
 };
 use crate::{
     domain::{AuditRow, LicenseRow, SeatRow},
     failure::{Failure, Result},
 };
+use nodelock::{LicenseId, Timestamp, authority::Attempts};
 
 /// How many rows a page has.
 const PAGE: i64 = 500;
@@ -53,7 +52,7 @@ impl SeatPages {
     /// The next page; empty after the last.
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<SeatRow>> {
         let (granted, handle, device_key) = self.after.clone();
-        let query = sqlx::query(match self.license {
+        let query = query(match self.license {
             Some(_) => seats_after!(" AND seat.license_id = $6"),
             None => seats_after!(""),
         });
@@ -62,35 +61,35 @@ impl SeatPages {
             Some(id) => query.bind(id),
             None => query,
         };
-        let rows = query.fetch_all(&mut **tx).await?;
+        let rows = query.fetch_all(tx).await?;
         if let Some(last) = rows.last() {
-            self.after = (last.try_get("granted")?, last.try_get("handle")?, last.try_get("device_key")?);
+            self.after = (last.get("granted")?, last.get("handle")?, last.get("device_key")?);
         }
         Ok(rows.iter().map(|row| seat_row(row).map_err(|failure| in_seat(failure, row))).collect())
     }
 }
 
-fn in_seat(failure: Failure, row: &AnyRow) -> Failure {
+fn in_seat(failure: Failure, row: &Row) -> Failure {
     failure.in_record(seat_name(row))
 }
 
-fn seat_row(row: &AnyRow) -> Result<SeatRow> {
-    let attempts: Option<String> = row.try_get("attempts")?;
+fn seat_row(row: &Row) -> Result<SeatRow> {
+    let attempts: Option<String> = row.get("attempts")?;
     let attempts: Option<Attempts> = attempts.map(|text| serde_json::from_str(&text)).transpose()?;
     Ok(SeatRow {
-        handle: handle(row.try_get("handle")?)?,
-        device_key: public_key(row.try_get("device_key")?)?,
+        handle: handle(row.get("handle")?)?,
+        device_key: public_key(row.get("device_key")?)?,
         license: license_id(row)?,
         state: state(row)?,
         counted: count(row, "counted")? != 0,
         granted: time(row, "granted")?,
         changed: time(row, "changed")?,
         issued: time(row, "issued")?,
-        label: row.try_get("label")?,
+        label: row.get("label")?,
         contact: time(row, "contact")?,
         ends: Some(time(row, "ends")?).filter(|&end| end != Timestamp::MAX),
         lapsed: count(row, "lapsed")? != 0,
-        reason: row.try_get("reason")?,
+        reason: row.get("reason")?,
         revision: count(row, "revision")?,
         copies: count(row, "copies")?,
         virtual_machine: count(row, "virtual_machine")? != 0,
@@ -114,22 +113,22 @@ impl LicensePages {
     /// The next page; empty after the last.
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<LicenseRow>> {
         let (created, id) = self.after.clone();
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT id, terms, key_hint, created, taken, deactivated FROM license WHERE (created, id) > ($1, $2) \
              ORDER BY created, id LIMIT $3",
         );
-        let rows = rows.bind(created).bind(id).bind(PAGE).fetch_all(&mut **tx).await?;
+        let rows = rows.bind(created).bind(id).bind(PAGE).fetch_all(tx).await?;
         if let Some(last) = rows.last() {
-            self.after = (last.try_get("created")?, last.try_get("id")?);
+            self.after = (last.get("created")?, last.get("id")?);
         }
         Ok(rows.iter().map(license_row).collect())
     }
 }
 
-fn license_row(row: &AnyRow) -> Result<LicenseRow> {
+fn license_row(row: &Row) -> Result<LicenseRow> {
     Ok(LicenseRow {
         terms: terms(row)?,
-        key_hint: row.try_get("key_hint")?,
+        key_hint: row.get("key_hint")?,
         created: time(row, "created")?,
         usage: counts(row)?,
     })
@@ -154,14 +153,14 @@ impl AuditPages {
             Some(after) => after,
             None => self.line_before(tx).await?,
         };
-        let rows = sqlx::query(
+        let rows = query(
             "SELECT id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail FROM audit \
              WHERE id > $1 ORDER BY id LIMIT $2",
         );
-        let rows = rows.bind(&after).bind(self.left.min(PAGE)).fetch_all(&mut **tx).await?;
+        let rows = rows.bind(&after).bind(self.left.min(PAGE)).fetch_all(tx).await?;
         self.left -= i64::try_from(rows.len()).unwrap_or(0);
         self.after = Some(match rows.last() {
-            Some(last) => last.try_get("id")?,
+            Some(last) => last.get("id")?,
             None => after,
         });
         Ok(rows.iter().map(|row| audit_row(row).map_err(|failure| in_line(failure, row))).collect())
@@ -169,14 +168,13 @@ impl AuditPages {
 
     /// The line before the first, which is the end of the ids if there is none.
     async fn line_before(&self, tx: &mut Tx) -> Result<String> {
-        let id =
-            sqlx::query_scalar("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1").bind(self.left);
-        Ok(id.fetch_optional(&mut **tx).await?.unwrap_or_default())
+        let id = query("SELECT id FROM audit ORDER BY id DESC LIMIT 1 OFFSET $1").bind(self.left);
+        Ok(id.fetch_optional(tx).await?.map(|row| row.get("id")).transpose()?.unwrap_or_default())
     }
 }
 
-fn in_line(failure: Failure, row: &AnyRow) -> Failure {
-    match row.try_get::<String, _>("id") {
+fn in_line(failure: Failure, row: &Row) -> Failure {
+    match row.get::<String>("id") {
         Ok(id) => failure.in_record(format!("line {id} of the audit")),
         Err(_) => damaged("a line of the audit without an id"),
     }

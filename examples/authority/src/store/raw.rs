@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use futures_util::TryStreamExt as _;
-use sqlx::{Decode, Row as _, Type, any::AnyRow};
-
-use super::{Database, Engine, Tx, migrations::migrations};
+use super::{
+    Database, Engine, Tx,
+    migrations::migrations,
+    sql::{FromHeld, Row, query},
+};
 use crate::failure::Result;
 
 /// A table that is looked through, with its columns in an order that does not depend on what is damaged.
@@ -51,40 +52,36 @@ table!(LICENSE_COUNT, "license_count", "license_id, counted, record", "license_i
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
 /// A row, whose columns may hold anything.
-pub(crate) struct RawRow(AnyRow);
+pub(crate) struct RawRow(Row);
 
 impl RawRow {
     /// What a column holds; none for NULL. The error says what is wrong, and nothing of what the column holds.
     pub(crate) fn get<T>(&self, column: &str) -> Result<Option<T>, String>
     where
-        T: for<'row> Decode<'row, sqlx::Any> + Type<sqlx::Any>,
+        T: for<'row> FromHeld<'row>,
     {
-        self.0.try_get(column).map_err(|_| "it holds a value of another type".to_owned())
+        self.0.get(column).map_err(|_| "it holds a value of another type".to_owned())
     }
 }
 
 /// Looks at each row of a table, one after the other.
 pub(crate) async fn walk(tx: &mut Tx, table: Table, mut look: impl FnMut(&RawRow)) -> Result<()> {
-    let mut rows = sqlx::query(table.rows).fetch(&mut **tx);
-    while let Some(row) = rows.try_next().await? {
-        look(&RawRow(row));
-    }
-    Ok(())
+    Ok(query(table.rows).for_each(tx, |row| look(&RawRow(row))).await?)
 }
 
 /// What the database itself finds wrong: tables with words for it. PostgreSQL watches over its references, and has
 /// programs of its own for its files.
 pub(crate) async fn check_storage(database: &Database, tx: &mut Tx) -> Result<Vec<(String, String)>> {
     let mut found = Vec::new();
-    if database.engine == Engine::Sqlite {
-        for row in sqlx::query("PRAGMA integrity_check").fetch_all(&mut **tx).await? {
-            let words: String = row.try_get(0)?;
+    if database.engine() == Engine::Sqlite {
+        for row in query("PRAGMA integrity_check").fetch_all(tx).await? {
+            let words: String = row.get("integrity_check")?;
             if words != "ok" {
                 found.push(("database".to_owned(), words));
             }
         }
-        for row in sqlx::query("PRAGMA foreign_key_check").fetch_all(&mut **tx).await? {
-            let (table, parent): (String, String) = (row.try_get(0)?, row.try_get(2)?);
+        for row in query("PRAGMA foreign_key_check").fetch_all(tx).await? {
+            let (table, parent): (String, String) = (row.get("table")?, row.get("parent")?);
             found.push((table, format!("a row refers to one of table {parent} that is not there")));
         }
     }
@@ -97,11 +94,11 @@ pub(crate) async fn check_migrations(
     tx: &mut Tx,
 ) -> Result<Vec<(&'static str, String)>> {
     let mut expected: BTreeMap<i64, Vec<u8>> =
-        migrations(database.engine).into_iter().map(|made| (made.version, made.checksum.to_vec())).collect();
+        migrations(database.engine()).into_iter().map(|made| (made.version, made.checksum)).collect();
     let mut found = Vec::new();
     let seen =
         "SELECT version, checksum, CASE WHEN success THEN 1 ELSE 0 END AS success FROM _sqlx_migrations";
-    for row in sqlx::query(seen).fetch_all(&mut **tx).await? {
+    for row in query(seen).fetch_all(tx).await? {
         let row = RawRow(row);
         let version = row.get::<i64>("version").ok().flatten();
         match version.and_then(|version| expected.remove(&version)) {

@@ -1,21 +1,20 @@
 //! Values as columns hold them.
 
+use super::sql::Row;
+use crate::failure::{Failure, Result};
 use nodelock::{
     ErrorKind, LicenseId, PublicKey, Timestamp,
     authority::{LicenseTerms, Seat, SeatName, SeatState},
     code::Handle,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use sqlx::{Row as _, any::AnyRow};
-
-use crate::failure::{Failure, Result};
 
 pub(super) fn seconds(time: Timestamp) -> i64 {
     i64::try_from(time.unix_seconds()).expect("times end with the year 9999")
 }
 
-pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp> {
-    let seconds = u64::try_from(row.try_get::<i64, _>(column)?).map_err(|_| damaged("a time"))?;
+pub(super) fn time(row: &Row, column: &str) -> Result<Timestamp> {
+    let seconds = u64::try_from(row.get::<i64>(column)?).map_err(|_| damaged("a time"))?;
     Ok(Timestamp::from_unix_seconds(seconds))
 }
 
@@ -35,22 +34,22 @@ pub(super) fn public_key(bytes: Vec<u8>) -> Result<PublicKey> {
     Ok(PublicKey::from_bytes(bytes.try_into().map_err(|_| damaged("a device key"))?)?)
 }
 
-pub(super) fn count(row: &AnyRow, column: &str) -> Result<u32> {
-    u32::try_from(row.try_get::<i64, _>(column)?).map_err(|_| damaged("a number"))
+pub(super) fn count(row: &Row, column: &str) -> Result<u32> {
+    u32::try_from(row.get::<i64>(column)?).map_err(|_| damaged("a number"))
 }
 
-pub(super) fn license_id(row: &AnyRow) -> Result<Option<LicenseId>> {
-    Ok(row.try_get::<Option<String>, _>("license_id")?.map(|id| id.parse()).transpose()?)
+pub(super) fn license_id(row: &Row) -> Result<Option<LicenseId>> {
+    Ok(row.get::<Option<&str>>("license_id")?.map(|id| id.parse()).transpose()?)
 }
 
 /// A record in its JSON form.
-pub(super) fn record<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T> {
-    Ok(serde_json::from_str(&row.try_get::<String, _>(column)?)?)
+pub(super) fn record<T: DeserializeOwned>(row: &Row, column: &str) -> Result<T> {
+    Ok(serde_json::from_str(row.get(column)?)?)
 }
 
 /// The terms of a license, from the columns `id` and `terms`. Fails with [`Failure::Damaged`].
-pub(super) fn terms(row: &AnyRow) -> Result<LicenseTerms> {
-    let id: String = row.try_get("id")?;
+pub(super) fn terms(row: &Row) -> Result<LicenseTerms> {
+    let id: &str = row.get("id")?;
     let terms: LicenseTerms =
         record(row, "terms").map_err(|failure| failure.in_record(format!("license {id}")))?;
     match terms.id.to_string() == id {
@@ -63,22 +62,22 @@ pub(super) fn terms(row: &AnyRow) -> Result<LicenseTerms> {
 }
 
 /// A seat, from the columns `handle`, `license_id` and `record`. Fails with [`Failure::Damaged`].
-pub(super) fn seat(row: &AnyRow) -> Result<Seat> {
+pub(super) fn seat(row: &Row) -> Result<Seat> {
     record(row, "record").map_err(|failure| failure.in_record(seat_name(row)))
 }
 
 /// Names a seat by its columns, whatever its record says.
-pub(super) fn seat_name(row: &AnyRow) -> String {
-    let handle = row.try_get::<i64, _>("handle").ok().and_then(|number| handle(number).ok());
+pub(super) fn seat_name(row: &Row) -> String {
+    let handle = row.get::<i64>("handle").ok().and_then(|number| handle(number).ok());
     let handle = handle.map_or_else(|| "?".to_owned(), |handle| handle.to_string());
-    match row.try_get::<Option<String>, _>("license_id") {
+    match row.get::<Option<&str>>("license_id") {
         Ok(Some(license)) => format!("license {license}, seat {handle}"),
         _ => format!("no license, seat {handle}"),
     }
 }
 
-pub(super) fn state(row: &AnyRow) -> Result<SeatState> {
-    let name: String = row.try_get("state")?;
+pub(super) fn state(row: &Row) -> Result<SeatState> {
+    let name: &str = row.get("state")?;
     SeatState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| damaged("a seat's state"))
 }
 

@@ -3,7 +3,7 @@
 use nodelock::{LicenseId, authority::Seat};
 use tracing::warn;
 
-use super::{Tx, counters, row::seat};
+use super::{Tx, counters, row::seat, sql::query};
 use crate::{
     domain::StateCount,
     failure::{Failure, Result},
@@ -12,22 +12,21 @@ use crate::{
 /// Every seat, oldest first.
 #[cfg(test)]
 pub(crate) async fn seats(tx: &mut Tx) -> Result<Vec<Seat>> {
-    let query =
-        sqlx::query("SELECT handle, license_id, record FROM seat ORDER BY granted, handle, device_key");
-    query.fetch_all(&mut **tx).await?.iter().map(seat).collect()
+    let query = query("SELECT handle, license_id, record FROM seat ORDER BY granted, handle, device_key");
+    query.fetch_all(tx).await?.iter().map(seat).collect()
 }
 
 /// At most so many seats of a license: those that are taken first, and what changed last before the rest. One whose record
 /// is damaged is left out.
 pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize) -> Result<Vec<Seat>> {
-    let query = sqlx::query(
+    let query = query(
         "SELECT handle, license_id, record FROM seat WHERE license_id = $1 \
          ORDER BY taken DESC, changed DESC, handle DESC, device_key DESC LIMIT $2",
     )
     .bind(license.to_string())
     .bind(i64::try_from(most).unwrap_or(i64::MAX));
     let mut seats = Vec::new();
-    for row in query.fetch_all(&mut **tx).await? {
+    for row in query.fetch_all(tx).await? {
         match seat(&row) {
             Err(failure @ Failure::Damaged { .. }) => {
                 warn!(event = "damaged-record", error = failure.message());

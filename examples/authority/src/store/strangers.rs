@@ -3,21 +3,20 @@
 
 use std::time::Duration;
 
-use nodelock::{
-    Timestamp,
-    authority::{Evidence, Found, Seat, SeatState, decision},
-    code::Handle,
-};
-use sqlx::Row as _;
-
 use super::{
     Tx, counters,
     row::{device, number, seconds},
+    sql::query,
     unlocked,
 };
 use crate::{
     domain::{Actor, Occasion, network},
     failure::{Failure, Result},
+};
+use nodelock::{
+    Timestamp,
+    authority::{Evidence, Found, Seat, SeatState, decision},
+    code::Handle,
 };
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -37,13 +36,12 @@ pub(super) const MAX_CANCELLED_OF_PEER: i64 = 10_000;
 const MOST_FORGOTTEN: i64 = 100;
 
 pub(super) async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
-    let contents: Vec<Vec<u8>> =
-        sqlx::query_scalar("SELECT content FROM evidence WHERE handle = $1 ORDER BY received, kind, content")
-            .bind(number(handle))
-            .fetch_all(&mut **tx)
-            .await?;
-    let evidence = contents.iter().map(|content| Evidence::from_bytes(content));
-    Ok(Found::Evidence(evidence.collect::<nodelock::Result<_>>()?))
+    let rows = query("SELECT content FROM evidence WHERE handle = $1 ORDER BY received, kind, content")
+        .bind(number(handle))
+        .fetch_all(tx)
+        .await?;
+    let evidence = rows.iter().map(|row| Ok(Evidence::from_bytes(row.get("content")?)?));
+    Ok(Found::Evidence(evidence.collect::<Result<_>>()?))
 }
 /// Whose limits count: a peer's network, nobody's for the vendor.
 fn counts_for(occasion: &Occasion) -> String {
@@ -64,18 +62,18 @@ pub(super) async fn remember_cancelled(
     forget_cancelled(tx, occasion.time).await?;
     let peer = counts_for(occasion);
     if !peer.is_empty() {
-        let kept = sqlx::query_scalar("SELECT COUNT(*) FROM cancelled WHERE peer = $1").bind(&peer);
-        let kept: i64 = kept.fetch_one(&mut **tx).await?;
+        let kept = query("SELECT COUNT(*) FROM cancelled WHERE peer = $1").bind(&peer);
+        let kept: i64 = kept.fetch_one(tx).await?.first()?;
         if kept >= most {
             return Err(Failure::TooManyUnseen { wait: DAY, handles: vec![seat.handle()] });
         }
     }
-    sqlx::query("INSERT INTO cancelled (handle, device_key, requested, peer) VALUES ($1, $2, $3, $4)")
+    query("INSERT INTO cancelled (handle, device_key, requested, peer) VALUES ($1, $2, $3, $4)")
         .bind(number(seat.handle()))
         .bind(device(seat.name()))
         .bind(seconds(seat.requested()))
         .bind(peer)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     Ok(())
 }
@@ -83,7 +81,7 @@ pub(super) async fn remember_cancelled(
 /// Deletes cancelled seats whose requests are refused without them.
 async fn forget_cancelled(tx: &mut Tx, now: Timestamp) -> Result<()> {
     let outdated = decision::outdated(now);
-    let rows = sqlx::query(unlocked!(
+    let rows = query(unlocked!(
         tx,
         "SELECT seat.handle, seat.device_key FROM cancelled JOIN seat ON seat.handle = cancelled.handle \
          AND seat.device_key = cancelled.device_key WHERE requested >= $1 AND requested < $2 ORDER BY requested LIMIT $3",
@@ -92,16 +90,16 @@ async fn forget_cancelled(tx: &mut Tx, now: Timestamp) -> Result<()> {
     .bind(seconds(outdated.start))
     .bind(seconds(outdated.end))
     .bind(MOST_FORGOTTEN)
-    .fetch_all(&mut **tx)
+    .fetch_all(tx)
     .await?;
     for row in &rows {
-        let (handle, device): (i64, Vec<u8>) = (row.try_get("handle")?, row.try_get("device_key")?);
+        let (handle, device): (i64, Vec<u8>) = (row.get("handle")?, row.get("device_key")?);
         for delete in [
             "DELETE FROM attempt WHERE handle = $1 AND device_key = $2",
             "DELETE FROM cancelled WHERE handle = $1 AND device_key = $2",
             "DELETE FROM seat WHERE handle = $1 AND device_key = $2",
         ] {
-            sqlx::query(delete).bind(handle).bind(&device).execute(&mut **tx).await?;
+            query(delete).bind(handle).bind(&*device).execute(tx).await?;
         }
     }
     tx.counters.count_forgotten(SeatState::Cancelled, rows.len());
@@ -110,23 +108,23 @@ async fn forget_cancelled(tx: &mut Tx, now: Timestamp) -> Result<()> {
 
 pub(super) async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) -> Result<()> {
     let peer = counts_for(occasion);
-    sqlx::query("INSERT INTO evidence (handle, kind, content, received, peer) VALUES ($1, $2, $3, $4, $5)")
+    query("INSERT INTO evidence (handle, kind, content, received, peer) VALUES ($1, $2, $3, $4, $5)")
         .bind(number(evidence.handle()))
         .bind(evidence.kind())
         .bind(evidence.to_bytes())
         .bind(seconds(occasion.time))
         .bind(&peer)
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
     tx.counters.count_evidence(1);
     let old = seconds(occasion.time).saturating_sub(EVIDENCE_LASTS);
-    let expired = sqlx::query(unlocked!(
+    let expired = query(unlocked!(
         tx,
         "DELETE FROM evidence WHERE (handle, kind, content) IN \
         (SELECT handle, kind, content FROM evidence WHERE received < $1",
         ")"
     ));
-    let gone = expired.bind(old).execute(&mut **tx).await?.rows_affected();
+    let gone = expired.bind(old).execute(tx).await?;
     count_gone(tx, gone);
     if !peer.is_empty() {
         forget_oldest_of(tx, &peer, MAX_EVIDENCE_OF_PEER).await?;
@@ -137,13 +135,13 @@ pub(super) async fn keep(tx: &mut Tx, evidence: &Evidence, occasion: &Occasion) 
 /// Deletes the oldest evidence of a peer beyond `most`.
 pub(super) async fn forget_oldest_of(tx: &mut Tx, peer: &str, most: i64) -> Result<()> {
     // It looks at as many rows as a peer may have, and at one more.
-    let beyond = sqlx::query(unlocked!(
+    let beyond = query(unlocked!(
         tx,
         "DELETE FROM evidence WHERE (handle, kind, content) IN \
         (SELECT handle, kind, content FROM evidence WHERE peer = $1 ORDER BY received DESC LIMIT 1000000 OFFSET $2",
         ")"
     ));
-    let gone = beyond.bind(peer).bind(most).execute(&mut **tx).await?.rows_affected();
+    let gone = beyond.bind(peer).bind(most).execute(tx).await?;
     count_gone(tx, gone);
     Ok(())
 }
@@ -152,26 +150,26 @@ pub(super) async fn forget_oldest_of(tx: &mut Tx, peer: &str, most: i64) -> Resu
 pub(super) async fn forget_oldest(tx: &mut Tx, most: i64) -> Result<()> {
     let kept = counters::evidence(tx).await? + tx.counters.evidence();
     if kept > most {
-        let oldest = sqlx::query(unlocked!(
+        let oldest = query(unlocked!(
             tx,
             "DELETE FROM evidence WHERE (handle, kind, content) IN \
             (SELECT handle, kind, content FROM evidence ORDER BY received LIMIT $1",
             ")"
         ));
-        let gone = oldest.bind(kept - most).execute(&mut **tx).await?.rows_affected();
+        let gone = oldest.bind(kept - most).execute(tx).await?;
         count_gone(tx, gone);
     }
     Ok(())
 }
 
 pub(super) async fn forget(tx: &mut Tx, evidence: &Evidence) -> Result<()> {
-    let deleted = sqlx::query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
+    let deleted = query("DELETE FROM evidence WHERE handle = $1 AND kind = $2 AND content = $3")
         .bind(number(evidence.handle()))
         .bind(evidence.kind())
         .bind(evidence.to_bytes())
-        .execute(&mut **tx)
+        .execute(tx)
         .await?;
-    count_gone(tx, deleted.rows_affected());
+    count_gone(tx, deleted);
     Ok(())
 }
 

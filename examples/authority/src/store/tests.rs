@@ -1,4 +1,5 @@
-//! Every query and every change through SQLite, and which databases are opened.
+//! Every query and every change, and which databases are opened: on SQLite, or on the PostgreSQL server that the
+//! environment names.
 
 mod counters;
 mod group;
@@ -13,12 +14,12 @@ use nodelock::{
     code::Handle,
 };
 use serde_json::{Value, json};
-use sqlx::Connection as _;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use super::{
     Database, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license, latest_seats_of,
-    seats, strangers,
+    run_script, seats, strangers,
 };
 use crate::{
     domain::{Actor, DeviceDescription, Location, Occasion},
@@ -31,13 +32,31 @@ fn at(seconds: u64) -> Occasion {
     Occasion { time: Timestamp::from_unix_seconds(NOW + seconds), actor: Actor::Vendor("test".into()) }
 }
 
+/// An empty ledger on the engine that is tested.
 async fn empty() -> (TempDir, Database) {
+    match std::env::var("NODELOCK_ONLINE_POSTGRES") {
+        Ok(server) => {
+            let folder = tempfile::Builder::new().prefix("ledger").tempdir().unwrap();
+            let name = folder.path().file_name().unwrap().to_str().unwrap();
+            let mut operator = PgConnection::connect(&format!("{server}/postgres")).await.unwrap();
+            operator.execute(AssertSqlSafe(format!("CREATE DATABASE \"{name}\""))).await.unwrap();
+            let database = empty_at(&Location::Url(format!("{server}/{name}"))).await;
+            (folder, database)
+        }
+        Err(_) => empty_file().await,
+    }
+}
+
+/// An empty ledger on SQLite, for what is SQLite's own.
+async fn empty_file() -> (TempDir, Database) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("authority.db");
-    let location = Location::File(file);
-    Database::create(&location).await.unwrap().close().await;
-    let database = Database::open(&location, 2).await.unwrap();
+    let database = empty_at(&Location::File(folder.path().join("authority.db"))).await;
     (folder, database)
+}
+
+async fn empty_at(location: &Location) -> Database {
+    Database::create(location).await.unwrap().close().await;
+    Database::open(location, 2).await.unwrap()
 }
 
 /// A request with the proof that cancels it.
@@ -85,6 +104,13 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
     });
     record.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
     serde_json::from_value(record).unwrap()
+}
+
+/// Does what no function of the store does.
+async fn script(database: &Database, sql: &str) {
+    let mut tx = database.write().await.unwrap();
+    run_script(&mut tx, sql).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
@@ -340,18 +366,18 @@ async fn a_transaction_that_is_dropped_stores_nothing() {
 
 #[tokio::test]
 async fn a_database_of_this_shape_is_opened_again_and_no_other() {
-    let (folder, database) = empty().await;
+    let (folder, database) = empty_file().await;
     let location = Location::File(folder.path().join("authority.db"));
     Database::open(&location, 1).await.unwrap().close().await;
     let newer =
         "INSERT INTO _sqlx_migrations SELECT 2, 'x', installed_on, success, x'00', 0 FROM _sqlx_migrations";
-    sqlx::raw_sql(newer).execute(&database.pool).await.unwrap();
+    script(&database, newer).await;
     database.close().await;
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::NewerDatabase)));
 
-    let (folder, database) = empty().await;
+    let (folder, database) = empty_file().await;
     let older = "DROP TABLE _sqlx_migrations; CREATE TABLE migration (version BIGINT NOT NULL PRIMARY KEY)";
-    sqlx::raw_sql(older).execute(&database.pool).await.unwrap();
+    script(&database, older).await;
     database.close().await;
     let location = Location::File(folder.path().join("authority.db"));
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
@@ -359,8 +385,8 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
 
 #[tokio::test]
 async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is() {
-    let (folder, database) = empty().await;
-    sqlx::raw_sql("UPDATE _sqlx_migrations SET checksum = x'00'").execute(&database.pool).await.unwrap();
+    let (folder, database) = empty_file().await;
+    script(&database, "UPDATE _sqlx_migrations SET checksum = x'00'").await;
     database.close().await;
     let location = Location::File(folder.path().join("authority.db"));
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
@@ -374,10 +400,7 @@ async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("other.db");
         std::fs::write(&file, []).unwrap();
-        sqlx::any::install_default_drivers();
-        let mut other = sqlx::AnyConnection::connect(&super::url_of(&file)).await.unwrap();
-        sqlx::raw_sql(tables).execute(&mut other).await.unwrap();
-        other.close().await.unwrap();
+        rusqlite::Connection::open(&file).unwrap().execute_batch(tables).unwrap();
         let before = std::fs::read(&file).unwrap();
         let location = Location::File(file.clone());
         assert!(matches!(Database::open(&location, 1).await, Err(Failure::ForeignDatabase)));
@@ -409,7 +432,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
     let damage =
         "UPDATE seat SET machine = '{' WHERE handle = 700; UPDATE license SET terms = '' WHERE id = ";
     let damage = format!("{damage}'{}'; UPDATE seat SET record = '' WHERE handle = 3", other.id);
-    sqlx::raw_sql(sqlx::AssertSqlSafe(damage)).execute(&database.pool).await.unwrap();
+    script(&database, &damage).await;
 
     let mut tx = database.read().await.unwrap();
     for (license, expected) in [(None, 1250), (Some(terms.id), 1000), (Some(other.id), 250)] {

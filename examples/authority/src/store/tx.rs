@@ -1,15 +1,12 @@
 //! A transaction, and what it knows by now.
 
-use std::{
-    collections::BTreeMap,
-    ops::{Deref, DerefMut},
-};
+use std::collections::BTreeMap;
 
 use nodelock::{
     LicenseId,
     authority::{KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Change},
 };
-use sqlx::{Any, AnyConnection, Transaction};
+use sqlx::{Postgres, Transaction};
 
 use super::{
     Engine,
@@ -17,6 +14,8 @@ use super::{
     group::Member,
     ledger::tags_of,
     locks::Locks,
+    sql::{Error, Target},
+    sqlite::Reader,
 };
 use crate::failure::Result;
 
@@ -34,8 +33,11 @@ pub(crate) struct Tx {
 }
 
 pub(super) enum Inner {
-    Alone(Transaction<'static, Any>),
-    Grouped(Member),
+    /// On SQLite, to read.
+    Reading(Reader),
+    /// On SQLite, to write.
+    Writing(Member),
+    Postgres(Transaction<'static, Postgres>),
 }
 
 impl Tx {
@@ -49,8 +51,9 @@ impl Tx {
         let counters = std::mem::take(&mut self.counters);
         counters.write(&mut self).await?;
         match self.inner {
-            Inner::Alone(transaction) => transaction.commit().await?,
-            Inner::Grouped(member) => member.commit().await?,
+            Inner::Reading(reader) => drop(reader),
+            Inner::Writing(member) => member.commit().await?,
+            Inner::Postgres(transaction) => transaction.commit().await?,
         }
         Ok(())
     }
@@ -58,9 +61,10 @@ impl Tx {
     /// Ends it with nothing changed, and nothing locked any more.
     pub(crate) async fn undo(self) {
         match self.inner {
+            Inner::Reading(reader) => drop(reader),
+            Inner::Writing(member) => member.undo(),
             // The database does that by itself when the connection is lost.
-            Inner::Alone(transaction) => drop(transaction.rollback().await),
-            Inner::Grouped(member) => member.undo().await,
+            Inner::Postgres(transaction) => drop(transaction.rollback().await),
         }
     }
 
@@ -114,24 +118,15 @@ impl Tx {
     pub(super) fn license_of(&self, name: SeatName) -> Option<LicenseId> {
         self.seats.get(&name)?.0.license
     }
-}
 
-impl Deref for Tx {
-    type Target = AnyConnection;
-
-    fn deref(&self) -> &AnyConnection {
-        match &self.inner {
-            Inner::Alone(transaction) => transaction,
-            Inner::Grouped(member) => member,
-        }
-    }
-}
-
-impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        match &mut self.inner {
-            Inner::Alone(transaction) => transaction,
-            Inner::Grouped(member) => member,
-        }
+    /// What its statements run on. Fails with [`Error::Undone`] when the database has undone it.
+    pub(super) fn target(&mut self) -> Result<Target<'_>, Error> {
+        let connection: &mut rusqlite::Connection = match &mut self.inner {
+            Inner::Reading(reader) => reader,
+            Inner::Writing(member) => member,
+            Inner::Postgres(transaction) => return Ok(Target::Postgres(transaction)),
+        };
+        // Some failures undo it. What comes after them must not stand alone.
+        if connection.is_autocommit() { Err(Error::Undone) } else { Ok(Target::Sqlite(connection)) }
     }
 }

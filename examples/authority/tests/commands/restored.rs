@@ -1,11 +1,22 @@
 //! A ledger that was restored to an earlier copy is noticed, and an ordinary restart is none.
 
+#[cfg(target_os = "linux")]
+use std::{
+    ffi::OsStr,
+    io::{BufRead as _, BufReader},
+    process::{Command, Stdio},
+};
 use std::{fs, path::Path};
 
 use nodelock::{Client, ErrorKind, Reason, Verdict};
 use serde_json::Value;
 
 use crate::support::server::{Authority, Engine};
+#[cfg(target_os = "linux")]
+use crate::support::{
+    calls::http,
+    server::{Installation, Server},
+};
 
 fn status(authority: &Authority) -> String {
     let ready = authority.get("/readyz");
@@ -79,6 +90,59 @@ fn the_page_is_where_the_operator_wants_it() {
     fs::create_dir(authority.path("elsewhere")).unwrap();
     authority.vendor(&vouch[..3]);
     assert_eq!(page(&file), 16);
+}
+
+/// A command of the authority that sees its keys on a read-only disk; none where this user may not mount one.
+#[cfg(target_os = "linux")]
+fn with_read_only_keys(authority: &Installation, arguments: &[&str]) -> Option<Command> {
+    const MOUNT: &str = r#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#;
+    let keys = authority.directory().join("keys");
+    let unshared = |program: &OsStr| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--", "sh", "-c", MOUNT]).arg(&keys).arg(program);
+        command
+    };
+    if !unshared("true".as_ref()).output().is_ok_and(|probe| probe.status.success()) {
+        println!("SKIPPED: this user may not mount anything");
+        return None;
+    }
+    let command = authority.command(arguments);
+    let mut mounted = unshared(command.get_program());
+    mounted.args(command.get_args());
+    mounted.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Some(mounted)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn keys_on_a_read_only_disk_serve_without_a_page_and_not_with_an_earlier_one() {
+    let authority = Installation::new();
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let Some(mut command) = with_read_only_keys(&authority, &serve) else { return };
+    let log = authority.path("log");
+    let mut process = command.stdout(Stdio::piped()).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    let address =
+        line.trim().parse().unwrap_or_else(|e| panic!("{e}: {}", fs::read_to_string(&log).unwrap()));
+    let server = Server { process, address };
+    let key = authority.sell("1", &[]);
+    let device = authority.client("device").authority(server.url("http", "127.0.0.1"), http());
+    device.build().unwrap().activate(&key).unwrap();
+    drop(server);
+    let said = fs::read_to_string(&log).unwrap();
+    assert_eq!(said.matches("page-not-copied").count(), 1, "{said}");
+    let page = authority.directory().join("keys/page");
+    assert!(!page.exists());
+    // A copy of the keys brings one along.
+    authority.vendor(&["vouch"]);
+    assert!(page.exists());
+    let refused = with_read_only_keys(&authority, &serve).unwrap().output().unwrap();
+    let words = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && words.contains("keys/page") && words.contains("ead-only"),
+        "{words}"
+    );
 }
 
 /// An earlier copy of the ledger takes its place while `lost` happens to the one that is lost.

@@ -174,6 +174,36 @@ fn without_a_deactivation_left_the_license_stays() {
     assert_eq!(user.status(), ("active".to_owned(), true));
 }
 
+/// The hint of `status` is followed to a license that is usable again.
+#[test]
+fn the_advice_about_a_lost_device_key_leads_out() {
+    let mut vendor = vendor(1);
+    let user = User::new(&vendor);
+    user.activate(&mut vendor);
+    fs::remove_file(user.path("store").join("device.key")).unwrap();
+    let hint = user.json(3, &["status"])["hint"].to_string();
+    assert!(hint.contains("release the seat") && hint.contains("--replace-license"), "{hint}");
+    user.refused(1, &["deactivate", "--offline"], "corrupt", "");
+
+    let (seat, _) = vendor.ledger.seats.first_key_value().unwrap();
+    let seat = *seat;
+    vendor.decide(|records, moment| decision::release(seat, "its key is lost", records, moment)).unwrap();
+    let key = vendor.license_key.clone();
+    let request = user.run(0, &["request", &key, "--replace-license", "--format", "file"]);
+    user.run(0, &["install", &user.write("license.txt", vendor.activate(&request).unwrap())]);
+    assert_eq!(user.status(), ("active".to_owned(), true));
+}
+
+#[test]
+fn an_authority_is_asked_over_https_unless_it_is_here() {
+    let vendor = vendor(1);
+    let user = User::new(&vendor);
+    let key = vendor.license_key.clone();
+    let words = "https is needed";
+    user.refused(2, &["activate", &key, "--authority", "http://192.0.2.1"], "invalid-input", words);
+    user.refused(2, &["activate", &key, "--authority", "licenses"], "invalid-input", "https://HOST");
+}
+
 #[test]
 fn a_damaged_store_is_told_from_an_empty_one() {
     let mut vendor = vendor(1);

@@ -46,8 +46,10 @@ impl World<'_> {
             Event::EditSeats(seats) => self.edit(Sold { seats, ..self.promise.sold() }),
             Event::EditLease(lease_days) => self.edit(Sold { lease_days, ..self.promise.sold() }),
             Event::EditMargin(days) => self.edit(Sold { margin_days: Some(days), ..self.promise.sold() }),
-            // Here there is none.
-            Event::Restart => false,
+            Event::Restart => self.restart(),
+            Event::Copy => self.copy(),
+            Event::Restore(restored) => self.restore(restored)?,
+            Event::Lie => self.lie(at)?,
         };
         if done {
             self.count(act.event.name());
@@ -113,12 +115,29 @@ impl World<'_> {
         self.drawn += 1;
         let before = self.installations[at].usable(LICENSE, self.now).map(|usable| usable.handle);
         let Some(request) = self.installations[at].check_in(self.drawn, self.now) else { return Ok(false) };
-        match self.post(Message::CheckIn(request))? {
+        let file = Message::CheckIn(request.with_all);
+        // By hand it is a file at once.
+        let first = if self.dice.once_in(4) { file.clone() } else { Message::CheckIn(request.alone) };
+        let answer = match self.post(first)? {
+            Some(Err(ErrorKind::LicenseWanted)) => self.post(file)?,
+            answer => answer,
+        };
+        match answer {
             Some(Ok(reply)) => {
                 self.apply(at, &reply);
                 self.lost = before.filter(|_| reply.revocation.is_some());
+                if let Some(license) = &reply.license
+                    && license.license_id == LICENSE
+                {
+                    self.promise.renewed(self.now, license.handle.get(), &self.seen())?;
+                }
             }
-            Some(Err(ErrorKind::NoFreeSeat)) => self.lost = before,
+            Some(Err(ErrorKind::UnknownSeat)) if self.is_taken_for_stolen(at) => {
+                self.count("a license of the copy's minute was taken for a stolen key's");
+            }
+            Some(Err(ErrorKind::NoFreeSeat | ErrorKind::UnknownSeat | ErrorKind::LicenseWanted)) => {
+                self.lost = before;
+            }
             _ => {}
         }
         Ok(true)
@@ -234,7 +253,7 @@ impl World<'_> {
         copy.computer = (copy.computer + 1) % COMPUTERS;
         copy.fingerprint = self.vendor.fingerprints[copy.computer].clone();
         let Some(request) = copy.check_in(self.drawn, self.now) else { return Ok(false) };
-        let answer = self.hear(&Message::CheckIn(request))?;
+        let answer = self.hear(&Message::CheckIn(request.with_all))?;
         let is_renewed = answer.is_ok_and(|reply| reply.license.is_some());
         must(!is_renewed, || "a copy on another computer is renewed".to_owned())?;
         Ok(true)

@@ -1,15 +1,13 @@
 //! What is sent and what comes of it: messages are lost, doubled and late, and answers are lost.
 
-use std::sync::Arc;
-
-use super::{World, rows};
+use super::World;
 use crate::{
-    ErrorKind, Page, Timestamp,
+    ErrorKind,
     authority::{
         ActivationFile, CheckInClaim, Records, ReleaseClaim, Reply,
-        decision::{self, Moment, Refusal, Ruling, Step},
+        decision::{self, EventKind, Moment, Refusal, Ruling, Step},
     },
-    model::random::promise::Kept,
+    model::random::{promise::Kept, script::FLAGGED},
 };
 
 /// A message to the authority.
@@ -101,11 +99,7 @@ impl World<'_> {
 
     pub(super) fn refused(&mut self, what: &str, kind: ErrorKind) -> Kept {
         self.count(format!("refused: {} to a {what}", kind.code()));
-        if kind == ErrorKind::NoFreeSeat {
-            self.promise.refused(self.now, &rows(&self.ledger))
-        } else {
-            Ok(())
-        }
+        if kind == ErrorKind::NoFreeSeat { self.promise.refused(self.now, &self.seen()) } else { Ok(()) }
     }
 
     /// Makes a decision, stores it and signs the answer.
@@ -113,20 +107,14 @@ impl World<'_> {
         &mut self,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Result<(Ruling, Reply), ErrorKind> {
-        self.drawn += 1;
-        // This ledger is never restored, so it notes no service.
-        let mut moment = Moment {
-            now: Timestamp::from_unix_seconds(self.now),
-            token: [1; 16],
-            page: Page::from_bytes([1; 8]),
-            longest_lease: self.vendor.issuer.longest_lease(),
-            roots: Arc::default(),
-        };
-        moment.token[..4].copy_from_slice(&self.drawn.to_le_bytes());
+        let moment = self.moment();
         let decided = decision::settle(&mut self.ledger, |records| act(records, &moment));
         let decision = decided.map_err(|error| error.kind())?;
         for event in &decision.events {
-            *self.counts.entry(format!("noted: {}", event.kind.name())).or_default() += 1;
+            self.count(format!("noted: {}", event.kind.name()));
+            if event.kind == EventKind::Healed && event.detail.contains("more than were sold") {
+                self.count(FLAGGED);
+            }
         }
         let reply = self.vendor.issuer.reply(&decision, moment.now).map_err(|error| error.kind())?;
         Ok((decision.ruling, reply))

@@ -8,7 +8,7 @@ use nodelock::{
 use serde_json::json;
 
 use super::{Database, apply, at, empty, inserted, request, seat, sold};
-use crate::store::{Locks, Tx, count_by_state};
+use crate::store::{Locks, Tx, count_by_state, sql::query};
 
 const WRITERS: u32 = 4;
 const CHANGES_OF_A_ROUND: usize = 250;
@@ -110,29 +110,33 @@ impl Writer {
     }
 }
 
+/// The first column of what a query finds.
+async fn numbers(database: &Database, sql: &'static str) -> Vec<i64> {
+    let rows = query(sql).fetch_all(&mut database.read().await.unwrap()).await.unwrap();
+    rows.iter().map(|row| row.first().unwrap()).collect()
+}
+
 /// Panics if a counter is not what a count finds.
 async fn compare(database: &Database) {
-    let wrong: Vec<String> = sqlx::query_scalar(
-        "SELECT id FROM license WHERE \
+    let wrong = numbers(
+        database,
+        "SELECT taken FROM license WHERE \
          taken <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1 AND lapsed = 0) OR \
          deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1)",
-    )
-    .fetch_all(&database.pool)
-    .await
-    .unwrap();
-    assert_eq!(wrong, Vec::<String>::new());
-    for (state, counter) in count_by_state(&mut database.read().await.unwrap()).await.unwrap() {
-        let count = sqlx::query_scalar("SELECT COUNT(*) FROM seat WHERE state = $1").bind(state.name());
-        let count: i64 = count.fetch_one(&database.pool).await.unwrap();
+    );
+    assert_eq!(wrong.await, Vec::<i64>::new());
+    let mut tx = database.read().await.unwrap();
+    for (state, counter) in count_by_state(&mut tx).await.unwrap() {
+        let count = query("SELECT COUNT(*) FROM seat WHERE state = $1").bind(state.name());
+        let count: i64 = count.fetch_one(&mut tx).await.unwrap().first().unwrap();
         assert_eq!(counter, count, "{state}");
     }
-    let evidence: i64 = sqlx::query_scalar(
-        "SELECT (SELECT SUM(number) FROM tally WHERE what = 'evidence') - (SELECT COUNT(*) FROM evidence)",
-    )
-    .fetch_one(&database.pool)
-    .await
-    .unwrap();
-    assert_eq!(evidence, 0);
+    let evidence = numbers(
+        database,
+        "SELECT (SELECT CAST(SUM(number) AS BIGINT) FROM tally WHERE what = 'evidence') - \
+         (SELECT COUNT(*) FROM evidence)",
+    );
+    assert_eq!(evidence.await, [0]);
 }
 
 /// Kills of the whole program are in `tests/faults/kills.rs`, which compares the same.
@@ -166,9 +170,6 @@ async fn counters_are_what_a_count_finds_after_10_000_random_changes_with_failur
     }
     assert!(writers.iter().all(|writer| writer.ends.iter().all(|&ends| ends > 0)));
     // What was dropped or failed took nothing along that shared its commit.
-    let seats: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM seat").fetch_one(&database.pool).await.unwrap();
-    assert_eq!(
-        usize::try_from(seats).unwrap(),
-        writers.iter().map(|writer| writer.seats.len()).sum::<usize>()
-    );
+    let seats = writers.iter().map(|writer| writer.seats.len()).sum::<usize>();
+    assert_eq!(numbers(&database, "SELECT COUNT(*) FROM seat").await, [i64::try_from(seats).unwrap()]);
 }

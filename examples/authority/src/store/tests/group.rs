@@ -1,10 +1,15 @@
-//! Writers in line share a commit.
+//! Writers in line share a commit, on SQLite.
+
+use std::time::Duration;
 
 use nodelock::{LicenseId, authority::Query};
 use serde_json::json;
 
-use super::{Database, empty, find, inserted, request, seat};
-use crate::store::Tx;
+use super::{Database, empty_file, find, inserted, request, seat};
+use crate::{
+    failure::Failure,
+    store::{Error, Tx, run_script},
+};
 
 async fn enter(tx: &mut Tx) -> Query {
     let (request, _) = request();
@@ -20,7 +25,7 @@ async fn is_there(database: &Database, query: &Query) -> bool {
 #[tokio::test]
 async fn nobody_is_answered_before_the_commit_that_is_shared() {
     for second_commits in [true, false] {
-        let (_folder, database) = empty().await;
+        let (_folder, database) = empty_file().await;
         let mut first = database.write().await.unwrap();
         let one = enter(&mut first).await;
         let in_line = tokio::spawn({
@@ -47,7 +52,7 @@ async fn nobody_is_answered_before_the_commit_that_is_shared() {
 
 #[tokio::test]
 async fn a_writer_who_goes_away_while_it_waits_holds_nobody_up() {
-    let (_folder, database) = empty().await;
+    let (_folder, database) = empty_file().await;
     let mut first = database.write().await.unwrap();
     let one = enter(&mut first).await;
     let in_line = tokio::spawn({
@@ -68,7 +73,7 @@ async fn a_writer_who_goes_away_while_it_waits_holds_nobody_up() {
 /// A caller that does not wait for its commit any more has it all the same.
 #[tokio::test]
 async fn a_commit_goes_on_without_who_asked_for_it() {
-    let (_folder, database) = empty().await;
+    let (_folder, database) = empty_file().await;
     let mut first = database.write().await.unwrap();
     let one = enter(&mut first).await;
     let commit = tokio::spawn(first.commit());
@@ -80,4 +85,50 @@ async fn a_commit_goes_on_without_who_asked_for_it() {
     // The next one shares that commit, or comes after it.
     database.write().await.unwrap().commit().await.unwrap();
     assert!(is_there(&database, &one).await);
+}
+
+/// SQLite undoes everything when its disk is full, for one.
+#[tokio::test]
+async fn nothing_is_stored_of_a_transaction_that_the_database_has_undone() {
+    let (_folder, database) = empty_file().await;
+    let mut first = database.write().await.unwrap();
+    let one = enter(&mut first).await;
+    let in_line = tokio::spawn({
+        let database = database.clone();
+        async move { database.write().await }
+    });
+    tokio::task::yield_now().await;
+    let first = tokio::spawn(first.commit());
+    let mut second = in_line.await.unwrap().unwrap();
+    let two = enter(&mut second).await;
+    run_script(&mut second, "ROLLBACK").await.unwrap();
+    let after = run_script(&mut second, "UPDATE seat SET label = ''").await;
+    assert!(matches!(after, Err(Error::Undone)));
+    assert!(matches!(second.commit().await, Err(Failure::Database(Error::Undone))));
+    first.await.unwrap().unwrap_err();
+    assert!(!is_there(&database, &one).await && !is_there(&database, &two).await);
+    // The next one begins anew.
+    let mut third = database.write().await.unwrap();
+    let three = enter(&mut third).await;
+    third.commit().await.unwrap();
+    assert!(is_there(&database, &three).await);
+}
+
+/// This runtime has one thread.
+#[tokio::test]
+async fn a_writer_that_waits_for_another_process_holds_no_reader_up() {
+    let (folder, database) = empty_file().await;
+    let other = rusqlite::Connection::open(folder.path().join("authority.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writer = tokio::spawn({
+        let database = database.clone();
+        async move { database.write().await?.commit().await }
+    });
+    for _ in 0..10 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        database.read().await.unwrap();
+    }
+    assert!(!writer.is_finished());
+    other.execute_batch("COMMIT").unwrap();
+    writer.await.unwrap().unwrap();
 }

@@ -1,0 +1,209 @@
+//! The authority's service: its pages, and what becomes of it when the ledger is restored behind its back.
+
+use std::time::Duration;
+
+use super::{LICENSE, LONGEST_LEASE, World, network::Message};
+use crate::{
+    License, LicenseBody, Page, SigningKey, Timestamp,
+    authority::decision::{self, Moment, Note, SILENCE},
+    message::Signed,
+    model::random::{
+        ledger::Ledger,
+        promise::{Kept, Restore, must},
+        script::{Restored, Sold},
+    },
+};
+
+/// How long a page lasts.
+const LASTS: u64 = 60;
+/// A page that nobody notes.
+const NO_PAGE: Page = Page::from_bytes([0xFF; 8]);
+
+pub(super) struct Service {
+    /// Whether no backup reaches the place of the page outside.
+    is_trusted: bool,
+    /// The page that is signed under, and when it was noted.
+    page: Page,
+    noted: u64,
+    outside: Option<Page>,
+    pages: u64,
+    copies: Vec<Copy>,
+    /// Pages of which a part was lost, and nothing shows it.
+    torn_unseen: Vec<Page>,
+}
+
+/// A copy of the ledger, and what was true when it was made.
+struct Copy {
+    ledger: Ledger,
+    key: String,
+    page: Page,
+    sold: Sold,
+    made: u64,
+}
+
+impl Service {
+    pub(super) fn new(number: u64) -> Self {
+        Self {
+            is_trusted: number.is_multiple_of(4),
+            page: NO_PAGE,
+            noted: 0,
+            outside: None,
+            pages: 0,
+            copies: Vec::new(),
+            torn_unseen: Vec::new(),
+        }
+    }
+}
+
+impl World<'_> {
+    /// The moment of a decision, under a page that was noted before.
+    pub(super) fn moment(&mut self) -> Moment {
+        // A server that lives notes one each minute.
+        if self.now >= self.service.noted + LASTS {
+            self.note(Some(Duration::from_secs(LASTS)));
+        }
+        self.moment_under(self.service.page)
+    }
+
+    fn moment_under(&mut self, page: Page) -> Moment {
+        self.drawn += 1;
+        let mut token = [1; 16];
+        token[..4].copy_from_slice(&self.drawn.to_le_bytes());
+        Moment {
+            now: Timestamp::from_unix_seconds(self.now),
+            token,
+            page,
+            longest_lease: self.vendor.issuer.longest_lease(),
+            roots: self.vendor.roots.clone(),
+        }
+    }
+
+    /// Notes a new page: at a start, or so long after this server's last note.
+    pub(super) fn note(&mut self, since_last: Option<Duration>) {
+        self.note_with(self.service.page, since_last);
+    }
+
+    /// The same of a server that noted that page last.
+    fn note_with(&mut self, own: Page, since_last: Option<Duration>) {
+        self.service.pages += 1;
+        let page = Page::from_bytes(self.service.pages.to_be_bytes());
+        let trusted = self.service.is_trusted;
+        let own = since_last.map(|_| own).filter(|_| !trusted);
+        let note = Note { outside: own.or(self.service.outside), trusted, since_last, ..Note::default() };
+        let moment = self.moment_under(page);
+        let noted = decision::settle(&mut self.ledger, |records| decision::note(&note, records, &moment));
+        for event in noted.expect("a note is never refused").events {
+            self.count(format!("noted: {}", event.kind.name()));
+        }
+        let service = &mut self.service;
+        (service.page, service.noted, service.outside) = (page, self.now, Some(page));
+    }
+
+    /// The server is killed, and started after a while.
+    pub(super) fn restart(&mut self) -> bool {
+        self.note(None);
+        true
+    }
+
+    pub(super) fn copy(&mut self) -> bool {
+        // What was noted last is in the copy, and what is signed under that later is not.
+        let _ = self.moment();
+        self.service.copies.push(Copy {
+            ledger: self.ledger.clone(),
+            key: self.key.clone(),
+            page: self.service.page,
+            sold: self.promise.sold(),
+            made: self.now,
+        });
+        true
+    }
+
+    pub(super) fn restore(&mut self, restored: Restored) -> Kept<bool> {
+        let copies = &self.service.copies;
+        // What is in the log is missing: the database is what it was some time before.
+        let before = usize::from(restored == Restored::WithoutLog && copies.len() > 1);
+        let copy = &copies[copies.len() - 1 - before];
+        let (at, own) = (self.now, self.service.page);
+        let (sold, copied, copied_page) = (copy.sold, copy.made, copy.page);
+        (self.ledger, self.key) = (copy.ledger.clone(), copy.key.clone());
+        let is_rolled_back = matches!(restored, Restored::WithKeys | Restored::OneOfTwo);
+        if is_rolled_back && !self.service.is_trusted {
+            self.service.outside = Some(copy.page);
+        }
+        if restored == Restored::WithoutPage {
+            self.service.outside = None;
+        }
+        self.note(None);
+        if restored == Restored::OneOfTwo {
+            // The other server goes on, and knows what it noted itself.
+            self.now += LASTS;
+            self.note_with(own, Some(Duration::from_secs(LASTS)));
+        }
+        // Within the minute of the copy there is no other page that could show it.
+        let shows = match restored {
+            // The server that was put back saw nothing, and noted that it is there before the other one found out.
+            Restored::WithKeys | Restored::OneOfTwo => self.service.is_trusted && own != copied_page,
+            Restored::WithoutPage => at > copied + SILENCE.as_secs(),
+            Restored::WithLog | Restored::WithoutLog => own != copied_page,
+        };
+        if !shows {
+            self.service.torn_unseen.push(copied_page);
+        }
+        let seen = self.seen();
+        self.promise.restored(self.now, Restore { at, copied, sold, shows }, seen)?;
+        Ok(true)
+    }
+
+    /// Somebody checks in with what proves nothing: it is refused, and changes no seat.
+    pub(super) fn lie(&mut self, at: usize) -> Kept<bool> {
+        let page = self.moment().page;
+        let Some(own) = self.license_of(at) else { return Ok(false) };
+        let later = own.revision + 7;
+        let (issued, until) = (self.now, self.now + LONGEST_LEASE);
+        let forged = |key: &SigningKey, page: Page| {
+            let lease_until = Some(Timestamp::from_unix_seconds(until));
+            let issued = Timestamp::from_unix_seconds(issued);
+            let body = LicenseBody { revision: later, page, issued, lease_until, ..(*own).clone() };
+            Signed::sign_by_authority(body, key, None).expect("a valid body").as_bytes().to_vec()
+        };
+        let (handle, revision, license) = match self.dice.below(4) {
+            0 => (own.handle, later, None),
+            // Under a page that the ledger might have lost.
+            1 => (own.handle, later, Some(forged(&self.vendor.strangers, NO_PAGE))),
+            // Under one that it knows in full.
+            2 => (own.handle, later, Some(forged(&self.vendor.stolen, page))),
+            _ => {
+                let others = (0..self.installations.len()).filter(|other| *other != at);
+                let licenses: Vec<_> = others.filter_map(|other| self.license_of(other)).collect();
+                let is_known =
+                    |license: &License| self.ledger.seats.keys().any(|name| name.handle == license.handle);
+                let lost = licenses.iter().find(|license| !is_known(license));
+                let Some(another) = lost.or(licenses.first()) else { return Ok(false) };
+                (another.handle, another.revision, Some(another.as_bytes().to_vec()))
+            }
+        };
+        self.drawn += 1;
+        let lie = self.installations[at].claim((handle, revision), license.as_deref(), self.drawn, self.now);
+        let before = self.ledger.seats.clone();
+        let answer = self.hear(&Message::CheckIn(lie))?;
+        // A seat that is over is said to be, to whoever asks in its device's name.
+        let is_believed = answer.as_ref().is_ok_and(|reply| reply.license.is_some());
+        must(!is_believed, || format!("S4: a license that proves nothing is renewed, of seat {handle}"))?;
+        must(answer.is_ok() || self.ledger.seats == before, || {
+            "S4: what proves nothing changes a seat".into()
+        })?;
+        Ok(true)
+    }
+
+    /// Whether the license on it was signed in the minute of a copy, which is in the ledger's place, and nothing shows that: its
+    /// page is known, so it passes for a stolen key's (docs/DESIGN.md, Limits).
+    pub(super) fn is_taken_for_stolen(&self, at: usize) -> bool {
+        self.license_of(at).is_some_and(|license| self.service.torn_unseen.contains(&license.page))
+    }
+
+    fn license_of(&self, at: usize) -> Option<License> {
+        let envelope = self.installations[at].envelope()?;
+        let license = License::verify(&envelope, &self.vendor.roots).expect("it was installed");
+        (license.license_id == LICENSE).then_some(license)
+    }
+}

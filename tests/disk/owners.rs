@@ -1,0 +1,386 @@
+//! A store that root and its user take turns with, as after a `sudo` that keeps `HOME`: neither locks the other out
+//! (docs/DESIGN.md, Store).
+//!
+//! Each step is this very program once more, as root or, under `setpriv`, as another user. Who is not root, or has no
+//! `setpriv`, is told so and passes; with `NODELOCK_REQUIRE_ROOT` set it fails instead.
+
+use std::{
+    env, fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+    path::{Path, PathBuf},
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use nodelock::{
+    Client, Clock, PublicKey, Reason, Roots, Store, Timestamp, Verdict,
+    store::{FileSystem, LockGuard, NewFile, OsFileSystem, Stamp},
+};
+
+use crate::support::vendor::{PRODUCT, START, Vendor, machine};
+
+/// A user that no machine has.
+const USER: u32 = 54_321;
+const DAY: u64 = 24 * 60 * 60;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Who {
+    Root,
+    User,
+}
+
+impl Who {
+    fn other(self) -> Self {
+        if self == Self::Root { Self::User } else { Self::Root }
+    }
+}
+
+/// A user's home, and a vendor who sells one license.
+struct Home {
+    folder: tempfile::TempDir,
+    program: PathBuf,
+    vendor: Vendor,
+    umask: &'static str,
+}
+
+impl Home {
+    /// None where nobody can be another user.
+    fn new() -> Option<Self> {
+        let ready = Command::new("setpriv")
+            .args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups", "true"])
+            .status()
+            .is_ok_and(|status| status.success());
+        if !ready {
+            assert!(env::var_os("NODELOCK_REQUIRE_ROOT").is_none(), "not root, or no setpriv");
+            eprintln!("SKIPPED: being another user takes root and setpriv");
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        // Where this program lies, another user may have no access.
+        let program = folder.path().join("program");
+        let own = env::current_exe().unwrap();
+        fs::hard_link(&own, &program).or_else(|_| fs::copy(&own, &program).map(drop)).unwrap();
+        let home = folder.path().join("home");
+        fs::create_dir(&home).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
+        chown(&home, Some(USER), Some(USER)).unwrap();
+        let mut vendor = Vendor::new();
+        vendor.terms().virtual_reinstalls = true;
+        Some(Self { folder, program, vendor, umask: "022" })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    fn store(&self) -> PathBuf {
+        self.path().join(".local/share/nodelock/+example%20+editor")
+    }
+
+    /// Runs `task` as `who`, with `input` for it to take in, and returns what it has to say; none if it was killed before its
+    /// step of that number.
+    fn run(&self, who: Who, task: &str, input: &[u8], kill_at: Option<usize>) -> Option<Vec<u8>> {
+        let exchange = self.folder.path().join("exchange");
+        let _ = fs::remove_dir_all(&exchange);
+        fs::create_dir(&exchange).unwrap();
+        fs::set_permissions(&exchange, fs::Permissions::from_mode(0o777)).unwrap();
+        fs::write(exchange.join("input"), input).unwrap();
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("umask {}; exec \"$@\"", self.umask), "sh"]);
+        if who == Who::User {
+            command.arg("setpriv");
+            command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]);
+        }
+        command.arg(&self.program);
+        let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let file = exchange.join("output");
+        fs::write(&file, "").unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+        let output = command
+            .args(["--exact", "owners::what_the_child_does", "--nocapture"])
+            .env_remove("XDG_DATA_HOME")
+            .env_remove("XDG_STATE_HOME")
+            .env("HOME", self.path())
+            .env("NODELOCK_TEST_OWNERS", task)
+            .env("NODELOCK_TEST_EXCHANGE", &exchange)
+            .env("NODELOCK_TEST_ROOT_KEY", hexadecimal(self.vendor.root.as_bytes()))
+            .env("NODELOCK_TEST_TIME", self.vendor.clock.now().unix_seconds().to_string())
+            .env("NODELOCK_TEST_KILL", kill_at.unwrap_or(usize::MAX).to_string())
+            .output()
+            .unwrap();
+        let done = output.status.success();
+        if kill_at.is_none() {
+            let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+            assert!(done, "{who:?} cannot {task}: {text}");
+        }
+        done.then(|| fs::read(file).unwrap())
+    }
+
+    /// Runs a whole life of a license, whose step `n` is done by `who(n)`.
+    fn live(&mut self, who: impl Fn(usize) -> Who) {
+        let mut steps = 0;
+        let mut step = |home: &Self, task: &str, input: &[u8]| {
+            let by = who(steps);
+            steps += 1;
+            let said = home.run(by, task, input, None).unwrap();
+            home.belongs_to_the_user(&format!("{task} by {by:?}"));
+            said
+        };
+        let request = step(self, "begin", b"");
+        let license = self.vendor.activate(&request).unwrap();
+        step(self, "install", &license);
+        self.vendor.clock.advance_days(1);
+        step(self, "observe", b"");
+        let check_in = step(self, "check-in", b"");
+        let renewal = self.vendor.check_in(&check_in).unwrap().to_bytes();
+        step(self, "install", &renewal);
+        let proof = step(self, "deactivate", b"");
+        let receipt = self.vendor.redeem(&proof).unwrap();
+        step(self, "receipt", receipt.as_bytes());
+        let request = step(self, "begin", b"");
+        let license = self.vendor.activate(&request).unwrap();
+        step(self, "install", &license);
+        fs::write(self.store().join("state"), "damaged").unwrap();
+        self.vendor.clock.advance_days(1);
+        let request = step(self, "recover", b"");
+        let license = self.vendor.activate(&request).unwrap();
+        step(self, "install", &license);
+        step(self, "check", b"");
+    }
+
+    /// Everything in the home is the user's, and closed to others.
+    fn belongs_to_the_user(&self, after: &str) {
+        for path in everything(&self.path()) {
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            assert_eq!(metadata.uid(), USER, "{} after {after}", path.display());
+            let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(metadata.mode() & 0o777, mode, "{} after {after}", path.display());
+        }
+    }
+}
+
+fn everything(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.symlink_metadata().unwrap().is_dir() {
+            found.extend(everything(&path));
+        }
+        found.push(path);
+    }
+    found
+}
+
+#[test]
+fn root_and_the_user_take_turns() {
+    let turns: [fn(usize) -> Who; 4] = [
+        |step| if step == 0 { Who::Root } else { Who::User },
+        |step| if step == 0 { Who::User } else { Who::Root },
+        |step| if step % 2 == 0 { Who::Root } else { Who::User },
+        |step| if step % 2 == 0 { Who::User } else { Who::Root },
+    ];
+    for who in turns {
+        let Some(mut home) = Home::new() else { return };
+        home.live(who);
+    }
+}
+
+#[test]
+fn whoever_is_killed_in_a_first_start_locks_nobody_out() {
+    let Some(home) = Home::new() else { return };
+    for killed in [Who::Root, Who::User] {
+        for step in 0.. {
+            let done = home.run(killed, "begin", b"", Some(step)).is_some();
+            home.belongs_to_the_user(&format!("{killed:?} was killed at step {step}"));
+            home.run(killed.other(), "begin-or-show", b"", None);
+            fs::remove_dir_all(home.path().join(".local")).unwrap();
+            if done {
+                assert!(step > 15, "{step}");
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_is_killed_in_a_renewal_or_a_deactivation_locks_nobody_out() {
+    let Some(mut home) = Home::new() else { return };
+    let request = home.run(Who::User, "begin", b"", None).unwrap();
+    let license = home.vendor.activate(&request).unwrap();
+    home.run(Who::User, "install", &license, None);
+    let kept = home.folder.path().join("kept");
+    assert!(Command::new("cp").arg("-a").arg(home.path()).arg(&kept).status().unwrap().success());
+    for (killed, task) in [(Who::Root, "check-in"), (Who::User, "check-in"), (Who::Root, "deactivate")] {
+        for step in 0.. {
+            let done = home.run(killed, task, b"", Some(step)).is_some();
+            home.belongs_to_the_user(&format!("{killed:?} was killed at step {step} of {task}"));
+            home.run(killed.other(), "give-up", b"", None);
+            fs::remove_dir_all(home.path()).unwrap();
+            assert!(Command::new("cp").arg("-a").arg(&kept).arg(home.path()).status().unwrap().success());
+            if done {
+                assert!(step > 5, "{step}");
+                break;
+            }
+        }
+    }
+}
+
+/// The way out for a store that an earlier version left to root.
+#[test]
+fn what_is_roots_is_given_back_by_chown() {
+    let Some(home) = Home::new() else { return };
+    home.run(Who::User, "begin", b"", None);
+    for path in everything(&home.store()) {
+        chown(path, Some(0), Some(0)).unwrap();
+    }
+    assert!(home.run(Who::User, "begin-or-show", b"", Some(usize::MAX)).is_none(), "access denied");
+    let given_back =
+        Command::new("chown").args(["-R", &USER.to_string()]).arg(home.store()).status().unwrap();
+    assert!(given_back.success());
+    home.run(Who::User, "begin-or-show", b"", None);
+}
+
+/// What the user has put in the way decides nothing about what lies elsewhere.
+#[test]
+fn root_gives_nothing_away_through_a_link() {
+    let Some(home) = Home::new() else { return };
+    home.run(Who::User, "begin", b"", None);
+    let secret = home.folder.path().join("secret");
+    fs::write(&secret, "root's").unwrap();
+    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+    for name in ["state.new", "device.key.new", "reserve"] {
+        let path = home.store().join(name);
+        let _ = fs::remove_file(&path);
+        symlink(&secret, &path).unwrap();
+    }
+    home.run(Who::Root, "begin-or-show", b"", None);
+    fs::remove_file(home.store().join("lock")).unwrap();
+    symlink(&secret, home.store().join("lock")).unwrap();
+    assert!(home.run(Who::Root, "begin-or-show", b"", Some(usize::MAX)).is_none());
+    let metadata = fs::metadata(&secret).unwrap();
+    assert_eq!((metadata.uid(), metadata.mode() & 0o777), (0, 0o600));
+    assert_eq!(fs::read(&secret).unwrap(), b"root's");
+}
+
+#[test]
+fn a_umask_that_takes_the_owners_rights_locks_nobody_out() {
+    for umask in ["0177", "0277", "0377", "0477", "0777"] {
+        let Some(mut home) = Home::new() else { return };
+        home.umask = umask;
+        home.live(|_| Who::User);
+    }
+}
+
+/// Where root's own folder is on the way to the user's, as with a volume below `/root`, root still gets there.
+#[test]
+fn a_folder_that_its_owner_cannot_reach_is_in_use_by_root() {
+    let Some(mut home) = Home::new() else { return };
+    fs::set_permissions(home.folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    home.live(|_| Who::Root);
+}
+
+/// The system's clock at a moment of the test's choosing.
+struct Fixed(u64);
+
+impl Clock for Fixed {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(self.0)
+    }
+}
+
+/// The system's files, until the process dies before a step of that number.
+struct Mortal {
+    kill_at: usize,
+    steps: AtomicUsize,
+}
+
+impl Mortal {
+    fn step(&self) -> &OsFileSystem {
+        if self.steps.fetch_add(1, Ordering::Relaxed) == self.kill_at {
+            std::process::abort();
+        }
+        &OsFileSystem
+    }
+}
+
+impl FileSystem for Mortal {
+    fn read(&self, path: &Path, limit: usize) -> std::io::Result<Vec<u8>> {
+        OsFileSystem.read(path, limit)
+    }
+    fn stamp(&self, path: &Path) -> std::io::Result<Option<Stamp>> {
+        OsFileSystem.stamp(path)
+    }
+    fn create_new(&self, path: &Path) -> std::io::Result<Box<dyn NewFile>> {
+        self.step().create_new(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> std::io::Result<()> {
+        self.step().rename(from, to)
+    }
+    fn remove(&self, path: &Path) -> std::io::Result<()> {
+        self.step().remove(path)
+    }
+    fn sync_file(&self, path: &Path) -> std::io::Result<()> {
+        self.step().sync_file(path)
+    }
+    fn sync_dir(&self, path: &Path) -> std::io::Result<()> {
+        self.step().sync_dir(path)
+    }
+    fn create_dir(&self, path: &Path) -> std::io::Result<()> {
+        self.step().create_dir(path)
+    }
+    fn lock(&self, path: &Path, timeout: Duration) -> std::io::Result<Box<dyn LockGuard>> {
+        self.step().lock(path, timeout)
+    }
+}
+
+#[test]
+fn what_the_child_does() {
+    let Ok(task) = env::var("NODELOCK_TEST_OWNERS") else { return };
+    let exchange = PathBuf::from(env::var_os("NODELOCK_TEST_EXCHANGE").unwrap());
+    let number = |name: &str| env::var(name).unwrap().parse::<u64>().unwrap();
+    let key = env::var("NODELOCK_TEST_ROOT_KEY").unwrap();
+    let key: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&key[2 * at..2 * at + 2], 16).unwrap()).collect();
+    let root = PublicKey::from_bytes(key.try_into().unwrap()).unwrap();
+    let kill_at = number("NODELOCK_TEST_KILL") as usize;
+    let files = Arc::new(Mortal { kill_at, steps: AtomicUsize::new(0) });
+    let client = Client::builder(PRODUCT, Roots::new([root]))
+        .store(Store::per_user(PRODUCT).unwrap().with_file_system(files))
+        .clock(Fixed(number("NODELOCK_TEST_TIME")))
+        .probe(|| machine("machine"))
+        .build()
+        .unwrap();
+    let input = fs::read(exchange.join("input")).unwrap();
+    let begin = || client.begin(&nodelock::code::LicenseKey::from_random([7; 12]).to_string(), &[]).unwrap();
+    let said = match task.as_str() {
+        "begin" => begin().to_bytes(),
+        "begin-or-show" => client.pending().unwrap().unwrap_or_else(begin).to_bytes(),
+        "install" => {
+            assert_eq!(*client.install(&input).unwrap().verdict(), Verdict::Active);
+            Vec::new()
+        }
+        "observe" => {
+            assert!(client.observe().unwrap());
+            Vec::new()
+        }
+        "check-in" => client.check_in_offline().unwrap().to_bytes(),
+        "deactivate" => client.deactivate_offline(Reason::Moved).unwrap().proof().to_vec(),
+        "give-up" => match client.outstanding().unwrap().first() {
+            Some(deactivation) => deactivation.proof().to_vec(),
+            None => client.deactivate_offline(Reason::Moved).unwrap().proof().to_vec(),
+        },
+        "receipt" => client.accept_receipt(&input).map(|_| Vec::new()).unwrap(),
+        "recover" => client.recover_offline().unwrap().to_bytes(),
+        "check" => {
+            assert_eq!(*client.check().unwrap().verdict(), Verdict::Active);
+            assert!(number("NODELOCK_TEST_TIME") >= START + DAY);
+            Vec::new()
+        }
+        task => panic!("{task}"),
+    };
+    fs::write(exchange.join("output"), said).unwrap();
+}
