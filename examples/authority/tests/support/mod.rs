@@ -6,6 +6,8 @@
 pub mod calls;
 #[path = "../../../../src/model/random/dice.rs"]
 pub mod dice;
+#[path = "../../../../tests/support/forms.rs"]
+pub mod forms;
 #[path = "../../../../tests/support/proxy.rs"]
 pub mod proxy;
 #[path = "../../../../tests/support/responder.rs"]
