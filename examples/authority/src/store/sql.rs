@@ -222,7 +222,9 @@ pub(crate) async fn run_script(tx: &mut Tx, sql: &str) -> Result<(), Error> {
     match tx.target()? {
         Target::Sqlite(connection) => connection.execute_batch(sql)?,
         // They are the program's own.
-        Target::Postgres(connection) => drop(sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?),
+        Target::Postgres(connection) => {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
+        }
     }
     Ok(())
 }
