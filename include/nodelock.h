@@ -585,10 +585,6 @@ enum nodelock_status
    */
   NODELOCK_WEAK_KEY = 109,
   /**
-   * A readable header of the text form disagrees with the signed body.
-   */
-  NODELOCK_HEADER_MISMATCH = 110,
-  /**
    * The message belongs to another machine's activation.
    */
   NODELOCK_WRONG_MACHINE = 111,
@@ -608,6 +604,10 @@ enum nodelock_status
    * A license that ends later than its issuer's certificate allows.
    */
   NODELOCK_LEASE_TOO_LONG = 115,
+  /**
+   * A text holds several messages of the kind of which one is expected, and nothing says which is meant.
+   */
+  NODELOCK_SEVERAL_MESSAGES = 116,
 };
 #ifndef __cplusplus
 #if __STDC_VERSION__ >= 202311L
@@ -1630,6 +1630,15 @@ NODELOCK_API const char *nodelock_license_seat(const nodelock_license *license);
  * The device's public key: 43 characters of base64url. Lent until the license is freed.
  */
 NODELOCK_API const char *nodelock_license_device_key(const nodelock_license *license);
+
+/**
+ * After a license was taken in from a text: a readable header of that text which says something else than the license does, as
+ * the license has it, such as `Licensee: Jane Doe`, by its place from 0 on. The license counts all the same; tell people, who may
+ * have read the header. Lent until the license is freed. NULL beyond the last.
+ */
+NODELOCK_API
+const char *nodelock_license_changed_header(const nodelock_license *license,
+                                            size_t index);
 
 /**
  * The signed license as a text file. Lent until the license is freed.

@@ -59,9 +59,9 @@ pub enum ErrorKind {
     /// A public key for which anybody can forge signatures (one of the small-order points).
     #[error("a public key that must not be used")]
     WeakKey,
-    /// A readable header of the text form disagrees with the signed body.
-    #[error("a readable header disagrees with the signed content")]
-    HeaderMismatch,
+    /// A text holds several messages of the kind of which one is expected, and nothing says which is meant.
+    #[error("several messages where one is expected")]
+    SeveralMessages,
 
     // The protocol.
     /// The message belongs to another machine's activation.
@@ -239,7 +239,7 @@ codes! {
     CertificateExpired "certificate-expired",
     LeaseTooLong "lease-too-long",
     WeakKey "weak-key",
-    HeaderMismatch "header-mismatch",
+    SeveralMessages "several-messages",
     WrongMachine "wrong-machine",
     WrongRequest "wrong-request",
     GivenUp "given-up",

@@ -11,7 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{
-    Error, ErrorKind, Random, Result, codec,
+    Error, ErrorKind, MAX_INPUT, Random, Result, codec,
+    message::text,
     secret::{self, Secret},
 };
 
@@ -68,6 +69,18 @@ impl PublicKey {
         &self.0
     }
 
+    /// The keys in a file of them: one on each line, where an empty line and one that begins with `#` say nothing.
+    ///
+    /// Fails with [`ErrorKind::TooLarge`] over [`MAX_INPUT`], and as [`from_str`](Self::from_str) does.
+    pub fn read_list(input: &[u8]) -> Result<Vec<Self>> {
+        if input.len() > MAX_INPUT {
+            return Err(Error::new(ErrorKind::TooLarge, "public keys"));
+        }
+        let text = text::read(input);
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.map(str::parse).collect()
+    }
+
     /// The first 8 bytes of the SHA-256 of the key: a hint for finding it, never a proof of anything.
     pub fn id(&self) -> KeyId {
         let digest = digest::digest(&digest::SHA256, &self.0);
@@ -100,10 +113,14 @@ impl fmt::Debug for PublicKey {
 impl FromStr for PublicKey {
     type Err = Error;
 
+    /// The one run of 43 characters in a text: what surrounds a key, such as quotes, a name or a line end, says nothing.
     fn from_str(text: &str) -> Result<Self> {
+        let plain = text::read(text.as_bytes()).replace('+', "-").replace('/', "_");
+        let is_symbol = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        let mut runs = plain.split(|c| !is_symbol(c)).filter(|run| run.len() == 43);
         let mut bytes = [0; 33];
-        match URL_SAFE_NO_PAD.decode_slice(text, &mut bytes) {
-            Ok(32) => Self::from_bytes(first(&bytes)),
+        match (runs.next().map(|run| URL_SAFE_NO_PAD.decode_slice(run, &mut bytes)), runs.next()) {
+            (Some(Ok(32)), None) => Self::from_bytes(first(&bytes)),
             _ => Err(Error::new(ErrorKind::Malformed, "public key: 43 characters of base64url are expected")),
         }
     }

@@ -10,7 +10,7 @@ use crate::{
     keys::sha256,
     message::{
         Body, CheckInBody, PreflightBody, ProofBody,
-        frame::{self, Frame, Incoming},
+        frame::{self, Frame, Incoming, Wanted},
         signed,
     },
 };
@@ -41,6 +41,24 @@ impl<T: Body> Claimed<T> {
     }
 }
 
+/// What a device hands over, and what comes along with it. A text may hold the authority's earlier answers too, which mail quotes.
+const HANDED_IN: Wanted<'static> = Wanted {
+    kinds: &[Kind::ActivationRequest, Kind::DeactivationProof, Kind::CheckInRequest],
+    along: &[Kind::RecoveryRequest, Kind::DeactivationReceipt, Kind::Revocation, Kind::License],
+};
+
+/// The messages that a device hands over. In a text those from the first of `kind` on count, and what can be of no use
+/// there is passed over: mail quotes earlier mail below.
+fn handed_in(input: &[u8], kind: Kind, along: &[Kind]) -> Result<Messages> {
+    let mut messages = frame::read(input, HANDED_IN)?;
+    if let Some(first) = messages.first().filter(|first| first.head.is_some()) {
+        // What comes first is what is meant.
+        frame::expect(&first.frame()?, kind)?;
+        messages.retain(|message| message.kind().is_some_and(|k| k == kind || along.contains(&k)));
+    }
+    Ok(messages.into_iter().peekable())
+}
+
 /// An activation request with the releases that came along, verified as far as it says itself who signed it.
 #[derive(Clone)]
 pub struct ActivationFile {
@@ -56,10 +74,27 @@ impl ActivationFile {
     ///
     /// Fails as [`ActivationRequest::verify`] does.
     pub fn read(input: &[u8]) -> Result<Self> {
-        let mut messages = frame::read(input)?.into_iter();
+        let along =
+            [Kind::RecoveryRequest, Kind::DeactivationReceipt, Kind::Revocation, Kind::DeactivationProof];
+        let mut messages = handed_in(input, Kind::ActivationRequest, &along)?;
+        let mut file = Self::next(&mut messages)?;
+        // Mail that quotes earlier mail has several requests: the newest of the device counts.
+        while messages.peek().is_some() {
+            let other = Self::next(&mut messages)?;
+            if other.request.device_key != file.request.device_key {
+                return Err(frame::several(Kind::ActivationRequest));
+            }
+            if other.request.created > file.request.created {
+                file = other;
+            }
+        }
+        Ok(file)
+    }
+
+    /// A request with what comes along, up to the next request of its own.
+    fn next(messages: &mut Messages) -> Result<Self> {
         let first = messages.next().ok_or_else(|| Error::new(ErrorKind::Malformed, "activation file"))?;
         let request = ActivationRequest::open_self_signed(first)?;
-        let mut messages = messages.peekable();
         let is_recovery = |message: &Incoming| message.frame().is_ok_and(|f| f.kind == Kind::RecoveryRequest);
         let recovery = messages.next_if(is_recovery).map(RecoveryRequest::open_self_signed).transpose()?;
         if let Some(recovery) = &recovery
@@ -69,7 +104,7 @@ impl ActivationFile {
         {
             return Err(Error::new(ErrorKind::WrongRequest, "recovery request"));
         }
-        let last = LastWord::next_if(&mut messages)?;
+        let last = LastWord::next_if(messages)?;
         Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery, last, chosen: None })
     }
 
@@ -140,19 +175,35 @@ impl ReleaseClaim {
 
     /// Reads a file of any number of proofs, in any form. Fails as [`read`](Self::read) does.
     pub fn read_all(input: &[u8]) -> Result<Vec<Self>> {
-        Self::collect(frame::read(input)?.into_iter())
+        let mut messages = handed_in(input, Kind::DeactivationProof, &[Kind::ActivationRequest])?;
+        let mut claims = Self::collect(&mut messages)?;
+        while messages.next().is_some() {
+            // A request that no proof is about, which mail quotes.
+            claims.extend(Self::collect(&mut messages)?);
+        }
+        Ok(claims)
     }
 
-    /// Proofs, each followed by its request if that was cancelled before a license came.
-    fn collect(messages: impl Iterator<Item = Incoming>) -> Result<Vec<Self>> {
+    /// Proofs, each followed by its request if that was cancelled before a license came. In a text, up to a request that is
+    /// about none of them.
+    fn collect(messages: &mut Messages) -> Result<Vec<Self>> {
         let mut claims: Vec<Self> = Vec::new();
-        for message in messages {
-            match (message.frame()?.kind, claims.last_mut()) {
+        while let Some(message) = messages.peek() {
+            let (kind, is_text) = (message.frame()?.kind, message.head.is_some());
+            match (kind, claims.last_mut()) {
                 (Kind::ActivationRequest, Some(claim)) if claim.request.is_none() => {
-                    claim.attach(ActivationRequest::open_self_signed(message)?)?;
+                    let request = ActivationRequest::open_self_signed(message.clone())?;
+                    if is_text && !claim.is_about(&request) {
+                        break;
+                    }
+                    claim.attach(request)?;
                 }
-                _ => claims.push(Self { proof: Claimed::read(message)?, request: None }),
+                (Kind::ActivationRequest, _) if is_text => break,
+                // A text may have earlier answers in any place.
+                (Kind::DeactivationReceipt | Kind::Revocation | Kind::RecoveryRequest, _) if is_text => {}
+                _ => claims.push(Self { proof: Claimed::read(message.clone())?, request: None }),
             }
+            messages.next();
         }
         Ok(claims)
     }
@@ -310,16 +361,40 @@ impl CheckInClaim {
     /// Fails as [`CheckInRequest::verify`](crate::CheckInRequest::verify) does, less
     /// [`ErrorKind::BadSignature`].
     pub fn read(input: &[u8]) -> Result<Self> {
-        let mut messages = frame::read(input)?.into_iter().peekable();
+        let along = [Kind::License, Kind::DeactivationReceipt, Kind::Revocation];
+        let mut messages = handed_in(input, Kind::CheckInRequest, &along)?;
+        let mut claim = Self::next(&mut messages)?;
+        // Mail that quotes earlier mail has several check-ins: the newest of the seat counts.
+        while messages.peek().is_some() {
+            let other = Self::next(&mut messages)?;
+            if other.handle() != claim.handle() {
+                return Err(frame::several(Kind::CheckInRequest));
+            }
+            if other.check_in.body.time > claim.check_in.body.time {
+                claim = other;
+            }
+        }
+        Ok(claim)
+    }
+
+    /// A check-in with what comes along, up to the next one.
+    fn next(messages: &mut Messages) -> Result<Self> {
         let first = messages.next().ok_or_else(|| Error::new(ErrorKind::Malformed, "check-in file"))?;
         let check_in = Claimed::read(first)?;
         let is_license = |message: &Incoming| message.frame().is_ok_and(|frame| frame.kind == Kind::License);
         let license = messages.next_if(is_license).map(Claimed::read).transpose()?;
-        let last = LastWord::next_if(&mut messages)?;
-        match messages.next() {
-            None => Ok(Self { check_in, license, last }),
-            Some(_) => Err(Error::new(ErrorKind::WrongType, "check-in file")),
+        let last = LastWord::next_if(messages)?;
+        // A text may have earlier answers in any place; a file holds what it should.
+        while let Some(more) = messages.peek() {
+            if more.head.is_none() {
+                return Err(Error::new(ErrorKind::WrongType, "check-in file"));
+            }
+            if more.kind() == Some(Kind::CheckInRequest) {
+                break;
+            }
+            messages.next();
         }
+        Ok(Self { check_in, license, last })
     }
 
     /// The seat that it claims to be of. Nothing is verified.

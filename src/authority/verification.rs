@@ -88,7 +88,7 @@ impl Verification {
         let holds = match &self.check {
             Check::Signature { kind, envelope, signer } => is_signed_by(*kind, envelope, signer),
             Check::Issued { kind, envelope, roots } => {
-                let message = Incoming { envelope: envelope.to_vec(), headers: Vec::new() };
+                let message = Incoming::new(envelope.to_vec());
                 match kind {
                     Kind::License => License::open_by_authority(message, roots).is_ok(),
                     Kind::Revocation => Revocation::open_by_authority(message, roots).is_ok(),

@@ -8,11 +8,15 @@ use crate::{
     licensing_time::Reading,
     message::{
         Binding, DeactivationReceipt, Kind, License, Reason, Revocation, Roots,
-        frame::{self, Frame, Incoming},
+        frame::{self, Frame, Incoming, Wanted},
     },
     record::{LicenseFacts, Record, Replaced},
     store::Writer,
 };
+
+/// What an authority answers. What else a text holds, such as the request that it quotes, is passed over.
+pub(super) const ANSWER: Wanted<'static> =
+    Wanted { kinds: &[Kind::License, Kind::DeactivationReceipt, Kind::Revocation], along: &[] };
 
 /// A message from an authority to a device.
 pub(super) enum AuthorityMessage {
@@ -47,8 +51,10 @@ impl Client {
     /// comes along with it may be old news.
     pub(super) fn apply(&self, input: &[u8], kind: Option<Kind>) -> Result<Vec<AuthorityMessage>> {
         let mut answers = Vec::new();
-        for message in frame::read(input)? {
-            answers.push(AuthorityMessage::verify(message, &self.roots)?);
+        for message in frame::read(input, ANSWER)? {
+            let is_text = message.head.is_some();
+            let answer = AuthorityMessage::verify(message, &self.roots)?;
+            if is_text { self.keep_newest(answer, &mut answers)? } else { answers.push(answer) }
         }
         if let Some(kind) = kind.filter(|kind| !answers.iter().any(|answer| answer.kind() == *kind)) {
             let about = format!("{} is expected", kind.label().to_ascii_lowercase());
@@ -68,6 +74,28 @@ impl Client {
             Ok(())
         })?;
         Ok(answers)
+    }
+
+    /// Adds an answer that came in a text. Of several licenses there, which mail that quotes earlier mail has, the newest
+    /// of this device counts.
+    fn keep_newest(&self, answer: AuthorityMessage, answers: &mut Vec<AuthorityMessage>) -> Result<()> {
+        let known = answers.iter_mut().find_map(|answer| match answer {
+            AuthorityMessage::License(known) => Some(known),
+            _ => None,
+        });
+        match (answer, known) {
+            (AuthorityMessage::License(license), Some(known)) => {
+                let device = self.device_key()?.map(|key| key.public_key());
+                let rank = |license: &License| {
+                    (Some(license.device_key) == device, license.issued, license.revision)
+                };
+                if rank(&license) > rank(known) {
+                    *known = license;
+                }
+            }
+            (answer, _) => answers.push(answer),
+        }
+        Ok(())
     }
 
     fn apply_one(

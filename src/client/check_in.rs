@@ -22,7 +22,7 @@ impl Client {
         let now = self.reading();
         self.change(|record, _| {
             let active = active(record)?;
-            let license = Incoming { envelope: active.license.0.clone(), headers: Vec::new() };
+            let license = Incoming::new(active.license.0.clone());
             let body = CheckInBody {
                 handle: active.activation.handle,
                 nonce: system::random(&*self.random)?,

@@ -170,7 +170,7 @@ fn armored(envelope: &[u8]) -> Option<String> {
     fn headers<T: Body>(message: &Incoming) -> Option<Vec<(&'static str, String)>> {
         signed::parse::<T>(message).ok().map(|body| body.headers())
     }
-    let message = Incoming { envelope: envelope.to_vec(), headers: Vec::new() };
+    let message = Incoming::new(envelope.to_vec());
     let kind = message.frame().ok()?.kind;
     let headers = match kind {
         Kind::License => headers::<LicenseBody>(&message),
@@ -196,8 +196,7 @@ pub struct Deactivation {
 impl Deactivation {
     pub(super) fn new(given_up: &GivenUp) -> Result<Self> {
         let request = given_up.request.as_ref().map(|request| {
-            ActivationRequest::open_self_signed(Incoming { envelope: request.0.clone(), headers: Vec::new() })
-                .map(Box::new)
+            ActivationRequest::open_self_signed(Incoming::new(request.0.clone())).map(Box::new)
         });
         Ok(Self {
             code: DeactivationCode::new(given_up.activation.handle, given_up.activation.secret.clone()),

@@ -106,7 +106,7 @@ impl Client {
 
     /// Verifies the stored license, and that it is the one that the record speaks of.
     pub(super) fn open_license(&self, active: &Active) -> Result<License> {
-        let message = Incoming { envelope: active.license.0.clone(), headers: Vec::new() };
+        let message = Incoming::new(active.license.0.clone());
         let license = License::open_by_authority(message, &self.roots)?;
         if license.product != self.product {
             return Err(Error::new(ErrorKind::WrongProduct, "license"));
@@ -204,6 +204,7 @@ impl Loaded {
             pending: self.pending,
             outstanding: self.outstanding,
             should_observe: self.should_observe(now),
+            changed_headers: Arc::default(),
             unsynced: self.unsynced,
         }
     }

@@ -255,14 +255,12 @@ impl Client {
     pub fn pending(&self) -> Result<Option<PendingRequest>> {
         self.change(|record, _| {
             let Current::Pending(pending) = &record.current else { return Ok(None) };
-            let message = Incoming { envelope: pending.request.0.clone(), headers: Vec::new() };
+            let message = Incoming::new(pending.request.0.clone());
             let request = ActivationRequest::open_self_signed(message)?;
-            let recovery = pending.recovery.as_ref().map(|recovery| {
-                RecoveryRequest::open_self_signed(Incoming {
-                    envelope: recovery.0.clone(),
-                    headers: Vec::new(),
-                })
-            });
+            let recovery = pending
+                .recovery
+                .as_ref()
+                .map(|recovery| RecoveryRequest::open_self_signed(Incoming::new(recovery.0.clone())));
             PendingRequest::new(request, recovery.transpose()?, record).map(Some)
         })
     }
@@ -342,8 +340,17 @@ impl Client {
     /// [`ErrorKind::Outdated`] for a license older than the active one, and [`ErrorKind::CertificateExpired`] when the
     /// issuer's certificate has ended by now: then ask for the license to be issued again.
     pub fn install(&self, input: &[u8]) -> Result<Status> {
-        self.apply(input, Some(Kind::License))?;
-        self.check()
+        let answers = self.apply(input, Some(Kind::License))?;
+        self.check_after(&answers)
+    }
+
+    /// A check that also tells which headers of the text that a license came in differ from it.
+    fn check_after(&self, answers: &[AuthorityMessage]) -> Result<Status> {
+        let changed = answers.iter().find_map(|answer| match answer {
+            AuthorityMessage::License(license) => Some(license.changed_headers().into()),
+            _ => None,
+        });
+        Ok(Status { changed_headers: changed.unwrap_or_default(), ..self.check()? })
     }
 
     /// Takes in a receipt, from a file in any form, and returns it: the seat is no longer outstanding. The same receipt
@@ -377,8 +384,8 @@ impl Client {
     ///
     /// Fails as the calls for each of them do, and with [`ErrorKind::WrongType`] for anything else.
     pub fn accept(&self, input: &[u8]) -> Result<Status> {
-        self.apply(input, None)?;
-        self.check()
+        let answers = self.apply(input, None)?;
+        self.check_after(&answers)
     }
 
     /// `allowed` is the authority's word of just now that the license has a deactivation left; `expected` is the seat that this

@@ -11,7 +11,10 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Client, Deactivation, PendingRequest, Status, authority_message::AuthorityMessage};
+use super::{
+    Client, Deactivation, PendingRequest, Status,
+    authority_message::{ANSWER, AuthorityMessage},
+};
 use crate::{
     Already, DeactivationReceipt, Error, ErrorKind, GraceReason, MachineReason, Reason, Result, SeatList,
     Verdict,
@@ -486,7 +489,7 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
                 | ErrorKind::CriticalExtension
                 | ErrorKind::BadSignature
                 | ErrorKind::WeakKey
-                | ErrorKind::HeaderMismatch
+                | ErrorKind::SeveralMessages
                 | ErrorKind::InvalidInput
                 | ErrorKind::UnreadableCode
                 | ErrorKind::WrongCode
@@ -548,7 +551,7 @@ fn bundle<'m>(messages: impl IntoIterator<Item = &'m String>) -> Result<Vec<u8>>
     let mut envelopes = Vec::new();
     for message in messages {
         let bad = |_| Error::new(ErrorKind::BadReply, "authority: a message is expected");
-        envelopes.extend(frame::read(message.as_bytes()).map_err(bad)?);
+        envelopes.extend(frame::read(message.as_bytes(), ANSWER).map_err(bad)?);
     }
     if envelopes.is_empty() {
         return Err(Error::new(ErrorKind::BadReply, "authority: a message is missing"));

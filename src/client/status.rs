@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{ClockError, License, Timestamp, Verdict, code::Handle};
+use crate::{ChangedHeader, ClockError, License, Timestamp, Verdict, code::Handle};
 
 /// What [`Client::check`](super::Client::check) found. Cheap to clone and readable from any thread; it does not change
 /// when the store does.
@@ -16,6 +16,7 @@ pub struct Status {
     pub(super) pending: Option<Handle>,
     pub(super) outstanding: usize,
     pub(super) should_observe: bool,
+    pub(super) changed_headers: Arc<[ChangedHeader]>,
     pub(super) unsynced: bool,
 }
 
@@ -75,6 +76,12 @@ impl Status {
     /// Whether [`Client::observe`](super::Client::observe) has something to record.
     pub fn should_observe(&self) -> bool {
         self.should_observe
+    }
+
+    /// After a license was taken in from a text: the readable headers of that text which say something else than the
+    /// license does, each with what it does say. The license counts all the same; tell people, who may have read them.
+    pub fn changed_headers(&self) -> &[ChangedHeader] {
+        &self.changed_headers
     }
 
     /// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some

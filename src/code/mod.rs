@@ -54,14 +54,18 @@
 //!
 //! # Reading
 //!
-//! Case does not matter; I and L are 1, O is 0; full-width forms count as what they look like. Spaces, line
-//! ends, dashes, quotes, brackets, invisible marks and `. , : ; / | ·` are passed over. Any other character
-//! (a U, `?`, `*`, `_`, `#`, an accented letter) stands for one symbol that could not be read: an erasure.
+//! Case does not matter; I and L are 1, O is 0; full-width forms, digits of any script, and Cyrillic and Greek letters
+//! count as what they look like. Spaces, line ends, dashes, quotes, brackets, invisible marks and `. , : ; / | ·` are
+//! passed over. Any other character (a U, `?`, `*`, `_`, `#`, an accented letter) stands for one symbol that could not be
+//! read: an erasure.
 //!
 //! Mended are up to 3 wrong symbols, up to 6 erasures, and mixtures with 2 × wrong + erased ≤ 6. Two swapped
 //! neighbors are two wrong symbols. With 24 or 26 symbols, one was left out or is too many; each place is
 //! tried, and one more error or erasure mended. Several codes may come of that: all are returned, and the
 //! authority finds the right one by the commitment of the seat.
+//!
+//! If that gives no code, or one that took more than one wrong symbol, the text may hold one among words, in a link or
+//! between signs such as `*` and `=`, or with its groups in another order. At most one wrong symbol is mended there.
 //!
 //! Parity is no secrecy: anybody can make a well-formed code. What cannot be guessed is the 60-bit release
 //! secret.
@@ -82,8 +86,6 @@ pub use reading::{Correction, Reading, Typing, check_typing};
 
 const DEACTIVATION: u8 = 1;
 const LICENSE_KEY: u8 = 2;
-/// Every first symbol that this version knows.
-const KINDS: [u8; 2] = [DEACTIVATION, LICENSE_KEY];
 
 const HANDLE_BITS: u32 = 30;
 const SECRET_BITS: u32 = 60;

@@ -15,7 +15,7 @@ use super::gf32::{ERASED, LENGTH};
 pub(super) const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 /// In [`ASCII`], a character that is passed over.
-const PASSED_OVER: u8 = 0xFF;
+pub(super) const PASSED_OVER: u8 = 0xFF;
 
 /// The meaning of each ASCII character: a symbol's value, [`ERASED`] or [`PASSED_OVER`].
 static ASCII: [u8; 128] = {
@@ -49,6 +49,21 @@ static ASCII: [u8; 128] = {
     table
 };
 
+/// The zero of each script that has decimal digits of its own; its one to nine follow. Full-width ones are apart.
+static ZEROS: [u32; 66] = [
+    0x660, 0x6F0, 0x7C0, 0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xDE6, 0xE50, 0xED0,
+    0xF20, 0x1040, 0x1090, 0x17E0, 0x1810, 0x1946, 0x19D0, 0x1A80, 0x1A90, 0x1B50, 0x1BB0, 0x1C40, 0x1C50,
+    0xA620, 0xA8D0, 0xA900, 0xA9D0, 0xA9F0, 0xAA50, 0xABF0, 0x104A0, 0x10D30, 0x11066, 0x110F0, 0x11136,
+    0x111D0, 0x112F0, 0x11450, 0x114D0, 0x11650, 0x116C0, 0x11730, 0x118E0, 0x11950, 0x11C50, 0x11D50,
+    0x11DA0, 0x11F50, 0x16A60, 0x16AC0, 0x16B50, 0x1D7CE, 0x1D7D8, 0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140,
+    0x1E2F0, 0x1E4F0, 0x1E950, 0x1FBF0,
+];
+
+/// Cyrillic and Greek letters that look like a symbol, in pairs. One that looks like two of them, or like none in one of its
+/// cases, is not here: it is unreadable, which costs less than a wrong symbol.
+const LOOK_ALIKES: &str = "АAаAВBЕEеEКKкKМMмMНHОOоOРPрPСCсCТTтTУYуYХXхXЅSѕSІIіIЈJјJԚQԛQԜWԝWҮYүYһHԁD\
+                           ΑAαAΒBΕEΖZΗHΙIιIΚKκKΜMΝNνVΟOοOΡPρPΤTτTΥYΧXχX";
+
 /// The character of a symbol, or `None` where nothing readable stands.
 pub(super) fn character(symbol: u8) -> Option<char> {
     ALPHABET.get(usize::from(symbol)).map(|&c| char::from(c))
@@ -71,7 +86,7 @@ fn meaning(c: char) -> u8 {
     match ASCII.get(c as usize) {
         Some(&value) => value,
         None if c.is_whitespace() || c.is_control() || is_silent(c) => PASSED_OVER,
-        None => ERASED,
+        None => digit(c).or_else(|| look_alike(c)).unwrap_or(ERASED),
     }
 }
 
@@ -90,6 +105,34 @@ fn is_silent(c: char) -> bool {
         // soft hyphen, zero-width and direction marks, variation selectors, byte order mark
         | '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
         | '\u{2060}'..='\u{2069}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}')
+}
+
+/// The value of a decimal digit of any script.
+fn digit(c: char) -> Option<u8> {
+    ZEROS
+        .iter()
+        .find_map(|zero| (c as u32).checked_sub(*zero).filter(|digit| *digit < 10))
+        .map(|digit| digit as u8)
+}
+
+fn look_alike(c: char) -> Option<u8> {
+    let mut pairs = LOOK_ALIKES.chars();
+    while let (Some(letter), Some(latin)) = (pairs.next(), pairs.next()) {
+        if letter == c {
+            return ASCII.get(latin as usize).copied();
+        }
+    }
+    None
+}
+
+/// The symbols in `text`, or [`PASSED_OVER`] for each character that ends a word.
+pub(super) fn words(text: &str) -> impl Iterator<Item = u8> {
+    text.chars().map(|c| match c {
+        '*' | '_' | '+' | '=' | '#' | '~' | '{' | '}' | '&' | '%' | '$' | '@' | '!' | '\\' | '^' => {
+            PASSED_OVER
+        }
+        _ => meaning(c),
+    })
 }
 
 /// Writes symbols in groups of five with a dash between, in one piece: a text that grows leaves the secret in each place

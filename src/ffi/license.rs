@@ -49,6 +49,7 @@ struct Texts {
     armored: Lent,
     features: OnceLock<Vec<CString>>,
     metadata: OnceLock<Vec<(CString, CString)>>,
+    changed_headers: OnceLock<Vec<CString>>,
 }
 
 impl From<Status> for nodelock_license {
@@ -393,6 +394,25 @@ pub unsafe extern "C" fn nodelock_license_seat(license: *const nodelock_license)
 pub unsafe extern "C" fn nodelock_license_device_key(license: *const nodelock_license) -> *const c_char {
     // SAFETY: NULL or a license that lives.
     unsafe { look(license, ptr::null(), |license| license.term(|t| &t.device, |l| l.device_key.to_string())) }
+}
+
+/// After a license was taken in from a text: a readable header of that text which says something else than the license does, as
+/// the license has it, such as `Licensee: Jane Doe`, by its place from 0 on. The license counts all the same; tell people, who may
+/// have read the header. Lent until the license is freed. NULL beyond the last.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_license_changed_header(
+    license: *const nodelock_license,
+    index: usize,
+) -> *const c_char {
+    // SAFETY: NULL or a license that lives.
+    unsafe {
+        look(license, ptr::null(), |license| {
+            let headers = license.texts().changed_headers.get_or_init(|| {
+                license.status.changed_headers().iter().map(|header| c_string(header.to_string())).collect()
+            });
+            headers.get(index).map_or(ptr::null(), |header| header.as_ptr())
+        })
+    }
 }
 
 /// The signed license as a text file. Lent until the license is freed.

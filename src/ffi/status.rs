@@ -139,8 +139,7 @@ pub enum nodelock_status {
     NODELOCK_CERTIFICATE_EXPIRED = 108,
     /// A public key for which anybody can forge signatures.
     NODELOCK_WEAK_KEY = 109,
-    /// A readable header of the text form disagrees with the signed body.
-    NODELOCK_HEADER_MISMATCH = 110,
+    // 110 said that a readable header of a text disagrees with the signed body; that is no error any more.
     /// The message belongs to another machine's activation.
     NODELOCK_WRONG_MACHINE = 111,
     /// The message answers another activation request than the one that is pending or active here.
@@ -151,6 +150,8 @@ pub enum nodelock_status {
     NODELOCK_OUTDATED = 114,
     /// A license that ends later than its issuer's certificate allows.
     NODELOCK_LEASE_TOO_LONG = 115,
+    /// A text holds several messages of the kind of which one is expected, and nothing says which is meant.
+    NODELOCK_SEVERAL_MESSAGES = 116,
 }
 
 use nodelock_status::*;
@@ -205,7 +206,7 @@ impl From<ErrorKind> for nodelock_status {
             ErrorKind::BadSignature => NODELOCK_BAD_SIGNATURE,
             ErrorKind::CertificateExpired => NODELOCK_CERTIFICATE_EXPIRED,
             ErrorKind::WeakKey => NODELOCK_WEAK_KEY,
-            ErrorKind::HeaderMismatch => NODELOCK_HEADER_MISMATCH,
+            ErrorKind::SeveralMessages => NODELOCK_SEVERAL_MESSAGES,
             ErrorKind::WrongMachine => NODELOCK_WRONG_MACHINE,
             ErrorKind::WrongRequest => NODELOCK_WRONG_REQUEST,
             ErrorKind::GivenUp => NODELOCK_GIVEN_UP,

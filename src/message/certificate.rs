@@ -145,7 +145,7 @@ impl Roots {
             // A chain has two links: only roots make certificates.
             return Err(unknown());
         } else {
-            let message = Incoming { envelope: signer.certificate.to_vec(), headers: Vec::new() };
+            let message = Incoming::new(signer.certificate.to_vec());
             let certificate = Certificate::open_by_authority(message, self)?;
             if *certificate.issuer.id().as_bytes() != signer.key_id {
                 return Err(unknown());

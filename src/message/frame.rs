@@ -11,7 +11,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::armor;
+use super::{armor, signed, text};
 use crate::{
     Error, ErrorKind, Result,
     code::base32,
@@ -20,6 +20,8 @@ use crate::{
 };
 
 const MAGIC: &[u8; 2] = b"NL";
+/// How every message of this version begins in base32.
+const BASE32_START: &str = "9S60";
 const VERSION: u8 = 1;
 const SIGNATURE: usize = 64;
 
@@ -27,7 +29,7 @@ const SIGNATURE: usize = 64;
 /// with as many proofs as a store holds.
 pub const MAX_INPUT: usize = 512 * 1024;
 /// How many messages one file may hold.
-const MAX_MESSAGES: usize = 160;
+pub(super) const MAX_MESSAGES: usize = 160;
 /// The unsigned kind that is only a list of messages.
 const BUNDLE: u8 = 16;
 
@@ -56,7 +58,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::License,
         Self::ActivationRequest,
         Self::DeactivationProof,
@@ -111,10 +113,6 @@ impl Kind {
             Self::PreflightRequest => "PREFLIGHT REQUEST",
             Self::RecoveryRequest => "RECOVERY REQUEST",
         }
-    }
-
-    pub(crate) fn from_label(label: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.label() == label)
     }
 
     /// Whether an authority or a root signs it, so that the envelope names the signer.
@@ -191,58 +189,151 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// One message as it came in: its envelope, and the readable headers if it came as armored text.
+/// One message as it came in.
 #[derive(Clone, Debug)]
 pub(crate) struct Incoming {
     pub(crate) envelope: Vec<u8>,
-    pub(crate) headers: Vec<(String, String)>,
+    /// What stood in front of it in its block, if it came as armored text.
+    pub(crate) head: Option<String>,
+    /// The line of its base64 that is not as it was written, if its text tells.
+    pub(crate) wrong_line: Option<usize>,
 }
 
 impl Incoming {
+    pub(crate) fn new(envelope: Vec<u8>) -> Self {
+        Self { envelope, head: None, wrong_line: None }
+    }
+
     pub(crate) fn frame(&self) -> Result<Frame<'_>> {
         Frame::parse(&self.envelope)
     }
+
+    /// The kind, if it is one that this version knows.
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.frame().ok().map(|frame| frame.kind)
+    }
+
+    /// The same error, about the line that is wrong if the text tells.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        match self.wrong_line {
+            Some(line) if matches!(error.kind(), ErrorKind::BadSignature | ErrorKind::Malformed) => {
+                Error::new(error.kind(), format!("line {line} of the base64"))
+            }
+            _ => error,
+        }
+    }
 }
 
-/// Reads one or more messages in whatever form they come: an envelope or a bundle as bytes, armored text with
-/// anything around it, base64url, base32, or a link that ends in `#` and one of these.
-pub(crate) fn read(input: &[u8]) -> Result<Vec<Incoming>> {
+/// Which messages a reader wants of a text that holds others too, such as an answer that quotes the request.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted<'k> {
+    /// One of these must be there.
+    pub(crate) kinds: &'k [Kind],
+    /// These may come behind one.
+    pub(crate) along: &'k [Kind],
+}
+
+/// Reads the messages that are wanted, in whatever form they come: an envelope or a bundle as bytes, armored text with
+/// anything around it, base64url, base64, base32, or a link that ends in `#` and one of these.
+///
+/// Of a text, what is of other kinds or is quoted deeper is passed over. Anything else has no other messages than it should
+/// have, so they all come back.
+pub(crate) fn read(input: &[u8], wanted: Wanted<'_>) -> Result<Vec<Incoming>> {
     if input.len() > MAX_INPUT {
         return Err(Error::new(ErrorKind::TooLarge, "input"));
     }
-    if input.starts_with(MAGIC) {
+    let is_envelope = input.starts_with(MAGIC);
+    // No version is as high as what a word could have in that place.
+    if is_envelope && input.get(2).is_none_or(|version| *version < b'\t') {
         return split(input);
     }
-    let malformed = || Error::new(ErrorKind::Malformed, "input: no message found in it");
-    let text = str::from_utf8(input).map_err(|_| malformed())?;
-    let blocks = armor::read(text)?;
-    if blocks.len() > MAX_MESSAGES {
-        return Err(Error::new(ErrorKind::TooLarge, "input: too many messages"));
+    let text = text::read(input);
+    let blocks = armor::read(&text)?;
+    if blocks.is_empty() {
+        let found = one_line(&text).and_then(|bytes| split(&bytes));
+        return if found.is_err() && is_envelope { split(input) } else { found };
     }
-    if !blocks.is_empty() {
-        return Ok(blocks);
+    let is_in = |kinds: &[Kind], block: &armor::Block| block.kind.is_some_and(|kind| kinds.contains(&kind));
+    let Some(depth) = blocks.iter().filter(|block| is_in(wanted.kinds, block)).map(|block| block.depth).min()
+    else {
+        return Err(none_wanted(blocks, wanted.kinds));
+    };
+    let mut messages: Vec<Incoming> = Vec::new();
+    for block in blocks.into_iter().filter(|block| block.depth <= depth) {
+        if is_in(wanted.kinds, &block) || (is_in(wanted.along, &block) && !messages.is_empty()) {
+            let message = block.message?;
+            if messages.iter().all(|known| known.envelope != message.envelope) {
+                messages.push(message);
+            }
+        }
     }
-    let token = text.rsplit('#').next().unwrap_or(text);
-    let token: String = token.split_whitespace().collect();
-    URL_SAFE_NO_PAD
-        .decode(token.trim_end_matches('='))
-        .ok()
-        .filter(|bytes| bytes.starts_with(MAGIC))
-        .or_else(|| base32::decode(&token, MAX_INPUT).ok().filter(|bytes| bytes.starts_with(MAGIC)))
-        .ok_or_else(malformed)
-        .and_then(|bytes| split(&bytes))
+    Ok(messages)
+}
+
+/// Why nothing in a text is wanted: what its first message is, or what is wrong with that.
+fn none_wanted(blocks: Vec<armor::Block>, kinds: &[Kind]) -> Error {
+    let first = blocks.into_iter().next().expect("there is one").message;
+    let expected = kinds.first().expect("something is wanted");
+    match first.and_then(|message| expect(&message.frame()?, *expected)) {
+        Ok(()) => unreachable!("it would have been wanted"),
+        Err(error) => error,
+    }
+}
+
+/// The bytes of the message that a text holds as base64url, base64 or base32, alone or in words: those that make a whole
+/// message, or else the first that begin as one.
+fn one_line(text: &str) -> Result<Vec<u8>> {
+    let alone: String =
+        text.rsplit('#').next().unwrap_or(text).chars().filter(|c| is_one_lines(*c)).collect();
+    let starts = text.match_indices(armor::START).chain(text.match_indices(BASE32_START)).take(8);
+    let candidates = starts.flat_map(|(start, _)| candidates(&text[start..]));
+    let mut first = None;
+    for bytes in [alone].into_iter().chain(candidates).filter_map(|token| decode(&token)) {
+        let is_whole = split(&bytes).is_ok_and(|messages| messages.iter().all(signed::is_whole));
+        if is_whole {
+            return Ok(bytes);
+        }
+        first.get_or_insert(bytes);
+    }
+    first.ok_or_else(|| Error::new(ErrorKind::Malformed, "input: no message found in it"))
+}
+
+/// What a message that begins a text may be: all that follows, or what stands before an empty line, a line end or a space.
+fn candidates(text: &str) -> impl Iterator<Item = String> {
+    let end = |ends: &str| text.find(ends).unwrap_or(text.len());
+    let ends = [end(" "), end("\n"), end("\n\n"), text.len()];
+    ends.into_iter().map(|end| {
+        let of_it = |c: &char| is_one_lines(*c) || c.is_whitespace() || "=>|*\u{2502}".contains(*c);
+        text[..end].chars().take_while(of_it).filter(|c| is_one_lines(*c)).collect()
+    })
+}
+
+fn is_one_lines(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "+/-_".contains(c)
+}
+
+fn decode(token: &str) -> Option<Vec<u8>> {
+    let url = token.replace('+', "-").replace('/', "_");
+    let bytes = URL_SAFE_NO_PAD.decode(url).ok().filter(|bytes| bytes.starts_with(MAGIC));
+    bytes.or_else(|| base32::decode(token, MAX_INPUT).ok().filter(|bytes| bytes.starts_with(MAGIC)))
 }
 
 /// Reads exactly one message of `kind`; a bundle is [`ErrorKind::WrongType`] unless it holds just that.
 pub(crate) fn read_one(input: &[u8], kind: Kind) -> Result<Incoming> {
-    let mut messages = read(input)?;
+    let mut messages = read(input, Wanted { kinds: &[kind], along: &[] })?;
     match (messages.pop(), messages.is_empty()) {
         (Some(message), true) => {
             expect(&message.frame()?, kind)?;
             Ok(message)
         }
+        (Some(message), false) if message.head.is_some() => Err(several(kind)),
         _ => Err(Error::new(ErrorKind::WrongType, "input: one message is expected")),
     }
+}
+
+/// The error for a text with several messages of which one is wanted.
+pub(crate) fn several(kind: Kind) -> Error {
+    Error::new(ErrorKind::SeveralMessages, format!("{}: hand in one", kind.label().to_ascii_lowercase()))
 }
 
 /// Fails with [`ErrorKind::WrongType`] unless the frame is of this kind.
@@ -267,7 +358,7 @@ fn split(bytes: &[u8]) -> Result<Vec<Incoming>> {
     if envelopes.is_empty() {
         return Err(Error::new(ErrorKind::Malformed, "bundle"));
     }
-    Ok(envelopes.into_iter().map(|e| Incoming { envelope: e.0, headers: Vec::new() }).collect())
+    Ok(envelopes.into_iter().map(|e| Incoming::new(e.0)).collect())
 }
 
 #[derive(serde::Serialize, serde::Deserialize)]
@@ -308,10 +399,10 @@ mod tests {
     #[test]
     fn kinds_have_numbers_labels_and_media_types_of_their_own() {
         for (i, a) in Kind::ALL.iter().enumerate() {
-            assert_eq!(Kind::from_label(a.label()), Some(*a));
             for b in &Kind::ALL[..i] {
                 assert_ne!(a.number(), b.number());
                 assert_ne!(a.media_type(), b.media_type());
+                assert!(!a.label().starts_with(b.label()) && !b.label().starts_with(a.label()));
             }
         }
     }
@@ -319,11 +410,12 @@ mod tests {
     #[test]
     fn a_bundle_gives_back_its_messages_in_order() {
         let bytes = bundle(&[b"NL\x01\x01first", b"NL\x01\x02second"]);
-        let messages = read(&bytes).unwrap();
+        let wanted = Wanted { kinds: &Kind::ALL, along: &[] };
+        let messages = read(&bytes, wanted).unwrap();
         assert_eq!(messages.len(), 2);
         assert_eq!(messages[0].envelope, b"NL\x01\x01first");
         assert_eq!(messages[1].envelope, b"NL\x01\x02second");
         assert_eq!(bundle(&[b"alone"]), b"alone");
-        assert_eq!(read(b"NL\x01\x10\x00").unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(read(b"NL\x01\x10\x00", wanted).unwrap_err().kind(), ErrorKind::Malformed);
     }
 }

@@ -1,6 +1,7 @@
 //! Messages: everything that travels between a device and its authority.
 //!
-//! `frame` puts a body into an envelope, `armor` is the text form, `signed` ties a verified body to its bytes;
+//! `frame` puts a body into an envelope, `armor` is the text form, `text` reads whatever became of a text on its way,
+//! `signed` ties a verified body to its bytes;
 //! each kind of message has a file of its own.
 
 pub(crate) mod armor;
@@ -15,6 +16,7 @@ mod receipt;
 pub(crate) mod request;
 mod revocation;
 pub(crate) mod signed;
+pub(crate) mod text;
 
 use std::fmt;
 
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "authority")]
 pub(crate) use self::license::check_features;
 pub use self::{
+    armor::ChangedHeader,
     certificate::{Certificate, CertificateBody, Roots},
     check_in::{CheckInBody, CheckInRequest, PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest},
     frame::{Kind, MAX_INPUT},

@@ -5,9 +5,12 @@ use std::{fmt, ops::Deref, sync::Arc};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    Certificate, CertificateBody, Roots, armor,
+    Certificate, CertificateBody, ChangedHeader, LicenseBody, ReceiptBody, RequestBody, RevocationBody,
+    Roots, armor,
     frame::{self, Frame, Incoming, Kind, Signer},
 };
+#[cfg(feature = "authority")]
+use super::{CheckInBody, PreflightBody, ProofBody, RecoveryBody};
 use crate::{Error, ErrorKind, PublicKey, Result, SigningKey, Timestamp, codec, keys::sha256};
 
 /// The content of one kind of message. Implemented by this crate only.
@@ -48,6 +51,7 @@ pub struct Signed<T> {
     body: T,
     envelope: Arc<[u8]>,
     certificate: Option<Arc<Certificate>>,
+    changed: Vec<ChangedHeader>,
 }
 
 impl<T: Body> Signed<T> {
@@ -64,6 +68,12 @@ impl<T: Body> Signed<T> {
     /// One line of base64url without padding, for links and fields.
     pub fn to_base64url(&self) -> String {
         frame::base64url(&self.envelope)
+    }
+
+    /// The readable headers of the text that it was read from that say something else than was signed, each with its
+    /// signed value. They prove nothing, so the message is what it is without them; tell people, who may have read them.
+    pub fn changed_headers(&self) -> &[ChangedHeader] {
+        &self.changed
     }
 
     /// The SHA-256 of the body. Never of the signature, which has more than one valid form.
@@ -99,13 +109,21 @@ impl<T: Body> Signed<T> {
     ) -> Result<Self> {
         body.validate()?;
         let envelope = sign_body(T::KIND, &codec::encode(&body)?, T::LIMIT, key, signer)?;
-        Ok(Self { body, envelope, certificate })
+        Ok(Self { body, envelope, certificate, changed: Vec::new() })
     }
 
     /// Verifies the bytes under `key`, then parses those very bytes.
     pub(crate) fn open(message: Incoming, key: &PublicKey) -> Result<Self> {
         let body = open_frame::<T>(&message, key)?;
-        Ok(Self { body, envelope: message.envelope.into(), certificate: None })
+        Ok(Self::new(body, message, None))
+    }
+
+    fn new(body: T, message: Incoming, certificate: Option<Arc<Certificate>>) -> Self {
+        let changed = match &message.head {
+            Some(head) => armor::changed(head, T::KIND, &body.headers()),
+            None => Vec::new(),
+        };
+        Self { body, envelope: message.envelope.into(), certificate, changed }
     }
 }
 
@@ -116,8 +134,8 @@ impl<T: AuthorityBody> Signed<T> {
     /// [`WrongType`](ErrorKind::WrongType), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
     /// [`UntrustedSigner`](ErrorKind::UntrustedSigner), [`BadSignature`](ErrorKind::BadSignature),
     /// [`CertificateExpired`](ErrorKind::CertificateExpired), [`LeaseTooLong`](ErrorKind::LeaseTooLong),
-    /// [`WeakKey`](ErrorKind::WeakKey),
-    /// [`CriticalExtension`](ErrorKind::CriticalExtension) or [`HeaderMismatch`](ErrorKind::HeaderMismatch).
+    /// [`WeakKey`](ErrorKind::WeakKey), [`CriticalExtension`](ErrorKind::CriticalExtension) or
+    /// [`SeveralMessages`](ErrorKind::SeveralMessages).
     pub fn verify(input: &[u8], roots: &Roots) -> Result<Self> {
         Self::open_by_authority(frame::read_one(input, T::KIND)?, roots)
     }
@@ -133,7 +151,7 @@ impl<T: AuthorityBody> Signed<T> {
         if let Some(certificate) = &certificate {
             body.check_certificate(certificate)?;
         }
-        Ok(Self { body, envelope: message.envelope.into(), certificate })
+        Ok(Self::new(body, message, certificate))
     }
 }
 
@@ -157,7 +175,7 @@ fn resolve(message: &Incoming, kind: Kind, roots: &Roots) -> Result<(PublicKey, 
     let frame = message.frame()?;
     frame::expect(&frame, kind)?;
     let signer = frame.signer.ok_or_else(|| Error::new(ErrorKind::Malformed, "message"))?;
-    let (key, certificate) = roots.resolve(signer, kind)?;
+    let (key, certificate) = roots.resolve(signer, kind).map_err(|error| message.blame(error))?;
     Ok((key, certificate.map(Arc::new)))
 }
 
@@ -171,13 +189,38 @@ fn open_frame<T: Body>(message: &Incoming, key: &PublicKey) -> Result<T> {
 pub(crate) fn parse<T: Body>(message: &Incoming) -> Result<T> {
     let frame = message.frame()?;
     frame::expect(&frame, T::KIND)?;
-    let body: T = codec::decode(frame.body, T::LIMIT, T::KIND.label())?;
+    let body: T =
+        codec::decode(frame.body, T::LIMIT, T::KIND.label()).map_err(|error| message.blame(error))?;
     body.validate().map_err(|e| match e.kind() {
         ErrorKind::InvalidInput => Error::new(ErrorKind::Malformed, e.to_string()),
         _ => e,
     })?;
-    armor::check_headers(&message.headers, &body.headers())?;
     Ok(body)
+}
+
+/// Whether a message has a body of its kind, to the last byte. Nothing else is checked. A client alone does not know what
+/// devices send, and takes none of it.
+pub(super) fn is_whole(message: &Incoming) -> bool {
+    fn has<T: Body>(body: &[u8]) -> bool {
+        codec::decode::<T>(body, T::LIMIT, "body").is_ok()
+    }
+    message.frame().is_ok_and(|Frame { kind, body, .. }| match kind {
+        Kind::License => has::<LicenseBody>(body),
+        Kind::DeactivationReceipt => has::<ReceiptBody>(body),
+        Kind::Revocation => has::<RevocationBody>(body),
+        Kind::IssuerCertificate => has::<CertificateBody>(body),
+        Kind::ActivationRequest => has::<RequestBody>(body),
+        #[cfg(feature = "authority")]
+        Kind::DeactivationProof => has::<ProofBody>(body),
+        #[cfg(feature = "authority")]
+        Kind::CheckInRequest => has::<CheckInBody>(body),
+        #[cfg(feature = "authority")]
+        Kind::PreflightRequest => has::<PreflightBody>(body),
+        #[cfg(feature = "authority")]
+        Kind::RecoveryRequest => has::<RecoveryBody>(body),
+        #[cfg(not(feature = "authority"))]
+        _ => true,
+    })
 }
 
 /// Fails unless `key` signed the message.
@@ -188,6 +231,7 @@ fn verify(message: &Incoming, kind: Kind, limit: usize, key: &PublicKey) -> Resu
         return Err(Error::new(ErrorKind::TooLarge, kind.label().to_ascii_lowercase()));
     }
     key.verify(&frame::pre_authentication_encoding(kind.media_type(), frame.body), frame.signature)
+        .map_err(|error| message.blame(error))
 }
 
 /// Whether `key` signed an envelope of that kind.

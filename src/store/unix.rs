@@ -19,6 +19,12 @@ use std::{
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 
+/// Opens a directory to name things in it, which takes no right to read it.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const DIRECTORY: libc::c_int = libc::O_DIRECTORY | libc::O_PATH;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const DIRECTORY: libc::c_int = libc::O_DIRECTORY;
+
 /// The home directory of the user who runs this process.
 pub(super) fn home() -> Option<PathBuf> {
     // SAFETY: plain data of integers and pointers, for which zero is a value.
@@ -89,8 +95,7 @@ fn restore_mode(path: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     {
         // Whoever may not read a directory can still name it this way; `fchmodat` without links wants a newer libc.
-        let flags = libc::O_PATH | libc::O_NOFOLLOW | libc::O_DIRECTORY;
-        let made = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+        let made = OpenOptions::new().read(true).custom_flags(DIRECTORY | libc::O_NOFOLLOW).open(path)?;
         let name = format!("/proc/self/fd/{}", made.as_raw_fd());
         fs::set_permissions(name, Permissions::from_mode(FOLDER_MODE))
     }
@@ -124,7 +129,7 @@ impl Folder {
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(None) };
         let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-        let directory = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(parent)?;
+        let directory = OpenOptions::new().read(true).custom_flags(DIRECTORY).open(parent)?;
         let metadata = directory.metadata()?;
         let owner = (metadata.uid(), metadata.gid());
         Ok((owner.0 != 0).then_some(Self { directory, name: CString::new(name.as_bytes())?, owner }))

@@ -68,6 +68,61 @@ static void fingerprint_of(nodelock_client *client, uint32_t outcome)
 }
 
 /* By file, and back by a code with two typing errors. */
+/* A text as mail programs change it: each line with something in front of it and another end, and other dashes. */
+static size_t mailed(const char *text, const char *before, const char *end, const char *dashes, char *out)
+{
+    char *to = out + sprintf(out, "%s", before);
+    for (const char *from = text; *from != '\0'; from++) {
+        if (*from == '\n') {
+            to += sprintf(to, "%s%s", end, before);
+        } else if (strncmp(from, "-----", 5) == 0) {
+            to += sprintf(to, "%s", dashes);
+            from += 4;
+        } else {
+            *to++ = *from;
+        }
+    }
+    return (size_t)(to - out);
+}
+
+/* The layout of a license's text proves nothing: it is installed, and a changed header is told. */
+static void mailed_license(nodelock_client *client, const char *text)
+{
+    static const char *const FORMS[][3] = {
+        {"> ", "\n", "-----"}, {"", "\r\n", "----"}, {"\xc2\xa0", "\r", "\xe2\x80\x94"}, {"", " ", "-----"}, {"", "<br>", ""},
+        {"* ", "\n\n", "--"}, {"\t", "\xe2\x80\xa8", "\xe2\x80\x93\xe2\x80\x93"}, {"<p>", "</p>", "-"},
+    };
+    char *form = (char *)malloc(20 * strlen(text) + 20);
+    CHECK(form != NULL);
+    nodelock_license *license;
+    for (size_t i = 0; i < sizeof FORMS / sizeof *FORMS; i++) {
+        size_t size = mailed(text, FORMS[i][0], FORMS[i][1], FORMS[i][2], form);
+        OK(nodelock_client_install(client, bytes(form), size, &license, &error));
+        CHECK(nodelock_license_changed_header(license, 0) == NULL);
+        nodelock_license_free(license);
+    }
+    /* UTF-16 without a mark. */
+    size_t length = strlen(text);
+    for (size_t i = 0; i < length; i++) {
+        form[2 * i] = text[i];
+        form[2 * i + 1] = '\0';
+    }
+    OK(nodelock_client_install(client, bytes(form), 2 * length, &license, &error));
+    nodelock_license_free(license);
+
+    strcpy(form, text);
+    char *product = strstr(form, PRODUCT);
+    CHECK(product != NULL);
+    *product = 'X';
+    OK(nodelock_client_install(client, bytes(form), length, &license, &error));
+    CHECK(strcmp(nodelock_license_changed_header(license, 0), "Product: " PRODUCT) == 0);
+    CHECK(nodelock_license_changed_header(license, 1) == NULL);
+    nodelock_license_free(license);
+    form[strlen(form) / 2] = '?';
+    EXPECT(NODELOCK_MALFORMED, nodelock_client_install(client, bytes(form), length, &license, &error));
+    free(form);
+}
+
 static void offline(struct vendor *vendor)
 {
     nodelock_client *first = device(vendor, "first"), *second = device(vendor, "second");
@@ -137,6 +192,7 @@ static void offline(struct vendor *vendor)
     nodelock_request_free(request);
     request = NULL;
     OK(nodelock_client_install(first, bytes(reply), strlen(reply), &license, &error));
+    mailed_license(first, reply);
     terms_of(license);
     fingerprint_of(first, NODELOCK_MATCH_AGREES);
     nodelock_license_free(license);

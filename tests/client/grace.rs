@@ -156,3 +156,22 @@ fn a_baseline_without_anything_unique_is_not_another_machine_for_showing_less() 
     let verdict = on(&device, LEFT[0]).check().unwrap().verdict().clone();
     assert!(matches!(verdict, Verdict::Grace { reason: GraceReason::MachineHidden, .. }), "{verdict}");
 }
+
+#[cfg(feature = "online")]
+#[test]
+fn what_is_due_is_a_check_in_that_can_help() {
+    use std::sync::{Arc, Mutex};
+
+    use crate::adversary::Wire;
+
+    for (seen, days, helps) in
+        [(changed as fn() -> Probe, 5, true), (changed, 100, true), (LEFT[1], 5, false)]
+    {
+        let (vendor, device) = perpetual();
+        vendor.clock.advance_days(days);
+        let wire = Wire(Arc::new(Mutex::new(vendor)));
+        let client = device.builder().probe(seen).authority("https://authority", wire).build().unwrap();
+        let renewed = client.online().check_in_if_due().unwrap();
+        assert_eq!(renewed.map(|status| status.verdict().clone()), helps.then_some(Verdict::Active));
+    }
+}

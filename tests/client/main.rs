@@ -14,6 +14,7 @@ mod durable_before_shown;
 mod grace;
 mod history;
 mod life_cycle;
+mod mail;
 #[cfg(feature = "online")]
 mod quickstart;
 mod renewals;

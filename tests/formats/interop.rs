@@ -10,11 +10,19 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::support::vendor::{Device, PRODUCT, START, Vendor, builder};
+use crate::{
+    phone_code::{AROUND, EXAMPLE, odd_codes},
+    support::{
+        forms::{REFUSED, TAKEN},
+        vendor::{Device, PRODUCT, START, Vendor, builder},
+    },
+    vectors::story_of,
+};
 use nodelock::{
     DeactivationProof, ErrorKind, Outcome, PublicKey, Reason, Roots, SigningKey, Store, SystemRandom,
     Verdict,
     authority::{ActivationFile, CertificateTerms, Evidence, Issuer, LONGEST_LEASE_DAYS, ReleaseClaim},
+    code::DeactivationCode,
     fingerprint::{Component, Probe},
 };
 use serde_json::{Value, json};
@@ -306,4 +314,49 @@ fn handed_over(desk: &Desk, device: &Device, key: &PublicKey, commitment: &str) 
     let reading = peer(&["verify", "code", &typed, &key, commitment]);
     assert_eq!(text(&reading, "text"), given_up.code().to_string());
     assert_eq!(reading["corrections"], json!(3));
+}
+
+#[test]
+fn every_form_of_a_text_is_read_in_python_as_here() {
+    if skipped() {
+        return;
+    }
+    let story = story_of("O'Brien \"The Pub\" <office@example.com> - 50% + more = 100; Łódź?");
+    let messages = [
+        (1, story.license.to_text(), story.license.as_bytes()),
+        (3, story.deactivation.to_text(), story.deactivation.proof()),
+    ];
+    for (kind, text, envelope) in messages {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("forms.json");
+        let inputs =
+            TAKEN.iter().map(|(_, make)| make(&text)).chain(REFUSED.iter().map(|(_, make, _)| make(&text)));
+        fs::write(&file, Value::from_iter(inputs.map(|input| hex(&input))).to_string()).unwrap();
+        let read = peer(&["forms", &kind.to_string(), file.to_str().unwrap()]);
+        let names = TAKEN.iter().map(|(name, _)| name).chain(REFUSED.iter().map(|(name, ..)| name));
+        for (place, (name, outcome)) in names.zip(read["outcomes"].as_array().unwrap()).enumerate() {
+            // What only the signature tells comes back as another message.
+            assert_eq!(outcome == &hex(envelope), place < TAKEN.len(), "{kind}, {name}: {outcome}");
+        }
+    }
+}
+
+#[test]
+fn codes_are_read_in_python_as_here() {
+    if skipped() {
+        return;
+    }
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("codes.json");
+    let typed: Vec<String> =
+        AROUND.iter().map(|around| around.replace("CODE", EXAMPLE)).chain(odd_codes()).collect();
+    fs::write(&file, Value::from_iter(typed.iter().map(String::as_str)).to_string()).unwrap();
+    let read = peer(&["codes", "1", file.to_str().unwrap()]);
+    for (typed, outcome) in typed.iter().zip(read["outcomes"].as_array().unwrap()) {
+        let here = match DeactivationCode::read(typed) {
+            Ok(readings) => Value::from_iter(readings.iter().map(|reading| reading.code.to_string())),
+            Err(error) => format!("{:?}", error.kind()).into(),
+        };
+        assert_eq!(*outcome, here, "{typed}");
+    }
 }

@@ -14,7 +14,7 @@ use nodelock::code::{
 use serde_json::Value;
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const EXAMPLE: &str = "17KX2-M928T-5CY4T-QKFFW-EZFWM";
+pub const EXAMPLE: &str = "17KX2-M928T-5CY4T-QKFFW-EZFWM";
 
 /// SplitMix64: the same codes in every run.
 struct Random(u64);
@@ -261,6 +261,7 @@ fn corrections_say_what_was_typed() {
                     }
                     Correction::Missing { meant, .. } => assert_eq!(char::from(again.remove(i)), meant),
                     Correction::Surplus { typed, .. } => again.insert(i, typed.map_or(b'?', |c| c as u8)),
+                    Correction::Moved { .. } => panic!("nothing was moved"),
                 }
             }
             let typed: Vec<u8> =
@@ -414,6 +415,212 @@ fn the_ways_people_type_do_not_matter() {
     assert_eq!(DeactivationCode::read(&with_letters).unwrap()[0].code, zeros);
 }
 
+/// What people and programs put around a code.
+pub const AROUND: [&str; 28] = [
+    "*CODE*",
+    "**CODE**",
+    "_CODE_",
+    "__CODE__",
+    "+CODE+",
+    "==CODE==",
+    "`CODE`",
+    "~~CODE~~",
+    "#CODE",
+    "{CODE}",
+    "\u{201e}CODE\u{201c}",
+    "[CODE](https://example.com)",
+    "Code: CODE",
+    "**Code:** CODE",
+    "code=CODE",
+    "code = CODE&x=1",
+    "The code is CODE.",
+    "The code is CODE, thank you!",
+    "Hello, my code: CODE (of the old computer)",
+    "1) CODE",
+    "Seat 7KX2M9: CODE",
+    "https://example.com/redeem#CODE",
+    "https://example.com/redeem?code=CODE&lang=en",
+    "<https://example.com/#CODE>",
+    "Deactivation code\n\nCODE\n\nJane Doe",
+    "> CODE",
+    "tel: CODE",
+    "!!! CODE !!!",
+];
+
+/// The example in odd letters and digits, in another order, and what is no code.
+pub fn odd_codes() -> Vec<String> {
+    let mut odd: Vec<String> = [
+        "17\u{41a}\u{425}2-\u{41c}928\u{422}-5\u{421}\u{423}4\u{422}-Q\u{41a}FFW-\u{415}ZFW\u{41c}",
+        "17\u{43a}\u{445}2-\u{43c}928\u{442}-5\u{441}\u{443}4\u{442}-q\u{43a}ffw-\u{435}zfw\u{43c}",
+        "17\u{39a}\u{3a7}2-\u{39c}928\u{3a4}-5C\u{3a5}4\u{3a4}-Q\u{39a}FFW-\u{395}\u{396}FW\u{39c}",
+        "\u{661}\u{667}KX\u{662}-M\u{669}\u{662}\u{668}T-\u{665}CY\u{664}T-QKFFW-EZFWM",
+        "\u{967}\u{96d}KX\u{968}-M\u{96f}\u{968}\u{96e}T-\u{96b}CY\u{96a}T-QKFFW-EZFWM",
+        "\u{1d7cf}\u{1d7d5}KX\u{1d7d0}-M928T-5CY4T-QKFFW-EZFWM",
+        "M928T-17KX2-5CY4T-QKFFW-EZFWM",
+        "EZFWM-QKFFW-5CY4T-M928T-17KX2",
+        "the groups: 5CY4T 17KX2 M928T EZFWM QKFFB",
+        "no code at all",
+        "EZFWM-QKFFW-5CY4T-M928T-17AB2",
+        "2XXXX-XXXXX-XXXXX-XXXXX-XXXXX",
+    ]
+    .map(str::to_owned)
+    .into();
+    let groups: Vec<&str> = EXAMPLE.split('-').collect();
+    for first in 0..5 {
+        let turned: Vec<&str> = groups.iter().cycle().skip(first).take(5).copied().collect();
+        odd.push(turned.join(" "));
+    }
+    odd
+}
+
+#[test]
+fn what_stands_around_a_code_and_how_its_letters_are_written_does_not_matter() {
+    let key = LicenseKey::from_random([0x5A; 12]);
+    for around in AROUND {
+        let readings = DeactivationCode::read(&around.replace("CODE", EXAMPLE));
+        let readings = readings.unwrap_or_else(|error| panic!("{around}: {error}"));
+        assert_eq!(readings[0].code.to_string(), EXAMPLE, "{around}");
+        assert_eq!(
+            LicenseKey::read(&around.replace("CODE", &key.to_string())).unwrap()[0].code,
+            key,
+            "{around}"
+        );
+        // One wrong symbol more is mended.
+        let wrong = around.replace("CODE", &EXAMPLE.replace("QKFFW", "QKGFW"));
+        let readings = DeactivationCode::read(&wrong).unwrap_or_else(|error| panic!("{wrong}: {error}"));
+        assert_eq!(readings[0].code.to_string(), EXAMPLE, "{wrong}");
+    }
+    for typed in &odd_codes()[..9] {
+        let readings = DeactivationCode::read(typed).unwrap_or_else(|error| panic!("{typed}: {error}"));
+        assert_eq!(readings[0].code.to_string(), EXAMPLE, "{typed}");
+    }
+    let told = |typed: &str| {
+        let readings = DeactivationCode::read(typed).unwrap();
+        readings[0].corrections.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    assert_eq!(
+        told("M928T-17KX2-5CY4T-QKFFW-EZFWB"),
+        "group 1: it was typed as group 2; group 2: it was typed as group 1; group 5, place 5: B was typed, M is meant"
+    );
+}
+
+#[test]
+fn a_code_in_a_keys_field_and_a_key_in_a_codes_are_told_as_that() {
+    let key = LicenseKey::from_random([0x5A; 12]).to_string();
+    for around in AROUND {
+        let error = LicenseKey::read(&around.replace("CODE", EXAMPLE)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongType, "{around}");
+        assert!(
+            error.to_string().starts_with("a deactivation code where a license key is expected"),
+            "{error}"
+        );
+        let error = DeactivationCode::read(&around.replace("CODE", &key)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WrongType, "{around}");
+        assert!(
+            error.to_string().starts_with("a license key where a deactivation code is expected"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn every_order_of_the_groups_is_read_with_one_wrong_symbol() {
+    let mut random = Random(7);
+    for _ in 0..count("NODELOCK_CODES", 20_000).div_ceil(200) {
+        let code = random.code();
+        let text = code.to_string();
+        let groups: Vec<&str> = text.split('-').collect();
+        for _ in 0..20 {
+            let order: [usize; 5] = random.places(5);
+            let mut typed = order.map(|group| groups[group]).join("-").into_bytes();
+            let place = random.below(29);
+            if typed[place] != b'-' {
+                typed[place] = random.symbol_other_than(typed[place]);
+            }
+            let readings = read(&typed).unwrap();
+            assert!(readings.iter().any(|reading| reading.code == code));
+        }
+    }
+}
+
+/// Texts that were not meant as the code that they are read as: how many there are, and how many of those only because
+/// groups may be moved and codes may stand in words. `NODELOCK_MISREADINGS` sets how many of each kind are tried.
+#[test]
+fn no_misreading_gets_more_likely() {
+    let tries = count("NODELOCK_MISREADINGS", 20_000);
+    let mut random = Random(8);
+    let words = [
+        "the", "code", "of", "my", "old", "computer", "is", "please", "thanks", "Jane", "seat", "number",
+        "12345",
+    ];
+    let grouped = |symbols: &[u8]| symbols.chunks(5).map(|g| g.to_vec()).collect::<Vec<_>>().join(&b'-');
+    let kinds: [(&str, Box<dyn Fn(&mut Random, &DeactivationCode) -> Vec<u8>>); 7] = [
+        (
+            "random symbols in groups",
+            Box::new(|random, _| grouped(&std::array::from_fn::<u8, 25, _>(|_| ALPHABET[random.below(32)]))),
+        ),
+        ("four wrong symbols", Box::new(|random, code| wrong(random, code, 4, &grouped))),
+        ("five wrong symbols", Box::new(|random, code| wrong(random, code, 5, &grouped))),
+        ("six wrong symbols", Box::new(|random, code| wrong(random, code, 6, &grouped))),
+        (
+            "two wrong symbols, groups in another order",
+            Box::new(|random, code| {
+                let symbols = wrong(random, code, 2, &|symbols| symbols.to_vec());
+                let order: [usize; 5] = random.places(5);
+                grouped(&order.map(|group| symbols[5 * group..5 * group + 5].to_vec()).concat())
+            }),
+        ),
+        (
+            "a group lost, another twice",
+            Box::new(|random, code| {
+                let [lost, twice, ..]: [usize; 5] = random.places(5);
+                let mut symbols = symbols(code);
+                symbols.copy_within(5 * twice..5 * twice + 5, 5 * lost);
+                grouped(&symbols)
+            }),
+        ),
+        (
+            "words",
+            Box::new(|random, _| {
+                let words: Vec<&str> = (0..12).map(|_| words[random.below(words.len())]).collect();
+                words.join(" ").into_bytes()
+            }),
+        ),
+    ];
+    for (name, make) in &kinds {
+        let (mut misread, mut by_moving) = (0, 0);
+        for _ in 0..tries {
+            let code = random.code();
+            let typed = make(&mut random, &code);
+            for reading in read(&typed).unwrap_or_default().iter().filter(|reading| reading.code != code) {
+                misread += 1;
+                // What was read without these rules has no moved group, and is not among other symbols.
+                let is_moved = reading.corrections.iter().any(|c| matches!(c, Correction::Moved { .. }));
+                by_moving += usize::from(is_moved || *name == "words");
+            }
+        }
+        println!(
+            "{tries} times {name}: {misread} misread, {by_moving} of them by the rules for order and words"
+        );
+        assert!(by_moving * 20_000 <= tries + 60_000, "{name}: {by_moving} of {tries}");
+    }
+}
+
+/// A code with so many wrong symbols.
+fn wrong(
+    random: &mut Random,
+    code: &DeactivationCode,
+    count: usize,
+    finish: &dyn Fn(&[u8]) -> Vec<u8>,
+) -> Vec<u8> {
+    let mut symbols = symbols(code);
+    let places: [usize; 6] = random.places(25);
+    for place in &places[..count] {
+        symbols[*place] = random.symbol_other_than(symbols[*place]);
+    }
+    finish(&symbols)
+}
+
 #[test]
 fn a_form_can_show_how_far_the_typing_is() {
     let typing =
@@ -437,7 +644,13 @@ fn other_kinds_and_later_versions_are_named() {
     let later = "0".repeat(25);
     assert_eq!(DeactivationCode::read(&later).unwrap_err().kind(), ErrorKind::UnsupportedVersion);
     assert_eq!(LicenseKey::read(&later).unwrap_err().kind(), ErrorKind::UnsupportedVersion);
-    for text in ["", "17KX2", "?????-?????-?????-?????-?????", "17KX2-M928T-5CY4T-QKFFW-EZFWM-17KX2"] {
+    for text in [
+        "",
+        "17KX2",
+        "?????-?????-?????-?????-?????",
+        "M928T-5CY4T-QKFFW-EZFWM",
+        "17KX2M928T5CY4TQKFFWEZFWM17",
+    ] {
         assert_eq!(DeactivationCode::read(text).unwrap_err().kind(), ErrorKind::UnreadableCode);
     }
     let long = format!("{EXAMPLE}{}", " ".repeat(256));

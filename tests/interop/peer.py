@@ -9,6 +9,10 @@
     peer.py verify license FILE ROOT
     peer.py verify proof FILE DEVICE_KEY
     peer.py verify code TYPED DEVICE_KEY COMMITMENT
+    peer.py forms KIND FILE
+        reads one message of that kind (its number) from each of the inputs that FILE lists as JSON, in hexadecimal
+    peer.py codes KIND FILE
+        reads a code of that kind from each of the texts that FILE lists as JSON
     peer.py store STORE TOMBSTONES PRODUCT ROOT
         reads what a device wrote
 
@@ -235,6 +239,29 @@ def verify_code(typed: str, device_key: str, commitment: str) -> Json:
     raise errors.UnreadableCode("no reading fits the commitment")
 
 
+def _each(file: str, read: Callable[[str], Any]) -> Json:
+    """What is read from each of the texts in a file, or the name of the error."""
+
+    def outcome(text: str) -> Any:
+        try:
+            return read(text)
+        except errors.FormatError as error:
+            return type(error).__name__
+
+    return {"outcomes": [outcome(text) for text in json.loads(Path(file).read_text("utf-8"))]}
+
+
+def read_forms(number: str, file: str) -> Json:
+    """`forms`"""
+    kind = Kind(int(number))
+    return _each(file, lambda data: forms.read_one(bytes.fromhex(data), kind).expect(kind).to_bytes().hex())
+
+
+def read_codes(kind: str, file: str) -> Json:
+    """`codes`"""
+    return _each(file, lambda typed: [reading.text for reading in code.read(int(kind), typed)])
+
+
 def read_store(directory: str, tombstones: str, product: str, root: str) -> Json:
     """`store`"""
     store = Store.open(Path(directory))
@@ -285,6 +312,8 @@ COMMANDS: Dict[str, Callable[..., Json]] = {
     "verify license": verify_license,
     "verify proof": verify_proof,
     "verify code": verify_code,
+    "forms": read_forms,
+    "codes": read_codes,
     "store": read_store,
 }
 

@@ -4,6 +4,7 @@
 
 pub mod disk;
 pub mod forge;
+pub mod forms;
 pub mod seeded;
 pub mod vendor;
 

@@ -199,13 +199,8 @@ fn roots(common: &Common) -> Result<Roots> {
     };
     let mut keys = common.root.clone();
     if let Some(file) = file.map(PathBuf::from) {
-        let text = read(&file, LONGEST_ROOTS)?;
-        for line in String::from_utf8_lossy(&text).lines().map(str::trim) {
-            if !line.is_empty() && !line.starts_with('#') {
-                let key = line.parse::<PublicKey>();
-                keys.push(key.map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))?);
-            }
-        }
+        let listed = PublicKey::read_list(&read(&file, LONGEST_ROOTS)?);
+        keys.extend(listed.map_err(|error| CommandError::usage(format!("{}: {error}", file.display())))?);
     }
     if keys.is_empty() {
         return Err(CommandError::usage(

@@ -36,7 +36,10 @@ pub fn report(status: &Status) -> Report {
         }
     }
     let hint = advice::on_status(status);
-    let notes = hint.map_or_else(String::new, |hint| format!("{hint}\n"));
+    let mut notes = hint.map_or_else(String::new, |hint| format!("{hint}\n"));
+    for header in status.changed_headers() {
+        notes += &format!("Warning: a readable line of the file was changed. The license says: {header}\n");
+    }
     let json = json!({
         "verdict": status.verdict().code(),
         "usable": status.is_usable(),
@@ -48,6 +51,7 @@ pub fn report(status: &Status) -> Report {
         "renewal_due": status.renewal_due(),
         "licensing_time": status.licensing_time().to_string(),
         "clock_error": status.clock_error().map(seconds),
+        "changed_headers": status.changed_headers().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "power_cuts_covered": status.power_cuts_covered(),
     });
     let exit = if status.is_usable() { report::OK } else { report::NOT_USABLE };

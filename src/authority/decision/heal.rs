@@ -33,7 +33,7 @@ pub(super) struct Healed {
 }
 
 impl Healed {
-    /// The seat, as it was healed.
+    /// The seat, as it was when it was healed: what ends it in the same decision is noted by itself.
     pub(super) fn seat(&self) -> &Seat {
         &self.seat
     }
@@ -102,7 +102,7 @@ pub(super) fn heal(
         None => {
             let entered = enter_again(work, license, &terms)?;
             give_up_as_kept(work, &entered)?;
-            work.seat(name).cloned().unwrap_or(entered)
+            entered
         }
     };
     let detail = match known {

@@ -196,7 +196,8 @@ impl Installation {
         given_up.map(|given_up| file(&given_up.proof, given_up.request.as_deref())).collect()
     }
 
-    fn last_word(&self) -> Option<&[u8]> {
+    /// What the authority said last to end a seat of it.
+    pub(super) fn last_word(&self) -> Option<&[u8]> {
         self.record.last_word.as_ref().map(|word| &word.0[..])
     }
 

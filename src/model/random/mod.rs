@@ -6,6 +6,7 @@
 //! the real programs. `NODELOCK_RANDOM_RUNS` sets how many there are, `NODELOCK_RANDOM_SEED` the first.
 
 mod device;
+mod dice;
 mod ledger;
 mod promise;
 mod script;
@@ -28,7 +29,7 @@ use self::{
 use super::{Mutant, Switched};
 
 /// In so many runs everything happens.
-const ENOUGH: u64 = 400;
+const ENOUGH: u64 = 1500;
 
 /// What the authority says no with, and to what.
 const REFUSED: [&str; 11] = [

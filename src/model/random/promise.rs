@@ -5,30 +5,28 @@
 //!
 //! - *Who may be usable besides.* Beside the computers that F1 allows, those whose license was signed before `t` for a
 //!   seat that the copy does not have as counting. No such license is usable after `t` + M, as far as its device's clock
-//!   is right. A seat that the copy has as counting is kept for its device, whenever its license was signed: until the
-//!   gap's end, M and the margin. Only where keys and ledger were put back together, and nothing outside has a later page,
-//!   it may lapse and be given to another before a device's license shows the gap; its license then counts as one of
-//!   those.
+//!   is right. A seat that the copy has as counting is kept for its device, whenever its license was signed: until M and
+//!   the margin after the gap. Only where the server that was put back sees no later page outside, because that was put
+//!   back as well, the seat may lapse and be given to another before a license or another server shows the gap; its
+//!   license is then one of those besides.
 //! - *Flagged.* A device that checks in and is answered with a license has a seat that counts. If more seats count then
 //!   than there are and than counted before, the authority noted it (`healed`, with the number), and no act lets more
 //!   count until the count fits.
-//! - *Noticed.* A ledger that was restored has a gap at once, from no later than the copy, unless keys and page were put
-//!   back with it, or nothing is outside and it was silent for at most two minutes. A ledger that was never restored has
-//!   none, whatever servers do. One that was restored within the minute of the copy, under the same page, cannot know. A gap ends when the ledger was restored or a device's license or last word healed it, so no
-//!   seat is kept for longer than that, M and the margin (F2).
+//! - *Noticed.* A ledger that was restored has a gap at once, from no later than the copy. The exceptions: the page was
+//!   put back with it; nothing is outside and it was silent for at most two minutes; no other page was noted since the
+//!   copy. A ledger that was never restored has none, whatever servers do. A gap ends when the ledger was restored, or
+//!   when a device's license or last word healed it, so no seat is kept for longer than M and the margin after that (F2).
 //!
 //! I1, F3 and F4 hold as ever. For F5 the moves that the ledger has forgotten are moves.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::script::{DAY, HOUR, LONGEST_LEASE_DAYS, Sold};
+use super::script::{DAY, HOUR, Sold};
 
 /// By how much a device's clock may be wrong.
 const TOLERANCE: u64 = 26 * HOUR;
 /// How long a device must be silent before its seat may be named.
 const SILENT: u64 = 7 * DAY;
-/// M.
-const LONGEST_LEASE: u64 = LONGEST_LEASE_DAYS as u64 * DAY;
 
 /// What must never be.
 pub type Kept<T = ()> = Result<T, String>;
@@ -97,6 +95,8 @@ pub struct Gap {
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub rows: Vec<Row>,
+    /// The seats that the ledger itself takes for counting, where it can be asked.
+    pub counting: Option<BTreeSet<u32>>,
     pub gaps: Vec<Gap>,
     /// How often a device has told it what it had lost.
     pub healed: u64,
@@ -115,6 +115,8 @@ pub struct Restore {
     pub sold: Sold,
     /// Whether something outside shows it at once.
     pub shows: bool,
+    /// A seat for which something was signed under the ledger that is lost, while the copy was in its place already.
+    pub beside: Option<u32>,
 }
 
 /// What the test knows of an activation.
@@ -134,6 +136,8 @@ pub struct Promise {
     /// Those that counted when the number of seats was lowered, less those that do not any more.
     lowered: usize,
     longest_lease: u64,
+    /// M, the longest that the authority may ever sign.
+    longest_ever: u64,
     known: BTreeMap<u32, Known>,
     rows: BTreeMap<u32, Row>,
     /// Seats that were replaced or revoked, and since when: their licenses may be used until they end.
@@ -156,6 +160,10 @@ pub struct Promise {
     found: Option<u64>,
     /// Seats that a restored ledger does not have as counting, and when it was restored.
     strays: BTreeMap<u32, u64>,
+    /// The latest end of the licenses of each seat, in whatever ledger.
+    latest: BTreeMap<u32, u64>,
+    /// Seats of which a part was lost, and nothing showed it at once.
+    unseen: BTreeSet<u32>,
     /// The seats as they were before a restored ledger forgot it.
     forgotten: BTreeMap<u32, Row>,
     /// How many computers use a license besides.
@@ -163,13 +171,15 @@ pub struct Promise {
 }
 
 impl Promise {
-    pub fn new(sold: Sold, now: u64) -> Self {
+    /// With the longest lease that the authority may ever sign, in days.
+    pub fn new(sold: Sold, now: u64, longest_ever: u32) -> Self {
         Self {
             sold,
             began: now,
             most_seats: sold.seats,
             lowered: 0,
             longest_lease: lease(sold),
+            longest_ever: u64::from(longest_ever) * DAY,
             known: BTreeMap::new(),
             rows: BTreeMap::new(),
             over: BTreeMap::new(),
@@ -186,6 +196,8 @@ impl Promise {
             flagged: 0,
             found: None,
             strays: BTreeMap::new(),
+            latest: BTreeMap::new(),
+            unseen: BTreeSet::new(),
             forgotten: BTreeMap::new(),
             besides: 0,
         }
@@ -234,31 +246,37 @@ impl Promise {
             self.lowered = self.counting(now);
         }
         self.sold = sold;
+        if self.found.is_some() {
+            // With a longer margin, seats that were too many count again.
+            self.lowered = self.lowered.max(self.counting(now));
+        }
         self.most_seats = self.most_seats.max(sold.seats);
         self.longest_lease = self.longest_lease.max(lease(sold));
     }
 
     /// The ledger was restored to an earlier copy: this is what that has.
     pub fn restored(&mut self, now: u64, restore: Restore, seen: Seen) -> Kept {
-        let Restore { at, copied, sold, shows } = restore;
+        let Restore { at, copied, sold, shows, beside } = restore;
         self.found = Some(now);
         let is_noticed = seen.gaps.iter().any(|gap| gap.began <= copied && gap.ended >= at);
         must(is_noticed || !shows, || format!("S4: restored, and not noticed: {:?}", seen.gaps))?;
         (self.gaps, self.healed, self.flagged, self.sold) = (seen.gaps, seen.healed, seen.flagged, sold);
         let rows: BTreeMap<u32, Row> = seen.rows.into_iter().map(|row| (row.handle, row)).collect();
         for (handle, before) in std::mem::replace(&mut self.rows, rows) {
-            let row = self.rows.get(&handle);
-            if row == Some(&before) {
-                continue;
-            }
-            let is_kept = row.is_some_and(|row| {
-                row.state == State::Active && self.counts(row, now) && (shows || row.ends == before.ends)
-            });
-            if !is_kept {
+            let row = self.rows.get(&handle).filter(|row| row.state == State::Active);
+            let is_latest = |row: &Row| self.latest.get(&handle).is_none_or(|latest| *latest <= row.ends);
+            let is_kept = row.is_some_and(|row| self.counts(row, now) && (shows || is_latest(row)));
+            let is_same = self.rows.get(&handle) == Some(&before);
+            if !is_kept && (row.is_some() || !is_same) {
                 self.strays.insert(handle, at);
+                self.unseen.extend(Some(handle).filter(|_| !shows));
             }
-            self.forgotten.insert(handle, before);
+            if !is_same {
+                self.forgotten.insert(handle, before);
+            }
         }
+        let is_kept = |handle: &u32| self.rows.get(handle).is_some_and(|row| self.counts(row, now));
+        self.strays.extend(beside.filter(|handle| !is_kept(handle)).map(|handle| (handle, at)));
         let (rows, known) = (&self.rows, &mut self.known);
         let state = |handle: &u32| rows.get(handle).map(|row| row.state);
         let is_over = |handle: &u32| matches!(state(handle), Some(State::Replaced | State::Revoked));
@@ -277,7 +295,7 @@ impl Promise {
     /// When the seats that count lapse, if they do.
     pub fn lapses(&self, now: u64) -> impl Iterator<Item = u64> {
         let counting = self.rows.values().filter(move |row| self.counts(row, now));
-        let kept = self.gaps.iter().map(|gap| gap.ended + LONGEST_LEASE).max().unwrap_or_default();
+        let kept = self.gaps.iter().map(|gap| gap.ended + self.longest_ever).max().unwrap_or_default();
         counting.filter_map(move |row| {
             let margin = u64::from(self.sold.margin_days?) * DAY;
             Some(row.ends.max(kept) + margin)
@@ -306,7 +324,7 @@ impl Promise {
     fn counts_with(&self, gaps: &[Gap], row: &Row, now: u64) -> bool {
         let margin = self.sold.margin_days.map(|days| u64::from(days) * DAY);
         let has_lapsed = margin.is_some_and(|margin| {
-            let hidden = gaps.iter().filter(|gap| now < gap.ended + LONGEST_LEASE + margin);
+            let hidden = gaps.iter().filter(|gap| now < gap.ended + self.longest_ever + margin);
             hidden.map(|gap| gap.began.saturating_sub(1)).chain([now]).all(|then| row.ends + margin <= then)
         });
         row.state.is_taken() && !row.lapsed && !has_lapsed
@@ -336,7 +354,9 @@ impl Promise {
         let is_explained = self.released.contains(&handle) || self.named.contains(&handle);
         // The seat of its computer was given back by another installation of it.
         let was_replaced = self.is_over(handle);
-        must(is_explained || was_replaced, || {
+        // Two licenses may have one revision then, and the ledger does not see which one is later.
+        let was_lost = self.unseen.contains(&handle);
+        must(is_explained || was_replaced || was_lost, || {
             format!("F3: the device of seat {handle} lost a lease that it could use")
         })
     }
@@ -349,12 +369,17 @@ impl Promise {
         let is_flagged = seen.flagged > self.flagged;
         (self.gaps, self.healed, self.flagged) = (seen.gaps, seen.healed, seen.flagged);
         let is_found = |gap: &Gap| self.found.is_some_and(|found| gap.ended <= found);
+        // Those from before the run are no longer of effect.
+        let began = self.began;
+        self.gaps.retain(|gap| gap.ended >= began);
         must(self.gaps.iter().all(is_found), || {
             format!("S4: {:?}, and something was lost at {:?}", self.gaps, self.found)
         })?;
         let rows: BTreeMap<u32, Row> = seen.rows.into_iter().map(|row| (row.handle, row)).collect();
         let before = self.counting(now);
         for row in rows.values() {
+            let latest = self.latest.entry(row.handle).or_default();
+            *latest = row.ends.max(*latest);
             if self.rows.get(&row.handle) != Some(row) {
                 self.judge_change(now, row, &rows)?;
             }
@@ -368,17 +393,17 @@ impl Promise {
             format!("S1: {counting} seats count of {}, and {before} before", self.sold.seats)
         })?;
         self.lowered = if is_flagged { counting } else { self.lowered.min(counting) };
-        self.judge_usable(now, usable)
+        self.judge_usable(now, usable, seen.counting.as_ref())
     }
 
-    fn judge_usable(&mut self, now: u64, usable: &[Usable]) -> Kept {
+    fn judge_usable(&mut self, now: u64, usable: &[Usable], own: Option<&BTreeSet<u32>>) -> Kept {
         let (mut users, mut besides) = (BTreeSet::new(), BTreeSet::new());
         for Usable { handle, computer, issued } in usable {
             let row = self.rows.get(handle).filter(|row| row.state == State::Active);
             if let Some(restored) = self.strays.get(handle).filter(|restored| issued <= restored)
                 && !row.is_some_and(|row| self.counts(row, now))
             {
-                must(now <= restored + LONGEST_LEASE + TOLERANCE, || {
+                must(now <= restored + self.longest_ever + TOLERANCE, || {
                     format!("S4: the license of seat {handle} was lost at {restored}, and is in use")
                 })?;
                 besides.insert(*computer);
@@ -386,7 +411,13 @@ impl Promise {
             }
             let state = self.rows.get(handle).map(|row| row.state);
             match state {
-                Some(State::Active) => drop(users.insert(*computer)),
+                Some(State::Active) => {
+                    users.insert(*computer);
+                    let is_kept = own.is_none_or(|own| own.contains(handle));
+                    must(is_kept && row.is_some_and(|row| !row.lapsed), || {
+                        format!("S1: the license of seat {handle} is in use, and the seat does not count")
+                    })?;
+                }
                 Some(State::Replaced | State::Revoked) => {
                     let end = self.over[handle] + self.longest_lease + TOLERANCE;
                     must(now <= end, || format!("F1: seat {handle} is over, and its license never ends"))?;
@@ -423,13 +454,17 @@ impl Promise {
                 self.over.insert(handle, now);
             }
             State::Revoked if state != Some(State::Revoked) => {
-                let was_it = self.forgotten.get(&handle).is_some_and(|row| row.state == State::Revoked);
+                let was_it = self.forgotten.get(&handle).is_some_and(|row| !row.state.is_taken());
                 if !self.released.contains(&handle) && !was_it {
                     self.judge_named(now, handle)?;
                 }
                 self.over.entry(handle).or_insert(now);
             }
-            State::Active => drop(self.over.remove(&handle)),
+            State::Active => {
+                let was_over = !matches!(state, None | Some(State::Active | State::Replaced));
+                must(!was_over, || format!("S4: seat {handle} was {state:?}, and is active"))?;
+                self.over.remove(&handle);
+            }
             _ => {}
         }
         let Some(before) = before else { return Ok(()) };

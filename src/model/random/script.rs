@@ -1,27 +1,7 @@
 //! What happens in a random run: drawn from its number, and the same over the decisions alone (`src/model/random`) and
 //! over the real programs (`examples/authority/tests/faults/over_time`).
 
-/// Numbers that are the same on every run.
-pub struct Dice(pub u64);
-
-impl Dice {
-    pub fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-
-    /// Once in so many times.
-    pub fn once_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-
-    fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-        values[self.below(values.len())]
-    }
-}
+use super::dice::Dice;
 
 /// How many computers take part.
 pub const COMPUTERS: usize = 3;
@@ -162,7 +142,7 @@ pub enum Restored {
     WithKeys,
     /// The ledger alone, and there is no page outside any more.
     WithoutPage,
-    /// Keys and ledger under one of two servers; the other one goes on.
+    /// The ledger under one of two servers; the other one goes on.
     OneOfTwo,
 }
 
@@ -235,7 +215,7 @@ impl Event {
     }
 
     fn draw(dice: &mut Dice) -> Self {
-        match dice.below(58) {
+        match dice.below(59) {
             0..=16 => Self::Use,
             17..=19 => Self::GiveUp,
             20 | 21 => Self::GiveUpOffline,
@@ -260,7 +240,7 @@ impl Event {
             52 => Self::EditMargin(dice.one_of(&MARGINS)),
             53 => Self::Restart,
             54 | 55 => Self::Copy,
-            56 => Self::Restore(dice.one_of(&RESTORED)),
+            56 | 57 => Self::Restore(dice.one_of(&RESTORED)),
             _ => Self::Lie,
         }
     }

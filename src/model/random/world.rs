@@ -9,11 +9,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use self::{network::Message, service::Service};
 use super::{
     device::{Asking, Installation, PRODUCT},
+    dice::Dice,
     ledger::Ledger,
     promise::{Gap, Kept, Promise, Row, Seen, State, Usable, must},
-    script::{
-        COMPUTERS, Dice, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, LONGEST_LEASE_DAYS, Script, Sold, Wait,
-    },
+    script::{COMPUTERS, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, LONGEST_LEASE_DAYS, Script, Sold, Wait},
 };
 use crate::{
     LicenseId, Roots, SigningKey, Timestamp,
@@ -104,7 +103,7 @@ impl<'v> World<'v> {
             now: START,
             ledger,
             service: Service::new(number),
-            promise: Promise::new(sold, START),
+            promise: Promise::new(sold, START, LONGEST_LEASE_DAYS),
             installations: Vec::new(),
             key,
             late: Vec::new(),
@@ -205,6 +204,9 @@ impl<'v> World<'v> {
             Ok(Found::History(history)) => history,
             _ => None,
         };
+        let gaps = history.as_ref().map(|history| history.gaps()).unwrap_or_default();
+        let (terms, now) = (&self.ledger.terms[0], Timestamp::from_unix_seconds(self.now));
+        let counting = self.ledger.seats_of(LICENSE).filter(|seat| seat.counts(terms, now, gaps));
         let gap = |gap: &crate::authority::Gap| Gap {
             began: gap.began().unix_seconds(),
             ended: gap.ended().unix_seconds(),
@@ -212,7 +214,8 @@ impl<'v> World<'v> {
         let counted = |what: &str| self.counts.get(what).copied().unwrap_or_default();
         Seen {
             rows: rows(&self.ledger),
-            gaps: history.iter().flat_map(|history| history.gaps()).map(gap).collect(),
+            counting: Some(counting.map(|seat| seat.handle().get()).collect()),
+            gaps: gaps.iter().map(gap).collect(),
             healed: counted("noted: healed") + counted("noted: phantom-ended"),
             flagged: counted(FLAGGED),
         }

@@ -22,6 +22,8 @@ fuzz_target!(|data: &[u8]| {
         let shown = reading.code.to_string();
         let read = DeactivationCode::read(&shown).expect("a code as it is shown");
         assert!(read.len() == 1 && read[0].code == reading.code && read[0].corrections.is_empty());
+        let in_words = DeactivationCode::read(&format!("code=*{shown}*")).expect("a code among signs");
+        assert!(in_words.iter().any(|read| read.code == reading.code));
         for correction in &reading.corrections {
             assert!(correction.position() >= 1 && correction.group() <= 5 && correction.place() >= 1);
             let _ = correction.to_string();

@@ -34,11 +34,14 @@ fuzz_target!(|data: &[u8]| {
     certificate_length(data);
 });
 
-/// What was accepted is accepted as bytes, as text and as a link, and says the same.
+/// What was accepted is accepted as bytes, as text, also as mail programs leave it, and as a link, and says the same.
 fn same_in_every_form<T: Body>(data: &[u8], read: impl Fn(&[u8]) -> Result<Signed<T>>) {
     let Ok(message) = read(data) else { return };
     let link = format!("https://example.com/#{}", message.to_base64url());
-    for form in [message.as_bytes(), message.to_text().as_bytes(), link.as_bytes()] {
+    let text = message.to_text();
+    let quoted = text.replace('\n', "\r\n> ");
+    let joined = text.replace('\n', " ").replace("-----", "\u{2014}");
+    for form in [message.as_bytes(), text.as_bytes(), quoted.as_bytes(), joined.as_bytes(), link.as_bytes()] {
         assert!(read(form).expect("it was accepted before") == message);
     }
 }

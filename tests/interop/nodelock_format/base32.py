@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import List, Optional
 
 from .errors import Malformed
@@ -22,10 +23,33 @@ _PASSED_OVER = frozenset(
 )
 
 
+_LETTERS = "АаВЕеКкМмНОоРрСсТтУуХхЅѕІіЈјԚԛԜԝҮүһԁΑαΒΕΖΗΙιΚκΜΝνΟοΡρΤτΥΧχ"
+_LATIN = "AABEEKKMMHOOPPCCTTYYXXSSIIJJQQWWYYHDAABEZHIIKKMNVOOPPTTYXX"
+_LOOK_ALIKES = dict(zip(_LETTERS, _LATIN))
+_ENDS_A_WORD = frozenset("*_+=#~{}&%$@!\\^")
+
+
 def typed_symbols(typed: str) -> List[Optional[int]]:
     """The symbols in what somebody typed; None is one that cannot be read."""
-    plain = (_half_width(character) for character in typed)
-    return [_VALUES.get(c.upper() if c.isascii() else c) for c in plain if c not in _PASSED_OVER]
+    return [_value(c) for c in map(_half_width, typed) if c not in _PASSED_OVER]
+
+
+def typed_words(typed: str) -> List[List[Optional[int]]]:
+    """The symbols in what somebody typed, in runs that nothing interrupts."""
+    words: List[List[Optional[int]]] = [[]]
+    for character in typed:
+        if _half_width(character) in _PASSED_OVER or character in _ENDS_A_WORD:
+            words.append([])
+        else:
+            words[-1].append(_value(_half_width(character)))
+    return [word for word in words if word]
+
+
+def _value(character: str) -> Optional[int]:
+    if character.isascii():
+        return _VALUES.get(character.upper())
+    digit = unicodedata.decimal(character, None)
+    return digit if digit is not None else _VALUES.get(_LOOK_ALIKES.get(character, ""))
 
 
 def _half_width(character: str) -> str:

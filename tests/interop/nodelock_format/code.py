@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import reed_solomon
-from .base32 import ALPHABET, typed_symbols
+from .base32 import ALPHABET, typed_symbols, typed_words
 from .errors import FormatError, TooLarge, UnreadableCode, UnsupportedVersion, WrongType
 from .release import HANDLE_SYMBOLS, SECRET_SYMBOLS, Release, number_of, symbols_of
 
@@ -14,6 +15,7 @@ DEACTIVATION = 1
 LICENSE_KEY = 2
 _LARGEST_INPUT = 256
 _PARITY_TO_NAME_KIND = 4
+_PARITY_NEAR = 2
 _PAYLOAD_SYMBOLS = HANDLE_SYMBOLS + SECRET_SYMBOLS
 _GROUP = 5
 
@@ -95,6 +97,28 @@ def _candidates(symbols: Word) -> Iterator[_Found]:
             yield from _mended_once([*symbols[:place], *symbols[place + 1 :]], of_our_making=0)
 
 
+def _in_words(words: List[List[Optional[int]]]) -> Iterator[_Found]:
+    """25 symbols from the beginning of a run to the end of one."""
+    for first in range(len(words)):
+        symbols: List[Optional[int]] = []
+        for word in words[first:]:
+            symbols += word
+            if len(symbols) == reed_solomon.LENGTH:
+                yield from _mended(symbols)
+
+
+def _in_another_order(words: List[List[Optional[int]]]) -> Iterator[_Found]:
+    """Five groups of five."""
+    for first in range(len(words) - _GROUP + 1):
+        groups = words[first : first + _GROUP]
+        if any(len(group) != _GROUP for group in groups):
+            continue
+        for order in list(permutations(range(_GROUP)))[1:]:
+            moved = sum(place != group for place, group in enumerate(order))
+            for found in _mended([symbol for group in order for symbol in groups[group]]):
+                yield replace(found, corrections=found.corrections + moved)
+
+
 def _why_not(kind: int, found: List[_Found]) -> FormatError:
     named = [f for f in found if f.parity_spent <= _PARITY_TO_NAME_KIND]
     if not named:
@@ -110,6 +134,9 @@ def read(kind: int, typed: str) -> List[Reading]:
     if len(typed.encode("utf-8")) > _LARGEST_INPUT:
         raise TooLarge("too long")
     found = list(_candidates(typed_symbols(typed)))
+    for more in (_in_words, _in_another_order):
+        if not any(f.symbols[0] == kind and f.parity_spent <= _PARITY_NEAR for f in found):
+            found += [f for f in more(typed_words(typed)) if f.parity_spent <= _PARITY_NEAR]
     fewest: Dict[Tuple[int, ...], int] = {}
     for candidate in found:
         if candidate.symbols[0] == kind:

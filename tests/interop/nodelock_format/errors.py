@@ -45,10 +45,6 @@ class WrongType(FormatError):
     """A message or a code of another kind."""
 
 
-class HeaderMismatch(FormatError):
-    """A header or the label of the text form contradicts the signed body."""
-
-
 class WrongRequest(FormatError):
     """A proof and a request that do not belong together."""
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
-from . import base32, messages
+from . import base32, messages, texts
 from .envelope import INPUT_BYTES, MAGIC, Envelope, Kind, Roots, from_file, to_file
-from .errors import FormatError, HeaderMismatch, Malformed, TooLarge, WrongRequest, WrongType
+from .errors import FormatError, Malformed, TooLarge, WrongRequest, WrongType
 
 _BEGIN = "-----BEGIN NODELOCK {}-----"
 _END = "-----END NODELOCK {}-----"
-_BEGIN_LINE = re.compile(r"-----BEGIN NODELOCK ([A-Z ]+)-----")
-_LABELS = frozenset(kind.label for kind in Kind)
 _LINE = 64
+_MOST_CHECKED = 32
 _TO_STANDARD = str.maketrans("-_+/", "+/\0\0")
 
 
@@ -24,9 +22,22 @@ def armored(envelope: Envelope) -> str:
     """One message as a block of text."""
     headers = "".join(f"{name}: {value}\n" for name, value in messages.headers_of(envelope).items())
     encoded = base64.b64encode(envelope.to_bytes()).decode("ascii")
-    lines = "".join(f"{encoded[at : at + _LINE]}\n" for at in range(0, len(encoded), _LINE))
+    parts = [encoded[at : at + _LINE] for at in range(0, len(encoded), _LINE)]
+    if len(parts) <= _MOST_CHECKED:
+        headers += f"Check: {''.join(map(_check, parts))}\n"
+    lines = "".join(f"{part}\n" for part in parts)
     label = envelope.kind.label
     return f"{_BEGIN.format(label)}\n{headers}\n{lines}{_END.format(label)}\n"
+
+
+def _check(line: str) -> str:
+    """CRC-10/ATM of a line, as two symbols."""
+    crc = 0
+    for byte in line.rstrip("=").encode("ascii"):
+        crc ^= byte << 2
+        for _ in range(8):
+            crc = (crc << 1) ^ (0x633 if crc & 0x200 else 0)
+    return base32.ALPHABET[crc >> 5] + base32.ALPHABET[crc & 31]
 
 
 def armored_file(data: bytes) -> str:
@@ -55,79 +66,81 @@ def _from_base64(text: str) -> bytes:
     return data
 
 
-def _checked(label: str, lines: List[str]) -> bytes:
-    """The envelope in a block, if label and headers are what its body gives."""
-    if label not in _LABELS:
-        raise WrongType(f"a block of {label}")
-    data = _from_base64("".join(line for line in lines if ":" not in line))
-    envelope = Envelope.parse(data)
-    if envelope.kind.label != label:
-        raise HeaderMismatch(f"{envelope.kind.label} is labelled {label}")
-    allowed = messages.headers_of(envelope)
-    for header in (line for line in lines if ":" in line):
-        name, _, value = header.partition(":")
-        if allowed.get(name.strip()) != value.strip():
-            raise HeaderMismatch(header)
-    return data
+def _kind(block: texts.Block, data: Optional[bytes]) -> Optional[Kind]:
+    """What a block holds, as far as that can be told."""
+    try:
+        return Envelope.parse(data).kind if data else None
+    except FormatError:
+        return next((kind for kind in Kind if block.head.startswith(kind.label.replace(" ", ""))), None)
 
 
-def _blocks(text: str) -> List[bytes]:
-    """The envelopes in the armored blocks of a text."""
-    blocks: List[bytes] = []
-    lines = (line.strip() for line in text.split("\n"))
-    for line in lines:
-        begin = _BEGIN_LINE.fullmatch(line)
-        if begin:
-            blocks.append(_checked(begin[1], _until(lines, _END.format(begin[1]))))
-    return blocks
+def _wanted(blocks: List[texts.Block], kinds: Sequence[Kind]) -> List[bytes]:
+    """The messages of those kinds that are quoted least."""
+    read = [(block, _decoded(block.base64)) for block in blocks]
+    chosen = [(block.depth, data) for block, data in read if not kinds or _kind(block, data) in kinds]
+    if not chosen:
+        raise WrongType("a message of another kind") if any(data for _, data in read) else Malformed("a damaged block")
+    depth = min(depth for depth, _ in chosen)
+    least = [data for at, data in chosen if at <= depth]
+    if None in least:
+        raise Malformed("a damaged block")
+    return list(dict.fromkeys(data for data in least if data is not None))
 
 
-def _until(lines: Iterator[str], end: str) -> List[str]:
-    content: List[str] = []
-    for line in lines:
-        if line == end:
-            return content
-        content.append(line)
-    raise Malformed("the block has no end")
+def _decoded(symbols: Optional[str]) -> Optional[bytes]:
+    try:
+        return _from_base64(symbols) if symbols else None
+    except Malformed:
+        return None
+
+
+def _whole(data: bytes) -> bool:
+    try:
+        for envelope in from_file(data):
+            messages.headers_of(Envelope.parse(envelope))
+    except FormatError:
+        return False
+    return True
 
 
 def _one_line(text: str) -> bytes:
-    bare = "".join(text.rpartition("#")[2].split())
-    for decode in (from_base64url, base32.decode):
-        try:
-            data = decode(bare)
-        except FormatError:
-            continue
-        if data.startswith(MAGIC):
-            return data
-    raise Malformed("not a message in any form")
+    found: List[bytes] = []
+    for token in texts.tokens(text):
+        for decode in (lambda bare: _from_base64(bare.replace("-", "+").replace("_", "/")), base32.decode):
+            try:
+                data = decode(token)
+            except FormatError:
+                continue
+            if data.startswith(MAGIC):
+                found.append(data)
+    if not found:
+        raise Malformed("not a message in any form")
+    return next(filter(_whole, found), found[0])
 
 
-def read(data: bytes) -> List[Envelope]:
-    """The messages in any form, not verified."""
+def read(data: bytes, *kinds: Kind) -> List[Envelope]:
+    """The messages in any form, not verified; of a text, those of the kinds that are wanted."""
     if len(data) > INPUT_BYTES:
         raise TooLarge("too long")
-    return [Envelope.parse(envelope) for envelope in _envelopes(data)]
+    return [Envelope.parse(envelope) for envelope in _envelopes(data, kinds)]
 
 
-def _envelopes(data: bytes) -> List[bytes]:
-    if data.startswith(MAGIC):
+def _envelopes(data: bytes, kinds: Sequence[Kind]) -> List[bytes]:
+    if data.startswith(MAGIC) and data[2:3] < b"\t":
         return from_file(data)
-    text = _utf8(data)
-    blocks = _blocks(text)
-    return blocks if blocks else from_file(_one_line(text))
-
-
-def _utf8(data: bytes) -> str:
+    text = texts.plain(data)
+    blocks = list(texts.blocks(text))
+    if blocks:
+        return _wanted(blocks, kinds)
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Malformed("not a message in any form") from error
+        return from_file(_one_line(text))
+    except Malformed:
+        return from_file(data)
 
 
-def read_one(data: bytes) -> Envelope:
+def read_one(data: bytes, *kinds: Kind) -> Envelope:
     """A message that stands alone."""
-    envelopes = read(data)
+    envelopes = read(data, *kinds)
     if len(envelopes) != 1:
         raise WrongType("a bundle")
     return envelopes[0]
@@ -135,7 +148,7 @@ def read_one(data: bytes) -> Envelope:
 
 def read_license(data: bytes, roots: Roots) -> messages.License:
     """A verified license in any form."""
-    return messages.verified(messages.License, read_one(data), roots)
+    return messages.verified(messages.License, read_one(data, Kind.LICENSE), roots)
 
 
 @dataclass(frozen=True)

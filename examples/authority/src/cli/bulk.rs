@@ -27,10 +27,16 @@ use crate::{
 /// other writers not to wait for long.
 const TOGETHER: usize = 500;
 
-const BEGIN: &str = "-----BEGIN NODELOCK ";
-const END: &str = "-----END NODELOCK ";
+// The letters of the lines that blocks begin and end with, whatever stands between and around them.
+const BEGIN: &[u8] = b"BEGINNODELOCK";
+const END: &[u8] = b"ENDNODELOCK";
 /// A cancelled request follows its proof and belongs to it.
-const BEGIN_REQUEST: &str = "-----BEGIN NODELOCK ACTIVATION REQUEST";
+const BEGIN_REQUEST: &[u8] = b"BEGINNODELOCKACTIVATIONREQUEST";
+
+/// The letters and digits of a line.
+fn letters(line: &[u8]) -> Vec<u8> {
+    line.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(u8::to_ascii_uppercase).collect()
+}
 
 /// Takes back every seat that `input` names, and writes a line of JSON about each to `out`.
 pub(crate) async fn redeem_all(
@@ -163,11 +169,11 @@ impl<R: BufRead> BulkItems<R> {
     }
 
     /// Whether a line that begins like this comes next.
-    fn comes(&mut self, start: &str) -> Result<bool> {
+    fn comes(&mut self, start: &[u8]) -> Result<bool> {
         if self.ahead.is_empty() {
             self.ahead.extend(self.lines.next().transpose()?);
         }
-        Ok(matches!(self.ahead.front(), Some((_, Ok(line))) if line.starts_with(start.as_bytes())))
+        Ok(matches!(self.ahead.front(), Some((_, Ok(line))) if letters(line).starts_with(start)))
     }
 
     fn pass_over_empty_lines(&mut self) -> Result<()> {
@@ -186,7 +192,7 @@ impl<R: BufRead> BulkItems<R> {
         let (mut block, mut taken) = (Vec::new(), VecDeque::new());
         while let Some((number, line)) = self.next_line()? {
             let fits = line.as_ref().is_ok_and(|line| {
-                let is_other = !taken.is_empty() && line.starts_with(BEGIN.as_bytes());
+                let is_other = !taken.is_empty() && letters(line).starts_with(BEGIN);
                 !is_other && block.len() + line.len() < MAX_INPUT
             });
             if !fits {
@@ -194,9 +200,10 @@ impl<R: BufRead> BulkItems<R> {
                 break;
             }
             let Ok(line) = line else { break };
+            let is_end = letters(&line).windows(END.len()).any(|letters| letters == END);
             block.extend_from_slice(&line);
             block.push(b'\n');
-            if line.starts_with(END.as_bytes()) {
+            if is_end {
                 return Ok(Ok(block));
             }
             taken.push_back((number, Ok(line)));

@@ -68,6 +68,23 @@ impl Submission {
         if let Some(text) = is_typed(input) {
             return Ok(Self::Typed(Typed { code: TypedCode::read(text), key: LicenseKey::read(text) }));
         }
+        match Self::read_file(input, roots) {
+            // A short text with a link or such words in it may hold a code.
+            Err(error) if error.kind() == ErrorKind::Malformed => {
+                Self::read_code(input).map(Self::Typed).ok_or(error)
+            }
+            read => read,
+        }
+    }
+
+    /// A text of the length of a code with something around it, if it holds a code or a key.
+    fn read_code(input: &[u8]) -> Option<Typed> {
+        let text = str::from_utf8(input).ok().filter(|text| text.len() <= LONGEST_TYPED)?;
+        let typed = Typed { code: TypedCode::read(text), key: LicenseKey::read(text) };
+        (typed.code.is_ok() || typed.key.is_ok()).then_some(typed)
+    }
+
+    fn read_file(input: &[u8], roots: &Roots) -> Result<Self> {
         // Each refuses a message of another kind as such. Any other error is about the message itself.
         let is_other = |error: &Error| error.kind() == ErrorKind::WrongType;
         match ActivationFile::read(input) {

@@ -63,7 +63,7 @@ const SHARED: [(u16, &str, &str); 6] = [
         400,
         "BadMessage",
         "Not JSON as described, or not a message of the kind that is expected. Codes: `malformed`, `wrong-type`, \
-         `unsupported-version`, `critical-extension`, `weak-key`, `header-mismatch`.",
+         `unsupported-version`, `critical-extension`, `weak-key`, `several-messages`.",
     ),
     (408, "TooSlow", "The body took too long to come."),
     (413, "TooLarge", "Longer than any message. Codes: `too-large`."),

@@ -152,7 +152,7 @@ fn status(kind: ErrorKind) -> StatusCode {
         | Kind::UnsupportedVersion
         | Kind::CriticalExtension
         | Kind::WeakKey
-        | Kind::HeaderMismatch => StatusCode::BAD_REQUEST,
+        | Kind::SeveralMessages => StatusCode::BAD_REQUEST,
         Kind::BadSignature | Kind::WrongMachine | Kind::WrongCode | Kind::LicenseEnded => {
             StatusCode::FORBIDDEN
         }

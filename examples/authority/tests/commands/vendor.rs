@@ -7,7 +7,10 @@ use nodelock::{
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
 
-use crate::program::{Authority, Finished, base64url, field, finish, mistype};
+use crate::{
+    program::{Authority, Finished, base64url, field, finish, mistype},
+    support::forms::TAKEN,
+};
 
 #[test]
 fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
@@ -402,8 +405,15 @@ fn bad_input_is_refused_by_kind_and_changes_nothing() {
     assert_eq!(activate(license.as_bytes()), "wrong-type");
     assert_eq!(activate(&vec![b'x'; 600 * 1024]), "too-large");
     assert_eq!(activate(b""), "malformed");
-    let edited = request.to_text().replace("Product: Example", "Product: Other");
-    assert_eq!(activate(edited.as_bytes()), "header-mismatch");
+    let joined = request.to_text().replacen("-----END", "-----BEGIN", 1);
+    assert_eq!(activate(joined.as_bytes()), "malformed");
+    let two = authority.device("another").begin(&key, &[]).unwrap();
+    let two = format!("{}\n{}", request.to_text(), two.to_text());
+    assert_eq!(activate(two.as_bytes()), "several-messages");
+
+    for (form, make) in TAKEN.iter().step_by(13) {
+        assert_eq!(activate(&make(&proof.to_text())), "wrong-type", "{form}: it is read, and is no request");
+    }
 
     let redeem = |input: &[u8]| authority.refused(&["redeem", "-"], input);
     assert_eq!(redeem(&flipped(&proof_bytes, 1)), "bad-signature");

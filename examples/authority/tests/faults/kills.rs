@@ -16,8 +16,8 @@ use std::{
 
 use crate::support::{
     calls::http,
+    dice::Dice,
     ledger::{Ledger, Row},
-    network::Dice,
     server::{Authority, Engine, POSTGRES, PRODUCT, Server},
 };
 use nodelock::{Answer, Client, HttpTransport, Post, Reason, Transport};

@@ -19,8 +19,8 @@ use crate::{
     kills::Progress,
     support::{
         calls::http,
+        dice::Dice,
         ledger::Ledger,
-        network::Dice,
         server::Authority,
         vendor::{TestClock, machine},
     },

@@ -27,8 +27,9 @@ use std::{
 
 use crate::support::{
     calls::{base64url, http},
+    dice::Dice,
     ledger::Ledger,
-    network::{Counts, Dice, Network},
+    network::{Counts, Network},
     server::{Authority, PRODUCT},
     vendor::{TestClock, machine},
 };

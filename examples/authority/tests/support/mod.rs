@@ -4,6 +4,10 @@
 
 #[path = "../../../../tests/support/calls.rs"]
 pub mod calls;
+#[path = "../../../../src/model/random/dice.rs"]
+pub mod dice;
+#[path = "../../../../tests/support/forms.rs"]
+pub mod forms;
 #[path = "../../../../tests/support/proxy.rs"]
 pub mod proxy;
 #[path = "../../../../tests/support/responder.rs"]

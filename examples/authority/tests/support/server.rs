@@ -120,6 +120,15 @@ impl Engine {
         }
     }
 
+    /// The same with the database's file alone, as if nobody knew of the log beside it: what was in the log is missing.
+    pub fn put_back_without_log(&self, directory: &Path) {
+        assert!(matches!(self, Self::Sqlite), "only SQLite has a log beside its file");
+        for name in LEDGER {
+            let _ = fs::remove_file(directory.join(name));
+        }
+        fs::copy(directory.join("authority.db.copy"), directory.join("authority.db")).unwrap();
+    }
+
     /// A command of the authority in that directory.
     pub fn command(&self, directory: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());

@@ -11,6 +11,7 @@ use nodelock::PublicKey;
 use serde_json::Value;
 
 use crate::{
+    forms::TAKEN,
     user::{PRODUCT, User, content, nodelock, vendor},
     vendor::Vendor,
 };
@@ -74,7 +75,6 @@ fn bad_input_is_refused_with_clear_words_and_changes_nothing() {
             (&oversized, "too-large", "too large"),
             (&truncated, "malformed", "damaged or not in this format"),
             (&flipped, "bad-signature", "the signature does not fit"),
-            (&headers, "header-mismatch", "disagrees with the signed content"),
             (&by_stranger, "untrusted-signer", "signed by an unknown key"),
             (&request, "wrong-type", "a message of another kind"),
         ] {
@@ -90,8 +90,23 @@ fn bad_input_is_refused_with_clear_words_and_changes_nothing() {
     user.refused(1, &["request", &stranger.license_key], "already-active", "a request is pending");
     user.refused(1, &["deactivate", "--offline"], "not-active", "no license is active");
 
+    let text_of_license = license.clone();
     let license = user.write("license.txt", license);
     user.run(0, &["install", &license]);
+    // What its readable lines say is no reason to refuse a license, and people are told.
+    let installed = user.json(0, &["install", &headers]);
+    assert_eq!(installed["changed_headers"], serde_json::json!(["Licensee: Jane Doe"]));
+    assert_eq!(user.json(0, &["install", &license])["changed_headers"], serde_json::json!([]));
+    for (form, make) in TAKEN.iter().step_by(11) {
+        let mailed = user.write("mailed.txt", make(&text_of_license));
+        assert_eq!(user.json(0, &["install", &mailed])["usable"], true, "{form}");
+    }
+    let key = user.root;
+    for roots in [format!("\u{feff}# the vendor's\r\n> \"{key}\"\r\n"), format!("Root key: {key}\n\n")] {
+        let roots = user
+            .write("mailed-roots.txt", roots.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>());
+        user.run(0, &["status", "--roots", &roots]);
+    }
     user.refused(1, &["install", &for_neighbor], "wrong-machine", "made for another machine");
     user.refused(1, &["request", &vendor.license_key.clone()], "already-active", "a license is active");
     user.refused(1, &["cancel"], "not-pending", "no activation request is pending");

@@ -1,5 +1,7 @@
 //! The command-line client through its whole life, offline.
 
+#[path = "../../../../tests/support/forms.rs"]
+mod forms;
 mod input;
 mod output;
 mod user;

@@ -1,6 +1,10 @@
 //! What happens to customers, and what the vendor does.
 
-use super::{ANOTHER_KEY, LICENSE, MOST_INSTALLED, World, network::Message, terms};
+use super::{
+    ANOTHER_KEY, LICENSE, MOST_INSTALLED, World,
+    network::{CAME_LATE, Message},
+    terms,
+};
 use crate::{
     ErrorKind,
     authority::{SeatName, SeatState, decision},
@@ -102,7 +106,10 @@ impl World<'_> {
         let asked = self.installations[at].pending();
         match self.post(Message::Request(request))? {
             None => {}
-            Some(Ok(reply)) => self.apply(at, &reply),
+            Some(Ok(reply)) => {
+                self.judge_last_word(at)?;
+                self.apply(at, &reply);
+            }
             Some(Err(kind)) if is_final(kind) && self.installations[at].pending() == asked => {
                 let _ = self.installations[at].cancel(self.now);
             }
@@ -114,10 +121,14 @@ impl World<'_> {
     fn check_in(&mut self, at: usize) -> Kept<bool> {
         self.drawn += 1;
         let before = self.installations[at].usable(LICENSE, self.now).map(|usable| usable.handle);
+        let shown = self.license_of(at);
         let Some(request) = self.installations[at].check_in(self.drawn, self.now) else { return Ok(false) };
         let file = Message::CheckIn(request.with_all);
         // By hand it is a file at once.
         let first = if self.dice.once_in(4) { file.clone() } else { Message::CheckIn(request.alone) };
+        let late = |world: &Self| world.counts.get(CAME_LATE).copied();
+        let before_it = late(self);
+        let is_known = shown.as_ref().is_some_and(|license| self.is_known(license));
         let answer = match self.post(first)? {
             Some(Err(ErrorKind::LicenseWanted)) => self.post(file)?,
             answer => answer,
@@ -127,9 +138,14 @@ impl World<'_> {
                 self.apply(at, &reply);
                 self.lost = before.filter(|_| reply.revocation.is_some());
                 if let Some(license) = &reply.license
-                    && license.license_id == LICENSE
+                    && let Some(shown) = &shown
+                    && shown.handle == license.handle
                 {
                     self.promise.renewed(self.now, license.handle.get(), &self.seen())?;
+                    // Its own request may have come late, just before.
+                    if !is_known && late(self) == before_it {
+                        self.judge_entered(shown)?;
+                    }
                 }
             }
             Some(Err(ErrorKind::UnknownSeat)) if self.is_taken_for_stolen(at) => {

@@ -10,6 +10,8 @@ use crate::{
     model::random::{promise::Kept, script::FLAGGED},
 };
 
+pub(super) const CAME_LATE: &str = "a message came late";
+
 /// A message to the authority.
 #[derive(Clone)]
 pub(super) enum Message {
@@ -42,7 +44,7 @@ impl World<'_> {
         if !self.late.is_empty() && self.dice.once_in(3) {
             let at = self.dice.below(self.late.len());
             let late = self.late.swap_remove(at);
-            self.count("a message came late");
+            self.count(CAME_LATE);
             let _ = self.hear(&late)?;
         }
         match self.dice.below(16) {

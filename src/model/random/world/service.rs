@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use super::{LICENSE, LONGEST_LEASE, World, network::Message};
 use crate::{
-    License, LicenseBody, Page, SigningKey, Timestamp,
-    authority::decision::{self, Moment, Note, SILENCE},
+    DeactivationReceipt, License, LicenseBody, Page, Revocation, SigningKey, Timestamp,
+    authority::{
+        Found, Query, Seat, SeatState,
+        decision::{self, Ledger as _, Moment, Note, SILENCE},
+    },
     message::Signed,
     model::random::{
         ledger::Ledger,
@@ -150,7 +153,7 @@ impl World<'_> {
             self.service.torn_unseen.push(copied_page);
         }
         let seen = self.seen();
-        self.promise.restored(self.now, Restore { at, copied, sold, shows }, seen)?;
+        self.promise.restored(self.now, Restore { at, copied, sold, shows, beside: None }, seen)?;
         Ok(true)
     }
 
@@ -195,13 +198,48 @@ impl World<'_> {
         Ok(true)
     }
 
+    /// A device whose seat was unknown was answered when it checked in with this license: what it held before is over.
+    pub(super) fn judge_entered(&self, license: &License) -> Kept {
+        let is_earlier = |seat: &&Seat| {
+            seat.state() == SeatState::Active
+                && *seat.device_key() == license.device_key
+                && seat.handle() != license.handle
+                && seat.granted() < license.issued
+        };
+        let earlier = self.ledger.seats_of(LICENSE).find(is_earlier);
+        must(earlier.is_none(), || format!("S4: seat {} is entered beside an earlier one", license.handle))
+    }
+
+    /// A device's request was answered. The seat of which the authority said last that it is over is over, if that was said
+    /// under a page that the ledger has lost.
+    pub(super) fn judge_last_word(&self, at: usize) -> Kept {
+        let (installed, roots) = (&self.installations[at], &self.vendor.roots);
+        let Some(word) = installed.last_word() else { return Ok(()) };
+        let (handle, page) = match DeactivationReceipt::verify(word, roots) {
+            Ok(receipt) => (receipt.handle, receipt.page),
+            Err(_) => {
+                Revocation::verify(word, roots).map(|word| (word.handle, word.page)).expect("it was kept")
+            }
+        };
+        let is_lost = matches!(self.ledger.find(&Query::Page(page)), Ok(Found::Page(false)));
+        let mut seats = self.ledger.seats_of(LICENSE).filter(|seat| seat.handle() == handle);
+        let is_active = seats.any(|seat| seat.state() == SeatState::Active);
+        must(!is_active || !is_lost, || format!("S4: the device of seat {handle} knows that it is over"))
+    }
+
     /// Whether the license on it was signed in the minute of a copy, which is in the ledger's place, and nothing shows that: its
     /// page is known, so it passes for a stolen key's (docs/DESIGN.md, Limits).
     pub(super) fn is_taken_for_stolen(&self, at: usize) -> bool {
         self.license_of(at).is_some_and(|license| self.service.torn_unseen.contains(&license.page))
     }
 
-    fn license_of(&self, at: usize) -> Option<License> {
+    /// Whether the ledger has the seat of a license.
+    pub(super) fn is_known(&self, license: &License) -> bool {
+        self.ledger.seats_of(LICENSE).any(|seat| seat.handle() == license.handle)
+    }
+
+    /// The license on an installation, if it is of the license that is judged.
+    pub(super) fn license_of(&self, at: usize) -> Option<License> {
         let envelope = self.installations[at].envelope()?;
         let license = License::verify(&envelope, &self.vendor.roots).expect("it was installed");
         (license.license_id == LICENSE).then_some(license)

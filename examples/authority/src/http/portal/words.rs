@@ -42,14 +42,16 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             say("This was made by a newer version of the application")
                 .text("It cannot be read here yet, and nothing has changed. Please ask the vendor.")
         }
-        (Some(Kind::BadSignature | Kind::HeaderMismatch | Kind::WeakKey), Task::Redeem) => {
+        (Some(Kind::BadSignature | Kind::WeakKey), Task::Redeem) => {
             say("This was changed on the way, or belongs to another computer")
                 .text("Its signature does not fit the seat that it names, so no seat was given back.")
                 .text("Hand over the very file that the application wrote, as an attachment and not edited.")
         }
-        (Some(Kind::BadSignature | Kind::HeaderMismatch | Kind::WeakKey), _) => say("This was changed on the way")
+        (Some(Kind::BadSignature | Kind::WeakKey), _) => say("This was changed on the way")
             .text("Its signature does not fit, so nothing was done.")
             .text("Hand over the very file that the application wrote, as an attachment and not edited."),
+        (Some(Kind::SeveralMessages), _) => say("There are several of them in this text")
+            .text("They are of different computers or activations, so nothing was done. Hand in one after the other."),
         (Some(Kind::WrongRequest), Task::Redeem) => say("This belongs to another activation of that seat")
             .text("No seat was given back. Hand over what the application on that computer shows now."),
         (Some(Kind::WrongCode), _) => say("This code does not fit its seat")

@@ -26,10 +26,14 @@ use std::{
 use nodelock::Timestamp;
 
 use self::{
-    script::{Event, NOTED, TURNED_UP_LATE},
+    script::{Event, FLAGGED, IN_USE_BESIDES, NOTED, TURNED_UP_LATE},
     world::{Counts, World},
 };
-use crate::support::{ledger::Ledger, server::Authority};
+use crate::support::{
+    dice,
+    ledger::Ledger,
+    server::{Authority, Engine},
+};
 
 /// An authority's clock goes on over its runs, and no license of these lasts for ever.
 const RUNS_OF_AN_AUTHORITY: u64 = 5;
@@ -47,6 +51,9 @@ const REFUSALS: [&str; 8] = [
     "unknown-seat",
     "wrong-machine",
 ];
+
+/// What only happens where the ledger is restored.
+const OF_A_RESTORE: [&str; 5] = ["restored", "healed", "phantom-ended", IN_USE_BESIDES, FLAGGED];
 
 #[test]
 fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice() {
@@ -68,7 +75,7 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
                 let mut world = World::new(run, &authority, &mut ledger, time);
                 let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
                 let breach = lived.unwrap_or_else(|_| Err("panicked, see above".to_owned())).err();
-                time = world.now;
+                time = world.is_over();
                 let mut total = total.lock().unwrap();
                 for (what, count) in world.counts() {
                     *total.0.entry(what).or_default() += count;
@@ -95,11 +102,20 @@ fn whatever_becomes_of_machines_and_terms_no_seat_is_lost_and_none_is_used_twice
     println!("{runs} runs in {:.1} s, {} breaches", start.elapsed().as_secs_f64(), breaches.len());
     let shown = breaches.iter().take(3).cloned().collect::<Vec<_>>().join("\n\n");
     assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
+    // A restore is of a file. Nobody but the authority signs a false license.
+    let is_file = matches!(Engine::chosen(), Engine::Sqlite);
+    if !is_file {
+        println!("the ledger is not put back here: PostgreSQL's is in tests/commands/restored.rs");
+    }
     if runs >= ENOUGH && !counts.is_empty() {
         let refusals = REFUSALS.map(|refusal| format!("refused: {refusal}"));
-        let noted = NOTED.map(|noted| format!("noted: {noted}"));
-        let events = Event::NAMES.into_iter().chain([TURNED_UP_LATE]).map(str::to_owned);
-        let expected = events.chain(noted).chain(refusals);
+        let noted = NOTED.into_iter().filter(|noted| is_file || !OF_A_RESTORE.contains(noted));
+        let noted = noted.map(|noted| format!("noted: {noted}"));
+        let events = Event::NAMES.into_iter().filter(|name| *name != Event::Lie.name());
+        let events = events.chain([TURNED_UP_LATE, IN_USE_BESIDES, FLAGGED]);
+        let events =
+            events.filter(|name| is_file || !name.starts_with("ledger") && !OF_A_RESTORE.contains(name));
+        let expected = events.map(str::to_owned).chain(noted).chain(refusals);
         let missing: Vec<_> = expected.filter(|what| !counts.contains_key(what)).collect();
         assert!(missing.is_empty(), "{missing:?} never happened");
     }

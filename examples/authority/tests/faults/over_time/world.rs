@@ -1,6 +1,7 @@
 //! One run.
 
 mod acts;
+mod restore;
 mod vendor;
 
 use std::{
@@ -9,16 +10,20 @@ use std::{
     time::Duration,
 };
 
-use nodelock::{Client, Error, ErrorKind, Roots, Status, Store};
+use nodelock::{
+    Client, ClientBuilder, Error, ErrorKind, Roots, Status, Store, authority::LONGEST_LEASE_DAYS,
+};
+use serde_json::Value;
 
 use super::{
-    promise::{Kept, Promise, Row, State, Usable, must},
-    script::{COMPUTERS, Dice, HOUR, INSTALLED, Script, Wait},
+    promise::{Gap, Kept, Promise, Row, Seen, State, Usable, must},
+    script::{COMPUTERS, DAY, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, Script, Wait},
 };
 use crate::support::{
     calls::http,
+    dice::Dice,
     ledger::Ledger,
-    network::{self, Network},
+    network::Network,
     server::{Authority, PRODUCT},
     vendor::{TestClock, machine},
 };
@@ -27,6 +32,9 @@ use crate::support::{
 const LONGEST_WAIT: u64 = 60 * 24 * HOUR;
 /// So many installations there are at most.
 const MOST_INSTALLED: usize = 9;
+
+/// How long after a restore it has no effect any more, whatever the margin.
+const LONGEST_EFFECT: u64 = (LONGEST_LEASE_DAYS as u64 + 15) * DAY;
 
 /// How often what happened.
 pub type Counts = BTreeMap<String, u64>;
@@ -59,6 +67,11 @@ pub struct World<'a> {
     installed: usize,
     /// Licenses that the vendor renewed unasked, by handle and revision: their dates say nothing of the device.
     renewed: BTreeSet<(u32, u32)>,
+    /// The copy of the ledger; none where the ledger is no file.
+    copy: Option<restore::Copy>,
+    is_restored: bool,
+    /// How often it was noted that more seats are taken than were sold.
+    flagged: u64,
     /// A license that could be used, and is over by what the last act brought.
     lost: Option<u32>,
     counts: Counts,
@@ -89,10 +102,13 @@ impl<'a> World<'a> {
             license: made["license"].as_str().unwrap().to_owned(),
             key: made["key"].as_str().unwrap().to_owned(),
             key_of_another_license: authority.sell("99", &[]),
-            promise: Promise::new(sold, now),
+            promise: Promise::new(sold, now, LONGEST_LEASE_DAYS),
             installations: Vec::new(),
             installed: 0,
             renewed: BTreeSet::new(),
+            copy: None,
+            is_restored: false,
+            flagged: 0,
             lost: None,
             counts: Counts::new(),
             story: vec![format!("{sold:?}")],
@@ -100,7 +116,13 @@ impl<'a> World<'a> {
         for installed in 0..INSTALLED {
             world.install(installed % COMPUTERS);
         }
+        world.begin_copies();
         world
+    }
+
+    /// When the next run may begin: what this one has lost is over by then.
+    pub fn is_over(&self) -> u64 {
+        self.now + if self.is_restored { LONGEST_EFFECT } else { 0 }
     }
 
     pub fn counts(&self) -> Counts {
@@ -134,7 +156,7 @@ impl<'a> World<'a> {
         self.network.heal();
         self.judge()?;
         self.outlive()?;
-        self.network.replay(&mut network::Dice(self.number));
+        self.network.replay(&mut Dice(self.number));
         self.judge()?;
         self.network.failure().map_or(Ok(()), |failure| Err(format!("the server failed: {failure}")))
     }
@@ -206,6 +228,11 @@ impl<'a> World<'a> {
     }
 
     fn client_in(&self, folder: &Path, computer: usize, clock: TestClock, replaces: bool) -> Client {
+        let builder = self.builder_in(folder, computer, clock, replaces);
+        builder.authority(self.network.url(), http()).build().unwrap()
+    }
+
+    fn builder_in(&self, folder: &Path, computer: usize, clock: TestClock, replaces: bool) -> ClientBuilder {
         let computer = format!("{} {computer}", self.number);
         Client::builder(PRODUCT, Roots::new([self.authority.root.parse().unwrap()]))
             .store(Store::in_directory(folder.join("store"), Some(folder.join("tombstones"))))
@@ -213,10 +240,7 @@ impl<'a> World<'a> {
             .probe(move || machine(&computer))
             .replace_license(replaces)
             .replace_request(replaces)
-            .authority(self.network.url(), http())
             .patience(Duration::from_secs(60), 1)
-            .build()
-            .unwrap()
     }
 
     /// Installs the application on a computer.
@@ -232,15 +256,44 @@ impl<'a> World<'a> {
     fn judge(&mut self) -> Kept {
         let statuses = (0..self.installations.len()).map(|at| (at, self.client(at).check().unwrap()));
         let usable: Vec<Usable> = statuses.filter_map(|(at, status)| self.usable(at, &status)).collect();
-        let rows = self.rows();
-        self.promise.judge(self.now, &usable, rows)
+        let seen = self.seen();
+        if seen.flagged > self.flagged {
+            self.count(FLAGGED);
+        }
+        self.flagged = seen.flagged;
+        self.promise.judge(self.now, &usable, seen)?;
+        if self.promise.besides() > 0 {
+            self.count(IN_USE_BESIDES);
+        }
+        Ok(())
+    }
+
+    /// What can be seen of the ledger.
+    fn seen(&mut self) -> Seen {
+        let history = self.ledger.texts("SELECT record FROM history").pop().flatten();
+        let history: Value = history.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+        let gap = |gap: &Value| Gap {
+            began: gap["began"].as_u64().unwrap(),
+            ended: gap["ended"].as_u64().unwrap(),
+        };
+        let noted = |ledger: &mut Ledger, which: &str| {
+            ledger.texts(&format!("SELECT detail FROM audit WHERE action {which}")).len() as u64
+        };
+        Seen {
+            rows: self.rows(),
+            counting: None,
+            gaps: history["gaps"].as_array().into_iter().flatten().map(gap).collect(),
+            healed: noted(self.ledger, "IN ('healed', 'phantom-ended')"),
+            flagged: noted(self.ledger, "= 'healed' AND detail LIKE '%more than were sold%'"),
+        }
     }
 
     fn usable(&self, at: usize, status: &Status) -> Option<Usable> {
         let license = status.license().filter(|_| status.is_usable())?;
         let computer = self.installations[at].computer;
         let is_it = license.license_id.to_string() == self.license;
-        is_it.then_some(Usable { handle: license.handle.get(), computer })
+        let (handle, issued) = (license.handle.get(), license.issued.unix_seconds());
+        is_it.then_some(Usable { handle, computer, issued })
     }
 
     fn rows(&mut self) -> Vec<Row> {
@@ -274,8 +327,8 @@ impl<'a> World<'a> {
                 self.tell(error.to_string());
                 self.count(format!("met: {}", error.kind().code()));
                 if error.kind() == ErrorKind::NoFreeSeat && !self.network.is_bad() {
-                    let rows = self.rows();
-                    self.promise.refused(self.now, &rows)?;
+                    let seen = self.seen();
+                    self.promise.refused(self.now, &seen)?;
                 }
                 Ok(None)
             }

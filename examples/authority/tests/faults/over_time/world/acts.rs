@@ -46,6 +46,10 @@ impl World<'_> {
                 self.authority.restart();
                 true
             }
+            Event::Copy => self.copy(),
+            Event::Restore(restored) => self.restore(at, restored)?,
+            // It takes the authority's key.
+            Event::Lie => false,
         };
         if done {
             self.count(act.event.name());
@@ -123,6 +127,13 @@ impl World<'_> {
             checked_in.as_ref().is_ok_and(|status| matches!(status.verdict(), Verdict::Revoked { .. }));
         // A refusal may have been another device's, where the network confuses them. A revocation is signed.
         self.lost = before.filter(|_| is_revoked || (is_refused && !self.network.is_bad()));
+        if let Ok(status) = &checked_in
+            && !self.network.is_bad()
+            && let Some(renewed) = self.usable(at, status)
+        {
+            let seen = self.seen();
+            self.promise.renewed(self.now, renewed.handle, &seen)?;
+        }
         self.came(checked_in)?;
         Ok(true)
     }

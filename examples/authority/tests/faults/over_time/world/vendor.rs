@@ -35,8 +35,8 @@ impl World<'_> {
         self.tell(&said["error"]);
         match said["error"].as_str() {
             Some("no-free-seat") => {
-                let rows = self.rows();
-                self.promise.refused(self.now, &rows)?;
+                let seen = self.seen();
+                self.promise.refused(self.now, &seen)?;
             }
             Some(_) => {}
             None => {

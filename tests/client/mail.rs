@@ -1,0 +1,58 @@
+//! A license that came by mail (docs/THREATS.md, Test 22).
+
+use crate::support::{
+    forms::{REFUSED, TAKEN},
+    vendor::{Device, Vendor},
+};
+use nodelock::{ErrorKind, License};
+
+#[test]
+fn a_license_is_installed_in_every_form_and_nothing_changes_by_what_is_refused() {
+    let mut vendor = Vendor::new();
+    vendor.terms().licensee = "Jörg \"Müller\" & Söhne".into();
+    let device = Device::activated(&mut vendor, "machine");
+    let license = device.client().check().unwrap().license().unwrap().clone();
+    let text = license.to_text();
+    for (form, make) in TAKEN {
+        let status = device.client().install(&make(&text)).unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert_eq!(status.license(), Some(&license), "{form}");
+    }
+    for (form, make, _) in REFUSED {
+        let error = device.client().install(&make(&text)).expect_err(form).kind();
+        let kinds =
+            [ErrorKind::Malformed, ErrorKind::BadSignature, ErrorKind::UntrustedSigner, ErrorKind::WrongType];
+        assert!(kinds.contains(&error), "{form}: {error:?}");
+    }
+    let edited = text.replace("Söhne", "Töchter");
+    let status = device.client().install(edited.as_bytes()).unwrap();
+    let changed: Vec<String> = status.changed_headers().iter().map(ToString::to_string).collect();
+    assert_eq!(changed, ["Licensee: Jörg \"Müller\" & Söhne"]);
+    assert_eq!(status.license().unwrap().licensee, license.licensee, "what was signed is shown");
+    assert!(device.client().check().unwrap().changed_headers().is_empty());
+}
+
+#[test]
+fn of_several_licenses_in_a_mail_the_newest_of_this_device_is_installed() {
+    let mut vendor = Vendor::new();
+    vendor.sell(2);
+    let device = Device::activated(&mut vendor, "machine");
+    let other = Device::activated(&mut vendor, "another machine");
+    let older = device.client().check().unwrap().license().unwrap().to_text();
+    let elsewhere = other.client().check().unwrap().license().unwrap().to_text();
+    vendor.clock.advance_days(30);
+    let check_in = device.client().check_in_offline().unwrap();
+    let newer = vendor.check_in(&check_in.to_bytes()).unwrap().to_text();
+    let expected = License::verify(newer.as_bytes(), &vendor.roots).unwrap();
+    for mail in [
+        format!("{newer}\n{older}\n{elsewhere}"),
+        format!("{elsewhere}\n{older}\n{newer}"),
+        format!("{older}\n{newer}\n{}", device.client().check_in_offline().unwrap().to_text()),
+    ] {
+        assert_eq!(device.client().install(mail.as_bytes()).unwrap().license(), Some(&expected));
+    }
+    let mine = device.client().install(elsewhere.as_bytes()).unwrap_err();
+    assert_eq!(mine.kind(), ErrorKind::WrongMachine);
+    let damaged = newer.replacen("-----END", "-----BEGIN", 1);
+    let error = device.client().install(format!("{damaged}\n{older}").as_bytes()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Malformed, "it may have been the newer one");
+}

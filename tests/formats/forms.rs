@@ -1,0 +1,224 @@
+//! What mail programs, phones and editors do to the text of a message (docs/FORMAT.md, Bundles, text forms and links).
+
+use crate::{
+    support::forms::{REFUSED, TAKEN},
+    vectors::{Story, story_of},
+};
+use nodelock::{
+    ActivationRequest, Certificate, CheckInRequest, DeactivationProof, DeactivationReceipt, ErrorKind,
+    License, PreflightRequest, Result, Revocation, Roots, Signed, authority::ActivationFile,
+};
+use std::time::{Duration, Instant};
+
+/// The licensees that the licenses are for: with accents, with all that text programs change, and long.
+fn licensees() -> [String; 3] {
+    [
+        "Jörg Müller & Söhne, Łódź, Ἀθῆναι, 株式会社".to_owned(),
+        "O'Brien \"The Pub\" <office@example.com> - 50% + more = 100; a/b?".to_owned(),
+        "Société générale d'études ".repeat(8).chars().take(199).chain(['.']).collect(),
+    ]
+}
+
+/// A message as text, and the reader of its kind, which gives back its envelope.
+struct Message<'s> {
+    name: &'static str,
+    text: String,
+    envelope: Vec<u8>,
+    read: Box<dyn Fn(&[u8]) -> Result<Vec<u8>> + 's>,
+}
+
+fn message<'s, T: nodelock::Body>(
+    name: &'static str,
+    signed: &Signed<T>,
+    read: impl Fn(&[u8]) -> Result<Signed<T>> + 's,
+) -> Message<'s> {
+    Message {
+        name,
+        text: signed.to_text(),
+        envelope: signed.as_bytes().to_vec(),
+        read: Box::new(move |input| read(input).map(|read| read.as_bytes().to_vec())),
+    }
+}
+
+fn messages<'s>(stories: &'s [Story], roots: &'s Roots) -> Vec<Message<'s>> {
+    let [first, second, third] = stories else { panic!("three stories") };
+    let device = first.license.device_key;
+    let proof = DeactivationProof::verify(first.deactivation.proof(), &device).unwrap();
+    vec![
+        message("a license, accents", &first.license, |input| License::verify(input, roots)),
+        message("a license, quotes", &second.license, |input| License::verify(input, roots)),
+        message("a license, 200 characters", &third.license, |input| License::verify(input, roots)),
+        message("a request", first.request.request(), ActivationRequest::verify),
+        message("a proof", &proof, move |input| DeactivationProof::verify(input, &device)),
+        message("a receipt", &first.proof_receipt, |input| DeactivationReceipt::verify(input, roots)),
+        message("a revocation", &first.revocation, |input| Revocation::verify(input, roots)),
+        message("a certificate", &first.certificate, |input| Certificate::verify(input, roots)),
+        message("a check-in", &first.check_in, move |input| CheckInRequest::verify(input, &device)),
+        message("a preflight", &first.preflight, move |input| PreflightRequest::verify(input, &device)),
+    ]
+}
+
+/// Three stories, each with another licensee, and the vendor's roots.
+fn stories() -> ([Story; 3], Roots) {
+    let stories = licensees().map(|licensee| story_of(&licensee));
+    let roots = Roots::new([stories[0].root.public_key()]);
+    (stories, roots)
+}
+
+/// The forms that change what a header says, or make that impossible to tell.
+const CHANGING: [&str; 8] = [
+    "a link of mark-down",
+    "quoted-printable, then quoted",
+    "headers in bold",
+    "read as Windows-1252, written as UTF-8",
+    "Windows-1252",
+    "Windows-1252 with its dashes",
+    "a string of JSON",
+    "smart quotes in headers",
+];
+
+#[test]
+fn every_form_of_a_text_is_taken_or_is_on_the_list_with_its_reason() {
+    let (stories, roots) = stories();
+    let messages = messages(&stories, &roots);
+    assert!(messages.len() >= 8 && TAKEN.len() >= 100);
+    let (mut wrong, mut taken) = (Vec::new(), 0);
+    for Message { name, text, envelope, read } in &messages {
+        for (form, make) in TAKEN {
+            match read(&make(text)) {
+                Ok(read) if read == *envelope => taken += 1,
+                Ok(_) => wrong.push(format!("{name}, {form}: another message")),
+                Err(error) => wrong.push(format!("{name}, {form}: {error}")),
+            }
+        }
+        for (form, make, why) in REFUSED {
+            if read(&make(text)).is_ok() {
+                wrong.push(format!("{name}, {form}: taken, although {why}"));
+            }
+        }
+    }
+    println!(
+        "{taken} of {} forms taken; {} are on the list of what is refused",
+        TAKEN.len() * messages.len(),
+        REFUSED.len() * messages.len()
+    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn a_form_that_changes_no_header_brings_no_warning_and_a_changed_header_is_named_with_its_signed_value() {
+    let (stories, roots) = stories();
+    let mut warned = Vec::new();
+    for story in &stories {
+        let text = story.license.to_text();
+        for (form, make) in TAKEN {
+            let license = License::verify(&make(&text), &roots).unwrap();
+            if !license.changed_headers().is_empty() {
+                warned.push((*form, license.changed_headers()[0].to_string()));
+            }
+        }
+        let more = text.replacen("Licensee: ", "Licensee: 100 seats for ", 1);
+        let later = text.replacen("Lease-Until: 2", "Lease-Until: 3", 1);
+        for (edited, name) in [(more, "Licensee"), (later, "Lease-Until")] {
+            for (form, make) in &TAKEN[..13] {
+                let license = License::verify(&make(&edited), &roots).unwrap();
+                let changed = license.changed_headers();
+                assert_eq!(changed.iter().map(|header| header.name()).collect::<Vec<_>>(), [name], "{form}");
+                assert!(text.contains(&changed[0].to_string()));
+            }
+        }
+    }
+    warned.retain(|(form, _)| !CHANGING.contains(form));
+    assert!(warned.is_empty(), "{warned:#?}");
+}
+
+#[test]
+fn a_flipped_symbol_is_refused_in_every_form_and_its_line_is_named() {
+    let (stories, roots) = stories();
+    let license = stories[0].license.to_text();
+    let start = license.find("\n\n").unwrap() + 2;
+    let end = license.find("-----END").unwrap() - 3;
+    let (mut refused, mut named) = (0, 0);
+    for at in (start..end).step_by(7).filter(|at| license.as_bytes()[*at] != b'\n') {
+        let line = license[start..at].matches('\n').count() + 1;
+        let other = if license.as_bytes()[at] == b'A' { "B" } else { "A" };
+        let mut flipped = license.clone();
+        flipped.replace_range(at..=at, other);
+        for (form, make) in &TAKEN[..60] {
+            let error = License::verify(&make(&flipped), &roots).expect_err(form);
+            refused += 1;
+            named += usize::from(error.to_string().contains(&format!("line {line} of")));
+        }
+    }
+    println!("{refused} flipped texts refused, {named} with the line");
+    // A header's check may be what is lost: then nothing tells the line. A flip at the start leaves no message.
+    assert!(refused > 3_000 && named * 10 >= refused * 9, "{named} of {refused}");
+}
+
+#[test]
+fn of_a_text_with_other_messages_the_right_one_is_taken() {
+    let (stories, roots) = stories();
+    let story = &stories[0];
+    let request = story.request.to_text();
+    let license = story.license.to_text();
+    let receipt = story.proof_receipt.to_text();
+    let quoted = |text: &str| text.lines().map(|line| format!("> {line}\n")).collect::<String>();
+    let damaged = quoted(&request).replacen("> -----END", "> -----BEGIN", 1);
+    for mail in [
+        format!("{request}\n{license}"),
+        format!("{license}\nYou wrote:\n{}", quoted(&request)),
+        format!("{license}\nYou wrote:\n{damaged}"),
+        format!("{receipt}\n{license}\n{}", quoted(&story.renewal.to_text())),
+    ] {
+        assert_eq!(License::verify(mail.as_bytes(), &roots).unwrap(), story.license, "{mail}");
+    }
+    let asks = ActivationFile::read(format!("{}\n{request}", quoted(&license)).as_bytes()).unwrap();
+    assert_eq!(asks.request(), story.request.request());
+    // The second is the newer one, of the same device.
+    let both = format!("{request}\n{}", story.second_request.to_text());
+    let newest = ActivationFile::read(both.as_bytes()).unwrap();
+    assert_eq!(newest.request(), story.second_request.request());
+
+    let two = format!("{license}\n{}", story.renewal.to_text());
+    assert_eq!(License::verify(two.as_bytes(), &roots).unwrap_err().kind(), ErrorKind::SeveralMessages);
+    let none = License::verify(request.as_bytes(), &roots).unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::WrongType);
+    let joined = license.replacen("-----END", "-----BEGIN", 1);
+    assert_eq!(License::verify(joined.as_bytes(), &roots).unwrap_err().kind(), ErrorKind::Malformed);
+}
+
+#[test]
+fn the_largest_hostile_texts_are_refused_in_linear_time() {
+    let roots = stories().1;
+    for unit in [
+        "-----BEGIN NODELOCK LICENSE-----\n",
+        "BEGIN NODELOCK Tkw",
+        "<a",
+        "&amp;",
+        "&amp;amp;",
+        "=3D",
+        "=\n",
+        "Tkw",
+        "9S60",
+        "\\n",
+        "> ",
+        "%41",
+        "<p ",
+        "BEGINNODELOCKTkwBENDNODELOCK",
+        "Tkw \n\n",
+        "#",
+        "\u{feff}",
+        "&#",
+        "\0<",
+    ] {
+        let input = unit.repeat(512 * 1024 / unit.len());
+        let started = Instant::now();
+        let half = License::verify(&input.as_bytes()[..input.len() / 2 / unit.len() * unit.len()], &roots);
+        assert!(half.is_err());
+        assert!(License::verify(input.as_bytes(), &roots).is_err());
+        // Hundredths of a second; what grows with the square takes minutes.
+        assert!(started.elapsed() < Duration::from_secs(20), "{unit:?}: {:?}", started.elapsed());
+    }
+    let longer = vec![b'A'; 512 * 1024 + 1];
+    assert_eq!(License::verify(&longer, &roots).unwrap_err().kind(), ErrorKind::TooLarge);
+}
