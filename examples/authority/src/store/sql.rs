@@ -220,13 +220,13 @@ fn run(
 /// Runs statements that take no values.
 pub(crate) async fn run_script(tx: &mut Tx, sql: &str) -> Result<(), Error> {
     match tx.target()? {
-        Target::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+        Target::Sqlite(connection) => connection.execute_batch(sql)?,
+        // They are the program's own.
         Target::Postgres(connection) => {
-            // They are the program's own.
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
-            Ok(())
         }
     }
+    Ok(())
 }
 
 /// What a column holds.
