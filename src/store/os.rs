@@ -178,7 +178,7 @@ fn open_plain(options: &mut OpenOptions, path: &Path, no_links: bool) -> io::Res
 fn open_or_create(path: &Path) -> io::Result<File> {
     let open = || open_plain(OpenOptions::new().read(true).write(true), path, true).map(|(file, _)| file);
     match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match create_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match create_lasting_file(path) {
             // Another process was faster.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(),
             created => created,
@@ -193,6 +193,14 @@ fn create_file(path: &Path) -> io::Result<File> {
     return unix::create_file(path);
     #[cfg(not(unix))]
     OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// As [`create_file`], for a file that is never replaced.
+fn create_lasting_file(path: &Path) -> io::Result<File> {
+    #[cfg(unix)]
+    return unix::create_lasting_file(path);
+    #[cfg(not(unix))]
+    create_file(path)
 }
 
 /// Opens a directory, and nothing else.

@@ -6,9 +6,12 @@
 
 use std::{
     env, fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+    os::unix::{
+        fs::{MetadataExt as _, PermissionsExt as _, chown, symlink},
+        process::ExitStatusExt as _,
+    },
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -26,6 +29,9 @@ use crate::support::vendor::{PRODUCT, START, Vendor, machine};
 /// A user that no machine has.
 const USER: u32 = 54_321;
 const DAY: u64 = 24 * 60 * 60;
+/// More steps than any task has.
+const MANY: usize = 200;
+const SIGABRT: i32 = 6;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Who {
@@ -45,6 +51,8 @@ struct Home {
     program: PathBuf,
     vendor: Vendor,
     umask: &'static str,
+    /// What root may not do, as `setpriv --bounding-set` takes it.
+    rights: &'static str,
 }
 
 impl Home {
@@ -61,17 +69,18 @@ impl Home {
         }
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        // Where this program lies, another user may have no access.
+        // Where this program lies, another user may have no access, and its own mode is the umask's. Another process
+        // copies it: what this one has open for writing, a child of another thread may still have open when it is run.
         let program = folder.path().join("program");
-        let own = env::current_exe().unwrap();
-        fs::hard_link(&own, &program).or_else(|_| fs::copy(&own, &program).map(drop)).unwrap();
+        copy(&env::current_exe().unwrap(), &program);
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let home = folder.path().join("home");
         fs::create_dir(&home).unwrap();
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
         chown(&home, Some(USER), Some(USER)).unwrap();
         let mut vendor = Vendor::new();
         vendor.terms().virtual_reinstalls = true;
-        Some(Self { folder, program, vendor, umask: "022" })
+        Some(Self { folder, program, vendor, umask: "022", rights: "" })
     }
 
     fn path(&self) -> PathBuf {
@@ -82,64 +91,92 @@ impl Home {
         self.path().join(".local/share/nodelock/+example%20+editor")
     }
 
-    /// Runs `task` as `who`, with `input` for it to take in, and returns what it has to say; none if it was killed before its
-    /// step of that number.
-    fn run(&self, who: Who, task: &str, input: &[u8], kill_at: Option<usize>) -> Option<Vec<u8>> {
+    /// Runs `task` as `who`, with `input` for it to take in, and returns what it has to say.
+    fn run(&self, who: Who, task: &str, input: &[u8]) -> Vec<u8> {
+        let (output, said) = self.start(who, task, input, usize::MAX);
+        assert!(output.status.success(), "{who:?} cannot {task}: {}", text(&output));
+        said
+    }
+
+    /// Whether `task` fails when `who` runs it.
+    fn fails(&self, who: Who, task: &str) -> bool {
+        let (output, _) = self.start(who, task, b"", usize::MAX);
+        assert!(output.status.code().is_some(), "{}", text(&output));
+        !output.status.success()
+    }
+
+    /// Runs `task` as `who` and kills it before its step of that number. Returns whether it has so many.
+    fn kill(&self, who: Who, task: &str, step: usize) -> bool {
+        let (output, _) = self.start(who, task, b"", step);
+        let killed = output.status.signal() == Some(SIGABRT);
+        assert!(killed || output.status.success(), "{who:?} cannot {task}: {}", text(&output));
+        killed
+    }
+
+    fn start(&self, who: Who, task: &str, input: &[u8], kill_at: usize) -> (Output, Vec<u8>) {
         let exchange = self.folder.path().join("exchange");
         let _ = fs::remove_dir_all(&exchange);
         fs::create_dir(&exchange).unwrap();
         fs::set_permissions(&exchange, fs::Permissions::from_mode(0o777)).unwrap();
-        fs::write(exchange.join("input"), input).unwrap();
+        let file = exchange.join("output");
+        for (file, bytes, mode) in [(exchange.join("input"), input, 0o644), (file.clone(), b"", 0o666)] {
+            fs::write(&file, bytes).unwrap();
+            fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        }
         let mut command = Command::new("sh");
         command.args(["-c", &format!("umask {}; exec \"$@\"", self.umask), "sh"]);
         if who == Who::User {
             command.arg("setpriv");
             command.args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups"]);
+        } else if !self.rights.is_empty() {
+            command.arg("setpriv").arg(format!("--bounding-set={}", self.rights));
         }
-        command.arg(&self.program);
         let hexadecimal = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let file = exchange.join("output");
-        fs::write(&file, "").unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
         let output = command
+            .arg(&self.program)
             .args(["--exact", "owners::what_the_child_does", "--nocapture"])
-            .env_remove("XDG_DATA_HOME")
-            .env_remove("XDG_STATE_HOME")
-            .env("HOME", self.path())
             .env("NODELOCK_TEST_OWNERS", task)
+            .env("NODELOCK_TEST_HOME", self.path())
             .env("NODELOCK_TEST_EXCHANGE", &exchange)
             .env("NODELOCK_TEST_ROOT_KEY", hexadecimal(self.vendor.root.as_bytes()))
             .env("NODELOCK_TEST_TIME", self.vendor.clock.now().unix_seconds().to_string())
-            .env("NODELOCK_TEST_KILL", kill_at.unwrap_or(usize::MAX).to_string())
+            .env("NODELOCK_TEST_KILL", kill_at.to_string())
             .output()
             .unwrap();
-        let done = output.status.success();
-        if kill_at.is_none() {
-            let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
-            assert!(done, "{who:?} cannot {task}: {text}");
-        }
-        done.then(|| fs::read(file).unwrap())
+        (output, fs::read(file).unwrap())
     }
 
     /// Runs a whole life of a license, whose step `n` is done by `who(n)`.
     fn live(&mut self, who: impl Fn(usize) -> Who) {
+        self.live_from("begin", who);
+    }
+
+    /// Runs a life from `first` on, which begins it or goes on with what was cut off.
+    fn live_from(&mut self, first: &str, who: impl Fn(usize) -> Who) {
+        let shared = self.rights.is_empty();
         let mut steps = 0;
         let mut step = |home: &Self, task: &str, input: &[u8]| {
             let by = who(steps);
             steps += 1;
-            let said = home.run(by, task, input, None).unwrap();
-            home.belongs_to_the_user(&format!("{task} by {by:?}"));
+            let said = home.run(by, task, input);
+            if shared {
+                home.belongs_to_the_user(&format!("{task} by {by:?}"));
+            }
             said
         };
-        let request = step(self, "begin", b"");
-        let license = self.vendor.activate(&request).unwrap();
-        step(self, "install", &license);
-        self.vendor.clock.advance_days(1);
-        step(self, "observe", b"");
-        let check_in = step(self, "check-in", b"");
-        let renewal = self.vendor.check_in(&check_in).unwrap().to_bytes();
-        step(self, "install", &renewal);
-        let proof = step(self, "deactivate", b"");
+        if first.starts_with("begin") {
+            let request = step(self, first, b"");
+            let license = self.vendor.activate(&request).unwrap();
+            step(self, "install", &license);
+            self.vendor.clock.advance_days(1);
+            step(self, "observe", b"");
+        }
+        if first != "give-up" {
+            let check_in = step(self, "check-in", b"");
+            let renewal = self.vendor.check_in(&check_in).unwrap().to_bytes();
+            step(self, "install", &renewal);
+        }
+        let proof = step(self, "give-up", b"");
         let receipt = self.vendor.redeem(&proof).unwrap();
         step(self, "receipt", receipt.as_bytes());
         let request = step(self, "begin", b"");
@@ -153,6 +190,28 @@ impl Home {
         step(self, "check", b"");
     }
 
+    /// Kills `killed` at each step of `task`, and lets the other one go on from there with `next` and a whole life.
+    fn kill_everywhere(&mut self, killed: Who, task: &str, next: &str) {
+        let kept = self.folder.path().join("kept");
+        let vendor = self.vendor.clone();
+        let now = vendor.clock.now().unix_seconds();
+        let _ = fs::remove_dir_all(&kept);
+        copy(&self.path(), &kept);
+        let steps = (0..MANY).find(|step| {
+            let has_step = self.kill(killed, task, *step);
+            self.belongs_to_the_user(&format!("{killed:?} was killed at step {step} of {task}"));
+            if has_step {
+                self.live_from(next, |_| killed.other());
+            }
+            fs::remove_dir_all(self.path()).unwrap();
+            copy(&kept, &self.path());
+            self.vendor = vendor.clone();
+            self.vendor.clock.set(now);
+            !has_step
+        });
+        assert!(steps.is_some_and(|steps| steps > 5), "{steps:?}");
+    }
+
     /// Everything in the home is the user's, and closed to others.
     fn belongs_to_the_user(&self, after: &str) {
         for path in everything(&self.path()) {
@@ -162,6 +221,15 @@ impl Home {
             assert_eq!(metadata.mode() & 0o777, mode, "{} after {after}", path.display());
         }
     }
+}
+
+fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}
+
+/// Copies a folder with modes and owners.
+fn copy(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }
 
 fn everything(folder: &Path) -> Vec<PathBuf> {
@@ -192,64 +260,94 @@ fn root_and_the_user_take_turns() {
 
 #[test]
 fn whoever_is_killed_in_a_first_start_locks_nobody_out() {
-    let Some(home) = Home::new() else { return };
+    let Some(mut home) = Home::new() else { return };
     for killed in [Who::Root, Who::User] {
-        for step in 0.. {
-            let done = home.run(killed, "begin", b"", Some(step)).is_some();
-            home.belongs_to_the_user(&format!("{killed:?} was killed at step {step}"));
-            home.run(killed.other(), "begin-or-show", b"", None);
-            fs::remove_dir_all(home.path().join(".local")).unwrap();
-            if done {
-                assert!(step > 15, "{step}");
-                break;
-            }
-        }
+        home.kill_everywhere(killed, "begin", "begin-or-show");
     }
 }
 
 #[test]
 fn whoever_is_killed_in_a_renewal_or_a_deactivation_locks_nobody_out() {
     let Some(mut home) = Home::new() else { return };
-    let request = home.run(Who::User, "begin", b"", None).unwrap();
+    let request = home.run(Who::User, "begin", b"");
     let license = home.vendor.activate(&request).unwrap();
-    home.run(Who::User, "install", &license, None);
-    let kept = home.folder.path().join("kept");
-    assert!(Command::new("cp").arg("-a").arg(home.path()).arg(&kept).status().unwrap().success());
-    for (killed, task) in [(Who::Root, "check-in"), (Who::User, "check-in"), (Who::Root, "deactivate")] {
-        for step in 0.. {
-            let done = home.run(killed, task, b"", Some(step)).is_some();
-            home.belongs_to_the_user(&format!("{killed:?} was killed at step {step} of {task}"));
-            home.run(killed.other(), "give-up", b"", None);
-            fs::remove_dir_all(home.path()).unwrap();
-            assert!(Command::new("cp").arg("-a").arg(&kept).arg(home.path()).status().unwrap().success());
-            if done {
-                assert!(step > 5, "{step}");
-                break;
-            }
-        }
+    home.run(Who::User, "install", &license);
+    for (killed, task, next) in [
+        (Who::Root, "check-in", "check-in"),
+        (Who::User, "check-in", "check-in"),
+        (Who::Root, "deactivate", "give-up"),
+    ] {
+        home.kill_everywhere(killed, task, next);
     }
+}
+
+/// What root leaves when it is killed between making a thing and giving it away: each under a name that the next one
+/// removes, or puts in place.
+#[test]
+fn what_root_leaves_half_done_locks_nobody_out() {
+    for who in [Who::User, Who::Root] {
+        let Some(mut home) = Home::new() else { return };
+        let data = home.path().join(".local/share");
+        home.run(Who::User, "begin", b"");
+        fs::remove_dir_all(data.join("nodelock")).unwrap();
+        fs::create_dir(data.join("nodelock.nodelock.new")).unwrap();
+        home.run(who, "begin", b"");
+        home.belongs_to_the_user(&format!("half-done folders, and {who:?}"));
+        for path in everything(&home.store()) {
+            fs::remove_file(path).unwrap();
+        }
+        for name in ["lock.nodelock.new", "state.new", "device.key.new", "reserve"] {
+            fs::write(home.store().join(name), "").unwrap();
+            fs::set_permissions(home.store().join(name), fs::Permissions::from_mode(0o600)).unwrap();
+        }
+        home.live(|_| who);
+    }
+}
+
+/// A user who puts a full folder of root's where root is about to make one gets nothing that is in it.
+#[test]
+fn root_gives_no_full_folder_away() {
+    let Some(home) = Home::new() else { return };
+    let planted = home.path().join(".local.nodelock.new");
+    fs::create_dir(&planted).unwrap();
+    fs::write(planted.join("secret"), "root's").unwrap();
+    home.run(Who::Root, "begin", b"");
+    for name in [".local", ".local/secret"] {
+        assert_eq!(fs::metadata(home.path().join(name)).unwrap().uid(), 0, "{name}");
+    }
+}
+
+/// Root in a container may be without the right to pass over modes. In a folder that lets everybody in, it keeps what
+/// it could not use any more.
+#[test]
+fn root_without_the_right_to_pass_over_modes_does_not_lock_itself_out() {
+    let Some(mut home) = Home::new() else { return };
+    fs::set_permissions(home.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    home.rights = "-dac_override,-dac_read_search";
+    home.live(|_| Who::Root);
+    assert_eq!(fs::metadata(home.path().join(".local")).unwrap().uid(), 0);
 }
 
 /// The way out for a store that an earlier version left to root.
 #[test]
 fn what_is_roots_is_given_back_by_chown() {
     let Some(home) = Home::new() else { return };
-    home.run(Who::User, "begin", b"", None);
+    home.run(Who::User, "begin", b"");
     for path in everything(&home.store()) {
         chown(path, Some(0), Some(0)).unwrap();
     }
-    assert!(home.run(Who::User, "begin-or-show", b"", Some(usize::MAX)).is_none(), "access denied");
+    assert!(home.fails(Who::User, "begin-or-show"), "access denied");
     let given_back =
         Command::new("chown").args(["-R", &USER.to_string()]).arg(home.store()).status().unwrap();
     assert!(given_back.success());
-    home.run(Who::User, "begin-or-show", b"", None);
+    home.run(Who::User, "begin-or-show", b"");
 }
 
 /// What the user has put in the way decides nothing about what lies elsewhere.
 #[test]
 fn root_gives_nothing_away_through_a_link() {
     let Some(home) = Home::new() else { return };
-    home.run(Who::User, "begin", b"", None);
+    home.run(Who::User, "begin", b"");
     let secret = home.folder.path().join("secret");
     fs::write(&secret, "root's").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
@@ -258,10 +356,10 @@ fn root_gives_nothing_away_through_a_link() {
         let _ = fs::remove_file(&path);
         symlink(&secret, &path).unwrap();
     }
-    home.run(Who::Root, "begin-or-show", b"", None);
+    home.run(Who::Root, "begin-or-show", b"");
     fs::remove_file(home.store().join("lock")).unwrap();
     symlink(&secret, home.store().join("lock")).unwrap();
-    assert!(home.run(Who::Root, "begin-or-show", b"", Some(usize::MAX)).is_none());
+    assert!(home.fails(Who::Root, "begin-or-show"));
     let metadata = fs::metadata(&secret).unwrap();
     assert_eq!((metadata.uid(), metadata.mode() & 0o777), (0, 0o600));
     assert_eq!(fs::read(&secret).unwrap(), b"root's");
@@ -348,8 +446,12 @@ fn what_the_child_does() {
     let root = PublicKey::from_bytes(key.try_into().unwrap()).unwrap();
     let kill_at = number("NODELOCK_TEST_KILL") as usize;
     let files = Arc::new(Mortal { kill_at, steps: AtomicUsize::new(0) });
+    // As for the user of that home, and nowhere else: root has a home of its own.
+    let home = PathBuf::from(env::var_os("NODELOCK_TEST_HOME").unwrap());
+    let place = |folder: &str| home.join(folder).join("nodelock/+example%20+editor");
+    let store = Store::in_directory(place(".local/share"), Some(place(".local/state")));
     let client = Client::builder(PRODUCT, Roots::new([root]))
-        .store(Store::per_user(PRODUCT).unwrap().with_file_system(files))
+        .store(store.with_file_system(files))
         .clock(Fixed(number("NODELOCK_TEST_TIME")))
         .probe(|| machine("machine"))
         .build()
