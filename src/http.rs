@@ -10,7 +10,7 @@ use std::{
 
 use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{
-    Client, Proxy,
+    Client, Proxy, Url,
     header::{CONTENT_TYPE, RETRY_AFTER, USER_AGENT},
     redirect::Policy,
 };
@@ -24,6 +24,7 @@ use tokio::time::timeout;
 
 use crate::{
     Error, ErrorKind, Result,
+    client::address,
     transport::{Answer, CANCEL_INTERVAL, Post, Transport},
 };
 
@@ -39,7 +40,7 @@ pub struct HttpOptions {
 
 #[derive(Clone, Default)]
 enum ProxyChoice {
-    /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say.
+    /// What `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say, but none for plain HTTP to this computer.
     #[default]
     Environment,
     None,
@@ -248,6 +249,7 @@ impl HttpTransport {
         let from_environment;
         let matcher = match &self.proxy {
             ProxySetting::None => return None,
+            ProxySetting::Environment if is_plain_and_here(url) => return None,
             ProxySetting::Explicit(_, matcher) => matcher,
             ProxySetting::Environment => {
                 from_environment = Matcher::from_env();
@@ -285,6 +287,7 @@ impl HttpTransport {
             .redirect(Policy::none())
             .connect_timeout(self.connect_timeout.min(post.timeout));
         let builder = match &self.proxy {
+            ProxySetting::Environment if is_plain_and_here(post.url) => builder.no_proxy(),
             ProxySetting::Environment => builder,
             ProxySetting::None => builder.no_proxy(),
             ProxySetting::Explicit(proxy, _) => builder.no_proxy().proxy(Proxy::clone(proxy)),
@@ -332,6 +335,15 @@ impl Transport for HttpTransport {
             call.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Unreachable, "authority")))
         })
     }
+}
+
+/// Whether a call is plain HTTP to this computer, which is allowed because it stays here: a proxy that the environment
+/// names for all addresses would get it in the clear.
+fn is_plain_and_here(url: &str) -> bool {
+    Url::parse(url).is_ok_and(|url| {
+        let host = url.host_str().map(|host| host.trim_matches(['[', ']']));
+        url.scheme() == "http" && host.is_some_and(address::is_here)
+    })
 }
 
 /// What kept a request from being answered. The error's own text is left out: it may hold a proxy's password.

@@ -43,7 +43,7 @@ pub(super) fn check(url: &str, plain: bool) -> Result<()> {
 }
 
 /// Whether a host is this computer, whatever its name service says.
-fn is_here(host: &str) -> bool {
+pub(crate) fn is_here(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     name.eq_ignore_ascii_case("localhost")
         || name

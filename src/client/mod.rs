@@ -4,7 +4,7 @@
 //! after the commit is durable (docs/PROTOCOL.md, Client states).
 
 #[cfg(feature = "transport")]
-mod address;
+pub(crate) mod address;
 mod authority_message;
 mod builder;
 mod check_in;

@@ -84,9 +84,11 @@ fn plain_http_is_for_this_computer_unless_the_host_says_so() {
     }
 }
 
-fn send(transport: &HttpTransport) -> nodelock::Result<Answer> {
+const FAR: &str = "https://licenses.example.com/v1/activations";
+
+fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<Answer> {
     transport.post(&Post {
-        url: "https://licenses.example.com/v1/activations",
+        url,
         body: b"{}",
         user_agent: "test/1",
         limit: 1024,
@@ -108,7 +110,7 @@ fn a_proxy_that_cannot_be_used_is_named() {
         (format!("http://jane:secret@{dead}"), dead),
         (format!("http://jane:secret@{}", refusing.address), refusing.address.to_string()),
     ] {
-        let error = send(&HttpOptions::default().proxy(url).build().unwrap()).unwrap_err();
+        let error = send(&HttpOptions::default().proxy(url).build().unwrap(), FAR).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unreachable);
         let text = error.to_string();
         assert!(text.contains("proxy") && text.contains(&address) && !text.contains("secret"), "{text}");
@@ -153,7 +155,7 @@ fn a_socks_proxy_is_spoken_to() {
         stream.write_all(&[5, 4, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
         String::from_utf8(name).unwrap()
     });
-    let error = send(&transport).unwrap_err();
+    let error = send(&transport, FAR).unwrap_err();
     assert_eq!(asked.join().unwrap(), "licenses.example.com");
     assert!(error.to_string().contains("proxy"), "{error}");
 }
@@ -164,18 +166,39 @@ fn a_proxy_of_the_environment_is_named_too() {
     let socks = format!("socks5://jane:secret@{dead}");
     let plain = format!("http://jane:secret@{dead}");
     for (variable, url) in [("HTTPS_PROXY", &plain), ("ALL_PROXY", &plain), ("https_proxy", &socks)] {
-        let text = in_environment(variable, url, "");
+        let text = in_environment(FAR, variable, url, "");
         assert!(
             text.contains("proxy") && text.contains(&dead) && !text.contains("secret"),
             "{variable}: {text}"
         );
     }
-    let text = in_environment("HTTPS_PROXY", &plain, "example.com");
+    let text = in_environment(FAR, "HTTPS_PROXY", &plain, "example.com");
     assert!(!text.contains("proxy"), "it was not used: {text}");
 }
 
+/// What is plain may stay on this computer alone, so no proxy that is named for all addresses sees it.
+#[test]
+fn plain_http_to_this_computer_goes_through_no_proxy_of_the_environment() {
+    let proxy = Proxy::start(None);
+    let port = dead().split_once(':').unwrap().1.to_owned();
+    for variable in ["HTTP_PROXY", "http_proxy", "ALL_PROXY"] {
+        for host in ["127.0.0.1", "127.1", "localhost", "LocalHost.", "[::1]"] {
+            let text = in_environment(&format!("http://{host}:{port}/x"), variable, &proxy.url(""), "");
+            assert!(!text.contains("proxy"), "{variable} {host}: {text}");
+        }
+    }
+    assert_eq!(proxy.take_seen(), [""; 0]);
+    // Another computer is reached through the proxy, and so is this one where the application says so.
+    let text =
+        in_environment("http://licenses.example.com/x", "HTTP_PROXY", &format!("http://{}", dead()), "");
+    assert!(text.contains("proxy"), "{text}");
+    let refusing = Proxy::start(Some("somebody:else"));
+    let explicit = HttpOptions::default().proxy(refusing.url("")).build().unwrap();
+    assert_eq!(send(&explicit, &format!("http://127.0.0.1:{port}/x")).unwrap().status, 407);
+}
+
 /// What a call comes to in a process with such a variable.
-fn in_environment(variable: &str, url: &str, no_proxy: &str) -> String {
+fn in_environment(address: &str, variable: &str, url: &str, no_proxy: &str) -> String {
     let mut command = Command::new(env::current_exe().unwrap());
     for name in [
         "HTTPS_PROXY",
@@ -191,7 +214,7 @@ fn in_environment(variable: &str, url: &str, no_proxy: &str) -> String {
     }
     let output = command
         .args(["--exact", "addresses::what_the_child_does", "--nocapture"])
-        .env("NODELOCK_TEST_CHILD", "1")
+        .env("NODELOCK_TEST_CHILD", address)
         .env("NO_PROXY", no_proxy)
         .env(variable, url)
         .output()
@@ -202,7 +225,7 @@ fn in_environment(variable: &str, url: &str, no_proxy: &str) -> String {
 
 #[test]
 fn what_the_child_does() {
-    if env::var_os("NODELOCK_TEST_CHILD").is_some() {
-        println!("\nerror: {}", send(&HttpOptions::default().build().unwrap()).unwrap_err());
+    if let Ok(address) = env::var("NODELOCK_TEST_CHILD") {
+        println!("\nerror: {}", send(&HttpOptions::default().build().unwrap(), &address).unwrap_err());
     }
 }
