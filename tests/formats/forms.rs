@@ -19,12 +19,15 @@ fn licensees() -> [String; 3] {
     ]
 }
 
-/// A message as text, and the reader of its kind, which gives back its envelope.
+/// What reads a text of one kind and gives back the envelope.
+type Reader<'s> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>> + 's>;
+
+/// A message as text, and the reader of its kind.
 struct Message<'s> {
     name: &'static str,
     text: String,
     envelope: Vec<u8>,
-    read: Box<dyn Fn(&[u8]) -> Result<Vec<u8>> + 's>,
+    read: Reader<'s>,
 }
 
 fn message<'s, T: nodelock::Body>(

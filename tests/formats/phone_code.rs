@@ -543,6 +543,9 @@ fn every_order_of_the_groups_is_read_with_one_wrong_symbol() {
     }
 }
 
+/// Makes a text from a code.
+type Maker<'s> = Box<dyn Fn(&mut Random, &DeactivationCode) -> Vec<u8> + 's>;
+
 /// Texts that were not meant as the code that they are read as: how many there are, and how many of those only because
 /// groups may be moved and codes may stand in words. `NODELOCK_MISREADINGS` sets how many of each kind are tried.
 #[test]
@@ -554,7 +557,7 @@ fn no_misreading_gets_more_likely() {
         "12345",
     ];
     let grouped = |symbols: &[u8]| symbols.chunks(5).map(|g| g.to_vec()).collect::<Vec<_>>().join(&b'-');
-    let kinds: [(&str, Box<dyn Fn(&mut Random, &DeactivationCode) -> Vec<u8>>); 7] = [
+    let kinds: [(&str, Maker<'_>); 7] = [
         (
             "random symbols in groups",
             Box::new(|random, _| grouped(&std::array::from_fn::<u8, 25, _>(|_| ALPHABET[random.below(32)]))),

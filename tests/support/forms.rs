@@ -376,7 +376,7 @@ pub const TAKEN: &[Form] = &[
     ("begins with NL", |t| bytes(format!("NL: hier is de tekst.\n{t}"))),
     // Other forms of the same bytes.
     ("no padding", |t| bytes(body(t, |_, line| line.replace('=', "")))),
-    ("more padding", |t| bytes(body(t, |_, line| format!("{line}")).replace("\n-----END", "==\n-----END"))),
+    ("more padding", |t| bytes(body(t, |_, line| line.to_owned()).replace("\n-----END", "==\n-----END"))),
     ("lines of 76", |t| bytes(t.replace(&body_lines(t), &lines(&base64(t), 76)))),
     ("one line of base64", |t| bytes(t.replace(&body_lines(t), &format!("{}\n", base64(t))))),
     ("base64url", |t| bytes(base64url(t))),

@@ -3,19 +3,20 @@
 //!
 //! **After a restore** at `t` to a copy (`docs/DESIGN.md`, How it is tested), M being the longest lease:
 //!
-//! - *Who may be usable besides.* Beside the computers that F1 allows, those whose license was signed before `t` for a
-//!   seat that the copy does not have as counting. No such license is usable after `t` + M, as far as its device's clock
-//!   is right. A seat that the copy has as counting is kept for its device, whenever its license was signed: until M and
-//!   the margin after the gap. Only where the server that was put back sees no later page outside, because that was put
-//!   back as well, the seat may lapse and be given to another before a license or another server shows the gap; its
-//!   license is then one of those besides.
-//! - *Flagged.* A device that checks in and is answered with a license has a seat that counts. If more seats count then
-//!   than there are and than counted before, the authority noted it (`healed`, with the number), and no act lets more
-//!   count until the count fits.
-//! - *Noticed.* A ledger that was restored has a gap at once, from no later than the copy. The exceptions: the page was
-//!   put back with it; nothing is outside and it was silent for at most two minutes; no other page was noted since the
-//!   copy. A ledger that was never restored has none, whatever servers do. A gap ends when the ledger was restored, or
-//!   when a device's license or last word healed it, so no seat is kept for longer than M and the margin after that (F2).
+//! - *Who may be usable besides.* Beside the computers that F1 allows, those whose license was signed before `t` for
+//!   a seat that the copy does not have as counting. No such license is usable after `t` + M, as far as its device's
+//!   clock is right. A seat that the copy has as counting is kept for its device, whenever its license was signed:
+//!   until M and the margin after the gap. Only where the server that was put back sees no later page outside,
+//!   because that was put back as well, the seat may lapse and be given to another before a license or another server
+//!   shows the gap; its license is then one of those besides.
+//! - *Flagged.* A device that checks in and is answered with a license has a seat that counts. If more seats count
+//!   then than there are and than counted before, the authority noted it (`healed`, with the number), and no act lets
+//!   more count until the count fits.
+//! - *Noticed.* A ledger that was restored has a gap at once, from no later than the copy. The exceptions: the page
+//!   was put back with it; nothing is outside and it was silent for at most two minutes; no other page was noted
+//!   since the copy. A ledger that was never restored has none, whatever servers do. A gap ends when the ledger was
+//!   restored, or when a device's license or last word healed it, so no seat is kept for longer than M and the margin
+//!   after that (F2).
 //!
 //! I1, F3 and F4 hold as ever. For F5 the moves that the ledger has forgotten are moves.
 

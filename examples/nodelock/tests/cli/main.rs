@@ -1,5 +1,6 @@
 //! The command-line client through its whole life, offline.
 
+#[allow(dead_code, reason = "the library's tests use all of it")]
 #[path = "../../../../tests/support/forms.rs"]
 mod forms;
 mod input;
