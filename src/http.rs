@@ -91,9 +91,9 @@ impl HttpOptions {
     /// or a certificate that cannot be used, and with [`ErrorKind::TlsUntrusted`] when the system's certificates are
     /// not to be trusted and no other was given.
     ///
-    /// The system's certificates are read at the first call and not here, because an application makes its transport at every
-    /// start, and a license is checked without a network. Where there are none, as in a small container, calls over HTTPS fail
-    /// with [`ErrorKind::TlsUntrusted`].
+    /// The system's certificates are read at the first call and not here, because an application makes its transport at
+    /// every start, and a license is checked without a network. Where there are none, as in a small container, calls
+    /// over HTTPS fail with [`ErrorKind::TlsUntrusted`].
     pub fn build(self) -> Result<HttpTransport> {
         let mut given = RootCertStore::empty();
         for certificate in self.certificates {
@@ -192,11 +192,12 @@ fn no_such_proxy(scheme: &str) -> String {
     format!("this build has no proxies of the scheme {scheme}{feature}")
 }
 
-/// HTTP through reqwest. A call runs on a thread of its own, so that it may be made from inside an asynchronous runtime.
+/// HTTP through reqwest. A call runs on a thread of its own, so that it may be made from inside an asynchronous
+/// runtime.
 ///
-/// The thread, its connections and everything else that the call holds are gone when the call returns, within its time limit
-/// or soon after its cancellation, whatever the peer does. The one exception is a name look-up that hangs in the operating
-/// system, which cannot be called off: its thread ends when the system gives up.
+/// The thread, its connections and everything else that the call holds are gone when the call returns, within its time
+/// limit or soon after its cancellation, whatever the peer does. The one exception is a name look-up that hangs in the
+/// operating system, which cannot be called off: its thread ends when the system gives up.
 #[derive(Clone)]
 pub struct HttpTransport {
     trust: Arc<Trust>,

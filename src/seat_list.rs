@@ -35,8 +35,8 @@ pub struct ListedSeat {
     /// When it lapses; none for never.
     #[serde(default)]
     pub lapses: Option<Timestamp>,
-    /// Whether a request that names it takes its place: nobody has heard of its device for a week, and the license allows one
-    /// more.
+    /// Whether a request that names it takes its place: nobody has heard of its device for a week, and the license
+    /// allows one more.
     #[serde(default)]
     pub replaceable: bool,
 }

@@ -1,8 +1,8 @@
 //! Secret bytes, and the stack after work with them.
 //!
-//! A value that is moved stays where it was: in a list that grew, in a record that was replaced. And what lies on the stack
-//! gets to the heap with the unused part of the next value that is moved there. So secret bytes are behind a pointer, and
-//! are written in their place and nowhere before.
+//! A value that is moved stays where it was: in a list that grew, in a record that was replaced. And what lies on the
+//! stack gets to the heap with the unused part of the next value that is moved there. So secret bytes are behind a
+//! pointer, and are written in their place and nowhere before.
 
 use std::{
     hint::black_box,

@@ -5,6 +5,8 @@
 //! - A link between documents leads to a file and, behind `#`, to a heading that exist.
 //! - A path that a document names in backquotes, from the root of the repository, exists.
 //! - No comment cites a document by a bare word in capitals: the path makes a document findable.
+//! - No line of prose is longer than 120 characters, in Markdown and in the comments of scripts. Rows of tables, blocks
+//!   of code and addresses cannot be wrapped.
 
 use std::{
     collections::HashMap,
@@ -19,6 +21,8 @@ const FOLDERS: [&str; 6] = ["src", "include", "examples", "tests", "benches", "d
 const DOCUMENTS: [&str; 4] = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"];
 /// Folders that hold what others made.
 const FOREIGN: [&str; 6] = ["target", "node_modules", "__pycache__", ".venv", "corpus", "artifacts"];
+/// The longest line of prose, in characters.
+const LONGEST: usize = 120;
 /// Names of documents that must not stand alone.
 const BARE: [&str; 10] = [
     "ARCHITECTURE",
@@ -177,6 +181,31 @@ fn are_numbers(text: &str, headings: &[String]) -> bool {
     !numbers.is_empty() && numbers.iter().all(exists)
 }
 
+/// The numbers of the lines of prose that are too long.
+fn long_lines(path: &Path, text: &str) -> Vec<usize> {
+    let is_document = path.extension().is_some_and(|extension| extension == "md");
+    let is_python = path.extension().is_some_and(|extension| extension == "py");
+    let prose = match path.extension().and_then(|extension| extension.to_str()) {
+        Some("md") => outside_code(text),
+        Some("sh" | "py") => comments(path, text),
+        // The scripts of CI have no extension, and are like the others.
+        None => comments(&path.with_extension("sh"), text),
+        Some(_) => return Vec::new(),
+    };
+    let is_too_long = |(line, prose): (&str, &str)| {
+        let start = line.trim_start();
+        let whole = if is_document {
+            !line.starts_with("    ")
+        } else {
+            start.starts_with('#') || (is_python && line == prose)
+        };
+        let is_whole = whole && !prose.is_empty() && !start.starts_with('|') && !line.contains("://");
+        is_whole && line.chars().count() > LONGEST
+    };
+    let lines = text.lines().zip(prose.lines()).zip(1..);
+    lines.filter_map(|(line, number)| is_too_long(line).then_some(number)).collect()
+}
+
 /// The text on one line, without what begins the lines of a comment, so that a wrapped citation is whole.
 fn joined(text: &str) -> String {
     text.lines().fold(String::new(), |mut joined, line| {
@@ -273,6 +302,35 @@ fn every_citation_and_link_leads_somewhere() {
     }
     assert!(read > 200, "only {read} files were read");
     assert!(faults.is_empty(), "\n{faults}");
+}
+
+#[test]
+fn no_line_of_prose_is_too_long() {
+    let (library, mut paths) = repository();
+    files(&library.root, Path::new(".ci"), &mut paths);
+    let mut faults = String::new();
+    for path in &paths {
+        let Ok(text) = fs::read_to_string(library.root.join(path)) else { continue };
+        for line in long_lines(path, &text) {
+            writeln!(faults, "{}:{line}", path.display()).expect("a text takes any length");
+        }
+    }
+    assert!(faults.is_empty(), "longer than {LONGEST} characters:\n{faults}");
+}
+
+#[test]
+fn a_line_that_is_too_long_is_found() {
+    let long = "word ".repeat(30);
+    let found = |path: &str, text: &str| long_lines(Path::new(path), text);
+    assert_eq!(found("examples/planted.md", &format!("short\n{long}\n- {long}")), [2, 3]);
+    assert_eq!(
+        found("examples/planted.md", &format!("```\n{long}\n```\n| {long} |\n    {long}\nhttps://{long}")),
+        [0; 0]
+    );
+    for path in [".ci/planted", "tests/planted.sh", "tests/planted.py"] {
+        assert_eq!(found(path, &format!("# {long}\n{long}")), [1], "{path}");
+    }
+    assert_eq!(found("tests/planted.py", &format!("\"\"\"Short.\n{long}\n\"\"\"\n{long}")), [2]);
 }
 
 /// A line of a comment in Rust. It is put together here, so that this file itself cites nothing that is false.

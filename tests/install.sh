@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The library as C projects get it: installed by cargo-c and found by pkg-config and CMake, built by CMake from the sources, and
-# built by plain cargo. The example in C is linked in each of these ways, and each program lives through the story of
-# examples/authority/tests/hosts.
+# The library as C projects get it: installed by cargo-c and found by pkg-config and CMake, built by CMake from the
+# sources, and built by plain cargo. The example in C is linked in each of these ways, and each program lives through
+# the story of examples/authority/tests/hosts.
 #
 #   tests/install.sh             with the profile `release`
 #   PROFILE=dev tests/install.sh faster

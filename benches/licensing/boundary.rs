@@ -1,5 +1,5 @@
-//! The same client as a C program has it. The functions are called through pointers that the compiler cannot see through, because a
-//! C program cannot have them inlined either.
+//! The same client as a C program has it. The functions are called through pointers that the compiler cannot see
+//! through, because a C program cannot have them inlined either.
 #![allow(unsafe_code, reason = "what C calls is unsafe to call")]
 
 use std::{

@@ -220,8 +220,8 @@ class Issuer(_Object):
 
 
 class Records(_Object):
-    """What a decision is made from: the records of this moment, and the verifications that were done. What is decided is signed
-    under the page."""
+    """What a decision is made from: the records of this moment, and the verifications that were done. What is decided
+    is signed under the page."""
 
     def __init__(self, issuer, page):
         super().__init__(_get("records_new", issuer, _encoded(page)))
@@ -271,7 +271,8 @@ class Decision(_Object):
 
     @property
     def seats(self):
-        """Where no seat is free: when the `next_lapse` is, and the `seats` that the terms have it tell of. Otherwise None."""
+        """Where no seat is free: when the `next_lapse` is, and the `seats` that the terms have it tell of. Otherwise
+        None."""
         seats = _text("decision_seats", self)
         return seats and json.loads(seats)
 
@@ -344,7 +345,8 @@ class Code(str):
 
 
 class Note(dict):
-    """That the database is in service, under the page of the records; nodelock_decide_note() says what its items mean."""
+    """That the database is in service, under the page of the records; nodelock_decide_note() says what its items
+    mean."""
 
     def decide(self, records, now):
         return Decision(_get("decide_note", json.dumps(self).encode(), records, now))

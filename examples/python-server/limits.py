@@ -1,7 +1,7 @@
 """What strangers may do to a server: how often each of them may try something, and how many may be at it at a time.
 
-A peer is an IPv4 address or an IPv6 network. The counters are in memory, so a restart forgets them and several processes count
-apart. No seat depends on them: the library counts the codes that are tried at a seat, in the database.
+A peer is an IPv4 address or an IPv6 network. The counters are in memory, so a restart forgets them and several
+processes count apart. No seat depends on them: the library counts the codes that are tried at a seat, in the database.
 """
 
 import ipaddress
@@ -34,8 +34,8 @@ def peer_of(address):
 
 
 class Limit:
-    """How often each peer may try within a window. What everybody may do in all, if that is bounded, has a share that is left to
-    peers which did not try before: one that floods the server does not stop the others."""
+    """How often each peer may try within a window. What everybody may do in all, if that is bounded, has a share that
+    is left to peers which did not try before: one that floods the server does not stop the others."""
 
     def __init__(self, of_peer, window, in_all=math.inf, for_newcomers=0):
         self.of_peer, self.window, self.in_all, self.for_newcomers = of_peer, window, in_all, for_newcomers
@@ -46,8 +46,8 @@ class Limit:
         self.take(peer, 0)
 
     def take(self, peer, attempts=1):
-        """Counts attempts before they are made, whatever comes of them: requests that come at once do not get past the limit.
-        Those of one message are made all or none. The vendor at the desk, who is no peer, has no limit."""
+        """Counts attempts before they are made, whatever comes of them: requests that come at once do not get past the
+        limit. Those of one message are made all or none. The vendor at the desk, who is no peer, has no limit."""
         if peer is None:
             return
         with self.lock:
@@ -88,8 +88,9 @@ class Places:
 
 
 class Turns:
-    """Whose turn it is to have a code verified, which takes a processor for up to a tenth of a second. One processor stays free
-    for everything else. Each peer has a line, and the lines take turns: however many codes one peer sends, another one's is next."""
+    """Whose turn it is to have a code verified, which takes a processor for up to a tenth of a second. One processor
+    stays free for everything else. Each peer has a line, and the lines take turns: however many codes one peer sends,
+    another one's is next."""
 
     def __init__(self):
         self.free = max(1, (os.cpu_count() or 1) - 1)

@@ -7,16 +7,16 @@
     python3 examples/python-server/server.py init vendor                    make keys and a database in `vendor`
     python3 examples/python-server/server.py certify vendor                 let the server sign for another year
     python3 examples/python-server/server.py sell vendor "Jane Doe" 1       sell a license of one seat; prints its key
-    python3 examples/python-server/server.py redeem vendor CODE             take a code that a customer reads at the telephone
+    python3 examples/python-server/server.py redeem vendor CODE             take a code that a customer reads out
     python3 examples/python-server/server.py serve vendor 127.0.0.1:8421    answer, until it is interrupted
 
-`POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file, or
-a code that somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a request
-is refused, the receipts are below the reason. Put TLS and your login in front, and name that proxy as the last argument of
-`serve`, so that limits count for the customers behind it and not for the proxy.
+`POST /activate` takes an activation file and answers with the license file. `POST /redeem` takes a deactivation file,
+or a code that somebody was read over the phone as the field `code` of a form, and answers with the receipt. Where a
+request is refused, the receipts are below the reason. Put TLS and your login in front, and name that proxy as the last
+argument of `serve`, so that limits count for the customers behind it and not for the proxy.
 
-The library decides; what is here are tables, a query for each thing that a decision may ask for, a transaction, and the limits
-on strangers that only a server can count.
+The library decides; what is here are tables, a query for each thing that a decision may ask for, a transaction, and the
+limits on strangers that only a server can count.
 """
 
 import io
@@ -59,8 +59,8 @@ SCHEMA = """
     CREATE INDEX cancelled_seats ON seats (json_extract(record, '$.requested'))
         WHERE json_extract(record, '$.state') = 'cancelled';
     CREATE INDEX seats_by_end ON seats (license, ends) WHERE is_taken AND NOT is_lapsed;
-    -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each peer and
-    -- in all the newest are kept and no more.
+    -- Proofs and codes that came before their requests. Anybody may send some, so they go after two years, and of each
+    -- peer and in all the newest are kept and no more.
     CREATE TABLE evidence (
         number INTEGER PRIMARY KEY AUTOINCREMENT, handle TEXT NOT NULL, record TEXT NOT NULL,
         peer TEXT NOT NULL, kept INTEGER NOT NULL
@@ -140,7 +140,8 @@ class Limits:
         self.codes = Limit(10, QUARTER)
         # Requests for which codes are tried that came before: up to eight each, and others may have left them.
         self.kept_codes = Limit(5, QUARTER)
-        # What is kept about seats that nobody asked for: it cannot be verified, so it would fill the database for nothing.
+        # What is kept about seats that nobody asked for: it cannot be verified, so it would fill the database for
+        # nothing.
         self.unseen = Limit(1000, HOUR, in_all=10_000, for_newcomers=5000)
 
 
@@ -219,15 +220,15 @@ class Vendor:
         return license_key
 
     def settle(self, message, peer=None):
-        """Decides about a message and stores that. Returns the decision, and what is sent for it as text: none while the issuer
-        must not sign. Without a peer it is the vendor's, who has no limits."""
+        """Decides about a message and stores that. Returns the decision, and what is sent for it as text: none while
+        the issuer must not sign. Without a peer it is the vendor's, who has no limits."""
         if isinstance(message, Code):
             self.limits.codes.take(peer)
         return self.decide(message, Records(self.issuer, self.page()), peer)
 
     def page(self):
-        """What is signed in this minute is signed under this page. It is in the database, and then outside of it, before that: so a
-        database that was restored to an earlier copy is found out."""
+        """What is signed in this minute is signed under this page. It is in the database, and then outside of it,
+        before that: so a database that was restored to an earlier copy is found out."""
         with self.noting:
             since = time.monotonic() - self.noted[1] if self.noted else None
             if since is None or since >= 60:
@@ -262,8 +263,8 @@ class Vendor:
             self.verify(records, decision, message, peer)
 
     def signed(self, decision):
-        """A seat is given up also while nothing can be signed: its device has lost the license already. It keeps its proof, and
-        gets the receipt when it hands that in again."""
+        """A seat is given up also while nothing can be signed: its device has lost the license already. It keeps its
+        proof, and gets the receipt when it hands that in again."""
         try:
             return decision.signed(self.issuer, now())
         except Refused as refused:
@@ -329,8 +330,8 @@ def store(database, decision, peer):
 
 
 def unseen(decision):
-    """How many seats that nobody asked for a decision keeps something about. A request whose cancellation came before is none of
-    them: its seat takes the place of what was kept."""
+    """How many seats that nobody asked for a decision keeps something about. A request whose cancellation came before
+    is none of them: its seat takes the place of what was kept."""
     changes = list(decision.changes)
     forgotten = {change.name for change in changes if change.kind == authority.FORGET_EVIDENCE}
     kept = [change.name for change in changes if change.kind == authority.KEEP_EVIDENCE]
@@ -364,8 +365,8 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Return a seat</title>
 
 
 def application(vendor, proxy=None):
-    """The WSGI application, for any server of that kind. `proxy` is the address of a proxy in front that says whose request it
-    passes on."""
+    """The WSGI application, for any server of that kind. `proxy` is the address of a proxy in front that says whose
+    request it passes on."""
     places = Places(of_peer=16, in_all=64)
 
     def answer(environ, peer):
@@ -471,8 +472,8 @@ class Handler(WSGIRequestHandler):
 
 
 class Server(ThreadingMixIn, WSGIServer):
-    """Answers each request in a thread, and ends when all of them are answered. So many connections are served at a time; one more
-    is closed at once, which costs next to nothing."""
+    """Answers each request in a thread, and ends when all of them are answered. So many connections are served at a
+    time; one more is closed at once, which costs next to nothing."""
 
     request_queue_size = 128
     proxy = None

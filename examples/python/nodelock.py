@@ -4,8 +4,9 @@
     license = client.check()
     if license.usable: ...
 
-What can fail raises `Error`, with the status of include/nodelock.h. What the library gave out is freed when Python has no more use
-for it. Calls that go online block, let other threads of Python run meanwhile, and can be cancelled from there: see `Call`.
+What can fail raises `Error`, with the status of include/nodelock.h. What the library gave out is freed when Python has
+no more use for it. Calls that go online block, let other threads of Python run meanwhile, and can be cancelled from
+there: see `Call`.
 """
 
 import ctypes
@@ -37,7 +38,8 @@ _Progress = ctypes.CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_uint64)
 _Out = POINTER(c_void_p)
 _Lent = c_void_p
 
-# Each function with what it returns and takes. Those that return a status take the place for an error last, which is not listed.
+# Each function with what it returns and takes. Those that return a status take the place for an error last, which is
+# not listed.
 _STATUS = {
     "config_new": (c_char_p, _Out),
     "config_add_root": (c_void_p, c_char_p),
@@ -186,8 +188,9 @@ class _Details(_Object):
 class Error(Exception):
     """`status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`, `message` the words.
 
-    `proof` is what a deactivation gave up before it failed, else None: show its code. With NO_FREE_SEAT, `seats` are the seats
-    that there are, some of which may be replaced, and `next_lapse` is when the next one lapses; 0 if none does.
+    `proof` is what a deactivation gave up before it failed, else None: show its code. With NO_FREE_SEAT, `seats` are
+    the seats that there are, some of which may be replaced, and `next_lapse` is when the next one lapses; 0 if none
+    does.
     """
 
     def __init__(self, pointer):
@@ -275,7 +278,8 @@ class Fingerprint(_Object):
 
 
 class Call(_Object):
-    """Limits an online call to `timeout` seconds in all, and tells `progress(event, attempt, pause_in_seconds)` what it does.
+    """Limits an online call to `timeout` seconds in all, and tells `progress(event, attempt, pause_in_seconds)` what it
+    does.
 
     `cancel` may be called from any thread: the online call then raises Error with INTERRUPTED.
     """

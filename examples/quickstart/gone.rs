@@ -1,4 +1,5 @@
-//! Machines that are gone, and their seats: a disk that was formatted, and a computer that died. The vendor does nothing.
+//! Machines that are gone, and their seats: a disk that was formatted, and a computer that died. The vendor does
+//! nothing.
 
 use std::path::Path;
 

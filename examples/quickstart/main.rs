@@ -4,10 +4,11 @@
 //! cargo run --example quickstart
 //! ```
 //!
-//! A vendor sells a license of one seat, and the seat goes from one machine to another: in `offline.rs` by files and by a
-//! code that is read over the phone, in `gone.rs` from machines that were formatted or died, in `online.rs` with the
-//! reference authority as a server on the loopback interface. Read `run` of these from top to bottom: they are the library's tour. Every step's outcome is checked, and the first one
-//! that is not as it should be ends the program with an error.
+//! A vendor sells a license of one seat, and the seat goes from one machine to another: in `offline.rs` by files and by
+//! a code that is read over the phone, in `gone.rs` from machines that were formatted or died, in `online.rs` with the
+//! reference authority as a server on the loopback interface. Read `run` of these from top to bottom: they are the
+//! library's tour. Every step's outcome is checked, and the first one that is not as it should be ends the program with
+//! an error.
 
 mod gone;
 mod offline;

@@ -1,4 +1,5 @@
-//! The reference authority (`examples/authority`) as its vendor runs it: a program with its database and keys in a folder.
+//! The reference authority (`examples/authority`) as its vendor runs it: a program with its database and keys in a
+//! folder.
 
 use std::{
     env,
@@ -122,8 +123,8 @@ fn command(program: &Path, directory: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The authority's program. It is another package's, so Cargo, which runs this example, is asked to build it. Without Cargo
-/// it has to be there already: one folder above this program, where Cargo puts it.
+/// The authority's program. It is another package's, so Cargo, which runs this example, is asked to build it. Without
+/// Cargo it has to be there already: one folder above this program, where Cargo puts it.
 fn program() -> Result<PathBuf> {
     let this = env::current_exe()?;
     let folder = this.parent().and_then(Path::parent).ok_or("an example is in a folder of Cargo's")?;
@@ -136,7 +137,8 @@ fn program() -> Result<PathBuf> {
         // Along with this example, so that both share what is built for either.
         build.args(["build", "--quiet", "--example", "quickstart", "--bin", "authority", "--manifest-path"]);
         build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
-        // They tell this program of its package. A build script that reads them would take them for a change, and run again.
+        // They tell this program of its package. A build script that reads them would take them for a change, and run
+        // again.
         for (name, _) in env::vars_os().filter(|(name, _)| {
             let name = name.to_string_lossy();
             name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")

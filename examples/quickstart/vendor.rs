@@ -136,7 +136,8 @@ impl Vendor {
         Ok((receipt.clone(), meant.map(|reading| reading.corrections.clone()).unwrap_or_default()))
     }
 
-    /// This moment, under a page that the ledger has. A server notes one in each minute; this vendor, when it next decides.
+    /// This moment, under a page that the ledger has. A server notes one in each minute; this vendor, when it next
+    /// decides.
     fn moment(&mut self) -> Result<Moment> {
         let now = self.calendar.now();
         let mut moment = Moment {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::json;
 use crate::{Error, ErrorKind, Result, Timestamp};
 
-/// How many codes may be tried at a seat within [`CODE_WINDOW`]. A typing error that the code's own check finds is none.
+/// How many codes may be tried at a seat within [`CODE_WINDOW`]. A typing error that the code's own check finds is
+/// none.
 pub const MAX_ATTEMPTS: u32 = 10;
 
 /// The time after which attempts at codes are forgotten.
@@ -16,16 +17,16 @@ pub const CODE_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 /// The time after which a [`Count`] begins anew.
 pub const COUNT_WINDOW: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// How many cancellations of a license use up no deactivation within [`COUNT_WINDOW`], if it has no more seats than that;
-/// otherwise one for each seat.
+/// How many cancellations of a license use up no deactivation within [`COUNT_WINDOW`], if it has no more seats than
+/// that; otherwise one for each seat.
 pub const FREE_CANCELLATIONS: u32 = 3;
 
-/// How many requests of a license may look for the seat of their machine and find none within [`COUNT_WINDOW`], if it has
-/// no more seats than that; otherwise one for each seat. So many of them are remembered, too.
+/// How many requests of a license may look for the seat of their machine and find none within [`COUNT_WINDOW`], if it
+/// has no more seats than that; otherwise one for each seat. So many of them are remembered, too.
 pub const UNMATCHED_REQUESTS: u32 = 100;
 
-/// How often something was done within a time that is bounded: codes tried at one seat within [`CODE_WINDOW`], or a machine
-/// installed anew within [`COUNT_WINDOW`].
+/// How often something was done within a time that is bounded: codes tried at one seat within [`CODE_WINDOW`], or a
+/// machine installed anew within [`COUNT_WINDOW`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempts {
@@ -54,7 +55,8 @@ impl Attempts {
         self.one_more(MAX_ATTEMPTS, CODE_WINDOW, now)
     }
 
-    /// With one more installation of a machine, of which so many are allowed within 365 days; none when there were too many.
+    /// With one more installation of a machine, of which so many are allowed within 365 days; none when there were too
+    /// many.
     pub(super) fn once_more(self, most: u32, now: Timestamp) -> Option<Self> {
         self.one_more(most, COUNT_WINDOW, now).filter(|after| after.count <= most)
     }
@@ -74,7 +76,8 @@ impl Attempts {
 pub struct Count {
     count: u32,
     since: Timestamp,
-    /// How the digests begin of the latest requests that were counted and refused: they come again, and count nothing then.
+    /// How the digests begin of the latest requests that were counted and refused: they come again, and count nothing
+    /// then.
     #[serde(default, with = "json::list_of_hex")]
     requests: Vec<[u8; 8]>,
 }
@@ -103,13 +106,14 @@ impl Count {
         Some(Self { count: after.count, since: after.since, requests })
     }
 
-    /// With one more request cancelled without being counted, of a license with so many seats; none when there were too many.
+    /// With one more request cancelled without being counted, of a license with so many seats; none when there were too
+    /// many.
     pub(super) fn cancel(&self, seats: u32, now: Timestamp) -> Option<Self> {
         self.once_more(seats.max(FREE_CANCELLATIONS), now)
     }
 
-    /// With this request that found no seat of its machine, of a license with so many seats; the same if it did so before,
-    /// none when there were too many.
+    /// With this request that found no seat of its machine, of a license with so many seats; the same if it did so
+    /// before, none when there were too many.
     pub(super) fn unmatched(&self, digest: &[u8; 32], seats: u32, now: Timestamp) -> Option<Self> {
         let mut begin = [0; 8];
         begin.copy_from_slice(&digest[..8]);

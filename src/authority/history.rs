@@ -100,8 +100,8 @@ impl History {
         self.stopped
     }
 
-    /// Whether a place that no backup of the ledger reaches had the ledger's last page at the last note: then the ledger was
-    /// not restored before that.
+    /// Whether a place that no backup of the ledger reaches had the ledger's last page at the last note: then the
+    /// ledger was not restored before that.
     pub fn is_vouched_for(&self) -> bool {
         self.trusted
     }
@@ -111,14 +111,14 @@ impl History {
         &self.gaps
     }
 
-    /// When the last lease ends that may have been signed in a gap: a seat that the ledger does not know may be in use until
-    /// then. None if nothing was ever lost.
+    /// When the last lease ends that may have been signed in a gap: a seat that the ledger does not know may be in use
+    /// until then. None if nothing was ever lost.
     pub fn restored_until(&self) -> Option<Timestamp> {
         self.gaps.iter().map(Gap::over).max()
     }
 
-    /// Whether a page says nothing about what the ledger should have of it, although the ledger knows it: it was one of the
-    /// last before a gap.
+    /// Whether a page says nothing about what the ledger should have of it, although the ledger knows it: it was one of
+    /// the last before a gap.
     pub(super) fn is_torn(&self, page: Page) -> bool {
         self.gaps.iter().any(|gap| gap.last_pages.contains(&page))
     }

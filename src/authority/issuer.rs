@@ -25,11 +25,11 @@ pub struct CertificateTerms {
     pub not_before: Timestamp,
     /// The last second at which the issuer may sign. Licenses issued before stay valid.
     pub not_after: Timestamp,
-    /// M, the longest lease: how many days after its signature a license may end. After a ledger was restored, no seat lapses
-    /// for that long. [`LONGEST_LEASE_DAYS`] is what is recommended.
+    /// M, the longest lease: how many days after its signature a license may end. After a ledger was restored, no seat
+    /// lapses for that long. [`LONGEST_LEASE_DAYS`] is what is recommended.
     pub longest_lease_days: u32,
-    /// Whether the issuer may sign licenses that end later than that, or never. One that was sold while the ledger's history
-    /// was lost is found when its device checks in, and not before.
+    /// Whether the issuer may sign licenses that end later than that, or never. One that was sold while the ledger's
+    /// history was lost is found when its device checks in, and not before.
     pub endless: bool,
 }
 
@@ -75,8 +75,8 @@ impl Issuer {
         Self { longest_lease, ..self }
     }
 
-    /// M, the longest lease that this issuer signs: that of its certificate, or for a root [`LONGEST_LEASE_DAYS`] unless it
-    /// [says otherwise](Self::with_longest_lease). Licenses without an end are apart from it.
+    /// M, the longest lease that this issuer signs: that of its certificate, or for a root [`LONGEST_LEASE_DAYS`]
+    /// unless it [says otherwise](Self::with_longest_lease). Licenses without an end are apart from it.
     pub fn longest_lease(&self) -> Duration {
         self.certificate.as_ref().map_or(self.longest_lease, |certificate| certificate.longest_lease())
     }
@@ -96,8 +96,9 @@ impl Issuer {
     ///
     /// Each message is signed under the page of the [`Moment`](super::decision::Moment) of its decision.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, with [`ErrorKind::CertificateExpired`] when this issuer
-    /// must not sign at `now`, and with [`ErrorKind::LeaseTooLong`] for a license that ends later than its certificate allows.
+    /// Fails with [`ErrorKind::InvalidInput`] for terms out of bounds, with [`ErrorKind::CertificateExpired`] when this
+    /// issuer must not sign at `now`, and with [`ErrorKind::LeaseTooLong`] for a license that ends later than its
+    /// certificate allows.
     pub fn reply(&self, decision: &Decision, now: Timestamp) -> Result<Reply> {
         let mut reply = Reply::default();
         for Draft { unsigned, page } in &decision.send {

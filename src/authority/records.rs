@@ -19,8 +19,8 @@ use crate::{
 
 /// One thing that a decision needs to know from the ledger.
 ///
-/// A host answers each of them. The list is not open-ended: a new query is an error of the compiler in every host, not a
-/// record that somebody forgets to load.
+/// A host answers each of them. The list is not open-ended: a new query is an error of the compiler in every host, not
+/// a record that somebody forgets to load.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Hash)]
 pub enum Query {
     /// The license whose key has that hash: [`Found::License`].
@@ -32,9 +32,9 @@ pub enum Query {
     SeatsOfHandle(Handle),
     /// The active and held seats of that device, whatever their license: [`Found::Seats`].
     TakenSeatsOf(PublicKey),
-    /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose use ends at
-    /// `until` or before: [`Found::Seats`], the first to end first, at most so many. One [without an end](Seat::ends) ends
-    /// at [`Timestamp::MAX`].
+    /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose use ends
+    /// at `until` or before: [`Found::Seats`], the first to end first, at most so many. One
+    /// [without an end](Seat::ends) ends at [`Timestamp::MAX`].
     SeatsByEnd {
         /// The license.
         license: LicenseId,
@@ -43,9 +43,9 @@ pub enum Query {
         /// How many seats at most.
         at_most: u32,
     },
-    /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose fingerprint
-    /// has that [hardware tag](crate::fingerprint::Fingerprint::hardware): [`Found::Seats`], those first that were heard of
-    /// least lately, at most [`MAX_SEATS_OF_TAG`].
+    /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose
+    /// fingerprint has that [hardware tag](crate::fingerprint::Fingerprint::hardware): [`Found::Seats`], those first
+    /// that were heard of least lately, at most [`MAX_SEATS_OF_TAG`].
     SeatsWithTag(LicenseId, Tag),
     /// The seats that are active or held and have that [machine](Seat::machine): [`Found::Seats`], one at most.
     SeatOfMachine([u8; 32]),
@@ -84,7 +84,8 @@ pub enum Found {
     Count(Count),
 }
 
-/// How many seats with one tag are looked at. A tag has 24 bits and a machine has several, so there are hardly ever two.
+/// How many seats with one tag are looked at. A tag has 24 bits and a machine has several, so there are hardly ever
+/// two.
 pub const MAX_SEATS_OF_TAG: usize = 32;
 
 /// What a decision lacks.
@@ -127,8 +128,8 @@ impl Records {
 
     /// Adds what a query found.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] when that is no answer to the query: a license, seat or evidence that was not
-    /// asked for. Nothing of it is taken then.
+    /// Fails with [`ErrorKind::InvalidInput`] when that is no answer to the query: a license, seat or evidence that was
+    /// not asked for. Nothing of it is taken then.
     pub fn add(&mut self, query: Query, found: Found) -> Result<()> {
         let other = || Error::new(ErrorKind::InvalidInput, "records: not an answer to the query");
         match (query, found) {
@@ -229,8 +230,8 @@ impl Records {
         self.facts.insert(fact.id, fact.holds);
     }
 
-    /// Runs verifications in order and adds what they come to. A code that fits ends them: the other slow ones are of no use
-    /// then.
+    /// Runs verifications in order and adds what they come to. A code that fits ends them: the other slow ones are of
+    /// no use then.
     pub fn run(&mut self, verifications: &[Verification]) {
         for verification in verifications {
             let fact = verification.run();

@@ -55,7 +55,8 @@ impl FromStr for SeatName {
     }
 }
 
-/// Where a seat is in its life. It only ever moves down this list, except that a seat that was replaced may be taken back.
+/// Where a seat is in its life. It only ever moves down this list, except that a seat that was replaced may be taken
+/// back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeatState {
@@ -133,7 +134,8 @@ pub struct Seat {
     pub(super) issued: Timestamp,
     pub(super) changed: Timestamp,
     pub(super) contact: Timestamp,
-    /// When the last license that was signed for it ends; [`Timestamp::MIN`] before the first, [`Timestamp::MAX`] is never.
+    /// When the last license that was signed for it ends; [`Timestamp::MIN`] before the first, [`Timestamp::MAX`] is
+    /// never.
     pub(super) ends: Timestamp,
     pub(super) lapsed: bool,
     pub(super) reason: Reason,
@@ -269,8 +271,8 @@ impl Seat {
         &self.label
     }
 
-    /// When its use ends: the latest end of all licenses that were ever signed for it, because its device may hold any of
-    /// them. None if one of them has no end.
+    /// When its use ends: the latest end of all licenses that were ever signed for it, because its device may hold any
+    /// of them. None if one of them has no end.
     pub fn ends(&self) -> Option<Timestamp> {
         (self.ends != Timestamp::MAX).then_some(self.ends)
     }
@@ -281,14 +283,14 @@ impl Seat {
         self.lapsed
     }
 
-    /// Whether it counts against the license's seats at `now`: it is active or held, and its use ended no longer ago than
-    /// the margin of the terms. `gaps` are those of the ledger's [history](super::History::gaps).
+    /// Whether it counts against the license's seats at `now`: it is active or held, and its use ended no longer ago
+    /// than the margin of the terms. `gaps` are those of the ledger's [history](super::History::gaps).
     pub fn counts(&self, terms: &LicenseTerms, now: Timestamp, gaps: &[Gap]) -> bool {
         self.is_marked_taken() && terms.lapsed_until(now, gaps).is_none_or(|until| self.ends > until)
     }
 
-    /// Whether a customer may have it released now, after so many were: nobody has heard of its device for a week, and the terms
-    /// allow one more.
+    /// Whether a customer may have it released now, after so many were: nobody has heard of its device for a week, and
+    /// the terms allow one more.
     pub fn is_replaceable(
         &self,
         terms: &LicenseTerms,
@@ -367,7 +369,8 @@ impl Seat {
         }?;
         let until_end = |time: Timestamp| terms.expires.map_or(time, |end| time.min(end));
         let after = |days| until_end(self.issued.plus_days(days));
-        // Half of the lease, rounded up: a license that is to be renewed at once would be renewed by every repeated message.
+        // Half of the lease, rounded up: a license that is to be renewed at once would be renewed by every repeated
+        // message.
         Some(Lease { until: after(days), renew_after: after(days.div_ceil(2)) })
     }
 
@@ -397,8 +400,8 @@ impl Seat {
 
 #[cfg(test)]
 impl Seat {
-    /// The seat without what no decision goes by: why it was given up, and the digests by which a proof or code is known
-    /// again, which save a verification and change no answer. Without it the model has fewer states.
+    /// The seat without what no decision goes by: why it was given up, and the digests by which a proof or code is
+    /// known again, which save a verification and change no answer. Without it the model has fewer states.
     pub(crate) fn reduced(mut self) -> Self {
         self.reason = Reason::Other;
         if let Some(acknowledged) = &mut self.acknowledged {

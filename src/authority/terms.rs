@@ -49,8 +49,8 @@ pub struct LicenseTerms {
     /// The same for machines that have no hardware-unique component.
     #[serde(default = "unbindable_lease_days")]
     pub unbindable_lease_days: Option<u32>,
-    /// How many days a seat counts beyond the end of its use, at least [`MIN_MARGIN_DAYS`]; none is for ever, so that only
-    /// its device or the vendor frees it. Of a lease below two days the margin is a tenth, at least a minute.
+    /// How many days a seat counts beyond the end of its use, at least [`MIN_MARGIN_DAYS`]; none is for ever, so that
+    /// only its device or the vendor frees it. Of a lease below two days the margin is a tenth, at least a minute.
     #[serde(default = "margin_days")]
     pub margin_days: Option<u32>,
     /// Maintenance: versions released later are not covered.
@@ -61,8 +61,9 @@ pub struct LicenseTerms {
     /// What a refusal for want of a seat tells of the seats.
     #[serde(default)]
     pub seat_list: SeatListing,
-    /// How many requests of one machine may take the place of its own seat within 365 days, when no seat is free: the system
-    /// was installed again, say. None is [`REINSTALLS`], or 1 without a lease, where a copy that is left behind never ends.
+    /// How many requests of one machine may take the place of its own seat within 365 days, when no seat is free: the
+    /// system was installed again, say. None is [`REINSTALLS`], or 1 without a lease, where a copy that is left behind
+    /// never ends.
     #[serde(default)]
     pub reinstalls: Option<u32>,
     /// Whether a request takes the place of its machine's own seat also when a seat is free.
@@ -71,8 +72,8 @@ pub struct LicenseTerms {
     /// Whether virtual machines and containers may do so too, which are copied with what they are known by.
     #[serde(default)]
     pub virtual_reinstalls: bool,
-    /// How many seats may be replaced within 365 days by a request that names them, when no seat is free. None is 1, or 0
-    /// without a lease, where what is replaced never ends.
+    /// How many seats may be replaced within 365 days by a request that names them, when no seat is free. None is 1, or
+    /// 0 without a lease, where what is replaced never ends.
     #[serde(default)]
     pub replace: Option<u32>,
     /// How many deactivations return a seat to the pool; none is without limit.
@@ -86,8 +87,8 @@ pub struct LicenseTerms {
     pub suspended: bool,
 }
 
-/// What a refusal for want of a seat tells of the seats, besides when the next one lapses. A license key is no secret, so
-/// whoever has it is told.
+/// What a refusal for want of a seat tells of the seats, besides when the next one lapses. A license key is no secret,
+/// so whoever has it is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SeatListing {
@@ -112,7 +113,8 @@ fn margin_days() -> Option<u32> {
     Some(14)
 }
 
-/// The least [margin](LicenseTerms::margin_days). A device's clock may be behind by 26 hours, and so may the authority's.
+/// The least [margin](LicenseTerms::margin_days). A device's clock may be behind by 26 hours, and so may the
+/// authority's.
 pub const MIN_MARGIN_DAYS: u32 = 3;
 
 /// How often a machine may be installed anew within 365 days, unless the license says otherwise.
@@ -152,8 +154,8 @@ impl LicenseTerms {
         }
     }
 
-    /// The terms of a license that was lost, as far as one device's copy says them. It has as many seats as are known to be sold:
-    /// one.
+    /// The terms of a license that was lost, as far as one device's copy says them. It has as many seats as are known
+    /// to be sold: one.
     pub(super) fn of_license(license: &LicenseBody) -> Self {
         let day = DAY.as_secs();
         let days = |until: Timestamp| until.since(license.issued).as_secs().div_ceil(day);
@@ -215,8 +217,8 @@ impl LicenseTerms {
         self.reinstalls.unwrap_or(if self.lease_days.is_some() { REINSTALLS } else { 1 })
     }
 
-    /// Whether a machine may take the place of its own seat: virtual ones and containers are copied with what they are known
-    /// by.
+    /// Whether a machine may take the place of its own seat: virtual ones and containers are copied with what they are
+    /// known by.
     pub(super) fn lets_join(&self, fingerprint: &Fingerprint) -> bool {
         self.virtual_reinstalls || !(fingerprint.virtual_machine() || fingerprint.container())
     }
@@ -228,8 +230,9 @@ impl LicenseTerms {
 
     /// Seats whose use ended then or before count no longer at `now`; none if there can be no such seat.
     ///
-    /// In the time that a [gap](Gap) of the ledger may hide, a seat that counted when it began may have been renewed by as much
-    /// as the longest lease. Until that and the margin are over, only seats that had lapsed before the gap count no longer.
+    /// In the time that a [gap](Gap) of the ledger may hide, a seat that counted when it began may have been renewed by
+    /// as much as the longest lease. Until that and the margin are over, only seats that had lapsed before the gap
+    /// count no longer.
     pub fn lapsed_until(&self, now: Timestamp, gaps: &[Gap]) -> Option<Timestamp> {
         let margin = if mutated!(NoMargin) { Duration::ZERO } else { self.margin()? };
         let less = |time: Timestamp, seconds: u64| time.unix_seconds().checked_sub(seconds);

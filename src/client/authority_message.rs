@@ -47,8 +47,8 @@ impl AuthorityMessage {
 }
 
 impl Client {
-    /// Verifies everything in a file, then applies it in one commit. With `kind`, one of that kind must be there, and what
-    /// comes along with it may be old news.
+    /// Verifies everything in a file, then applies it in one commit. With `kind`, one of that kind must be there, and
+    /// what comes along with it may be old news.
     pub(super) fn apply(&self, input: &[u8], kind: Option<Kind>) -> Result<Vec<AuthorityMessage>> {
         let mut answers = Vec::new();
         for message in frame::read(input, ANSWER)? {
@@ -76,8 +76,8 @@ impl Client {
         Ok(answers)
     }
 
-    /// Adds an answer that came in a text. Of several licenses there, which mail that quotes earlier mail has, the newest
-    /// of this device counts.
+    /// Adds an answer that came in a text. Of several licenses there, which mail that quotes earlier mail has, the
+    /// newest of this device counts.
     fn keep_newest(&self, answer: AuthorityMessage, answers: &mut Vec<AuthorityMessage>) -> Result<()> {
         let known = answers.iter_mut().find_map(|answer| match answer {
             AuthorityMessage::License(known) => Some(known),

@@ -99,8 +99,8 @@ impl ClientBuilder {
         self
     }
 
-    /// An identity that the application knows better than any probe: a dongle, a cloud instance, a user. What is not ASCII in it
-    /// counts byte for byte, so give it in one form of Unicode.
+    /// An identity that the application knows better than any probe: a dongle, a cloud instance, a user. What is not
+    /// ASCII in it counts byte for byte, so give it in one form of Unicode.
     pub fn host_id(mut self, id: impl Into<String>, how: HostId) -> Self {
         self.host_id = Some((id.into(), how));
         self
@@ -124,11 +124,11 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether a new activation sets a license aside that is still valid, as from a trial to a paid license. Default: only
-    /// one that has ended.
+    /// Whether a new activation sets a license aside that is still valid, as from a trial to a paid license. Default:
+    /// only one that has ended.
     ///
-    /// The license that is set aside stays what it is until the new one is installed. That gives its seat up, and if the
-    /// request is refused or cancelled all is as before.
+    /// The license that is set aside stays what it is until the new one is installed. That gives its seat up, and if
+    /// the request is refused or cancelled all is as before.
     pub fn replace_license(mut self, replace: bool) -> Self {
         self.replace.license = replace;
         self
@@ -141,8 +141,8 @@ impl ClientBuilder {
     }
 
     /// Where the authority is (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or
-    /// the host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up otherwise is up
-    /// to the versions that the application is built with.
+    /// the host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up
+    /// otherwise is up to the versions that the application is built with.
     #[cfg(feature = "transport")]
     pub fn authority(mut self, url: impl Into<String>, transport: impl Transport + 'static) -> Self {
         self.authority = Some(Authority::new(url.into(), Box::new(transport)));
@@ -157,9 +157,8 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3 times;
-    /// at most an hour.
-    /// Call it after [`authority`](Self::authority); without one it does nothing.
+    /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3
+    /// times; at most an hour. Call it after [`authority`](Self::authority); without one it does nothing.
     #[cfg(feature = "transport")]
     pub fn patience(mut self, timeout: Duration, attempts: u32) -> Self {
         if let Some(authority) = &mut self.authority {

@@ -9,15 +9,15 @@ use crate::{
 };
 
 impl Client {
-    /// Asks for a renewal of the license without a network. Hand the result to the authority as a file, text or QR code,
-    /// and give its answer to [`install`](Self::install), or to [`accept`](Self::accept) if it may be the revocation of a seat
-    /// that the vendor released. Until then the store only notes what was asked and when.
+    /// Asks for a renewal of the license without a network. Hand the result to the authority as a file, text or QR
+    /// code, and give its answer to [`install`](Self::install), or to [`accept`](Self::accept) if it may be the
+    /// revocation of a seat that the vendor released. Until then the store only notes what was asked and when.
     ///
-    /// Each call makes another request. Hand in the latest: the authority refuses one that a later one has followed, and
-    /// only the answer to the latest sets a wrong clock right.
+    /// Each call makes another request. Hand in the latest: the authority refuses one that a later one has followed,
+    /// and only the answer to the latest sets a wrong clock right.
     ///
-    /// Fails with [`ErrorKind::NotActive`] without a license; one that has expired or is not usable for another reason will
-    /// do. Fails with [`ErrorKind::NoRandom`] too.
+    /// Fails with [`ErrorKind::NotActive`] without a license; one that has expired or is not usable for another reason
+    /// will do. Fails with [`ErrorKind::NoRandom`] too.
     pub fn check_in_offline(&self) -> Result<CheckIn> {
         let now = self.reading();
         self.change(|record, _| {
@@ -26,8 +26,8 @@ impl Client {
             let body = CheckInBody {
                 handle: active.activation.handle,
                 nonce: system::random(&*self.random)?,
-                // It was verified when it was installed. If the application has other roots by now, the token still tells
-                // the authority that this is no copy of the store.
+                // It was verified when it was installed. If the application has other roots by now, the token still
+                // tells the authority that this is no copy of the store.
                 sync_token: signed::parse::<LicenseBody>(&license)
                     .map_or([0; 16], |license| license.sync_token),
                 revision: active.revision,

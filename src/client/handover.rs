@@ -33,8 +33,8 @@ macro_rules! compact_renderings {
             base32::encode(&self.$bytes())
         }
 
-        /// A QR code of the same as an SVG image: `link`, then the file in base32. With a link that ends in `#` the phone
-        /// that scans it lands on the vendor's page, and what it carries reaches no server log.
+        /// A QR code of the same as an SVG image: `link`, then the file in base32. With a link that ends in `#` the
+        /// phone that scans it lands on the vendor's page, and what it carries reaches no server log.
         ///
         /// Fails with [`ErrorKind::TooLarge`](crate::ErrorKind::TooLarge) when that is more than a QR code holds.
         #[cfg(feature = "qr")]
@@ -117,8 +117,8 @@ impl PendingRequest {
 /// The largest check-in file that is put into a QR code whole: with a link it stays below what one holds.
 const MAX_SCANNED: usize = 2000;
 
-/// A check-in with the license that it is about and the last receipt or revocation that the device got: an authority whose
-/// ledger was restored to an earlier copy may have forgotten both.
+/// A check-in with the license that it is about and the last receipt or revocation that the device got: an authority
+/// whose ledger was restored to an earlier copy may have forgotten both.
 #[derive(Clone, Debug)]
 pub struct CheckIn {
     request: CheckInRequest,
@@ -224,9 +224,9 @@ impl Deactivation {
         self.reason
     }
 
-    /// Why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up all
-    /// the same, but a copy of the store from before may go unnoticed by [`Client::check`](crate::Client::check) until its
-    /// lease ends. Any later change of the store tries again.
+    /// Why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up
+    /// all the same, but a copy of the store from before may go unnoticed by [`Client::check`](crate::Client::check)
+    /// until its lease ends. Any later change of the store tries again.
     pub fn tombstone_error(&self) -> Option<&Error> {
         self.tombstone_error.as_deref()
     }

@@ -52,8 +52,8 @@ impl Status {
         self.now
     }
 
-    /// By how much the device's clock is ahead or behind, where the authority's latest answer shows that it is by more than
-    /// 26 hours. None if it is right, or if nothing is known.
+    /// By how much the device's clock is ahead or behind, where the authority's latest answer shows that it is by more
+    /// than 26 hours. None if it is right, or if nothing is known.
     pub fn clock_error(&self) -> Option<ClockError> {
         self.clock_error
     }
@@ -84,9 +84,9 @@ impl Status {
         &self.changed_headers
     }
 
-    /// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some
-    /// shared folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. Another
-    /// folder mends it ([`Store::with_directory`](crate::Store::with_directory)). True for an empty store.
+    /// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as
+    /// some shared folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation.
+    /// Another folder mends it ([`Store::with_directory`](crate::Store::with_directory)). True for an empty store.
     pub fn power_cuts_covered(&self) -> bool {
         !self.unsynced
     }

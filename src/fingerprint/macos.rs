@@ -59,8 +59,8 @@ pub(super) fn this_machine() -> Raw {
 }
 
 /// The address that the built-in card was made with. The interface shows another one where Wi-Fi addresses are
-/// private, so its controller is asked first; one that the interface made up is locally administered and dropped with the
-/// rest of them.
+/// private, so its controller is asked first; one that the interface made up is locally administered and dropped with
+/// the rest of them.
 fn built_in_mac() -> Option<Zeroizing<String>> {
     let data = || RegistryEntry::of_interface(c"en0")?.find(c"IOMACAddress")?.downcast::<CFData>().ok();
     let permanent = data().map(|data| data.to_vec()).filter(|data| data.len() == 6);
@@ -98,8 +98,8 @@ impl RegistryEntry {
         for (to, from) in plane.iter_mut().zip(kIOServicePlane.to_bytes()) {
             *to = *from as libc::c_char;
         }
-        // SAFETY: the entry is held by this object, and the plane's name ends with a zero within its array; no allocator
-        // stands for the default one.
+        // SAFETY: the entry is held by this object, and the plane's name ends with a zero within its array; no
+        // allocator stands for the default one.
         unsafe { IORegistryEntrySearchCFProperty(self.0, &raw mut plane, Some(&key), None, UPWARDS) }
     }
 

@@ -1,7 +1,7 @@
 //! One spelling for each value, so that two readings of the same thing give the same tag.
 //!
-//! Trimmed, lower case and single spaces, as far as it is ASCII; UUIDs and network addresses as bare digits, of a UUID and its
-//! byte-swapped twin the lesser. Then what is junk is dropped.
+//! Trimmed, lower case and single spaces, as far as it is ASCII; UUIDs and network addresses as bare digits, of a UUID
+//! and its byte-swapped twin the lesser. Then what is junk is dropped.
 
 use zeroize::Zeroizing;
 
@@ -49,8 +49,8 @@ pub(super) fn value(component: Component, raw: &str, virtual_machine: bool) -> O
 
 /// ASCII letters in lower case, trimmed, every run of ASCII white space or control characters one space.
 ///
-/// What is not ASCII stays as it is. Firmware says the same bytes each time, and the tables of a Unicode normal form would be
-/// an eighth of the library and change with each version of Unicode, and the tags with them.
+/// What is not ASCII stays as it is. Firmware says the same bytes each time, and the tables of a Unicode normal form
+/// would be an eighth of the library and change with each version of Unicode, and the tags with them.
 pub(super) fn text(raw: &str) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(raw.len()));
     for word in raw.split(is_gap).filter(|word| !word.is_empty()) {

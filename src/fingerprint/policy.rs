@@ -57,7 +57,8 @@ impl Policy {
     /// With 0 for `agree` the component no longer counts as hardware-unique evidence; with 0 for both it
     /// does not count at all.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] when `agree` is negative or `differ` positive, or when the policy is full.
+    /// Fails with [`ErrorKind::InvalidInput`] when `agree` is negative or `differ` positive, or when the policy is
+    /// full.
     pub fn with_weight(mut self, component: Component, agree: i8, differ: i8) -> Result<Self> {
         if agree < 0 || differ > 0 {
             return Err(Error::new(ErrorKind::InvalidInput, "weight of a fingerprint component"));

@@ -111,10 +111,10 @@ impl Probe {
 
     /// This probe with an identity that the application supplies: a dongle, a cloud instance id, a user id.
     ///
-    /// It is normalized like every value: the case of ASCII letters and runs of ASCII white space do not count. What is not ASCII
-    /// counts byte for byte, so give it in one form of Unicode. Fails with
-    /// [`ErrorKind::InvalidInput`] when it then has fewer than 4 or more than 256 characters, or is a known
-    /// filler such as `none`. (docs/FINGERPRINT.md, Host id)
+    /// It is normalized like every value: the case of ASCII letters and runs of ASCII white space do not count. What is
+    /// not ASCII counts byte for byte, so give it in one form of Unicode. Fails with [`ErrorKind::InvalidInput`] when
+    /// it then has fewer than 4 or more than 256 characters, or is a known filler such as `none`. (docs/FINGERPRINT.md,
+    /// Host id)
     pub fn with_host_id(mut self, id: &str, how: HostId) -> Result<Self> {
         let value = normalize::value(Component::HostId, id, false)
             .filter(|value| value.chars().count() <= MAX_HOST_ID)

@@ -46,8 +46,8 @@ pub struct ComponentResult {
     pub found: bool,
     /// Whether they agree; `None` when it is missing on either side.
     pub agreed: Option<bool>,
-    /// Whether at least half of what the baseline has of it is there. Of a component with one value that is agreement; of
-    /// `mac`, which is a set, only so much is evidence of the hardware.
+    /// Whether at least half of what the baseline has of it is there. Of a component with one value that is agreement;
+    /// of `mac`, which is a set, only so much is evidence of the hardware.
     pub half: bool,
     /// What it added to the score; 0 when it is missing on either side.
     pub weight: i32,
@@ -70,9 +70,9 @@ pub struct Match {
 
 /// Whether `now` is the machine of `baseline`.
 ///
-/// A component that is missing on either side scores 0. With at least one hardware-unique component that agrees, `mac` in at
-/// least half of its addresses, the machine is accepted from the policy's `accept` on and gets grace from its `grace` on; otherwise it is
-/// rejected (docs/FINGERPRINT.md, Score).
+/// A component that is missing on either side scores 0. With at least one hardware-unique component that agrees, `mac`
+/// in at least half of its addresses, the machine is accepted from the policy's `accept` on and gets grace from its
+/// `grace` on; otherwise it is rejected (docs/FINGERPRINT.md, Score).
 ///
 /// A baseline without a hardware-unique component is accepted at half (rounded up) of the score that it can reach,
 /// else rejected (docs/FINGERPRINT.md, Unbindable machines). An empty baseline therefore always accepts, and only the
@@ -82,7 +82,8 @@ pub fn judge(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Judg
 }
 
 /// Whether `now` is the machine of `baseline` beyond what a check-in asks: some hardware-unique component agrees, and a
-/// component that the baseline has and `now` leaves out counts as different. So nobody passes for a machine by saying little.
+/// component that the baseline has and `now` leaves out counts as different. So nobody passes for a machine by saying
+/// little.
 #[cfg(feature = "authority")]
 pub(crate) fn is_same(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> bool {
     let left_out = |result: ComponentResult| match result.found {
@@ -108,9 +109,9 @@ fn results(
     Component::ALL.into_iter().map(move |component| {
         let in_baseline = tags(baseline, component).next().is_some();
         let found = tags(now, component).next().is_some();
-        // `mac` is a set and one match is agreement; of the others there is one each. But a baseline with the addresses of
-        // four machines must not be at home on each of them, so it takes half of them to be evidence. More than half would
-        // reject one honest machine in a hundred a year: a computer with two cards of which one is off.
+        // `mac` is a set and one match is agreement; of the others there is one each. But a baseline with the addresses
+        // of four machines must not be at home on each of them, so it takes half of them to be evidence. More than half
+        // would reject one honest machine in a hundred a year: a computer with two cards of which one is off.
         let matches = |tag: &&Tag| tags(now, component).any(|other| other == *tag);
         let common = tags(baseline, component).filter(matches).count();
         let agreed = (in_baseline && found).then_some(common > 0);

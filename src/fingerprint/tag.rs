@@ -24,8 +24,8 @@ const MACHINE_ID_LABEL: &[u8] = b"nodelock machine-id v1";
 ///
 /// UUIDs and network addresses are values of bare lower-case hexadecimal digits (32 and 12 of them); of the
 /// hardware's UUID and its byte-swapped twin (the first three fields reversed each) it is the lesser one.
-/// Everything else has its ASCII letters in lower case, is trimmed, and has single spaces. In Python, with the empty salt standing for
-/// 32 zero bytes as RFC 5869 has it:
+/// Everything else has its ASCII letters in lower case, is trimmed, and has single spaces. In Python, with the empty
+/// salt standing for 32 zero bytes as RFC 5869 has it:
 ///
 /// ```python
 /// from hashlib import sha256; import hmac

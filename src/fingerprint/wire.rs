@@ -58,8 +58,8 @@ impl Fingerprint {
         Self { tags, virtual_machine, container }
     }
 
-    /// Rejects fingerprints with more than four MAC tags or more than one tag of any other component. Otherwise a client
-    /// could send the tags of many machines and match all of them. (docs/FINGERPRINT.md, Network addresses)
+    /// Rejects fingerprints with more than four MAC tags or more than one tag of any other component. Otherwise a
+    /// client could send the tags of many machines and match all of them. (docs/FINGERPRINT.md, Network addresses)
     pub(crate) fn validate(&self) -> Result<()> {
         for component in Component::ALL {
             let most = if component == Component::Mac { MAX_MACS } else { 1 };

@@ -346,8 +346,8 @@ impl Universe {
         Duration::from_secs(u64::from(steps * STEP) * 86_400)
     }
 
-    /// A message as the authority reads it. A decision takes what it knows only from what a device signed, so each message
-    /// is made, signed and read, once.
+    /// A message as the authority reads it. A decision takes what it knows only from what a device signed, so each
+    /// message is made, signed and read, once.
     pub(super) fn read(&self, message: &Message) -> Rc<Read> {
         if let Some(read) = self.read.borrow().get(message) {
             return read.clone();

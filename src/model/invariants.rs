@@ -12,13 +12,15 @@
 //! its store knows, all of which the drain gives up and says. (A power cut may happen to bring back a record that knew
 //! more; that is nothing a customer can do.)
 //!
-//! **Allowance** is for copies of a store, which break I1 by themselves: whoever gives a seat up in a copy leaves a license in
-//! the original, and where there is no lease it never ends. So on distinct hardware there are never more usable stores than the
-//! seats, the deactivations that were counted and the cancellations that are allowed without being counted.
+//! **Allowance** is for copies of a store, which break I1 by themselves: whoever gives a seat up in a copy leaves a
+//! license in the original, and where there is no lease it never ends. So on distinct hardware there are never more
+//! usable stores than the seats, the deactivations that were counted and the cancellations that are allowed without
+//! being counted.
 //!
-//! **Seats** is about time (`docs/PROTOCOL.md`, Seats over time). On distinct hardware there are never more usable stores than
-//! the seats and those that were released by force and may be in use until their end, while a device's clock is behind as far
-//! as that is tolerated. And a request that is made when every license is long over gets a seat, whatever came before.
+//! **Seats** is about time (`docs/PROTOCOL.md`, Seats over time). On distinct hardware there are never more usable
+//! stores than the seats and those that were released by force and may be in use until their end, while a device's
+//! clock is behind as far as that is tolerated. And a request that is made when every license is long over gets a seat,
+//! whatever came before.
 //!
 //! **Ledger** is the rest of what the authority promises (`docs/PROTOCOL.md`, The authority's rules, Forced release).
 //! Most of it is about single transitions, and is looked at when one is made for the first time: what it finds is the
@@ -107,8 +109,8 @@ pub(super) fn holds(invariant: Invariant, state: State, space: &mut Space) -> bo
     }
 }
 
-/// Whether a seat that is in use counts, in a ledger that was restored and has it as active. One that had lapsed when the lost
-/// time began need not.
+/// Whether a seat that is in use counts, in a ledger that was restored and has it as active. One that had lapsed when
+/// the lost time began need not.
 fn is_kept(name: Name, ledger: &Tables, universe: &Universe) -> bool {
     let began = ledger.at(ledger.restored_to.unwrap_or_default()).now();
     let counted = |seat: &Seat| seat.ends().is_none_or(|end| end.plus_days(STEP) >= began);
@@ -116,7 +118,8 @@ fn is_kept(name: Name, ledger: &Tables, universe: &Universe) -> bool {
     seat.is_none() || ledger.counting(universe) & name.bit() != 0
 }
 
-/// Whether a machine whose license the ledger does not know is known again, or told that its seat is over, at its next check-in.
+/// Whether a machine whose license the ledger does not know is known again, or told that its seat is over, at its next
+/// check-in.
 pub(super) fn is_healed_at_contact(
     machine: &ModelMachine,
     ledger: &Tables,
@@ -336,7 +339,8 @@ pub(super) fn flaw_of_answers(
         }
         for (name, seat) in &ledger.seats {
             let Some(now) = answer.ledger.state(*name) else { return Some("a seat is forgotten") };
-            // The states are listed in the order of a seat's life. Only a check-in takes back the place of one that was replaced.
+            // The states are listed in the order of a seat's life. Only a check-in takes back the place of one that was
+            // replaced.
             let is_taken_back = seat.state() == SeatState::Replaced
                 && matches!(message, Some(Message::CheckIn { name: asking, .. }) if asking == name);
             if (now as u8) < seat.state() as u8 && !is_taken_back {

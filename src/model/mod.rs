@@ -11,12 +11,13 @@
 //!   any two, a power cut too. A store may be lost, all but the device's key, and recovered from.
 //! - **Network** (`facts`): whatever was said once may arrive at any time, in any order, any number of times or never.
 //!   What travels in one file may be taken out of it.
-//! - **Authority** (`authority`): one atomic, durable transaction for each message. Messages are signed and verified for
-//!   real, each once.
+//! - **Authority** (`authority`): one atomic, durable transaction for each message. Messages are signed and verified
+//!   for real, each once.
 //!
-//! The authority's time stands still, but for the runs that are about time: there it goes on in steps, and a device's clock
-//! may be behind as far as that is tolerated. Left out: limits on codes, and tombstones, which guard only a store that was
-//! copied back. Handles are counted instead of drawn and bounded in number, so that there are finitely many states.
+//! The authority's time stands still, but for the runs that are about time: there it goes on in steps, and a device's
+//! clock may be behind as far as that is tolerated. Left out: limits on codes, and tombstones, which guard only a store
+//! that was copied back. Handles are counted instead of drawn and bounded in number, so that there are finitely many
+//! states.
 
 mod authority;
 mod device;
@@ -52,7 +53,8 @@ struct Rules {
     copies: bool,
     /// How many steps of time may pass at the authority, whenever.
     days: u8,
-    /// How many steps a lease lasts, and how many after the vendor has changed the terms, whenever; the same for no change.
+    /// How many steps a lease lasts, and how many after the vendor has changed the terms, whenever; the same for no
+    /// change.
     leases: [u32; 2],
     /// Whether both machines are installations on one computer.
     one_hardware: bool,
@@ -80,8 +82,8 @@ enum Outside {
     Nothing,
 }
 
-/// A fault that the model must notice. Each is one change: in the store's order of steps, which is simulated here, or in
-/// the shipped rules, where `mutated!` asks for it.
+/// A fault that the model must notice. Each is one change: in the store's order of steps, which is simulated here, or
+/// in the shipped rules, where `mutated!` asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::enum_variant_names, reason = "each is named after what goes wrong")]
 pub(crate) enum Mutant {

@@ -312,8 +312,8 @@ impl Space {
         self.machine_nodes[machine as usize].usable
     }
 
-    /// The activation whose license a check would accept, on a machine whose clock is behind the authority's as far as that is
-    /// tolerated.
+    /// The activation whose license a check would accept, on a machine whose clock is behind the authority's as far as
+    /// that is tolerated.
     pub(super) fn usable_for_now(&self, machine: u32, ledger: u32) -> Option<Name> {
         let clock = self.ledger(ledger).now().since(Timestamp::MIN).saturating_sub(CLOCK_TOLERANCE);
         let is_over = self.machine_nodes[machine as usize].license_ends.since(Timestamp::MIN) <= clock;
@@ -345,8 +345,8 @@ impl Space {
         &self.ledger_nodes[id as usize].ledger
     }
 
-    /// The seats whose licenses may be used: those that a device holds, those released by force, for as long as the lease lasts,
-    /// and those that another installation of the same machine replaced.
+    /// The seats whose licenses may be used: those that a device holds, those released by force, for as long as the
+    /// lease lasts, and those that another installation of the same machine replaced.
     pub(super) fn in_force(&self, ledger: u32) -> u32 {
         self.ledger_nodes[ledger as usize].in_force
     }

@@ -62,10 +62,10 @@ impl Store {
     /// (`~/.local/state`). macOS: `~/Library/Application Support` and `~/Library/Preferences`. Windows:
     /// `%LOCALAPPDATA%` and `%APPDATA%`.
     ///
-    /// Tombstones are left in two more places, so that one variable of the environment does not decide where they are: under
-    /// the home directory that the password database names (Windows: the known folder), and in
-    /// `nodelock-tombstones/<product>` beside `nodelock`. A check looks into the first place alone. A [`Writer`] looks into all
-    /// of them and fills the first one up.
+    /// Tombstones are left in two more places, so that one variable of the environment does not decide where they are:
+    /// under the home directory that the password database names (Windows: the known folder), and in
+    /// `nodelock-tombstones/<product>` beside `nodelock`. A check looks into the first place alone. A [`Writer`] looks
+    /// into all of them and fills the first one up.
     ///
     /// The directory's name is the product's with `a`-`z`, `0`-`9`, `_`, `-` and `.` as they are, each capital
     /// letter as `+` and the small one, and `%` and two hexadecimal digits for any other byte, for a dot at either
@@ -77,8 +77,9 @@ impl Store {
         location::per_user(product).map(Self::located)
     }
 
-    /// The store of `product` for the whole machine, which only those can use who may write there: it is open to its owner
-    /// alone (on Windows to the system and the administrators too), because the record holds what a code is made from.
+    /// The store of `product` for the whole machine, which only those can use who may write there: it is open to its
+    /// owner alone (on Windows to the system and the administrators too), because the record holds what a code is made
+    /// from.
     ///
     /// In `/var/lib/nodelock/<product>`; macOS: under `/Library/Application Support`; Windows: the folder known as
     /// `ProgramData`, where every user may make directories, so that an installer should make this one.
@@ -169,8 +170,8 @@ impl Store {
     /// Opens the store for writing: takes the lock, drops what a killed writer left, and makes durable what it
     /// reads, so that the caller may act on it (docs/PROTOCOL.md, Client states).
     ///
-    /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time, and with [`ErrorKind::NoLocks`] where
-    /// the file system has none; as [`read`](Self::read) does; [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
+    /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time, and with [`ErrorKind::NoLocks`]
+    /// where the file system has none; as [`read`](Self::read) does; [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
     pub fn write(&self) -> Result<Writer<'_>> {
         self.open(|store| store.read())
     }
@@ -214,8 +215,8 @@ impl Store {
     }
 
     /// Whether there is a tombstone `name` about `content` in the [first place](Self::tombstone_directory). One that is
-    /// missing, unreadable, damaged or about something else says nothing: only a tombstone that names this very activation
-    /// may block it.
+    /// missing, unreadable, damaged or about something else says nothing: only a tombstone that names this very
+    /// activation may block it.
     pub fn tombstone_exists(&self, name: &[u8; 16], content: &[u8; 32]) -> bool {
         self.tombstones.as_ref().is_some_and(|place| tombstone::exists(&*self.files, place, name, content))
     }
@@ -362,12 +363,13 @@ impl Writer<'_> {
         self.tombstone_places().any(|place| tombstone::exists(&*self.store.files, place, name, content))
     }
 
-    /// Writes the tombstone `name` about `content` into each place, if this store keeps any; one that is there already is
-    /// fine.
+    /// Writes the tombstone `name` about `content` into each place, if this store keeps any; one that is there already
+    /// is fine.
     ///
     /// Its content is synced, its name is left to the system: a tombstone is a hurdle, and the seat does not depend
-    /// on it. Fails if it cannot be written where a check looks for it, with [`ErrorKind::NoSpace`], [`ErrorKind::ReadOnly`],
-    /// [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`]; the other places are written nevertheless.
+    /// on it. Fails if it cannot be written where a check looks for it, with [`ErrorKind::NoSpace`],
+    /// [`ErrorKind::ReadOnly`], [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`]; the other places are written
+    /// nevertheless.
     pub fn write_tombstone(&self, name: &[u8; 16], content: &[u8; 32]) -> Result<()> {
         let write = |place| tombstone::write(&*self.store.files, place, name, content);
         let mut written = self.tombstone_places().map(write);

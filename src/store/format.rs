@@ -36,8 +36,8 @@ pub struct Snapshot {
     pub generation: u64,
     /// The body of the last commit; `None` if nothing was ever stored.
     pub body: Option<Vec<u8>>,
-    /// Whether the file system could not sync the directory when this was stored, so that a power cut may have undone what
-    /// was announced.
+    /// Whether the file system could not sync the directory when this was stored, so that a power cut may have undone
+    /// what was announced.
     pub unsynced: bool,
 }
 

@@ -10,8 +10,8 @@ pub trait FileSystem: Send + Sync {
     /// The content of the file `path`, of `limit` bytes at most.
     ///
     /// Fails with [`io::ErrorKind::NotFound`] if there is none, and with [`io::ErrorKind::FileTooLarge`] if it is
-    /// longer than `limit`; never more than `limit + 1` bytes are read to find that out. Fails at once for what is not a
-    /// plain file, such as a pipe, whose reader would wait for a writer.
+    /// longer than `limit`; never more than `limit + 1` bytes are read to find that out. Fails at once for what is not
+    /// a plain file, such as a pipe, whose reader would wait for a writer.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
     /// What the file `path` looks like from outside, without reading it; `None` if there is no such file.
@@ -35,9 +35,9 @@ pub trait FileSystem: Send + Sync {
 
     /// Makes the names in the directory `path` durable: what was created, renamed and removed there.
     ///
-    /// Where a file system has nothing of the kind, the error is the system's own (EINVAL, EBADF, ENOSYS, EOPNOTSUPP) or
-    /// [`io::ErrorKind::Unsupported`]; the store goes on then and notes it.
-    /// Does nothing on Windows, where [`rename`](Self::rename) is durable by itself.
+    /// Where a file system has nothing of the kind, the error is the system's own (EINVAL, EBADF, ENOSYS, EOPNOTSUPP)
+    /// or [`io::ErrorKind::Unsupported`]; the store goes on then and notes it. Does nothing on Windows, where
+    /// [`rename`](Self::rename) is durable by itself.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
     /// Creates the directory `path`, open to its owner only.
@@ -49,8 +49,8 @@ pub trait FileSystem: Send + Sync {
     /// Takes the exclusive lock on the file `path`, which is created if missing, and waits for it no longer than
     /// `timeout`. A process that dies gives its locks up. Follows no link, and locks nothing but a plain file.
     ///
-    /// Fails with [`io::ErrorKind::WouldBlock`] if another holds it all that time, in this process or any other; where there
-    /// are no locks, with the system's own error (ENOLCK, ENOSYS, EOPNOTSUPP) or [`io::ErrorKind::Unsupported`].
+    /// Fails with [`io::ErrorKind::WouldBlock`] if another holds it all that time, in this process or any other; where
+    /// there are no locks, with the system's own error (ENOLCK, ENOSYS, EOPNOTSUPP) or [`io::ErrorKind::Unsupported`].
     fn lock(&self, path: &Path, timeout: Duration) -> io::Result<Box<dyn LockGuard>>;
 }
 
@@ -83,7 +83,8 @@ pub struct Stamp {
 }
 
 /// Makes the names in `directory` durable. Returns whether it could: some file systems cannot sync a directory (shared
-/// folders of virtual machines, old file servers), and a store goes on there, as databases do. What really fails is an error.
+/// folders of virtual machines, old file servers), and a store goes on there, as databases do. What really fails is an
+/// error.
 pub(super) fn sync_dir(files: &dyn FileSystem, directory: &Path) -> io::Result<bool> {
     match files.sync_dir(directory) {
         Ok(()) => Ok(true),

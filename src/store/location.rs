@@ -15,7 +15,8 @@ pub(super) struct Location {
     pub(super) store: PathBuf,
     /// The tombstones' directory that a check looks into.
     pub(super) tombstones: PathBuf,
-    /// Finds the directories that tombstones are left in as well, so that a variable of the environment does not decide alone.
+    /// Finds the directories that tombstones are left in as well, so that a variable of the environment does not decide
+    /// alone.
     pub(super) more_tombstones: Box<dyn FnOnce() -> Vec<PathBuf> + Send>,
 }
 
@@ -49,8 +50,8 @@ pub(super) fn per_user(product: &str) -> Result<Location> {
     Ok(Location::new(data, Some(state), name))
 }
 
-/// The place for what belongs to the whole machine. A check looks for tombstones with the user who runs this process, since
-/// one directory that everybody writes to would be another's to wipe.
+/// The place for what belongs to the whole machine. A check looks for tombstones with the user who runs this process,
+/// since one directory that everybody writes to would be another's to wipe.
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for a product that makes no directory name, and with
 /// [`ErrorKind::Unsupported`] if Windows names no such place.
@@ -80,8 +81,8 @@ fn home() -> Option<(PathBuf, PathBuf)> {
     (data.is_absolute() && state.is_absolute()).then_some((data, state))
 }
 
-/// The user's directory for tombstones as the system knows it, whatever the environment says; none if the system knows no home
-/// that is there.
+/// The user's directory for tombstones as the system knows it, whatever the environment says; none if the system knows
+/// no home that is there.
 fn known_state() -> Option<PathBuf> {
     #[cfg(windows)]
     return super::windows::roaming_data();

@@ -23,10 +23,11 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// The operating system's file system.
 ///
-/// Files are made with mode 0600 and directories with 0700, whatever the umask. What root makes in another user's directory
-/// belongs to that user, so that a program that was once started as root locks nobody out. On Windows they inherit the access rules
-/// of the directory above, which in a user's profile let in that user, the system and the administrators; but a directory
-/// made below `%ProgramData%`, which lets everybody read, lets in its owner, the system and the administrators alone.
+/// Files are made with mode 0600 and directories with 0700, whatever the umask. What root makes in another user's
+/// directory belongs to that user, so that a program that was once started as root locks nobody out. On Windows they
+/// inherit the access rules of the directory above, which in a user's profile let in that user, the system and the
+/// administrators; but a directory made below `%ProgramData%`, which lets everybody read, lets in its owner, the system
+/// and the administrators alone.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsFileSystem;
 
@@ -156,8 +157,8 @@ fn while_in_use<T>(patience: &[u64], operation: impl Fn() -> io::Result<T>) -> i
 }
 
 /// Opens a plain file, and says how long it is: never waits for the other end of a pipe, and refuses pipes, sockets,
-/// devices and directories. With `no_links` it refuses links too; otherwise a link to a plain file is as good as the file,
-/// because volumes of containers are made of links.
+/// devices and directories. With `no_links` it refuses links too; otherwise a link to a plain file is as good as the
+/// file, because volumes of containers are made of links.
 fn open_plain(options: &mut OpenOptions, path: &Path, no_links: bool) -> io::Result<(File, u64)> {
     #[cfg(unix)]
     options.custom_flags(libc::O_NONBLOCK | if no_links { libc::O_NOFOLLOW } else { 0 });
@@ -224,7 +225,8 @@ fn stamp(path: &Path) -> io::Result<Stamp> {
     })
 }
 
-/// Windows tells what cannot be copied along only of an open file; opened for its attributes alone, it is in nobody's way.
+/// Windows tells what cannot be copied along only of an open file; opened for its attributes alone, it is in nobody's
+/// way.
 #[cfg(windows)]
 fn stamp(path: &Path) -> io::Result<Stamp> {
     const FILE_READ_ATTRIBUTES: u32 = 0x80;

@@ -205,7 +205,8 @@ impl Folder {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
             match self.create_dir(&self.temporary) {
-                // What a killed process left, or another one of root's is about to put in place, is as good as a new one.
+                // What a killed process left, or another one of root's is about to put in place, is as good as a new
+                // one.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 created => created?,
             }

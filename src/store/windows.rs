@@ -1,5 +1,5 @@
-//! What std cannot do on Windows: find a known folder, make a directory that not everybody may read, and tell a file from
-//! a copy of it.
+//! What std cannot do on Windows: find a known folder, make a directory that not everybody may read, and tell a file
+//! from a copy of it.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -93,8 +93,8 @@ pub(super) fn stamp(file: &File) -> io::Result<Stamp> {
 
 /// Whether everybody may read what is made in `path` with the rules of the directory above.
 ///
-/// A directory has more names than one (verbatim, short, through a junction), so the system is asked for its own; what is
-/// spelled like the shared directory needs no asking, and is enough where the system has no answer.
+/// A directory has more names than one (verbatim, short, through a junction), so the system is asked for its own; what
+/// is spelled like the shared directory needs no asking, and is enough where the system has no answer.
 pub(super) fn is_shared(path: &Path) -> bool {
     let Some(shared) = program_data() else { return false };
     let plain = |path: &Path| PathBuf::from(path.as_os_str().to_ascii_lowercase());
@@ -162,8 +162,8 @@ mod tests {
     fn rules(path: &Path) -> String {
         let path: Vec<u16> = path.as_os_str().encode_wide().chain([0]).collect();
         let (mut descriptor, mut text, mut length) = (ptr::null_mut(), ptr::null_mut(), 0);
-        // SAFETY: the path ends with a zero; what is null is not asked for. The system's text has the length that it says
-        // and is copied before it is freed.
+        // SAFETY: the path ends with a zero; what is null is not asked for. The system's text has the length that it
+        // says and is copied before it is freed.
         unsafe {
             let result = GetNamedSecurityInfoW(
                 path.as_ptr(),

@@ -3,8 +3,8 @@
 #
 #   tests/capi/release.sh        the smallest library and the whole one
 #   tests/capi/release.sh all    one with each feature, for a table of what they cost
-#   tests/capi/release.sh std    with Rust's library built along, without what prints backtraces: needs its sources, and a compiler
-#                                that may build them (a nightly one, or RUSTC_BOOTSTRAP=1)
+#   tests/capi/release.sh std    with Rust's library built along, without what prints backtraces: needs its sources, and
+#                                a compiler that may build them (a nightly one, or RUSTC_BOOTSTRAP=1)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 library=target/capi/libnodelock.so

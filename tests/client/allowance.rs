@@ -34,8 +34,8 @@ fn name(n: usize) -> String {
     char::from(b'a' + u8::try_from(n).unwrap()).to_string()
 }
 
-/// On each of so many machines: a pending request is copied from the machine before, granted there, cancelled here, and this
-/// machine asks for itself. Returns on how many machines the license is usable in the end.
+/// On each of so many machines: a pending request is copied from the machine before, granted there, cancelled here, and
+/// this machine asks for itself. Returns on how many machines the license is usable in the end.
 fn machines_by_cancelled_copies(vendor: &mut Vendor, machines: usize) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let path = |n: usize| folder.path().join(n.to_string());

@@ -216,7 +216,8 @@ fn checks_in_many_threads_beside_a_writer_find_what_is_true() {
                 let _gone = OnDrop(|| seen.store(u64::MAX, Ordering::SeqCst));
                 while !is_over() {
                     if cfg!(windows) {
-                        // A file that somebody has open all the time cannot be replaced there before Windows 10, nor under wine.
+                        // A file that somebody has open all the time cannot be replaced there before Windows 10, nor
+                        // under wine.
                         thread::sleep(Duration::from_millis(if emulated { 100 } else { 10 }));
                     }
                     // Half of them share one client.

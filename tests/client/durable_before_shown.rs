@@ -1,5 +1,5 @@
-//! What is shown is durable: a request or a proof that a kill left visible, and not yet durable, is made durable before the
-//! next start hands it out. A power cut right after that must not take it back.
+//! What is shown is durable: a request or a proof that a kill left visible, and not yet durable, is made durable before
+//! the next start hands it out. A power cut right after that must not take it back.
 
 use std::sync::Arc;
 

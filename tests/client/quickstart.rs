@@ -14,7 +14,8 @@ fn quickstart() -> PathBuf {
     if env::var_os("NODELOCK_EMULATED").is_none() {
         let mut build = Command::new(env!("CARGO"));
         build.args(["build", "--locked", "--quiet", "--example", "quickstart", "--bin", "authority"]);
-        // They tell this test of its package. A build script that reads them would take them for a change, and run again.
+        // They tell this test of its package. A build script that reads them would take them for a change, and run
+        // again.
         for (name, _) in env::vars_os().filter(|(name, _)| {
             let name = name.to_string_lossy();
             name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")

@@ -38,8 +38,9 @@ fn is_secret(bytes: &[u8]) -> bool {
     bytes.iter().zip(SECRET).all(|(byte, masked)| *byte == masked ^ black_box(MASK))
 }
 
-/// The system's allocator, and how many blocks with the secret in them this thread has given back. The memory is searched
-/// too, but a block that was given back may be in use again by then, which depends on what else the program does.
+/// The system's allocator, and how many blocks with the secret in them this thread has given back. The memory is
+/// searched too, but a block that was given back may be in use again by then, which depends on what else the program
+/// does.
 struct Looking;
 
 thread_local! {
@@ -47,8 +48,8 @@ thread_local! {
     static GIVEN_BACK: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: every call goes to the system's allocator; a block is read only as far as the caller says that it reaches, before
-// it is given back, and all of it was written, since it came as zeros.
+// SAFETY: every call goes to the system's allocator; a block is read only as far as the caller says that it reaches,
+// before it is given back, and all of it was written, since it came as zeros.
 unsafe impl GlobalAlloc for Looking {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller keeps the promises of this very function.

@@ -1,4 +1,5 @@
-//! File systems that lack what a store asks for: a directory that cannot be synced, and no locks (docs/DESIGN.md, Store).
+//! File systems that lack what a store asks for: a directory that cannot be synced, and no locks (docs/DESIGN.md,
+//! Store).
 
 use std::{io, path::Path, sync::Arc, time::Duration};
 

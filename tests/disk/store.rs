@@ -626,8 +626,8 @@ fn reading_works_in_a_directory_without_write_permission() {
     fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
 }
 
-/// A running process must not take a copied back file, to which the usual means of copying give the times of the original, for
-/// the one that it has read.
+/// A running process must not take a copied back file, to which the usual means of copying give the times of the
+/// original, for the one that it has read.
 #[test]
 fn a_copy_with_the_times_of_the_original_has_another_stamp() {
     let folder = tempfile::tempdir().unwrap();
@@ -666,7 +666,8 @@ fn readers_beside_a_writer_never_see_a_torn_state() {
                     last = snapshot.generation;
                     assert_eq!(snapshot.body.clone().unwrap_or_default(), body(last));
                     if cfg!(windows) {
-                        // A file that somebody has open all the time cannot be replaced there before Windows 10, nor under wine.
+                        // A file that somebody has open all the time cannot be replaced there before Windows 10, nor
+                        // under wine.
                         thread::sleep(Duration::from_millis(if emulated { 100 } else { 10 }));
                     }
                 }

@@ -5,8 +5,8 @@ docs/THREATS.md, Test 5.
 
     cargo build --locked && python3 tests/faults/many_processes.py --seconds 600
 
-Sixteen at a time, each runs one command after another on a store of its choosing: activate, status, check in, deactivate
-online and offline, cancel, show codes. One in three is killed at a random moment. Meanwhile
+Sixteen at a time, each runs one command after another on a store of its choosing: activate, status, check in,
+deactivate online and offline, cancel, show codes. One in three is killed at a random moment. Meanwhile
 
 - no command may call a store damaged or a message malformed: nothing is ever read torn;
 - no license may be usable whose seat the authority's database showed as free before (I1);
@@ -72,8 +72,8 @@ def name(handle):
 
 
 class Network(http.server.BaseHTTPRequestHandler):
-    """What a store's machine is connected through, as a proxy. In ten minutes all stores together try more than the authority
-    takes from one address in an hour, so each has an address of its own."""
+    """What a store's machine is connected through, as a proxy. In ten minutes all stores together try more than the
+    authority takes from one address in an hour, so each has an address of its own."""
 
     protocol_version = "HTTP/1.1"
 

@@ -1,15 +1,16 @@
-"""A device that says odd things, as a command for examples/authority/tests/hosts: what no client of the library would send,
-or not in that order.
+"""A device that says odd things, as a command for examples/authority/tests/hosts: what no client of the library would
+send, or not in that order.
 
     odd_device.py PRODUCT LICENSE_KEY OTHER_LICENSE_KEY
 
-Writes into the current folder, for two seats of one device: `request.txt`, the activation file of the first; `conflict.txt`, a
-genuine deactivation file of a second request under the same name; `early-request.txt`, the activation file of the second seat, with
-`early-proof.txt`, which gives it up without its request, and `early-code.txt`; `other-proof-N.txt`, nine proofs of other requests
-under the second seat's name; `coded-request.txt` and `coded-code.txt`, a third seat that is given up by its code alone;
-`wrong-code-N.txt`, eleven codes that are not the first seat's; `twin-request.txt` and `twin-code.txt`, another device that drew the
-first seat's name; `other-license-0.txt` and `other-license-1.txt`, activation files of the device for the other license;
-`recovery.txt`, that of the device after it lost its store.
+Writes into the current folder, for two seats of one device: `request.txt`, the activation file of the first;
+`conflict.txt`, a genuine deactivation file of a second request under the same name; `early-request.txt`, the activation
+file of the second seat, with `early-proof.txt`, which gives it up without its request, and `early-code.txt`;
+`other-proof-N.txt`, nine proofs of other requests under the second seat's name; `coded-request.txt` and
+`coded-code.txt`, a third seat that is given up by its code alone; `wrong-code-N.txt`, eleven codes that are not the
+first seat's; `twin-request.txt` and `twin-code.txt`, another device that drew the first seat's name;
+`other-license-0.txt` and `other-license-1.txt`, activation files of the device for the other license; `recovery.txt`,
+that of the device after it lost its store.
 """
 
 import sys

@@ -1,5 +1,5 @@
-//! An authority that lies, or somebody in between who does: whatever is answered, nothing changes that the vendor did not sign
-//! for this very device and request, and no seat is lost.
+//! An authority that lies, or somebody in between who does: whatever is answered, nothing changes that the vendor did
+//! not sign for this very device and request, and no seat is lost.
 
 use std::{
     fs,
@@ -121,8 +121,8 @@ impl Scene {
         fs::read(self.folder.path().join(format!("{call:?}/state"))).unwrap()
     }
 
-    /// What a failed call must leave as it was: all of the store, but for the note that a check-in was asked. Giving up a seat
-    /// that the authority does not know begins with one.
+    /// What a failed call must leave as it was: all of the store, but for the note that a check-in was asked. Giving up
+    /// a seat that the authority does not know begins with one.
     fn kept(&self, call: Call) -> Vec<u8> {
         if !matches!(call, Call::CheckIn | Call::Deactivate) {
             return self.state(call);
@@ -757,8 +757,8 @@ fn a_time_counts_only_if_the_vendor_signed_it() {
         assert_eq!(judged_by(Call::CheckIn), at(START.max(time)));
         assert_eq!(device.check().unwrap().is_usable(), time == ahead);
 
-        // The vendor has put its clock right. A time once signed stays, so a lease of today is over for it; a license that is
-        // renewed after a time that lay behind is as good as any.
+        // The vendor has put its clock right. A time once signed stays, so a lease of today is over for it; a license
+        // that is renewed after a time that lay behind is as good as any.
         vendor.clock.set(START);
         scene.say_json(license(vendor.renew(handle)));
         assert_eq!(scene.make(Call::CheckIn), None);

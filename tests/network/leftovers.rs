@@ -186,8 +186,8 @@ fn nothing_of_a_call_outlives_it() {
 #[test]
 fn what_the_child_does() {
     let Ok(peers) = env::var("NODELOCK_TEST_PEERS") else { return };
-    // The first call of a process may open what the process keeps: tokio has two files for signals where another package of
-    // the same build wants those.
+    // The first call of a process may open what the process keeps: tokio has two files for signals where another
+    // package of the same build wants those.
     let cancel = Cancel::new();
     let (url, timeout) = ("http://127.0.0.1:1/", TIMEOUT);
     let post = Post { url, body: b"{}", user_agent: "test/1", limit: 1024, timeout, cancel: &cancel };

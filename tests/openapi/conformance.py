@@ -2,9 +2,9 @@
 
     python3 tests/openapi/conformance.py [--examples N] [--seed N] [--program PROGRAM]
 
-The server answers thousands of requests, in form and out of it: none may come to a 5xx, and none to a status, media type,
-header or body that `examples/authority/openapi.json` does not describe. So that they get past the first check of a
-message, the description is given genuine messages as examples, made in Python from docs/FORMAT.md (tests/interop): of
+The server answers thousands of requests, in form and out of it: none may come to a 5xx, and none to a status, media
+type, header or body that `examples/authority/openapi.json` does not describe. So that they get past the first check of
+a message, the description is given genuine messages as examples, made in Python from docs/FORMAT.md (tests/interop): of
 seats that are active, given up, cancelled, refused, of another product and never seen.
 
 Needs schemathesis and cryptography, and the example `authority` built.

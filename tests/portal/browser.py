@@ -1,4 +1,5 @@
-"""The portal in a real browser: Chromium, headless, against the real server, with the real command-line client beside it.
+"""The portal in a real browser: Chromium, headless, against the real server, with the real command-line client beside
+it.
 
     cargo build
     python3 -m venv target/browser-python
@@ -413,7 +414,8 @@ def refusals(browser, authority, folder):
 
 
 def replace_seats(browser, authority, folder):
-    """No seat is free: a computer that is not used any more gives way to a request, and another one without a request."""
+    """No seat is free: a computer that is not used any more gives way to a request, and another one without a
+    request."""
     key = authority.sell(2, "--seat-list", "labels", "--replace", "2")
     names = ["The old laptop", "The one in the office on the third floor, by the window", "new"]
     computers = [Computer(authority, folder, f"{browser.width}-gone-{n}") for n in range(len(names))]

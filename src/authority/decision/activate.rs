@@ -27,18 +27,18 @@ use crate::{
 /// fetches the license that it was granted, however old that is: [`Ruling::Repeated`]. It never fetches a renewed one,
 /// because every copy of a store has its request. A check-in renews the license, and a copy shows itself by that.
 ///
-/// A [recovery](ActivationFile::is_recovery) takes the place of the device's active seats of the license that it was granted
-/// last, without counting a deactivation. It does so only if the request is granted, and only if the request is new:
-/// whatever the device holds when an echo arrives came after its loss.
+/// A [recovery](ActivationFile::is_recovery) takes the place of the device's active seats of the license that it was
+/// granted last, without counting a deactivation. It does so only if the request is granted, and only if the request is
+/// new: whatever the device holds when an echo arrives came after its loss.
 ///
-/// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The kinds:
-/// [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
-/// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before under that
-/// handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`], [`ErrorKind::NoFreeSeat`];
-/// [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose place it could take;
-/// [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`], [`ErrorKind::GivenUp`]
-/// or [`ErrorKind::Revoked`] for a seat whose life is over; and for a recovery [`ErrorKind::UnknownSeat`],
-/// [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
+/// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The
+/// kinds: [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
+/// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
+/// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
+/// [`ErrorKind::NoFreeSeat`]; [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose
+/// place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`],
+/// [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over; and for a recovery
+/// [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
 pub fn activate(
     file: &ActivationFile,
     assigned: Option<LicenseId>,
@@ -101,8 +101,8 @@ fn free_what_came_along(work: &mut Work<'_>, file: &ActivationFile) -> Result<Op
             {
                 given_up = seat.license_id().or(given_up);
             }
-            // One that a rule refuses, such as a proof of a seat that was never here, frees nothing and spoils nothing. The
-            // device has no receipt for it, so it comes again.
+            // One that a rule refuses, such as a proof of a seat that was never here, frees nothing and spoils nothing.
+            // The device has no receipt for it, so it comes again.
             Ok(_) | Err(Stop::Refused(_)) => {}
             Err(stop) => return Err(stop),
         }
@@ -177,9 +177,9 @@ fn answer(
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
 }
 
-/// The new seat in place of the one that the device has of the same license: it asks anew, with a key that the vendor issued
-/// again, say. It must be on its machine, judged as at a check-in: whoever has a copy of the device's key gets nothing by it.
-/// None if there is no such seat, or too many requests of the machine did that already.
+/// The new seat in place of the one that the device has of the same license: it asks anew, with a key that the vendor
+/// issued again, say. It must be on its machine, judged as at a check-in: whoever has a copy of the device's key gets
+/// nothing by it. None if there is no such seat, or too many requests of the machine did that already.
 fn join_own(
     work: &mut Work<'_>,
     request: &ActivationRequest,
@@ -200,9 +200,9 @@ fn join_own(
     Ok(own.and_then(|own| take_place(work, &own, terms, seat)))
 }
 
-/// The new seat in place of another one of its machine, which is replaced: the system was installed again, or a second one
-/// is (docs/PROTOCOL.md, Seats over time). None if there is no such seat, or too many requests of the machine did that already,
-/// or too many requests of the license matched no seat.
+/// The new seat in place of another one of its machine, which is replaced: the system was installed again, or a second
+/// one is (docs/PROTOCOL.md, Seats over time). None if there is no such seat, or too many requests of the machine did
+/// that already, or too many requests of the license matched no seat.
 fn join(
     work: &mut Work<'_>,
     request: &ActivationRequest,
@@ -224,8 +224,8 @@ fn join(
     Ok(take_place(work, &other, terms, seat))
 }
 
-/// Another seat of the machine that the new seat is on, which was asked for at `created`. Of several it is the one that was heard
-/// of least lately; none if there is none.
+/// Another seat of the machine that the new seat is on, which was asked for at `created`. Of several it is the one that
+/// was heard of least lately; none if there is none.
 pub(super) fn seat_of_machine(
     work: &mut Work<'_>,
     fingerprint: &Fingerprint,
@@ -268,8 +268,8 @@ pub(super) fn take_place(
     Some(joined)
 }
 
-/// Releases the seat that a customer names, if its device has been silent and the license allows one more. Otherwise nothing
-/// changes: none.
+/// Releases the seat that a customer names, if its device has been silent and the license allows one more. Otherwise
+/// nothing changes: none.
 pub(super) fn replace(
     work: &mut Work<'_>,
     named: Handle,
@@ -294,8 +294,8 @@ pub(super) fn replace(
     Ok(Some(replaced))
 }
 
-/// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to its
-/// machine alone, judged as a check-in is, and not to whoever has a copy of the device's key.
+/// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to
+/// its machine alone, judged as a check-in is, and not to whoever has a copy of the device's key.
 fn held_seat(work: &Work<'_>, file: &ActivationFile, terms: &LicenseTerms) -> Result<Option<Seat>, Stop> {
     let seats = work.taken_seats_of(&file.request.device_key)?.into_iter();
     let held = seats.filter(|seat| seat.state == SeatState::Held && seat.license_id == terms.id);
@@ -304,8 +304,8 @@ fn held_seat(work: &Work<'_>, file: &ActivationFile, terms: &LicenseTerms) -> Re
     Ok(held.min_by_key(|seat| seat.changed))
 }
 
-/// A request that was granted or refused before. What a seat was granted under does not change with a second look at the
-/// license key.
+/// A request that was granted or refused before. What a seat was granted under does not change with a second look at
+/// the license key.
 fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) -> Result<Ruling, Stop> {
     let is_over = match known.state {
         _ if known.request_digest != request.digest() => Some(ErrorKind::WrongRequest),
@@ -325,8 +325,8 @@ fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) 
     Ok(Ruling::Repeated(known.clone()))
 }
 
-/// Takes back what a recovery says was lost: the active seats of the license that the device was granted last. Returns that
-/// license.
+/// Takes back what a recovery says was lost: the active seats of the license that the device was granted last. Returns
+/// that license.
 fn recover(work: &mut Work<'_>, file: &ActivationFile) -> Result<Option<LicenseId>, Stop> {
     if !file.is_recovery() {
         return Ok(None);

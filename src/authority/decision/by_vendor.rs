@@ -21,8 +21,8 @@ fn known(work: &Work<'_>, name: SeatName) -> Result<Seat, Stop> {
 
 /// A new license for an active seat, as a file for a device that does not check in: [`Ruling::Renewed`].
 ///
-/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`], [`ErrorKind::Revoked`], and
-/// [`ErrorKind::NoFreeSeat`] for a seat that lapsed when no seat is free.
+/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`], [`ErrorKind::Revoked`],
+/// and [`ErrorKind::NoFreeSeat`] for a seat that lapsed when no seat is free.
 pub fn renew(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(renew_seat(&mut work, name).map(|ruling| work.decide(ruling)))
@@ -38,14 +38,14 @@ fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     Ok(Ruling::Renewed(renewed))
 }
 
-/// Releases the seat of a machine that is dead, lost or unwilling: [`Ruling::Revoked`] with a revocation for the device,
-/// should it speak up. Once more gets the same revocation. A held seat was given up by its device, so it returns to the
-/// pool and there is nobody to tell: [`Ruling::Returned`].
+/// Releases the seat of a machine that is dead, lost or unwilling: [`Ruling::Revoked`] with a revocation for the
+/// device, should it speak up. Once more gets the same revocation. A held seat was given up by its device, so it
+/// returns to the pool and there is nobody to tell: [`Ruling::Returned`].
 ///
 /// `notice` is for the customer: at most 1,024 bytes on one line.
 ///
-/// Fails with [`ErrorKind::InvalidInput`] for the notice, [`ErrorKind::UnknownSeat`], and [`ErrorKind::GivenUp`] when there
-/// is nothing to release.
+/// Fails with [`ErrorKind::InvalidInput`] for the notice, [`ErrorKind::UnknownSeat`], and [`ErrorKind::GivenUp`] when
+/// there is nothing to release.
 pub fn release(name: SeatName, notice: &str, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(release_seat(&mut work, name, notice).map(|ruling| work.decide(ruling)))

@@ -16,27 +16,27 @@ use crate::{
     },
 };
 
-/// How many check-ins of a seat are remembered. The network may deliver one twice or late; without this its echo would use
-/// up a sync token, and the device's next check-in would look like that of a copy.
+/// How many check-ins of a seat are remembered. The network may deliver one twice or late; without this its echo would
+/// use up a sync token, and the device's next check-in would look like that of a copy.
 const REMEMBERED: u32 = 16;
 
 /// What the device of a seat is told that it gave up itself: what speaks is a copy of its store from before.
 const GIVEN_UP: &str = "this seat was given up";
 
-/// Answers a check-in: [`Ruling::Renewed`] with a license one revision later, or [`Ruling::Revoked`] with a revocation if
-/// the seat is over. Only a signed word ends the license that a copy of the store still holds.
+/// Answers a check-in: [`Ruling::Renewed`] with a license one revision later, or [`Ruling::Revoked`] with a revocation
+/// if the seat is over. Only a signed word ends the license that a copy of the store still holds.
 ///
 /// The same check-in again gets the same license. The machine may have changed as far as the policy's grace goes.
 ///
-/// A seat that the ledger does not know, or knows at a lower revision than the device, is entered again or lifted by the
-/// license that came along, if this authority signed it under a page that the ledger has lost
-/// (docs/PROTOCOL.md, The ledger was restored). It may exceed the seats of the license then. [`Ruling::Refused`] with
+/// A seat that the ledger does not know, or knows at a lower revision than the device, is entered again or lifted by
+/// the license that came along, if this authority signed it under a page that the ledger has lost (docs/PROTOCOL.md,
+/// The ledger was restored). It may exceed the seats of the license then. [`Ruling::Refused`] with
 /// [`ErrorKind::UnknownSeat`] when it was signed and cannot be lost: that is stored, because it is noted as an alarm.
 ///
 /// Fails with [`ErrorKind::LicenseWanted`] when that license is needed and did not come along, with
-/// [`ErrorKind::UnknownSeat`] when it is not one of the device that signed the check-in, with [`ErrorKind::WrongMachine`],
-/// [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was answered and has been followed by another
-/// one.
+/// [`ErrorKind::UnknownSeat`] when it is not one of the device that signed the check-in, with
+/// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was
+/// answered and has been followed by another one.
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))
@@ -118,8 +118,8 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
     Ok(Ruling::Renewed(renewed))
 }
 
-/// An installation that was replaced is alive: it takes the place of its machine's seat back. Nothing is used up by that, and
-/// the other installation may do the same.
+/// An installation that was replaced is alive: it takes the place of its machine's seat back. Nothing is used up by
+/// that, and the other installation may do the same.
 fn take_back(work: &mut Work<'_>, claim: &CheckInClaim, seat: &Seat, other: &Seat) -> Result<Seat, Stop> {
     let terms = work.license_of(seat)?.terms;
     if !seat.is_on(&claim.check_in.body.fingerprint, &terms) {
@@ -163,8 +163,8 @@ fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> 
     Ok(Ruling::Revoked(seat.clone()))
 }
 
-/// Answers a preflight: [`Ruling::Preflight`]. Giving up a seat that is not active, or has lapsed, uses nothing up, so the
-/// answer is none then, as for a license without a limit.
+/// Answers a preflight: [`Ruling::Preflight`]. Giving up a seat that is not active, or has lapsed, uses nothing up, so
+/// the answer is none then, as for a license without a limit.
 ///
 /// Fails with [`ErrorKind::UnknownSeat`] when the device that signed it has no such seat.
 pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {

@@ -27,8 +27,8 @@ use crate::{
 ///
 /// A code of a seat that nobody has asked for yet is [kept](Ruling::Kept) until the request arrives.
 ///
-/// Fails with [`ErrorKind::WrongCode`], and with [`ErrorKind::TooManyAttempts`] when every seat that it may be about had
-/// [`MAX_ATTEMPTS`](crate::authority::MAX_ATTEMPTS) within a day.
+/// Fails with [`ErrorKind::WrongCode`], and with [`ErrorKind::TooManyAttempts`] when every seat that it may be about
+/// had [`MAX_ATTEMPTS`](crate::authority::MAX_ATTEMPTS) within a day.
 pub fn redeem_code(typed: &TypedCode, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, typed).map(|ruling| work.decide(ruling)))

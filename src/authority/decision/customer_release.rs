@@ -15,11 +15,12 @@ use crate::{
     code::Handle,
 };
 
-/// Releases a seat on the word of a customer, without a request that takes its place: [`Ruling::Revoked`] with a revocation for
-/// the device, should it speak up. Once more gets the same revocation. A held seat returns to the pool, and there is nobody to
-/// tell: [`Ruling::Returned`].
+/// Releases a seat on the word of a customer, without a request that takes its place: [`Ruling::Revoked`] with a
+/// revocation for the device, should it speak up. Once more gets the same revocation. A held seat returns to the pool,
+/// and there is nobody to tell: [`Ruling::Returned`].
 ///
-/// It has the limits of a request that names a seat: the device has been silent for a week, and the license allows one more.
+/// It has the limits of a request that names a seat: the device has been silent for a week, and the license allows one
+/// more.
 ///
 /// Fails with [`ErrorKind::UnknownLicense`], with [`ErrorKind::UnknownSeat`] for a seat of another license, and with
 /// [`ErrorKind::DeactivationNotAllowed`] beyond the limits.

@@ -65,9 +65,11 @@ pub enum EventKind {
     Restored,
     /// A seat that the ledger had lost, or a license of it, was entered again from its device's license.
     Healed,
-    /// A seat that the ledger had as taken ended in the time that it lost: its device has the receipt or the revocation.
+    /// A seat that the ledger had as taken ended in the time that it lost: its device has the receipt or the
+    /// revocation.
     PhantomEnded,
-    /// Something that this authority's key signed is not in the ledger, though nothing is missing there: the key was stolen.
+    /// Something that this authority's key signed is not in the ledger, though nothing is missing there: the key was
+    /// stolen.
     StrangeLicense,
 }
 

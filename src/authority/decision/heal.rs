@@ -38,8 +38,8 @@ impl Healed {
         &self.seat
     }
 
-    /// Notes it for the vendor, with the number of seats that are too many now: one that had lapsed counts again only by the
-    /// license that answers it.
+    /// Notes it for the vendor, with the number of seats that are too many now: one that had lapsed counts again only
+    /// by the license that answers it.
     pub(super) fn note(self, work: &mut Work<'_>) -> Result<(), Stop> {
         let license = work.license_of(&self.seat)?;
         let mut detail = self.detail;
@@ -52,8 +52,8 @@ impl Healed {
     }
 }
 
-/// The seat of a check-in as its device's license has it: one that is not `known`, or known at a lower revision. None if the
-/// license is an alarm.
+/// The seat of a check-in as its device's license has it: one that is not `known`, or known at a lower revision. None
+/// if the license is an alarm.
 ///
 /// Fails with [`ErrorKind::LicenseWanted`] if no license came along: what a device only claims proves nothing.
 pub(super) fn heal(
@@ -112,10 +112,11 @@ pub(super) fn heal(
     Ok(Some(Healed { before: known.cloned(), seat, detail }))
 }
 
-/// The ledger's history, if something that this authority signed under that page may be missing in it; none if nothing can be.
+/// The ledger's history, if something that this authority signed under that page may be missing in it; none if nothing
+/// can be.
 ///
-/// A page that the ledger does not know shows that history is missing, if no gap explains it yet. But where a place that no
-/// backup reaches has the ledger's last page nothing can be missing.
+/// A page that the ledger does not know shows that history is missing, if no gap explains it yet. But where a place
+/// that no backup reaches has the ledger's last page nothing can be missing.
 fn missing(work: &Work<'_>, page: Page, signed: Timestamp) -> Result<Option<History>, Stop> {
     work.need([Query::History, Query::Page(page)])?;
     let Some(history) = work.history()? else { return Err(refuse(ErrorKind::UnknownSeat, "check-in")) };
@@ -147,8 +148,8 @@ fn terms(work: &mut Work<'_>, license: &LicenseBody) -> Result<LicenseTerms, Sto
     Ok(terms)
 }
 
-/// A seat that the ledger had lost. Its device gave up before it what it held before, and another installation of its machine
-/// makes room for it as it would have then.
+/// A seat that the ledger had lost. Its device gave up before it what it held before, and another installation of its
+/// machine makes room for it as it would have then.
 fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms) -> Result<Seat, Stop> {
     let now = work.moment.now;
     let mut seat = Seat::entered_again(license, now);
@@ -186,7 +187,8 @@ fn give_up_as_kept(work: &mut Work<'_>, seat: &Seat) -> Result<(), Stop> {
     Ok(())
 }
 
-/// Ends a seat that the ledger has as taken, of which its device has a receipt or a revocation that the ledger has forgotten.
+/// Ends a seat that the ledger has as taken, of which its device has a receipt or a revocation that the ledger has
+/// forgotten.
 pub(super) fn end_phantom(
     work: &mut Work<'_>,
     word: Option<&LastWord>,

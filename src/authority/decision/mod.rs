@@ -25,8 +25,8 @@
 //! 2. Do that once without a lock, to have the verifications done. Then open the transaction, begin again with
 //!    [`Records::facts`](super::Records::facts), and look the records up anew. Should a verification be missing now,
 //!    which is rare, go back.
-//! 3. Store every [`Change`] of the decision, sign it ([`Issuer::reply`](super::Issuer::reply)), commit, and only then send
-//!    the reply.
+//! 3. Store every [`Change`] of the decision, sign it ([`Issuer::reply`](super::Issuer::reply)), commit, and only then
+//!    send the reply.
 //! 4. A decision with [`verifications`](Decision::verifications) is not the last one: after its commit run them, add
 //!    the facts, and begin again. A typed code works like that, so that the attempt is counted before it is looked
 //!    at.
@@ -72,8 +72,8 @@ pub use self::{
     settle::{Ledger, settle},
 };
 
-/// How many seats one handle may have. Devices draw their handles at random out of 2^30, so honest ones hardly ever share
-/// one; but whoever chooses the same one again and again makes every message about it costly to verify.
+/// How many seats one handle may have. Devices draw their handles at random out of 2^30, so honest ones hardly ever
+/// share one; but whoever chooses the same one again and again makes every message about it costly to verify.
 pub const MAX_SEATS_OF_HANDLE: usize = 32;
 
 /// How long after its date a request may be granted a seat: five years. An older one is outdated, so that a ledger need
@@ -84,8 +84,8 @@ pub const REQUEST_LASTS: Duration = Duration::from_secs(5 * 365 * 24 * 60 * 60);
 /// nothing about the request's age.
 const FIRST_REQUEST: Timestamp = Timestamp::from_unix_seconds(1_767_225_600);
 
-/// The dates of the requests that are outdated now; empty while there are none. A ledger may forget the cancelled seats of
-/// such requests, and no other seats: without its seat an outdated request is refused.
+/// The dates of the requests that are outdated now; empty while there are none. A ledger may forget the cancelled seats
+/// of such requests, and no other seats: without its seat an outdated request is refused.
 pub fn outdated(now: Timestamp) -> Range<Timestamp> {
     let limit = now.unix_seconds().saturating_sub(REQUEST_LASTS.as_secs());
     FIRST_REQUEST..Timestamp::from_unix_seconds(limit)
@@ -98,10 +98,11 @@ pub struct Moment {
     pub now: Timestamp,
     /// 16 random bytes, new for each decision: the sync token of a license that is issued.
     pub token: [u8; 16],
-    /// What is signed by this decision is signed under this page. The ledger has it already, and so has its place outside, but
-    /// for the decision that [notes](note()) it.
+    /// What is signed by this decision is signed under this page. The ledger has it already, and so has its place
+    /// outside, but for the decision that [notes](note()) it.
     pub page: Page,
-    /// The longest lease that any issuer of this authority signs: [`Issuer::longest_lease`](super::Issuer::longest_lease).
+    /// The longest lease that any issuer of this authority signs:
+    /// [`Issuer::longest_lease`](super::Issuer::longest_lease).
     pub longest_lease: Duration,
     /// What this authority signed is known by these. A key that was stolen is denied.
     pub roots: Arc<Roots>,

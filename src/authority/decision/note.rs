@@ -25,18 +25,18 @@ const STOPPED: Duration = Duration::from_secs(24 * 60 * 60);
 /// The page that is noted is the one of the [`Moment`], which must be new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Note {
-    /// The page that this host copied outside of the ledger last, read from there; of a host that serves the page that it
-    /// noted last. None if there is none.
+    /// The page that this host copied outside of the ledger last, read from there; of a host that serves the page that
+    /// it noted last. None if there is none.
     pub outside: Option<Page>,
-    /// Whether no backup of the ledger reaches the place of that page. One beside the keys may have been rolled back together
-    /// with the ledger.
+    /// Whether no backup of the ledger reaches the place of that page. One beside the keys may have been rolled back
+    /// together with the ledger.
     pub trusted: bool,
     /// Whether the operator says that the ledger was not restored. That ends gaps that a silence began, and no other.
     pub vouched: bool,
     /// Whether the service stops with this. It goes on if another server has noted something since this one did.
     pub stopping: bool,
-    /// How long ago this host's last note was, by a clock that nobody sets; none at its start. So a ledger whose clock was set
-    /// is not taken for one that was restored.
+    /// How long ago this host's last note was, by a clock that nobody sets; none at its start. So a ledger whose clock
+    /// was set is not taken for one that was restored.
     pub since_last: Option<Duration>,
 }
 
@@ -44,10 +44,10 @@ pub struct Note {
 ///
 /// Store it, and then copy the page to its place outside. Only then may anything be signed under it.
 ///
-/// History is missing when the ledger does not know the page that is outside. It may be missing when nothing was noted for
-/// more than [`SILENCE`], unless the page outside is the ledger's last, or a clean stop was noted last and at most a day ago,
-/// or this host noted something less than that ago by its own clock, or the operator [vouches](Note::vouched) for the
-/// ledger. The first note of a ledger finds nothing missing if no page is outside.
+/// History is missing when the ledger does not know the page that is outside. It may be missing when nothing was noted
+/// for more than [`SILENCE`], unless the page outside is the ledger's last, or a clean stop was noted last and at most
+/// a day ago, or this host noted something less than that ago by its own clock, or the operator
+/// [vouches](Note::vouched) for the ledger. The first note of a ledger finds nothing missing if no page is outside.
 pub fn note(note: &Note, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, note).map(|ruling| work.decide(ruling)))

@@ -94,8 +94,8 @@ pub enum Change {
     Insert {
         /// The seat.
         seat: Seat,
-        /// The request that it is of, for what a host keeps of the device's description. None for a seat that was entered again
-        /// from its license.
+        /// The request that it is of, for what a host keeps of the device's description. None for a seat that was
+        /// entered again from its license.
         request: Option<Box<ActivationRequest>>,
     },
     /// A seat in place of the one of that name.
@@ -121,10 +121,11 @@ pub enum Change {
     Count(LicenseId, Counting, Count),
     /// What the ledger notes of its service, in place of what it noted before.
     History(History),
-    /// A page that is in service. There is none of that name; storing it must fail if there is. Pages are kept for ever.
+    /// A page that is in service. There is none of that name; storing it must fail if there is. Pages are kept for
+    /// ever.
     Page(Page),
-    /// A license that the ledger has lost, on the terms that a device's license says. It comes before the seats of it. The hash
-    /// of its key is lost, so the vendor gives it another key.
+    /// A license that the ledger has lost, on the terms that a device's license says. It comes before the seats of it.
+    /// The hash of its key is lost, so the vendor gives it another key.
     License(Box<LicenseTerms>),
 }
 

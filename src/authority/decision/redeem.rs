@@ -23,11 +23,12 @@ pub(super) const MAX_EVIDENCE: usize = 8;
 /// Gives up the seat that a proof names: [`Ruling::Released`] with a receipt. No rule refuses a genuine proof, because
 /// the machine has lost its license already.
 ///
-/// A request that came along is remembered as cancelled if its seat is not known, so that it takes no seat when it arrives.
-/// A proof without one, of a seat that is not known, is [kept](Ruling::Kept) until the request arrives.
+/// A request that came along is remembered as cancelled if its seat is not known, so that it takes no seat when it
+/// arrives. A proof without one, of a seat that is not known, is [kept](Ruling::Kept) until the request arrives.
 ///
-/// Fails with [`ErrorKind::BadSignature`] when another device signed the proof, with [`ErrorKind::WrongRequest`] when this
-/// device signed it for another activation, and with [`ErrorKind::TooManyAttempts`] when too much is kept for that handle.
+/// Fails with [`ErrorKind::BadSignature`] when another device signed the proof, with [`ErrorKind::WrongRequest`] when
+/// this device signed it for another activation, and with [`ErrorKind::TooManyAttempts`] when too much is kept for that
+/// handle.
 pub fn redeem(claim: &ReleaseClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(redeem_claim(&mut work, claim).map(|ruling| work.decide(ruling)))
@@ -137,8 +138,8 @@ pub(super) fn give_up(
     Ok(Ruling::Released { seat: after, outcome, deactivations_left, changed })
 }
 
-/// Whether giving a seat up uses up a deactivation. One that was never used does not, as often as that is allowed: whoever
-/// copies a store and cancels in the copy leaves a license in the original.
+/// Whether giving a seat up uses up a deactivation. One that was never used does not, as often as that is allowed:
+/// whoever copies a store and cancels in the copy leaves a license in the original.
 fn is_counted(
     work: &mut Work<'_>,
     seat: &Seat,
@@ -174,9 +175,9 @@ pub(super) fn is_crowded(work: &Work<'_>, handle: Handle) -> Result<bool, Stop> 
     Ok(work.seats_of_handle(handle)?.len() >= MAX_SEATS_OF_HANDLE)
 }
 
-/// Remembers a request that was given up before it arrived. The license may be unknown then. A request that is outdated, or
-/// under a crowded handle, is refused whenever it arrives, so there is nothing to remember, and its receipt is given all the
-/// same.
+/// Remembers a request that was given up before it arrived. The license may be unknown then. A request that is
+/// outdated, or under a crowded handle, is refused whenever it arrives, so there is nothing to remember, and its
+/// receipt is given all the same.
 pub(super) fn cancel(
     work: &mut Work<'_>,
     request: &ActivationRequest,

@@ -16,8 +16,8 @@ pub trait Ledger {
     /// Answers a query.
     fn find(&self, query: &Query) -> Result<Found, Self::Error>;
 
-    /// Stores a change. A [`Change::Insert`] of a seat that is there already must fail. The changes of a decision belong
-    /// together: where one may fail, the ledger must be able to take back those before it.
+    /// Stores a change. A [`Change::Insert`] of a seat that is there already must fail. The changes of a decision
+    /// belong together: where one may fail, the ledger must be able to take back those before it.
     fn store(&mut self, change: Change) -> Result<(), Self::Error>;
 }
 

@@ -97,8 +97,8 @@ impl Seat {
         Self { first_token: sync_token, sync_token, previous_token: sync_token, ..seat }
     }
 
-    /// A seat that the ledger had lost, as its device's license has it. What the license does not say is as if it had been
-    /// granted with it.
+    /// A seat that the ledger had lost, as its device's license has it. What the license does not say is as if it had
+    /// been granted with it.
     pub(in crate::authority) fn entered_again(license: &LicenseBody, now: Timestamp) -> Self {
         Self {
             handle: license.handle,
@@ -184,8 +184,8 @@ impl Seat {
         Self { reason: Reason::Cancelled, ..seat }
     }
 
-    /// Whether giving it up now takes it back before it was of use to anybody: the answer was lost, or refused by somebody in
-    /// between, or the request was cancelled within an hour of its grant.
+    /// Whether giving it up now takes it back before it was of use to anybody: the answer was lost, or refused by
+    /// somebody in between, or the request was cancelled within an hour of its grant.
     pub(in crate::authority) fn is_unused(&self, reason: Reason, now: Timestamp) -> bool {
         self.state == SeatState::Active
             && reason == Reason::Cancelled
@@ -194,8 +194,8 @@ impl Seat {
             && (self.machine == self.request_digest || mutated!(JoinedSeatIsUnused))
     }
 
-    /// Whether a request may take its place, because it is of the same machine: judged stricter than a check-in, since anybody
-    /// may make a request.
+    /// Whether a request may take its place, because it is of the same machine: judged stricter than a check-in, since
+    /// anybody may make a request.
     pub(in crate::authority) fn is_of_machine(
         &self,
         fingerprint: &Fingerprint,
@@ -207,8 +207,8 @@ impl Seat {
         may_join && (is_same || mutated!(JoinsAnyMachine))
     }
 
-    /// Whether a request of that device and date is older than the seat's own, as far as the dates can be compared: those of one
-    /// device are by one clock.
+    /// Whether a request of that device and date is older than the seat's own, as far as the dates can be compared:
+    /// those of one device are by one clock.
     pub(in crate::authority) fn is_after(&self, device: &PublicKey, created: Timestamp) -> bool {
         let tolerance = if self.device_key == *device { Duration::ZERO } else { CLOCK_TOLERANCE };
         self.requested > created.plus(tolerance) && !mutated!(OlderRequestJoins)
@@ -259,10 +259,10 @@ impl Seat {
 
     /// Gives the seat up. Never fails: the machine has already lost its license.
     ///
-    /// Without a deactivation left the seat is held for the same device; a copy of its store may hold a license that nobody
-    /// can end. Otherwise it returns, and uses up a deactivation if it is `counted`. Of a seat that lapsed no copy has a
-    /// license that is of use, so it returns and uses up nothing. Neither does one that was replaced: it does not count. A
-    /// seat that is over stays as it is. `counts` is whether it [counts](Self::counts) now.
+    /// Without a deactivation left the seat is held for the same device; a copy of its store may hold a license that
+    /// nobody can end. Otherwise it returns, and uses up a deactivation if it is `counted`. Of a seat that lapsed no
+    /// copy has a license that is of use, so it returns and uses up nothing. Neither does one that was replaced: it
+    /// does not count. A seat that is over stays as it is. `counts` is whether it [counts](Self::counts) now.
     pub(in crate::authority) fn give_up(
         &self,
         terms: &LicenseTerms,
@@ -303,8 +303,8 @@ impl Seat {
         Self { state: SeatState::Returned, changed: now, ..self.clone() }
     }
 
-    /// The vendor releases the seat of a machine that is dead, lost or unwilling. The device is told when it next speaks;
-    /// until then its license runs to the end of its lease, so the seat may be in use twice for that long.
+    /// The vendor releases the seat of a machine that is dead, lost or unwilling. The device is told when it next
+    /// speaks; until then its license runs to the end of its lease, so the seat may be in use twice for that long.
     ///
     /// None when there is nothing to release.
     pub(in crate::authority) fn released(&self, notice: &str, now: Timestamp) -> Option<Self> {
@@ -360,12 +360,13 @@ impl Seat {
 
     /// A renewal for a device that asks for it, with a look at whether its store is the only one of the seat.
     ///
-    /// A device that did not get its last answer shows the token before it, and that is not held against it. Of two copies
-    /// of a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`] is one
-    /// higher, for the vendor to act on. A device that has no token to show is not taken for a copy.
+    /// A device that did not get its last answer shows the token before it, and that is not held against it. Of two
+    /// copies of a store that both check in, one sooner or later shows a token that is neither: then [`Seat::copies`]
+    /// is one higher, for the vendor to act on. A device that has no token to show is not taken for a copy.
     ///
-    /// The machine may have changed as far as the policy's grace goes, and is taken as it is now. One that has changed more
-    /// is [`ErrorKind::WrongMachine`]: a store that was copied elsewhere must not make itself at home by checking in.
+    /// The machine may have changed as far as the policy's grace goes, and is taken as it is now. One that has changed
+    /// more is [`ErrorKind::WrongMachine`]: a store that was copied elsewhere must not make itself at home by checking
+    /// in.
     pub(in crate::authority) fn checked_in(
         &self,
         terms: &LicenseTerms,
@@ -396,16 +397,17 @@ impl Seat {
         is_news.then(|| Self { heard_after_end: Some(now), ..self.clone() })
     }
 
-    /// The device's store was lost, and the device asks for a new seat: this one returns to the pool, and the new request
-    /// takes it in the same transaction. It does not count as a deactivation, since the seat stays with the device.
+    /// The device's store was lost, and the device asks for a new seat: this one returns to the pool, and the new
+    /// request takes it in the same transaction. It does not count as a deactivation, since the seat stays with the
+    /// device.
     ///
-    /// A recovery names the device and no seat, because the device knows none any more. So one that comes late must not free
-    /// a seat that the device has asked for since: both times are of the device's own clock, and the recovery's must not be
-    /// the earlier one.
+    /// A recovery names the device and no seat, because the device knows none any more. So one that comes late must not
+    /// free a seat that the device has asked for since: both times are of the device's own clock, and the recovery's
+    /// must not be the earlier one.
     ///
-    /// Fails with [`ErrorKind::UnknownSeat`] when the seat is not active, with [`ErrorKind::Outdated`] when it was asked for
-    /// after the recovery, and with [`ErrorKind::WrongMachine`] when the request comes from a machine that is not the
-    /// seat's: a device key that was copied recovers nothing.
+    /// Fails with [`ErrorKind::UnknownSeat`] when the seat is not active, with [`ErrorKind::Outdated`] when it was
+    /// asked for after the recovery, and with [`ErrorKind::WrongMachine`] when the request comes from a machine that is
+    /// not the seat's: a device key that was copied recovers nothing.
     pub(in crate::authority) fn recovered(
         &self,
         terms: &LicenseTerms,

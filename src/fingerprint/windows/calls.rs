@@ -93,7 +93,8 @@ pub(super) fn system_drive() -> Option<String> {
 pub(super) fn volume_serial(drive: &str) -> Option<u32> {
     let root = wide(&format!(r"{drive}\"));
     let mut serial = 0;
-    // SAFETY: `root` ends with a zero and `serial` takes the one number that is asked for; what is null is not asked for.
+    // SAFETY: `root` ends with a zero and `serial` takes the one number that is asked for; what is null is not asked
+    // for.
     let done = unsafe {
         GetVolumeInformationW(
             root.as_ptr(),
@@ -111,7 +112,8 @@ pub(super) fn volume_serial(drive: &str) -> Option<u32> {
 
 /// The numbers of the disks that hold the volume `drive`.
 pub(super) fn disks(drive: &str) -> Vec<u32> {
-    // `VOLUME_DISK_EXTENTS`: a count, four bytes of nothing, then 24 bytes for each extent, with the disk's number first.
+    // `VOLUME_DISK_EXTENTS`: a count, four bytes of nothing, then 24 bytes for each extent, with the disk's number
+    // first.
     let mut answer = [0; 8 + 24 * DISKS];
     let read = device(&format!(r"\\.\{drive}"))
         .and_then(|volume| control(&volume, IOCTL_VOLUME_GET_VOLUME_DISK_EXTENTS, &[], &mut answer));

@@ -101,8 +101,8 @@ fn at_an_authority(world: &World, kind: Kind, state: usize, envelope: &[u8]) {
     }
 }
 
-/// Decides twice: no more seats are taken than were sold, what is sent can be signed and verified, and the same message again
-/// is answered and changes nothing.
+/// Decides twice: no more seats are taken than were sold, what is sent can be signed and verified, and the same message
+/// again is answered and changes nothing.
 fn decide(world: &World, ledger: &Memory, act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>) {
     let mut ledger = ledger.clone();
     let Some(Ok(decision)) = settle(&mut ledger, &act) else { return };

@@ -156,8 +156,8 @@ pub fn bundle(messages: &[&[u8]]) -> Vec<u8> {
     [b"NL\x01\x10", &list[..]].concat()
 }
 
-/// Makes a decision over a ledger and stores it, as [`decision::settle`] does. None when it would take the derivation of
-/// a code's commitment, which is too slow for a fuzzer.
+/// Makes a decision over a ledger and stores it, as [`decision::settle`] does. None when it would take the derivation
+/// of a code's commitment, which is too slow for a fuzzer.
 pub fn settle(
     ledger: &mut Memory,
     act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,

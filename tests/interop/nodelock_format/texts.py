@@ -86,7 +86,8 @@ def plain(data: bytes) -> str:
 
 @dataclass(frozen=True)
 class Block:
-    """What stands between BEGIN and END: its base64, or why there is none. `head` has letters and digits of the headers."""
+    """What stands between BEGIN and END: its base64, or why there is none. `head` has letters and digits of the
+    headers."""
 
     head: str
     depth: int

@@ -1,8 +1,8 @@
 //! Devices by the thousand, made from the formats alone (docs/FORMAT.md).
 //!
 //! What they leave out is the commitment's 100,000 rounds of PBKDF2, which only a code needs: 32 random bytes stand
-//! there. To the authority, redeeming a proof, there is no difference. Each is a machine of its own: it has the components
-//! of this one, with random tags.
+//! there. To the authority, redeeming a proof, there is no difference. Each is a machine of its own: it has the
+//! components of this one, with random tags.
 
 use std::time::{Duration, Instant};
 

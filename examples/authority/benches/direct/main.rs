@@ -4,8 +4,8 @@
 //!
 //! The server is the release build in a process of its own, and the load comes over HTTP from this process, on the same
 //! processors. Directly, one thread runs the statements of one check-in after the other on SQLite, with a commit each
-//! and with one for 16; on PostgreSQL `pgbench` runs them, with prepared statements. Each phase has several rounds, which
-//! take turns, because other programs may be at work; what is printed are medians of the rounds.
+//! and with one for 16; on PostgreSQL `pgbench` runs them, with prepared statements. Each phase has several rounds,
+//! which take turns, because other programs may be at work; what is printed are medians of the rounds.
 //!
 //! | variable | what it sets |
 //! |---|---|

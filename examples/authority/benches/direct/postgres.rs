@@ -4,8 +4,9 @@ use std::{path::PathBuf, process::Command};
 
 use crate::{CONNECTIONS, Direct, common::authority::Authority, support::server::database};
 
-/// A check-in of a seat drawn at random: a look that finds whose signature it must have, one that finds what to lock, and
-/// the decision. The first statement also brings what the authority knows from the message. Each client has licenses of its own, as customers have, so that none waits for another's lock.
+/// A check-in of a seat drawn at random: a look that finds whose signature it must have, one that finds what to lock,
+/// and the decision. The first statement also brings what the authority knows from the message. Each client has
+/// licenses of its own, as customers have, so that none waits for another's lock.
 const SCRIPT: &str = r"
 \set number random(1, :seats)
 \set client :client_id

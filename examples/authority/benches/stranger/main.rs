@@ -2,13 +2,13 @@
 //! `cargo bench -p nodelock-authority --bench stranger`.
 //!
 //! Customers activate and check in from addresses of their own, over connections that ask one thing after the other.
-//! Beside them one address sends as many junk requests as it can, one kind after the other. The rates with it are shown as
-//! a ratio to the rates without it. The aim is that at least half of them is left, and that 99 of 100 answers come within a
-//! second. Then it is measured how long a flood of codes delays another peer's code and a check-in, and how much memory
-//! requests take that wait.
+//! Beside them one address sends as many junk requests as it can, one kind after the other. The rates with it are shown
+//! as a ratio to the rates without it. The aim is that at least half of them is left, and that 99 of 100 answers come
+//! within a second. Then it is measured how long a flood of codes delays another peer's code and a check-in, and how
+//! much memory requests take that wait.
 //!
-//! The program is the real one in its release build with its database on the disk. All are on one machine; the stranger runs
-//! with the lowest priority, because a real one has a machine of its own.
+//! The program is the real one in its release build with its database on the disk. All are on one machine; the stranger
+//! runs with the lowest priority, because a real one has a machine of its own.
 //!
 //! | variable | what it sets |
 //! |---|---|

@@ -53,8 +53,9 @@ fn authority() -> Authority {
     check_in(&busy);
     check_in(&busy);
     check_in(&authority.device("copy"));
-    // A seat is replaced by a request that names it only when its device has been silent for a week. It is another license than
-    // the one that has a count of its own below, so that each row may be changed into something that no other row is.
+    // A seat is replaced by a request that names it only when its device has been silent for a week. It is another
+    // license than the one that has a count of its own below, so that each row may be changed into something that no
+    // other row is.
     let count = |counted: &str, more: &str| {
         Ledger::open(&authority).execute(&format!(
             "INSERT INTO license_count VALUES ('{other}', '{counted}', '{{\"count\":1,\"since\":1790000000{more}}}')"

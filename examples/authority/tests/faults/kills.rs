@@ -1,5 +1,5 @@
-//! Servers and databases that die under their clients lose no seat and give none out twice. All of it runs on SQLite, and on
-//! PostgreSQL under `tests/postgres/with_server.py`.
+//! Servers and databases that die under their clients lose no seat and give none out twice. All of it runs on SQLite,
+//! and on PostgreSQL under `tests/postgres/with_server.py`.
 
 use std::{
     collections::BTreeSet,

@@ -1,8 +1,8 @@
 //! Whatever the network does between clients and the real server, no seat is lost and none is used twice
 //! (docs/THREATS.md, Test 6 and Test 9).
 //!
-//! Each run is a license, a few machines and a network of their own, and as many random acts of customers, of the vendor
-//! and of misfortune. After every act the server's database and the clients' stores must keep the promise.
+//! Each run is a license, a few machines and a network of their own, and as many random acts of customers, of the
+//! vendor and of misfortune. After every act the server's database and the clients' stores must keep the promise.
 //!
 //! A breach names its run; `NODELOCK_ONLINE_SEED=run NODELOCK_ONLINE_RUNS=1` has it again. The target:
 //!
@@ -129,8 +129,8 @@ struct World<'a> {
     notes: Vec<(usize, Deactivation)>,
     /// Seats that the vendor released: whoever held them hears of it at the next check-in.
     released: HashSet<u32>,
-    /// Requests that their machine lost before the authority saw them. When they arrive after all they may take a seat that
-    /// only the vendor can release (docs/DESIGN.md, Limits).
+    /// Requests that their machine lost before the authority saw them. When they arrive after all they may take a seat
+    /// that only the vendor can release (docs/DESIGN.md, Limits).
     forgotten: HashSet<u32>,
     /// How often a computer took back the seat that a late request of its own had taken.
     taken_back: u64,
@@ -315,8 +315,8 @@ impl<'a> World<'a> {
         Ok(())
     }
 
-    /// A customer hands over what was noted at some time: as a file or as a code, for the first time or once more, whatever the
-    /// machine has done since.
+    /// A customer hands over what was noted at some time: as a file or as a code, for the first time or once more,
+    /// whatever the machine has done since.
     fn redeem(&mut self) -> Kept {
         if self.notes.is_empty() {
             return Ok(());

@@ -66,8 +66,8 @@ fn the_last_seat_goes_to_one_of_those_who_ask_at_once() {
     assert_eq!(Ledger::open(&authority).miscounted(), Vec::<String>::new());
 }
 
-/// Whichever comes first, the seat is over. A proof of a seat that nobody asked for and the request for it must not pass
-/// each other.
+/// Whichever comes first, the seat is over. A proof of a seat that nobody asked for and the request for it must not
+/// pass each other.
 #[test]
 fn a_request_and_its_proof_at_the_same_moment_leave_no_seat_taken() {
     let _up = crate::database_stays();

@@ -1,5 +1,5 @@
-//! A vendor's own server, the example in Python over the authority's section of the C interface, against real applications and
-//! against devices that say what no client of the library would.
+//! A vendor's own server, the example in Python over the authority's section of the C interface, against real
+//! applications and against devices that say what no client of the library would.
 //!
 //! Skipped loudly without python3, unless `NODELOCK_REQUIRE_HOSTS=1` is set.
 
@@ -185,7 +185,8 @@ fn a_vendor_with_a_server_in_python() {
     assert_eq!(second.run(DONE, &["codes"]).stdout, "");
 }
 
-/// What a device says that no client of the library would say, or not in that order, made by `tests/hosts/odd_device.py`.
+/// What a device says that no client of the library would say, or not in that order, made by
+/// `tests/hosts/odd_device.py`.
 struct OddDevice<'a> {
     vendor: &'a Vendor,
     folder: TempDir,

@@ -1,5 +1,5 @@
-//! Whole profiles restored from a copy, store and tombstones together: nothing on the machine can tell, and the authority
-//! finds out when they check in (docs/THREATS.md, Test 14).
+//! Whole profiles restored from a copy, store and tombstones together: nothing on the machine can tell, and the
+//! authority finds out when they check in (docs/THREATS.md, Test 14).
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
-//! Whom the server takes a request for: the address that it was connected from, or what a proxy that it was told to believe says.
+//! Whom the server takes a request for: the address that it was connected from, or what a proxy that it was told to
+//! believe says.
 
 use nodelock::{ErrorKind, code::LicenseKey};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! The portal against what no customer sends: forms of other websites, broken and oversized bodies, forged documents, and more
-//! visitors than it takes.
+//! The portal against what no customer sends: forms of other websites, broken and oversized bodies, forged documents,
+//! and more visitors than it takes.
 
 use std::{
     io::{Read as _, Write as _},

@@ -1,5 +1,5 @@
-//! The self-help portal of the reference authority, through plain forms: what a customer can do there without JavaScript, and
-//! what every outcome is called. The browser's part is `portal/browser.py`.
+//! The self-help portal of the reference authority, through plain forms: what a customer can do there without
+//! JavaScript, and what every outcome is called. The browser's part is `portal/browser.py`.
 
 use std::{
     fs,

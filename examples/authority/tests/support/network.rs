@@ -1,7 +1,8 @@
 //! A network that does its worst: a proxy for HTTP/1.1 between the clients' own transport and the authority's server.
 //!
-//! It sees whole messages, requests and replies alike, and loses, doubles, delays, reorders and cuts them. Every decision
-//! comes from a [`Dice`], and one message is dealt with at a time, so the same calls over the same dice meet the same faults.
+//! It sees whole messages, requests and replies alike, and loses, doubles, delays, reorders and cuts them. Every
+//! decision comes from a [`Dice`], and one message is dealt with at a time, so the same calls over the same dice meet
+//! the same faults.
 
 use std::{
     collections::BTreeMap,

@@ -117,8 +117,8 @@ impl Work<'_> {
         Ok(self.records.license_of_key(hash).flatten())
     }
 
-    /// The license of a seat. A request that was cancelled under an unknown key has none; the rules ask for terms all the
-    /// same, and get some that grant nothing.
+    /// The license of a seat. A request that was cancelled under an unknown key has none; the rules ask for terms all
+    /// the same, and get some that grant nothing.
     pub(in crate::authority::decision) fn license_of(&self, seat: &Seat) -> Result<LicenseRecord, Stop> {
         match seat.license_id() {
             Some(id) => self.license(id)?.ok_or_else(|| refuse(ErrorKind::UnknownLicense, "license")),

@@ -51,8 +51,8 @@ impl Work<'_> {
     /// Sends the license of a seat, in the state that the license tells of, in answer to the message with the digest
     /// `answers`. Every license leaves here.
     ///
-    /// The seat's end of use is noted in the same transaction. A seat that counts from now on, and did not count before, needs
-    /// room: fails with [`ErrorKind::NoFreeSeat`] without (`docs/PROTOCOL.md`, Seats over time).
+    /// The seat's end of use is noted in the same transaction. A seat that counts from now on, and did not count
+    /// before, needs room: fails with [`ErrorKind::NoFreeSeat`] without (`docs/PROTOCOL.md`, Seats over time).
     pub(in crate::authority::decision) fn send_license(
         &mut self,
         terms: &LicenseTerms,
@@ -81,8 +81,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Whether no more seats of a license count than it has. Of those that are taken and lapsed, so many are marked as that
-    /// takes: a license with 100,000 dead seats is not gone through.
+    /// Whether no more seats of a license count than it has. Of those that are taken and lapsed, so many are marked as
+    /// that takes: a license with 100,000 dead seats is not gone through.
     pub(in crate::authority::decision) fn has_room(&mut self, terms: &LicenseTerms) -> Result<bool, Stop> {
         let excess = |work: &Self| {
             let taken = work.license(terms.id)?.map_or(0, |license| license.usage.taken);

@@ -210,8 +210,8 @@ impl World<'_> {
         must(earlier.is_none(), || format!("S4: seat {} is entered beside an earlier one", license.handle))
     }
 
-    /// A device's request was answered. The seat of which the authority said last that it is over is over, if that was said
-    /// under a page that the ledger has lost.
+    /// A device's request was answered. The seat of which the authority said last that it is over is over, if that was
+    /// said under a page that the ledger has lost.
     pub(super) fn judge_last_word(&self, at: usize) -> Kept {
         let (installed, roots) = (&self.installations[at], &self.vendor.roots);
         let Some(word) = installed.last_word() else { return Ok(()) };
@@ -227,8 +227,8 @@ impl World<'_> {
         must(!is_active || !is_lost, || format!("S4: the device of seat {handle} knows that it is over"))
     }
 
-    /// Whether the license on it was signed in the minute of a copy, which is in the ledger's place, and nothing shows that: its
-    /// page is known, so it passes for a stolen key's (docs/DESIGN.md, Limits).
+    /// Whether the license on it was signed in the minute of a copy, which is in the ledger's place, and nothing shows
+    /// that: its page is known, so it passes for a stolen key's (docs/DESIGN.md, Limits).
     pub(super) fn is_taken_for_stolen(&self, at: usize) -> bool {
         self.license_of(at).is_some_and(|license| self.service.torn_unseen.contains(&license.page))
     }

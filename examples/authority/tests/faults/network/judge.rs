@@ -37,8 +37,8 @@ impl World<'_> {
         seats.into_iter().filter(|seat| seat.state == "active").map(|seat| seat.handle).collect()
     }
 
-    /// Whether another request of the same computer has that seat's place: one that was lost on the way and came late. The seat is
-    /// taken once, and the computer takes it back when it checks in.
+    /// Whether another request of the same computer has that seat's place: one that was lost on the way and came late.
+    /// The seat is taken once, and the computer takes it back when it checks in.
     fn is_replaced(&mut self, handle: u32) -> bool {
         let others = format!(
             "SELECT other.state FROM seat AS own JOIN seat AS other ON other.installed = own.installed \
