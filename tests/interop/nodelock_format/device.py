@@ -154,7 +154,7 @@ NO_MARKS = Marks(0, 0, 0, 0, 0, 0, None, None)
 class Unanswered:
     """What starts of the application asked for in vain."""
 
-    times: int = coded(U32)
+    times: int = coded(UINT32)
     last: int = coded(TIME)
     why: str = coded(TEXT)
 
