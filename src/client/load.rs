@@ -12,7 +12,7 @@ use crate::{
     fingerprint,
     licensing_time::{Reading, TimeMarks},
     message::frame::Incoming,
-    record::{Active, Current, Ended, Ending, Record},
+    record::{Active, Current, Ended, Ending, Record, Unanswered},
     store::Stamp,
     verdict::{self, Machine, MachineReason, Situation},
 };
@@ -32,6 +32,8 @@ pub(super) struct Loaded {
     unsynced: bool,
     marks: TimeMarks,
     changed_since: Option<Timestamp>,
+    /// What starts asked for in vain.
+    pub(super) unanswered: Option<Unanswered>,
 }
 
 impl Client {
@@ -173,6 +175,7 @@ impl Loaded {
             unsynced: false,
             marks: record.time,
             changed_since: record.changed_since,
+            unanswered: record.unanswered.clone(),
         }
     }
 

@@ -13,6 +13,7 @@ mod handover;
 mod load;
 #[cfg(feature = "transport")]
 mod online;
+mod start;
 mod status;
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -26,6 +27,7 @@ use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loa
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{CheckIn, Deactivation, PendingRequest},
+    start::{Renewal, Started},
     status::Status,
 };
 use crate::{

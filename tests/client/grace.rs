@@ -160,7 +160,12 @@ fn a_baseline_without_anything_unique_is_not_another_machine_for_showing_less() 
 #[cfg(feature = "online")]
 #[test]
 fn what_is_due_is_a_check_in_that_can_help() {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use nodelock::Renewal;
 
     use crate::adversary::Wire;
 
@@ -171,8 +176,9 @@ fn what_is_due_is_a_check_in_that_can_help() {
         vendor.clock.advance_days(days);
         let wire = Wire(Arc::new(Mutex::new(vendor)));
         let client = device.builder().probe(seen).authority("https://authority", wire).build().unwrap();
-        let renewed = client.online().check_in_if_due().unwrap();
-        assert_eq!(renewed.map(|status| status.verdict().clone()), helps.then_some(Verdict::Active));
+        let started = client.start(Duration::from_secs(3)).unwrap();
+        assert_eq!(matches!(started.renewal(), Renewal::Done), helps, "{:?}", started.renewal());
+        assert_eq!(*started.status().verdict() == Verdict::Active, helps);
     }
 }
 

@@ -56,3 +56,16 @@ fn of_several_licenses_in_a_mail_the_newest_of_this_device_is_installed() {
     let error = device.client().install(format!("{damaged}\n{older}").as_bytes()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed, "it may have been the newer one");
 }
+
+#[test]
+fn a_request_alone_is_told_as_that() {
+    let mut vendor = Vendor::new();
+    let device = Device::new(&vendor, "machine");
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    for input in [request.to_text().into_bytes(), request.to_bytes()] {
+        for taken in [device.client().accept(&input), device.client().install(&input)] {
+            assert_eq!(taken.unwrap_err().kind(), ErrorKind::WrongType);
+        }
+    }
+    vendor.activate(&request.to_bytes()).unwrap();
+}

@@ -88,7 +88,7 @@ fn objects_have_the_documented_fields() {
     let mut vendor = vendor(1);
     let user = User::new(&vendor);
     let fields = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
-    let status_fields = "clock_error hint license licensing_time message outstanding pending \
+    let status_fields = "changed_headers clock_error hint license licensing_time message outstanding pending \
          power_cuts_covered renewal_due usable verdict";
 
     let found = user.json(0, &["fingerprint"]);
