@@ -19,6 +19,12 @@ use std::{
 const FILE_MODE: u32 = 0o600;
 const FOLDER_MODE: u32 = 0o700;
 
+/// Asks for the rights of the effective user. Android's C library takes no such flag.
+#[cfg(not(target_os = "android"))]
+const EFFECTIVE: libc::c_int = libc::AT_EACCESS;
+#[cfg(target_os = "android")]
+const EFFECTIVE: libc::c_int = 0;
+
 /// What ends the name under which root makes what is to stay in another's directory.
 const TEMPORARY: &str = ".nodelock.new";
 
@@ -369,7 +375,7 @@ fn done(result: libc::c_int) -> io::Result<()> {
 fn may_change(directory: &File) -> io::Result<()> {
     let rights = libc::R_OK | libc::W_OK | libc::X_OK;
     // SAFETY: the directory is open, and the name ends with a zero and lives.
-    done(unsafe { libc::faccessat(directory.as_raw_fd(), c".".as_ptr(), rights, libc::AT_EACCESS) })
+    done(unsafe { libc::faccessat(directory.as_raw_fd(), c".".as_ptr(), rights, EFFECTIVE) })
 }
 
 /// Whether an open directory holds nothing. One that cannot be read is not known to.
