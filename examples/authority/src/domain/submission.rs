@@ -77,11 +77,14 @@ impl Submission {
         }
     }
 
-    /// A text of the length of a code with something around it, if it holds a code or a key.
+    /// A text of the length of a code with something around it, if it holds a code or a key, or several of them.
     fn read_code(input: &[u8]) -> Option<Typed> {
         let text = str::from_utf8(input).ok().filter(|text| text.len() <= LONGEST_TYPED)?;
         let typed = Typed { code: TypedCode::read(text), key: LicenseKey::read(text) };
-        (typed.code.is_ok() || typed.key.is_ok()).then_some(typed)
+        let is_several =
+            |error: Option<&Error>| error.is_some_and(|e| e.kind() == ErrorKind::SeveralMessages);
+        let is_found = |error: Option<&Error>| error.is_none() || is_several(error);
+        (is_found(typed.code.as_ref().err()) || is_found(typed.key.as_ref().err())).then_some(typed)
     }
 
     fn read_file(input: &[u8], roots: &Roots) -> Result<Self> {
