@@ -41,7 +41,8 @@ impl<T: Body> Claimed<T> {
     }
 }
 
-/// What a device hands over, and what comes along with it. A text may hold the authority's earlier answers too, which mail quotes.
+/// What a device hands over, and what comes along with it. A text may hold the authority's earlier answers too, which
+/// mail quotes.
 const HANDED_IN: Wanted<'static> = Wanted {
     kinds: &[Kind::ActivationRequest, Kind::DeactivationProof, Kind::CheckInRequest],
     along: &[Kind::RecoveryRequest, Kind::DeactivationReceipt, Kind::Revocation, Kind::License],
@@ -50,7 +51,7 @@ const HANDED_IN: Wanted<'static> = Wanted {
 /// The messages that a device hands over. In a text those from the first of `kind` on count, and what can be of no use
 /// there is passed over: mail quotes earlier mail below.
 fn handed_in(input: &[u8], kind: Kind, along: &[Kind]) -> Result<Messages> {
-    let mut messages = frame::read(input, HANDED_IN)?;
+    let mut messages = frame::read_all(input, HANDED_IN)?;
     if let Some(first) = messages.first().filter(|first| first.head.is_some()) {
         // What comes first is what is meant.
         frame::expect(&first.frame()?, kind)?;
@@ -86,6 +87,11 @@ impl ActivationFile {
             }
             if other.request.created > file.request.created {
                 file = other;
+            } else if other.request == file.request {
+                // The same once more: what comes along may stand with either.
+                file.recovery = file.recovery.or(other.recovery);
+                file.last = file.last.or(other.last);
+                ReleaseClaim::merge(&mut file.releases, other.releases);
             }
         }
         Ok(file)
@@ -125,8 +131,8 @@ impl ActivationFile {
         file
     }
 
-    /// The same request in place of a seat, if no seat is free: the choice of a customer who hands it in by hand, and who was
-    /// told of the seats that there are. A request that names a seat itself stays with that.
+    /// The same request in place of a seat, if no seat is free: the choice of a customer who hands it in by hand, and who
+    /// was told of the seats that there are. A request that names a seat itself stays with that.
     pub fn replacing(self, seat: Handle) -> Self {
         Self { chosen: Some(seat), ..self }
     }
@@ -179,15 +185,15 @@ impl ReleaseClaim {
         let mut claims = Self::collect(&mut messages)?;
         while messages.next().is_some() {
             // A request that no proof is about, which mail quotes.
-            claims.extend(Self::collect(&mut messages)?);
+            Self::merge(&mut claims, Self::collect(&mut messages)?);
         }
         Ok(claims)
     }
 
-    /// Proofs, each followed by its request if that was cancelled before a license came. In a text, up to a request that is
-    /// about none of them.
+    /// Proofs, each followed by its request if that was cancelled before a license came. In a text each proof counts once,
+    /// up to a request that is about none of them.
     fn collect(messages: &mut Messages) -> Result<Vec<Self>> {
-        let mut claims: Vec<Self> = Vec::new();
+        let (mut claims, mut is_any_text): (Vec<Self>, _) = (Vec::new(), false);
         while let Some(message) = messages.peek() {
             let (kind, is_text) = (message.frame()?.kind, message.head.is_some());
             match (kind, claims.last_mut()) {
@@ -203,9 +209,24 @@ impl ReleaseClaim {
                 (Kind::DeactivationReceipt | Kind::Revocation | Kind::RecoveryRequest, _) if is_text => {}
                 _ => claims.push(Self { proof: Claimed::read(message.clone())?, request: None }),
             }
+            is_any_text |= is_text;
             messages.next();
         }
+        if is_any_text {
+            let found = std::mem::take(&mut claims);
+            Self::merge(&mut claims, found);
+        }
         Ok(claims)
+    }
+
+    /// Adds the claims that are not among those yet. The request that one cancels may stand with either.
+    fn merge(claims: &mut Vec<Self>, more: Vec<Self>) {
+        for claim in more {
+            match claims.iter_mut().find(|known| known.envelope() == claim.envelope()) {
+                Some(known) => known.request = known.request.take().or(claim.request),
+                None => claims.push(claim),
+            }
+        }
     }
 
     fn attach(&mut self, request: ActivationRequest) -> Result<()> {
@@ -372,6 +393,9 @@ impl CheckInClaim {
             }
             if other.check_in.body.time > claim.check_in.body.time {
                 claim = other;
+            } else if other.check_in.digest == claim.check_in.digest {
+                claim.license = claim.license.or(other.license);
+                claim.last = claim.last.or(other.last);
             }
         }
         Ok(claim)
