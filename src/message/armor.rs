@@ -163,11 +163,17 @@ impl Compact {
 }
 
 /// What stands between BEGIN and END.
-pub(super) struct Block {
+pub(crate) struct Block {
     /// What its message is, as far as that can be told.
     pub(super) kind: Option<Kind>,
     pub(super) depth: u32,
     pub(super) message: Result<Incoming>,
+}
+
+impl Block {
+    pub(super) fn is_in(&self, kinds: &[Kind]) -> bool {
+        self.kind.is_some_and(|kind| kinds.contains(&kind))
+    }
 }
 
 /// Every block in a text that holds a message, or a damaged one.

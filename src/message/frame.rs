@@ -246,43 +246,76 @@ pub(crate) struct Wanted<'k> {
 /// Of a text, what is of other kinds, is quoted deeper or stands there again is passed over. Anything else has no other
 /// messages than it should have, so they all come back.
 pub(crate) fn read(input: &[u8], wanted: Wanted<'_>) -> Result<Vec<Incoming>> {
-    let mut messages: Vec<Incoming> = Vec::new();
-    for message in read_all(input, wanted)? {
-        if message.head.is_none() || messages.iter().all(|known| known.envelope != message.envelope) {
-            messages.push(message);
-        }
-    }
-    Ok(messages)
+    Opened::of(input)?.wanted(wanted).map(once)
 }
 
-/// The same with what a text holds again: it may come along with another message there.
-pub(crate) fn read_all(input: &[u8], wanted: Wanted<'_>) -> Result<Vec<Incoming>> {
-    if input.len() > MAX_INPUT {
-        return Err(Error::new(ErrorKind::TooLarge, "input"));
-    }
-    let is_envelope = input.starts_with(MAGIC);
-    // No version is as high as what a word could have in that place.
-    if is_envelope && input.get(2).is_none_or(|version| *version < b'\t') {
-        return split(input);
-    }
-    let text = text::read(input);
-    let blocks = armor::read(&text)?;
-    if blocks.is_empty() {
-        let found = one_line(&text).and_then(|bytes| split(&bytes));
-        return if found.is_err() && is_envelope { split(input) } else { found };
-    }
-    let is_in = |kinds: &[Kind], block: &armor::Block| block.kind.is_some_and(|kind| kinds.contains(&kind));
-    let Some(depth) = blocks.iter().filter(|block| is_in(wanted.kinds, block)).map(|block| block.depth).min()
-    else {
-        return Err(none_wanted(blocks, wanted.kinds));
-    };
-    let mut messages: Vec<Incoming> = Vec::new();
-    for block in blocks.into_iter().filter(|block| block.depth <= depth) {
-        if is_in(wanted.kinds, &block) || (is_in(wanted.along, &block) && !messages.is_empty()) {
-            messages.push(block.message?);
+/// Each message of a text once.
+fn once(messages: Vec<Incoming>) -> Vec<Incoming> {
+    let mut different: Vec<Incoming> = Vec::new();
+    for message in messages {
+        if message.head.is_none() || different.iter().all(|known| known.envelope != message.envelope) {
+            different.push(message);
         }
     }
-    Ok(messages)
+    different
+}
+
+/// The messages of an input, whatever is wanted of them. Finding them is the work: it is done once.
+pub(crate) enum Opened {
+    /// Of a text with blocks.
+    Blocks(Vec<armor::Block>),
+    /// Of anything else; never none.
+    Messages(Vec<Incoming>),
+}
+
+impl Opened {
+    /// Fails with [`ErrorKind::TooLarge`] and [`ErrorKind::Malformed`].
+    pub(crate) fn of(input: &[u8]) -> Result<Self> {
+        if input.len() > MAX_INPUT {
+            return Err(Error::new(ErrorKind::TooLarge, "input"));
+        }
+        let is_envelope = input.starts_with(MAGIC);
+        // No version is as high as what a word could have in that place.
+        if is_envelope && input.get(2).is_none_or(|version| *version < b'\t') {
+            return split(input).map(Self::Messages);
+        }
+        let text = text::read(input);
+        let blocks = armor::read(&text)?;
+        if !blocks.is_empty() {
+            return Ok(Self::Blocks(blocks));
+        }
+        let found = one_line(&text).and_then(|bytes| split(&bytes));
+        let messages = if found.is_err() && is_envelope { split(input) } else { found };
+        messages.map(Self::Messages)
+    }
+
+    /// Whether one of these is in a text, or is what anything else begins with.
+    #[cfg(feature = "authority")]
+    pub(crate) fn has(&self, kinds: &[Kind]) -> bool {
+        match self {
+            Self::Blocks(blocks) => blocks.iter().any(|block| block.is_in(kinds)),
+            Self::Messages(messages) => {
+                messages.first().and_then(Incoming::kind).is_some_and(|kind| kinds.contains(&kind))
+            }
+        }
+    }
+
+    /// The messages that are wanted, with what a text holds again.
+    pub(crate) fn wanted(self, wanted: Wanted<'_>) -> Result<Vec<Incoming>> {
+        let blocks = match self {
+            Self::Blocks(blocks) => blocks,
+            Self::Messages(messages) => return Ok(messages),
+        };
+        let least = blocks.iter().filter(|block| block.is_in(wanted.kinds)).map(|block| block.depth).min();
+        let Some(depth) = least else { return Err(none_wanted(blocks, wanted.kinds)) };
+        let mut messages: Vec<Incoming> = Vec::new();
+        for block in blocks.into_iter().filter(|block| block.depth <= depth) {
+            if block.is_in(wanted.kinds) || (block.is_in(wanted.along) && !messages.is_empty()) {
+                messages.push(block.message?);
+            }
+        }
+        Ok(messages)
+    }
 }
 
 /// Why nothing in a text is wanted: what its first message is, or what is wrong with that.
@@ -340,8 +373,8 @@ fn tokens(text: &str) -> (String, Vec<Range<usize>>) {
             }
         }
     }
-    let mut tokens = vec![alone..symbols.len()];
-    let mut tried = tokens[0].len();
+    let all = alone..symbols.len();
+    let (mut tried, mut tokens) = (all.len(), vec![all]);
     for (start, ends) in starts {
         for end in ends {
             let token = start..end.unwrap_or(symbols.len());
@@ -367,7 +400,12 @@ fn decode(token: &str) -> Option<Vec<u8>> {
 
 /// Reads exactly one message of `kind`; a bundle is [`ErrorKind::WrongType`] unless it holds just that.
 pub(crate) fn read_one(input: &[u8], kind: Kind) -> Result<Incoming> {
-    let mut messages = read(input, Wanted { kinds: &[kind], along: &[] })?;
+    one(Opened::of(input)?, kind)
+}
+
+/// The same of what is found already.
+pub(crate) fn one(opened: Opened, kind: Kind) -> Result<Incoming> {
+    let mut messages = once(opened.wanted(Wanted { kinds: &[kind], along: &[] })?);
     match (messages.pop(), messages.is_empty()) {
         (Some(message), true) => {
             expect(&message.frame()?, kind)?;

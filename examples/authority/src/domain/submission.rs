@@ -1,8 +1,8 @@
 //! The one reader of what somebody types, pastes or uploads, for the command line, the API and the portal.
 
 use nodelock::{
-    DeactivationReceipt, Error, ErrorKind, License, Result, Revocation, Roots,
-    authority::{ActivationFile, CheckInClaim, ReleaseClaim, TypedCode},
+    Error, ErrorKind, Kind, Result, Roots,
+    authority::{ActivationFile, CheckInClaim, HandedIn, ReleaseClaim, TypedCode},
     code::{LicenseKey, Reading, check_typing},
 };
 
@@ -88,27 +88,17 @@ impl Submission {
     }
 
     fn read_file(input: &[u8], roots: &Roots) -> Result<Self> {
-        // Each refuses a message of another kind as such. Any other error is about the message itself.
-        let is_other = |error: &Error| error.kind() == ErrorKind::WrongType;
-        match ActivationFile::read(input) {
-            Err(error) if is_other(&error) => {}
-            read => return read.map(|file| Self::Activation(file.into())),
-        }
-        match ReleaseClaim::read_all(input) {
-            Err(error) if is_other(&error) => {}
-            read => return read.map(Self::Releases),
-        }
-        match CheckInClaim::read(input) {
-            Err(error) if is_other(&error) => {}
-            read => return read.map(|claim| Self::CheckIn(claim.into())),
-        }
-        let issued = [
-            (License::verify(input, roots).is_ok(), What::License),
-            (DeactivationReceipt::verify(input, roots).is_ok(), What::Receipt),
-            (Revocation::verify(input, roots).is_ok(), What::Revocation),
-        ];
-        let issued = issued.into_iter().find_map(|(is_it, what)| is_it.then_some(what));
-        issued.map(Self::Issued).ok_or_else(|| wrong("nothing that is handed to an authority"))
+        let nothing = || wrong("nothing that is handed to an authority");
+        Ok(match HandedIn::read(input, roots) {
+            Ok(HandedIn::Activation(file)) => Self::Activation(file),
+            Ok(HandedIn::Releases(claims)) => Self::Releases(claims),
+            Ok(HandedIn::CheckIn(claim)) => Self::CheckIn(claim),
+            Ok(HandedIn::Issued(Kind::License)) => Self::Issued(What::License),
+            Ok(HandedIn::Issued(Kind::DeactivationReceipt)) => Self::Issued(What::Receipt),
+            Ok(HandedIn::Issued(Kind::Revocation)) => Self::Issued(What::Revocation),
+            Err(error) if error.kind() != ErrorKind::UntrustedSigner => return Err(error),
+            _ => return Err(nothing()),
+        })
     }
 
     pub(crate) fn what(&self) -> What {
