@@ -12,12 +12,13 @@
  *     nodelock_config *config = NULL;
  *     nodelock_client *client = NULL;
  *     nodelock_license *license = NULL;
- *     nodelock_error *error = NULL;
+ *     nodelock_error *error = NULL, *warning = NULL;
  *
  *     if (nodelock_config_new("Example Editor", &config, &error) != NODELOCK_OK ||
  *         nodelock_config_add_root(config, "...your public key, 43 characters...", &error) != NODELOCK_OK ||
+ *         nodelock_config_set_authority(config, "https://licenses.example.com", &error) != NODELOCK_OK ||
  *         nodelock_client_new(config, &client, &error) != NODELOCK_OK ||
- *         nodelock_client_check(client, &license, &error) != NODELOCK_OK)
+ *         nodelock_client_start(client, 3000, NULL, &license, &warning, &error) != NODELOCK_OK)
  *         fprintf(stderr, "%s\n", nodelock_error_message(error));
  *     else if (nodelock_license_is_usable(license))
  *         run(nodelock_license_has_feature(license, "export"));
@@ -27,18 +28,21 @@
  *     nodelock_license_free(license);
  *     nodelock_client_free(client);
  *     nodelock_config_free(config);
+ *     nodelock_error_free(warning);
  *     nodelock_error_free(error);
  *
- * A check reads only. Without a license, take a seat: with a network nodelock_client_activate(); without one
- * nodelock_client_begin(), hand the request to the authority as a file, and nodelock_client_install() its answer. Call
- * nodelock_client_observe() once per run when nodelock_license_should_observe(). Renew with
- * nodelock_client_check_in_if_due() when it suits you. Give the seat back with nodelock_client_deactivate(), or without a
- * network with nodelock_client_deactivate_offline(), and show nodelock_proof_code(). Whatever goes wrong on the way, nothing
- * is lost: make the same call again, or carry the same request or proof by hand.
+ * Start so every time, and once a day in an application that runs for days: a lease lasts for 90 days unless the vendor says
+ * otherwise, and the start renews it from the 45th on. It waits for the network for the 3 seconds at most, and `warning` says
+ * why a renewal did not come. nodelock_client_check() only reads. Without a license, take a seat: with a network
+ * nodelock_client_activate(); without one nodelock_client_begin(), hand the request to the authority as a file, and
+ * nodelock_client_install() its answer; nodelock_client_check_in_offline() renews in the same way. Give the seat back with
+ * nodelock_client_deactivate(), or without a network with nodelock_client_deactivate_offline(), and show
+ * nodelock_proof_code(). Whatever goes wrong on the way, nothing is lost: make the same call again, or carry the same request
+ * or proof by hand.
  *
  * ## Ownership
  *
- * - What comes through the last but one parameter, a pointer to a pointer, belongs to the caller, who frees it with the
+ * - What comes through a pointer to a pointer before the last parameter belongs to the caller, who frees it with the
  *   function of its type. Every such function takes NULL and does nothing then.
  * - What is returned directly, a text, bytes or a pointer to const, is lent: it lives as long as the object that it was asked
  *   of, and is not to be freed.
@@ -1714,6 +1718,13 @@ uint64_t nodelock_license_time(const nodelock_license *license);
 NODELOCK_API bool nodelock_license_renewal_due(const nodelock_license *license);
 
 /**
+ * Whether the authority has just answered nodelock_client_start(): what was due is done. What it said is in the verdict. False for
+ * what another call gave out.
+ */
+NODELOCK_API
+bool nodelock_license_is_renewed(const nodelock_license *license);
+
+/**
  * Whether nodelock_client_observe() has something to record. Look once in each run of the application.
  */
 NODELOCK_API bool nodelock_license_should_observe(const nodelock_license *license);
@@ -2040,6 +2051,33 @@ NODELOCK_API bool nodelock_call_is_cancelled(const nodelock_call *call);
  */
 NODELOCK_API void nodelock_call_free(nodelock_call *call);
 
+/* ==== At each start ==== */
+
+/**
+ * All that an application does when it starts: nodelock_client_check(), nodelock_client_observe() where that has something to
+ * record, and what is due with the authority: the license's renewal, a request that waits for its answer, seats that were given
+ * up. It waits for the network `limit` milliseconds at most, for all exchanges together; 3000 suits most. With 0 it uses none.
+ *
+ * What fails on the way to the authority fails no start: a usable license stays usable. `warning` is then why the renewal did not
+ * come, or why the store could not record that time has passed; NULL if all is well. It belongs to the caller, to be shown or
+ * logged and freed. `warning` itself may be NULL, and so may `call`. nodelock_license_is_renewed() and
+ * nodelock_license_renewal_due() say what became of the renewal.
+ *
+ * A later start asks again. Starts that follow within a pause do not: a minute after the first failure, twice as long after each
+ * further one, an hour at most, and a minute at most while the license is not usable. An application that runs for days calls
+ * it once a day, too. Nothing is sent that nodelock_client_check_in() would not send, and nothing goes on when it has returned.
+ *
+ * Fails as nodelock_client_check() does.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_client_start(const nodelock_client *client,
+                                      uint64_t limit,
+                                      const nodelock_call *call,
+                                      nodelock_license **license,
+                                      nodelock_error **warning,
+                                      nodelock_error **error);
+
 /* ==== Online calls ==== */
 
 /**
@@ -2092,20 +2130,6 @@ nodelock_status nodelock_client_check_in(const nodelock_client *client,
                                          const nodelock_call *call,
                                          nodelock_license **license,
                                          nodelock_error **error);
-
-/**
- * nodelock_client_check_in() if the license asks to be renewed by now, the machine has changed, or something is outstanding.
- * NODELOCK_OK and NULL if nothing called for it. Call it when it suits the application; the library never does by itself. `call`
- * may be NULL.
- *
- * Fails as nodelock_client_check_in() does.
- */
-NODELOCK_API
-NODELOCK_MUST_USE
-nodelock_status nodelock_client_check_in_if_due(const nodelock_client *client,
-                                                const nodelock_call *call,
-                                                nodelock_license **license,
-                                                nodelock_error **error);
 
 /**
  * Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the receipts. Never

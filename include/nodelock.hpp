@@ -139,11 +139,15 @@ public:
     [[nodiscard]] std::optional<std::uint64_t> lease_until() const { return detail::number(nodelock_license_lease_until, get()); }
     [[nodiscard]] std::optional<std::uint64_t> verdict_time() const { return detail::number(nodelock_license_verdict_time, get()); }
     [[nodiscard]] bool renewal_due() const noexcept { return nodelock_license_renewal_due(get()); }
+    [[nodiscard]] bool is_renewed() const noexcept { return nodelock_license_is_renewed(get()); }
     [[nodiscard]] bool should_observe() const noexcept { return nodelock_license_should_observe(get()); }
     [[nodiscard]] bool power_cuts_covered() const noexcept { return nodelock_license_power_cuts_covered(get()); }
     [[nodiscard]] bool is_pending() const noexcept { return nodelock_license_pending_seat(get()) != nullptr; }
     [[nodiscard]] std::size_t outstanding() const noexcept { return nodelock_license_outstanding(get()); }
 };
+
+// What a start found. `warning` is what keeps nobody from working: why a renewal did not come, or time could not be recorded.
+struct started { license found; std::optional<error> warning; };
 
 class qr : public detail::object<nodelock_qr, nodelock_qr_free> {
 public:
@@ -281,12 +285,18 @@ public:
     [[nodiscard]] proof deactivate_offline(std::uint32_t reason) const { return detail::make<proof>(nodelock_client_deactivate_offline, get(), reason); }
     [[nodiscard]] proofs outstanding() const { return detail::make<proofs>(nodelock_client_outstanding, get()); }
 
+    // At each start, and once a day in an application that runs for days: checks, records, and renews what is due, within `limit`.
+    [[nodiscard]] started start(std::chrono::milliseconds limit, const call *how = nullptr) const {
+        nodelock_error *warning = nullptr;
+        license found = detail::make<license>([&](nodelock_license **license, nodelock_error **cause) { return nodelock_client_start(get(), detail::number(limit), raw(how), license, &warning, cause); });
+        detail::owned<nodelock_error, nodelock_error_free> owner(warning);
+        return {std::move(found), warning != nullptr ? std::optional<error>(std::in_place, warning) : std::nullopt};
+    }
+
     // Online; `how` may be null, and must live until the call returns.
     license activate(std::string_view license_key, const call *how = nullptr, const details &about = {}) const { return detail::make<license>(nodelock_client_activate, get(), detail::text(license_key), about.get(), raw(how)); }
     receipt deactivate(std::uint32_t reason, const call *how = nullptr) const { return detail::make<receipt>(nodelock_client_deactivate, get(), reason, raw(how)); }
     license check_in(const call *how = nullptr) const { return detail::make<license>(nodelock_client_check_in, get(), raw(how)); }
-    // False in a condition if nothing called for it.
-    license check_in_if_due(const call *how = nullptr) const { return detail::make<license>(nodelock_client_check_in_if_due, get(), raw(how)); }
     license recover(const call *how = nullptr) const { return detail::make<license>(nodelock_client_recover, get(), raw(how)); }
     // Returns how many receipts came.
     std::size_t hand_in(const call *how = nullptr) const { return nodelock_receipts_count(detail::make<detail::object<nodelock_receipts, nodelock_receipts_free>>(nodelock_client_hand_in, get(), raw(how)).get()); }

@@ -44,7 +44,9 @@ pub mod authority;
 #[cfg(feature = "online")]
 pub use crate::http::{HttpOptions, HttpTransport};
 pub use crate::{
-    client::{CheckIn, Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Status},
+    client::{
+        CheckIn, Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Renewal, Started, Status,
+    },
     error::{Already, Error, ErrorKind, Result},
     keys::{KeyId, PublicKey, SigningKey},
     licensing_time::{CLOCK_TOLERANCE, ClockError},

@@ -5,6 +5,8 @@
 //! were verified, it either changes the record or fails and leaves it as it was, and whoever called it commits
 //! the record in one atomic replacement before anything is said to anyone.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -98,6 +100,41 @@ pub(crate) struct Replace {
     pub(crate) request: bool,
 }
 
+/// What starts of the application asked the authority for in vain (docs/PROTOCOL.md, Starts).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Unanswered {
+    /// How often, with no answer in between.
+    pub(crate) times: u32,
+    /// When last, by the device's clock.
+    pub(crate) last: Timestamp,
+    /// The code of the error that it ended with.
+    pub(crate) why: String,
+}
+
+/// The pause after the first start that asked in vain; it doubles with each further one.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+/// The longest pause while the license is usable.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
+
+impl Unanswered {
+    /// Until when no start asks again; none if one may. Whoever is locked out waits for no more than the first pause, and a
+    /// clock that was set back since keeps nobody waiting.
+    fn pause(&self, now: Timestamp, is_usable: bool) -> Option<Timestamp> {
+        let longest = if is_usable { LONGEST_PAUSE } else { FIRST_PAUSE };
+        let doubled = 1_u32.checked_shl(self.times.saturating_sub(1)).unwrap_or(u32::MAX);
+        let until = self.last.plus(FIRST_PAUSE.saturating_mul(doubled).min(longest));
+        (self.last <= now && now < until).then_some(until)
+    }
+
+    /// Why a start must not ask now, if it must not.
+    pub(crate) fn in_the_way(&self, now: Timestamp, is_usable: bool) -> Option<Error> {
+        let until = self.pause(now, is_usable)?;
+        // A later version may know more kinds.
+        let kind = ErrorKind::from_code(&self.why).unwrap_or(ErrorKind::Unreachable);
+        Some(Error::new(kind, format!("the last start; the next one asks from {until} on")))
+    }
+}
+
 /// Everything that a store holds.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -111,6 +148,8 @@ pub(crate) struct Record {
     /// The envelope of the last receipt or revocation: it goes along with what is asked next, for an authority whose ledger was
     /// restored.
     pub(crate) last_word: Option<Bytes>,
+    /// What starts asked for in vain, since a license came or ended.
+    pub(crate) unanswered: Option<Unanswered>,
 }
 
 /// What a transition needs of a verified license.
@@ -151,6 +190,7 @@ impl Record {
             time: TimeMarks::default(),
             changed_since: None,
             last_word: None,
+            unanswered: None,
         }
     }
 
@@ -216,6 +256,27 @@ impl Record {
         Ok(())
     }
 
+    /// A start is about to ask the authority: noted before, so that of many starts at once one asks.
+    ///
+    /// Fails with what became of the last start that asked, and when one may ask again, while that is later than `now`.
+    #[cfg(feature = "transport")]
+    pub(crate) fn ask_at_start(&mut self, now: Timestamp, is_usable: bool) -> Result<()> {
+        if let Some(error) = self.unanswered.as_ref().and_then(|last| last.in_the_way(now, is_usable)) {
+            return Err(error);
+        }
+        let times = self.unanswered.as_ref().map_or(0, |unanswered| unanswered.times);
+        let why = ErrorKind::TimedOut.code().to_owned();
+        self.unanswered = Some(Unanswered { times: times.saturating_add(1), last: now, why });
+        Ok(())
+    }
+
+    /// What became of it: `why` is the error that it ended with. After an answer nothing is left to wait for.
+    #[cfg(feature = "transport")]
+    pub(crate) fn asked_at_start(&mut self, why: Option<ErrorKind>, now: Timestamp) {
+        let times = self.unanswered.as_ref().map_or(1, |unanswered| unanswered.times);
+        self.unanswered = why.map(|why| Unanswered { times, last: now, why: why.code().to_owned() });
+    }
+
     /// The seat that the license of this handle replaces when it is installed: [`Record::install`] wants its proof.
     pub(crate) fn replaced_by(&self, handle: Handle) -> Option<Release> {
         match &self.current {
@@ -253,6 +314,7 @@ impl Record {
             }
             self.current = Current::Active(granted);
             self.changed_since = None;
+            self.unanswered = None;
             return Ok(());
         }
         let wrong = if matches!(self.current, Current::Nothing) {
@@ -273,6 +335,7 @@ impl Record {
         let changed_since = changed_since.filter(|_| facts.revision == active.revision);
         *active = license(&active.activation);
         self.changed_since = changed_since;
+        self.unanswered = None;
         Ok(())
     }
 
@@ -446,5 +509,6 @@ impl Record {
     fn end(&mut self, handle: Handle, how: Ending, time: Timestamp) {
         self.ended = Some(Ended { handle, how, time });
         self.changed_since = None;
+        self.unanswered = None;
     }
 }

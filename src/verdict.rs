@@ -234,7 +234,8 @@ pub(crate) fn judge(license: &LicenseBody, situation: &Situation) -> Verdict {
         Machine::Fits | Machine::Changed => (GraceReason::MachineChanged, MachineReason::GraceOver),
     };
     let since = situation.changed_since.min(now);
-    let until = since.plus_days(license.policy.grace_days().into());
+    let days = if license.policy.has_grace() { license.policy.grace_days() } else { 0 };
+    let until = since.plus_days(days.into());
     let grace_until = Some(until).filter(|_| situation.machine.is_in_grace());
     if grace_until.is_some_and(|until| now >= until) {
         return Verdict::WrongMachine { reason: over };

@@ -5,12 +5,12 @@
  *     gcc -std=c11 -Iinclude examples/c/main.c -o editor -Ltarget/release -lnodelock -Wl,-rpath,"$PWD/target/release"
  *
  *     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
- *     ./editor                          check the license, and run if it is usable
+ *     ./editor                          start: check the license, renew it when that is due, run if it is usable
  *     ./editor activate KEY             take a seat online
  *     ./editor replace KEY SEAT         take it in place of another one, if none is free
  *     ./editor request KEY FILE         the same without a network: write a request for the authority,
  *     ./editor install FILE             and take in what it answers
- *     ./editor check-in                 renew the license online
+ *     ./editor check-in                 renew the license at once, as a button does
  *     ./editor deactivate               give the seat back online
  *     ./editor deactivate-offline FILE  give it back without a network: show the code, write the proof to FILE
  *     ./editor codes                    show the codes of seats that wait for their receipts
@@ -184,20 +184,24 @@ static int show_receipt(const nodelock_receipt *receipt)
 
 /* ---- What the user asks for ---- */
 
-/* What every start of the application does. */
-static int check(const nodelock_client *client)
+/* How long a start may wait for the network, in milliseconds. It asks only when something is due. */
+#define START_LIMIT 3000
+
+/* What every start of the application does, and an application that runs for days once a day: it renews the license in time. */
+static int start(const nodelock_client *client)
 {
     nodelock_license *license = NULL;
-    nodelock_error *error = NULL;
-    bool wrote = false;
+    nodelock_error *warning = NULL, *error = NULL;
     int code;
 
-    if (nodelock_client_check(client, &license, &error) != NODELOCK_OK)
+    if (nodelock_client_start(client, START_LIMIT, NULL, &license, &warning, &error) != NODELOCK_OK)
         return fail(error);
     code = show_license(license);
-    /* Writes down, once in a run, that time has passed. A disk that is full keeps nobody from working. */
-    if (nodelock_license_should_observe(license) && nodelock_client_observe(client, &wrote, &error) != NODELOCK_OK)
-        (void)fail(error);
+    if (nodelock_license_is_renewed(license))
+        fputs("the authority answered\n", stderr);
+    /* Neither a network that is down nor a disk that is full keeps anybody from working. */
+    if (warning != NULL)
+        (void)fail(warning);
     nodelock_license_free(license);
     return code;
 }
@@ -276,7 +280,7 @@ static int check_in(const nodelock_client *client)
     nodelock_error *error = NULL;
     int code;
 
-    /* An application calls nodelock_client_check_in_if_due() now and then instead. */
+    /* For a user who wants it now. A start does it when it is due. */
     if (new_call(&call, &error) != NODELOCK_OK ||
         nodelock_client_check_in(client, call, &license, &error) != NODELOCK_OK)
         code = fail(error);
@@ -368,7 +372,7 @@ static int run(const nodelock_client *client, int count, char **arguments)
     const char *command = count > 1 ? arguments[1] : "";
 
     if (count == 1)
-        return check(client);
+        return start(client);
     if (count == 3 && strcmp(command, "activate") == 0)
         return activate(client, arguments[2], NULL);
     if (count == 4 && strcmp(command, "replace") == 0)

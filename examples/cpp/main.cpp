@@ -184,16 +184,12 @@ class window {
 
 public:
     window(event_loop &events, const nodelock::config &config) : loop(events), client(config), online(events) {
-        // A check reads one file at most, so it may run where it is needed.
-        const auto license = client.check();
+        // It reads one file, and asks the authority only when something is due: for 3 seconds at most, or the window waits.
+        const auto [license, warning] = client.start(3s);
         show(license);
-        try {
-            if (license.should_observe())
-                client.observe();
-        } catch (const nodelock::error &error) {
-            // A disk that is full keeps nobody from working.
-            show(error);
-        }
+        // Neither a network that is down nor a disk that is full keeps anybody from working.
+        if (warning)
+            show(*warning);
         show("ready");
     }
 

@@ -4,11 +4,11 @@
 //     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
 //     export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
 //
-//     node examples/node/editor.js                          check the license, and run if it is usable
+//     node examples/node/editor.js                          start: check, renew when that is due, run if usable
 //     node examples/node/editor.js activate KEY             take a seat online
 //     node examples/node/editor.js replace KEY SEAT         take it in place of another one, if none is free
 //     ... request KEY FILE, install FILE                    the same without a network, by files
-//     ... check-in                                          renew the license online
+//     ... check-in                                          renew the license at once, as a button does
 //     ... deactivate                                        give the seat back online
 //     ... deactivate-offline FILE, codes, receipt FILE      the same without a network, by a code or a file
 //     ... explain                                           say what of this machine can be recognized
@@ -82,16 +82,13 @@ function showReceipt(receipt) {
     return DONE;
 }
 
-function check() {
-    const editor = client();
-    const license = editor.check();
+async function start() {
+    // At most 3 seconds for the network, and only when something is due. It renews the license in time.
+    const license = await client().start(3000);
     const code = showLicense(license);
-    try {
-        if (license.shouldObserve) editor.observe();
-    } catch (error) {
-        // A disk that is full keeps nobody from working.
-        console.error(`${PRODUCT}: ${error.message}`);
-    }
+    if (license.renewed) console.error('the authority answered');
+    // Neither a network that is down nor a disk that is full keeps anybody from working.
+    if (license.warning) console.error(`${PRODUCT}: ${license.warning.message}`);
     return code;
 }
 
@@ -140,7 +137,7 @@ const commands = {
 };
 
 async function main([name, ...values]) {
-    const command = name === undefined ? check : Object.hasOwn(commands, name) ? commands[name] : undefined;
+    const command = name === undefined ? start : Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (command === undefined || values.length !== command.length) {
         console.error('usage: editor.js [activate KEY | replace KEY SEAT | request KEY FILE | install FILE | check-in |\n' +
             '                 deactivate | deactivate-offline FILE | codes | receipt FILE | explain]');

@@ -1,7 +1,8 @@
 // nodelock for Node.js: the C interface by koffi.
 //
 //     const client = new Client('Example Editor', { roots: ['...43 characters...'], authority: 'https://licenses.example.com' });
-//     if (client.check().usable) ...
+//     const license = await client.start();    // at each start: checks, and renews when that is due
+//     if (license.usable) ...
 //     await client.activate(licenseKey, { signal, timeout: 60_000 });
 //
 // What can fail throws a NodelockError, with the status of include/nodelock.h. What the library gave out is freed when JavaScript
@@ -49,6 +50,8 @@ for (const [result, name, parameters] of [
     ['bool', 'license_feature_limit', 'const nodelock_license *, const char *, _Out_ uint64_t *'],
     ['size_t', 'license_outstanding', 'const nodelock_license *'],
     ['bool', 'license_should_observe', 'const nodelock_license *'],
+    ['bool', 'license_renewal_due', 'const nodelock_license *'],
+    ['bool', 'license_is_renewed', 'const nodelock_license *'],
     ['const char *', 'request_seat', 'const nodelock_request *'],
     ['const char *', 'request_text', 'const nodelock_request *'],
     ['const char *', 'proof_seat', 'const nodelock_proof *'],
@@ -83,6 +86,7 @@ for (const [name, parameters] of [
     ['client_check_in_offline', 'const nodelock_client *, _Out_ nodelock_request **'],
     ['client_outstanding', 'const nodelock_client *, _Out_ nodelock_proofs **'],
     ['client_fingerprint', 'const nodelock_client *, _Out_ nodelock_fingerprint **'],
+    ['client_start', 'const nodelock_client *, uint64_t, const nodelock_call *, _Out_ nodelock_license **, _Out_ nodelock_error **'],
     ['client_activate', 'const nodelock_client *, const char *, const nodelock_details *, const nodelock_call *, _Out_ nodelock_license **'],
     ['client_check_in', 'const nodelock_client *, const nodelock_call *, _Out_ nodelock_license **'],
     ['client_deactivate', 'const nodelock_client *, uint32_t, const nodelock_call *, _Out_ nodelock_receipt **'],
@@ -116,15 +120,15 @@ function get(name, ...values) {
     return result[0];
 }
 
-/** The same in a thread of its own. */
-function getLater(name, ...values) {
+/** The same in a thread of its own, and for a call that gives `count` things out: a list of them. */
+function getLater(name, count, ...values) {
     return new Promise((resolve, reject) => {
-        const result = [null];
+        const results = Array.from({ length: count }, () => [null]);
         const error = [null];
-        fallible[name].async(...values, result, error, (failure, status) => {
+        fallible[name].async(...values, ...results, error, (failure, status) => {
             if (failure) reject(failure);
             else if (status !== 0) reject(new NodelockError(error[0]));
-            else resolve(result[0]);
+            else resolve(results.map(([result]) => result));
         });
     });
 }
@@ -177,8 +181,11 @@ class Details extends Owned {
     }
 }
 
-/** What a check found. It does not change any more. */
+/** What a check found. It does not change any more. Of Client.start(), `renewed` says whether the authority has answered, and
+ *  `warning` is a NodelockError that keeps nobody from working, or null: why a renewal did not come, or why the store could not
+ *  record that time has passed. */
 export class License extends Owned {
+    warning = null;
     constructor(pointer) { super('license', pointer); }
     get verdict() { return look.license_verdict(this.pointer); }
     get verdictText() { return look.license_verdict_text(this.pointer); }
@@ -188,6 +195,8 @@ export class License extends Owned {
     get seat() { return look.license_seat(this.pointer); }
     get outstanding() { return Number(look.license_outstanding(this.pointer)); }
     get shouldObserve() { return look.license_should_observe(this.pointer); }
+    get renewalDue() { return look.license_renewal_due(this.pointer); }
+    get renewed() { return look.license_is_renewed(this.pointer); }
     hasFeature(name) { return look.license_has_feature(this.pointer, text(name)); }
     /** The limit, Infinity if there is none. Undefined if the license does not have the feature. */
     featureLimit(name) {
@@ -247,6 +256,15 @@ export class Client extends Owned {
         }
     }
 
+    /** All that an application does when it starts, and once a day if it runs for days: checks, records that time has passed, and
+     *  renews when that is due. It waits for the network `limit` milliseconds at most; with 0 it uses none. */
+    async start(limit = 3000, options = {}) {
+        const [found, warning] = await this.#online(options, 2, 'client_start', limit);
+        const license = new License(found);
+        if (warning) license.warning = new NodelockError(warning);
+        return license;
+    }
+
     check() { return new License(get('client_check', this.pointer)); }
 
     /** Records once in a run that time has passed: call it when License.shouldObserve. */
@@ -285,18 +303,19 @@ export class Client extends Owned {
 
     /** `replace` is the name of a seat that is replaced, if no seat is free: see NodelockError. */
     async activate(licenseKey, { metadata = {}, replace, ...options } = {}) {
-        return new License(await this.#online(options, 'client_activate', text(licenseKey), new Details(metadata, replace)));
+        const details = new Details(metadata, replace);
+        return new License((await this.#online(options, 1, 'client_activate', text(licenseKey), details))[0]);
     }
 
-    async checkIn(options = {}) { return new License(await this.#online(options, 'client_check_in')); }
+    async checkIn(options = {}) { return new License((await this.#online(options, 1, 'client_check_in'))[0]); }
 
     async deactivate(reason = Reason.OTHER, options = {}) {
-        return new Receipt(await this.#online(options, 'client_deactivate', reason));
+        return new Receipt((await this.#online(options, 1, 'client_deactivate', reason))[0]);
     }
 
     /** `signal`, an AbortSignal, makes the call end with Status.INTERRUPTED, and `timeout`, in milliseconds, limits it in all.
      *  `onProgress(event, attempt, pause)` is told what it does. */
-    async #online({ signal, timeout, onProgress }, name, ...values) {
+    async #online({ signal, timeout, onProgress }, count, name, ...values) {
         const call = get('call_new');
         const cancel = () => look.call_cancel(call);
         let progress = null;
@@ -311,7 +330,7 @@ export class Client extends Owned {
             }
             if (signal?.aborted) cancel();
             signal?.addEventListener('abort', cancel);
-            return await getLater(name, ...used.map((value) => (value instanceof Owned ? value.pointer : value)), call);
+            return await getLater(name, count, ...used.map((value) => (value instanceof Owned ? value.pointer : value)), call);
         } finally {
             signal?.removeEventListener('abort', cancel);
             look.call_free(call);

@@ -4,11 +4,11 @@
     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
     export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
 
-    python3 examples/python/editor.py                         check the license, and run if it is usable
+    python3 examples/python/editor.py                         start: check, renew when that is due, run if usable
     python3 examples/python/editor.py activate KEY            take a seat online
     python3 examples/python/editor.py replace KEY SEAT        take it in place of another one, if none is free
     ... request KEY FILE, install FILE                        the same without a network, by files
-    ... check-in                                              renew the license online
+    ... check-in                                              renew the license at once, as a button does
     ... deactivate                                            give the seat back online
     ... deactivate-offline FILE, codes, receipt FILE          the same without a network, by a code or a file
     ... explain                                               say what of this machine can be recognized
@@ -109,16 +109,15 @@ def show_receipt(receipt):
     return DONE
 
 
-def check():
-    editor = client()
-    license = editor.check()
+def start():
+    # At most 3 seconds for the network, and only when something is due. It renews the license in time.
+    license = client().start(3)
     code = show_license(license)
-    if license.should_observe:
-        try:
-            editor.observe()
-        except nodelock.Error as error:
-            # A disk that is full keeps nobody from working.
-            print(f"{PRODUCT}: {error}", file=sys.stderr)
+    if license.renewed:
+        print("the authority answered", file=sys.stderr)
+    if license.warning:
+        # Neither a network that is down nor a disk that is full keeps anybody from working.
+        print(f"{PRODUCT}: {license.warning}", file=sys.stderr)
     return code
 
 
@@ -192,7 +191,7 @@ COMMANDS = {
 
 
 def main(arguments):
-    command = COMMANDS.get(arguments[0]) if arguments else check
+    command = COMMANDS.get(arguments[0]) if arguments else start
     if command is None or len(arguments[1:]) != command.__code__.co_argcount:
         print("usage:" + __doc__.partition("\n")[2], file=sys.stderr)
         return USAGE

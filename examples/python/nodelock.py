@@ -1,7 +1,7 @@
 """nodelock for Python: the C interface by ctypes, with nothing but the standard library.
 
     client = Client("Example Editor", roots=["...43 characters..."], authority="https://licenses.example.com")
-    license = client.check()
+    license = client.start(3)       # at each start: checks, and renews when that is due
     if license.usable: ...
 
 What can fail raises `Error`, with the status of include/nodelock.h. What the library gave out is freed when Python has no more use
@@ -55,6 +55,7 @@ _STATUS = {
     "client_check_in_offline": (c_void_p, _Out),
     "client_outstanding": (c_void_p, _Out),
     "client_fingerprint": (c_void_p, _Out),
+    "client_start": (c_void_p, c_uint64, c_void_p, _Out, _Out),
     "client_activate": (c_void_p, c_char_p, c_void_p, c_void_p, _Out),
     "client_check_in": (c_void_p, c_void_p, _Out),
     "client_deactivate": (c_void_p, c_uint32, c_void_p, _Out),
@@ -90,6 +91,8 @@ _LOOKS = {
     "license_feature_limit": (c_bool, c_void_p, c_char_p, POINTER(c_uint64)),
     "license_outstanding": (c_size_t, c_void_p),
     "license_should_observe": (c_bool, c_void_p),
+    "license_renewal_due": (c_bool, c_void_p),
+    "license_is_renewed": (c_bool, c_void_p),
     "request_seat": (c_char_p, c_void_p),
     "request_text": (c_char_p, c_void_p),
     "proof_seat": (c_char_p, c_void_p),
@@ -138,6 +141,13 @@ def _get(name, *arguments):
     """Makes a call that can fail and gives something out. None for NULL."""
     result = c_void_p()
     _do(name, *arguments, byref(result))
+    return result.value
+
+
+def _get_with(name, more, *arguments):
+    """The same of a call that gives out something else as well, in `more`."""
+    result = c_void_p()
+    _do(name, *arguments, byref(result), byref(more))
     return result.value
 
 
@@ -212,8 +222,13 @@ class Error(Exception):
 
 
 class License(_Object):
-    """What a check found. It does not change any more."""
+    """What a check found. It does not change any more.
 
+    Of Client.start, `renewed` says whether the authority has answered, and `warning` is an Error that keeps nobody from working, or
+    None: why a renewal did not come, or why the store could not record that time has passed.
+    """
+
+    warning = None
     verdict = property(lambda self: _library.nodelock_license_verdict(self))
     verdict_text = property(lambda self: _text("license_verdict_text", self))
     usable = property(lambda self: _library.nodelock_license_is_usable(self))
@@ -222,6 +237,8 @@ class License(_Object):
     seat = property(lambda self: _text("license_seat", self))
     outstanding = property(lambda self: _library.nodelock_license_outstanding(self))
     should_observe = property(lambda self: _library.nodelock_license_should_observe(self))
+    renewal_due = property(lambda self: _library.nodelock_license_renewal_due(self))
+    renewed = property(lambda self: _library.nodelock_license_is_renewed(self))
 
     def has_feature(self, name):
         return _library.nodelock_license_has_feature(self, _bytes(name))
@@ -311,6 +328,15 @@ class Client(_Object):
         if version is not None:
             _do("config_set_application_version", config, _bytes(version))
         super().__init__(_get("client_new", config))
+
+    def start(self, limit=3, call=None):
+        """All that an application does when it starts, and once a day if it runs for days: checks, records that time has passed,
+        and renews when that is due. It waits for the network `limit` seconds at most; with 0 it uses none."""
+        warning = c_void_p()
+        license = License(_get_with("client_start", warning, self, max(0, int(limit * 1000)), call))
+        if warning.value:
+            license.warning = Error(warning.value)
+        return license
 
     def check(self):
         return License(_get("client_check", self))

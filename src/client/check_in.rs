@@ -39,10 +39,10 @@ impl Client {
             };
             let request = Signed::sign_by_device(body, &self.known_device_key()?)?;
             // The answer to a pending request may be in the mail: that one stays the latest question.
+            self.note_change(record, now);
             if matches!(record.current, Current::Active(_)) {
                 record.time.asked(request.digest(), now);
             }
-            self.note_change(record, now);
             let license = self::active(record)?.license.0.clone();
             Ok(CheckIn::new(request, license, record.last_word.as_deref()))
         })

@@ -12,7 +12,7 @@ use crate::{
     fingerprint,
     licensing_time::{Reading, TimeMarks},
     message::frame::Incoming,
-    record::{Active, Current, Ended, Ending, Record},
+    record::{Active, Current, Ended, Ending, Record, Unanswered},
     store::Stamp,
     verdict::{self, Machine, MachineReason, Situation},
 };
@@ -32,6 +32,8 @@ pub(super) struct Loaded {
     unsynced: bool,
     marks: TimeMarks,
     changed_since: Option<Timestamp>,
+    /// What starts asked for in vain.
+    pub(super) unanswered: Option<Unanswered>,
 }
 
 impl Client {
@@ -123,12 +125,17 @@ impl Client {
         fingerprint::judge(&license.baseline, self.fingerprint(), &license.policy).into()
     }
 
-    /// Records from when on the grace of a changed machine counts, where it was not recorded before.
+    /// Records from when on the grace of a changed machine counts, where it was not recorded before. That is now; but from
+    /// the last time that the store knows where too little of the machine is seen, because anything may have happened to
+    /// a copy of the store since (docs/PROTOCOL.md, A changed machine). So it comes before that time is moved on.
     pub(super) fn note_change(&self, record: &mut Record, now: Reading) {
         let license = record.license().and_then(|active| self.open_license(active).ok());
-        if license.is_some_and(|license| self.machine(&license).is_in_grace()) {
-            record.changed_since.get_or_insert(record.time.at(now).now);
-        }
+        let since = match license.map(|license| self.machine(&license)) {
+            Some(Machine::Changed) => record.time.at(now).now,
+            Some(Machine::Hidden) => record.time.recorded(),
+            Some(Machine::Fits | Machine::Another) | None => return,
+        };
+        record.changed_since.get_or_insert(since);
     }
 
     /// Whether the store has the device key that the license names.
@@ -168,6 +175,7 @@ impl Loaded {
             unsynced: false,
             marks: record.time,
             changed_since: record.changed_since,
+            unanswered: record.unanswered.clone(),
         }
     }
 

@@ -13,6 +13,7 @@ mod handover;
 mod load;
 #[cfg(feature = "transport")]
 mod online;
+mod start;
 mod status;
 
 use std::sync::{Arc, Mutex, OnceLock};
@@ -26,6 +27,7 @@ use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loa
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{CheckIn, Deactivation, PendingRequest},
+    start::{Renewal, Started},
     status::Status,
 };
 use crate::{
@@ -120,14 +122,15 @@ impl Client {
         let machine = loaded.machine;
         let now = self.reading();
         self.change(|record, _| {
+            let recorded = record.time.recorded();
             record.time.observe(now);
             // A change that was recorded while the clock was ahead may lie in the future of the corrected clock.
             let licensing_now = record.time.at(now).now;
+            let since = |since: Timestamp| Some(record.changed_since.unwrap_or(since).min(licensing_now));
             record.changed_since = match machine {
                 Machine::Fits => None,
-                Machine::Changed | Machine::Hidden => {
-                    Some(record.changed_since.unwrap_or(licensing_now).min(licensing_now))
-                }
+                Machine::Changed => since(licensing_now),
+                Machine::Hidden => since(recorded),
                 Machine::Another => record.changed_since,
             };
             Ok(true)
@@ -243,8 +246,8 @@ impl Client {
             recovery: None,
             aside: None,
         })?;
-        record.time.asked(request.digest(), now);
         self.note_change(record, now);
+        record.time.asked(request.digest(), now);
         Ok(request)
     }
 

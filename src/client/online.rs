@@ -12,12 +12,11 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    Client, Deactivation, PendingRequest, Status,
+    CheckIn, Client, Deactivation, PendingRequest, Status,
     authority_message::{ANSWER, AuthorityMessage},
 };
 use crate::{
-    Already, DeactivationReceipt, Error, ErrorKind, GraceReason, MachineReason, Reason, Result, SeatList,
-    Verdict,
+    Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
     code::Handle,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
@@ -69,9 +68,11 @@ pub enum Progress {
 #[derive(Clone)]
 #[must_use]
 pub struct Online<'c> {
-    client: &'c Client,
+    pub(super) client: &'c Client,
     cancel: Cancel,
     end: Option<Instant>,
+    /// How often each exchange is tried at most, if not as often as the client was told.
+    attempts: Option<u32>,
     progress: Option<&'c (dyn Fn(Progress) + Sync)>,
 }
 
@@ -125,7 +126,7 @@ impl std::error::Error for DeactivateError {
 impl Client {
     /// The online calls, to be followed or cancelled.
     pub fn online(&self) -> Online<'_> {
-        Online { client: self, cancel: Cancel::new(), end: None, progress: None }
+        Online { client: self, cancel: Cancel::new(), end: None, attempts: None, progress: None }
     }
 
     /// [`Online::activate`], neither followed nor cancelled.
@@ -148,7 +149,7 @@ impl Client {
         self.online().recover()
     }
 
-    fn authority(&self) -> Result<&Authority> {
+    pub(super) fn authority(&self) -> Result<&Authority> {
         self.authority.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no authority was given"))
     }
 
@@ -176,6 +177,17 @@ impl<'c> Online<'c> {
         self
     }
 
+    /// Tries each exchange once.
+    pub(super) fn once(&self) -> Self {
+        Self { attempts: Some(1), ..self.clone() }
+    }
+
+    /// Ends the call that long after now, or when it was to end before if that is earlier.
+    pub(super) fn ending_after(self, limit: Duration) -> Self {
+        let end = Instant::now().checked_add(limit);
+        Self { end: self.end.into_iter().chain(end).min(), ..self }
+    }
+
     /// Calls `progress` from the calling thread, with no lock held.
     pub fn progress(mut self, progress: &'c (dyn Fn(Progress) + Sync)) -> Self {
         self.progress = Some(progress);
@@ -187,7 +199,7 @@ impl<'c> Online<'c> {
     /// When the authority refuses for good (no such license key, license ended), the request is cancelled, nothing is pending
     /// any more, and a license that was set aside is active again. When it cannot be reached, or no seat is free, the request
     /// stays pending: call again, or carry it by hand. The error says what seats there are ([`Error::seats`]), and
-    /// [`check_in_if_due`](Self::check_in_if_due) asks again once the next one has lapsed.
+    /// [`start`](Self::start) asks again once the next one has lapsed.
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
     /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do, and with
@@ -237,7 +249,7 @@ impl<'c> Online<'c> {
     }
 
     /// Sends a pending request and takes in the answer.
-    fn answer(&self, pending: &PendingRequest) -> Result<Status> {
+    pub(super) fn answer(&self, pending: &PendingRequest) -> Result<Status> {
         let reply = self.post("/v1/activations", "request", &pending.to_base64url());
         match reply {
             Ok(reply) => {
@@ -321,6 +333,11 @@ impl<'c> Online<'c> {
         {
             return Err(e);
         }
+        self.renew(&request)
+    }
+
+    /// Sends a check-in and takes in the answer.
+    pub(super) fn renew(&self, request: &CheckIn) -> Result<Status> {
         let alone = request.request().to_base64url();
         let reply = match self.post("/v1/checkins", "request", &alone) {
             // Its ledger was restored, perhaps: once more, with all that the device has of it.
@@ -333,40 +350,6 @@ impl<'c> Online<'c> {
         let kind = if reply.revocation.is_some() { Kind::Revocation } else { Kind::License };
         self.client.apply(&bundle(reply.license.iter().chain(&reply.revocation))?, Some(kind))?;
         self.client.check()
-    }
-
-    /// [`check_in`](Self::check_in) if the license asks to be renewed by now ([`Status::renewal_due`]), the machine has changed,
-    /// or something is outstanding. A request that is pending is sent again. When no seat was free, none of this is asked
-    /// before the next one lapses. None if nothing called for it. Call it when it suits the application; the library never
-    /// does by itself.
-    pub fn check_in_if_due(&self) -> Result<Option<Status>> {
-        let status = self.client.check()?;
-        // From a machine that shows too little it would be refused.
-        let changed = match status.verdict() {
-            Verdict::Grace { reason, .. } => *reason == GraceReason::MachineChanged,
-            Verdict::WrongMachine { reason } => *reason == MachineReason::GraceOver,
-            _ => false,
-        };
-        let waits = self.client.next_lapse().is_some_and(|lapse| self.client.clock.now() < lapse);
-        let due = status.license().is_some() && (status.renewal_due() || changed) && !waits;
-        if status.pending().is_some()
-            && !waits
-            && let Some(pending) = self.client.pending()?
-        {
-            match self.answer(&pending) {
-                // A license that the request has set aside is renewed all the same.
-                Err(e) if due && e.kind() != ErrorKind::Interrupted => {}
-                answered => return answered.map(Some),
-            }
-        }
-        if due {
-            return self.check_in().map(Some);
-        }
-        if status.outstanding() > 0 {
-            self.hand_in()?;
-            return self.client.check().map(Some);
-        }
-        Ok(None)
     }
 
     /// Takes a new seat in place of the one whose record is damaged: the device's key says so, and the authority frees the
@@ -415,7 +398,7 @@ impl<'c> Online<'c> {
                 },
                 Err(e) => (e, None),
             };
-            if attempt >= authority.attempts || !may_pass(error.kind()) {
+            if attempt >= self.attempts.unwrap_or(authority.attempts) || !may_pass(error.kind()) {
                 return Err(error);
             }
             // Half of it at random, so that machines that failed together do not come back together.

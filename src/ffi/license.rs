@@ -31,6 +31,7 @@ pub const NODELOCK_MACHINE_HIDDEN: u32 = 4;
 /// Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_license {
     status: Status,
+    is_renewed: bool,
     // Made when they are first asked for: most checks ask for nothing but a verdict and a feature.
     texts: OnceLock<Box<Texts>>,
 }
@@ -54,11 +55,15 @@ struct Texts {
 
 impl From<Status> for nodelock_license {
     fn from(status: Status) -> Self {
-        Self { status, texts: OnceLock::new() }
+        Self::started(status, false)
     }
 }
 
 impl nodelock_license {
+    pub(super) fn started(status: Status, is_renewed: bool) -> Self {
+        Self { status, is_renewed, texts: OnceLock::new() }
+    }
+
     fn texts(&self) -> &Texts {
         self.texts.get_or_init(Box::default)
     }
@@ -526,6 +531,14 @@ pub unsafe extern "C" fn nodelock_license_time(license: *const nodelock_license)
 pub unsafe extern "C" fn nodelock_license_renewal_due(license: *const nodelock_license) -> bool {
     // SAFETY: NULL or a license that lives.
     unsafe { look(license, false, |license| license.status.renewal_due()) }
+}
+
+/// Whether the authority has just answered nodelock_client_start(): what was due is done. What it said is in the verdict. False for
+/// what another call gave out.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_license_is_renewed(license: *const nodelock_license) -> bool {
+    // SAFETY: NULL or a license that lives.
+    unsafe { look(license, false, |license| license.is_renewed) }
 }
 
 /// Whether nodelock_client_observe() has something to record. Look once in each run of the application.

@@ -26,6 +26,7 @@ mod qr;
 mod receipt;
 mod request;
 mod revocation;
+mod start;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,6 @@ mod version;
 pub use self::authority::*;
 pub use self::{
     bytes::*, call::*, callback::*, client::*, code::*, config::*, details::*, error::*, fingerprint::*,
-    license::*, online::*, proof::*, qr::*, receipt::*, request::*, revocation::*, status::*, transport::*,
-    version::*,
+    license::*, online::*, proof::*, qr::*, receipt::*, request::*, revocation::*, start::*, status::*,
+    transport::*, version::*,
 };

@@ -21,7 +21,7 @@ use crate::{Online, Progress};
 
 impl nodelock_client {
     /// One online call, limited and followed as the caller wants.
-    unsafe fn run_online<R>(
+    pub(super) unsafe fn run_online<R>(
         &self,
         name: &CStr,
         call: *const nodelock_call,
@@ -164,32 +164,6 @@ pub unsafe extern "C" fn nodelock_client_check_in(
             let client = object(client, "client")?;
             license
                 .set(client.run_online(c"nodelock_client_check_in", call, |online| Ok(online.check_in()?))?);
-            Ok(())
-        })
-    }
-}
-
-/// nodelock_client_check_in() if the license asks to be renewed by now, the machine has changed, or something is outstanding.
-/// NODELOCK_OK and NULL if nothing called for it. Call it when it suits the application; the library never does by itself. `call`
-/// may be NULL.
-///
-/// Fails as nodelock_client_check_in() does.
-#[unsafe(no_mangle)]
-#[must_use]
-pub unsafe extern "C" fn nodelock_client_check_in_if_due(
-    client: *const nodelock_client,
-    call: *const nodelock_call,
-    license: *mut *mut nodelock_license,
-    error: *mut *mut nodelock_error,
-) -> nodelock_status {
-    // SAFETY: NULL or a client and a call that live; NULL or places for the results.
-    unsafe {
-        fallible(error, &mut || {
-            let license = Out::new(license)?;
-            let client = object(client, "client")?;
-            license.set_if(client.run_online(c"nodelock_client_check_in_if_due", call, |online| {
-                Ok(online.check_in_if_due()?)
-            })?);
             Ok(())
         })
     }

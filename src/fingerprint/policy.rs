@@ -103,6 +103,11 @@ impl Policy {
         self.grace
     }
 
+    /// Whether there is any score that is granted grace and no more.
+    pub(crate) fn has_grace(&self) -> bool {
+        self.grace < self.accept
+    }
+
     /// How long grace lasts, in days.
     pub fn grace_days(&self) -> u8 {
         self.grace_days

@@ -129,10 +129,10 @@ fn tally(results: impl Iterator<Item = ComponentResult>, policy: &Policy) -> Jud
     let (mut score, mut reachable) = (0, 0);
     let (mut bindable, mut hardware_agreed, mut differs) = (false, false, false);
     for result in results.filter(|result| result.baseline) {
-        let (agree, _) = policy.weight(result.component);
+        let (agree, differ) = policy.weight(result.component);
         score += result.weight;
         reachable += agree;
-        differs |= result.agreed == Some(false);
+        differs |= result.agreed == Some(false) && (agree, differ) != (0, 0);
         if result.component.class() == Class::HardwareUnique && agree > 0 {
             bindable = true;
             hardware_agreed |= result.half;

@@ -8,7 +8,7 @@ use std::{
 use cbindgen::{Builder, Config, Language};
 
 /// The files in the order in which the header has them, each with a heading.
-const CLIENT: [(&str, &str); 19] = [
+const CLIENT: [(&str, &str); 20] = [
     ("version", "Versions"),
     ("status", "Statuses"),
     ("error", "Errors"),
@@ -24,6 +24,7 @@ const CLIENT: [(&str, &str); 19] = [
     ("receipt", "Receipts"),
     ("revocation", "Revocations"),
     ("call", "How an online call is limited, followed and cancelled"),
+    ("start", "At each start"),
     ("online", "Online calls"),
     ("transport", "The host's own HTTP"),
     ("fingerprint", "What is found on a machine"),

@@ -22,7 +22,7 @@ impl Parameter {
     /// Where an object goes that the function makes: its type.
     fn made(&self) -> Option<&str> {
         let object = self.of_type.strip_suffix("**")?.trim();
-        (object.starts_with("nodelock_") && object != "nodelock_error").then_some(object)
+        (object.starts_with("nodelock_") && self.name != "error").then_some(object)
     }
 
     fn is_text(&self) -> bool {
@@ -43,7 +43,6 @@ impl Parameter {
     /// What is fine to pass.
     fn right(&self) -> String {
         match (&*self.of_type, &*self.name) {
-            ("nodelock_error **", _) => "&error".into(),
             ("const char *", "terms") => "some.vendor->terms".into(),
             ("const char *", "seat") => "some.seat".into(),
             ("const char *", "root" | "public_key" | "issuer") => "some.vendor->root".into(),

@@ -599,6 +599,7 @@ static void online(struct vendor *vendor)
     nodelock_request *request = NULL;
     nodelock_error *error = NULL;
     nodelock_call *call = NULL;
+    nodelock_error *warning = NULL;
     struct followed followed = {0, 0};
     OK(nodelock_config_set_patience(config, 10000, 2, &error));
     OK(nodelock_client_new(config, &client, &error));
@@ -625,11 +626,29 @@ static void online(struct vendor *vendor)
     CHECK(nodelock_license_is_usable(license) && nodelock_license_revision(license) == 1);
     CHECK(followed.sending == 2 && followed.waiting == 1);
     nodelock_license_free(license);
-    OK(nodelock_client_check_in_if_due(client, NULL, &license, &error));
-    CHECK(license == NULL);
-    vendor->now += 50 * DAY;
-    OK(nodelock_client_check_in_if_due(client, NULL, &license, &error));
-    CHECK(nodelock_license_revision(license) == 2);
+    OK(nodelock_client_start(client, 3000, call, &license, &warning, &error));
+    CHECK(nodelock_license_is_usable(license) && !nodelock_license_is_renewed(license) && warning == NULL);
+    nodelock_license_free(license);
+
+    /* A renewal that does not come fails no start, is told, and is asked for again after a minute. */
+    vendor->now += 61 * DAY;
+    OK(nodelock_client_start(client, 0, NULL, &license, &warning, &error));
+    CHECK(nodelock_license_renewal_due(license) && nodelock_error_status(warning) == NODELOCK_TIMED_OUT);
+    nodelock_license_free(license);
+    nodelock_error_free(warning);
+    vendor->failures = 1;
+    vendor->failure = NODELOCK_UNREACHABLE;
+    for (int start = 0; start < 2; start++) {
+        OK(nodelock_client_start(client, 3000, NULL, &license, &warning, &error));
+        CHECK(nodelock_license_is_usable(license) && nodelock_license_revision(license) == 1);
+        CHECK(!nodelock_license_is_renewed(license) && nodelock_error_status(warning) == NODELOCK_UNREACHABLE);
+        CHECK(vendor->failures == 0);
+        nodelock_license_free(license);
+        nodelock_error_free(warning);
+    }
+    vendor->now += 60;
+    OK(nodelock_client_start(client, 3000, NULL, &license, NULL, &error));
+    CHECK(nodelock_license_is_renewed(license) && nodelock_license_revision(license) == 2);
     nodelock_license_free(license);
 
     /* What a transport may not say counts as unreachable, and before anything is given up the license stays. */

@@ -76,7 +76,8 @@ static void life_cycle(vendor &vendor) {
     // A view need not end with a NUL, and one inside is no end.
     CHECK(license.has_feature(std::string_view("exporting", 6)));
     CHECK(refused([&] { (void)license.has_feature(std::string_view("export\0x", 8)); }));
-    CHECK(!client.observe() && !client.check_in_if_due());
+    const nodelock::started started = client.start(std::chrono::seconds(3));
+    CHECK(!client.observe() && started.found.is_usable() && !started.found.is_renewed() && !started.warning);
     CHECK(client.check_in().is_usable() && client.check_in_offline().seat() == request.seat());
 
     vendor.good = 1;

@@ -3,7 +3,7 @@
 
 use nodelock::{
     Client, ErrorKind, GraceReason, MachineReason, Verdict,
-    fingerprint::{Component, Probe},
+    fingerprint::{Component, Policy, Probe},
 };
 
 use crate::support::vendor::{Device, START, Vendor};
@@ -160,7 +160,12 @@ fn a_baseline_without_anything_unique_is_not_another_machine_for_showing_less() 
 #[cfg(feature = "online")]
 #[test]
 fn what_is_due_is_a_check_in_that_can_help() {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use nodelock::Renewal;
 
     use crate::adversary::Wire;
 
@@ -171,7 +176,57 @@ fn what_is_due_is_a_check_in_that_can_help() {
         vendor.clock.advance_days(days);
         let wire = Wire(Arc::new(Mutex::new(vendor)));
         let client = device.builder().probe(seen).authority("https://authority", wire).build().unwrap();
-        let renewed = client.online().check_in_if_due().unwrap();
-        assert_eq!(renewed.map(|status| status.verdict().clone()), helps.then_some(Verdict::Active));
+        let started = client.start(Duration::from_secs(3)).unwrap();
+        assert_eq!(matches!(started.renewal(), Renewal::Done), helps, "{:?}", started.renewal());
+        assert_eq!(*started.status().verdict() == Verdict::Active, helps);
     }
+}
+
+/// A store that is copied, and put back again and again where the hardware is hidden, has no days of its own.
+#[test]
+fn a_hidden_copy_is_usable_for_the_days_after_the_last_observation_of_the_original() {
+    let (vendor, device) = perpetual();
+    vendor.clock.advance_days(10);
+    device.client().observe().unwrap();
+    let copy = device.store().read().unwrap().body.clone().unwrap();
+    let put_back = || device.store().write().unwrap().commit(&copy).unwrap();
+    for _ in 0..3 {
+        put_back();
+        let client = on(&device, LEFT[0]);
+        client.observe().unwrap();
+        let _asked = client.check_in_offline();
+        assert_eq!(until(&on(&device, LEFT[0])), 24);
+        vendor.clock.advance_days(4);
+    }
+    vendor.clock.advance_days(2);
+    put_back();
+    let client = on(&device, LEFT[0]);
+    let over = Verdict::WrongMachine { reason: MachineReason::HiddenTooLong };
+    assert_eq!(*client.check().unwrap().verdict(), over);
+    client.observe().unwrap();
+    client.check_in_offline().unwrap();
+    assert_eq!(*client.check().unwrap().verdict(), over);
+}
+
+#[test]
+fn a_vendor_who_grants_no_grace_grants_none_to_a_hidden_machine() {
+    let mut vendor = Vendor::new();
+    let terms = vendor.terms();
+    terms.lease_days = None;
+    terms.policy = Policy::default().with_thresholds(16, 16).unwrap();
+    let device = Device::activated(&mut vendor, "machine");
+    let over = Verdict::WrongMachine { reason: MachineReason::HiddenTooLong };
+    assert_eq!(*on(&device, LEFT[0]).check().unwrap().verdict(), over);
+}
+
+#[test]
+fn what_a_vendor_gives_no_weight_does_not_make_a_hidden_machine_another_one() {
+    let mut vendor = Vendor::new();
+    let terms = vendor.terms();
+    terms.lease_days = None;
+    terms.policy = Policy::default().with_weight(Component::Cpu, 0, 0).unwrap();
+    let device = Device::activated(&mut vendor, "machine");
+    let client = on(&device, || probe(&[(Component::Cpu, "GenuineIntel 6 158 10 Core i7")]));
+    let verdict = client.check().unwrap().verdict().clone();
+    assert!(matches!(verdict, Verdict::Grace { reason: GraceReason::MachineHidden, .. }), "{verdict}");
 }

@@ -23,6 +23,8 @@ mod replaced;
 mod restored;
 mod restored_copies;
 mod seats_over_time;
+#[cfg(feature = "online")]
+mod starts;
 mod tombstones;
 #[cfg(target_os = "linux")]
 mod wiped;

@@ -175,7 +175,12 @@ fn a_recovery_replaces_nothing_and_says_what_it_met() {
 
 #[cfg(feature = "online")]
 mod online {
-    use std::sync::{Arc, Mutex};
+    use std::{
+        sync::{Arc, Mutex},
+        time::Duration,
+    };
+
+    use nodelock::Renewal;
 
     use super::*;
     use crate::adversary::Wire;
@@ -204,7 +209,8 @@ mod online {
         trial.clock.advance_days(20);
         let client = client(&device, &wire(&paid));
         client.begin(&paid.license_key(), &[]).unwrap();
-        assert!(client.online().check_in_if_due().unwrap().unwrap().is_usable());
+        let started = client.start(Duration::from_secs(3)).unwrap();
+        assert!(matches!(started.renewal(), Renewal::Done) && started.status().is_usable());
         assert_eq!(client.check().unwrap().outstanding(), 1);
     }
 }

@@ -11,14 +11,20 @@
 //! - I2: with the client's public calls alone the seat becomes free, and another machine can take it;
 //! - no seat is there twice.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use crate::support::{
     disk::{Call, Cut, Disk, ERRORS, Fault},
     seeded::Seeded,
     vendor::{START, TestClock, Vendor, builder},
 };
-use nodelock::{Client, Deactivation, ErrorKind, PendingRequest, Reason, Result, Store, Verdict};
+use nodelock::{
+    Answer, Client, Deactivation, Error, ErrorKind, PendingRequest, Post, Reason, Renewal, Result, Store,
+    Transport, Verdict,
+};
 
 /// A machine, by its disk, and its vendor.
 #[derive(Clone)]
@@ -53,6 +59,7 @@ impl World {
     fn client(&self, seed: &str) -> Client {
         builder(self.vendor.roots.clone(), "machine", self.store(), self.vendor.clock.clone())
             .random(Seeded::new(seed))
+            .authority("https://authority", Silence)
             .build()
             .unwrap()
     }
@@ -66,6 +73,23 @@ impl World {
 
     fn body(&self) -> Option<Vec<u8>> {
         self.store().read().ok()?.body.clone()
+    }
+}
+
+/// No authority answers.
+struct Silence;
+
+impl Transport for Silence {
+    fn post(&self, _: &Post<'_>) -> Result<Answer> {
+        Err(Error::new(ErrorKind::TimedOut, "authority"))
+    }
+}
+
+/// A start that asks for what is due, in vain, and notes that.
+fn start(client: &Client) -> Result<Said> {
+    match client.start(Duration::from_secs(3))?.into_renewal() {
+        Renewal::Due(error) if error.kind() != ErrorKind::TimedOut => Err(error),
+        _ => Ok(Said::Done),
     }
 }
 
@@ -211,6 +235,7 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
                 client.accept_revocation(&revocation).map(|_| Said::Done)
             })
         },
+        Scenario::new("a start that is not answered", &asked, None, start),
         Scenario::new("observe", &later, None, |client| client.observe().map(|_| Said::Done)),
     ];
     Prepared { scenarios, other: other.disk, other_request }

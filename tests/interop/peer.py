@@ -65,7 +65,7 @@ class Store:
         """An empty store with a new key."""
         seed = secrets.token_bytes(32)
         (directory / "device.key").write_bytes(device.write_device_key(seed))
-        return cls(directory, seed, 0, Record("", (device.EMPTY, None), [], None, device.NO_MARKS, None, None))
+        return cls(directory, seed, 0, Record("", (device.EMPTY, None), [], None, device.NO_MARKS, None, None, None))
 
     @property
     def device_key(self) -> bytes:
@@ -123,7 +123,7 @@ class Store:
         marks = self.record.marks.answered(granted.issued, now)
         words = [word.to_bytes() for word in forms.read(answer)[1:]]
         word = words[-1] if words else self.record.last_word
-        self.commit(Record(self.record.product, (device.LICENSED, licensed), left, None, marks, None, word))
+        self.commit(Record(self.record.product, (device.LICENSED, licensed), left, None, marks, None, word, None))
         return granted
 
     def give_up(self, product: str, now: int, reason: int) -> forms.Given:

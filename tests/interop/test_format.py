@@ -362,7 +362,9 @@ class Device(unittest.TestCase):
         ended = device.Ended(1, (2, "lost"), 6)
         asked, noted = device.Question(bytes(32), 13, 14), device.Note(bytes(16), 15)
         marks = device.Marks(7, 8, 9, 10, 11, 12, asked, noted)
-        record = device.Record("Example", (device.LICENSED, licensed), [given_up], ended, marks, 10, b"receipt")
+        unanswered = device.Unanswered(3, 16, "unreachable")
+        now = (device.LICENSED, licensed)
+        record = device.Record("Example", now, [given_up], ended, marks, 10, b"receipt", unanswered)
         return device.write_state(3, record)
 
     def test_state(self) -> None:

@@ -86,7 +86,7 @@ fuzz_target!(|data: &[u8]| {
         },
         2 => drop(client.check_in()),
         3 => drop(client.online().hand_in()),
-        4 => drop(client.online().check_in_if_due()),
+        4 => drop(client.start(std::time::Duration::from_secs(3))),
         _ => drop(client.recover()),
     }
     let after = client.check().expect("memory can be read");

@@ -151,6 +151,15 @@ NO_MARKS = Marks(0, 0, 0, 0, 0, 0, None, None)
 
 
 @dataclass(frozen=True)
+class Unanswered:
+    """What starts of the application asked for in vain."""
+
+    times: int = coded(UINT32)
+    last: int = coded(TIME)
+    why: str = coded(TEXT)
+
+
+@dataclass(frozen=True)
 class Record:
     """What the device knows."""
 
@@ -161,6 +170,7 @@ class Record:
     marks: Marks = coded(record(Marks))
     changed_since: Optional[int] = coded(option_of(TIME))
     last_word: Optional[bytes] = coded(option_of(BYTES))
+    unanswered: Optional[Unanswered] = coded(option_of(record(Unanswered)))
 
 
 _RECORD: Codec[Record] = record(Record)

@@ -39,13 +39,21 @@ impl Sqlite {
         Self { reader, writer, seats, count: 0 }
     }
 
-    fn look(connection: &Connection, seat: &Seat, digest: &[u8]) -> String {
+    fn look_up(connection: &Connection, seat: &Seat) -> String {
         let mut select = connection
             .prepare_cached(
                 "SELECT handle, license_id, record FROM seat WHERE handle = ?1 ORDER BY granted, device_key",
             )
             .unwrap();
         let record: String = select.query_row([seat.handle], |row| row.get(2)).unwrap();
+        let mut select = connection.prepare_cached("SELECT record FROM history").unwrap();
+        let history: String = select.query_row([], |row| row.get(0)).unwrap();
+        assert!(!history.is_empty());
+        record
+    }
+
+    fn look(connection: &Connection, seat: &Seat, digest: &[u8]) -> String {
+        let record = Self::look_up(connection, seat);
         let select = "SELECT revision FROM check_in WHERE handle = ?1 AND device_key = ?2 AND digest = ?3";
         let mut select = connection.prepare_cached(select).unwrap();
         let mut rows = select.query(params![seat.handle, seat.device, digest]).unwrap();
@@ -137,6 +145,10 @@ impl Direct for Sqlite {
             let seat = &self.seats[self.count % self.seats.len()];
             let mut digest = [0x5a; 32];
             digest[..8].copy_from_slice(&self.count.to_le_bytes());
+            // Whose signature it must have, what to lock, and the decision.
+            run(&self.reader, "BEGIN");
+            Self::look_up(&self.reader, seat);
+            run(&self.reader, "ROLLBACK");
             run(&self.reader, "BEGIN");
             Self::look(&self.reader, seat, &digest);
             run(&self.reader, "ROLLBACK");

@@ -7,15 +7,47 @@ use std::{path::PathBuf, str::FromStr};
 pub(crate) enum Location {
     /// An SQLite file.
     File(PathBuf),
-    /// Anything else, by its driver's URL.
+    /// A server of PostgreSQL, by its URL.
     Url(String),
 }
 
 impl FromStr for Location {
-    type Err = std::convert::Infallible;
+    type Err = String;
 
+    /// A path, also as `sqlite:PATH`, or the URL of a server. Fails for another kind of server.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let is_url = text.contains("://") || text.starts_with("sqlite:");
-        Ok(if is_url { Self::Url(text.to_owned()) } else { Self::File(text.into()) })
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return Ok(Self::File(path.split('?').next().unwrap_or(path).into()));
+        }
+        match text.split_once("://") {
+            None => Ok(Self::File(text.into())),
+            Some(("postgres" | "postgresql", _)) => Ok(Self::Url(text.to_owned())),
+            Some((scheme, _)) => Err(format!(
+                "{scheme}: is a kind of database that this program does not know; give postgres://… or the path of an SQLite file"
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_a_file_and_a_server_is_one_of_postgresql() {
+        for (text, path) in [
+            ("authority.db", "authority.db"),
+            ("/var/lib/a.db", "/var/lib/a.db"),
+            ("sqlite:a.db", "a.db"),
+            ("sqlite:///var/lib/a.db?mode=rwc", "/var/lib/a.db"),
+        ] {
+            assert!(
+                matches!(text.parse(), Ok(Location::File(file)) if file == std::path::Path::new(path)),
+                "{text}"
+            );
+        }
+        assert!(matches!("postgres://host/name".parse(), Ok(Location::Url(_))));
+        assert!("mysql://host/name".parse::<Location>().unwrap_err().contains("mysql"));
     }
 }

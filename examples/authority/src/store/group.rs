@@ -83,22 +83,48 @@ impl Member {
         let line = Arc::clone(&sqlite.line);
         let turn = timeout(PATIENCE, Arc::clone(&line).lock_owned());
         let mut turn = turn.await.map_err(|_| Error::TimedOut)?;
-        let has_savepoint = match &mut *turn {
+        match &mut *turn {
             Writing::Shared(shared) => {
                 execute(&shared.connection, "SAVEPOINT writer")?;
-                true
+                Ok(Self { line, turn: Some(turn), has_savepoint: true })
             }
-            Writing::Closed => return Err(Error::Closed),
+            Writing::Closed => Err(Error::Closed),
             Writing::NotOpen | Writing::Idle(_) => {
+                sqlite.check_place()?;
                 let connection = match std::mem::take(&mut *turn) {
                     Writing::Idle(connection) => connection,
                     _ => sqlite.open().await?,
                 };
-                turn = begin_alone(turn, connection).await?;
-                false
+                Self::begin_alone(line, turn, connection).await
             }
+        }
+    }
+
+    /// Begins the transaction. Another process may have the lock.
+    async fn begin_alone(line: Line, mut turn: Turn, connection: Connection) -> Result<Self, Error> {
+        connection.busy_timeout(Duration::ZERO)?;
+        let begun = execute(&connection, "BEGIN IMMEDIATE");
+        connection.busy_timeout(PATIENCE)?;
+        let begin = move |connection: Connection, mut turn: Turn| {
+            *turn = Writing::Shared(Shared { connection, waiting: Vec::new(), has_committer: false });
+            Self { line, turn: Some(turn), has_savepoint: false }
         };
-        Ok(Self { line, turn: Some(turn), has_savepoint })
+        match begun {
+            Ok(()) => Ok(begin(connection, turn)),
+            Err(Error::Sqlite(error)) if is_locked(&error) => {
+                // It keeps the turn, also when nobody waits for this any more: then the member that comes of it is
+                // dropped, which undoes it.
+                blocking(move || match execute(&connection, "BEGIN IMMEDIATE") {
+                    Ok(()) => Ok(begin(connection, turn)),
+                    Err(error) => {
+                        *turn = Writing::Idle(connection);
+                        Err(error)
+                    }
+                })
+                .await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Ends the turn, and waits until what was written is on the disk.
@@ -111,6 +137,13 @@ impl Member {
             if shared.connection.is_autocommit() {
                 undo(turn, self.has_savepoint);
                 return Err(Error::Undone);
+            }
+            // Each one that is open makes the others' writes dearer.
+            if self.has_savepoint
+                && let Err(error) = execute(&shared.connection, "RELEASE writer")
+            {
+                undo(turn, self.has_savepoint);
+                return Err(error);
             }
             shared.waiting.push(tell);
             if !shared.has_committer {
@@ -162,41 +195,11 @@ fn execute(connection: &Connection, sql: &str) -> Result<(), Error> {
     Ok(connection.prepare_cached(sql)?.raw_execute().map(drop)?)
 }
 
-/// Begins the transaction. Another process may have the lock.
-async fn begin_alone(mut turn: Turn, connection: Connection) -> Result<Turn, Error> {
-    connection.busy_timeout(Duration::ZERO)?;
-    let begun = execute(&connection, "BEGIN IMMEDIATE");
-    connection.busy_timeout(PATIENCE)?;
-    let begin = move |connection: Connection, turn: &mut Turn| {
-        **turn = Writing::Shared(Shared { connection, waiting: Vec::new(), has_committer: false });
-    };
-    match begun {
-        Ok(()) => {
-            begin(connection, &mut turn);
-            Ok(turn)
-        }
-        Err(Error::Sqlite(error)) if is_locked(&error) => {
-            // It keeps the turn, also when nobody waits for this any more.
-            blocking(move || match execute(&connection, "BEGIN IMMEDIATE") {
-                Ok(()) => {
-                    begin(connection, &mut turn);
-                    Ok(turn)
-                }
-                Err(error) => {
-                    *turn = Writing::Idle(connection);
-                    Err(error)
-                }
-            })
-            .await
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// Takes back what one writer wrote. Where that fails, everything that was not committed yet is gone.
 fn undo(mut turn: Turn, has_savepoint: bool) {
     let Writing::Shared(shared) = &mut *turn else { return };
-    if has_savepoint && execute(&shared.connection, "ROLLBACK TO writer").is_ok() {
+    let undone = |sql| execute(&shared.connection, sql).is_ok();
+    if has_savepoint && undone("ROLLBACK TO writer") && undone("RELEASE writer") {
         return;
     }
     let Some(shared) = turn.take_shared() else { return };
@@ -227,13 +230,13 @@ fn commit(mut turn: Turn) {
 }
 
 fn tell(waiting: Vec<oneshot::Sender<Result<(), Error>>>, outcome: Result<(), Error>) {
-    let reason = outcome.as_ref().err().map(ToString::to_string);
+    let reason = outcome.as_ref().err().map(|error| (error.to_string(), error.is_busy()));
     let mut outcome = Some(outcome);
     for waiting in waiting {
         let own = outcome.take();
         let shared = || match &reason {
             None => Ok(()),
-            Some(reason) => Err(Error::NotCommitted(reason.clone())),
+            Some((reason, is_busy)) => Err(Error::NotCommitted { reason: reason.clone(), is_busy: *is_busy }),
         };
         // Whoever does not wait any more does without.
         let _gone = waiting.send(own.unwrap_or_else(shared));

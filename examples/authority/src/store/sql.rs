@@ -29,9 +29,18 @@ pub(crate) enum Error {
     /// Something went wrong that undid the transaction, or it was never known how it ended.
     #[error("the transaction was undone")]
     Undone,
-    /// What several wrote was not committed; why.
-    #[error("{0}")]
-    NotCommitted(String),
+    /// What several wrote was not committed; why, and whether that passes.
+    #[error("{reason}")]
+    NotCommitted { reason: String, is_busy: bool },
+    /// The file is not the one that was opened any more.
+    #[error("{0} was replaced or removed while this program had it open; start the program again")]
+    Replaced(String),
+    /// SQLite keeps no write-ahead log there, but another kind of journal.
+    #[error(
+        "SQLite cannot keep a write-ahead log for {file} (its journal is {journal:?}); put the database on a disk of this \
+         machine"
+    )]
+    NoLog { file: String, journal: String },
     #[error("no row")]
     NoRow,
     /// The name of the column.
@@ -44,6 +53,7 @@ impl Error {
     pub(crate) fn is_busy(&self) -> bool {
         match self {
             Self::TimedOut | Self::Postgres(sqlx::Error::PoolTimedOut) => true,
+            Self::NotCommitted { is_busy, .. } => *is_busy,
             Self::Sqlite(error) => is_locked(error),
             // No lock, a deadlock, too many connections, or it is being shut down or started.
             Self::Postgres(sqlx::Error::Database(error)) => {

@@ -1,9 +1,13 @@
 //! An SQLite file: those who read it, and those who write to it one after the other.
 
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt as _;
 use std::{
     ops::{Deref, DerefMut},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rusqlite::{Connection, OpenFlags};
@@ -12,16 +16,24 @@ use tokio::{
     time::timeout,
 };
 
-use super::{PATIENCE, group::Line, sql::Error};
+use super::{
+    PATIENCE,
+    group::Line,
+    sql::{Error, is_locked},
+};
 
-/// What every connection starts with. A commit is on the disk before anybody hears of it.
-const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+/// What every connection starts with, beside the log. A commit is on the disk before anybody hears of it.
+const SETTINGS: &str = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+/// How often a database that is just being made is asked again.
+const PAUSE: Duration = Duration::from_millis(10);
 /// How many statements a connection keeps prepared. There are fewer.
 const PREPARED: usize = 256;
 
 /// An SQLite file that is in use.
 pub(super) struct Sqlite {
     path: PathBuf,
+    /// Which file it is, where the system says so. SQLite itself does not notice when it is replaced.
+    identity: Option<Identity>,
     /// Connections that read when they are wanted.
     idle: Mutex<Vec<Connection>>,
     /// Who may read at a time.
@@ -36,6 +48,7 @@ impl Sqlite {
     pub(super) async fn connect(path: &Path, readers: u32) -> Result<Arc<Self>, Error> {
         let sqlite = Arc::new(Self {
             path: path.to_owned(),
+            identity: identity(path),
             idle: Mutex::default(),
             places: Arc::new(Semaphore::new(readers as usize)),
             readers,
@@ -56,30 +69,59 @@ impl Sqlite {
         blocking(move || {
             // No mutex: a connection is only ever one thread's.
             let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let connection = Connection::open_with_flags(path, flags)?;
+            let connection = Connection::open_with_flags(&path, flags)?;
             connection.busy_timeout(PATIENCE)?;
             connection.set_prepared_statement_cache_capacity(PREPARED);
+            keep_log(&connection, &path)?;
             connection.execute_batch(SETTINGS)?;
             Ok(connection)
         })
         .await
     }
 
+    /// Fails with [`Error::Replaced`] when the path leads to another file than at first. What was written to the one that
+    /// is open would be lost.
+    pub(super) fn check_place(&self) -> Result<(), Error> {
+        if identity(&self.path) == self.identity {
+            Ok(())
+        } else {
+            Err(Error::Replaced(self.path.display().to_string()))
+        }
+    }
+
     /// Begins to read.
     pub(super) async fn read(self: &Arc<Self>) -> Result<Reader, Error> {
         let place = timeout(PATIENCE, self.places.clone().acquire_owned());
         let place = place.await.map_err(|_| Error::TimedOut)?.map_err(|_| Error::Closed)?;
+        self.check_place()?;
         let idle = self.idle().pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.open().await?,
         };
+        connection.busy_timeout(Duration::ZERO)?;
         connection.execute_batch("BEGIN")?;
+        let connection = match see(&connection) {
+            // Another process puts the log in order after a crash. What is seen once never waits again.
+            Err(error) if is_locked(&error) => {
+                blocking(move || {
+                    connection.busy_timeout(PATIENCE)?;
+                    see(&connection)?;
+                    Ok(connection)
+                })
+                .await?
+            }
+            seen => {
+                seen?;
+                connection
+            }
+        };
         Ok(Reader { connection: Some(connection), sqlite: self.clone(), _place: place })
     }
 
     /// Writes a copy into a file that is there and empty.
     pub(super) async fn copy_to(&self, file: String) -> Result<(), Error> {
+        self.check_place()?;
         let connection = self.open().await?;
         blocking(move || Ok(connection.execute("VACUUM INTO ?1", [file]).map(drop)?)).await
     }
@@ -93,6 +135,39 @@ impl Sqlite {
         // The last one writes the log into the file.
         let _closed = tokio::task::spawn_blocking(move || drop((readers, writer))).await;
     }
+}
+
+/// Fixes what a transaction that reads will see.
+fn see(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("SELECT COUNT(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)", [], |_| Ok(()))
+}
+
+/// Has SQLite keep a write-ahead log. While another process does the same to a new file, it is asked again: there SQLite
+/// does not wait by itself.
+fn keep_log(connection: &Connection, path: &Path) -> Result<(), Error> {
+    let begun = Instant::now();
+    let journal: String = loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0)) {
+            Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => thread::sleep(PAUSE),
+            answer => break answer?,
+        }
+    };
+    if journal == "wal" { Ok(()) } else { Err(Error::NoLog { file: path.display().to_string(), journal }) }
+}
+
+/// The device and the number of a file.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(path: &Path) -> Option<Identity> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+/// Windows does not let a file be replaced that is open.
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
 }
 
 /// Does what waits for a disk, or for another process, in a thread where it keeps no request waiting.

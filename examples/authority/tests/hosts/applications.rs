@@ -19,11 +19,14 @@ use std::{
         mpsc::{self, Receiver},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::support::{
-    hosts::{Computer, DONE, FAILED, Host, PRODUCT, UNUSABLE, USAGE, compile, editor_in_c, folder, skipped},
+    hosts::{
+        Computer, DONE, FAILED, Host, NOWHERE, PRODUCT, Ran, UNUSABLE, USAGE, compile, editor_in_c, folder,
+        skipped,
+    },
     ledger::Ledger,
     server::Authority,
 };
@@ -120,6 +123,30 @@ fn online(authority: &Authority, key: &str, first: &Computer<'_>, second: &Compu
     assert_eq!(first.run(UNUSABLE, &[]).says("license: "), "deactivated");
 }
 
+/// Somebody starts the application every other week for more than a year, now and then without a network, and does nothing
+/// else about the license of 90 days.
+fn keeps_its_license(host: &Host) {
+    const DAY: u64 = 24 * 60 * 60;
+    let begin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let Some(authority) = Authority::over_time_of(PRODUCT, begin) else { return };
+    let key = authority.sell("1", &[]);
+    let computer = Computer::new(host, &authority);
+    let run = |url: &str, arguments: &[&str]| {
+        let mut command = computer.command(url, arguments);
+        authority.clock().given_to(&mut command);
+        Ran::from(command.output().unwrap())
+    };
+    assert_eq!(run(&computer.url, &["activate", &key]).exit, DONE);
+    let mut renewed = 0;
+    for start in 1..=30 {
+        authority.clock().set(begin + start * 14 * DAY);
+        let ran = run(if start % 5 == 0 { NOWHERE } else { &computer.url }, &[]);
+        assert_eq!((ran.exit, ran.says("license: ")), (DONE, "active"), "start {start}: {}", ran.stderr);
+        renewed += usize::from(ran.stderr.contains("the authority answered"));
+    }
+    assert!((420 / 90..=420 / 45).contains(&renewed), "{renewed} renewals");
+}
+
 /// By files and by phone. Returns the code.
 fn offline(authority: &Authority, key: &str, computer: &Computer<'_>) -> String {
     computer.run(DONE, &["request", key, "request.txt"]);
@@ -136,7 +163,10 @@ fn offline(authority: &Authority, key: &str, computer: &Computer<'_>) -> String 
     let code = given_up.says("code: ").to_owned();
     assert_eq!(given_up.says("seat: "), seat);
     assert_eq!(authority.taken(), [seat.as_str()], "the authority has not heard of it");
-    assert_eq!(computer.run(UNUSABLE, &[]).says("license: "), "deactivated");
+    // A start would hand the proof in. Without a network it says so, and the code stays.
+    let started = computer.run_against(NOWHERE, &[]);
+    assert_eq!((started.exit, started.says("license: ")), (UNUSABLE, "deactivated"), "{}", started.stderr);
+    assert!(started.stderr.contains("unreachable (60)"), "{}", started.stderr);
     computer.run(FAILED, &["install", "license.txt"]).failed_with("given-up (113)");
     let scanned = scan(&given_up.stdout);
     assert!(scanned.starts_with(RETURN_PAGE), "{scanned}");
@@ -157,7 +187,7 @@ fn cut_off(authority: &Authority, computer: &Computer<'_>) {
     let cut = computer.run_against(&only_the_preflight(authority), &["deactivate"]);
     cut.failed_with("unreachable (60)");
     let code = cut.says("code: ");
-    assert_eq!(computer.run(UNUSABLE, &[]).says("license: "), "deactivated");
+    assert_eq!(computer.run_against(NOWHERE, &[]).says("license: "), "deactivated");
     assert_eq!(authority.taken(), [cut.says("seat: ")]);
     authority.vendor(&["redeem", code]);
     assert!(authority.taken().is_empty());
@@ -351,8 +381,8 @@ fn an_application_with_windows_in_cpp() {
     assert!(authority.taken().is_empty());
 
     gate.is_open.store(true, Ordering::SeqCst);
+    // The request waits for its answer, which the next start brings.
     let mut window = Window::open(&program, &store, &authority, gate.address);
-    window.click(&format!("activate {key}"));
     let seat = window.shows("licensed to Jane Doe, seat ");
     assert_eq!(window.shows("export: "), "enabled");
     assert_eq!(authority.taken(), [seat]);
@@ -394,6 +424,7 @@ fn an_application_in_c() {
     let host = Host { line: vec![program.into()] };
     lives_through_it(&host);
     replaces_a_seat(&host);
+    keeps_its_license(&host);
 }
 
 /// Programs that were built elsewhere from the same example, each linked in its own way: what `tests/install.sh` calls.
@@ -453,6 +484,7 @@ fn an_application_in_python() {
     let host = Host { line };
     lives_through_it(&host);
     replaces_a_seat(&host);
+    keeps_its_license(&host);
     can_be_interrupted(&host);
 }
 
@@ -488,5 +520,6 @@ fn an_application_in_javascript() {
     let host = Host { line: vec!["node".into(), folder.join("editor.js").into()] };
     lives_through_it(&host);
     replaces_a_seat(&host);
+    keeps_its_license(&host);
     can_be_interrupted(&host);
 }

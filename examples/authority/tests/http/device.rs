@@ -9,8 +9,8 @@ use std::{
 };
 
 use nodelock::{
-    Answer, Cancel, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Roots, Store, Timestamp,
-    Transport, Verdict,
+    Answer, Cancel, Client, ErrorKind, HttpTransport, Outcome, Post, Reason, Renewal, Roots, Store,
+    Timestamp, Transport, Verdict,
     code::{DeactivationCode, LicenseKey, ReleaseSecret},
 };
 use serde_json::{Value, json};
@@ -90,9 +90,11 @@ fn a_device_waits_for_a_seat_until_the_next_one_lapses() {
     assert_eq!((list.seats[0].handle, list.seats[0].lapses), (seat.handle, Some(lapse)));
 
     holder.deactivate(Reason::Moved).unwrap();
-    assert!(waiting.online().check_in_if_due().unwrap().is_none(), "it does not ask before that date");
+    let started = waiting.start(Duration::from_secs(10)).unwrap();
+    let Renewal::Due(why) = started.renewal() else { panic!("it does not ask before that date") };
+    assert_eq!(why.kind(), ErrorKind::NoFreeSeat);
     let restarted = authority.device("waiting");
-    assert!(restarted.online().check_in_if_due().unwrap().unwrap().is_usable());
+    assert!(restarted.start(Duration::from_secs(10)).unwrap().status().is_usable());
     assert!(waiting.check().unwrap().is_usable());
 }
 

@@ -82,7 +82,7 @@ fn the_seat_of_a_dead_machine_is_free_after_lease_and_margin_whatever_the_server
     authority.kill();
     set(start + 35 * DAY);
     authority.restart();
-    assert!(another.online().check_in_if_due().unwrap().unwrap().is_usable());
+    assert!(another.start(Duration::from_secs(10)).unwrap().status().is_usable());
 
     // It was not dead. It is not revoked, and gets the seat once that is free.
     assert_eq!(dead.check_in().unwrap_err().kind(), ErrorKind::NoFreeSeat);

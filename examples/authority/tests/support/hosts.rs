@@ -13,6 +13,9 @@ use super::server::Authority;
 
 pub const PRODUCT: &str = "Example Editor";
 
+/// An address at which nobody is.
+pub const NOWHERE: &str = "http://127.0.0.1:9";
+
 /// What a program exits with.
 pub const DONE: i32 = 0;
 pub const FAILED: i32 = 1;

@@ -378,9 +378,14 @@ impl Authority {
 
     /// The same with a clock that the test sets, and a certificate that outlasts it; none where there is no such clock.
     pub fn over_time(seconds: u64) -> Option<Arc<Self>> {
+        Self::over_time_of(PRODUCT, seconds)
+    }
+
+    /// The same for another product.
+    pub fn over_time_of(product: &str, seconds: u64) -> Option<Arc<Self>> {
         let folder = in_memory();
         let clock = MovedClock::new(folder.path().join("clock"), seconds)?;
-        let installation = Installation::with_clock(PRODUCT, folder, Engine::chosen(), Some(clock));
+        let installation = Installation::with_clock(product, folder, Engine::chosen(), Some(clock));
         installation.vendor(&["certificate", "new", "--days", "36500"]);
         Some(Self::serving(installation, &[]))
     }

@@ -132,3 +132,45 @@ async fn a_writer_that_waits_for_another_process_holds_no_reader_up() {
     other.execute_batch("COMMIT").unwrap();
     writer.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn a_writer_that_is_gone_keeps_no_other_process_out() {
+    let (folder, database) = empty_file().await;
+    database.write().await.unwrap().commit().await.unwrap();
+    let other = rusqlite::Connection::open(folder.path().join("authority.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let writer = tokio::spawn({
+        let database = database.clone();
+        async move { database.write().await.map(drop) }
+    });
+    // It has the turn, and waits for the other process in a thread of its own.
+    while database.is_free() {
+        tokio::task::yield_now().await;
+    }
+    writer.abort();
+    assert!(writer.await.unwrap_err().is_cancelled());
+    other.execute_batch("COMMIT").unwrap();
+    while !database.is_free() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    other.busy_timeout(Duration::from_secs(10)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+}
+
+/// SQLite goes on with the file that it has open, wherever that is by now.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_replaced_is_neither_read_nor_written() {
+    let (folder, database) = empty_file().await;
+    database.write().await.unwrap().commit().await.unwrap();
+    let file = folder.path().join("authority.db");
+    std::fs::rename(&file, folder.path().join("moved")).unwrap();
+    std::fs::copy(folder.path().join("moved"), &file).unwrap();
+    let replaced = |failure: Option<Failure>| {
+        assert!(
+            matches!(failure, Some(Failure::Database(Error::Replaced(path))) if path == file.to_str().unwrap())
+        );
+    };
+    replaced(database.write().await.err());
+    replaced(database.read().await.err());
+}
