@@ -609,7 +609,7 @@ enum nodelock_status
    */
   NODELOCK_LEASE_TOO_LONG = 115,
   /**
-   * A text holds several messages of the kind of which one is expected, and nothing says which is meant.
+   * A text holds several messages or codes of the kind of which one is expected, and nothing says which is meant.
    */
   NODELOCK_SEVERAL_MESSAGES = 116,
 };
@@ -2357,8 +2357,9 @@ NODELOCK_API void nodelock_typing_free(nodelock_typing *typing);
  * Reads a license key as somebody typed it, with its typing errors mended. nodelock_client_begin() and
  * nodelock_client_activate() do so by themselves; this is for showing what was mended.
  *
- * NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code of a kind
- * that this version does not know. NODELOCK_UNREADABLE_CODE: everything else.
+ * NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code of
+ * a kind that this version does not know. NODELOCK_SEVERAL_MESSAGES: several license keys.
+ * NODELOCK_UNREADABLE_CODE: everything else.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

@@ -59,8 +59,8 @@ pub enum ErrorKind {
     /// A public key for which anybody can forge signatures (one of the small-order points).
     #[error("a public key that must not be used")]
     WeakKey,
-    /// A text holds several messages of the kind of which one is expected, and nothing says which is meant.
-    #[error("several messages where one is expected")]
+    /// A text holds several messages or codes of the kind of which one is expected, and nothing says which is meant.
+    #[error("several where one is expected")]
     SeveralMessages,
 
     // The protocol.

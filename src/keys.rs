@@ -69,14 +69,15 @@ impl PublicKey {
         &self.0
     }
 
-    /// The keys in a file of them: one on each line, where an empty line and one that begins with `#` say nothing.
+    /// The keys in a file of them: one on each line, where an empty line and one that begins with `#` say nothing. Lines
+    /// end in LF or CRLF: nothing that stands in a comment makes a key.
     ///
     /// Fails with [`ErrorKind::TooLarge`] over [`MAX_INPUT`], and as [`from_str`](Self::from_str) does.
     pub fn read_list(input: &[u8]) -> Result<Vec<Self>> {
         if input.len() > MAX_INPUT {
             return Err(Error::new(ErrorKind::TooLarge, "public keys"));
         }
-        let text = text::read(input);
+        let text = text::characters(input);
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.map(str::parse).collect()
     }
@@ -113,9 +114,10 @@ impl fmt::Debug for PublicKey {
 impl FromStr for PublicKey {
     type Err = Error;
 
-    /// The one run of 43 characters in a text: what surrounds a key, such as quotes, a name or a line end, says nothing.
+    /// The one run of 43 characters in a text: what surrounds a key, such as quotes, a name or a line end, says
+    /// nothing.
     fn from_str(text: &str) -> Result<Self> {
-        let plain = text::read(text.as_bytes()).replace('+', "-").replace('/', "_");
+        let plain = text::visible(text).replace('+', "-").replace('/', "_");
         let is_symbol = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         let mut runs = plain.split(|c| !is_symbol(c)).filter(|run| run.len() == 43);
         let mut bytes = [0; 33];
@@ -241,4 +243,53 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
 /// The SHA-256 of `bytes`, of which nothing stays on the stack.
 pub(crate) fn sha256_of_secret(bytes: &[u8]) -> [u8; 32] {
     secret::cleared_after(|| sha256(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u8) -> PublicKey {
+        PublicKey::from_bytes([n; 32]).unwrap()
+    }
+
+    #[test]
+    fn what_stands_in_a_comment_of_a_list_makes_no_key() {
+        let (good, bad) = (key(0x11), key(0x22));
+        for comment in [
+            format!("# retired\\t{bad}"),
+            format!("# retired\\n{bad}"),
+            format!("# retired<br>{bad}"),
+            format!("# retired=0A{bad}"),
+            format!("# retired%0A{bad}"),
+            format!("# retired&#10;{bad}"),
+            format!("# retired\u{2028}{bad}\u{85}{bad}\u{b}{bad}"),
+            "# C:\\nodelock\\roots.txt".to_owned(),
+            "# written by hand=".to_owned(),
+        ] {
+            for list in [format!("{comment}\n{good}\n"), format!("\u{feff}{comment}\r\n  \"{good}\"\r\n\r\n")]
+            {
+                assert_eq!(PublicKey::read_list(list.as_bytes()).unwrap(), [good], "{list}");
+                let wide: Vec<u8> = list.encode_utf16().flat_map(u16::to_le_bytes).collect();
+                assert_eq!(PublicKey::read_list(&wide).unwrap(), [good], "{list}");
+            }
+        }
+        let two = format!("{good}<br>{bad}");
+        assert_eq!(PublicKey::read_list(two.as_bytes()).unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    #[test]
+    fn a_key_behind_an_equal_sign_or_a_path_is_read_as_it_stands() {
+        // Every pair of symbols at the beginning, so those that look like an escape too.
+        for first in 0..=u8::MAX {
+            for second in [0, 0x10, 0x5C, 0xB7, 0xFF] {
+                let mut bytes = [0x33; 32];
+                (bytes[0], bytes[1]) = (first, second);
+                let key = PublicKey::from_bytes(bytes).unwrap();
+                for text in [format!("root={key}"), format!("%{key}%"), format!("C:\\new\\{key}")] {
+                    assert_eq!(text.parse::<PublicKey>().unwrap(), key, "{text}");
+                }
+            }
+        }
+    }
 }

@@ -4,13 +4,13 @@ use std::{fmt, sync::Arc};
 
 use super::verification::Verification;
 use crate::{
-    ActivationRequest, Binding, Error, ErrorKind, Kind, LicenseBody, Page, PublicKey, ReceiptBody,
-    RecoveryRequest, Result, RevocationBody, Roots, Timestamp,
+    ActivationRequest, Binding, DeactivationReceipt, Error, ErrorKind, Kind, License, LicenseBody, Page,
+    PublicKey, ReceiptBody, RecoveryRequest, Result, Revocation, RevocationBody, Roots, Timestamp,
     code::{DeactivationCode, Handle, Reading},
     keys::sha256,
     message::{
         Body, CheckInBody, PreflightBody, ProofBody,
-        frame::{self, Frame, Incoming, Wanted},
+        frame::{self, Frame, Incoming, Opened, Wanted},
         signed,
     },
 };
@@ -41,7 +41,8 @@ impl<T: Body> Claimed<T> {
     }
 }
 
-/// What a device hands over, and what comes along with it. A text may hold the authority's earlier answers too, which mail quotes.
+/// What a device hands over, and what comes along with it. A text may hold the authority's earlier answers too, which
+/// mail quotes.
 const HANDED_IN: Wanted<'static> = Wanted {
     kinds: &[Kind::ActivationRequest, Kind::DeactivationProof, Kind::CheckInRequest],
     along: &[Kind::RecoveryRequest, Kind::DeactivationReceipt, Kind::Revocation, Kind::License],
@@ -49,14 +50,69 @@ const HANDED_IN: Wanted<'static> = Wanted {
 
 /// The messages that a device hands over. In a text those from the first of `kind` on count, and what can be of no use
 /// there is passed over: mail quotes earlier mail below.
-fn handed_in(input: &[u8], kind: Kind, along: &[Kind]) -> Result<Messages> {
-    let mut messages = frame::read(input, HANDED_IN)?;
+fn handed_in(input: &[u8], kind: Kind) -> Result<Messages> {
+    chosen(Opened::of(input)?.wanted(HANDED_IN)?, kind)
+}
+
+/// Of the messages that are handed in, those from the first of `kind` on.
+fn chosen(mut messages: Vec<Incoming>, kind: Kind) -> Result<Messages> {
+    let along: &[Kind] = match kind {
+        Kind::ActivationRequest => {
+            &[Kind::RecoveryRequest, Kind::DeactivationReceipt, Kind::Revocation, Kind::DeactivationProof]
+        }
+        Kind::CheckInRequest => &[Kind::License, Kind::DeactivationReceipt, Kind::Revocation],
+        _ => &[Kind::ActivationRequest],
+    };
     if let Some(first) = messages.first().filter(|first| first.head.is_some()) {
         // What comes first is what is meant.
         frame::expect(&first.frame()?, kind)?;
         messages.retain(|message| message.kind().is_some_and(|k| k == kind || along.contains(&k)));
     }
     Ok(messages.into_iter().peekable())
+}
+
+/// What somebody hands to an authority, of whichever kind it is. The input is gone through once.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum HandedIn {
+    /// A request for a seat, with the seats that the device gave up before.
+    Activation(Box<ActivationFile>),
+    /// Proofs, each with the request that it cancels if that came along.
+    Releases(Vec<ReleaseClaim>),
+    /// A device's request for a renewal.
+    CheckIn(Box<CheckInClaim>),
+    /// A license, a receipt or a revocation of these roots: it belongs on a device.
+    Issued(Kind),
+}
+
+impl HandedIn {
+    /// Reads an input in any form. `roots` tell what this authority signed.
+    ///
+    /// Fails with [`ErrorKind::WrongType`] for a message that is nothing of this, and otherwise as
+    /// [`ActivationFile::read`], [`ReleaseClaim::read_all`] and [`CheckInClaim::read`] do.
+    pub fn read(input: &[u8], roots: &Roots) -> Result<Self> {
+        let opened = Opened::of(input)?;
+        let issued = [Kind::License, Kind::DeactivationReceipt, Kind::Revocation];
+        let issued = issued.into_iter().find(|kind| opened.has(&[*kind]));
+        if let Some(kind) = issued.filter(|_| !opened.has(HANDED_IN.kinds)) {
+            let message = frame::one(opened, kind)?;
+            return match kind {
+                Kind::License => License::open_by_authority(message, roots).map(drop),
+                Kind::DeactivationReceipt => DeactivationReceipt::open_by_authority(message, roots).map(drop),
+                _ => Revocation::open_by_authority(message, roots).map(drop),
+            }
+            .map(|()| Self::Issued(kind));
+        }
+        let messages = opened.wanted(HANDED_IN)?;
+        let first = messages.first().ok_or_else(|| Error::new(ErrorKind::Malformed, "input"))?;
+        let kind = first.frame()?.kind;
+        Ok(match kind {
+            Kind::ActivationRequest => Self::Activation(ActivationFile::of(chosen(messages, kind)?)?.into()),
+            Kind::DeactivationProof => Self::Releases(ReleaseClaim::all_of(chosen(messages, kind)?)?),
+            Kind::CheckInRequest => Self::CheckIn(CheckInClaim::of(chosen(messages, kind)?)?.into()),
+            _ => return Err(Error::new(ErrorKind::WrongType, "nothing that is handed to an authority")),
+        })
+    }
 }
 
 /// An activation request with the releases that came along, verified as far as it says itself who signed it.
@@ -74,9 +130,10 @@ impl ActivationFile {
     ///
     /// Fails as [`ActivationRequest::verify`] does.
     pub fn read(input: &[u8]) -> Result<Self> {
-        let along =
-            [Kind::RecoveryRequest, Kind::DeactivationReceipt, Kind::Revocation, Kind::DeactivationProof];
-        let mut messages = handed_in(input, Kind::ActivationRequest, &along)?;
+        Self::of(handed_in(input, Kind::ActivationRequest)?)
+    }
+
+    fn of(mut messages: Messages) -> Result<Self> {
         let mut file = Self::next(&mut messages)?;
         // Mail that quotes earlier mail has several requests: the newest of the device counts.
         while messages.peek().is_some() {
@@ -86,6 +143,11 @@ impl ActivationFile {
             }
             if other.request.created > file.request.created {
                 file = other;
+            } else if other.request == file.request {
+                // The same once more: what comes along may stand with either.
+                file.recovery = file.recovery.or(other.recovery);
+                file.last = file.last.or(other.last);
+                ReleaseClaim::merge(&mut file.releases, other.releases);
             }
         }
         Ok(file)
@@ -125,8 +187,8 @@ impl ActivationFile {
         file
     }
 
-    /// The same request in place of a seat, if no seat is free: the choice of a customer who hands it in by hand, and who was
-    /// told of the seats that there are. A request that names a seat itself stays with that.
+    /// The same request in place of a seat, if no seat is free: the choice of a customer who hands it in by hand, and who
+    /// was told of the seats that there are. A request that names a seat itself stays with that.
     pub fn replacing(self, seat: Handle) -> Self {
         Self { chosen: Some(seat), ..self }
     }
@@ -175,19 +237,22 @@ impl ReleaseClaim {
 
     /// Reads a file of any number of proofs, in any form. Fails as [`read`](Self::read) does.
     pub fn read_all(input: &[u8]) -> Result<Vec<Self>> {
-        let mut messages = handed_in(input, Kind::DeactivationProof, &[Kind::ActivationRequest])?;
+        Self::all_of(handed_in(input, Kind::DeactivationProof)?)
+    }
+
+    fn all_of(mut messages: Messages) -> Result<Vec<Self>> {
         let mut claims = Self::collect(&mut messages)?;
         while messages.next().is_some() {
             // A request that no proof is about, which mail quotes.
-            claims.extend(Self::collect(&mut messages)?);
+            Self::merge(&mut claims, Self::collect(&mut messages)?);
         }
         Ok(claims)
     }
 
-    /// Proofs, each followed by its request if that was cancelled before a license came. In a text, up to a request that is
-    /// about none of them.
+    /// Proofs, each followed by its request if that was cancelled before a license came. In a text each proof counts once,
+    /// up to a request that is about none of them.
     fn collect(messages: &mut Messages) -> Result<Vec<Self>> {
-        let mut claims: Vec<Self> = Vec::new();
+        let (mut claims, mut is_any_text): (Vec<Self>, _) = (Vec::new(), false);
         while let Some(message) = messages.peek() {
             let (kind, is_text) = (message.frame()?.kind, message.head.is_some());
             match (kind, claims.last_mut()) {
@@ -203,9 +268,24 @@ impl ReleaseClaim {
                 (Kind::DeactivationReceipt | Kind::Revocation | Kind::RecoveryRequest, _) if is_text => {}
                 _ => claims.push(Self { proof: Claimed::read(message.clone())?, request: None }),
             }
+            is_any_text |= is_text;
             messages.next();
         }
+        if is_any_text {
+            let found = std::mem::take(&mut claims);
+            Self::merge(&mut claims, found);
+        }
         Ok(claims)
+    }
+
+    /// Adds the claims that are not among those yet. The request that one cancels may stand with either.
+    fn merge(claims: &mut Vec<Self>, more: Vec<Self>) {
+        for claim in more {
+            match claims.iter_mut().find(|known| known.envelope() == claim.envelope()) {
+                Some(known) => known.request = known.request.take().or(claim.request),
+                None => claims.push(claim),
+            }
+        }
     }
 
     fn attach(&mut self, request: ActivationRequest) -> Result<()> {
@@ -361,8 +441,10 @@ impl CheckInClaim {
     /// Fails as [`CheckInRequest::verify`](crate::CheckInRequest::verify) does, less
     /// [`ErrorKind::BadSignature`].
     pub fn read(input: &[u8]) -> Result<Self> {
-        let along = [Kind::License, Kind::DeactivationReceipt, Kind::Revocation];
-        let mut messages = handed_in(input, Kind::CheckInRequest, &along)?;
+        Self::of(handed_in(input, Kind::CheckInRequest)?)
+    }
+
+    fn of(mut messages: Messages) -> Result<Self> {
         let mut claim = Self::next(&mut messages)?;
         // Mail that quotes earlier mail has several check-ins: the newest of the seat counts.
         while messages.peek().is_some() {
@@ -372,6 +454,9 @@ impl CheckInClaim {
             }
             if other.check_in.body.time > claim.check_in.body.time {
                 claim = other;
+            } else if other.check_in.digest == claim.check_in.digest {
+                claim.license = claim.license.or(other.license);
+                claim.last = claim.last.or(other.last);
             }
         }
         Ok(claim)
@@ -501,5 +586,39 @@ impl fmt::Debug for Evidence {
     /// Without the code, which is a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a {} for seat {}", self.kind(), self.handle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{codec, message::armor};
+
+    /// A message of the vectors, as text.
+    fn vector(name: &str) -> String {
+        let vectors: serde_json::Value =
+            serde_json::from_str(include_str!("../../tests/vectors/messages.json")).unwrap();
+        vectors[name]["text"].as_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_newest_check_in_of_a_text_has_the_license_that_came_with_it_and_with_an_older_one() {
+        let (older, license) = (vector("check_in"), vector("license"));
+        let message = frame::read_one(older.as_bytes(), Kind::CheckInRequest).unwrap();
+        let frame = message.frame().unwrap();
+        let mut body: CheckInBody =
+            codec::decode(frame.body, CheckInBody::LIMIT, "a check-in of the vectors").unwrap();
+        body.time = body.time.plus_days(1);
+        let newer = Frame { body: &codec::encode(&body).unwrap(), ..frame }.to_bytes();
+        let newer = armor::write(Kind::CheckInRequest, &[], &newer);
+        for mail in [
+            format!("{newer}\n{license}\n{older}\n{license}"),
+            format!("{older}\n{license}\n{newer}\n{license}"),
+            format!("{older}\n{license}\n{newer}\n{newer}\n{license}"),
+        ] {
+            let claim = CheckInClaim::read(mail.as_bytes()).unwrap();
+            assert_eq!(claim.check_in.body.time, body.time);
+            assert!(claim.license.is_some(), "{mail}");
+        }
     }
 }

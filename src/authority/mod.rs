@@ -25,7 +25,7 @@ pub use self::{
         UNMATCHED_REQUESTS,
     },
     history::{Gap, History},
-    incoming::{ActivationFile, CheckInClaim, Evidence, PreflightClaim, ReleaseClaim, TypedCode},
+    incoming::{ActivationFile, CheckInClaim, Evidence, HandedIn, PreflightClaim, ReleaseClaim, TypedCode},
     issuer::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS, Reply},
     records::{Found, Lookup, MAX_SEATS_OF_TAG, Query, Records},
     seat::{Seat, SeatName, SeatState},

@@ -18,6 +18,10 @@ use crate::{
 pub(super) const ANSWER: Wanted<'static> =
     Wanted { kinds: &[Kind::License, Kind::DeactivationReceipt, Kind::Revocation], along: &[] };
 
+/// What a device asks. A receipt may come along with it, which was an answer once.
+const QUESTION: Wanted<'static> =
+    Wanted { kinds: &[Kind::ActivationRequest, Kind::CheckInRequest, Kind::RecoveryRequest], along: &[] };
+
 /// A message from an authority to a device.
 pub(super) enum AuthorityMessage {
     License(Box<License>),
@@ -60,8 +64,18 @@ impl Client {
             let about = format!("{} is expected", kind.label().to_ascii_lowercase());
             return Err(Error::new(ErrorKind::WrongType, about));
         }
+        let is_question = kind.is_none() && frame::read(input, QUESTION).is_ok();
         let now = self.reading();
         self.change(|record, writer| {
+            let is_news = |answer: &AuthorityMessage| match answer {
+                AuthorityMessage::Receipt(receipt) => {
+                    record.outstanding.iter().any(|o| o.activation.handle == receipt.handle)
+                }
+                AuthorityMessage::License(_) | AuthorityMessage::Revocation(_) => true,
+            };
+            if is_question && !answers.iter().any(is_news) {
+                return Err(Error::new(ErrorKind::WrongType, "a question where its answer is expected"));
+            }
             let device = self.device_key()?;
             for answer in &answers {
                 match self.apply_one(answer, record, writer, device.as_ref(), now) {

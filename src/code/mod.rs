@@ -275,7 +275,8 @@ impl DeactivationCode {
     ///
     /// [`TooLarge`](ErrorKind::TooLarge) over 256 bytes; [`WrongType`](ErrorKind::WrongType) for a license
     /// key; [`UnsupportedVersion`](ErrorKind::UnsupportedVersion) for a code of a kind that this version does
-    /// not know; [`UnreadableCode`](ErrorKind::UnreadableCode) for everything else.
+    /// not know; [`SeveralMessages`](ErrorKind::SeveralMessages) for several codes in one text;
+    /// [`UnreadableCode`](ErrorKind::UnreadableCode) for everything else.
     pub fn read(text: &str) -> Result<Vec<Reading<Self>>> {
         reading::read(text, "deactivation code", DEACTIVATION, |word| {
             let payload = payload(word);

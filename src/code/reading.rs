@@ -7,8 +7,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest text that is looked at, in bytes: a code in full-width characters with separators everywhere.
 pub(super) const LONGEST: usize = 256;
-/// What mending may spend of a code in words or in another order: on one wrong symbol, or on two unreadable ones. A code that
-/// took more to be read as it was typed may be meant as one of those.
+/// What mending may spend of a code in words or in another order: on one wrong symbol, or on two unreadable ones. A code
+/// that took more to be read as it was typed may be meant as one of those.
 const NEAR: usize = 2;
 /// A code with one symbol left out.
 const FEWEST: usize = LENGTH - 1;
@@ -124,6 +124,8 @@ struct Candidate {
     corrections: Vec<Correction>,
     /// The parity symbols that mending used up: two for a wrong symbol, one for an unreadable one.
     spent: usize,
+    /// Where in the text it stands: the number of symbols in front.
+    start: usize,
 }
 
 /// How the typed symbols were made 25.
@@ -140,6 +142,8 @@ enum Change {
 ///
 /// With 25 symbols there is at most one, within 2 × wrong + unreadable ≤ 6. With 24 or 26, each place is tried in turn
 /// and one more error allowed, which hardly ever finds more than one code (docs/PROTOCOL.md, The phone code).
+///
+/// Several codes in several places are refused: a text is one attempt, and would be many.
 ///
 /// A code of another kind is reported only if it leaves two of the six parity symbols unspent: 6 % of all
 /// random words are within three errors of some code, and calling those "made by a newer version" would
@@ -167,6 +171,9 @@ pub(super) fn read<T>(
     }
     fewest_corrections_first(&mut found);
     let (ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_ours);
+    if ours.iter().any(|c| c.start != ours[0].start) {
+        return Err(Error::new(ErrorKind::SeveralMessages, format!("several {about}s; enter one at a time")));
+    }
     if !ours.is_empty() {
         let reading = |c: Candidate| Reading { code: code(&c.word), corrections: c.corrections };
         return Ok(ours.into_iter().map(reading).collect());
@@ -205,14 +212,14 @@ fn in_words(text: &str) -> Vec<Candidate> {
         if let Some(Ok(word)) =
             ends.binary_search(&(start + LENGTH)).ok().map(|_| all[*start..start + LENGTH].try_into())
         {
-            consider(&word, Change::None, &mut found);
+            consider(&word, Change::None, *start, &mut found);
         }
     }
     found
 }
 
-/// The codes whose five groups stand in another order. At most one wrong symbol is mended: with 119 other orders, one of
-/// 12,000 random words is that near a code of some kind.
+/// The codes whose five groups stand in another order. At most one wrong symbol is mended: with 119 other orders, one
+/// of 12,000 random words is that near a code of some kind.
 fn in_another_order(text: &str) -> Vec<Candidate> {
     const GROUP: usize = 5;
     let (all, ends) = words(text);
@@ -230,7 +237,7 @@ fn in_another_order(text: &str) -> Vec<Candidate> {
             });
             let word = std::array::from_fn(|i| all[groups[usize::from(order[i / GROUP])] + i % GROUP]);
             let known = found.len();
-            consider(&word, Change::None, &mut found);
+            consider(&word, Change::None, groups[0], &mut found);
             for candidate in &mut found[known..] {
                 let moved = (0..).zip(order).filter(|(place, group)| place != group);
                 let moved = moved
@@ -263,18 +270,18 @@ fn candidates(text: &str) -> Vec<Candidate> {
                 word[..gap].copy_from_slice(&typed[..gap]);
                 word[gap] = ERASED;
                 word[gap + 1..].copy_from_slice(&typed[gap..]);
-                consider(&word, Change::Missing(gap), &mut found);
+                consider(&word, Change::Missing(gap), 0, &mut found);
             }
         }
         LENGTH => {
             word.copy_from_slice(typed);
-            consider(&word, Change::None, &mut found);
+            consider(&word, Change::None, 0, &mut found);
         }
         MOST => {
             for extra in 0..MOST {
                 word[..extra].copy_from_slice(&typed[..extra]);
                 word[extra..].copy_from_slice(&typed[extra + 1..]);
-                consider(&word, Change::Surplus(extra, typed[extra]), &mut found);
+                consider(&word, Change::Surplus(extra, typed[extra]), 0, &mut found);
             }
         }
         _ => {}
@@ -289,7 +296,7 @@ fn fewest_corrections_first(found: &mut [Candidate]) {
 }
 
 /// Mends `word` and keeps the result, unless it needs too much or is known already with as few corrections.
-fn consider(word: &Word, change: Change, found: &mut Vec<Candidate>) {
+fn consider(word: &Word, change: Change, start: usize, found: &mut Vec<Candidate>) {
     let Some(mended) = gf32::mend(word) else { return };
     let (mut corrections, mut spent) = (Vec::new(), 0);
     for i in 0..=LENGTH {
@@ -314,8 +321,8 @@ fn consider(word: &Word, change: Change, found: &mut Vec<Candidate>) {
     }
     match found.iter_mut().find(|known| known.word == mended) {
         Some(known) if known.corrections.len() <= corrections.len() => {}
-        Some(known) => *known = Candidate { word: mended, corrections, spent },
-        None => found.push(Candidate { word: mended, corrections, spent }),
+        Some(known) => *known = Candidate { word: mended, corrections, spent, start },
+        None => found.push(Candidate { word: mended, corrections, spent, start }),
     }
 }
 

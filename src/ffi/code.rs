@@ -114,8 +114,9 @@ impl From<Vec<Reading<DeactivationCode>>> for nodelock_readings {
 /// Reads a license key as somebody typed it, with its typing errors mended. nodelock_client_begin() and
 /// nodelock_client_activate() do so by themselves; this is for showing what was mended.
 ///
-/// NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code of a kind
-/// that this version does not know. NODELOCK_UNREADABLE_CODE: everything else.
+/// NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code of
+/// a kind that this version does not know. NODELOCK_SEVERAL_MESSAGES: several license keys.
+/// NODELOCK_UNREADABLE_CODE: everything else.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_license_key_read(

@@ -150,7 +150,7 @@ pub enum nodelock_status {
     NODELOCK_OUTDATED = 114,
     /// A license that ends later than its issuer's certificate allows.
     NODELOCK_LEASE_TOO_LONG = 115,
-    /// A text holds several messages of the kind of which one is expected, and nothing says which is meant.
+    /// A text holds several messages or codes of the kind of which one is expected, and nothing says which is meant.
     NODELOCK_SEVERAL_MESSAGES = 116,
 }
 

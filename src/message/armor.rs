@@ -65,8 +65,8 @@ pub(crate) fn write(kind: Kind, headers: &[(&str, String)], envelope: &[u8]) -> 
     text
 }
 
-/// The two symbols that a line of base64 is checked by, padding apart: CRC-10/ATM of its characters. They notice any one
-/// wrong symbol, and prove nothing.
+/// The two symbols that a line of base64 is checked by, padding apart: CRC-10/ATM of its characters. They notice any
+/// one wrong symbol, and prove nothing.
 fn check(line: &[u8]) -> String {
     let mut sum = 0_u16;
     for byte in line.iter().filter(|byte| **byte != b'=') {
@@ -163,11 +163,17 @@ impl Compact {
 }
 
 /// What stands between BEGIN and END.
-pub(super) struct Block {
+pub(crate) struct Block {
     /// What its message is, as far as that can be told.
     pub(super) kind: Option<Kind>,
     pub(super) depth: u32,
     pub(super) message: Result<Incoming>,
+}
+
+impl Block {
+    pub(super) fn is_in(&self, kinds: &[Kind]) -> bool {
+        self.kind.is_some_and(|kind| kinds.contains(&kind))
+    }
 }
 
 /// Every block in a text that holds a message, or a damaged one.
@@ -212,8 +218,8 @@ fn damaged(what: impl fmt::Display) -> Error {
     Error::new(ErrorKind::Malformed, format!("text of a message: {what}"))
 }
 
-/// What is wrong with a block in which no message begins, or that has a sign in it which is none of base64's. The tail is
-/// what stands behind the last such sign.
+/// What is wrong with a block in which no message begins, or that has a sign in it which is none of base64's. The tail
+/// is what stands behind the last such sign.
 fn unreadable(content: &str, tail: usize) -> Error {
     match content[..tail].rfind(START) {
         Some(start) => {
@@ -251,34 +257,32 @@ fn folded(value: &str) -> String {
     Compact::new(&super::text::read(value.as_bytes())).text
 }
 
-/// The headers in front of a message that differ from what its body gives. Those that are missing do not.
+/// The headers in front of a message that differ from what its body gives, wherever they stand and however often. Those
+/// that are missing do not. A name within a value that is right is part of that.
 pub(crate) fn changed(head: &str, kind: Kind, signed: &[(&'static str, String)]) -> Vec<ChangedHeader> {
-    let mut changed = Vec::new();
     let label = folded(kind.label());
-    let mut rest = match head.get(..label.len()).filter(|start| start.eq_ignore_ascii_case(&label)) {
-        Some(_) => &head[label.len()..],
-        None => {
-            changed.push(ChangedHeader { name: "BEGIN", signed: kind.label().to_owned() });
-            head
-        }
-    };
+    let is_label = head.get(..label.len()).is_some_and(|start| start.eq_ignore_ascii_case(&label));
+    let mut rest = if is_label { &head[label.len()..] } else { head };
     let names: Vec<String> =
         signed.iter().map(|(name, _)| *name).chain([CHECK]).map(|n| folded(n) + ":").collect();
-    for ((name, value), folded_name) in signed.iter().zip(&names) {
-        let Some((_, behind)) = rest.split_once(folded_name.as_str()) else { continue };
-        let follows =
-            |more: &&str| more.is_empty() || names.iter().any(|name| more.starts_with(name.as_str()));
-        // What looks like a tag in the value may be one in the text, or may stand there as it is.
-        let values = [folded(value), Compact::new(value).text];
+    // What looks like a tag in the value may be one in the text, or may stand there as it is.
+    let values: Vec<_> = signed.iter().map(|(_, value)| [folded(value), Compact::new(value).text]).collect();
+    let follows = |more: &&str| more.is_empty() || names.iter().any(|name| more.starts_with(name.as_str()));
+    let mut wrong = vec![false; signed.len()];
+    while let Some(colon) = rest.find(':') {
+        let (before, behind) = rest.split_at(colon + 1);
+        rest = behind;
+        let Some(index) = names.iter().position(|name| before.ends_with(name.as_str())) else { continue };
+        let Some(values) = values.get(index) else { continue };
         match values.iter().find_map(|value| behind.strip_prefix(value.as_str()).filter(follows)) {
             Some(more) => rest = more,
-            None => {
-                changed.push(ChangedHeader { name, signed: value.clone() });
-                rest = behind;
-            }
+            None => wrong[index] = true,
         }
     }
-    changed
+    let begin = (!is_label).then(|| ChangedHeader { name: "BEGIN", signed: kind.label().to_owned() });
+    let differing = signed.iter().zip(wrong).filter(|(_, is_wrong)| *is_wrong);
+    let differing = differing.map(|((name, value), _)| ChangedHeader { name, signed: value.clone() });
+    begin.into_iter().chain(differing).collect()
 }
 
 #[cfg(test)]

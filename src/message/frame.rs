@@ -9,6 +9,8 @@
 //! The signature is over the DSSE v1 pre-authentication encoding of the media type and the body, so no message can
 //! stand in for one of another kind (docs/PROTOCOL.md, Signed envelopes).
 
+use std::ops::Range;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{armor, signed, text};
@@ -28,6 +30,11 @@ const SIGNATURE: usize = 64;
 /// The largest input that is looked at, in any form: a license of the largest size in text form, or a request
 /// with as many proofs as a store holds.
 pub const MAX_INPUT: usize = 512 * 1024;
+/// How many places of a text are tried where a message may begin that stands on one line.
+const MOST_STARTS: usize = 8;
+/// How many symbols of a text are decoded in all, in search of such a message: enough for everything that is tried of
+/// the first place in the longest text.
+const MOST_TRIED: usize = 5 * MAX_INPUT;
 /// How many messages one file may hold.
 pub(super) const MAX_MESSAGES: usize = 160;
 /// The unsigned kind that is only a list of messages.
@@ -236,38 +243,79 @@ pub(crate) struct Wanted<'k> {
 /// Reads the messages that are wanted, in whatever form they come: an envelope or a bundle as bytes, armored text with
 /// anything around it, base64url, base64, base32, or a link that ends in `#` and one of these.
 ///
-/// Of a text, what is of other kinds or is quoted deeper is passed over. Anything else has no other messages than it should
-/// have, so they all come back.
+/// Of a text, what is of other kinds, is quoted deeper or stands there again is passed over. Anything else has no other
+/// messages than it should have, so they all come back.
 pub(crate) fn read(input: &[u8], wanted: Wanted<'_>) -> Result<Vec<Incoming>> {
-    if input.len() > MAX_INPUT {
-        return Err(Error::new(ErrorKind::TooLarge, "input"));
+    Opened::of(input)?.wanted(wanted).map(once)
+}
+
+/// Each message of a text once.
+fn once(messages: Vec<Incoming>) -> Vec<Incoming> {
+    let mut different: Vec<Incoming> = Vec::new();
+    for message in messages {
+        if message.head.is_none() || different.iter().all(|known| known.envelope != message.envelope) {
+            different.push(message);
+        }
     }
-    let is_envelope = input.starts_with(MAGIC);
-    // No version is as high as what a word could have in that place.
-    if is_envelope && input.get(2).is_none_or(|version| *version < b'\t') {
-        return split(input);
-    }
-    let text = text::read(input);
-    let blocks = armor::read(&text)?;
-    if blocks.is_empty() {
+    different
+}
+
+/// The messages of an input, whatever is wanted of them. Finding them is the work: it is done once.
+pub(crate) enum Opened {
+    /// Of a text with blocks.
+    Blocks(Vec<armor::Block>),
+    /// Of anything else; never none.
+    Messages(Vec<Incoming>),
+}
+
+impl Opened {
+    /// Fails with [`ErrorKind::TooLarge`] and [`ErrorKind::Malformed`].
+    pub(crate) fn of(input: &[u8]) -> Result<Self> {
+        if input.len() > MAX_INPUT {
+            return Err(Error::new(ErrorKind::TooLarge, "input"));
+        }
+        let is_envelope = input.starts_with(MAGIC);
+        // No version is as high as what a word could have in that place.
+        if is_envelope && input.get(2).is_none_or(|version| *version < b'\t') {
+            return split(input).map(Self::Messages);
+        }
+        let text = text::read(input);
+        let blocks = armor::read(&text)?;
+        if !blocks.is_empty() {
+            return Ok(Self::Blocks(blocks));
+        }
         let found = one_line(&text).and_then(|bytes| split(&bytes));
-        return if found.is_err() && is_envelope { split(input) } else { found };
+        let messages = if found.is_err() && is_envelope { split(input) } else { found };
+        messages.map(Self::Messages)
     }
-    let is_in = |kinds: &[Kind], block: &armor::Block| block.kind.is_some_and(|kind| kinds.contains(&kind));
-    let Some(depth) = blocks.iter().filter(|block| is_in(wanted.kinds, block)).map(|block| block.depth).min()
-    else {
-        return Err(none_wanted(blocks, wanted.kinds));
-    };
-    let mut messages: Vec<Incoming> = Vec::new();
-    for block in blocks.into_iter().filter(|block| block.depth <= depth) {
-        if is_in(wanted.kinds, &block) || (is_in(wanted.along, &block) && !messages.is_empty()) {
-            let message = block.message?;
-            if messages.iter().all(|known| known.envelope != message.envelope) {
-                messages.push(message);
+
+    /// Whether one of these is in a text, or is what anything else begins with.
+    #[cfg(feature = "authority")]
+    pub(crate) fn has(&self, kinds: &[Kind]) -> bool {
+        match self {
+            Self::Blocks(blocks) => blocks.iter().any(|block| block.is_in(kinds)),
+            Self::Messages(messages) => {
+                messages.first().and_then(Incoming::kind).is_some_and(|kind| kinds.contains(&kind))
             }
         }
     }
-    Ok(messages)
+
+    /// The messages that are wanted, with what a text holds again.
+    pub(crate) fn wanted(self, wanted: Wanted<'_>) -> Result<Vec<Incoming>> {
+        let blocks = match self {
+            Self::Blocks(blocks) => blocks,
+            Self::Messages(messages) => return Ok(messages),
+        };
+        let least = blocks.iter().filter(|block| block.is_in(wanted.kinds)).map(|block| block.depth).min();
+        let Some(depth) = least else { return Err(none_wanted(blocks, wanted.kinds)) };
+        let mut messages: Vec<Incoming> = Vec::new();
+        for block in blocks.into_iter().filter(|block| block.depth <= depth) {
+            if block.is_in(wanted.kinds) || (block.is_in(wanted.along) && !messages.is_empty()) {
+                messages.push(block.message?);
+            }
+        }
+        Ok(messages)
+    }
 }
 
 /// Why nothing in a text is wanted: what its first message is, or what is wrong with that.
@@ -280,15 +328,12 @@ fn none_wanted(blocks: Vec<armor::Block>, kinds: &[Kind]) -> Error {
     }
 }
 
-/// The bytes of the message that a text holds as base64url, base64 or base32, alone or in words: those that make a whole
-/// message, or else the first that begin as one.
+/// The bytes of the message that a text holds as base64url, base64 or base32, alone or in words: those that make a
+/// whole message, or else the first that begin as one.
 fn one_line(text: &str) -> Result<Vec<u8>> {
-    let alone: String =
-        text.rsplit('#').next().unwrap_or(text).chars().filter(|c| is_one_lines(*c)).collect();
-    let starts = text.match_indices(armor::START).chain(text.match_indices(BASE32_START)).take(8);
-    let candidates = starts.flat_map(|(start, _)| candidates(&text[start..]));
+    let (symbols, tokens) = tokens(text);
     let mut first = None;
-    for bytes in [alone].into_iter().chain(candidates).filter_map(|token| decode(&token)) {
+    for bytes in tokens.into_iter().filter_map(|token| decode(&symbols[token])) {
         let is_whole = split(&bytes).is_ok_and(|messages| messages.iter().all(signed::is_whole));
         if is_whole {
             return Ok(bytes);
@@ -298,14 +343,49 @@ fn one_line(text: &str) -> Result<Vec<u8>> {
     first.ok_or_else(|| Error::new(ErrorKind::Malformed, "input: no message found in it"))
 }
 
-/// What a message that begins a text may be: all that follows, or what stands before an empty line, a line end or a space.
-fn candidates(text: &str) -> impl Iterator<Item = String> {
-    let end = |ends: &str| text.find(ends).unwrap_or(text.len());
-    let ends = [end(" "), end("\n"), end("\n\n"), text.len()];
-    ends.into_iter().map(|end| {
-        let of_it = |c: &char| is_one_lines(*c) || c.is_whitespace() || "=>|*\u{2502}".contains(*c);
-        text[..end].chars().take_while(of_it).filter(|c| is_one_lines(*c)).collect()
-    })
+/// The symbols of a text, and which of them may be a message: all behind the last `#`, then for each place where one
+/// begins what stands before a space, a line end or an empty line, or all that follows.
+///
+/// The text is gone through once. What is to be decoded has [`MOST_TRIED`] symbols at most, whatever the text is.
+fn tokens(text: &str) -> (String, Vec<Range<usize>>) {
+    const EMPTY_LINE: &str = "\n\n";
+    let (mut symbols, mut alone) = (String::with_capacity(text.len()), 0);
+    let mut starts: Vec<(usize, [Option<usize>; 4])> = Vec::new();
+    for (place, c) in text.char_indices() {
+        let rest = &text[place..];
+        let is_start = rest.starts_with(armor::START) || rest.starts_with(BASE32_START);
+        if is_start && starts.len() < MOST_STARTS {
+            starts.push((symbols.len(), [None; 4]));
+        }
+        if is_one_lines(c) {
+            symbols.push(c);
+            continue;
+        }
+        if c == '#' {
+            alone = symbols.len();
+        }
+        let is_within = c.is_whitespace() || "=>|*\u{2502}".contains(c);
+        let ended =
+            [c == ' ', c == '\n', rest.starts_with(EMPTY_LINE), false].map(|is_end| is_end || !is_within);
+        for (_, ends) in &mut starts {
+            for (end, _) in ends.iter_mut().zip(ended).filter(|(_, is_end)| *is_end) {
+                end.get_or_insert(symbols.len());
+            }
+        }
+    }
+    let all = alone..symbols.len();
+    let (mut tried, mut tokens) = (all.len(), vec![all]);
+    for (start, ends) in starts {
+        for end in ends {
+            let token = start..end.unwrap_or(symbols.len());
+            tried += if tokens.contains(&token) { continue } else { token.len() };
+            if tried > MOST_TRIED {
+                return (symbols, tokens);
+            }
+            tokens.push(token);
+        }
+    }
+    (symbols, tokens)
 }
 
 fn is_one_lines(c: char) -> bool {
@@ -320,7 +400,12 @@ fn decode(token: &str) -> Option<Vec<u8>> {
 
 /// Reads exactly one message of `kind`; a bundle is [`ErrorKind::WrongType`] unless it holds just that.
 pub(crate) fn read_one(input: &[u8], kind: Kind) -> Result<Incoming> {
-    let mut messages = read(input, Wanted { kinds: &[kind], along: &[] })?;
+    one(Opened::of(input)?, kind)
+}
+
+/// The same of what is found already.
+pub(crate) fn one(opened: Opened, kind: Kind) -> Result<Incoming> {
+    let mut messages = once(opened.wanted(Wanted { kinds: &[kind], along: &[] })?);
     match (messages.pop(), messages.is_empty()) {
         (Some(message), true) => {
             expect(&message.frame()?, kind)?;
@@ -417,5 +502,29 @@ mod tests {
         assert_eq!(messages[1].envelope, b"NL\x01\x02second");
         assert_eq!(bundle(&[b"alone"]), b"alone");
         assert_eq!(read(b"NL\x01\x10\x00", wanted).unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    #[test]
+    fn of_the_longest_hostile_text_no_more_than_that_many_symbols_are_decoded() {
+        for unit in ["Tkw", "9S60", "Tkw ", "Tkw\n\n", "9S60Tkw#", "Tkw9S60\n", "A"] {
+            for before in ["", "Tkw", "Tkw9S60Tkw9S60Tkw9S60Tkw9S60", "Tkw \nTkw \n\nTkw9S60 "] {
+                let text = before.to_owned() + &unit.repeat((MAX_INPUT - before.len()) / unit.len());
+                let (symbols, tokens) = tokens(&text);
+                let tried: usize = tokens.iter().map(ExactSizeIterator::len).sum();
+                assert!(symbols.len() <= MAX_INPUT && tried <= MOST_TRIED, "{before} {unit}: {tried}");
+                assert!(tokens.len() <= 1 + 4 * MOST_STARTS);
+            }
+        }
+        // What is tried of the first place always fits.
+        let text = format!("Tkw {}\n\n{}", "A".repeat(8), "A".repeat(MAX_INPUT - 14));
+        let (symbols, tokens) = tokens(&text);
+        assert_eq!(tokens, [0..symbols.len(), 0..3, 0..11]);
+    }
+
+    #[test]
+    fn places_are_tried_in_the_order_of_the_text() {
+        let (symbols, tokens) = tokens("x#9S60 Tkw. 9S60");
+        let tried: Vec<&str> = tokens.into_iter().map(|token| &symbols[token]).collect();
+        assert_eq!(tried, ["9S60Tkw9S60", "9S60", "9S60Tkw", "Tkw", "9S60"]);
     }
 }

@@ -8,9 +8,21 @@
 pub(crate) fn read(input: &[u8]) -> String {
     let text = decode(input);
     match unquote(&text) {
-        Some(bytes) => unmark(&decode_bytes(&bytes)),
-        None => unmark(&text),
+        Some(bytes) => unmark(&decode_bytes(&bytes), true),
+        None => unmark(&text, true),
     }
+}
+
+/// The characters of an input without a byte order mark: each stands for itself.
+pub(crate) fn characters(input: &[u8]) -> String {
+    let text = decode(input);
+    text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)
+}
+
+/// A text without tags, entities and marks that nobody sees. An escape of mail or of a programming language is left as
+/// it is: a path or a value may have the same signs.
+pub(crate) fn visible(text: &str) -> String {
+    unmark(text, false)
 }
 
 /// UTF-8, UTF-16 with or without a mark, and Windows-1252 for each byte that is none of UTF-8's.
@@ -87,7 +99,7 @@ fn unquote(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Takes off tags, entities and marks that nobody sees, and makes every line end a line feed.
-fn unmark(text: &str) -> String {
+fn unmark(text: &str, is_escaped: bool) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
@@ -108,7 +120,7 @@ fn unmark(text: &str) -> String {
                 None => plain.push('&'),
             },
             // A string of a programming language.
-            '\\' if matches!(rest.as_bytes().get(1), Some(b'n' | b'r' | b't')) => {
+            '\\' if is_escaped && matches!(rest.as_bytes().get(1), Some(b'n' | b'r' | b't')) => {
                 plain.push('\n');
                 length = 2;
             }
@@ -138,8 +150,8 @@ fn shown(character: char) -> Option<char> {
     })
 }
 
-/// The length of the tag or the address in angle brackets that a text begins with, and whether it ends a line. An address with a
-/// message in it is none.
+/// The length of the tag or the address in angle brackets that a text begins with, and whether it ends a line. An
+/// address with a message in it is none.
 fn tag(text: &str) -> Option<(usize, bool)> {
     let first = text.as_bytes().get(1)?;
     let end = 1 + text[1..].find(['<', '>'])?;

@@ -4,7 +4,7 @@ use crate::support::{
     forms::{REFUSED, TAKEN},
     vendor::{Device, Vendor},
 };
-use nodelock::{ErrorKind, License};
+use nodelock::{ErrorKind, License, Reason};
 
 #[test]
 fn a_license_is_installed_in_every_form_and_nothing_changes_by_what_is_refused() {
@@ -62,10 +62,20 @@ fn a_request_alone_is_told_as_that() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
     let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
-    for input in [request.to_text().into_bytes(), request.to_bytes()] {
-        for taken in [device.client().accept(&input), device.client().install(&input)] {
+    let refused = |input: &[u8]| {
+        for taken in [device.client().accept(input), device.client().install(input)] {
             assert_eq!(taken.unwrap_err().kind(), ErrorKind::WrongType);
         }
-    }
-    vendor.activate(&request.to_bytes()).unwrap();
+    };
+    refused(request.to_text().as_bytes());
+    refused(&request.to_bytes());
+    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
+    let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
+    let receipt = vendor.redeem(given_up.proof()).unwrap();
+    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    // The receipt comes along with what is asked next.
+    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    assert!(request.to_text().contains("RECEIPT"));
+    refused(request.to_text().as_bytes());
+    device.client().accept(receipt.as_bytes()).unwrap();
 }

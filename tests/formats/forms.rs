@@ -6,7 +6,8 @@ use crate::{
 };
 use nodelock::{
     ActivationRequest, Certificate, CheckInRequest, DeactivationProof, DeactivationReceipt, ErrorKind,
-    License, PreflightRequest, Result, Revocation, Roots, Signed, authority::ActivationFile,
+    License, PreflightRequest, Result, Revocation, Roots, Signed,
+    authority::{ActivationFile, ReleaseClaim},
 };
 use std::time::{Duration, Instant};
 
@@ -122,7 +123,24 @@ fn a_form_that_changes_no_header_brings_no_warning_and_a_changed_header_is_named
         }
         let more = text.replacen("Licensee: ", "Licensee: 100 seats for ", 1);
         let later = text.replacen("Lease-Until: 2", "Lease-Until: 3", 1);
-        for (edited, name) in [(more, "Licensee"), (later, "Lease-Until")] {
+        let line = |name: &str| text.lines().find(|line| line.starts_with(name)).unwrap().to_owned() + "\n";
+        let (licensee, lease) = (line("Licensee: "), line("Lease-Until: "));
+        let mallory = "Licensee: Mallory\n";
+        let moved = text.replacen(&licensee, "", 1).replacen("Product: ", &format!("{mallory}Product: "), 1);
+        let on_top = text.replacen("Product: ", &format!("{mallory}Product: "), 1);
+        let second = text.replacen(&licensee, &format!("{licensee}{mallory}"), 1);
+        let wrong_lease = lease.replacen(": 2", ": 3", 1);
+        let earlier = text.replacen(&lease, "", 1).replacen("Issued: ", &format!("{wrong_lease}Issued: "), 1);
+        let right = text.replacen(&licensee, "", 1).replacen("Product: ", &format!("{licensee}Product: "), 1);
+        assert_eq!(License::verify(right.as_bytes(), &roots).unwrap().changed_headers(), []);
+        for (edited, name) in [
+            (more, "Licensee"),
+            (later, "Lease-Until"),
+            (moved, "Licensee"),
+            (on_top, "Licensee"),
+            (second, "Licensee"),
+            (earlier, "Lease-Until"),
+        ] {
             for (form, make) in &TAKEN[..13] {
                 let license = License::verify(&make(&edited), &roots).unwrap();
                 let changed = license.changed_headers();
@@ -181,6 +199,23 @@ fn of_a_text_with_other_messages_the_right_one_is_taken() {
     let both = format!("{request}\n{}", story.second_request.to_text());
     let newest = ActivationFile::read(both.as_bytes()).unwrap();
     assert_eq!(newest.request(), story.second_request.request());
+
+    // What the device gave up comes along with the newest, also where mail has it twice.
+    let device = story.license.device_key;
+    let proof = DeactivationProof::verify(story.deactivation.proof(), &device).unwrap().to_text();
+    let second = story.second_request.to_text();
+    for mail in [
+        format!("{request}\n{proof}\n{second}\n{proof}"),
+        format!("{second}\n{proof}\n{request}\n{proof}"),
+        format!("{request}\n{proof}\n{second}\n{second}\n{proof}\n{proof}"),
+    ] {
+        let newest = ActivationFile::read(mail.as_bytes()).unwrap();
+        assert_eq!(newest.request(), story.second_request.request());
+        let seats: Vec<_> = newest.releases().iter().map(|claim| claim.handle()).collect();
+        assert_eq!(seats, [story.deactivation.handle()], "{mail}");
+    }
+    let twice = ReleaseClaim::read_all(format!("{proof}\n{proof}").as_bytes()).unwrap();
+    assert_eq!(twice.len(), 1);
 
     let two = format!("{license}\n{}", story.renewal.to_text());
     assert_eq!(License::verify(two.as_bytes(), &roots).unwrap_err().kind(), ErrorKind::SeveralMessages);

@@ -470,7 +470,56 @@ pub fn odd_codes() -> Vec<String> {
         let turned: Vec<&str> = groups.iter().cycle().skip(first).take(5).copied().collect();
         odd.push(turned.join(" "));
     }
+    odd.extend(several_codes());
+    odd.push(format!("{EXAMPLE}, once more {EXAMPLE}"));
+    odd.push(format!("code {EXAMPLE} key {}", LicenseKey::from_random([0x5A; 12])));
     odd
+}
+
+/// Texts in which several codes stand.
+fn several_codes() -> Vec<String> {
+    let code = |n: u8| {
+        let secret = ReleaseSecret::from_random([n; 8]);
+        DeactivationCode::new(Handle::new(u32::from(n) * 0x123_4567).unwrap(), secret).to_string()
+    };
+    let turned = |code: &str| format!("{} {}", &code[6..], &code[..5]);
+    let nine: Vec<String> = (1..=9).map(|n| code(n).replace('-', "")).collect();
+    vec![
+        nine.join(" "),
+        format!("{}\n{}", code(1), code(2)),
+        format!("the first is {}, the other {}", code(3).replacen('0', "8", 1), code(4)),
+        format!("{} / {}", turned(&code(5)), turned(&code(6))),
+        // One seat, and two secrets to try.
+        format!("{EXAMPLE} {}", {
+            let seat = DeactivationCode::read(EXAMPLE).unwrap()[0].code.handle();
+            DeactivationCode::new(seat, ReleaseSecret::from_random([9; 8]))
+        }),
+    ]
+}
+
+#[test]
+fn a_text_with_several_codes_is_no_attempt_at_any_and_one_that_says_a_code_twice_is() {
+    for text in several_codes() {
+        assert!(text.len() <= 256);
+        let error = DeactivationCode::read(&text).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SeveralMessages, "{text}");
+        assert_eq!(
+            error.to_string(),
+            "several deactivation codes; enter one at a time: several where one is expected"
+        );
+        assert_eq!(LicenseKey::read(&text).unwrap_err().kind(), ErrorKind::WrongType, "{text}");
+    }
+    let key = |n| LicenseKey::from_random([n; 12]);
+    let keys = format!("{}, {}", key(1), key(2));
+    assert_eq!(LicenseKey::read(&keys).unwrap_err().kind(), ErrorKind::SeveralMessages);
+    assert_eq!(keys.parse::<LicenseKey>().unwrap_err().kind(), ErrorKind::SeveralMessages);
+    // One of each is one of either.
+    let both = format!("code {EXAMPLE} key {}", key(3));
+    assert_eq!(LicenseKey::read(&both).unwrap()[0].code, key(3));
+    for text in [both, format!("{EXAMPLE}, once more {EXAMPLE}")] {
+        let readings = DeactivationCode::read(&text).unwrap();
+        assert_eq!((readings.len(), readings[0].code.to_string().as_str()), (1, EXAMPLE), "{text}");
+    }
 }
 
 #[test]

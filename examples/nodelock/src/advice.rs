@@ -21,7 +21,7 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::UntrustedSigner => {
             "Check the root keys (--root, --roots, NODELOCK_ROOTS): they must be this vendor's."
         }
-        ErrorKind::SeveralMessages => "Copy one message into a file of its own.",
+        ErrorKind::SeveralMessages => "Hand in one at a time: copy it into a file of its own.",
         ErrorKind::BadSignature => "Somebody or something has changed the file. Ask the vendor for it again.",
         ErrorKind::CertificateExpired => {
             "Check this machine's clock; if it is right, ask the vendor to issue it again."

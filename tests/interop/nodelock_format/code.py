@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from . import reed_solomon
 from .base32 import ALPHABET, typed_symbols, typed_words
-from .errors import FormatError, TooLarge, UnreadableCode, UnsupportedVersion, WrongType
+from .errors import FormatError, SeveralMessages, TooLarge, UnreadableCode, UnsupportedVersion, WrongType
 from .release import HANDLE_SYMBOLS, SECRET_SYMBOLS, Release, number_of, symbols_of
 
 DEACTIVATION = 1
@@ -67,6 +67,7 @@ class _Found:
     symbols: Tuple[int, ...]
     corrections: int
     parity_spent: int
+    place: int = 0
 
 
 def _mended(word: Word) -> Iterator[_Found]:
@@ -97,6 +98,10 @@ def _candidates(symbols: Word) -> Iterator[_Found]:
             yield from _mended_once([*symbols[:place], *symbols[place + 1 :]], of_our_making=0)
 
 
+def _placed(place: int, found: Iterable[_Found]) -> Iterator[_Found]:
+    return (replace(f, place=place) for f in found)
+
+
 def _in_words(words: List[List[Optional[int]]]) -> Iterator[_Found]:
     """25 symbols from the beginning of a run to the end of one."""
     for first in range(len(words)):
@@ -104,7 +109,7 @@ def _in_words(words: List[List[Optional[int]]]) -> Iterator[_Found]:
         for word in words[first:]:
             symbols += word
             if len(symbols) == reed_solomon.LENGTH:
-                yield from _mended(symbols)
+                yield from _placed(first, _mended(symbols))
 
 
 def _in_another_order(words: List[List[Optional[int]]]) -> Iterator[_Found]:
@@ -116,7 +121,7 @@ def _in_another_order(words: List[List[Optional[int]]]) -> Iterator[_Found]:
         for order in list(permutations(range(_GROUP)))[1:]:
             moved = sum(place != group for place, group in enumerate(order))
             for found in _mended([symbol for group in order for symbol in groups[group]]):
-                yield replace(found, corrections=found.corrections + moved)
+                yield replace(found, corrections=found.corrections + moved, place=first)
 
 
 def _why_not(kind: int, found: List[_Found]) -> FormatError:
@@ -144,5 +149,7 @@ def read(kind: int, typed: str) -> List[Reading]:
             fewest[candidate.symbols] = min(known, candidate.corrections)
     if not fewest:
         raise _why_not(kind, found)
+    if len(fewest) > 1 and len({f.place for f in found if f.symbols[0] == kind}) > 1:
+        raise SeveralMessages("several codes in several places")
     ordered = sorted(fewest.items(), key=lambda item: (item[1], item[0]))
     return [Reading(_in_groups(symbols), corrections) for symbols, corrections in ordered]

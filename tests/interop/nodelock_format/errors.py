@@ -53,5 +53,9 @@ class UnreadableCode(FormatError):
     """Too much of a typed code is wrong or missing."""
 
 
+class SeveralMessages(FormatError):
+    """Several where one is expected."""
+
+
 class DamagedFile(FormatError):
     """A file on the device is damaged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 _SOFT_BREAK_COLUMN = 70
 _LINES = dict.fromkeys(map(ord, "\r\u000b\u000c\u0085\u2028\u2029"), "\n")
@@ -27,6 +27,8 @@ _MARKS = re.compile("(BEGIN|END)NODELOCK", re.IGNORECASE)
 _QUOTES = ">|\u2502"
 _START = "Tkw"
 _FEWEST = 96
+_MOST_STARTS = 8
+_MOST_TRIED = 5 * 512 * 1024
 
 
 def _windows_1252(byte: int) -> str:
@@ -134,15 +136,29 @@ def blocks(text: str) -> Iterator[Block]:
         yield Block(head, depths[mark.start()], content[start:].rstrip("=") if is_whole else None)
 
 
-def tokens(text: str) -> Iterator[str]:
-    """What may be a message in one line: all behind the last #, and what begins as one does."""
-    yield re.sub(r"[^A-Za-z0-9+/_-]", "", text.rpartition("#")[2])
+def _symbols(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9+/_-]", "", text)
+
+
+def _places(text: str) -> Iterator[Tuple[int, str]]:
+    behind = text.rpartition("#")[2]
+    yield len(_symbols(text[: len(text) - len(behind)])), _symbols(behind)
     starts = sorted(m.start() for m in re.finditer(f"{_START}|9S60", text))
-    for start in starts[:8]:
-        rest = text[start:]
-        run = re.match(r"[A-Za-z0-9+/_\-\s=>|*\u2502]*", rest)
+    for start in starts[:_MOST_STARTS]:
+        run = re.match(r"[A-Za-z0-9+/_\-\s=>|*\u2502]*", text[start:])
         assert run is not None
         for end in (" ", "\n", "\n\n", "\0"):
-            part = run[0].partition(end)[0]
-            yield re.sub(r"[^A-Za-z0-9+/_-]", "", part)
+            yield len(_symbols(text[:start])), _symbols(run[0].partition(end)[0])
 
+
+def tokens(text: str) -> Iterator[str]:
+    """What may be a message in one line: all behind the last #, and what begins as one does."""
+    tried: Dict[Tuple[int, int], int] = {}
+    for place, token in _places(text):
+        span = (place, len(token))
+        if span in tried:
+            continue
+        tried[span] = len(token)
+        if sum(tried.values()) > _MOST_TRIED:
+            return
+        yield token

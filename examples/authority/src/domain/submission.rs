@@ -1,8 +1,8 @@
 //! The one reader of what somebody types, pastes or uploads, for the command line, the API and the portal.
 
 use nodelock::{
-    DeactivationReceipt, Error, ErrorKind, License, Result, Revocation, Roots,
-    authority::{ActivationFile, CheckInClaim, ReleaseClaim, TypedCode},
+    Error, ErrorKind, Kind, Result, Roots,
+    authority::{ActivationFile, CheckInClaim, HandedIn, ReleaseClaim, TypedCode},
     code::{LicenseKey, Reading, check_typing},
 };
 
@@ -77,35 +77,28 @@ impl Submission {
         }
     }
 
-    /// A text of the length of a code with something around it, if it holds a code or a key.
+    /// A text of the length of a code with something around it, if it holds a code or a key, or several of them.
     fn read_code(input: &[u8]) -> Option<Typed> {
         let text = str::from_utf8(input).ok().filter(|text| text.len() <= LONGEST_TYPED)?;
         let typed = Typed { code: TypedCode::read(text), key: LicenseKey::read(text) };
-        (typed.code.is_ok() || typed.key.is_ok()).then_some(typed)
+        let is_several =
+            |error: Option<&Error>| error.is_some_and(|e| e.kind() == ErrorKind::SeveralMessages);
+        let is_found = |error: Option<&Error>| error.is_none() || is_several(error);
+        (is_found(typed.code.as_ref().err()) || is_found(typed.key.as_ref().err())).then_some(typed)
     }
 
     fn read_file(input: &[u8], roots: &Roots) -> Result<Self> {
-        // Each refuses a message of another kind as such. Any other error is about the message itself.
-        let is_other = |error: &Error| error.kind() == ErrorKind::WrongType;
-        match ActivationFile::read(input) {
-            Err(error) if is_other(&error) => {}
-            read => return read.map(|file| Self::Activation(file.into())),
-        }
-        match ReleaseClaim::read_all(input) {
-            Err(error) if is_other(&error) => {}
-            read => return read.map(Self::Releases),
-        }
-        match CheckInClaim::read(input) {
-            Err(error) if is_other(&error) => {}
-            read => return read.map(|claim| Self::CheckIn(claim.into())),
-        }
-        let issued = [
-            (License::verify(input, roots).is_ok(), What::License),
-            (DeactivationReceipt::verify(input, roots).is_ok(), What::Receipt),
-            (Revocation::verify(input, roots).is_ok(), What::Revocation),
-        ];
-        let issued = issued.into_iter().find_map(|(is_it, what)| is_it.then_some(what));
-        issued.map(Self::Issued).ok_or_else(|| wrong("nothing that is handed to an authority"))
+        let nothing = || wrong("nothing that is handed to an authority");
+        Ok(match HandedIn::read(input, roots) {
+            Ok(HandedIn::Activation(file)) => Self::Activation(file),
+            Ok(HandedIn::Releases(claims)) => Self::Releases(claims),
+            Ok(HandedIn::CheckIn(claim)) => Self::CheckIn(claim),
+            Ok(HandedIn::Issued(Kind::License)) => Self::Issued(What::License),
+            Ok(HandedIn::Issued(Kind::DeactivationReceipt)) => Self::Issued(What::Receipt),
+            Ok(HandedIn::Issued(Kind::Revocation)) => Self::Issued(What::Revocation),
+            Err(error) if error.kind() != ErrorKind::UntrustedSigner => return Err(error),
+            _ => return Err(nothing()),
+        })
     }
 
     pub(crate) fn what(&self) -> What {

@@ -541,6 +541,15 @@ async fn every_form_is_read_as_what_it_is() {
         assert_eq!(kind(authority.read(input).await.unwrap_err()), expected, "{about}");
     }
 
+    // A text is one attempt, so it is one code.
+    let another = DeactivationCode::new(handle, ReleaseSecret::from_random([9; 8]));
+    for several in [format!("{code} {another}"), format!("the codes are {code} and {another}, thank you")] {
+        let read = async || authority.read(several.as_bytes()).await.unwrap();
+        assert_eq!(read().await.what(), What::Unreadable);
+        assert_eq!(read().await.code().unwrap_err().kind(), ErrorKind::SeveralMessages);
+        assert_eq!(read().await.deactivation().unwrap_err().kind(), ErrorKind::SeveralMessages);
+    }
+
     // What each front takes.
     for (about, input, what) in &forms {
         let read = async || authority.read(input).await.unwrap();

@@ -51,7 +51,7 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("Its signature does not fit, so nothing was done.")
             .text("Hand over the very file that the application wrote, as an attachment and not edited."),
         (Some(Kind::SeveralMessages), _) => say("There are several of them in this text")
-            .text("They are of different computers or activations, so nothing was done. Hand in one after the other."),
+            .text("They are of different computers or activations, so nothing was done. Hand in one at a time."),
         (Some(Kind::WrongRequest), Task::Redeem) => say("This belongs to another activation of that seat")
             .text("No seat was given back. Hand over what the application on that computer shows now."),
         (Some(Kind::WrongCode), _) => say("This code does not fit its seat")
