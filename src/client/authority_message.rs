@@ -64,7 +64,10 @@ impl Client {
             let about = format!("{} is expected", kind.label().to_ascii_lowercase());
             return Err(Error::new(ErrorKind::WrongType, about));
         }
-        let is_question = kind.is_none() && frame::read(input, QUESTION).is_ok();
+        let asks =
+            |message: &Incoming| message.frame().is_ok_and(|frame| QUESTION.kinds.contains(&frame.kind));
+        let is_question =
+            kind.is_none() && frame::read(input, QUESTION).is_ok_and(|found| found.iter().any(asks));
         let now = self.reading();
         self.change(|record, writer| {
             let is_news = |answer: &AuthorityMessage| match answer {
