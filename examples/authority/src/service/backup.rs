@@ -48,7 +48,8 @@ pub(crate) async fn back_up(database: &Database, path: &Path) -> Result<()> {
 /// database that nobody has open, its write-ahead log included. The copy is verified first, and stays as it is.
 ///
 /// Fails with [`Failure::InTheWay`], with [`Failure::NoLedger`], with [`Failure::WrongKeys`] when the keys that are here
-/// are another authority's, and with [`Failure::Usage`] on PostgreSQL.
+/// are another authority's, with [`Failure::Usage`] on PostgreSQL, and with
+/// [`ErrorKind::Io`](nodelock::ErrorKind::Io) when the log could not be written into the ledger.
 pub(crate) async fn restore(
     copy: &Path,
     location: &Location,
@@ -95,6 +96,7 @@ pub(crate) async fn restore(
     database.close().await;
     let restored = looked_at.map_err(no_ledger)?;
     if let Restored::Done { .. } = restored {
+        check_whole(&file, place)?;
         File::open(&file).and_then(|file| file.sync_all()).map_err(failed)?;
         let file = TempPath::try_from_path(&file).map_err(failed)?;
         store::publish(file, place)?;
@@ -116,6 +118,23 @@ async fn look_at(database: &Database, directory: &Path, occasion: &Occasion) -> 
     AuditLine { action: "restored", license: None, detail: "" }.write(&mut tx, occasion).await?;
     tx.commit().await?;
     Ok(Restored::Done { keys_are_here: verified.keys_are_here })
+}
+
+/// Fails when a closed database has a log beside it still: what is in there would be missing where the file goes.
+/// SQLite keeps the log when the last connection cannot write it into the file, on a full disk say, and tells nobody.
+fn check_whole(file: &Path, place: &Path) -> Result<()> {
+    match fs::metadata(beside(file, BESIDE[0])) {
+        Ok(log) if log.len() > 0 => {
+            let reason = io::Error::other(
+                "its log could not be written into it, so nothing was restored; is there space on that disk?",
+            );
+            Err(Error::io(place.display().to_string(), reason).into())
+        }
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(Error::io(place.display().to_string(), error).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -20,7 +20,10 @@ use nodelock::{
         decision::{self, Moment, Note, Ruling, SILENCE},
     },
 };
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::timeout,
+};
 use tracing::{error, info, warn};
 
 use super::{
@@ -38,8 +41,12 @@ use crate::{
 /// How long a page lasts.
 const LASTS: Duration = Duration::from_secs(60);
 
-/// How long the place outside is left alone once it could not be read or written.
+/// How long nobody notes anything once the place outside could not be read or written, or the database was busy.
 const PAUSE: Duration = Duration::from_secs(5);
+
+/// How long anybody waits for the turn to note, and a service that stops for all of it: as long as a writer waits for
+/// the database.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What this process noted.
 pub(super) struct Notes {
@@ -47,6 +54,8 @@ pub(super) struct Notes {
     latest: RwLock<Option<Latest>>,
     /// Set while the place outside fails.
     stuck: RwLock<Option<Stuck>>,
+    /// When the database was too busy for a note.
+    busy: RwLock<Option<Instant>>,
     /// Whose turn it is to note.
     turn: Arc<Mutex<()>>,
     /// The running clock. A test sets it.
@@ -78,6 +87,7 @@ impl Notes {
             outside,
             latest: RwLock::new(None),
             stuck: RwLock::new(None),
+            busy: RwLock::new(None),
             turn: Arc::default(),
             clock: Arc::new(Instant::now),
         }
@@ -97,10 +107,14 @@ impl Notes {
 
     /// The page that lasts now, if one does.
     ///
-    /// Fails with [`Failure::PageStuck`] while the place outside is left alone.
+    /// Fails with [`Failure::PageStuck`] while the place outside is left alone, and while the database is, as it did.
     fn page(&self) -> Result<Option<Page>> {
         if let Some(latest) = self.latest().filter(|latest| self.elapsed(latest.at) < LASTS) {
             return Ok(Some(latest.page));
+        }
+        let busy = *self.busy.read().unwrap_or_else(PoisonError::into_inner);
+        if busy.is_some_and(|at| self.elapsed(at) < PAUSE) {
+            return Err(store::Error::TimedOut.into());
         }
         match self.stuck().filter(|stuck| self.elapsed(stuck.at) < PAUSE) {
             Some(Stuck { file, reason, .. }) => Err(Failure::PageStuck { file, reason }),
@@ -108,8 +122,11 @@ impl Notes {
         }
     }
 
-    /// Remembers what became of the place outside. It is said once that it fails, and once that it works again.
+    /// Remembers what became of the place outside and the database. It is said once that the place fails, and once that
+    /// it works again.
     fn heard(&self, noted: &Result<History>) {
+        let is_busy = noted.as_ref().is_err_and(Failure::is_busy);
+        *self.busy.write().unwrap_or_else(PoisonError::into_inner) = is_busy.then(|| (self.clock)());
         let mut stuck = self.stuck.write().unwrap_or_else(PoisonError::into_inner);
         match noted {
             Ok(_) => {
@@ -132,21 +149,28 @@ impl Notes {
 impl Service {
     /// The page that is signed under now. It is in the ledger, and outside.
     ///
-    /// Fails when it cannot be noted, with [`Failure::PageStuck`] where the place outside is to blame.
+    /// Fails when it cannot be noted, with [`Failure::PageStuck`] where the place outside is to blame. Whoever waits
+    /// while another one notes fails as that one does: each would wait for a busy database by itself otherwise.
     pub(crate) async fn page(&self) -> Result<Page> {
         if let Some(page) = self.notes.page()? {
             return Ok(page);
         }
-        let turn = self.notes.turn.clone().lock_owned().await;
+        let turn = self.turn().await?;
         match self.notes.page()? {
             Some(page) => Ok(page),
             None => Ok(self.note(turn, Note::default(), itself()).await?.last_page()),
         }
     }
 
+    /// The turn to note. Fails with [`store::Error::TimedOut`].
+    async fn turn(&self) -> Result<OwnedMutexGuard<()>> {
+        let turn = timeout(PATIENCE, self.notes.turn.clone().lock_owned()).await;
+        Ok(turn.map_err(|_| store::Error::TimedOut)?)
+    }
+
     /// Notes the service although the last page still lasts; `vouched` says that the ledger was not restored.
     pub(crate) async fn vouch(&self, occasion: &Occasion) -> Result<History> {
-        let turn = self.notes.turn.clone().lock_owned().await;
+        let turn = self.turn().await?;
         self.note(turn, Note { vouched: true, ..Note::default() }, occasion.clone()).await
     }
 
@@ -161,11 +185,14 @@ impl Service {
     }
 
     async fn stop_if(&self, stops: impl Fn(&Latest) -> bool) -> Result<()> {
-        let turn = self.notes.turn.clone().lock_owned().await;
-        if self.notes.latest().is_some_and(|latest| stops(&latest)) {
-            self.note(turn, Note { stopping: true, ..Note::default() }, itself()).await?;
-        }
-        Ok(())
+        let stopped = timeout(PATIENCE, async {
+            let turn = self.turn().await?;
+            if self.notes.latest().is_some_and(|latest| stops(&latest)) {
+                self.note(turn, Note { stopping: true, ..Note::default() }, itself()).await?;
+            }
+            Ok(())
+        });
+        stopped.await.unwrap_or_else(|_| Err(store::Error::TimedOut.into()))
     }
 
     /// Until when licenses may be in use that this ledger has lost; none if it lost nothing, or that time is over.
@@ -202,16 +229,17 @@ impl Notes {
         occasion: Occasion,
     ) -> Result<History> {
         let (latest, outside) = (self.latest(), self.outside.clone());
-        let copied = off_thread({
-            let outside = outside.clone();
-            move || outside.prepare()
+        let prepared = off_thread({
+            let (outside, is_known) = (outside.clone(), latest.is_some());
+            move || outside.prepare(is_known)
         });
-        let copied = copied.await??;
+        // No other process has the place until this one is done with it.
+        let prepared = prepared.await??;
         let note = Note {
             // This process may have been put back too, with its memory. A place that no backup reaches was not.
             outside: match &latest {
                 Some(latest) if !outside.is_trusted() => Some(latest.page),
-                latest => copied.or(latest.as_ref().map(|latest| latest.page)),
+                latest => prepared.page().or(latest.as_ref().map(|latest| latest.page)),
             },
             trusted: outside.is_trusted(),
             since_last: latest.as_ref().map(|latest| self.elapsed(latest.at)),
@@ -236,7 +264,7 @@ impl Notes {
         tx.commit().await?;
         let Ruling::Noted(history) = decision.ruling else { return Err(unknown_ruling()) };
         let page = history.last_page();
-        off_thread(move || outside.replace(page)).await??;
+        off_thread(move || prepared.replace(page)).await??;
         for event in &decision.events {
             warn!(event = event.kind.name(), detail = event.detail);
         }

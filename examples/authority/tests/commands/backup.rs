@@ -223,6 +223,46 @@ fn a_ledger_is_restored_to_a_new_place_and_from_a_sound_copy_alone() {
     assert_eq!(place.handles().len(), 1);
 }
 
+/// A full disk is noticed where SQLite says nothing: what stays in its log would be missing from the ledger.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_ledger_that_its_log_does_not_fit_into_is_not_restored() {
+    const ON_SMALL_DISK: &str = r#"mount -t tmpfs -o size="$1" tmpfs "$0" && shift && exec "$@""#;
+    let Some(authority) = on_sqlite() else { return };
+    authority.vendor(&["license", "new", "--licensee", "Jane", "--seats", "1", "--count", "500"]);
+    authority.kill();
+    let (ledger, copy) = (authority.directory().join("authority.db"), authority.path("copy"));
+    let log = authority.path("copy-wal");
+    fs::copy(&ledger, &copy).unwrap();
+    fs::copy(ledger.with_extension("db-wal"), &log).unwrap();
+    let length = |file: &Path| fs::metadata(file).unwrap().len();
+    let whole = Place::new(&authority, "whole");
+    whole.done(&["restore", text(&copy)]);
+    // Both files fit there, and what it takes to look at them, and not what the log adds to the ledger.
+    let space = 160 * 1024;
+    let grown = length(&whole.directory.join("authority.db")) - length(&copy);
+    assert!(grown > 2 * space, "the log adds {grown} bytes");
+    let place = Place::without_keys(&authority, "place");
+    fs::create_dir_all(&place.directory).unwrap();
+    let command = Engine::Sqlite.command(&place.directory, &["restore", text(&copy), "--json"]);
+    let restore = |size: u64| {
+        let mut mounted = Command::new("unshare");
+        mounted.args(["--mount", "--", "sh", "-c", ON_SMALL_DISK]).arg(&place.directory);
+        mounted.arg(size.to_string()).arg(command.get_program()).args(command.get_args());
+        mounted.output().unwrap()
+    };
+    let roomy = restore(64 * 1024 * 1024);
+    if !roomy.status.success() && roomy.stdout.is_empty() {
+        println!("SKIPPED: this user may not mount anything");
+        return;
+    }
+    assert!(roomy.status.success(), "{roomy:?}");
+    let full = restore(length(&copy) + length(&log) + space);
+    let words = [&full.stdout[..], &full.stderr].concat();
+    let words = String::from_utf8_lossy(&words);
+    assert!(!full.status.success() && words.contains("its log could not be written into it"), "{words}");
+}
+
 #[test]
 fn on_postgresql_its_own_programs_do_it_and_the_authority_says_how() {
     let Engine::Postgres(server) = Engine::chosen() else { return };

@@ -145,6 +145,61 @@ fn keys_on_a_read_only_disk_serve_without_a_page_and_not_with_an_earlier_one() {
     );
 }
 
+/// Has a command be run by a user that no machine has, who has the whole folder; none where nobody can be another user.
+#[cfg(target_os = "linux")]
+fn as_another_user(authority: &Installation, arguments: &[&str]) -> Option<Command> {
+    use std::os::unix::fs::PermissionsExt as _;
+    const USER: &str = "54321";
+    let as_user = |program: &OsStr| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", USER, "--regid", USER, "--clear-groups", "--"]).arg(program);
+        command
+    };
+    if !as_user("true".as_ref()).output().is_ok_and(|probe| probe.status.success()) {
+        assert!(std::env::var_os("NODELOCK_REQUIRE_ROOT").is_none(), "not root, or no setpriv");
+        println!("SKIPPED: being another user takes root and setpriv");
+        return None;
+    }
+    let folder = authority.folder.path();
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).unwrap();
+    // Where the program lies, another user may have no access.
+    let (command, program) = (authority.command(arguments), authority.path("program"));
+    if !program.exists() {
+        fs::copy(command.get_program(), &program).unwrap();
+        let given = Command::new("chown").args(["-R", &format!("{USER}:{USER}")]).arg(folder).status();
+        assert!(given.unwrap().success());
+    }
+    let mut by_user = as_user(program.as_os_str());
+    by_user.args(command.get_args());
+    by_user.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    Some(by_user)
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_that_root_runs_stops_no_server_of_another_user() {
+    let authority = Installation::new();
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    // Beside a server, which then notes that it stops, and before one starts.
+    for _ in 0..2 {
+        let Some(mut command) = as_another_user(&authority, &serve) else { return };
+        let log = authority.path("log");
+        let mut process =
+            command.stdout(Stdio::piped()).stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let words = || fs::read_to_string(&log).unwrap();
+        let address = line.trim().parse().unwrap_or_else(|e| panic!("{e}: {}", words()));
+        let mut server = Server { process, address };
+        authority.vendor(&["vouch"]);
+        let stop = Command::new("kill").arg(server.process.id().to_string()).status().unwrap();
+        assert!(stop.success());
+        assert!(server.process.wait().unwrap().success(), "{}", words());
+        assert!(!words().contains("page-"), "{}", words());
+        authority.vendor(&["vouch"]);
+    }
+}
+
 /// An earlier copy of the ledger takes its place while `lost` happens to the one that is lost.
 fn with_lost_time(authority: &Authority, lost: impl FnOnce()) {
     let (engine, directory) = (authority.engine(), authority.directory());

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::Path,
     sync::{
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         mpsc,
     },
 };
@@ -46,12 +46,39 @@ async fn pages(authority: &Authority) -> usize {
 async fn watched(authority: &mut Authority, disk: &Arc<TestDisk>, named: Option<&Path>) -> Arc<AtomicU64> {
     let keys = authority.path("keys");
     let mut service = authority.restarted_with(Outside::on(disk.clone(), named, &keys)).await;
+    let seconds = clocked(&mut service);
+    authority.service = service;
+    seconds
+}
+
+/// Gives a service, which has noted nothing, a running clock to set.
+fn clocked(service: &mut Service) -> Arc<AtomicU64> {
     let (seconds, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let clock = seconds.clone();
     Arc::get_mut(&mut service.notes).unwrap().clock =
         Arc::new(move || start + Duration::from_secs(clock.load(Ordering::Relaxed)));
-    authority.service = service;
     seconds
+}
+
+/// A disk that is held up before its write of that number: it says so, and goes on when it is told.
+fn held_up(at: usize) -> (Arc<TestDisk>, mpsc::Receiver<()>, mpsc::Sender<()>) {
+    let (reached, is_reached) = mpsc::channel();
+    let (go_on, goes_on) = mpsc::channel();
+    let (held, writes) = (std::sync::Mutex::new((reached, goes_on)), AtomicUsize::new(0));
+    let before_write: Box<dyn Fn() + Send + Sync> = Box::new(move || {
+        if writes.fetch_add(1, Ordering::Relaxed) == at {
+            let (reached, goes_on) = &*held.lock().unwrap();
+            reached.send(()).unwrap();
+            goes_on.recv().unwrap();
+        }
+    });
+    (Arc::new(TestDisk { before_write: Some(before_write), ..TestDisk::default() }), is_reached, go_on)
+}
+
+async fn script(authority: &Authority, sql: &str) {
+    let mut tx = authority.service.database().write().await.unwrap();
+    store::run_script(&mut tx, sql).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 #[tokio::test]
@@ -134,16 +161,8 @@ async fn a_place_that_fails_after_it_was_tried_costs_one_page() {
 #[tokio::test]
 async fn a_note_goes_on_when_whoever_asked_is_gone() {
     let mut authority = Authority::new().await;
-    let (reached, is_reached) = mpsc::channel();
-    let (go_on, goes_on) = mpsc::channel();
-    let held = std::sync::Mutex::new((reached, goes_on));
-    let before_write: Box<dyn Fn() + Send + Sync> = Box::new(move || {
-        let (reached, goes_on) = &*held.lock().unwrap();
-        reached.send(()).unwrap();
-        goes_on.recv().unwrap();
-    });
     // The ledger has the page when it is written outside.
-    let disk = Arc::new(TestDisk { before_write: Some(before_write), ..TestDisk::default() });
+    let (disk, is_reached, go_on) = held_up(0);
     let file = authority.path("page");
     watched(&mut authority, &disk, Some(&file)).await;
     let stranger = authority.service.page();
@@ -250,4 +269,127 @@ async fn a_clean_stop_explains_a_day() {
     authority.restarted(false).await.page().await.unwrap();
     authority.service.stop().await.unwrap();
     assert!(!history(&authority).await.is_stopped());
+}
+
+#[tokio::test]
+async fn two_processes_never_put_an_earlier_page_over_a_later_one() {
+    // One is held up while it writes once more what is there, and while it puts its new page there.
+    for at in [0, 1] {
+        let authority = Authority::new().await;
+        authority.service.page().await.unwrap();
+        let (file, keys) = (authority.path("keys/page"), authority.path("keys"));
+        let (disk, is_reached, go_on) = held_up(at);
+        let slow = authority.restarted_with(Outside::on(disk, None, &keys)).await;
+        let mut fast = authority.restarted_with(Outside::on(Arc::<TestDisk>::default(), None, &keys)).await;
+        let clock = clocked(&mut fast);
+        let slow = tokio::spawn(async move { slow.page().await });
+        tokio::task::spawn_blocking(move || is_reached.recv().unwrap()).await.unwrap();
+        let waits = fast.page().await;
+        assert!(matches!(waits, Err(Failure::PageStuck { .. })), "{waits:?}");
+        go_on.send(()).unwrap();
+        let earlier = slow.await.unwrap().unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap().trim(), earlier.to_string());
+        clock.fetch_add(5, Ordering::Relaxed);
+        let later = fast.page().await.unwrap();
+        assert_eq!(history(&authority).await.last_page(), later);
+        assert_eq!(fs::read_to_string(&file).unwrap().trim(), later.to_string());
+    }
+}
+
+#[tokio::test]
+async fn what_shows_that_history_is_missing_stays_until_that_is_in_the_ledger() {
+    for is_full_later in [false, true] {
+        let authority = Authority::new().await;
+        authority.service.page().await.unwrap();
+        let (file, keys) = (authority.path("keys/page"), authority.path("keys"));
+        let unknown = Page::generate(&SystemRandom).unwrap().to_string();
+        fs::write(&file, &unknown).unwrap();
+        // A page can be written neither outside nor into the ledger.
+        let on = |is_full: bool| {
+            let disk = TestDisk { is_full: AtomicBool::new(is_full), ..TestDisk::default() };
+            Outside::on(Arc::new(disk), None, &keys)
+        };
+        script(
+            &authority,
+            "CREATE TRIGGER full BEFORE INSERT ON page BEGIN SELECT RAISE(ABORT, 'full'); END",
+        )
+        .await;
+        let failed = authority.restarted_with(on(true)).await.page().await;
+        assert!(matches!(failed, Err(Failure::Database(_))), "{failed:?}");
+        assert_eq!(fs::read_to_string(&file).unwrap(), unknown);
+        script(&authority, "DROP TRIGGER full").await;
+        // The next start finds it. A page that cannot be replaced goes once the ledger knows.
+        let service = authority.restarted_with(on(is_full_later)).await;
+        service.page().await.unwrap();
+        assert_eq!(history(&authority).await.gaps().len(), 1);
+        assert_eq!(file.exists(), !is_full_later);
+        // It is evident, so nobody can say that it is not so.
+        assert_eq!(service.vouch(&vendor()).await.unwrap().gaps().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_another_user_left_stops_no_server_that_knows_its_own() {
+    for is_trusted in [false, true] {
+        let (mut authority, disk) = (Authority::new().await, Arc::<TestDisk>::default());
+        let named = authority.path("named");
+        let file = if is_trusted { named.clone() } else { authority.path("keys/page") };
+        let clock = watched(&mut authority, &disk, is_trusted.then_some(&*named)).await;
+        authority.service.page().await.unwrap();
+        clock.fetch_add(60, Ordering::Relaxed);
+        disk.is_closed.store(true, Ordering::Relaxed);
+        let noted = authority.service.page().await;
+        if is_trusted {
+            assert!(matches!(noted, Err(Failure::PageStuck { .. })), "{noted:?}");
+            continue;
+        }
+        assert_eq!(fs::read_to_string(&file).unwrap().trim(), noted.unwrap().to_string());
+        assert_eq!(history(&authority).await.gaps(), []);
+        // A start has to know what is there.
+        disk.is_closed.store(true, Ordering::Relaxed);
+        watched(&mut authority, &disk, None).await;
+        let noted = authority.service.page().await;
+        assert!(matches!(noted, Err(Failure::PageStuck { .. })), "{noted:?}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_database_is_busy_nobody_waits_for_long_and_one_failure_does_for_all() {
+    let (mut authority, disk) = (Authority::new().await, Arc::<TestDisk>::default());
+    let clock = watched(&mut authority, &disk, None).await;
+    authority.service.page().await.unwrap();
+    clock.fetch_add(60, Ordering::Relaxed);
+    let authority = Arc::new(authority);
+    let writer = authority.service.database().write().await.unwrap();
+    let reads = || disk.reads.load(Ordering::Relaxed);
+    let before = reads();
+    // Time passes at once where everybody waits.
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    let requests: JoinSet<_> = (0..200)
+        .map(|_| {
+            let authority = authority.clone();
+            async move { authority.service.page().await }
+        })
+        .collect();
+    for busy in requests.join_all().await {
+        assert!(busy.as_ref().is_err_and(Failure::is_busy), "{busy:?}");
+    }
+    assert!(start.elapsed() < 2 * PATIENCE, "{:?}", start.elapsed());
+    // Until the pause is over nobody asks the database.
+    let busy = authority.service.page().await;
+    assert!(busy.is_err_and(|failure| failure.is_busy()));
+    assert_eq!(reads() - before, 1);
+    // A service stops in time, although somebody has the turn.
+    let turn = authority.service.notes.turn.clone().lock_owned().await;
+    for _ in 0..2 {
+        let start = tokio::time::Instant::now();
+        assert!(authority.service.stop().await.is_err_and(|failure| failure.is_busy()));
+        assert!(start.elapsed() < 2 * PATIENCE, "{:?}", start.elapsed());
+    }
+    tokio::time::resume();
+    drop((turn, writer));
+    clock.fetch_add(5, Ordering::Relaxed);
+    let page = authority.service.page().await.unwrap();
+    assert_eq!((history(&authority).await.last_page(), reads() - before), (page, 2));
 }
