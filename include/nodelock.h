@@ -266,8 +266,8 @@
 #define NODELOCK_OUTCOME_RETURNED 1
 
 /**
- * The license has no deactivation left: the seat is kept for this machine, which may activate it again, until the vendor
- * returns it.
+ * The license has no deactivation left: the seat is kept for this machine, which may activate it again, until the
+ * vendor returns it.
  */
 #define NODELOCK_OUTCOME_HELD 2
 
@@ -339,8 +339,8 @@
 /**
  * What a call came to, or what a check found. Numbers are permanent; later versions add some.
  *
- * 1 to 19 the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to the authority and the authority, 90 the
- * library itself, 100 to 119 a message (a file, or an answer of the authority).
+ * 1 to 19 the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to the authority and the authority, 90
+ * the library itself, 100 to 119 a message (a file, or an answer of the authority).
  */
 enum nodelock_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -500,8 +500,8 @@ enum nodelock_status
    */
   NODELOCK_SERVER_FAILED = 68,
   /**
-   * The authority does not know this seat or its latest license, and asks for the license: its ledger may have been restored
-   * to an earlier copy.
+   * The authority does not know this seat or its latest license, and asks for the license: its ledger may have been
+   * restored to an earlier copy.
    */
   NODELOCK_LICENSE_WANTED = 69,
   /**
@@ -632,28 +632,28 @@ typedef struct nodelock_answer nodelock_answer;
 typedef struct nodelock_bytes nodelock_bytes;
 
 /**
- * How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is given to.
- * It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time;
- * what is set counts for the calls that begin after it.
+ * How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is
+ * given to. It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any
+ * thread at any time; what is set counts for the calls that begin after it.
  */
 typedef struct nodelock_call nodelock_call;
 
 /**
- * One product's licensing on this machine. Belongs to the caller. Every call on it may be made from any number of threads at a
- * time, and any number of clients, in any number of processes, may share a store. Calls that only look (nodelock_client_check)
- * never wait for calls that write.
+ * One product's licensing on this machine. Belongs to the caller. Every call on it may be made from any number of
+ * threads at a time, and any number of clients, in any number of processes, may share a store. Calls that only look
+ * (nodelock_client_check) never wait for calls that write.
  */
 typedef struct nodelock_client nodelock_client;
 
 /**
- * The settings of clients for one product. Belongs to the caller; one thread at a time. It may be changed and used again after
- * a client was made of it, which does not change that client.
+ * The settings of clients for one product. Belongs to the caller; one thread at a time. It may be changed and used
+ * again after a client was made of it, which does not change that client.
  */
 typedef struct nodelock_config nodelock_config;
 
 /**
- * What a request for a seat says beside its license key: what the application tells the vendor, and the seat that may be
- * replaced. Belongs to the caller; one thread at a time. It may be given to any number of calls.
+ * What a request for a seat says beside its license key: what the application tells the vendor, and the seat that may
+ * be replaced. Belongs to the caller; one thread at a time. It may be given to any number of calls.
  */
 typedef struct nodelock_details nodelock_details;
 
@@ -663,27 +663,27 @@ typedef struct nodelock_details nodelock_details;
 typedef struct nodelock_error nodelock_error;
 
 /**
- * What was found on a machine, and how it compares with the one that the license was issued for; no value that was found. Belongs
- * to the caller; may be read from any number of threads.
+ * What was found on a machine, and how it compares with the one that the license was issued for; no value that was
+ * found. Belongs to the caller; may be read from any number of threads.
  */
 typedef struct nodelock_fingerprint nodelock_fingerprint;
 
 /**
- * What a check found: a verdict and, where there is one, the license with its terms. It does not change when the store does.
- * Belongs to the caller; may be read from any number of threads.
+ * What a check found: a verdict and, where there is one, the license with its terms. It does not change when the store
+ * does. Belongs to the caller; may be read from any number of threads.
  */
 typedef struct nodelock_license nodelock_license;
 
 /**
- * A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license keys and
- * proofs: log its address, not its content.
+ * A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license
+ * keys and proofs: log its address, not its content.
  */
 typedef struct nodelock_post nodelock_post;
 
 /**
- * A seat given up: the license is gone from this machine, and the authority frees the seat on this proof, in any of its forms,
- * or on its code. Belongs to the caller, unless it was lent; may be read from any number of threads. Freeing it loses nothing:
- * nodelock_client_outstanding() shows the same again until the receipt has come.
+ * A seat given up: the license is gone from this machine, and the authority frees the seat on this proof, in any of
+ * its forms, or on its code. Belongs to the caller, unless it was lent; may be read from any number of threads.
+ * Freeing it loses nothing: nodelock_client_outstanding() shows the same again until the receipt has come.
  */
 typedef struct nodelock_proof nodelock_proof;
 
@@ -693,20 +693,20 @@ typedef struct nodelock_proof nodelock_proof;
 typedef struct nodelock_proofs nodelock_proofs;
 
 /**
- * A QR code, as squares, as an SVG image and as text for a terminal. Belongs to the caller; may be read from any number of
- * threads.
+ * A QR code, as squares, as an SVG image and as text for a terminal. Belongs to the caller; may be read from any
+ * number of threads.
  */
 typedef struct nodelock_qr nodelock_qr;
 
 /**
- * Every code that what somebody typed may stand for, fewest corrections first; never none. Mostly there is one. Belongs to the
- * caller; may be read from any number of threads.
+ * Every code that what somebody typed may stand for, fewest corrections first; never none. Mostly there is one.
+ * Belongs to the caller; may be read from any number of threads.
  */
 typedef struct nodelock_readings nodelock_readings;
 
 /**
- * The authority's receipt for a seat that was given up. Belongs to the caller, unless it was lent; may be read from any number
- * of threads.
+ * The authority's receipt for a seat that was given up. Belongs to the caller, unless it was lent; may be read from
+ * any number of threads.
  */
 typedef struct nodelock_receipt nodelock_receipt;
 
@@ -716,9 +716,9 @@ typedef struct nodelock_receipt nodelock_receipt;
 typedef struct nodelock_receipts nodelock_receipts;
 
 /**
- * An activation request that waits for its license, with the seats given up that it carries along, or a check-in. Belongs to
- * the caller; may be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows an
- * activation request again.
+ * An activation request that waits for its license, with the seats given up that it carries along, or a check-in.
+ * Belongs to the caller; may be read from any number of threads. Freeing it does not take it back:
+ * nodelock_client_pending() shows an activation request again.
  */
 typedef struct nodelock_request nodelock_request;
 
@@ -735,18 +735,19 @@ typedef struct nodelock_typing nodelock_typing;
 /**
  * Brings a request to the authority and waits for the answer, with the host's own HTTP.
  *
- * POST the bytes of `post` to its address as `application/json`, follow no redirect, and do not try again: the library does.
- * Give back what was answered, whatever its HTTP status, with nodelock_answer_set(), and return NODELOCK_OK. Otherwise return
- * NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_INTERRUPTED (after nodelock_post_is_cancelled()),
- * NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED, NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything
- * else counts as NODELOCK_UNREACHABLE. `post` and `answer` are lent until it returns.
+ * POST the bytes of `post` to its address as `application/json`, follow no redirect, and do not try again: the library
+ * does. Give back what was answered, whatever its HTTP status, with nodelock_answer_set(), and return NODELOCK_OK.
+ * Otherwise return NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_INTERRUPTED (after
+ * nodelock_post_is_cancelled()), NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED,
+ * NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything else counts as NODELOCK_UNREACHABLE. `post` and `answer` are
+ * lent until it returns.
  */
 typedef uint32_t (*nodelock_transport_fn)(void *user_data, const nodelock_post *post, nodelock_answer *answer);
 
 /**
- * Called once with the user data of a callback, when the library has no more use for it: when the config and every client made
- * of it are freed, when another callback takes its place, or at once when it could not be registered. From whichever thread
- * does that.
+ * Called once with the user data of a callback, when the library has no more use for it: when the config and every
+ * client made of it are freed, when another callback takes its place, or at once when it could not be registered. From
+ * whichever thread does that.
  */
 typedef void (*nodelock_finalize_fn)(void *user_data);
 
@@ -758,10 +759,10 @@ typedef uint64_t (*nodelock_clock_fn)(void *user_data);
 /**
  * Told what calls on a client do, for a log. `call` is the function's name, such as `nodelock_client_activate`.
  *
- * `event` is NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING or NODELOCK_EVENT_NO_TOMBSTONE during an online call, with the number
- * of the `attempt`, `status` NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
- * A check that goes well is not worth a line and has none. There is never a key, a code or a hardware identifier in it. The
- * texts are lent until it returns.
+ * `event` is NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING or NODELOCK_EVENT_NO_TOMBSTONE during an online call, with
+ * the number of the `attempt`, `status` NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a
+ * call, with its status and the words of its error. A check that goes well is not worth a line and has none. There is
+ * never a key, a code or a hardware identifier in it. The texts are lent until it returns.
  */
 typedef void (*nodelock_log_fn)(void *user_data,
                                 uint32_t event,
@@ -796,15 +797,15 @@ NODELOCK_API const char *nodelock_version(void);
 NODELOCK_API uint32_t nodelock_version_number(void);
 
 /**
- * The ABI version of the library that is loaded: NODELOCK_ABI_VERSION when it was built. A program that loads the library at
- * run time compares the two before it calls anything else.
+ * The ABI version of the library that is loaded: NODELOCK_ABI_VERSION when it was built. A program that loads the
+ * library at run time compares the two before it calls anything else.
  */
 NODELOCK_API
 uint32_t nodelock_abi_version(void);
 
 /**
- * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`. False for any other name and
- * for NULL. What is off returns NODELOCK_UNSUPPORTED.
+ * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`. False for any other
+ * name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
  */
 NODELOCK_API
 bool nodelock_has_feature(const char *feature);
@@ -812,8 +813,8 @@ bool nodelock_has_feature(const char *feature);
 /* ==== Statuses ==== */
 
 /**
- * The stable name of a status, such as `no-free-seat`, for logs and scripts; a verdict's is without `verdict`. Lives as long
- * as the library is loaded. NULL for a number that this version does not know.
+ * The stable name of a status, such as `no-free-seat`, for logs and scripts; a verdict's is without `verdict`. Lives
+ * as long as the library is loaded. NULL for a number that this version does not know.
  */
 NODELOCK_API
 const char *nodelock_status_name(uint32_t status);
@@ -831,76 +832,75 @@ NODELOCK_API nodelock_status nodelock_error_status(const nodelock_error *error);
 NODELOCK_API const char *nodelock_error_kind(const nodelock_error *error);
 
 /**
- * In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed. NULL for
- * NULL.
+ * In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed.
+ * NULL for NULL.
  */
 NODELOCK_API
 const char *nodelock_error_message(const nodelock_error *error);
 
 /**
- * What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*. NODELOCK_ALREADY_NOTHING for
- * any other status and for NULL.
+ * What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*.
+ * NODELOCK_ALREADY_NOTHING for any other status and for NULL.
  */
-NODELOCK_API
-uint32_t nodelock_error_already(const nodelock_error *error);
+NODELOCK_API uint32_t nodelock_error_already(const nodelock_error *error);
 
 /**
- * What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
- * soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is freed;
- * nodelock_client_outstanding() has it too.
+ * What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is
+ * free as soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is
+ * freed; nodelock_client_outstanding() has it too.
  */
 NODELOCK_API
 const nodelock_proof *nodelock_error_proof(const nodelock_error *error);
 
 /**
- * With NODELOCK_NO_FREE_SEAT: when the next seat lapses, so that it is worth asking again, in seconds since 1970. 0 if the
- * authority did not say, if no seat ever does, and for NULL.
+ * With NODELOCK_NO_FREE_SEAT: when the next seat lapses, so that it is worth asking again, in seconds since 1970. 0 if
+ * the authority did not say, if no seat ever does, and for NULL.
  */
 NODELOCK_API
 uint64_t nodelock_error_next_lapse(const nodelock_error *error);
 
 /**
- * With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error and for
- * NULL.
+ * With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error
+ * and for NULL.
  */
 NODELOCK_API
 size_t nodelock_error_seat_count(const nodelock_error *error);
 
 /**
- * The name of a seat that the authority told of, such as `7KX2M9`, by its place from 0 on. Lent until the error is freed.
- * NULL beyond the last.
+ * The name of a seat that the authority told of, such as `7KX2M9`, by its place from 0 on. Lent until the error is
+ * freed. NULL beyond the last.
  */
 NODELOCK_API
 const char *nodelock_error_seat_handle(const nodelock_error *error,
                                        size_t index);
 
 /**
- * What the device of a seat is called, by its place from 0 on; empty where the vendor does not say. Lent until the error is
- * freed. NULL beyond the last.
+ * What the device of a seat is called, by its place from 0 on; empty where the vendor does not say. Lent until the
+ * error is freed. NULL beyond the last.
  */
 NODELOCK_API
 const char *nodelock_error_seat_label(const nodelock_error *error,
                                       size_t index);
 
 /**
- * The day on which the device of a seat was last heard of, by its place from 0 on: its first second, since 1970. 0 beyond the
- * last.
+ * The day on which the device of a seat was last heard of, by its place from 0 on: its first second, since 1970. 0
+ * beyond the last.
  */
 NODELOCK_API
 uint64_t nodelock_error_seat_last_contact(const nodelock_error *error,
                                           size_t index);
 
 /**
- * When a seat lapses and another device can have it, by its place from 0 on, in seconds since 1970. 0 for never and beyond
- * the last.
+ * When a seat lapses and another device can have it, by its place from 0 on, in seconds since 1970. 0 for never and
+ * beyond the last.
  */
 NODELOCK_API
 uint64_t nodelock_error_seat_lapses(const nodelock_error *error,
                                     size_t index);
 
 /**
- * Whether another device may take the place of a seat now (nodelock_details_replace()), by its place from 0 on. False beyond
- * the last, and where the authority does not say.
+ * Whether another device may take the place of a seat now (nodelock_details_replace()), by its place from 0 on. False
+ * beyond the last, and where the authority does not say.
  */
 NODELOCK_API
 bool nodelock_error_seat_is_replaceable(const nodelock_error *error,
@@ -914,8 +914,8 @@ NODELOCK_API void nodelock_error_free(nodelock_error *error);
 /* ==== Bytes and texts that the caller owns ==== */
 
 /**
- * The bytes, and how many they are if `size` is not NULL. A NUL follows that is not counted, so text can be used as it is. Lent
- * until they are freed. NULL for NULL.
+ * The bytes, and how many they are if `size` is not NULL. A NUL follows that is not counted, so text can be used as it
+ * is. Lent until they are freed. NULL for NULL.
  */
 NODELOCK_API
 const uint8_t *nodelock_bytes_data(const nodelock_bytes *bytes,
@@ -943,8 +943,8 @@ nodelock_status nodelock_config_new(const char *product,
                                     nodelock_error **error);
 
 /**
- * Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that losing one is
- * not the end of the product.
+ * Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that
+ * losing one is not the end of the product.
  *
  * NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a key.
  */
@@ -967,8 +967,8 @@ nodelock_status nodelock_config_deny_key(nodelock_config *config,
                                          nodelock_error **error);
 
 /**
- * Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the directory
- * `tombstones`, or none of them for NULL. What is missing is created when something is first written.
+ * Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the
+ * directory `tombstones`, or none of them for NULL. What is missing is created when something is first written.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -994,7 +994,8 @@ nodelock_status nodelock_config_set_store_system_wide(nodelock_config *config,
                                                       nodelock_error **error);
 
 /**
- * Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which share it.
+ * Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which
+ * share it.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1002,7 +1003,8 @@ nodelock_status nodelock_config_set_store_in_memory(nodelock_config *config,
                                                     nodelock_error **error);
 
 /**
- * How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default: 5,000.
+ * How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default:
+ * 5,000.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1011,8 +1013,8 @@ nodelock_status nodelock_config_set_lock_timeout(nodelock_config *config,
                                                  nodelock_error **error);
 
 /**
- * Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's name. Never
- * change it for a product that has licenses: every machine would look like another one.
+ * Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's
+ * name. Never change it for a product that has licenses: every machine would look like another one.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1021,9 +1023,9 @@ nodelock_status nodelock_config_set_salt(nodelock_config *config,
                                          nodelock_error **error);
 
 /**
- * An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. Case and
- * runs of white space do not count in ASCII; anything else counts byte for byte, so give it in one form of Unicode. `how` is
- * NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
+ * An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256
+ * characters. Case and runs of white space do not count in ASCII; anything else counts byte for byte, so give it in
+ * one form of Unicode. `how` is NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1042,8 +1044,8 @@ nodelock_status nodelock_config_set_application_version(nodelock_config *config,
                                                         nodelock_error **error);
 
 /**
- * When this version of the application was released, in seconds since 1970: what a license's maintenance date is compared
- * with.
+ * When this version of the application was released, in seconds since 1970: what a license's maintenance date is
+ * compared with.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1052,7 +1054,8 @@ nodelock_status nodelock_config_set_released(nodelock_config *config,
                                              nodelock_error **error);
 
 /**
- * Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or NODELOCK_LICENSE_KEYS_FREE_FORM.
+ * Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or
+ * NODELOCK_LICENSE_KEYS_FREE_FORM.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1061,9 +1064,9 @@ nodelock_status nodelock_config_set_license_keys(nodelock_config *config,
                                                  nodelock_error **error);
 
 /**
- * What a new activation may put in its place beside a license that has ended: any of NODELOCK_REPLACE_*, added. 0, the default,
- * for nothing else. A license that is set aside stays what it is until the new one is installed, which gives its seat up, also
- * where it allows no more deactivations. If the request is refused or cancelled, all is as before.
+ * What a new activation may put in its place beside a license that has ended: any of NODELOCK_REPLACE_*, added. 0, the
+ * default, for nothing else. A license that is set aside stays what it is until the new one is installed, which gives
+ * its seat up, also where it allows no more deactivations. If the request is refused or cancelled, all is as before.
  *
  * NODELOCK_INVALID_INPUT for anything else.
  */
@@ -1074,8 +1077,9 @@ nodelock_status nodelock_config_set_replace(nodelock_config *config,
                                             nodelock_error **error);
 
 /**
- * Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
- * once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four times.
+ * Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests:
+ * call it once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four
+ * times.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1107,8 +1111,8 @@ nodelock_status nodelock_config_set_plain_http(nodelock_config *config,
                                                nodelock_error **error);
 
 /**
- * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.
- * Default: 30,000 and 3.
+ * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call
+ * tries. Default: 30,000 and 3.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1118,9 +1122,9 @@ nodelock_status nodelock_config_set_patience(nodelock_config *config,
                                              nodelock_error **error);
 
 /**
- * Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes an online
- * call, with no lock held; several threads may make such calls at a time. `finalize` may be NULL; see nodelock_finalize_fn for
- * when it is called, also if this fails.
+ * Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes
+ * an online call, with no lock held; several threads may make such calls at a time. `finalize` may be NULL; see
+ * nodelock_finalize_fn for when it is called, also if this fails.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1186,8 +1190,8 @@ nodelock_status nodelock_config_set_connect_timeout(nodelock_config *config,
                                                     nodelock_error **error);
 
 /**
- * Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call, with no lock
- * held. `finalize` may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+ * Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call,
+ * with no lock held. `finalize` may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1198,8 +1202,8 @@ nodelock_status nodelock_config_set_clock(nodelock_config *config,
                                           nodelock_error **error);
 
 /**
- * Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize` may be
- * NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+ * Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize`
+ * may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1227,8 +1231,8 @@ nodelock_status nodelock_details_new(nodelock_details **details,
                                      nodelock_error **error);
 
 /**
- * Adds something for the vendor to see, such as a name for the machine: `name` is at most 64 bytes on one line, `value` at
- * most 1,024. The call that they are given to refuses longer ones, and more than 64 pairs.
+ * Adds something for the vendor to see, such as a name for the machine: `name` is at most 64 bytes on one line,
+ * `value` at most 1,024. The call that they are given to refuses longer ones, and more than 64 pairs.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1239,8 +1243,8 @@ nodelock_status nodelock_details_add(nodelock_details *details,
 
 /**
  * Has a request take the place of a seat, if no seat is free: `seat` is the name of one that a refusal listed
- * (nodelock_error_seat_handle()), such as `7KX2M9`. The license must allow it, and the device of that seat must have been
- * silent for seven days; it is told when it speaks up.
+ * (nodelock_error_seat_handle()), such as `7KX2M9`. The license must allow it, and the device of that seat must have
+ * been silent for seven days; it is told when it speaks up.
  *
  * NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
  */
@@ -1260,8 +1264,8 @@ NODELOCK_API void nodelock_details_free(nodelock_details *details);
 /**
  * Makes a client on these settings. Nothing is read or written yet.
  *
- * NODELOCK_INVALID_INPUT: a setting is out of its range, or there is no root. NODELOCK_UNSUPPORTED: the user has no home
- * directory, or there is an authority and this build has no HTTP of its own and was given no transport.
+ * NODELOCK_INVALID_INPUT: a setting is out of its range, or there is no root. NODELOCK_UNSUPPORTED: the user has no
+ * home directory, or there is an authority and this build has no HTTP of its own and was given no transport.
  * NODELOCK_TLS_UNTRUSTED: only given certificates are to be trusted, and none was given.
  */
 NODELOCK_API
@@ -1271,9 +1275,9 @@ nodelock_status nodelock_client_new(const nodelock_config *config,
                                     nodelock_error **error);
 
 /**
- * Whether the application may run, and what the license says. Reads only, takes no lock and needs no network; fast enough to
- * be called often: a store that has not changed is noticed by one look at its file. What is wrong with a license, or with the
- * store, is a verdict and no failure.
+ * Whether the application may run, and what the license says. Reads only, takes no lock and needs no network; fast
+ * enough to be called often: a store that has not changed is noticed by one look at its file. What is wrong with a
+ * license, or with the store, is a verdict and no failure.
  *
  * NODELOCK_ACCESS_DENIED, NODELOCK_IO: the store cannot be read at all.
  */
@@ -1284,9 +1288,9 @@ nodelock_status nodelock_client_check(const nodelock_client *client,
                                       nodelock_error **error);
 
 /**
- * Records what a check only sees: that time has passed, so that a clock set back is noticed, and that the machine has changed,
- * from when on the grace period counts. Call it once in each run of the application, when nodelock_license_should_observe()
- * says so. Stores in `wrote` whether it wrote, which it does at most once an hour.
+ * Records what a check only sees: that time has passed, so that a clock set back is noticed, and that the machine has
+ * changed, from when on the grace period counts. Call it once in each run of the application, when
+ * nodelock_license_should_observe() says so. Stores in `wrote` whether it wrote, which it does at most once an hour.
  *
  * Fails with the codes of the store.
  */
@@ -1297,15 +1301,16 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
                                         nodelock_error **error);
 
 /**
- * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
- * request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
- * hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits for a seat first.
+ * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled.
+ * Hand the request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor
+ * assigns licenses by hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits
+ * for a seat first.
  *
  * A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
  *
  * NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE,
- * NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING, NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the
- * codes of the store.
+ * NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING, NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM,
+ * and the codes of the store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1316,8 +1321,8 @@ nodelock_status nodelock_client_begin(const nodelock_client *client,
                                       nodelock_error **error);
 
 /**
- * The pending request, to hand it over again. NODELOCK_OK and NULL if none is pending. What is shown is made durable first, so
- * this opens the store like a call that writes.
+ * The pending request, to hand it over again. NODELOCK_OK and NULL if none is pending. What is shown is made durable
+ * first, so this opens the store like a call that writes.
  *
  * Fails with the codes of the store.
  */
@@ -1328,8 +1333,8 @@ nodelock_status nodelock_client_pending(const nodelock_client *client,
                                         nodelock_error **error);
 
 /**
- * Takes the pending request back. The authority may have granted it, so this gives a seat up: hand the proof over, or let the
- * next request carry it.
+ * Takes the pending request back. The authority may have granted it, so this gives a seat up: hand the proof over, or
+ * let the next request carry it.
  *
  * NODELOCK_NOT_PENDING, and the codes of the store.
  */
@@ -1340,11 +1345,11 @@ nodelock_status nodelock_client_cancel(const nodelock_client *client,
                                        nodelock_error **error);
 
 /**
- * Asks for a new seat in place of the one whose record is damaged or gone. The authority frees the old seat and grants the new
- * one in one step, without counting a deactivation. Hand the request to the authority like any other.
+ * Asks for a new seat in place of the one whose record is damaged or gone. The authority frees the old seat and grants
+ * the new one in one step, without counting a deactivation. Hand the request to the authority like any other.
  *
- * NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_CORRUPT: the device's key is damaged or gone too. And the
- * codes of the store.
+ * NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_CORRUPT: the device's key is damaged or gone
+ * too. And the codes of the store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1353,8 +1358,8 @@ nodelock_status nodelock_client_recover_offline(const nodelock_client *client,
                                                 nodelock_error **error);
 
 /**
- * Installs a license, and the receipts that came with it, from a file in any form: bytes, text, base64url. Then checks. A
- * renewal replaces the active license; the one that is installed is accepted again and changes nothing.
+ * Installs a license, and the receipts that came with it, from a file in any form: bytes, text, base64url. Then
+ * checks. A renewal replaces the active license; the one that is installed is accepted again and changes nothing.
  *
  * The codes of a message, NODELOCK_NOT_PENDING, NODELOCK_UNKNOWN_SEAT, and the codes of the store.
  */
@@ -1380,7 +1385,8 @@ nodelock_status nodelock_client_accept(const nodelock_client *client,
                                        nodelock_error **error);
 
 /**
- * Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes nothing.
+ * Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes
+ * nothing.
  *
  * The codes of a message, NODELOCK_UNKNOWN_SEAT, and the codes of the store.
  */
@@ -1406,10 +1412,10 @@ nodelock_status nodelock_client_accept_revocation(const nodelock_client *client,
                                                   nodelock_error **error);
 
 /**
- * Gives the seat up without a network. When this returns NODELOCK_OK, the license is gone from this machine, durably; the proof
- * frees the seat: as a file, as a QR code, or as 25 symbols over the phone. `reason` is one of NODELOCK_REASON_OTHER,
- * NODELOCK_REASON_MOVED, NODELOCK_REASON_RETIRED, NODELOCK_REASON_REINSTALLED. A wrong clock, changed hardware or an expired
- * license do not stop it.
+ * Gives the seat up without a network. When this returns NODELOCK_OK, the license is gone from this machine, durably;
+ * the proof frees the seat: as a file, as a QR code, or as 25 symbols over the phone. `reason` is one of
+ * NODELOCK_REASON_OTHER, NODELOCK_REASON_MOVED, NODELOCK_REASON_RETIRED, NODELOCK_REASON_REINSTALLED. A wrong clock,
+ * changed hardware or an expired license do not stop it.
  *
  * NODELOCK_NOT_ACTIVE. NODELOCK_DEACTIVATION_NOT_ALLOWED: while still active, the license has no deactivation left.
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_MANY_OUTSTANDING, and the codes of the store.
@@ -1423,10 +1429,10 @@ nodelock_status nodelock_client_deactivate_offline(const nodelock_client *client
 
 /**
  * Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
- * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then the
- * store only notes what was asked and when. Each call makes another request: hand in the latest, since the authority refuses
- * one that a later one has followed, and only the answer to the latest sets a wrong clock right. A license that has expired
- * or is not usable for another reason will do.
+ * nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then
+ * the store only notes what was asked and when. Each call makes another request: hand in the latest, since the
+ * authority refuses one that a later one has followed, and only the answer to the latest sets a wrong clock right. A
+ * license that has expired or is not usable for another reason will do.
  *
  * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
  */
@@ -1437,9 +1443,9 @@ nodelock_status nodelock_client_check_in_offline(const nodelock_client *client,
                                                  nodelock_error **error);
 
 /**
- * The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
- * up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this opens the store like
- * a call that writes.
+ * The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they
+ * were given up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this
+ * opens the store like a call that writes.
  *
  * Fails with the codes of the store.
  */
@@ -1450,8 +1456,8 @@ nodelock_status nodelock_client_outstanding(const nodelock_client *client,
                                             nodelock_error **error);
 
 /**
- * What is found on this machine, and how it compares with the one that the license was issued for: for support. Probes the
- * machine; holds no value that was found.
+ * What is found on this machine, and how it compares with the one that the license was issued for: for support. Probes
+ * the machine; holds no value that was found.
  *
  * NODELOCK_ACCESS_DENIED, NODELOCK_IO: the store cannot be read at all.
  */
@@ -1462,7 +1468,8 @@ nodelock_status nodelock_client_fingerprint(const nodelock_client *client,
                                             nodelock_error **error);
 
 /**
- * Whether a call on the client ended with NODELOCK_INTERNAL, so that every other one will. From any thread. False for NULL.
+ * Whether a call on the client ended with NODELOCK_INTERNAL, so that every other one will. From any thread. False for
+ * NULL.
  */
 NODELOCK_API
 bool nodelock_client_is_poisoned(const nodelock_client *client);
@@ -1493,9 +1500,9 @@ const char *nodelock_license_verdict_text(const nodelock_license *license);
 
 /**
  * The time that belongs to the verdict, in seconds since 1970: until when NODELOCK_VERDICT_GRACE lasts, when
- * NODELOCK_VERDICT_NOT_YET_VALID becomes valid, since when NODELOCK_VERDICT_EXPIRED or NODELOCK_VERDICT_LEASE_ENDED hold,
- * until when a version must have been released for NODELOCK_VERDICT_VERSION_NOT_COVERED. False, and nothing is stored, for
- * any other verdict.
+ * NODELOCK_VERDICT_NOT_YET_VALID becomes valid, since when NODELOCK_VERDICT_EXPIRED or NODELOCK_VERDICT_LEASE_ENDED
+ * hold, until when a version must have been released for NODELOCK_VERDICT_VERSION_NOT_COVERED. False, and nothing is
+ * stored, for any other verdict.
  */
 NODELOCK_API
 bool nodelock_license_verdict_time(const nodelock_license *license,
@@ -1507,38 +1514,38 @@ bool nodelock_license_verdict_time(const nodelock_license *license,
 NODELOCK_API uint64_t nodelock_license_set_back(const nodelock_license *license);
 
 /**
- * By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is by more
- * than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
+ * By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is
+ * by more than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
  */
 NODELOCK_API
 int64_t nodelock_license_clock_error(const nodelock_license *license);
 
 /**
  * Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. For
- * NODELOCK_VERDICT_GRACE, NODELOCK_MACHINE_HIDDEN if too little of the machine can be seen: then no renewal is needed, and
- * none is given. NODELOCK_MACHINE_FITS otherwise.
+ * NODELOCK_VERDICT_GRACE, NODELOCK_MACHINE_HIDDEN if too little of the machine can be seen: then no renewal is needed,
+ * and none is given. NODELOCK_MACHINE_FITS otherwise.
  */
 NODELOCK_API
 uint32_t nodelock_license_machine_reason(const nodelock_license *license);
 
 /**
- * What is wrong with the store, for NODELOCK_VERDICT_DAMAGED: NODELOCK_CORRUPT (recover), NODELOCK_UNSUPPORTED_VERSION (update
- * the application), NODELOCK_UNTRUSTED_SIGNER or NODELOCK_WRONG_PRODUCT (set up for another vendor or product), or another
- * status of a message. NODELOCK_OK for any other verdict.
+ * What is wrong with the store, for NODELOCK_VERDICT_DAMAGED: NODELOCK_CORRUPT (recover), NODELOCK_UNSUPPORTED_VERSION
+ * (update the application), NODELOCK_UNTRUSTED_SIGNER or NODELOCK_WRONG_PRODUCT (set up for another vendor or
+ * product), or another status of a message. NODELOCK_OK for any other verdict.
  */
 NODELOCK_API
 nodelock_status nodelock_license_damage(const nodelock_license *license);
 
 /**
- * Why the vendor released the seat, in the vendor's words, which may be empty, for NODELOCK_VERDICT_REVOKED. NULL for any
- * other verdict. Lent until the license is freed.
+ * Why the vendor released the seat, in the vendor's words, which may be empty, for NODELOCK_VERDICT_REVOKED. NULL for
+ * any other verdict. Lent until the license is freed.
  */
 NODELOCK_API
 const char *nodelock_license_revocation_reason(const nodelock_license *license);
 
 /**
- * Whether the license is usable and has a feature of that name that has not expired. False for NULL and for what is not
- * UTF-8. Fast enough to be asked again and again: it looks into memory only.
+ * Whether the license is usable and has a feature of that name that has not expired. False for NULL and for what is
+ * not UTF-8. Fast enough to be asked again and again: it looks into memory only.
  */
 NODELOCK_API
 bool nodelock_license_has_feature(const nodelock_license *license,
@@ -1565,8 +1572,8 @@ NODELOCK_API size_t nodelock_license_feature_count(const nodelock_license *licen
 NODELOCK_API const char *nodelock_license_feature_name(const nodelock_license *license, size_t index);
 
 /**
- * When a feature, by its place, is no longer there, in seconds since 1970. False, and nothing is stored, if never or beyond
- * the last.
+ * When a feature, by its place, is no longer there, in seconds since 1970. False, and nothing is stored, if never or
+ * beyond the last.
  */
 NODELOCK_API
 bool nodelock_license_feature_expires(const nodelock_license *license,
@@ -1574,7 +1581,8 @@ bool nodelock_license_feature_expires(const nodelock_license *license,
                                       uint64_t *seconds);
 
 /**
- * The vendor's metadata of that name, the first if there are several. Lent until the license is freed. NULL if there is none.
+ * The vendor's metadata of that name, the first if there are several. Lent until the license is freed. NULL if there
+ * is none.
  */
 NODELOCK_API
 const char *nodelock_license_metadata(const nodelock_license *license,
@@ -1593,7 +1601,8 @@ const char *nodelock_license_metadata_name(const nodelock_license *license,
                                            size_t index);
 
 /**
- * The value of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
+ * The value of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the
+ * last.
  */
 NODELOCK_API
 const char *nodelock_license_metadata_value(const nodelock_license *license,
@@ -1636,9 +1645,9 @@ NODELOCK_API const char *nodelock_license_seat(const nodelock_license *license);
 NODELOCK_API const char *nodelock_license_device_key(const nodelock_license *license);
 
 /**
- * After a license was taken in from a text: a readable header of that text which says something else than the license does, as
- * the license has it, such as `Licensee: Jane Doe`, by its place from 0 on. The license counts all the same; tell people, who may
- * have read the header. Lent until the license is freed. NULL beyond the last.
+ * After a license was taken in from a text: a readable header of that text which says something else than the license
+ * does, as the license has it, such as `Licensee: Jane Doe`, by its place from 0 on. The license counts all the same;
+ * tell people, who may have read the header. Lent until the license is freed. NULL beyond the last.
  */
 NODELOCK_API
 const char *nodelock_license_changed_header(const nodelock_license *license,
@@ -1650,8 +1659,8 @@ const char *nodelock_license_changed_header(const nodelock_license *license,
 NODELOCK_API const char *nodelock_license_text(const nodelock_license *license);
 
 /**
- * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed. NULL without a
- * license.
+ * The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed. NULL
+ * without a license.
  */
 NODELOCK_API
 const uint8_t *nodelock_license_data(const nodelock_license *license,
@@ -1706,8 +1715,8 @@ bool nodelock_license_deactivations_left(const nodelock_license *license,
 NODELOCK_API uint32_t nodelock_license_revision(const nodelock_license *license);
 
 /**
- * The time that the verdict was made at, in seconds since 1970: never less than any time seen before. With or without a
- * license.
+ * The time that the verdict was made at, in seconds since 1970: never less than any time seen before. With or without
+ * a license.
  */
 NODELOCK_API
 uint64_t nodelock_license_time(const nodelock_license *license);
@@ -1718,8 +1727,8 @@ uint64_t nodelock_license_time(const nodelock_license *license);
 NODELOCK_API bool nodelock_license_renewal_due(const nodelock_license *license);
 
 /**
- * Whether the authority has just answered nodelock_client_start(): what was due is done. What it said is in the verdict. False for
- * what another call gave out.
+ * Whether the authority has just answered nodelock_client_start(): what was due is done. What it said is in the
+ * verdict. False for what another call gave out.
  */
 NODELOCK_API
 bool nodelock_license_is_renewed(const nodelock_license *license);
@@ -1730,16 +1739,16 @@ bool nodelock_license_is_renewed(const nodelock_license *license);
 NODELOCK_API bool nodelock_license_should_observe(const nodelock_license *license);
 
 /**
- * Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some shared
- * folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or without a
- * license.
+ * Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some
+ * shared folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or
+ * without a license.
  */
 NODELOCK_API
 bool nodelock_license_power_cuts_covered(const nodelock_license *license);
 
 /**
- * The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without
- * a license. Lent until the license is freed. NULL if none is pending.
+ * The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or
+ * without a license. Lent until the license is freed. NULL if none is pending.
  */
 NODELOCK_API
 const char *nodelock_license_pending_seat(const nodelock_license *license);
@@ -1757,7 +1766,8 @@ NODELOCK_API void nodelock_license_free(nodelock_license *license);
 /* ==== Requests for a seat ==== */
 
 /**
- * The seat it asks for, or the one that it is to renew, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
+ * The seat it asks for, or the one that it is to renew, such as `7KX2M9`. Lent until the request is freed. NULL for
+ * NULL.
  */
 NODELOCK_API
 const char *nodelock_request_seat(const nodelock_request *request);
@@ -1784,8 +1794,8 @@ const char *nodelock_request_base32(const nodelock_request *request);
 NODELOCK_API const uint8_t *nodelock_request_data(const nodelock_request *request, size_t *size);
 
 /**
- * As a QR code of `link` followed by the request in base32. With a link that ends in a number sign, the phone that scans it
- * lands on the vendor's page, and what it carries reaches no server log. The link may be empty.
+ * As a QR code of `link` followed by the request in base32. With a link that ends in a number sign, the phone that
+ * scans it lands on the vendor's page, and what it carries reaches no server log. The link may be empty.
  *
  * NODELOCK_TOO_LARGE: more than a QR code holds. NODELOCK_UNSUPPORTED: this build has no QR codes.
  */
@@ -1816,8 +1826,8 @@ NODELOCK_API void nodelock_request_free(nodelock_request *request);
 /* ==== Seats given up ==== */
 
 /**
- * The code to read over the phone: 25 symbols in five groups, `17KX2-M928T-5CY4T-QKFFW-EZFWM`. Who has it can free the seat, so
- * it belongs on the screen and not into a log. Lent until the proof is freed. NULL for NULL.
+ * The code to read over the phone: 25 symbols in five groups, `17KX2-M928T-5CY4T-QKFFW-EZFWM`. Who has it can free the
+ * seat, so it belongs on the screen and not into a log. Lent until the proof is freed. NULL for NULL.
  */
 NODELOCK_API
 const char *nodelock_proof_code(const nodelock_proof *proof);
@@ -1838,9 +1848,9 @@ NODELOCK_API uint64_t nodelock_proof_time(const nodelock_proof *proof);
 NODELOCK_API uint32_t nodelock_proof_reason(const nodelock_proof *proof);
 
 /**
- * NODELOCK_OK, or why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up
- * all the same, but a copy of the store from before may go unnoticed by nodelock_client_check() until its lease ends. Any later
- * change of the store tries again. NODELOCK_OK for NULL.
+ * NODELOCK_OK, or why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat
+ * is given up all the same, but a copy of the store from before may go unnoticed by nodelock_client_check() until its
+ * lease ends. Any later change of the store tries again. NODELOCK_OK for NULL.
  */
 NODELOCK_API
 nodelock_status nodelock_proof_tombstone(const nodelock_proof *proof);
@@ -1900,15 +1910,15 @@ NODELOCK_API void nodelock_proofs_free(nodelock_proofs *proofs);
 /* ==== QR codes ==== */
 
 /**
- * How many squares a row has, and how many rows there are, without the light border of four squares that belongs around it.
- * 0 for NULL.
+ * How many squares a row has, and how many rows there are, without the light border of four squares that belongs
+ * around it. 0 for NULL.
  */
 NODELOCK_API
 size_t nodelock_qr_width(const nodelock_qr *qr);
 
 /**
- * The squares, row by row from the top left, a byte for each: 1 is dark, 0 is light. Their number is the square of the width;
- * it is stored in `count` if that is not NULL. Lent until the QR code is freed. NULL for NULL.
+ * The squares, row by row from the top left, a byte for each: 1 is dark, 0 is light. Their number is the square of the
+ * width; it is stored in `count` if that is not NULL. Lent until the QR code is freed. NULL for NULL.
  */
 NODELOCK_API
 const uint8_t *nodelock_qr_squares(const nodelock_qr *qr,
@@ -1920,8 +1930,8 @@ const uint8_t *nodelock_qr_squares(const nodelock_qr *qr,
 NODELOCK_API const char *nodelock_qr_svg(const nodelock_qr *qr);
 
 /**
- * In block characters for a terminal that writes light on dark, with its border. Lent until the QR code is freed. NULL for
- * NULL.
+ * In block characters for a terminal that writes light on dark, with its border. Lent until the QR code is freed. NULL
+ * for NULL.
  */
 NODELOCK_API
 const char *nodelock_qr_terminal(const nodelock_qr *qr);
@@ -2013,8 +2023,8 @@ nodelock_status nodelock_call_new(nodelock_call **call,
                                   nodelock_error **error);
 
 /**
- * How long a call may take in all, with every exchange and attempt, in milliseconds: then it fails with NODELOCK_TIMED_OUT.
- * Without it, what nodelock_config_set_patience() says is all there is.
+ * How long a call may take in all, with every exchange and attempt, in milliseconds: then it fails with
+ * NODELOCK_TIMED_OUT. Without it, what nodelock_config_set_patience() says is all there is.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2023,8 +2033,8 @@ nodelock_status nodelock_call_set_timeout(nodelock_call *call,
                                           nodelock_error **error);
 
 /**
- * Has `progress` told what a call is doing, from the thread that makes the call, with no lock held. `finalize` may be NULL; see
- * nodelock_finalize_fn for when it is called, also if this fails.
+ * Has `progress` told what a call is doing, from the thread that makes the call, with no lock held. `finalize` may be
+ * NULL; see nodelock_finalize_fn for when it is called, also if this fails.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2035,8 +2045,8 @@ nodelock_status nodelock_call_set_progress(nodelock_call *call,
                                            nodelock_error **error);
 
 /**
- * Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays done. It
- * stays used: a later call returns at once. From any thread. NULL is fine.
+ * Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays
+ * done. It stays used: a later call returns at once. From any thread. NULL is fine.
  */
 NODELOCK_API
 void nodelock_call_cancel(const nodelock_call *call);
@@ -2054,18 +2064,20 @@ NODELOCK_API void nodelock_call_free(nodelock_call *call);
 /* ==== At each start ==== */
 
 /**
- * All that an application does when it starts: nodelock_client_check(), nodelock_client_observe() where that has something to
- * record, and what is due with the authority: the license's renewal, a request that waits for its answer, seats that were given
- * up. It waits for the network `limit` milliseconds at most, for all exchanges together; 3000 suits most. With 0 it uses none.
+ * All that an application does when it starts: nodelock_client_check(), nodelock_client_observe() where that has
+ * something to record, and what is due with the authority: the license's renewal, a request that waits for its answer,
+ * seats that were given up. It waits for the network `limit` milliseconds at most, for all exchanges together; 3000
+ * suits most. With 0 it uses none.
  *
- * What fails on the way to the authority fails no start: a usable license stays usable. `warning` is then why the renewal did not
- * come, or why the store could not record that time has passed; NULL if all is well. It belongs to the caller, to be shown or
- * logged and freed. `warning` itself may be NULL, and so may `call`. nodelock_license_is_renewed() and
- * nodelock_license_renewal_due() say what became of the renewal.
+ * What fails on the way to the authority fails no start: a usable license stays usable. `warning` is then why the
+ * renewal did not come, or why the store could not record that time has passed; NULL if all is well. It belongs to the
+ * caller, to be shown or logged and freed. `warning` itself may be NULL, and so may `call`.
+ * nodelock_license_is_renewed() and nodelock_license_renewal_due() say what became of the renewal.
  *
- * A later start asks again. Starts that follow within a pause do not: a minute after the first failure, twice as long after each
- * further one, an hour at most, and a minute at most while the license is not usable. An application that runs for days calls
- * it once a day, too. Nothing is sent that nodelock_client_check_in() would not send, and nothing goes on when it has returned.
+ * A later start asks again. Starts that follow within a pause do not: a minute after the first failure, twice as long
+ * after each further one, an hour at most, and a minute at most while the license is not usable. An application that
+ * runs for days calls it once a day, too. Nothing is sent that nodelock_client_check_in() would not send, and nothing
+ * goes on when it has returned.
  *
  * Fails as nodelock_client_check() does.
  */
@@ -2081,16 +2093,16 @@ nodelock_status nodelock_client_start(const nodelock_client *client,
 /* ==== Online calls ==== */
 
 /**
- * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
- * checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits for a seat of the
- * same license is taken back first.
+ * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the
+ * answer and checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits
+ * for a seat of the same license is taken back first.
  *
- * When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
- * NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with NODELOCK_NO_FREE_SEAT, the request stays pending: call
- * again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then; another call may
- * name one of them to replace, also when the one that was named may not be. Fails too as nodelock_client_begin() and
- * nodelock_client_install() do, with the codes of the way to the authority, and with NODELOCK_UNSUPPORTED when the client was
- * set up without an authority.
+ * When the authority refuses for good, the request is taken back and nothing is pending any more:
+ * NODELOCK_UNKNOWN_LICENSE, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with
+ * NODELOCK_NO_FREE_SEAT, the request stays pending: call again, or carry it by hand. nodelock_error_seat_count() and
+ * its neighbors say what seats there are then; another call may name one of them to replace, also when the one that
+ * was named may not be. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the
+ * way to the authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2102,13 +2114,13 @@ nodelock_status nodelock_client_activate(const nodelock_client *client,
                                          nodelock_error **error);
 
 /**
- * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
- * takes in the receipt. `call` may be NULL.
+ * Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends
+ * the proof and takes in the receipt. `call` may be NULL.
  *
- * Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
- * When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
- * nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with NODELOCK_NO_RANDOM and with the
- * codes of the way to the authority.
+ * Fails while the license is still active when the authority cannot be reached, or says
+ * NODELOCK_DEACTIVATION_NOT_ALLOWED. When it fails after the license is gone, nodelock_error_proof() is what was given
+ * up: show its code, or call nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with
+ * NODELOCK_NO_RANDOM and with the codes of the way to the authority.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2119,10 +2131,11 @@ nodelock_status nodelock_client_deactivate(const nodelock_client *client,
                                            nodelock_error **error);
 
 /**
- * Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
- * ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
+ * Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat,
+ * which ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
  *
- * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the store.
+ * NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the
+ * store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2132,8 +2145,8 @@ nodelock_status nodelock_client_check_in(const nodelock_client *client,
                                          nodelock_error **error);
 
 /**
- * Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the receipts. Never
- * NULL after NODELOCK_OK; there are none in it if nothing was outstanding. `call` may be NULL.
+ * Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the
+ * receipts. Never NULL after NODELOCK_OK; there are none in it if nothing was outstanding. `call` may be NULL.
  *
  * Fails with the first failure: what the authority says, the codes of the way to it, the codes of the store.
  */
@@ -2145,11 +2158,11 @@ nodelock_status nodelock_client_hand_in(const nodelock_client *client,
                                         nodelock_error **error);
 
 /**
- * Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends the
- * request, installs the answer and checks. `call` may be NULL.
+ * Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends
+ * the request, installs the answer and checks. `call` may be NULL.
  *
- * NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_UNKNOWN_SEAT: the authority knows no seat of this device.
- * Otherwise as nodelock_client_activate().
+ * NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_UNKNOWN_SEAT: the authority knows no seat of
+ * this device. Otherwise as nodelock_client_activate().
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2181,8 +2194,8 @@ NODELOCK_API const char *nodelock_post_user_agent(const nodelock_post *post);
 NODELOCK_API size_t nodelock_post_limit(const nodelock_post *post);
 
 /**
- * How long the whole exchange may take, in milliseconds: rounded up, so that it is never 0, which many HTTP libraries take as no
- * limit. 0 for NULL.
+ * How long the whole exchange may take, in milliseconds: rounded up, so that it is never 0, which many HTTP libraries
+ * take as no limit. 0 for NULL.
  */
 NODELOCK_API
 uint64_t nodelock_post_timeout(const nodelock_post *post);
@@ -2219,8 +2232,8 @@ nodelock_status nodelock_answer_set_retry_after(nodelock_answer *answer,
 /* ==== What is found on a machine ==== */
 
 /**
- * The name of a component, one of NODELOCK_COMPONENT_*, such as `os_id`. Lives as long as the library is loaded. NULL for any
- * other number.
+ * The name of a component, one of NODELOCK_COMPONENT_*, such as `os_id`. Lives as long as the library is loaded. NULL
+ * for any other number.
  */
 NODELOCK_API
 const char *nodelock_component_name(uint32_t component);
@@ -2258,8 +2271,9 @@ bool nodelock_fingerprint_is_bindable(const nodelock_fingerprint *fingerprint);
 NODELOCK_API bool nodelock_fingerprint_found(const nodelock_fingerprint *fingerprint, uint32_t component);
 
 /**
- * How a component, one of NODELOCK_COMPONENT_*, compares with the license's: NODELOCK_MATCH_NONE, NODELOCK_MATCH_AGREES or
- * NODELOCK_MATCH_DIFFERS. What it adds to the score is stored in `weight` if that is not NULL.
+ * How a component, one of NODELOCK_COMPONENT_*, compares with the license's: NODELOCK_MATCH_NONE,
+ * NODELOCK_MATCH_AGREES or NODELOCK_MATCH_DIFFERS. What it adds to the score is stored in `weight` if that is not
+ * NULL.
  */
 NODELOCK_API
 uint32_t nodelock_fingerprint_compare(const nodelock_fingerprint *fingerprint,
@@ -2267,8 +2281,9 @@ uint32_t nodelock_fingerprint_compare(const nodelock_fingerprint *fingerprint,
                                       int32_t *weight);
 
 /**
- * How the machine compares with the license's as a whole: NODELOCK_MATCH_NONE without a license, NODELOCK_MATCH_AGREES,
- * NODELOCK_MATCH_GRACE or NODELOCK_MATCH_DIFFERS. The score is stored in `score` if that is not NULL.
+ * How the machine compares with the license's as a whole: NODELOCK_MATCH_NONE without a license,
+ * NODELOCK_MATCH_AGREES, NODELOCK_MATCH_GRACE or NODELOCK_MATCH_DIFFERS. The score is stored in `score` if that is not
+ * NULL.
  */
 NODELOCK_API
 uint32_t nodelock_fingerprint_outcome(const nodelock_fingerprint *fingerprint,
@@ -2281,8 +2296,8 @@ NODELOCK_API
 size_t nodelock_fingerprint_tag_count(const nodelock_fingerprint *fingerprint);
 
 /**
- * The three bytes of a tag, by its place from 0 on. Its component is stored in `component` if that is not NULL. Lent until the
- * fingerprint is freed. NULL beyond the last.
+ * The three bytes of a tag, by its place from 0 on. Its component is stored in `component` if that is not NULL. Lent
+ * until the fingerprint is freed. NULL beyond the last.
  */
 NODELOCK_API
 const uint8_t *nodelock_fingerprint_tag(const nodelock_fingerprint *fingerprint,
@@ -2301,11 +2316,12 @@ const char *nodelock_fingerprint_report(const nodelock_fingerprint *fingerprint)
 NODELOCK_API void nodelock_fingerprint_free(nodelock_fingerprint *fingerprint);
 
 /**
- * A stable identity of this machine for an application, as text: 32 hexadecimal digits, for applications that want no more than
- * that. It differs between applications, is the same for every user, changes when the operating system is installed anew, and
- * is copied along with a disk image.
+ * A stable identity of this machine for an application, as text: 32 hexadecimal digits, for applications that want no
+ * more than that. It differs between applications, is the same for every user, changes when the operating system is
+ * installed anew, and is copied along with a disk image.
  *
- * NODELOCK_UNSUPPORTED: the machine has nothing to make it of, as most containers. NODELOCK_INVALID_INPUT: an empty name.
+ * NODELOCK_UNSUPPORTED: the machine has nothing to make it of, as most containers. NODELOCK_INVALID_INPUT: an empty
+ * name.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -2340,8 +2356,8 @@ NODELOCK_API bool nodelock_typing_is_complete(const nodelock_typing *typing);
 NODELOCK_API size_t nodelock_typing_unreadable_count(const nodelock_typing *typing);
 
 /**
- * Where an unreadable character is among the characters of the text, from 0 on: Unicode scalar values, not bytes. False, and
- * nothing is stored, beyond the last.
+ * Where an unreadable character is among the characters of the text, from 0 on: Unicode scalar values, not bytes.
+ * False, and nothing is stored, beyond the last.
  */
 NODELOCK_API
 bool nodelock_typing_unreadable(const nodelock_typing *typing,
@@ -2357,8 +2373,8 @@ NODELOCK_API void nodelock_typing_free(nodelock_typing *typing);
  * Reads a license key as somebody typed it, with its typing errors mended. nodelock_client_begin() and
  * nodelock_client_activate() do so by themselves; this is for showing what was mended.
  *
- * NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code of
- * a kind that this version does not know. NODELOCK_SEVERAL_MESSAGES: several license keys.
+ * NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code
+ * of a kind that this version does not know. NODELOCK_SEVERAL_MESSAGES: several license keys.
  * NODELOCK_UNREADABLE_CODE: everything else.
  */
 NODELOCK_API
@@ -2384,15 +2400,16 @@ nodelock_status nodelock_deactivation_code_read(const char *typed,
 NODELOCK_API size_t nodelock_readings_count(const nodelock_readings *readings);
 
 /**
- * A code as it should have been typed, by its place from 0 on. Lent until the readings are freed. NULL beyond the last.
+ * A code as it should have been typed, by its place from 0 on. Lent until the readings are freed. NULL beyond the
+ * last.
  */
 NODELOCK_API
 const char *nodelock_readings_code(const nodelock_readings *readings,
                                    size_t index);
 
 /**
- * The seat that a deactivation code gives up, such as `7KX2M9`, by the place of the code. Lent until the readings are freed. NULL
- * beyond the last, and for a license key.
+ * The seat that a deactivation code gives up, such as `7KX2M9`, by the place of the code. Lent until the readings are
+ * freed. NULL beyond the last, and for a license key.
  */
 NODELOCK_API
 const char *nodelock_readings_seat(const nodelock_readings *readings,
@@ -2404,8 +2421,8 @@ const char *nodelock_readings_seat(const nodelock_readings *readings,
 NODELOCK_API size_t nodelock_readings_correction_count(const nodelock_readings *readings, size_t index);
 
 /**
- * A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the readings are freed.
- * NULL beyond the last.
+ * A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the
+ * readings are freed. NULL beyond the last.
  */
 NODELOCK_API
 const char *nodelock_readings_correction(const nodelock_readings *readings,
@@ -2498,28 +2515,29 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_QUERY_ATTEMPTS 7
 
 /**
- * How often something happened to a license within a year. The value is the name under which NODELOCK_CHANGE_COUNT stored
- * it: the license's id, a slash, and what is counted, such as `0123456789abcdef/replaced`. Found: that record, or nothing.
+ * How often something happened to a license within a year. The value is the name under which NODELOCK_CHANGE_COUNT
+ * stored it: the license's id, a slash, and what is counted, such as `0123456789abcdef/replaced`. Found: that record,
+ * or nothing.
  */
 #define NODELOCK_QUERY_COUNT 8
 
 /**
  * The seats of a license that count as taken, whose use ends first (nodelock_decision_change_ends()). The value is the
- * license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats, the
- * first to end first.
+ * license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats,
+ * the first to end first.
  */
 #define NODELOCK_QUERY_SEATS_BY_END 9
 
 /**
- * The seats of a license that are taken and not lapsed, and have a hardware tag (nodelock_decision_change_tag()). The value is
- * the license's id, a slash, and the tag, such as `3/0a1b2c`. Found: these seats, at most 32, those first that were heard of
- * least lately.
+ * The seats of a license that are taken and not lapsed, and have a hardware tag (nodelock_decision_change_tag()). The
+ * value is the license's id, a slash, and the tag, such as `3/0a1b2c`. Found: these seats, at most 32, those first
+ * that were heard of least lately.
  */
 #define NODELOCK_QUERY_SEATS_WITH_TAG 10
 
 /**
- * The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed or
- * not. The value is that text. Found: this seat, or nothing.
+ * The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed
+ * or not. The value is that text. Found: this seat, or nothing.
  */
 #define NODELOCK_QUERY_SEAT_OF_MACHINE 11
 
@@ -2569,8 +2587,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_NEEDS 7
 
 /**
- * The request is refused for good. Seats that came along are free all the same; their receipts are sent. Or the license of
- * a check-in is an alarm.
+ * The request is refused for good. Seats that came along are free all the same; their receipts are sent. Or the
+ * license of a check-in is an alarm.
  */
 #define NODELOCK_DECISION_REFUSED 8
 
@@ -2601,8 +2619,8 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_NOTED 13
 
 /**
- * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
- * for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
+ * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
+ * kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
  */
 #define NODELOCK_CHANGE_INSERT_SEAT 1
 
@@ -2642,14 +2660,14 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_HISTORY 8
 
 /**
- * A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it. Pages are
- * kept for ever.
+ * A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it.
+ * Pages are kept for ever.
  */
 #define NODELOCK_CHANGE_PAGE 9
 
 /**
- * A license that the database has lost, on the terms that a device's license says. It comes before its seats. The record is
- * the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
+ * A license that the database has lost, on the terms that a device's license says. It comes before its seats. The
+ * record is the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
  */
 #define NODELOCK_CHANGE_LICENSE 10
 
@@ -2720,7 +2738,8 @@ extern "C" {
  *
  * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
  * device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
- * hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. A vendor that suspends a license sets `suspended`. A member of another name is an error.
+ * hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. A vendor that suspends a
+ * license sets `suspended`. A member of another name is an error.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
  */
@@ -2786,8 +2805,8 @@ NODELOCK_API void nodelock_key_free(nodelock_key *key);
  * ```
  *
  * `name` is for people, `serial` the vendor's number for the certificate. Licenses issued before its end stay valid.
- * `longest_lease_days` is how many days after its signature a license may end, `endless` whether the issuer may sign others
- * too. After the vendor's database was restored to an earlier copy, no seat lapses for that long.
+ * `longest_lease_days` is how many days after its signature a license may end, `endless` whether the issuer may sign
+ * others too. After the vendor's database was restored to an earlier copy, no seat lapses for that long.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
  */
@@ -2880,9 +2899,9 @@ nodelock_status nodelock_activation_read(const uint8_t *data,
                                          nodelock_error **error);
 
 /**
- * Has the request take the place of a seat, if no seat is free: the choice of a customer who hands the file in by hand and was
- * told of the seats that there are (nodelock_decision_seats()). `seat` is the seat's name, such as `7KX2M9`. A request that
- * names a seat itself stays with that.
+ * Has the request take the place of a seat, if no seat is free: the choice of a customer who hands the file in by hand
+ * and was told of the seats that there are (nodelock_decision_seats()). `seat` is the seat's name, such as `7KX2M9`. A
+ * request that names a seat itself stays with that.
  *
  * NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
  */
@@ -3013,9 +3032,9 @@ nodelock_status nodelock_page_generate(nodelock_bytes **page,
                                        nodelock_error **error);
 
 /**
- * Makes records that hold nothing yet. What is decided from them is signed under `page`, which is noted already but for
- * nodelock_decide_note(). `issuer` is one that signs for the vendor now: it says how long a lease may be, and by which root
- * the vendor's own messages are known. It may be freed before the records are.
+ * Makes records that hold nothing yet. What is decided from them is signed under `page`, which is noted already but
+ * for nodelock_decide_note(). `issuer` is one that signs for the vendor now: it says how long a lease may be, and by
+ * which root the vendor's own messages are known. It may be freed before the records are.
  *
  * NODELOCK_INVALID_INPUT: no page.
  */
@@ -3032,8 +3051,8 @@ nodelock_status nodelock_records_new(const nodelock_issuer *issuer,
  * found are the records as they were stored:
  *
  * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
- *   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()), and
- *   how many are counted (nodelock_decision_change_is_counted());
+ *   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()),
+ *   and how many are counted (nodelock_decision_change_is_counted());
  * - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
@@ -3084,9 +3103,9 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
  * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
- * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it is
- * more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
- * recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+ * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it
+ * is more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over;
+ * for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3132,16 +3151,16 @@ nodelock_status nodelock_decide_code(const char *typed,
                                      nodelock_error **error);
 
 /**
- * Answers a check-in or a check-in file, in any form. The same check-in again has the same license. A seat that the vendor's
- * database has lost, because it was restored to an earlier copy, is entered again from the license in the file; an event
- * `healed` says so.
+ * Answers a check-in or a check-in file, in any form. The same check-in again has the same license. A seat that the
+ * vendor's database has lost, because it was restored to an earlier copy, is entered again from the license in the
+ * file; an event `healed` says so.
  *
  * NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
- * revocation ends what a copy of the device's store still has. NODELOCK_DECISION_REFUSED, to be stored like any other: the
- * license was signed with the vendor's key and never issued, as an event `strange-license` says;
- * nodelock_decision_refusal() is NODELOCK_UNKNOWN_SEAT. NODELOCK_LICENSE_WANTED: the database does not know the seat or its
- * latest license; the device is to send the whole file. NODELOCK_UNKNOWN_SEAT: the license is not one of the device that
- * signed the check-in. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+ * revocation ends what a copy of the device's store still has. NODELOCK_DECISION_REFUSED, to be stored like any other:
+ * the license was signed with the vendor's key and never issued, as an event `strange-license` says;
+ * nodelock_decision_refusal() is NODELOCK_UNKNOWN_SEAT. NODELOCK_LICENSE_WANTED: the database does not know the seat
+ * or its latest license; the device is to send the whole file. NODELOCK_UNKNOWN_SEAT: the license is not one of the
+ * device that signed the check-in. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
  * NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
  */
 NODELOCK_API
@@ -3201,12 +3220,13 @@ nodelock_status nodelock_decide_forced_release(const char *seat,
                                                nodelock_error **error);
 
 /**
- * Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license` is the
- * license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent for a week, and
- * the license must allow one more. Coming again it changes nothing and has the same revocation.
+ * Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license`
+ * is the license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent
+ * for a week, and the license must allow one more. Coming again it changes nothing and has the same revocation.
  *
  * NODELOCK_DECISION_REVOKED; NODELOCK_DECISION_RETURNED_BY_VENDOR for a held seat, which nobody is told of.
- * NODELOCK_UNKNOWN_LICENSE, NODELOCK_UNKNOWN_SEAT: not of this license. NODELOCK_DEACTIVATION_NOT_ALLOWED: beyond these limits.
+ * NODELOCK_UNKNOWN_LICENSE, NODELOCK_UNKNOWN_SEAT: not of this license. NODELOCK_DEACTIVATION_NOT_ALLOWED: beyond
+ * these limits.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3231,9 +3251,9 @@ nodelock_status nodelock_decide_return(const char *seat,
                                        nodelock_error **error);
 
 /**
- * Notes that the vendor's database is in service, under the page of the records, which must be new: at the start, in each
- * minute while it serves, and when it stops. Store the decision, copy the page to a place outside of the database, and sign
- * under it from then on. So a database that was restored to an earlier copy is found out.
+ * Notes that the vendor's database is in service, under the page of the records, which must be new: at the start, in
+ * each minute while it serves, and when it stops. Store the decision, copy the page to a place outside of the
+ * database, and sign under it from then on. So a database that was restored to an earlier copy is found out.
  *
  * `note` is JSON; each member may be left out:
  *
@@ -3241,13 +3261,13 @@ nodelock_status nodelock_decide_return(const char *seat,
  * {"outside": "0123456789abcdef", "trusted": false, "vouched": false, "stopping": false, "since_last": 60}
  * ```
  *
- * `outside` is the page that was copied to that place last, read from there; `null` is none. `trusted` says that no backup
- * of the database reaches the place, `vouched` that a person says the database was not restored, `stopping` that the service
- * stops with this. `since_last` is how many seconds ago this process noted something, by a clock that nobody sets; `null`
- * at its start.
+ * `outside` is the page that was copied to that place last, read from there; `null` is none. `trusted` says that no
+ * backup of the database reaches the place, `vouched` that a person says the database was not restored, `stopping`
+ * that the service stops with this. `since_last` is how many seconds ago this process noted something, by a clock that
+ * nobody sets; `null` at its start.
  *
- * NODELOCK_DECISION_NOTED. An event `restored` says that a part of the database's history is missing, or may be: seats that
- * counted when it began lapse later. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a note.
+ * NODELOCK_DECISION_NOTED. An event `restored` says that a part of the database's history is missing, or may be: seats
+ * that counted when it began lapse later. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a note.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3258,9 +3278,9 @@ nodelock_status nodelock_decide_note(const char *note,
                                      nodelock_error **error);
 
 /**
- * The dates of requests that are outdated at `now`, in seconds since 1970: those from `*from` on and before `*before`. A
- * database may forget the `cancelled` seats that were `requested` then, and no other seats: without its seat an outdated
- * request is refused. False, and nothing is stored, while there are no such dates.
+ * The dates of requests that are outdated at `now`, in seconds since 1970: those from `*from` on and before `*before`.
+ * A database may forget the `cancelled` seats that were `requested` then, and no other seats: without its seat an
+ * outdated request is refused. False, and nothing is stored, while there are no such dates.
  */
 NODELOCK_API
 bool nodelock_outdated(uint64_t now,
@@ -3280,11 +3300,12 @@ NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decisio
 NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
 
 /**
- * What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a person
- * who waits or chooses one to replace: `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact":
- * 1780000000, "lapses": 1790000000, "replaceable": true}]}`. What never lapses has null. With these members in its answer, as the reference
- * authority has them, a device lists the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every
- * other outcome and for NULL. A check-in that is refused so has them in its error.
+ * What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a
+ * person who waits or chooses one to replace:
+ * `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact": 1780000000, "lapses": 1790000000, "replaceable": true}]}`.
+ * What never lapses has null. With these members in its answer, as the reference authority has them, a device lists
+ * the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every other outcome and for
+ * NULL. A check-in that is refused so has them in its error.
  */
 NODELOCK_API
 const char *nodelock_decision_seats(const nodelock_decision *decision);
@@ -3347,8 +3368,8 @@ NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *dec
  * - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
  * - evidence: the seat that it is about, such as `7KX2M9`;
  * - a check-in: a seat as above, a slash and 64 hex digits;
- * - a count: the license's id, a slash and what is counted, as the query has it; a license: its id; a page: 16 hex digits;
- *   the history: `history`.
+ * - a count: the license's id, a slash and what is counted, as the query has it; a license: its id; a page: 16 hex
+ *   digits; the history: `history`.
  */
 NODELOCK_API
 const char *nodelock_decision_change_name(const nodelock_decision *decision,
@@ -3358,9 +3379,9 @@ const char *nodelock_decision_change_name(const nodelock_decision *decision,
  * The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
  * is freed. NULL beyond the last.
  *
- * - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `replaced`, `returned`, `cancelled`, `revoked`),
- *   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
- *   `notice` are for people, the rest is the library's;
+ * - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `replaced`, `returned`, `cancelled`,
+ *   `revoked`), `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its
+ *   store) and `notice` are for people, the rest is the library's;
  * - evidence: one line of base64url, a secret: there may be a code in it;
  * - a check-in: a number;
  * - attempts: JSON, `count` since `since`;
@@ -3379,49 +3400,49 @@ const char *nodelock_decision_change_license(const nodelock_decision *decision,
                                              size_t index);
 
 /**
- * Whether a device holds a seat, or gave it up and has it held, by its place among the changes. `taken` of a license is the
- * number of such seats that are not lapsed. False for every other change.
+ * Whether a device holds a seat, or gave it up and has it held, by its place among the changes. `taken` of a license
+ * is the number of such seats that are not lapsed. False for every other change.
  */
 NODELOCK_API
 bool nodelock_decision_change_is_taken(const nodelock_decision *decision,
                                        size_t index);
 
 /**
- * Whether a seat that is taken counts no longer, by its place among the changes, because its use ended too long ago. False
- * for every other change.
+ * Whether a seat that is taken counts no longer, by its place among the changes, because its use ended too long ago.
+ * False for every other change.
  */
 NODELOCK_API
 bool nodelock_decision_change_is_lapsed(const nodelock_decision *decision,
                                         size_t index);
 
 /**
- * When the use of a seat ends, by its place among the changes, in seconds since 1970: what NODELOCK_QUERY_SEATS_BY_END finds
- * it by. 253402300799, the end of the year 9999, for one that never ends; 0 for every other change.
+ * When the use of a seat ends, by its place among the changes, in seconds since 1970: what NODELOCK_QUERY_SEATS_BY_END
+ * finds it by. 253402300799, the end of the year 9999, for one that never ends; 0 for every other change.
  */
 NODELOCK_API
 uint64_t nodelock_decision_change_ends(const nodelock_decision *decision,
                                        size_t index);
 
 /**
- * What the seats of one machine have in common that took each other's place, by the place of a seat among the changes: 64
- * hex digits, which NODELOCK_QUERY_SEAT_OF_MACHINE finds it by. Lent until the decision is freed. NULL for every other change
- * and beyond the last.
+ * What the seats of one machine have in common that took each other's place, by the place of a seat among the changes:
+ * 64 hex digits, which NODELOCK_QUERY_SEAT_OF_MACHINE finds it by. Lent until the decision is freed. NULL for every
+ * other change and beyond the last.
  */
 NODELOCK_API
 const char *nodelock_decision_change_machine(const nodelock_decision *decision,
                                              size_t index);
 
 /**
- * How many hardware tags a seat has, by its place among the changes: NODELOCK_QUERY_SEATS_WITH_TAG finds it by each of them.
- * They change when it is renewed. 0 for every other change.
+ * How many hardware tags a seat has, by its place among the changes: NODELOCK_QUERY_SEATS_WITH_TAG finds it by each of
+ * them. They change when it is renewed. 0 for every other change.
  */
 NODELOCK_API
 size_t nodelock_decision_change_tag_count(const nodelock_decision *decision,
                                           size_t index);
 
 /**
- * A hardware tag of a seat, such as `3/0a1b2c`, by the seat's place among the changes and its own from 0 on. Lent until the
- * decision is freed. NULL beyond the last.
+ * A hardware tag of a seat, such as `3/0a1b2c`, by the seat's place among the changes and its own from 0 on. Lent
+ * until the decision is freed. NULL beyond the last.
  */
 NODELOCK_API
 const char *nodelock_decision_change_tag(const nodelock_decision *decision,
@@ -3486,13 +3507,13 @@ NODELOCK_API void nodelock_decision_free(nodelock_decision *decision);
  *
  * NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. Without another:
  *
- * - NODELOCK_DECISION_RETURNED and NODELOCK_DECISION_HELD are stored all the same, because the device has lost its license
- *   already. Answer 202 over HTTP, without a receipt. The device keeps its proof and gets the receipt when it hands that
- *   in again.
+ * - NODELOCK_DECISION_RETURNED and NODELOCK_DECISION_HELD are stored all the same, because the device has lost its
+ *   license already. Answer 202 over HTTP, without a receipt. The device keeps its proof and gets the receipt when it
+ *   hands that in again.
  * - Everything else is not stored. Of an activation, free what came along: nodelock_activation_release().
  *
- * NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are
- * out of bounds. NODELOCK_LEASE_TOO_LONG: the license would end later than the issuer's certificate allows.
+ * NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license
+ * are out of bounds. NODELOCK_LEASE_TOO_LONG: the license would end later than the issuer's certificate allows.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

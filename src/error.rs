@@ -73,8 +73,8 @@ pub enum ErrorKind {
     /// That activation was given up on this machine; it cannot be used again.
     #[error("that activation has been given up")]
     GivenUp,
-    /// An older message than one that counts already: a license than the installed one, a recovery than the seat's request.
-    /// Or a request of more than five years ago.
+    /// An older message than one that counts already: a license than the installed one, a recovery than the seat's
+    /// request. Or a request of more than five years ago.
     #[error("older than what counts already")]
     Outdated,
     /// A license is active or a request is pending; it must be given up or cancelled first.
@@ -341,8 +341,8 @@ impl Error {
         Self { seats, ..self }
     }
 
-    /// The seats that there are, with [`ErrorKind::NoFreeSeat`], if the authority told: whoever waits or chooses reads on
-    /// there.
+    /// The seats that there are, with [`ErrorKind::NoFreeSeat`], if the authority told: whoever waits or chooses reads
+    /// on there.
     pub fn seats(&self) -> Option<&SeatList> {
         self.seats.as_deref()
     }

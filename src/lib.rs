@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-/// Whether a deliberate fault is switched on. The model (`src/model`) breaks the shipped rules one at a time, to show that
-/// it would notice; outside of its tests nothing can be switched on, and the compiler drops the question.
+/// Whether a deliberate fault is switched on. The model (`src/model`) breaks the shipped rules one at a time, to show
+/// that it would notice; outside of its tests nothing can be switched on, and the compiler drops the question.
 macro_rules! mutated {
     ($mutant:ident) => {{
         #[cfg(all(test, feature = "authority"))]

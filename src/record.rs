@@ -117,8 +117,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 impl Unanswered {
-    /// Until when no start asks again; none if one may. Whoever is locked out waits for no more than the first pause, and a
-    /// clock that was set back since keeps nobody waiting.
+    /// Until when no start asks again; none if one may. Whoever is locked out waits for no more than the first pause,
+    /// and a clock that was set back since keeps nobody waiting.
     fn pause(&self, now: Timestamp, is_usable: bool) -> Option<Timestamp> {
         let longest = if is_usable { LONGEST_PAUSE } else { FIRST_PAUSE };
         let doubled = 1_u32.checked_shl(self.times.saturating_sub(1)).unwrap_or(u32::MAX);
@@ -145,8 +145,8 @@ pub(crate) struct Record {
     pub(crate) time: TimeMarks,
     /// When the machine was first seen changed beyond what the license accepts: the grace period counts from here.
     pub(crate) changed_since: Option<Timestamp>,
-    /// The envelope of the last receipt or revocation: it goes along with what is asked next, for an authority whose ledger was
-    /// restored.
+    /// The envelope of the last receipt or revocation: it goes along with what is asked next, for an authority whose
+    /// ledger was restored.
     pub(crate) last_word: Option<Bytes>,
     /// What starts asked for in vain, since a license came or ended.
     pub(crate) unanswered: Option<Unanswered>,

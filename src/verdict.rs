@@ -52,8 +52,8 @@ pub enum Verdict {
         /// By how much the clock is ahead or behind, where that is known.
         clock: Option<ClockError>,
     },
-    /// The clock shows a time well before one it showed earlier. Correct it, or check in: the authority's answer sets it
-    /// right.
+    /// The clock shows a time well before one it showed earlier. Correct it, or check in: the authority's answer sets
+    /// it right.
     ClockSetBack {
         /// How far.
         by: Duration,
@@ -93,8 +93,8 @@ pub enum Verdict {
 pub enum GraceReason {
     /// The machine has changed; a renewal by the authority takes its fingerprint anew.
     MachineChanged,
-    /// Too little of what the machine is known by can be seen, and nothing of it differs: a container or a sandbox may hide
-    /// it. Nothing has to be done but to run where it can be seen; a renewal is refused from here.
+    /// Too little of what the machine is known by can be seen, and nothing of it differs: a container or a sandbox may
+    /// hide it. Nothing has to be done but to run where it can be seen; a renewal is refused from here.
     MachineHidden,
 }
 

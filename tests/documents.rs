@@ -185,17 +185,23 @@ fn are_numbers(text: &str, headings: &[String]) -> bool {
 fn long_lines(path: &Path, text: &str) -> Vec<usize> {
     let is_document = path.extension().is_some_and(|extension| extension == "md");
     let is_python = path.extension().is_some_and(|extension| extension == "py");
+    let is_rust = path.extension().is_some_and(|extension| extension == "rs");
     let prose = match path.extension().and_then(|extension| extension.to_str()) {
         Some("md") => outside_code(text),
-        Some("sh" | "py") => comments(path, text),
+        Some("sh" | "py" | "rs") => comments(path, text),
         // The scripts of CI have no extension, and are like the others.
         None => comments(&path.with_extension("sh"), text),
         Some(_) => return Vec::new(),
     };
-    let is_too_long = |(line, prose): (&str, &str)| {
+    let mut is_code = false;
+    let mut is_too_long = |(line, prose): (&str, &str)| {
         let start = line.trim_start();
+        let said = start.trim_start_matches(['/', '!']).trim_start();
+        is_code ^= is_rust && said.starts_with("```");
         let whole = if is_document {
             !line.starts_with("    ")
+        } else if is_rust {
+            start.starts_with("//") && !is_code && !said.starts_with('|')
         } else {
             start.starts_with('#') || (is_python && line == prose)
         };
@@ -330,6 +336,8 @@ fn a_line_that_is_too_long_is_found() {
     for path in [".ci/planted", "tests/planted.sh", "tests/planted.py"] {
         assert_eq!(found(path, &format!("# {long}\n{long}")), [1], "{path}");
     }
+    let source = ["", &long, "| a |", "```", &long, "```", &long].map(comment).join("\n");
+    assert_eq!(found("src/planted.rs", &format!("{source}\n{long}")), [2, 7]);
     assert_eq!(found("tests/planted.py", &format!("\"\"\"Short.\n{long}\n\"\"\"\n{long}")), [2]);
 }
 

@@ -1,9 +1,9 @@
 //! The vendor's side, feature `authority`: make keys, issue licenses, redeem proofs and codes, decide where seats go.
 //!
 //! Everything here is pure: values go in, values come out. [`ActivationFile`], [`ReleaseClaim`], [`TypedCode`],
-//! [`CheckInClaim`] and [`PreflightClaim`] read what devices hand over; the functions of [`decision`] say what that comes
-//! to; [`Issuer`] signs what is sent. A host brings a place for [records](Records) and nothing else: no rule is left to
-//! it. `examples/authority` does that over SQLite and PostgreSQL.
+//! [`CheckInClaim`] and [`PreflightClaim`] read what devices hand over; the functions of [`decision`] say what that
+//! comes to; [`Issuer`] signs what is sent. A host brings a place for [records](Records) and nothing else: no rule is
+//! left to it. `examples/authority` does that over SQLite and PostgreSQL.
 
 mod counts;
 pub mod decision;

@@ -125,9 +125,10 @@ impl Client {
         fingerprint::judge(&license.baseline, self.fingerprint(), &license.policy).into()
     }
 
-    /// Records from when on the grace of a changed machine counts, where it was not recorded before. That is now; but from
-    /// the last time that the store knows where too little of the machine is seen, because anything may have happened to
-    /// a copy of the store since (docs/PROTOCOL.md, A changed machine). So it comes before that time is moved on.
+    /// Records from when on the grace of a changed machine counts, where it was not recorded before. That is now; but
+    /// from the last time that the store knows where too little of the machine is seen, because anything may have
+    /// happened to a copy of the store since (docs/PROTOCOL.md, A changed machine). So it comes before that time is
+    /// moved on.
     pub(super) fn note_change(&self, record: &mut Record, now: Reading) {
         let license = record.license().and_then(|active| self.open_license(active).ok());
         let since = match license.map(|license| self.machine(&license)) {

@@ -58,11 +58,12 @@ type Prober = Box<dyn Fn() -> Probe + Send + Sync>;
 /// Any number of clients, in any number of threads and processes, may share a store. Reading never waits; whoever
 /// writes waits up to 5 seconds for another writer and then fails with [`ErrorKind::Busy`].
 ///
-/// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy), [`NoLocks`](ErrorKind::NoLocks),
-/// [`Corrupt`](ErrorKind::Corrupt), [`UnsupportedVersion`](ErrorKind::UnsupportedVersion),
-/// [`NoSpace`](ErrorKind::NoSpace), [`ReadOnly`](ErrorKind::ReadOnly), [`AccessDenied`](ErrorKind::AccessDenied),
-/// [`Io`](ErrorKind::Io)) beside the ones they list. After a failure the store holds what it held before, or, when the very last
-/// step of a write failed, already what it was to hold; the next call finds out which, and calling again is always right.
+/// All operations that change something fail with the store's kinds ([`Busy`](ErrorKind::Busy),
+/// [`NoLocks`](ErrorKind::NoLocks), [`Corrupt`](ErrorKind::Corrupt),
+/// [`UnsupportedVersion`](ErrorKind::UnsupportedVersion), [`NoSpace`](ErrorKind::NoSpace),
+/// [`ReadOnly`](ErrorKind::ReadOnly), [`AccessDenied`](ErrorKind::AccessDenied), [`Io`](ErrorKind::Io)) beside the ones
+/// they list. After a failure the store holds what it held before, or, when the very last step of a write failed,
+/// already what it was to hold; the next call finds out which, and calling again is always right.
 pub struct Client {
     product: String,
     roots: Roots,
@@ -111,9 +112,10 @@ impl Client {
     /// Records what [`check`](Self::check) only sees: that time has passed, so that a clock set back is noticed, and
     /// that the machine has changed, from when on the grace period counts.
     ///
-    /// Call it once in each run of the application, when [`Status::should_observe`] says so, and before anybody is turned
-    /// away: a machine that changed during a long break has its days of grace only once that is recorded. It writes once
-    /// after the machine was started or its clock was corrected, and else at most once an hour. Returns whether it wrote.
+    /// Call it once in each run of the application, when [`Status::should_observe`] says so, and before anybody is
+    /// turned away: a machine that changed during a long break has its days of grace only once that is recorded. It
+    /// writes once after the machine was started or its clock was corrected, and else at most once an hour. Returns
+    /// whether it wrote.
     pub fn observe(&self) -> Result<bool> {
         let loaded = self.load()?;
         if !loaded.should_observe(loaded.reading(&*self.clock)) {
@@ -170,19 +172,22 @@ impl Client {
     ///
     /// Typing errors in `license_key` are mended. It may be empty where the vendor assigns licenses by hand.
     ///
-    /// A license that has ended is set aside, and one that is valid or a request that is pending where the client was set up
-    /// for that ([`ClientBuilder::replace_license`], [`ClientBuilder::replace_request`]). A license that is set aside stays
-    /// what it is until the new one is installed; that gives its seat up, also where it allows no more deactivations.
+    /// A license that has ended is set aside, and one that is valid or a request that is pending where the client was
+    /// set up for that ([`ClientBuilder::replace_license`], [`ClientBuilder::replace_request`]). A license that is set
+    /// aside stays what it is until the new one is installed; that gives its seat up, also where it allows no more
+    /// deactivations.
     ///
     /// Fails with [`ErrorKind::AlreadyActive`] when something else is there, which [`Error::already`] names
-    /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`] when the
-    /// license key cannot be one, [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and [`ErrorKind::NoRandom`].
+    /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`]
+    /// when the license key cannot be one, [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and
+    /// [`ErrorKind::NoRandom`].
     pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
         self.begin_with(license_key, metadata, Vec::new())
     }
 
-    /// [`begin`](Self::begin) with a request that takes the place of a seat, if no seat is free and the license allows it: one
-    /// that a refusal listed ([`Error::seats`]). Its device must have been silent for seven days; it is told when it speaks up.
+    /// [`begin`](Self::begin) with a request that takes the place of a seat, if no seat is free and the license allows
+    /// it: one that a refusal listed ([`Error::seats`]). Its device must have been silent for seven days; it is told
+    /// when it speaks up.
     ///
     /// Cancel the request that waits for a seat first.
     pub fn begin_replacing(
@@ -268,9 +273,9 @@ impl Client {
         })
     }
 
-    /// Asks for a new seat in place of the one whose record is damaged or gone: the device's key says that no seat it held
-    /// is usable here any more. The authority frees the old seat and grants the new one in one transaction, without
-    /// counting a deactivation. Hand the result to the authority like any request.
+    /// Asks for a new seat in place of the one whose record is damaged or gone: the device's key says that no seat it
+    /// held is usable here any more. The authority frees the old seat and grants the new one in one transaction,
+    /// without counting a deactivation. Hand the result to the authority like any request.
     ///
     /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending or a license active, and with
     /// [`ErrorKind::Corrupt`] when the device's key is damaged or gone too.
@@ -359,8 +364,8 @@ impl Client {
     /// Takes in a receipt, from a file in any form, and returns it: the seat is no longer outstanding. The same receipt
     /// again changes nothing.
     ///
-    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, with [`ErrorKind::WrongMachine`], with
-    /// [`ErrorKind::UnknownSeat`], and with [`ErrorKind::WrongRequest`] when it answers another proof or code.
+    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, with [`ErrorKind::WrongMachine`],
+    /// with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::WrongRequest`] when it answers another proof or code.
     pub fn accept_receipt(&self, input: &[u8]) -> Result<DeactivationReceipt> {
         let answers = self.apply(input, Some(Kind::DeactivationReceipt))?;
         let receipt = answers.into_iter().find_map(|answer| match answer {
@@ -391,8 +396,8 @@ impl Client {
         self.check_after(&answers)
     }
 
-    /// `allowed` is the authority's word of just now that the license has a deactivation left; `expected` is the seat that this
-    /// is about, if another process may have put another in its place.
+    /// `allowed` is the authority's word of just now that the license has a deactivation left; `expected` is the seat
+    /// that this is about, if another process may have put another in its place.
     fn give_up(&self, reason: Reason, allowed: bool, expected: Option<Handle>) -> Result<Deactivation> {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
@@ -403,8 +408,8 @@ impl Client {
                 .filter(|release| expected.is_none_or(|handle| handle == release.handle))
                 .ok_or_else(|| Error::new(missing, "deactivation"))?;
             let key = self.known_device_key()?;
-            // A copy of the store from before the deactivation may always say again that the seat is given up. A request that is
-            // taken back uses up nothing of the license that it has set aside.
+            // A copy of the store from before the deactivation may always say again that the seat is given up. A
+            // request that is taken back uses up nothing of the license that it has set aside.
             if !allowed && !cancelling && !self.has_any_tombstone(&key.public_key(), release.handle, writer) {
                 record.may_deactivate()?;
             }

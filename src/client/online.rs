@@ -76,8 +76,8 @@ pub struct Online<'c> {
     progress: Option<&'c (dyn Fn(Progress) + Sync)>,
 }
 
-/// A seat given up online whose receipt did not come. The license is gone from this machine; the seat is freed as soon as
-/// the authority hears of it, by [`Online::hand_in`], or by hand with the very same proof or code.
+/// A seat given up online whose receipt did not come. The license is gone from this machine; the seat is freed as soon
+/// as the authority hears of it, by [`Online::hand_in`], or by hand with the very same proof or code.
 #[derive(Debug)]
 pub struct DeactivateError {
     error: Error,
@@ -196,14 +196,14 @@ impl<'c> Online<'c> {
 
     /// Takes a seat: [`Client::begin`], unless the request is pending already, then sends it and installs the answer.
     ///
-    /// When the authority refuses for good (no such license key, license ended), the request is cancelled, nothing is pending
-    /// any more, and a license that was set aside is active again. When it cannot be reached, or no seat is free, the request
-    /// stays pending: call again, or carry it by hand. The error says what seats there are ([`Error::seats`]), and
-    /// [`start`](Self::start) asks again once the next one has lapsed.
+    /// When the authority refuses for good (no such license key, license ended), the request is cancelled, nothing is
+    /// pending any more, and a license that was set aside is active again. When it cannot be reached, or no seat is
+    /// free, the request stays pending: call again, or carry it by hand. The error says what seats there are
+    /// ([`Error::seats`]), and [`start`](Self::start) asks again once the next one has lapsed.
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
-    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do, and with
-    /// [`ErrorKind::Unsupported`] when the client was set up without an authority.
+    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do,
+    /// and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
     pub fn activate(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<Status> {
         self.client.authority()?;
         let typed = self.client.license_keys.read(license_key)?;
@@ -228,11 +228,11 @@ impl<'c> Online<'c> {
         }
     }
 
-    /// Takes a seat in place of another one, if none is free: [`Client::begin_replacing`], in place of a request that waits for a
-    /// seat, then as [`activate`](Self::activate) does.
+    /// Takes a seat in place of another one, if none is free: [`Client::begin_replacing`], in place of a request that
+    /// waits for a seat, then as [`activate`](Self::activate) does.
     ///
-    /// Fails with [`ErrorKind::NoFreeSeat`] when the seat may not be replaced: its device was heard of within seven days, or
-    /// the license allows no more. The request stays pending then, and another call may name another seat.
+    /// Fails with [`ErrorKind::NoFreeSeat`] when the seat may not be replaced: its device was heard of within seven
+    /// days, or the license allows no more. The request stays pending then, and another call may name another seat.
     pub fn replace(&self, license_key: &str, metadata: &[(&str, &str)], seat: Handle) -> Result<Status> {
         self.client.authority()?;
         let typed = self.client.license_keys.read(license_key)?;
@@ -258,7 +258,8 @@ impl<'c> Online<'c> {
                 self.client.check()
             }
             Err(refused) if is_final(refused.kind()) => {
-                // Of this request: another process may have begun anew meanwhile. What matters to the caller is the refusal.
+                // Of this request: another process may have begun anew meanwhile. What matters to the caller is the
+                // refusal.
                 let _ = self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle));
                 Err(refused)
             }
@@ -272,8 +273,8 @@ impl<'c> Online<'c> {
     /// Gives the seat up: asks the authority first whether it may, then [`Client::deactivate_offline`], then sends the
     /// proof and takes in the receipt.
     ///
-    /// An authority that cannot be reached, or that says that no deactivation is left, is reported while the license is still
-    /// active. Once it is given up, the error carries the proof and the code.
+    /// An authority that cannot be reached, or that says that no deactivation is left, is reported while the license is
+    /// still active. Once it is given up, the error carries the proof and the code.
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
         let ask = || {
             let preflight = self.client.preflight_request()?;
@@ -302,8 +303,8 @@ impl<'c> Online<'c> {
             .map_err(|error| DeactivateError { error, deactivation: Some(Box::new(deactivation)) })
     }
 
-    /// Sends what was given up and has no receipt, oldest first, all of it even if some is refused. Returns the receipts; none
-    /// if nothing was outstanding. Fails with the first failure.
+    /// Sends what was given up and has no receipt, oldest first, all of it even if some is refused. Returns the
+    /// receipts; none if nothing was outstanding. Fails with the first failure.
     pub fn hand_in(&self) -> Result<Vec<DeactivationReceipt>> {
         let outstanding = self.client.outstanding()?;
         let sent: Vec<_> = outstanding.iter().map(|deactivation| self.send(deactivation)).collect();
@@ -321,8 +322,9 @@ impl<'c> Online<'c> {
         receipt.ok_or_else(|| Error::new(ErrorKind::WrongRequest, "receipt"))
     }
 
-    /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the seat,
-    /// which ends the license here ([`Verdict::Revoked`](crate::Verdict::Revoked)). What is outstanding is handed in first.
+    /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the
+    /// seat, which ends the license here ([`Verdict::Revoked`](crate::Verdict::Revoked)). What is outstanding is handed
+    /// in first.
     ///
     /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as [`Transport::post`] does.
     pub fn check_in(&self) -> Result<Status> {
@@ -352,11 +354,11 @@ impl<'c> Online<'c> {
         self.client.check()
     }
 
-    /// Takes a new seat in place of the one whose record is damaged: the device's key says so, and the authority frees the
-    /// old seat and grants the new one in one transaction, without counting a deactivation.
+    /// Takes a new seat in place of the one whose record is damaged: the device's key says so, and the authority frees
+    /// the old seat and grants the new one in one transaction, without counting a deactivation.
     ///
-    /// Fails with [`ErrorKind::AlreadyActive`] when there is nothing to recover from, [`ErrorKind::UnknownSeat`] when the
-    /// authority knows no seat of this device, [`ErrorKind::WrongMachine`] when this is not the seat's machine,
+    /// Fails with [`ErrorKind::AlreadyActive`] when there is nothing to recover from, [`ErrorKind::UnknownSeat`] when
+    /// the authority knows no seat of this device, [`ErrorKind::WrongMachine`] when this is not the seat's machine,
     /// [`ErrorKind::Outdated`] when the clock is behind the one that the seat was asked for by, and as
     /// [`activate`](Self::activate) does.
     pub fn recover(&self) -> Result<Status> {
@@ -485,8 +487,8 @@ fn is_an_authoritys(kind: ErrorKind) -> bool {
         )
 }
 
-/// The body of a good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it; members of other names
-/// are passed over.
+/// The body of a good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it;
+/// members of other names are passed over.
 #[derive(Deserialize)]
 struct ReplyBody {
     allowed: Option<bool>,

@@ -31,8 +31,8 @@ impl Started {
         self.renewal
     }
 
-    /// Why the store could not record that time has passed; none if it did, or if there was nothing to record. A full disk
-    /// keeps nobody from working.
+    /// Why the store could not record that time has passed; none if it did, or if there was nothing to record. A full
+    /// disk keeps nobody from working.
     pub fn unrecorded(&self) -> Option<&Error> {
         self.unrecorded.as_ref()
     }
@@ -87,19 +87,22 @@ impl Due {
 }
 
 impl Client {
-    /// All that an application does when it starts: [`check`](Self::check), [`observe`](Self::observe) where that has something
-    /// to record, and what is due with the authority: the license's renewal, a request that waits for its answer, seats that
-    /// were given up. It waits for the network `limit` at most; with zero it uses none, and says what is due.
+    /// All that an application does when it starts: [`check`](Self::check), [`observe`](Self::observe) where that has
+    /// something to record, and what is due with the authority: the license's renewal, a request that waits for its
+    /// answer, seats that were given up. It waits for the network `limit` at most; with zero it uses none, and says
+    /// what is due.
     ///
-    /// What fails on the way to the authority fails no start: a usable license stays usable, [`Started::renewal`] says why the
-    /// renewal did not come, and a later start asks again. Starts that follow within a pause do not: a minute after the first
-    /// failure, twice as long after each further one, an hour at most, and a minute at most while the license is not usable.
-    /// The store keeps that. Nothing is sent that a check-in would not send, and nothing goes on when the call has returned.
+    /// What fails on the way to the authority fails no start: a usable license stays usable, [`Started::renewal`] says
+    /// why the renewal did not come, and a later start asks again. Starts that follow within a pause do not: a minute
+    /// after the first failure, twice as long after each further one, an hour at most, and a minute at most while the
+    /// license is not usable. The store keeps that. Nothing is sent that a check-in would not send, and nothing goes on
+    /// when the call has returned.
     ///
     /// An application that runs for days calls it once a day, too.
     ///
-    /// The limit holds for all exchanges together. Beside it a store that another process writes to is waited for, 5 seconds
-    /// at most, and what a [`Transport`](crate::Transport) takes beyond the time that it is given; `HttpTransport` says what.
+    /// The limit holds for all exchanges together. Beside it a store that another process writes to is waited for, 5
+    /// seconds at most, and what a [`Transport`](crate::Transport) takes beyond the time that it is given;
+    /// `HttpTransport` says what.
     ///
     /// Fails as [`check`](Self::check) does.
     pub fn start(&self, limit: Duration) -> Result<Started> {
@@ -183,8 +186,8 @@ impl Online<'_> {
         }
     }
 
-    /// Asks for all that is due. What lets the user work comes first, so that nothing else can take its time away: the renewal
-    /// of a license that is usable, the answer to a request otherwise.
+    /// Asks for all that is due. What lets the user work comes first, so that nothing else can take its time away: the
+    /// renewal of a license that is usable, the answer to a request otherwise.
     fn ask(&self, status: &Status, due: Due) -> Result<()> {
         let renew_first = status.is_usable();
         let mut refused = Ok(());

@@ -56,8 +56,8 @@
 //!
 //! Case does not matter; I and L are 1, O is 0; full-width forms, digits of any script, and Cyrillic and Greek letters
 //! count as what they look like. Spaces, line ends, dashes, quotes, brackets, invisible marks and `. , : ; / | ·` are
-//! passed over. Any other character (a U, `?`, `*`, `_`, `#`, an accented letter) stands for one symbol that could not be
-//! read: an erasure.
+//! passed over. Any other character (a U, `?`, `*`, `_`, `#`, an accented letter) stands for one symbol that could not
+//! be read: an erasure.
 //!
 //! Mended are up to 3 wrong symbols, up to 6 erasures, and mixtures with 2 × wrong + erased ≤ 6. Two swapped
 //! neighbors are two wrong symbols. With 24 or 26 symbols, one was left out or is too many; each place is

@@ -85,7 +85,8 @@ pub(super) unsafe fn object_mut<'a, T>(object: *mut T, what: &'static str) -> Re
     unsafe { object.as_mut() }.ok_or_else(|| is_null(what))
 }
 
-/// Where a number or a truth value goes. What is there before is never looked at: C does not have to have put anything there.
+/// Where a number or a truth value goes. What is there before is never looked at: C does not have to have put anything
+/// there.
 pub(super) struct OutPlace<T>(*mut T);
 
 impl<T> OutPlace<T> {
@@ -205,7 +206,8 @@ pub(super) fn written(code: &impl Display) -> String {
     text
 }
 
-/// Text that an object lends out, made when it is first asked for. Wiped when dropped, because some of it holds secrets.
+/// Text that an object lends out, made when it is first asked for. Wiped when dropped, because some of it holds
+/// secrets.
 #[derive(Default)]
 pub(super) struct Lent(OnceLock<SecretText>);
 

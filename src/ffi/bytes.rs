@@ -26,8 +26,8 @@ impl From<Vec<u8>> for nodelock_bytes {
     }
 }
 
-/// The bytes, and how many they are if `size` is not NULL. A NUL follows that is not counted, so text can be used as it is. Lent
-/// until they are freed. NULL for NULL.
+/// The bytes, and how many they are if `size` is not NULL. A NUL follows that is not counted, so text can be used as it
+/// is. Lent until they are freed. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_bytes_data(bytes: *const nodelock_bytes, size: *mut usize) -> *const u8 {
     // SAFETY: NULL or bytes that live; NULL or a place for the size.

@@ -14,9 +14,9 @@ use super::{
 };
 use crate::Cancel;
 
-/// How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is given to.
-/// It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any thread at any time;
-/// what is set counts for the calls that begin after it.
+/// How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is
+/// given to. It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any
+/// thread at any time; what is set counts for the calls that begin after it.
 #[derive(Default)]
 pub struct nodelock_call {
     pub(super) cancel: Cancel,
@@ -59,8 +59,8 @@ pub unsafe extern "C" fn nodelock_call_new(
     }
 }
 
-/// How long a call may take in all, with every exchange and attempt, in milliseconds: then it fails with NODELOCK_TIMED_OUT.
-/// Without it, what nodelock_config_set_patience() says is all there is.
+/// How long a call may take in all, with every exchange and attempt, in milliseconds: then it fails with
+/// NODELOCK_TIMED_OUT. Without it, what nodelock_config_set_patience() says is all there is.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_call_set_timeout(
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn nodelock_call_set_timeout(
     }
 }
 
-/// Has `progress` told what a call is doing, from the thread that makes the call, with no lock held. `finalize` may be NULL; see
-/// nodelock_finalize_fn for when it is called, also if this fails.
+/// Has `progress` told what a call is doing, from the thread that makes the call, with no lock held. `finalize` may be
+/// NULL; see nodelock_finalize_fn for when it is called, also if this fails.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_call_set_progress(
@@ -101,8 +101,8 @@ pub unsafe extern "C" fn nodelock_call_set_progress(
     }
 }
 
-/// Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays done. It
-/// stays used: a later call returns at once. From any thread. NULL is fine.
+/// Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays
+/// done. It stays used: a later call returns at once. From any thread. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_call_cancel(call: *const nodelock_call) {
     // SAFETY: NULL or a call that lives.

@@ -8,9 +8,9 @@ use super::{
 };
 use crate::{Clock, Error, ErrorKind, Timestamp};
 
-/// Called once with the user data of a callback, when the library has no more use for it: when the config and every client made
-/// of it are freed, when another callback takes its place, or at once when it could not be registered. From whichever thread
-/// does that.
+/// Called once with the user data of a callback, when the library has no more use for it: when the config and every
+/// client made of it are freed, when another callback takes its place, or at once when it could not be registered. From
+/// whichever thread does that.
 pub type nodelock_finalize_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)>;
 
 /// The time: seconds since 1970-01-01T00:00:00Z. Replaces the system's clock, for tests.
@@ -18,11 +18,12 @@ pub type nodelock_clock_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)
 
 /// Brings a request to the authority and waits for the answer, with the host's own HTTP.
 ///
-/// POST the bytes of `post` to its address as `application/json`, follow no redirect, and do not try again: the library does.
-/// Give back what was answered, whatever its HTTP status, with nodelock_answer_set(), and return NODELOCK_OK. Otherwise return
-/// NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_INTERRUPTED (after nodelock_post_is_cancelled()),
-/// NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED, NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything
-/// else counts as NODELOCK_UNREACHABLE. `post` and `answer` are lent until it returns.
+/// POST the bytes of `post` to its address as `application/json`, follow no redirect, and do not try again: the library
+/// does. Give back what was answered, whatever its HTTP status, with nodelock_answer_set(), and return NODELOCK_OK.
+/// Otherwise return NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_INTERRUPTED (after
+/// nodelock_post_is_cancelled()), NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED,
+/// NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything else counts as NODELOCK_UNREACHABLE. `post` and `answer` are
+/// lent until it returns.
 pub type nodelock_transport_fn = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,
@@ -38,10 +39,10 @@ pub type nodelock_progress_fn =
 
 /// Told what calls on a client do, for a log. `call` is the function's name, such as `nodelock_client_activate`.
 ///
-/// `event` is NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING or NODELOCK_EVENT_NO_TOMBSTONE during an online call, with the number
-/// of the `attempt`, `status` NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a call, with its status and the words of its error.
-/// A check that goes well is not worth a line and has none. There is never a key, a code or a hardware identifier in it. The
-/// texts are lent until it returns.
+/// `event` is NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING or NODELOCK_EVENT_NO_TOMBSTONE during an online call, with
+/// the number of the `attempt`, `status` NODELOCK_OK and an empty `message`; or NODELOCK_EVENT_DONE at the end of a
+/// call, with its status and the words of its error. A check that goes well is not worth a line and has none. There is
+/// never a key, a code or a hardware identifier in it. The texts are lent until it returns.
 pub type nodelock_log_fn = Option<
     unsafe extern "C" fn(
         user_data: *mut c_void,

@@ -24,9 +24,9 @@ use super::{
 };
 use crate::{Client, Error, ErrorKind, Reason};
 
-/// One product's licensing on this machine. Belongs to the caller. Every call on it may be made from any number of threads at a
-/// time, and any number of clients, in any number of processes, may share a store. Calls that only look (nodelock_client_check)
-/// never wait for calls that write.
+/// One product's licensing on this machine. Belongs to the caller. Every call on it may be made from any number of
+/// threads at a time, and any number of clients, in any number of processes, may share a store. Calls that only look
+/// (nodelock_client_check) never wait for calls that write.
 pub struct nodelock_client {
     client: Client,
     pub(super) log: Option<Arc<LogCallback>>,
@@ -87,8 +87,8 @@ pub(super) fn reason(number: u32) -> Result<Reason> {
 
 /// Makes a client on these settings. Nothing is read or written yet.
 ///
-/// NODELOCK_INVALID_INPUT: a setting is out of its range, or there is no root. NODELOCK_UNSUPPORTED: the user has no home
-/// directory, or there is an authority and this build has no HTTP of its own and was given no transport.
+/// NODELOCK_INVALID_INPUT: a setting is out of its range, or there is no root. NODELOCK_UNSUPPORTED: the user has no
+/// home directory, or there is an authority and this build has no HTTP of its own and was given no transport.
 /// NODELOCK_TLS_UNTRUSTED: only given certificates are to be trusted, and none was given.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -108,9 +108,9 @@ pub unsafe extern "C" fn nodelock_client_new(
     }
 }
 
-/// Whether the application may run, and what the license says. Reads only, takes no lock and needs no network; fast enough to
-/// be called often: a store that has not changed is noticed by one look at its file. What is wrong with a license, or with the
-/// store, is a verdict and no failure.
+/// Whether the application may run, and what the license says. Reads only, takes no lock and needs no network; fast
+/// enough to be called often: a store that has not changed is noticed by one look at its file. What is wrong with a
+/// license, or with the store, is a verdict and no failure.
 ///
 /// NODELOCK_ACCESS_DENIED, NODELOCK_IO: the store cannot be read at all.
 #[unsafe(no_mangle)]
@@ -131,9 +131,9 @@ pub unsafe extern "C" fn nodelock_client_check(
     }
 }
 
-/// Records what a check only sees: that time has passed, so that a clock set back is noticed, and that the machine has changed,
-/// from when on the grace period counts. Call it once in each run of the application, when nodelock_license_should_observe()
-/// says so. Stores in `wrote` whether it wrote, which it does at most once an hour.
+/// Records what a check only sees: that time has passed, so that a clock set back is noticed, and that the machine has
+/// changed, from when on the grace period counts. Call it once in each run of the application, when
+/// nodelock_license_should_observe() says so. Stores in `wrote` whether it wrote, which it does at most once an hour.
 ///
 /// Fails with the codes of the store.
 #[unsafe(no_mangle)]
@@ -154,15 +154,16 @@ pub unsafe extern "C" fn nodelock_client_observe(
     }
 }
 
-/// Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled. Hand the
-/// request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor assigns licenses by
-/// hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits for a seat first.
+/// Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled.
+/// Hand the request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor
+/// assigns licenses by hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits
+/// for a seat first.
 ///
 /// A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
 ///
 /// NODELOCK_ALREADY_ACTIVE: something else is there, which nodelock_error_already() names. NODELOCK_UNREADABLE_CODE,
-/// NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING, NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM, and the
-/// codes of the store.
+/// NODELOCK_WRONG_TYPE: not a license key. NODELOCK_TOO_MANY_OUTSTANDING, NODELOCK_INVALID_INPUT, NODELOCK_NO_RANDOM,
+/// and the codes of the store.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_begin(
@@ -186,8 +187,8 @@ pub unsafe extern "C" fn nodelock_client_begin(
     }
 }
 
-/// The pending request, to hand it over again. NODELOCK_OK and NULL if none is pending. What is shown is made durable first, so
-/// this opens the store like a call that writes.
+/// The pending request, to hand it over again. NODELOCK_OK and NULL if none is pending. What is shown is made durable
+/// first, so this opens the store like a call that writes.
 ///
 /// Fails with the codes of the store.
 #[unsafe(no_mangle)]
@@ -208,8 +209,8 @@ pub unsafe extern "C" fn nodelock_client_pending(
     }
 }
 
-/// Takes the pending request back. The authority may have granted it, so this gives a seat up: hand the proof over, or let the
-/// next request carry it.
+/// Takes the pending request back. The authority may have granted it, so this gives a seat up: hand the proof over, or
+/// let the next request carry it.
 ///
 /// NODELOCK_NOT_PENDING, and the codes of the store.
 #[unsafe(no_mangle)]
@@ -230,11 +231,11 @@ pub unsafe extern "C" fn nodelock_client_cancel(
     }
 }
 
-/// Asks for a new seat in place of the one whose record is damaged or gone. The authority frees the old seat and grants the new
-/// one in one step, without counting a deactivation. Hand the request to the authority like any other.
+/// Asks for a new seat in place of the one whose record is damaged or gone. The authority frees the old seat and grants
+/// the new one in one step, without counting a deactivation. Hand the request to the authority like any other.
 ///
-/// NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_CORRUPT: the device's key is damaged or gone too. And the
-/// codes of the store.
+/// NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_CORRUPT: the device's key is damaged or gone
+/// too. And the codes of the store.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_recover_offline(
@@ -254,8 +255,8 @@ pub unsafe extern "C" fn nodelock_client_recover_offline(
     }
 }
 
-/// Installs a license, and the receipts that came with it, from a file in any form: bytes, text, base64url. Then checks. A
-/// renewal replaces the active license; the one that is installed is accepted again and changes nothing.
+/// Installs a license, and the receipts that came with it, from a file in any form: bytes, text, base64url. Then
+/// checks. A renewal replaces the active license; the one that is installed is accepted again and changes nothing.
 ///
 /// The codes of a message, NODELOCK_NOT_PENDING, NODELOCK_UNKNOWN_SEAT, and the codes of the store.
 #[unsafe(no_mangle)]
@@ -303,7 +304,8 @@ pub unsafe extern "C" fn nodelock_client_accept(
     }
 }
 
-/// Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes nothing.
+/// Takes in a receipt, from a file in any form: the seat is no longer outstanding. The same receipt again changes
+/// nothing.
 ///
 /// The codes of a message, NODELOCK_UNKNOWN_SEAT, and the codes of the store.
 #[unsafe(no_mangle)]
@@ -353,10 +355,10 @@ pub unsafe extern "C" fn nodelock_client_accept_revocation(
     }
 }
 
-/// Gives the seat up without a network. When this returns NODELOCK_OK, the license is gone from this machine, durably; the proof
-/// frees the seat: as a file, as a QR code, or as 25 symbols over the phone. `reason` is one of NODELOCK_REASON_OTHER,
-/// NODELOCK_REASON_MOVED, NODELOCK_REASON_RETIRED, NODELOCK_REASON_REINSTALLED. A wrong clock, changed hardware or an expired
-/// license do not stop it.
+/// Gives the seat up without a network. When this returns NODELOCK_OK, the license is gone from this machine, durably;
+/// the proof frees the seat: as a file, as a QR code, or as 25 symbols over the phone. `reason` is one of
+/// NODELOCK_REASON_OTHER, NODELOCK_REASON_MOVED, NODELOCK_REASON_RETIRED, NODELOCK_REASON_REINSTALLED. A wrong clock,
+/// changed hardware or an expired license do not stop it.
 ///
 /// NODELOCK_NOT_ACTIVE. NODELOCK_DEACTIVATION_NOT_ALLOWED: while still active, the license has no deactivation left.
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_MANY_OUTSTANDING, and the codes of the store.
@@ -382,10 +384,10 @@ pub unsafe extern "C" fn nodelock_client_deactivate_offline(
 }
 
 /// Asks for a renewal of the license without a network: hand the request to the authority, and give its answer to
-/// nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then the
-/// store only notes what was asked and when. Each call makes another request: hand in the latest, since the authority refuses
-/// one that a later one has followed, and only the answer to the latest sets a wrong clock right. A license that has expired
-/// or is not usable for another reason will do.
+/// nodelock_client_accept(), which takes in a license and the revocation of a seat that the vendor released. Until then
+/// the store only notes what was asked and when. Each call makes another request: hand in the latest, since the
+/// authority refuses one that a later one has followed, and only the answer to the latest sets a wrong clock right. A
+/// license that has expired or is not usable for another reason will do.
 ///
 /// NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, and the codes of the store.
 #[unsafe(no_mangle)]
@@ -407,9 +409,9 @@ pub unsafe extern "C" fn nodelock_client_check_in_offline(
     }
 }
 
-/// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they were given
-/// up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this opens the store like
-/// a call that writes.
+/// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as when they
+/// were given up. Never NULL after NODELOCK_OK; there may be none in it. What is shown is made durable first, so this
+/// opens the store like a call that writes.
 ///
 /// Fails with the codes of the store.
 #[unsafe(no_mangle)]
@@ -430,8 +432,8 @@ pub unsafe extern "C" fn nodelock_client_outstanding(
     }
 }
 
-/// What is found on this machine, and how it compares with the one that the license was issued for: for support. Probes the
-/// machine; holds no value that was found.
+/// What is found on this machine, and how it compares with the one that the license was issued for: for support. Probes
+/// the machine; holds no value that was found.
 ///
 /// NODELOCK_ACCESS_DENIED, NODELOCK_IO: the store cannot be read at all.
 #[unsafe(no_mangle)]
@@ -455,7 +457,8 @@ pub unsafe extern "C" fn nodelock_client_fingerprint(
     }
 }
 
-/// Whether a call on the client ended with NODELOCK_INTERNAL, so that every other one will. From any thread. False for NULL.
+/// Whether a call on the client ended with NODELOCK_INTERNAL, so that every other one will. From any thread. False for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_client_is_poisoned(client: *const nodelock_client) -> bool {
     // SAFETY: NULL or a client that lives.

@@ -54,8 +54,8 @@ pub unsafe extern "C" fn nodelock_typing_unreadable_count(typing: *const nodeloc
     unsafe { look(typing, 0, |typing| typing.0.unreadable.len()) }
 }
 
-/// Where an unreadable character is among the characters of the text, from 0 on: Unicode scalar values, not bytes. False, and
-/// nothing is stored, beyond the last.
+/// Where an unreadable character is among the characters of the text, from 0 on: Unicode scalar values, not bytes.
+/// False, and nothing is stored, beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_typing_unreadable(
     typing: *const nodelock_typing,
@@ -73,8 +73,8 @@ pub unsafe extern "C" fn nodelock_typing_free(typing: *mut nodelock_typing) {
     unsafe { free(typing) }
 }
 
-/// Every code that what somebody typed may stand for, fewest corrections first; never none. Mostly there is one. Belongs to the
-/// caller; may be read from any number of threads.
+/// Every code that what somebody typed may stand for, fewest corrections first; never none. Mostly there is one.
+/// Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_readings {
     readings: Vec<OneReading>,
 }
@@ -114,8 +114,8 @@ impl From<Vec<Reading<DeactivationCode>>> for nodelock_readings {
 /// Reads a license key as somebody typed it, with its typing errors mended. nodelock_client_begin() and
 /// nodelock_client_activate() do so by themselves; this is for showing what was mended.
 ///
-/// NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code of
-/// a kind that this version does not know. NODELOCK_SEVERAL_MESSAGES: several license keys.
+/// NODELOCK_TOO_LARGE: over 256 bytes. NODELOCK_WRONG_TYPE: a deactivation code. NODELOCK_UNSUPPORTED_VERSION: a code
+/// of a kind that this version does not know. NODELOCK_SEVERAL_MESSAGES: several license keys.
 /// NODELOCK_UNREADABLE_CODE: everything else.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -174,7 +174,8 @@ unsafe fn nth(
     }
 }
 
-/// A code as it should have been typed, by its place from 0 on. Lent until the readings are freed. NULL beyond the last.
+/// A code as it should have been typed, by its place from 0 on. Lent until the readings are freed. NULL beyond the
+/// last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_readings_code(
     readings: *const nodelock_readings,
@@ -184,8 +185,8 @@ pub unsafe extern "C" fn nodelock_readings_code(
     unsafe { nth(readings, index, |reading| Some(reading.text.as_ptr())) }
 }
 
-/// The seat that a deactivation code gives up, such as `7KX2M9`, by the place of the code. Lent until the readings are freed. NULL
-/// beyond the last, and for a license key.
+/// The seat that a deactivation code gives up, such as `7KX2M9`, by the place of the code. Lent until the readings are
+/// freed. NULL beyond the last, and for a license key.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_readings_seat(
     readings: *const nodelock_readings,
@@ -207,8 +208,8 @@ pub unsafe extern "C" fn nodelock_readings_correction_count(
     }
 }
 
-/// A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the readings are freed.
-/// NULL beyond the last.
+/// A typing error and how it was mended, in English: `group 2, place 3: 8 was typed, B is meant`. Lent until the
+/// readings are freed. NULL beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_readings_correction(
     readings: *const nodelock_readings,

@@ -38,8 +38,8 @@ pub const NODELOCK_REPLACE_LICENSE: u32 = 1;
 /// A new activation cancels the request that is pending, whose answer may be on its way.
 pub const NODELOCK_REPLACE_REQUEST: u32 = 2;
 
-/// The settings of clients for one product. Belongs to the caller; one thread at a time. It may be changed and used again after
-/// a client was made of it, which does not change that client.
+/// The settings of clients for one product. Belongs to the caller; one thread at a time. It may be changed and used
+/// again after a client was made of it, which does not change that client.
 pub struct nodelock_config {
     product: String,
     trusted: Vec<PublicKey>,
@@ -207,8 +207,8 @@ pub unsafe extern "C" fn nodelock_config_new(
     }
 }
 
-/// Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that losing one is
-/// not the end of the product.
+/// Trusts a root key of the vendor: 43 characters of base64url. At least one is needed. Have more than one, so that
+/// losing one is not the end of the product.
 ///
 /// NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a key.
 #[unsafe(no_mangle)]
@@ -247,8 +247,8 @@ pub unsafe extern "C" fn nodelock_config_deny_key(
     }
 }
 
-/// Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the directory
-/// `tombstones`, or none of them for NULL. What is missing is created when something is first written.
+/// Keeps the license in `directory`, which belongs to this product alone, with tombstones of seats given up in the
+/// directory `tombstones`, or none of them for NULL. What is missing is created when something is first written.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_store_directory(
@@ -303,7 +303,8 @@ pub unsafe extern "C" fn nodelock_config_set_store_system_wide(
     }
 }
 
-/// Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which share it.
+/// Keeps the license in memory, for tests and trials: as long as this config and the clients made of it live, which
+/// share it.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_store_in_memory(
@@ -319,7 +320,8 @@ pub unsafe extern "C" fn nodelock_config_set_store_in_memory(
     }
 }
 
-/// How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default: 5,000.
+/// How long a call that writes waits for another writer before it fails with NODELOCK_BUSY, in milliseconds. Default:
+/// 5,000.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_lock_timeout(
@@ -336,8 +338,8 @@ pub unsafe extern "C" fn nodelock_config_set_lock_timeout(
     }
 }
 
-/// Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's name. Never
-/// change it for a product that has licenses: every machine would look like another one.
+/// Keys the tags of the fingerprint, so that nobody can compare them with another vendor's. Default: the product's
+/// name. Never change it for a product that has licenses: every machine would look like another one.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_salt(
@@ -354,9 +356,9 @@ pub unsafe extern "C" fn nodelock_config_set_salt(
     }
 }
 
-/// An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256 characters. Case and
-/// runs of white space do not count in ASCII; anything else counts byte for byte, so give it in one form of Unicode. `how` is
-/// NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
+/// An identity that the application knows better than any probe: a dongle, a cloud instance, a user; 4 to 256
+/// characters. Case and runs of white space do not count in ASCII; anything else counts byte for byte, so give it in
+/// one form of Unicode. `how` is NODELOCK_HOST_ID_JOIN or NODELOCK_HOST_ID_REPLACE.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_host_id(
@@ -396,8 +398,8 @@ pub unsafe extern "C" fn nodelock_config_set_application_version(
     }
 }
 
-/// When this version of the application was released, in seconds since 1970: what a license's maintenance date is compared
-/// with.
+/// When this version of the application was released, in seconds since 1970: what a license's maintenance date is
+/// compared with.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_released(
@@ -414,7 +416,8 @@ pub unsafe extern "C" fn nodelock_config_set_released(
     }
 }
 
-/// Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or NODELOCK_LICENSE_KEYS_FREE_FORM.
+/// Which license keys are taken: NODELOCK_LICENSE_KEYS_CHECKED, which is the default, or
+/// NODELOCK_LICENSE_KEYS_FREE_FORM.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_license_keys(
@@ -435,9 +438,9 @@ pub unsafe extern "C" fn nodelock_config_set_license_keys(
     }
 }
 
-/// What a new activation may put in its place beside a license that has ended: any of NODELOCK_REPLACE_*, added. 0, the default,
-/// for nothing else. A license that is set aside stays what it is until the new one is installed, which gives its seat up, also
-/// where it allows no more deactivations. If the request is refused or cancelled, all is as before.
+/// What a new activation may put in its place beside a license that has ended: any of NODELOCK_REPLACE_*, added. 0, the
+/// default, for nothing else. A license that is set aside stays what it is until the new one is installed, which gives
+/// its seat up, also where it allows no more deactivations. If the request is refused or cancelled, all is as before.
 ///
 /// NODELOCK_INVALID_INPUT for anything else.
 #[unsafe(no_mangle)]
@@ -459,8 +462,9 @@ pub unsafe extern "C" fn nodelock_config_set_replace(
     }
 }
 
-/// Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests: call it
-/// once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four times.
+/// Has a client believe that it is on a machine with these components instead of probing the one it is on, for tests:
+/// call it once for each. `component` is one of NODELOCK_COMPONENT_*, of which NODELOCK_COMPONENT_MAC may be given four
+/// times.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_add_test_component(
@@ -518,8 +522,8 @@ pub unsafe extern "C" fn nodelock_config_set_plain_http(
     }
 }
 
-/// How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call tries.
-/// Default: 30,000 and 3.
+/// How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call
+/// tries. Default: 30,000 and 3.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_patience(
@@ -537,9 +541,9 @@ pub unsafe extern "C" fn nodelock_config_set_patience(
     }
 }
 
-/// Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes an online
-/// call, with no lock held; several threads may make such calls at a time. `finalize` may be NULL; see nodelock_finalize_fn for
-/// when it is called, also if this fails.
+/// Brings requests to the authority by the host's own HTTP instead of the library's. Called from the thread that makes
+/// an online call, with no lock held; several threads may make such calls at a time. `finalize` may be NULL; see
+/// nodelock_finalize_fn for when it is called, also if this fails.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_transport(
@@ -667,8 +671,8 @@ fn unsupported(_: &nodelock_config, _: impl Sized) -> super::error::CallError {
     no_http()
 }
 
-/// Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call, with no lock
-/// held. `finalize` may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+/// Takes the time from the host instead of the system's clock, for tests. Called from whichever thread makes a call,
+/// with no lock held. `finalize` may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_clock(
@@ -683,8 +687,8 @@ pub unsafe extern "C" fn nodelock_config_set_clock(
     unsafe { set_callback(config, error, clock, owner, |config| &mut config.clock) }
 }
 
-/// Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize` may be
-/// NULL; see nodelock_finalize_fn for when it is called, also if this fails.
+/// Has `log` told what calls on a client do. Called from the thread that makes the call, with no lock held. `finalize`
+/// may be NULL; see nodelock_finalize_fn for when it is called, also if this fails.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_log(

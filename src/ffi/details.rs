@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{Client, Online, PendingRequest, Result, Status, code::Handle};
 
-/// What a request for a seat says beside its license key: what the application tells the vendor, and the seat that may be
-/// replaced. Belongs to the caller; one thread at a time. It may be given to any number of calls.
+/// What a request for a seat says beside its license key: what the application tells the vendor, and the seat that may
+/// be replaced. Belongs to the caller; one thread at a time. It may be given to any number of calls.
 #[derive(Clone, Default)]
 pub struct nodelock_details {
     metadata: Vec<(String, String)>,
@@ -55,8 +55,8 @@ pub unsafe extern "C" fn nodelock_details_new(
     }
 }
 
-/// Adds something for the vendor to see, such as a name for the machine: `name` is at most 64 bytes on one line, `value` at
-/// most 1,024. The call that they are given to refuses longer ones, and more than 64 pairs.
+/// Adds something for the vendor to see, such as a name for the machine: `name` is at most 64 bytes on one line,
+/// `value` at most 1,024. The call that they are given to refuses longer ones, and more than 64 pairs.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_details_add(
@@ -77,8 +77,8 @@ pub unsafe extern "C" fn nodelock_details_add(
 }
 
 /// Has a request take the place of a seat, if no seat is free: `seat` is the name of one that a refusal listed
-/// (nodelock_error_seat_handle()), such as `7KX2M9`. The license must allow it, and the device of that seat must have been
-/// silent for seven days; it is told when it speaks up.
+/// (nodelock_error_seat_handle()), such as `7KX2M9`. The license must allow it, and the device of that seat must have
+/// been silent for seven days; it is told when it speaks up.
 ///
 /// NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
 #[unsafe(no_mangle)]

@@ -143,41 +143,41 @@ pub unsafe extern "C" fn nodelock_error_kind(error: *const nodelock_error) -> *c
     }
 }
 
-/// In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed. NULL for
-/// NULL.
+/// In English, for logs and support. Holds no key, no code and no hardware identifier. Lent until the error is freed.
+/// NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_message(error: *const nodelock_error) -> *const c_char {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, ptr::null(), |error| error.message.as_ptr()) }
 }
 
-/// What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*. NODELOCK_ALREADY_NOTHING for
-/// any other status and for NULL.
+/// What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*.
+/// NODELOCK_ALREADY_NOTHING for any other status and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_already(error: *const nodelock_error) -> u32 {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, NODELOCK_ALREADY_NOTHING, |error| error.already) }
 }
 
-/// What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is free as
-/// soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is freed;
-/// nodelock_client_outstanding() has it too.
+/// What nodelock_client_deactivate() gave up before it failed: the license is gone from this machine, and the seat is
+/// free as soon as the authority hears of this proof or its code. NULL if nothing was given up. Lent until the error is
+/// freed; nodelock_client_outstanding() has it too.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_proof(error: *const nodelock_error) -> *const nodelock_proof {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, ptr::null(), |error| error.proof.as_ref().map_or(ptr::null(), ptr::from_ref)) }
 }
 
-/// With NODELOCK_NO_FREE_SEAT: when the next seat lapses, so that it is worth asking again, in seconds since 1970. 0 if the
-/// authority did not say, if no seat ever does, and for NULL.
+/// With NODELOCK_NO_FREE_SEAT: when the next seat lapses, so that it is worth asking again, in seconds since 1970. 0 if
+/// the authority did not say, if no seat ever does, and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_next_lapse(error: *const nodelock_error) -> u64 {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, 0, |error| error.next_lapse) }
 }
 
-/// With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error and for
-/// NULL.
+/// With NODELOCK_NO_FREE_SEAT: how many seats the authority told of, those that lapse first. 0 for every other error
+/// and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_seat_count(error: *const nodelock_error) -> usize {
     // SAFETY: NULL or an error that lives.
@@ -194,8 +194,8 @@ unsafe fn seat<R: Copy>(
     unsafe { look(error, otherwise, |error| error.seats.get(index).map_or(otherwise, part)) }
 }
 
-/// The name of a seat that the authority told of, such as `7KX2M9`, by its place from 0 on. Lent until the error is freed.
-/// NULL beyond the last.
+/// The name of a seat that the authority told of, such as `7KX2M9`, by its place from 0 on. Lent until the error is
+/// freed. NULL beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_seat_handle(
     error: *const nodelock_error,
@@ -205,8 +205,8 @@ pub unsafe extern "C" fn nodelock_error_seat_handle(
     unsafe { seat(error, index, ptr::null(), |seat| seat.handle.as_ptr()) }
 }
 
-/// What the device of a seat is called, by its place from 0 on; empty where the vendor does not say. Lent until the error is
-/// freed. NULL beyond the last.
+/// What the device of a seat is called, by its place from 0 on; empty where the vendor does not say. Lent until the
+/// error is freed. NULL beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_seat_label(
     error: *const nodelock_error,
@@ -216,24 +216,24 @@ pub unsafe extern "C" fn nodelock_error_seat_label(
     unsafe { seat(error, index, ptr::null(), |seat| seat.label.as_ptr()) }
 }
 
-/// The day on which the device of a seat was last heard of, by its place from 0 on: its first second, since 1970. 0 beyond the
-/// last.
+/// The day on which the device of a seat was last heard of, by its place from 0 on: its first second, since 1970. 0
+/// beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_seat_last_contact(error: *const nodelock_error, index: usize) -> u64 {
     // SAFETY: NULL or an error that lives.
     unsafe { seat(error, index, 0, |seat| seat.last_contact) }
 }
 
-/// When a seat lapses and another device can have it, by its place from 0 on, in seconds since 1970. 0 for never and beyond
-/// the last.
+/// When a seat lapses and another device can have it, by its place from 0 on, in seconds since 1970. 0 for never and
+/// beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_seat_lapses(error: *const nodelock_error, index: usize) -> u64 {
     // SAFETY: NULL or an error that lives.
     unsafe { seat(error, index, 0, |seat| seat.lapses) }
 }
 
-/// Whether another device may take the place of a seat now (nodelock_details_replace()), by its place from 0 on. False beyond
-/// the last, and where the authority does not say.
+/// Whether another device may take the place of a seat now (nodelock_details_replace()), by its place from 0 on. False
+/// beyond the last, and where the authority does not say.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_error_seat_is_replaceable(
     error: *const nodelock_error,

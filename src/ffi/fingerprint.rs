@@ -42,8 +42,8 @@ pub const NODELOCK_MATCH_DIFFERS: u32 = 2;
 /// The machine has changed, and is good for the days of grace.
 pub const NODELOCK_MATCH_GRACE: u32 = 3;
 
-/// What was found on a machine, and how it compares with the one that the license was issued for; no value that was found. Belongs
-/// to the caller; may be read from any number of threads.
+/// What was found on a machine, and how it compares with the one that the license was issued for; no value that was
+/// found. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_fingerprint {
     fingerprint: Fingerprint,
     report: Option<Match>,
@@ -89,8 +89,8 @@ fn component(number: u32) -> Option<Component> {
     Component::from_number(u8::try_from(number).ok()?)
 }
 
-/// The name of a component, one of NODELOCK_COMPONENT_*, such as `os_id`. Lives as long as the library is loaded. NULL for any
-/// other number.
+/// The name of a component, one of NODELOCK_COMPONENT_*, such as `os_id`. Lives as long as the library is loaded. NULL
+/// for any other number.
 #[unsafe(no_mangle)]
 pub extern "C" fn nodelock_component_name(component: u32) -> *const c_char {
     let name: Option<&CStr> = self::component(component).map(|component| match component {
@@ -161,8 +161,9 @@ pub unsafe extern "C" fn nodelock_fingerprint_found(
     }
 }
 
-/// How a component, one of NODELOCK_COMPONENT_*, compares with the license's: NODELOCK_MATCH_NONE, NODELOCK_MATCH_AGREES or
-/// NODELOCK_MATCH_DIFFERS. What it adds to the score is stored in `weight` if that is not NULL.
+/// How a component, one of NODELOCK_COMPONENT_*, compares with the license's: NODELOCK_MATCH_NONE,
+/// NODELOCK_MATCH_AGREES or NODELOCK_MATCH_DIFFERS. What it adds to the score is stored in `weight` if that is not
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_fingerprint_compare(
     fingerprint: *const nodelock_fingerprint,
@@ -184,8 +185,9 @@ pub unsafe extern "C" fn nodelock_fingerprint_compare(
     }
 }
 
-/// How the machine compares with the license's as a whole: NODELOCK_MATCH_NONE without a license, NODELOCK_MATCH_AGREES,
-/// NODELOCK_MATCH_GRACE or NODELOCK_MATCH_DIFFERS. The score is stored in `score` if that is not NULL.
+/// How the machine compares with the license's as a whole: NODELOCK_MATCH_NONE without a license,
+/// NODELOCK_MATCH_AGREES, NODELOCK_MATCH_GRACE or NODELOCK_MATCH_DIFFERS. The score is stored in `score` if that is not
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_fingerprint_outcome(
     fingerprint: *const nodelock_fingerprint,
@@ -212,8 +214,8 @@ pub unsafe extern "C" fn nodelock_fingerprint_tag_count(fingerprint: *const node
     unsafe { look(fingerprint, 0, |f| f.tags.len()) }
 }
 
-/// The three bytes of a tag, by its place from 0 on. Its component is stored in `component` if that is not NULL. Lent until the
-/// fingerprint is freed. NULL beyond the last.
+/// The three bytes of a tag, by its place from 0 on. Its component is stored in `component` if that is not NULL. Lent
+/// until the fingerprint is freed. NULL beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_fingerprint_tag(
     fingerprint: *const nodelock_fingerprint,
@@ -244,11 +246,12 @@ pub unsafe extern "C" fn nodelock_fingerprint_free(fingerprint: *mut nodelock_fi
     unsafe { free(fingerprint) }
 }
 
-/// A stable identity of this machine for an application, as text: 32 hexadecimal digits, for applications that want no more than
-/// that. It differs between applications, is the same for every user, changes when the operating system is installed anew, and
-/// is copied along with a disk image.
+/// A stable identity of this machine for an application, as text: 32 hexadecimal digits, for applications that want no
+/// more than that. It differs between applications, is the same for every user, changes when the operating system is
+/// installed anew, and is copied along with a disk image.
 ///
-/// NODELOCK_UNSUPPORTED: the machine has nothing to make it of, as most containers. NODELOCK_INVALID_INPUT: an empty name.
+/// NODELOCK_UNSUPPORTED: the machine has nothing to make it of, as most containers. NODELOCK_INVALID_INPUT: an empty
+/// name.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_machine_id(

@@ -27,8 +27,8 @@ pub const NODELOCK_MACHINE_GRACE_OVER: u32 = 3;
 /// Too little of what the machine is known by could be seen, and the grace period is over. Run where it can be seen.
 pub const NODELOCK_MACHINE_HIDDEN: u32 = 4;
 
-/// What a check found: a verdict and, where there is one, the license with its terms. It does not change when the store does.
-/// Belongs to the caller; may be read from any number of threads.
+/// What a check found: a verdict and, where there is one, the license with its terms. It does not change when the store
+/// does. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_license {
     status: Status,
     is_renewed: bool,
@@ -122,9 +122,9 @@ pub unsafe extern "C" fn nodelock_license_verdict_text(license: *const nodelock_
 }
 
 /// The time that belongs to the verdict, in seconds since 1970: until when NODELOCK_VERDICT_GRACE lasts, when
-/// NODELOCK_VERDICT_NOT_YET_VALID becomes valid, since when NODELOCK_VERDICT_EXPIRED or NODELOCK_VERDICT_LEASE_ENDED hold,
-/// until when a version must have been released for NODELOCK_VERDICT_VERSION_NOT_COVERED. False, and nothing is stored, for
-/// any other verdict.
+/// NODELOCK_VERDICT_NOT_YET_VALID becomes valid, since when NODELOCK_VERDICT_EXPIRED or NODELOCK_VERDICT_LEASE_ENDED
+/// hold, until when a version must have been released for NODELOCK_VERDICT_VERSION_NOT_COVERED. False, and nothing is
+/// stored, for any other verdict.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_verdict_time(
     license: *const nodelock_license,
@@ -156,8 +156,8 @@ pub unsafe extern "C" fn nodelock_license_set_back(license: *const nodelock_lice
     }
 }
 
-/// By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is by more
-/// than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
+/// By how many seconds the clock is ahead, or if negative behind, where the authority's latest answer shows that it is
+/// by more than 26 hours; 0 if it is right or nothing is known. With or without a verdict about time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_clock_error(license: *const nodelock_license) -> i64 {
     let seconds = |by: std::time::Duration| i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
@@ -172,8 +172,8 @@ pub unsafe extern "C" fn nodelock_license_clock_error(license: *const nodelock_l
 }
 
 /// Why the machine is the wrong one, for NODELOCK_VERDICT_WRONG_MACHINE: one of NODELOCK_MACHINE_*. For
-/// NODELOCK_VERDICT_GRACE, NODELOCK_MACHINE_HIDDEN if too little of the machine can be seen: then no renewal is needed, and
-/// none is given. NODELOCK_MACHINE_FITS otherwise.
+/// NODELOCK_VERDICT_GRACE, NODELOCK_MACHINE_HIDDEN if too little of the machine can be seen: then no renewal is needed,
+/// and none is given. NODELOCK_MACHINE_FITS otherwise.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_machine_reason(license: *const nodelock_license) -> u32 {
     // SAFETY: NULL or a license that lives.
@@ -189,9 +189,9 @@ pub unsafe extern "C" fn nodelock_license_machine_reason(license: *const nodeloc
     }
 }
 
-/// What is wrong with the store, for NODELOCK_VERDICT_DAMAGED: NODELOCK_CORRUPT (recover), NODELOCK_UNSUPPORTED_VERSION (update
-/// the application), NODELOCK_UNTRUSTED_SIGNER or NODELOCK_WRONG_PRODUCT (set up for another vendor or product), or another
-/// status of a message. NODELOCK_OK for any other verdict.
+/// What is wrong with the store, for NODELOCK_VERDICT_DAMAGED: NODELOCK_CORRUPT (recover), NODELOCK_UNSUPPORTED_VERSION
+/// (update the application), NODELOCK_UNTRUSTED_SIGNER or NODELOCK_WRONG_PRODUCT (set up for another vendor or
+/// product), or another status of a message. NODELOCK_OK for any other verdict.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_damage(license: *const nodelock_license) -> nodelock_status {
     // SAFETY: NULL or a license that lives.
@@ -203,8 +203,8 @@ pub unsafe extern "C" fn nodelock_license_damage(license: *const nodelock_licens
     }
 }
 
-/// Why the vendor released the seat, in the vendor's words, which may be empty, for NODELOCK_VERDICT_REVOKED. NULL for any
-/// other verdict. Lent until the license is freed.
+/// Why the vendor released the seat, in the vendor's words, which may be empty, for NODELOCK_VERDICT_REVOKED. NULL for
+/// any other verdict. Lent until the license is freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_revocation_reason(
     license: *const nodelock_license,
@@ -218,8 +218,8 @@ pub unsafe extern "C" fn nodelock_license_revocation_reason(
     }
 }
 
-/// Whether the license is usable and has a feature of that name that has not expired. False for NULL and for what is not
-/// UTF-8. Fast enough to be asked again and again: it looks into memory only.
+/// Whether the license is usable and has a feature of that name that has not expired. False for NULL and for what is
+/// not UTF-8. Fast enough to be asked again and again: it looks into memory only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_has_feature(
     license: *const nodelock_license,
@@ -279,8 +279,8 @@ pub unsafe extern "C" fn nodelock_license_feature_name(
     }
 }
 
-/// When a feature, by its place, is no longer there, in seconds since 1970. False, and nothing is stored, if never or beyond
-/// the last.
+/// When a feature, by its place, is no longer there, in seconds since 1970. False, and nothing is stored, if never or
+/// beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_feature_expires(
     license: *const nodelock_license,
@@ -291,7 +291,8 @@ pub unsafe extern "C" fn nodelock_license_feature_expires(
     unsafe { time(license, seconds, |license| license.features.get(index)?.expires) }
 }
 
-/// The vendor's metadata of that name, the first if there are several. Lent until the license is freed. NULL if there is none.
+/// The vendor's metadata of that name, the first if there are several. Lent until the license is freed. NULL if there
+/// is none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_metadata(
     license: *const nodelock_license,
@@ -338,7 +339,8 @@ pub unsafe extern "C" fn nodelock_license_metadata_name(
     }
 }
 
-/// The value of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the last.
+/// The value of an entry of the metadata, by its place from 0 on. Lent until the license is freed. NULL beyond the
+/// last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_metadata_value(
     license: *const nodelock_license,
@@ -401,9 +403,9 @@ pub unsafe extern "C" fn nodelock_license_device_key(license: *const nodelock_li
     unsafe { look(license, ptr::null(), |license| license.term(|t| &t.device, |l| l.device_key.to_string())) }
 }
 
-/// After a license was taken in from a text: a readable header of that text which says something else than the license does, as
-/// the license has it, such as `Licensee: Jane Doe`, by its place from 0 on. The license counts all the same; tell people, who may
-/// have read the header. Lent until the license is freed. NULL beyond the last.
+/// After a license was taken in from a text: a readable header of that text which says something else than the license
+/// does, as the license has it, such as `Licensee: Jane Doe`, by its place from 0 on. The license counts all the same;
+/// tell people, who may have read the header. Lent until the license is freed. NULL beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_changed_header(
     license: *const nodelock_license,
@@ -427,8 +429,8 @@ pub unsafe extern "C" fn nodelock_license_text(license: *const nodelock_license)
     unsafe { look(license, ptr::null(), |license| license.term(|t| &t.armored, License::to_text)) }
 }
 
-/// The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed. NULL without a
-/// license.
+/// The signed license as bytes, and how many they are if `size` is not NULL. Lent until the license is freed. NULL
+/// without a license.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_data(
     license: *const nodelock_license,
@@ -518,8 +520,8 @@ pub unsafe extern "C" fn nodelock_license_revision(license: *const nodelock_lice
     unsafe { look(license, 0, |license| license.status.license().map_or(0, |l| l.revision)) }
 }
 
-/// The time that the verdict was made at, in seconds since 1970: never less than any time seen before. With or without a
-/// license.
+/// The time that the verdict was made at, in seconds since 1970: never less than any time seen before. With or without
+/// a license.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_time(license: *const nodelock_license) -> u64 {
     // SAFETY: NULL or a license that lives.
@@ -533,8 +535,8 @@ pub unsafe extern "C" fn nodelock_license_renewal_due(license: *const nodelock_l
     unsafe { look(license, false, |license| license.status.renewal_due()) }
 }
 
-/// Whether the authority has just answered nodelock_client_start(): what was due is done. What it said is in the verdict. False for
-/// what another call gave out.
+/// Whether the authority has just answered nodelock_client_start(): what was due is done. What it said is in the
+/// verdict. False for what another call gave out.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_is_renewed(license: *const nodelock_license) -> bool {
     // SAFETY: NULL or a license that lives.
@@ -548,17 +550,17 @@ pub unsafe extern "C" fn nodelock_license_should_observe(license: *const nodeloc
     unsafe { look(license, false, |license| license.status.should_observe()) }
 }
 
-/// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some shared
-/// folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or without a
-/// license.
+/// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as some
+/// shared folders and old file servers cannot: a cut may then undo what was announced, such as a deactivation. With or
+/// without a license.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_power_cuts_covered(license: *const nodelock_license) -> bool {
     // SAFETY: NULL or a license that lives.
     unsafe { look(license, false, |license| license.status.power_cuts_covered()) }
 }
 
-/// The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or without
-/// a license. Lent until the license is freed. NULL if none is pending.
+/// The seat of the activation request that waits for its license; nodelock_client_pending() shows the request. With or
+/// without a license. Lent until the license is freed. NULL if none is pending.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_license_pending_seat(license: *const nodelock_license) -> *const c_char {
     // SAFETY: NULL or a license that lives.

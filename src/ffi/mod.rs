@@ -1,8 +1,8 @@
 //! The C interface, feature `capi`. Its manual is `include/nodelock.h`, which is generated from these files.
 //!
-//! A file for each object, and for the mechanics: `boundary` (pointers, text and bytes in, panics), `callback`, `status`.
-//! Signatures are written out, because the generator sees no others; what they have in common is in functions that take
-//! closures. From Rust, use the crate itself.
+//! A file for each object, and for the mechanics: `boundary` (pointers, text and bytes in, panics), `callback`,
+//! `status`. Signatures are written out, because the generator sees no others; what they have in common is in functions
+//! that take closures. From Rust, use the crate itself.
 
 // What the caller must keep to is said once, at the top of the header, and in the comment of each function.
 #![allow(unsafe_code, non_camel_case_types, clippy::missing_safety_doc)]

@@ -78,16 +78,16 @@ impl nodelock_client {
     }
 }
 
-/// Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the answer and
-/// checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits for a seat of the
-/// same license is taken back first.
+/// Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the
+/// answer and checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits
+/// for a seat of the same license is taken back first.
 ///
-/// When the authority refuses for good, the request is taken back and nothing is pending any more: NODELOCK_UNKNOWN_LICENSE,
-/// NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with NODELOCK_NO_FREE_SEAT, the request stays pending: call
-/// again, or carry it by hand. nodelock_error_seat_count() and its neighbors say what seats there are then; another call may
-/// name one of them to replace, also when the one that was named may not be. Fails too as nodelock_client_begin() and
-/// nodelock_client_install() do, with the codes of the way to the authority, and with NODELOCK_UNSUPPORTED when the client was
-/// set up without an authority.
+/// When the authority refuses for good, the request is taken back and nothing is pending any more:
+/// NODELOCK_UNKNOWN_LICENSE, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with
+/// NODELOCK_NO_FREE_SEAT, the request stays pending: call again, or carry it by hand. nodelock_error_seat_count() and
+/// its neighbors say what seats there are then; another call may name one of them to replace, also when the one that
+/// was named may not be. Fails too as nodelock_client_begin() and nodelock_client_install() do, with the codes of the
+/// way to the authority, and with NODELOCK_UNSUPPORTED when the client was set up without an authority.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_activate(
@@ -113,13 +113,13 @@ pub unsafe extern "C" fn nodelock_client_activate(
     }
 }
 
-/// Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends the proof and
-/// takes in the receipt. `call` may be NULL.
+/// Gives the seat up: asks the authority first whether it may, then nodelock_client_deactivate_offline(), then sends
+/// the proof and takes in the receipt. `call` may be NULL.
 ///
-/// Fails while the license is still active when the authority cannot be reached, or says NODELOCK_DEACTIVATION_NOT_ALLOWED.
-/// When it fails after the license is gone, nodelock_error_proof() is what was given up: show its code, or call
-/// nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with NODELOCK_NO_RANDOM and with the
-/// codes of the way to the authority.
+/// Fails while the license is still active when the authority cannot be reached, or says
+/// NODELOCK_DEACTIVATION_NOT_ALLOWED. When it fails after the license is gone, nodelock_error_proof() is what was given
+/// up: show its code, or call nodelock_client_hand_in() later. Otherwise as nodelock_client_deactivate_offline(), with
+/// NODELOCK_NO_RANDOM and with the codes of the way to the authority.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_deactivate(
@@ -145,10 +145,11 @@ pub unsafe extern "C" fn nodelock_client_deactivate(
     }
 }
 
-/// Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat, which
-/// ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
+/// Renews the license, and with it the machine's fingerprint and the time, or learns that the vendor released the seat,
+/// which ends the license. What is outstanding is handed in first. Then checks. `call` may be NULL.
 ///
-/// NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the store.
+/// NODELOCK_NOT_ACTIVE, NODELOCK_NO_RANDOM, what the authority says, the codes of the way to it, and the codes of the
+/// store.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_check_in(
@@ -169,8 +170,8 @@ pub unsafe extern "C" fn nodelock_client_check_in(
     }
 }
 
-/// Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the receipts. Never
-/// NULL after NODELOCK_OK; there are none in it if nothing was outstanding. `call` may be NULL.
+/// Sends what was given up and has no receipt, oldest first, all of it even if some is refused, and takes in the
+/// receipts. Never NULL after NODELOCK_OK; there are none in it if nothing was outstanding. `call` may be NULL.
 ///
 /// Fails with the first failure: what the authority says, the codes of the way to it, the codes of the store.
 #[unsafe(no_mangle)]
@@ -193,11 +194,11 @@ pub unsafe extern "C" fn nodelock_client_hand_in(
     }
 }
 
-/// Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends the
-/// request, installs the answer and checks. `call` may be NULL.
+/// Takes a new seat in place of the one whose record is damaged or gone: nodelock_client_recover_offline(), then sends
+/// the request, installs the answer and checks. `call` may be NULL.
 ///
-/// NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_UNKNOWN_SEAT: the authority knows no seat of this device.
-/// Otherwise as nodelock_client_activate().
+/// NODELOCK_ALREADY_ACTIVE: there is nothing to recover from. NODELOCK_UNKNOWN_SEAT: the authority knows no seat of
+/// this device. Otherwise as nodelock_client_activate().
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_client_recover(

@@ -21,9 +21,9 @@ pub const NODELOCK_REASON_REINSTALLED: u32 = 3;
 /// The activation request was cancelled before a license came.
 pub const NODELOCK_REASON_CANCELLED: u32 = 4;
 
-/// A seat given up: the license is gone from this machine, and the authority frees the seat on this proof, in any of its forms,
-/// or on its code. Belongs to the caller, unless it was lent; may be read from any number of threads. Freeing it loses nothing:
-/// nodelock_client_outstanding() shows the same again until the receipt has come.
+/// A seat given up: the license is gone from this machine, and the authority frees the seat on this proof, in any of
+/// its forms, or on its code. Belongs to the caller, unless it was lent; may be read from any number of threads.
+/// Freeing it loses nothing: nodelock_client_outstanding() shows the same again until the receipt has come.
 pub struct nodelock_proof {
     deactivation: Deactivation,
     bytes: OnceLock<Vec<u8>>,
@@ -48,8 +48,8 @@ impl From<Deactivation> for nodelock_proof {
     }
 }
 
-/// The code to read over the phone: 25 symbols in five groups, `17KX2-M928T-5CY4T-QKFFW-EZFWM`. Who has it can free the seat, so
-/// it belongs on the screen and not into a log. Lent until the proof is freed. NULL for NULL.
+/// The code to read over the phone: 25 symbols in five groups, `17KX2-M928T-5CY4T-QKFFW-EZFWM`. Who has it can free the
+/// seat, so it belongs on the screen and not into a log. Lent until the proof is freed. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_proof_code(proof: *const nodelock_proof) -> *const c_char {
     // SAFETY: NULL or a proof that lives.
@@ -77,9 +77,9 @@ pub unsafe extern "C" fn nodelock_proof_reason(proof: *const nodelock_proof) -> 
     unsafe { look(proof, NODELOCK_REASON_OTHER, |proof| proof.deactivation.reason().number().into()) }
 }
 
-/// NODELOCK_OK, or why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat is given up
-/// all the same, but a copy of the store from before may go unnoticed by nodelock_client_check() until its lease ends. Any later
-/// change of the store tries again. NODELOCK_OK for NULL.
+/// NODELOCK_OK, or why no tombstone could be left, in the result of the call that gave the seat up: a warning. The seat
+/// is given up all the same, but a copy of the store from before may go unnoticed by nodelock_client_check() until its
+/// lease ends. Any later change of the store tries again. NODELOCK_OK for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_proof_tombstone(proof: *const nodelock_proof) -> nodelock_status {
     let status = |proof: &nodelock_proof| {

@@ -7,8 +7,8 @@ use std::{
 
 use super::boundary::{Lent, Result, free, lend_bytes, look};
 
-/// A QR code, as squares, as an SVG image and as text for a terminal. Belongs to the caller; may be read from any number of
-/// threads.
+/// A QR code, as squares, as an SVG image and as text for a terminal. Belongs to the caller; may be read from any
+/// number of threads.
 pub struct nodelock_qr {
     width: usize,
     squares: Vec<c_uchar>,
@@ -61,16 +61,16 @@ impl nodelock_qr {
     }
 }
 
-/// How many squares a row has, and how many rows there are, without the light border of four squares that belongs around it.
-/// 0 for NULL.
+/// How many squares a row has, and how many rows there are, without the light border of four squares that belongs
+/// around it. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_qr_width(qr: *const nodelock_qr) -> usize {
     // SAFETY: NULL or a QR code that lives.
     unsafe { look(qr, 0, |qr| qr.width) }
 }
 
-/// The squares, row by row from the top left, a byte for each: 1 is dark, 0 is light. Their number is the square of the width;
-/// it is stored in `count` if that is not NULL. Lent until the QR code is freed. NULL for NULL.
+/// The squares, row by row from the top left, a byte for each: 1 is dark, 0 is light. Their number is the square of the
+/// width; it is stored in `count` if that is not NULL. Lent until the QR code is freed. NULL for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_qr_squares(qr: *const nodelock_qr, count: *mut usize) -> *const u8 {
     // SAFETY: NULL or a QR code that lives; NULL or a place for the number.
@@ -84,8 +84,8 @@ pub unsafe extern "C" fn nodelock_qr_svg(qr: *const nodelock_qr) -> *const c_cha
     unsafe { look(qr, ptr::null(), |qr| qr.svg.get(|| qr.images.svg())) }
 }
 
-/// In block characters for a terminal that writes light on dark, with its border. Lent until the QR code is freed. NULL for
-/// NULL.
+/// In block characters for a terminal that writes light on dark, with its border. Lent until the QR code is freed. NULL
+/// for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_qr_terminal(qr: *const nodelock_qr) -> *const c_char {
     // SAFETY: NULL or a QR code that lives.

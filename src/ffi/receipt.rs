@@ -7,12 +7,12 @@ use crate::{DeactivationReceipt, Outcome};
 
 /// The seat went back to the pool: any machine may take it.
 pub const NODELOCK_OUTCOME_RETURNED: u32 = 1;
-/// The license has no deactivation left: the seat is kept for this machine, which may activate it again, until the vendor
-/// returns it.
+/// The license has no deactivation left: the seat is kept for this machine, which may activate it again, until the
+/// vendor returns it.
 pub const NODELOCK_OUTCOME_HELD: u32 = 2;
 
-/// The authority's receipt for a seat that was given up. Belongs to the caller, unless it was lent; may be read from any number
-/// of threads.
+/// The authority's receipt for a seat that was given up. Belongs to the caller, unless it was lent; may be read from
+/// any number of threads.
 pub struct nodelock_receipt {
     receipt: DeactivationReceipt,
     seat: Lent,

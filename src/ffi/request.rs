@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{CheckIn, PendingRequest, code::Handle};
 
-/// An activation request that waits for its license, with the seats given up that it carries along, or a check-in. Belongs to
-/// the caller; may be read from any number of threads. Freeing it does not take it back: nodelock_client_pending() shows an
-/// activation request again.
+/// An activation request that waits for its license, with the seats given up that it carries along, or a check-in.
+/// Belongs to the caller; may be read from any number of threads. Freeing it does not take it back:
+/// nodelock_client_pending() shows an activation request again.
 pub struct nodelock_request {
     request: Asked,
     bytes: OnceLock<Zeroizing<Vec<u8>>>,
@@ -99,7 +99,8 @@ impl From<CheckIn> for nodelock_request {
     }
 }
 
-/// The seat it asks for, or the one that it is to renew, such as `7KX2M9`. Lent until the request is freed. NULL for NULL.
+/// The seat it asks for, or the one that it is to renew, such as `7KX2M9`. Lent until the request is freed. NULL for
+/// NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_request_seat(request: *const nodelock_request) -> *const c_char {
     // SAFETY: NULL or a request that lives.
@@ -141,8 +142,8 @@ pub unsafe extern "C" fn nodelock_request_data(
     }
 }
 
-/// As a QR code of `link` followed by the request in base32. With a link that ends in a number sign, the phone that scans it
-/// lands on the vendor's page, and what it carries reaches no server log. The link may be empty.
+/// As a QR code of `link` followed by the request in base32. With a link that ends in a number sign, the phone that
+/// scans it lands on the vendor's page, and what it carries reaches no server log. The link may be empty.
 ///
 /// NODELOCK_TOO_LARGE: more than a QR code holds. NODELOCK_UNSUPPORTED: this build has no QR codes.
 #[unsafe(no_mangle)]

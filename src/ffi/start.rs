@@ -12,18 +12,20 @@ use super::{
 };
 use crate::Renewal;
 
-/// All that an application does when it starts: nodelock_client_check(), nodelock_client_observe() where that has something to
-/// record, and what is due with the authority: the license's renewal, a request that waits for its answer, seats that were given
-/// up. It waits for the network `limit` milliseconds at most, for all exchanges together; 3000 suits most. With 0 it uses none.
+/// All that an application does when it starts: nodelock_client_check(), nodelock_client_observe() where that has
+/// something to record, and what is due with the authority: the license's renewal, a request that waits for its answer,
+/// seats that were given up. It waits for the network `limit` milliseconds at most, for all exchanges together; 3000
+/// suits most. With 0 it uses none.
 ///
-/// What fails on the way to the authority fails no start: a usable license stays usable. `warning` is then why the renewal did not
-/// come, or why the store could not record that time has passed; NULL if all is well. It belongs to the caller, to be shown or
-/// logged and freed. `warning` itself may be NULL, and so may `call`. nodelock_license_is_renewed() and
-/// nodelock_license_renewal_due() say what became of the renewal.
+/// What fails on the way to the authority fails no start: a usable license stays usable. `warning` is then why the
+/// renewal did not come, or why the store could not record that time has passed; NULL if all is well. It belongs to the
+/// caller, to be shown or logged and freed. `warning` itself may be NULL, and so may `call`.
+/// nodelock_license_is_renewed() and nodelock_license_renewal_due() say what became of the renewal.
 ///
-/// A later start asks again. Starts that follow within a pause do not: a minute after the first failure, twice as long after each
-/// further one, an hour at most, and a minute at most while the license is not usable. An application that runs for days calls
-/// it once a day, too. Nothing is sent that nodelock_client_check_in() would not send, and nothing goes on when it has returned.
+/// A later start asks again. Starts that follow within a pause do not: a minute after the first failure, twice as long
+/// after each further one, an hour at most, and a minute at most while the license is not usable. An application that
+/// runs for days calls it once a day, too. Nothing is sent that nodelock_client_check_in() would not send, and nothing
+/// goes on when it has returned.
 ///
 /// Fails as nodelock_client_check() does.
 #[unsafe(no_mangle)]

@@ -7,8 +7,8 @@ use crate::{ErrorKind, Verdict};
 
 /// What a call came to, or what a check found. Numbers are permanent; later versions add some.
 ///
-/// 1 to 19 the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to the authority and the authority, 90 the
-/// library itself, 100 to 119 a message (a file, or an answer of the authority).
+/// 1 to 19 the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to the authority and the authority, 90
+/// the library itself, 100 to 119 a message (a file, or an answer of the authority).
 #[repr(u32)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum nodelock_status {
@@ -92,8 +92,8 @@ pub enum nodelock_status {
     NODELOCK_SERVER_BUSY = 67,
     /// The authority failed.
     NODELOCK_SERVER_FAILED = 68,
-    /// The authority does not know this seat or its latest license, and asks for the license: its ledger may have been restored
-    /// to an earlier copy.
+    /// The authority does not know this seat or its latest license, and asks for the license: its ledger may have been
+    /// restored to an earlier copy.
     NODELOCK_LICENSE_WANTED = 69,
     /// No license has this license key.
     NODELOCK_UNKNOWN_LICENSE = 70,
@@ -262,8 +262,8 @@ pub(super) fn name(number: u32) -> Option<&'static CStr> {
     kind_of(number).map(ErrorKind::c_code).or_else(other)
 }
 
-/// The stable name of a status, such as `no-free-seat`, for logs and scripts; a verdict's is without `verdict`. Lives as long
-/// as the library is loaded. NULL for a number that this version does not know.
+/// The stable name of a status, such as `no-free-seat`, for logs and scripts; a verdict's is without `verdict`. Lives
+/// as long as the library is loaded. NULL for a number that this version does not know.
 #[unsafe(no_mangle)]
 pub extern "C" fn nodelock_status_name(status: u32) -> *const c_char {
     contained(|| name(status)).flatten().map_or(std::ptr::null(), CStr::as_ptr)

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::{Answer, Cancel, Error, ErrorKind, Post, Result, Transport};
 
-/// A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license keys and
-/// proofs: log its address, not its content.
+/// A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license
+/// keys and proofs: log its address, not its content.
 pub struct nodelock_post {
     url: CString,
     user_agent: CString,
@@ -109,8 +109,8 @@ pub unsafe extern "C" fn nodelock_post_limit(post: *const nodelock_post) -> usiz
     unsafe { look(post, 0, |post| post.limit) }
 }
 
-/// How long the whole exchange may take, in milliseconds: rounded up, so that it is never 0, which many HTTP libraries take as no
-/// limit. 0 for NULL.
+/// How long the whole exchange may take, in milliseconds: rounded up, so that it is never 0, which many HTTP libraries
+/// take as no limit. 0 for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_post_timeout(post: *const nodelock_post) -> u64 {
     // SAFETY: NULL or a request that lives.

@@ -41,15 +41,15 @@ pub extern "C" fn nodelock_version_number() -> u32 {
     NODELOCK_VERSION_MAJOR * 1_000_000 + NODELOCK_VERSION_MINOR * 1_000 + NODELOCK_VERSION_PATCH
 }
 
-/// The ABI version of the library that is loaded: NODELOCK_ABI_VERSION when it was built. A program that loads the library at
-/// run time compares the two before it calls anything else.
+/// The ABI version of the library that is loaded: NODELOCK_ABI_VERSION when it was built. A program that loads the
+/// library at run time compares the two before it calls anything else.
 #[unsafe(no_mangle)]
 pub extern "C" fn nodelock_abi_version() -> u32 {
     NODELOCK_ABI_VERSION
 }
 
-/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`. False for any other name and
-/// for NULL. What is off returns NODELOCK_UNSUPPORTED.
+/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`. False for any other
+/// name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
     const FEATURES: [(&str, bool); 3] = [

@@ -45,8 +45,8 @@ impl CertificateBody {
         Ok(())
     }
 
-    /// Fails with [`ErrorKind::LeaseTooLong`] unless the issuer may sign, at `issued`, a license whose use ends then; none is
-    /// never.
+    /// Fails with [`ErrorKind::LeaseTooLong`] unless the issuer may sign, at `issued`, a license whose use ends then;
+    /// none is never.
     pub(crate) fn check_lease(&self, issued: Timestamp, ends: Option<Timestamp>) -> Result<()> {
         let latest = issued.plus_days(self.longest_lease_days);
         if !self.endless && ends.is_none_or(|end| end > latest) {

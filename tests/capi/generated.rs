@@ -1,4 +1,5 @@
-//! `include/nodelock.h` says what `src/ffi` does. After a change there: `NODELOCK_WRITE_HEADER=1 cargo test --test capi generated`.
+//! `include/nodelock.h` says what `src/ffi` does. After a change there:
+//! `NODELOCK_WRITE_HEADER=1 cargo test --test capi generated`.
 
 use std::{
     env, fs,

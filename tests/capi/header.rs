@@ -168,8 +168,8 @@ fn parameter(text: &str) -> Parameter {
     Parameter { of_type: text[..at].trim().to_owned(), name: text[at..].to_owned() }
 }
 
-/// What is no UTF-8, as C writes it: a lone byte, a lone continuation, an overlong NUL and slash, half a surrogate pair, a cut
-/// character, a number beyond the last, and bytes that no text has.
+/// What is no UTF-8, as C writes it: a lone byte, a lone continuation, an overlong NUL and slash, half a surrogate
+/// pair, a cut character, a number beyond the last, and bytes that no text has.
 const NO_UTF8: [&str; 8] = [
     "\"\\xff\"",
     "\"\\x80\"",

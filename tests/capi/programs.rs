@@ -1,7 +1,7 @@
 //! The C interface, from C and C++.
 //!
-//! Needs a C compiler, as building the crate does. Further compilers, valgrind and doxygen are used where they are; what is missing
-//! is said loudly, and is a failure when `NODELOCK_REQUIRE_CAPI=1` is set.
+//! Needs a C compiler, as building the crate does. Further compilers, valgrind and doxygen are used where they are;
+//! what is missing is said loudly, and is a failure when `NODELOCK_REQUIRE_CAPI=1` is set.
 
 use std::{
     collections::BTreeSet,

@@ -1,5 +1,5 @@
-//! The grace of a changed machine: it counts and ends whether or not anybody records it, and a machine that shows nothing
-//! unique is not taken for another one (docs/PROTOCOL.md, A changed machine).
+//! The grace of a changed machine: it counts and ends whether or not anybody records it, and a machine that shows
+//! nothing unique is not taken for another one (docs/PROTOCOL.md, A changed machine).
 
 use nodelock::{
     Client, ErrorKind, GraceReason, MachineReason, Verdict,

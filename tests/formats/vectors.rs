@@ -1,7 +1,7 @@
 //! The wire format's promise: the committed vectors are what this crate makes, and what it reads.
 //!
-//! `NODELOCK_WRITE_VECTORS=1 cargo test --test formats vectors` writes them anew; a difference in `git diff` is then a change of
-//! the format, and that needs a new version.
+//! `NODELOCK_WRITE_VECTORS=1 cargo test --test formats vectors` writes them anew; a difference in `git diff` is then a
+//! change of the format, and that needs a new version.
 
 use std::{
     fs,

@@ -65,9 +65,9 @@ pub unsafe extern "C" fn nodelock_activation_read(
     }
 }
 
-/// Has the request take the place of a seat, if no seat is free: the choice of a customer who hands the file in by hand and was
-/// told of the seats that there are (nodelock_decision_seats()). `seat` is the seat's name, such as `7KX2M9`. A request that
-/// names a seat itself stays with that.
+/// Has the request take the place of a seat, if no seat is free: the choice of a customer who hands the file in by hand
+/// and was told of the seats that there are (nodelock_decision_seats()). `seat` is the seat's name, such as `7KX2M9`. A
+/// request that names a seat itself stays with that.
 ///
 /// NODELOCK_MALFORMED, NODELOCK_UNREADABLE_CODE: `seat` is no name.
 #[unsafe(no_mangle)]

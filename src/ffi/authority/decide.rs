@@ -59,9 +59,9 @@ unsafe fn decide(
 /// granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
 /// seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
 /// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
-/// the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it is
-/// more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a
-/// recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+/// the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it
+/// is more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over;
+/// for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_activation(
@@ -131,16 +131,16 @@ pub unsafe extern "C" fn nodelock_decide_code(
     }
 }
 
-/// Answers a check-in or a check-in file, in any form. The same check-in again has the same license. A seat that the vendor's
-/// database has lost, because it was restored to an earlier copy, is entered again from the license in the file; an event
-/// `healed` says so.
+/// Answers a check-in or a check-in file, in any form. The same check-in again has the same license. A seat that the
+/// vendor's database has lost, because it was restored to an earlier copy, is entered again from the license in the
+/// file; an event `healed` says so.
 ///
 /// NODELOCK_DECISION_RENEWED, NODELOCK_DECISION_REPEATED, or NODELOCK_DECISION_REVOKED: the seat is over, and only the
-/// revocation ends what a copy of the device's store still has. NODELOCK_DECISION_REFUSED, to be stored like any other: the
-/// license was signed with the vendor's key and never issued, as an event `strange-license` says;
-/// nodelock_decision_refusal() is NODELOCK_UNKNOWN_SEAT. NODELOCK_LICENSE_WANTED: the database does not know the seat or its
-/// latest license; the device is to send the whole file. NODELOCK_UNKNOWN_SEAT: the license is not one of the device that
-/// signed the check-in. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
+/// revocation ends what a copy of the device's store still has. NODELOCK_DECISION_REFUSED, to be stored like any other:
+/// the license was signed with the vendor's key and never issued, as an event `strange-license` says;
+/// nodelock_decision_refusal() is NODELOCK_UNKNOWN_SEAT. NODELOCK_LICENSE_WANTED: the database does not know the seat
+/// or its latest license; the device is to send the whole file. NODELOCK_UNKNOWN_SEAT: the license is not one of the
+/// device that signed the check-in. NODELOCK_WRONG_MACHINE: the machine has changed too much. NODELOCK_LICENSE_ENDED.
 /// NODELOCK_OUTDATED: another check-in followed this one. The codes of a message.
 #[unsafe(no_mangle)]
 #[must_use]
@@ -236,12 +236,13 @@ pub unsafe extern "C" fn nodelock_decide_forced_release(
     }
 }
 
-/// Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license` is the
-/// license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent for a week, and
-/// the license must allow one more. Coming again it changes nothing and has the same revocation.
+/// Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license`
+/// is the license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent
+/// for a week, and the license must allow one more. Coming again it changes nothing and has the same revocation.
 ///
 /// NODELOCK_DECISION_REVOKED; NODELOCK_DECISION_RETURNED_BY_VENDOR for a held seat, which nobody is told of.
-/// NODELOCK_UNKNOWN_LICENSE, NODELOCK_UNKNOWN_SEAT: not of this license. NODELOCK_DEACTIVATION_NOT_ALLOWED: beyond these limits.
+/// NODELOCK_UNKNOWN_LICENSE, NODELOCK_UNKNOWN_SEAT: not of this license. NODELOCK_DEACTIVATION_NOT_ALLOWED: beyond
+/// these limits.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_customer_release(
@@ -292,9 +293,9 @@ struct NoteRecord {
     since_last: Option<u64>,
 }
 
-/// Notes that the vendor's database is in service, under the page of the records, which must be new: at the start, in each
-/// minute while it serves, and when it stops. Store the decision, copy the page to a place outside of the database, and sign
-/// under it from then on. So a database that was restored to an earlier copy is found out.
+/// Notes that the vendor's database is in service, under the page of the records, which must be new: at the start, in
+/// each minute while it serves, and when it stops. Store the decision, copy the page to a place outside of the
+/// database, and sign under it from then on. So a database that was restored to an earlier copy is found out.
 ///
 /// `note` is JSON; each member may be left out:
 ///
@@ -302,13 +303,13 @@ struct NoteRecord {
 /// {"outside": "0123456789abcdef", "trusted": false, "vouched": false, "stopping": false, "since_last": 60}
 /// ```
 ///
-/// `outside` is the page that was copied to that place last, read from there; `null` is none. `trusted` says that no backup
-/// of the database reaches the place, `vouched` that a person says the database was not restored, `stopping` that the service
-/// stops with this. `since_last` is how many seconds ago this process noted something, by a clock that nobody sets; `null`
-/// at its start.
+/// `outside` is the page that was copied to that place last, read from there; `null` is none. `trusted` says that no
+/// backup of the database reaches the place, `vouched` that a person says the database was not restored, `stopping`
+/// that the service stops with this. `since_last` is how many seconds ago this process noted something, by a clock that
+/// nobody sets; `null` at its start.
 ///
-/// NODELOCK_DECISION_NOTED. An event `restored` says that a part of the database's history is missing, or may be: seats that
-/// counted when it began lapse later. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a note.
+/// NODELOCK_DECISION_NOTED. An event `restored` says that a part of the database's history is missing, or may be: seats
+/// that counted when it began lapse later. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a note.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_note(
@@ -334,9 +335,9 @@ pub unsafe extern "C" fn nodelock_decide_note(
     }
 }
 
-/// The dates of requests that are outdated at `now`, in seconds since 1970: those from `*from` on and before `*before`. A
-/// database may forget the `cancelled` seats that were `requested` then, and no other seats: without its seat an outdated
-/// request is refused. False, and nothing is stored, while there are no such dates.
+/// The dates of requests that are outdated at `now`, in seconds since 1970: those from `*from` on and before `*before`.
+/// A database may forget the `cancelled` seats that were `requested` then, and no other seats: without its seat an
+/// outdated request is refused. False, and nothing is stored, while there are no such dates.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_outdated(now: u64, from: *mut u64, before: *mut u64) -> bool {
     let dates = decision::outdated(Timestamp::from_unix_seconds(now));

@@ -35,8 +35,8 @@ pub const NODELOCK_DECISION_RENEWED: u32 = 5;
 pub const NODELOCK_DECISION_REVOKED: u32 = 6;
 /// Nothing is decided: answer the queries, do the verifications, and call the function again.
 pub const NODELOCK_DECISION_NEEDS: u32 = 7;
-/// The request is refused for good. Seats that came along are free all the same; their receipts are sent. Or the license of
-/// a check-in is an alarm.
+/// The request is refused for good. Seats that came along are free all the same; their receipts are sent. Or the
+/// license of a check-in is an alarm.
 pub const NODELOCK_DECISION_REFUSED: u32 = 8;
 /// Nobody has asked for that seat yet; what was handed over is kept until its request arrives. Nothing is sent.
 pub const NODELOCK_DECISION_KEPT: u32 = 9;
@@ -50,8 +50,8 @@ pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
 /// The service of the database is noted. Nothing is sent. Copy the page outside once this is stored.
 pub const NODELOCK_DECISION_NOTED: u32 = 13;
 
-/// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are kept
-/// for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
+/// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
+/// kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
 pub const NODELOCK_CHANGE_INSERT_SEAT: u32 = 1;
 /// A seat takes the place of the one of that name.
 pub const NODELOCK_CHANGE_UPDATE_SEAT: u32 = 2;
@@ -67,11 +67,11 @@ pub const NODELOCK_CHANGE_ATTEMPTS: u32 = 6;
 pub const NODELOCK_CHANGE_COUNT: u32 = 7;
 /// What the database notes of its service takes the place of what it noted before.
 pub const NODELOCK_CHANGE_HISTORY: u32 = 8;
-/// A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it. Pages are
-/// kept for ever.
+/// A page is in service. There is none of that name; if there is, storing it must fail and the transaction with it.
+/// Pages are kept for ever.
 pub const NODELOCK_CHANGE_PAGE: u32 = 9;
-/// A license that the database has lost, on the terms that a device's license says. It comes before its seats. The record is
-/// the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
+/// A license that the database has lost, on the terms that a device's license says. It comes before its seats. The
+/// record is the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
 pub const NODELOCK_CHANGE_LICENSE: u32 = 10;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
@@ -279,11 +279,12 @@ pub unsafe extern "C" fn nodelock_decision_refusal(decision: *const nodelock_dec
     }
 }
 
-/// What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a person
-/// who waits or chooses one to replace: `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact":
-/// 1780000000, "lapses": 1790000000, "replaceable": true}]}`. What never lapses has null. With these members in its answer, as the reference
-/// authority has them, a device lists the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every
-/// other outcome and for NULL. A check-in that is refused so has them in its error.
+/// What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a
+/// person who waits or chooses one to replace:
+/// `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact": 1780000000, "lapses": 1790000000, "replaceable": true}]}`.
+/// What never lapses has null. With these members in its answer, as the reference authority has them, a device lists
+/// the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every other outcome and for
+/// NULL. A check-in that is refused so has them in its error.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_seats(decision: *const nodelock_decision) -> *const c_char {
     // SAFETY: NULL or a decision that lives.
@@ -393,8 +394,8 @@ pub unsafe extern "C" fn nodelock_decision_change_kind(
 /// - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
 /// - evidence: the seat that it is about, such as `7KX2M9`;
 /// - a check-in: a seat as above, a slash and 64 hex digits;
-/// - a count: the license's id, a slash and what is counted, as the query has it; a license: its id; a page: 16 hex digits;
-///   the history: `history`.
+/// - a count: the license's id, a slash and what is counted, as the query has it; a license: its id; a page: 16 hex
+///   digits; the history: `history`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_name(
     decision: *const nodelock_decision,
@@ -407,9 +408,9 @@ pub unsafe extern "C" fn nodelock_decision_change_name(
 /// The record to store, by its place from 0 on: give it to nodelock_records_answer() as it is. Lent until the decision
 /// is freed. NULL beyond the last.
 ///
-/// - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `replaced`, `returned`, `cancelled`, `revoked`),
-///   `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its store) and
-///   `notice` are for people, the rest is the library's;
+/// - a seat: JSON. `seat`, `device_key`, `license`, `state` (`active`, `held`, `replaced`, `returned`, `cancelled`,
+///   `revoked`), `revision`, `granted`, `issued`, `changed`, `copies` (how many check-ins came from another copy of its
+///   store) and `notice` are for people, the rest is the library's;
 /// - evidence: one line of base64url, a secret: there may be a code in it;
 /// - a check-in: a number;
 /// - attempts: JSON, `count` since `since`;
@@ -434,8 +435,8 @@ pub unsafe extern "C" fn nodelock_decision_change_license(
     unsafe { change(decision, index, ptr::null(), |change| lent(change.license.as_deref())) }
 }
 
-/// Whether a device holds a seat, or gave it up and has it held, by its place among the changes. `taken` of a license is the
-/// number of such seats that are not lapsed. False for every other change.
+/// Whether a device holds a seat, or gave it up and has it held, by its place among the changes. `taken` of a license
+/// is the number of such seats that are not lapsed. False for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_is_taken(
     decision: *const nodelock_decision,
@@ -445,8 +446,8 @@ pub unsafe extern "C" fn nodelock_decision_change_is_taken(
     unsafe { change(decision, index, false, |change| change.is_taken) }
 }
 
-/// Whether a seat that is taken counts no longer, by its place among the changes, because its use ended too long ago. False
-/// for every other change.
+/// Whether a seat that is taken counts no longer, by its place among the changes, because its use ended too long ago.
+/// False for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_is_lapsed(
     decision: *const nodelock_decision,
@@ -456,8 +457,8 @@ pub unsafe extern "C" fn nodelock_decision_change_is_lapsed(
     unsafe { change(decision, index, false, |change| change.is_lapsed) }
 }
 
-/// When the use of a seat ends, by its place among the changes, in seconds since 1970: what NODELOCK_QUERY_SEATS_BY_END finds
-/// it by. 253402300799, the end of the year 9999, for one that never ends; 0 for every other change.
+/// When the use of a seat ends, by its place among the changes, in seconds since 1970: what NODELOCK_QUERY_SEATS_BY_END
+/// finds it by. 253402300799, the end of the year 9999, for one that never ends; 0 for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_ends(
     decision: *const nodelock_decision,
@@ -467,9 +468,9 @@ pub unsafe extern "C" fn nodelock_decision_change_ends(
     unsafe { change(decision, index, 0, |change| change.ends) }
 }
 
-/// What the seats of one machine have in common that took each other's place, by the place of a seat among the changes: 64
-/// hex digits, which NODELOCK_QUERY_SEAT_OF_MACHINE finds it by. Lent until the decision is freed. NULL for every other change
-/// and beyond the last.
+/// What the seats of one machine have in common that took each other's place, by the place of a seat among the changes:
+/// 64 hex digits, which NODELOCK_QUERY_SEAT_OF_MACHINE finds it by. Lent until the decision is freed. NULL for every
+/// other change and beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_machine(
     decision: *const nodelock_decision,
@@ -479,8 +480,8 @@ pub unsafe extern "C" fn nodelock_decision_change_machine(
     unsafe { change(decision, index, ptr::null(), |change| lent(change.machine.as_deref())) }
 }
 
-/// How many hardware tags a seat has, by its place among the changes: NODELOCK_QUERY_SEATS_WITH_TAG finds it by each of them.
-/// They change when it is renewed. 0 for every other change.
+/// How many hardware tags a seat has, by its place among the changes: NODELOCK_QUERY_SEATS_WITH_TAG finds it by each of
+/// them. They change when it is renewed. 0 for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_tag_count(
     decision: *const nodelock_decision,
@@ -490,8 +491,8 @@ pub unsafe extern "C" fn nodelock_decision_change_tag_count(
     unsafe { change(decision, index, 0, |change| change.tags.len()) }
 }
 
-/// A hardware tag of a seat, such as `3/0a1b2c`, by the seat's place among the changes and its own from 0 on. Lent until the
-/// decision is freed. NULL beyond the last.
+/// A hardware tag of a seat, such as `3/0a1b2c`, by the seat's place among the changes and its own from 0 on. Lent
+/// until the decision is freed. NULL beyond the last.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_tag(
     decision: *const nodelock_decision,

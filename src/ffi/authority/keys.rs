@@ -121,8 +121,8 @@ struct CertificateRecord {
 /// ```
 ///
 /// `name` is for people, `serial` the vendor's number for the certificate. Licenses issued before its end stay valid.
-/// `longest_lease_days` is how many days after its signature a license may end, `endless` whether the issuer may sign others
-/// too. After the vendor's database was restored to an earlier copy, no seat lapses for that long.
+/// `longest_lease_days` is how many days after its signature a license may end, `endless` whether the issuer may sign
+/// others too. After the vendor's database was restored to an earlier copy, no seat lapses for that long.
 ///
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE; NODELOCK_MALFORMED, NODELOCK_WEAK_KEY: not a public key.
 #[unsafe(no_mangle)]

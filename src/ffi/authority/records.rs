@@ -38,19 +38,20 @@ pub const NODELOCK_QUERY_CHECK_IN: u32 = 6;
 /// The attempts at a seat. The value is the seat and its device key, such as `7KX2M9:…`. Found: that record, or
 /// nothing.
 pub const NODELOCK_QUERY_ATTEMPTS: u32 = 7;
-/// How often something happened to a license within a year. The value is the name under which NODELOCK_CHANGE_COUNT stored
-/// it: the license's id, a slash, and what is counted, such as `0123456789abcdef/replaced`. Found: that record, or nothing.
+/// How often something happened to a license within a year. The value is the name under which NODELOCK_CHANGE_COUNT
+/// stored it: the license's id, a slash, and what is counted, such as `0123456789abcdef/replaced`. Found: that record,
+/// or nothing.
 pub const NODELOCK_QUERY_COUNT: u32 = 8;
 /// The seats of a license that count as taken, whose use ends first (nodelock_decision_change_ends()). The value is the
-/// license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats, the
-/// first to end first.
+/// license's id, a slash, the last end in seconds since 1970, a slash, and how many seats at most. Found: these seats,
+/// the first to end first.
 pub const NODELOCK_QUERY_SEATS_BY_END: u32 = 9;
-/// The seats of a license that are taken and not lapsed, and have a hardware tag (nodelock_decision_change_tag()). The value is
-/// the license's id, a slash, and the tag, such as `3/0a1b2c`. Found: these seats, at most 32, those first that were heard of
-/// least lately.
+/// The seats of a license that are taken and not lapsed, and have a hardware tag (nodelock_decision_change_tag()). The
+/// value is the license's id, a slash, and the tag, such as `3/0a1b2c`. Found: these seats, at most 32, those first
+/// that were heard of least lately.
 pub const NODELOCK_QUERY_SEATS_WITH_TAG: u32 = 10;
-/// The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed or
-/// not. The value is that text. Found: this seat, or nothing.
+/// The seat that a machine has: of the seats with that nodelock_decision_change_machine() the one that is taken, lapsed
+/// or not. The value is that text. Found: this seat, or nothing.
 pub const NODELOCK_QUERY_SEAT_OF_MACHINE: u32 = 11;
 /// What the database notes of its service. The value is `history`. Found: that record, or nothing.
 pub const NODELOCK_QUERY_HISTORY: u32 = 12;
@@ -85,9 +86,9 @@ pub unsafe extern "C" fn nodelock_page_generate(
     }
 }
 
-/// Makes records that hold nothing yet. What is decided from them is signed under `page`, which is noted already but for
-/// nodelock_decide_note(). `issuer` is one that signs for the vendor now: it says how long a lease may be, and by which root
-/// the vendor's own messages are known. It may be freed before the records are.
+/// Makes records that hold nothing yet. What is decided from them is signed under `page`, which is noted already but
+/// for nodelock_decide_note(). `issuer` is one that signs for the vendor now: it says how long a lease may be, and by
+/// which root the vendor's own messages are known. It may be freed before the records are.
 ///
 /// NODELOCK_INVALID_INPUT: no page.
 #[unsafe(no_mangle)]
@@ -119,8 +120,8 @@ pub unsafe extern "C" fn nodelock_records_new(
 /// found are the records as they were stored:
 ///
 /// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
-///   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()), and
-///   how many are counted (nodelock_decision_change_is_counted());
+///   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()),
+///   and how many are counted (nodelock_decision_change_is_counted());
 /// - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
 ///
 /// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.

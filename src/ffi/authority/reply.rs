@@ -46,13 +46,13 @@ impl From<Reply> for nodelock_reply {
 ///
 /// NODELOCK_CERTIFICATE_EXPIRED: the issuer must not sign at `now`; sign with another. Without another:
 ///
-/// - NODELOCK_DECISION_RETURNED and NODELOCK_DECISION_HELD are stored all the same, because the device has lost its license
-///   already. Answer 202 over HTTP, without a receipt. The device keeps its proof and gets the receipt when it hands that
-///   in again.
+/// - NODELOCK_DECISION_RETURNED and NODELOCK_DECISION_HELD are stored all the same, because the device has lost its
+///   license already. Answer 202 over HTTP, without a receipt. The device keeps its proof and gets the receipt when it
+///   hands that in again.
 /// - Everything else is not stored. Of an activation, free what came along: nodelock_activation_release().
 ///
-/// NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license are
-/// out of bounds. NODELOCK_LEASE_TOO_LONG: the license would end later than the issuer's certificate allows.
+/// NODELOCK_INVALID_INPUT: the decision is NODELOCK_DECISION_NEEDS, so there is none yet, or the terms of the license
+/// are out of bounds. NODELOCK_LEASE_TOO_LONG: the license would end later than the issuer's certificate allows.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decision_reply(

@@ -57,7 +57,8 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 ///
 /// (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
 /// device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
-/// hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. A vendor that suspends a license sets `suspended`. A member of another name is an error.
+/// hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. A vendor that suspends a
+/// license sets `suspended`. A member of another name is an error.
 ///
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
 #[unsafe(no_mangle)]

@@ -18,8 +18,8 @@ use crate::{
 
 /// A vendor's licensing authority: sells licenses, answers activation files, takes seats back.
 ///
-/// Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the order was sold before. With --json the answer is one JSON object on
-/// standard output; what was refused has a stable name in its field `error`.
+/// Exit codes: 0 done, 1 refused, 2 wrong usage, 3 the order was sold before. With --json the answer is one JSON object
+/// on standard output; what was refused has a stable name in its field `error`.
 ///
 /// AUTHORITY_ISSUER_KEY and AUTHORITY_ISSUER_CERTIFICATE in the environment go before the files issuer.key and
 /// issuer.certificate among the keys, with the same text in them.
@@ -44,8 +44,8 @@ pub(crate) struct Installation {
     /// The directory of the keys [default: DIR/keys]
     #[arg(long, global = true, value_name = "DIR", env = "AUTHORITY_KEYS")]
     keys: Option<PathBuf>,
-    /// A file that no backup of the ledger reaches, on another disk for example: it holds the ledger's last page, by which a
-    /// ledger that was restored to an earlier copy is noticed [default: the file `page` among the keys]
+    /// A file that no backup of the ledger reaches, on another disk for example: it holds the ledger's last page, by
+    /// which a ledger that was restored to an earlier copy is noticed [default: the file `page` among the keys]
     #[arg(long, global = true, value_name = "FILE", env = "AUTHORITY_PAGE_FILE")]
     page_file: Option<PathBuf>,
     /// Answer in JSON
@@ -159,8 +159,8 @@ pub(crate) enum Command {
     },
     /// Bring the ledger back from a copy that `backup` made, to where there is none; the copy is verified first
     Restore { file: PathBuf },
-    /// Say that the ledger is not an earlier copy, after it was out of service for longer than a day without its page: it
-    /// then need not wait for licenses that it may have lost
+    /// Say that the ledger is not an earlier copy, after it was out of service for longer than a day without its page:
+    /// it then need not wait for licenses that it may have lost
     Vouch,
     /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
     Verify,
@@ -174,7 +174,8 @@ pub(crate) enum Command {
 
 #[derive(Args)]
 pub(crate) struct ServeArguments {
-    /// The address and port; port 0 is any free one. Without --tls-certificate, put a reverse proxy with TLS in front of it
+    /// The address and port; port 0 is any free one. Without --tls-certificate, put a reverse proxy with TLS in front
+    /// of it
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8420", env = "AUTHORITY_LISTEN")]
     pub(crate) listen: SocketAddr,
     /// The address and port of a second listener, for the operator alone: Prometheus reads http://ADDRESS:PORT/metrics.

@@ -16,8 +16,8 @@ use self::{
 };
 use crate::{failure::Failure, http};
 
-/// Runs the program on the arguments of the process. Returns its exit code: 0 done, 1 refused, 2 wrong usage, 3 an order
-/// that was sold before.
+/// Runs the program on the arguments of the process. Returns its exit code: 0 done, 1 refused, 2 wrong usage, 3 an
+/// order that was sold before.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

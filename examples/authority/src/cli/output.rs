@@ -117,8 +117,8 @@ fn json_text(report: &Report, out: Option<&Path>) -> Result<String> {
     Ok(serde_json::to_string_pretty(&fields)?)
 }
 
-/// A list that is printed while it is read, however long it is: a line for each row, or one JSON object with a row on each
-/// line.
+/// A list that is printed while it is read, however long it is: a line for each row, or one JSON object with a row on
+/// each line.
 pub(crate) struct Listing {
     name: &'static str,
     out: BufWriter<io::Stdout>,

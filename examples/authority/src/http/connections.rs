@@ -1,7 +1,7 @@
 //! Connections: how many there are, how long one may last, and TLS.
 //!
-//! `axum::serve` gives a connection no end: whoever connects and says nothing, or sends a header a byte at a time, keeps
-//! it for ever. Here everything that waits for the other side has a deadline, on the plain listener too.
+//! `axum::serve` gives a connection no end: whoever connects and says nothing, or sends a header a byte at a time,
+//! keeps it for ever. Here everything that waits for the other side has a deadline, on the plain listener too.
 
 use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -25,8 +25,8 @@ use super::{pace::Pace, peer::Proxies, places::Places, tls::Tls};
 /// operating system's queue. Together below the 1,024 files that a process may commonly have open.
 pub(super) const MOST_CONNECTIONS: u32 = 512;
 pub(super) const OPERATORS_CONNECTIONS: u32 = 16;
-/// How many of them one address may have, so that it leaves places for others. Further ones are closed at once. A trusted
-/// proxy has no such limit: it is all its clients.
+/// How many of them one address may have, so that it leaves places for others. Further ones are closed at once. A
+/// trusted proxy has no such limit: it is all its clients.
 pub(super) const CONNECTIONS_OF_PEER: usize = 128;
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIME: Duration = Duration::from_secs(10);

@@ -55,8 +55,8 @@ pub(super) async fn health() -> JsonAnswer<Health> {
 
 /// Whether the authority can do its work
 ///
-/// It must be able to sign and to write. `detail` says what it lacks. The status is `restored` while licenses may be in use
-/// that the ledger has lost, because it was restored to an earlier copy.
+/// It must be able to sign and to write. `detail` says what it lacks. The status is `restored` while licenses may be in
+/// use that the ledger has lost, because it was restored to an earlier copy.
 #[utoipa::path(
     get,
     path = "/readyz",

@@ -76,8 +76,8 @@ impl Server {
     }
 }
 
-/// Serves until SIGTERM or SIGINT, with the issuer's keys in `keys`. Says on standard output where it listens, in one line,
-/// once it does.
+/// Serves until SIGTERM or SIGINT, with the issuer's keys in `keys`. Says on standard output where it listens, in one
+/// line, once it does.
 pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Service) -> Result<()> {
     let tls = match &arguments.tls {
         Some(files) => Some(Arc::new(Tls::load(&files.certificate, &files.key)?)),

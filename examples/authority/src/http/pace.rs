@@ -1,8 +1,8 @@
 //! How fast the requests of one peer are taken up, so that one that floods the server leaves time for the others.
 //!
-//! A request that comes too early waits at its connection. It costs next to nothing there, and its peer sends no other one over
-//! that connection meanwhile. A request that is refused counts ten times as much as one that is not: a peer that makes no
-//! mistake hardly ever waits, also when it is a whole office.
+//! A request that comes too early waits at its connection. It costs next to nothing there, and its peer sends no other
+//! one over that connection meanwhile. A request that is refused counts ten times as much as one that is not: a peer
+//! that makes no mistake hardly ever waits, also when it is a whole office.
 
 use std::{
     collections::HashMap,

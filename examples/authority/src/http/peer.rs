@@ -15,8 +15,8 @@ use crate::domain::{Actor, Occasion};
 
 /// What proxies add the address to that they were connected from.
 ///
-/// The standard `Forwarded` is not read beside it. A proxy sets one of the two and passes the other on as the client wrote
-/// it, so whoever reads both believes the client.
+/// The standard `Forwarded` is not read beside it. A proxy sets one of the two and passes the other on as the client
+/// wrote it, so whoever reads both believes the client.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The address that a request counts for.
@@ -53,9 +53,10 @@ impl Proxies {
         self.0.contains(&address.to_canonical())
     }
 
-    /// Each proxy adds, at the right, the address that it was connected from. So the client is the rightmost address that is
-    /// no trusted proxy's; what is left of it is whatever the client wrote. An entry that is no address leaves the proxy
-    /// beside it as the peer: better to count too many for one peer than to let a peer choose what it counts for.
+    /// Each proxy adds, at the right, the address that it was connected from. So the client is the rightmost address
+    /// that is no trusted proxy's; what is left of it is whatever the client wrote. An entry that is no address leaves
+    /// the proxy beside it as the peer: better to count too many for one peer than to let a peer choose what it counts
+    /// for.
     pub(super) fn peer(&self, connected: IpAddr, headers: &HeaderMap) -> Peer {
         let mut peer = connected.to_canonical();
         let entries = headers.get_all(FORWARDED_FOR).iter().rev();

@@ -41,8 +41,8 @@ impl Default for Permits {
 }
 
 impl Permits {
-    /// Answers a request that gets a permit, or says that none is left: a short wait at the client beats a long one here.
-    /// Nothing of the request's body has been read then.
+    /// Answers a request that gets a permit, or says that none is left: a short wait at the client beats a long one
+    /// here. Nothing of the request's body has been read then.
     pub(super) async fn answer<T>(
         &self,
         peer: Option<Peer>,
@@ -65,8 +65,8 @@ impl Permits {
 }
 
 /// Does what a request asks for to its end, even if its client hangs up: what was begun in the database is finished or
-/// undone by itself, and the answer waits for the next attempt. Until then the request keeps its permit, so that hanging up
-/// makes no room for more. Fails when the work panics, which has said so on standard error.
+/// undone by itself, and the answer waits for the next attempt. Until then the request keeps its permit, so that
+/// hanging up makes no room for more. Fails when the work panics, which has said so on standard error.
 pub(super) async fn finish<T: Send + 'static>(
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, JoinError> {

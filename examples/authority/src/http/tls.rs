@@ -31,8 +31,8 @@ pub(super) struct Tls {
 impl Tls {
     /// Reads both files, in PEM; behind the server's certificate there may be those that lead to its root.
     ///
-    /// Fails with [`ErrorKind::Malformed`] for what is no certificate or key, [`ErrorKind::InvalidInput`] when they do not
-    /// belong together, and [`ErrorKind::AccessDenied`] when anybody but the owner may read the key.
+    /// Fails with [`ErrorKind::Malformed`] for what is no certificate or key, [`ErrorKind::InvalidInput`] when they do
+    /// not belong together, and [`ErrorKind::AccessDenied`] when anybody but the owner may read the key.
     pub(super) fn load(certificate: &Path, key: &Path) -> Result<Self> {
         let current = RwLock::new(Arc::new(configuration(certificate, key)?));
         Ok(Self { certificate: certificate.to_owned(), key: key.to_owned(), current })

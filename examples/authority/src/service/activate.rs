@@ -27,8 +27,9 @@ impl Service {
     /// Frees the seats that came along, then answers the request. The license is that of the request's license key, or
     /// `assigned` for a request without one.
     ///
-    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys or kept codes. A final refusal is part of the answer, and
-    /// so is an issuer that cannot sign: the seats that came along are free then, and their receipts come later.
+    /// Fails with [`Failure::PeerMustWait`] after too many unknown license keys or kept codes. A final refusal is part
+    /// of the answer, and so is an issuer that cannot sign: the seats that came along are free then, and their receipts
+    /// come later.
     pub(crate) async fn activate(
         &self,
         file: ActivationFile,
@@ -41,9 +42,9 @@ impl Service {
         let mut file = file;
         let settled = loop {
             match self.decide_activation(&file, assigned, occasion).await {
-                // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations. The
-                // device has no receipts for what is left out here, so it hands that in again.
-                // A recovery is whole or nothing: what it leaves out may be the cancellation of the one before it.
+                // Whoever floods the authority with proofs of seats that nobody asked for must not stop activations.
+                // The device has no receipts for what is left out here, so it hands that in again. A recovery is whole
+                // or nothing: what it leaves out may be the cancellation of the one before it.
                 Err(Failure::TooManyUnseen { wait, handles }) if !file.is_recovery() => {
                     let shorter = file.without(&handles);
                     if shorter.releases().len() == file.releases().len() {

@@ -47,8 +47,8 @@ pub(crate) async fn back_up(database: &Database, path: &Path) -> Result<()> {
 /// Brings a ledger back from a copy, where there is none: from one that [`back_up`] made, or from the files of a
 /// database that nobody has open, its write-ahead log included. The copy is verified first, and stays as it is.
 ///
-/// Fails with [`Failure::InTheWay`], with [`Failure::NoLedger`], with [`Failure::WrongKeys`] when the keys that are here
-/// are another authority's, with [`Failure::Usage`] on PostgreSQL, and with
+/// Fails with [`Failure::InTheWay`], with [`Failure::NoLedger`], with [`Failure::WrongKeys`] when the keys that are
+/// here are another authority's, with [`Failure::Usage`] on PostgreSQL, and with
 /// [`ErrorKind::Io`](nodelock::ErrorKind::Io) when the log could not be written into the ledger.
 pub(crate) async fn restore(
     copy: &Path,

@@ -52,13 +52,14 @@ impl Service {
     /// Decides one act. What changes nothing takes no writer's lock.
     ///
     /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and
-    /// when the issuer cannot sign. Nothing is stored then. A seat that is given up is stored all the same, with no receipt
-    /// in the reply: the same proof or code gets it later.
+    /// when the issuer cannot sign. Nothing is stored then. A seat that is given up is stored all the same, with no
+    /// receipt in the reply: the same proof or code gets it later.
     pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Occasion) -> Result<Settled> {
         self.decide_within(act, None, occasion).await
     }
 
-    /// The same for an act with codes that were not counted when they came: they count for `codes` before they are tried.
+    /// The same for an act with codes that were not counted when they came: they count for `codes` before they are
+    /// tried.
     ///
     /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait), too.
     pub(super) async fn decide_within(

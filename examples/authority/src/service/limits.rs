@@ -83,7 +83,8 @@ impl Limit {
         self.take_all(peer, 1)
     }
 
-    /// The same for several attempts of one message, which are made all or none: a limit may be exceeded by one message.
+    /// The same for several attempts of one message, which are made all or none: a limit may be exceeded by one
+    /// message.
     pub(super) fn take_all(&self, peer: IpAddr, attempts: u32) -> Result<()> {
         let mut counted = self.window.counted();
         if attempts == 0 {

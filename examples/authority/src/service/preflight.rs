@@ -22,11 +22,12 @@ pub(crate) struct Foreseen {
 }
 
 impl Service {
-    /// Whether the seat that asks would return to the pool, and how many deactivations are left; none is without limit, or
-    /// without a count. It is a device's own question, so nobody pastes it into a form: only this form of it is read.
+    /// Whether the seat that asks would return to the pool, and how many deactivations are left; none is without limit,
+    /// or without a count. It is a device's own question, so nobody pastes it into a form: only this form of it is
+    /// read.
     ///
-    /// Fails as [`PreflightClaim::read`] and [`decision::preflight`] do, and with [`Failure::PeerMustWait`] instead after too
-    /// many for seats that are not their signer's. The device of a seat is always answered.
+    /// Fails as [`PreflightClaim::read`] and [`decision::preflight`] do, and with [`Failure::PeerMustWait`] instead
+    /// after too many for seats that are not their signer's. The device of a seat is always answered.
     pub(crate) async fn preflight(&self, input: Vec<u8>, occasion: &Occasion) -> Result<Foreseen> {
         let claim = off_thread(move || PreflightClaim::read(&input)).await??;
         let act = |records: &_, moment: &_| decision::preflight(&claim, records, moment);

@@ -1,8 +1,8 @@
 //! Transactions that are committed together, on SQLite.
 //!
-//! SQLite has one writer at a time, and each commit waits for the disk. Writers that wait for their turn meanwhile share
-//! one transaction of the database: the first begins it, each further one sets a savepoint, and the commit is done when
-//! the line ends. None hears of its own commit before that.
+//! SQLite has one writer at a time, and each commit waits for the disk. Writers that wait for their turn meanwhile
+//! share one transaction of the database: the first begins it, each further one sets a savepoint, and the commit is
+//! done when the line ends. None hears of its own commit before that.
 //!
 //! Statements run in the thread of who has the turn. A thread of its own has what may take long: waiting for another
 //! process, and the commit.

@@ -30,8 +30,8 @@ pub(crate) async fn insert_license(
     Ok(())
 }
 
-/// The terms of a license; none if there is no such license. In a transaction that writes they stay as they are until its
-/// end.
+/// The terms of a license; none if there is no such license. In a transaction that writes they stay as they are until
+/// its end.
 pub(crate) async fn terms_of(tx: &mut Tx, id: LicenseId) -> Result<Option<LicenseTerms>> {
     let row = query(match tx.engine {
         Engine::Sqlite => "SELECT id, terms FROM license WHERE id = $1",

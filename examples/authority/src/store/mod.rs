@@ -223,9 +223,9 @@ impl Database {
     /// Begins to write what decisions change, with these locks: what a decision is made from is still true when it is
     /// stored.
     ///
-    /// SQLite has one writer at a time and needs no lock. Within a process, its writers wait in line before they ask the
-    /// database: SQLite lets a writer sleep and try again, so an unlucky one would wait for most of a second, and each
-    /// would hold a connection that readers could use.
+    /// SQLite has one writer at a time and needs no lock. Within a process, its writers wait in line before they ask
+    /// the database: SQLite lets a writer sleep and try again, so an unlucky one would wait for most of a second, and
+    /// each would hold a connection that readers could use.
     pub(crate) async fn write_with(&self, locks: &Locks) -> Result<Tx> {
         let mut tx = self.begin_to_write(Some(locks)).await?;
         if self.engine() == Engine::Postgres {

@@ -1,5 +1,5 @@
-//! Long lists, a page at a time. Each page begins after the last row of the page before, so a list takes the memory of one
-//! page, and the time of an index that has the rows in order.
+//! Long lists, a page at a time. Each page begins after the last row of the page before, so a list takes the memory of
+//! one page, and the time of an index that has the rows in order.
 
 use super::{
     Tx,

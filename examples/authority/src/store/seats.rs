@@ -16,8 +16,8 @@ pub(crate) async fn seats(tx: &mut Tx) -> Result<Vec<Seat>> {
     query.fetch_all(tx).await?.iter().map(seat).collect()
 }
 
-/// At most so many seats of a license: those that are taken first, and what changed last before the rest. One whose record
-/// is damaged is left out.
+/// At most so many seats of a license: those that are taken first, and what changed last before the rest. One whose
+/// record is damaged is left out.
 pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize) -> Result<Vec<Seat>> {
     let query = query(
         "SELECT handle, license_id, record FROM seat WHERE license_id = $1 \

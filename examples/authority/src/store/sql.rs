@@ -1,7 +1,7 @@
 //! Statements and rows, the same for both engines.
 //!
-//! SQLite is called in the thread that asks: a statement takes microseconds, and another thread takes longer to wake. So
-//! on SQLite these functions never wait. PostgreSQL answers over a connection.
+//! SQLite is called in the thread that asks: a statement takes microseconds, and another thread takes longer to wake.
+//! So on SQLite these functions never wait. PostgreSQL answers over a connection.
 
 use std::{borrow::Cow, sync::Arc};
 

@@ -79,8 +79,8 @@ impl Sqlite {
         .await
     }
 
-    /// Fails with [`Error::Replaced`] when the path leads to another file than at first. What was written to the one that
-    /// is open would be lost.
+    /// Fails with [`Error::Replaced`] when the path leads to another file than at first. What was written to the one
+    /// that is open would be lost.
     pub(super) fn check_place(&self) -> Result<(), Error> {
         if identity(&self.path) == self.identity {
             Ok(())
@@ -142,8 +142,8 @@ fn see(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("SELECT COUNT(*) FROM (SELECT 1 FROM sqlite_schema LIMIT 1)", [], |_| Ok(()))
 }
 
-/// Has SQLite keep a write-ahead log. While another process does the same to a new file, it is asked again: there SQLite
-/// does not wait by itself.
+/// Has SQLite keep a write-ahead log. While another process does the same to a new file, it is asked again: there
+/// SQLite does not wait by itself.
 fn keep_log(connection: &Connection, path: &Path) -> Result<(), Error> {
     let begun = Instant::now();
     let journal: String = loop {

@@ -1,5 +1,5 @@
-//! What is kept although nobody here asked for it: evidence that came before its request, and cancelled seats. Anybody may
-//! send some, so each kind is bounded by its age, per peer and in all.
+//! What is kept although nobody here asked for it: evidence that came before its request, and cancelled seats. Anybody
+//! may send some, so each kind is bounded by its age, per peer and in all.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ const MAX_EVIDENCE_OF_PEER: i64 = 1_000;
 /// How long it is kept, in seconds: two years.
 const EVIDENCE_LASTS: i64 = 2 * 365 * 24 * 60 * 60;
 
-/// How many cancelled seats may be one peer's. Each keeps its request from taking a seat, so none is dropped for another: the
-/// peer's further cancellations are not taken in, and their devices keep their proofs.
+/// How many cancelled seats may be one peer's. Each keeps its request from taking a seat, so none is dropped for
+/// another: the peer's further cancellations are not taken in, and their devices keep their proofs.
 pub(super) const MAX_CANCELLED_OF_PEER: i64 = 10_000;
 /// How many cancelled seats a new one may push out.
 const MOST_FORGOTTEN: i64 = 100;
@@ -51,8 +51,8 @@ fn counts_for(occasion: &Occasion) -> String {
     }
 }
 
-/// Notes a cancelled seat, and forgets some whose requests are outdated. Fails with [`Failure::TooManyUnseen`] when the peer
-/// has `most` already.
+/// Notes a cancelled seat, and forgets some whose requests are outdated. Fails with [`Failure::TooManyUnseen`] when the
+/// peer has `most` already.
 pub(super) async fn remember_cancelled(
     tx: &mut Tx,
     seat: &Seat,

@@ -1,7 +1,7 @@
 //! The example programs in C and other languages keep their promises against the reference authority.
 //!
-//! Each is an application that knows the same commands, so each lives through the same story. A C compiler is taken for granted.
-//! What else a language needs is skipped loudly where it is missing, unless `NODELOCK_REQUIRE_HOSTS=1` is set.
+//! Each is an application that knows the same commands, so each lives through the same story. A C compiler is taken for
+//! granted. What else a language needs is skipped loudly where it is missing, unless `NODELOCK_REQUIRE_HOSTS=1` is set.
 
 #![cfg(unix)]
 
@@ -123,8 +123,8 @@ fn online(authority: &Authority, key: &str, first: &Computer<'_>, second: &Compu
     assert_eq!(first.run(UNUSABLE, &[]).says("license: "), "deactivated");
 }
 
-/// Somebody starts the application every other week for more than a year, now and then without a network, and does nothing
-/// else about the license of 90 days.
+/// Somebody starts the application every other week for more than a year, now and then without a network, and does
+/// nothing else about the license of 90 days.
 fn keeps_its_license(host: &Host) {
     const DAY: u64 = 24 * 60 * 60;
     let begin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

@@ -1,5 +1,5 @@
-//! Programs in other languages: applications against the authority, a server in Python in its place, and README's application
-//! in Rust.
+//! Programs in other languages: applications against the authority, a server in Python in its place, and README's
+//! application in Rust.
 
 #![cfg(unix)]
 

@@ -1,7 +1,7 @@
 //! README's own application in Rust is usable on each of 400 days, with nothing done but to start it.
 //!
-//! `readme_block.rs` is README's block, to the letter. This program plays the application in a process of its own, whose
-//! clock is moved.
+//! `readme_block.rs` is README's block, to the letter. This program plays the application in a process of its own,
+//! whose clock is moved.
 
 use std::{
     env, fs,

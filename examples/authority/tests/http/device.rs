@@ -250,7 +250,8 @@ fn a_released_machine_hears_of_it_at_its_next_check_in() {
     assert!(device.activate(&key).unwrap().is_usable(), "a new activation is another matter");
 }
 
-/// A copy from before the deactivation, with no tombstone to stop it, ends when it speaks up: by a signed word, not by a refusal.
+/// A copy from before the deactivation, with no tombstone to stop it, ends when it speaks up: by a signed word, not by
+/// a refusal.
 #[test]
 fn a_copy_of_a_store_whose_seat_was_given_up_ends_at_its_check_in() {
     let authority = Authority::new();
@@ -431,7 +432,8 @@ fn a_recovery_that_is_refused_leaves_the_lost_seat_active() {
     client("device", "one").activate(&key).unwrap();
     let before = seats(&authority);
     let [license, handle, _] = before[0].clone();
-    // What the authority writes of a refusal is about the request that the device takes back, never about the lost seat.
+    // What the authority writes of a refusal is about the request that the device takes back, never about the lost
+    // seat.
     let lost = || authority.actions().iter().filter(|(_, action)| action == "lost").count();
     let is_as_before = || {
         assert!(seats(&authority).contains(&[license.clone(), handle.clone(), "active".into()]));
@@ -728,7 +730,8 @@ fn a_refused_activation_may_be_tried_for_ever() {
     assert!(device.activate(&key).unwrap().is_usable());
 }
 
-/// A recovery is granted, its answer is lost, and its request is taken back: what it was granted comes along as given up.
+/// A recovery is granted, its answer is lost, and its request is taken back: what it was granted comes along as given
+/// up.
 #[test]
 fn a_recovery_that_was_taken_back_can_be_made_again() {
     let authority = Authority::new();

@@ -274,7 +274,8 @@ impl Installation {
         self.vendor(&["list"])["seats"].as_array().unwrap().clone()
     }
 
-    /// What a message of the authority says, but for the page that it was signed under: signed anew, it has another one.
+    /// What a message of the authority says, but for the page that it was signed under: signed anew, it has another
+    /// one.
     pub fn but_for_page(&self, message: &Value) -> Vec<u8> {
         let Some(text) = message.as_str() else { return Vec::new() };
         let roots = Roots::new([self.root.parse().unwrap()]);
@@ -314,8 +315,8 @@ impl Installation {
         self.audit().iter().map(|line| (text(line, "actor"), text(line, "action"))).collect()
     }
 
-    /// A device with a store of that name. All of them say that they are one virtual machine, so that none takes another's
-    /// place, whatever these tests run on.
+    /// A device with a store of that name. All of them say that they are one virtual machine, so that none takes
+    /// another's place, whatever these tests run on.
     pub fn client(&self, name: &str) -> ClientBuilder {
         self.client_of(name, Roots::new([self.root.parse().unwrap()]))
     }

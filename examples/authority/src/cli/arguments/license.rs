@@ -70,7 +70,8 @@ pub(crate) struct NewLicense {
     /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
     #[arg(long, value_name = "N|none", default_value = "90")]
     pub(crate) lease_days: Limit,
-    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it back
+    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
+    /// back
     #[arg(long, value_name = "N|none", default_value = "14")]
     pub(crate) margin_days: Limit,
     /// How often within 365 days a machine that is installed again may take its own seat when none is free [default: 5,
@@ -128,7 +129,8 @@ pub(crate) struct EditedTerms {
     /// How many days a device may go without a renewal
     #[arg(long, value_name = "N|none")]
     pub(crate) lease_days: Option<Limit>,
-    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it back
+    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
+    /// back
     #[arg(long, value_name = "N|none")]
     pub(crate) margin_days: Option<Limit>,
     /// How many deactivations return a seat to the pool

@@ -28,10 +28,10 @@ pub(super) async fn admit(State(server): Shared, request: Request, next: Next) -
 /// There is no login and no cookie here: whoever sends a form must bring the license key, code or file along, and could
 /// as well send it from anywhere else. What is left to another website is to have a visitor's browser try out keys and
 /// codes, so that the attempts count against the visitor's address. Browsers say where a request comes from in a header
-/// that no page can set (`Sec-Fetch-Site`, but only over TLS or from the same computer), and otherwise in `Origin`; that
-/// takes no token, no cookie and nothing that several server processes would have to share. The order of the two is
-/// that of OWASP's cheat sheet and of Go's `CrossOriginProtection`: behind a proxy that changes `Host`, the first one
-/// still holds.
+/// that no page can set (`Sec-Fetch-Site`, but only over TLS or from the same computer), and otherwise in `Origin`;
+/// that takes no token, no cookie and nothing that several server processes would have to share. The order of the two
+/// is that of OWASP's cheat sheet and of Go's `CrossOriginProtection`: behind a proxy that changes `Host`, the first
+/// one still holds.
 fn is_from_here(request: &Request) -> bool {
     let headers = request.headers();
     if let Some(site) = headers.get("sec-fetch-site") {

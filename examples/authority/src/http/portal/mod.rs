@@ -1,4 +1,5 @@
-//! The self-help portal: pages on which a customer sees seats, gives one back, and activates a computer that has no network.
+//! The self-help portal: pages on which a customer sees seats, gives one back, and activates a computer that has no
+//! network.
 //!
 //! Pages are rendered here and work without JavaScript; there is one small script, and all that it does is to take a
 //! secret out of the address bar. Nothing secret is ever part of a URL that reaches this server: forms are posted, and

@@ -93,8 +93,8 @@ impl Notice {
 
 /// What a customer takes away: a license with receipts, receipts alone, or a revocation.
 ///
-/// It is shown as text, to be copied, and a button sends its parts back to `/download`, which answers with a file if they
-/// carry our own signature. So nothing is done twice, nothing is kept here between the two, and no address holds
+/// It is shown as text, to be copied, and a button sends its parts back to `/download`, which answers with a file if
+/// they carry our own signature. So nothing is done twice, nothing is kept here between the two, and no address holds
 /// anything; links with the whole document in a `data:` address are saved by some browsers and refused by others.
 pub(super) struct Document {
     pub(super) title: &'static str,

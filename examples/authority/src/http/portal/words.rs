@@ -149,8 +149,8 @@ fn plain(status: StatusCode) -> Notice {
     }
 }
 
-/// That no seat is free, and what may be done: wait for the next one, give one back, or take the place of a computer that is
-/// not used any more.
+/// That no seat is free, and what may be done: wait for the next one, give one back, or take the place of a computer
+/// that is not used any more.
 fn no_free_seat(seats: Option<&SeatList>) -> Notice {
     let notice = Notice::new(Tone::Bad, "No seat is free")
         .text("Every seat of this license is taken, so there is no license for this computer yet.")
