@@ -69,7 +69,8 @@ impl PublicKey {
         &self.0
     }
 
-    /// The keys in a file of them: one on each line, where an empty line and one that begins with `#` say nothing. Lines
+    /// The keys in a file of them: one on each line, where an empty line and one that begins with `#` say nothing.
+    /// Lines
     /// end in LF or CRLF: nothing that stands in a comment makes a key.
     ///
     /// Fails with [`ErrorKind::TooLarge`] over [`MAX_INPUT`], and as [`from_str`](Self::from_str) does.

@@ -187,7 +187,8 @@ impl ActivationFile {
         file
     }
 
-    /// The same request in place of a seat, if no seat is free: the choice of a customer who hands it in by hand, and who
+    /// The same request in place of a seat, if no seat is free: the choice of a customer who hands it in by hand, and
+    /// who
     /// was told of the seats that there are. A request that names a seat itself stays with that.
     pub fn replacing(self, seat: Handle) -> Self {
         Self { chosen: Some(seat), ..self }
@@ -249,7 +250,8 @@ impl ReleaseClaim {
         Ok(claims)
     }
 
-    /// Proofs, each followed by its request if that was cancelled before a license came. In a text each proof counts once,
+    /// Proofs, each followed by its request if that was cancelled before a license came. In a text each proof counts
+    /// once,
     /// up to a request that is about none of them.
     fn collect(messages: &mut Messages) -> Result<Vec<Self>> {
         let (mut claims, mut is_any_text): (Vec<Self>, _) = (Vec::new(), false);
@@ -353,7 +355,8 @@ impl TypedCode {
     }
 }
 
-/// What the authority said last to end a seat, as its device keeps it. A ledger that was restored may have forgotten it.
+/// What the authority said last to end a seat, as its device keeps it. A ledger that was restored may have forgotten
+/// it.
 #[derive(Clone)]
 pub(super) enum LastWord {
     Receipt(Claimed<ReceiptBody>),

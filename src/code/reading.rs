@@ -7,7 +7,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest text that is looked at, in bytes: a code in full-width characters with separators everywhere.
 pub(super) const LONGEST: usize = 256;
-/// What mending may spend of a code in words or in another order: on one wrong symbol, or on two unreadable ones. A code
+/// What mending may spend of a code in words or in another order: on one wrong symbol, or on two unreadable ones. A
+/// code
 /// that took more to be read as it was typed may be meant as one of those.
 const NEAR: usize = 2;
 /// A code with one symbol left out.

@@ -59,7 +59,8 @@ static ZEROS: [u32; 66] = [
     0x1E2F0, 0x1E4F0, 0x1E950, 0x1FBF0,
 ];
 
-/// Cyrillic and Greek letters that look like a symbol, in pairs. One that looks like two of them, or like none in one of its
+/// Cyrillic and Greek letters that look like a symbol, in pairs. One that looks like two of them, or like none in one
+/// of its
 /// cases, is not here: it is unreadable, which costs less than a wrong symbol.
 const LOOK_ALIKES: &str = "АAаAВBЕEеEКKкKМMмMНHОOоOРPрPСCсCТTтTУYуYХXхXЅSѕSІIіIЈJјJԚQԛQԜWԝWҮYүYһHԁD\
                            ΑAαAΒBΕEΖZΗHΙIιIΚKκKΜMΝNνVΟOοOΡPρPΤTτTΥYΧXχX";
@@ -135,7 +136,8 @@ pub(super) fn words(text: &str) -> impl Iterator<Item = u8> {
     })
 }
 
-/// Writes symbols in groups of five with a dash between, in one piece: a text that grows leaves the secret in each place
+/// Writes symbols in groups of five with a dash between, in one piece: a text that grows leaves the secret in each
+/// place
 /// that it had before.
 pub(super) fn write_groups(f: &mut fmt::Formatter<'_>, symbols: &[u8]) -> fmt::Result {
     let mut text = Zeroizing::new([b'-'; LENGTH + LENGTH / 5 - 1]);

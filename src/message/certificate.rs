@@ -45,7 +45,8 @@ impl CertificateBody {
         Ok(())
     }
 
-    /// Fails with [`ErrorKind::LeaseTooLong`] unless the issuer may sign, at `issued`, a license whose use ends then; none is
+    /// Fails with [`ErrorKind::LeaseTooLong`] unless the issuer may sign, at `issued`, a license whose use ends then;
+    /// none is
     /// never.
     pub(crate) fn check_lease(&self, issued: Timestamp, ends: Option<Timestamp>) -> Result<()> {
         let latest = issued.plus_days(self.longest_lease_days);

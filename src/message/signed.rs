@@ -71,7 +71,8 @@ impl<T: Body> Signed<T> {
     }
 
     /// The readable headers of the text that it was read from that say something else than was signed, each with its
-    /// signed value. They prove nothing, so the message is what it is without them; tell people, who may have read them.
+    /// signed value. They prove nothing, so the message is what it is without them; tell people, who may have read
+    /// them.
     pub fn changed_headers(&self) -> &[ChangedHeader] {
         &self.changed
     }
@@ -155,7 +156,8 @@ impl<T: AuthorityBody> Signed<T> {
     }
 }
 
-// What does not depend on the type of the body is apart from it, so that there is one of it and not one for each kind of message.
+// What does not depend on the type of the body is apart from it, so that there is one of it and not one for each kind
+// of message.
 
 fn sign_body(
     kind: Kind,
@@ -198,7 +200,8 @@ pub(crate) fn parse<T: Body>(message: &Incoming) -> Result<T> {
     Ok(body)
 }
 
-/// Whether a message has a body of its kind, to the last byte. Nothing else is checked. A client alone does not know what
+/// Whether a message has a body of its kind, to the last byte. Nothing else is checked. A client alone does not know
+/// what
 /// devices send, and takes none of it.
 pub(super) fn is_whole(message: &Incoming) -> bool {
     fn has<T: Body>(body: &[u8]) -> bool {
