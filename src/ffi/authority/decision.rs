@@ -281,7 +281,8 @@ pub unsafe extern "C" fn nodelock_decision_refusal(decision: *const nodelock_dec
 
 /// What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a
 /// person who waits or chooses one to replace:
-/// `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact": 1780000000, "lapses": 1790000000, "replaceable": true}]}`.
+/// `{"next_lapse": 1790000000, "seats": [{"seat": "7KX2M9", "label": "", "last_contact": 1780000000,
+/// "lapses": 1790000000, "replaceable": true}]}`.
 /// What never lapses has null. With these members in its answer, as the reference authority has them, a device lists
 /// the seats (nodelock_error_seat_count()). Lent until the decision is freed. NULL for every other outcome and for
 /// NULL. A check-in that is refused so has them in its error.
