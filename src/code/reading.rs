@@ -236,13 +236,21 @@ fn in_another_order(text: &str) -> Vec<Candidate> {
                 next
             });
             let word = std::array::from_fn(|i| all[groups[usize::from(order[i / GROUP])] + i % GROUP]);
-            let known = found.len();
-            consider(&word, Change::None, groups[0], &mut found);
-            for candidate in &mut found[known..] {
+            // Each order for itself: two groups that are alike may be the same code in two orders, once with more
+            // mended.
+            let mut near = Vec::new();
+            consider(&word, Change::None, groups[0], &mut near);
+            for mut candidate in near.into_iter().filter(|candidate| candidate.spent <= NEAR) {
                 let moved = (0..).zip(order).filter(|(place, group)| place != group);
                 let moved = moved
                     .map(|(place, group)| Correction::Moved { position: 5 * place + 1, typed: group + 1 });
                 candidate.corrections.splice(0..0, moved);
+                let fewer = |known: &Candidate| candidate.corrections.len() < known.corrections.len();
+                match found.iter_mut().find(|known: &&mut Candidate| known.word == candidate.word) {
+                    Some(known) if fewer(known) => *known = candidate,
+                    Some(_) => {}
+                    None => found.push(candidate),
+                }
             }
         }
     }
