@@ -9,7 +9,7 @@ use nodelock::{
     Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
         Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord,
-        LicenseTerms, Query, Seat, SeatName, Usage,
+        LicenseTerms, MAX_SEATS_OF_DEVICE, Query, Seat, SeatName, Usage,
         decision::{Change, Ledger},
     },
 };
@@ -83,7 +83,11 @@ impl Ledger for Memory {
             Query::License(id) => self.license(id),
             Query::SeatsOfHandle(handle) => self.seats(|seat| seat.handle() == handle),
             Query::TakenSeatsOf(device) => {
-                self.seats(|seat| *seat.device_key() == device && seat.state().is_taken())
+                let is_its = |seat: &&Seat| *seat.device_key() == device && seat.state().is_taken();
+                let mut seats: Vec<_> = self.seats.values().filter(is_its).cloned().collect();
+                seats.sort_by_key(|seat| std::cmp::Reverse(seat.granted()));
+                seats.truncate(MAX_SEATS_OF_DEVICE);
+                Found::Seats(seats)
             }
             Query::SeatsByEnd { license, until, at_most } => {
                 let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
