@@ -5,6 +5,8 @@
 
 #[cfg(feature = "transport")]
 pub(crate) mod address;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod authority_message;
 mod builder;
 mod check_in;
@@ -21,6 +23,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "tokio")]
+pub use self::asynchronous::AsyncClient;
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
 use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loaded};

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::vendor::{Device, Memory, START, Vendor};
+use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
 use nodelock::{
     Answer, Client, Error, ErrorKind, Page, Post, Reason, Result, Store, SystemRandom, Transport,
     authority::{
@@ -38,7 +38,7 @@ fn records(answers: &[(Query, Found)], verifications: &[Verification]) -> Record
 }
 
 /// Answers whatever is asked for, and stores nothing.
-fn ask(ledger: &Memory, moment: &Moment, act: Act<'_>) -> Asked {
+fn ask(ledger: &MemoryLedger, moment: &Moment, act: Act<'_>) -> Asked {
     let (mut answers, mut verifications) = (Vec::new(), Vec::new());
     loop {
         match act(&records(&answers, &verifications), moment).unwrap() {
@@ -411,7 +411,7 @@ fn a_request_of_more_than_five_years_ago_is_outdated_and_its_cancellation_is_not
         let cancelled = ReleaseClaim::read(&device.client().cancel().unwrap().to_bytes()).unwrap();
         vendor.clock.set(now);
         let moment = moment(&vendor);
-        let activate = |ledger: &mut Memory| {
+        let activate = |ledger: &mut MemoryLedger| {
             let act = |records: &_| decision::activate(&file, None, records, &moment);
             match decision::settle(ledger, act).unwrap().ruling {
                 Ruling::Refused(refusal) => Some(refusal.kind()),

@@ -80,7 +80,7 @@ pub trait Ledger {
 ///             Query::SeatOfMachine(machine) => {
 ///                 Found::Seats(seats(&|seat| taken(seat) && *seat.machine() == machine))
 ///             }
-///             // A vendor who keeps these answers here too; see `examples/quickstart/ledger.rs`.
+///             // A vendor who keeps these answers here too; see `src/testing/ledger.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
 ///             Query::History => Found::History(None),
