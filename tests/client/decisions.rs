@@ -7,7 +7,7 @@ use std::{
 
 use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
 use nodelock::{
-    Answer, Client, Error, ErrorKind, Page, Post, Reason, Result, Store, SystemRandom, Transport,
+    Answer, Client, Error, ErrorKind, LicenseId, Page, Post, Reason, Result, Store, SystemRandom, Transport,
     authority::{
         ActivationFile, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
         TypedCode, Verification,
@@ -354,7 +354,9 @@ fn evidence_that_comes_along_with_its_request_cancels_the_request() {
 #[test]
 fn no_license_is_sold_under_the_id_that_stands_for_none() {
     let mut vendor = Vendor::new();
-    vendor.terms().id = nodelock::LicenseId::NONE;
+    vendor.terms().id = LicenseId::NONE;
+    let license_key = vendor.license_key();
+    vendor.ledger.rekey(LicenseId::NONE, &license_key);
     assert_eq!(vendor.terms().validate().unwrap_err().kind(), ErrorKind::InvalidInput);
     let device = Device::new(&vendor, "first");
     let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
