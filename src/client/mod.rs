@@ -362,7 +362,7 @@ impl Client {
             AuthorityMessage::License(license) => Some(license.changed_headers().into()),
             _ => None,
         });
-        Ok(Status { changed_headers: changed.unwrap_or_default(), ..self.check()? })
+        Ok(Status { changed_headers: changed, ..self.check()? })
     }
 
     /// Takes in a receipt, from a file in any form, and returns it: the seat is no longer outstanding. The same receipt

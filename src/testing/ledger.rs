@@ -9,7 +9,7 @@ use crate::{
     Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
         Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord,
-        LicenseTerms, MAX_SEATS_OF_TAG, Query, Seat, SeatName, Usage,
+        LicenseTerms, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, Seat, SeatName, Usage,
         decision::{Change, Ledger},
     },
 };
@@ -90,7 +90,10 @@ impl Ledger for MemoryLedger {
             Query::License(id) => self.license(id),
             Query::SeatsOfHandle(handle) => Found::Seats(self.seats(|seat| seat.handle() == handle)),
             Query::TakenSeatsOf(device) => {
-                Found::Seats(self.seats(|seat| *seat.device_key() == device && seat.state().is_taken()))
+                let mut taken = self.seats(|seat| *seat.device_key() == device && seat.state().is_taken());
+                taken.sort_by_key(|seat| std::cmp::Reverse(seat.granted()));
+                taken.truncate(MAX_SEATS_OF_DEVICE);
+                Found::Seats(taken)
             }
             Query::SeatsByEnd { license, until, at_most } => {
                 let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);

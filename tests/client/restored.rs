@@ -121,6 +121,24 @@ fn seats_beyond_what_was_sold_are_renewed_and_flagged_and_no_new_one_is_granted(
 }
 
 #[test]
+fn a_request_that_is_dated_ahead_keeps_no_lost_seat_of_its_machine_from_healing() {
+    let mut vendor = Vendor::new();
+    let copy = vendor.ledger.clone();
+    next_day(&mut vendor);
+    let lost = Device::activated(&mut vendor, "machine");
+    restore(&mut vendor, &copy);
+    let ahead = Device::new(&vendor, "machine");
+    let clock = TestClock::at(vendor.clock.now_plus(7).unix_seconds());
+    let client = ahead.builder().clock(clock).build().unwrap();
+    let request = client.begin(&vendor.license_key(), &[]).unwrap();
+    vendor.activate(request.request().as_bytes()).unwrap();
+    let words = "the ledger had lost this seat; 1 seats more than were sold are taken";
+    assert!(noted(&lost, &vendor).contains(&(EventKind::Healed, words.into())));
+    check_in(&lost, &mut vendor).unwrap();
+    assert_eq!(vendor.usage().taken, 2);
+}
+
+#[test]
 fn that_a_seat_ended_is_not_forgotten_for_a_license() {
     let mut vendor = Vendor::new();
     let device = Device::activated(&mut vendor, "machine");
