@@ -69,7 +69,7 @@ pub enum Progress {
 #[must_use]
 pub struct Online<'c> {
     pub(super) client: &'c Client,
-    cancel: Cancel,
+    pub(super) cancel: Cancel,
     end: Option<Instant>,
     /// How often each exchange is tried at most, if not as often as the client was told.
     attempts: Option<u32>,
@@ -243,7 +243,8 @@ impl<'c> Online<'c> {
             if pending.request().replaces() == Some(seat) {
                 return self.answer(&pending);
             }
-            self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle))?;
+            let handle = Some(pending.request().handle);
+            self.client.give_up(Reason::Cancelled, false, handle, &|| self.may_go_on())?;
         }
         self.answer(&self.client.begin_replacing(license_key, metadata, seat)?)
     }
@@ -260,7 +261,8 @@ impl<'c> Online<'c> {
             Err(refused) if is_final(refused.kind()) => {
                 // Of this request: another process may have begun anew meanwhile. What matters to the caller is the
                 // refusal.
-                let _ = self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle));
+                let handle = Some(pending.request().handle);
+                let _ = self.client.give_up(Reason::Cancelled, false, handle, &|| Ok(()));
                 Err(refused)
             }
             Err(e) => {
@@ -274,7 +276,8 @@ impl<'c> Online<'c> {
     /// proof and takes in the receipt.
     ///
     /// An authority that cannot be reached, or that says that no deactivation is left, is reported while the license is
-    /// still active. Once it is given up, the error carries the proof and the code.
+    /// still active. So is a cancellation that comes before the license is given up. Once it is, the error carries the
+    /// proof and the code.
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
         let ask = || {
             let preflight = self.client.preflight_request()?;
@@ -294,8 +297,10 @@ impl<'c> Online<'c> {
             Some(false) => return Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation").into()),
             None => return Err(Error::new(ErrorKind::BadReply, "preflight").into()),
         }
-        // The authority's word is newer than what the license said when it was issued.
-        let deactivation = self.client.give_up(reason.of_deactivation(), true, Some(preflight.handle))?;
+        // The authority's word is newer than what the license said when it was issued. A call that was cancelled, or
+        // whose time is up, when this word came keeps the license.
+        let (reason, handle) = (reason.of_deactivation(), Some(preflight.handle));
+        let deactivation = self.client.give_up(reason, true, handle, &|| self.may_go_on())?;
         if deactivation.tombstone_error().is_some() {
             self.say(Progress::NoTombstone);
         }
@@ -383,6 +388,7 @@ impl<'c> Online<'c> {
         let body = format!(r#"{{"{member}":"{message}"}}"#);
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
+            self.cancel.check()?;
             let timeout = self.left(authority.timeout)?;
             self.say(Progress::Sending { attempt });
             let answer = authority.transport.post(&Post {
@@ -416,6 +422,12 @@ impl<'c> Online<'c> {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         unreachable!("the last attempt returned")
+    }
+
+    /// Fails once the call was cancelled, or its time is up.
+    fn may_go_on(&self) -> Result<()> {
+        self.cancel.check()?;
+        self.left(Duration::MAX).map(drop)
     }
 
     /// How much of `duration` the end of the call leaves.
