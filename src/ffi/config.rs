@@ -135,7 +135,7 @@ impl nodelock_config {
             let machine = self.machine.clone();
             builder = builder.probe(move || Probe::from_values(machine.iter().cloned(), false, false));
         }
-        if let Some(url) = &self.url {
+        if let Some(url) = self.url.as_ref().filter(|_| !self.is_for_tests()) {
             builder = self.with_authority(builder, url)?.plain_http(self.plain_http);
         }
         #[cfg(feature = "testing")]
@@ -148,6 +148,14 @@ impl nodelock_config {
         Ok(builder.build()?)
     }
 
+    /// Whether an authority in memory takes the place of the one that was set.
+    fn is_for_tests(&self) -> bool {
+        #[cfg(feature = "testing")]
+        return self.test_authority.is_some();
+        #[cfg(not(feature = "testing"))]
+        false
+    }
+
     /// With the authority and the machine of a test.
     #[cfg(feature = "testing")]
     fn for_tests(&self, mut builder: ClientBuilder) -> ClientBuilder {
@@ -155,7 +163,7 @@ impl nodelock_config {
             builder = builder.probe(move || machine.probe());
         }
         if let Some(authority) = &self.test_authority {
-            builder = builder.authority(TestAuthority::URL, authority.clone()).clock(authority.clock());
+            builder = authority.set_up(builder);
         }
         builder
     }

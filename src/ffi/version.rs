@@ -49,7 +49,8 @@ pub extern "C" fn nodelock_abi_version() -> u32 {
 }
 
 /// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for
-/// any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+/// any other name and for NULL. The functions of the first three return NODELOCK_UNSUPPORTED where theirs is off; those
+/// of `testing` are not in the library then.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
     const FEATURES: &[(&str, bool)] = &[
