@@ -14,7 +14,6 @@ mod clock_corrected;
 mod decisions;
 mod durable_before_shown;
 mod grace;
-#[cfg(feature = "online")]
 mod guides;
 mod history;
 mod life_cycle;
@@ -29,7 +28,6 @@ mod restored_copies;
 mod seats_over_time;
 #[cfg(feature = "online")]
 mod starts;
-#[cfg(feature = "online")]
 mod test_authority;
 mod tombstones;
 #[cfg(target_os = "linux")]
