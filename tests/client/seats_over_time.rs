@@ -4,7 +4,7 @@ use crate::support::vendor::{Device, Vendor, probe};
 use nodelock::{
     Clock as _, ErrorKind, Reason, Result, SeatList, Timestamp, Verdict,
     authority::{
-        Counting, Found, Query, SeatListing, SeatState, UNMATCHED_REQUESTS,
+        Counting, Found, MAX_SEATS_OF_DEVICE, Query, Seat, SeatListing, SeatState, UNMATCHED_REQUESTS,
         decision::{Change, Ledger as _},
     },
     code::Handle,
@@ -358,6 +358,44 @@ fn asking_anew(
         }
     }
     None
+}
+
+/// The store was copied to many machines with its device key, as in an image that was made after a first start.
+#[test]
+fn a_machine_finds_its_own_seat_among_many_of_one_device_key() {
+    let mut vendor = Vendor::new();
+    vendor.sell(200);
+    let device = Device::activated(&mut vendor, "machine");
+    let before = device.handle();
+    let elsewhere = Device::activated(&mut vendor, "another").handle();
+    let mut record = serde_json::to_value(vendor.seat(before)).unwrap();
+    record["fingerprint"] = serde_json::to_value(vendor.seat(elsewhere)).unwrap()["fingerprint"].clone();
+    record["granted"] = serde_json::to_value(vendor.clock.now_plus(1)).unwrap();
+    for number in 0..MAX_SEATS_OF_DEVICE {
+        record["seat"] = Handle::new(number.try_into().unwrap()).unwrap().to_string().into();
+        let seat: Seat = serde_json::from_value(record.clone()).unwrap();
+        vendor.ledger.seats.insert(seat.name(), seat);
+    }
+    let taken = vendor.usage().taken;
+    assert_eq!(asking_anew(&mut vendor, &device, "machine", false), None);
+    assert_eq!((vendor.seat(before).state(), vendor.usage().taken), (SeatState::Replaced, taken));
+}
+
+/// The network may deliver a check-in of a store that was lost after its device has asked for another seat.
+#[test]
+fn a_late_check_in_of_an_earlier_seat_of_its_device_takes_nothing_back() {
+    let mut vendor = Vendor::new();
+    vendor.terms().reinstalls = Some(5);
+    let device = Device::activated(&mut vendor, "machine");
+    let before = device.handle();
+    let late = device.client().check_in_offline().unwrap().to_bytes();
+    assert_eq!(asking_anew(&mut vendor, &device, "machine", false), None);
+    assert_eq!(vendor.check_in(&late).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(vendor.seat(before).state(), SeatState::Replaced);
+    assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);
+    // What the device gives up now is the seat that counts.
+    vendor.redeem(device.client().deactivate_offline(Reason::Moved).unwrap().proof()).unwrap();
+    assert_eq!(vendor.usage().taken, 0);
 }
 
 #[test]
