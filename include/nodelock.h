@@ -1044,9 +1044,9 @@ nodelock_status nodelock_config_set_application_version(nodelock_config *config,
 
 /**
  * Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
- * `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A computer
- * often has its user's name, so tell people that you ask for it. What the application itself adds under such a name
- * (nodelock_details_add()) stands.
+ * `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+ * computer often has its user's name, so tell people that you ask for it. What the application itself adds under
+ * such a name (nodelock_details_add()) stands.
  *
  * NODELOCK_UNSUPPORTED: without feature `description`.
  */
