@@ -120,7 +120,7 @@ impl Ledger for Memory {
             Change::Insert { seat, .. } => match self.seats.entry(seat.name()) {
                 Entry::Vacant(place) => drop(place.insert(seat)),
                 Entry::Occupied(_) => {
-                    return Err(Error::new(ErrorKind::WrongRequest, "a seat of that name is there"));
+                    return Err(Error::about(ErrorKind::WrongRequest, "a seat of that name is there"));
                 }
             },
             Change::Update(seat) => drop(self.seats.insert(seat.name(), seat)),
@@ -133,7 +133,7 @@ impl Ledger for Memory {
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
             Change::History(history) => self.history = Some(history),
             Change::Page(page) if !self.pages.insert(page) => {
-                return Err(Error::new(ErrorKind::InvalidInput, "that page is there"));
+                return Err(Error::about(ErrorKind::InvalidInput, "that page is there"));
             }
             Change::Page(_) => {}
             Change::License(terms) => drop(self.recovered.insert(terms.id, *terms)),

@@ -109,7 +109,7 @@ impl decision::Ledger for Ledger {
         match change {
             Change::Insert { seat, .. } => {
                 if self.seats.insert(seat.name(), seat).is_some() {
-                    return Err(Error::new(ErrorKind::WrongRequest, "a seat of that name"));
+                    return Err(Error::about(ErrorKind::WrongRequest, "a seat of that name"));
                 }
             }
             Change::Update(seat) => drop(self.seats.insert(seat.name(), seat)),
