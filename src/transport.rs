@@ -58,7 +58,15 @@ pub trait Transport: Send + Sync {
 
 /// Ends a call early, from another thread. Clones are the same token.
 #[derive(Clone, Debug, Default)]
-pub struct CancelToken(Arc<AtomicBool>);
+pub struct CancelToken(Arc<Token>);
+
+#[derive(Debug, Default)]
+struct Token {
+    used: AtomicBool,
+    /// Whether its call runs on a thread that may block, so that a transport needs none of its own.
+    #[cfg_attr(not(feature = "online"), allow(dead_code, reason = "the library's HTTP asks for it"))]
+    may_block: bool,
+}
 
 impl CancelToken {
     /// A token that was not used yet.
@@ -66,14 +74,25 @@ impl CancelToken {
         Self::default()
     }
 
+    /// A token for a call on a thread that is there to be blocked.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn on_a_blocking_thread() -> Self {
+        Self(Arc::new(Token { may_block: true, ..Token::default() }))
+    }
+
+    #[cfg(feature = "online")]
+    pub(crate) fn may_block(&self) -> bool {
+        self.0.may_block
+    }
+
     /// Asks whatever call was given this token to return [`ErrorKind::Cancelled`]. It stays used.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.used.store(true, Ordering::Release);
     }
 
     /// Whether it was used.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.used.load(Ordering::Acquire)
     }
 
     pub(crate) fn check(&self) -> Result<()> {

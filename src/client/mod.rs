@@ -5,6 +5,8 @@
 
 #[cfg(feature = "transport")]
 pub(crate) mod address;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod authority_message;
 mod builder;
 mod check_in;
@@ -22,6 +24,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "tokio")]
+pub use self::asynchronous::AsyncClient;
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
 #[cfg(feature = "transport")]
@@ -345,7 +349,7 @@ impl Client {
             AuthorityMessage::License(license) => Some(license.changed_headers().into()),
             _ => None,
         });
-        Ok(Status { changed_headers: changed.unwrap_or_default(), ..self.check()? })
+        Ok(Status { changed_headers: changed, ..self.check()? })
     }
 
     /// Takes in a receipt, from a file in any form, and returns it: the seat is no longer outstanding. The same receipt

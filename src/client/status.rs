@@ -16,7 +16,7 @@ pub struct Status {
     pub(super) pending: Option<Handle>,
     pub(super) outstanding: usize,
     pub(super) should_observe: bool,
-    pub(super) changed_headers: Arc<[ChangedHeader]>,
+    pub(super) changed_headers: Option<Arc<[ChangedHeader]>>,
     pub(super) unsynced: bool,
 }
 
@@ -81,7 +81,7 @@ impl Status {
     /// After a license was taken in from a text: the readable headers of that text which say something else than the
     /// license does, each with what it does say. The license counts all the same; tell people, who may have read them.
     pub fn changed_headers(&self) -> &[ChangedHeader] {
-        &self.changed_headers
+        self.changed_headers.as_deref().unwrap_or_default()
     }
 
     /// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as

@@ -22,6 +22,11 @@ use crate::{
     Authority, Client, Error, ErrorKind, LicenseKeys, PublicKey, Roots, Store, Timestamp,
     fingerprint::{Component, HostId, Probe},
 };
+#[cfg(feature = "testing")]
+use crate::{
+    ClientBuilder,
+    testing::{Machine, TestAuthority},
+};
 
 /// A host id is scored along with what is found on the machine.
 pub const NODELOCK_HOST_ID_JOIN: u32 = 0;
@@ -61,6 +66,10 @@ pub struct nodelock_config {
     pub(super) log: Option<Arc<LogCallback>>,
     #[cfg(feature = "online")]
     http: HttpOptions,
+    #[cfg(feature = "testing")]
+    pub(super) test_authority: Option<TestAuthority>,
+    #[cfg(feature = "testing")]
+    pub(super) test_machine: Option<Machine>,
 }
 
 impl nodelock_config {
@@ -86,12 +95,18 @@ impl nodelock_config {
             log: None,
             #[cfg(feature = "online")]
             http: HttpOptions::default(),
+            #[cfg(feature = "testing")]
+            test_authority: None,
+            #[cfg(feature = "testing")]
+            test_machine: None,
         }
     }
 
     /// A client on these settings.
     pub(super) fn client(&self) -> Result<Client> {
         let roots = Roots::new(self.trusted.iter().copied());
+        #[cfg(feature = "testing")]
+        let roots = self.test_authority.as_ref().map_or(roots, TestAuthority::roots);
         let roots = self.denied.iter().fold(roots, |roots, key| roots.deny(*key));
         let store = match &self.store {
             Some(store) => store.clone(),
@@ -125,12 +140,33 @@ impl nodelock_config {
         }
         if let Some(url) = &self.url {
             let authority = self.authority(url)?.plain_http(self.plain_http);
-            builder = builder.authority(match self.patience {
-                Some((timeout, attempts)) => authority.timeout(timeout).attempts(attempts),
-                None => authority,
-            });
+            builder = builder.authority(self.patient(authority));
+        }
+        #[cfg(feature = "testing")]
+        {
+            builder = self.for_tests(builder);
         }
         Ok(builder.build()?)
+    }
+
+    /// With the authority and the machine of a test.
+    #[cfg(feature = "testing")]
+    fn for_tests(&self, mut builder: ClientBuilder) -> ClientBuilder {
+        if let Some(machine) = self.test_machine.clone() {
+            builder = builder.probe(move || machine.probe());
+        }
+        if let Some(authority) = &self.test_authority {
+            let asked = self.patient(Authority::new(TestAuthority::URL, authority.clone()));
+            builder = builder.authority(asked).clock(authority.clock());
+        }
+        builder
+    }
+
+    fn patient(&self, authority: Authority) -> Authority {
+        match self.patience {
+            Some((timeout, attempts)) => authority.timeout(timeout).attempts(attempts),
+            None => authority,
+        }
     }
 
     fn authority(&self, url: &str) -> Result<Authority> {

@@ -12,8 +12,7 @@ use std::{
 
 use crate::support::{
     forge::envelope,
-    seeded::Seeded,
-    vendor::{Memory, PRODUCT, START, TestClock},
+    vendor::{MemoryLedger, PRODUCT, START, TestClock},
 };
 use nodelock::{
     Answer, Binding, Certificate, CheckInRequest, Client, DeactivationProof, DeactivationReceipt, Error,
@@ -26,6 +25,7 @@ use nodelock::{
     },
     code::{LicenseKey, base32},
     fingerprint::{Component, Policy, Probe, TagKey},
+    testing::SeededRandom,
 };
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ fn story() -> Story {
 
 /// The same for another licensee.
 pub fn story_of(licensee: &str) -> Story {
-    let random = Seeded::new("nodelock vectors v1");
+    let random = SeededRandom::new("nodelock vectors v1");
     let clock = TestClock::at(START);
     let now = Timestamp::from_unix_seconds(START);
     let root = SigningKey::generate(&random).unwrap();
@@ -198,7 +198,7 @@ pub fn story_of(licensee: &str) -> Story {
     let client = Client::builder(PRODUCT, Roots::new([root.public_key()]))
         .store(store.clone())
         .clock(clock.clone())
-        .random(Seeded::new("nodelock vectors v1, device"))
+        .random(SeededRandom::new("nodelock vectors v1, device"))
         .probe(probe)
         .application_version("7.1")
         .authority(
@@ -212,7 +212,7 @@ pub fn story_of(licensee: &str) -> Story {
     let request = client
         .begin(nodelock::ActivationRequestOptions::of_key(&license_key).metadata("host", "workshop"))
         .unwrap();
-    let mut ledger = Memory::new(terms, &license_key);
+    let mut ledger = MemoryLedger::new(terms, &license_key);
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     let license = decide(&issuer, &mut ledger, moment(0, 9), activate).license.unwrap();
@@ -286,7 +286,7 @@ fn moment(days: u32, token: u8) -> Moment {
 
 fn decide(
     issuer: &Issuer,
-    ledger: &mut Memory,
+    ledger: &mut MemoryLedger,
     moment: Moment,
     act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
 ) -> Reply {
@@ -518,7 +518,7 @@ fn refused() {
         *byte = sum as u8;
         carry = sum >> 8;
     }
-    let stranger = SigningKey::generate(&Seeded::new("a stranger")).unwrap();
+    let stranger = SigningKey::generate(&SeededRandom::new("a stranger")).unwrap();
     let chained = CertificateTerms {
         issuer: stranger.public_key(),
         name: "Stranger".into(),

@@ -31,7 +31,7 @@ pub struct User {
 impl User {
     pub fn new(vendor: &Vendor) -> Self {
         let home = tempfile::tempdir().unwrap();
-        Self { home, store: "store", product: vendor.ledger.terms.product.clone(), root: vendor.root }
+        Self { home, store: "store", product: vendor.ledger.terms[0].product.clone(), root: vendor.root }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
