@@ -35,8 +35,8 @@ impl ActivationRequestOptions {
         Self { license_key: Some(license_key.into()), ..Self::default() }
     }
 
-    /// Tells the vendor something, such as a name for the machine: the name is at most 64 bytes on one line, the value at
-    /// most 1,024. A request has at most 64 of them.
+    /// Tells the vendor something, such as a name for the machine: the name is at most 64 bytes on one line, the value
+    /// at most 1,024. A request has at most 64 of them.
     pub fn metadata(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.metadata.push((name.into(), value.into()));
         self
@@ -108,9 +108,9 @@ pub struct Authority {
 
 #[cfg(feature = "transport")]
 impl Authority {
-    /// The authority at `url` (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or the
-    /// host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up otherwise
-    /// is up to the versions that the application is built with.
+    /// The authority at `url` (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or
+    /// the host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up
+    /// otherwise is up to the versions that the application is built with.
     pub fn new(url: impl Into<String>, transport: impl Transport + 'static) -> Self {
         let url = url.into().trim_end_matches('/').to_owned();
         let (timeout, attempts) = (Duration::from_secs(30), 3);

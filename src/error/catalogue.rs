@@ -13,7 +13,8 @@
 /// authority may say, and `ends` what it refuses a request with for good.
 ///
 /// Numbers and codes are permanent. 1 to 19 is the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to
-/// the authority and the authority, 90 the library itself, 100 to 119 a message (a file, or an answer of the authority).
+/// the authority and the authority, 90 the library itself, 100 to 119 a message (a file, or an answer of the
+/// authority).
 macro_rules! catalogue {
     ($make:ident) => {
         $make! {
@@ -97,12 +98,14 @@ macro_rules! catalogue {
                 /// Keep the store on a disk of this machine.
                 NoLocks, NODELOCK_NO_LOCKS = 47, "no-locks", here, 500,
                 "the file system has no locks",
-                "Choose a folder on a disk of this machine. A shared folder can be mounted with locks, too. Nothing was lost.";
+                "Choose a folder on a disk of this machine. A shared folder can be mounted with locks, too. Nothing \
+                 was lost.";
 
                 /// No connection to the authority came about.
                 Unreachable, NODELOCK_UNREACHABLE = 60, "unreachable", here, 500,
                 "the authority cannot be reached",
-                "Check the network, the firewall and the proxy, then try again; or carry the file by hand. Nothing was lost.";
+                "Check the network, the firewall and the proxy, then try again; or carry the file by hand. Nothing \
+                 was lost.";
 
                 /// The authority did not answer in time.
                 TimedOut, NODELOCK_TIMED_OUT = 61, "timed-out", here, 500,
@@ -117,8 +120,8 @@ macro_rules! catalogue {
                 /// The server's TLS certificate is from nobody who is trusted.
                 TlsUntrusted, NODELOCK_TLS_UNTRUSTED = 63, "tls-untrusted", here, 500,
                 "the server's certificate is not trusted",
-                "Behind a proxy that inspects traffic, trust its certificate. Otherwise somebody may be in between: tell the \
-                 vendor. Nothing was lost.";
+                "Behind a proxy that inspects traffic, trust its certificate. Otherwise somebody may be in between: \
+                 tell the vendor. Nothing was lost.";
 
                 /// The server's TLS certificate is for another host.
                 TlsWrongHost, NODELOCK_TLS_WRONG_HOST = 64, "tls-wrong-host", here, 500,
@@ -133,7 +136,8 @@ macro_rules! catalogue {
                 /// The answer is not one that an authority gives.
                 BadReply, NODELOCK_BAD_REPLY = 66, "bad-reply", here, 500,
                 "an answer that no authority gives",
-                "Check the authority's address, and whether a proxy or a log-in page answers in its place. Nothing was lost.";
+                "Check the authority's address, and whether a proxy or a log-in page answers in its place. Nothing \
+                 was lost.";
 
                 /// The authority asks to be left alone for a while.
                 ServerBusy, NODELOCK_SERVER_BUSY = 67, "server-busy", authority, 503,
@@ -145,8 +149,8 @@ macro_rules! catalogue {
                 "the authority failed",
                 "Try again later, or carry the file by hand. Nothing was lost.";
 
-                /// The authority does not know this seat or its latest license, and asks for the license: its ledger may
-                /// have been restored to an earlier copy.
+                /// The authority does not know this seat or its latest license, and asks for the license: its ledger
+                /// may have been restored to an earlier copy.
                 LicenseWanted, NODELOCK_LICENSE_WANTED = 69, "license-wanted", authority, 409,
                 "the authority asks for the license",
                 "Hand over the whole check-in file, not its QR code.";
@@ -270,28 +274,29 @@ macro_rules! catalogue {
                 /// seat's request. Or a request of more than five years ago.
                 Outdated, NODELOCK_OUTDATED = 114, "outdated", ends, 409,
                 "older than what counts already",
-                "A later license is installed already; there is nothing to do. If it was a request or a recovery, check this \
-                 machine's clock, and try again.";
+                "A later license is installed already; there is nothing to do. If it was a request or a recovery, \
+                 check this machine's clock, and try again.";
 
                 /// A license that ends later than its issuer's certificate allows.
                 LeaseTooLong, NODELOCK_LEASE_TOO_LONG = 115, "lease-too-long", authority, 500,
                 "the license ends later than the issuer's certificate allows",
                 "Ask the vendor: its certificate does not allow so long a license.";
 
-                /// A text holds several messages or codes of the kind of which one is expected, and nothing says which is
-                /// meant.
+                /// A text holds several messages or codes of the kind of which one is expected, and nothing says which
+                /// is meant.
                 SeveralMessages, NODELOCK_SEVERAL_MESSAGES = 116, "several-messages", authority, 400,
                 "several where one is expected",
                 "Hand in one at a time: copy it into a file of its own.";
             }
-            // Nothing went wrong, or the library itself did. 110 said that a readable header of a text disagrees with the
-            // signed body; that is no error any more.
+            // Nothing went wrong, or the library itself did. 110 said that a readable header of a text disagrees with
+            // the signed body; that is no error any more.
             others {
                 /// It went well.
                 NODELOCK_OK = 0, "ok";
                 /// Verdict: the license is valid. Run.
                 NODELOCK_VERDICT_ACTIVE = 20, "active";
-                /// Verdict: usable for now, because the machine has changed. Run, observe, and have the license renewed.
+                /// Verdict: usable for now, because the machine has changed. Run, observe, and have the license
+                /// renewed.
                 NODELOCK_VERDICT_GRACE = 21, "grace";
                 /// Verdict: the license starts later.
                 NODELOCK_VERDICT_NOT_YET_VALID = 22, "not-yet-valid";
@@ -299,8 +304,8 @@ macro_rules! catalogue {
                 NODELOCK_VERDICT_EXPIRED = 23, "expired";
                 /// Verdict: this copy of the license had to be renewed and was not. Check in, or install a renewed one.
                 NODELOCK_VERDICT_LEASE_ENDED = 24, "lease-ended";
-                /// Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it right
-                /// too.
+                /// Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it
+                /// right too.
                 NODELOCK_VERDICT_CLOCK_SET_BACK = 25, "clock-set-back";
                 /// Verdict: the license belongs to another machine, or this one has changed too much.
                 NODELOCK_VERDICT_WRONG_MACHINE = 26, "wrong-machine";

@@ -26,8 +26,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The enumeration of kinds, and what the catalogue says of each.
 macro_rules! kinds {
     (
-        kinds { $($(#[$doc:meta])* $kind:ident, $status:ident = $number:literal, $code:literal, $says:ident, $http:literal,
-            $text:literal, $advice:literal;)* }
+        kinds { $($(#[$doc:meta])* $kind:ident, $status:ident = $number:literal, $code:literal, $says:ident,
+            $http:literal, $text:literal, $advice:literal;)* }
         others { $($others:tt)* }
     ) => {
         /// What went wrong, in a form a program can branch on.
@@ -58,8 +58,8 @@ macro_rules! kinds {
                 }
             }
 
-            /// What a person can do about it, in words that fit every application; none where there is nothing to do, or
-            /// where the message says it. [`Error::advice`] knows the failure, and may know better.
+            /// What a person can do about it, in words that fit every application; none where there is nothing to do,
+            /// or where the message says it. [`Error::advice`] knows the failure, and may know better.
             pub const fn advice(self) -> Option<&'static str> {
                 let advice = match self {
                     $(Self::$kind => $advice,)*
@@ -67,8 +67,8 @@ macro_rules! kinds {
                 if advice.is_empty() { None } else { Some(advice) }
             }
 
-            /// The HTTP status of problem details of this kind. 500 is also that of every kind that an authority does not
-            /// tell a device.
+            /// The HTTP status of problem details of this kind. 500 is also that of every kind that an authority does
+            /// not tell a device.
             #[cfg(feature = "authority")]
             pub const fn http_status(self) -> u16 {
                 match self {
@@ -207,8 +207,8 @@ pub enum Already {
 }
 
 impl Error {
-    /// An error of `kind` that says `message`: what happened, to what, and with which value or bound. Never a secret. An
-    /// empty message is the kind's own [text](ErrorKind::text).
+    /// An error of `kind` that says `message`: what happened, to what, and with which value or bound. Never a secret.
+    /// An empty message is the kind's own [text](ErrorKind::text).
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         let text = message.into();
         Self { kind, is_about: text.is_empty(), text, source: None, context: None }
@@ -233,8 +233,8 @@ impl Error {
         Self::about(kind, what).with_source(source)
     }
 
-    /// The same error with its cause. A [`NetworkFailure`] says what kept an authority from being reached. The cause must
-    /// not hold a secret, such as a URL with a password.
+    /// The same error with its cause. A [`NetworkFailure`] says what kept an authority from being reached. The cause
+    /// must not hold a secret, such as a URL with a password.
     pub fn with_source(self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { source: Some(source.into()), ..self }
     }
@@ -251,7 +251,11 @@ impl Error {
     /// The same error with words in front.
     #[cfg(feature = "transport")]
     pub(crate) fn preceded_by(self, words: &str) -> Self {
-        Self { text: format!("{words}: {}", self.text).into(), ..self }
+        let text = match self.text.is_empty() {
+            true => words.to_owned(),
+            false => format!("{words}: {}", self.text),
+        };
+        Self { text: text.into(), ..self }
     }
 
     /// An error about a file or a directory of the store.
@@ -344,8 +348,8 @@ impl Error {
         }
     }
 
-    /// What kept the authority from being reached, for [`ErrorKind::Unreachable`] and [`ErrorKind::TimedOut`], as far as
-    /// the [transport](crate::Transport) says.
+    /// What kept the authority from being reached, for [`ErrorKind::Unreachable`] and [`ErrorKind::TimedOut`], as far
+    /// as the [transport](crate::Transport) says.
     pub fn network(&self) -> Option<NetworkFailure> {
         network::of(self.source.as_deref()?)
     }

@@ -54,8 +54,8 @@ impl NetworkFailure {
                 "Check the authority's address and the network's name service. Nothing was lost."
             }
             Self::Proxy | Self::ProxyAuthorization => {
-                "Check the proxy that is set (HTTPS_PROXY, ALL_PROXY), or leave the authority's host out (NO_PROXY). Nothing \
-                 was lost."
+                "Check the proxy that is set (HTTPS_PROXY, ALL_PROXY), or leave the authority's host out (NO_PROXY). \
+                 Nothing was lost."
             }
             Self::Tls => "Check that the authority's address is one of HTTPS. Nothing was lost.",
             _ => return None,

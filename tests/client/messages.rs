@@ -1,5 +1,5 @@
-//! What each kind of error says: a real failure of each, whose message names the value, the bound or the thing that it is
-//! about (docs/DESIGN.md, Errors).
+//! What each kind of error says: a real failure of each, whose message names the value, the bound or the thing that it
+//! is about (docs/DESIGN.md, Errors).
 
 use std::{
     fs,

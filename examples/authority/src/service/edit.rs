@@ -24,7 +24,7 @@ pub(crate) struct Edited {
 /// Changes the terms of a license. A device hears of it when it checks in; whoever has a seat keeps it, also when
 /// there are fewer seats now.
 ///
-/// Fails with [`ErrorKind::UnknownLicense`](nodelock::ErrorKind::UnknownLicense), and with [`ErrorKind::InvalidInput`](nodelock::ErrorKind::InvalidInput) for terms that no license can be made
+/// Fails with `ErrorKind::UnknownLicense`, and with `ErrorKind::InvalidInput` for terms that no license can be made
 /// of.
 pub(crate) async fn edit(
     database: &Database,

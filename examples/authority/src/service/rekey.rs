@@ -18,7 +18,7 @@ use crate::{
 ///
 /// `hand_over` is told the new key before anything is stored, as in [`sell`](super::sell).
 ///
-/// Fails with [`ErrorKind::UnknownLicense`](nodelock::ErrorKind::UnknownLicense), [`Failure::KeyInUse`], with [`Failure::Usage`] for an empty key, and as
+/// Fails with `ErrorKind::UnknownLicense`, [`Failure::KeyInUse`], with [`Failure::Usage`] for an empty key, and as
 /// `hand_over` does.
 pub(crate) async fn rekey(
     database: &Database,

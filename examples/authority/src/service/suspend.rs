@@ -11,7 +11,7 @@ use crate::{
 
 /// Stops a license for now, or lets it go on. Returns whether that changed anything.
 ///
-/// Fails with [`ErrorKind::UnknownLicense`](nodelock::ErrorKind::UnknownLicense).
+/// Fails with `ErrorKind::UnknownLicense`.
 pub(crate) async fn set_suspended(
     database: &Database,
     id: LicenseId,
