@@ -388,7 +388,8 @@ enum nodelock_status
    */
   NODELOCK_VERDICT_ACTIVE = 20,
   /**
-   * Verdict: usable for now, because the machine has changed. Run, observe, and have the license renewed.
+   * Verdict: usable for now, because the machine has changed. Run, observe, and have the license
+   * renewed.
    */
   NODELOCK_VERDICT_GRACE = 21,
   /**
@@ -404,8 +405,8 @@ enum nodelock_status
    */
   NODELOCK_VERDICT_LEASE_ENDED = 24,
   /**
-   * Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it right
-   * too.
+   * Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it
+   * right too.
    */
   NODELOCK_VERDICT_CLOCK_SET_BACK = 25,
   /**
@@ -502,8 +503,8 @@ enum nodelock_status
    */
   NODELOCK_SERVER_FAILED = 68,
   /**
-   * The authority does not know this seat or its latest license, and asks for the license: its ledger may
-   * have been restored to an earlier copy.
+   * The authority does not know this seat or its latest license, and asks for the license: its ledger
+   * may have been restored to an earlier copy.
    */
   NODELOCK_LICENSE_WANTED = 69,
   /**
@@ -613,8 +614,8 @@ enum nodelock_status
    */
   NODELOCK_LEASE_TOO_LONG = 115,
   /**
-   * A text holds several messages or codes of the kind of which one is expected, and nothing says which is
-   * meant.
+   * A text holds several messages or codes of the kind of which one is expected, and nothing says which
+   * is meant.
    */
   NODELOCK_SEVERAL_MESSAGES = 116,
 };

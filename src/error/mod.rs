@@ -244,7 +244,7 @@ impl Error {
     }
 
     /// The same error as another kind.
-    pub(crate) fn as_kind(self, kind: ErrorKind) -> Self {
+    pub(crate) fn with_kind(self, kind: ErrorKind) -> Self {
         Self { kind, ..self }
     }
 

@@ -195,7 +195,7 @@ pub(crate) fn parse<T: Body>(message: &Incoming) -> Result<T> {
     let body: T =
         codec::decode(frame.body, T::LIMIT, T::KIND.words()).map_err(|error| message.blame(error))?;
     body.validate().map_err(|e| match e.kind() {
-        ErrorKind::InvalidInput => e.as_kind(ErrorKind::Malformed),
+        ErrorKind::InvalidInput => e.with_kind(ErrorKind::Malformed),
         _ => e,
     })?;
     Ok(body)

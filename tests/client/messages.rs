@@ -139,7 +139,8 @@ fn what_leads_out_is_said() {
     assert_ne!(no_tls.advice(), ErrorKind::Unreachable.advice());
     // A part of a name has 63 letters at most (RFC 1035), so no name server is asked for this one.
     let name = format!("{}.example", "a".repeat(64));
-    let nowhere = ask(format!("https://{name}"));
+    let in_the_clear = |authority: Authority| authority.plain_http(true);
+    let nowhere = asking_at(&vendor, format!("http://{name}"), in_the_clear).unwrap().check_in().unwrap_err();
     assert_eq!(
         (nowhere.kind(), nowhere.network()),
         (ErrorKind::Unreachable, Some(NetworkFailure::NameLookUp))
