@@ -137,7 +137,7 @@ impl Records {
     /// Fails with [`ErrorKind::InvalidInput`] when that is no answer to the query: a license, seat or evidence that was
     /// not asked for. Nothing of it is taken then.
     pub fn add(&mut self, query: Query, found: Found) -> Result<()> {
-        let other = || Error::new(ErrorKind::InvalidInput, "records: not an answer to the query");
+        let other = || Error::new(ErrorKind::InvalidInput, "the records are not an answer to the query");
         match (query, found) {
             (_, Found::License(Some(license))) if license.terms.id == LicenseId::NONE => return Err(other()),
             (Query::LicenseOfKey(hash), Found::License(license)) => {

@@ -270,7 +270,7 @@ fn seats(found: &[&str]) -> Result<Found> {
 
 fn evidence(found: &[&str]) -> Result<Found> {
     let one = |text: &&str| {
-        let corrupt = |_| Error::new(ErrorKind::Corrupt, "kept evidence");
+        let corrupt = |_| Error::new(ErrorKind::Corrupt, "the kept evidence is damaged");
         Evidence::from_bytes(&URL_SAFE_NO_PAD.decode(text).map_err(corrupt)?)
     };
     Ok(Found::Evidence(found.iter().map(one).collect::<crate::Result<_>>()?))

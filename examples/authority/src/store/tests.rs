@@ -64,7 +64,10 @@ fn request() -> (ActivationRequest, ReleaseClaim) {
     let root = SigningKey::generate(&SystemRandom).unwrap();
     let client = Client::builder("Example", Roots::new([root.public_key()])).store(Store::in_memory());
     let client = client.build().unwrap();
-    let file = ActivationFile::read(&client.begin("", &[("host", "one")]).unwrap().to_bytes()).unwrap();
+    let file = ActivationFile::read(
+        &client.begin(nodelock::ActivationRequestOptions::new().metadata("host", "one")).unwrap().to_bytes(),
+    )
+    .unwrap();
     let cancelled = client.cancel().unwrap();
     (file.request().clone(), ReleaseClaim::read(cancelled.proof()).unwrap())
 }

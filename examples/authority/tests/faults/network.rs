@@ -197,8 +197,11 @@ impl<'a> World<'a> {
             .store(Store::in_directory(folder.join("store"), Some(folder.join("tombstones"))))
             .clock(self.clock.clone())
             .probe(move || machine(&hardware))
-            .authority(self.network.url(), http())
-            .patience(Duration::from_secs(60), 1)
+            .authority(
+                nodelock::Authority::new(self.network.url(), http())
+                    .timeout(Duration::from_secs(60))
+                    .attempts(1),
+            )
             .build()
             .unwrap()
     }
@@ -269,8 +272,7 @@ impl<'a> World<'a> {
     fn activate(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
         let client = &self.devices[at].client;
-        let done =
-            client.online().cancel_with(&cancel).activate(&self.key, &[]).map(|status| status.is_usable());
+        let done = client.online().cancel_with(&cancel).activate(&self.key).map(|status| status.is_usable());
         let handle = client.check().unwrap().license().map(|license| license.handle);
         self.tell(at, "activate", (done, handle));
         Ok(())

@@ -142,7 +142,9 @@ impl Work<'_> {
     /// the same, and get some that grant nothing.
     pub(in crate::authority::decision) fn license_of(&self, seat: &Seat) -> Result<LicenseRecord, Stop> {
         match seat.license_id() {
-            Some(id) => self.license(id)?.ok_or_else(|| refuse(ErrorKind::UnknownLicense, "license")),
+            Some(id) => self
+                .license(id)?
+                .ok_or_else(|| refuse(ErrorKind::UnknownLicense, format!("license {id} is not known"))),
             None => Ok(LicenseRecord {
                 terms: LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted),
                 usage: Usage::default(),
