@@ -354,7 +354,8 @@ fn is_plain_and_here(url: &str) -> bool {
     })
 }
 
-/// What kept a request to `place` from being answered. The error's own text is left out: it may hold a proxy's password.
+/// What kept a request to `place` from being answered. The error's own text is left out: it may hold a proxy's
+/// password.
 fn classify(error: &reqwest::Error, place: &str, proxy: Option<&str>) -> Error {
     let mut found = None;
     let mut system = None;

@@ -355,8 +355,8 @@ class Client(_Object):
         return wrote.value
 
     def begin(self, license_key, metadata={}, replace=None):
-        """`license_key` is None where the vendor assigns licenses by hand. `replace` is the name of a seat that the request
-        takes the place of, if no seat is free: see Error.seats."""
+        """`license_key` is None where the vendor assigns licenses by hand. `replace` is the name of a seat that the
+        request takes the place of, if no seat is free: see Error.seats."""
         return Request(_get("client_begin", self, _bytes(license_key), _Details(metadata, replace)))
 
     def pending(self):

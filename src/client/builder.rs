@@ -170,8 +170,9 @@ impl ClientBuilder {
     /// The client. Nothing is read or written yet.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, a host
-    /// id or version out of bounds, or an authority whose address cannot be or is not `https`, or whose time or attempts
-    /// are out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has no home directory.
+    /// id or version out of bounds, or an authority whose address cannot be or is not `https`, or whose time or
+    /// attempts are out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has no home
+    /// directory.
     pub fn build(self) -> Result<Client> {
         check_product(&self.product)?;
         check_text("application version", &self.application, MAX_NAME)?;

@@ -199,14 +199,14 @@ impl<'c> Online<'c> {
     /// free, the request stays pending: call again, or carry it by hand. The error says what seats there are
     /// ([`Error::seats`]), and [`start`](Self::start) asks again once the next one has lapsed.
     ///
-    /// Where the options name [a seat to take the place of](ActivationRequestOptions::instead_of), a request that waits
-    /// for a seat is taken back first. That fails with [`ErrorKind::NoFreeSeat`] when the seat may not be replaced: its
-    /// device was heard of within seven days, or the license allows no more. The request stays pending then, and another
-    /// call may name another seat.
+    /// Where the options name [a seat to take the place of](ActivationRequestOptions::instead_of), a request that
+    /// waits for a seat is taken back first. That fails with [`ErrorKind::NoFreeSeat`] when the seat may not be
+    /// replaced: its device was heard of within seven days, or the license allows no more. The request stays pending
+    /// then, and another call may name another seat.
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
-    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`](crate::Transport::post) does, as [`Client::begin`] and [`Client::install`] do,
-    /// and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
+    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`](crate::Transport::post) does, as [`Client::begin`] and
+    /// [`Client::install`] do, and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
     pub fn activate(&self, options: impl Into<ActivationRequestOptions>) -> Result<Status> {
         self.activate_with(&options.into())
     }
@@ -332,10 +332,11 @@ impl<'c> Online<'c> {
     }
 
     /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the
-    /// seat, which ends the license here ([`Verdict::Revoked`](crate::Verdict::Revoked)). What is outstanding is handed
-    /// in first.
+    /// seat, which ends the license here ([`Verdict::Revoked`](crate::Verdict::Revoked)). What is outstanding is
+    /// handed in first.
     ///
-    /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as [`Transport::post`](crate::Transport::post) does.
+    /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as
+    /// [`Transport::post`](crate::Transport::post) does.
     pub fn check_in(&self) -> Result<Status> {
         let request = self.client.check_in_offline()?;
         // A seat that cannot be acknowledged now must not keep this one from being renewed.

@@ -2,8 +2,8 @@
 
 use nodelock::{ClockError, Error, ErrorKind, GraceReason, MachineReason, Status, Verdict};
 
-/// What to do about a failure; none where the message says it all. What kept an authority from being reached comes before
-/// what its kind says.
+/// What to do about a failure; none where the message says it all. What kept an authority from being reached comes
+/// before what its kind says.
 pub fn on(error: &Error) -> Option<&'static str> {
     let of_the_network = error.advice().filter(|advice| error.kind().advice() != Some(advice));
     of_the_network.or_else(|| on_error(error.kind()))

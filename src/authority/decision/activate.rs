@@ -28,17 +28,17 @@ use crate::{
 /// because every copy of a store has its request. A check-in renews the license, and a copy shows itself by that.
 ///
 /// A [recovery](ActivationFile::is_recovery) takes the place of the device's active seats of the license that it was
-/// granted last, without counting a deactivation. It does so only if the request is granted, and only if the request is
-/// new: whatever the device holds when an echo arrives came after its loss.
+/// granted last, without counting a deactivation. It does so only if the request is granted, and only if the request
+/// is new: whatever the device holds when an echo arrives came after its loss.
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The
 /// kinds: [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
 /// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
 /// [`ErrorKind::NoFreeSeat`]; [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose
-/// place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::RequestCancelled`],
-/// [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over; and for a recovery
-/// [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
+/// place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name;
+/// [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over;
+/// and for a recovery [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
 pub fn activate(
     file: &ActivationFile,
     assigned: Option<LicenseId>,
