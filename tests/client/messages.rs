@@ -410,7 +410,7 @@ fn authority() -> Vec<Row> {
     let request = waiting.client().begin(vendor.license_key()).unwrap().to_bytes();
     rows.push(row(refused(&mut vendor, &request), &["all 1 are taken"]));
     let nobody = Device::new(&vendor, "nobody");
-    let nobodys = nobody.client().begin(&LicenseKey::from_random([1; 12]).to_string()).unwrap().to_bytes();
+    let nobodys = nobody.client().begin(LicenseKey::from_random([1; 12]).to_string()).unwrap().to_bytes();
     rows.push(row(refused(&mut vendor, &nobodys), &["no license has the key"]));
     vendor.terms().suspended = true;
     let id = vendor.terms().id.to_string();

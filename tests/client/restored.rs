@@ -403,7 +403,7 @@ fn a_phantom_ends_as_its_receipt_or_revocation_says() {
         restore(&mut vendor, &copy);
         assert_eq!(vendor.seat(phantom).state(), SeatState::Active);
         // The request of another license, so that a held seat is not taken again.
-        let request = device.client().begin(&LicenseKey::from_random([3; 12]).to_string()).unwrap();
+        let request = device.client().begin(LicenseKey::from_random([3; 12]).to_string()).unwrap();
         vendor.activate(&request.to_bytes()).unwrap_err();
         let seat = vendor.seat(phantom);
         assert_eq!((seat.state(), seat.is_counted()), (expected, expected == SeatState::Returned));
@@ -551,7 +551,7 @@ fn what_is_healed_agrees_with_what_is_noted_of_it() {
     device.client().accept_revocation(revocation.as_bytes()).unwrap();
     restore(&mut vendor, &copy);
     vendor.clock.advance_days(1);
-    let request = device.client().begin(&LicenseKey::from_random([3; 12]).to_string()).unwrap();
+    let request = device.client().begin(LicenseKey::from_random([3; 12]).to_string()).unwrap();
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let act = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     assert_eq!(disagreements(&vendor, handle, &[grant], act), []);
