@@ -93,11 +93,13 @@ fn fault(number: u32) -> Result<Option<Fault>> {
 
 /// Changes terms by the members of a JSON object. Which license it is, and of which product, stays.
 fn change(terms: &mut LicenseTerms, members: Option<&str>) -> crate::Result<()> {
-    let wrong = || Error::new(ErrorKind::InvalidInput, "terms: not such members");
+    let wrong = || {
+        Error::new(ErrorKind::InvalidInput, "the terms are no JSON object with members of a license's terms")
+    };
     let Some(members) = members else { return Ok(()) };
     let members: Map<String, Value> = serde_json::from_str(members).map_err(|_| wrong())?;
     if ["id", "product"].iter().any(|fixed| members.contains_key(*fixed)) {
-        return Err(Error::new(ErrorKind::InvalidInput, "terms: id and product cannot be changed"));
+        return Err(Error::new(ErrorKind::InvalidInput, "id and product of a license cannot be changed"));
     }
     let mut record = serde_json::to_value(&*terms).map_err(|_| wrong())?;
     record.as_object_mut().ok_or_else(wrong)?.extend(members);
@@ -328,7 +330,11 @@ pub unsafe extern "C" fn nodelock_test_authority_answer(
                 HandedIn::CheckIn(_) => vendor.check_in(input)?.to_bytes(),
                 HandedIn::Releases(_) => vendor.redeem(input)?.as_bytes().to_vec(),
                 HandedIn::Issued(_) => {
-                    return Err(Error::new(ErrorKind::WrongType, "what an authority issued").into());
+                    return Err(Error::new(
+                        ErrorKind::WrongType,
+                        "this is what an authority issued, and not what a device hands in",
+                    )
+                    .into());
                 }
             });
             Ok(())
@@ -433,7 +439,7 @@ mod tests {
         for terms in [
             c"[]",
             c"{\"seat\": 2}",
-            c"{\"seats\": 0}",
+            c"{\"lease_days\": 0}",
             c"{\"seats\": 2, \"id\": \"00000000000000000000000000000000\"}",
             c"{\"product\": \"Another\"}",
         ] {

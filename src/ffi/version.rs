@@ -48,15 +48,17 @@ pub extern "C" fn nodelock_abi_version() -> u32 {
     NODELOCK_ABI_VERSION
 }
 
-/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for
-/// any other name and for NULL. The functions of the first three return NODELOCK_UNSUPPORTED where theirs is off; those
-/// of `testing` are not in the library then.
+/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `description`,
+/// `testing`. False for any other name and for NULL. The functions of `testing` are not in a library without it; those
+/// of the others return NODELOCK_UNSUPPORTED there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
     const FEATURES: &[(&str, bool)] = &[
         ("online", cfg!(feature = "online")),
         ("qr", cfg!(feature = "qr")),
         ("authority", cfg!(feature = "authority")),
+        #[cfg(feature = "description")]
+        ("description", true),
         #[cfg(feature = "testing")]
         ("testing", true),
     ];

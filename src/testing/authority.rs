@@ -3,13 +3,12 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use super::{Fault, Machine, TestClock, Vendor};
 use crate::{
-    Answer, Client, ClientBuilder, Error, ErrorKind, Post, Result, Roots, Store, Transport, authority::Usage,
-    code::Handle,
+    Answer, Authority, Client, ClientBuilder, Error, ErrorKind, Post, Result, Roots, Store, Transport,
+    authority::Usage, code::Handle,
 };
 
 /// An authority in memory, as a [`Transport`]: it answers the online calls of any number of clients. Clones are the
@@ -76,20 +75,23 @@ impl TestAuthority {
     /// A client on that machine, to be finished by the application under test: with this authority, its roots and its
     /// clock, and with an empty store in memory.
     ///
-    /// It tries each exchange once, so that a [`Fault`] is what the application gets to see, and at once. An
-    /// application that sets its own [`patience`](ClientBuilder::patience) tries again, with its pauses on the real
+    /// It tries each exchange once, so that a [`Fault`] is what the application gets to see, and at once. For an
+    /// application that tries again, name this authority anew, with [`Authority::attempts`]; its pauses are on the real
     /// clock.
     ///
     /// Give it a store of its own to start the application twice: [`ClientBuilder::store`] with a clone.
     pub fn client(&self, machine: &Machine) -> ClientBuilder {
         let machine = machine.clone();
-        let builder = Client::builder(&*self.0.product, self.roots());
-        self.set_up(builder).store(Store::in_memory()).probe(move || machine.probe())
+        Client::builder(&*self.0.product, self.roots())
+            .authority(self.as_authority())
+            .store(Store::in_memory())
+            .clock(self.clock())
+            .probe(move || machine.probe())
     }
 
-    /// A client of this authority, which goes by its clock.
-    pub(crate) fn set_up(&self, builder: ClientBuilder) -> ClientBuilder {
-        builder.authority(Self::URL, self.clone()).patience(Duration::from_secs(30), 1).clock(self.clock())
+    /// This authority as its clients know it.
+    pub(crate) fn as_authority(&self) -> Authority {
+        Authority::new(Self::URL, self.clone()).attempts(1)
     }
 
     /// The clock of the authority and of its [clients](Self::client). It stands still until it is moved.

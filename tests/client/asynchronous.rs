@@ -14,8 +14,8 @@ use std::{
 };
 
 use nodelock::{
-    Answer, AsyncClient, Cancel, Client, Clock, Error, ErrorKind, HttpOptions, HttpTransport, Post, Random,
-    Reason, Renewal, Result, Started, Store, SystemRandom, Timestamp, Transport, Verdict,
+    Answer, AsyncClient, Authority, CancelToken, Client, Clock, Error, ErrorKind, HttpOptions, HttpTransport,
+    Post, Random, Reason, Renewal, Result, Started, Store, SystemRandom, Timestamp, Transport, Verdict,
     testing::{Fault, Machine, TestAuthority, TestClock},
 };
 use tempfile::TempDir;
@@ -83,7 +83,7 @@ fn a_call_computes_and_waits_on_no_thread_of_the_executor() {
     };
     let client = authority
         .client(&Machine::new("desk"))
-        .authority(TestAuthority::URL, watch.clone())
+        .authority(Authority::new(TestAuthority::URL, watch.clone()))
         .random(watch.clone())
         .clock(watch.clone());
     let client = AsyncClient::new(client.build().unwrap());
@@ -101,7 +101,13 @@ fn a_call_computes_and_waits_on_no_thread_of_the_executor() {
         };
         let timer = tokio::spawn(timer);
         // The draws of the key, the secret and the handle stand right before and after the derivation, on its thread.
-        assert!(client.activate(&key, &[("computer", "desk")]).await.unwrap().is_usable());
+        assert!(
+            client
+                .activate(nodelock::ActivationRequestOptions::of_key(&key).metadata("computer", "desk"))
+                .await
+                .unwrap()
+                .is_usable()
+        );
         assert!(client.check_in().await.unwrap().is_usable());
         drop((client, watch.ticks));
         timer.await.unwrap()
@@ -121,13 +127,13 @@ fn every_call_is_there_as_a_future() {
     runtime().block_on(async {
         let start = || client.start(Duration::from_secs(3));
         assert!(matches!(start().await.unwrap().renewal(), Renewal::NotDue));
-        assert!(client.activate(&key, &[]).await.unwrap().is_usable());
+        assert!(client.activate(&key).await.unwrap().is_usable());
         authority.clock().advance_days(50);
         assert!(matches!(start().await.unwrap().renewal(), Renewal::Done));
         assert_eq!(client.recover().await.unwrap_err().kind(), ErrorKind::AlreadyActive);
         let receipt = client.deactivate(Reason::Moved).await.unwrap();
         assert_eq!(client.client().check().unwrap().verdict(), &Verdict::Deactivated);
-        assert!(client.activate(&key, &[]).await.unwrap().is_usable());
+        assert!(client.activate(&key).await.unwrap().is_usable());
         let given_up = client.run(|client| client.deactivate_offline(Reason::Moved)).await.unwrap();
         assert_ne!(given_up.handle(), receipt.handle);
         assert_eq!(client.hand_in().await.unwrap()[0].handle, given_up.handle());
@@ -136,7 +142,10 @@ fn every_call_is_there_as_a_future() {
         authority.fail(Fault::Down);
         let error = client.deactivate(Reason::Moved).await.unwrap_err();
         assert_eq!(error.into_error().kind(), ErrorKind::NotActive);
-        let wrong = client.replace(&key, &[], receipt.handle).await.unwrap_err();
+        let wrong = client
+            .activate(nodelock::ActivationRequestOptions::of_key(&key).instead_of(receipt.handle))
+            .await
+            .unwrap_err();
         assert_eq!(wrong.kind(), ErrorKind::Unreachable);
         assert!(client.run(|client| client.pending()).await.unwrap().unwrap().request().replaces().is_some());
     });
@@ -160,10 +169,10 @@ impl Transport for Stops {
                 thread::sleep(Duration::from_millis(1));
             }
             if !self.is_deaf {
-                return Err(Error::new(ErrorKind::Interrupted, "call"));
+                return Err(Error::new(ErrorKind::Cancelled, ""));
             }
         }
-        self.authority.post(&Post { cancel: &Cancel::new(), ..post.clone() })
+        self.authority.post(&Post { cancel: &CancelToken::new(), ..post.clone() })
     }
 }
 
@@ -187,8 +196,9 @@ impl Dropped {
         let store = Store::in_directory(folder.path().join("store"), None);
         let (called, calls) = channel();
         let stops = Stops { authority: authority.clone(), at, called, is_deaf };
-        let stops = authority.client(&machine).store(store.clone()).authority(TestAuthority::URL, stops);
-        let blocking = Arc::new(stops.patience(Duration::from_secs(3600), 1).build().unwrap());
+        let way = Authority::new(TestAuthority::URL, stops).timeout(Duration::from_secs(3600)).attempts(1);
+        let stops = authority.client(&machine).store(store.clone()).authority(way);
+        let blocking = Arc::new(stops.build().unwrap());
         Self {
             key: authority.sell(1).unwrap(),
             client: AsyncClient::new(Arc::clone(&blocking)),
@@ -239,10 +249,10 @@ fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
 fn a_future_that_is_dropped_ends_its_call_and_loses_nothing() {
     let app = Dropped::at("", false);
     // One that was never polled has begun nothing.
-    drop(app.client.activate(&app.key, &[]));
+    drop(app.client.activate(&app.key));
     assert!(app.again.pending().unwrap().is_none());
 
-    app.drop(app.client.activate(&app.key, &[]));
+    app.drop(app.client.activate(&app.key));
     // The request that was on its way is still pending, and the next call goes on with it.
     let pending = app.again.pending().unwrap().unwrap().request().handle;
     let status = app.again.activate(&app.key).unwrap();
@@ -335,7 +345,7 @@ fn a_call_that_is_dropped_before_it_sends_sends_nothing() {
     let runtime = runtime();
     let _inside = runtime.enter();
     {
-        let mut activation = pin!(client.activate(&key, &[]));
+        let mut activation = pin!(client.activate(&key));
         assert!(poll(activation.as_mut()).is_pending());
         asks.recv_timeout(FOREVER).unwrap();
     }
@@ -365,7 +375,7 @@ fn a_call_that_waits_for_a_thread_is_never_begun_when_it_is_dropped_or_the_runti
     assert!(poll(first.as_mut()).is_pending());
     let saying = |what: &'static str| {
         let said = said.clone();
-        client.run(move |_| said.send(what).map_err(|_| Error::new(ErrorKind::Interrupted, "test")))
+        client.run(move |_| said.send(what).map_err(|_| Error::new(ErrorKind::Cancelled, "test")))
     };
     {
         let mut dropped = pin!(saying("dropped"));
@@ -384,7 +394,7 @@ fn a_call_that_waits_for_a_thread_is_never_begun_when_it_is_dropped_or_the_runti
     let _inside = handle.enter();
     let mut late = pin!(saying("late"));
     match poll(late.as_mut()) {
-        Poll::Ready(Err(error)) => assert_eq!(error.kind(), ErrorKind::Interrupted),
+        Poll::Ready(Err(error)) => assert_eq!(error.kind(), ErrorKind::Cancelled),
         polled => panic!("{polled:?}"),
     }
     assert!(says.try_recv().is_err());
@@ -413,9 +423,11 @@ fn the_librarys_own_http_works_in_calls_of_either_runtime() {
     let key = authority.sell(1).unwrap();
     for runtime in [runtime(), Builder::new_multi_thread().worker_threads(1).build().unwrap()] {
         let http = HttpOptions::default().no_proxy().build().unwrap();
-        let client = authority.client(&Machine::new("desk")).authority(responder.url(), http);
-        let client = AsyncClient::new(client.patience(Duration::from_secs(60), 1).build().unwrap());
-        let refused = runtime.block_on(client.activate(&key, &[])).unwrap_err();
+        let client = authority
+            .client(&Machine::new("desk"))
+            .authority(Authority::new(responder.url(), http).timeout(Duration::from_secs(60)).attempts(1));
+        let client = AsyncClient::new(client.build().unwrap());
+        let refused = runtime.block_on(client.activate(&key)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ServerBusy);
         assert_eq!(responder.take_received().len(), 1);
     }
@@ -437,10 +449,11 @@ fn the_librarys_own_http_works_on_the_thread_of_its_call_and_keeps_its_panics() 
     let authority = TestAuthority::new("Example Editor");
     let key = authority.sell(1).unwrap();
     let inside = Inside(HttpOptions::default().no_proxy().build().unwrap());
-    let client = authority.client(&Machine::new("desk")).authority(responder.url(), inside);
-    let client = AsyncClient::new(client.patience(Duration::from_secs(60), 1).build().unwrap());
+    let way = Authority::new(responder.url(), inside).timeout(Duration::from_secs(60)).attempts(1);
+    let client = authority.client(&Machine::new("desk")).authority(way).build().unwrap();
+    let client = AsyncClient::new(client);
     let runtime = runtime();
-    let refused = runtime.block_on(client.activate(&key, &[])).unwrap_err();
+    let refused = runtime.block_on(client.activate(&key)).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unreachable);
     assert!(responder.take_received().is_empty());
     let key = key.clone();
