@@ -6,7 +6,7 @@ use std::{
 };
 
 use nodelock::{
-    Client, ClientBuilder, Feature, License, PublicKey, Result, Revocation, Roots, Store, Verdict,
+    Client, ClientBuilder, Feature, License, LicenseId, PublicKey, Result, Revocation, Roots, Store, Verdict,
     authority::{
         History, LicenseTerms, Reply, Seat, Usage,
         decision::{Moment, Note},
@@ -72,6 +72,12 @@ impl Vendor {
 
     pub fn terms(&mut self) -> &mut LicenseTerms {
         &mut self.vendor.ledger.terms[0]
+    }
+
+    /// The license has that id, as if it had been sold under it.
+    pub fn set_license_id(&mut self, id: LicenseId) {
+        self.terms().id = id;
+        self.vendor.ledger.rekey(id, &self.license_key);
     }
 
     pub fn license_key(&self) -> String {
