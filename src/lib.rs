@@ -49,9 +49,10 @@ pub use crate::client::AsyncClient;
 pub use crate::http::{HttpOptions, HttpTransport};
 pub use crate::{
     client::{
-        CheckIn, Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Renewal, Started, Status,
+        ActivationRequestOptions, CheckIn, Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest,
+        Renewal, Started, Status,
     },
-    error::{Already, Error, ErrorKind, Result},
+    error::{Already, Context, Error, ErrorKind, NetworkFailure, Result},
     keys::{KeyId, PublicKey, SigningKey},
     licensing_time::{CLOCK_TOLERANCE, ClockError},
     message::{
@@ -69,6 +70,6 @@ pub use crate::{
 };
 #[cfg(feature = "transport")]
 pub use crate::{
-    client::{DeactivateError, Online, Progress},
-    transport::{Answer, Cancel, Post, Transport},
+    client::{Authority, DeactivateError, Online, Progress},
+    transport::{Answer, CancelToken, Post, Transport},
 };

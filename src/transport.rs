@@ -25,7 +25,7 @@ pub struct Post<'a> {
     /// How long the whole exchange may take.
     pub timeout: Duration,
     /// Asks for the call to end early, from another thread.
-    pub cancel: &'a Cancel,
+    pub cancel: &'a CancelToken,
 }
 
 /// Without the body, which holds license keys and proofs.
@@ -50,7 +50,7 @@ pub struct Answer {
 pub trait Transport: Send + Sync {
     /// Posts, and waits for the answer. Follows no redirect, and does not try again: the client does.
     ///
-    /// Fails with [`ErrorKind::Unreachable`], [`ErrorKind::TimedOut`], [`ErrorKind::Interrupted`],
+    /// Fails with [`ErrorKind::Unreachable`], [`ErrorKind::TimedOut`], [`ErrorKind::Cancelled`],
     /// [`ErrorKind::TlsUntrusted`], [`ErrorKind::TlsWrongHost`], [`ErrorKind::TlsExpired`], or
     /// [`ErrorKind::BadReply`] for an answer beyond the limit.
     fn post(&self, post: &Post<'_>) -> Result<Answer>;
@@ -58,7 +58,7 @@ pub trait Transport: Send + Sync {
 
 /// Ends a call early, from another thread. Clones are the same token.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<Token>);
+pub struct CancelToken(Arc<Token>);
 
 #[derive(Debug, Default)]
 struct Token {
@@ -68,7 +68,7 @@ struct Token {
     may_block: bool,
 }
 
-impl Cancel {
+impl CancelToken {
     /// A token that was not used yet.
     pub fn new() -> Self {
         Self::default()
@@ -85,7 +85,7 @@ impl Cancel {
         self.0.may_block
     }
 
-    /// Asks whatever call was given this token to return [`ErrorKind::Interrupted`]. It stays used.
+    /// Asks whatever call was given this token to return [`ErrorKind::Cancelled`]. It stays used.
     pub fn cancel(&self) {
         self.0.used.store(true, Ordering::Release);
     }
@@ -97,12 +97,12 @@ impl Cancel {
 
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_cancelled() {
-            return Err(Error::new(ErrorKind::Interrupted, "call"));
+            return Err(Error::new(ErrorKind::Cancelled, ""));
         }
         Ok(())
     }
 
-    /// Sleeps, and wakes early to fail with [`ErrorKind::Interrupted`].
+    /// Sleeps, and wakes early to fail with [`ErrorKind::Cancelled`].
     pub(crate) fn sleep(&self, duration: Duration) -> Result<()> {
         let end = Instant::now() + duration;
         loop {
@@ -113,6 +113,11 @@ impl Cancel {
             }
         }
     }
+}
+
+/// That an answer is longer than it may be.
+pub(crate) fn too_long(limit: usize) -> Error {
+    Error::new(ErrorKind::BadReply, format!("the answer is longer than {limit} bytes, as no authority's is"))
 }
 
 /// How soon a waiting call notices that it is to end.

@@ -1,14 +1,10 @@
 //! Setting up a client.
 
 use std::sync::{Mutex, OnceLock};
-#[cfg(feature = "transport")]
-use std::time::Duration;
 
+#[cfg(feature = "transport")]
+use super::Authority;
 use super::{Client, Prober};
-#[cfg(feature = "transport")]
-use super::{address, online::Authority};
-#[cfg(feature = "transport")]
-use crate::Transport;
 use crate::{
     Clock, Error, ErrorKind, Random, Result, Store, SystemClock, SystemRandom, Timestamp,
     code::LicenseKey,
@@ -30,8 +26,7 @@ pub enum LicenseKeys {
 
 impl LicenseKeys {
     pub(super) fn read(self, typed: &str) -> Result<String> {
-        let typed = typed.trim();
-        if self == Self::FreeForm || typed.is_empty() {
+        if self == Self::FreeForm {
             check_text("license key", typed, MAX_NAME)?;
             return Ok(typed.to_owned());
         }
@@ -39,11 +34,7 @@ impl LicenseKeys {
     }
 }
 
-/// An exchange that takes longer has failed.
-#[cfg(feature = "transport")]
-const LONGEST_PATIENCE: Duration = Duration::from_secs(60 * 60);
-
-/// Collects a client's settings; see [`Client::builder`].
+/// Collects a client's settings, in any order; see [`Client::builder`].
 #[must_use]
 pub struct ClientBuilder {
     product: String,
@@ -59,8 +50,6 @@ pub struct ClientBuilder {
     replace: Replace,
     #[cfg(feature = "transport")]
     authority: Option<Authority>,
-    #[cfg(feature = "transport")]
-    plain_http: bool,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -82,8 +71,6 @@ impl ClientBuilder {
             replace: Replace::default(),
             #[cfg(feature = "transport")]
             authority: None,
-            #[cfg(feature = "transport")]
-            plain_http: false,
             clock: Box::new(SystemClock),
             random: Box::new(SystemRandom),
             prober: Box::new(Probe::this_machine),
@@ -155,31 +142,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Where the authority is (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or
-    /// the host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up
-    /// otherwise is up to the versions that the application is built with.
+    /// Whom the online calls ask. Default: nobody.
     #[cfg(feature = "transport")]
-    pub fn authority(mut self, url: impl Into<String>, transport: impl Transport + 'static) -> Self {
-        self.authority = Some(Authority::new(url.into(), Box::new(transport)));
-        self
-    }
-
-    /// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes
-    /// go over the network in the clear then, and anybody on the way can refuse a request in the authority's name.
-    #[cfg(feature = "transport")]
-    pub fn plain_http(mut self, allowed: bool) -> Self {
-        self.plain_http = allowed;
-        self
-    }
-
-    /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3
-    /// times; at most an hour. Call it after [`authority`](Self::authority); without one it does nothing.
-    #[cfg(feature = "transport")]
-    pub fn patience(mut self, timeout: Duration, attempts: u32) -> Self {
-        if let Some(authority) = &mut self.authority {
-            authority.timeout = timeout.min(LONGEST_PATIENCE);
-            authority.attempts = attempts;
-        }
+    pub fn authority(mut self, authority: Authority) -> Self {
+        self.authority = Some(authority);
         self
     }
 
@@ -204,20 +170,22 @@ impl ClientBuilder {
     /// The client. Nothing is read or written yet.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, a host
-    /// id or version out of bounds, or an authority's address that cannot be or is not [`https`](Self::plain_http),
-    /// and with [`ErrorKind::Unsupported`] when no store is given and the user has no home directory.
+    /// id or version out of bounds, or an authority whose address cannot be or is not `https`, or whose time or
+    /// attempts are out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has no home
+    /// directory.
     pub fn build(self) -> Result<Client> {
         check_product(&self.product)?;
         check_text("application version", &self.application, MAX_NAME)?;
         if self.roots.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "at least one root key is needed"));
+            let text = "0 root keys were given; 1 or more are needed to tell the vendor's licenses";
+            return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         if let Some((id, how)) = &self.host_id {
             Probe::from_values([], false, false).with_host_id(id, *how)?;
         }
         #[cfg(feature = "transport")]
         if let Some(authority) = &self.authority {
-            address::check(&authority.url, self.plain_http)?;
+            authority.check()?;
         }
         let store = match self.store {
             Some(store) => store,

@@ -17,6 +17,7 @@ mod handover;
 mod load;
 #[cfg(feature = "transport")]
 mod online;
+mod options;
 mod start;
 mod status;
 
@@ -29,10 +30,13 @@ use zeroize::Zeroizing;
 pub use self::asynchronous::AsyncClient;
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
+#[cfg(feature = "transport")]
+pub use self::options::Authority;
 use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loaded};
 pub use self::{
     builder::{ClientBuilder, LicenseKeys},
     handover::{CheckIn, Deactivation, PendingRequest},
+    options::ActivationRequestOptions,
     start::{Renewal, Started},
     status::Status,
 };
@@ -50,7 +54,7 @@ use crate::{
         product_tag,
         request::{commitment, replacing},
     },
-    record::{Activation, Current, Pending, Record, Release, Replace},
+    record::{Activation, Current, NO_LICENSE, NO_REQUEST, Pending, Record, Release, Replace},
     store::Writer,
     system,
     verdict::Machine,
@@ -83,7 +87,7 @@ pub struct Client {
     license_keys: LicenseKeys,
     replace: Replace,
     #[cfg(feature = "transport")]
-    authority: Option<online::Authority>,
+    authority: Option<Authority>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -178,7 +182,8 @@ impl Client {
     /// Asks for a seat: makes the device's key if it has none, draws a handle and a release secret, and keeps the
     /// request until it is answered or cancelled. Hand the result to the authority.
     ///
-    /// Typing errors in `license_key` are mended. It may be empty where the vendor assigns licenses by hand.
+    /// `options` is a license key, whose typing errors are mended, or [more](ActivationRequestOptions). To take the
+    /// [place of a seat](ActivationRequestOptions::instead_of), cancel the request that waits for a seat first.
     ///
     /// A license that has ended is set aside, and one that is valid or a request that is pending where the client was
     /// set up for that ([`ClientBuilder::replace_license`], [`ClientBuilder::replace_request`]). A license that is set
@@ -189,32 +194,14 @@ impl Client {
     /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`]
     /// when the license key cannot be one, [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and
     /// [`ErrorKind::NoRandom`].
-    pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
-        self.begin_with(license_key, metadata, Vec::new())
+    pub fn begin(&self, options: impl Into<ActivationRequestOptions>) -> Result<PendingRequest> {
+        self.begin_with(&options.into())
     }
 
-    /// [`begin`](Self::begin) with a request that takes the place of a seat, if no seat is free and the license allows
-    /// it: one that a refusal listed ([`Error::seats`]). Its device must have been silent for seven days; it is told
-    /// when it speaks up.
-    ///
-    /// Cancel the request that waits for a seat first.
-    pub fn begin_replacing(
-        &self,
-        license_key: &str,
-        metadata: &[(&str, &str)],
-        seat: Handle,
-    ) -> Result<PendingRequest> {
-        self.begin_with(license_key, metadata, vec![replacing(seat)?])
-    }
-
-    fn begin_with(
-        &self,
-        license_key: &str,
-        metadata: &[(&str, &str)],
-        extensions: Vec<Extension>,
-    ) -> Result<PendingRequest> {
-        let license_key = self.license_keys.read(license_key)?;
-        let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    pub(crate) fn begin_with(&self, options: &ActivationRequestOptions) -> Result<PendingRequest> {
+        let license_key = options.read_key(self.license_keys)?;
+        let metadata = options.metadata.clone();
+        let extensions: Vec<_> = options.instead_of.map(replacing).transpose()?.into_iter().collect();
         let now = self.reading();
         self.change(|record, writer| {
             record.may_begin(self.has_ended(record, now), Some(self.replace))?;
@@ -421,11 +408,14 @@ impl Client {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
         let (mut deactivation, tombstones) = self.change_with_tombstones(|record, writer| {
-            let missing = if cancelling { ErrorKind::NotPending } else { ErrorKind::NotActive };
+            let missing = match cancelling {
+                true => || Error::new(ErrorKind::NotPending, NO_REQUEST),
+                false => || Error::new(ErrorKind::NotActive, NO_LICENSE),
+            };
             let release = if cancelling { record.release_request() } else { record.release_license() };
             let release = release
                 .filter(|release| expected.is_none_or(|handle| handle == release.handle))
-                .ok_or_else(|| Error::new(missing, "deactivation"))?;
+                .ok_or_else(missing)?;
             let key = self.known_device_key()?;
             // A copy of the store from before the deactivation may always say again that the seat is given up. A
             // request that is taken back uses up nothing of the license that it has set aside.
@@ -528,20 +518,22 @@ impl Client {
         let Some(body) = body else { return Ok(Record::new()) };
         // The store's checksum held, so this is no accident of the disk.
         let stored: Stored = codec::decode(body, crate::record::LIMIT, "state")
-            .map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string()))?;
+            .map_err(|e| self.store.damaged_state().with_source(e))?;
         if stored.product != self.product {
-            return Err(Error::new(ErrorKind::WrongProduct, "store"));
+            let place = format!("the store in {}", self.store.directory().display());
+            return Err(Error::products(&place, &self.product, &stored.product));
         }
         Ok(stored.record)
     }
 
     fn device_key(&self) -> Result<Option<SigningKey>> {
-        self.store.device_key()?.map(|bytes| DeviceKey::parse(&bytes)?.signing_key()).transpose()
+        let key = self.store.device_key()?.map(|bytes| DeviceKey::parse(&bytes)?.signing_key()).transpose();
+        key.map_err(|error| self.store.blame_device_key(error))
     }
 
     /// The device's key where there must be one.
     fn known_device_key(&self) -> Result<SigningKey> {
-        self.device_key()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "device.key is missing"))
+        self.device_key()?.ok_or_else(|| self.store.missing_device_key())
     }
 
     fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {

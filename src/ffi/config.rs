@@ -18,11 +18,14 @@ use super::{
 };
 #[cfg(feature = "online")]
 use crate::HttpOptions;
-#[cfg(feature = "testing")]
-use crate::testing::{Machine, TestAuthority};
 use crate::{
-    Client, ClientBuilder, Error, ErrorKind, LicenseKeys, PublicKey, Roots, Store, Timestamp,
+    Authority, Client, Error, ErrorKind, LicenseKeys, PublicKey, Roots, Store, Timestamp,
     fingerprint::{Component, HostId, Probe},
+};
+#[cfg(feature = "testing")]
+use crate::{
+    ClientBuilder,
+    testing::{Machine, TestAuthority},
 };
 
 /// A host id is scored along with what is found on the machine.
@@ -144,14 +147,12 @@ impl nodelock_config {
             builder = builder.probe(move || Probe::from_values(machine.iter().cloned(), false, false));
         }
         if let Some(url) = &self.url {
-            builder = self.with_authority(builder, url)?.plain_http(self.plain_http);
+            let authority = self.authority(url)?.plain_http(self.plain_http);
+            builder = builder.authority(self.patient(authority));
         }
         #[cfg(feature = "testing")]
         {
             builder = self.for_tests(builder);
-        }
-        if let Some((timeout, attempts)) = self.patience {
-            builder = builder.patience(timeout, attempts);
         }
         Ok(builder.build()?)
     }
@@ -163,17 +164,25 @@ impl nodelock_config {
             builder = builder.probe(move || machine.probe());
         }
         if let Some(authority) = &self.test_authority {
-            builder = builder.authority(TestAuthority::URL, authority.clone()).clock(authority.clock());
+            let asked = self.patient(Authority::new(TestAuthority::URL, authority.clone()));
+            builder = builder.authority(asked).clock(authority.clock());
         }
         builder
     }
 
-    fn with_authority(&self, builder: ClientBuilder, url: &str) -> Result<ClientBuilder> {
+    fn patient(&self, authority: Authority) -> Authority {
+        match self.patience {
+            Some((timeout, attempts)) => authority.timeout(timeout).attempts(attempts),
+            None => authority,
+        }
+    }
+
+    fn authority(&self, url: &str) -> Result<Authority> {
         if let Some(transport) = &self.transport {
-            return Ok(builder.authority(url, HostTransport(Arc::clone(transport))));
+            return Ok(Authority::new(url, HostTransport(Arc::clone(transport))));
         }
         #[cfg(feature = "online")]
-        return Ok(builder.authority(url, self.http.clone().build()?));
+        return Ok(Authority::new(url, self.http.clone().build()?));
         #[cfg(not(feature = "online"))]
         Err(no_http())
     }
@@ -188,7 +197,11 @@ impl nodelock_config {
 
 #[cfg(not(feature = "online"))]
 fn no_http() -> super::error::CallError {
-    Error::new(ErrorKind::Unsupported, "HTTP of its own (feature `online`); set a transport").into()
+    Error::new(
+        ErrorKind::Unsupported,
+        "this build has no HTTP of its own (feature `online`); set a transport",
+    )
+    .into()
 }
 
 fn invalid(about: &'static str) -> super::error::CallError {
@@ -589,8 +602,8 @@ pub unsafe extern "C" fn nodelock_config_set_plain_http(
     }
 }
 
-/// How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call
-/// tries. Default: 30,000 and 3.
+/// How long one exchange with the authority may take, in milliseconds: 1 to 3,600,000; and how often an online call
+/// tries: 1 to 100. Default: 30,000 and 3. nodelock_client_new() refuses others, if there is an authority.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_patience(

@@ -22,6 +22,8 @@ mod history;
 mod life_cycle;
 mod mail;
 #[cfg(feature = "online")]
+mod messages;
+#[cfg(feature = "online")]
 mod quickstart;
 mod renewals;
 mod replaced;

@@ -3,7 +3,7 @@
 use std::{env, net::TcpListener, process::Command, time::Duration};
 
 use nodelock::{
-    Answer, Cancel, Client, ErrorKind, HttpOptions, HttpTransport, Post, Roots, SigningKey, Store,
+    Answer, CancelToken, Client, ErrorKind, HttpOptions, HttpTransport, Post, Roots, SigningKey, Store,
     SystemRandom, Transport,
 };
 
@@ -13,8 +13,7 @@ fn build(url: &str, plain: bool) -> nodelock::Result<Client> {
     let root = SigningKey::generate(&SystemRandom).unwrap().public_key();
     Client::builder(PRODUCT, Roots::new([root]))
         .store(Store::in_memory())
-        .authority(url, http())
-        .plain_http(plain)
+        .authority(nodelock::Authority::new(url, http()).plain_http(plain))
         .build()
 }
 
@@ -93,7 +92,7 @@ fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<Answer> {
         user_agent: "test/1",
         limit: 1024,
         timeout: Duration::from_secs(5),
-        cancel: &Cancel::new(),
+        cancel: &CancelToken::new(),
     })
 }
 

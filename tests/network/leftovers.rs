@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nodelock::{Cancel, ErrorKind, HttpOptions, Post, Transport as _};
+use nodelock::{CancelToken, ErrorKind, HttpOptions, Post, Transport as _};
 
 use crate::support::calls::{http, kind};
 
@@ -128,7 +128,7 @@ impl Case {
                 (proxied, "https://licenses.example.com/".to_owned())
             }
         };
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         let post = Post {
             url: &url,
             body: b"{}",
@@ -157,7 +157,7 @@ impl Case {
         let left = (threads - before.0, files - before.1);
         // What ends at once is over before it is cancelled.
         let expected =
-            if cancelled && self.ends == ErrorKind::TimedOut { ErrorKind::Interrupted } else { self.ends };
+            if cancelled && self.ends == ErrorKind::TimedOut { ErrorKind::Cancelled } else { self.ends };
         (ended != expected || took >= limit || left != (0, 0)).then(|| {
             let how = if cancelled { ", cancelled" } else { "" };
             format!("{}{how}: {ended:?} after {took:?}, left (threads, files): {left:?}", self.name)
@@ -188,7 +188,7 @@ fn what_the_child_does() {
     let Ok(peers) = env::var("NODELOCK_TEST_PEERS") else { return };
     // The first call of a process may open what the process keeps: tokio has two files for signals where another
     // package of the same build wants those.
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     let (url, timeout) = ("http://127.0.0.1:1/", TIMEOUT);
     let post = Post { url, body: b"{}", user_agent: "test/1", limit: 1024, timeout, cancel: &cancel };
     assert_eq!(kind(http().post(&post)), ErrorKind::Unreachable);

@@ -14,7 +14,7 @@ use std::{
 };
 
 use nodelock::{
-    Cancel, Post, Roots, Timestamp, Transport as _,
+    CancelToken, Post, Roots, Timestamp, Transport as _,
     authority::{Seat, SeatState},
     code::Handle,
     testing::TestAuthority,
@@ -152,7 +152,7 @@ fn answer(authority: &TestAuthority, stream: TcpStream) -> Option<()> {
         user_agent: "",
         limit: usize::MAX,
         timeout: Duration::from_secs(60),
-        cancel: &Cancel::new(),
+        cancel: &CancelToken::new(),
     });
     let answer = answer.ok()?;
     let head = format!("HTTP/1.1 {} \r\nContent-Length: {}\r\n\r\n", answer.status, answer.body.len());
