@@ -810,11 +810,10 @@ NODELOCK_API
 uint32_t nodelock_abi_version(void);
 
 /**
- * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for
- * any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+ * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `description`,
+ * `testing`. False for any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
  */
-NODELOCK_API
-bool nodelock_has_feature(const char *feature);
+NODELOCK_API bool nodelock_has_feature(const char *feature);
 
 /* ==== Statuses ==== */
 
@@ -1048,6 +1047,20 @@ NODELOCK_MUST_USE
 nodelock_status nodelock_config_set_application_version(nodelock_config *config,
                                                         const char *version,
                                                         nodelock_error **error);
+
+/**
+ * Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+ * `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+ * computer often has its user's name, so tell people that you ask for it. What the application itself adds under
+ * such a name (nodelock_details_add()) stands.
+ *
+ * NODELOCK_UNSUPPORTED: without feature `description`.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_describe_machine(nodelock_config *config,
+                                                     bool describe,
+                                                     nodelock_error **error);
 
 /**
  * When this version of the application was released, in seconds since 1970: what a license's maintenance date is

@@ -240,6 +240,7 @@ public:
     config &store(std::string_view directory, std::string_view tombstones) { return set(nodelock_config_set_store_directory, detail::text(directory), detail::text(tombstones)); }
     config &store_in_memory() { return set(nodelock_config_set_store_in_memory); }
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
+    config &describe_machine(bool describe) { return set(nodelock_config_set_describe_machine, describe); }
     config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
     config &plain_http(bool allowed) { return set(nodelock_config_set_plain_http, allowed); }

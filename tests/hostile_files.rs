@@ -143,14 +143,14 @@ impl World {
         let client = Self::client_on(&vendor, &disk);
         let first = client
             .begin(
-                nodelock::ActivationRequestOptions::of_key(&vendor.license_key()).metadata("host", "machine"),
+                nodelock::ActivationRequestOptions::of_key(vendor.license_key()).metadata("host", "machine"),
             )
             .unwrap();
         let answer = vendor.activate(&first.to_bytes()).unwrap();
         let old_license = client.install(&answer).unwrap().license().unwrap().clone();
         let given_up = client.deactivate_offline(Reason::Moved).unwrap();
         let receipt = vendor.redeem(given_up.proof()).unwrap();
-        let second = client.begin(&vendor.license_key()).unwrap();
+        let second = client.begin(vendor.license_key()).unwrap();
         let answer = vendor.activate(&second.to_bytes()).unwrap();
         let trial = disk.fork();
         let license = Self::client_on(&vendor, &trial).install(&answer).unwrap().license().unwrap().clone();
@@ -604,7 +604,7 @@ fn active(world: &World) -> Disk {
 fn every_change(world: &World, client: &Client) -> Vec<(&'static str, Option<ErrorKind>)> {
     let kind = |result: Option<nodelock::Error>| result.map(|error| error.kind());
     vec![
-        ("begin", kind(client.begin(&world.vendor.license_key()).err())),
+        ("begin", kind(client.begin(world.vendor.license_key()).err())),
         ("install", kind(client.install(&world.messages["license"].bytes).err())),
         ("deactivate", kind(client.deactivate_offline(Reason::Moved).err())),
         ("cancel", kind(client.cancel().err())),
@@ -680,7 +680,7 @@ fn a_damaged_device_key_is_never_usable_nor_replaced() {
 
         idle.put(&path, &bytes);
         let before = idle.files();
-        let refused = World::client_on(&world.vendor, &idle).begin(&world.vendor.license_key());
+        let refused = World::client_on(&world.vendor, &idle).begin(world.vendor.license_key());
         assert_eq!(refused.unwrap_err().kind(), kind, "{what}");
         assert!(idle.files() == before, "{what}");
     }

@@ -43,6 +43,8 @@ pub struct ClientBuilder {
     salt: Option<String>,
     host_id: Option<(String, HostId)>,
     application: String,
+    #[cfg(feature = "description")]
+    describe: bool,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: Replace,
@@ -62,6 +64,8 @@ impl ClientBuilder {
             salt: None,
             host_id: None,
             application: String::new(),
+            #[cfg(feature = "description")]
+            describe: false,
             released: None,
             license_keys: LicenseKeys::default(),
             replace: Replace::default(),
@@ -96,6 +100,17 @@ impl ClientBuilder {
     /// The version of the application, for the vendor to see in requests. At most 64 bytes on one line.
     pub fn application_version(mut self, version: impl Into<String>) -> Self {
         self.application = version.into();
+        self
+    }
+
+    /// Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+    /// `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+    /// computer often has its user's name, so tell people that you ask for it.
+    ///
+    /// What the application itself gives as metadata under such a name stands. A check looks at none of it.
+    #[cfg(feature = "description")]
+    pub fn describe_machine(mut self, describe: bool) -> Self {
+        self.describe = describe;
         self
     }
 
@@ -184,6 +199,8 @@ impl ClientBuilder {
             tag_key,
             host_id: self.host_id,
             application: self.application,
+            #[cfg(feature = "description")]
+            describe: self.describe,
             released: self.released,
             license_keys: self.license_keys,
             replace: self.replace,

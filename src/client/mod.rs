@@ -10,6 +10,8 @@ mod asynchronous;
 mod authority_message;
 mod builder;
 mod check_in;
+#[cfg(feature = "description")]
+mod description;
 mod device_key;
 mod handover;
 mod load;
@@ -79,6 +81,8 @@ pub struct Client {
     tag_key: TagKey,
     host_id: Option<(String, HostId)>,
     application: String,
+    #[cfg(feature = "description")]
+    describe: bool,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: Replace,
@@ -220,6 +224,8 @@ impl Client {
             let proof = self.proof(&release, writer, &key, Reason::Cancelled, now.local)?;
             record.cancel(proof, now.local)?;
         }
+        #[cfg(feature = "description")]
+        let metadata = self.described(metadata);
         let secret = ReleaseSecret::generate(&*self.random)?;
         let handle = self.new_handle(record, writer, &key)?;
         let body = RequestBody {
@@ -245,6 +251,15 @@ impl Client {
         self.note_change(record, now);
         record.time.asked(request.digest(), now);
         Ok(request)
+    }
+
+    /// With a description of the machine, if the host asked for one.
+    #[cfg(feature = "description")]
+    fn described(&self, mut metadata: Metadata) -> Metadata {
+        if self.describe {
+            description::add(&mut metadata);
+        }
+        metadata
     }
 
     /// The pending request, to hand it over again; none if none is pending.

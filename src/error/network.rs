@@ -1,52 +1,47 @@
 //! What kept an authority from being reached.
 
+use std::error::Error;
 #[cfg(feature = "online")]
 use std::io;
-use std::{error::Error, fmt};
 
-/// What kept an authority from being reached, without an address, a password or a server's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// What kept an authority from being reached, without an address, a password or a server's words. Its text ends a
+/// sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkFailure {
     /// The authority's name has no address, or the name service does not answer.
+    #[error("its name cannot be looked up")]
     NameLookUp,
     /// The connection was refused: nobody listens there.
+    #[error("the connection was refused")]
     Refused,
     /// The connection was cut.
+    #[error("the connection was cut")]
     Reset,
     /// There is no way to that network or host.
+    #[error("there is no way to that network")]
     NoRoute,
     /// The proxy cannot be reached, or does not let the call through.
+    #[error("the proxy does not let the call through")]
     Proxy,
     /// The proxy asks for a user and a password.
+    #[error("the proxy asks for a user and a password")]
     ProxyAuthorization,
     /// The other side speaks no TLS, or none that this side can speak.
+    #[error("no TLS connection came about")]
     Tls,
     /// No connection came about in time.
+    #[error("no connection came about in time")]
     ConnectTimedOut,
     /// The connection came about, and the answer did not come in time.
+    #[error("no answer came in time")]
     AnswerTimedOut,
     /// Anything else.
+    #[error("the connection failed")]
     Other,
 }
 
 impl NetworkFailure {
-    /// In words that end a sentence.
-    const fn text(self) -> &'static str {
-        match self {
-            Self::NameLookUp => "its name cannot be looked up",
-            Self::Refused => "the connection was refused",
-            Self::Reset => "the connection was cut",
-            Self::NoRoute => "there is no way to that network",
-            Self::Proxy => "the proxy does not let the call through",
-            Self::ProxyAuthorization => "the proxy asks for a user and a password",
-            Self::Tls => "no TLS connection came about",
-            Self::ConnectTimedOut => "no connection came about in time",
-            Self::AnswerTimedOut => "no answer came in time",
-            Self::Other => "the connection failed",
-        }
-    }
-
     /// What a person can do about it, where that is more than the kind of error says.
     pub(super) const fn advice(self) -> Option<&'static str> {
         Some(match self {
@@ -63,34 +58,14 @@ impl NetworkFailure {
     }
 }
 
-impl fmt::Display for NetworkFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.text())
-    }
-}
-
-impl Error for NetworkFailure {}
-
 /// A failure with the system's own error.
 #[cfg(feature = "online")]
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{failure}")]
 pub(crate) struct Caused {
     pub(crate) failure: NetworkFailure,
+    #[source]
     pub(crate) system: Option<io::Error>,
-}
-
-#[cfg(feature = "online")]
-impl fmt::Display for Caused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.failure.fmt(f)
-    }
-}
-
-#[cfg(feature = "online")]
-impl Error for Caused {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.system.as_ref().map(|system| system as _)
-    }
 }
 
 /// The failure that an error's source says.

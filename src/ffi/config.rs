@@ -54,6 +54,8 @@ pub struct nodelock_config {
     salt: Option<String>,
     host_id: Option<(String, HostId)>,
     application: String,
+    #[cfg(feature = "description")]
+    describe: bool,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: u32,
@@ -83,6 +85,8 @@ impl nodelock_config {
             salt: None,
             host_id: None,
             application: String::new(),
+            #[cfg(feature = "description")]
+            describe: false,
             released: None,
             license_keys: LicenseKeys::default(),
             replace: 0,
@@ -122,6 +126,10 @@ impl nodelock_config {
             .license_keys(self.license_keys)
             .replace_license(self.replace & NODELOCK_REPLACE_LICENSE != 0)
             .replace_request(self.replace & NODELOCK_REPLACE_REQUEST != 0);
+        #[cfg(feature = "description")]
+        {
+            builder = builder.describe_machine(self.describe);
+        }
         if let Some(salt) = &self.salt {
             builder = builder.salt(&**salt);
         }
@@ -435,6 +443,37 @@ pub unsafe extern "C" fn nodelock_config_set_application_version(
         set(config, error, |config| {
             config.application = text(version, "version")?.to_owned();
             Ok(())
+        })
+    }
+}
+
+/// Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+/// `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+/// computer often has its user's name, so tell people that you ask for it. What the application itself adds under
+/// such a name (nodelock_details_add()) stands.
+///
+/// NODELOCK_UNSUPPORTED: without feature `description`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_describe_machine(
+    config: *mut nodelock_config,
+    describe: bool,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            #[cfg(feature = "description")]
+            {
+                config.describe = describe;
+                Ok(())
+            }
+            #[cfg(not(feature = "description"))]
+            {
+                let _ = (config, describe);
+                Err(Error::new(ErrorKind::Unsupported, "descriptions of machines (feature `description`)")
+                    .into())
+            }
         })
     }
 }

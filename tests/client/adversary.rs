@@ -42,7 +42,7 @@ fn a_change_seen_while_the_clock_ran_ahead_gives_no_grace_for_decades() {
     let device = Device::new(&vendor, "machine");
     let clock = TestClock::at(START + 50 * 365 * DAY);
     let ahead = device.builder().clock(clock.clone()).build().unwrap();
-    let request = ahead.begin(&vendor.license_key()).unwrap();
+    let request = ahead.begin(vendor.license_key()).unwrap();
     ahead.install(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
     let changed = device.builder().clock(clock.clone()).probe(changed).build().unwrap();
     assert!(changed.observe().unwrap());

@@ -115,7 +115,7 @@ fn an_activation_needs_its_license_seats_and_evidence() {
     let device = Device::activated(&mut vendor, "first");
     device.client().deactivate_offline(Reason::Moved).unwrap();
     // With a seat that comes along, and beside evidence that is another device's.
-    let request = device.client().begin(&vendor.license_key()).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     let code = DeactivationCode::new(request.request().handle, ReleaseSecret::from_random([9; 8]));
     assert!(vendor.redeem_code(&code.to_string()).is_err());
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
@@ -154,7 +154,7 @@ fn a_proof_needs_its_seat_its_license_and_its_signature() {
 fn a_cancellation_needs_to_know_that_there_is_no_such_seat() {
     let vendor = Vendor::new();
     let device = Device::new(&vendor, "first");
-    device.client().begin(&vendor.license_key()).unwrap();
+    device.client().begin(vendor.license_key()).unwrap();
     let cancelled = device.client().cancel().unwrap();
     let claim = ReleaseClaim::read(&cancelled.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "cancel", &|r, m| decision::redeem(&claim, r, m));
@@ -262,7 +262,7 @@ fn a_request_that_finds_no_seat_needs_all_that_it_is_refused_by() {
     let mut vendor = Vendor::new();
     let device = Device::activated(&mut vendor, "first");
     let seat = device.handle();
-    let other = Device::new(&vendor, "other").client().begin(&vendor.license_key()).unwrap();
+    let other = Device::new(&vendor, "other").client().begin(vendor.license_key()).unwrap();
     let file = ActivationFile::read(&other.to_bytes()).unwrap();
     let act = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     let ruling = needs_all_of_it(&vendor, "no seat", &act);
@@ -332,8 +332,8 @@ fn proof_alone(file: &str) -> &str {
 fn evidence_that_comes_along_with_its_request_cancels_the_request() {
     let mut vendor = Vendor::new();
     let [device, another] = ["first", "second"].map(|name| Device::new(&vendor, name));
-    let request = device.client().begin(&vendor.license_key()).unwrap().to_text();
-    another.client().begin(&vendor.license_key()).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_text();
+    another.client().begin(vendor.license_key()).unwrap();
     let [own, stray] = [&device, &another].map(|device| device.client().cancel().unwrap().to_text());
     // The proof without its request, twice, and that of a seat which nobody asked for, twice.
     let (own, stray) = (proof_alone(&own), proof_alone(&stray));
@@ -356,7 +356,7 @@ fn no_license_is_sold_under_the_id_that_stands_for_none() {
     vendor.ledger.rekey(LicenseId::NONE, &license_key);
     assert_eq!(vendor.terms().validate().unwrap_err().kind(), ErrorKind::InvalidInput);
     let device = Device::new(&vendor, "first");
-    let request = device.client().begin(&vendor.license_key()).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
@@ -364,7 +364,7 @@ fn no_license_is_sold_under_the_id_that_stands_for_none() {
 fn a_request_for_a_license_without_a_free_seat_needs_to_know_its_seats() {
     let mut vendor = Vendor::new();
     let before = Device::activated(&mut vendor, "machine");
-    let again = Device::new(&vendor, "machine").client().begin(&vendor.license_key()).unwrap();
+    let again = Device::new(&vendor, "machine").client().begin(vendor.license_key()).unwrap();
     let file = ActivationFile::read(&again.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "join", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
@@ -385,7 +385,7 @@ fn a_request_for_a_license_without_a_free_seat_needs_to_know_its_seats() {
     let ruling = needs_all_of_it(&vendor, "replace", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
 
-    let refused = Device::new(&vendor, "refused").client().begin(&vendor.license_key()).unwrap();
+    let refused = Device::new(&vendor, "refused").client().begin(vendor.license_key()).unwrap();
     let file = ActivationFile::read(&refused.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "refuse", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Refused(_)), "{ruling:?}");
@@ -408,7 +408,7 @@ fn a_request_of_more_than_five_years_ago_is_outdated_and_its_cancellation_is_not
         let vendor = Vendor::new();
         vendor.clock.set(date);
         let device = Device::new(&vendor, "slow");
-        let request = device.client().begin(&vendor.license_key()).unwrap().to_bytes();
+        let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
         let file = ActivationFile::read(&request).unwrap();
         let cancelled = ReleaseClaim::read(&device.client().cancel().unwrap().to_bytes()).unwrap();
         vendor.clock.set(now);

@@ -19,7 +19,7 @@ fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
 
     let request = first
         .client()
-        .begin(nodelock::ActivationRequestOptions::of_key(&vendor.license_key()).metadata("host", "first"))
+        .begin(nodelock::ActivationRequestOptions::of_key(vendor.license_key()).metadata("host", "first"))
         .unwrap();
     assert_eq!(first.verdict(), Verdict::Unlicensed { pending: true });
     let reply = vendor.activate(&request.to_bytes()).unwrap();
@@ -28,7 +28,7 @@ fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
     assert!(first.client().check().unwrap().has_feature("export"));
     assert!(!first.client().check().unwrap().has_feature("import"));
 
-    let other = second.client().begin(&vendor.license_key()).unwrap();
+    let other = second.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&other.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
 
     let given_up = first.client().deactivate_offline(Reason::Moved).unwrap();
@@ -87,7 +87,7 @@ fn a_new_request_carries_what_is_outstanding_and_both_are_answered_at_once() {
     vendor.sell(1);
     let device = Device::activated(&mut vendor, "machine");
     device.client().deactivate_offline(Reason::Reinstalled).unwrap();
-    let request = device.client().begin(&vendor.license_key()).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(request.releases().len(), 1);
     let reply = vendor.activate(request.to_text().as_bytes()).unwrap();
     device.client().install(&reply).unwrap();
@@ -103,7 +103,7 @@ fn a_cancelled_request_takes_no_seat_even_if_it_arrives_after_its_proof() {
     let mut vendor = Vendor::new();
     vendor.sell(1);
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key()).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let cancelled = device.client().cancel().unwrap();
     assert_eq!(device.verdict(), Verdict::Unlicensed { pending: false });
     let receipt = vendor.redeem(cancelled.to_text().as_bytes()).unwrap();
@@ -117,7 +117,7 @@ fn a_code_that_arrives_before_its_request_is_judged_when_that_comes() {
     let mut vendor = Vendor::new();
     vendor.sell(1);
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key()).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     let cancelled = device.client().cancel().unwrap();
     let code = cancelled.code().to_string();
     let mut by_proof = vendor.clone();
@@ -167,9 +167,9 @@ fn without_a_deactivation_left_the_seat_is_held_for_the_same_machine() {
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     assert_eq!(vendor.redeem(given_up.proof()).unwrap().outcome, Outcome::Held);
     let stranger = Device::new(&vendor, "stranger");
-    let request = stranger.client().begin(&vendor.license_key()).unwrap();
+    let request = stranger.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
-    let request = device.client().begin(&vendor.license_key()).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     let refused = device.client().deactivate_offline(Reason::Moved).unwrap_err();

@@ -12,6 +12,8 @@ mod clock;
 mod clock_corrected;
 #[cfg(feature = "online")]
 mod decisions;
+#[cfg(feature = "online")]
+mod description;
 mod durable_before_shown;
 mod grace;
 #[cfg(feature = "online")]

@@ -98,8 +98,8 @@ fn what_a_message_names_can_be_asked_for() {
     let device = Device::new(&vendor, "machine");
     let short = device.builder().host_id("abc", HostId::Join).build().unwrap_err();
     assert_eq!(short.context(), Some(&Context::Range { value: 3, least: 4, most: 256 }));
-    device.client().begin(&vendor.license_key()).unwrap();
-    let begun = device.client().begin(&vendor.license_key()).unwrap_err();
+    device.client().begin(vendor.license_key()).unwrap();
+    let begun = device.client().begin(vendor.license_key()).unwrap_err();
     assert_eq!(
         (begun.already(), begun.context()),
         (Some(Already::Pending), Some(&Context::Already(Already::Pending)))
@@ -174,7 +174,7 @@ fn caller() -> Vec<Row> {
             &["7200000 milliseconds", "3600000"],
         ),
         row(client.begin("").unwrap_err(), &["license key has 0 characters; 1 to 64 are allowed"]),
-        row(client.activate(&vendor.license_key()).unwrap_err(), &["no authority", "by hand"]),
+        row(client.activate(vendor.license_key()).unwrap_err(), &["no authority", "by hand"]),
         row(
             "2BNYW-D0EKF".parse::<LicenseKey>().unwrap_err(),
             &["license key", "10 letters and digits", "25"],
@@ -184,18 +184,18 @@ fn caller() -> Vec<Row> {
         row(client.check_in_offline().unwrap_err(), &["no license is active"]),
         row(device.builder().random(NoRandom).build().unwrap().begin("").unwrap_err(), &["license key"]),
         row(
-            device.builder().random(NoRandom).build().unwrap().begin(&vendor.license_key()).unwrap_err(),
+            device.builder().random(NoRandom).build().unwrap().begin(vendor.license_key()).unwrap_err(),
             &["random"],
         ),
     ];
-    client.begin(&vendor.license_key()).unwrap();
-    rows.push(row(client.begin(&vendor.license_key()).unwrap_err(), &["a request is pending"]));
+    client.begin(vendor.license_key()).unwrap();
+    rows.push(row(client.begin(vendor.license_key()).unwrap_err(), &["a request is pending"]));
     for _ in 0..63 {
         client.cancel().unwrap();
-        client.begin(&vendor.license_key()).unwrap();
+        client.begin(vendor.license_key()).unwrap();
     }
     client.cancel().unwrap();
-    rows.push(row(client.begin(&vendor.license_key()).unwrap_err(), &["64 deactivations"]));
+    rows.push(row(client.begin(vendor.license_key()).unwrap_err(), &["64 deactivations"]));
     rows
 }
 
@@ -235,12 +235,12 @@ fn messages() -> Vec<Row> {
     ]);
     let vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key()).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     rows.push(row(wrong(&request.to_bytes()), &["activation request", "license"]));
     let mut two = Vendor::new();
     two.sell(2);
     let texts = ["one", "another"].map(|name| {
-        let request = Device::new(&two, name).client().begin(&two.license_key()).unwrap();
+        let request = Device::new(&two, name).client().begin(two.license_key()).unwrap();
         License::verify(&two.activate(&request.to_bytes()).unwrap(), &two.roots).unwrap().to_text()
     });
     rows.push(row(License::verify(texts.concat().as_bytes(), &two.roots).unwrap_err(), &["license", "one"]));
@@ -252,13 +252,13 @@ fn protocol() -> Vec<Row> {
     vendor.sell(3);
     let device = Device::new(&vendor, "machine");
     let client = device.client();
-    let request = client.begin(&vendor.license_key()).unwrap();
+    let request = client.begin(vendor.license_key()).unwrap();
     let bytes = vendor.activate(&request.to_bytes()).unwrap();
     let genuine = License::verify(&bytes, &vendor.roots).unwrap();
     let mut rows = Vec::new();
 
     let neighbor = Device::new(&vendor, "neighbor");
-    neighbor.client().begin(&vendor.license_key()).unwrap();
+    neighbor.client().begin(vendor.license_key()).unwrap();
     rows.push(row(
         neighbor.client().install(&bytes).unwrap_err(),
         &["the license", "another machine", "device key"],
@@ -281,10 +281,7 @@ fn protocol() -> Vec<Row> {
     client.install(&bytes).unwrap();
     device.check_in(&mut vendor);
     rows.push(row(client.install(&bytes).unwrap_err(), &["revision 1", "revision 2"]));
-    rows.push(row(
-        client.begin(&vendor.license_key()).unwrap_err(),
-        &["a license is there", "has not ended"],
-    ));
+    rows.push(row(client.begin(vendor.license_key()).unwrap_err(), &["a license is there", "has not ended"]));
     client.deactivate_offline(Reason::Moved).unwrap();
     rows.push(row(client.install(&bytes).unwrap_err(), &[&named[1], "given up"]));
 
@@ -357,7 +354,7 @@ fn store() -> Vec<Row> {
     ] {
         let failing = Failing { disk: Disk::new(), error, lock: false };
         let device = Device::with_store(&vendor, "machine", failing.store());
-        let refused = device.client().begin(&vendor.license_key()).unwrap_err();
+        let refused = device.client().begin(vendor.license_key()).unwrap_err();
         assert!(std::error::Error::source(&refused).is_some());
         rows.push(row(refused, &["/home/user/store/device.key"]));
     }
@@ -371,7 +368,7 @@ fn store() -> Vec<Row> {
     let writer = store.write().unwrap();
     let lock = place.join("lock").display().to_string();
     rows.push(row(
-        device.client().begin(&vendor.license_key()).unwrap_err(),
+        device.client().begin(vendor.license_key()).unwrap_err(),
         &[&lock, "0 ms", "another process"],
     ));
     drop(writer);
@@ -410,10 +407,10 @@ fn authority() -> Vec<Row> {
     let handle = first.handle();
     let refused = |vendor: &mut Vendor, request: &[u8]| vendor.activate(request).unwrap_err();
     let waiting = Device::new(&vendor, "waiting");
-    let request = waiting.client().begin(&vendor.license_key()).unwrap().to_bytes();
+    let request = waiting.client().begin(vendor.license_key()).unwrap().to_bytes();
     rows.push(row(refused(&mut vendor, &request), &["all 1 are taken"]));
     let nobody = Device::new(&vendor, "nobody");
-    let nobodys = nobody.client().begin(&LicenseKey::from_random([1; 12]).to_string()).unwrap().to_bytes();
+    let nobodys = nobody.client().begin(LicenseKey::from_random([1; 12]).to_string()).unwrap().to_bytes();
     rows.push(row(refused(&mut vendor, &nobodys), &["no license has the key"]));
     vendor.terms().suspended = true;
     let id = vendor.terms().id.to_string();
@@ -442,7 +439,7 @@ fn authority() -> Vec<Row> {
     let alone = check_in.request().as_bytes().to_vec();
     rows.push(row(restored.check_in(&alone).unwrap_err(), &[&handle.to_string(), "license"]));
     let request = Device::new(&restored, "released");
-    let asked = request.client().begin(&restored.license_key()).unwrap().to_bytes();
+    let asked = request.client().begin(restored.license_key()).unwrap().to_bytes();
     request.client().install(&restored.activate(&asked).unwrap()).unwrap();
     restored.force_release(request.handle(), "stolen");
     rows.push(row(

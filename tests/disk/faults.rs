@@ -180,7 +180,7 @@ struct Prepared {
 static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
     let vendor = Vendor::new();
     let key = vendor.license_key();
-    let begin = |client: &Client| client.begin(&vendor.license_key());
+    let begin = |client: &Client| client.begin(vendor.license_key());
 
     let fresh = World { vendor: vendor.clone(), disk: Disk::new() };
     let other = fresh.fork();

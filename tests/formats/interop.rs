@@ -253,11 +253,11 @@ fn what_a_device_of_this_crate_writes_is_read_in_python() {
     let store = Store::in_directory(&directory, Some(tombstones.clone().into()));
     let device = Device::with_store(&vendor, "rust", store);
 
-    device.client().begin(&vendor.license_key()).unwrap();
+    device.client().begin(vendor.license_key()).unwrap();
     let cancelled = device.client().cancel().unwrap();
     let request = device
         .client()
-        .begin(nodelock::ActivationRequestOptions::of_key(&vendor.license_key()).metadata("host", "rust"))
+        .begin(nodelock::ActivationRequestOptions::of_key(vendor.license_key()).metadata("host", "rust"))
         .unwrap();
     let pending = look();
     assert_eq!(text(&pending["current"]["request"], "handle"), request.request().handle.to_string());

@@ -143,7 +143,7 @@ impl Scene {
     fn make(&self, call: Call) -> Option<ErrorKind> {
         let device = self.device(call);
         match call {
-            Call::Activate => device.activate(&self.vendor.license_key()).err().map(|e| e.kind()),
+            Call::Activate => device.activate(self.vendor.license_key()).err().map(|e| e.kind()),
             Call::CheckIn => device.check_in().err().map(|e| e.kind()),
             Call::Deactivate => device.deactivate(Reason::Moved).err().map(|e| e.error().kind()),
             Call::HandIn => device.online().hand_in().err().map(|e| e.kind()),
@@ -777,7 +777,7 @@ fn a_time_counts_only_if_the_vendor_signed_it() {
         let taken = vendor.lock().unwrap().usage().taken;
         device.deactivate(Reason::Moved).unwrap();
         assert_eq!(vendor.lock().unwrap().usage().taken, taken - 1);
-        assert!(device.activate(&scene.vendor.license_key()).unwrap().is_usable());
+        assert!(device.activate(scene.vendor.license_key()).unwrap().is_usable());
         assert_eq!(judged_by(Call::CheckIn), scene.vendor.clock.now());
     }
 }

@@ -41,7 +41,7 @@ fn device(responder: &Responder, attempts: u32) -> Client {
         )
         .build()
         .unwrap();
-    device.begin(&license_key()).unwrap();
+    device.begin(license_key()).unwrap();
     device
 }
 
@@ -154,7 +154,7 @@ fn attempts(responder: &Responder, attempts: u32) -> (usize, Vec<Duration>, Erro
         }
     };
     let start = Instant::now();
-    let ended = device.online().progress(&watch).activate(&license_key());
+    let ended = device.online().progress(&watch).activate(license_key());
     let received = responder.take_received();
     assert!(received.windows(2).all(|two| two[0].body == two[1].body), "the very same request again");
     (received.len(), pauses.into_inner().unwrap(), kind(ended), start.elapsed())
@@ -332,7 +332,7 @@ fn a_call_can_be_cancelled_in_each_of_its_phases() {
         }
     };
     let start = Instant::now();
-    let ended = device.online().cancel_with(&cancel).progress(&watch).activate(&license_key());
+    let ended = device.online().cancel_with(&cancel).progress(&watch).activate(license_key());
     assert_eq!(kind(ended), ErrorKind::Cancelled);
     assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(busy.take_received().len(), 1);

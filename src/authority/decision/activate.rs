@@ -201,15 +201,16 @@ fn join_own(
     seat: &Seat,
 ) -> Result<Option<Seat>, Stop> {
     let (now, gaps) = (work.moment.now, work.gaps()?);
-    let own = work.taken_seats_of(&request.device_key)?.into_iter().filter(|other| {
-        other.state == SeatState::Active
+    let own =
+        work.taken_seats_on(&request.device_key, &request.fingerprint, terms)?.into_iter().filter(|other| {
+            other.state == SeatState::Active
             && other.license_id == terms.id
             && other.name() != seat.name()
             && other.counts(terms, now, &gaps)
             && other.is_on(&request.fingerprint, terms)
             // One that the network delivers late must not take the place of its successor. Both dates are by one clock.
             && other.requested < request.created
-    });
+        });
     let own = own.min_by_key(|other| (other.contact, other.name()));
     Ok(own.and_then(|own| take_place(work, &own, terms, seat)))
 }
@@ -312,10 +313,10 @@ pub(super) fn replace(
 /// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to
 /// its machine alone, judged as a check-in is, and not to whoever has a copy of the device's key.
 fn held_seat(work: &Work<'_>, file: &ActivationFile, terms: &LicenseTerms) -> Result<Option<Seat>, Stop> {
-    let seats = work.taken_seats_of(&file.request.device_key)?.into_iter();
+    let request = &file.request;
+    let seats = work.taken_seats_on(&request.device_key, &request.fingerprint, terms)?.into_iter();
     let held = seats.filter(|seat| seat.state == SeatState::Held && seat.license_id == terms.id);
-    let fingerprint = &file.request.fingerprint;
-    let held = held.filter(|seat| seat.is_on(fingerprint, terms) || mutated!(HeldGoesToAnyMachine));
+    let held = held.filter(|seat| seat.is_on(&request.fingerprint, terms) || mutated!(HeldGoesToAnyMachine));
     Ok(held.min_by_key(|seat| seat.changed))
 }
 

@@ -36,7 +36,8 @@ const GIVEN_UP: &str = "this seat was given up";
 /// Fails with [`ErrorKind::LicenseWanted`] when that license is needed and did not come along, with
 /// [`ErrorKind::UnknownSeat`] when it is not one of the device that signed the check-in, with
 /// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was
-/// answered and has been followed by another one.
+/// answered and has been followed by another one, or that its device wrote before it asked for another seat in this
+/// one's place.
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))
@@ -85,6 +86,13 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
         SeatState::Replaced => match work.seat_of_machine(seat.machine)? {
             // What was answered before the seat was replaced is an echo, and no sign of life.
             Some(_) if answered.is_some() => return Err(outdated(&seat)),
+            // Nor is one that the device wrote before it asked for the seat which has the place now, and that comes late: a
+            // store that was lost takes nothing back. Both dates are by one clock.
+            Some(other)
+                if other.device_key == seat.device_key && other.requested > claim.check_in.body.time =>
+            {
+                return Err(outdated(&seat));
+            }
             Some(other) => take_back(work, claim, &seat, &other)?,
             None => return end(work, &seat, answered.is_some()),
         },

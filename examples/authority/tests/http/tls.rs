@@ -447,7 +447,7 @@ fn connections_of_one_address_leave_places_for_others() {
     };
     assert!(silent[128..].iter().all(is_closed));
     let device = authority.device("device");
-    assert!(device.activate(&authority.sell("1", &[])).unwrap().is_usable());
+    assert!(device.activate(authority.sell("1", &[])).unwrap().is_usable());
 }
 
 #[cfg(target_os = "linux")]
