@@ -439,7 +439,7 @@ mod tests {
         for terms in [
             c"[]",
             c"{\"seat\": 2}",
-            c"{\"lease_days\": 0}",
+            c"{\"margin_days\": 0}",
             c"{\"seats\": 2, \"id\": \"00000000000000000000000000000000\"}",
             c"{\"product\": \"Another\"}",
         ] {
