@@ -72,17 +72,17 @@ fn a_panic_is_a_status_and_the_end_of_that_client_alone() {
         panics.store(false, Ordering::Relaxed);
 
         // It stays so, also for calls that would go well, and from other threads.
-        let (shared, key) = (poisoned as usize, c"");
+        let shared = poisoned as usize;
         let elsewhere = thread::spawn(move || {
             let mut request = ptr::null_mut();
             let client = shared as *const nodelock_client;
-            nodelock_client_begin(client, key.as_ptr(), ptr::null(), &mut request, ptr::null_mut())
+            nodelock_client_begin(client, ptr::null(), ptr::null(), &mut request, ptr::null_mut())
         });
         assert_eq!(elsewhere.join().unwrap(), nodelock_status::NODELOCK_INTERNAL);
         assert_eq!(counted.load(Ordering::Relaxed), 2);
 
         // Another client goes on, with the same store: what was locked when it panicked is not any more.
-        let begun = nodelock_client_begin(sound, key.as_ptr(), ptr::null(), &mut request, ptr::null_mut());
+        let begun = nodelock_client_begin(sound, ptr::null(), ptr::null(), &mut request, ptr::null_mut());
         assert_eq!(begun, nodelock_status::NODELOCK_OK);
         assert!(!nodelock_client_is_poisoned(sound));
         nodelock_request_free(request);

@@ -340,7 +340,10 @@ fn a_call_that_is_dropped_before_it_sends_sends_nothing() {
     let key = authority.sell(1).unwrap();
     let ((asked, asks), (go_on, goes_on)) = (channel(), channel());
     let held = Held { asked, go_on: Mutex::new(goes_on) };
-    let blocking = Arc::new(authority.client(&Machine::new("desk")).random(held).build().unwrap());
+    // One that sends whatever it is given, also for a call that was cancelled.
+    let way = Stops { authority: authority.clone(), at: "nowhere", called: channel().0, is_deaf: true };
+    let client = authority.client(&Machine::new("desk")).authority(Authority::new(TestAuthority::URL, way));
+    let blocking = Arc::new(client.random(held).build().unwrap());
     let client = AsyncClient::new(Arc::clone(&blocking));
     let runtime = runtime();
     let _inside = runtime.enter();
