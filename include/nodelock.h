@@ -811,9 +811,11 @@ uint32_t nodelock_abi_version(void);
 
 /**
  * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `description`,
- * `testing`. False for any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+ * `testing`. False for any other name and for NULL. The functions of `testing` are not in a library without it; those
+ * of the others return NODELOCK_UNSUPPORTED there.
  */
-NODELOCK_API bool nodelock_has_feature(const char *feature);
+NODELOCK_API
+bool nodelock_has_feature(const char *feature);
 
 /* ==== Statuses ==== */
 
@@ -2094,9 +2096,9 @@ NODELOCK_API void nodelock_call_free(nodelock_call *call);
  * nodelock_license_is_renewed() and nodelock_license_renewal_due() say what became of the renewal.
  *
  * A later start asks again. Starts that follow within a pause do not: a minute after the first failure, twice as long
- * after each further one, an hour at most, and a minute at most while the license is not usable. An application that
- * runs for days calls it once a day, too. Nothing is sent that nodelock_client_check_in() would not send, and nothing
- * goes on when it has returned.
+ * after each further one, an hour at most, and a minute at most while the license is not usable. A start that was
+ * cancelled is no failure: the next one asks at once. An application that runs for days calls it once a day, too.
+ * Nothing is sent that nodelock_client_check_in() would not send, and nothing goes on when it has returned.
  *
  * Fails as nodelock_client_check() does.
  */
@@ -3622,7 +3624,7 @@ NODELOCK_API void nodelock_reply_free(nodelock_reply *reply);
 #define NODELOCK_TEST_FAULT_DOWN 1
 
 /**
- * Nothing arrives and nothing is said, until the call's time is up or it is cancelled.
+ * Nothing arrives and nothing is said, until the time of the exchange is up or it is cancelled.
  */
 #define NODELOCK_TEST_FAULT_SILENT 2
 
@@ -3637,7 +3639,7 @@ NODELOCK_API void nodelock_reply_free(nodelock_reply *reply);
 #define NODELOCK_TEST_FAULT_ANSWER_LOST 4
 
 /**
- * The same, and half of the answer comes: NODELOCK_BAD_REPLY.
+ * The same, and half of the answer comes as if it were all of it: NODELOCK_BAD_REPLY.
  */
 #define NODELOCK_TEST_FAULT_ANSWER_CUT 5
 
@@ -3732,7 +3734,9 @@ NODELOCK_API const char *nodelock_test_authority_root(const nodelock_test_author
 /**
  * Sells a license and returns its key, as text. `other_terms` are the terms that differ from the defaults, as a JSON
  * object with members as nodelock_terms_check() has them: `{"seats": 2, "expires": 1800086400}`. By default it has one
- * seat, starts now, never expires and has a lease of 90 days. NULL is fine.
+ * seat, starts now, never expires and has a lease of 90 days. NULL is fine. `id` and `product` cannot be named.
+ *
+ * NODELOCK_INVALID_INPUT: no such members, or terms that cannot be. Nothing is sold then.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3745,7 +3749,7 @@ nodelock_status nodelock_test_authority_sell(const nodelock_test_authority *auth
  * Changes the terms of a license by the members of a JSON object, such as `{"suspended": true}`. What devices hold
  * says so after their next renewal.
  *
- * NODELOCK_UNKNOWN_LICENSE.
+ * NODELOCK_UNKNOWN_LICENSE. NODELOCK_INVALID_INPUT as for a sale: the terms stay what they were.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3789,7 +3793,7 @@ nodelock_status nodelock_test_authority_set_time(const nodelock_test_authority *
                                                  nodelock_error **error);
 
 /**
- * Lets that many seconds pass. A day has 86,400.
+ * Lets that many seconds pass, up to the end of the year 9999. A day has 86,400.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3798,7 +3802,7 @@ nodelock_status nodelock_test_authority_advance(const nodelock_test_authority *a
                                                 nodelock_error **error);
 
 /**
- * Lets every call meet a fault from now on: one of NODELOCK_TEST_FAULT_*. NODELOCK_TEST_FAULT_NONE ends that.
+ * Lets every exchange meet a fault from now on: one of NODELOCK_TEST_FAULT_*. NODELOCK_TEST_FAULT_NONE ends that.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3807,8 +3811,9 @@ nodelock_status nodelock_test_authority_fail(const nodelock_test_authority *auth
                                              nodelock_error **error);
 
 /**
- * Lets the next call meet a fault, or the one after those that are waiting to be met. With NODELOCK_TEST_FAULT_NONE
- * that call meets none, whatever nodelock_test_authority_fail() says.
+ * Lets the next exchange meet a fault, or the one after those that are waiting to be met. With
+ * NODELOCK_TEST_FAULT_NONE that exchange meets none, whatever nodelock_test_authority_fail() says. A call may be
+ * several exchanges: a deactivation asks whether it may, then sends its proof.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3849,8 +3854,9 @@ NODELOCK_API void nodelock_test_authority_free(nodelock_test_authority *authorit
 
 /**
  * Sets clients up for an authority in memory: they trust its root, go by its clock, and send to it what they would
- * send over a network. It takes the place of nodelock_config_add_root(), nodelock_config_set_authority(),
- * nodelock_config_set_transport() and nodelock_config_set_clock().
+ * send over a network. Roots, an authority, a transport, a clock and a proxy that are set beside it are passed
+ * over, so that an application sets up what it always does; without `online`, too. Each exchange is tried once, unless
+ * nodelock_config_set_patience() says otherwise, so that a fault is what the application gets to see.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3859,8 +3865,9 @@ nodelock_status nodelock_config_set_test_authority(nodelock_config *config,
                                                    nodelock_error **error);
 
 /**
- * Has clients believe that they are on the machine of that name: `kind` is one of NODELOCK_TEST_MACHINE_*. A client
- * looks at its machine once, so for a changed one make a new client over the same store.
+ * Has clients believe that they are on the machine of that name: `kind` is one of NODELOCK_TEST_MACHINE_*. Components
+ * that are set beside it are passed over. A client looks at its machine once, so for a changed one make a new client
+ * over the same store.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

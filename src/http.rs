@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     sync::{Arc, OnceLock},
     thread,
@@ -201,9 +202,13 @@ fn no_such_proxy(scheme: &str) -> String {
 }
 
 /// HTTP through reqwest. A call runs on a thread of its own, so that it may be made from inside an asynchronous
-/// runtime; one of an `AsyncClient` (feature `tokio`) runs on the thread of tokio's pool that it has already.
+/// runtime; one of an `AsyncClient` (feature `tokio`) runs on the thread of tokio's pool that it has already. A name
+/// that has to be looked up takes one more thread, because the operating system's look-up blocks.
 ///
-/// The thread, its connections and everything else that the call holds are gone when the call returns, within its time
+/// A panic inside of a call is [`ErrorKind::Unreachable`]. So is a call of an `AsyncClient` that a transport of the
+/// host hands on to this one from inside of `Handle::block_on`: a runtime cannot be entered from inside another.
+///
+/// The threads, the connections and everything else that the call holds are gone when the call returns, within its time
 /// limit or soon after its cancellation, whatever the peer does. The one exception is a name look-up that hangs in the
 /// operating system, which cannot be called off: its thread ends when the system gives up.
 #[derive(Clone)]
@@ -330,17 +335,16 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn post(&self, post: &Post<'_>) -> Result<Answer> {
         post.cancel.check()?;
+        let panicked = |_| Err(Error::new(ErrorKind::Unreachable, "the call to the authority broke off"));
         if post.cancel.may_block() {
-            return self.call(post);
+            return catch_unwind(AssertUnwindSafe(|| self.call(post))).unwrap_or_else(panicked);
         }
         thread::scope(|scope| {
             let call = thread::Builder::new()
                 .name("nodelock-http".into())
                 .spawn_scoped(scope, || self.call(post))
                 .map_err(|e| Error::io("a thread for the call", e))?;
-            call.join().unwrap_or_else(|_| {
-                Err(Error::new(ErrorKind::Unreachable, "the call to the authority broke off"))
-            })
+            call.join().unwrap_or_else(panicked)
         })
     }
 }

@@ -279,18 +279,18 @@ impl Record {
         Ok(())
     }
 
-    /// A start is about to ask the authority: noted before, so that of many starts at once one asks.
+    /// A start is about to ask the authority: noted before, so that of many starts at once one asks. Returns the note
+    /// of the starts before.
     ///
     /// Fails with what became of the last start that asked, and when one may ask again, while that is later than `now`.
     #[cfg(feature = "transport")]
-    pub(crate) fn ask_at_start(&mut self, now: Timestamp, is_usable: bool) -> Result<()> {
+    pub(crate) fn ask_at_start(&mut self, now: Timestamp, is_usable: bool) -> Result<Option<Unanswered>> {
         if let Some(error) = self.unanswered.as_ref().and_then(|last| last.in_the_way(now, is_usable)) {
             return Err(error);
         }
         let times = self.unanswered.as_ref().map_or(0, |unanswered| unanswered.times);
         let why = ErrorKind::TimedOut.code().to_owned();
-        self.unanswered = Some(Unanswered { times: times.saturating_add(1), last: now, why });
-        Ok(())
+        Ok(self.unanswered.replace(Unanswered { times: times.saturating_add(1), last: now, why }))
     }
 
     /// What became of it: `why` is the error that it ended with. After an answer nothing is left to wait for.
@@ -298,6 +298,15 @@ impl Record {
     pub(crate) fn asked_at_start(&mut self, why: Option<ErrorKind>, now: Timestamp) {
         let times = self.unanswered.as_ref().map_or(1, |unanswered| unanswered.times);
         self.unanswered = why.map(|why| Unanswered { times, last: now, why: why.code().to_owned() });
+    }
+
+    /// The start that noted at `noted` that it asks was cancelled: the note of the starts `before` stands again, unless
+    /// another one or an answer came meanwhile. Who closes a window says nothing of the way to the authority.
+    #[cfg(feature = "transport")]
+    pub(crate) fn gave_up_asking_at_start(&mut self, before: Option<Unanswered>, noted: Timestamp) {
+        if self.unanswered.as_ref().is_some_and(|unanswered| unanswered.last == noted) {
+            self.unanswered = before;
+        }
     }
 
     /// The seat that the license of this handle replaces when it is installed: [`Record::install`] wants its proof.

@@ -16,17 +16,26 @@ use crate::{ActivationRequestOptions, CancelToken, DeactivationReceipt, Error, E
 /// A client whose calls are futures, for an application on tokio.
 ///
 /// Each future runs the blocking call on tokio's pool for that, [`spawn_blocking`]: files, the 100,000 rounds that a
-/// request costs, and the exchange itself. The thread that polls does none of it, and no other thread is started, save
-/// what a [`Transport`](crate::Transport) of the host starts.
+/// request costs, and the exchange itself. The thread that polls does none of it. Two things may start another thread:
+/// `HttpTransport`, for as long as it looks a host's name up, and a [`Transport`](crate::Transport) of the host.
 ///
 /// A future that is dropped cancels its call. What was done until then stays done, as after [`Online::cancel_with`]:
 /// a request that was not answered stays pending, and a seat that was given up stays outstanding. The next call, or
-/// the next start, goes on from there. The call ends soon after and then holds nothing; a new call need not wait for
-/// that.
+/// the next start, goes on from there. Nothing is sent after the drop, and a license that was not given up before
+/// stays.
 ///
-/// [`Client::check`] reads one small file or none, so it may be called in place: [`client`](Self::client).
+/// The call itself ends a little later. An exchange that is under way ends within a fraction of a second, and a change
+/// of the store that has begun is carried to its end: it waits for the store's lock (5 s at most,
+/// [`Store`](crate::Store)), derives for a tenth of a second if it makes a request, and syncs. A new call on the same
+/// store waits for that.
 ///
-/// A future must be polled inside of a tokio runtime, of either kind; it panics elsewhere.
+/// [`Client::check`] may be called in place ([`client`](Self::client)), where the store is on a disk of this computer.
+/// It asks for the state of one file. If that has changed, it reads the store's two small files, looks for tombstones
+/// and verifies the license, and other threads that check meanwhile wait. The first check also probes the machine. For
+/// a home directory on a network use `run(|client| client.check())`.
+///
+/// A future must be polled inside of a tokio runtime, of either kind. It panics elsewhere, and where the operating
+/// system gives tokio no thread at all.
 ///
 /// ```
 /// use nodelock::{AsyncClient, Client, testing::{Machine, TestAuthority}};
@@ -59,7 +68,7 @@ impl AsyncClient {
         &self.client
     }
 
-    /// [`Client::start`]. Zero uses no network.
+    /// [`Client::start`]. Zero uses no network. The limit counts from when a thread of the pool is free.
     pub async fn start(&self, limit: Duration) -> Result<Started> {
         self.online(move |online| online.start(limit)).await
     }
@@ -92,7 +101,8 @@ impl AsyncClient {
 
     /// Any other call that waits for a disk or computes for long: [`begin`](Client::begin),
     /// [`install`](Client::install), [`deactivate_offline`](Client::deactivate_offline), [`observe`](Client::observe).
-    /// A future that is dropped before `act` has begun never begins it; later it is carried to its end.
+    /// A future that is dropped before `act` has begun never begins it; later it is carried to its end. So the online
+    /// calls have methods of their own here: inside of `act` none is cancelled, and HTTP takes a thread of its own.
     ///
     /// Fails with [`ErrorKind::Cancelled`] when the runtime shuts down first.
     pub async fn run<T, E>(&self, act: impl FnOnce(&Client) -> Result<T, E> + Send + 'static) -> Result<T, E>

@@ -320,7 +320,7 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotPending`].
     pub fn cancel(&self) -> Result<Deactivation> {
-        self.give_up(Reason::Cancelled, false, None)
+        self.give_up(Reason::Cancelled, false, None, &|| Ok(()))
     }
 
     /// Gives the seat up without a network. When this returns, the license is gone from this machine, durably; the
@@ -332,7 +332,7 @@ impl Client {
     /// Fails with [`ErrorKind::NotActive`], and with [`ErrorKind::DeactivationNotAllowed`] while still active when
     /// the license has no deactivation left.
     pub fn deactivate_offline(&self, reason: Reason) -> Result<Deactivation> {
-        self.give_up(reason.of_deactivation(), false, None)
+        self.give_up(reason.of_deactivation(), false, None, &|| Ok(()))
     }
 
     /// The seats that were given up and whose receipts have not come, oldest first: the same proofs and codes as
@@ -403,11 +403,19 @@ impl Client {
     }
 
     /// `allowed` is the authority's word of just now that the license has a deactivation left; `expected` is the seat
-    /// that this is about, if another process may have put another in its place.
-    fn give_up(&self, reason: Reason, allowed: bool, expected: Option<Handle>) -> Result<Deactivation> {
+    /// that this is about, if another process may have put another in its place. `may_go_on` is asked once the store is
+    /// locked, which may have taken seconds: if it fails, nothing is given up.
+    fn give_up(
+        &self,
+        reason: Reason,
+        allowed: bool,
+        expected: Option<Handle>,
+        may_go_on: &dyn Fn() -> Result<()>,
+    ) -> Result<Deactivation> {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
         let (mut deactivation, tombstones) = self.change_with_tombstones(|record, writer| {
+            may_go_on()?;
             let missing = match cancelling {
                 true => || Error::new(ErrorKind::NotPending, NO_REQUEST),
                 false => || Error::new(ErrorKind::NotActive, NO_LICENSE),

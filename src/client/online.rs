@@ -55,7 +55,7 @@ pub enum Progress {
 #[must_use]
 pub struct Online<'c> {
     pub(super) client: &'c Client,
-    cancel: CancelToken,
+    pub(super) cancel: CancelToken,
     end: Option<Instant>,
     /// How often each exchange is tried at most, if not as often as the client was told.
     attempts: Option<u32>,
@@ -245,7 +245,8 @@ impl<'c> Online<'c> {
             if pending.request().replaces() == options.instead_of {
                 return self.answer(&pending);
             }
-            self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle))?;
+            let handle = Some(pending.request().handle);
+            self.client.give_up(Reason::Cancelled, false, handle, &|| self.may_go_on())?;
         }
         self.answer(&self.client.begin_with(options)?)
     }
@@ -262,7 +263,8 @@ impl<'c> Online<'c> {
             Err(refused) if refused.kind().ends_a_request() => {
                 // Of this request: another process may have begun anew meanwhile. What matters to the caller is the
                 // refusal.
-                let _ = self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle));
+                let handle = Some(pending.request().handle);
+                let _ = self.client.give_up(Reason::Cancelled, false, handle, &|| Ok(()));
                 Err(refused)
             }
             Err(e) => {
@@ -276,7 +278,8 @@ impl<'c> Online<'c> {
     /// proof and takes in the receipt.
     ///
     /// An authority that cannot be reached, or that says that no deactivation is left, is reported while the license is
-    /// still active. Once it is given up, the error carries the proof and the code.
+    /// still active. So is a cancellation that comes before the license is given up. Once it is, the error carries the
+    /// proof and the code.
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
         let ask = || {
             let preflight = self.client.preflight_request()?;
@@ -300,8 +303,10 @@ impl<'c> Online<'c> {
             }
             None => return Err(bad_reply("it does not say whether the seat may be given up").into()),
         }
-        // The authority's word is newer than what the license said when it was issued.
-        let deactivation = self.client.give_up(reason.of_deactivation(), true, Some(preflight.handle))?;
+        // The authority's word is newer than what the license said when it was issued. A call that was cancelled, or
+        // whose time is up, when this word came keeps the license.
+        let (reason, handle) = (reason.of_deactivation(), Some(preflight.handle));
+        let deactivation = self.client.give_up(reason, true, handle, &|| self.may_go_on())?;
         if deactivation.tombstone_error().is_some() {
             self.say(Progress::NoTombstone);
         }
@@ -393,6 +398,7 @@ impl<'c> Online<'c> {
         let body = format!(r#"{{"{member}":"{message}"}}"#);
         let mut pause = FIRST_PAUSE;
         for attempt in 1.. {
+            self.cancel.check()?;
             let timeout = self.left(authority.timeout)?;
             self.say(Progress::Sending { attempt });
             let answer = authority.transport.post(&Post {
@@ -426,6 +432,12 @@ impl<'c> Online<'c> {
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         unreachable!("the last attempt returned")
+    }
+
+    /// Fails once the call was cancelled, or its time is up.
+    fn may_go_on(&self) -> Result<()> {
+        self.cancel.check()?;
+        self.left(Duration::MAX).map(drop)
     }
 
     /// How much of `duration` the end of the call leaves.

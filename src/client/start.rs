@@ -99,8 +99,8 @@ impl Client {
     /// What fails on the way to the authority fails no start: a usable license stays usable, [`Started::renewal`] says
     /// why the renewal did not come, and a later start asks again. Starts that follow within a pause do not: a minute
     /// after the first failure, twice as long after each further one, an hour at most, and a minute at most while the
-    /// license is not usable. The store keeps that. Nothing is sent that a check-in would not send, and nothing goes on
-    /// when the call has returned.
+    /// license is not usable. The store keeps that. A start that was cancelled is no failure: the next one asks at
+    /// once. Nothing is sent that a check-in would not send, and nothing goes on when the call has returned.
     ///
     /// An application that runs for days calls it once a day, too.
     ///
@@ -163,9 +163,10 @@ impl Online<'_> {
     pub fn start(&self, limit: Duration) -> Result<Started> {
         self.client.start_with(limit, |status, due| {
             let due = self.without_waiting(due)?;
+            self.cancel.check()?;
             let now = self.client.clock.now();
             // Before anything is sent: of many starts at once one asks, and one that is killed has asked.
-            self.client.change(|record, _| record.ask_at_start(now, status.is_usable()))?;
+            let before = self.client.change(|record, _| record.ask_at_start(now, status.is_usable()))?;
             // Whoever may work is not kept waiting for a second attempt: the next start makes it.
             let online = if status.is_usable() { self.once() } else { self.clone() };
             let asked = online.ending_after(limit).ask(status, due);
@@ -174,7 +175,10 @@ impl Online<'_> {
             if why.is_none_or(|kind| !is_the_stores(kind)) {
                 // One that cannot be written costs the next start a pause, or one more question.
                 let _ = self.client.change(|record, _| {
-                    record.asked_at_start(why, now);
+                    match why {
+                        Some(ErrorKind::Cancelled) => record.gave_up_asking_at_start(before, now),
+                        why => record.asked_at_start(why, now),
+                    }
                     Ok(())
                 });
             }

@@ -146,7 +146,7 @@ impl nodelock_config {
             let machine = self.machine.clone();
             builder = builder.probe(move || Probe::from_values(machine.iter().cloned(), false, false));
         }
-        if let Some(url) = &self.url {
+        if let Some(url) = self.url.as_ref().filter(|_| !self.is_for_tests()) {
             let authority = self.authority(url)?.plain_http(self.plain_http);
             builder = builder.authority(self.patient(authority));
         }
@@ -157,6 +157,14 @@ impl nodelock_config {
         Ok(builder.build()?)
     }
 
+    /// Whether an authority in memory takes the place of the one that was set.
+    fn is_for_tests(&self) -> bool {
+        #[cfg(feature = "testing")]
+        return self.test_authority.is_some();
+        #[cfg(not(feature = "testing"))]
+        false
+    }
+
     /// With the authority and the machine of a test.
     #[cfg(feature = "testing")]
     fn for_tests(&self, mut builder: ClientBuilder) -> ClientBuilder {
@@ -164,7 +172,7 @@ impl nodelock_config {
             builder = builder.probe(move || machine.probe());
         }
         if let Some(authority) = &self.test_authority {
-            let asked = self.patient(Authority::new(TestAuthority::URL, authority.clone()));
+            let asked = self.patient(authority.as_authority());
             builder = builder.authority(asked).clock(authority.clock());
         }
         builder

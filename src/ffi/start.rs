@@ -23,9 +23,9 @@ use crate::Renewal;
 /// nodelock_license_is_renewed() and nodelock_license_renewal_due() say what became of the renewal.
 ///
 /// A later start asks again. Starts that follow within a pause do not: a minute after the first failure, twice as long
-/// after each further one, an hour at most, and a minute at most while the license is not usable. An application that
-/// runs for days calls it once a day, too. Nothing is sent that nodelock_client_check_in() would not send, and nothing
-/// goes on when it has returned.
+/// after each further one, an hour at most, and a minute at most while the license is not usable. A start that was
+/// cancelled is no failure: the next one asks at once. An application that runs for days calls it once a day, too.
+/// Nothing is sent that nodelock_client_check_in() would not send, and nothing goes on when it has returned.
 ///
 /// Fails as nodelock_client_check() does.
 #[unsafe(no_mangle)]

@@ -26,13 +26,13 @@ use crate::{
 pub const NODELOCK_TEST_FAULT_NONE: u32 = 0;
 /// Nobody can be reached: NODELOCK_UNREACHABLE. Nothing arrives.
 pub const NODELOCK_TEST_FAULT_DOWN: u32 = 1;
-/// Nothing arrives and nothing is said, until the call's time is up or it is cancelled.
+/// Nothing arrives and nothing is said, until the time of the exchange is up or it is cancelled.
 pub const NODELOCK_TEST_FAULT_SILENT: u32 = 2;
 /// Nothing arrives: NODELOCK_TIMED_OUT at once, for a test that need not wait.
 pub const NODELOCK_TEST_FAULT_TIMED_OUT: u32 = 3;
 /// The authority decides and stores, and its answer gets lost: NODELOCK_UNREACHABLE.
 pub const NODELOCK_TEST_FAULT_ANSWER_LOST: u32 = 4;
-/// The same, and half of the answer comes: NODELOCK_BAD_REPLY.
+/// The same, and half of the answer comes as if it were all of it: NODELOCK_BAD_REPLY.
 pub const NODELOCK_TEST_FAULT_ANSWER_CUT: u32 = 5;
 /// Something else answers: NODELOCK_BAD_REPLY.
 pub const NODELOCK_TEST_FAULT_STRANGER: u32 = 6;
@@ -91,13 +91,16 @@ fn fault(number: u32) -> Result<Option<Fault>> {
     }))
 }
 
-/// Changes terms by the members of a JSON object.
-fn change(terms: &mut LicenseTerms, members: Option<&str>) -> Result<()> {
+/// Changes terms by the members of a JSON object. Which license it is, and of which product, stays.
+fn change(terms: &mut LicenseTerms, members: Option<&str>) -> crate::Result<()> {
     let wrong = || {
         Error::new(ErrorKind::InvalidInput, "the terms are no JSON object with members of a license's terms")
     };
     let Some(members) = members else { return Ok(()) };
     let members: Map<String, Value> = serde_json::from_str(members).map_err(|_| wrong())?;
+    if ["id", "product"].iter().any(|fixed| members.contains_key(*fixed)) {
+        return Err(Error::new(ErrorKind::InvalidInput, "id and product of a license cannot be changed"));
+    }
     let mut record = serde_json::to_value(&*terms).map_err(|_| wrong())?;
     record.as_object_mut().ok_or_else(wrong)?.extend(members);
     let changed: LicenseTerms = serde_json::from_value(record).map_err(|_| wrong())?;
@@ -140,7 +143,9 @@ pub unsafe extern "C" fn nodelock_test_authority_root(
 
 /// Sells a license and returns its key, as text. `other_terms` are the terms that differ from the defaults, as a JSON
 /// object with members as nodelock_terms_check() has them: `{"seats": 2, "expires": 1800086400}`. By default it has one
-/// seat, starts now, never expires and has a lease of 90 days. NULL is fine.
+/// seat, starts now, never expires and has a lease of 90 days. NULL is fine. `id` and `product` cannot be named.
+///
+/// NODELOCK_INVALID_INPUT: no such members, or terms that cannot be. Nothing is sold then.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_test_authority_sell(
@@ -155,10 +160,7 @@ pub unsafe extern "C" fn nodelock_test_authority_sell(
             let license_key = Out::<nodelock_bytes>::new(license_key)?;
             let authority = &object(authority, "authority")?.authority;
             let members = optional_text(other_terms, "other_terms")?;
-            let mut changed = Ok(());
-            let sold = authority.vendor().sell_with(1, |terms| changed = change(terms, members));
-            changed?;
-            license_key.set(sold?);
+            license_key.set(authority.vendor().sell_if(1, |terms| change(terms, members))?);
             Ok(())
         })
     }
@@ -167,7 +169,7 @@ pub unsafe extern "C" fn nodelock_test_authority_sell(
 /// Changes the terms of a license by the members of a JSON object, such as `{"suspended": true}`. What devices hold
 /// says so after their next renewal.
 ///
-/// NODELOCK_UNKNOWN_LICENSE.
+/// NODELOCK_UNKNOWN_LICENSE. NODELOCK_INVALID_INPUT as for a sale: the terms stay what they were.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_test_authority_change_terms(
@@ -182,7 +184,7 @@ pub unsafe extern "C" fn nodelock_test_authority_change_terms(
             let authority = &object(authority, "authority")?.authority;
             let license_key = text(license_key, "license_key")?;
             let members = text(members, "members")?;
-            change(authority.vendor().terms(license_key)?, Some(members))
+            Ok(change(authority.vendor().terms(license_key)?, Some(members))?)
         })
     }
 }
@@ -248,7 +250,7 @@ pub unsafe extern "C" fn nodelock_test_authority_set_time(
     }
 }
 
-/// Lets that many seconds pass. A day has 86,400.
+/// Lets that many seconds pass, up to the end of the year 9999. A day has 86,400.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_test_authority_advance(
@@ -265,7 +267,7 @@ pub unsafe extern "C" fn nodelock_test_authority_advance(
     }
 }
 
-/// Lets every call meet a fault from now on: one of NODELOCK_TEST_FAULT_*. NODELOCK_TEST_FAULT_NONE ends that.
+/// Lets every exchange meet a fault from now on: one of NODELOCK_TEST_FAULT_*. NODELOCK_TEST_FAULT_NONE ends that.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_test_authority_fail(
@@ -283,8 +285,9 @@ pub unsafe extern "C" fn nodelock_test_authority_fail(
     }
 }
 
-/// Lets the next call meet a fault, or the one after those that are waiting to be met. With NODELOCK_TEST_FAULT_NONE
-/// that call meets none, whatever nodelock_test_authority_fail() says.
+/// Lets the next exchange meet a fault, or the one after those that are waiting to be met. With
+/// NODELOCK_TEST_FAULT_NONE that exchange meets none, whatever nodelock_test_authority_fail() says. A call may be
+/// several exchanges: a deactivation asks whether it may, then sends its proof.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_test_authority_fail_next(
@@ -370,8 +373,9 @@ pub unsafe extern "C" fn nodelock_test_authority_free(authority: *mut nodelock_t
 }
 
 /// Sets clients up for an authority in memory: they trust its root, go by its clock, and send to it what they would
-/// send over a network. It takes the place of nodelock_config_add_root(), nodelock_config_set_authority(),
-/// nodelock_config_set_transport() and nodelock_config_set_clock().
+/// send over a network. Roots, an authority, a transport, a clock and a proxy that are set beside it are passed
+/// over, so that an application sets up what it always does; without `online`, too. Each exchange is tried once, unless
+/// nodelock_config_set_patience() says otherwise, so that a fault is what the application gets to see.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_test_authority(
@@ -390,8 +394,9 @@ pub unsafe extern "C" fn nodelock_config_set_test_authority(
     }
 }
 
-/// Has clients believe that they are on the machine of that name: `kind` is one of NODELOCK_TEST_MACHINE_*. A client
-/// looks at its machine once, so for a changed one make a new client over the same store.
+/// Has clients believe that they are on the machine of that name: `kind` is one of NODELOCK_TEST_MACHINE_*. Components
+/// that are set beside it are passed over. A client looks at its machine once, so for a changed one make a new client
+/// over the same store.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_test_machine(
@@ -417,5 +422,39 @@ pub unsafe extern "C" fn nodelock_config_set_test_machine(
             });
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_that_cannot_be_are_neither_sold_nor_changed() {
+        let authority = TestAuthority::new("Example Editor");
+        let sold = authority.sell(1).unwrap();
+        let id = authority.vendor().terms(&sold).unwrap().id;
+        let (key, authority) =
+            (CString::new(sold).unwrap(), nodelock_test_authority { authority, root: CString::default() });
+        for terms in [
+            c"[]",
+            c"{\"seat\": 2}",
+            c"{\"margin_days\": 0}",
+            c"{\"seats\": 2, \"id\": \"00000000000000000000000000000000\"}",
+            c"{\"product\": \"Another\"}",
+        ] {
+            let (mut made, error) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: an authority that lives, texts, a place for the key, none for the error.
+            let (sale, edit) = unsafe {
+                (
+                    nodelock_test_authority_sell(&authority, terms.as_ptr(), &mut made, error),
+                    nodelock_test_authority_change_terms(&authority, key.as_ptr(), terms.as_ptr(), error),
+                )
+            };
+            assert_eq!((sale, edit), (nodelock_status::NODELOCK_INVALID_INPUT, sale), "{terms:?}");
+            let vendor = authority.authority.vendor();
+            let [kept] = &vendor.ledger.terms[..] else { panic!("something was sold on {terms:?}") };
+            assert_eq!((kept.id, &*kept.product, kept.seats), (id, "Example Editor", 1), "{terms:?}");
+        }
     }
 }

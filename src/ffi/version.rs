@@ -49,7 +49,8 @@ pub extern "C" fn nodelock_abi_version() -> u32 {
 }
 
 /// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `description`,
-/// `testing`. False for any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+/// `testing`. False for any other name and for NULL. The functions of `testing` are not in a library without it; those
+/// of the others return NODELOCK_UNSUPPORTED there.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
     const FEATURES: &[(&str, bool)] = &[

@@ -7,7 +7,8 @@ use std::{
 
 use super::{Fault, Machine, TestClock, Vendor};
 use crate::{
-    Answer, Client, ClientBuilder, Post, Result, Roots, Store, Transport, authority::Usage, code::Handle,
+    Answer, Authority, Client, ClientBuilder, Error, ErrorKind, Post, Result, Roots, Store, Transport,
+    authority::Usage, code::Handle,
 };
 
 /// An authority in memory, as a [`Transport`]: it answers the online calls of any number of clients. Clones are the
@@ -20,6 +21,9 @@ pub struct TestAuthority(Arc<Shared>);
 
 struct Shared {
     product: String,
+    /// Beside the vendor, so that a test may ask for them while it holds the vendor.
+    clock: TestClock,
+    roots: Roots,
     vendor: Mutex<Vendor>,
     way: Mutex<Way>,
 }
@@ -45,20 +49,21 @@ impl TestAuthority {
         Self::with_seed(product, "")
     }
 
-    /// The same with keys from a seed: another seed is another vendor, whose licenses the first one's applications do
-    /// not trust.
+    /// The same with keys from a seed: another seed, like another product, is another vendor, whose licenses the first
+    /// one's applications do not trust.
     ///
     /// # Panics
     ///
     /// If the product is not 1 to 64 bytes on one line.
     pub fn with_seed(product: &str, seed: &str) -> Self {
-        Self::of(product, Vendor::new(product, seed).expect("a product is 1 to 64 bytes on one line"))
-    }
-
-    fn of(product: &str, vendor: Vendor) -> Self {
-        let shared =
-            Shared { product: product.to_owned(), vendor: Mutex::new(vendor), way: Mutex::default() };
-        Self(Arc::new(shared))
+        let vendor = Vendor::new(product, seed).expect("a product is 1 to 64 bytes on one line");
+        Self(Arc::new(Shared {
+            product: product.to_owned(),
+            clock: vendor.clock.clone(),
+            roots: vendor.roots.clone(),
+            vendor: Mutex::new(vendor),
+            way: Mutex::default(),
+        }))
     }
 
     /// Sells a license of that many seats on the defaults: valid from now on, a lease of 90 days. Returns its key. For
@@ -70,24 +75,33 @@ impl TestAuthority {
     /// A client on that machine, to be finished by the application under test: with this authority, its roots and its
     /// clock, and with an empty store in memory.
     ///
+    /// It tries each exchange once, so that a [`Fault`] is what the application gets to see, and at once. For an
+    /// application that tries again, name this authority anew, with [`Authority::attempts`]; its pauses are on the real
+    /// clock.
+    ///
     /// Give it a store of its own to start the application twice: [`ClientBuilder::store`] with a clone.
     pub fn client(&self, machine: &Machine) -> ClientBuilder {
         let machine = machine.clone();
         Client::builder(&*self.0.product, self.roots())
-            .authority(crate::Authority::new(Self::URL, self.clone()))
+            .authority(self.as_authority())
             .store(Store::in_memory())
             .clock(self.clock())
             .probe(move || machine.probe())
     }
 
+    /// This authority as its clients know it.
+    pub(crate) fn as_authority(&self) -> Authority {
+        Authority::new(Self::URL, self.clone()).attempts(1)
+    }
+
     /// The clock of the authority and of its [clients](Self::client). It stands still until it is moved.
     pub fn clock(&self) -> TestClock {
-        self.locked().clock.clone()
+        self.0.clock.clone()
     }
 
     /// What applications trust.
     pub fn roots(&self) -> Roots {
-        self.locked().roots.clone()
+        self.0.roots.clone()
     }
 
     /// How many seats of a license are taken, and how many deactivations were used.
@@ -103,7 +117,10 @@ impl TestAuthority {
     }
 
     /// The vendor, for what is not done over a network: other terms, files that are carried by hand, a restored ledger.
-    /// No call is answered meanwhile, so do not hold it across one.
+    ///
+    /// Nothing is answered meanwhile. So do not hold it across an online call, nor across a call of this authority,
+    /// which would wait for ever; [`clock`](Self::clock) and [`roots`](Self::roots) may be asked for. These two stay
+    /// what they were at first, whatever is put into the vendor's fields.
     pub fn vendor(&self) -> MutexGuard<'_, Vendor> {
         let mut vendor = self.locked();
         // An authority notes a page in each minute. One that cannot has no random bytes, which seeded ones never lack.
@@ -111,18 +128,21 @@ impl TestAuthority {
         vendor
     }
 
-    /// Lets the next call meet that fault, or the one after those that are waiting to be met. With none that call meets
-    /// no fault, whatever [`fail`](Self::fail) says.
+    /// Lets the next exchange meet that fault, or the one after those that are waiting to be met. With none that
+    /// exchange meets no fault, whatever [`fail`](Self::fail) says.
+    ///
+    /// A call may be several exchanges: `deactivate` asks whether it may, then sends its proof, and `check_in` hands in
+    /// what is outstanding first.
     pub fn fail_next(&self, fault: impl Into<Option<Fault>>) {
         self.way().next.push_back(fault.into());
     }
 
-    /// Lets every call meet that fault, until this is called again with none.
+    /// Lets every exchange meet that fault, until this is called again with none.
     pub fn fail(&self, fault: impl Into<Option<Fault>>) {
         self.way().always = fault.into();
     }
 
-    /// The paths of the calls since this was asked last, whatever came of them: to see that nothing was sent.
+    /// The paths of the exchanges since this was asked last, whatever came of them: to see that nothing was sent.
     pub fn take_calls(&self) -> Vec<String> {
         std::mem::take(&mut self.way().calls)
     }
@@ -146,9 +166,13 @@ impl Transport for TestAuthority {
             way.next.pop_front().unwrap_or(way.always)
         };
         let decide = || self.vendor().call(post.url, post.body);
-        match fault {
-            Some(fault) => fault.meet(post, decide),
-            None => Ok(decide()),
+        let answer = match fault {
+            Some(fault) => fault.meet(post, decide)?,
+            None => decide(),
+        };
+        match answer.body.len() > post.limit {
+            true => Err(Error::new(ErrorKind::BadReply, "authority: the answer is too long")),
+            false => Ok(answer),
         }
     }
 }

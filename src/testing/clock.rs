@@ -31,14 +31,16 @@ impl TestClock {
         self.0.store(seconds, Ordering::Relaxed);
     }
 
-    /// Lets that much time pass.
+    /// Lets that much time pass, up to [`Timestamp::MAX`].
     pub fn advance(&self, time: Duration) {
-        self.0.fetch_add(time.as_secs(), Ordering::Relaxed);
+        let later = |seconds| Some(Timestamp::from_unix_seconds(seconds).plus(time).unix_seconds());
+        // What changes the time cannot fail.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, later);
     }
 
-    /// Lets that many days pass.
+    /// Lets that many days pass, up to [`Timestamp::MAX`].
     pub fn advance_days(&self, days: u64) {
-        self.0.fetch_add(days * 86_400, Ordering::Relaxed);
+        self.advance(Duration::from_secs(days.saturating_mul(86_400)));
     }
 
     /// The time that many days from now.
@@ -56,5 +58,25 @@ impl Default for TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_unix_seconds(self.0.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_that_passes_never_comes_back() {
+        let clock = TestClock::default();
+        clock.advance(Duration::from_secs(u64::MAX));
+        assert_eq!(clock.now(), Timestamp::MAX);
+        clock.advance_days(u64::MAX);
+        assert_eq!(clock.now(), Timestamp::MAX);
+        clock.set(u64::MAX);
+        clock.advance(Duration::from_secs(1));
+        assert_eq!(clock.now(), Timestamp::MAX);
+        clock.set(TestClock::START);
+        clock.advance_days(1);
+        assert_eq!(clock.now().unix_seconds(), TestClock::START + 86_400);
     }
 }

@@ -4,22 +4,25 @@ use std::time::Duration;
 
 use crate::{Answer, Error, ErrorKind, NetworkFailure, Post, Result};
 
-/// What becomes of a call to a [`TestAuthority`](super::TestAuthority).
+/// What becomes of an exchange with a [`TestAuthority`](super::TestAuthority): of one request and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// Nobody can be reached: [`ErrorKind::Unreachable`]. Nothing arrives.
     Down,
-    /// Nothing arrives and nothing is said. The call waits until its time is up, [`ErrorKind::TimedOut`], or until it
-    /// is cancelled.
+    /// Nothing arrives and nothing is said. The exchange waits until its time is up, [`ErrorKind::TimedOut`], or until
+    /// it is cancelled.
     Silent,
     /// Nothing arrives: [`ErrorKind::TimedOut`] at once, for a test that need not wait.
     TimedOut,
-    /// The answer comes that much later.
+    /// The authority decides and stores at once, and its answer comes that much later. If the time of the exchange is
+    /// up before, that is [`ErrorKind::TimedOut`], and the seat is taken all the same.
     Slow(Duration),
     /// The authority decides and stores, and its answer gets lost: [`ErrorKind::Unreachable`].
     AnswerLost,
-    /// The same, and half of the answer comes: [`ErrorKind::BadReply`].
+    /// The same, and half of the answer comes as if it were all of it, as from a proxy that cuts:
+    /// [`ErrorKind::BadReply`]. A connection that breaks before the end of an answer is an
+    /// [`AnswerLost`](Self::AnswerLost).
     AnswerCut,
     /// Something else answers, as a hotel's page for its guests does: [`ErrorKind::BadReply`].
     Stranger,
@@ -42,7 +45,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Lets a call meet this fault. `decide` has the authority decide and answer.
+    /// Lets an exchange meet this fault. `decide` has the authority decide and answer.
     pub(super) fn meet(self, post: &Post<'_>, decide: impl FnOnce() -> Answer) -> Result<Answer> {
         let fail = |kind| Err(Error::about(kind, "a fault of this test"));
         match self {
@@ -54,10 +57,10 @@ impl Fault {
                 fail(ErrorKind::TimedOut)
             }
             Self::TimedOut => fail(ErrorKind::TimedOut),
-            Self::Slow(pause) if pause >= post.timeout => Self::Silent.meet(post, decide),
             Self::Slow(pause) => {
-                post.cancel.sleep(pause)?;
-                Ok(decide())
+                let answer = decide();
+                post.cancel.sleep(pause.min(post.timeout))?;
+                if pause < post.timeout { Ok(answer) } else { fail(ErrorKind::TimedOut) }
             }
             Self::AnswerLost => {
                 decide();

@@ -39,13 +39,14 @@ pub struct Vendor {
 }
 
 impl Vendor {
-    /// A vendor of `product` whose keys and license keys come from `seed`: the same in every run. Its issuer's
-    /// certificate lasts for a century.
+    /// A vendor of `product` whose keys and license keys come from product and `seed`: the same in every run. Its
+    /// issuer's certificate lasts for a century.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line.
     pub fn new(product: &str, seed: &str) -> Result<Self> {
         crate::message::check_product(product)?;
-        let random = SeededRandom::new(format!("nodelock test vendor {seed}"));
+        // The product is one line, so no other pair makes the same text.
+        let random = SeededRandom::new(format!("nodelock test vendor of {product}\n{seed}"));
         let root = SigningKey::generate(&random)?;
         let mut vendor = Self {
             clock: TestClock::default(),
@@ -95,10 +96,22 @@ impl Vendor {
     ///
     /// Fails as [`LicenseTerms::validate`] does.
     pub fn sell_with(&mut self, seats: u32, change: impl FnOnce(&mut LicenseTerms)) -> Result<String> {
+        self.sell_if(seats, |terms| {
+            change(terms);
+            Ok(())
+        })
+    }
+
+    /// The same; where `change` fails nothing is sold.
+    pub(crate) fn sell_if(
+        &mut self,
+        seats: u32,
+        change: impl FnOnce(&mut LicenseTerms) -> Result<()>,
+    ) -> Result<String> {
         let id = LicenseId::generate(&*self.random)?;
         let mut terms = LicenseTerms::new(id, &*self.product, seats, self.clock.now());
         terms.licensee = "Jane Doe".into();
-        change(&mut terms);
+        change(&mut terms)?;
         terms.validate()?;
         let license_key = LicenseKey::generate(&*self.random)?.to_string();
         self.ledger.sell(terms, &license_key);

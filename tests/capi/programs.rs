@@ -117,9 +117,15 @@ fn the_header_stands_alone_and_twice_in_every_dialect() {
     }
     for compiler in available(&["g++", "clang++"]) {
         for dialect in ["-std=c++17", "-std=c++20"] {
-            for header in ["nodelock.h", "nodelock.hpp"] {
+            for (header, section) in [
+                ("nodelock.h", "-UNODELOCK_AUTHORITY"),
+                ("nodelock.h", "-DNODELOCK_AUTHORITY"),
+                ("nodelock.h", "-DNODELOCK_TESTING"),
+                ("nodelock.hpp", "-UNODELOCK_AUTHORITY"),
+                ("nodelock.hpp", "-DNODELOCK_TESTING"),
+            ] {
                 let mut command = Command::new(compiler);
-                command.args(WARNINGS).args([dialect, "-fsyntax-only", "-x", "c++", "-include"]);
+                command.args(WARNINGS).args([dialect, section, "-fsyntax-only", "-x", "c++", "-include"]);
                 command.arg(root().join("include").join(header)).arg("-include");
                 // Twice, in one unit.
                 succeeded(command.arg(root().join("include").join(header)).arg("/dev/null"));
@@ -134,6 +140,17 @@ fn programs_in_c_do_what_they_check() {
     for name in PROGRAMS {
         programs.run(&programs.build("cc", &["-std=c11"], &[&format!("{name}.c")]), &[]);
     }
+}
+
+#[test]
+fn the_guide_to_testing_does_what_it_checks() {
+    let programs = Programs::new();
+    let guide = read("docs/guides/testing.md");
+    let blocks: Vec<_> =
+        guide.split("```c\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert_eq!(blocks.len(), 1, "one program");
+    fs::write(programs.path("guide.c"), blocks[0]).unwrap();
+    programs.run(&programs.build("cc", &["-std=c11"], &["guide.c"]), &[]);
 }
 
 #[test]

@@ -72,6 +72,9 @@ static void leases(void)
 
     OK(nodelock_test_authority_set_time(authority, then, &error));
     CHECK(!starts(client, NODELOCK_VERDICT_CLOCK_SET_BACK));
+    OK(nodelock_test_authority_set_time(authority, then, &error));
+    OK(nodelock_test_authority_advance(authority, UINT64_MAX, &error));
+    CHECK(nodelock_test_authority_now(authority) > then);
     OK(nodelock_test_authority_set_time(authority, then + 91 * DAY, &error));
 
     /* The vendor releases the seat; the device hears of it when it checks in. */
@@ -155,6 +158,24 @@ static void faults(void)
     nodelock_config_free(config);
 }
 
+/* What an application sets up for its customers is passed over, and a fault is met once. */
+static void an_applications_own_config(void)
+{
+    nodelock_config *config = new_config();
+    OK(nodelock_config_set_authority(config, "http://no authority", &error));
+    OK(nodelock_config_set_proxy(config, "http://[no proxy", &error));
+    nodelock_client *client = start_on(config, NODELOCK_TEST_MACHINE_SAME);
+    nodelock_bytes *key = sell(NULL);
+    nodelock_license *license = NULL;
+    OK(nodelock_test_authority_fail_next(authority, NODELOCK_TEST_FAULT_DOWN, &error));
+    EXPECT(NODELOCK_UNREACHABLE,
+           nodelock_client_activate(client, nodelock_bytes_text(key), NULL, NULL, &license, &error));
+    activate(client, key);
+    nodelock_bytes_free(key);
+    nodelock_client_free(client);
+    nodelock_config_free(config);
+}
+
 /* By hand: the request, a renewal, and the code of a seat that is given up. */
 static void offline(void)
 {
@@ -201,6 +222,7 @@ static void offline(void)
     EXPECT(NODELOCK_LICENSE_ENDED,
            nodelock_client_activate(client, nodelock_bytes_text(key), NULL, NULL, &license, &error));
     EXPECT(NODELOCK_INVALID_INPUT, nodelock_test_authority_sell(authority, "{\"seat\": 2}", &none, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_test_authority_sell(authority, "{\"product\": \"x\"}", &none, &error));
     EXPECT(NODELOCK_UNKNOWN_LICENSE, nodelock_test_authority_change_terms(authority, "nobody's", "{}", &error));
 
     nodelock_proof_free(proof);
@@ -219,6 +241,7 @@ int main(void)
     leases();
     machines();
     faults();
+    an_applications_own_config();
     offline();
     nodelock_test_authority_free(authority);
     return 0;

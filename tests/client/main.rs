@@ -16,7 +16,6 @@ mod decisions;
 mod description;
 mod durable_before_shown;
 mod grace;
-#[cfg(feature = "online")]
 mod guides;
 mod history;
 mod life_cycle;
@@ -33,7 +32,6 @@ mod restored_copies;
 mod seats_over_time;
 #[cfg(feature = "online")]
 mod starts;
-#[cfg(feature = "online")]
 mod test_authority;
 mod tombstones;
 #[cfg(target_os = "linux")]

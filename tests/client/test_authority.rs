@@ -1,15 +1,22 @@
 //! The vendor in memory that hosts test with (docs/guides/testing.md): it refuses what an authority refuses, and
 //! fails in the ways of a network.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::mpsc::channel,
+    thread,
+    time::{Duration, Instant},
+};
 
 use nodelock::{
-    CancelToken, Client, ErrorKind, Outcome, Post, Progress, Reason, Store, Transport, Verdict,
+    Authority, CancelToken, Client, ErrorKind, Outcome, Post, Progress, Reason, Store, Transport, Verdict,
     authority::decision::Note,
     testing::{Fault, Machine, TestAuthority},
 };
 
-use crate::support::calls::kind;
+/// The kind of an error; panics if there is none.
+fn kind(result: nodelock::Result<impl Sized>) -> ErrorKind {
+    result.err().expect("an error").kind()
+}
 
 const PRODUCT: &str = "Example Editor";
 
@@ -58,16 +65,25 @@ fn silence_lasts_until_the_time_is_up_or_the_call_is_cancelled() {
     let client = client(&authority, "desk");
     for fault in [Fault::Silent, Fault::Slow(Duration::from_secs(1800))] {
         authority.fail(fault);
-        let limit = Duration::from_millis(50);
-        let start = Instant::now();
-        assert_eq!(kind(client.online().within(limit).activate(&key)), ErrorKind::TimedOut, "{fault:?}");
-        assert!(start.elapsed() >= limit);
+        authority.take_calls();
+        // Until the time is enough for the request to be on its way.
+        let mut limit = Duration::from_millis(50);
+        while authority.take_calls().is_empty() {
+            limit *= 2;
+            let start = Instant::now();
+            let within = client.online().within(limit);
+            assert_eq!(kind(within.activate(&key)), ErrorKind::TimedOut, "{fault:?}");
+            assert!(start.elapsed() >= limit);
+        }
+        // An answer that is late was decided all the same.
+        let taken = authority.usage(&key).unwrap().taken;
+        assert_eq!(taken, u32::from(fault != Fault::Silent), "{fault:?}");
         // Cancelled by somebody who sees that it is on its way.
         let cancel = CancelToken::new();
         let watch = |progress| {
             if let Progress::Sending { .. } = progress {
                 let cancel = cancel.clone();
-                std::thread::spawn(move || cancel.cancel());
+                thread::spawn(move || cancel.cancel());
             }
         };
         let online = client.online().cancel_with(&cancel).progress(&watch);
@@ -76,6 +92,37 @@ fn silence_lasts_until_the_time_is_up_or_the_call_is_cancelled() {
     authority.fail(Fault::Slow(Duration::from_millis(1)));
     assert!(client.activate(&key).unwrap().is_usable());
     assert_eq!(authority.usage(&key).unwrap().taken, 1);
+}
+
+#[test]
+fn a_fault_is_what_the_application_gets_to_see() {
+    let authority = TestAuthority::new(PRODUCT);
+    let key = authority.sell(1).unwrap();
+    let client = authority.client(&Machine::new("desk")).build().unwrap();
+    let pause = Some(Duration::from_secs(3600));
+    for fault in [Fault::Down, Fault::TimedOut, Fault::Failed, Fault::Busy { retry_after: pause }] {
+        authority.fail_next(fault);
+        assert!(client.activate(&key).is_err(), "{fault:?}");
+        assert_eq!(authority.take_calls().len(), 1, "{fault:?}");
+    }
+    let again = Authority::new(TestAuthority::URL, authority.clone()).attempts(2);
+    let patient = authority.client(&Machine::new("desk")).authority(again);
+    authority.fail_next(Fault::Down);
+    assert!(patient.build().unwrap().activate(&key).unwrap().is_usable());
+    assert_eq!(authority.take_calls().len(), 2);
+}
+
+#[test]
+fn clock_and_roots_are_there_while_a_test_holds_the_vendor() {
+    let authority = TestAuthority::new(PRODUCT);
+    let (sold, sale) = channel();
+    thread::spawn(move || {
+        let mut vendor = authority.vendor();
+        let (end, _) = (authority.clock().now_plus(30), authority.roots());
+        let key = vendor.sell_with(1, |terms| terms.expires = Some(authority.clock().now_plus(30))).unwrap();
+        sold.send(vendor.terms(&key).unwrap().expires == Some(end)).unwrap();
+    });
+    assert_eq!(sale.recv_timeout(Duration::from_secs(120)), Ok(true), "no answer: it waits for itself");
 }
 
 #[test]
@@ -160,6 +207,10 @@ fn what_is_no_call_is_refused_and_another_vendor_is_not_trusted() {
         let (user_agent, timeout) = ("test", Duration::from_secs(1));
         let post = Post { url: &url, body, user_agent, limit: 1 << 20, timeout, cancel: &cancel };
         let answer = authority.post(&post).unwrap();
+        let limit = answer.body.len();
+        assert!(authority.post(&Post { limit, ..post.clone() }).is_ok());
+        let too_long = authority.post(&Post { limit: limit - 1, ..post });
+        assert_eq!(kind(too_long), ErrorKind::BadReply);
         let said = String::from_utf8(answer.body).unwrap();
         assert!(answer.status == 400 && said.contains("urn:nodelock:problem:malformed"), "{path}: {said}");
     }
@@ -175,4 +226,5 @@ fn what_is_no_call_is_refused_and_another_vendor_is_not_trusted() {
         authority.vendor().root(),
         "the same in every run"
     );
+    assert_ne!(TestAuthority::new("Another").vendor().root(), authority.vendor().root(), "another vendor");
 }

@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{future::Future, time::Duration};
 
 use nodelock::{AsyncClient, DeactivateError, Reason, Renewal, Result};
 
