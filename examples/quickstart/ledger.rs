@@ -59,7 +59,7 @@ impl Memory {
         let seats = || self.seats.values().filter(|seat| seat.license_id() == Some(id));
         let count = |test: fn(&&Seat) -> bool| seats().filter(test).count() as u32;
         let taken = |seat: &&Seat| seat.state().is_taken() && !seat.is_lapsed();
-        Usage { taken: count(taken), deactivated: count(|seat| seat.is_counted()) }
+        Usage::new(count(taken), count(|seat| seat.is_counted()))
     }
 
     fn seats(&self, test: impl Fn(&Seat) -> bool) -> Found {

@@ -10,8 +10,8 @@ use crate::{
 
 impl Client {
     /// Asks for a renewal of the license without a network. Hand the result to the authority as a file, text or QR
-    /// code, and give its answer to [`install`](Self::install), or to [`accept`](Self::accept) if it may be the
-    /// revocation of a seat that the vendor released. Until then the store only notes what was asked and when.
+    /// code, and give its answer to [`accept`](Self::accept): a license, or the revocation of a seat that the vendor
+    /// released. Until then the store only notes what was asked and when.
     ///
     /// Each call makes another request. Hand in the latest: the authority refuses one that a later one has followed,
     /// and only the answer to the latest sets a wrong clock right.

@@ -20,7 +20,7 @@ use crate::{
     code::Handle,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
-    transport::{Answer, Cancel, Post, Transport},
+    transport::{Answer, Cancel, Post, Transport, USER_AGENT},
 };
 
 /// Where the authority is, and how patiently it is asked.
@@ -164,6 +164,16 @@ impl Client {
     }
 }
 
+impl fmt::Debug for Online<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Online")
+            .field("client", self.client)
+            .field("cancel", &self.cancel)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'c> Online<'c> {
     /// Ends the call with [`ErrorKind::Interrupted`] when `cancel` is used. What was done until then stays done.
     pub fn cancel_with(mut self, cancel: &Cancel) -> Self {
@@ -202,7 +212,7 @@ impl<'c> Online<'c> {
     /// ([`Error::seats`]), and [`start`](Self::start) asks again once the next one has lapsed.
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
-    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::install`] do,
+    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::accept`] do,
     /// and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
     pub fn activate(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<Status> {
         self.client.authority()?;
@@ -388,7 +398,7 @@ impl<'c> Online<'c> {
             let answer = authority.transport.post(&Post {
                 url: &url,
                 body: body.as_bytes(),
-                user_agent: concat!("nodelock/", env!("CARGO_PKG_VERSION")),
+                user_agent: USER_AGENT,
                 limit: LIMIT,
                 timeout,
                 cancel: &self.cancel,

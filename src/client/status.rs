@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use crate::{ChangedHeader, ClockError, License, Timestamp, Verdict, code::Handle};
+use crate::{ChangedHeader, ClockError, License, Limit, Timestamp, Verdict, code::Handle};
 
 /// What [`Client::check`](super::Client::check) found. Cheap to clone and readable from any thread; it does not change
 /// when the store does.
@@ -22,6 +22,15 @@ pub struct Status {
 
 impl Status {
     /// The verdict.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # use nodelock::Verdict;
+    /// assert_eq!(*client.check()?.verdict(), Verdict::Unlicensed { pending: false });
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
@@ -41,10 +50,9 @@ impl Status {
         self.usable_feature(name).is_some()
     }
 
-    /// The limit of a feature that [`has_feature`](Self::has_feature): `None` without the feature, `Some(None)` when
-    /// it has no limit.
-    pub fn feature_limit(&self, name: &str) -> Option<Option<u64>> {
-        self.usable_feature(name).map(|feature| feature.limit)
+    /// How much there is of a feature that the license [has](Self::has_feature); none without the feature.
+    pub fn feature_limit(&self, name: &str) -> Option<Limit> {
+        self.usable_feature(name).map(|feature| feature.limit.into())
     }
 
     /// The time that the license was judged by: never less than any time seen before.
@@ -64,11 +72,32 @@ impl Status {
     }
 
     /// The seat of the pending request.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// let request = client.begin(&license_key, &[])?;
+    /// assert_eq!(client.check()?.pending(), Some(request.request().handle));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn pending(&self) -> Option<Handle> {
         self.pending
     }
 
     /// How many seats were given up here whose receipts have not come.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// # client.begin(&license_key, &[])?;
+    /// # client.cancel()?;
+    /// assert_eq!(client.check()?.outstanding(), 1);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn outstanding(&self) -> usize {
         self.outstanding
     }

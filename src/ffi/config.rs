@@ -121,7 +121,7 @@ impl nodelock_config {
         }
         if !self.machine.is_empty() {
             let machine = self.machine.clone();
-            builder = builder.probe(move || Probe::from_values(machine.iter().cloned(), false, false));
+            builder = builder.probe(move || Probe::of_values(machine.iter().cloned(), false, false));
         }
         if let Some(url) = &self.url {
             builder = self.with_authority(builder, url)?.plain_http(self.plain_http);

@@ -14,6 +14,9 @@ use super::{CheckInBody, PreflightBody, ProofBody, RecoveryBody};
 use crate::{Error, ErrorKind, PublicKey, Result, SigningKey, Timestamp, codec, keys::sha256};
 
 /// The content of one kind of message. Implemented by this crate only.
+///
+/// Its bytes are those of `docs/FORMAT.md`, which its serde form is there for. What another serializer makes of it is
+/// no promise.
 pub trait Body: Serialize + DeserializeOwned + private::Sealed {
     /// Which kind of message carries it.
     const KIND: Kind;
@@ -27,7 +30,8 @@ pub trait Body: Serialize + DeserializeOwned + private::Sealed {
     fn headers(&self) -> Vec<(&'static str, String)>;
 }
 
-/// A body that an authority signs.
+/// A body that an authority signs: of a license, a receipt, a revocation or a certificate. Implemented by this crate
+/// only.
 pub trait AuthorityBody: Body {
     /// When the authority signed it, by its own account: the issuer's certificate must have been valid then.
     #[doc(hidden)]
@@ -52,6 +56,13 @@ pub struct Signed<T> {
     envelope: Arc<[u8]>,
     certificate: Option<Arc<Certificate>>,
     changed: Vec<ChangedHeader>,
+}
+
+impl<T> Signed<T> {
+    /// The verified content. Dereferencing gives the same.
+    pub fn body(&self) -> &T {
+        &self.body
+    }
 }
 
 impl<T: Body> Signed<T> {

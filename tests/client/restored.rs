@@ -377,11 +377,11 @@ fn a_phantom_ends_as_its_receipt_or_revocation_says() {
         next_day(&mut vendor);
         if expected == SeatState::Revoked {
             let revocation = vendor.force_release(phantom, "stolen");
-            device.client().accept_revocation(revocation.as_bytes()).unwrap();
+            device.client().accept(revocation.as_bytes()).unwrap();
         } else {
             let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
             let receipt = vendor.redeem(given_up.proof()).unwrap();
-            device.client().accept_receipt(receipt.as_bytes()).unwrap();
+            device.client().accept(receipt.as_bytes()).unwrap();
         }
         restore(&mut vendor, &copy);
         assert_eq!(vendor.seat(phantom).state(), SeatState::Active);
@@ -409,7 +409,7 @@ fn a_check_in_tells_of_a_phantom_too_and_a_known_page_ends_nothing() {
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     // The ledger that does not hear of the deactivation has the page.
     let receipt = thief.redeem(given_up.proof()).unwrap();
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     device.activate(&mut vendor);
     assert_eq!(vendor.seat(phantom).state(), SeatState::Active);
     assert!(vendor.ledger.seats.len() == 2 && vendor.usage().taken == 2);
@@ -461,7 +461,7 @@ impl Transport for Wire {
             Ok(reply) => (200, json!({ "license": reply.license.unwrap().to_base64url() })),
             Err(error) => (409, json!({ "type": format!("urn:nodelock:problem:{}", error.kind().code()) })),
         };
-        Ok(Answer { status, body: body.to_string().into_bytes(), retry_after: None })
+        Ok(Answer::new(status, body.to_string()))
     }
 }
 
@@ -538,7 +538,7 @@ fn what_is_healed_agrees_with_what_is_noted_of_it() {
     }
     // Ended by its revocation.
     let revocation = vendor.force_release(handle, "stolen");
-    device.client().accept_revocation(revocation.as_bytes()).unwrap();
+    device.client().accept(revocation.as_bytes()).unwrap();
     restore(&mut vendor, &copy);
     vendor.clock.advance_days(1);
     let request = device.client().begin(&LicenseKey::from_random([3; 12]).to_string(), &[]).unwrap();

@@ -12,8 +12,8 @@ use nodelock::{
     Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId, Page,
     PublicKey, Result, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
     authority::{
-        ActivationFile, CertificateTerms, CheckInClaim, History, Issuer, LONGEST_LEASE_DAYS, LicenseTerms,
-        Records, ReleaseClaim, Reply, Seat, SeatName, TypedCode, Usage,
+        ActivationFile, CertificateTerms, CheckInClaim, History, Issuer, LicenseTerms, Records, ReleaseClaim,
+        Reply, Seat, SeatName, TypedCode, Usage,
         decision::{self, Moment, Note, Refusal, Ruling, Step},
     },
     code::{Handle, LicenseKey},
@@ -74,21 +74,15 @@ impl Vendor {
         let clock = TestClock::at(START);
         let root = SigningKey::generate(&SystemRandom).unwrap();
         let key = SigningKey::generate(&SystemRandom).unwrap();
-        let certificate = CertificateTerms {
-            issuer: key.public_key(),
-            name: "Example Ltd".into(),
-            serial: 1,
-            not_before: clock.now(),
-            not_after: clock.now().plus_days(365),
-            longest_lease_days: LONGEST_LEASE_DAYS,
-            endless: true,
-        }
-        .sign(&root)
-        .unwrap();
+        let certificate =
+            CertificateTerms::new(key.public_key(), "Example Ltd", clock.now(), clock.now().plus_days(365))
+                .with_endless(true)
+                .sign(&root)
+                .unwrap();
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let mut terms = LicenseTerms::new(id, PRODUCT, 1, clock.now());
         terms.licensee = "Jane Doe".into();
-        terms.features = vec![Feature { name: "export".into(), limit: Some(3), expires: None }];
+        terms.features = vec![Feature::new("export").up_to(3)];
         let license_key = LicenseKey::from_random([7; 12]).to_string();
         let mut vendor = Self {
             root: root.public_key(),
@@ -281,7 +275,7 @@ impl Device {
 
     pub fn activate(&self, vendor: &mut Vendor) {
         let request = self.client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
-        self.client.install(&vendor.activate(&request).unwrap()).unwrap();
+        self.client.accept(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(self.verdict(), Verdict::Active);
     }
 

@@ -33,7 +33,7 @@
 //! | `install`, `status`, `activate`, `check-in`, `recover` | `verdict`, `usable`, `message`, `hint`, `license` (object or null), `pending` (seat or null), `outstanding`, `renewal_due`, `changed_headers` (list of text, such as `Licensee: Jane Doe`, as it was signed), `licensing_time`, `clock_error` (seconds that the clock is ahead, negative for behind, or null), `power_cuts_covered` |
 //! | `deactivate` | `seat`, `time`, `reason`, `code`, `base64url`; once acknowledged online: `seat`, `time`, `outcome` |
 //! | `code` | `outstanding`: a list of what `deactivate` gives; other formats than `phone` add `format`, then `content` or `out` |
-//! | `receipt` | `kind` (`receipt` or `revocation`), `seat` (or null for several), `outcome` (`returned`, `held` or null), `outstanding`, `verdict` |
+//! | `receipt` | `kind` (`receipt` or `revocation`), `seat`, `outcome` (`returned`, `held` or null), `outstanding`, `verdict`; of a license the members of `install` |
 //! | `cancel` | `seat`, `time`, `outstanding` |
 //!
 //! `content` is text; for the format `file` it is base64url, which every reader of such files takes as well.

@@ -96,7 +96,7 @@ impl Authority {
         let device = self.device(name);
         let request = device.begin(key, &[("host", name)]).unwrap().to_bytes();
         let reply = self.done_with(&["activate", "-"], &request);
-        device.install(reply["reply"].as_str().unwrap().as_bytes()).unwrap();
+        device.accept(reply["reply"].as_str().unwrap().as_bytes()).unwrap();
         assert_eq!(*device.check().unwrap().verdict(), Verdict::Active);
         device
     }
