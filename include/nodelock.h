@@ -804,7 +804,7 @@ NODELOCK_API
 uint32_t nodelock_abi_version(void);
 
 /**
- * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`. False for any other
+ * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for any other
  * name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
  */
 NODELOCK_API
@@ -3569,5 +3569,290 @@ NODELOCK_API void nodelock_reply_free(nodelock_reply *reply);
 }  // extern "C"
 #endif  // __cplusplus
 #endif  /* NODELOCK_AUTHORITY */
+
+#if defined(NODELOCK_TESTING)
+
+/*
+ * For an application's own tests: a vendor in memory, a clock to set, machines to choose. Define NODELOCK_TESTING, and
+ * use a library that was built with feature `testing`; others do not have these functions. A library that is released
+ * is built without it.
+ *
+ *     nodelock_test_authority *authority = NULL;
+ *     nodelock_bytes *key = NULL;
+ *
+ *     nodelock_test_authority_new("Example Editor", &authority, NULL);
+ *     nodelock_test_authority_sell(authority, NULL, &key, NULL);
+ *     nodelock_config_set_test_authority(config, authority, NULL);
+ *     nodelock_config_set_test_machine(config, "desk", NODELOCK_TEST_MACHINE_SAME, NULL);
+ *     nodelock_config_set_store_in_memory(config, NULL);
+ *
+ * Clients made of that config activate, renew and give back as over a network, and are refused what an authority
+ * refuses. nodelock_test_authority_advance() ends leases, nodelock_test_authority_fail() breaks the network, and
+ * nodelock_test_authority_answer() is for files that are carried by hand. `docs/guides/testing.md` has a test for each
+ * verdict, in Rust.
+ */
+
+/**
+ * No fault: calls arrive and are answered.
+ */
+#define NODELOCK_TEST_FAULT_NONE 0
+
+/**
+ * Nobody can be reached: NODELOCK_UNREACHABLE. Nothing arrives.
+ */
+#define NODELOCK_TEST_FAULT_DOWN 1
+
+/**
+ * Nothing arrives and nothing is said, until the call's time is up or it is cancelled.
+ */
+#define NODELOCK_TEST_FAULT_SILENT 2
+
+/**
+ * Nothing arrives: NODELOCK_TIMED_OUT at once, for a test that need not wait.
+ */
+#define NODELOCK_TEST_FAULT_TIMED_OUT 3
+
+/**
+ * The authority decides and stores, and its answer gets lost: NODELOCK_UNREACHABLE.
+ */
+#define NODELOCK_TEST_FAULT_ANSWER_LOST 4
+
+/**
+ * The same, and half of the answer comes: NODELOCK_BAD_REPLY.
+ */
+#define NODELOCK_TEST_FAULT_ANSWER_CUT 5
+
+/**
+ * Something else answers: NODELOCK_BAD_REPLY.
+ */
+#define NODELOCK_TEST_FAULT_STRANGER 6
+
+/**
+ * The authority has no time: NODELOCK_SERVER_BUSY.
+ */
+#define NODELOCK_TEST_FAULT_BUSY 7
+
+/**
+ * The authority fails: NODELOCK_SERVER_FAILED.
+ */
+#define NODELOCK_TEST_FAULT_FAILED 8
+
+/**
+ * The server's certificate is from nobody who is trusted: NODELOCK_TLS_UNTRUSTED.
+ */
+#define NODELOCK_TEST_FAULT_TLS_UNTRUSTED 9
+
+/**
+ * The server's certificate is for another host: NODELOCK_TLS_WRONG_HOST.
+ */
+#define NODELOCK_TEST_FAULT_TLS_WRONG_HOST 10
+
+/**
+ * The server's certificate has expired: NODELOCK_TLS_EXPIRED.
+ */
+#define NODELOCK_TEST_FAULT_TLS_EXPIRED 11
+
+/**
+ * A physical computer. The same name is the same computer.
+ */
+#define NODELOCK_TEST_MACHINE_SAME 0
+
+/**
+ * The same with another network card. It still matches.
+ */
+#define NODELOCK_TEST_MACHINE_CHANGED_A_LITTLE 1
+
+/**
+ * The same with its system installed anew and another network card: it gets the days of grace.
+ */
+#define NODELOCK_TEST_MACHINE_CHANGED_MUCH 2
+
+/**
+ * With another disk, too: another machine, as far as can be told.
+ */
+#define NODELOCK_TEST_MACHINE_CHANGED_TOO_MUCH 3
+
+/**
+ * The same from inside a sandbox that shows no more than model and processor.
+ */
+#define NODELOCK_TEST_MACHINE_HIDDEN 4
+
+/**
+ * A virtual machine of that name.
+ */
+#define NODELOCK_TEST_MACHINE_VIRTUAL 5
+
+/**
+ * A vendor in memory that answers the online calls of any number of clients, by the rules that an authority has, with
+ * a clock of its own. Belongs to the caller; may be used from any number of threads at a time. Clients that were set
+ * up for it go on when it is freed.
+ */
+typedef struct nodelock_test_authority nodelock_test_authority;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/* ==== A vendor in memory ==== */
+
+/**
+ * A vendor of a product, whose name is 1 to 64 bytes on one line. Its keys are the same in every run, and its clock
+ * stands at 1,800,000,000 until it is moved.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_new(const char *product,
+                                            nodelock_test_authority **authority,
+                                            nodelock_error **error);
+
+/**
+ * The root key that its licenses are trusted by. Lent until the authority is freed. NULL for NULL.
+ */
+NODELOCK_API const char *nodelock_test_authority_root(const nodelock_test_authority *authority);
+
+/**
+ * Sells a license and returns its key, as text. `other_terms` are the terms that differ from the defaults, as a JSON
+ * object with members as nodelock_terms_check() has them: `{"seats": 2, "expires": 1800086400}`. By default it has one
+ * seat, starts now, never expires and has a lease of 90 days. NULL is fine.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_sell(const nodelock_test_authority *authority,
+                                             const char *other_terms,
+                                             nodelock_bytes **license_key,
+                                             nodelock_error **error);
+
+/**
+ * Changes the terms of a license by the members of a JSON object, such as `{"suspended": true}`. What devices hold
+ * says so after their next renewal.
+ *
+ * NODELOCK_UNKNOWN_LICENSE.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_change_terms(const nodelock_test_authority *authority,
+                                                     const char *license_key,
+                                                     const char *members,
+                                                     nodelock_error **error);
+
+/**
+ * How many seats of a license are taken. 0 for NULL and for a key that nobody was sold.
+ */
+NODELOCK_API
+uint32_t nodelock_test_authority_taken(const nodelock_test_authority *authority,
+                                       const char *license_key);
+
+/**
+ * Releases the seat of a device that is lost, by its name (nodelock_license_seat()). The device hears of it, and of
+ * the notice, when it next checks in.
+ *
+ * NODELOCK_MALFORMED: not a seat's name. NODELOCK_UNKNOWN_SEAT, NODELOCK_GIVEN_UP.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_release(const nodelock_test_authority *authority,
+                                                const char *seat,
+                                                const char *notice,
+                                                nodelock_error **error);
+
+/**
+ * What the clock of the authority and of its clients shows: seconds since 1970. 0 for NULL.
+ */
+NODELOCK_API uint64_t nodelock_test_authority_now(const nodelock_test_authority *authority);
+
+/**
+ * Sets that clock. It stands still until it is set again or moved on.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_set_time(const nodelock_test_authority *authority,
+                                                 uint64_t time,
+                                                 nodelock_error **error);
+
+/**
+ * Lets that many seconds pass. A day has 86,400.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_advance(const nodelock_test_authority *authority,
+                                                uint64_t seconds,
+                                                nodelock_error **error);
+
+/**
+ * Lets every call meet a fault from now on: one of NODELOCK_TEST_FAULT_*. NODELOCK_TEST_FAULT_NONE ends that.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_fail(const nodelock_test_authority *authority,
+                                             uint32_t fault,
+                                             nodelock_error **error);
+
+/**
+ * Lets the next call meet a fault, or the one after those that are waiting to be met. With NODELOCK_TEST_FAULT_NONE
+ * that call meets none, whatever nodelock_test_authority_fail() says.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_fail_next(const nodelock_test_authority *authority,
+                                                  uint32_t fault,
+                                                  nodelock_error **error);
+
+/**
+ * Answers a file that is carried to the authority by hand, in any form: an activation file, a check-in file, or a
+ * deactivation proof. The answer is a file for nodelock_client_accept().
+ *
+ * What the authority refuses, and the codes of a message.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_answer(const nodelock_test_authority *authority,
+                                               const uint8_t *data,
+                                               size_t size,
+                                               nodelock_bytes **answer,
+                                               nodelock_error **error);
+
+/**
+ * Redeems a deactivation code as somebody typed it. The receipt is a file for nodelock_client_accept().
+ *
+ * NODELOCK_UNREADABLE_CODE, NODELOCK_WRONG_CODE, NODELOCK_UNKNOWN_SEAT, NODELOCK_TOO_MANY_ATTEMPTS.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_test_authority_redeem_code(const nodelock_test_authority *authority,
+                                                    const char *typed,
+                                                    nodelock_bytes **receipt,
+                                                    nodelock_error **error);
+
+/**
+ * Frees an authority. NULL is fine.
+ */
+NODELOCK_API void nodelock_test_authority_free(nodelock_test_authority *authority);
+
+/**
+ * Sets clients up for an authority in memory: they trust its root, go by its clock, and send to it what they would send
+ * over a network. It takes the place of nodelock_config_add_root(), nodelock_config_set_authority(),
+ * nodelock_config_set_transport() and nodelock_config_set_clock().
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_test_authority(nodelock_config *config,
+                                                   const nodelock_test_authority *authority,
+                                                   nodelock_error **error);
+
+/**
+ * Has clients believe that they are on the machine of that name: `kind` is one of NODELOCK_TEST_MACHINE_*. A client
+ * looks at its machine once, so for a changed one make a new client over the same store.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_test_machine(nodelock_config *config,
+                                                 const char *name,
+                                                 uint32_t kind,
+                                                 nodelock_error **error);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+#endif  /* NODELOCK_TESTING */
 
 #endif  /* NODELOCK_H */

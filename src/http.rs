@@ -198,7 +198,7 @@ fn no_such_proxy(scheme: &str) -> String {
 }
 
 /// HTTP through reqwest. A call runs on a thread of its own, so that it may be made from inside an asynchronous
-/// runtime.
+/// runtime; one of an `AsyncClient` (feature `tokio`) runs on the thread of tokio's pool that it has already.
 ///
 /// The thread, its connections and everything else that the call holds are gone when the call returns, within its time
 /// limit or soon after its cancellation, whatever the peer does. The one exception is a name look-up that hangs in the
@@ -333,6 +333,9 @@ impl HttpTransport {
 impl Transport for HttpTransport {
     fn post(&self, post: &Post<'_>) -> Result<Answer> {
         post.cancel.check()?;
+        if post.cancel.may_block() {
+            return self.call(post);
+        }
         thread::scope(|scope| {
             let call = thread::Builder::new()
                 .name("nodelock-http".into())

@@ -103,9 +103,9 @@ struct Readme;
 /// that it would notice; outside of its tests nothing can be switched on, and the compiler drops the question.
 macro_rules! mutated {
     ($mutant:ident) => {{
-        #[cfg(all(test, feature = "authority"))]
+        #[cfg(all(test, feature = "testing"))]
         let is_on = crate::model::is_mutated(crate::model::Mutant::$mutant);
-        #[cfg(not(all(test, feature = "authority")))]
+        #[cfg(not(all(test, feature = "testing")))]
         let is_on = false;
         is_on
     }};
@@ -124,7 +124,7 @@ mod http;
 mod keys;
 mod licensing_time;
 mod message;
-#[cfg(all(test, feature = "authority"))]
+#[cfg(all(test, feature = "testing"))]
 mod model;
 #[cfg(feature = "qr")]
 pub mod qr;
@@ -133,6 +133,8 @@ mod seat_list;
 mod secret;
 pub mod store;
 mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 #[cfg(feature = "transport")]
 mod transport;
@@ -141,6 +143,8 @@ mod verdict;
 #[cfg(feature = "authority")]
 pub mod authority;
 
+#[cfg(feature = "tokio")]
+pub use crate::client::AsyncClient;
 #[cfg(feature = "online")]
 pub use crate::http::{HttpOptions, HttpTransport};
 pub use crate::{

@@ -115,12 +115,31 @@ pub trait Transport: Send + Sync {
 
 /// Ends a call early, from another thread. Clones are the same token.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel(Arc<Token>);
+
+#[derive(Debug, Default)]
+struct Token {
+    used: AtomicBool,
+    /// Whether its call runs on a thread that may block, so that a transport needs none of its own.
+    #[cfg_attr(not(feature = "online"), allow(dead_code, reason = "the library's HTTP asks for it"))]
+    may_block: bool,
+}
 
 impl Cancel {
     /// A token that was not used yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A token for a call on a thread that is there to be blocked.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn on_a_blocking_thread() -> Self {
+        Self(Arc::new(Token { may_block: true, ..Token::default() }))
+    }
+
+    #[cfg(feature = "online")]
+    pub(crate) fn may_block(&self) -> bool {
+        self.0.may_block
     }
 
     /// Asks whatever call was given this token to return [`ErrorKind::Interrupted`]. It stays used.
@@ -134,12 +153,12 @@ impl Cancel {
     /// assert!(cancel.is_cancelled());
     /// ```
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.used.store(true, Ordering::Release);
     }
 
     /// Whether it was used.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.used.load(Ordering::Acquire)
     }
 
     pub(crate) fn check(&self) -> Result<()> {

@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "target" / "examples-without-their-calls"
-FEATURES = ["authority", "capi", "online", "qr", "testing"]
+FEATURES = ["authority", "capi", "online", "qr", "testing", "tokio"]
 MINIMUM = 40
 # Types whose values come out of a method.
 MADE_BY = {"PendingRequest": ["pending", "begin"], "Deactivation": ["cancel", "deactivate_offline"]}
@@ -116,12 +116,14 @@ def cargo(*arguments):
 
 
 def write_manifest():
-    profile = re.search(r"^\[profile\.dev\]\n(?:.+\n)+", (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[0]
+    manifest = (ROOT / "Cargo.toml").read_text()
+    profile = re.search(r"^\[profile\.dev\]\n(?:.+\n)+", manifest, re.MULTILINE)[0]
+    tokio = re.findall(r"^tokio = \{ version.*\n", manifest, re.MULTILINE)[-1]
     features = ", ".join(f'"{feature}"' for feature in FEATURES)
     (FOLDER / "src").mkdir(parents=True, exist_ok=True)
     (FOLDER / "Cargo.toml").write_text(
         '[workspace]\n\n[package]\nname = "without-their-calls"\nversion = "0.0.0"\nedition = "2024"\n\n'
-        f'[dependencies]\nnodelock = {{ path = "{ROOT}", features = [{features}] }}\n\n{profile}'
+        f'[dependencies]\nnodelock = {{ path = "{ROOT}", features = [{features}] }}\n{tokio}\n{profile}'
     )
     (FOLDER / "Cargo.lock").write_text((ROOT / "Cargo.lock").read_text())
 

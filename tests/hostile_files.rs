@@ -22,12 +22,12 @@ use nodelock::{
         TypedCode,
     },
     code::{DeactivationCode, Handle, LicenseKey, base32, check_typing},
+    testing::SeededRandom,
 };
 use ring::digest::{SHA256, digest};
 use support::{
     disk::Disk,
     forge::{Forger, envelope, signature},
-    seeded::Seeded,
     vendor::{Vendor, builder},
 };
 
@@ -121,9 +121,9 @@ fn store(disk: &Disk) -> Store {
 
 impl World {
     fn new() -> Self {
-        let root = SigningKey::generate(&Seeded::new("root")).unwrap();
+        let root = SigningKey::generate(&SeededRandom::new("root")).unwrap();
         let mut vendor = Vendor::new();
-        let key = SigningKey::generate(&Seeded::new("issuer")).unwrap();
+        let key = SigningKey::generate(&SeededRandom::new("issuer")).unwrap();
         let certificate = CertificateTerms::new(
             key.public_key(),
             "Example Ltd",
@@ -167,7 +167,7 @@ impl World {
 
     fn client_on(vendor: &Vendor, disk: &Disk) -> Client {
         builder(vendor.roots.clone(), "machine", store(disk), vendor.clock.clone())
-            .random(Seeded::new("machine"))
+            .random(SeededRandom::new("machine"))
             .build()
             .unwrap()
     }
@@ -515,7 +515,7 @@ fn no_hostile_input_changes_a_byte_of_the_store() {
     // Genuine messages that are not for this store.
     let license = License::verify(&world.messages["license"].bytes, &world.vendor.roots).unwrap();
     let revocation = Revocation::verify(&world.messages["revocation"].bytes, &world.vendor.roots).unwrap();
-    let stranger = SigningKey::generate(&Seeded::new("stranger")).unwrap().public_key();
+    let stranger = SigningKey::generate(&SeededRandom::new("stranger")).unwrap().public_key();
     let root = Forger { key: world.root.clone(), certificate: None };
     let wrong_product = root.sign(&license, |license| license.product = "Another Product".into());
     let wrong_machine = root.sign(&license, |license| license.device_key = stranger);

@@ -1,9 +1,5 @@
 //! A vendor, and machines with its licenses.
 
-#[allow(dead_code, reason = "the quickstart uses all of it")]
-#[path = "../../examples/quickstart/ledger.rs"]
-mod ledger;
-
 use std::path::Path;
 
 use nodelock::{
@@ -13,9 +9,8 @@ use nodelock::{
         ActivationFile, CertificateTerms, Issuer, LicenseTerms,
         decision::{self, Moment},
     },
+    testing::MemoryLedger,
 };
-
-use self::ledger::Memory;
 
 pub const PRODUCT: &str = "Example Editor";
 
@@ -73,7 +68,7 @@ impl Vendor {
             roots: self.roots().into(),
         };
         let license = Some(self.terms.id);
-        let mut ledger = Memory::new(self.terms.clone(), "");
+        let mut ledger = MemoryLedger::new(self.terms.clone(), "");
         let act = |records: &_| decision::activate(&file, license, records, &moment);
         let decision = decision::settle(&mut ledger, act).unwrap();
         let license = self.issuer.reply(&decision, moment.now).unwrap().license.unwrap();

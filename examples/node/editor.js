@@ -2,7 +2,7 @@
 //
 //     npm ci --prefix examples/node
 //     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
-//     export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
+//     export NODELOCK_LIBRARY=target/capi/libnodelock.so     # unless it is installed
 //
 //     node examples/node/editor.js                          start: check, renew when that is due, run if usable
 //     node examples/node/editor.js activate KEY             take a seat online

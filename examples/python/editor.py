@@ -2,7 +2,7 @@
 """The licensing of an application in Python: all that one does with a license.
 
     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
-    export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
+    export NODELOCK_LIBRARY=target/capi/libnodelock.so     # unless it is installed
 
     python3 examples/python/editor.py                         start: check, renew when that is due, run if usable
     python3 examples/python/editor.py activate KEY            take a seat online

@@ -1,8 +1,5 @@
 //! The vendor's side: read what a device hands over, ask the library for a decision, sign the answer. The records are
-//! in `ledger.rs`, and every rule is the library's.
-
-#[path = "ledger.rs"]
-mod ledger;
+//! in memory (`src/testing/ledger.rs`), and every rule is the library's.
 
 use std::sync::{
     Arc,
@@ -18,9 +15,8 @@ use nodelock::{
         decision::{self, Moment, Note, Refusal, Ruling, Step},
     },
     code::{Correction, LicenseKey},
+    testing::MemoryLedger,
 };
-
-use self::ledger::Memory;
 
 /// The system's clock, so many days later: what takes months is shown in a moment.
 #[derive(Clone, Default)]
@@ -49,7 +45,7 @@ pub struct Vendor {
     /// What the customer types.
     pub license_key: String,
     /// What was sold, and where its seats are.
-    pub ledger: Memory,
+    pub ledger: MemoryLedger,
     roots: Arc<Roots>,
     /// What is signed now is signed under this page, since then.
     page: Option<(Page, Timestamp)>,
@@ -80,7 +76,7 @@ impl Vendor {
         Ok(Self {
             root: root.public_key(),
             issuer: Issuer::certified(issuer, certificate)?,
-            ledger: Memory::new(terms, &license_key),
+            ledger: MemoryLedger::new(terms, &license_key),
             license_key,
             roots: Arc::new(Roots::new([root.public_key()])),
             page: None,
@@ -95,7 +91,7 @@ impl Vendor {
 
     /// How many seats are taken, and how many deactivations were used.
     pub fn usage(&self) -> Usage {
-        self.ledger.usage()
+        self.ledger.usage(self.ledger.terms[0].id)
     }
 
     /// Answers an activation file with a license file. The same request again gets the same seat.

@@ -27,7 +27,7 @@ pub use self::{
     history::{Gap, History},
     incoming::{ActivationFile, CheckInClaim, Evidence, HandedIn, PreflightClaim, ReleaseClaim, TypedCode},
     issuer::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS, Reply},
-    records::{Found, Lookup, MAX_SEATS_OF_TAG, Query, Records},
+    records::{Found, Lookup, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, Records},
     seat::{Seat, SeatName, SeatState},
     terms::{
         KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms, MIN_MARGIN_DAYS, REINSTALLS, SeatListing, Usage,

@@ -30,7 +30,8 @@ pub enum Query {
     /// Every seat of that handle, whatever its state, license and device: [`Found::Seats`]. Mostly one, and few in any
     /// case.
     SeatsOfHandle(Handle),
-    /// The active and held seats of that device, whatever their license: [`Found::Seats`].
+    /// The active and held seats of that device, whatever their license: [`Found::Seats`], those first that were granted
+    /// last, at most [`MAX_SEATS_OF_DEVICE`].
     TakenSeatsOf(PublicKey),
     /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose use ends
     /// at `until` or before: [`Found::Seats`], the first to end first, at most so many. One
@@ -87,6 +88,11 @@ pub enum Found {
 /// How many seats with one tag are looked at. A tag has 24 bits and a machine has several, so there are hardly ever
 /// two.
 pub const MAX_SEATS_OF_TAG: usize = 32;
+
+/// How many seats of one device are looked at. A device has one active seat, and gives up at most 64 before it has to
+/// hand something in. More have one only where a store was copied to many machines or somebody makes requests without
+/// end; older seats of theirs are passed over, and end with their leases.
+pub const MAX_SEATS_OF_DEVICE: usize = 128;
 
 /// What a decision lacks.
 #[derive(Clone, Debug, Default)]
@@ -156,7 +162,7 @@ impl Records {
             }
             (Query::TakenSeatsOf(device), Found::Seats(seats)) => {
                 let fits = |seat: &Seat| *seat.device_key() == device && seat.state().is_taken();
-                if !seats.iter().all(fits) {
+                if !seats.iter().all(fits) || seats.len() > MAX_SEATS_OF_DEVICE {
                     return Err(other());
                 }
                 let names = self.add_seats(seats);

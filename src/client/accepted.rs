@@ -14,6 +14,17 @@ pub struct Accepted {
 
 impl Accepted {
     /// What a check finds now.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// let renewal = authority.vendor().check_in(&client.check_in_offline()?.to_bytes())?;
+    /// assert!(client.accept(&renewal.to_bytes())?.status().is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn status(&self) -> &Status {
         &self.status
     }
@@ -29,6 +40,21 @@ impl Accepted {
     }
 
     /// The receipts that came: their seats are no longer outstanding.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let given_up = client.deactivate_offline(nodelock::Reason::Moved)?;
+    /// let receipt = authority.vendor().redeem(&given_up.to_bytes())?;
+    /// for receipt in client.accept(receipt.as_bytes())?.receipts() {
+    ///     println!("seat {} is {}", receipt.handle, receipt.outcome);
+    /// }
+    /// # assert_eq!(client.accept(receipt.as_bytes())?.receipts().len(), 1);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn receipts(&self) -> &[DeactivationReceipt] {
         &self.receipts
     }
@@ -60,6 +86,19 @@ impl Client {
     /// - for a receipt with [`ErrorKind::UnknownSeat`](crate::ErrorKind::UnknownSeat), and with
     ///   [`ErrorKind::WrongRequest`](crate::ErrorKind::WrongRequest) if it answers another proof or code;
     /// - for a revocation with [`ErrorKind::UnknownSeat`](crate::ErrorKind::UnknownSeat).
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// let request = client.begin(&license_key, &[])?;
+    /// let answer = authority.vendor().activate(&request.to_bytes())?.to_text(); // by mail, say
+    ///
+    /// let accepted = client.accept(answer.as_bytes())?;
+    /// assert!(accepted.license().is_some() && accepted.status().is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn accept(&self, input: &[u8]) -> Result<Accepted> {
         self.accept_with(input, None)
     }
@@ -81,7 +120,7 @@ impl Client {
         }
         // People may have read the headers of the text.
         let changed_headers = license.as_ref().map(|license| license.changed_headers().into());
-        let status = Status { changed_headers: changed_headers.unwrap_or_default(), ..self.check()? };
+        let status = Status { changed_headers, ..self.check()? };
         Ok(Accepted { status, license, receipts, revocation })
     }
 }

@@ -158,6 +158,18 @@ impl ClientBuilder {
     }
 
     /// When this version of the application was released: what a license's maintenance date is compared with.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # use nodelock::Verdict;
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let until = "2027-06-30".parse()?;
+    /// # let license_key = authority.vendor().sell_with(1, |terms| terms.updates_until = Some(until))?;
+    /// let client = authority.client(&Machine::new("desk")).released("2027-12-31".parse()?).build()?;
+    /// let status = client.activate(&license_key)?;
+    /// assert!(matches!(status.verdict(), Verdict::VersionNotCovered { .. }));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn released(mut self, released: Timestamp) -> Self {
         self.released = Some(released);
         self
@@ -185,6 +197,16 @@ impl ClientBuilder {
     ///
     /// The license that is set aside stays what it is until the new one is installed. That gives its seat up, and if
     /// the request is refused or cancelled all is as before.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let (trial, paid) = (authority.sell(1)?, authority.sell(1)?);
+    /// let client = authority.client(&Machine::new("desk")).replace_license(true).build()?;
+    /// client.activate(&trial)?;
+    /// client.activate(&paid)?; // the trial's seat is given up by this
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn replace_license(mut self, replace: bool) -> Self {
         self.replace.license = replace;
         self

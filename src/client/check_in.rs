@@ -18,6 +18,18 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotActive`] without a license; one that has expired or is not usable for another reason
     /// will do. Fails with [`ErrorKind::NoRandom`] too.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// let question = client.check_in_offline()?;
+    /// let answer = authority.vendor().check_in(&question.to_bytes())?;
+    /// client.accept(&answer.to_bytes())?;
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn check_in_offline(&self) -> Result<CheckIn> {
         let now = self.reading();
         self.change(|record, _| {

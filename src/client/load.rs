@@ -213,7 +213,7 @@ impl Loaded {
             pending: self.pending,
             outstanding: self.outstanding,
             should_observe: self.should_observe(now),
-            changed_headers: Arc::default(),
+            changed_headers: None,
             unsynced: self.unsynced,
         }
     }

@@ -6,6 +6,8 @@
 mod accepted;
 #[cfg(feature = "transport")]
 pub(crate) mod address;
+#[cfg(feature = "tokio")]
+mod asynchronous;
 mod authority_message;
 mod builder;
 mod check_in;
@@ -22,6 +24,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+#[cfg(feature = "tokio")]
+pub use self::asynchronous::AsyncClient;
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
 pub use self::{
@@ -445,6 +449,20 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotActive`], and with [`ErrorKind::DeactivationNotAllowed`] while still active when
     /// the license has no deactivation left.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// use nodelock::{Reason, Verdict};
+    ///
+    /// let given_up = client.deactivate_offline(Reason::Moved)?;
+    /// println!("read this to the vendor: {}", given_up.code());
+    /// assert_eq!(*client.check()?.verdict(), Verdict::Deactivated);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn deactivate_offline(&self, reason: Reason) -> Result<Deactivation> {
         self.give_up(reason.of_deactivation(), false, None)
     }

@@ -16,7 +16,7 @@ pub struct Status {
     pub(super) pending: Option<Handle>,
     pub(super) outstanding: usize,
     pub(super) should_observe: bool,
-    pub(super) changed_headers: Arc<[ChangedHeader]>,
+    pub(super) changed_headers: Option<Arc<[ChangedHeader]>>,
     pub(super) unsynced: bool,
 }
 
@@ -41,21 +41,71 @@ impl Status {
     }
 
     /// The verified license, usable or not, to show to the customer; none if there is none.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// if let Some(license) = client.check()?.license() {
+    ///     println!("licensed to {}, seat {}", license.licensee, license.handle);
+    /// }
+    /// # assert!(client.check()?.license().is_some());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn license(&self) -> Option<&License> {
         self.license.as_deref()
     }
 
     /// Whether the license is usable and has a feature of that name that has not expired.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// assert!(!client.check()?.has_feature("export"), "it was not sold");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn has_feature(&self, name: &str) -> bool {
         self.usable_feature(name).is_some()
     }
 
     /// How much there is of a feature that the license [has](Self::has_feature); none without the feature.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # use nodelock::{Feature, Limit};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let features = vec![Feature::new("projects").up_to(10)];
+    /// # let license_key = authority.vendor().sell_with(1, |terms| terms.features = features)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// match client.check()?.feature_limit("projects") {
+    ///     Some(Limit::UpTo(limit)) => println!("up to {limit} projects"),
+    ///     Some(_) => println!("as many projects as you like"),
+    ///     None => println!("no projects"),
+    /// }
+    /// # assert_eq!(client.check()?.feature_limit("projects"), Some(Limit::UpTo(10)));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn feature_limit(&self, name: &str) -> Option<Limit> {
         self.usable_feature(name).map(|feature| feature.limit.into())
     }
 
     /// The time that the license was judged by: never less than any time seen before.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// assert_eq!(client.check()?.licensing_time(), authority.clock().now_plus(0));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn licensing_time(&self) -> Timestamp {
         self.now
     }
@@ -67,6 +117,18 @@ impl Status {
     }
 
     /// Whether the license asks to be renewed by now.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// assert!(!client.check()?.renewal_due());
+    /// authority.clock().advance_days(45);
+    /// assert!(client.check()?.renewal_due());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn renewal_due(&self) -> bool {
         self.license.as_ref().and_then(|l| l.renew_after).is_some_and(|time| self.now >= time)
     }
@@ -110,7 +172,7 @@ impl Status {
     /// After a license was taken in from a text: the readable headers of that text which say something else than the
     /// license does, each with what it does say. The license counts all the same; tell people, who may have read them.
     pub fn changed_headers(&self) -> &[ChangedHeader] {
-        &self.changed_headers
+        self.changed_headers.as_deref().unwrap_or_default()
     }
 
     /// Whether the store survives a power cut at any moment. False where its file system cannot sync a directory, as

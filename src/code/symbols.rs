@@ -78,15 +78,19 @@ pub(super) fn typed(text: &str) -> impl Iterator<Item = (usize, u8)> {
 }
 
 fn meaning(c: char) -> u8 {
-    let c = match c {
-        // The full-width forms that East Asian keyboards type.
-        '\u{FF01}'..='\u{FF5E}' => char::from((c as u32 - 0xFEE0) as u8),
-        _ => c,
-    };
     match ASCII.get(c as usize) {
         Some(&value) => value,
-        None if c.is_whitespace() || c.is_control() || is_silent(c) => PASSED_OVER,
-        None => digit(c).or_else(|| look_alike(c)).unwrap_or(ERASED),
+        None => meaning_beyond_ascii(c),
+    }
+}
+
+#[cold]
+fn meaning_beyond_ascii(c: char) -> u8 {
+    match c {
+        // The full-width forms that East Asian keyboards type.
+        '\u{FF01}'..='\u{FF5E}' => ASCII[c as usize - 0xFEE0],
+        _ if c.is_whitespace() || c.is_control() || is_silent(c) => PASSED_OVER,
+        _ => digit(c).or_else(|| look_alike(c)).unwrap_or(ERASED),
     }
 }
 

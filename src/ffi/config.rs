@@ -18,6 +18,8 @@ use super::{
 };
 #[cfg(feature = "online")]
 use crate::HttpOptions;
+#[cfg(feature = "testing")]
+use crate::testing::{Machine, TestAuthority};
 use crate::{
     Client, ClientBuilder, Error, ErrorKind, LicenseKeys, PublicKey, Roots, Store, Timestamp,
     fingerprint::{Component, HostId, Probe},
@@ -61,6 +63,10 @@ pub struct nodelock_config {
     pub(super) log: Option<Arc<LogCallback>>,
     #[cfg(feature = "online")]
     http: HttpOptions,
+    #[cfg(feature = "testing")]
+    pub(super) test_authority: Option<TestAuthority>,
+    #[cfg(feature = "testing")]
+    pub(super) test_machine: Option<Machine>,
 }
 
 impl nodelock_config {
@@ -86,12 +92,18 @@ impl nodelock_config {
             log: None,
             #[cfg(feature = "online")]
             http: HttpOptions::default(),
+            #[cfg(feature = "testing")]
+            test_authority: None,
+            #[cfg(feature = "testing")]
+            test_machine: None,
         }
     }
 
     /// A client on these settings.
     pub(super) fn client(&self) -> Result<Client> {
         let roots = Roots::new(self.trusted.iter().copied());
+        #[cfg(feature = "testing")]
+        let roots = self.test_authority.as_ref().map_or(roots, TestAuthority::roots);
         let roots = self.denied.iter().fold(roots, |roots, key| roots.deny(*key));
         let store = match &self.store {
             Some(store) => store.clone(),
@@ -126,10 +138,26 @@ impl nodelock_config {
         if let Some(url) = &self.url {
             builder = self.with_authority(builder, url)?.plain_http(self.plain_http);
         }
+        #[cfg(feature = "testing")]
+        {
+            builder = self.for_tests(builder);
+        }
         if let Some((timeout, attempts)) = self.patience {
             builder = builder.patience(timeout, attempts);
         }
         Ok(builder.build()?)
+    }
+
+    /// With the authority and the machine of a test.
+    #[cfg(feature = "testing")]
+    fn for_tests(&self, mut builder: ClientBuilder) -> ClientBuilder {
+        if let Some(machine) = self.test_machine.clone() {
+            builder = builder.probe(move || machine.probe());
+        }
+        if let Some(authority) = &self.test_authority {
+            builder = builder.authority(TestAuthority::URL, authority.clone()).clock(authority.clock());
+        }
+        builder
     }
 
     fn with_authority(&self, builder: ClientBuilder, url: &str) -> Result<ClientBuilder> {

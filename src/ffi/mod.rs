@@ -28,6 +28,8 @@ mod request;
 mod revocation;
 mod start;
 mod status;
+#[cfg(feature = "testing")]
+mod testing;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -35,6 +37,8 @@ mod version;
 
 #[cfg(feature = "authority")]
 pub use self::authority::*;
+#[cfg(feature = "testing")]
+pub use self::testing::*;
 pub use self::{
     bytes::*, call::*, callback::*, client::*, code::*, config::*, details::*, error::*, fingerprint::*,
     license::*, online::*, proof::*, qr::*, receipt::*, request::*, revocation::*, start::*, status::*,

@@ -171,6 +171,18 @@ pub(crate) const MAX_FEATURES: usize = 1024;
 
 impl LicenseBody {
     /// The feature of that name, expired or not.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let status = client.check()?;
+    /// # let license = status.license().expect("it is activated");
+    /// assert!(license.feature("export").is_none());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn feature(&self, name: &str) -> Option<&Feature> {
         let found = self.features.binary_search_by(|feature| feature.name.as_str().cmp(name));
         found.ok().map(|at| &self.features[at])
@@ -182,6 +194,18 @@ impl LicenseBody {
     }
 
     /// The first value of that name in the [metadata](Self::metadata).
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let status = client.check()?;
+    /// # let license = status.license().expect("it is activated");
+    /// assert_eq!(license.metadata_value("order"), None);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn metadata_value(&self, name: &str) -> Option<&str> {
         self.metadata.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }

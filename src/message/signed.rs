@@ -60,6 +60,18 @@ pub struct Signed<T> {
 
 impl<T> Signed<T> {
     /// The verified content. Dereferencing gives the same.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let status = client.check()?;
+    /// # let license = status.license().expect("it is activated");
+    /// assert_eq!(license.body().product, "Example Editor");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn body(&self) -> &T {
         &self.body
     }
@@ -148,6 +160,21 @@ impl<T: AuthorityBody> Signed<T> {
     /// [`CertificateExpired`](ErrorKind::CertificateExpired), [`LeaseTooLong`](ErrorKind::LeaseTooLong),
     /// [`WeakKey`](ErrorKind::WeakKey), [`CriticalExtension`](ErrorKind::CriticalExtension) or
     /// [`SeveralMessages`](ErrorKind::SeveralMessages).
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// use nodelock::License;
+    ///
+    /// # let status = client.check()?;
+    /// # let text = status.license().expect("it is activated").to_text();
+    /// let license = License::verify(text.as_bytes(), &authority.roots())?;
+    /// println!("{} for {}", license.product, license.licensee);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn verify(input: &[u8], roots: &Roots) -> Result<Self> {
         Self::open_by_authority(frame::read_one(input, T::KIND)?, roots)
     }

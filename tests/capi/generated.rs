@@ -81,6 +81,30 @@ const AUTHORITY_MANUAL: &str = "
  */
 ";
 
+const TESTING: [(&str, &str); 1] = [("testing", "A vendor in memory")];
+
+const TESTING_MANUAL: &str = "
+/*
+ * For an application's own tests: a vendor in memory, a clock to set, machines to choose. Define NODELOCK_TESTING, and
+ * use a library that was built with feature `testing`; others do not have these functions. A library that is released
+ * is built without it.
+ *
+ *     nodelock_test_authority *authority = NULL;
+ *     nodelock_bytes *key = NULL;
+ *
+ *     nodelock_test_authority_new(\"Example Editor\", &authority, NULL);
+ *     nodelock_test_authority_sell(authority, NULL, &key, NULL);
+ *     nodelock_config_set_test_authority(config, authority, NULL);
+ *     nodelock_config_set_test_machine(config, \"desk\", NODELOCK_TEST_MACHINE_SAME, NULL);
+ *     nodelock_config_set_store_in_memory(config, NULL);
+ *
+ * Clients made of that config activate, renew and give back as over a network, and are refused what an authority
+ * refuses. nodelock_test_authority_advance() ends leases, nodelock_test_authority_fail() breaks the network, and
+ * nodelock_test_authority_answer() is for files that are carried by hand. `docs/guides/testing.md` has a test for each
+ * verdict, in Rust.
+ */
+";
+
 fn source(folder: &str, file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file).with_extension("rs")
 }
@@ -116,15 +140,16 @@ fn generate() -> String {
         ..config.clone()
     };
     let mut header = write(config, "src/ffi", &CLIENT);
-    let authority = write(plain, "src/ffi/authority", &AUTHORITY);
     let end = header.rfind("#endif").unwrap();
-    header.insert_str(
-        end,
-        &format!(
-            "#if defined(NODELOCK_AUTHORITY)\n{AUTHORITY_MANUAL}\n{}\n#endif  /* NODELOCK_AUTHORITY */\n\n",
-            authority.trim()
-        ),
-    );
+    let authority = write(plain.clone(), "src/ffi/authority", &AUTHORITY);
+    let testing = write(plain, "src/ffi", &TESTING);
+    let parts =
+        [("AUTHORITY", AUTHORITY_MANUAL, authority), ("TESTING", TESTING_MANUAL, testing)].map(|part| {
+            let (name, manual, text) = part;
+            let text = text.trim();
+            format!("#if defined(NODELOCK_{name})\n{manual}\n{text}\n#endif  /* NODELOCK_{name} */\n\n")
+        });
+    header.insert_str(end, &parts.concat());
     header
 }
 

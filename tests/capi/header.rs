@@ -34,7 +34,7 @@ impl Parameter {
         match (&*self.of_type, &*self.name) {
             ("const nodelock_call *" | "const nodelock_details *", _) => function.fails(),
             ("nodelock_error **" | "void *" | "nodelock_finalize_fn", _)
-            | ("const char *", "tombstones" | "license" | "notice") => true,
+            | ("const char *", "tombstones" | "license" | "notice" | "other_terms") => true,
             ("size_t *" | "int32_t *" | "uint32_t *", _) => !function.fails(),
             _ => false,
         }

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 const WARNINGS: [&str; 6] = ["-Wall", "-Wextra", "-Wpedantic", "-Wundef", "-Wconversion", "-Werror"];
 /// Every program that is linked to the library and run.
-const PROGRAMS: [&str; 5] = ["versions", "life_cycle", "callbacks", "threads", "fork"];
+const PROGRAMS: [&str; 6] = ["versions", "life_cycle", "callbacks", "testing", "threads", "fork"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -110,7 +110,7 @@ fn the_header_stands_alone_and_twice_in_every_dialect() {
     let programs = Programs::new();
     for compiler in available(&["cc", "gcc", "clang"]) {
         for dialect in ["-std=c11", "-std=c17", "-std=c2x"] {
-            for section in ["-UNODELOCK_AUTHORITY", "-DNODELOCK_AUTHORITY"] {
+            for section in ["-UNODELOCK_AUTHORITY", "-DNODELOCK_AUTHORITY", "-DNODELOCK_TESTING"] {
                 programs.run(&programs.build(compiler, &[dialect, section], &["unit_a.c", "unit_b.c"]), &[]);
             }
         }

@@ -61,4 +61,4 @@ fi
 build capi,online,qr,authority
 at_most 3240000
 needs
-exports ''
+exports '/^# and with feature `testing`/,$d'

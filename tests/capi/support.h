@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifndef NODELOCK_TESTING
+#define NODELOCK_TESTING
+#endif
 #ifndef NODELOCK_AUTHORITY
 #define NODELOCK_AUTHORITY
 #endif

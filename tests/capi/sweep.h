@@ -32,6 +32,7 @@ struct some {
     nodelock_records *records;
     nodelock_release *release;
     nodelock_reply *reply;
+    nodelock_test_authority *test_authority;
     nodelock_clock_fn nodelock_clock;
     nodelock_finalize_fn nodelock_finalize;
     nodelock_log_fn nodelock_log;

@@ -33,6 +33,7 @@ int main(void)
     OK(nodelock_call_new(&some.call, &error));
     OK(nodelock_details_new(&some.details, &error));
     OK(nodelock_key_generate(&some.key, &error));
+    OK(nodelock_test_authority_new("Example Editor", &some.test_authority, &error));
     OK(nodelock_issuer_new(some.key, NULL, 0, NULL, &some.issuer, &error));
     OK(nodelock_license_id_generate(&some.bytes, &error));
     CHECK(nodelock_client_new(NULL, &some.client, &some.error) == NODELOCK_INVALID_INPUT && some.client == NULL);
@@ -111,6 +112,7 @@ int main(void)
     nodelock_bytes_free(some.bytes);
     nodelock_issuer_free(some.issuer);
     nodelock_key_free(some.key);
+    nodelock_test_authority_free(some.test_authority);
     nodelock_details_free(some.details);
     nodelock_call_free(some.call);
     nodelock_config_free(some.config);

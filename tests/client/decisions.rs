@@ -5,9 +5,9 @@ use std::{
     time::Duration,
 };
 
-use crate::support::vendor::{Device, Memory, START, Vendor};
+use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
 use nodelock::{
-    Answer, Client, Error, ErrorKind, Page, Post, Reason, Result, Store, SystemRandom, Transport,
+    Answer, Client, Error, ErrorKind, LicenseId, Page, Post, Reason, Result, Store, SystemRandom, Transport,
     authority::{
         ActivationFile, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
         TypedCode, Verification,
@@ -38,7 +38,7 @@ fn records(answers: &[(Query, Found)], verifications: &[Verification]) -> Record
 }
 
 /// Answers whatever is asked for, and stores nothing.
-fn ask(ledger: &Memory, moment: &Moment, act: Act<'_>) -> Asked {
+fn ask(ledger: &MemoryLedger, moment: &Moment, act: Act<'_>) -> Asked {
     let (mut answers, mut verifications) = (Vec::new(), Vec::new());
     loop {
         match act(&records(&answers, &verifications), moment).unwrap() {
@@ -354,7 +354,9 @@ fn evidence_that_comes_along_with_its_request_cancels_the_request() {
 #[test]
 fn no_license_is_sold_under_the_id_that_stands_for_none() {
     let mut vendor = Vendor::new();
-    vendor.terms().id = nodelock::LicenseId::NONE;
+    vendor.terms().id = LicenseId::NONE;
+    let license_key = vendor.license_key();
+    vendor.ledger.rekey(LicenseId::NONE, &license_key);
     assert_eq!(vendor.terms().validate().unwrap_err().kind(), ErrorKind::InvalidInput);
     let device = Device::new(&vendor, "first");
     let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
@@ -411,7 +413,7 @@ fn a_request_of_more_than_five_years_ago_is_outdated_and_its_cancellation_is_not
         let cancelled = ReleaseClaim::read(&device.client().cancel().unwrap().to_bytes()).unwrap();
         vendor.clock.set(now);
         let moment = moment(&vendor);
-        let activate = |ledger: &mut Memory| {
+        let activate = |ledger: &mut MemoryLedger| {
             let act = |records: &_| decision::activate(&file, None, records, &moment);
             match decision::settle(ledger, act).unwrap().ruling {
                 Ruling::Refused(refusal) => Some(refusal.kind()),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::vendor::{Device, Vendor};
+use crate::support::vendor::{Device, MemoryLedger, Vendor};
 use nodelock::{
     Clock as _, ErrorKind, Page, Roots, SigningKey, SystemRandom, Timestamp,
     authority::{
@@ -118,7 +118,7 @@ fn a_page_outside_that_the_ledger_does_not_know_is_missing_history() {
 #[test]
 fn an_empty_ledger_has_lost_everything_if_a_page_is_outside() {
     let (mut vendor, note) = served();
-    vendor.ledger = Vendor::new().another_license().ledger;
+    vendor.ledger = MemoryLedger::default();
     let history = vendor.note(note);
     assert_eq!(history.gaps().len(), 1);
     assert!(history.gaps()[0].began() <= Timestamp::from_unix_seconds(crate::support::vendor::START));

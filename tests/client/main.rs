@@ -4,6 +4,8 @@
 mod adversary;
 mod advice;
 mod allowance;
+#[cfg(feature = "online")]
+mod asynchronous;
 mod check;
 mod clock;
 #[cfg(feature = "online")]
@@ -12,6 +14,8 @@ mod clock_corrected;
 mod decisions;
 mod durable_before_shown;
 mod grace;
+#[cfg(feature = "online")]
+mod guides;
 mod history;
 mod life_cycle;
 mod mail;
@@ -25,6 +29,8 @@ mod restored_copies;
 mod seats_over_time;
 #[cfg(feature = "online")]
 mod starts;
+#[cfg(feature = "online")]
+mod test_authority;
 mod tombstones;
 #[cfg(target_os = "linux")]
 mod wiped;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::support::vendor::{Device, Memory, TestClock, Vendor, builder};
+use crate::support::vendor::{Device, MemoryLedger, TestClock, Vendor, builder};
 use nodelock::{
     Answer, Clock as _, Error, ErrorKind, LicenseId, Outcome, Post, Reason, Result, Roots, SigningKey, Store,
     SystemRandom, Timestamp, Transport, Verdict,
@@ -13,7 +13,6 @@ use nodelock::{
     },
     code::{Handle, LicenseKey},
 };
-use serde_json::json;
 
 /// The vendor goes on for a day, under a page that no copy from before has.
 fn next_day(vendor: &mut Vendor) {
@@ -23,7 +22,7 @@ fn next_day(vendor: &mut Vendor) {
 }
 
 /// The ledger is as it was, and its host starts with the page that lies beside the keys.
-fn restore(vendor: &mut Vendor, copy: &Memory) {
+fn restore(vendor: &mut Vendor, copy: &MemoryLedger) {
     vendor.ledger = copy.clone();
     let outside = Some(vendor.page);
     let history = vendor.note(Note { outside, ..Note::default() });
@@ -122,6 +121,24 @@ fn seats_beyond_what_was_sold_are_renewed_and_flagged_and_no_new_one_is_granted(
 }
 
 #[test]
+fn a_request_that_is_dated_ahead_keeps_no_lost_seat_of_its_machine_from_healing() {
+    let mut vendor = Vendor::new();
+    let copy = vendor.ledger.clone();
+    next_day(&mut vendor);
+    let lost = Device::activated(&mut vendor, "machine");
+    restore(&mut vendor, &copy);
+    let ahead = Device::new(&vendor, "machine");
+    let clock = TestClock::at(vendor.clock.now_plus(7).unix_seconds());
+    let client = ahead.builder().clock(clock).build().unwrap();
+    let request = client.begin(&vendor.license_key(), &[]).unwrap();
+    vendor.activate(request.request().as_bytes()).unwrap();
+    let words = "the ledger had lost this seat; 1 seats more than were sold are taken";
+    assert!(noted(&lost, &vendor).contains(&(EventKind::Healed, words.into())));
+    check_in(&lost, &mut vendor).unwrap();
+    assert_eq!(vendor.usage().taken, 2);
+}
+
+#[test]
 fn that_a_seat_ended_is_not_forgotten_for_a_license() {
     let mut vendor = Vendor::new();
     let device = Device::activated(&mut vendor, "machine");
@@ -171,9 +188,9 @@ fn a_license_that_was_sold_in_the_lost_time_goes_on_by_its_device_s_copy() {
     next_day(&mut vendor);
     vendor.terms().deactivations = Some(4);
     let device = Device::activated(&mut vendor, "machine");
-    let sold = vendor.ledger.terms.clone();
+    let sold = vendor.terms().clone();
     let other = LicenseId::generate(&SystemRandom).unwrap();
-    copy.terms = LicenseTerms::new(other, "Another product", 1, vendor.clock.now());
+    copy.terms = vec![LicenseTerms::new(other, "Another product", 1, vendor.clock.now())];
     restore(&mut vendor, &copy);
     let events = noted(&device, &vendor);
     let words = "the ledger had lost this license; it needs another key";
@@ -454,14 +471,7 @@ struct Wire {
 impl Transport for Wire {
     fn post(&self, post: &Post<'_>) -> Result<Answer> {
         *self.posts.lock().unwrap() += 1;
-        let body: serde_json::Value = serde_json::from_slice(post.body).unwrap();
-        let message = body["request"].as_str().unwrap().as_bytes();
-        let answer = self.vendor.lock().unwrap().check_in(message);
-        let (status, body) = match answer {
-            Ok(reply) => (200, json!({ "license": reply.license.unwrap().to_base64url() })),
-            Err(error) => (409, json!({ "type": format!("urn:nodelock:problem:{}", error.kind().code()) })),
-        };
-        Ok(Answer::new(status, body.to_string()))
+        Ok(self.vendor.lock().unwrap().call(post.url, post.body))
     }
 }
 

@@ -18,12 +18,11 @@ use std::{
 
 use crate::support::{
     disk::{Call, Cut, Disk, ERRORS, Fault},
-    seeded::Seeded,
     vendor::{START, TestClock, Vendor, builder},
 };
 use nodelock::{
     Answer, Client, Deactivation, Error, ErrorKind, PendingRequest, Post, Reason, Renewal, Result, Store,
-    Transport, Verdict,
+    Transport, Verdict, testing::SeededRandom,
 };
 
 /// A machine, by its disk, and its vendor.
@@ -58,7 +57,7 @@ impl World {
     /// The application, started. It draws the same numbers as any other of this `seed`.
     fn client(&self, seed: &str) -> Client {
         builder(self.vendor.roots.clone(), "machine", self.store(), self.vendor.clock.clone())
-            .random(Seeded::new(seed))
+            .random(SeededRandom::new(seed))
             .authority("https://authority", Silence)
             .build()
             .unwrap()

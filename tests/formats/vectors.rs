@@ -12,8 +12,7 @@ use std::{
 
 use crate::support::{
     forge::envelope,
-    seeded::Seeded,
-    vendor::{Memory, PRODUCT, START, TestClock},
+    vendor::{MemoryLedger, PRODUCT, START, TestClock},
 };
 use nodelock::{
     Answer, Binding, Certificate, CheckInRequest, Client, DeactivationProof, DeactivationReceipt, Error,
@@ -26,6 +25,7 @@ use nodelock::{
     },
     code::{LicenseKey, base32},
     fingerprint::{Component, Policy, Probe, TagKey},
+    testing::SeededRandom,
 };
 use serde_json::{Value, json};
 
@@ -162,7 +162,7 @@ fn story() -> Story {
 
 /// The same for another licensee.
 pub fn story_of(licensee: &str) -> Story {
-    let random = Seeded::new("nodelock vectors v1");
+    let random = SeededRandom::new("nodelock vectors v1");
     let clock = TestClock::at(START);
     let now = Timestamp::from_unix_seconds(START);
     let root = SigningKey::generate(&random).unwrap();
@@ -190,7 +190,7 @@ pub fn story_of(licensee: &str) -> Story {
     let client = Client::builder(PRODUCT, Roots::new([root.public_key()]))
         .store(store.clone())
         .clock(clock.clone())
-        .random(Seeded::new("nodelock vectors v1, device"))
+        .random(SeededRandom::new("nodelock vectors v1, device"))
         .probe(probe)
         .application_version("7.1")
         .authority("https://licenses.example.com", Recorder(posted.clone()))
@@ -199,7 +199,7 @@ pub fn story_of(licensee: &str) -> Story {
         .unwrap();
     let license_key = LicenseKey::from_random([0x5a; 12]).to_string();
     let request = client.begin(&license_key, &[("host", "workshop")]).unwrap();
-    let mut ledger = Memory::new(terms, &license_key);
+    let mut ledger = MemoryLedger::new(terms, &license_key);
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     let license = decide(&issuer, &mut ledger, moment(0, 9), activate).license.unwrap();
@@ -271,7 +271,7 @@ fn moment(days: u32, token: u8) -> Moment {
 
 fn decide(
     issuer: &Issuer,
-    ledger: &mut Memory,
+    ledger: &mut MemoryLedger,
     moment: Moment,
     act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
 ) -> Reply {
@@ -504,7 +504,7 @@ fn refused() {
         *byte = sum as u8;
         carry = sum >> 8;
     }
-    let stranger = SigningKey::generate(&Seeded::new("a stranger")).unwrap();
+    let stranger = SigningKey::generate(&SeededRandom::new("a stranger")).unwrap();
     let chained = CertificateTerms::new(stranger.public_key(), "Stranger", Timestamp::MIN, Timestamp::MAX)
         .with_longest_lease_days(400)
         .with_endless(true);

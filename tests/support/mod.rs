@@ -5,7 +5,6 @@
 pub mod disk;
 pub mod forge;
 pub mod forms;
-pub mod seeded;
 pub mod vendor;
 
 // What only tests of the network need, some of it from crates that others do without.

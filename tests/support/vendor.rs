@@ -1,120 +1,77 @@
-//! A vendor with its ledger in memory, and devices with a clock and a machine of the test's choosing.
+//! A vendor that sold one license, and devices with a clock and a machine of the test's choosing.
 
-#[path = "../../examples/quickstart/ledger.rs"]
-mod ledger;
-
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    ops::{Deref, DerefMut},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use nodelock::{
-    Client, ClientBuilder, Clock, DeactivationReceipt, Error, ErrorKind, Feature, License, LicenseId, Page,
-    PublicKey, Result, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
+    Client, ClientBuilder, Feature, License, PublicKey, Result, Revocation, Roots, Store, Verdict,
     authority::{
-        ActivationFile, CertificateTerms, CheckInClaim, History, Issuer, LicenseTerms, Records, ReleaseClaim,
-        Reply, Seat, SeatName, TypedCode, Usage,
-        decision::{self, Moment, Note, Refusal, Ruling, Step},
+        History, LicenseTerms, Reply, Seat, Usage,
+        decision::{Moment, Note},
     },
-    code::{Handle, LicenseKey},
+    code::Handle,
     fingerprint::{Component, Probe},
+    testing,
 };
 
-pub use self::ledger::Memory;
+pub use nodelock::testing::{MemoryLedger, TestClock};
 
 pub const PRODUCT: &str = "Example Editor";
 /// 2027-01-15T08:00:00Z.
-pub const START: u64 = 1_800_000_000;
+pub const START: u64 = TestClock::START;
 
-/// A clock that tests set.
-#[derive(Clone)]
-pub struct TestClock(Arc<AtomicU64>);
-
-impl TestClock {
-    pub fn at(seconds: u64) -> Self {
-        Self(Arc::new(AtomicU64::new(seconds)))
-    }
-
-    pub fn set(&self, seconds: u64) {
-        self.0.store(seconds, Ordering::Relaxed);
-    }
-
-    /// The time so many days from now.
-    pub fn now_plus(&self, days: u32) -> Timestamp {
-        self.now().plus_days(days)
-    }
-
-    pub fn advance_days(&self, days: u64) {
-        self.0.fetch_add(days * 86_400, Ordering::Relaxed);
-    }
-}
-
-impl Clock for TestClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_unix_seconds(self.0.load(Ordering::Relaxed))
-    }
-}
-
-/// A vendor that sells one license, over the ledger of the quickstart.
+/// The library's vendor for tests, and the key of the one license that it sold. No two of them have the same keys.
 #[derive(Clone)]
 pub struct Vendor {
-    pub clock: TestClock,
+    vendor: testing::Vendor,
     pub root: PublicKey,
-    pub roots: Roots,
-    pub issuer: Issuer,
-    pub ledger: Memory,
-    /// What is signed is signed under this page. It lies outside of the ledger.
-    pub page: Page,
     license_key: String,
-    decisions: u128,
+}
+
+impl Deref for Vendor {
+    type Target = testing::Vendor;
+
+    fn deref(&self) -> &testing::Vendor {
+        &self.vendor
+    }
+}
+
+impl DerefMut for Vendor {
+    fn deref_mut(&mut self) -> &mut testing::Vendor {
+        &mut self.vendor
+    }
 }
 
 impl Vendor {
     pub fn new() -> Self {
-        let clock = TestClock::at(START);
-        let root = SigningKey::generate(&SystemRandom).unwrap();
-        let key = SigningKey::generate(&SystemRandom).unwrap();
-        let certificate =
-            CertificateTerms::new(key.public_key(), "Example Ltd", clock.now(), clock.now().plus_days(365))
-                .with_endless(true)
-                .sign(&root)
-                .unwrap();
-        let id = LicenseId::generate(&SystemRandom).unwrap();
-        let mut terms = LicenseTerms::new(id, PRODUCT, 1, clock.now());
-        terms.licensee = "Jane Doe".into();
-        terms.features = vec![Feature::new("export").up_to(3)];
-        let license_key = LicenseKey::from_random([7; 12]).to_string();
-        let mut vendor = Self {
-            root: root.public_key(),
-            roots: Roots::new([root.public_key()]),
-            issuer: Issuer::certified(key, certificate).unwrap(),
-            ledger: Memory::new(terms, &license_key),
-            license_key,
-            clock,
-            page: Page::from_bytes([0; 8]),
-            decisions: 0,
-        };
-        vendor.note(Note::default());
-        vendor
+        static VENDORS: AtomicU64 = AtomicU64::new(0);
+        let number = VENDORS.fetch_add(1, Ordering::Relaxed);
+        let mut vendor = testing::Vendor::new(PRODUCT, &number.to_string()).unwrap();
+        let now = vendor.clock.now_plus(0);
+        vendor.certify(now, now.plus_days(365)).unwrap();
+        let feature = Feature::new("export").up_to(3);
+        let license_key = vendor.sell_with(1, |terms| terms.features = vec![feature]).unwrap();
+        Self { root: vendor.root(), vendor, license_key }
     }
 
-    /// The same vendor with another license, of one seat and with a key of its own.
+    /// The same vendor with another ledger, which has another license of one seat.
     pub fn another_license(&self) -> Self {
-        let id = LicenseId::generate(&SystemRandom).unwrap();
-        let terms = LicenseTerms::new(id, PRODUCT, 1, self.clock.now());
-        let license_key = LicenseKey::from_random([8; 12]).to_string();
-        let mut other = Self { ledger: Memory::new(terms, &license_key), license_key, ..self.clone() };
+        let mut other = self.clone();
+        other.ledger = MemoryLedger::default();
+        other.license_key = other.vendor.sell(1).unwrap();
         other.note(Note::default());
         other
     }
 
     /// The license has this many seats.
     pub fn sell(&mut self, seats: u32) {
-        self.ledger.terms.seats = seats;
+        self.terms().seats = seats;
     }
 
     pub fn terms(&mut self) -> &mut LicenseTerms {
-        &mut self.ledger.terms
+        &mut self.vendor.ledger.terms[0]
     }
 
     pub fn license_key(&self) -> String {
@@ -122,57 +79,23 @@ impl Vendor {
     }
 
     pub fn usage(&self) -> Usage {
-        self.ledger.usage()
+        self.ledger.usage(self.ledger.terms[0].id)
     }
 
-    /// The seat of that handle. No two devices of a test draw the same one.
     pub fn seat(&self, handle: Handle) -> &Seat {
-        self.ledger.seats.values().find(|seat| seat.handle() == handle).unwrap()
+        self.vendor.seat(handle).unwrap()
     }
 
-    fn name(&self, handle: Handle) -> SeatName {
-        self.seat(handle).name()
-    }
-
-    /// This moment, for the decision after so many.
     pub fn moment(&self) -> Moment {
-        Moment {
-            now: self.clock.now(),
-            token: self.decisions.to_le_bytes(),
-            page: self.page,
-            longest_lease: self.issuer.longest_lease(),
-            roots: Arc::new(self.roots.clone()),
-        }
+        self.vendor.moment().unwrap()
     }
 
-    /// Notes a new page, as a host does in each minute, and copies it outside.
     pub fn note(&mut self, note: Note) -> History {
-        self.page = Page::generate(&SystemRandom).unwrap();
-        match self.decide(|records, moment| decision::note(&note, records, moment)).unwrap().0 {
-            Ruling::Noted(history) => history,
-            ruling => panic!("{ruling:?}"),
-        }
+        self.vendor.note(note).unwrap()
     }
 
-    /// Makes a decision, stores it, and signs what is sent. The sync tokens are the same in every run.
-    fn decide(
-        &mut self,
-        act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
-    ) -> Result<(Ruling, Reply)> {
-        self.decisions += 1;
-        let moment = self.moment();
-        let decision = decision::settle(&mut self.ledger, |records| act(records, &moment))?;
-        let reply = self.issuer.reply(&decision, moment.now)?;
-        Ok((decision.ruling, reply))
-    }
-
-    /// Answers an activation file. The releases that come along stand even if the request is refused.
     pub fn answer(&mut self, input: &[u8]) -> Result<Reply> {
-        let file = ActivationFile::read(input)?;
-        match self.decide(|records, moment| decision::activate(&file, None, records, moment))? {
-            (Ruling::Refused(refusal), _) => Err(refusal.into()),
-            (_, reply) => Ok(reply),
-        }
+        self.vendor.activate(input)
     }
 
     /// The same, as a file.
@@ -180,43 +103,13 @@ impl Vendor {
         Ok(self.answer(input)?.to_bytes())
     }
 
-    /// Redeems a proof in any form. One of a seat that nobody has asked for is kept; that is
-    /// [`ErrorKind::UnknownSeat`], as there is no receipt.
-    pub fn redeem(&mut self, input: &[u8]) -> Result<DeactivationReceipt> {
-        let claim = ReleaseClaim::read(input)?;
-        receipt(self.decide(|records, moment| decision::redeem(&claim, records, moment))?.1)
-    }
-
-    /// Redeems what somebody typed, in the same way.
-    pub fn redeem_code(&mut self, typed: &str) -> Result<DeactivationReceipt> {
-        let typed = TypedCode::read(typed)?;
-        receipt(self.decide(|records, moment| decision::redeem_code(&typed, records, moment))?.1)
-    }
-
-    /// Answers a check-in with a license or a revocation.
-    pub fn check_in(&mut self, input: &[u8]) -> Result<Reply> {
-        let claim = CheckInClaim::read(input)?;
-        match self.decide(|records, moment| decision::check_in(&claim, records, moment))? {
-            (Ruling::Refused(refusal), _) => Err(refusal.into()),
-            (_, reply) => Ok(reply),
-        }
-    }
-
     pub fn force_release(&mut self, handle: Handle, notice: &str) -> Revocation {
-        let name = self.name(handle);
-        let act = |records: &Records, moment: &Moment| decision::release(name, notice, records, moment);
-        self.decide(act).unwrap().1.revocation.unwrap()
+        self.vendor.release(handle, notice).unwrap()
     }
 
     pub fn renew(&mut self, handle: Handle) -> License {
-        let name = self.name(handle);
-        let act = |records: &Records, moment: &Moment| decision::renew(name, records, moment);
-        self.decide(act).unwrap().1.license.unwrap()
+        self.vendor.renew(handle).unwrap()
     }
-}
-
-fn receipt(mut reply: Reply) -> Result<DeactivationReceipt> {
-    reply.receipts.pop().ok_or_else(|| Error::new(ErrorKind::UnknownSeat, "deactivation"))
 }
 
 /// A physical machine named `name`.

@@ -227,7 +227,7 @@ fn fingerprint() -> Report {
         let is_found = found.contains(&component);
         let answer = if is_found { "found" } else { "not found" };
         text += &format!("{component:<14}{answer:<11}{}\n", class(component));
-        let class = class(component).replace(' ', "-");
+        let class = class(component).replace(", ", "-");
         components.push(json!({ "name": component.name(), "class": class, "found": is_found }));
     }
     let signs = |of_container| {

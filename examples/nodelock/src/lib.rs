@@ -36,6 +36,8 @@
 //! | `receipt` | `kind` (`receipt` or `revocation`), `seat`, `outcome` (`returned`, `held` or null), `outstanding`, `verdict`; of a license the members of `install` |
 //! | `cancel` | `seat`, `time`, `outstanding` |
 //!
+//! `schema.json` in this package describes all of it for programs.
+//!
 //! `content` is text; for the format `file` it is base64url, which every reader of such files takes as well.
 
 mod advice;

@@ -163,11 +163,15 @@ fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms)
         }
     }
     work.insert(seat.clone(), None)?;
-    if (!work.has_room(terms)? || terms.one_seat_per_machine)
-        && let Some(other) = seat_of_machine(work, &license.baseline, now, terms, &seat)?
-        && let Some(joined) = take_place(work, &other, terms, &seat)
-    {
-        seat = joined;
+    if !work.has_room(terms)? || terms.one_seat_per_machine {
+        let other = match seat_of_machine(work, &license.baseline, now, terms, &seat) {
+            // The others of its machine were asked for later, by their own dates. They stay, and so does this one.
+            Err(Stop::Refused(_)) => None,
+            found => found?,
+        };
+        if let Some(joined) = other.and_then(|other| take_place(work, &other, terms, &seat)) {
+            seat = joined;
+        }
     }
     Ok(seat)
 }

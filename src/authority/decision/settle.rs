@@ -31,7 +31,7 @@ pub trait Ledger {
 /// use nodelock::{
 ///     Client, Error, ErrorKind, LicenseId, Page, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
 ///     authority::{
-///         ActivationFile, Issuer, LicenseRecord, LicenseTerms, MAX_SEATS_OF_TAG, Query, ReleaseClaim, Seat, SeatName, SeatState, Usage,
+///         ActivationFile, Issuer, LicenseRecord, LicenseTerms, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, ReleaseClaim, Seat, SeatName, SeatState, Usage,
 ///         Found, decision::{self, Change, Ledger, Moment},
 ///     },
 /// };
@@ -57,7 +57,12 @@ pub trait Ledger {
 ///             }
 ///             Query::License(_) | Query::LicenseOfKey(_) => Found::License(None),
 ///             Query::SeatsOfHandle(handle) => Found::Seats(seats(&|seat| seat.handle() == handle)),
-///             Query::TakenSeatsOf(device) => Found::Seats(seats(&|s| *s.device_key() == device && taken(s))),
+///             Query::TakenSeatsOf(device) => {
+///                 let mut found = seats(&|seat| *seat.device_key() == device && taken(seat));
+///                 found.sort_by_key(|seat| std::cmp::Reverse(seat.granted()));
+///                 found.truncate(MAX_SEATS_OF_DEVICE);
+///                 Found::Seats(found)
+///             }
 ///             Query::SeatsByEnd { until, at_most, .. } => {
 ///                 let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
 ///                 let mut ended = seats(&|seat| seat.is_marked_taken() && end(seat) <= until);
@@ -75,7 +80,7 @@ pub trait Ledger {
 ///             Query::SeatOfMachine(machine) => {
 ///                 Found::Seats(seats(&|seat| taken(seat) && *seat.machine() == machine))
 ///             }
-///             // A vendor who keeps these answers here too; see `examples/quickstart/ledger.rs`.
+///             // A vendor who keeps these answers here too; see `src/testing/ledger.rs`.
 ///             Query::EvidenceOf(_) => Found::Evidence(Vec::new()),
 ///             Query::CheckIn(..) => Found::CheckIn(None),
 ///             Query::History => Found::History(None),

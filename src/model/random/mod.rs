@@ -7,7 +7,6 @@
 
 mod device;
 mod dice;
-mod ledger;
 mod promise;
 mod script;
 mod world;

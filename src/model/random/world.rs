@@ -10,7 +10,6 @@ use self::{network::Message, service::Service};
 use super::{
     device::{Asking, Installation, PRODUCT},
     dice::Dice,
-    ledger::Ledger,
     promise::{Gap, Kept, Promise, Row, Seen, State, Usable, must},
     script::{COMPUTERS, FLAGGED, HOUR, IN_USE_BESIDES, INSTALLED, LONGEST_LEASE_DAYS, Script, Sold, Wait},
 };
@@ -19,6 +18,7 @@ use crate::{
     authority::{Found, Issuer, LicenseTerms, Query, decision::Ledger as _},
     fingerprint::{Component, Fingerprint, Probe, TagKey},
     system::SystemRandom,
+    testing::MemoryLedger,
 };
 
 /// When every run begins.
@@ -73,7 +73,7 @@ pub(super) struct World<'v> {
     number: u64,
     dice: Dice,
     now: u64,
-    ledger: Ledger,
+    ledger: MemoryLedger,
     service: Service,
     promise: Promise,
     installations: Vec<Installation>,
@@ -91,7 +91,7 @@ pub(super) struct World<'v> {
 impl<'v> World<'v> {
     pub(super) fn new(vendor: &'v Vendor, number: u64, sold: Sold) -> Self {
         let key = "license key 0".to_owned();
-        let mut ledger = Ledger::default();
+        let mut ledger = MemoryLedger::default();
         ledger.sell(terms(sold), &key);
         let mut plenty = LicenseTerms::new(ANOTHER, PRODUCT, 99, Timestamp::from_unix_seconds(START));
         plenty.lease_days = Some(LONGEST_LEASE_DAYS);
@@ -243,7 +243,7 @@ fn terms(sold: Sold) -> LicenseTerms {
 }
 
 /// The seats of the license that is judged.
-fn rows(ledger: &Ledger) -> Vec<Row> {
+fn rows(ledger: &MemoryLedger) -> Vec<Row> {
     let row = |seat: &crate::authority::Seat| Row {
         handle: seat.handle().get(),
         state: State::named(seat.state().name()),

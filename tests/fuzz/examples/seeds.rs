@@ -80,7 +80,8 @@ fn main() -> io::Result<()> {
 fn records(world: &World) -> io::Result<Vec<Vec<u8>>> {
     let mut inputs = Vec::new();
     for ledger in &world.ledgers {
-        let license = LicenseRecord { terms: ledger.terms.clone(), usage: ledger.usage() };
+        let license =
+            LicenseRecord { terms: ledger.terms[0].clone(), usage: ledger.usage(ledger.terms[0].id) };
         let mut lines = format!("\nL{}", serde_json::to_string(&license)?);
         for seat in ledger.seats.values() {
             lines.push_str(&format!("\nS{}", serde_json::to_string(seat)?));

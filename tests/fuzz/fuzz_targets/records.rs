@@ -100,7 +100,7 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
                 assert!(
                     nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK
                 );
-                let license = text(&world.ledgers[0].terms.id.to_string());
+                let license = text(&world.ledgers[0].terms[0].id.to_string());
                 let license = if act % 10 == 0 { ptr::null() } else { license.as_ptr() };
                 nodelock_decide_activation(activation, license, records, NOW, &mut decision, none)
             }

@@ -11,8 +11,9 @@ use nodelock::{
         ActivationFile, CheckInClaim, PreflightClaim, Records, ReleaseClaim,
         decision::{self, Decision, Moment, Refusal, Step},
     },
+    testing::MemoryLedger,
 };
-use nodelock_fuzz::{KINDS, Memory, NOW, World, bundle, mutate_body, planted, settle, world};
+use nodelock_fuzz::{KINDS, NOW, World, bundle, mutate_body, planted, settle, world};
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutate_body(data, size, max_size, 2, seed).unwrap_or_else(|| fuzzer_mutate(data, size, max_size))
@@ -85,7 +86,7 @@ fn at_an_authority(world: &World, kind: Kind, state: usize, envelope: &[u8]) {
     };
     for file in &files {
         if let Ok(file) = ActivationFile::read(file) {
-            for license in [None, Some(ledger.terms.id)] {
+            for license in [None, Some(ledger.terms[0].id)] {
                 decide(world, ledger, |records, moment| decision::activate(&file, license, records, moment));
             }
         }
@@ -103,7 +104,7 @@ fn at_an_authority(world: &World, kind: Kind, state: usize, envelope: &[u8]) {
 
 /// Decides twice: no more seats are taken than were sold, what is sent can be signed and verified, and the same message
 /// again is answered and changes nothing.
-fn decide(world: &World, ledger: &Memory, act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>) {
+fn decide(world: &World, ledger: &MemoryLedger, act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>) {
     let mut ledger = ledger.clone();
     let Some(Ok(decision)) = settle(&mut ledger, &act) else { return };
     check(world, &ledger, &decision);
@@ -113,8 +114,9 @@ fn decide(world: &World, ledger: &Memory, act: impl Fn(&Records, &Moment) -> Res
     check(world, &ledger, &again);
 }
 
-fn check(world: &World, ledger: &Memory, decision: &Decision) {
-    assert!(ledger.usage().taken <= ledger.terms.seats, "more seats than were sold");
+fn check(world: &World, ledger: &MemoryLedger, decision: &Decision) {
+    let terms = &ledger.terms[0];
+    assert!(ledger.usage(terms.id).taken <= terms.seats, "more seats than were sold");
     let now = Timestamp::from_unix_seconds(NOW);
     let reply = world.issuer.reply(decision, now).expect("what was decided can be signed");
     if let Some(license) = &reply.license {

@@ -14,8 +14,9 @@ use nodelock::{
         Records,
         decision::{self, Moment, Refusal, Step},
     },
+    testing::MemoryLedger,
 };
-use nodelock_fuzz::{Memory, NOW, mutate_text, planted, settle, world};
+use nodelock_fuzz::{NOW, mutate_text, planted, settle, world};
 
 use submission::{Deactivation, Submission, is_typed};
 
@@ -33,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
     let what = submission.what();
     if let Ok(file) = submission.activation() {
         for ledger in &world.ledgers {
-            for license in [None, Some(ledger.terms.id)] {
+            for license in [None, Some(ledger.terms[0].id)] {
                 decide(ledger, |records, moment| decision::activate(&file, license, records, moment));
             }
         }
@@ -65,10 +66,11 @@ fuzz_target!(|data: &[u8]| {
 });
 
 /// No more seats are taken than were sold, and what is sent can be signed.
-fn decide(ledger: &Memory, act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>) {
+fn decide(ledger: &MemoryLedger, act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>) {
     let mut ledger = ledger.clone();
     if let Some(Ok(decision)) = settle(&mut ledger, act) {
-        assert!(ledger.usage().taken <= ledger.terms.seats, "more seats than were sold");
+        let terms = &ledger.terms[0];
+        assert!(ledger.usage(terms.id).taken <= terms.seats, "more seats than were sold");
         let reply = world().issuer.reply(&decision, Timestamp::from_unix_seconds(NOW));
         reply.expect("what was decided can be signed");
     }

@@ -1,17 +1,12 @@
 //! What the fuzz targets share: a world that is the same in every run, signatures over any body, mutations that keep
 //! lengths right, and a planted bug for each target.
 
-#[path = "../../../examples/quickstart/ledger.rs"]
-mod ledger;
 mod mutation;
-#[path = "../../support/seeded.rs"]
-mod seeded;
 mod world;
 
 use std::sync::LazyLock;
 
 pub use self::{
-    ledger::Memory,
     mutation::{mutate_body, mutate_text},
     world::{KINDS, Message, NOW, PRODUCT, VECTORS, World, bundle, settle},
 };

@@ -10,21 +10,20 @@ use std::{
 
 use bincode::Options as _;
 use nodelock::{
-    Certificate, CheckInBody, Client, Clock, Kind, Page, PreflightBody, Reason, Result, Roots, SigningKey, Store,
-    Timestamp, Transport,
+    Certificate, CheckInBody, Client, Clock, Kind, Page, PreflightBody, Reason, Result, Roots, SigningKey,
+    Store, Timestamp, Transport,
     authority::{
         ActivationFile, Issuer, LicenseTerms, Records, ReleaseClaim, SeatName,
         decision::{self, Decision, Ledger as _, Moment, Refusal, Step},
     },
     fingerprint::{Component, Probe},
+    testing::{MemoryLedger, SeededRandom},
 };
 use ring::{
     digest::{SHA256, digest},
     signature::Ed25519KeyPair,
 };
 use serde_json::Value;
-
-use crate::{ledger::Memory, seeded::Seeded};
 
 /// The messages of the vectors.
 pub const VECTORS: &str = include_str!("../../vectors/messages.json");
@@ -93,7 +92,7 @@ pub struct World {
     /// The bodies of `state` files; the first is none.
     pub states: Vec<Vec<u8>>,
     /// Empty, granted, held, returned, released by the vendor.
-    pub ledgers: Vec<Memory>,
+    pub ledgers: Vec<MemoryLedger>,
     /// The code of the seat that was given up.
     pub code: String,
     pub license_key: String,
@@ -159,7 +158,7 @@ pub fn bundle(messages: &[&[u8]]) -> Vec<u8> {
 /// Makes a decision over a ledger and stores it, as [`decision::settle`] does. None when it would take the derivation
 /// of a code's commitment, which is too slow for a fuzzer.
 pub fn settle(
-    ledger: &mut Memory,
+    ledger: &mut MemoryLedger,
     act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
 ) -> Option<Result<Decision, Refusal>> {
     let mut records = Records::new();
@@ -230,12 +229,12 @@ impl World {
         let mut terms = LicenseTerms::new("0102030405060708".parse().expect("an id"), PRODUCT, 1, now());
         terms.licensee = "Jane Doe".into();
         let id = terms.id;
-        let empty = Memory::new(terms, &self.license_key);
-        let random = Seeded::new("device");
+        let empty = MemoryLedger::new(terms, &self.license_key);
+        let random = SeededRandom::new("device");
 
         // A seat, and giving it up.
         let store = self.store(&[]);
-        let client = self.builder(&store, Seeded::new("device")).build().expect("a client");
+        let client = self.builder(&store, SeededRandom::new("device")).build().expect("a client");
         let first = client.begin(&self.license_key, &[("host", "workshop")]).expect("a request");
         self.keep_state(&store);
         let request = ActivationFile::read(&first.to_bytes()).expect("a request");
@@ -316,7 +315,7 @@ impl World {
 
     fn reply(
         &self,
-        ledger: &mut Memory,
+        ledger: &mut MemoryLedger,
         act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
     ) -> Vec<u8> {
         let decision = settle(ledger, act).expect("no code is derived").expect("nothing is refused");
@@ -372,12 +371,12 @@ impl World {
 
     /// A client on that store, with a clock that stands still.
     pub fn client(&self, store: &Store) -> Client {
-        self.builder(store, Seeded::new("client")).build().expect("a client")
+        self.builder(store, SeededRandom::new("client")).build().expect("a client")
     }
 
     /// The same, with a transport and no second attempt.
     pub fn online_client(&self, store: &Store, transport: impl Transport + 'static) -> Client {
-        let builder = self.builder(store, Seeded::new("client"));
+        let builder = self.builder(store, SeededRandom::new("client"));
         let second = std::time::Duration::from_secs(1);
         builder
             .authority("https://licenses.example", transport)
@@ -386,7 +385,7 @@ impl World {
             .expect("a client")
     }
 
-    fn builder(&self, store: &Store, random: Seeded) -> nodelock::ClientBuilder {
+    fn builder(&self, store: &Store, random: SeededRandom) -> nodelock::ClientBuilder {
         Client::builder(PRODUCT, self.roots.clone())
             .store(store.clone())
             .clock(At(now()))

@@ -18,8 +18,8 @@ use crate::{
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Count, Counting, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_TAG, Query, Seat, SeatName,
-        SeatState, Usage, decision::Change,
+        Attempts, Count, Counting, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG,
+        Query, Seat, SeatName, SeatState, Usage, decision::Change,
     },
     code::Handle,
     fingerprint::Tag,
@@ -143,9 +143,11 @@ async fn seats_of_handle(tx: &mut Tx, of: Handle) -> Result<Found> {
 
 async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
     let rows = query(
-        "SELECT handle, license_id, record FROM seat WHERE device_key = $1 AND taken = 1 ORDER BY granted, handle",
+        "SELECT handle, license_id, record FROM seat WHERE device_key = $1 AND taken = 1 \
+         ORDER BY granted DESC, handle LIMIT $2",
     )
     .bind(device.as_bytes().to_vec())
+    .bind(i64::try_from(MAX_SEATS_OF_DEVICE).unwrap_or(i64::MAX))
     .fetch_all(tx)
     .await?;
     found_seats(tx, &rows)

@@ -28,7 +28,7 @@ mod vendor;
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
-use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
+use sqlx::{Connection as _, Executor as _, PgPool, postgres::PgPoolOptions};
 
 pub(crate) use self::{
     audit::{AuditLine, note},
@@ -70,6 +70,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What every connection to PostgreSQL starts with. Its commits are on the disk unless its operator decided otherwise.
 const POSTGRES_SETTINGS: &str = "SET lock_timeout = '20s'";
+/// How long a connection to PostgreSQL is taken to be alive after its last use. To ask each time costs every transaction
+/// a round trip; one that meets a lost connection fails as busy.
+const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// Names the lock of those who write alone, among the advisory locks of a PostgreSQL database. It is no handle's and no
 /// device's.
 const ALONE: i64 = 0x6e6f_6465_6c6f_636b;
@@ -174,9 +177,19 @@ impl Database {
             }
             Location::File(_) => Err(Failure::NotInitialized),
             Location::Url(url) => {
-                let options =
-                    PgPoolOptions::new().max_connections(connections).after_connect(|connection, _| {
+                let options = PgPoolOptions::new()
+                    .max_connections(connections)
+                    .after_connect(|connection, _| {
                         Box::pin(async move { connection.execute(POSTGRES_SETTINGS).await.map(drop) })
+                    })
+                    .test_before_acquire(false)
+                    .before_acquire(|connection, met| {
+                        Box::pin(async move {
+                            if met.idle_for >= SURELY_ALIVE {
+                                connection.ping().await?;
+                            }
+                            Ok(true)
+                        })
                     });
                 Ok(Self(Access::Postgres(options.connect(url).await?)))
             }

@@ -52,18 +52,28 @@ impl Error {
     /// Whether the database was asked too much at a time; it may well answer in a moment.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Postgres(sqlx::Error::PoolTimedOut) => true,
+            Self::TimedOut | Self::Undone => true,
             Self::NotCommitted { is_busy, .. } => *is_busy,
-            Self::Sqlite(error) => is_locked(error),
-            // No lock, a deadlock, too many connections, or it is being shut down or started.
+            Self::Sqlite(error) => is_locked(error) || lacks_files(error),
             Self::Postgres(sqlx::Error::Database(error)) => {
-                matches!(&*error.code().unwrap_or_default(), "55P03" | "40P01" | "53300" | "57P01" | "57P03")
+                error.code().is_some_and(|code| BUSY_STATES.contains(&&*code))
             }
-            // The connection to the server was lost.
-            Self::Postgres(sqlx::Error::Io(_)) => true,
+            // None was free in time, or the connection to the server was lost.
+            Self::Postgres(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed) => {
+                true
+            }
             _ => false,
         }
     }
+}
+
+/// States of PostgreSQL that pass by themselves: no lock, a deadlock, too many connections, no memory, or it is being
+/// shut down, has crashed or is starting, or ended a connection that was idle.
+const BUSY_STATES: &[&str] = &["55P03", "40P01", "53300", "53200", "57P01", "57P02", "57P03", "57P05"];
+
+/// Whether SQLite could open no file, because the process or the system has too many open.
+fn lacks_files(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::CannotOpen))
 }
 
 /// Whether another process has SQLite's lock.

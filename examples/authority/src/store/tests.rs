@@ -7,8 +7,8 @@ mod group;
 use nodelock::{
     ActivationRequest, Client, LicenseId, Reason, Roots, SigningKey, Store, SystemRandom, Timestamp,
     authority::{
-        ActivationFile, Attempts, Evidence, Found, LicenseKeyName, LicenseRecord, LicenseTerms, Query,
-        ReleaseClaim, Seat, SeatState, Usage,
+        ActivationFile, Attempts, Evidence, Found, LicenseKeyName, LicenseRecord, LicenseTerms,
+        MAX_SEATS_OF_DEVICE, Query, ReleaseClaim, Seat, SeatState, Usage,
         decision::{Change, REQUEST_LASTS},
     },
     code::Handle,
@@ -18,8 +18,8 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use super::{
-    Database, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license, latest_seats_of,
-    run_script, seats, strangers,
+    Database, Error, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license,
+    latest_seats_of, run_script, seats, strangers,
 };
 use crate::{
     domain::{Actor, DeviceDescription, Location, Occasion},
@@ -212,9 +212,27 @@ async fn a_handle_may_have_several_seats_and_a_device_too() {
     let of_handle = found(&mut tx, Query::SeatsOfHandle(first.handle)).await;
     assert_eq!(of_handle, Found::Seats(vec![one.clone(), two.clone()]));
     let of_device = found(&mut tx, Query::TakenSeatsOf(first.device_key)).await;
-    assert_eq!(of_device, Found::Seats(vec![one, three]));
+    assert_eq!(of_device, Found::Seats(vec![three, one]), "the latest first");
     assert_eq!(latest_seats_of(&mut tx, terms.id, 1).await.unwrap().len(), 1);
     assert_eq!(seats(&mut tx).await.unwrap().len(), 3);
+}
+
+/// A copied store, or somebody who makes requests without end: no request reads all of their seats.
+#[tokio::test]
+async fn of_a_device_with_many_seats_the_latest_are_looked_at() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key").await;
+    let (request, _) = request();
+    for second in 0..MAX_SEATS_OF_DEVICE as u32 + 2 {
+        let handle = Handle::new(second).unwrap().to_string();
+        let fields = json!({ "seat": handle, "granted": at(second.into()).time });
+        inserted(&mut tx, &seat(&request, terms.id, fields), &request).await.unwrap();
+    }
+    let Found::Seats(found) = found(&mut tx, Query::TakenSeatsOf(request.device_key)).await else { panic!() };
+    assert_eq!(found.len(), MAX_SEATS_OF_DEVICE);
+    let (first, last) = (found.first().unwrap(), found.last().unwrap());
+    assert_eq!([first, last].map(Seat::granted), [at(MAX_SEATS_OF_DEVICE as u64 + 1).time, at(2).time]);
 }
 
 #[tokio::test]
@@ -473,4 +491,17 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
     assert!(find(&mut tx, &Query::License(terms.id)).await.is_ok());
     let failure = find(&mut tx, &Query::License(other.id)).await.unwrap_err();
     assert!(failure.message().contains(&other.id.to_string()), "{failure}");
+}
+
+/// What passes by itself is told as busy (503), not as a failure (500): a client comes again.
+#[test]
+fn what_passes_by_itself_is_busy() {
+    let folder = tempfile::tempdir().unwrap();
+    // What SQLite says when the process may open no more files, too.
+    let no_file = rusqlite::Connection::open(folder.path().join("missing/ledger")).unwrap_err();
+    assert!(Failure::from(no_file).is_busy());
+    assert!(Failure::from(Error::Undone).is_busy());
+    let syntax = rusqlite::Connection::open_in_memory().unwrap().execute("SELEC", []).unwrap_err();
+    assert!(!Failure::from(syntax).is_busy());
+    assert!(!Failure::from(Error::NoRow).is_busy());
 }

@@ -1,8 +1,9 @@
 //! Whatever the network does between clients and the real server, no seat is lost and none is used twice
-//! (docs/THREATS.md, Test 6 and Test 9).
+//! (docs/THREATS.md, Test 6 and Test 9). The same holds for the authority in memory that hosts test with
+//! (docs/guides/testing.md): it decides what the server decides.
 //!
 //! Each run is a license, a few machines and a network of their own, and as many random acts of customers, of the
-//! vendor and of misfortune. After every act the server's database and the clients' stores must keep the promise.
+//! vendor and of misfortune. After every act the ledger and the clients' stores must keep the promise.
 //!
 //! A breach names its run; `NODELOCK_ONLINE_SEED=run NODELOCK_ONLINE_RUNS=1` has it again. The target:
 //!
@@ -10,6 +11,7 @@
 //! NODELOCK_ONLINE_RUNS=10000 cargo test --test faults network:: -- --nocapture
 //! ```
 
+mod desk;
 mod judge;
 
 use std::{
@@ -25,15 +27,15 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use self::desk::{Desk, Memory, Server};
 use crate::support::{
     calls::{base64url, http},
     dice::Dice,
-    ledger::Ledger,
     network::{Counts, Network},
-    server::{Authority, PRODUCT},
+    server::PRODUCT,
     vendor::{TestClock, machine},
 };
-use nodelock::{Client, Deactivation, Post, Reason, Roots, Store, Timestamp, Transport as _, Verdict};
+use nodelock::{Client, Deactivation, Post, Reason, Store, Timestamp, Transport as _, Verdict, code::Handle};
 use serde_json::{Value, json};
 
 /// An authority limits what it takes in for seats that it never saw, and this makes a lot of that.
@@ -44,6 +46,15 @@ const ACTS: usize = 20;
 #[test]
 fn whatever_the_network_does_no_seat_is_lost_and_none_is_used_twice() {
     let _up = crate::database_stays();
+    every_run_keeps_the_promise(|| Box::new(Server::new()));
+}
+
+#[test]
+fn the_authority_that_hosts_test_with_keeps_the_same_promise() {
+    every_run_keeps_the_promise(|| Box::new(Memory::new()));
+}
+
+fn every_run_keeps_the_promise(open: fn() -> Box<dyn Desk>) {
     let number = |name: &str, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let first: u64 = number("NODELOCK_ONLINE_SEED", 0);
     let runs: u64 = number("NODELOCK_ONLINE_RUNS", 40);
@@ -54,18 +65,16 @@ fn whatever_the_network_does_no_seat_is_lost_and_none_is_used_twice() {
         while let begin = next.fetch_add(RUNS_OF_AN_AUTHORITY, Ordering::Relaxed)
             && begin < first + runs
         {
-            let authority = Authority::in_memory();
-            let mut ledger = Ledger::open(&authority);
+            let mut desk = open();
             for seed in begin..(begin + RUNS_OF_AN_AUTHORITY).min(first + runs) {
-                let (counts, breach) = run(seed, &authority, &mut ledger);
+                let (counts, breach) = run(seed, &mut *desk);
                 let mut total = total.lock().unwrap();
                 for (what, count) in counts {
                     *total.0.entry(what).or_default() += count;
                 }
                 total.1.extend(breach.map(|breach| format!("run {seed}: {breach}")));
             }
-            // Whatever came of it, the ledger is one that the rules make.
-            authority.vendor(&["verify"]);
+            desk.verify();
         }
     };
     thread::scope(|scope| {
@@ -82,8 +91,8 @@ fn whatever_the_network_does_no_seat_is_lost_and_none_is_used_twice() {
     assert!(breaches.is_empty(), "{} of {runs} runs, such as\n{shown}", breaches.len());
 }
 
-fn run(seed: u64, authority: &Authority, ledger: &mut Ledger) -> (Counts, Option<String>) {
-    let mut world = World::new(seed, authority, ledger);
+fn run(seed: u64, desk: &mut dyn Desk) -> (Counts, Option<String>) {
+    let mut world = World::new(seed, desk);
     let lived = catch_unwind(AssertUnwindSafe(|| world.live()));
     let breach = match lived {
         Ok(Ok(())) => None,
@@ -118,8 +127,7 @@ struct World<'a> {
     /// Everybody's clock. A second is as short as a time gets, so acts are some seconds apart.
     clock: TestClock,
     time: u64,
-    authority: &'a Authority,
-    ledger: &'a mut Ledger,
+    desk: &'a mut dyn Desk,
     network: Network,
     key: String,
     license: String,
@@ -138,24 +146,21 @@ struct World<'a> {
 }
 
 impl<'a> World<'a> {
-    fn new(seed: u64, authority: &'a Authority, ledger: &'a mut Ledger) -> Self {
+    fn new(seed: u64, desk: &'a mut dyn Desk) -> Self {
         let mut dice = Dice(!seed);
         let seats = 1 + dice.below(2);
         // Sometimes deactivations are scarce, and seats are held instead of returned.
-        let more: &[&str] = if dice.once_in(5) { &["--deactivations", "2"] } else { &[] };
-        let new = ["license", "new", "--licensee", "Jane Doe", "--seats", &seats.to_string()];
-        let sold = authority.vendor(&[&new, more].concat());
-        let network = Network::new(authority.address, seed);
+        let (key, license) = desk.sell(seats, dice.once_in(5).then_some(2));
+        let network = Network::new(desk.address(), seed);
         let time = Timestamp::from(SystemTime::now()).unix_seconds();
         let mut world = Self {
             dice,
             clock: TestClock::at(time),
             time,
-            authority,
-            ledger,
+            desk,
             network,
-            key: sold["key"].as_str().unwrap().to_owned(),
-            license: sold["license"].as_str().unwrap().to_owned(),
+            key,
+            license,
             seats,
             devices: Vec::new(),
             notes: Vec::new(),
@@ -166,7 +171,7 @@ impl<'a> World<'a> {
         };
         for number in 0..MACHINES {
             let name = format!("{seed} {number}");
-            let folder = authority.folder.path().join(&name);
+            let folder = world.desk.folder().join(&name);
             let client = world.start(&name, &folder);
             world.devices.push(TestDevice { name, folder, client, lost: HashSet::new() });
         }
@@ -176,7 +181,7 @@ impl<'a> World<'a> {
     /// Starts the application on a machine.
     fn start(&self, name: &str, folder: &std::path::Path) -> Client {
         let hardware = name.to_owned();
-        Client::builder(PRODUCT, Roots::new([self.authority.root.parse().unwrap()]))
+        Client::builder(PRODUCT, self.desk.roots())
             .store(Store::in_directory(folder.join("store"), Some(folder.join("tombstones"))))
             .clock(self.clock.clone())
             .probe(move || machine(&hardware))
@@ -197,11 +202,11 @@ impl<'a> World<'a> {
         self.network.heal();
         self.judge()?;
         self.settle()?;
-        let before = self.ledger.seats(Some(&self.license));
+        let before = self.desk.seats(Some(&self.license));
         self.network.replay(&mut self.dice);
         self.judge_replayed(&before)?;
         self.free_everything()?;
-        let before = self.ledger.seats(Some(&self.license));
+        let before = self.desk.seats(Some(&self.license));
         self.network.replay(&mut self.dice);
         self.judge_replayed(&before)?;
         match self.network.failure() {
@@ -350,7 +355,7 @@ impl<'a> World<'a> {
     /// The file of the state is damaged. Whatever it knew is lost but for what customers have noted.
     fn damage(&mut self, at: usize) -> Kept {
         let known = self.known(at);
-        let seen: HashSet<u32> = self.ledger.seats(None).iter().map(|seat| seat.handle).collect();
+        let seen: HashSet<u32> = self.desk.seats(None).iter().map(|seat| seat.handle).collect();
         let file = self.devices[at].folder.join("store/state");
         let Ok(mut bytes) = fs::read(&file) else { return Ok(()) };
         match self.dice.below(3) {
@@ -388,7 +393,7 @@ impl<'a> World<'a> {
     }
 
     fn release_seat(&mut self, handle: u32) {
-        self.authority.vendor(&["release", &name(handle), "--reason", "the computer is said to be dead"]);
+        self.desk.release(Handle::new(handle).unwrap());
         self.released.insert(handle);
         self.story.push(format!("the vendor releases {}", name(handle)));
     }
@@ -396,5 +401,5 @@ impl<'a> World<'a> {
 
 /// A seat's name for people.
 fn name(handle: u32) -> String {
-    nodelock::code::Handle::new(handle).unwrap().to_string()
+    Handle::new(handle).unwrap().to_string()
 }

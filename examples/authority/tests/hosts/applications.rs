@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver},
     },
@@ -525,7 +525,12 @@ fn an_application_in_python() {
 }
 
 /// The example in JavaScript with what it needs, in a folder of its own.
-fn node() -> Option<PathBuf> {
+pub(crate) fn node() -> Option<PathBuf> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER.get_or_init(new_node).clone()
+}
+
+fn new_node() -> Option<PathBuf> {
     if skipped(&["node", "npm"]) {
         return None;
     }

@@ -351,7 +351,8 @@ impl Deref for Authority {
     }
 }
 
-fn in_memory() -> TempDir {
+/// A folder that is not on a disk, where there is such a place.
+pub fn in_memory() -> TempDir {
     let memory = Path::new("/dev/shm");
     let folder = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
     folder.unwrap()

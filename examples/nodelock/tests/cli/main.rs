@@ -5,6 +5,7 @@
 mod forms;
 mod input;
 mod output;
+mod schema;
 mod user;
 
 #[allow(dead_code, reason = "the quickstart uses all of it")]
@@ -108,7 +109,7 @@ fn a_pending_request_survives_and_is_shown_again() {
 fn a_license_that_is_not_usable_is_told_by_the_exit_code() {
     let mut vendor = vendor(1);
     let user = User::new(&vendor);
-    vendor.ledger.terms.starts = SystemClock.now().plus_days(7);
+    vendor.ledger.terms[0].starts = SystemClock.now().plus_days(7);
     let request = user.run(0, &["request", &vendor.license_key.clone()]);
     let license = user.write("license.txt", vendor.activate(&request).unwrap());
     let installed = user.json(3, &["install", &license]);
@@ -167,7 +168,7 @@ fn a_revocation_is_taken_in_like_a_receipt() {
 #[test]
 fn without_a_deactivation_left_the_license_stays() {
     let mut vendor = vendor(1);
-    vendor.ledger.terms.deactivations = Some(0);
+    vendor.ledger.terms[0].deactivations = Some(0);
     let user = User::new(&vendor);
     user.activate(&mut vendor);
     let words = "allows no more deactivations";

@@ -11,10 +11,10 @@ use crate::{
     },
     message::Signed,
     model::random::{
-        ledger::Ledger,
         promise::{Kept, Restore, must},
         script::{Restored, Sold},
     },
+    testing::MemoryLedger,
 };
 
 /// How long a page lasts.
@@ -37,7 +37,7 @@ pub(super) struct Service {
 
 /// A copy of the ledger, and what was true when it was made.
 struct Copy {
-    ledger: Ledger,
+    ledger: MemoryLedger,
     key: String,
     page: Page,
     sold: Sold,

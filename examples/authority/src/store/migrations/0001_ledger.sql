@@ -91,7 +91,7 @@ CREATE TABLE seat (
 );
 -- Seats that lapse are looked for only when a license has no seat left: the first to end, as many as are needed.
 CREATE INDEX seat_by_end ON seat (license_id, ends) WHERE taken = 1 AND lapsed = 0;
-CREATE INDEX seat_of_device ON seat (device_key, taken);
+CREATE INDEX seat_of_device ON seat (device_key, taken, granted);
 -- For lists, in their order.
 CREATE INDEX seat_by_age ON seat (granted, handle, device_key);
 CREATE INDEX seat_of_license_by_age ON seat (license_id, granted, handle, device_key);

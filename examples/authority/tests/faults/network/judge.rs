@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use nodelock::{Reason, Verdict};
+use nodelock::{Reason, Verdict, code::Handle};
 
 use super::{Kept, MACHINES, World, must, name};
 use crate::support::ledger::Row;
@@ -33,18 +33,14 @@ impl World<'_> {
     }
 
     pub(super) fn active(&mut self) -> BTreeSet<u32> {
-        let seats = self.ledger.seats(Some(&self.license));
+        let seats = self.desk.seats(Some(&self.license));
         seats.into_iter().filter(|seat| seat.state == "active").map(|seat| seat.handle).collect()
     }
 
     /// Whether another request of the same computer has that seat's place: one that was lost on the way and came late.
     /// The seat is taken once, and the computer takes it back when it checks in.
     fn is_replaced(&mut self, handle: u32) -> bool {
-        let others = format!(
-            "SELECT other.state FROM seat AS own JOIN seat AS other ON other.installed = own.installed \
-             WHERE own.handle = {handle} AND own.state = 'replaced' AND other.state = 'active'"
-        );
-        !self.ledger.texts(&others).is_empty()
+        self.desk.is_replaced(handle)
     }
 
     /// Computers whose seat was replaced like that take it back.
@@ -66,7 +62,7 @@ impl World<'_> {
 
     /// The promise, at any moment, by the database and the stores.
     pub(super) fn judge(&mut self) -> Kept {
-        let rows = self.ledger.seats(Some(&self.license));
+        let rows = self.desk.seats(Some(&self.license));
         let taken = rows.iter().filter(|row| row.is_taken()).count();
         must(taken <= self.seats, || format!("{taken} seats are taken of {}", self.seats))?;
         let active = self.active();
@@ -98,9 +94,9 @@ impl World<'_> {
                 self.release_seat(*handle);
             }
         }
-        for row in self.ledger.seats(Some(&self.license)) {
+        for row in self.desk.seats(Some(&self.license)) {
             if row.state == "held" {
-                self.authority.vendor(&["return", &name(row.handle)]);
+                self.desk.return_held(Handle::new(row.handle).unwrap());
             }
         }
         self.judge()?;
@@ -165,7 +161,7 @@ impl World<'_> {
     pub(super) fn judge_replayed(&mut self, before: &[Row]) -> Kept {
         self.judge()?;
         self.take_back()?;
-        let after = self.ledger.seats(Some(&self.license));
+        let after = self.desk.seats(Some(&self.license));
         // What was lost on the way arrives here for the first time, and may be remembered as cancelled.
         let changed: Vec<_> = before.iter().filter(|row| !after.contains(row)).collect();
         must(changed.is_empty(), || format!("old messages changed {changed:?}"))?;
@@ -184,13 +180,13 @@ impl World<'_> {
                 self.give_up(at)?;
             }
         }
-        for row in self.ledger.seats(Some(&self.license)) {
+        for row in self.desk.seats(Some(&self.license)) {
             if row.state == "held" {
-                self.authority.vendor(&["return", &name(row.handle)]);
+                self.desk.return_held(Handle::new(row.handle).unwrap());
             }
         }
         let taken: Vec<Row> =
-            self.ledger.seats(Some(&self.license)).into_iter().filter(Row::is_taken).collect();
+            self.desk.seats(Some(&self.license)).into_iter().filter(Row::is_taken).collect();
         must(taken.is_empty(), || format!("I2: {taken:?} cannot be freed"))
     }
 }

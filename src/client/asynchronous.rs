@@ -1,0 +1,167 @@
+//! The calls that wait, as futures on tokio, feature `tokio`.
+
+use std::{
+    panic,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::{Client, DeactivateError, Online, Started, Status};
+use crate::{Cancel, DeactivationReceipt, Error, ErrorKind, Reason, Result, code::Handle};
+
+/// A client whose calls are futures, for an application on tokio.
+///
+/// Each future runs the blocking call on tokio's pool for that, [`spawn_blocking`]: files, the 100,000 rounds that a
+/// request costs, and the exchange itself. The thread that polls does none of it, and no other thread is started, save
+/// what a [`Transport`](crate::Transport) of the host starts.
+///
+/// A future that is dropped cancels its call. What was done until then stays done, as after
+/// [`Online::cancel_with`]: a request that was not answered stays pending, and a seat that was given up stays
+/// outstanding. The next call, or the next start, goes on from there. The call ends soon after and then holds nothing; a
+/// new call need not wait for that.
+///
+/// [`Client::check`] reads one small file or none, so it may be called in place: [`client`](Self::client).
+///
+/// A future must be polled inside of a tokio runtime, of either kind; it panics elsewhere.
+///
+/// ```
+/// use nodelock::{AsyncClient, Client, testing::{Machine, TestAuthority}};
+///
+/// # fn main() -> nodelock::Result<()> {
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// # runtime.block_on(async {
+/// # let authority = TestAuthority::new("Example Editor");
+/// # let license_key = authority.sell(1)?;
+/// # let client = authority.client(&Machine::new("desk")).build()?;
+/// let client = AsyncClient::new(client);
+/// assert!(client.activate(&license_key, &[]).await?.is_usable());
+/// # Ok(())
+/// # })
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct AsyncClient {
+    client: Arc<Client>,
+}
+
+impl AsyncClient {
+    /// The calls of `client` as futures. It may be shared with code that blocks.
+    pub fn new(client: impl Into<Arc<Client>>) -> Self {
+        Self { client: client.into() }
+    }
+
+    /// The client itself.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// [`Client::start`]. Zero uses no network.
+    pub async fn start(&self, limit: Duration) -> Result<Started> {
+        self.online(move |online| online.start(limit)).await
+    }
+
+    /// [`Online::activate`].
+    pub async fn activate(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<Status> {
+        let (license_key, metadata) = (license_key.to_owned(), owned(metadata));
+        self.online(move |online| online.activate(&license_key, &borrowed(&metadata))).await
+    }
+
+    /// [`Online::replace`].
+    pub async fn replace(
+        &self,
+        license_key: &str,
+        metadata: &[(&str, &str)],
+        seat: Handle,
+    ) -> Result<Status> {
+        let (license_key, metadata) = (license_key.to_owned(), owned(metadata));
+        self.online(move |online| online.replace(&license_key, &borrowed(&metadata), seat)).await
+    }
+
+    /// [`Online::deactivate`].
+    pub async fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
+        self.online(move |online| online.deactivate(reason)).await
+    }
+
+    /// [`Online::hand_in`].
+    pub async fn hand_in(&self) -> Result<Vec<DeactivationReceipt>> {
+        self.online(|online| online.hand_in()).await
+    }
+
+    /// [`Online::check_in`]: renews the license.
+    pub async fn check_in(&self) -> Result<Status> {
+        self.online(|online| online.check_in()).await
+    }
+
+    /// [`Online::recover`].
+    pub async fn recover(&self) -> Result<Status> {
+        self.online(|online| online.recover()).await
+    }
+
+    /// Any other call that waits for a disk or computes for long: [`begin`](Client::begin),
+    /// [`install`](Client::install), [`deactivate_offline`](Client::deactivate_offline), [`observe`](Client::observe).
+    /// A future that is dropped before `act` has begun never begins it; later it is carried to its end.
+    ///
+    /// Fails with [`ErrorKind::Interrupted`] when the runtime shuts down first.
+    pub async fn run<T, E>(&self, act: impl FnOnce(&Client) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let client = Arc::clone(&self.client);
+        Call { task: spawn_blocking(move || act(&client)), cancel: Cancel::new() }.await
+    }
+
+    async fn online<T, E>(
+        &self,
+        act: impl FnOnce(Online<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let (client, cancel) = (Arc::clone(&self.client), Cancel::on_a_blocking_thread());
+        let given = cancel.clone();
+        let task = spawn_blocking(move || act(client.online().cancel_with(&given)));
+        Call { task, cancel }.await
+    }
+}
+
+/// A call on a thread of the pool, which ends when this is dropped.
+struct Call<T, E> {
+    task: JoinHandle<Result<T, E>>,
+    cancel: Cancel,
+}
+
+impl<T, E: From<Error>> Future for Call<T, E> {
+    type Output = Result<T, E>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T, E>> {
+        Poll::Ready(match ready!(Pin::new(&mut self.task).poll(context)) {
+            Ok(result) => result,
+            Err(error) => match error.try_into_panic() {
+                Ok(panicked) => panic::resume_unwind(panicked),
+                Err(_) => Err(Error::new(ErrorKind::Interrupted, "call").into()),
+            },
+        })
+    }
+}
+
+impl<T, E> Drop for Call<T, E> {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        // Of a call that waits for a thread nothing is left.
+        self.task.abort();
+    }
+}
+
+fn owned(metadata: &[(&str, &str)]) -> Vec<(String, String)> {
+    metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn borrowed(metadata: &[(String, String)]) -> Vec<(&str, &str)> {
+    metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}

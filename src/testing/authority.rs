@@ -1,0 +1,160 @@
+//! An authority in place of the network.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{Fault, Machine, TestClock, Vendor};
+use crate::{
+    Answer, Client, ClientBuilder, Post, Result, Roots, Store, Transport, authority::Usage, code::Handle,
+};
+
+/// An authority in memory, as a [`Transport`]: it answers the online calls of any number of clients. Clones are the same
+/// authority.
+///
+/// What an authority limits by the address of its peer, such as how many unknown license keys one may try, is not
+/// limited here. All else is decided as a real authority decides it.
+#[derive(Clone)]
+pub struct TestAuthority(Arc<Shared>);
+
+struct Shared {
+    product: String,
+    vendor: Mutex<Vendor>,
+    way: Mutex<Way>,
+}
+
+/// The way to it.
+#[derive(Default)]
+struct Way {
+    next: VecDeque<Option<Fault>>,
+    always: Option<Fault>,
+    calls: Vec<String>,
+}
+
+impl TestAuthority {
+    /// Where clients find it. Nothing is ever sent there.
+    pub const URL: &str = "https://authority.invalid";
+
+    /// The authority of a vendor of `product`, with the same keys in every run.
+    ///
+    /// # Panics
+    ///
+    /// If the product is not 1 to 64 bytes on one line.
+    pub fn new(product: &str) -> Self {
+        Self::with_seed(product, "")
+    }
+
+    /// The same with keys from a seed: another seed is another vendor, whose licenses the first one's applications do
+    /// not trust.
+    ///
+    /// # Panics
+    ///
+    /// If the product is not 1 to 64 bytes on one line.
+    pub fn with_seed(product: &str, seed: &str) -> Self {
+        Self::of(product, Vendor::new(product, seed).expect("a product is 1 to 64 bytes on one line"))
+    }
+
+    fn of(product: &str, vendor: Vendor) -> Self {
+        let shared =
+            Shared { product: product.to_owned(), vendor: Mutex::new(vendor), way: Mutex::default() };
+        Self(Arc::new(shared))
+    }
+
+    /// Sells a license of that many seats on the defaults: valid from now on, a lease of 90 days. Returns its key. For
+    /// other terms see [`Vendor::sell_with`].
+    pub fn sell(&self, seats: u32) -> Result<String> {
+        self.vendor().sell(seats)
+    }
+
+    /// A client on that machine, to be finished by the application under test: with this authority, its roots and its
+    /// clock, and with an empty store in memory.
+    ///
+    /// Give it a store of its own to start the application twice: [`ClientBuilder::store`] with a clone.
+    pub fn client(&self, machine: &Machine) -> ClientBuilder {
+        let machine = machine.clone();
+        Client::builder(&*self.0.product, self.roots())
+            .authority(Self::URL, self.clone())
+            .store(Store::in_memory())
+            .clock(self.clock())
+            .probe(move || machine.probe())
+    }
+
+    /// The clock of the authority and of its [clients](Self::client). It stands still until it is moved.
+    pub fn clock(&self) -> TestClock {
+        self.locked().clock.clone()
+    }
+
+    /// What applications trust.
+    pub fn roots(&self) -> Roots {
+        self.locked().roots.clone()
+    }
+
+    /// How many seats of a license are taken, and how many deactivations were used.
+    ///
+    /// Fails with [`ErrorKind::UnknownLicense`](crate::ErrorKind::UnknownLicense).
+    pub fn usage(&self, license_key: &str) -> Result<Usage> {
+        self.locked().usage(license_key)
+    }
+
+    /// Releases the seat of a device that is lost: [`Vendor::release`].
+    pub fn release(&self, seat: Handle, notice: &str) -> Result<()> {
+        self.vendor().release(seat, notice).map(drop)
+    }
+
+    /// The vendor, for what is not done over a network: other terms, files that are carried by hand, a restored ledger.
+    /// No call is answered meanwhile, so do not hold it across one.
+    pub fn vendor(&self) -> MutexGuard<'_, Vendor> {
+        let mut vendor = self.locked();
+        // An authority notes a page in each minute. One that cannot has no random bytes, which seeded ones never lack.
+        let _ = vendor.serve();
+        vendor
+    }
+
+    /// Lets the next call meet that fault, or the one after those that are waiting to be met. With none that call meets
+    /// no fault, whatever [`fail`](Self::fail) says.
+    pub fn fail_next(&self, fault: impl Into<Option<Fault>>) {
+        self.way().next.push_back(fault.into());
+    }
+
+    /// Lets every call meet that fault, until this is called again with none.
+    pub fn fail(&self, fault: impl Into<Option<Fault>>) {
+        self.way().always = fault.into();
+    }
+
+    /// The paths of the calls since this was asked last, whatever came of them: to see that nothing was sent.
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut self.way().calls)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Vendor> {
+        self.0.vendor.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn way(&self) -> MutexGuard<'_, Way> {
+        self.0.way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Transport for TestAuthority {
+    fn post(&self, post: &Post<'_>) -> Result<Answer> {
+        post.cancel.check()?;
+        let fault = {
+            let mut way = self.way();
+            let path = post.url.find("/v1/").map_or(post.url, |at| &post.url[at..]).to_owned();
+            way.calls.push(path);
+            way.next.pop_front().unwrap_or(way.always)
+        };
+        let decide = || self.vendor().call(post.url, post.body);
+        match fault {
+            Some(fault) => fault.meet(post, decide),
+            None => Ok(decide()),
+        }
+    }
+}
+
+impl std::fmt::Debug for TestAuthority {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestAuthority").field("product", &self.0.product).finish_non_exhaustive()
+    }
+}

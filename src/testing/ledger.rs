@@ -1,0 +1,158 @@
+//! What a vendor keeps, in memory. No rule is in here: the library asks for records, and says what to store.
+//!
+//! A real vendor keeps the same records in a database and makes each decision in one transaction; `examples/authority`
+//! does.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use crate::{
+    Error, ErrorKind, LicenseId, Page, Result, Timestamp,
+    authority::{
+        Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord,
+        LicenseTerms, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, Seat, SeatName, Usage,
+        decision::{Change, Ledger},
+    },
+};
+
+/// A ledger in memory. A clone is a copy as it was then, so a test can restore it.
+#[derive(Clone, Default)]
+pub struct MemoryLedger {
+    /// What was sold, in the order of the sales.
+    pub terms: Vec<LicenseTerms>,
+    /// Every seat there ever was, for ever: so no old message is ever news again.
+    pub seats: BTreeMap<SeatName, Seat>,
+    /// Of license keys it keeps the hash alone.
+    keys: BTreeMap<KeyHash, LicenseId>,
+    evidence: Vec<Evidence>,
+    check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
+    attempts: BTreeMap<SeatName, Attempts>,
+    counts: BTreeMap<(LicenseId, Counting), Count>,
+    history: Option<History>,
+    pages: BTreeSet<Page>,
+}
+
+impl MemoryLedger {
+    /// The ledger of a vendor that sold one license; an empty key finds none.
+    pub fn new(terms: LicenseTerms, license_key: &str) -> Self {
+        let mut ledger = Self::default();
+        ledger.sell(terms, license_key);
+        ledger
+    }
+
+    /// Enters a license. An empty key finds none: the vendor chooses the license.
+    pub fn sell(&mut self, terms: LicenseTerms, license_key: &str) {
+        self.keys.extend(LicenseKeyName::new(license_key).map(|key| (key.hash(), terms.id)));
+        self.terms.push(terms);
+    }
+
+    /// Gives a license another key in place of the one before.
+    pub fn rekey(&mut self, license: LicenseId, license_key: &str) {
+        self.keys.retain(|_, id| *id != license);
+        self.keys.extend(LicenseKeyName::new(license_key).map(|key| (key.hash(), license)));
+    }
+
+    /// The license of a key; none if nobody was sold one.
+    pub fn license_of(&self, license_key: &str) -> Option<LicenseId> {
+        self.keys.get(&LicenseKeyName::new(license_key)?.hash()).copied()
+    }
+
+    /// The seats of a license, those too that are free again.
+    pub fn seats_of(&self, license: LicenseId) -> impl Iterator<Item = &Seat> {
+        self.seats.values().filter(move |seat| seat.license_id() == Some(license))
+    }
+
+    /// How many seats of a license are taken, and how many deactivations were used.
+    pub fn usage(&self, license: LicenseId) -> Usage {
+        let count = |test: fn(&&Seat) -> bool| self.seats_of(license).filter(test).count() as u32;
+        Usage { taken: count(|seat| seat.is_marked_taken()), deactivated: count(|seat| seat.is_counted()) }
+    }
+
+    fn seats(&self, test: impl Fn(&Seat) -> bool) -> Vec<Seat> {
+        self.seats.values().filter(|seat| test(seat)).cloned().collect()
+    }
+
+    fn license(&self, id: LicenseId) -> Found {
+        let terms = self.terms.iter().find(|terms| terms.id == id);
+        let license = |terms: &LicenseTerms| LicenseRecord { terms: terms.clone(), usage: self.usage(id) };
+        Found::License(terms.map(|terms| Box::new(license(terms))))
+    }
+}
+
+impl Ledger for MemoryLedger {
+    type Error = Error;
+
+    fn find(&self, query: &Query) -> Result<Found> {
+        Ok(match *query {
+            Query::LicenseOfKey(hash) => match self.keys.get(&hash) {
+                Some(id) => self.license(*id),
+                None => Found::License(None),
+            },
+            Query::License(id) => self.license(id),
+            Query::SeatsOfHandle(handle) => Found::Seats(self.seats(|seat| seat.handle() == handle)),
+            Query::TakenSeatsOf(device) => {
+                let mut taken = self.seats(|seat| *seat.device_key() == device && seat.state().is_taken());
+                taken.sort_by_key(|seat| std::cmp::Reverse(seat.granted()));
+                taken.truncate(MAX_SEATS_OF_DEVICE);
+                Found::Seats(taken)
+            }
+            Query::SeatsByEnd { license, until, at_most } => {
+                let end = |seat: &Seat| seat.ends().unwrap_or(Timestamp::MAX);
+                let taken = self.seats_of(license).filter(|seat| seat.is_marked_taken());
+                let mut ended: Vec<_> = taken.filter(|seat| end(seat) <= until).cloned().collect();
+                ended.sort_by_key(end);
+                ended.truncate(at_most as usize);
+                Found::Seats(ended)
+            }
+            Query::SeatsWithTag(license, tag) => {
+                let mut seats = self.seats(|seat| {
+                    let has = seat.fingerprint().hardware().any(|other| other == tag);
+                    seat.is_marked_taken() && has && seat.license_id() == Some(license)
+                });
+                seats.sort_by_key(Seat::contact);
+                seats.truncate(MAX_SEATS_OF_TAG);
+                Found::Seats(seats)
+            }
+            Query::SeatOfMachine(machine) => {
+                Found::Seats(self.seats(|seat| *seat.machine() == machine && seat.state().is_taken()))
+            }
+            Query::EvidenceOf(handle) => {
+                let about = self.evidence.iter().filter(|evidence| evidence.handle() == handle);
+                Found::Evidence(about.cloned().collect())
+            }
+            Query::CheckIn(seat, digest) => Found::CheckIn(self.check_ins.get(&(seat, digest)).copied()),
+            Query::Attempts(seat) => Found::Attempts(self.attempts.get(&seat).copied().unwrap_or_default()),
+            Query::Count(id, counted) => {
+                Found::Count(self.counts.get(&(id, counted)).cloned().unwrap_or_default())
+            }
+            Query::History => Found::History(self.history.clone().map(Box::new)),
+            Query::Page(page) => Found::Page(self.pages.contains(&page)),
+        })
+    }
+
+    fn store(&mut self, change: Change) -> Result<()> {
+        match change {
+            Change::Insert { seat, .. } => match self.seats.entry(seat.name()) {
+                Entry::Vacant(place) => drop(place.insert(seat)),
+                Entry::Occupied(_) => {
+                    return Err(Error::new(ErrorKind::WrongRequest, "a seat of that name is there"));
+                }
+            },
+            Change::Update(seat) => drop(self.seats.insert(seat.name(), seat)),
+            Change::Keep(evidence) => self.evidence.push(evidence),
+            Change::Forget(evidence) => self.evidence.retain(|kept| *kept != evidence),
+            Change::RememberCheckIn { seat, digest, revision, forget_below } => {
+                self.check_ins.retain(|(name, _), answered| *name != seat || *answered >= forget_below);
+                self.check_ins.insert((seat, digest), revision);
+            }
+            Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
+            Change::Count(id, counted, count) => drop(self.counts.insert((id, counted), count)),
+            Change::History(history) => self.history = Some(history),
+            Change::Page(page) if !self.pages.insert(page) => {
+                return Err(Error::new(ErrorKind::InvalidInput, "that page is there"));
+            }
+            Change::Page(_) => {}
+            Change::License(terms) => self.terms.push(*terms),
+        }
+        Ok(())
+    }
+}

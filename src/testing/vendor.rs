@@ -1,0 +1,249 @@
+//! A vendor in memory: its keys, its ledger, and the decisions of the library over them.
+
+use std::sync::Arc;
+
+use super::{MemoryLedger, SeededRandom, TestClock, http};
+use crate::{
+    Answer, Clock as _, DeactivationReceipt, Error, ErrorKind, License, LicenseId, Page, Random, Result,
+    Revocation, Roots, SigningKey, Timestamp,
+    authority::{
+        ActivationFile, CertificateTerms, CheckInClaim, History, Issuer, LONGEST_LEASE_DAYS, LicenseTerms,
+        PreflightClaim, Records, ReleaseClaim, Reply, Seat, TypedCode, Usage,
+        decision::{self, Moment, Note, Refusal, Ruling, Step},
+    },
+    code::{Handle, LicenseKey},
+    system,
+};
+
+/// The vendor behind a [`TestAuthority`](super::TestAuthority): what its desk does, and what an authority does with a
+/// file that is carried to it by hand.
+///
+/// A clone is another vendor with the same keys and a copy of the ledger; the clock is the same.
+#[derive(Clone)]
+pub struct Vendor {
+    /// The vendor's clock, which devices share unless a test says otherwise.
+    pub clock: TestClock,
+    /// What applications trust.
+    pub roots: Roots,
+    /// What signs. [`certify`](Self::certify) makes another one.
+    pub issuer: Issuer,
+    /// All that the vendor remembers. Put a clone back to restore it.
+    pub ledger: MemoryLedger,
+    /// What is signed is signed under this page. It lies outside of the ledger, so it outlasts a restored one.
+    pub page: Page,
+    product: String,
+    root: SigningKey,
+    random: Arc<dyn Random>,
+    certificates: u64,
+    noted: Option<Timestamp>,
+}
+
+impl Vendor {
+    /// A vendor of `product` whose keys and license keys come from `seed`: the same in every run. Its issuer's
+    /// certificate lasts for a century.
+    ///
+    /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line.
+    pub fn new(product: &str, seed: &str) -> Result<Self> {
+        crate::message::check_product(product)?;
+        let random = SeededRandom::new(format!("nodelock test vendor {seed}"));
+        let root = SigningKey::generate(&random)?;
+        let mut vendor = Self {
+            clock: TestClock::default(),
+            roots: Roots::new([root.public_key()]),
+            issuer: Issuer::root(root.clone()),
+            ledger: MemoryLedger::default(),
+            page: Page::generate(&random)?,
+            product: product.to_owned(),
+            root,
+            random: Arc::new(random),
+            certificates: 0,
+            noted: None,
+        };
+        vendor.certify(Timestamp::MIN, vendor.clock.now_plus(100 * 365))?;
+        vendor.note(Note::default())?;
+        Ok(vendor)
+    }
+
+    /// The root's public key, as an application embeds it.
+    pub fn root(&self) -> crate::PublicKey {
+        self.root.public_key()
+    }
+
+    /// Gives the vendor a new issuer key, whose certificate lasts from `not_before` to `not_after`.
+    pub fn certify(&mut self, not_before: Timestamp, not_after: Timestamp) -> Result<()> {
+        let key = SigningKey::generate(&*self.random)?;
+        self.certificates += 1;
+        let certificate = CertificateTerms {
+            issuer: key.public_key(),
+            name: "Example Ltd".into(),
+            serial: self.certificates,
+            not_before,
+            not_after,
+            longest_lease_days: LONGEST_LEASE_DAYS,
+            endless: true,
+        };
+        self.issuer = Issuer::certified(key, certificate.sign(&self.root)?)?;
+        Ok(())
+    }
+
+    /// Sells a license on the defaults of [`LicenseTerms::new`], valid from now on, and returns its key.
+    pub fn sell(&mut self, seats: u32) -> Result<String> {
+        self.sell_with(seats, |_| {})
+    }
+
+    /// The same on terms that `change` makes of the defaults.
+    ///
+    /// Fails as [`LicenseTerms::validate`] does.
+    pub fn sell_with(&mut self, seats: u32, change: impl FnOnce(&mut LicenseTerms)) -> Result<String> {
+        let id = LicenseId::generate(&*self.random)?;
+        let mut terms = LicenseTerms::new(id, &*self.product, seats, self.clock.now());
+        terms.licensee = "Jane Doe".into();
+        change(&mut terms);
+        terms.validate()?;
+        let license_key = LicenseKey::generate(&*self.random)?.to_string();
+        self.ledger.sell(terms, &license_key);
+        Ok(license_key)
+    }
+
+    /// The terms of a license, to look at and to change: what devices hold says so after their next renewal.
+    ///
+    /// Fails with [`ErrorKind::UnknownLicense`].
+    pub fn terms(&mut self, license_key: &str) -> Result<&mut LicenseTerms> {
+        let id = self.license_of(license_key)?;
+        self.ledger.terms.iter_mut().find(|terms| terms.id == id).ok_or_else(unknown_license)
+    }
+
+    /// How many seats of a license are taken, and how many deactivations were used.
+    ///
+    /// Fails with [`ErrorKind::UnknownLicense`].
+    pub fn usage(&self, license_key: &str) -> Result<Usage> {
+        Ok(self.ledger.usage(self.license_of(license_key)?))
+    }
+
+    fn license_of(&self, license_key: &str) -> Result<LicenseId> {
+        self.ledger.license_of(license_key).ok_or_else(unknown_license)
+    }
+
+    /// The seat of that handle. No two devices of a test draw the same one.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`].
+    pub fn seat(&self, handle: Handle) -> Result<&Seat> {
+        let seat = self.ledger.seats.values().find(|seat| seat.handle() == handle);
+        seat.ok_or_else(|| Error::new(ErrorKind::UnknownSeat, "seat"))
+    }
+
+    /// This moment, with random bytes of its own.
+    pub fn moment(&self) -> Result<Moment> {
+        Ok(Moment {
+            now: self.clock.now(),
+            token: system::random(&*self.random)?,
+            page: self.page,
+            longest_lease: self.issuer.longest_lease(),
+            roots: Arc::new(self.roots.clone()),
+        })
+    }
+
+    /// Notes a new page, as an authority does in each minute, and copies it outside of the ledger.
+    pub fn note(&mut self, note: Note) -> Result<History> {
+        self.page = Page::generate(&*self.random)?;
+        self.noted = Some(self.clock.now());
+        match self.decide(|records, moment| decision::note(&note, records, moment))?.0 {
+            Ruling::Noted(history) => Ok(history),
+            _ => unreachable!("a note is noted"),
+        }
+    }
+
+    /// Notes a page if the last one is a minute old.
+    pub(super) fn serve(&mut self) -> Result<()> {
+        let now = self.clock.now();
+        match self.noted {
+            Some(noted) if now >= noted && now.since(noted).as_secs() < 60 => Ok(()),
+            _ => self.note(Note { outside: Some(self.page), ..Note::default() }).map(drop),
+        }
+    }
+
+    /// Makes a decision, stores it, and signs what is sent.
+    ///
+    /// Fails with the refusal, and as [`Issuer::reply`] does.
+    pub fn decide(
+        &mut self,
+        act: impl Fn(&Records, &Moment) -> Result<Step, Refusal>,
+    ) -> Result<(Ruling, Reply)> {
+        let moment = self.moment()?;
+        let decision = decision::settle(&mut self.ledger, |records| act(records, &moment))?;
+        let reply = self.issuer.reply(&decision, moment.now)?;
+        match decision.ruling {
+            Ruling::Refused(refusal) => Err(refusal.into()),
+            ruling => Ok((ruling, reply)),
+        }
+    }
+
+    /// Answers an online call as an authority does: a POST of `body` to the path at the end of `url`.
+    pub fn call(&mut self, url: &str, body: &[u8]) -> Answer {
+        http::answer(self, url, body)
+    }
+
+    /// Answers an activation file, in any form. What comes along stands even if the request is refused.
+    pub fn activate(&mut self, input: &[u8]) -> Result<Reply> {
+        let file = ActivationFile::read(input)?;
+        Ok(self.decide(|records, moment| decision::activate(&file, None, records, moment))?.1)
+    }
+
+    /// Redeems a proof, in any form.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`] for one of a seat that nobody has asked for: it is kept, and there is no
+    /// receipt.
+    pub fn redeem(&mut self, input: &[u8]) -> Result<DeactivationReceipt> {
+        let claim = ReleaseClaim::read(input)?;
+        receipt(self.decide(|records, moment| decision::redeem(&claim, records, moment))?.1)
+    }
+
+    /// Redeems what somebody typed, in the same way.
+    pub fn redeem_code(&mut self, typed: &str) -> Result<DeactivationReceipt> {
+        let typed = TypedCode::read(typed)?;
+        receipt(self.decide(|records, moment| decision::redeem_code(&typed, records, moment))?.1)
+    }
+
+    /// Answers a check-in file, in any form, with a license or a revocation.
+    pub fn check_in(&mut self, input: &[u8]) -> Result<Reply> {
+        let claim = CheckInClaim::read(input)?;
+        Ok(self.decide(|records, moment| decision::check_in(&claim, records, moment))?.1)
+    }
+
+    /// Whether a device may give its seat up, and how many deactivations are left.
+    pub(super) fn preflight(&mut self, input: &[u8]) -> Result<Ruling> {
+        let claim = PreflightClaim::read(input)?;
+        Ok(self.decide(|records, moment| decision::preflight(&claim, records, moment))?.0)
+    }
+
+    /// Releases the seat of a device that is lost: it hears of that at its next check-in.
+    ///
+    /// Fails with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::GivenUp`] for a seat that is free or was held.
+    pub fn release(&mut self, handle: Handle, notice: &str) -> Result<Revocation> {
+        let name = self.seat(handle)?.name();
+        let act = |records: &Records, moment: &Moment| decision::release(name, notice, records, moment);
+        let revocation = self.decide(act)?.1.revocation;
+        revocation.ok_or_else(|| Error::new(ErrorKind::GivenUp, "release"))
+    }
+
+    /// A new license for a seat, as a file for a device that does not check in.
+    pub fn renew(&mut self, handle: Handle) -> Result<License> {
+        let name = self.seat(handle)?.name();
+        let renewed = self.decide(|records, moment| decision::renew(name, records, moment))?.1.license;
+        renewed.ok_or_else(|| Error::new(ErrorKind::GivenUp, "renewal"))
+    }
+
+    /// Returns a seat to the pool that is held because no deactivation was left.
+    pub fn return_held(&mut self, handle: Handle) -> Result<()> {
+        let name = self.seat(handle)?.name();
+        self.decide(|records, moment| decision::return_held(name, records, moment)).map(drop)
+    }
+}
+
+fn unknown_license() -> Error {
+    Error::new(ErrorKind::UnknownLicense, "license key")
+}
+
+fn receipt(mut reply: Reply) -> Result<DeactivationReceipt> {
+    reply.receipts.pop().ok_or_else(|| Error::new(ErrorKind::UnknownSeat, "deactivation"))
+}
