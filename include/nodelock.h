@@ -804,8 +804,8 @@ NODELOCK_API
 uint32_t nodelock_abi_version(void);
 
 /**
- * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for any other
- * name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+ * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for
+ * any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
  */
 NODELOCK_API
 bool nodelock_has_feature(const char *feature);
@@ -3829,8 +3829,8 @@ nodelock_status nodelock_test_authority_redeem_code(const nodelock_test_authorit
 NODELOCK_API void nodelock_test_authority_free(nodelock_test_authority *authority);
 
 /**
- * Sets clients up for an authority in memory: they trust its root, go by its clock, and send to it what they would send
- * over a network. It takes the place of nodelock_config_add_root(), nodelock_config_set_authority(),
+ * Sets clients up for an authority in memory: they trust its root, go by its clock, and send to it what they would
+ * send over a network. It takes the place of nodelock_config_add_root(), nodelock_config_set_authority(),
  * nodelock_config_set_transport() and nodelock_config_set_clock().
  */
 NODELOCK_API

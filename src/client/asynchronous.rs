@@ -19,10 +19,10 @@ use crate::{Cancel, DeactivationReceipt, Error, ErrorKind, Reason, Result, code:
 /// request costs, and the exchange itself. The thread that polls does none of it, and no other thread is started, save
 /// what a [`Transport`](crate::Transport) of the host starts.
 ///
-/// A future that is dropped cancels its call. What was done until then stays done, as after
-/// [`Online::cancel_with`]: a request that was not answered stays pending, and a seat that was given up stays
-/// outstanding. The next call, or the next start, goes on from there. The call ends soon after and then holds nothing; a
-/// new call need not wait for that.
+/// A future that is dropped cancels its call. What was done until then stays done, as after [`Online::cancel_with`]:
+/// a request that was not answered stays pending, and a seat that was given up stays outstanding. The next call, or
+/// the next start, goes on from there. The call ends soon after and then holds nothing; a new call need not wait for
+/// that.
 ///
 /// [`Client::check`] reads one small file or none, so it may be called in place: [`client`](Self::client).
 ///

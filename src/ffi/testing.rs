@@ -363,8 +363,8 @@ pub unsafe extern "C" fn nodelock_test_authority_free(authority: *mut nodelock_t
     unsafe { free(authority) }
 }
 
-/// Sets clients up for an authority in memory: they trust its root, go by its clock, and send to it what they would send
-/// over a network. It takes the place of nodelock_config_add_root(), nodelock_config_set_authority(),
+/// Sets clients up for an authority in memory: they trust its root, go by its clock, and send to it what they would
+/// send over a network. It takes the place of nodelock_config_add_root(), nodelock_config_set_authority(),
 /// nodelock_config_set_transport() and nodelock_config_set_clock().
 #[unsafe(no_mangle)]
 #[must_use]
@@ -373,8 +373,8 @@ pub unsafe extern "C" fn nodelock_config_set_test_authority(
     authority: *const nodelock_test_authority,
     error: *mut *mut nodelock_error,
 ) -> nodelock_status {
-    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or an authority that lives; NULL or a place for the
-    // error.
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or an authority that lives; NULL or a place for
+    // the error.
     unsafe {
         fallible(error, &mut || {
             let config = object_mut(config, "config")?;

@@ -48,8 +48,8 @@ pub extern "C" fn nodelock_abi_version() -> u32 {
     NODELOCK_ABI_VERSION
 }
 
-/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for any other
-/// name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for
+/// any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
     const FEATURES: &[(&str, bool)] = &[

@@ -10,8 +10,8 @@ use crate::{
     Answer, Client, ClientBuilder, Post, Result, Roots, Store, Transport, authority::Usage, code::Handle,
 };
 
-/// An authority in memory, as a [`Transport`]: it answers the online calls of any number of clients. Clones are the same
-/// authority.
+/// An authority in memory, as a [`Transport`]: it answers the online calls of any number of clients. Clones are the
+/// same authority.
 ///
 /// What an authority limits by the address of its peer, such as how many unknown license keys one may try, is not
 /// limited here. All else is decided as a real authority decides it.

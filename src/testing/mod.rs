@@ -2,8 +2,8 @@
 //!
 //! [`TestAuthority`] answers the online calls as an authority does. It runs the rules of
 //! [`authority::decision`](crate::authority::decision) over a ledger in memory, so an application is granted, renewed
-//! and refused what a real authority would grant, renew and refuse it, with no server and no network. [`Fault`]s are the
-//! ways in which a network and a server fail.
+//! and refused what a real authority would grant, renew and refuse it, with no server and no network. [`Fault`]s are
+//! the ways in which a network and a server fail.
 //!
 //! ```
 //! use nodelock::{Verdict, testing::{Machine, TestAuthority}};

@@ -1,5 +1,5 @@
-//! The vendor in memory that hosts test with (docs/guides/testing.md): it refuses what an authority refuses, and fails in
-//! the ways of a network.
+//! The vendor in memory that hosts test with (docs/guides/testing.md): it refuses what an authority refuses, and
+//! fails in the ways of a network.
 
 use std::time::{Duration, Instant};
 

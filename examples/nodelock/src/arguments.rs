@@ -115,6 +115,12 @@ pub enum Command {
     },
     /// Say whether the license is usable, and what it entitles to.
     Status,
+    /// Do what an application does when it starts: check, note the time, and renew what is due.
+    Start {
+        /// How many seconds to wait for the authority at most; 0 uses no network.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3)]
+        limit: u16,
+    },
     /// Give the seat back: the license is gone from this machine, and a code frees the seat.
     Deactivate {
         /// Without a network: shows a code to hand over.

@@ -6,6 +6,7 @@ use std::{
     io::{self, Read as _},
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
 };
 
 use nodelock::{
@@ -47,6 +48,10 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             Ok(status::report(client.accept(&read_input(file)?)?.status()))
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
+        Command::Start { limit: 0 } => Ok(status::of_start(&client(common)?.start(Duration::ZERO)?)),
+        Command::Start { limit } => {
+            Ok(status::of_start(&online(common)?.start(Duration::from_secs((*limit).into()))?))
+        }
         Command::Activate { license_key, metadata, replace, instead_of } => {
             let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let client = replacing(online_builder(common)?, replace).build()?;

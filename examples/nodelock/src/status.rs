@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use nodelock::{ClockError, Feature, License, Status};
+use nodelock::{ClockError, Feature, License, Renewal, Started, Status};
 use serde_json::{Value, json};
 
 use crate::{
@@ -56,6 +56,25 @@ pub fn report(status: &Status) -> Report {
     });
     let exit = if status.is_usable() { report::OK } else { report::NOT_USABLE };
     Report { exit, ..Report::new(text, notes, json) }
+}
+
+/// The report of `start`: that of `status`, and what became of the renewal.
+pub fn of_start(started: &Started) -> Report {
+    let mut report = report(started.status());
+    let (renewal, error) = match started.renewal() {
+        Renewal::NotDue => ("not-due", None),
+        Renewal::Due(error) => ("due", Some(error)),
+        _ => ("done", None),
+    };
+    if let Some(error) = error {
+        report.notes += &format!("The renewal did not come: {error}. The next start asks again.\n");
+    }
+    if let Some(error) = started.unrecorded() {
+        report.notes += &format!("Warning: the time could not be noted: {error}\n");
+    }
+    report.json["renewal"] = renewal.into();
+    report.json["renewal_error"] = error.map(|error| error.kind().code()).into();
+    report
 }
 
 /// By how much the clock is ahead, negative for behind.

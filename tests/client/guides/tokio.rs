@@ -19,7 +19,8 @@ pub async fn activate(
 ) -> Option<Result<bool>> {
     tokio::select! {
         status = client.activate(license_key, &[]) => Some(status.map(|status| status.is_usable())),
-        // The future of the call is dropped, which cancels it. Its request stays pending, and the next start asks again.
+        // The future of the call is dropped, which cancels it. Its request stays pending, and the next start asks
+        // again.
         () = closed => None,
     }
 }

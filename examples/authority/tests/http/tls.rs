@@ -141,6 +141,12 @@ fn a_system_without_root_certificates_keeps_nobody_from_working() {
     let words = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(words.contains("no root certificates on this system"), "{words}");
+
+    // A start hands in what waits.
+    assert!(nodelock(&plain, &["deactivate", "--offline"]).status.success());
+    let started = nodelock(&plain, &["start", "--json"]);
+    let started: Value = serde_json::from_slice(&started.stdout).unwrap();
+    assert_eq!((&started["renewal"], &started["outstanding"]), (&"done".into(), &0.into()), "{started}");
 }
 
 /// An application makes its transport at every start, and most starts need no network.

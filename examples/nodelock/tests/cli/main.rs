@@ -118,6 +118,26 @@ fn a_license_that_is_not_usable_is_told_by_the_exit_code() {
     assert_eq!(user.status(), ("not-yet-valid".to_owned(), false));
 }
 
+/// What a script does before it starts an application.
+#[test]
+fn a_start_says_what_is_due_and_why_it_did_not_come() {
+    let mut vendor = vendor(1);
+    let user = User::new(&vendor);
+    user.activate(&mut vendor);
+    let started = user.json(0, &["start", "--limit", "0"]);
+    assert_eq!((&started["renewal"], &started["renewal_error"]), (&"not-due".into(), &Value::Null));
+    user.run(0, &["deactivate", "--offline"]);
+    // Nobody listens there.
+    let nobody = ["start", "--authority", "http://127.0.0.1:1"];
+    let started = user.json(3, &nobody);
+    let due = (&started["renewal"], &started["renewal_error"], &started["outstanding"]);
+    assert_eq!(due, (&"due".into(), &"unreachable".into(), &1.into()));
+    let output = user.output(&nobody);
+    let notes = String::from_utf8(output.stderr).unwrap();
+    assert!(notes.contains("The renewal did not come: ") && notes.contains("asks again"), "{notes}");
+    user.refused(2, &["start"], "no-authority", "--authority");
+}
+
 /// The vendor's answer to what `check-in --offline` wrote, as a file of the user's.
 fn answered(user: &User, vendor: &mut vendor::Vendor, check_in: &[u8]) -> String {
     let claim = CheckInClaim::read(check_in).unwrap();

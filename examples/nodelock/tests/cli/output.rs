@@ -104,6 +104,8 @@ fn objects_have_the_documented_fields() {
     let answer = vendor.activate(request["content"].as_str().unwrap().as_bytes()).unwrap();
     let installed = user.json(0, &["install", &user.write("license.txt", answer)]);
     assert_eq!(fields(&installed), status_fields);
+    let started = status_fields.replace("renewal_due", "renewal renewal_due renewal_error");
+    assert_eq!(fields(&user.json(0, &["start", "--limit", "0"])), started);
     assert_eq!(
         fields(&installed["license"]),
         "deactivations_left edition expires features id issued lease_until licensee metadata product renew_after \
