@@ -69,7 +69,8 @@ impl<T> Signed<T> {
     /// # client.activate(&license_key)?;
     /// # let status = client.check()?;
     /// # let license = status.license().expect("it is activated");
-    /// assert_eq!(license.body().product, "Example Editor");
+    /// let body: nodelock::LicenseBody = license.body().clone();
+    /// assert_eq!(body.product, "Example Editor");
     /// # Ok::<(), nodelock::Error>(())
     /// ```
     pub fn body(&self) -> &T {

@@ -12,8 +12,8 @@ pub fn ask(client: &Client, license_key: &str, file: &Path) -> Result<()> {
     write(file, &request.to_text())
 }
 
-/// Takes in whatever the vendor sent: a license, a renewal, a receipt, a revocation. Returns whether the application may
-/// run now.
+/// Takes in whatever the vendor sent: a license, a renewal, a receipt, a revocation. Returns whether the application
+/// may run now.
 pub fn take_in(client: &Client, file: &Path) -> Result<bool> {
     let answer = fs::read(file).map_err(|error| nodelock::Error::io(file.display().to_string(), error))?;
     let accepted = client.accept(&answer)?;
