@@ -339,8 +339,8 @@
 /**
  * What a call came to, or what a check found. Numbers are permanent; later versions add some.
  *
- * 1 to 19 the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to the authority and the authority, 90
- * the library itself, 100 to 119 a message (a file, or an answer of the authority).
+ * 1 to 19 the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to the authority and the
+ * authority, 90 the library itself, 100 to 119 a message (a file, or an answer of the authority).
  */
 enum nodelock_status
 #if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
@@ -352,7 +352,7 @@ enum nodelock_status
    */
   NODELOCK_OK = 0,
   /**
-   * An argument is NULL, not UTF-8, or out of its range.
+   * An argument is NULL, not UTF-8, or out of its documented range.
    */
   NODELOCK_INVALID_INPUT = 1,
   /**
@@ -388,7 +388,8 @@ enum nodelock_status
    */
   NODELOCK_VERDICT_ACTIVE = 20,
   /**
-   * Verdict: usable for now, because the machine has changed. Run, observe, and have the license renewed.
+   * Verdict: usable for now, because the machine has changed. Run, observe, and have the license
+   * renewed.
    */
   NODELOCK_VERDICT_GRACE = 21,
   /**
@@ -404,7 +405,8 @@ enum nodelock_status
    */
   NODELOCK_VERDICT_LEASE_ENDED = 24,
   /**
-   * Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it right too.
+   * Verdict: the clock was set back. Have it corrected, or check in: the authority's answer sets it
+   * right too.
    */
   NODELOCK_VERDICT_CLOCK_SET_BACK = 25,
   /**
@@ -460,7 +462,8 @@ enum nodelock_status
    */
   NODELOCK_NO_RANDOM = 46,
   /**
-   * The file system that the store is on has no locks. Keep the store on a disk of this machine.
+   * The file system that the store is on has no locks, so two programs could write at the same time.
+   * Keep the store on a disk of this machine.
    */
   NODELOCK_NO_LOCKS = 47,
   /**
@@ -474,7 +477,7 @@ enum nodelock_status
   /**
    * The call was cancelled from another thread.
    */
-  NODELOCK_INTERRUPTED = 62,
+  NODELOCK_CANCELLED = 62,
   /**
    * The server's TLS certificate is from nobody who is trusted.
    */
@@ -500,8 +503,8 @@ enum nodelock_status
    */
   NODELOCK_SERVER_FAILED = 68,
   /**
-   * The authority does not know this seat or its latest license, and asks for the license: its ledger may have been
-   * restored to an earlier copy.
+   * The authority does not know this seat or its latest license, and asks for the license: its ledger
+   * may have been restored to an earlier copy.
    */
   NODELOCK_LICENSE_WANTED = 69,
   /**
@@ -519,7 +522,7 @@ enum nodelock_status
   /**
    * The activation request was cancelled before it arrived.
    */
-  NODELOCK_CANCELLED = 73,
+  NODELOCK_REQUEST_CANCELLED = 73,
   /**
    * The seat is not known to the authority, or not yet.
    */
@@ -545,7 +548,8 @@ enum nodelock_status
    */
   NODELOCK_CROWDED_HANDLE = 79,
   /**
-   * A fault of the library. The client that it happened in does nothing any more; free it and make a new one.
+   * A fault of the library. The client that it happened in does nothing any more; free it and make a new
+   * one.
    */
   NODELOCK_INTERNAL = 90,
   /**
@@ -585,7 +589,7 @@ enum nodelock_status
    */
   NODELOCK_CERTIFICATE_EXPIRED = 108,
   /**
-   * A public key for which anybody can forge signatures.
+   * A public key for which anybody can forge signatures: one of the small-order points.
    */
   NODELOCK_WEAK_KEY = 109,
   /**
@@ -601,7 +605,8 @@ enum nodelock_status
    */
   NODELOCK_GIVEN_UP = 113,
   /**
-   * An older message than the one already installed.
+   * An older message than one that counts already: a license than the installed one, a recovery than the
+   * seat's request. Or a request of more than five years ago.
    */
   NODELOCK_OUTDATED = 114,
   /**
@@ -609,7 +614,8 @@ enum nodelock_status
    */
   NODELOCK_LEASE_TOO_LONG = 115,
   /**
-   * A text holds several messages or codes of the kind of which one is expected, and nothing says which is meant.
+   * A text holds several messages or codes of the kind of which one is expected, and nothing says which
+   * is meant.
    */
   NODELOCK_SEVERAL_MESSAGES = 116,
 };
@@ -737,7 +743,7 @@ typedef struct nodelock_typing nodelock_typing;
  *
  * POST the bytes of `post` to its address as `application/json`, follow no redirect, and do not try again: the library
  * does. Give back what was answered, whatever its HTTP status, with nodelock_answer_set(), and return NODELOCK_OK.
- * Otherwise return NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_INTERRUPTED (after
+ * Otherwise return NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_CANCELLED (after
  * nodelock_post_is_cancelled()), NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED,
  * NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything else counts as NODELOCK_UNREACHABLE. `post` and `answer` are
  * lent until it returns.
@@ -804,11 +810,10 @@ NODELOCK_API
 uint32_t nodelock_abi_version(void);
 
 /**
- * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for
- * any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+ * Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `description`,
+ * `testing`. False for any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
  */
-NODELOCK_API
-bool nodelock_has_feature(const char *feature);
+NODELOCK_API bool nodelock_has_feature(const char *feature);
 
 /* ==== Statuses ==== */
 
@@ -1044,6 +1049,20 @@ nodelock_status nodelock_config_set_application_version(nodelock_config *config,
                                                         nodelock_error **error);
 
 /**
+ * Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+ * `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+ * computer often has its user's name, so tell people that you ask for it. What the application itself adds under
+ * such a name (nodelock_details_add()) stands.
+ *
+ * NODELOCK_UNSUPPORTED: without feature `description`.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_config_set_describe_machine(nodelock_config *config,
+                                                     bool describe,
+                                                     nodelock_error **error);
+
+/**
  * When this version of the application was released, in seconds since 1970: what a license's maintenance date is
  * compared with.
  */
@@ -1111,8 +1130,8 @@ nodelock_status nodelock_config_set_plain_http(nodelock_config *config,
                                                nodelock_error **error);
 
 /**
- * How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call
- * tries. Default: 30,000 and 3.
+ * How long one exchange with the authority may take, in milliseconds: 1 to 3,600,000; and how often an online call
+ * tries: 1 to 100. Default: 30,000 and 3. nodelock_client_new() refuses others, if there is an authority.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -1302,7 +1321,7 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
 
 /**
  * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled.
- * Hand the request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor
+ * Hand the request to the authority. Typing errors in `license_key` are mended; it may be NULL where the vendor
  * assigns licenses by hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits
  * for a seat first.
  *
@@ -2045,7 +2064,7 @@ nodelock_status nodelock_call_set_progress(nodelock_call *call,
                                            nodelock_error **error);
 
 /**
- * Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays
+ * Asks every call that was given this to return NODELOCK_CANCELLED, at once or soon. What was done until then stays
  * done. It stays used: a later call returns at once. From any thread. NULL is fine.
  */
 NODELOCK_API
@@ -2094,8 +2113,8 @@ nodelock_status nodelock_client_start(const nodelock_client *client,
 
 /**
  * Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the
- * answer and checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits
- * for a seat of the same license is taken back first.
+ * answer and checks. `license_key` may be NULL as there, `details` and `call` too. Where the details name a seat to
+ * replace, a request that waits for a seat of the same license is taken back first.
  *
  * When the authority refuses for good, the request is taken back and nothing is pending any more:
  * NODELOCK_UNKNOWN_LICENSE, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with
@@ -3104,8 +3123,8 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
  * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it
- * is more than five years old; NODELOCK_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over;
- * for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+ * is more than five years old; NODELOCK_REQUEST_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat
+ * is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

@@ -41,6 +41,13 @@ struct text {
     std::string own;
 };
 
+// The same of a text that need not be there; NULL then.
+struct optional_text {
+    explicit optional_text(std::optional<std::string_view> view) { if (view) own.emplace(*view); }
+    operator const char *() const noexcept { return own ? static_cast<const char *>(*own) : nullptr; }
+    std::optional<text> own;
+};
+
 inline const std::uint8_t *data(std::string_view bytes) { return reinterpret_cast<const std::uint8_t *>(bytes.data()); }
 // A negative time is none, and not a very long one.
 inline std::uint64_t number(std::chrono::milliseconds time) noexcept { return time.count() > 0 ? static_cast<std::uint64_t>(time.count()) : 0; }
@@ -233,6 +240,7 @@ public:
     config &store(std::string_view directory, std::string_view tombstones) { return set(nodelock_config_set_store_directory, detail::text(directory), detail::text(tombstones)); }
     config &store_in_memory() { return set(nodelock_config_set_store_in_memory); }
     config &application_version(std::string_view version) { return set(nodelock_config_set_application_version, detail::text(version)); }
+    config &describe_machine(bool describe) { return set(nodelock_config_set_describe_machine, describe); }
     config &replace(std::uint32_t what) { return set(nodelock_config_set_replace, what); }
     config &authority(std::string_view url) { return set(nodelock_config_set_authority, detail::text(url)); }
     config &plain_http(bool allowed) { return set(nodelock_config_set_plain_http, allowed); }
@@ -273,7 +281,7 @@ public:
     explicit client(const config &settings) : object(detail::make<object>(nodelock_client_new, settings.get())) {}
     [[nodiscard]] license check() const { return detail::make<license>(nodelock_client_check, get()); }
     bool observe() const { bool wrote = false; return detail::call(nodelock_client_observe, get(), &wrote), wrote; }
-    [[nodiscard]] request begin(std::string_view license_key, const details &about = {}) const { return detail::make<request>(nodelock_client_begin, get(), detail::text(license_key), about.get()); }
+    [[nodiscard]] request begin(std::optional<std::string_view> license_key, const details &about = {}) const { return detail::make<request>(nodelock_client_begin, get(), detail::optional_text(license_key), about.get()); }
     // False in a condition if none is pending.
     [[nodiscard]] request pending() const { return detail::make<request>(nodelock_client_pending, get()); }
     [[nodiscard]] request check_in_offline() const { return detail::make<request>(nodelock_client_check_in_offline, get()); }
@@ -294,7 +302,7 @@ public:
     }
 
     // Online; `how` may be null, and must live until the call returns.
-    license activate(std::string_view license_key, const call *how = nullptr, const details &about = {}) const { return detail::make<license>(nodelock_client_activate, get(), detail::text(license_key), about.get(), raw(how)); }
+    license activate(std::optional<std::string_view> license_key, const call *how = nullptr, const details &about = {}) const { return detail::make<license>(nodelock_client_activate, get(), detail::optional_text(license_key), about.get(), raw(how)); }
     receipt deactivate(std::uint32_t reason, const call *how = nullptr) const { return detail::make<receipt>(nodelock_client_deactivate, get(), reason, raw(how)); }
     license check_in(const call *how = nullptr) const { return detail::make<license>(nodelock_client_check_in, get(), raw(how)); }
     license recover(const call *how = nullptr) const { return detail::make<license>(nodelock_client_recover, get(), raw(how)); }

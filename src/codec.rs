@@ -23,17 +23,25 @@ pub(crate) const WEAK_KEY: &str = "weak public key";
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
     bincode::DefaultOptions::new()
         .serialize(value)
-        .map_err(|_| Error::new(ErrorKind::InvalidInput, "content that cannot be encoded"))
+        .map_err(|_| Error::new(ErrorKind::InvalidInput, "the content cannot be encoded"))
 }
 
 /// Decodes a body of at most `limit` bytes. Nothing may be left over.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize, about: &'static str) -> Result<T> {
     if bytes.len() > limit {
-        return Err(Error::new(ErrorKind::TooLarge, about));
+        return Err(Error::too_large(about, bytes.len(), limit));
     }
     bincode::DefaultOptions::new().with_limit(limit as u64).deserialize(bytes).map_err(|e| match *e {
-        bincode::ErrorKind::Custom(text) if text == WEAK_KEY => Error::new(ErrorKind::WeakKey, about),
-        _ => Error::new(ErrorKind::Malformed, about),
+        bincode::ErrorKind::Custom(text) if text == WEAK_KEY => {
+            Error::new(ErrorKind::WeakKey, format!("the {about} holds a public key that must not be used"))
+        }
+        _ => {
+            let length = bytes.len();
+            Error::new(
+                ErrorKind::Malformed,
+                format!("the {about} ({length} bytes) is damaged or not in this format"),
+            )
+        }
     })
 }
 

@@ -1,7 +1,7 @@
 //! The transport that feature `online` ships: reqwest, with rustls on ring.
 
 use std::{
-    fmt,
+    fmt, io,
     pin::pin,
     sync::{Arc, OnceLock},
     thread,
@@ -17,15 +17,16 @@ use reqwest::{
 use rustls::{
     CertificateError, ClientConfig, RootCertStore,
     crypto::{CryptoProvider, KeyProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject as _},
     sign::SigningKey,
 };
 use tokio::time::timeout;
 
 use crate::{
-    Error, ErrorKind, Result,
+    Error, ErrorKind, NetworkFailure, Result, Timestamp,
     client::address,
-    transport::{Answer, CANCEL_INTERVAL, Post, Transport},
+    error::Caused,
+    transport::{self, Answer, CANCEL_INTERVAL, Post, Transport},
 };
 
 /// How an [`HttpTransport`] is set up.
@@ -70,7 +71,12 @@ impl HttpOptions {
     /// assert_eq!(HttpOptions::default().trust_pem(b"no certificate").unwrap_err().kind(), ErrorKind::InvalidInput);
     /// ```
     pub fn trust_pem(mut self, pem: &[u8]) -> Result<Self> {
-        let wrong = || Error::new(ErrorKind::InvalidInput, "certificates in PEM are expected");
+        let wrong = || {
+            Error::new(
+                ErrorKind::InvalidInput,
+                "no certificate in PEM is in the text, or one that is damaged",
+            )
+        };
         let before = self.certificates.len();
         for certificate in CertificateDer::pem_slice_iter(pem) {
             self.certificates.push(certificate.map_err(|_| wrong())?);
@@ -102,12 +108,13 @@ impl HttpOptions {
     pub fn build(self) -> Result<HttpTransport> {
         let mut given = RootCertStore::empty();
         for certificate in self.certificates {
-            given
-                .add(certificate)
-                .map_err(|_| Error::new(ErrorKind::InvalidInput, "a given certificate cannot be used"))?;
+            given.add(certificate).map_err(|_| {
+                Error::new(ErrorKind::InvalidInput, "a given certificate cannot be used to trust others")
+            })?;
         }
         if given.is_empty() && self.only_given {
-            return Err(Error::new(ErrorKind::TlsUntrusted, "no certificate was given"));
+            let text = "0 certificates were given, and only given ones are to be trusted";
+            return Err(Error::new(ErrorKind::TlsUntrusted, text));
         }
         let proxy = match self.proxy {
             ProxyChoice::Environment => ProxySetting::Environment,
@@ -116,7 +123,8 @@ impl HttpOptions {
                 if let Some(scheme) = unknown_scheme(&url) {
                     return Err(Error::new(ErrorKind::InvalidInput, no_such_proxy(&scheme)));
                 }
-                let wrong = |_| Error::new(ErrorKind::InvalidInput, "proxy: a URL is expected");
+                let wrong =
+                    |_| Error::new(ErrorKind::InvalidInput, "the proxy is no URL such as http://HOST:PORT");
                 let matcher = Matcher::builder().all(url.as_str()).build();
                 ProxySetting::Explicit(Box::new(Proxy::all(url).map_err(wrong)?), Arc::new(matcher))
             }
@@ -244,7 +252,11 @@ impl HttpTransport {
                     }
                 }
             });
-            ended.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::TimedOut, "authority")))
+            ended.await.unwrap_or_else(|_| {
+                let (place, limit) = (address::place(post.url), post.timeout.as_millis());
+                let text = format!("the authority at {place} did not answer within {limit} ms");
+                Err(Error::new(ErrorKind::TimedOut, text).with_source(NetworkFailure::AnswerTimedOut))
+            })
         });
         runtime.shutdown_timeout(LOOK_UP_GRACE);
         answer
@@ -273,20 +285,11 @@ impl HttpTransport {
         if let Some((scheme, place)) = &proxy
             && let Some(scheme) = unknown_scheme(&format!("{scheme}://"))
         {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                format!("the proxy {place}: {}", no_such_proxy(&scheme)),
-            ));
+            let text = format!("the proxy {place} is set in the environment, but {}", no_such_proxy(&scheme));
+            return Err(Error::new(ErrorKind::Unsupported, text).with_source(NetworkFailure::Proxy));
         }
-        // Where a proxy is in between, it may be what failed.
-        let classify = |error: reqwest::Error| match (classify(error), &proxy) {
-            (error, Some((_, place)))
-                if matches!(error.kind(), ErrorKind::Unreachable | ErrorKind::TimedOut) =>
-            {
-                Error::new(error.kind(), format!("authority, through the proxy {place}"))
-            }
-            (error, _) => error,
-        };
+        let proxy = proxy.as_ref().map(|(_, place)| place.as_str());
+        let classify = |error: reqwest::Error| classify(&error, address::place(post.url), proxy);
         let tls = self.trust.tls();
         let builder = Client::builder()
             .tls_backend_preconfigured(tls.config.clone())
@@ -309,7 +312,8 @@ impl HttpTransport {
             .await
             .map_err(|error| match classify(error) {
                 error if tls.trusts_nobody && error.kind() == ErrorKind::TlsUntrusted => {
-                    Error::new(ErrorKind::TlsUntrusted, "no root certificates on this system")
+                    let text = "this system has 0 root certificates, so no server can be trusted; install them, or give one";
+                    Error::new(ErrorKind::TlsUntrusted, text)
                 }
                 error => error,
             })?;
@@ -318,11 +322,9 @@ impl HttpTransport {
             response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
         let mut body = Vec::new();
         // An error here is a connection that was cut.
-        while let Some(chunk) =
-            response.chunk().await.map_err(|_| Error::new(ErrorKind::Unreachable, "authority"))?
-        {
+        while let Some(chunk) = response.chunk().await.map_err(classify)? {
             if chunk.len() > post.limit - body.len() {
-                return Err(Error::new(ErrorKind::BadReply, "authority: the answer is too long"));
+                return Err(transport::too_long(post.limit));
             }
             body.extend_from_slice(&chunk);
         }
@@ -341,7 +343,9 @@ impl Transport for HttpTransport {
                 .name("nodelock-http".into())
                 .spawn_scoped(scope, || self.call(post))
                 .map_err(|e| Error::io("a thread for the call", e))?;
-            call.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Unreachable, "authority")))
+            call.join().unwrap_or_else(|_| {
+                Err(Error::new(ErrorKind::Unreachable, "the call to the authority broke off"))
+            })
         })
     }
 }
@@ -355,23 +359,95 @@ fn is_plain_and_here(url: &str) -> bool {
     })
 }
 
-/// What kept a request from being answered. The error's own text is left out: it may hold a proxy's password.
-fn classify(error: reqwest::Error) -> Error {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+/// What kept a request to `place` from being answered. The error's own text is left out: it may hold a proxy's
+/// password.
+fn classify(error: &reqwest::Error, place: &str, proxy: Option<&str>) -> Error {
+    let mut found = None;
+    let mut system = None;
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(e) = cause {
         if let Some(rustls::Error::InvalidCertificate(reason)) = e.downcast_ref() {
-            return Error::new(certificate_kind(reason), "authority");
+            let kind = certificate_kind(reason);
+            return Error::new(kind, certificate_text(kind, reason, place));
+        }
+        let io = e.downcast_ref::<io::Error>();
+        found = io.and_then(|io| of_system(io.kind())).or(found);
+        system = io.and_then(io::Error::raw_os_error).or(system);
+        if e.is::<rustls::Error>() {
+            found = Some(NetworkFailure::Tls);
+        }
+        // These types are private to the library that connects; what they print is short and fixed.
+        match e.to_string().as_str() {
+            "dns error" => found = Some(NetworkFailure::NameLookUp),
+            words if words.contains("proxy authorization required") => {
+                found = Some(NetworkFailure::ProxyAuthorization);
+            }
+            _ => {}
         }
         // An I/O error does not count what it wraps among its sources, and they are wrapped in one another.
-        let wrapped = e.downcast_ref::<std::io::Error>().and_then(|io| io.get_ref());
+        let wrapped = io.and_then(io::Error::get_ref);
         cause = wrapped.map(|inner| inner as _).or_else(|| e.source());
     }
-    let kind = match error.is_timeout() {
-        true => ErrorKind::TimedOut,
-        false if error.is_builder() => ErrorKind::InvalidInput,
-        false => ErrorKind::Unreachable,
+    if error.is_builder() {
+        return Error::new(
+            ErrorKind::InvalidInput,
+            format!("no request can be made for the address of {place}"),
+        );
+    }
+    let why = found.unwrap_or(match (error.is_timeout(), error.is_connect()) {
+        (true, true) => NetworkFailure::ConnectTimedOut,
+        (true, false) => NetworkFailure::AnswerTimedOut,
+        (false, true) => NetworkFailure::Other,
+        (false, false) => NetworkFailure::Reset,
+    });
+    // Where a proxy is in between, it may be what failed.
+    let through = proxy.map_or_else(String::new, |proxy| format!(" through the proxy {proxy}"));
+    let failure = match proxy {
+        Some(_) if why != NetworkFailure::ProxyAuthorization && !error.is_timeout() => NetworkFailure::Proxy,
+        _ => why,
     };
-    Error::new(kind, "authority")
+    let kind = if error.is_timeout() { ErrorKind::TimedOut } else { ErrorKind::Unreachable };
+    let text = format!("the authority at {place} cannot be reached{through}: {why}");
+    Error::new(kind, text).with_source(Caused { failure, system: system.map(io::Error::from_raw_os_error) })
+}
+
+/// What an error of the system says of a connection, where it says something.
+fn of_system(kind: io::ErrorKind) -> Option<NetworkFailure> {
+    use io::ErrorKind as Io;
+    Some(match kind {
+        Io::ConnectionRefused => NetworkFailure::Refused,
+        Io::ConnectionReset | Io::ConnectionAborted | Io::BrokenPipe | Io::UnexpectedEof => {
+            NetworkFailure::Reset
+        }
+        Io::NetworkUnreachable | Io::HostUnreachable | Io::NetworkDown | Io::AddrNotAvailable => {
+            NetworkFailure::NoRoute
+        }
+        Io::TimedOut => NetworkFailure::ConnectTimedOut,
+        _ => return None,
+    })
+}
+
+/// What is wrong with the certificate of the server at `place`.
+fn certificate_text(kind: ErrorKind, reason: &CertificateError, place: &str) -> String {
+    use CertificateError as Reason;
+    let time = |time: &UnixTime| Timestamp::from_unix_seconds(time.as_secs());
+    match reason {
+        Reason::ExpiredContext { time: now, not_after: end } => {
+            format!(
+                "the certificate of {place} ended at {}, and the clock here says {}",
+                time(end),
+                time(now)
+            )
+        }
+        Reason::NotValidYetContext { time: now, not_before: start } => {
+            format!(
+                "the certificate of {place} begins at {}, and the clock here says {}",
+                time(start),
+                time(now)
+            )
+        }
+        _ => format!("the server at {place}: {kind}"),
+    }
 }
 
 fn certificate_kind(reason: &CertificateError) -> ErrorKind {

@@ -59,7 +59,10 @@ impl PublicKey {
         let mut y = bytes;
         y[31] &= 0x7f;
         if SMALL_ORDER_Y.contains(&y) {
-            return Err(Error::new(ErrorKind::WeakKey, "public key"));
+            return Err(Error::new(
+                ErrorKind::WeakKey,
+                "the public key must not be used: anybody can forge its signatures",
+            ));
         }
         Ok(Self(bytes))
     }
@@ -83,7 +86,7 @@ impl PublicKey {
     /// ```
     pub fn read_list(input: &[u8]) -> Result<Vec<Self>> {
         if input.len() > MAX_INPUT {
-            return Err(Error::new(ErrorKind::TooLarge, "public keys"));
+            return Err(Error::too_large("the list of public keys", input.len(), MAX_INPUT));
         }
         let text = text::characters(input);
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -103,7 +106,7 @@ impl PublicKey {
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> Result<()> {
         UnparsedPublicKey::new(&ED25519, &self.0)
             .verify(message, signature)
-            .map_err(|_| Error::new(ErrorKind::BadSignature, "signature"))
+            .map_err(|_| Error::new(ErrorKind::BadSignature, ""))
     }
 }
 
@@ -131,7 +134,7 @@ impl FromStr for PublicKey {
         let mut bytes = [0; 33];
         match (runs.next().map(|run| URL_SAFE_NO_PAD.decode_slice(run, &mut bytes)), runs.next()) {
             (Some(Ok(32)), None) => Self::from_bytes(first(&bytes)),
-            _ => Err(Error::new(ErrorKind::Malformed, "public key: 43 characters of base64url are expected")),
+            _ => Err(no_key(text)),
         }
     }
 }
@@ -248,8 +251,23 @@ impl fmt::Debug for SigningKey {
     }
 }
 
+/// That a text is no public key. The text may be a secret that was taken for one, so it is not shown.
+fn no_key(text: &str) -> Error {
+    let plain = text::visible(text);
+    let runs = plain.split(|c: char| !(c.is_ascii_alphanumeric() || "+/-_".contains(c)));
+    let longest = runs.map(str::len).max().unwrap_or_default();
+    let found = match longest {
+        43 => "there are several, or one that is damaged".to_owned(),
+        _ => format!("the longest word here has {longest}"),
+    };
+    Error::new(ErrorKind::Malformed, format!("a public key is 43 characters of base64url, and {found}"))
+}
+
 fn bad_key() -> Error {
-    Error::new(ErrorKind::Malformed, "private key")
+    Error::new(
+        ErrorKind::Malformed,
+        "the private key is damaged or of another form: a seed of 32 bytes is expected",
+    )
 }
 
 /// The first `N` bytes of a slice that is known to be that long.

@@ -10,12 +10,12 @@
 //! an authority its address:
 //!
 //! ```
-//! use nodelock::{Client, HttpOptions, Roots, SigningKey, Store, SystemRandom};
+//! use nodelock::{Authority, Client, HttpOptions, Roots, SigningKey, Store, SystemRandom};
 //!
 //! # fn main() -> nodelock::Result<()> {
 //! # let root = SigningKey::generate(&SystemRandom)?.public_key().to_string();
 //! let client = Client::builder("Example Editor", Roots::new([root.parse()?]))
-//!     .authority("https://licenses.example.com", HttpOptions::default().build()?)
+//!     .authority(Authority::new("https://licenses.example.com", HttpOptions::default().build()?))
 //!     .store(Store::in_memory()) // leave this out to keep the license in the user's profile
 //!     .build()?;
 //! # Ok(())
@@ -41,7 +41,7 @@
 //! # let root = SigningKey::generate(&SystemRandom)?.public_key();
 //! # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
 //! # let license_key = LicenseKey::generate(&SystemRandom)?.to_string();
-//! let request = client.begin(&license_key, &[])?;
+//! let request = client.begin(&license_key)?;
 //! println!("{}", request.to_text()); // mail this to the vendor
 //!
 //! // The user changes their mind. The seat may be granted by now, so this gives it up.
@@ -149,10 +149,10 @@ pub use crate::client::AsyncClient;
 pub use crate::http::{HttpOptions, HttpTransport};
 pub use crate::{
     client::{
-        Accepted, CheckIn, Client, ClientBuilder, Deactivation, LicenseKeys, PendingRequest, Renewal,
-        Started, Status,
+        Accepted, ActivationRequestOptions, CheckIn, Client, ClientBuilder, Deactivation, LicenseKeys,
+        PendingRequest, Renewal, Started, Status,
     },
-    error::{Already, Error, ErrorKind, Result},
+    error::{Already, Context, Error, ErrorKind, NetworkFailure, Result},
     keys::{KeyId, PublicKey, SigningKey},
     licensing_time::{CLOCK_TOLERANCE, ClockError},
     message::{
@@ -170,6 +170,6 @@ pub use crate::{
 };
 #[cfg(feature = "transport")]
 pub use crate::{
-    client::{DeactivateError, Online, Progress},
-    transport::{Answer, Cancel, Post, Transport},
+    client::{Authority, DeactivateError, Online, Progress},
+    transport::{Answer, CancelToken, Post, Transport},
 };

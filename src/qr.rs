@@ -10,7 +10,7 @@ use qrcode::{
     render::{svg, unicode::Dense1x2},
 };
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, Result};
 
 /// The digits that the largest QR code takes, more than of anything else.
 const LONGEST: usize = 7089;
@@ -26,7 +26,7 @@ pub struct Modules {
 }
 
 fn encode(text: &[u8]) -> Result<QrCode> {
-    let too_large = || Error::new(ErrorKind::TooLarge, "QR code");
+    let too_large = || Error::too_large("the text of a QR code", text.len(), LONGEST);
     if text.len() > LONGEST {
         return Err(too_large());
     }

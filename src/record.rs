@@ -131,7 +131,8 @@ impl Unanswered {
         let until = self.pause(now, is_usable)?;
         // A later version may know more kinds.
         let kind = ErrorKind::from_code(&self.why).unwrap_or(ErrorKind::Unreachable);
-        Some(Error::new(kind, format!("the last start; the next one asks from {until} on")))
+        let why = format!("the last start failed ({kind}); the next one asks from {until} on");
+        Some(Error::new(kind, why))
     }
 }
 
@@ -179,6 +180,28 @@ impl Release {
 pub(crate) struct Replaced {
     pub(crate) proof: Vec<u8>,
     pub(crate) time: Timestamp,
+}
+
+/// What says that there is nothing to cancel.
+pub(crate) const NO_REQUEST: &str = "there is nothing to cancel: no activation request is pending";
+/// What says that there is nothing to give up or renew.
+pub(crate) const NO_LICENSE: &str = "no license is active in this store";
+
+fn too_many_outstanding() -> Error {
+    let text = format!("{MAX_OUTSTANDING} deactivations wait for their receipts, and no more are allowed");
+    Error::new(ErrorKind::TooManyOutstanding, text)
+}
+
+fn wrong_request(handle: Handle, held: Handle) -> Error {
+    let text = format!("the license is for seat {handle}, and this machine has asked for seat {held}");
+    Error::new(ErrorKind::WrongRequest, text)
+}
+
+fn not_here(what: &str, handle: Handle) -> Error {
+    Error::new(
+        ErrorKind::UnknownSeat,
+        format!("the {what} is for seat {handle}, which this store does not know"),
+    )
 }
 
 impl Record {
@@ -244,7 +267,7 @@ impl Record {
         }
         // A cancelled request becomes one more outstanding seat, so there must be room for that.
         if self.outstanding.len() >= MAX_OUTSTANDING {
-            return Err(Error::new(ErrorKind::TooManyOutstanding, "activation request"));
+            return Err(too_many_outstanding());
         }
         if mutated!(OutstandingDropped) {
             self.outstanding.clear();
@@ -290,7 +313,9 @@ impl Record {
     /// becomes outstanding: it is given up by this very commit.
     pub(crate) fn install(&mut self, facts: &LicenseFacts<'_>, replaced: Option<Replaced>) -> Result<()> {
         if self.gave_up(facts.handle) {
-            return Err(Error::new(ErrorKind::GivenUp, "license"));
+            let text =
+                format!("the license is for seat {}, which was given up on this machine", facts.handle);
+            return Err(Error::new(ErrorKind::GivenUp, text));
         }
         let fits = |activation: &Activation| {
             activation.handle == facts.handle && activation.request_digest == facts.request_digest
@@ -308,8 +333,9 @@ impl Record {
             let granted = license(&pending.activation);
             let aside = pending.aside.clone();
             if let Some(aside) = aside.filter(|_| !mutated!(ReplacedForgotten)) {
-                let Replaced { proof, time } = replaced
-                    .ok_or_else(|| Error::new(ErrorKind::WrongRequest, "the proof of the license before"))?;
+                let Replaced { proof, time } = replaced.ok_or_else(|| {
+                    Error::new(ErrorKind::WrongRequest, "the proof of the license before is missing")
+                })?;
                 self.give_up_license(aside, proof, time, Reason::Other)?;
             }
             self.current = Current::Active(granted);
@@ -317,19 +343,28 @@ impl Record {
             self.unanswered = None;
             return Ok(());
         }
-        let wrong = if matches!(self.current, Current::Nothing) {
-            ErrorKind::NotPending
-        } else {
-            ErrorKind::WrongRequest
+        let wrong = match self.handles().next() {
+            None => Error::new(
+                ErrorKind::NotPending,
+                format!(
+                    "the license is for seat {}, and no activation request is pending here",
+                    facts.handle
+                ),
+            ),
+            Some(held) => wrong_request(facts.handle, held),
         };
         let changed_since = self.changed_since;
         let active = self.license_mut().filter(|active| active.activation.handle == facts.handle);
-        let active = active.ok_or_else(|| Error::new(wrong, "license"))?;
+        let active = active.ok_or(wrong)?;
         if facts.revision < active.revision {
-            return Err(Error::new(ErrorKind::Outdated, "license"));
+            let (old, new) = (facts.revision, active.revision);
+            let text = format!("the license has revision {old}, and revision {new} is installed already");
+            return Err(Error::new(ErrorKind::Outdated, text));
         }
         if !fits(&active.activation) {
-            return Err(Error::new(ErrorKind::WrongRequest, "license"));
+            let text =
+                format!("the license answers another request for seat {} than this machine's", facts.handle);
+            return Err(Error::new(ErrorKind::WrongRequest, text));
         }
         // Only a later license is the authority's word on a machine that has changed.
         let changed_since = changed_since.filter(|_| facts.revision == active.revision);
@@ -355,7 +390,8 @@ impl Record {
     pub(crate) fn may_deactivate(&self) -> Result<()> {
         match self.license() {
             Some(Active { deactivations_left: Some(0), .. }) => {
-                Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation"))
+                let text = "the license has 0 deactivations left, so it stays active here";
+                Err(Error::new(ErrorKind::DeactivationNotAllowed, text))
             }
             _ => Ok(()),
         }
@@ -369,7 +405,7 @@ impl Record {
             Current::Pending(pending) => pending,
             current => {
                 self.current = current;
-                return Err(Error::new(ErrorKind::NotPending, "cancellation"));
+                return Err(Error::new(ErrorKind::NotPending, NO_REQUEST));
             }
         };
         let changed_since = self.changed_since.filter(|_| pending.aside.is_some());
@@ -391,8 +427,7 @@ impl Record {
     /// Gives the license up: ACTIVE to DEACTIVATING, with the proof made for [`Record::release_license`]. A request
     /// that is pending beside it stays so.
     pub(crate) fn deactivate(&mut self, proof: Vec<u8>, time: Timestamp, reason: Reason) -> Result<&GivenUp> {
-        let license =
-            self.license().cloned().ok_or_else(|| Error::new(ErrorKind::NotActive, "deactivation"))?;
+        let license = self.license().cloned().ok_or_else(|| Error::new(ErrorKind::NotActive, NO_LICENSE))?;
         self.has_room()?;
         if !mutated!(LicenseKept) {
             self.take(license.activation.handle);
@@ -421,7 +456,7 @@ impl Record {
 
     fn has_room(&self) -> Result<()> {
         if self.outstanding.len() >= MAX_OUTSTANDING {
-            return Err(Error::new(ErrorKind::TooManyOutstanding, "deactivation"));
+            return Err(too_many_outstanding());
         }
         Ok(())
     }
@@ -454,7 +489,7 @@ impl Record {
     /// Returns whether the record changed; the same receipt again changes nothing.
     pub(crate) fn receipt(&mut self, handle: Handle, receipt: &[u8], time: Timestamp) -> Result<bool> {
         if !self.knows(handle) {
-            return Err(Error::new(ErrorKind::UnknownSeat, "receipt"));
+            return Err(not_here("receipt", handle));
         }
         let outstanding = self.outstanding.len();
         self.outstanding.retain(|o| o.activation.handle != handle);
@@ -478,7 +513,7 @@ impl Record {
         time: Timestamp,
     ) -> Result<bool> {
         if !self.knows(handle) {
-            return Err(Error::new(ErrorKind::UnknownSeat, "revocation"));
+            return Err(not_here("revocation", handle));
         }
         let outstanding = self.outstanding.len();
         self.outstanding.retain(|o| o.activation.handle != handle);

@@ -8,7 +8,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, error::shown};
 
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, up to the end of the year 9999.
 ///
@@ -109,8 +109,10 @@ impl FromStr for Timestamp {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong =
-            || Error::new(ErrorKind::InvalidInput, "a time such as 2027-01-31 or 2027-01-31T12:00:00Z");
+        let wrong = || {
+            let (found, expected) = (shown(text), "such as 2027-01-31 or 2027-01-31T12:00:00Z");
+            Error::new(ErrorKind::InvalidInput, format!("`{found}` is no time {expected}"))
+        };
         let midnight = format!("{text}T00:00:00Z");
         let text = if text.len() == 10 { &midnight } else { text };
         humantime::parse_rfc3339(text).map(Self::from).map_err(|_| wrong())

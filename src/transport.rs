@@ -26,19 +26,19 @@ pub struct Post<'a> {
     /// How long the whole exchange may take.
     pub timeout: Duration,
     /// Asks for the call to end early, from another thread.
-    pub cancel: &'a Cancel,
+    pub cancel: &'a CancelToken,
 }
 
 impl<'a> Post<'a> {
     /// A POST of `body` to `url`, for tests of a [`Transport`]: the client makes its own. An answer may have 1 MiB.
     ///
     /// ```
-    /// # use {nodelock::{Cancel, Post}, std::time::Duration};
-    /// let cancel = Cancel::new();
+    /// # use {nodelock::{CancelToken, Post}, std::time::Duration};
+    /// let cancel = CancelToken::new();
     /// let post = Post::new("https://licenses.example.com/v1/checkins", b"{}", Duration::from_secs(3), &cancel);
     /// assert_eq!(post.limit, 1 << 20);
     /// ```
-    pub fn new(url: &'a str, body: &'a [u8], timeout: Duration, cancel: &'a Cancel) -> Self {
+    pub fn new(url: &'a str, body: &'a [u8], timeout: Duration, cancel: &'a CancelToken) -> Self {
         Self { url, body, user_agent: USER_AGENT, limit: 1 << 20, timeout, cancel }
     }
 }
@@ -107,7 +107,7 @@ impl Answer {
 pub trait Transport: Send + Sync {
     /// Posts, and waits for the answer. Follows no redirect, and does not try again: the client does.
     ///
-    /// Fails with [`ErrorKind::Unreachable`], [`ErrorKind::TimedOut`], [`ErrorKind::Interrupted`],
+    /// Fails with [`ErrorKind::Unreachable`], [`ErrorKind::TimedOut`], [`ErrorKind::Cancelled`],
     /// [`ErrorKind::TlsUntrusted`], [`ErrorKind::TlsWrongHost`], [`ErrorKind::TlsExpired`], or
     /// [`ErrorKind::BadReply`] for an answer beyond the limit.
     fn post(&self, post: &Post<'_>) -> Result<Answer>;
@@ -115,7 +115,7 @@ pub trait Transport: Send + Sync {
 
 /// Ends a call early, from another thread. Clones are the same token.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<Token>);
+pub struct CancelToken(Arc<Token>);
 
 #[derive(Debug, Default)]
 struct Token {
@@ -125,7 +125,7 @@ struct Token {
     may_block: bool,
 }
 
-impl Cancel {
+impl CancelToken {
     /// A token that was not used yet.
     pub fn new() -> Self {
         Self::default()
@@ -142,12 +142,12 @@ impl Cancel {
         self.0.may_block
     }
 
-    /// Asks whatever call was given this token to return [`ErrorKind::Interrupted`]. It stays used.
+    /// Asks whatever call was given this token to return [`ErrorKind::Cancelled`]. It stays used.
     ///
     /// ```
-    /// use nodelock::Cancel;
+    /// use nodelock::CancelToken;
     ///
-    /// let cancel = Cancel::new();
+    /// let cancel = CancelToken::new();
     /// let button = cancel.clone(); // for the thread that has the window
     /// button.cancel();
     /// assert!(cancel.is_cancelled());
@@ -163,12 +163,12 @@ impl Cancel {
 
     pub(crate) fn check(&self) -> Result<()> {
         if self.is_cancelled() {
-            return Err(Error::new(ErrorKind::Interrupted, "call"));
+            return Err(Error::new(ErrorKind::Cancelled, ""));
         }
         Ok(())
     }
 
-    /// Sleeps, and wakes early to fail with [`ErrorKind::Interrupted`].
+    /// Sleeps, and wakes early to fail with [`ErrorKind::Cancelled`].
     pub(crate) fn sleep(&self, duration: Duration) -> Result<()> {
         let end = Instant::now() + duration;
         loop {
@@ -179,6 +179,11 @@ impl Cancel {
             }
         }
     }
+}
+
+/// That an answer is longer than it may be.
+pub(crate) fn too_long(limit: usize) -> Error {
+    Error::new(ErrorKind::BadReply, format!("the answer is longer than {limit} bytes, as no authority's is"))
 }
 
 /// How soon a waiting call notices that it is to end.

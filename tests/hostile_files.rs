@@ -139,12 +139,16 @@ impl World {
 
         let disk = Disk::new();
         let client = Self::client_on(&vendor, &disk);
-        let first = client.begin(&vendor.license_key(), &[("host", "machine")]).unwrap();
+        let first = client
+            .begin(
+                nodelock::ActivationRequestOptions::of_key(vendor.license_key()).metadata("host", "machine"),
+            )
+            .unwrap();
         let answer = vendor.activate(&first.to_bytes()).unwrap();
         let old_license = client.accept(&answer).unwrap().license().unwrap().clone();
         let given_up = client.deactivate_offline(Reason::Moved).unwrap();
         let receipt = vendor.redeem(given_up.proof()).unwrap();
-        let second = client.begin(&vendor.license_key(), &[]).unwrap();
+        let second = client.begin(vendor.license_key()).unwrap();
         let answer = vendor.activate(&second.to_bytes()).unwrap();
         let trial = disk.fork();
         let license = Self::client_on(&vendor, &trial).accept(&answer).unwrap().license().unwrap().clone();
@@ -591,7 +595,7 @@ fn active(world: &World) -> Disk {
 fn every_change(world: &World, client: &Client) -> Vec<(&'static str, Option<ErrorKind>)> {
     let kind = |result: Option<nodelock::Error>| result.map(|error| error.kind());
     vec![
-        ("begin", kind(client.begin(&world.vendor.license_key(), &[]).err())),
+        ("begin", kind(client.begin(world.vendor.license_key()).err())),
         ("install", kind(client.accept(&world.messages["license"].bytes).err())),
         ("deactivate", kind(client.deactivate_offline(Reason::Moved).err())),
         ("cancel", kind(client.cancel().err())),
@@ -667,7 +671,7 @@ fn a_damaged_device_key_is_never_usable_nor_replaced() {
 
         idle.put(&path, &bytes);
         let before = idle.files();
-        let refused = World::client_on(&world.vendor, &idle).begin(&world.vendor.license_key(), &[]);
+        let refused = World::client_on(&world.vendor, &idle).begin(world.vendor.license_key());
         assert_eq!(refused.unwrap_err().kind(), kind, "{what}");
         assert!(idle.files() == before, "{what}");
     }

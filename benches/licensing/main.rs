@@ -210,7 +210,7 @@ fn probes(comparison: &Comparison) {
 
 fn activation(comparison: &Comparison) {
     let vendor = Vendor::with_certificate();
-    let begin = |client: Client| client.begin("", &[]).unwrap();
+    let begin = |client: Client| client.begin(nodelock::ActivationRequestOptions::new()).unwrap();
     let pending = begin(client(&vendor, &Store::in_memory()));
     let secret = ReleaseSecret::from_random([7; 8]);
     comparison.run(

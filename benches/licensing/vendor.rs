@@ -58,7 +58,7 @@ impl Vendor {
     /// Gives this machine a license, in an empty store. Every machine is the vendor's first.
     pub fn activate(&self, store: &Store) -> License {
         let client = builder(self.roots(), store.clone()).build().unwrap();
-        let file = client.begin("", &[]).unwrap().to_bytes();
+        let file = client.begin(nodelock::ActivationRequestOptions::new()).unwrap().to_bytes();
         let file = ActivationFile::read(&file).unwrap();
         let moment = Moment {
             now: now(),

@@ -137,7 +137,7 @@ class window {
     }
 
     void show(const nodelock::error &error) {
-        if (error.status() == NODELOCK_INTERRUPTED)
+        if (error.status() == NODELOCK_CANCELLED)
             show("cancelled");
         else
             show("failed: " + std::string(error.kind()) + ": " + error.what());

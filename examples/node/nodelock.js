@@ -13,7 +13,7 @@ import koffi from 'koffi';
 const ABI_VERSION = 1;
 
 // The statuses that a program is likely to ask for; include/nodelock.h has all of them.
-export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, INTERRUPTED: 62, NO_FREE_SEAT: 71 };
+export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71 };
 export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
 export const Event = { SENDING: 1, WAITING: 2 };
 export const Outcome = { RETURNED: 1, HELD: 2 };
@@ -317,9 +317,10 @@ export class Client extends Owned {
     /** Records once in a run that time has passed: call it when License.shouldObserve. */
     observe() { return get('client_observe', this.pointer); }
 
-    /** `replace` is the name of a seat that the request takes the place of, if no seat is free: see NodelockError. */
+    /** `licenseKey` is null where the vendor assigns licenses by hand. `replace` is the name of a seat that the request takes
+        the place of, if no seat is free: see NodelockError. */
     begin(licenseKey, { metadata = {}, replace } = {}) {
-        return new Request(get('client_begin', this.pointer, text(licenseKey), new Details(metadata, replace).pointer));
+        return new Request(get('client_begin', this.pointer, licenseKey === null ? null : text(licenseKey), new Details(metadata, replace).pointer));
     }
 
     /** The pending request, or null. */
@@ -376,7 +377,7 @@ export class Client extends Owned {
         return new Receipt((await this.#online(options, 1, 'client_deactivate', reason))[0]);
     }
 
-    /** `signal`, an AbortSignal, makes the call end with Status.INTERRUPTED, and `timeout`, in milliseconds, limits it in all.
+    /** `signal`, an AbortSignal, makes the call end with Status.CANCELLED, and `timeout`, in milliseconds, limits it in all.
      *  `onProgress(event, attempt, pause)` is told what it does. */
     async #online({ signal, timeout, onProgress }, count, name, ...values) {
         const call = get('call_new');

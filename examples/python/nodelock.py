@@ -22,7 +22,7 @@ UNLIMITED = 2**64 - 1
 # The statuses that a program is likely to ask for; include/nodelock.h has all of them.
 NO_FREE_SEAT = 71
 UNREACHABLE = 60
-INTERRUPTED = 62
+CANCELLED = 62
 UNSUPPORTED = 2
 
 OTHER, MOVED, RETIRED, REINSTALLED = range(4)
@@ -180,7 +180,9 @@ def _text(name, *arguments):
 
 
 def _bytes(text):
-    """Text as the library takes it, which ends at a NUL."""
+    """Text as the library takes it, which ends at a NUL. None is NULL."""
+    if text is None:
+        return None
     if "\0" in text:
         raise ValueError("a NUL in a text")
     return text.encode()
@@ -362,7 +364,7 @@ class Call(_Object):
     """Limits an online call to `timeout` seconds in all, and tells `progress(event, attempt, pause_in_seconds)` what it
     does.
 
-    `cancel` may be called from any thread: the online call then raises Error with INTERRUPTED.
+    `cancel` may be called from any thread: the online call then raises Error with CANCELLED.
     """
 
     def __init__(self, timeout=None, progress=None):
@@ -417,7 +419,8 @@ class Client(_Object):
         return wrote.value
 
     def begin(self, license_key, metadata={}, replace=None):
-        """`replace` is the name of a seat that the request takes the place of, if no seat is free: see Error.seats."""
+        """`license_key` is None where the vendor assigns licenses by hand. `replace` is the name of a seat that the
+        request takes the place of, if no seat is free: see Error.seats."""
         return Request(_get("client_begin", self, _bytes(license_key), _Details(metadata, replace)))
 
     def pending(self):

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use nodelock::{
-    Client, Clock as _, ErrorKind, Verdict,
+    ActivationRequestOptions, Client, Clock as _, ErrorKind, Verdict,
     fingerprint::{Component, Probe},
 };
 
@@ -51,7 +51,8 @@ pub fn run(folder: &Path) -> Result<()> {
     step("It dies, and the customer buys another computer");
     vendor.calendar.advance_days(2);
     let tower = application(&folder.join("tower"), &vendor, "tower", 1)?;
-    let request = tower.begin(&vendor.license_key, &[("computer", "tower")])?;
+    let request =
+        tower.begin(ActivationRequestOptions::of_key(&vendor.license_key).metadata("computer", "tower"))?;
     let refused = vendor.activate(&request.to_bytes()).err().ok_or("the only seat is taken")?;
     expect(refused.kind() == ErrorKind::NoFreeSeat, "no seat is free")?;
     let seats = refused.seats().ok_or("a refusal for want of a seat says what there is")?;
@@ -63,7 +64,11 @@ pub fn run(folder: &Path) -> Result<()> {
     step("A week later it may take the dead computer's place");
     vendor.calendar.advance_days(7);
     tower.cancel()?;
-    let request = tower.begin_replacing(&vendor.license_key, &[("computer", "tower")], dead.handle)?;
+    let request = tower.begin(
+        ActivationRequestOptions::of_key(&vendor.license_key)
+            .metadata("computer", "tower")
+            .instead_of(dead.handle),
+    )?;
     tower.accept(vendor.activate(&request.to_bytes())?.as_bytes())?;
     expect(vendor.usage().taken == 1, "one seat was taken for another")?;
     println!("Its license: {}. {} of 1 seats taken.", tower.check()?.verdict(), vendor.usage().taken);
@@ -71,7 +76,8 @@ pub fn run(folder: &Path) -> Result<()> {
     step("That computer dies too, and this time the customer waits");
     // The license allows one replacement a year. A seat that nobody renews is free after its lease and a margin.
     let waiting = application(&folder.join("waiting"), &vendor, "desktop", 1)?;
-    let request = waiting.begin(&vendor.license_key, &[("computer", "desktop")])?;
+    let request = waiting
+        .begin(ActivationRequestOptions::of_key(&vendor.license_key).metadata("computer", "desktop"))?;
     let refused = vendor.activate(&request.to_bytes()).err().ok_or("the only seat is taken")?;
     let lapse = refused.seats().and_then(|seats| seats.next_lapse).ok_or("it says when to ask again")?;
     let days = lapse.since(vendor.calendar.now()).as_secs().div_ceil(86_400);
@@ -91,7 +97,8 @@ fn application(folder: &Path, vendor: &Vendor, name: &'static str, installation:
 }
 
 fn activate(client: &Client, vendor: &mut Vendor, name: &str) -> Result<()> {
-    let request = client.begin(&vendor.license_key, &[("computer", name)])?;
+    let request =
+        client.begin(ActivationRequestOptions::of_key(&vendor.license_key).metadata("computer", name))?;
     client.accept(vendor.activate(&request.to_bytes())?.as_bytes())?;
     expect(*client.check()?.verdict() == Verdict::Active, "the computer is licensed")
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nodelock::{
-    Client, ErrorKind, Limit, Outcome, Reason, Verdict,
+    ActivationRequestOptions, Client, ErrorKind, Limit, Outcome, Reason, Verdict,
     fingerprint::{Class, Component},
 };
 
@@ -31,7 +31,9 @@ pub fn run(folder: &Path) -> Result<()> {
     step("It asks for a seat, the vendor answers, the application installs the answer");
     // The request is on the disk before it is shown, so nothing is lost if the power fails here. It holds the license
     // key and keyed hashes, and no secret.
-    let request = first.begin(&vendor.license_key, &[("computer", "the first machine")])?;
+    let request = first.begin(
+        ActivationRequestOptions::of_key(&vendor.license_key).metadata("computer", "the first machine"),
+    )?;
     println!("The request for seat {} has {} bytes.", request.request().handle, request.to_bytes().len());
     let license_file = vendor.activate(&request.to_bytes())?;
     println!("The license file begins:");
@@ -58,7 +60,9 @@ pub fn run(folder: &Path) -> Result<()> {
     step("A second machine asks for a seat and is refused");
     println!("(It is this machine, in truth, which is made to look like other hardware.)");
     let second = builder(&folder.join("second"), vendor.roots()).probe(|| computer("second", 1)).build()?;
-    let waiting = second.begin(&vendor.license_key, &[("computer", "the second machine")])?;
+    let waiting = second.begin(
+        ActivationRequestOptions::of_key(&vendor.license_key).metadata("computer", "the second machine"),
+    )?;
     refused(vendor.activate(&waiting.to_bytes()), ErrorKind::NoFreeSeat, "the only seat is taken")?;
 
     step("The first machine gives its seat back, without a network");

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use nodelock::{Client, ErrorKind, HttpOptions, Outcome, Reason, Roots, Verdict};
+use nodelock::{Authority, Client, ErrorKind, HttpOptions, Outcome, Reason, Roots, Verdict};
 
 use super::{Result, builder, expect, mistype, server::Server, step};
 
@@ -67,7 +67,9 @@ fn application(folder: &Path, server: &Server) -> Result<Client> {
     let http = HttpOptions::default().no_proxy().build()?;
     let client = builder(folder, Roots::new([server.root()]));
     // A person waits here, so it gives up soon.
-    Ok(client.authority(server.url(), http).patience(Duration::from_secs(10), 1).build()?)
+    Ok(client
+        .authority(Authority::new(server.url(), http).timeout(Duration::from_secs(10)).attempts(1))
+        .build()?)
 }
 
 fn time(time: Option<nodelock::Timestamp>) -> String {

@@ -163,5 +163,5 @@ impl Vendor {
 /// The receipt of a seat that was given up. There is none while nobody has asked for that seat: what was handed over is
 /// kept then, and judged when the request comes.
 fn receipt(mut reply: Reply) -> Result<DeactivationReceipt> {
-    reply.receipts.pop().ok_or_else(|| Error::new(ErrorKind::UnknownSeat, "deactivation"))
+    reply.receipts.pop().ok_or_else(|| Error::about(ErrorKind::UnknownSeat, "deactivation"))
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::json;
-use crate::{Error, ErrorKind, Result, Timestamp};
+use crate::{Error, ErrorKind, Result, Timestamp, error::shown};
 
 /// How many codes may be tried at a seat within [`CODE_WINDOW`]. A typing error that the code's own check finds is
 /// none.
@@ -179,6 +179,8 @@ impl FromStr for Counting {
 
     fn from_str(text: &str) -> Result<Self> {
         let named = Self::ALL.into_iter().find(|counted| counted.name() == text);
-        named.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "count: nothing of that name is counted"))
+        named.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, format!("nothing of the name `{}` is counted", shown(text)))
+        })
     }
 }

@@ -104,13 +104,18 @@ impl HandedIn {
             .map(|()| Self::Issued(kind));
         }
         let messages = opened.wanted(HANDED_IN)?;
-        let first = messages.first().ok_or_else(|| Error::new(ErrorKind::Malformed, "input"))?;
+        let first = messages.first().ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, "the input has 0 messages; 1 or more are expected")
+        })?;
         let kind = first.frame()?.kind;
         Ok(match kind {
             Kind::ActivationRequest => Self::Activation(ActivationFile::of(chosen(messages, kind)?)?.into()),
             Kind::DeactivationProof => Self::Releases(ReleaseClaim::all_of(chosen(messages, kind)?)?),
             Kind::CheckInRequest => Self::CheckIn(CheckInClaim::of(chosen(messages, kind)?)?.into()),
-            _ => return Err(Error::new(ErrorKind::WrongType, "nothing that is handed to an authority")),
+            _ => {
+                let text = format!("found: {}; expected here: what a device hands in", kind.words());
+                return Err(Error::new(ErrorKind::WrongType, text));
+            }
         })
     }
 }
@@ -135,7 +140,7 @@ impl ActivationFile {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// # client.begin(&license_key, &[])?;
+    /// # client.begin(&license_key)?;
     /// use nodelock::authority::ActivationFile;
     /// # let upload = client.pending()?.unwrap().to_text();
     ///
@@ -169,7 +174,9 @@ impl ActivationFile {
 
     /// A request with what comes along, up to the next request of its own.
     fn next(messages: &mut Messages) -> Result<Self> {
-        let first = messages.next().ok_or_else(|| Error::new(ErrorKind::Malformed, "activation file"))?;
+        let first = messages.next().ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, "the activation file has 0 requests; 1 is expected")
+        })?;
         let request = ActivationRequest::open_self_signed(first)?;
         let is_recovery = |message: &Incoming| message.frame().is_ok_and(|f| f.kind == Kind::RecoveryRequest);
         let recovery = messages.next_if(is_recovery).map(RecoveryRequest::open_self_signed).transpose()?;
@@ -178,7 +185,8 @@ impl ActivationFile {
                 || recovery.product != request.product
                 || recovery.request != request.digest())
         {
-            return Err(Error::new(ErrorKind::WrongRequest, "recovery request"));
+            let text = "the recovery request is for another activation request than it came with";
+            return Err(Error::new(ErrorKind::WrongRequest, text));
         }
         let last = LastWord::next_if(messages)?;
         Ok(Self { request, releases: ReleaseClaim::collect(messages)?, recovery, last, chosen: None })
@@ -247,7 +255,7 @@ impl ReleaseClaim {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// # client.begin(&license_key, &[])?;
+    /// # client.begin(&license_key)?;
     /// use nodelock::authority::ReleaseClaim;
     /// # let upload = client.cancel()?.to_text();
     ///
@@ -257,9 +265,13 @@ impl ReleaseClaim {
     /// ```
     pub fn read(input: &[u8]) -> Result<Self> {
         let mut claims = Self::read_all(input)?;
-        match (claims.pop(), claims.is_empty()) {
-            (Some(claim), true) => Ok(claim),
-            _ => Err(Error::new(ErrorKind::WrongType, "one deactivation proof is expected")),
+        let count = claims.len();
+        match (claims.pop(), count) {
+            (Some(claim), 1) => Ok(claim),
+            _ => {
+                let text = format!("the file has {count} deactivation proofs; 1 is expected");
+                Err(Error::new(ErrorKind::WrongType, text))
+            }
         }
     }
 
@@ -318,7 +330,8 @@ impl ReleaseClaim {
 
     fn attach(&mut self, request: ActivationRequest) -> Result<()> {
         if !self.is_about(&request) {
-            return Err(Error::new(ErrorKind::WrongRequest, "deactivation file"));
+            let text = format!("the request in the deactivation file is not for seat {}", self.handle());
+            return Err(Error::new(ErrorKind::WrongRequest, text));
         }
         self.request = Some(request);
         Ok(())
@@ -501,7 +514,9 @@ impl CheckInClaim {
 
     /// A check-in with what comes along, up to the next one.
     fn next(messages: &mut Messages) -> Result<Self> {
-        let first = messages.next().ok_or_else(|| Error::new(ErrorKind::Malformed, "check-in file"))?;
+        let first = messages.next().ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, "the check-in file has 0 check-ins; 1 is expected")
+        })?;
         let check_in = Claimed::read(first)?;
         let is_license = |message: &Incoming| message.frame().is_ok_and(|frame| frame.kind == Kind::License);
         let license = messages.next_if(is_license).map(Claimed::read).transpose()?;
@@ -509,7 +524,8 @@ impl CheckInClaim {
         // A text may have earlier answers in any place; a file holds what it should.
         while let Some(more) = messages.peek() {
             if more.head.is_none() {
-                return Err(Error::new(ErrorKind::WrongType, "check-in file"));
+                let text = "the check-in file has a message behind its license that does not belong there";
+                return Err(Error::new(ErrorKind::WrongType, text));
             }
             if more.kind() == Some(Kind::CheckInRequest) {
                 break;
@@ -571,7 +587,7 @@ impl Evidence {
     ///
     /// Fails with [`ErrorKind::Corrupt`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let corrupt = || Error::new(ErrorKind::Corrupt, "kept evidence");
+        let corrupt = || Error::new(ErrorKind::Corrupt, "the kept evidence is damaged");
         if Frame::parse(bytes).is_ok() {
             return ReleaseClaim::read(bytes)
                 .map(|claim| Self::Proof(Box::new(claim)))

@@ -149,7 +149,14 @@ impl Issuer {
     /// ```
     pub fn certified(key: SigningKey, certificate: Certificate) -> Result<Self> {
         if certificate.issuer != key.public_key() {
-            return Err(Error::new(ErrorKind::InvalidInput, "the certificate belongs to another key"));
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!(
+                    "the certificate is for key {}, and not for {}",
+                    certificate.issuer.id(),
+                    key.public_key().id()
+                ),
+            ));
         }
         let longest_lease = certificate.longest_lease();
         Ok(Self { key, certificate: Some(Arc::new(certificate)), longest_lease })
@@ -232,7 +239,10 @@ impl Issuer {
         page: Page,
         now: Timestamp,
     ) -> Result<DeactivationReceipt> {
-        let unknown = || Error::new(ErrorKind::UnknownSeat, "receipt");
+        let unknown = || {
+            let text = format!("seat {} was not given up, so there is no receipt for it", seat.handle);
+            Error::new(ErrorKind::UnknownSeat, text)
+        };
         let acknowledged = seat.acknowledged.as_ref().ok_or_else(unknown)?;
         let body = ReceiptBody {
             handle: seat.handle,

@@ -90,8 +90,8 @@ pub enum Found {
 pub const MAX_SEATS_OF_TAG: usize = 32;
 
 /// How many seats of one device are looked at. A device has one active seat, and gives up at most 64 before it has to
-/// hand something in. More have one only where a store was copied to many machines or somebody makes requests without
-/// end; older seats of theirs are passed over, and end with their leases.
+/// hand something in. Only a store that was copied to many machines has more, or somebody who makes requests without
+/// end. Where there are so many, the seat of a machine is also found by its hardware.
 pub const MAX_SEATS_OF_DEVICE: usize = 128;
 
 /// What a decision lacks.
@@ -137,7 +137,7 @@ impl Records {
     /// Fails with [`ErrorKind::InvalidInput`] when that is no answer to the query: a license, seat or evidence that was
     /// not asked for. Nothing of it is taken then.
     pub fn add(&mut self, query: Query, found: Found) -> Result<()> {
-        let other = || Error::new(ErrorKind::InvalidInput, "records: not an answer to the query");
+        let other = || Error::new(ErrorKind::InvalidInput, "the records are not an answer to the query");
         match (query, found) {
             (_, Found::License(Some(license))) if license.terms.id == LicenseId::NONE => return Err(other()),
             (Query::LicenseOfKey(hash), Found::License(license)) => {
@@ -160,11 +160,13 @@ impl Records {
                 let names = self.add_seats(seats);
                 self.seats_of_handles.insert(handle, names);
             }
-            (Query::TakenSeatsOf(device), Found::Seats(seats)) => {
+            (Query::TakenSeatsOf(device), Found::Seats(mut seats)) => {
                 let fits = |seat: &Seat| *seat.device_key() == device && seat.state().is_taken();
-                if !seats.iter().all(fits) || seats.len() > MAX_SEATS_OF_DEVICE {
+                if !seats.iter().all(fits) {
                     return Err(other());
                 }
+                seats.sort_by_key(|seat| std::cmp::Reverse(seat.granted()));
+                seats.truncate(MAX_SEATS_OF_DEVICE);
                 let names = self.add_seats(seats);
                 self.taken_seats.insert(device, names);
             }

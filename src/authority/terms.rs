@@ -209,13 +209,11 @@ impl LicenseTerms {
     /// ```
     pub fn validate(&self) -> Result<()> {
         if self.id == LicenseId::NONE {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "license id: 0000000000000000 stands for no license",
-            ));
+            let text = "license id 0000000000000000 is not allowed: it stands for no license";
+            return Err(Error::new(ErrorKind::InvalidInput, text));
         }
-        if self.margin_days.is_some_and(|days| days < MIN_MARGIN_DAYS) {
-            return Err(Error::new(ErrorKind::InvalidInput, "margin: three days are the least"));
+        if let Some(days) = self.margin_days.filter(|days| *days < MIN_MARGIN_DAYS) {
+            return Err(Error::range("margin in days", "", days.into(), MIN_MARGIN_DAYS.into(), i64::MAX));
         }
         check_product(&self.product)?;
         check_text("licensee", &self.licensee, MAX_TEXT)?;
@@ -282,10 +280,13 @@ impl LicenseTerms {
 
     /// Fails with [`ErrorKind::LicenseEnded`] when nothing may be issued at `now`.
     pub(super) fn check_usable(&self, now: Timestamp) -> Result<()> {
-        if self.suspended || self.expires.is_some_and(|end| now >= end) {
-            return Err(Error::new(ErrorKind::LicenseEnded, "license"));
-        }
-        Ok(())
+        let id = self.id;
+        let text = match self.expires.filter(|end| now >= *end) {
+            Some(end) => format!("license {id} has ended at {end}"),
+            None if self.suspended => format!("license {id} is suspended"),
+            None => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::LicenseEnded, text))
     }
 }
 

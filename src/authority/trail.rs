@@ -196,7 +196,8 @@ mod tests {
     fn granted() -> (Seat, SeatTrail) {
         let root = SigningKey::generate(&SystemRandom).unwrap();
         let client = Client::builder("Example", Roots::new([root.public_key()])).store(Store::in_memory());
-        let request = client.build().unwrap().begin("", &[]).unwrap().request().clone();
+        let request =
+            client.build().unwrap().begin(crate::ActivationRequestOptions::new()).unwrap().request().clone();
         let now = request.created;
         let mut trail = SeatTrail::default();
         trail.note(&line(EventKind::Granted, None, SeatState::Active, now));

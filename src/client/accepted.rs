@@ -92,7 +92,7 @@ impl Client {
     /// # let authority = TestAuthority::new("Example Editor");
     /// # let license_key = authority.sell(1)?;
     /// # let client = authority.client(&Machine::new("desk")).build()?;
-    /// let request = client.begin(&license_key, &[])?;
+    /// let request = client.begin(&license_key)?;
     /// let answer = authority.vendor().activate(&request.to_bytes())?.to_text(); // by mail, say
     ///
     /// let accepted = client.accept(answer.as_bytes())?;

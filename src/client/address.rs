@@ -42,6 +42,13 @@ pub(super) fn check(url: &str, plain: bool) -> Result<()> {
     Ok(())
 }
 
+/// Where a URL leads, for a message: host and port, without a user, a password or a path.
+pub(crate) fn place(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let place = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    place.rsplit_once('@').map_or(place, |(_, place)| place)
+}
+
 /// Whether a host is this computer, whatever its name service says.
 pub(crate) fn is_here(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);

@@ -11,7 +11,7 @@ use std::{
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::{Client, DeactivateError, Online, Started, Status};
-use crate::{Cancel, DeactivationReceipt, Error, ErrorKind, Reason, Result, code::Handle};
+use crate::{ActivationRequestOptions, CancelToken, DeactivationReceipt, Error, ErrorKind, Reason, Result};
 
 /// A client whose calls are futures, for an application on tokio.
 ///
@@ -38,7 +38,7 @@ use crate::{Cancel, DeactivationReceipt, Error, ErrorKind, Reason, Result, code:
 /// # let license_key = authority.sell(1)?;
 /// # let client = authority.client(&Machine::new("desk")).build()?;
 /// let client = AsyncClient::new(client);
-/// assert!(client.activate(&license_key, &[]).await?.is_usable());
+/// assert!(client.activate(&license_key).await?.is_usable());
 /// # Ok(())
 /// # })
 /// # }
@@ -65,20 +65,9 @@ impl AsyncClient {
     }
 
     /// [`Online::activate`].
-    pub async fn activate(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<Status> {
-        let (license_key, metadata) = (license_key.to_owned(), owned(metadata));
-        self.online(move |online| online.activate(&license_key, &borrowed(&metadata))).await
-    }
-
-    /// [`Online::replace`].
-    pub async fn replace(
-        &self,
-        license_key: &str,
-        metadata: &[(&str, &str)],
-        seat: Handle,
-    ) -> Result<Status> {
-        let (license_key, metadata) = (license_key.to_owned(), owned(metadata));
-        self.online(move |online| online.replace(&license_key, &borrowed(&metadata), seat)).await
+    pub async fn activate(&self, options: impl Into<ActivationRequestOptions>) -> Result<Status> {
+        let options = options.into();
+        self.online(move |online| online.activate_with(&options)).await
     }
 
     /// [`Online::deactivate`].
@@ -105,14 +94,14 @@ impl AsyncClient {
     /// [`install`](Client::install), [`deactivate_offline`](Client::deactivate_offline), [`observe`](Client::observe).
     /// A future that is dropped before `act` has begun never begins it; later it is carried to its end.
     ///
-    /// Fails with [`ErrorKind::Interrupted`] when the runtime shuts down first.
+    /// Fails with [`ErrorKind::Cancelled`] when the runtime shuts down first.
     pub async fn run<T, E>(&self, act: impl FnOnce(&Client) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
         let client = Arc::clone(&self.client);
-        Call { task: spawn_blocking(move || act(&client)), cancel: Cancel::new() }.await
+        Call { task: spawn_blocking(move || act(&client)), cancel: CancelToken::new() }.await
     }
 
     async fn online<T, E>(
@@ -123,7 +112,7 @@ impl AsyncClient {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let (client, cancel) = (Arc::clone(&self.client), Cancel::on_a_blocking_thread());
+        let (client, cancel) = (Arc::clone(&self.client), CancelToken::on_a_blocking_thread());
         let given = cancel.clone();
         let task = spawn_blocking(move || act(client.online().cancel_with(&given)));
         Call { task, cancel }.await
@@ -133,7 +122,7 @@ impl AsyncClient {
 /// A call on a thread of the pool, which ends when this is dropped.
 struct Call<T, E> {
     task: JoinHandle<Result<T, E>>,
-    cancel: Cancel,
+    cancel: CancelToken,
 }
 
 impl<T, E: From<Error>> Future for Call<T, E> {
@@ -144,7 +133,10 @@ impl<T, E: From<Error>> Future for Call<T, E> {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panicked) => panic::resume_unwind(panicked),
-                Err(_) => Err(Error::new(ErrorKind::Interrupted, "call").into()),
+                Err(_) => {
+                    Err(Error::new(ErrorKind::Cancelled, "the runtime shut down before the call was over")
+                        .into())
+                }
             },
         })
     }
@@ -156,12 +148,4 @@ impl<T, E> Drop for Call<T, E> {
         // Of a call that waits for a thread nothing is left.
         self.task.abort();
     }
-}
-
-fn owned(metadata: &[(&str, &str)]) -> Vec<(String, String)> {
-    metadata.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
-}
-
-fn borrowed(metadata: &[(String, String)]) -> Vec<(&str, &str)> {
-    metadata.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::Client;
 use crate::{
-    Error, ErrorKind, Result, SigningKey,
+    Error, ErrorKind, PublicKey, Result, SigningKey,
     code::DeactivationCode,
     keys::sha256,
     licensing_time::Reading,
@@ -37,7 +37,10 @@ impl AuthorityMessage {
                 DeactivationReceipt::open_by_authority(message, roots).map(Self::Receipt)
             }
             Kind::Revocation => Revocation::open_by_authority(message, roots).map(Self::Revocation),
-            kind => Err(Error::new(ErrorKind::WrongType, kind.label().to_ascii_lowercase())),
+            kind => {
+                let text = format!("found: {}; expected here: what an authority sends", kind.words());
+                Err(Error::new(ErrorKind::WrongType, text))
+            }
         }
     }
 
@@ -61,8 +64,9 @@ impl Client {
             if is_text { self.keep_newest(answer, &mut answers)? } else { answers.push(answer) }
         }
         if let Some(kind) = kind.filter(|kind| !answers.iter().any(|answer| answer.kind() == *kind)) {
-            let about = format!("{} is expected", kind.label().to_ascii_lowercase());
-            return Err(Error::new(ErrorKind::WrongType, about));
+            let found = answers.first().map_or("nothing", |answer| answer.kind().words());
+            let text = format!("found: {found}; expected here: {}", kind.words());
+            return Err(Error::new(ErrorKind::WrongType, text));
         }
         let asks =
             |message: &Incoming| message.frame().is_ok_and(|frame| QUESTION.kinds.contains(&frame.kind));
@@ -79,7 +83,8 @@ impl Client {
                 AuthorityMessage::License(_) | AuthorityMessage::Revocation(_) => true,
             };
             if is_question && !answers.iter().any(is_news) {
-                return Err(Error::new(ErrorKind::WrongType, "a question where its answer is expected"));
+                let text = "this is what this machine asks the vendor; the vendor's answer is expected here";
+                return Err(Error::new(ErrorKind::WrongType, text));
             }
             let device = self.device_key()?;
             for answer in &answers {
@@ -125,18 +130,30 @@ impl Client {
         device: Option<&SigningKey>,
         now: Reading,
     ) -> Result<()> {
-        let for_this_device = |key| match device {
+        let for_this_device = |key: PublicKey| match device {
             Some(device) if device.public_key() == key => Ok(()),
-            _ => Err(Error::new(ErrorKind::WrongMachine, answer.kind().label().to_ascii_lowercase())),
+            _ => {
+                let here =
+                    device.map_or_else(|| "none".to_owned(), |device| device.public_key().id().to_string());
+                let (what, there) = (answer.kind().words(), key.id());
+                let text = format!(
+                    "the {what} was made for another machine: its device key is {there}, here {here}"
+                );
+                Err(Error::new(ErrorKind::WrongMachine, text))
+            }
         };
         match answer {
             AuthorityMessage::License(license) => {
                 if license.product != self.product {
-                    return Err(Error::new(ErrorKind::WrongProduct, "license"));
+                    return Err(Error::products("the license", &self.product, &license.product));
                 }
                 for_this_device(license.device_key)?;
                 if self.has_any_tombstone(&license.device_key, license.handle, writer) {
-                    return Err(Error::new(ErrorKind::GivenUp, "license"));
+                    let text = format!(
+                        "the license is for seat {}, which was given up on this machine",
+                        license.handle
+                    );
+                    return Err(Error::new(ErrorKind::GivenUp, text));
                 }
                 let was_active = record.license().is_some();
                 if let Some(certificate) = license.certificate() {
@@ -194,5 +211,10 @@ fn check_binding(receipt: &DeactivationReceipt, record: &Record) -> Result<()> {
             binding == Binding::code(&DeactivationCode::new(receipt.handle, secret))
         }
     };
-    if fits { Ok(()) } else { Err(Error::new(ErrorKind::WrongRequest, "receipt")) }
+    if fits {
+        return Ok(());
+    }
+    let text =
+        format!("the receipt for seat {} answers another proof or code than this machine's", receipt.handle);
+    Err(Error::new(ErrorKind::WrongRequest, text))
 }

@@ -1,17 +1,13 @@
 //! Setting up a client.
 
-#[cfg(feature = "transport")]
-use std::time::Duration;
 use std::{
     fmt,
     sync::{Mutex, OnceLock},
 };
 
+#[cfg(feature = "transport")]
+use super::Authority;
 use super::{Client, Prober};
-#[cfg(feature = "transport")]
-use super::{address, online::Authority};
-#[cfg(feature = "transport")]
-use crate::Transport;
 use crate::{
     Clock, Error, ErrorKind, Random, Result, Store, SystemClock, SystemRandom, Timestamp,
     code::LicenseKey,
@@ -33,8 +29,7 @@ pub enum LicenseKeys {
 
 impl LicenseKeys {
     pub(super) fn read(self, typed: &str) -> Result<String> {
-        let typed = typed.trim();
-        if self == Self::FreeForm || typed.is_empty() {
+        if self == Self::FreeForm {
             check_text("license key", typed, MAX_NAME)?;
             return Ok(typed.to_owned());
         }
@@ -42,11 +37,7 @@ impl LicenseKeys {
     }
 }
 
-/// An exchange that takes longer has failed.
-#[cfg(feature = "transport")]
-const LONGEST_PATIENCE: Duration = Duration::from_secs(60 * 60);
-
-/// Collects a client's settings; see [`Client::builder`].
+/// Collects a client's settings, in any order; see [`Client::builder`].
 #[must_use]
 pub struct ClientBuilder {
     product: String,
@@ -55,13 +46,13 @@ pub struct ClientBuilder {
     salt: Option<String>,
     host_id: Option<(String, HostId)>,
     application: String,
+    #[cfg(feature = "description")]
+    describe: bool,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: Replace,
     #[cfg(feature = "transport")]
     authority: Option<Authority>,
-    #[cfg(feature = "transport")]
-    plain_http: bool,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -76,13 +67,13 @@ impl ClientBuilder {
             salt: None,
             host_id: None,
             application: String::new(),
+            #[cfg(feature = "description")]
+            describe: false,
             released: None,
             license_keys: LicenseKeys::default(),
             replace: Replace::default(),
             #[cfg(feature = "transport")]
             authority: None,
-            #[cfg(feature = "transport")]
-            plain_http: false,
             clock: Box::new(SystemClock),
             random: Box::new(SystemRandom),
             prober: Box::new(Probe::this_machine),
@@ -149,11 +140,22 @@ impl ClientBuilder {
     /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
     /// let client = builder.application_version("4.2").build()?;
-    /// assert_eq!(client.begin(&license_key, &[])?.request().application, "4.2");
+    /// assert_eq!(client.begin(&license_key)?.request().application, "4.2");
     /// # Ok::<(), nodelock::Error>(())
     /// ```
     pub fn application_version(mut self, version: impl Into<String>) -> Self {
         self.application = version.into();
+        self
+    }
+
+    /// Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+    /// `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+    /// computer often has its user's name, so tell people that you ask for it.
+    ///
+    /// What the application itself gives as metadata under such a name stands. A check looks at none of it.
+    #[cfg(feature = "description")]
+    pub fn describe_machine(mut self, describe: bool) -> Self {
+        self.describe = describe;
         self
     }
 
@@ -184,7 +186,7 @@ impl ClientBuilder {
     /// use nodelock::LicenseKeys;
     ///
     /// let client = builder.license_keys(LicenseKeys::FreeForm).build()?;
-    /// client.begin("OLD-KEY-4711", &[])?;
+    /// client.begin("OLD-KEY-4711")?;
     /// # Ok::<(), nodelock::Error>(())
     /// ```
     pub fn license_keys(mut self, license_keys: LicenseKeys) -> Self {
@@ -220,8 +222,8 @@ impl ClientBuilder {
     /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
     /// let client = builder.replace_request(true).build()?;
-    /// let first = client.begin(&license_key, &[])?;
-    /// let second = client.begin(&license_key, &[])?;
+    /// let first = client.begin(&license_key)?;
+    /// let second = client.begin(&license_key)?;
     /// assert_eq!(second.releases()[0].handle(), first.request().handle);
     /// # Ok::<(), nodelock::Error>(())
     /// ```
@@ -230,31 +232,10 @@ impl ClientBuilder {
         self
     }
 
-    /// Where the authority is (`https://licenses.example.com`), and what brings requests there: an `HttpTransport`, or
-    /// the host's own. A name that is not ASCII is best written in Punycode (`xn--`): whether it can be looked up
-    /// otherwise is up to the versions that the application is built with.
+    /// Whom the online calls ask. Default: nobody.
     #[cfg(feature = "transport")]
-    pub fn authority(mut self, url: impl Into<String>, transport: impl Transport + 'static) -> Self {
-        self.authority = Some(Authority::new(url.into(), Box::new(transport)));
-        self
-    }
-
-    /// Whether `http://` will do for an authority on another host than this one. Default: no. License keys and codes
-    /// go over the network in the clear then, and anybody on the way can refuse a request in the authority's name.
-    #[cfg(feature = "transport")]
-    pub fn plain_http(mut self, allowed: bool) -> Self {
-        self.plain_http = allowed;
-        self
-    }
-
-    /// How long one exchange with the authority may take, and how often an online call tries. Default: 30 seconds, 3
-    /// times; at most an hour. Call it after [`authority`](Self::authority); without one it does nothing.
-    #[cfg(feature = "transport")]
-    pub fn patience(mut self, timeout: Duration, attempts: u32) -> Self {
-        if let Some(authority) = &mut self.authority {
-            authority.timeout = timeout.min(LONGEST_PATIENCE);
-            authority.attempts = attempts;
-        }
+    pub fn authority(mut self, authority: Authority) -> Self {
+        self.authority = Some(authority);
         self
     }
 
@@ -310,8 +291,9 @@ impl ClientBuilder {
     /// The client. Nothing is read or written yet.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] for a product that is not 1 to 64 bytes on one line, no root key, a host
-    /// id or version out of bounds, or an authority's address that cannot be or is not [`https`](Self::plain_http),
-    /// and with [`ErrorKind::Unsupported`] when no store is given and the user has no home directory.
+    /// id or version out of bounds, or an authority whose address cannot be or is not `https`, or whose time or
+    /// attempts are out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has no home
+    /// directory.
     ///
     /// ```
     /// # use nodelock::{Client, ErrorKind, Roots, Store};
@@ -322,14 +304,15 @@ impl ClientBuilder {
         check_product(&self.product)?;
         check_text("application version", &self.application, MAX_NAME)?;
         if self.roots.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "at least one root key is needed"));
+            let text = "0 root keys were given; 1 or more are needed to tell the vendor's licenses";
+            return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         if let Some((id, how)) = &self.host_id {
             Probe::nothing().with_host_id(id, *how)?;
         }
         #[cfg(feature = "transport")]
         if let Some(authority) = &self.authority {
-            address::check(&authority.url, self.plain_http)?;
+            authority.check()?;
         }
         let store = match self.store {
             Some(store) => store,
@@ -343,6 +326,8 @@ impl ClientBuilder {
             tag_key,
             host_id: self.host_id,
             application: self.application,
+            #[cfg(feature = "description")]
+            describe: self.describe,
             released: self.released,
             license_keys: self.license_keys,
             replace: self.replace,

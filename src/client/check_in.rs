@@ -4,7 +4,7 @@ use super::{CheckIn, Client};
 use crate::{
     Error, ErrorKind, Result,
     message::{CheckInBody, LicenseBody, Signed, frame::Incoming, signed},
-    record::{Active, Current, Record},
+    record::{Active, Current, NO_LICENSE, Record},
     system,
 };
 
@@ -68,5 +68,5 @@ impl Client {
 }
 
 fn active(record: &Record) -> Result<&Active> {
-    record.license().ok_or_else(|| Error::new(ErrorKind::NotActive, "license"))
+    record.license().ok_or_else(|| Error::new(ErrorKind::NotActive, NO_LICENSE))
 }

@@ -32,16 +32,14 @@ impl<'a> DeviceKey<'a> {
     }
 
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let corrupt = || Error::new(ErrorKind::Corrupt, "device.key");
+        let corrupt = || Error::new(ErrorKind::Corrupt, "");
         let (content, trailer) = bytes.split_at_checked(KEY.end).ok_or_else(corrupt)?;
         if !bool::from(sha256_of_secret(content).ct_eq(trailer)) {
             return Err(corrupt());
         }
         match content.strip_prefix(&MAGIC) {
             Some(key) => Ok(Self(key)),
-            None if content.starts_with(&MAGIC[..4]) => {
-                Err(Error::new(ErrorKind::UnsupportedVersion, "device.key"))
-            }
+            None if content.starts_with(&MAGIC[..4]) => Err(Error::new(ErrorKind::UnsupportedVersion, "")),
             None => Err(corrupt()),
         }
     }
@@ -52,7 +50,7 @@ impl<'a> DeviceKey<'a> {
     }
 
     pub(super) fn signing_key(&self) -> Result<SigningKey> {
-        SigningKey::from_bytes(self.0).map_err(|_| Error::new(ErrorKind::Corrupt, "device.key"))
+        SigningKey::from_bytes(self.0).map_err(|_| Error::new(ErrorKind::Corrupt, ""))
     }
 }
 

@@ -64,7 +64,7 @@ macro_rules! compact_renderings {
 /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
 /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
 /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-/// # client.begin(&license_key, &[])?;
+/// # client.begin(&license_key)?;
 /// let request = client.pending()?.expect("it was asked for");
 /// let (file, mail, field) = (request.to_bytes(), request.to_text(), request.to_base64url());
 /// # assert!(file.len() < field.len() && field.len() < mail.len());
@@ -199,7 +199,7 @@ fn armored(envelope: &[u8]) -> Option<String> {
 /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
 /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
 /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-/// # client.begin(&license_key, &[])?;
+/// # client.begin(&license_key)?;
 /// let given_up = client.cancel()?;
 /// assert_eq!(given_up.code().to_string().len(), 29); // 17KX2-M928T-5CY4T-QKFFW-EZFWM
 /// assert!(given_up.to_text().starts_with("-----BEGIN NODELOCK DEACTIVATION PROOF-----"));

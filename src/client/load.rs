@@ -111,11 +111,13 @@ impl Client {
         let message = Incoming::new(active.license.0.clone());
         let license = License::open_by_authority(message, &self.roots)?;
         if license.product != self.product {
-            return Err(Error::new(ErrorKind::WrongProduct, "license"));
+            return Err(Error::products("the stored license", &self.product, &license.product));
         }
         let activation = &active.activation;
         if license.handle != activation.handle || license.request_digest != activation.request_digest {
-            return Err(Error::new(ErrorKind::WrongRequest, "license"));
+            let (found, expected) = (license.handle, activation.handle);
+            let text = format!("the stored license is for seat {found}, and the store says {expected}");
+            return Err(Error::new(ErrorKind::WrongRequest, text));
         }
         Ok(license)
     }

@@ -11,11 +11,14 @@ mod asynchronous;
 mod authority_message;
 mod builder;
 mod check_in;
+#[cfg(feature = "description")]
+mod description;
 mod device_key;
 mod handover;
 mod load;
 #[cfg(feature = "transport")]
 mod online;
+mod options;
 mod start;
 mod status;
 
@@ -28,10 +31,13 @@ use zeroize::Zeroizing;
 pub use self::asynchronous::AsyncClient;
 #[cfg(feature = "transport")]
 pub use self::online::{DeactivateError, Online, Progress};
+#[cfg(feature = "transport")]
+pub use self::options::Authority;
 pub use self::{
     accepted::Accepted,
     builder::{ClientBuilder, LicenseKeys},
     handover::{CheckIn, Deactivation, PendingRequest},
+    options::ActivationRequestOptions,
     start::{Renewal, Started},
     status::Status,
 };
@@ -50,7 +56,7 @@ use crate::{
         product_tag,
         request::{commitment, replacing},
     },
-    record::{Activation, Current, Pending, Record, Release, Replace},
+    record::{Activation, Current, NO_LICENSE, NO_REQUEST, Pending, Record, Release, Replace},
     store::Writer,
     system,
     verdict::Machine,
@@ -77,11 +83,13 @@ pub struct Client {
     tag_key: TagKey,
     host_id: Option<(String, HostId)>,
     application: String,
+    #[cfg(feature = "description")]
+    describe: bool,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: Replace,
     #[cfg(feature = "transport")]
-    authority: Option<online::Authority>,
+    authority: Option<Authority>,
     clock: Box<dyn Clock>,
     random: Box<dyn Random>,
     prober: Prober,
@@ -238,7 +246,8 @@ impl Client {
     /// Asks for a seat: makes the device's key if it has none, draws a handle and a release secret, and keeps the
     /// request until it is answered or cancelled. Hand the result to the authority.
     ///
-    /// Typing errors in `license_key` are mended. It may be empty where the vendor assigns licenses by hand.
+    /// `options` is a license key, whose typing errors are mended, or [more](ActivationRequestOptions). To take the
+    /// [place of a seat](ActivationRequestOptions::instead_of), cancel the request that waits for a seat first.
     ///
     /// A license that has ended is set aside, and one that is valid or a request that is pending where the client was
     /// set up for that ([`ClientBuilder::replace_license`], [`ClientBuilder::replace_request`]). A license that is set
@@ -255,47 +264,20 @@ impl Client {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// let request = client.begin(&license_key, &[("computer", "reception")])?;
+    /// use nodelock::ActivationRequestOptions;
+    ///
+    /// let request = client.begin(ActivationRequestOptions::of_key(&license_key).metadata("computer", "reception"))?;
     /// assert!(request.to_text().starts_with("-----BEGIN NODELOCK ACTIVATION REQUEST-----"));
     /// # Ok::<(), nodelock::Error>(())
     /// ```
-    pub fn begin(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<PendingRequest> {
-        self.begin_with(license_key, metadata, Vec::new())
+    pub fn begin(&self, options: impl Into<ActivationRequestOptions>) -> Result<PendingRequest> {
+        self.begin_with(&options.into())
     }
 
-    /// [`begin`](Self::begin) with a request that takes the place of a seat, if no seat is free and the license allows
-    /// it: one that a refusal listed ([`Error::seats`]). Its device must have been silent for seven days; it is told
-    /// when it speaks up.
-    ///
-    /// Cancel the request that waits for a seat first.
-    ///
-    /// ```
-    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
-    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
-    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
-    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// let seat = "7KX2M9".parse()?; // one that a refusal listed
-    /// let request = client.begin_replacing(&license_key, &[], seat)?;
-    /// assert_eq!(request.request().replaces(), Some(seat));
-    /// # Ok::<(), nodelock::Error>(())
-    /// ```
-    pub fn begin_replacing(
-        &self,
-        license_key: &str,
-        metadata: &[(&str, &str)],
-        seat: Handle,
-    ) -> Result<PendingRequest> {
-        self.begin_with(license_key, metadata, vec![replacing(seat)?])
-    }
-
-    fn begin_with(
-        &self,
-        license_key: &str,
-        metadata: &[(&str, &str)],
-        extensions: Vec<Extension>,
-    ) -> Result<PendingRequest> {
-        let license_key = self.license_keys.read(license_key)?;
-        let metadata: Metadata = metadata.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    pub(crate) fn begin_with(&self, options: &ActivationRequestOptions) -> Result<PendingRequest> {
+        let license_key = options.read_key(self.license_keys)?;
+        let metadata = options.metadata.clone();
+        let extensions: Vec<_> = options.instead_of.map(replacing).transpose()?.into_iter().collect();
         let now = self.reading();
         self.change(|record, writer| {
             record.may_begin(self.has_ended(record, now), Some(self.replace))?;
@@ -318,6 +300,8 @@ impl Client {
             let proof = self.proof(&release, writer, &key, Reason::Cancelled, now.local)?;
             record.cancel(proof, now.local)?;
         }
+        #[cfg(feature = "description")]
+        let metadata = self.described(metadata);
         let secret = ReleaseSecret::generate(&*self.random)?;
         let handle = self.new_handle(record, writer, &key)?;
         let body = RequestBody {
@@ -345,6 +329,15 @@ impl Client {
         Ok(request)
     }
 
+    /// With a description of the machine, if the host asked for one.
+    #[cfg(feature = "description")]
+    fn described(&self, mut metadata: Metadata) -> Metadata {
+        if self.describe {
+            description::add(&mut metadata);
+        }
+        metadata
+    }
+
     /// The pending request, to hand it over again; none if none is pending.
     ///
     /// What is shown may be sent, so it must be durable first: this opens the store like any change, though it changes
@@ -355,7 +348,7 @@ impl Client {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// # client.begin(&license_key, &[])?;
+    /// # client.begin(&license_key)?;
     /// if let Some(request) = client.pending()? {
     ///     println!("waiting for the answer to\n{}", request.to_text());
     /// }
@@ -431,7 +424,7 @@ impl Client {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// # client.begin(&license_key, &[])?;
+    /// # client.begin(&license_key)?;
     /// let cancelled = client.cancel()?;
     /// assert!(client.pending()?.is_none());
     /// assert_eq!(client.outstanding()?[0].handle(), cancelled.handle());
@@ -478,7 +471,7 @@ impl Client {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// # client.begin(&license_key, &[])?;
+    /// # client.begin(&license_key)?;
     /// # client.cancel()?;
     /// for given_up in client.outstanding()? {
     ///     println!("seat {} waits for its receipt; its code: {}", given_up.handle(), given_up.code());
@@ -496,11 +489,14 @@ impl Client {
         let cancelling = reason == Reason::Cancelled;
         let now = self.clock.now();
         let (mut deactivation, tombstones) = self.change_with_tombstones(|record, writer| {
-            let missing = if cancelling { ErrorKind::NotPending } else { ErrorKind::NotActive };
+            let missing = match cancelling {
+                true => || Error::new(ErrorKind::NotPending, NO_REQUEST),
+                false => || Error::new(ErrorKind::NotActive, NO_LICENSE),
+            };
             let release = if cancelling { record.release_request() } else { record.release_license() };
             let release = release
                 .filter(|release| expected.is_none_or(|handle| handle == release.handle))
-                .ok_or_else(|| Error::new(missing, "deactivation"))?;
+                .ok_or_else(missing)?;
             let key = self.known_device_key()?;
             // A copy of the store from before the deactivation may always say again that the seat is given up. A
             // request that is taken back uses up nothing of the license that it has set aside.
@@ -603,20 +599,22 @@ impl Client {
         let Some(body) = body else { return Ok(Record::new()) };
         // The store's checksum held, so this is no accident of the disk.
         let stored: Stored = codec::decode(body, crate::record::LIMIT, "state")
-            .map_err(|e| Error::new(ErrorKind::Corrupt, e.to_string()))?;
+            .map_err(|e| self.store.damaged_state().with_source(e))?;
         if stored.product != self.product {
-            return Err(Error::new(ErrorKind::WrongProduct, "store"));
+            let place = format!("the store in {}", self.store.directory().display());
+            return Err(Error::products(&place, &self.product, &stored.product));
         }
         Ok(stored.record)
     }
 
     fn device_key(&self) -> Result<Option<SigningKey>> {
-        self.store.device_key()?.map(|bytes| DeviceKey::parse(&bytes)?.signing_key()).transpose()
+        let key = self.store.device_key()?.map(|bytes| DeviceKey::parse(&bytes)?.signing_key()).transpose();
+        key.map_err(|error| self.store.blame_device_key(error))
     }
 
     /// The device's key where there must be one.
     fn known_device_key(&self) -> Result<SigningKey> {
-        self.device_key()?.ok_or_else(|| Error::new(ErrorKind::Corrupt, "device.key is missing"))
+        self.device_key()?.ok_or_else(|| self.store.missing_device_key())
     }
 
     fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {

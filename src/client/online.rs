@@ -12,31 +12,17 @@ use std::{
 use serde::Deserialize;
 
 use super::{
-    CheckIn, Client, Deactivation, PendingRequest, Status,
+    ActivationRequestOptions, Authority, CheckIn, Client, Deactivation, PendingRequest, Status,
     authority_message::{ANSWER, AuthorityMessage},
+    start::NO_AUTHORITY,
 };
 use crate::{
     Already, DeactivationReceipt, Error, ErrorKind, Reason, Result, SeatList,
-    code::Handle,
+    error::bounded,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
-    transport::{Answer, Cancel, Post, Transport, USER_AGENT},
+    transport::{Answer, CancelToken, Post, USER_AGENT},
 };
-
-/// Where the authority is, and how patiently it is asked.
-pub(super) struct Authority {
-    pub(super) url: String,
-    pub(super) transport: Box<dyn Transport>,
-    pub(super) timeout: Duration,
-    pub(super) attempts: u32,
-}
-
-impl Authority {
-    pub(super) fn new(url: String, transport: Box<dyn Transport>) -> Self {
-        let url = url.trim_end_matches('/').to_owned();
-        Self { url, transport, timeout: Duration::from_secs(30), attempts: 3 }
-    }
-}
 
 /// The largest answer that is looked at: a license of the largest size with its receipts.
 const LIMIT: usize = 768 * 1024;
@@ -69,7 +55,7 @@ pub enum Progress {
 #[must_use]
 pub struct Online<'c> {
     pub(super) client: &'c Client,
-    cancel: Cancel,
+    cancel: CancelToken,
     end: Option<Instant>,
     /// How often each exchange is tried at most, if not as often as the client was told.
     attempts: Option<u32>,
@@ -108,10 +94,22 @@ impl From<Error> for DeactivateError {
     }
 }
 
+/// What was given up waits for its receipt in the store all the same ([`Client::outstanding`]), and the text says so.
+impl From<DeactivateError> for Error {
+    fn from(error: DeactivateError) -> Self {
+        match error.deactivation {
+            Some(_) => error.error.preceded_by(GIVEN_UP),
+            None => error.error,
+        }
+    }
+}
+
+const GIVEN_UP: &str = "deactivated here, and not acknowledged yet";
+
 impl fmt::Display for DeactivateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.deactivation {
-            Some(_) => write!(f, "deactivated here, and not acknowledged yet: {}", self.error),
+            Some(_) => write!(f, "{GIVEN_UP}: {}", self.error),
             None => write!(f, "not deactivated: {}", self.error),
         }
     }
@@ -133,12 +131,12 @@ impl Client {
     /// # let client = authority.client(&Machine::new("desk")).build()?;
     /// use std::time::Duration;
     ///
-    /// let status = client.online().within(Duration::from_secs(60)).activate(&license_key, &[("computer", "reception")])?;
+    /// let status = client.online().within(Duration::from_secs(60)).activate(&license_key)?;
     /// assert!(status.is_usable());
     /// # Ok::<(), nodelock::Error>(())
     /// ```
     pub fn online(&self) -> Online<'_> {
-        Online { client: self, cancel: Cancel::new(), end: None, attempts: None, progress: None }
+        Online { client: self, cancel: CancelToken::new(), end: None, attempts: None, progress: None }
     }
 
     /// [`Online::activate`], neither followed nor cancelled.
@@ -152,8 +150,8 @@ impl Client {
     /// assert!(status.is_usable());
     /// # Ok::<(), nodelock::Error>(())
     /// ```
-    pub fn activate(&self, license_key: &str) -> Result<Status> {
-        self.online().activate(license_key, &[])
+    pub fn activate(&self, options: impl Into<ActivationRequestOptions>) -> Result<Status> {
+        self.online().activate(options)
     }
 
     /// [`Online::deactivate`], neither followed nor cancelled.
@@ -203,7 +201,7 @@ impl Client {
     }
 
     pub(super) fn authority(&self) -> Result<&Authority> {
-        self.authority.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no authority was given"))
+        self.authority.as_ref().ok_or_else(|| Error::new(ErrorKind::Unsupported, NO_AUTHORITY))
     }
 
     fn preflight_request(&self) -> Result<PreflightRequest> {
@@ -228,22 +226,22 @@ impl fmt::Debug for Online<'_> {
 }
 
 impl<'c> Online<'c> {
-    /// Ends the call with [`ErrorKind::Interrupted`] when `cancel` is used. What was done until then stays done.
+    /// Ends the call with [`ErrorKind::Cancelled`] when `cancel` is used. What was done until then stays done.
     ///
     /// ```
     /// # use nodelock::testing::{Machine, TestAuthority};
     /// # let authority = TestAuthority::new("Example Editor");
     /// # let license_key = authority.sell(1)?;
     /// # let client = authority.client(&Machine::new("desk")).build()?;
-    /// use nodelock::{Cancel, ErrorKind};
+    /// use nodelock::{CancelToken, ErrorKind};
     ///
-    /// let cancel = Cancel::new();
+    /// let cancel = CancelToken::new();
     /// cancel.cancel(); // from the thread that has the button
-    /// let stopped = client.online().cancel_with(&cancel).activate(&license_key, &[]);
+    /// let stopped = client.online().cancel_with(&cancel).activate(&license_key);
     /// assert!(stopped.is_err());
     /// # Ok::<(), nodelock::Error>(())
     /// ```
-    pub fn cancel_with(mut self, cancel: &Cancel) -> Self {
+    pub fn cancel_with(mut self, cancel: &CancelToken) -> Self {
         self.cancel = cancel.clone();
         self
     }
@@ -257,7 +255,7 @@ impl<'c> Online<'c> {
     /// # let client = authority.client(&Machine::new("desk")).build()?;
     /// use std::time::Duration;
     ///
-    /// let stopped = client.online().within(Duration::ZERO).activate(&license_key, &[]);
+    /// let stopped = client.online().within(Duration::ZERO).activate(&license_key);
     /// assert_eq!(stopped.unwrap_err().kind(), nodelock::ErrorKind::TimedOut);
     /// # Ok::<(), nodelock::Error>(())
     /// ```
@@ -289,7 +287,7 @@ impl<'c> Online<'c> {
     ///     println!("{progress:?}");
     ///     *told.lock().unwrap() += 1;
     /// };
-    /// client.online().progress(&tell).activate(&license_key, &[])?;
+    /// client.online().progress(&tell).activate(&license_key)?;
     /// # assert_eq!(*told.lock().unwrap(), 1);
     /// # Ok::<(), nodelock::Error>(())
     /// ```
@@ -305,61 +303,65 @@ impl<'c> Online<'c> {
     /// free, the request stays pending: call again, or carry it by hand. The error says what seats there are
     /// ([`Error::seats`]), and [`start`](Self::start) asks again once the next one has lapsed.
     ///
+    /// Where the options name [a seat to take the place of](ActivationRequestOptions::instead_of), a request that
+    /// waits for a seat is taken back first. That fails with [`ErrorKind::NoFreeSeat`] when the seat may not be
+    /// replaced: its device was heard of within seven days, or the license allows no more. The request stays pending
+    /// then, and another call may name another seat.
+    ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
-    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`] does, as [`Client::begin`] and [`Client::accept`] do,
-    /// and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
+    /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`](crate::Transport::post) does, as [`Client::begin`] and
+    /// [`Client::accept`] do, and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
     ///
     /// ```
     /// # use nodelock::testing::{Machine, TestAuthority};
     /// # let authority = TestAuthority::new("Example Editor");
     /// # let license_key = authority.sell(1)?;
     /// # let client = authority.client(&Machine::new("desk")).build()?;
-    /// let status = client.online().activate(&license_key, &[("computer", "reception")])?;
+    /// let status = client.online().activate(&license_key)?;
     /// assert!(status.is_usable());
     /// # Ok::<(), nodelock::Error>(())
     /// ```
-    pub fn activate(&self, license_key: &str, metadata: &[(&str, &str)]) -> Result<Status> {
+    pub fn activate(&self, options: impl Into<ActivationRequestOptions>) -> Result<Status> {
+        self.activate_with(&options.into())
+    }
+
+    pub(crate) fn activate_with(&self, options: &ActivationRequestOptions) -> Result<Status> {
         self.client.authority()?;
-        let typed = self.client.license_keys.read(license_key)?;
+        let typed = options.read_key(self.client.license_keys)?;
+        if options.instead_of.is_some() {
+            return self.replace(options, &typed);
+        }
         let pending = match self.client.pending()? {
             Some(pending) if pending.request().license_key == typed => pending,
             Some(_) if !self.client.replace.request => return Err(Error::already_active(Already::Pending)),
-            _ => match self.client.begin(license_key, metadata) {
+            _ => match self.client.begin_with(options) {
                 // Each refused request leaves one; the authority is there, so it can take them.
                 Err(e) if e.kind() == ErrorKind::TooManyOutstanding => {
                     self.hand_in()?;
-                    self.client.begin(license_key, metadata)?
+                    self.client.begin_with(options)?
                 }
                 begun => begun?,
             },
         };
         match self.answer(&pending) {
             // Others crowd the handle that was drawn, so another one is drawn, once.
-            Err(e) if e.kind() == ErrorKind::CrowdedHandle => {
-                self.answer(&self.client.begin(license_key, metadata)?)
-            }
+            Err(e) if e.kind() == ErrorKind::CrowdedHandle => self.answer(&self.client.begin_with(options)?),
             answered => answered,
         }
     }
 
-    /// Takes a seat in place of another one, if none is free: [`Client::begin_replacing`], in place of a request that
-    /// waits for a seat, then as [`activate`](Self::activate) does.
-    ///
-    /// Fails with [`ErrorKind::NoFreeSeat`] when the seat may not be replaced: its device was heard of within seven
-    /// days, or the license allows no more. The request stays pending then, and another call may name another seat.
-    pub fn replace(&self, license_key: &str, metadata: &[(&str, &str)], seat: Handle) -> Result<Status> {
-        self.client.authority()?;
-        let typed = self.client.license_keys.read(license_key)?;
+    /// Takes a seat in place of another one, in place of a request that waits for a seat.
+    fn replace(&self, options: &ActivationRequestOptions, typed: &str) -> Result<Status> {
         if let Some(pending) = self.client.pending()? {
             if pending.request().license_key != typed {
-                return Err(Error::new(ErrorKind::AlreadyActive, "another activation request"));
+                return Err(Error::already_active(Already::Pending));
             }
-            if pending.request().replaces() == Some(seat) {
+            if pending.request().replaces() == options.instead_of {
                 return self.answer(&pending);
             }
             self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle))?;
         }
-        self.answer(&self.client.begin_replacing(license_key, metadata, seat)?)
+        self.answer(&self.client.begin_with(options)?)
     }
 
     /// Sends a pending request and takes in the answer.
@@ -371,7 +373,7 @@ impl<'c> Online<'c> {
                 self.client.apply(&bundle(messages)?, Some(Kind::License))?;
                 self.client.check()
             }
-            Err(refused) if is_final(refused.kind()) => {
+            Err(refused) if refused.kind().ends_a_request() => {
                 // Of this request: another process may have begun anew meanwhile. What matters to the caller is the
                 // refusal.
                 let _ = self.client.give_up(Reason::Cancelled, false, Some(pending.request().handle));
@@ -405,8 +407,12 @@ impl<'c> Online<'c> {
         };
         match reply.allowed {
             Some(true) => {}
-            Some(false) => return Err(Error::new(ErrorKind::DeactivationNotAllowed, "deactivation").into()),
-            None => return Err(Error::new(ErrorKind::BadReply, "preflight").into()),
+            Some(false) => {
+                let text =
+                    "the authority says that the license allows no more deactivations; it stays active here";
+                return Err(Error::new(ErrorKind::DeactivationNotAllowed, text).into());
+            }
+            None => return Err(bad_reply("it does not say whether the seat may be given up").into()),
         }
         // The authority's word is newer than what the license said when it was issued.
         let deactivation = self.client.give_up(reason.of_deactivation(), true, Some(preflight.handle))?;
@@ -445,19 +451,23 @@ impl<'c> Online<'c> {
             AuthorityMessage::Receipt(receipt) if receipt.handle == deactivation.handle() => Some(receipt),
             _ => None,
         });
-        receipt.ok_or_else(|| Error::new(ErrorKind::WrongRequest, "receipt"))
+        receipt.ok_or_else(|| {
+            let text = format!("the receipt that came is not for seat {}", deactivation.handle());
+            Error::new(ErrorKind::WrongRequest, text)
+        })
     }
 
     /// Renews the license, and with it the machine's fingerprint and the time; or learns that the vendor released the
-    /// seat, which ends the license here ([`Verdict::Revoked`](crate::Verdict::Revoked)). What is outstanding is handed
-    /// in first.
+    /// seat, which ends the license here ([`Verdict::Revoked`](crate::Verdict::Revoked)). What is outstanding is
+    /// handed in first.
     ///
-    /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as [`Transport::post`] does.
+    /// Fails with [`ErrorKind::NotActive`], with what the authority says, and as
+    /// [`Transport::post`](crate::Transport::post) does.
     pub fn check_in(&self) -> Result<Status> {
         let request = self.client.check_in_offline()?;
         // A seat that cannot be acknowledged now must not keep this one from being renewed.
         if let Err(e) = self.hand_in()
-            && e.kind() == ErrorKind::Interrupted
+            && e.kind() == ErrorKind::Cancelled
         {
             return Err(e);
         }
@@ -548,7 +558,9 @@ impl<'c> Online<'c> {
     fn left(&self, duration: Duration) -> Result<Duration> {
         let Some(end) = self.end else { return Ok(duration) };
         match end.saturating_duration_since(Instant::now()).min(duration) {
-            Duration::ZERO => Err(Error::new(ErrorKind::TimedOut, "call")),
+            Duration::ZERO => {
+                Err(Error::new(ErrorKind::TimedOut, "the time of the call was over before it was answered"))
+            }
             left => Ok(left),
         }
     }
@@ -566,51 +578,6 @@ fn may_pass(kind: ErrorKind) -> bool {
         kind,
         ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed
     )
-}
-
-/// Whether the authority refused an activation for good. The refusal is not signed: whoever forges one gets the request
-/// cancelled, which loses nothing.
-fn is_final(kind: ErrorKind) -> bool {
-    matches!(
-        kind,
-        ErrorKind::UnknownLicense
-            | ErrorKind::CrowdedHandle
-            | ErrorKind::LicenseEnded
-            | ErrorKind::WrongProduct
-            | ErrorKind::WrongRequest
-            | ErrorKind::Cancelled
-            | ErrorKind::GivenUp
-            | ErrorKind::Revoked
-            | ErrorKind::UnknownSeat
-            | ErrorKind::WrongMachine
-            | ErrorKind::Outdated
-    )
-}
-
-/// Whether an authority may say that: what goes wrong on this machine or on the way is not for it to claim.
-fn is_an_authoritys(kind: ErrorKind) -> bool {
-    is_final(kind)
-        || matches!(
-            kind,
-            ErrorKind::NoFreeSeat
-                | ErrorKind::Malformed
-                | ErrorKind::TooLarge
-                | ErrorKind::WrongType
-                | ErrorKind::UnsupportedVersion
-                | ErrorKind::CriticalExtension
-                | ErrorKind::BadSignature
-                | ErrorKind::WeakKey
-                | ErrorKind::SeveralMessages
-                | ErrorKind::InvalidInput
-                | ErrorKind::UnreadableCode
-                | ErrorKind::WrongCode
-                | ErrorKind::TooManyAttempts
-                | ErrorKind::CertificateExpired
-                | ErrorKind::LeaseTooLong
-                | ErrorKind::LicenseWanted
-                | ErrorKind::ServerBusy
-                | ErrorKind::ServerFailed
-        )
 }
 
 /// The body of a good answer, whatever was asked: messages in base64url. A member of another type, or twice, spoils it;
@@ -631,6 +598,29 @@ struct Problem {
     r#type: String,
 }
 
+/// Their words, if they have any.
+#[derive(Deserialize)]
+struct Words {
+    detail: String,
+}
+
+/// The most characters of an authority's own words that a message shows.
+const LONGEST_DETAIL: usize = 300;
+
+/// What an authority refuses with, in its own words if it has any.
+fn refusal(kind: ErrorKind, body: &[u8]) -> Error {
+    match serde_json::from_slice::<Words>(body) {
+        Ok(Words { detail }) if !detail.trim().is_empty() => {
+            Error::new(kind, format!("the authority says: {}", bounded(detail.trim(), LONGEST_DETAIL)))
+        }
+        _ => Error::about(kind, "the authority says"),
+    }
+}
+
+fn bad_reply(what: &str) -> Error {
+    Error::new(ErrorKind::BadReply, format!("the answer is not an authority's: {what}"))
+}
+
 /// The seats that come along with `no-free-seat`; whatever is wrong with them, the refusal stands.
 fn seats(kind: ErrorKind, body: &[u8]) -> Option<Box<SeatList>> {
     let seats = serde_json::from_slice::<SeatList>(body).ok().filter(SeatList::is_bounded);
@@ -641,18 +631,22 @@ fn seats(kind: ErrorKind, body: &[u8]) -> Option<Box<SeatList>> {
 fn read(answer: &Answer) -> Result<ReplyBody> {
     // For serde an array of the right items would do too.
     let body = if answer.body.trim_ascii_start().starts_with(b"{") { &answer.body[..] } else { &[] };
-    let bad = || Error::new(ErrorKind::BadReply, format!("authority: status {}", answer.status));
+    let bad = || bad_reply(&format!("status {}, and no answer or problem of an authority", answer.status));
     if answer.status == 200 {
         return serde_json::from_slice(body).map_err(|_| bad());
     }
     let problem = serde_json::from_slice::<Problem>(body).ok();
     let code = problem.as_ref().and_then(|problem| problem.r#type.rsplit([':', '/', '#']).next());
-    match (answer.status, code.and_then(ErrorKind::from_code).filter(|kind| is_an_authoritys(*kind))) {
-        (_, Some(kind)) => Err(Error::new(kind, "authority").with_seats(seats(kind, body))),
-        (429 | 503, None) => Err(Error::new(ErrorKind::ServerBusy, "authority")),
-        (500.., None) => {
-            Err(Error::new(ErrorKind::ServerFailed, format!("authority: status {}", answer.status)))
+    match (answer.status, code.and_then(ErrorKind::from_code).filter(|kind| kind.is_an_authoritys())) {
+        (_, Some(kind)) => Err(refusal(kind, body).with_seats(seats(kind, body))),
+        (status @ (429 | 503), None) => {
+            let text = format!("the authority is busy (status {status}); try again later");
+            Err(Error::new(ErrorKind::ServerBusy, text))
         }
+        (500.., None) => Err(Error::new(
+            ErrorKind::ServerFailed,
+            format!("the authority failed with status {}", answer.status),
+        )),
         (_, None) => Err(bad()),
     }
 }
@@ -661,11 +655,11 @@ fn read(answer: &Answer) -> Result<ReplyBody> {
 fn bundle<'m>(messages: impl IntoIterator<Item = &'m String>) -> Result<Vec<u8>> {
     let mut envelopes = Vec::new();
     for message in messages {
-        let bad = |_| Error::new(ErrorKind::BadReply, "authority: a message is expected");
+        let bad = |error| bad_reply("it holds something else than a message").with_source(error);
         envelopes.extend(frame::read(message.as_bytes(), ANSWER).map_err(bad)?);
     }
     if envelopes.is_empty() {
-        return Err(Error::new(ErrorKind::BadReply, "authority: a message is missing"));
+        return Err(bad_reply("the message is missing"));
     }
     Ok(frame::bundle(&envelopes.iter().map(|message| message.envelope.as_slice()).collect::<Vec<_>>()))
 }

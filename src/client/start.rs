@@ -55,6 +55,10 @@ pub enum Renewal {
     Due(Error),
 }
 
+/// What says that there is nobody to ask.
+pub(super) const NO_AUTHORITY: &str =
+    "this client has no authority to ask: its settings name none, so carry the file by hand";
+
 /// What calls for the authority.
 #[derive(Clone, Copy)]
 struct Due {
@@ -124,7 +128,7 @@ impl Client {
         #[cfg(feature = "transport")]
         return self.online().start(limit);
         #[cfg(not(feature = "transport"))]
-        self.start_with(limit, |_, _| Err(Error::new(ErrorKind::Unsupported, "no authority was given")))
+        self.start_with(limit, |_, _| Err(Error::new(ErrorKind::Unsupported, NO_AUTHORITY)))
     }
 
     /// A start, with `ask` to ask the authority.
@@ -159,7 +163,10 @@ impl Client {
             return Err(error);
         }
         if limit.is_zero() {
-            return Err(Error::new(ErrorKind::TimedOut, "a start without a network"));
+            return Err(Error::new(
+                ErrorKind::TimedOut,
+                "this start waits 0 ms for the network, so nothing was asked",
+            ));
         }
         Ok(())
     }
@@ -197,7 +204,10 @@ impl Online<'_> {
         };
         match due.outstanding {
             true => Ok(Due { license: false, pending: false, ..due }),
-            false => Err(Error::new(ErrorKind::NoFreeSeat, format!("the next one lapses at {lapse}"))),
+            false => Err(Error::new(
+                ErrorKind::NoFreeSeat,
+                format!("no seat is free; the next one lapses at {lapse}"),
+            )),
         }
     }
 
@@ -245,7 +255,7 @@ fn still(before: Result<()>, now: Result<()>) -> Result<Result<()>> {
             kind,
             ErrorKind::Unreachable
                 | ErrorKind::TimedOut
-                | ErrorKind::Interrupted
+                | ErrorKind::Cancelled
                 | ErrorKind::TlsUntrusted
                 | ErrorKind::TlsWrongHost
                 | ErrorKind::TlsExpired

@@ -140,7 +140,7 @@ impl Status {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// let request = client.begin(&license_key, &[])?;
+    /// let request = client.begin(&license_key)?;
     /// assert_eq!(client.check()?.pending(), Some(request.request().handle));
     /// # Ok::<(), nodelock::Error>(())
     /// ```
@@ -155,7 +155,7 @@ impl Status {
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
     /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
-    /// # client.begin(&license_key, &[])?;
+    /// # client.begin(&license_key)?;
     /// # client.cancel()?;
     /// assert_eq!(client.check()?.outstanding(), 1);
     /// # Ok::<(), nodelock::Error>(())

@@ -36,7 +36,7 @@ pub fn encode(bytes: &[u8]) -> String {
 /// [`Malformed`](ErrorKind::Malformed) for a character outside the alphabet and for a text that no byte
 /// string is written as: a surplus symbol, or filling bits that are not zero.
 pub fn decode(text: &str, limit: usize) -> Result<Vec<u8>> {
-    let malformed = || Error::new(ErrorKind::Malformed, "base32 text");
+    let malformed = || Error::about(ErrorKind::Malformed, "text of base32");
     let mut bytes = Vec::new();
     let (mut bits, mut count) = (0_u16, 0);
     for (_, symbol) in symbols::typed(text) {
@@ -48,7 +48,7 @@ pub fn decode(text: &str, limit: usize) -> Result<Vec<u8>> {
         if count >= 8 {
             count -= 8;
             if bytes.len() == limit {
-                return Err(Error::new(ErrorKind::TooLarge, "base32 text"));
+                return Err(Error::too_large("text of base32, decoded,", limit + 1, limit));
             }
             bytes.push((bits >> count) as u8);
             bits &= (1 << count) - 1;

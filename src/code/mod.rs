@@ -125,7 +125,7 @@ impl Handle {
         if number >> HANDLE_BITS == 0 {
             Ok(Self(number))
         } else {
-            Err(Error::new(ErrorKind::InvalidInput, "handle"))
+            Err(Error::range("number of a handle", "", number.into(), 0, (1 << HANDLE_BITS) - 1))
         }
     }
 
@@ -159,7 +159,7 @@ impl FromStr for Handle {
     /// anything but six readable symbols.
     fn from_str(text: &str) -> Result<Self> {
         if text.len() > reading::LONGEST {
-            return Err(Error::new(ErrorKind::TooLarge, "handle"));
+            return Err(Error::too_large("name of a seat", text.len(), reading::LONGEST));
         }
         let (mut number, mut count) = (0_u32, 0);
         for (_, symbol) in symbols::typed(text) {
@@ -170,7 +170,8 @@ impl FromStr for Handle {
             }
             number = number << 5 | u32::from(symbol);
         }
-        if count == 6 { Ok(Self(number)) } else { Err(Error::new(ErrorKind::UnreadableCode, "handle")) }
+        let wrong = "the name of a seat cannot be read: 6 letters and digits such as 7KX2M9 are expected";
+        if count == 6 { Ok(Self(number)) } else { Err(Error::new(ErrorKind::UnreadableCode, wrong)) }
     }
 }
 
@@ -393,7 +394,12 @@ impl FromStr for LicenseKey {
         match (readings.next(), readings.next()) {
             (Some(best), None) => Ok(best.code),
             (Some(best), Some(next)) if best.corrections.len() < next.corrections.len() => Ok(best.code),
-            _ => Err(Error::new(ErrorKind::UnreadableCode, "license key")),
+            (Some(_), Some(_)) => {
+                let both =
+                    "the license key cannot be read: it may stand for two, so compare it with the original";
+                Err(Error::new(ErrorKind::UnreadableCode, both))
+            }
+            (None, _) => Err(reading::unreadable(text, "license key")),
         }
     }
 }

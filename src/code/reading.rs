@@ -157,7 +157,7 @@ pub(super) fn read<T>(
     code: impl Fn(&Word) -> T,
 ) -> Result<Vec<Reading<T>>> {
     if text.len() > LONGEST {
-        return Err(Error::new(ErrorKind::TooLarge, about));
+        return Err(Error::too_large(about, text.len(), LONGEST));
     }
     let is_ours = |c: &Candidate| c.word[0] == kind;
     let mut found = candidates(text);
@@ -181,7 +181,10 @@ pub(super) fn read<T>(
     fewest_corrections_first(&mut found);
     let (ours, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_ours);
     if ours.iter().any(|c| c.start != ours[0].start) {
-        return Err(Error::new(ErrorKind::SeveralMessages, format!("several {about}s; enter one at a time")));
+        return Err(Error::new(
+            ErrorKind::SeveralMessages,
+            format!("the text holds several {about}s; enter one at a time"),
+        ));
     }
     if !ours.is_empty() {
         let reading = |c: Candidate| Reading { code: code(&c.word), corrections: c.corrections };
@@ -194,9 +197,19 @@ pub(super) fn read<T>(
         Some(super::LICENSE_KEY) => {
             Error::new(ErrorKind::WrongType, format!("a license key where a {about} is expected"))
         }
-        Some(_) => Error::new(ErrorKind::UnsupportedVersion, about),
-        None => Error::new(ErrorKind::UnreadableCode, about),
+        Some(_) => Error::about(ErrorKind::UnsupportedVersion, about),
+        None => unreadable(text, about),
     })
+}
+
+/// That a text is no code, not even with its typing errors mended.
+pub(super) fn unreadable(text: &str, about: &str) -> Error {
+    let count = text.chars().filter(|c| c.is_alphanumeric()).count();
+    let why = match count {
+        LENGTH => "too many of its 25 letters and digits are wrong".to_owned(),
+        _ => format!("it has {count} letters and digits, and 25 are expected"),
+    };
+    Error::new(ErrorKind::UnreadableCode, format!("the {about} cannot be read: {why}"))
 }
 
 /// Runs of characters in a text without anything between them, as symbols, with the place where each ends.

@@ -70,7 +70,7 @@ pub(super) unsafe fn free<T>(object: *mut T) {
 }
 
 fn is_null(what: &'static str) -> CallError {
-    Error::new(ErrorKind::InvalidInput, format!("{what}: must not be NULL")).into()
+    Error::new(ErrorKind::InvalidInput, format!("{what} is NULL")).into()
 }
 
 /// An object that must be there.
@@ -140,7 +140,7 @@ pub(super) unsafe fn optional_text<'a>(text: *const c_char, what: &'static str) 
     }
     // SAFETY: the caller gives text that ends with a NUL and stays as it is for the call.
     let text = unsafe { CStr::from_ptr(text) }.to_str();
-    let wrong = |_| Error::new(ErrorKind::InvalidInput, format!("{what}: UTF-8 is expected")).into();
+    let wrong = |_| Error::new(ErrorKind::InvalidInput, format!("{what} is not UTF-8")).into();
     text.map(Some).map_err(wrong)
 }
 
@@ -153,7 +153,7 @@ pub(super) unsafe fn slice<'a, T>(items: *const T, count: usize, what: &'static 
         return Err(is_null(what));
     }
     if count > isize::MAX as usize / size_of::<T>() {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("{what}: no memory is that large")).into());
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{what} is longer than any memory")).into());
     }
     // SAFETY: the caller gives that many items that stay as they are for the call.
     Ok(unsafe { std::slice::from_raw_parts(items, count) })

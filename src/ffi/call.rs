@@ -12,14 +12,14 @@ use super::{
     error::nodelock_error,
     status::nodelock_status,
 };
-use crate::Cancel;
+use crate::CancelToken;
 
 /// How an online call is limited, followed and cancelled. Belongs to the caller and must outlive the calls that it is
 /// given to. It may be given to several calls, at a time or in turn; nodelock_call_cancel() may be called from any
 /// thread at any time; what is set counts for the calls that begin after it.
 #[derive(Default)]
 pub struct nodelock_call {
-    pub(super) cancel: Cancel,
+    pub(super) cancel: CancelToken,
     // Behind a lock, because another thread may cancel while this one sets something.
     settings: Mutex<CallSettings>,
 }
@@ -101,7 +101,7 @@ pub unsafe extern "C" fn nodelock_call_set_progress(
     }
 }
 
-/// Asks every call that was given this to return NODELOCK_INTERRUPTED, at once or soon. What was done until then stays
+/// Asks every call that was given this to return NODELOCK_CANCELLED, at once or soon. What was done until then stays
 /// done. It stays used: a later call returns at once. From any thread. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_call_cancel(call: *const nodelock_call) {

@@ -20,7 +20,7 @@ pub type nodelock_clock_fn = Option<unsafe extern "C" fn(user_data: *mut c_void)
 ///
 /// POST the bytes of `post` to its address as `application/json`, follow no redirect, and do not try again: the library
 /// does. Give back what was answered, whatever its HTTP status, with nodelock_answer_set(), and return NODELOCK_OK.
-/// Otherwise return NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_INTERRUPTED (after
+/// Otherwise return NODELOCK_UNREACHABLE, NODELOCK_TIMED_OUT, NODELOCK_CANCELLED (after
 /// nodelock_post_is_cancelled()), NODELOCK_TLS_UNTRUSTED, NODELOCK_TLS_WRONG_HOST, NODELOCK_TLS_EXPIRED,
 /// NODELOCK_BAD_REPLY or NODELOCK_UNSUPPORTED; anything else counts as NODELOCK_UNREACHABLE. `post` and `answer` are
 /// lent until it returns.
@@ -98,7 +98,7 @@ pub(super) struct Callback<F> {
 impl<F: Copy> Callback<F> {
     /// Takes what `owner` owns, unless there is no function.
     pub(super) fn new(function: Option<F>, owner: &mut Owner) -> Result<Self> {
-        let missing = || Error::new(ErrorKind::InvalidInput, "callback: must not be NULL");
+        let missing = || Error::new(ErrorKind::InvalidInput, "the callback is NULL");
         let function = function.ok_or_else(missing)?;
         Ok(Self { function, owner: Owner { finalize: owner.finalize.take(), ..*owner } })
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::{
-    boundary::{Out, OutPlace, Result, contained, fallible, free, look, object, slice, text},
+    boundary::{Out, OutPlace, Result, contained, fallible, free, look, object, optional_text, slice},
     callback::{LogCallback, NODELOCK_EVENT_DONE},
     config::nodelock_config,
     details::nodelock_details,
@@ -81,7 +81,10 @@ pub(super) fn reason(number: u32) -> Result<Reason> {
         .ok()
         .map(Reason::from_number)
         .filter(|reason| u32::from(reason.number()) == number && *reason != Reason::Cancelled);
-    let wrong = || Error::new(ErrorKind::InvalidInput, "reason: one of NODELOCK_REASON_*, and not cancelled");
+    let wrong = || {
+        let text = format!("reason is {number}; one of NODELOCK_REASON_* is expected, and not cancelled");
+        Error::new(ErrorKind::InvalidInput, text)
+    };
     Ok(known.ok_or_else(wrong)?)
 }
 
@@ -155,7 +158,7 @@ pub unsafe extern "C" fn nodelock_client_observe(
 }
 
 /// Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled.
-/// Hand the request to the authority. Typing errors in `license_key` are mended; it may be empty where the vendor
+/// Hand the request to the authority. Typing errors in `license_key` are mended; it may be NULL where the vendor
 /// assigns licenses by hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits
 /// for a seat first.
 ///
@@ -178,10 +181,9 @@ pub unsafe extern "C" fn nodelock_client_begin(
         fallible(error, &mut || {
             let request = Out::new(request)?;
             let client = object(client, "client")?;
-            let license_key = text(license_key, "license_key")?;
-            let details = details.as_ref().cloned().unwrap_or_default();
-            let begin = |client: &Client| Ok(details.begin(client, license_key)?);
-            request.set(client.run(c"nodelock_client_begin", begin)?);
+            let license_key = optional_text(license_key, "license_key")?;
+            let options = details.as_ref().cloned().unwrap_or_default().options(license_key);
+            request.set(client.run(c"nodelock_client_begin", |client| Ok(client.begin_with(&options)?))?);
             Ok(())
         })
     }

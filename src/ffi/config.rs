@@ -18,11 +18,14 @@ use super::{
 };
 #[cfg(feature = "online")]
 use crate::HttpOptions;
-#[cfg(feature = "testing")]
-use crate::testing::{Machine, TestAuthority};
 use crate::{
-    Client, ClientBuilder, Error, ErrorKind, LicenseKeys, PublicKey, Roots, Store, Timestamp,
+    Authority, Client, Error, ErrorKind, LicenseKeys, PublicKey, Roots, Store, Timestamp,
     fingerprint::{Component, HostId, Probe},
+};
+#[cfg(feature = "testing")]
+use crate::{
+    ClientBuilder,
+    testing::{Machine, TestAuthority},
 };
 
 /// A host id is scored along with what is found on the machine.
@@ -51,6 +54,8 @@ pub struct nodelock_config {
     salt: Option<String>,
     host_id: Option<(String, HostId)>,
     application: String,
+    #[cfg(feature = "description")]
+    describe: bool,
     released: Option<Timestamp>,
     license_keys: LicenseKeys,
     replace: u32,
@@ -80,6 +85,8 @@ impl nodelock_config {
             salt: None,
             host_id: None,
             application: String::new(),
+            #[cfg(feature = "description")]
+            describe: false,
             released: None,
             license_keys: LicenseKeys::default(),
             replace: 0,
@@ -119,6 +126,10 @@ impl nodelock_config {
             .license_keys(self.license_keys)
             .replace_license(self.replace & NODELOCK_REPLACE_LICENSE != 0)
             .replace_request(self.replace & NODELOCK_REPLACE_REQUEST != 0);
+        #[cfg(feature = "description")]
+        {
+            builder = builder.describe_machine(self.describe);
+        }
         if let Some(salt) = &self.salt {
             builder = builder.salt(&**salt);
         }
@@ -136,14 +147,12 @@ impl nodelock_config {
             builder = builder.probe(move || Probe::of_values(machine.iter().cloned(), false, false));
         }
         if let Some(url) = &self.url {
-            builder = self.with_authority(builder, url)?.plain_http(self.plain_http);
+            let authority = self.authority(url)?.plain_http(self.plain_http);
+            builder = builder.authority(self.patient(authority));
         }
         #[cfg(feature = "testing")]
         {
             builder = self.for_tests(builder);
-        }
-        if let Some((timeout, attempts)) = self.patience {
-            builder = builder.patience(timeout, attempts);
         }
         Ok(builder.build()?)
     }
@@ -155,17 +164,25 @@ impl nodelock_config {
             builder = builder.probe(move || machine.probe());
         }
         if let Some(authority) = &self.test_authority {
-            builder = builder.authority(TestAuthority::URL, authority.clone()).clock(authority.clock());
+            let asked = self.patient(Authority::new(TestAuthority::URL, authority.clone()));
+            builder = builder.authority(asked).clock(authority.clock());
         }
         builder
     }
 
-    fn with_authority(&self, builder: ClientBuilder, url: &str) -> Result<ClientBuilder> {
+    fn patient(&self, authority: Authority) -> Authority {
+        match self.patience {
+            Some((timeout, attempts)) => authority.timeout(timeout).attempts(attempts),
+            None => authority,
+        }
+    }
+
+    fn authority(&self, url: &str) -> Result<Authority> {
         if let Some(transport) = &self.transport {
-            return Ok(builder.authority(url, HostTransport(Arc::clone(transport))));
+            return Ok(Authority::new(url, HostTransport(Arc::clone(transport))));
         }
         #[cfg(feature = "online")]
-        return Ok(builder.authority(url, self.http.clone().build()?));
+        return Ok(Authority::new(url, self.http.clone().build()?));
         #[cfg(not(feature = "online"))]
         Err(no_http())
     }
@@ -180,7 +197,11 @@ impl nodelock_config {
 
 #[cfg(not(feature = "online"))]
 fn no_http() -> super::error::CallError {
-    Error::new(ErrorKind::Unsupported, "HTTP of its own (feature `online`); set a transport").into()
+    Error::new(
+        ErrorKind::Unsupported,
+        "this build has no HTTP of its own (feature `online`); set a transport",
+    )
+    .into()
 }
 
 fn invalid(about: &'static str) -> super::error::CallError {
@@ -426,6 +447,37 @@ pub unsafe extern "C" fn nodelock_config_set_application_version(
     }
 }
 
+/// Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+/// `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+/// computer often has its user's name, so tell people that you ask for it. What the application itself adds under
+/// such a name (nodelock_details_add()) stands.
+///
+/// NODELOCK_UNSUPPORTED: without feature `description`.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_config_set_describe_machine(
+    config: *mut nodelock_config,
+    describe: bool,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or a config that nobody else uses meanwhile; NULL or a place for the error.
+    unsafe {
+        set(config, error, |config| {
+            #[cfg(feature = "description")]
+            {
+                config.describe = describe;
+                Ok(())
+            }
+            #[cfg(not(feature = "description"))]
+            {
+                let _ = (config, describe);
+                Err(Error::new(ErrorKind::Unsupported, "descriptions of machines (feature `description`)")
+                    .into())
+            }
+        })
+    }
+}
+
 /// When this version of the application was released, in seconds since 1970: what a license's maintenance date is
 /// compared with.
 #[unsafe(no_mangle)]
@@ -550,8 +602,8 @@ pub unsafe extern "C" fn nodelock_config_set_plain_http(
     }
 }
 
-/// How long one exchange with the authority may take, in milliseconds, at most an hour, and how often an online call
-/// tries. Default: 30,000 and 3.
+/// How long one exchange with the authority may take, in milliseconds: 1 to 3,600,000; and how often an online call
+/// tries: 1 to 100. Default: 30,000 and 3. nodelock_client_new() refuses others, if there is an authority.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_config_set_patience(

@@ -7,7 +7,7 @@ use super::{
     error::nodelock_error,
     status::nodelock_status,
 };
-use crate::{Client, Online, PendingRequest, Result, Status, code::Handle};
+use crate::{ActivationRequestOptions, code::Handle};
 
 /// What a request for a seat says beside its license key: what the application tells the vendor, and the seat that may
 /// be replaced. Belongs to the caller; one thread at a time. It may be given to any number of calls.
@@ -18,21 +18,15 @@ pub struct nodelock_details {
 }
 
 impl nodelock_details {
-    fn pairs(&self) -> Vec<(&str, &str)> {
-        self.metadata.iter().map(|(name, value)| (&**name, &**value)).collect()
-    }
-
-    pub(super) fn begin(&self, client: &Client, license_key: &str) -> Result<PendingRequest> {
+    /// With a license key; none is for a license that the vendor assigns by hand.
+    pub(super) fn options(&self, license_key: Option<&str>) -> ActivationRequestOptions {
+        let options =
+            license_key.map_or_else(ActivationRequestOptions::new, ActivationRequestOptions::of_key);
+        let options =
+            self.metadata.iter().fold(options, |options, (name, value)| options.metadata(name, value));
         match self.seat {
-            Some(seat) => client.begin_replacing(license_key, &self.pairs(), seat),
-            None => client.begin(license_key, &self.pairs()),
-        }
-    }
-
-    pub(super) fn activate(&self, online: &Online<'_>, license_key: &str) -> Result<Status> {
-        match self.seat {
-            Some(seat) => online.replace(license_key, &self.pairs(), seat),
-            None => online.activate(license_key, &self.pairs()),
+            Some(seat) => options.instead_of(seat),
+            None => options,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What went wrong, in words.
 
 use std::{
-    error::Error as _,
     ffi::{CString, c_char},
     ptr,
 };
@@ -55,10 +54,7 @@ impl CallError {
 
 impl From<Error> for CallError {
     fn from(error: Error) -> Self {
-        let message = match error.source() {
-            Some(source) => format!("{error} ({source})"),
-            None => error.to_string(),
-        };
+        let message = format!("{error:#}");
         let (already, seats) = (error.already(), error.seats().cloned());
         Self { status: error.kind().into(), message, given_up: None, already, seats }
     }
@@ -248,4 +244,24 @@ pub unsafe extern "C" fn nodelock_error_seat_is_replaceable(
 pub unsafe extern "C" fn nodelock_error_free(error: *mut nodelock_error) {
     // SAFETY: NULL or an error that nobody uses any more.
     unsafe { free(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    /// That a kind has a number of its own, `status` tests.
+    #[test]
+    fn a_message_in_c_is_the_one_of_rust_with_its_causes() {
+        for kind in ErrorKind::ALL {
+            for error in [Error::new(*kind, "it has 3 of 4"), Error::about(*kind, "the store")] {
+                let error = error.with_source(Error::new(ErrorKind::Io, "the disk").with_source("is full"));
+                let (said, status) = (format!("{error:#}"), nodelock_status::from(*kind));
+                let in_c = nodelock_error::from(CallError::from(error));
+                assert_eq!((in_c.message.to_str().unwrap(), in_c.status), (said.as_str(), status));
+                assert!(said.ends_with(" (the disk: is full)"), "{said}");
+            }
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    boundary::{Out, Result, fallible, object, text},
+    boundary::{Out, Result, fallible, object, optional_text},
     call::nodelock_call,
     callback::{NODELOCK_EVENT_NO_TOMBSTONE, NODELOCK_EVENT_SENDING, NODELOCK_EVENT_WAITING},
     client::{nodelock_client, reason},
@@ -79,8 +79,8 @@ impl nodelock_client {
 }
 
 /// Takes a seat: nodelock_client_begin(), unless the same request is pending already, then sends it, installs the
-/// answer and checks. `details` and `call` may be NULL. Where the details name a seat to replace, a request that waits
-/// for a seat of the same license is taken back first.
+/// answer and checks. `license_key` may be NULL as there, `details` and `call` too. Where the details name a seat to
+/// replace, a request that waits for a seat of the same license is taken back first.
 ///
 /// When the authority refuses for good, the request is taken back and nothing is pending any more:
 /// NODELOCK_UNKNOWN_LICENSE, NODELOCK_LICENSE_ENDED and others. When it cannot be reached, or with
@@ -103,10 +103,10 @@ pub unsafe extern "C" fn nodelock_client_activate(
         fallible(error, &mut || {
             let license = Out::new(license)?;
             let client = object(client, "client")?;
-            let license_key = text(license_key, "license_key")?;
-            let details = details.as_ref().cloned().unwrap_or_default();
+            let license_key = optional_text(license_key, "license_key")?;
+            let options = details.as_ref().cloned().unwrap_or_default().options(license_key);
             license.set(client.run_online(c"nodelock_client_activate", call, |online| {
-                Ok(details.activate(&online, license_key)?)
+                Ok(online.activate_with(&options)?)
             })?);
             Ok(())
         })

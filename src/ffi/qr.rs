@@ -57,7 +57,7 @@ impl nodelock_qr {
     #[cfg(not(feature = "qr"))]
     pub(super) fn encode(_: &str, _: &str) -> Result<Self> {
         use crate::{Error, ErrorKind};
-        Err(Error::new(ErrorKind::Unsupported, "QR codes (feature `qr`)").into())
+        Err(Error::new(ErrorKind::Unsupported, "this build has no QR codes (feature `qr`)").into())
     }
 }
 

@@ -93,7 +93,9 @@ fn fault(number: u32) -> Result<Option<Fault>> {
 
 /// Changes terms by the members of a JSON object.
 fn change(terms: &mut LicenseTerms, members: Option<&str>) -> Result<()> {
-    let wrong = || Error::new(ErrorKind::InvalidInput, "terms: not such members");
+    let wrong = || {
+        Error::new(ErrorKind::InvalidInput, "the terms are no JSON object with members of a license's terms")
+    };
     let Some(members) = members else { return Ok(()) };
     let members: Map<String, Value> = serde_json::from_str(members).map_err(|_| wrong())?;
     let mut record = serde_json::to_value(&*terms).map_err(|_| wrong())?;
@@ -325,7 +327,11 @@ pub unsafe extern "C" fn nodelock_test_authority_answer(
                 HandedIn::CheckIn(_) => vendor.check_in(input)?.to_bytes(),
                 HandedIn::Releases(_) => vendor.redeem(input)?.as_bytes().to_vec(),
                 HandedIn::Issued(_) => {
-                    return Err(Error::new(ErrorKind::WrongType, "what an authority issued").into());
+                    return Err(Error::new(
+                        ErrorKind::WrongType,
+                        "this is what an authority issued, and not what a device hands in",
+                    )
+                    .into());
                 }
             });
             Ok(())

@@ -12,7 +12,9 @@ use std::{
 };
 
 use super::*;
-use crate::{Cancel, Client, Clock, Post, Roots, SigningKey, Store, SystemRandom, Timestamp, Transport as _};
+use crate::{
+    CancelToken, Client, Clock, Post, Roots, SigningKey, Store, SystemRandom, Timestamp, Transport as _,
+};
 
 /// A clock that panics when it is told to.
 struct Panicking(Arc<AtomicBool>);
@@ -150,7 +152,7 @@ fn a_host_is_never_told_that_no_time_is_no_limit() {
         let function = tell_timeout as unsafe extern "C" fn(_, _, _) -> _;
         let callback = callback::Callback::new(Some(function), &mut owner).ok().unwrap();
         let post =
-            Post { url: "", body: b"{}", user_agent: "", limit: 1, timeout, cancel: &Cancel::default() };
+            Post { url: "", body: b"{}", user_agent: "", limit: 1, timeout, cancel: &CancelToken::default() };
         assert_eq!(transport::HostTransport(Arc::new(callback)).post(&post).unwrap().status, 200);
         assert_eq!(told, milliseconds, "{timeout:?}");
     }

@@ -15,7 +15,7 @@ use super::{
     error::nodelock_error,
     status::{kind_of, nodelock_status},
 };
-use crate::{Answer, Cancel, Error, ErrorKind, Post, Result, Transport};
+use crate::{Answer, CancelToken, Error, ErrorKind, Post, Result, Transport, transport::too_long};
 
 /// A request to the authority: a POST of JSON. Lent to a nodelock_transport_fn until that returns. It holds license
 /// keys and proofs: log its address, not its content.
@@ -25,7 +25,7 @@ pub struct nodelock_post {
     body: Zeroizing<Vec<u8>>,
     limit: usize,
     timeout: Duration,
-    cancel: Cancel,
+    cancel: CancelToken,
 }
 
 /// Where an answer of the authority goes. Lent to a nodelock_transport_fn until that returns.
@@ -40,7 +40,7 @@ pub(super) struct HostTransport(pub(super) Arc<TransportCallback>);
 impl Transport for HostTransport {
     fn post(&self, post: &Post<'_>) -> Result<Answer> {
         if post.cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Interrupted, "call"));
+            return Err(Error::new(ErrorKind::Cancelled, ""));
         }
         let request = nodelock_post {
             url: c_string(post.url),
@@ -55,11 +55,16 @@ impl Transport for HostTransport {
         let status = unsafe { self.0.function()(self.0.user_data(), &raw const request, &raw mut answer) };
         match (status, answer.answer) {
             (0, Some(answer)) => Ok(answer),
-            (0, None) if answer.too_long => {
-                Err(Error::new(ErrorKind::BadReply, "authority: the answer is too long"))
+            (0, None) if answer.too_long => Err(too_long(post.limit)),
+            (0, None) => Err(Error::new(
+                ErrorKind::BadReply,
+                "the host's transport reports success and gave no answer",
+            )),
+            (status, _) => {
+                let kind = may_claim(status);
+                let text = format!("{kind} (the host's transport returned {status})");
+                Err(Error::new(kind, text))
             }
-            (0, None) => Err(Error::new(ErrorKind::BadReply, "authority: no answer was given")),
-            (status, _) => Err(Error::new(may_claim(status), "authority")),
         }
     }
 }
@@ -71,7 +76,7 @@ fn may_claim(status: u32) -> ErrorKind {
             kind,
             ErrorKind::Unsupported
                 | ErrorKind::TimedOut
-                | ErrorKind::Interrupted
+                | ErrorKind::Cancelled
                 | ErrorKind::TlsUntrusted
                 | ErrorKind::TlsWrongHost
                 | ErrorKind::TlsExpired
@@ -146,13 +151,13 @@ pub unsafe extern "C" fn nodelock_answer_set(
         fallible(error, &mut || {
             let answer = object_mut(answer, "answer")?;
             let status = u16::try_from(http_status)
-                .map_err(|_| Error::new(ErrorKind::InvalidInput, "http_status: 100 to 599 is expected"))?;
+                .map_err(|_| Error::range("http_status", "", http_status.into(), 100, 599))?;
             let body = slice(data, size, "data")?;
             // Also when this one is too long, which an earlier one must not stand in for.
             let before = answer.answer.take();
             answer.too_long = body.len() > answer.limit;
             if answer.too_long {
-                return Err(Error::new(ErrorKind::BadReply, "the answer is too long").into());
+                return Err(too_long(answer.limit).into());
             }
             let retry_after = before.and_then(|answer| answer.retry_after);
             answer.answer = Some(Answer { status, body: body.to_vec(), retry_after });
@@ -175,7 +180,12 @@ pub unsafe extern "C" fn nodelock_answer_set_retry_after(
     unsafe {
         fallible(error, &mut || {
             let answer = object_mut(answer, "answer")?;
-            let missing = || Error::new(ErrorKind::InvalidInput, "there is no answer yet");
+            let missing = || {
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    "there is no answer yet: call nodelock_answer_set() first",
+                )
+            };
             let answer = answer.answer.as_mut().ok_or_else(missing)?;
             answer.retry_after = Some(Duration::from_secs(seconds));
             Ok(())

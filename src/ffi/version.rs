@@ -48,14 +48,16 @@ pub extern "C" fn nodelock_abi_version() -> u32 {
     NODELOCK_ABI_VERSION
 }
 
-/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `testing`. False for
-/// any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
+/// Whether this build of the library has a feature: `online` (its own HTTP), `qr`, `authority`, `description`,
+/// `testing`. False for any other name and for NULL. What is off returns NODELOCK_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
     const FEATURES: &[(&str, bool)] = &[
         ("online", cfg!(feature = "online")),
         ("qr", cfg!(feature = "qr")),
         ("authority", cfg!(feature = "authority")),
+        #[cfg(feature = "description")]
+        ("description", true),
         #[cfg(feature = "testing")]
         ("testing", true),
     ];

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{component::Component, wire::MAX_ITEMS};
-use crate::{Error, ErrorKind, Result, codec};
+use crate::{Error, Result, codec};
 
 /// The weight of one component in place of its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,13 +69,19 @@ impl Policy {
     /// # Ok::<(), nodelock::Error>(())
     /// ```
     pub fn with_weight(mut self, component: Component, agree: i8, differ: i8) -> Result<Self> {
-        if agree < 0 || differ > 0 {
-            return Err(Error::new(ErrorKind::InvalidInput, "weight of a fingerprint component"));
+        let name = component.name();
+        if agree < 0 {
+            let what = format!("weight of a fingerprint component that agrees ({name})");
+            return Err(Error::range(&what, "", agree.into(), 0, i8::MAX.into()));
+        }
+        if differ > 0 {
+            let what = format!("weight of a fingerprint component that differs ({name})");
+            return Err(Error::range(&what, "", differ.into(), i8::MIN.into(), 0));
         }
         let weight = Weight { component: component.number(), agree, differ };
         self.weights.retain(|old| old.component != weight.component);
         if self.weights.len() >= MAX_ITEMS {
-            return Err(Error::new(ErrorKind::InvalidInput, "number of fingerprint weights"));
+            return Err(Error::length("a fingerprint policy", "weights", MAX_ITEMS + 1, 0, MAX_ITEMS));
         }
         self.weights.push(weight);
         Ok(self)
@@ -93,7 +99,13 @@ impl Policy {
     /// ```
     pub fn with_thresholds(mut self, accept: i16, grace: i16) -> Result<Self> {
         if grace > accept {
-            return Err(Error::new(ErrorKind::InvalidInput, "fingerprint thresholds"));
+            return Err(Error::range(
+                "threshold for grace",
+                "",
+                grace.into(),
+                i16::MIN.into(),
+                accept.into(),
+            ));
         }
         (self.accept, self.grace) = (accept, grace);
         Ok(self)

@@ -15,6 +15,8 @@ use crate::{Error, ErrorKind, Result};
 
 /// The longest host id, in characters after normalization.
 const MAX_HOST_ID: usize = 256;
+/// The shortest identity that an application can supply: what is shorter is junk of any component.
+const MIN_HOST_ID: usize = 4;
 
 /// What the probes of the operating systems hand over: values as they were read, and the signs.
 #[derive(Default)]
@@ -152,9 +154,13 @@ impl Probe {
     /// # Ok::<(), nodelock::Error>(())
     /// ```
     pub fn with_host_id(mut self, id: &str, how: HostId) -> Result<Self> {
+        let length = normalize::text(id).chars().count();
+        if !(MIN_HOST_ID..=MAX_HOST_ID).contains(&length) {
+            return Err(Error::length("host id", "characters", length, MIN_HOST_ID, MAX_HOST_ID));
+        }
+        let filler = "host id is a filler that many machines have, such as `none` or zeros";
         let value = normalize::value(Component::HostId, id, false)
-            .filter(|value| value.chars().count() <= MAX_HOST_ID)
-            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "host id"))?;
+            .ok_or_else(|| Error::new(ErrorKind::InvalidInput, filler))?;
         self.values.retain(|(component, _)| how == HostId::Join && *component != Component::HostId);
         self.values.push((Component::HostId, value));
         Ok(self)
@@ -193,17 +199,20 @@ impl Probe {
     /// [`machine_id`] of this probe.
     pub fn machine_id(&self, application: &str) -> Result<String> {
         if application.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidInput, "name of the application"));
+            return Err(Error::new(ErrorKind::InvalidInput, "the name of the application is empty"));
         }
         let (component, value) = IDENTITIES
             .iter()
             .find_map(|identity| self.values.iter().find(|(component, _)| component == identity))
-            .ok_or_else(|| Error::new(ErrorKind::Unsupported, "identity of this machine"))?;
+            .ok_or_else(|| Error::new(ErrorKind::Unsupported, NO_IDENTITY))?;
         let mut id = String::with_capacity(32);
         normalize::push_hex(&mut id, &tag::application_id(application, *component, value));
         Ok(id)
     }
 }
+
+const NO_IDENTITY: &str =
+    "this machine has no identity that lasts: no machine-id and no UUID of its disk or hardware";
 
 /// What [`machine_id`] is made of: the first of these that there is. On Linux only root can read the
 /// hardware's UUID, and an answer that depends on who asks is no identity.

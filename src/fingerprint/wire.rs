@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::component::{Class, Component};
-use crate::{Error, ErrorKind, Result, codec};
+use crate::{Error, Result, codec};
 
 /// The most tags in one fingerprint and the most weights in one policy; a longer list is refused unread.
 pub const MAX_ITEMS: usize = 32;
@@ -63,11 +63,10 @@ impl Fingerprint {
     pub(crate) fn validate(&self) -> Result<()> {
         for component in Component::ALL {
             let most = if component == Component::Mac { MAX_MACS } else { 1 };
-            if self.tags.iter().filter(|tag| tag.component == component.number()).count() > most {
-                return Err(Error::new(
-                    ErrorKind::InvalidInput,
-                    "fingerprint: too many tags of one component",
-                ));
+            let count = self.tags.iter().filter(|tag| tag.component == component.number()).count();
+            if count > most {
+                let what = format!("fingerprint component {}", component.name());
+                return Err(Error::length(&what, "tags", count, 0, most));
             }
         }
         Ok(())

@@ -189,7 +189,8 @@ pub(super) fn read(text: &str) -> Result<Vec<Block>> {
             continue;
         }
         if blocks.len() == MAX_MESSAGES {
-            return Err(Error::new(ErrorKind::TooLarge, "input: too many messages"));
+            let text = format!("the text holds more than {MAX_MESSAGES} messages");
+            return Err(Error::new(ErrorKind::TooLarge, text));
         }
         let label = Kind::ALL.into_iter().find(|kind| content.starts_with(&folded(kind.label())));
         let is_ended = next.is_some_and(|next| !next.is_begin);
@@ -215,7 +216,7 @@ fn is_symbol(c: char) -> bool {
 }
 
 fn damaged(what: impl fmt::Display) -> Error {
-    Error::new(ErrorKind::Malformed, format!("text of a message: {what}"))
+    Error::new(ErrorKind::Malformed, format!("the text of the message is damaged: {what}"))
 }
 
 /// What is wrong with a block in which no message begins, or that has a sign in it which is none of base64's. The tail

@@ -9,7 +9,7 @@ use super::{
     frame::{Incoming, Kind, Signer},
     signed::{AuthorityBody, Signed, private},
 };
-use crate::{Error, ErrorKind, PublicKey, Result, Timestamp, codec};
+use crate::{Error, ErrorKind, KeyId, PublicKey, Result, Timestamp, codec};
 
 /// A root's statement that a key may issue licenses, receipts and revocations for a time.
 pub type Certificate = Signed<CertificateBody>;
@@ -40,7 +40,11 @@ impl CertificateBody {
     /// Fails with [`ErrorKind::CertificateExpired`] unless the certificate is valid at `time`.
     pub(crate) fn check_time(&self, time: Timestamp) -> Result<()> {
         if time < self.not_before || time > self.not_after {
-            return Err(Error::new(ErrorKind::CertificateExpired, format!("certificate {}", self.serial)));
+            let Self { serial, not_before, not_after, .. } = self;
+            let text = format!(
+                "issuer certificate {serial} is valid from {not_before} to {not_after}, and not at {time}"
+            );
+            return Err(Error::new(ErrorKind::CertificateExpired, text));
         }
         Ok(())
     }
@@ -50,7 +54,11 @@ impl CertificateBody {
     pub(crate) fn check_lease(&self, issued: Timestamp, ends: Option<Timestamp>) -> Result<()> {
         let latest = issued.plus_days(self.longest_lease_days);
         if !self.endless && ends.is_none_or(|end| end > latest) {
-            return Err(Error::new(ErrorKind::LeaseTooLong, format!("certificate {}", self.serial)));
+            let ends = ends.map_or_else(|| "never ends".to_owned(), |end| format!("ends at {end}"));
+            let serial = self.serial;
+            let text =
+                format!("the license {ends}, and issuer certificate {serial} allows {latest} at the latest");
+            return Err(Error::new(ErrorKind::LeaseTooLong, text));
         }
         Ok(())
     }
@@ -70,7 +78,11 @@ impl Body for CertificateBody {
     fn validate(&self) -> Result<()> {
         check_text("issuer name", &self.name, MAX_NAME)?;
         if self.not_after < self.not_before {
-            return Err(Error::new(ErrorKind::InvalidInput, "certificate: it ends before it begins"));
+            let text = format!(
+                "certificate: it ends at {}, before it begins at {}",
+                self.not_after, self.not_before
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         check_extensions(&self.extensions)
     }
@@ -146,6 +158,16 @@ impl Roots {
         (self.trusted.len() as u64).to_le_bytes().into_iter().chain(keys).collect()
     }
 
+    fn untrusted(&self, key_id: [u8; 8]) -> Error {
+        let mut text =
+            format!("signed by key {}, which no root key of this application vouches for", KeyId(key_id));
+        for (number, root) in self.trusted.iter().take(3).enumerate() {
+            text += if number == 0 { "; check your root key, here " } else { ", " };
+            text += &root.id().to_string();
+        }
+        Error::new(ErrorKind::UntrustedSigner, text)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.trusted.is_empty()
     }
@@ -154,7 +176,7 @@ impl Roots {
     ///
     /// The key id is a hint: with a wrong one the right key is not found, and that is all it can do.
     pub(crate) fn resolve(&self, signer: Signer<'_>, kind: Kind) -> Result<(PublicKey, Option<Certificate>)> {
-        let unknown = || Error::new(ErrorKind::UntrustedSigner, "the signer's key");
+        let unknown = || self.untrusted(signer.key_id);
         let (key, certificate) = if signer.certificate.is_empty() {
             let root = self.trusted.iter().find(|key| *key.id().as_bytes() == signer.key_id);
             (*root.ok_or_else(unknown)?, None)
@@ -170,7 +192,9 @@ impl Roots {
             (certificate.issuer, Some(certificate))
         };
         if self.denied.contains(&key) {
-            return Err(unknown());
+            let text =
+                format!("signed by key {}, which this application does not believe any more", key.id());
+            return Err(Error::new(ErrorKind::UntrustedSigner, text));
         }
         Ok((key, certificate))
     }

@@ -161,8 +161,9 @@ impl RecoveryRequest {
         let key = {
             let frame = message.frame()?;
             frame::expect(&frame, Kind::RecoveryRequest)?;
-            let key =
-                frame.body.get(..32).ok_or_else(|| Error::new(ErrorKind::Malformed, "recovery request"))?;
+            let key = frame.body.get(..32).ok_or_else(|| {
+                Error::new(ErrorKind::Malformed, "the recovery request is cut off: it has no device key")
+            })?;
             PublicKey::from_bytes(first(key))?
         };
         Self::open(message, &key)

@@ -122,6 +122,21 @@ impl Kind {
         }
     }
 
+    /// The kind in a sentence, without an article.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::License => "license",
+            Self::ActivationRequest => "activation request",
+            Self::DeactivationProof => "deactivation proof",
+            Self::DeactivationReceipt => "deactivation receipt",
+            Self::Revocation => "revocation",
+            Self::IssuerCertificate => "issuer certificate",
+            Self::CheckInRequest => "check-in request",
+            Self::PreflightRequest => "preflight request",
+            Self::RecoveryRequest => "recovery request",
+        }
+    }
+
     /// Whether an authority or a root signs it, so that the envelope names the signer.
     const fn names_signer(self) -> bool {
         matches!(self, Self::License | Self::DeactivationReceipt | Self::Revocation | Self::IssuerCertificate)
@@ -154,18 +169,20 @@ pub(crate) struct Frame<'a> {
 
 impl<'a> Frame<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self> {
-        let short = || Error::new(ErrorKind::Malformed, "message");
+        let short = || Error::new(ErrorKind::Malformed, "the message is cut off, or is none");
         let (kind, rest) = match bytes {
             [b'N', b'L', VERSION, kind, rest @ ..] => (*kind, rest),
             [b'N', b'L', version, ..] if *version > VERSION => {
-                return Err(Error::new(ErrorKind::UnsupportedVersion, "message"));
+                let text =
+                    format!("the message has version {version}, and this program reads version {VERSION}");
+                return Err(Error::new(ErrorKind::UnsupportedVersion, text));
             }
             _ => return Err(short()),
         };
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|k| k.number() == kind)
-            .ok_or_else(|| Error::new(ErrorKind::WrongType, "message"))?;
+        let kind = Kind::ALL.into_iter().find(|k| k.number() == kind).ok_or_else(|| {
+            let text = format!("the message is of kind {kind}, which this version does not know");
+            Error::new(ErrorKind::WrongType, text)
+        })?;
         let (signer, rest) = if kind.names_signer() {
             let (head, rest) = rest.split_at_checked(10).ok_or_else(short)?;
             let length = usize::from(u16::from_le_bytes([head[8], head[9]]));
@@ -224,7 +241,8 @@ impl Incoming {
     pub(crate) fn blame(&self, error: Error) -> Error {
         match self.wrong_line {
             Some(line) if matches!(error.kind(), ErrorKind::BadSignature | ErrorKind::Malformed) => {
-                Error::new(error.kind(), format!("line {line} of the base64"))
+                let text = format!("line {line} of the base64 is damaged: {}", error.kind());
+                Error::new(error.kind(), text)
             }
             _ => error,
         }
@@ -272,7 +290,7 @@ impl Opened {
     /// Fails with [`ErrorKind::TooLarge`] and [`ErrorKind::Malformed`].
     pub(crate) fn of(input: &[u8]) -> Result<Self> {
         if input.len() > MAX_INPUT {
-            return Err(Error::new(ErrorKind::TooLarge, "input"));
+            return Err(Error::too_large("input", input.len(), MAX_INPUT));
         }
         let is_envelope = input.starts_with(MAGIC);
         // No version is as high as what a word could have in that place.
@@ -340,7 +358,10 @@ fn one_line(text: &str) -> Result<Vec<u8>> {
         }
         first.get_or_insert(bytes);
     }
-    first.ok_or_else(|| Error::new(ErrorKind::Malformed, "input: no message found in it"))
+    first.ok_or_else(|| {
+        let length = text.len();
+        Error::new(ErrorKind::Malformed, format!("no message was found in the input of {length} bytes"))
+    })
 }
 
 /// The symbols of a text, and which of them may be a message: all behind the last `#`, then for each place where one
@@ -412,13 +433,17 @@ pub(crate) fn one(opened: Opened, kind: Kind) -> Result<Incoming> {
             Ok(message)
         }
         (Some(message), false) if message.head.is_some() => Err(several(kind)),
-        _ => Err(Error::new(ErrorKind::WrongType, "input: one message is expected")),
+        _ => {
+            let text = format!("the input holds several messages where one {} is expected", kind.words());
+            Err(Error::new(ErrorKind::WrongType, text))
+        }
     }
 }
 
 /// The error for a text with several messages of which one is wanted.
 pub(crate) fn several(kind: Kind) -> Error {
-    Error::new(ErrorKind::SeveralMessages, format!("{}: hand in one", kind.label().to_ascii_lowercase()))
+    let text = format!("the text holds several messages of the kind {}; hand in one", kind.words());
+    Error::new(ErrorKind::SeveralMessages, text)
 }
 
 /// Fails with [`ErrorKind::WrongType`] unless the frame is of this kind.
@@ -426,12 +451,8 @@ pub(crate) fn expect(frame: &Frame<'_>, kind: Kind) -> Result<()> {
     if frame.kind == kind {
         return Ok(());
     }
-    let about = format!(
-        "{} where {} is expected",
-        frame.kind.label().to_ascii_lowercase(),
-        kind.label().to_ascii_lowercase()
-    );
-    Err(Error::new(ErrorKind::WrongType, about))
+    let text = format!("found: {}; expected here: {}", frame.kind.words(), kind.words());
+    Err(Error::new(ErrorKind::WrongType, text))
 }
 
 fn split(bytes: &[u8]) -> Result<Vec<Incoming>> {
@@ -441,7 +462,7 @@ fn split(bytes: &[u8]) -> Result<Vec<Incoming>> {
         None => vec![Bytes(bytes.to_vec())],
     };
     if envelopes.is_empty() {
-        return Err(Error::new(ErrorKind::Malformed, "bundle"));
+        return Err(Error::new(ErrorKind::Malformed, "the bundle has 0 messages; 1 or more are expected"));
     }
     Ok(envelopes.into_iter().map(|e| Incoming::new(e.0)).collect())
 }

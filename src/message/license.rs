@@ -13,6 +13,7 @@ use crate::{
     Error, ErrorKind, PublicKey, Result, Timestamp,
     code::Handle,
     codec,
+    error::shown,
     fingerprint::{Fingerprint, Policy},
 };
 
@@ -214,13 +215,15 @@ impl LicenseBody {
 /// Features as a license must have them.
 pub(crate) fn check_features(features: &[Feature]) -> Result<()> {
     if features.len() > MAX_FEATURES {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("features: at most {MAX_FEATURES}")));
+        return Err(Error::length("a license", "features", features.len(), 0, MAX_FEATURES));
     }
     for feature in features {
         check_text("feature", &feature.name, MAX_NAME)?;
     }
-    if !features.is_sorted_by(|a, b| a.name < b.name) {
-        return Err(Error::new(ErrorKind::InvalidInput, "features: each name once, ascending"));
+    if let Some(pair) = features.windows(2).find(|pair| pair[0].name >= pair[1].name) {
+        let name = shown(&pair[1].name);
+        let text = format!("feature `{name}` is there twice or out of order; each name once, ascending");
+        return Err(Error::new(ErrorKind::InvalidInput, text));
     }
     Ok(())
 }

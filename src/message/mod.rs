@@ -73,11 +73,12 @@ pub(crate) const MAX_TEXT: usize = 1024;
 
 /// Refuses text that would not survive being a line of its own in a text file.
 pub(crate) fn check_text(about: &'static str, text: &str, limit: usize) -> Result<()> {
-    if text.len() > limit || text.trim() != text || text.chars().any(char::is_control) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            format!("{about}: at most {limit} bytes on one line"),
-        ));
+    if text.len() > limit {
+        return Err(Error::length(about, "bytes", text.len(), 0, limit));
+    }
+    if text.trim() != text || text.chars().any(char::is_control) {
+        let text = format!("{about} must be one line of at most {limit} bytes, with no space at its ends");
+        return Err(Error::new(ErrorKind::InvalidInput, text));
     }
     Ok(())
 }
@@ -85,14 +86,14 @@ pub(crate) fn check_text(about: &'static str, text: &str, limit: usize) -> Resul
 /// A product's name: 1 to 64 bytes on one line.
 pub(crate) fn check_product(product: &str) -> Result<()> {
     if product.is_empty() {
-        return Err(Error::new(ErrorKind::InvalidInput, "product: must not be empty"));
+        return Err(Error::length("product", "bytes", 0, 1, MAX_NAME));
     }
     check_text("product", product, MAX_NAME)
 }
 
 pub(crate) fn check_metadata(metadata: &[(String, String)]) -> Result<()> {
     if metadata.len() > MAX_METADATA {
-        return Err(Error::new(ErrorKind::InvalidInput, format!("metadata: at most {MAX_METADATA} entries")));
+        return Err(Error::length("metadata", "entries", metadata.len(), 0, MAX_METADATA));
     }
     for (name, value) in metadata {
         check_text("metadata name", name, MAX_NAME)?;
@@ -103,7 +104,10 @@ pub(crate) fn check_metadata(metadata: &[(String, String)]) -> Result<()> {
 
 pub(crate) fn check_extensions<'e>(extensions: impl IntoIterator<Item = &'e Extension>) -> Result<()> {
     match extensions.into_iter().find(|e| e.critical) {
-        Some(e) => Err(Error::new(ErrorKind::CriticalExtension, format!("extension {}", e.id))),
+        Some(e) => {
+            let text = format!("the message needs extension {}, which this version does not have", e.id);
+            Err(Error::new(ErrorKind::CriticalExtension, text))
+        }
         None => Ok(()),
     }
 }

@@ -110,8 +110,9 @@ impl ActivationRequest {
     pub(crate) fn open_self_signed(message: Incoming) -> Result<Self> {
         let frame = message.frame()?;
         frame::expect(&frame, Kind::ActivationRequest)?;
-        let key =
-            frame.body.get(..32).ok_or_else(|| Error::new(ErrorKind::Malformed, "activation request"))?;
+        let key = frame.body.get(..32).ok_or_else(|| {
+            Error::new(ErrorKind::Malformed, "the activation request is cut off: it has no device key")
+        })?;
         let key = PublicKey::from_bytes(first(key))?;
         Self::open(message, &key)
     }

@@ -206,7 +206,7 @@ fn sign_body(
     signer: Option<Signer<'_>>,
 ) -> Result<Arc<[u8]>> {
     if body.len() > limit {
-        return Err(Error::new(ErrorKind::InvalidInput, "the message would be too large"));
+        return Err(Error::length(kind.words(), "bytes", body.len(), 0, limit));
     }
     let signature = key.sign(&frame::pre_authentication_encoding(kind.media_type(), body))?;
     Ok(Frame { kind, signer, body, signature: &signature }.to_bytes().into())
@@ -215,7 +215,8 @@ fn sign_body(
 fn resolve(message: &Incoming, kind: Kind, roots: &Roots) -> Result<(PublicKey, Option<Arc<Certificate>>)> {
     let frame = message.frame()?;
     frame::expect(&frame, kind)?;
-    let signer = frame.signer.ok_or_else(|| Error::new(ErrorKind::Malformed, "message"))?;
+    let signer =
+        frame.signer.ok_or_else(|| Error::new(ErrorKind::Malformed, "the message names no signer"))?;
     let (key, certificate) = roots.resolve(signer, kind).map_err(|error| message.blame(error))?;
     Ok((key, certificate.map(Arc::new)))
 }
@@ -231,9 +232,9 @@ pub(crate) fn parse<T: Body>(message: &Incoming) -> Result<T> {
     let frame = message.frame()?;
     frame::expect(&frame, T::KIND)?;
     let body: T =
-        codec::decode(frame.body, T::LIMIT, T::KIND.label()).map_err(|error| message.blame(error))?;
+        codec::decode(frame.body, T::LIMIT, T::KIND.words()).map_err(|error| message.blame(error))?;
     body.validate().map_err(|e| match e.kind() {
-        ErrorKind::InvalidInput => Error::new(ErrorKind::Malformed, e.to_string()),
+        ErrorKind::InvalidInput => e.with_kind(ErrorKind::Malformed),
         _ => e,
     })?;
     Ok(body)
@@ -269,10 +270,14 @@ fn verify(message: &Incoming, kind: Kind, limit: usize, key: &PublicKey) -> Resu
     let frame = message.frame()?;
     frame::expect(&frame, kind)?;
     if frame.body.len() > limit {
-        return Err(Error::new(ErrorKind::TooLarge, kind.label().to_ascii_lowercase()));
+        return Err(Error::too_large(kind.words(), frame.body.len(), limit));
     }
-    key.verify(&frame::pre_authentication_encoding(kind.media_type(), frame.body), frame.signature)
-        .map_err(|error| message.blame(error))
+    key.verify(&frame::pre_authentication_encoding(kind.media_type(), frame.body), frame.signature).map_err(
+        |_| {
+            let text = format!("the signature does not fit the {}: it was changed, or cut off", kind.words());
+            message.blame(Error::new(ErrorKind::BadSignature, text))
+        },
+    )
 }
 
 /// Whether `key` signed an envelope of that kind.

@@ -342,7 +342,7 @@ impl decision::Ledger for Ledger<'_> {
             Change::Insert { seat, .. } => {
                 let before = self.tables.seats.insert(self.holder(seat.name()), self.kept(seat));
                 if before.is_some() {
-                    return Err(Error::new(ErrorKind::WrongRequest, "a seat of that name"));
+                    return Err(Error::about(ErrorKind::WrongRequest, "a seat of that name"));
                 }
             }
             Change::Update(seat) => {
@@ -366,7 +366,7 @@ impl decision::Ledger for Ledger<'_> {
             Change::History(history) => self.tables.history = Some(history),
             Change::Page(page) => self.tables.pages.push(page.as_bytes()[0]),
             // There is one license, and it was sold before everything else.
-            Change::License(_) => return Err(Error::new(ErrorKind::InvalidInput, "another license")),
+            Change::License(_) => return Err(Error::about(ErrorKind::InvalidInput, "another license")),
             Change::Count(_, Counting::Cancelled, cancellations) => self.tables.cancellations = cancellations,
             Change::Count(_, Counting::Replaced, replacements) => self.tables.replacements = replacements,
             Change::Count(_, Counting::Unmatched, _) => {}

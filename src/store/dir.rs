@@ -174,11 +174,11 @@ impl Store {
     #[doc(hidden)]
     pub fn read(&self) -> Result<Snapshot> {
         match self.files.read(&self.path(STATE), format::LIMIT) {
-            Ok(file) => format::decode(Zeroizing::new(file)),
+            Ok(file) => format::decode(Zeroizing::new(file)).map_err(|error| self.blame(STATE, error)),
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound => Ok(Snapshot::default()),
-                io::ErrorKind::FileTooLarge => Err(format::corrupt()),
-                _ => Err(Error::io(STATE, error)),
+                io::ErrorKind::FileTooLarge => Err(self.damaged_state()),
+                _ => Err(Error::io_at("", &self.path(STATE), error)),
             },
         }
     }
@@ -198,14 +198,14 @@ impl Store {
     /// [`ErrorKind::AccessDenied`]; [`ErrorKind::Io`].
     #[doc(hidden)]
     pub fn device_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        let corrupt = || Error::new(ErrorKind::Corrupt, DEVICE_KEY);
+        let corrupt = || Error::of_file(ErrorKind::Corrupt, &self.path(DEVICE_KEY));
         match self.files.read(&self.path(DEVICE_KEY), KEY_LIMIT).map(Zeroizing::new) {
             Ok(key) if key.is_empty() => Err(corrupt()),
             Ok(key) => Ok(Some(key)),
             Err(error) => match error.kind() {
                 io::ErrorKind::NotFound => Ok(None),
                 io::ErrorKind::FileTooLarge => Err(corrupt()),
-                _ => Err(Error::io(DEVICE_KEY, error)),
+                _ => Err(Error::io_at("", &self.path(DEVICE_KEY), error)),
             },
         }
     }
@@ -238,24 +238,34 @@ impl Store {
         // The lock file is made only when the directories above it are durable, and so tells that they are.
         if self.stamp_of(LOCK)?.is_none() {
             create_directories(&*self.files, &self.directory)
-                .map_err(|e| Error::io("the store's directory", e))?;
+                .map_err(|error| Error::io_at("", &self.directory, error))?;
         }
         let lock = self.files.lock(&self.path(LOCK), self.lock_timeout).map_err(|error| {
-            let file = self.path(LOCK).display().to_string();
-            if has_no_locks(&error) { Error::no_locks(file, error) } else { Error::io(LOCK, error) }
+            let file = self.path(LOCK);
+            match has_no_locks(&error) {
+                true => Error::of_file(ErrorKind::NoLocks, &file).with_source(error),
+                false if error.kind() == io::ErrorKind::WouldBlock => {
+                    let limit = self.lock_timeout.as_millis();
+                    Error::io_at(&format!("waited {limit} ms for "), &file, error)
+                }
+                false => Error::io_at("", &file, error),
+            }
         })?;
         for file in [STATE, DEVICE_KEY] {
             match self.files.remove(&self.temporary(file)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::io(file, error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Error::io_at("", &self.temporary(file), error));
+                }
                 _ => {}
             }
         }
         let snapshot = read(self)?;
         if snapshot.body.is_some() {
-            self.files.sync_file(&self.path(STATE)).map_err(|e| Error::io(STATE, e))?;
+            let state = self.path(STATE);
+            self.files.sync_file(&state).map_err(|error| Error::io_at("syncing ", &state, error))?;
         }
-        let synced =
-            sync_dir(&*self.files, &self.directory).map_err(|e| Error::io("the store's directory", e))?;
+        let synced = sync_dir(&*self.files, &self.directory)
+            .map_err(|error| Error::io_at("syncing ", &self.directory, error))?;
         Ok(Writer { store: self, snapshot, unsynced: !synced, failed: false, _lock: lock })
     }
 
@@ -284,6 +294,27 @@ impl Store {
         }
     }
 
+    /// The same error, about a file of this store.
+    fn blame(&self, file: &str, error: Error) -> Error {
+        Error::of_file(error.kind(), &self.path(file))
+    }
+
+    pub(crate) fn damaged_state(&self) -> Error {
+        Error::of_file(ErrorKind::Corrupt, &self.path(STATE))
+    }
+
+    pub(crate) fn blame_device_key(&self, error: Error) -> Error {
+        match error.context() {
+            Some(_) => error,
+            None => self.blame(DEVICE_KEY, error),
+        }
+    }
+
+    pub(crate) fn missing_device_key(&self) -> Error {
+        let missing = io::Error::from(io::ErrorKind::NotFound);
+        Error::of_file(ErrorKind::Corrupt, &self.path(DEVICE_KEY)).with_source(missing)
+    }
+
     fn path(&self, file: &str) -> PathBuf {
         self.directory.join(file)
     }
@@ -293,7 +324,8 @@ impl Store {
     }
 
     fn stamp_of(&self, file: &'static str) -> Result<Option<Stamp>> {
-        self.files.stamp(&self.path(file)).map_err(|error| Error::io(file, error))
+        let path = self.path(file);
+        self.files.stamp(&path).map_err(|error| Error::io_at("", &path, error))
     }
 
     /// Replaces `file` durably; after a failed sync, or on a full disk without the reserve, once again from the
@@ -382,10 +414,12 @@ impl Writer<'_> {
     /// replaced; otherwise as [`commit`](Self::commit) does.
     pub fn create_device_key(&mut self, key: &[u8]) -> Result<()> {
         if !(1..=KEY_LIMIT).contains(&key.len()) {
-            return Err(Error::new(ErrorKind::InvalidInput, "the length of a device key"));
+            return Err(Error::length("device key", "bytes", key.len(), 1, KEY_LIMIT));
         }
         if self.store.stamp_of(DEVICE_KEY)?.is_some() {
-            return Err(Error::new(ErrorKind::InvalidInput, "there is a device key already"));
+            let text =
+                format!("{} is there already, and is never replaced", self.store.path(DEVICE_KEY).display());
+            return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         self.replace(DEVICE_KEY, key)
     }
@@ -398,7 +432,7 @@ impl Writer<'_> {
     /// [`ErrorKind::ReadOnly`]; [`ErrorKind::AccessDenied`]; [`ErrorKind::Io`]; and with [`ErrorKind::InvalidInput`] if
     /// this writer failed before.
     pub fn commit(&mut self, body: &[u8]) -> Result<()> {
-        let generation = self.snapshot.generation.checked_add(1).ok_or_else(format::corrupt)?;
+        let generation = self.snapshot.generation.checked_add(1).ok_or_else(|| self.store.damaged_state())?;
         self.replace(STATE, &format::encode(generation, body, self.unsynced)?)?;
         self.snapshot = Snapshot { generation, body: Some(body.to_vec()), unsynced: self.unsynced };
         Ok(())
@@ -422,7 +456,10 @@ impl Writer<'_> {
         let first = written.next().unwrap_or(Ok(()));
         // These are for a user whose environment says something else next time, and often not there or not writable.
         written.for_each(drop);
-        first.map_err(|error| Error::io("tombstone", error))
+        first.map_err(|error| {
+            let place = self.tombstone_places().next().unwrap_or(&self.store.directory);
+            Error::io_at("a tombstone in ", place, error)
+        })
     }
 
     /// First the place that a check looks into.
@@ -437,7 +474,7 @@ impl Writer<'_> {
         }
         self.store.replace(file, bytes).map_err(|WriteFailure { step, error }| {
             self.failed = true;
-            Error::io(format!("{file}: {step:?}"), error)
+            Error::io_at(step.words(), &self.store.path(file), error)
         })
     }
 }
@@ -473,6 +510,17 @@ enum Step {
 }
 
 impl Step {
+    /// What was done, in front of the file's name.
+    fn words(self) -> &'static str {
+        match self {
+            Self::Create => "making a new ",
+            Self::Write => "writing a new ",
+            Self::Sync => "syncing a new ",
+            Self::Rename => "putting into place a new ",
+            Self::SyncDirectory => "syncing the directory of a new ",
+        }
+    }
+
     fn failed(self) -> impl Fn(io::Error) -> WriteFailure {
         move |error| WriteFailure { step: self, error }
     }

@@ -63,7 +63,7 @@ impl fmt::Debug for Snapshot {
 /// Fails with [`ErrorKind::TooLarge`] if the file would be longer than [`LIMIT`].
 pub(super) fn encode(generation: u64, body: &[u8], unsynced: bool) -> Result<Zeroizing<Vec<u8>>> {
     if body.len() > LIMIT - OVERHEAD {
-        return Err(Error::new(ErrorKind::TooLarge, "the record to store"));
+        return Err(Error::too_large("the record to store", body.len(), LIMIT - OVERHEAD));
     }
     let mut file = Zeroizing::new(Vec::with_capacity(OVERHEAD + body.len()));
     file.extend(MAGIC);
@@ -85,7 +85,7 @@ pub(super) fn decode(mut file: Zeroizing<Vec<u8>>) -> Result<Snapshot> {
         .split_last_chunk::<TRAILER>()
         .and_then(|(content, trailer)| (sha256_of_secret(content) == *trailer).then_some(content));
     match content.and_then(|content| content.strip_prefix(&MAGIC)) {
-        Some([version, ..]) if *version > VERSION => Err(Error::new(ErrorKind::UnsupportedVersion, "state")),
+        Some([version, ..]) if *version > VERSION => Err(Error::new(ErrorKind::UnsupportedVersion, "")),
         Some([VERSION, unsynced @ (0 | 1), 0, 0, rest @ ..]) => {
             let unsynced = *unsynced == 1;
             let generation = generation(rest).ok_or_else(corrupt)?;
@@ -108,5 +108,5 @@ fn generation(rest: &[u8]) -> Option<u64> {
 
 /// A damaged state is never "no license", and no older generation is looked for (docs/PROTOCOL.md, Store).
 pub(super) fn corrupt() -> Error {
-    Error::new(ErrorKind::Corrupt, "state")
+    Error::new(ErrorKind::Corrupt, "")
 }

@@ -46,7 +46,12 @@ impl Location {
 /// [`ErrorKind::Unsupported`] if the user has no home.
 pub(super) fn per_user(product: &str) -> Result<Location> {
     let name = directory_name(product)?;
-    let (data, state) = home().ok_or_else(|| Error::new(ErrorKind::Unsupported, "no home directory"))?;
+    let (data, state) = home().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Unsupported,
+            "this user has no home directory to keep the license in; name a folder",
+        )
+    })?;
     Ok(Location::new(data, Some(state), name))
 }
 
@@ -58,8 +63,9 @@ pub(super) fn per_user(product: &str) -> Result<Location> {
 pub(super) fn system_wide(product: &str) -> Result<Location> {
     let name = directory_name(product)?;
     #[cfg(windows)]
-    let shared = super::windows::program_data()
-        .ok_or_else(|| Error::new(ErrorKind::Unsupported, "no directory for the whole machine"))?;
+    let shared = super::windows::program_data().ok_or_else(|| {
+        Error::new(ErrorKind::Unsupported, "this system names no folder for the whole machine; name one")
+    })?;
     #[cfg(not(windows))]
     let shared = if cfg!(target_os = "macos") { "/Library/Application Support" } else { "/var/lib" }.into();
     Ok(Location::new(shared, home().map(|(_, state)| state), name))
@@ -114,7 +120,7 @@ fn directory_name(product: &str) -> Result<String> {
     if (1..=NAME_LIMIT).contains(&name.len()) {
         Ok(name)
     } else {
-        Err(Error::new(ErrorKind::InvalidInput, "the product's name: empty, or too long for a directory"))
+        Err(Error::length("the product's name as a directory", "bytes", name.len(), 1, NAME_LIMIT))
     }
 }
 

@@ -80,7 +80,7 @@ impl Random for SystemRandom {
     fn fill(&self, bytes: &mut [u8]) -> Result<()> {
         ring::rand::SystemRandom::new()
             .fill(bytes)
-            .map_err(|_| Error::new(ErrorKind::NoRandom, "the system's random number generator"))
+            .map_err(|_| Error::new(ErrorKind::NoRandom, "the operating system gave no random bytes"))
     }
 }
 

@@ -74,7 +74,7 @@ impl TestAuthority {
     pub fn client(&self, machine: &Machine) -> ClientBuilder {
         let machine = machine.clone();
         Client::builder(&*self.0.product, self.roots())
-            .authority(Self::URL, self.clone())
+            .authority(crate::Authority::new(Self::URL, self.clone()))
             .store(Store::in_memory())
             .clock(self.clock())
             .probe(move || machine.probe())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Answer, Error, ErrorKind, Post, Result};
+use crate::{Answer, Error, ErrorKind, NetworkFailure, Post, Result};
 
 /// What becomes of a call to a [`TestAuthority`](super::TestAuthority).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +44,11 @@ pub enum Fault {
 impl Fault {
     /// Lets a call meet this fault. `decide` has the authority decide and answer.
     pub(super) fn meet(self, post: &Post<'_>, decide: impl FnOnce() -> Answer) -> Result<Answer> {
-        let fail = |kind| Err(Error::new(kind, "authority"));
+        let fail = |kind| Err(Error::about(kind, "a fault of this test"));
         match self {
-            Self::Down => fail(ErrorKind::Unreachable),
+            Self::Down => {
+                fail(ErrorKind::Unreachable).map_err(|error| error.with_source(NetworkFailure::Refused))
+            }
             Self::Silent => {
                 post.cancel.sleep(post.timeout)?;
                 fail(ErrorKind::TimedOut)
@@ -74,7 +76,7 @@ impl Fault {
             Self::TlsUntrusted => fail(ErrorKind::TlsUntrusted),
             Self::TlsWrongHost => fail(ErrorKind::TlsWrongHost),
             Self::TlsExpired => fail(ErrorKind::TlsExpired),
-            Self::Refused(kind) => Ok(super::http::refusal(&Error::new(kind, "authority"))),
+            Self::Refused(kind) => Ok(super::http::refusal(&Error::new(kind, ""))),
         }
     }
 }

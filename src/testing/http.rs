@@ -40,6 +40,7 @@ pub(super) fn refusal(error: &Error) -> Answer {
     let mut body = json!({
         "type": format!("urn:nodelock:problem:{}", error.kind().code()),
         "title": error.kind().to_string(),
+        "detail": error.to_string(),
         "status": status,
     });
     if let Some(Ok(Value::Object(list))) = error.seats().map(serde_json::to_value) {
@@ -49,7 +50,7 @@ pub(super) fn refusal(error: &Error) -> Answer {
 }
 
 fn decide(vendor: &mut Vendor, url: &str, body: &[u8]) -> Result<Value> {
-    let malformed = || Error::new(ErrorKind::Malformed, "request");
+    let malformed = || Error::about(ErrorKind::Malformed, "the request");
     let asked: Asked = serde_json::from_slice(body).map_err(|_| malformed())?;
     let request = || asked.request.as_deref().map(str::as_bytes).ok_or_else(malformed);
     let path = url.find("/v1/").map_or("", |at| &url[at..]);
@@ -102,7 +103,10 @@ fn decide(vendor: &mut Vendor, url: &str, body: &[u8]) -> Result<Value> {
                     }))
                 }
                 // What was handed over is kept until the request of its seat comes.
-                _ => Err(Error::new(ErrorKind::UnknownSeat, "deactivation")),
+                _ => Err(Error::new(
+                    ErrorKind::UnknownSeat,
+                    "the seat is not known yet: what came is kept until its request comes",
+                )),
             }
         }
         _ => Err(malformed()),

@@ -129,7 +129,7 @@ impl Vendor {
     /// Fails with [`ErrorKind::UnknownSeat`].
     pub fn seat(&self, handle: Handle) -> Result<&Seat> {
         let seat = self.ledger.seats.values().find(|seat| seat.handle() == handle);
-        seat.ok_or_else(|| Error::new(ErrorKind::UnknownSeat, "seat"))
+        seat.ok_or_else(|| Error::about(ErrorKind::UnknownSeat, "the test's vendor"))
     }
 
     /// This moment, with random bytes of its own.
@@ -223,14 +223,14 @@ impl Vendor {
         let name = self.seat(handle)?.name();
         let act = |records: &Records, moment: &Moment| decision::release(name, notice, records, moment);
         let revocation = self.decide(act)?.1.revocation;
-        revocation.ok_or_else(|| Error::new(ErrorKind::GivenUp, "release"))
+        revocation.ok_or_else(|| Error::about(ErrorKind::GivenUp, "a release"))
     }
 
     /// A new license for a seat, as a file for a device that does not check in.
     pub fn renew(&mut self, handle: Handle) -> Result<License> {
         let name = self.seat(handle)?.name();
         let renewed = self.decide(|records, moment| decision::renew(name, records, moment))?.1.license;
-        renewed.ok_or_else(|| Error::new(ErrorKind::GivenUp, "renewal"))
+        renewed.ok_or_else(|| Error::about(ErrorKind::GivenUp, "a renewal"))
     }
 
     /// Returns a seat to the pool that is held because no deactivation was left.
@@ -241,9 +241,14 @@ impl Vendor {
 }
 
 fn unknown_license() -> Error {
-    Error::new(ErrorKind::UnknownLicense, "license key")
+    Error::new(ErrorKind::UnknownLicense, "no license has that key")
 }
 
 fn receipt(mut reply: Reply) -> Result<DeactivationReceipt> {
-    reply.receipts.pop().ok_or_else(|| Error::new(ErrorKind::UnknownSeat, "deactivation"))
+    reply.receipts.pop().ok_or_else(|| {
+        Error::new(
+            ErrorKind::UnknownSeat,
+            "the seat is not known yet: what came is kept until its request comes",
+        )
+    })
 }

@@ -49,7 +49,7 @@ int main(void)
     CHECK(nodelock_config_set_transport(config, &tried, unreachable, NULL, NULL) == NODELOCK_OK);
     CHECK(nodelock_config_set_patience(config, 1000, 1, NULL) == NODELOCK_OK);
     CHECK(nodelock_client_new(config, &client, NULL) == NODELOCK_OK);
-    CHECK(nodelock_client_activate(client, "", NULL, NULL, &license, NULL) == NODELOCK_UNREACHABLE);
+    CHECK(nodelock_client_activate(client, NULL, NULL, NULL, &license, NULL) == NODELOCK_UNREACHABLE);
     CHECK(tried == 1 && license == NULL);
     CHECK(nodelock_client_pending(client, &request, NULL) == NODELOCK_OK && request != NULL);
     CHECK(nodelock_request_qr(request, "", &qr, NULL) == NODELOCK_UNSUPPORTED && qr == NULL);

@@ -64,7 +64,7 @@ static uint32_t curious_transport(void *user_data, const nodelock_post *post, no
     nodelock_request *request = NULL;
     nodelock_license *license = NULL;
     CHECK(verdict(current) == NODELOCK_VERDICT_UNLICENSED);
-    EXPECT(NODELOCK_ALREADY_ACTIVE, nodelock_client_begin(current, "", NULL, &request, &error));
+    EXPECT(NODELOCK_ALREADY_ACTIVE, nodelock_client_begin(current, NULL, NULL, &request, &error));
     EXPECT(NODELOCK_MALFORMED, nodelock_client_install(current, bytes("?"), 1, &license, &error));
     OK(nodelock_client_pending(current, &request, &error));
     CHECK(request != NULL);
@@ -108,7 +108,7 @@ static uint32_t blocking(void *user_data, const nodelock_post *post, nodelock_an
     *(volatile int *)user_data = 1;
     while (!nodelock_post_is_cancelled(post))
         nanosleep(&moment, NULL);
-    return NODELOCK_INTERRUPTED;
+    return NODELOCK_CANCELLED;
 }
 
 struct canceller {
@@ -138,7 +138,7 @@ static void blocked(void)
     nodelock_client *client = client_of(config);
     OK(nodelock_call_new(&canceller.call, &error));
     CHECK(pthread_create(&thread, NULL, cancel, &canceller) == 0);
-    EXPECT(NODELOCK_INTERRUPTED,
+    EXPECT(NODELOCK_CANCELLED,
            nodelock_client_activate(client, vendor.license_key, NULL, canceller.call, &license, &error));
     CHECK(pthread_join(thread, NULL) == 0);
     nodelock_call_free(canceller.call);

@@ -27,7 +27,7 @@ int main(int count, char **arguments)
         CHECK(verdict(client) == NODELOCK_VERDICT_DEACTIVATED);
         /* Drawn in the child: not what the parent draws next. */
         nodelock_request *request = NULL;
-        OK(nodelock_client_begin(client, "", NULL, &request, &error));
+        OK(nodelock_client_begin(client, NULL, NULL, &request, &error));
         fflush(NULL);
         _exit(0);
     }

@@ -109,8 +109,35 @@ fn source(folder: &str, file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(file).with_extension("rs")
 }
 
+/// The enumeration of statuses, as Rust that cbindgen reads: it does not see what a macro makes of the catalogue.
+fn statuses() -> String {
+    let text = fs::read_to_string(source("src/ffi", "status")).unwrap();
+    let before = text.split_once("#[repr(u32)]").expect("the enumeration is in a macro").0;
+    let comment = before.rsplit_once("=> {").unwrap().1;
+    let mut statuses = Vec::new();
+    let mut doc = String::new();
+    for line in fs::read_to_string(source("src/error", "catalogue")).unwrap().lines().map(str::trim) {
+        if line.starts_with("///") {
+            doc += &format!("{line}\n");
+            continue;
+        }
+        // `Name, NODELOCK_NAME = 1, "code", ...` or `NODELOCK_NAME = 1, "code";`
+        let status = line.find("NODELOCK_").and_then(|at| line[at..].split(',').next()?.split_once(" = "));
+        if let Some((name, number)) = status.filter(|_| !line.starts_with("//")) {
+            statuses.push((number.parse::<u32>().unwrap(), format!("{doc}{name} = {number},\n")));
+        }
+        doc.clear();
+    }
+    statuses.sort();
+    let variants: String = statuses.into_iter().map(|(_, variant)| variant).collect();
+    format!("{comment}#[repr(u32)]\npub enum nodelock_status {{\n{variants}}}\n")
+}
+
 fn write(config: Config, folder: &str, files: &[(&str, &str)]) -> String {
+    let made = Path::new(env!("CARGO_TARGET_TMPDIR")).join("statuses.rs");
+    fs::write(&made, statuses()).unwrap();
     let builder = files.iter().fold(Builder::new().with_config(config), |builder, (file, _)| {
+        let builder = if *file == "status" { builder.with_src(&made) } else { builder };
         builder.with_src(source(folder, file))
     });
     let mut header = Vec::new();

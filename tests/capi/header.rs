@@ -33,6 +33,8 @@ impl Parameter {
     fn may_be_null(&self, function: &Function) -> bool {
         match (&*self.of_type, &*self.name) {
             ("const nodelock_call *" | "const nodelock_details *", _) => function.fails(),
+            // A vendor may assign licenses by hand.
+            ("const char *", "license_key") => function.name.starts_with("nodelock_client_"),
             ("nodelock_error **" | "void *" | "nodelock_finalize_fn", _)
             | ("const char *", "tombstones" | "license" | "notice" | "other_terms") => true,
             ("size_t *" | "int32_t *" | "uint32_t *", _) => !function.fails(),

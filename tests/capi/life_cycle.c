@@ -154,7 +154,7 @@ static void offline(struct vendor *vendor)
     OK(nodelock_client_begin(first, vendor->license_key, about, &request, &error));
     nodelock_details_free(about);
     nodelock_error *refusal = NULL;
-    CHECK(nodelock_client_begin(first, "", NULL, &again, &refusal) == NODELOCK_ALREADY_ACTIVE);
+    CHECK(nodelock_client_begin(first, NULL, NULL, &again, &refusal) == NODELOCK_ALREADY_ACTIVE);
     CHECK(nodelock_error_already(refusal) == NODELOCK_ALREADY_PENDING);
     CHECK(nodelock_error_already(NULL) == NODELOCK_ALREADY_NOTHING);
     nodelock_error_free(refusal);
@@ -324,7 +324,7 @@ static void cancelled(struct vendor *vendor)
     CHECK(nodelock_release_has_request(release));
     nodelock_release_free(release);
     OK(vendor_redeem(vendor, data, size, &decision, &error));
-    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &reply) == NODELOCK_CANCELLED);
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &reply) == NODELOCK_REQUEST_CANCELLED);
     CHECK(vendor_taken(vendor) == 0 && verdict(client) == NODELOCK_VERDICT_UNLICENSED);
     nodelock_decision_free(decision);
     nodelock_proof_free(proof);
@@ -371,7 +371,7 @@ static void evidence_first(struct vendor *vendor)
     /* The request is refused, and its receipt comes along. */
     OK(vendor_activate(vendor, nodelock_request_text(request), strlen(nodelock_request_text(request)), &decision, &error));
     CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_REFUSED);
-    CHECK(nodelock_decision_refusal(decision) == NODELOCK_CANCELLED);
+    CHECK(nodelock_decision_refusal(decision) == NODELOCK_REQUEST_CANCELLED);
     CHECK(has(vendor_last_seat(vendor)->record, "state", "cancelled"));
     CHECK(vendor_count(vendor, NODELOCK_CHANGE_KEEP_EVIDENCE) == 0);
     nodelock_reply *signed_reply = vendor_sign(vendor, decision);
@@ -382,7 +382,7 @@ static void evidence_first(struct vendor *vendor)
     nodelock_decision_free(decision);
     decision = NULL;
     char *none = NULL;
-    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &none) == NODELOCK_CANCELLED);
+    CHECK(vendor_activate_by_file(vendor, nodelock_request_text(request), &none) == NODELOCK_REQUEST_CANCELLED);
 
     /* The proof says the same, and frees nothing of the other's. */
     const uint8_t *data = nodelock_proof_data(proof, &size);
@@ -686,7 +686,7 @@ static void online(struct vendor *vendor)
     nodelock_call_cancel(call);
     CHECK(nodelock_call_is_cancelled(call));
     OK(nodelock_call_set_timeout(call, 60000, &error));
-    EXPECT(NODELOCK_INTERRUPTED, nodelock_client_activate(client, vendor->license_key, NULL, call, &license, &error));
+    EXPECT(NODELOCK_CANCELLED, nodelock_client_activate(client, vendor->license_key, NULL, call, &license, &error));
     CHECK(license == NULL);
     OK(nodelock_client_pending(client, &request, &error));
     CHECK(request != NULL);

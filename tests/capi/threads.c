@@ -18,7 +18,7 @@ static void allowed(nodelock_status status)
     case NODELOCK_NOT_PENDING:
     case NODELOCK_ALREADY_ACTIVE:
     case NODELOCK_GIVEN_UP:
-    case NODELOCK_CANCELLED:
+    case NODELOCK_REQUEST_CANCELLED:
     case NODELOCK_NO_FREE_SEAT:
     case NODELOCK_WRONG_REQUEST:
     case NODELOCK_OUTDATED:

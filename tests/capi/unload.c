@@ -52,7 +52,7 @@ static void *use(void *library)
     CHECK(add_root(config, "1QGQUkLOTo2nLbKcCpVOXKkGlUEUGRNJKDWBRoLHaTc", NULL) == NODELOCK_OK);
     CHECK(in_memory(config, NULL) == NODELOCK_OK);
     CHECK(client_new(config, &client, NULL) == NODELOCK_OK);
-    CHECK(begin(client, "", NULL, &request, NULL) == NODELOCK_OK);
+    CHECK(begin(client, NULL, NULL, &request, NULL) == NODELOCK_OK);
     request_free(request);
     client_free(client);
     config_free(config);

@@ -58,7 +58,7 @@ static void life_cycle(vendor &vendor) {
     nodelock::request request = client.begin(vendor.license_key, {{"computer", "Jürgens Rechner"}});
     CHECK(client.check().is_pending() && client.pending().text() == request.text() && request.seat().size() == 6);
     CHECK(request.qr("https://example.com/#").width() > 20);
-    CHECK(failure([&] { (void)client.begin(""); }) == NODELOCK_ALREADY_ACTIVE);
+    CHECK(failure([&] { (void)client.begin(std::nullopt); }) == NODELOCK_ALREADY_ACTIVE);
     nodelock::license license = client.activate(vendor.license_key);
     CHECK(nodelock_license_clock_error(license.get()) == 0);
     try {
@@ -134,7 +134,7 @@ static void cancelled(vendor &vendor) {
         waiting = true;
         while (!nodelock_post_is_cancelled(post))
             std::this_thread::yield();
-        return NODELOCK_INTERRUPTED;
+        return NODELOCK_CANCELLED;
     });
     nodelock::client client(config);
     nodelock::call call;
@@ -144,7 +144,7 @@ static void cancelled(vendor &vendor) {
         std::this_thread::yield();
     call.cancel();
     worker.join();
-    CHECK(status == NODELOCK_INTERRUPTED);
+    CHECK(status == NODELOCK_CANCELLED);
 }
 
 int main() {

@@ -9,8 +9,8 @@ use std::{
 
 use crate::support::vendor::{Device, START, TestClock, Vendor, builder};
 use nodelock::{
-    Answer, Cancel, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Roots, SigningKey, Store,
-    SystemRandom, Transport, Verdict,
+    Answer, CancelToken, Client, Error, ErrorKind, HttpOptions, Post, Reason, Result, Roots, SigningKey,
+    Store, SystemRandom, Transport, Verdict,
     fingerprint::{Component, Probe},
 };
 use serde_json::{Value, json};
@@ -42,7 +42,7 @@ fn a_change_seen_while_the_clock_ran_ahead_gives_no_grace_for_decades() {
     let device = Device::new(&vendor, "machine");
     let clock = TestClock::at(START + 50 * 365 * DAY);
     let ahead = device.builder().clock(clock.clone()).build().unwrap();
-    let request = ahead.begin(&vendor.license_key(), &[]).unwrap();
+    let request = ahead.begin(vendor.license_key()).unwrap();
     ahead.accept(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
     let changed = device.builder().clock(clock.clone()).probe(changed).build().unwrap();
     assert!(changed.observe().unwrap());
@@ -130,7 +130,7 @@ impl Wire {
     fn client_over(&self, transport: impl Transport + 'static, name: &str, folder: &Path) -> Client {
         let vendor = self.0.lock().unwrap();
         builder(vendor.roots.clone(), name, Store::in_directory(folder, None), vendor.clock.clone())
-            .authority("https://authority", transport)
+            .authority(nodelock::Authority::new("https://authority", transport))
             .build()
             .unwrap()
     }
@@ -186,7 +186,7 @@ fn a_proof_that_the_authority_cannot_place_stops_no_renewal() {
     client.deactivate_offline(Reason::Moved).unwrap();
     // The authority is restored from a copy made before that.
     wire.0.lock().unwrap().ledger.seats.clear();
-    let request = client.begin(&key, &[]).unwrap();
+    let request = client.begin(&key).unwrap();
     let answer = wire.0.lock().unwrap().activate(request.request().as_bytes()).unwrap();
     client.accept(&answer).unwrap();
     assert!(client.check_in().unwrap().is_usable());
@@ -232,8 +232,8 @@ fn a_device_whose_license_is_not_believed_any_more_passes_for_no_copy() {
     let clock = wire.0.lock().unwrap().clock.clone();
     let next = |roots| {
         let store = Store::in_directory(folder.path(), None);
-        let client =
-            builder(roots, "machine", store, clock.clone()).authority("https://authority", wire.clone());
+        let client = builder(roots, "machine", store, clock.clone())
+            .authority(nodelock::Authority::new("https://authority", wire.clone()));
         client.build().unwrap()
     };
     for _ in 0..3 {
@@ -324,7 +324,7 @@ fn a_proxys_password_is_in_no_debug_output() {
 
 #[test]
 fn no_timeout_is_too_long() {
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     let post = Post::new("http://127.0.0.1:1/", b"", Duration::MAX, &cancel);
     let refused: Error = HttpOptions::default().no_proxy().build().unwrap().post(&post).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unreachable);

@@ -28,7 +28,7 @@ fn check_in(client: &Client, vendor: &mut Vendor) {
 }
 
 fn begin(client: &Client, vendor: &mut Vendor) {
-    let request = client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = client.begin(vendor.license_key()).unwrap().to_bytes();
     client.accept(&vendor.activate(&request).unwrap()).unwrap();
 }
 
@@ -115,7 +115,7 @@ fn without_a_license_one_begins() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
     assert_eq!(device.verdict(), Verdict::Unlicensed { pending: false });
-    device.client().begin(&vendor.license_key(), &[]).unwrap();
+    device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(device.verdict(), Verdict::Unlicensed { pending: true });
     let request = device.reopen().pending().unwrap().unwrap().to_bytes();
     device.client().accept(&vendor.activate(&request).unwrap()).unwrap();

@@ -40,7 +40,7 @@ fn machines_by_cancelled_copies(vendor: &mut Vendor, machines: usize) -> usize {
     let folder = tempfile::tempdir().unwrap();
     let path = |n: usize| folder.path().join(n.to_string());
     let mut devices = vec![device(vendor, &name(0), &path(0))];
-    devices[0].client().begin(&vendor.license_key(), &[]).unwrap();
+    devices[0].client().begin(vendor.license_key()).unwrap();
     for n in 1..machines {
         let before = &devices[n - 1];
         let Ok(Some(pending)) = before.client().pending() else { break };
@@ -50,7 +50,7 @@ fn machines_by_cancelled_copies(vendor: &mut Vendor, machines: usize) -> usize {
         let next = device(vendor, &name(n), &path(n));
         let cancelled = next.client().cancel().unwrap();
         vendor.redeem(&cancelled.to_bytes()).unwrap();
-        next.client().begin(&vendor.license_key(), &[]).unwrap();
+        next.client().begin(vendor.license_key()).unwrap();
         devices.push(next);
     }
     let last = devices.last().unwrap();
@@ -82,7 +82,7 @@ fn free_cancellations_are_counted_anew_after_a_year() {
     vendor.issuer = Issuer::root(SigningKey::generate(&SystemRandom).unwrap());
     let cancel = |vendor: &mut Vendor, n: usize| {
         let device = Device::new(vendor, &name(n));
-        let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+        let request = device.client().begin(vendor.license_key()).unwrap();
         vendor.activate(&request.to_bytes()).unwrap();
         vendor.redeem(&device.client().cancel().unwrap().to_bytes()).unwrap().outcome
     };
@@ -112,7 +112,7 @@ fn a_held_seat_goes_back_to_its_machine_and_not_to_its_key() {
 
     copied(&folder.path().join("original"), &folder.path().join("thief"));
     let thief = device(&vendor, "another machine", &folder.path().join("thief"));
-    let request = thief.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = thief.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
     assert_eq!(vendor.seat(held.handle()).state(), SeatState::Held);
 
@@ -124,7 +124,7 @@ fn a_held_seat_goes_back_to_its_machine_and_not_to_its_key() {
 fn a_suspended_license_is_not_handed_out_again() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     vendor.activate(&request.to_bytes()).unwrap();
     vendor.terms().suspended = true;
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::LicenseEnded);

@@ -81,7 +81,7 @@ fn a_call_computes_and_waits_on_no_thread_of_the_executor() {
     };
     let client = authority
         .client(&Machine::new("desk"))
-        .authority(TestAuthority::URL, watch.clone())
+        .authority(nodelock::Authority::new(TestAuthority::URL, watch.clone()))
         .random(watch.clone())
         .clock(watch.clone());
     let client = AsyncClient::new(client.build().unwrap());
@@ -99,7 +99,13 @@ fn a_call_computes_and_waits_on_no_thread_of_the_executor() {
         };
         let timer = tokio::spawn(timer);
         // The draws of the key, the secret and the handle stand right before and after the derivation, on its thread.
-        assert!(client.activate(&key, &[("computer", "desk")]).await.unwrap().is_usable());
+        assert!(
+            client
+                .activate(nodelock::ActivationRequestOptions::of_key(&key).metadata("computer", "desk"))
+                .await
+                .unwrap()
+                .is_usable()
+        );
         assert!(client.check_in().await.unwrap().is_usable());
         drop((client, watch.ticks));
         timer.await.unwrap()
@@ -119,13 +125,13 @@ fn every_call_is_there_as_a_future() {
     runtime().block_on(async {
         let start = || client.start(Duration::from_secs(3));
         assert!(matches!(start().await.unwrap().renewal(), Renewal::NotDue));
-        assert!(client.activate(&key, &[]).await.unwrap().is_usable());
+        assert!(client.activate(&key).await.unwrap().is_usable());
         authority.clock().advance_days(50);
         assert!(matches!(start().await.unwrap().renewal(), Renewal::Done));
         assert_eq!(client.recover().await.unwrap_err().kind(), ErrorKind::AlreadyActive);
         let receipt = client.deactivate(Reason::Moved).await.unwrap();
         assert_eq!(client.client().check().unwrap().verdict(), &Verdict::Deactivated);
-        assert!(client.activate(&key, &[]).await.unwrap().is_usable());
+        assert!(client.activate(&key).await.unwrap().is_usable());
         let given_up = client.run(|client| client.deactivate_offline(Reason::Moved)).await.unwrap();
         assert_ne!(given_up.handle(), receipt.handle);
         assert_eq!(client.hand_in().await.unwrap()[0].handle, given_up.handle());
@@ -134,7 +140,10 @@ fn every_call_is_there_as_a_future() {
         authority.fail(Fault::Down);
         let error = client.deactivate(Reason::Moved).await.unwrap_err();
         assert_eq!(error.into_error().kind(), ErrorKind::NotActive);
-        let wrong = client.replace(&key, &[], receipt.handle).await.unwrap_err();
+        let wrong = client
+            .activate(nodelock::ActivationRequestOptions::of_key(&key).instead_of(receipt.handle))
+            .await
+            .unwrap_err();
         assert_eq!(wrong.kind(), ErrorKind::Unreachable);
         assert!(client.run(|client| client.pending()).await.unwrap().unwrap().request().replaces().is_some());
     });
@@ -151,7 +160,7 @@ impl Transport for Silent {
         while !post.cancel.is_cancelled() && Instant::now() < end {
             thread::sleep(Duration::from_millis(1));
         }
-        Err(Error::new(ErrorKind::Interrupted, "call"))
+        Err(Error::new(ErrorKind::Cancelled, ""))
     }
 }
 
@@ -167,9 +176,12 @@ fn a_future_that_is_dropped_ends_its_call_and_loses_nothing() {
     let (folder, machine) = (tempfile::tempdir().unwrap(), Machine::new("desk"));
     let store = Store::in_directory(folder.path().join("store"), None);
     let (called, calls) = channel();
-    let silent =
-        authority.client(&machine).store(store.clone()).authority(TestAuthority::URL, Silent(called));
-    let silent = Arc::new(silent.patience(Duration::from_secs(3600), 1).build().unwrap());
+    let silent = authority.client(&machine).store(store.clone()).authority(
+        nodelock::Authority::new(TestAuthority::URL, Silent(called))
+            .timeout(Duration::from_secs(3600))
+            .attempts(1),
+    );
+    let silent = Arc::new(silent.build().unwrap());
     let client = AsyncClient::new(Arc::clone(&silent));
     let again = AsyncClient::new(authority.client(&machine).store(store).build().unwrap());
     let dropped = |future: &mut dyn FnMut()| {
@@ -185,13 +197,13 @@ fn a_future_that_is_dropped_ends_its_call_and_loses_nothing() {
     let _inside = runtime.enter();
 
     dropped(&mut || {
-        let mut activation = pin!(client.activate(&key, &[]));
+        let mut activation = pin!(client.activate(&key));
         assert!(poll(activation.as_mut()).is_pending());
         calls.recv_timeout(FOREVER).unwrap();
     });
     // The request that was on its way is still pending, and the next call goes on with it.
     let pending = silent.pending().unwrap().unwrap().request().handle;
-    let status = runtime.block_on(again.activate(&key, &[])).unwrap();
+    let status = runtime.block_on(again.activate(&key)).unwrap();
     assert_eq!((status.is_usable(), status.license().unwrap().handle), (true, pending));
 
     dropped(&mut || {
@@ -205,7 +217,7 @@ fn a_future_that_is_dropped_ends_its_call_and_loses_nothing() {
     assert_eq!(authority.usage(&key).unwrap().taken, 0);
 
     // One that was never polled has begun nothing.
-    drop(client.activate(&key, &[]));
+    drop(client.activate(&key));
     assert!(silent.pending().unwrap().is_none());
 }
 
@@ -217,9 +229,11 @@ fn the_librarys_own_http_works_on_the_threads_of_the_pool() {
     let key = authority.sell(1).unwrap();
     for runtime in [runtime(), Builder::new_multi_thread().worker_threads(1).build().unwrap()] {
         let http = HttpOptions::default().no_proxy().build().unwrap();
-        let client = authority.client(&Machine::new("desk")).authority(responder.url(), http);
-        let client = AsyncClient::new(client.patience(Duration::from_secs(60), 1).build().unwrap());
-        let refused = runtime.block_on(client.activate(&key, &[])).unwrap_err();
+        let client = authority.client(&Machine::new("desk")).authority(
+            nodelock::Authority::new(responder.url(), http).timeout(Duration::from_secs(60)).attempts(1),
+        );
+        let client = AsyncClient::new(client.build().unwrap());
+        let refused = runtime.block_on(client.activate(&key)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ServerBusy);
         assert_eq!(responder.take_received().len(), 1);
     }

@@ -43,7 +43,7 @@ fn activated() -> (Vendor, Disk) {
 }
 
 fn activate(vendor: &mut Vendor, client: &Client) {
-    let request = client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = client.begin(vendor.license_key()).unwrap().to_bytes();
     client.accept(&vendor.activate(&request).unwrap()).unwrap();
 }
 
@@ -57,7 +57,7 @@ fn situations() -> Vec<(Vendor, Disk, Verdict)> {
     };
     let fresh = Disk::new();
     let pending = Disk::new();
-    client(&vendor, store(&pending)).begin(&vendor.license_key(), &[]).unwrap();
+    client(&vendor, store(&pending)).begin(vendor.license_key()).unwrap();
 
     let deactivated = active.fork();
     client(&vendor, store(&deactivated)).deactivate_offline(Reason::Moved).unwrap();
@@ -157,7 +157,7 @@ fn a_change_is_noticed_by_every_other_client_at_once() {
         let (one, two) = (client(&vendor, store.clone()), client(&vendor, store.clone()));
         let verdict = || two.check().unwrap().verdict().clone();
         assert_eq!(verdict(), Verdict::Unlicensed { pending: false });
-        let request = one.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+        let request = one.begin(vendor.license_key()).unwrap().to_bytes();
         assert_eq!(verdict(), Verdict::Unlicensed { pending: true });
         one.accept(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(verdict(), Verdict::Active);

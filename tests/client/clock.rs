@@ -110,7 +110,7 @@ impl Clock for Clocks {
 fn with_clocks(vendor: &mut Vendor, asked: u64, installed: u64) -> (Client, Clocks) {
     let clocks = Clocks::at(asked);
     let client = Device::new(vendor, "machine").builder().clock(clocks.clone()).build().unwrap();
-    let request = client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = client.begin(vendor.license_key()).unwrap().to_bytes();
     clocks.set(installed);
     client.accept(&vendor.activate(&request).unwrap()).unwrap();
     (client, clocks)
@@ -251,7 +251,7 @@ fn a_lease_never_grows_however_the_clock_is_turned() {
 fn a_dead_clock_battery_locks_nobody_out() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let license = vendor.activate(&request).unwrap();
     // The machine believes it is 1970. Licensing time counts on from the license's own.
     vendor.clock.set(100);
@@ -283,7 +283,7 @@ fn dates_of_the_license_have_a_verdict_each() {
     vendor.terms().expires = Some(day(50));
     vendor.terms().updates_until = Some(day(20));
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
     assert_eq!(device.verdict(), Verdict::NotYetValid { starts: day(2) });
     vendor.clock.set(START + 2 * DAY);

@@ -42,7 +42,7 @@ impl Field {
         let local = TestClock::at(START);
         let wire = Wire(Arc::new(Mutex::new(vendor)));
         let client = builder(roots, "machine", Store::in_memory(), local.clone())
-            .authority("https://authority", wire.clone())
+            .authority(nodelock::Authority::new("https://authority", wire.clone()))
             .build()
             .unwrap();
         let mut field = Self { wire, right, local, client, key, way };
@@ -88,7 +88,7 @@ impl Field {
         match self.way {
             Way::Online => drop(self.client.activate(&self.key).unwrap()),
             Way::File => {
-                let request = self.client.begin(&self.key, &[]).unwrap().to_bytes();
+                let request = self.client.begin(&self.key).unwrap().to_bytes();
                 let license = self.wire.0.lock().unwrap().activate(&request).unwrap();
                 self.client.accept(&license).unwrap();
             }

@@ -1,9 +1,6 @@
 //! Whoever forgets to look something up gets no decision: each act of the vendor's rule book, fed with too few records.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
 use nodelock::{
@@ -105,8 +102,8 @@ impl Transport for CutWire {
 /// The request that a call posts.
 fn posted(device: &Device, call: impl Fn(&Client)) -> Vec<u8> {
     let wire = CutWire::default();
-    let client = device.builder().authority("https://licenses.example.com", wire.clone());
-    call(&client.patience(Duration::ZERO, 1).build().unwrap());
+    let authority = nodelock::Authority::new("https://licenses.example.com", wire.clone()).attempts(1);
+    call(&device.builder().authority(authority).build().unwrap());
     let body: Value = serde_json::from_slice(&wire.0.lock().unwrap()).unwrap();
     body["request"].as_str().unwrap().as_bytes().to_vec()
 }
@@ -118,7 +115,7 @@ fn an_activation_needs_its_license_seats_and_evidence() {
     let device = Device::activated(&mut vendor, "first");
     device.client().deactivate_offline(Reason::Moved).unwrap();
     // With a seat that comes along, and beside evidence that is another device's.
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     let code = DeactivationCode::new(request.request().handle, ReleaseSecret::from_random([9; 8]));
     assert!(vendor.redeem_code(&code.to_string()).is_err());
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
@@ -157,7 +154,7 @@ fn a_proof_needs_its_seat_its_license_and_its_signature() {
 fn a_cancellation_needs_to_know_that_there_is_no_such_seat() {
     let vendor = Vendor::new();
     let device = Device::new(&vendor, "first");
-    device.client().begin(&vendor.license_key(), &[]).unwrap();
+    device.client().begin(vendor.license_key()).unwrap();
     let cancelled = device.client().cancel().unwrap();
     let claim = ReleaseClaim::read(&cancelled.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "cancel", &|r, m| decision::redeem(&claim, r, m));
@@ -265,7 +262,7 @@ fn a_request_that_finds_no_seat_needs_all_that_it_is_refused_by() {
     let mut vendor = Vendor::new();
     let device = Device::activated(&mut vendor, "first");
     let seat = device.handle();
-    let other = Device::new(&vendor, "other").client().begin(&vendor.license_key(), &[]).unwrap();
+    let other = Device::new(&vendor, "other").client().begin(vendor.license_key()).unwrap();
     let file = ActivationFile::read(&other.to_bytes()).unwrap();
     let act = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     let ruling = needs_all_of_it(&vendor, "no seat", &act);
@@ -335,14 +332,14 @@ fn proof_alone(file: &str) -> &str {
 fn evidence_that_comes_along_with_its_request_cancels_the_request() {
     let mut vendor = Vendor::new();
     let [device, another] = ["first", "second"].map(|name| Device::new(&vendor, name));
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_text();
-    another.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_text();
+    another.client().begin(vendor.license_key()).unwrap();
     let [own, stray] = [&device, &another].map(|device| device.client().cancel().unwrap().to_text());
     // The proof without its request, twice, and that of a seat which nobody asked for, twice.
     let (own, stray) = (proof_alone(&own), proof_alone(&stray));
     let file = [&request, own, own, stray, stray].join("\n");
     let refused = vendor.activate(file.as_bytes()).unwrap_err();
-    assert_eq!((refused.kind(), vendor.usage().taken), (ErrorKind::Cancelled, 0));
+    assert_eq!((refused.kind(), vendor.usage().taken), (ErrorKind::RequestCancelled, 0));
     let states: Vec<_> = vendor.ledger.seats.values().map(|seat| seat.state()).collect();
     assert_eq!(states, [SeatState::Cancelled]);
     // What was kept of the other one is there, once.
@@ -359,7 +356,7 @@ fn no_license_is_sold_under_the_id_that_stands_for_none() {
     vendor.ledger.rekey(LicenseId::NONE, &license_key);
     assert_eq!(vendor.terms().validate().unwrap_err().kind(), ErrorKind::InvalidInput);
     let device = Device::new(&vendor, "first");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::InvalidInput);
 }
 
@@ -367,7 +364,7 @@ fn no_license_is_sold_under_the_id_that_stands_for_none() {
 fn a_request_for_a_license_without_a_free_seat_needs_to_know_its_seats() {
     let mut vendor = Vendor::new();
     let before = Device::activated(&mut vendor, "machine");
-    let again = Device::new(&vendor, "machine").client().begin(&vendor.license_key(), &[]).unwrap();
+    let again = Device::new(&vendor, "machine").client().begin(vendor.license_key()).unwrap();
     let file = ActivationFile::read(&again.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "join", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
@@ -380,12 +377,15 @@ fn a_request_for_a_license_without_a_free_seat_needs_to_know_its_seats() {
     vendor.clock.advance_days(7);
     let seat = vendor.ledger.seats.values().find(|seat| seat.state() == SeatState::Active).unwrap().handle();
     let another = Device::new(&vendor, "another");
-    let naming = another.client().begin_replacing(&vendor.license_key(), &[], seat).unwrap();
+    let naming = another
+        .client()
+        .begin(nodelock::ActivationRequestOptions::of_key(vendor.license_key()).instead_of(seat))
+        .unwrap();
     let file = ActivationFile::read(&naming.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "replace", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
 
-    let refused = Device::new(&vendor, "refused").client().begin(&vendor.license_key(), &[]).unwrap();
+    let refused = Device::new(&vendor, "refused").client().begin(vendor.license_key()).unwrap();
     let file = ActivationFile::read(&refused.to_bytes()).unwrap();
     let ruling = needs_all_of_it(&vendor, "refuse", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Refused(_)), "{ruling:?}");
@@ -408,7 +408,7 @@ fn a_request_of_more_than_five_years_ago_is_outdated_and_its_cancellation_is_not
         let vendor = Vendor::new();
         vendor.clock.set(date);
         let device = Device::new(&vendor, "slow");
-        let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+        let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
         let file = ActivationFile::read(&request).unwrap();
         let cancelled = ReleaseClaim::read(&device.client().cancel().unwrap().to_bytes()).unwrap();
         vendor.clock.set(now);
@@ -428,7 +428,7 @@ fn a_request_of_more_than_five_years_ago_is_outdated_and_its_cancellation_is_not
         let decision = decision::settle(&mut ledger, redeem).unwrap();
         assert!(matches!(decision.ruling, Ruling::Released { changed, .. } if changed != is_outdated));
         assert_eq!((decision.send.len(), ledger.seats.len()), (1, usize::from(!is_outdated)));
-        let refused = if is_outdated { ErrorKind::Outdated } else { ErrorKind::Cancelled };
+        let refused = if is_outdated { ErrorKind::Outdated } else { ErrorKind::RequestCancelled };
         assert_eq!(activate(&mut ledger), Some(refused), "{date} {now}");
     }
 }

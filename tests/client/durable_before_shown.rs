@@ -50,7 +50,7 @@ fn a_request_shown_after_a_kill_survives_a_power_cut() {
     for operation in 0.. {
         let disk = Disk::new();
         disk.inject(operation, Fault::Kill);
-        let begun = device(&vendor, &disk).client().begin(&vendor.license_key(), &[]).is_ok();
+        let begun = device(&vendor, &disk).client().begin(vendor.license_key()).is_ok();
         if begun && disk.faulted().is_none() {
             break;
         }

@@ -150,7 +150,7 @@ fn a_baseline_without_anything_unique_is_not_another_machine_for_showing_less() 
     vendor.terms().lease_days = None;
     let device = Device::new(&vendor, "machine");
     let client = on(&device, LEFT[2]);
-    let request = client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = client.begin(vendor.license_key()).unwrap().to_bytes();
     client.accept(&vendor.activate(&request).unwrap()).unwrap();
     assert_eq!(*client.check().unwrap().verdict(), Verdict::Active);
     let verdict = on(&device, LEFT[0]).check().unwrap().verdict().clone();
@@ -175,7 +175,12 @@ fn what_is_due_is_a_check_in_that_can_help() {
         let (vendor, device) = perpetual();
         vendor.clock.advance_days(days);
         let wire = Wire(Arc::new(Mutex::new(vendor)));
-        let client = device.builder().probe(seen).authority("https://authority", wire).build().unwrap();
+        let client = device
+            .builder()
+            .probe(seen)
+            .authority(nodelock::Authority::new("https://authority", wire))
+            .build()
+            .unwrap();
         let started = client.start(Duration::from_secs(3)).unwrap();
         assert_eq!(matches!(started.renewal(), Renewal::Done), helps, "{:?}", started.renewal());
         assert_eq!(*started.status().verdict() == Verdict::Active, helps);

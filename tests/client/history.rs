@@ -127,7 +127,7 @@ fn an_empty_ledger_has_lost_everything_if_a_page_is_outside() {
 /// What a request of a new machine comes to. It is cancelled again, and its seat is free.
 fn refused(vendor: &mut Vendor, name: &str) -> Option<ErrorKind> {
     let device = Device::new(vendor, name);
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let refused = vendor.activate(&request).err().map(|error| error.kind());
     vendor.redeem(&device.client().cancel().unwrap().to_bytes()).unwrap();
     refused
@@ -143,7 +143,7 @@ fn a_seat_that_counted_when_a_gap_began_lapses_after_the_longest_lease() {
     let ended = vendor.clock.now();
     // Without the gap it would have lapsed after 104 days.
     vendor.clock.advance_days(u64::from(LONGEST_LEASE_DAYS) + 13);
-    let waiting = Device::new(&vendor, "waiting").client().begin(&vendor.license_key(), &[]).unwrap();
+    let waiting = Device::new(&vendor, "waiting").client().begin(vendor.license_key()).unwrap();
     let seats = vendor.activate(&waiting.to_bytes()).unwrap_err();
     let lapse = ended.plus_days(LONGEST_LEASE_DAYS + 14);
     assert_eq!(seats.seats().unwrap().next_lapse, Some(lapse));
@@ -180,7 +180,7 @@ fn certified(longest_lease_days: u32, endless: bool) -> (Issuer, Roots) {
 #[test]
 fn an_issuer_signs_no_license_that_ends_later_than_its_certificate_allows() {
     let mut vendor = Vendor::new();
-    let request = Device::new(&vendor, "machine").client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = Device::new(&vendor, "machine").client().begin(vendor.license_key()).unwrap();
     let before = vendor.ledger.clone();
     for (lease, endless, refused) in [
         (Some(90), false, false),

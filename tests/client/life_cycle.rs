@@ -17,7 +17,10 @@ fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
     vendor.sell(1);
     let (first, second) = (Device::new(&vendor, "first"), Device::new(&vendor, "second"));
 
-    let request = first.client().begin(&vendor.license_key(), &[("host", "first")]).unwrap();
+    let request = first
+        .client()
+        .begin(nodelock::ActivationRequestOptions::of_key(vendor.license_key()).metadata("host", "first"))
+        .unwrap();
     assert_eq!(first.verdict(), Verdict::Unlicensed { pending: true });
     let reply = vendor.activate(&request.to_bytes()).unwrap();
     first.client().accept(&reply).unwrap();
@@ -25,7 +28,7 @@ fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
     assert!(first.client().check().unwrap().has_feature("export"));
     assert!(!first.client().check().unwrap().has_feature("import"));
 
-    let other = second.client().begin(&vendor.license_key(), &[]).unwrap();
+    let other = second.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&other.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
 
     let given_up = first.client().deactivate_offline(Reason::Moved).unwrap();
@@ -84,7 +87,7 @@ fn a_new_request_carries_what_is_outstanding_and_both_are_answered_at_once() {
     vendor.sell(1);
     let device = Device::activated(&mut vendor, "machine");
     device.client().deactivate_offline(Reason::Reinstalled).unwrap();
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(request.releases().len(), 1);
     let reply = vendor.activate(request.to_text().as_bytes()).unwrap();
     device.client().accept(&reply).unwrap();
@@ -100,11 +103,11 @@ fn a_cancelled_request_takes_no_seat_even_if_it_arrives_after_its_proof() {
     let mut vendor = Vendor::new();
     vendor.sell(1);
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let cancelled = device.client().cancel().unwrap();
     assert_eq!(device.verdict(), Verdict::Unlicensed { pending: false });
     let receipt = vendor.redeem(cancelled.to_text().as_bytes()).unwrap();
-    assert_eq!(vendor.activate(&request).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(vendor.activate(&request).unwrap_err().kind(), ErrorKind::RequestCancelled);
     device.client().accept(receipt.as_bytes()).unwrap();
     assert_eq!(vendor.usage().taken, 0);
 }
@@ -114,7 +117,7 @@ fn a_code_that_arrives_before_its_request_is_judged_when_that_comes() {
     let mut vendor = Vendor::new();
     vendor.sell(1);
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     let cancelled = device.client().cancel().unwrap();
     let code = cancelled.code().to_string();
     let mut by_proof = vendor.clone();
@@ -122,7 +125,7 @@ fn a_code_that_arrives_before_its_request_is_judged_when_that_comes() {
     assert_eq!(vendor.redeem_code(&code).unwrap_err().kind(), ErrorKind::UnknownSeat);
     assert_eq!(by_proof.redeem(cancelled.proof()).unwrap_err().kind(), ErrorKind::UnknownSeat);
     for vendor in [&mut vendor, &mut by_proof] {
-        assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::Cancelled);
+        assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::RequestCancelled);
         assert_eq!((vendor.usage().taken, vendor.usage().deactivated), (0, 0));
         for receipt in [vendor.redeem_code(&code).unwrap(), vendor.redeem(cancelled.proof()).unwrap()] {
             assert_eq!(receipt.outcome, Outcome::Returned);
@@ -164,9 +167,9 @@ fn without_a_deactivation_left_the_seat_is_held_for_the_same_machine() {
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     assert_eq!(vendor.redeem(given_up.proof()).unwrap().outcome, Outcome::Held);
     let stranger = Device::new(&vendor, "stranger");
-    let request = stranger.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = stranger.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     device.client().accept(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     let refused = device.client().deactivate_offline(Reason::Moved).unwrap_err();
@@ -228,7 +231,10 @@ fn a_damaged_store_takes_a_new_seat_in_place_of_the_lost_one() {
         let old = device.handle();
         std::fs::write(folder.path().join("store/state"), damage).unwrap();
         assert_eq!(device.verdict(), Verdict::Damaged { reason: ErrorKind::Corrupt });
-        assert_eq!(device.client().begin("", &[]).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(
+            device.client().begin(nodelock::ActivationRequestOptions::new()).unwrap_err().kind(),
+            ErrorKind::Corrupt
+        );
 
         let request = device.client().recover_offline().unwrap();
         assert_eq!(device.verdict(), Verdict::Unlicensed { pending: true });
@@ -261,7 +267,7 @@ fn a_store_belongs_to_one_product() {
         .unwrap();
     assert_eq!(*other.check().unwrap().verdict(), Verdict::Damaged { reason: ErrorKind::WrongProduct });
     for refused in [
-        other.begin("", &[]).map(drop),
+        other.begin(nodelock::ActivationRequestOptions::new()).map(drop),
         other.cancel().map(drop),
         other.deactivate_offline(Reason::Moved).map(drop),
         other.recover_offline().map(drop),

@@ -67,7 +67,7 @@ fn of_several_licenses_in_a_mail_the_newest_of_this_device_is_installed() {
 fn a_request_alone_is_told_as_that() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     let refused = |input: &[u8]| {
         assert_eq!(device.client().accept(input).unwrap_err().kind(), ErrorKind::WrongType);
     };
@@ -78,7 +78,7 @@ fn a_request_alone_is_told_as_that() {
     let receipt = vendor.redeem(given_up.proof()).unwrap();
     device.client().accept(receipt.as_bytes()).unwrap();
     // The receipt comes along with what is asked next.
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     assert!(request.to_text().contains("RECEIPT"));
     refused(request.to_text().as_bytes());
     device.client().accept(receipt.as_bytes()).unwrap();

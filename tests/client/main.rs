@@ -12,6 +12,8 @@ mod clock;
 mod clock_corrected;
 #[cfg(feature = "online")]
 mod decisions;
+#[cfg(feature = "online")]
+mod description;
 mod durable_before_shown;
 mod grace;
 #[cfg(feature = "online")]
@@ -19,6 +21,8 @@ mod guides;
 mod history;
 mod life_cycle;
 mod mail;
+#[cfg(feature = "online")]
+mod messages;
 #[cfg(feature = "online")]
 mod quickstart;
 mod renewals;

@@ -9,7 +9,7 @@ use nodelock::{CheckIn, ErrorKind, Reason, Store, Verdict};
 fn a_request_handed_in_again_fetches_the_license_that_it_was_granted() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let first = vendor.activate(&request).unwrap();
     let handle = device.client().accept(&first).unwrap().license().unwrap().handle;
     for event in ["soon", "when the renewal is due", "when the lease is over"] {
@@ -44,7 +44,7 @@ fn six_copies_do_not_live_on_one_request() {
     let folder = tempfile::tempdir().unwrap();
     let store = |name: &str| Store::in_directory(folder.path().join(name), None);
     let original = Device::with_store(&vendor, "machine", store("original"));
-    let request = original.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = original.client().begin(vendor.license_key()).unwrap().to_bytes();
     let copies = (0..6).map(|number| {
         let to = format!("copy {number}");
         copy(folder.path(), "original", &to);
@@ -103,7 +103,7 @@ fn a_check_in_by_hand_tells_of_a_released_seat_and_needs_a_license() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
     assert_eq!(device.client().check_in_offline().unwrap_err().kind(), ErrorKind::NotActive);
-    device.client().begin(&vendor.license_key(), &[]).unwrap();
+    device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(device.client().check_in_offline().unwrap_err().kind(), ErrorKind::NotActive);
     device.client().cancel().unwrap();
     device.activate(&mut vendor);
@@ -136,7 +136,7 @@ fn copies_that_check_in_by_hand_are_noted() {
 fn a_renewal_by_the_vendor_makes_no_copy_of_a_device() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let first = vendor.activate(&request).unwrap();
     let handle = device.client().accept(&first).unwrap().license().unwrap().handle;
     let check_in = |vendor: &mut Vendor, is_lost: bool| {
@@ -162,7 +162,7 @@ fn a_renewal_by_the_vendor_makes_no_copy_of_a_device() {
 fn a_device_whose_first_answer_was_lost_is_no_copy_however_often_the_vendor_renewed() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let lost = vendor.activate(&request).unwrap();
     let handle = vendor.ledger.seats.values().next().unwrap().handle();
     vendor.renew(handle);

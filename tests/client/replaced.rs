@@ -23,7 +23,7 @@ fn with(device: &Device, set: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Cl
 
 /// What is in the way of a new activation.
 fn already(client: &Client, key: &str) -> Option<Already> {
-    let error = client.begin(key, &[]).unwrap_err();
+    let error = client.begin(key).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::AlreadyActive);
     error.already()
 }
@@ -32,7 +32,7 @@ fn already(client: &Client, key: &str) -> Option<Already> {
 fn an_ended_license_gives_way_and_its_seat_is_given_back() {
     let (mut trial, mut paid, device) = trial();
     trial.clock.advance_days(20);
-    let request = device.client().begin(&paid.license_key(), &[]).unwrap();
+    let request = device.client().begin(paid.license_key()).unwrap();
     assert!(request.releases().is_empty(), "nothing is given up yet");
     let status = device.client().check().unwrap();
     assert!(matches!(status.verdict(), Verdict::Expired { .. }));
@@ -57,7 +57,7 @@ fn a_valid_license_gives_way_only_where_the_caller_says_so_and_stays_usable_unti
     device.check_in(&mut trial);
     assert_eq!(already(device.client(), &paid.license_key()), Some(Already::Valid));
     let client = with(&device, |builder| builder.replace_license(true));
-    let request = client.begin(&paid.license_key(), &[]).unwrap();
+    let request = client.begin(paid.license_key()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     assert_eq!(already(&client, &paid.license_key()), Some(Already::Pending));
 
@@ -79,7 +79,7 @@ fn a_request_is_cancelled_also_where_the_license_allows_no_deactivation() {
     trial.terms().deactivations = Some(0);
     device.check_in(&mut trial);
     let client = with(&device, |builder| builder.replace_license(true));
-    client.begin(&paid.license_key(), &[]).unwrap();
+    client.begin(paid.license_key()).unwrap();
     assert_eq!(
         client.deactivate_offline(Reason::Moved).unwrap_err().kind(),
         ErrorKind::DeactivationNotAllowed
@@ -94,14 +94,14 @@ fn a_request_that_is_cancelled_leaves_all_as_before() {
     let (_, paid, device) = trial();
     let before = device.handle();
     let client = with(&device, |builder| builder.replace_license(true));
-    client.begin(&paid.license_key(), &[]).unwrap();
+    client.begin(paid.license_key()).unwrap();
     let cancelled = client.cancel().unwrap();
     let status = device.client().check().unwrap();
     assert_eq!((status.verdict(), status.pending()), (&Verdict::Active, None));
     assert_eq!(device.handle(), before);
     assert_eq!(device.client().outstanding().unwrap()[0].handle(), cancelled.handle());
     // A mistyped key does not even get so far.
-    assert_eq!(client.begin("17KX2-AAAAA", &[]).unwrap_err().kind(), ErrorKind::UnreadableCode);
+    assert_eq!(client.begin("17KX2-AAAAA").unwrap_err().kind(), ErrorKind::UnreadableCode);
     assert_eq!(device.verdict(), Verdict::Active);
 }
 
@@ -117,7 +117,7 @@ fn the_grace_period_is_not_renewed_by_asking_and_cancelling() {
     let until = client.check().unwrap().verdict().clone();
     assert!(matches!(until, Verdict::Grace { .. }));
     trial.clock.advance_days(5);
-    client.begin(&paid.license_key(), &[]).unwrap();
+    client.begin(paid.license_key()).unwrap();
     client.observe().unwrap();
     client.cancel().unwrap();
     client.observe().unwrap();
@@ -129,10 +129,10 @@ fn a_pending_request_gives_way_only_where_the_caller_says_so() {
     let mut trial = Vendor::new();
     let mut paid = trial.another_license();
     let device = Device::new(&trial, "machine");
-    let first = device.client().begin(&trial.license_key(), &[]).unwrap();
+    let first = device.client().begin(trial.license_key()).unwrap();
     assert_eq!(already(device.client(), &paid.license_key()), Some(Already::Pending));
     let client = with(&device, |builder| builder.replace_request(true));
-    let second = client.begin(&paid.license_key(), &[]).unwrap();
+    let second = client.begin(paid.license_key()).unwrap();
     assert_eq!(second.releases().len(), 1, "the first one is cancelled");
     // Its answer, which was in the mail, is of no use any more.
     let late = trial.activate(first.request().as_bytes()).unwrap();
@@ -147,7 +147,7 @@ fn a_license_that_is_set_aside_can_be_given_back_or_revoked_by_itself() {
     for revoked in [false, true] {
         let (mut trial, mut paid, device) = trial();
         let client = with(&device, |builder| builder.replace_license(true));
-        let request = client.begin(&paid.license_key(), &[]).unwrap();
+        let request = client.begin(paid.license_key()).unwrap();
         if revoked {
             let revocation = trial.force_release(device.handle(), "lost");
             client.accept(revocation.as_bytes()).unwrap();
@@ -168,7 +168,7 @@ fn a_recovery_replaces_nothing_and_says_what_it_met() {
     assert_eq!(device.client().recover_offline().unwrap_err().already(), Some(Already::Valid));
     trial.clock.advance_days(20);
     assert_eq!(device.client().recover_offline().unwrap_err().already(), Some(Already::Ended));
-    let request = device.client().begin(&paid.license_key(), &[]).unwrap();
+    let request = device.client().begin(paid.license_key()).unwrap();
     assert_eq!(device.client().recover_offline().unwrap_err().already(), Some(Already::Pending));
     device.client().accept(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.client().outstanding().unwrap()[0].reason(), Reason::Other);
@@ -191,14 +191,18 @@ mod online {
     }
 
     fn client(device: &Device, wire: &Wire) -> Client {
-        with(device, |builder| builder.authority("https://authority", wire.clone()).replace_license(true))
+        with(device, |builder| {
+            builder
+                .authority(nodelock::Authority::new("https://authority", wire.clone()))
+                .replace_license(true)
+        })
     }
 
     #[test]
     fn a_key_that_is_refused_leaves_all_as_before() {
         let (trial, paid, device) = trial();
         let client = client(&device, &wire(&trial));
-        let refused = client.online().activate(&paid.license_key(), &[]).unwrap_err();
+        let refused = client.online().activate(paid.license_key()).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::UnknownLicense);
         let status = client.check().unwrap();
         assert_eq!((status.verdict(), status.pending()), (&Verdict::Active, None));
@@ -209,7 +213,7 @@ mod online {
         let (trial, paid, device) = trial();
         trial.clock.advance_days(20);
         let client = client(&device, &wire(&paid));
-        client.begin(&paid.license_key(), &[]).unwrap();
+        client.begin(paid.license_key()).unwrap();
         let started = client.start(Duration::from_secs(3)).unwrap();
         assert!(matches!(started.renewal(), Renewal::Done) && started.status().is_usable());
         assert_eq!(client.check().unwrap().outstanding(), 1);

@@ -47,7 +47,7 @@ fn noted(device: &Device, vendor: &Vendor) -> Vec<(EventKind, String)> {
 /// A request of a new machine, refused for want of a seat or not. It is cancelled again.
 fn refused(vendor: &mut Vendor, name: &str) -> Option<ErrorKind> {
     let device = Device::new(vendor, name);
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let refused = vendor.activate(&request).err().map(|error| error.kind());
     vendor.redeem(&device.client().cancel().unwrap().to_bytes()).unwrap();
     refused
@@ -130,7 +130,7 @@ fn a_request_that_is_dated_ahead_keeps_no_lost_seat_of_its_machine_from_healing(
     let ahead = Device::new(&vendor, "machine");
     let clock = TestClock::at(vendor.clock.now_plus(7).unix_seconds());
     let client = ahead.builder().clock(clock).build().unwrap();
-    let request = client.begin(&vendor.license_key(), &[]).unwrap();
+    let request = client.begin(vendor.license_key()).unwrap();
     vendor.activate(request.request().as_bytes()).unwrap();
     let words = "the ledger had lost this seat; 1 seats more than were sold are taken";
     assert!(noted(&lost, &vendor).contains(&(EventKind::Healed, words.into())));
@@ -403,7 +403,7 @@ fn a_phantom_ends_as_its_receipt_or_revocation_says() {
         restore(&mut vendor, &copy);
         assert_eq!(vendor.seat(phantom).state(), SeatState::Active);
         // The request of another license, so that a held seat is not taken again.
-        let request = device.client().begin(&LicenseKey::from_random([3; 12]).to_string(), &[]).unwrap();
+        let request = device.client().begin(LicenseKey::from_random([3; 12]).to_string()).unwrap();
         vendor.activate(&request.to_bytes()).unwrap_err();
         let seat = vendor.seat(phantom);
         assert_eq!((seat.state(), seat.is_counted()), (expected, expected == SeatState::Returned));
@@ -487,7 +487,7 @@ fn a_client_sends_its_license_by_itself_and_once() {
     let wire = Wire { vendor: Arc::new(Mutex::new(vendor)), posts: Arc::default() };
     let roots = wire.vendor.lock().unwrap().roots.clone();
     let client = builder(roots, "machine", store, clock)
-        .authority("https://licenses.example.com", wire.clone())
+        .authority(nodelock::Authority::new("https://licenses.example.com", wire.clone()))
         .build()
         .unwrap();
     let posts = || std::mem::take(&mut *wire.posts.lock().unwrap());
@@ -551,7 +551,7 @@ fn what_is_healed_agrees_with_what_is_noted_of_it() {
     device.client().accept(revocation.as_bytes()).unwrap();
     restore(&mut vendor, &copy);
     vendor.clock.advance_days(1);
-    let request = device.client().begin(&LicenseKey::from_random([3; 12]).to_string(), &[]).unwrap();
+    let request = device.client().begin(LicenseKey::from_random([3; 12]).to_string()).unwrap();
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let act = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     assert_eq!(disagreements(&vendor, handle, &[grant], act), []);

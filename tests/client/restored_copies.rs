@@ -73,7 +73,7 @@ fn a_given_up_license_is_refused_even_after_its_receipt_and_another_activation()
     device.activate(&mut vendor);
     let second = device.client().check().unwrap().license().unwrap().clone();
     device.client().deactivate_offline(Reason::Moved).unwrap();
-    device.client().begin(&vendor.license_key(), &[]).unwrap();
+    device.client().begin(vendor.license_key()).unwrap();
     for license in [&first, &second] {
         assert_eq!(device.client().accept(license.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
     }
@@ -83,7 +83,7 @@ fn a_given_up_license_is_refused_even_after_its_receipt_and_another_activation()
 fn old_messages_have_no_effect_on_a_new_activation() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let old_request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let old_request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     device.client().accept(&vendor.activate(&old_request).unwrap()).unwrap();
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     let old_receipt = vendor.redeem(given_up.proof()).unwrap();

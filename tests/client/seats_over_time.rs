@@ -4,7 +4,7 @@ use crate::support::vendor::{Device, Vendor, probe};
 use nodelock::{
     Clock as _, ErrorKind, Reason, Result, SeatList, Timestamp, Verdict,
     authority::{
-        Counting, Found, Query, SeatListing, SeatState, UNMATCHED_REQUESTS,
+        Counting, Found, MAX_SEATS_OF_DEVICE, Query, Seat, SeatListing, SeatState, UNMATCHED_REQUESTS,
         decision::{Change, Ledger as _},
     },
     code::Handle,
@@ -20,7 +20,7 @@ fn check_in(device: &Device, vendor: &mut Vendor) -> Result<()> {
 /// What a request of a new machine comes to. It is cancelled again, and its seat is free.
 fn refused(vendor: &mut Vendor, name: &str) -> Option<ErrorKind> {
     let device = Device::new(vendor, name);
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let refused = vendor.activate(&request).err().map(|error| error.kind());
     vendor.redeem(&device.client().cancel().unwrap().to_bytes()).unwrap();
     refused
@@ -100,12 +100,13 @@ fn the_longest_license_that_was_signed_keeps_a_seat() {
 fn a_refusal_tells_what_the_license_allows() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "holder");
-    let named = [("order", "7"), ("Host", "the old laptop")];
-    let request = device.client().begin(&vendor.license_key(), &named).unwrap().to_bytes();
+    let options = nodelock::ActivationRequestOptions::of_key(vendor.license_key());
+    let options = options.metadata("order", "7").metadata("Host", "the old laptop");
+    let request = device.client().begin(options).unwrap().to_bytes();
     let issued = vendor.clock.now();
     device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
     vendor.clock.advance_days(8);
-    let waiting = Device::new(&vendor, "waiting").client().begin(&vendor.license_key(), &[]).unwrap();
+    let waiting = Device::new(&vendor, "waiting").client().begin(vendor.license_key()).unwrap();
     let mut told = |listing| {
         vendor.terms().seat_list = listing;
         vendor.activate(&waiting.to_bytes()).unwrap_err().seats().unwrap().clone()
@@ -129,7 +130,7 @@ fn a_refusal_lists_at_most_fifty_seats_those_first_that_lapse_first() {
         Device::activated(&mut vendor, &format!("{number}"));
         vendor.clock.set(vendor.clock.now().unix_seconds() + 60);
     }
-    let waiting = Device::new(&vendor, "waiting").client().begin(&vendor.license_key(), &[]).unwrap();
+    let waiting = Device::new(&vendor, "waiting").client().begin(vendor.license_key()).unwrap();
     let refused = vendor.activate(&waiting.to_bytes()).unwrap_err();
     let list = refused.seats().unwrap();
     assert_eq!(list.seats.len(), SeatList::MAX_LISTED);
@@ -243,7 +244,7 @@ fn a_machine_is_installed_again_five_times_a_year_and_once_without_a_lease() {
 #[test]
 fn a_request_that_is_older_than_the_seat_takes_nothing() {
     let mut vendor = Vendor::new();
-    let late = Device::new(&vendor, "machine").client().begin(&vendor.license_key(), &[]).unwrap();
+    let late = Device::new(&vendor, "machine").client().begin(vendor.license_key()).unwrap();
     vendor.clock.advance_days(2);
     let seat = Device::activated(&mut vendor, "machine");
     assert_eq!(vendor.activate(&late.to_bytes()).unwrap_err().kind(), ErrorKind::Outdated);
@@ -257,7 +258,7 @@ fn cancelling_a_seat_that_joined_is_a_counted_deactivation() {
         vendor.terms().deactivations = Some(allowed);
         Device::activated(&mut vendor, "machine");
         let again = Device::new(&vendor, "machine");
-        let request = again.client().begin(&vendor.license_key(), &[]).unwrap();
+        let request = again.client().begin(vendor.license_key()).unwrap();
         vendor.activate(&request.to_bytes()).unwrap();
         vendor.redeem(&again.client().cancel().unwrap().to_bytes()).unwrap();
         assert_eq!(vendor.seat(request.request().handle).state(), state);
@@ -299,7 +300,7 @@ fn a_hundred_requests_a_year_may_find_no_seat_of_their_machine() {
     let mut vendor = Vendor::new();
     Device::activated(&mut vendor, "machine");
     let asked = |vendor: &Vendor, name: &str| {
-        Device::new(vendor, name).client().begin(&vendor.license_key(), &[]).unwrap().to_bytes()
+        Device::new(vendor, name).client().begin(vendor.license_key()).unwrap().to_bytes()
     };
     let answered =
         |vendor: &mut Vendor, request: &[u8]| vendor.activate(request).err().map(|error| error.kind());
@@ -349,7 +350,7 @@ fn asking_anew(
     vendor.clock.advance_days(1);
     let builder = device.builder().replace_license(true).probe(move || probe(name, is_virtual));
     let client = builder.build().unwrap();
-    let request = client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = client.begin(vendor.license_key()).unwrap().to_bytes();
     match vendor.activate(&request) {
         Ok(license) => drop(client.accept(&license).unwrap()),
         Err(refused) => {
@@ -358,6 +359,44 @@ fn asking_anew(
         }
     }
     None
+}
+
+/// The store was copied to many machines with its device key, as in an image that was made after a first start.
+#[test]
+fn a_machine_finds_its_own_seat_among_many_of_one_device_key() {
+    let mut vendor = Vendor::new();
+    vendor.sell(200);
+    let device = Device::activated(&mut vendor, "machine");
+    let before = device.handle();
+    let elsewhere = Device::activated(&mut vendor, "another").handle();
+    let mut record = serde_json::to_value(vendor.seat(before)).unwrap();
+    record["fingerprint"] = serde_json::to_value(vendor.seat(elsewhere)).unwrap()["fingerprint"].clone();
+    record["granted"] = serde_json::to_value(vendor.clock.now_plus(1)).unwrap();
+    for number in 0..MAX_SEATS_OF_DEVICE {
+        record["seat"] = Handle::new(number.try_into().unwrap()).unwrap().to_string().into();
+        let seat: Seat = serde_json::from_value(record.clone()).unwrap();
+        vendor.ledger.seats.insert(seat.name(), seat);
+    }
+    let taken = vendor.usage().taken;
+    assert_eq!(asking_anew(&mut vendor, &device, "machine", false), None);
+    assert_eq!((vendor.seat(before).state(), vendor.usage().taken), (SeatState::Replaced, taken));
+}
+
+/// The network may deliver a check-in of a store that was lost after its device has asked for another seat.
+#[test]
+fn a_late_check_in_of_an_earlier_seat_of_its_device_takes_nothing_back() {
+    let mut vendor = Vendor::new();
+    vendor.terms().reinstalls = Some(5);
+    let device = Device::activated(&mut vendor, "machine");
+    let before = device.handle();
+    let late = device.client().check_in_offline().unwrap().to_bytes();
+    assert_eq!(asking_anew(&mut vendor, &device, "machine", false), None);
+    assert_eq!(vendor.check_in(&late).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(vendor.seat(before).state(), SeatState::Replaced);
+    assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);
+    // What the device gives up now is the seat that counts.
+    vendor.redeem(device.client().deactivate_offline(Reason::Moved).unwrap().proof()).unwrap();
+    assert_eq!(vendor.usage().taken, 0);
 }
 
 #[test]
@@ -390,11 +429,11 @@ fn a_device_that_asks_anew_takes_its_own_seat() {
 fn a_request_that_comes_after_its_successor_takes_no_seat_from_it() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
-    let late = device.client().begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let late = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     device.client().cancel().unwrap();
     vendor.clock.set(vendor.clock.now().unix_seconds() + 1);
     // The next request goes alone, and the network keeps the first one back.
-    let next = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let next = device.client().begin(vendor.license_key()).unwrap();
     device.client().accept(&vendor.activate(next.request().as_bytes()).unwrap()).unwrap();
     // Both dates are by one clock, so a second tells them apart.
     assert_eq!(vendor.activate(&late).unwrap_err().kind(), ErrorKind::Outdated);
@@ -419,7 +458,11 @@ fn asking_anew_a_virtual_machine_takes_its_own_seat_and_a_copy_of_the_store_else
 /// What a request of a new machine that names a seat comes to.
 fn replacing(vendor: &mut Vendor, name: &str, seat: Handle) -> (Device, Vec<u8>, Option<ErrorKind>) {
     let device = Device::new(vendor, name);
-    let request = device.client().begin_replacing(&vendor.license_key(), &[], seat).unwrap().to_bytes();
+    let request = device
+        .client()
+        .begin(nodelock::ActivationRequestOptions::of_key(vendor.license_key()).instead_of(seat))
+        .unwrap()
+        .to_bytes();
     let refused = match vendor.activate(&request) {
         Ok(license) => device.client().accept(&license).err(),
         Err(refused) => Some(refused),

@@ -66,7 +66,11 @@ impl Way {
 
     /// The application, started on that device.
     fn client(&self, device: &Device) -> Client {
-        device.builder().authority("https://authority", self.clone()).build().unwrap()
+        device
+            .builder()
+            .authority(nodelock::Authority::new("https://authority", self.clone()))
+            .build()
+            .unwrap()
     }
 
     /// A process that starts.
@@ -265,7 +269,7 @@ fn all_exchanges_of_a_start_share_its_limit() {
 fn give_up_and_take_anew(vendor: &mut Vendor, device: &Device) {
     vendor.sell(9);
     device.client().deactivate_offline(Reason::Moved).unwrap();
-    let request = device.client().begin(&vendor.license_key(), &[]).unwrap();
+    let request = device.client().begin(vendor.license_key()).unwrap();
     let license = vendor.answer(&request.to_bytes()).unwrap().license.unwrap();
     device.client().accept(license.as_bytes()).unwrap();
 }
@@ -292,7 +296,7 @@ fn a_request_that_waits_is_answered_by_a_start() {
     let way = Way::to(&vendor);
     way.cut(true);
     assert_eq!(
-        way.client(&device).activate(&vendor.license_key()).unwrap_err().kind(),
+        way.client(&device).activate(vendor.license_key()).unwrap_err().kind(),
         ErrorKind::Unreachable
     );
     way.cut(false);

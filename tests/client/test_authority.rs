@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use nodelock::{
-    Cancel, Client, ErrorKind, Outcome, Post, Progress, Reason, Store, Transport, Verdict,
+    CancelToken, Client, ErrorKind, Outcome, Post, Progress, Reason, Store, Transport, Verdict,
     authority::decision::Note,
     testing::{Fault, Machine, TestAuthority},
 };
@@ -14,7 +14,9 @@ use crate::support::calls::kind;
 const PRODUCT: &str = "Example Editor";
 
 fn client(authority: &TestAuthority, machine: &str) -> Client {
-    authority.client(&Machine::new(machine)).patience(Duration::from_secs(3600), 1).build().unwrap()
+    let patient = nodelock::Authority::new(TestAuthority::URL, authority.clone());
+    let patient = patient.timeout(Duration::from_secs(3600)).attempts(1);
+    authority.client(&Machine::new(machine)).authority(patient).build().unwrap()
 }
 
 #[test]
@@ -58,10 +60,10 @@ fn silence_lasts_until_the_time_is_up_or_the_call_is_cancelled() {
         authority.fail(fault);
         let limit = Duration::from_millis(50);
         let start = Instant::now();
-        assert_eq!(kind(client.online().within(limit).activate(&key, &[])), ErrorKind::TimedOut, "{fault:?}");
+        assert_eq!(kind(client.online().within(limit).activate(&key)), ErrorKind::TimedOut, "{fault:?}");
         assert!(start.elapsed() >= limit);
         // Cancelled by somebody who sees that it is on its way.
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         let watch = |progress| {
             if let Progress::Sending { .. } = progress {
                 let cancel = cancel.clone();
@@ -69,7 +71,7 @@ fn silence_lasts_until_the_time_is_up_or_the_call_is_cancelled() {
             }
         };
         let online = client.online().cancel_with(&cancel).progress(&watch);
-        assert_eq!(kind(online.activate(&key, &[])), ErrorKind::Interrupted, "{fault:?}");
+        assert_eq!(kind(online.activate(&key)), ErrorKind::Cancelled, "{fault:?}");
     }
     authority.fail(Fault::Slow(Duration::from_millis(1)));
     assert!(client.activate(&key).unwrap().is_usable());
@@ -92,15 +94,26 @@ fn it_refuses_what_an_authority_refuses() {
     authority.vendor().terms(&one).unwrap().suspended = false;
     assert!(desk.activate(&one).unwrap().is_usable());
     let other = TestAuthority::new("Another Product");
-    let stranger = other.client(&Machine::new("laptop")).authority(TestAuthority::URL, authority.clone());
+    let stranger = other
+        .client(&Machine::new("laptop"))
+        .authority(nodelock::Authority::new(TestAuthority::URL, authority.clone()));
     assert_eq!(kind(stranger.build().unwrap().activate(&one)), ErrorKind::WrongProduct);
 
     // A seat may be replaced once its device has been silent for a week.
     let seat = desk.check().unwrap().license().unwrap().handle;
     let laptop = client(&authority, "laptop");
-    assert_eq!(kind(laptop.online().replace(&one, &[], seat)), ErrorKind::NoFreeSeat);
+    assert_eq!(
+        kind(laptop.online().activate(nodelock::ActivationRequestOptions::of_key(&one).instead_of(seat))),
+        ErrorKind::NoFreeSeat
+    );
     authority.clock().advance_days(8);
-    assert!(laptop.online().replace(&one, &[], seat).unwrap().is_usable());
+    assert!(
+        laptop
+            .online()
+            .activate(nodelock::ActivationRequestOptions::of_key(&one).instead_of(seat))
+            .unwrap()
+            .is_usable()
+    );
     assert!(matches!(desk.check_in().unwrap().verdict(), Verdict::Revoked { .. }));
 
     // With no deactivation left a seat is held, and the vendor returns it.
@@ -143,7 +156,7 @@ fn what_is_no_call_is_refused_and_another_vendor_is_not_trusted() {
         ("", b"{}"),
     ] {
         let url = format!("{}{path}", TestAuthority::URL);
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         let post = Post::new(&url, body, Duration::from_secs(1), &cancel);
         let answer = authority.post(&post).unwrap();
         let said = String::from_utf8(answer.body).unwrap();
@@ -151,7 +164,9 @@ fn what_is_no_call_is_refused_and_another_vendor_is_not_trusted() {
     }
     let key = authority.sell(1).unwrap();
     let other = TestAuthority::with_seed(PRODUCT, "another vendor");
-    let deceived = other.client(&Machine::new("desk")).authority(TestAuthority::URL, authority.clone());
+    let deceived = other
+        .client(&Machine::new("desk"))
+        .authority(nodelock::Authority::new(TestAuthority::URL, authority.clone()));
     let deceived = deceived.store(Store::in_memory()).build().unwrap();
     assert_eq!(kind(deceived.activate(&key)), ErrorKind::UntrustedSigner);
     assert_eq!(

@@ -131,12 +131,12 @@ fn no_copy_of_a_release_secret_stays_in_memory() {
         }
     };
     for _ in 0..5 {
-        device.begin(&vendor.license_key(), &[]).unwrap();
+        device.begin(vendor.license_key()).unwrap();
         device.cancel().unwrap();
         expect_none("cancelled");
     }
     // The request itself holds the codes of what it releases.
-    let request = device.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+    let request = device.begin(vendor.license_key()).unwrap().to_bytes();
     expect_none("begun");
     device.accept(&vendor.activate(&request).unwrap()).unwrap();
     expect_none("installed");
@@ -156,7 +156,7 @@ fn no_copy_of_a_release_secret_stays_in_memory() {
     expect_none("freed");
 
     let in_memory = Store::in_memory();
-    client(&vendor, &in_memory).begin(&vendor.license_key(), &[]).unwrap();
+    client(&vendor, &in_memory).begin(vendor.license_key()).unwrap();
     assert!(!copies().is_empty(), "such a store is memory");
     client(&vendor, &in_memory).cancel().unwrap();
     drop(in_memory);

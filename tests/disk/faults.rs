@@ -58,7 +58,7 @@ impl World {
     fn client(&self, seed: &str) -> Client {
         builder(self.vendor.roots.clone(), "machine", self.store(), self.vendor.clock.clone())
             .random(SeededRandom::new(seed))
-            .authority("https://authority", Silence)
+            .authority(nodelock::Authority::new("https://authority", Silence))
             .build()
             .unwrap()
     }
@@ -180,7 +180,7 @@ struct Prepared {
 static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
     let vendor = Vendor::new();
     let key = vendor.license_key();
-    let begin = |client: &Client| client.begin(&vendor.license_key(), &[]);
+    let begin = |client: &Client| client.begin(vendor.license_key());
 
     let fresh = World { vendor: vendor.clone(), disk: Disk::new() };
     let other = fresh.fork();
@@ -208,8 +208,7 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
     let request = begin(&asked_anew.client("anew")).unwrap().to_bytes();
     let answer = asked_anew.vendor.activate(&request).unwrap();
 
-    let begin =
-        move |client: &Client| client.begin(&key, &[]).map(|request| Said::Request(Box::new(request)));
+    let begin = move |client: &Client| client.begin(&key).map(|request| Said::Request(Box::new(request)));
     let cancel = |client: &Client| client.cancel().map(Said::GivenUp);
     let install = |input: Vec<u8>| move |client: &Client| client.accept(&input).map(|_| Said::Done);
     let already_active = Some(ErrorKind::AlreadyActive);

@@ -457,7 +457,7 @@ fn what_the_child_does() {
         .build()
         .unwrap();
     let input = fs::read(exchange.join("input")).unwrap();
-    let begin = || client.begin(&nodelock::code::LicenseKey::from_random([7; 12]).to_string(), &[]).unwrap();
+    let begin = || client.begin(&nodelock::code::LicenseKey::from_random([7; 12]).to_string()).unwrap();
     let said = match task.as_str() {
         "begin" => begin().to_bytes(),
         "begin-or-show" => client.pending().unwrap().unwrap_or_else(begin).to_bytes(),

@@ -73,7 +73,7 @@ fn a_directory_that_cannot_be_synced_stops_nothing_and_the_status_says_so() {
         let poor = Poor { disk: Disk::new(), sync_dir: Some(number), lock: None };
         let mut vendor = Vendor::new();
         let device = Device::with_store(&vendor, "machine", poor.store());
-        let begun = device.client().begin(&vendor.license_key(), &[]);
+        let begun = device.client().begin(vendor.license_key());
         let request = begun.unwrap_or_else(|error| panic!("{number}: {error}")).to_bytes();
         device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(device.verdict(), Verdict::Active, "{number}");

@@ -50,7 +50,7 @@ COMMANDS = {
 }
 # What a command may be refused for, where others are at work on the same store and the same license.
 REFUSALS = {
-    "already-active", "busy", "cancelled", "given-up", "no-free-seat", "not-active", "not-pending",
+    "already-active", "busy", "request-cancelled", "given-up", "no-free-seat", "not-active", "not-pending",
     "nothing-outstanding", "outdated",
     "server-busy", "timed-out", "too-many-outstanding", "unknown-seat", "unreachable", "wrong-request",
 }

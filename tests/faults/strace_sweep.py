@@ -55,7 +55,7 @@ RECOVERED = ("ENOSPC", "EIO")
 # Calls that fail from some moment on for good, as on a disk that is full or broken.
 LASTING = ("openat", "write", "fsync", "rename", "mkdir")
 # What the authority says to a request whose seat has ended.
-OVER = ("given-up", "cancelled", "revoked")
+OVER = ("given-up", "request-cancelled", "revoked")
 # What the client says when the trouble is with a file of the caller's.
 CALLERS_FILES = ("input", "output")
 

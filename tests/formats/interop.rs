@@ -235,7 +235,7 @@ fn a_request_cancelled_in_python_takes_no_seat() {
     let mut by_phone = vendor.clone();
     let early = by_phone.redeem_code(&misread(text(cancelled, "code"))).unwrap_err();
     assert_eq!(early.kind(), ErrorKind::UnknownSeat);
-    assert_eq!(by_phone.activate(request.as_bytes()).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(by_phone.activate(request.as_bytes()).unwrap_err().kind(), ErrorKind::RequestCancelled);
 
     vendor.redeem(text(cancelled, "text").as_bytes()).unwrap();
     assert_eq!(vendor.usage().taken, 0);
@@ -252,9 +252,12 @@ fn what_a_device_of_this_crate_writes_is_read_in_python() {
     let store = Store::in_directory(&directory, Some(tombstones.clone().into()));
     let device = Device::with_store(&vendor, "rust", store);
 
-    device.client().begin(&vendor.license_key(), &[]).unwrap();
+    device.client().begin(vendor.license_key()).unwrap();
     let cancelled = device.client().cancel().unwrap();
-    let request = device.client().begin(&vendor.license_key(), &[("host", "rust")]).unwrap();
+    let request = device
+        .client()
+        .begin(nodelock::ActivationRequestOptions::of_key(vendor.license_key()).metadata("host", "rust"))
+        .unwrap();
     let pending = look();
     assert_eq!(text(&pending["current"]["request"], "handle"), request.request().handle.to_string());
     assert_eq!(pending["given_up"][0]["code"], json!(cancelled.code().to_string()));

@@ -193,12 +193,17 @@ pub fn story_of(licensee: &str) -> Story {
         .random(SeededRandom::new("nodelock vectors v1, device"))
         .probe(probe)
         .application_version("7.1")
-        .authority("https://licenses.example.com", Recorder(posted.clone()))
-        .patience(Duration::from_secs(1), 1)
+        .authority(
+            nodelock::Authority::new("https://licenses.example.com", Recorder(posted.clone()))
+                .timeout(Duration::from_secs(1))
+                .attempts(1),
+        )
         .build()
         .unwrap();
     let license_key = LicenseKey::from_random([0x5a; 12]).to_string();
-    let request = client.begin(&license_key, &[("host", "workshop")]).unwrap();
+    let request = client
+        .begin(nodelock::ActivationRequestOptions::of_key(&license_key).metadata("host", "workshop"))
+        .unwrap();
     let mut ledger = MemoryLedger::new(terms, &license_key);
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
@@ -226,14 +231,16 @@ pub fn story_of(licensee: &str) -> Story {
     let redeem = |records: &Records, moment: &Moment| decision::redeem_code(&typed, records, moment);
     let code_receipt = decide(&issuer, &mut ledger, moment(2, 0), redeem).receipts.remove(0);
 
-    let second_request = client.begin(&license_key, &[]).unwrap();
+    let second_request = client.begin(&license_key).unwrap();
     let file = ActivationFile::read(&second_request.to_bytes()).unwrap();
     let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     let reply = decide(&issuer, &mut ledger, moment(2, 9), activate);
     let cancelled = client.cancel().unwrap();
     let recovery = client.recover_offline().unwrap().recovery().unwrap().clone();
     client.cancel().unwrap();
-    let replacing = client.begin_replacing(&license_key, &[], request.request().handle).unwrap();
+    let replacing = client
+        .begin(nodelock::ActivationRequestOptions::of_key(&license_key).instead_of(request.request().handle))
+        .unwrap();
     Story {
         check_in: CheckInRequest::verify(posted[0].as_bytes(), &license.device_key).unwrap(),
         preflight: PreflightRequest::verify(posted[1].as_bytes(), &license.device_key).unwrap(),

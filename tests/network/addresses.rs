@@ -3,7 +3,7 @@
 use std::{env, net::TcpListener, process::Command, time::Duration};
 
 use nodelock::{
-    Answer, Cancel, Client, ErrorKind, HttpOptions, HttpTransport, Post, Roots, SigningKey, Store,
+    Answer, CancelToken, Client, ErrorKind, HttpOptions, HttpTransport, Post, Roots, SigningKey, Store,
     SystemRandom, Transport,
 };
 
@@ -13,8 +13,7 @@ fn build(url: &str, plain: bool) -> nodelock::Result<Client> {
     let root = SigningKey::generate(&SystemRandom).unwrap().public_key();
     Client::builder(PRODUCT, Roots::new([root]))
         .store(Store::in_memory())
-        .authority(url, http())
-        .plain_http(plain)
+        .authority(nodelock::Authority::new(url, http()).plain_http(plain))
         .build()
 }
 
@@ -87,7 +86,7 @@ fn plain_http_is_for_this_computer_unless_the_host_says_so() {
 const FAR: &str = "https://licenses.example.com/v1/activations";
 
 fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<Answer> {
-    transport.post(&Post::new(url, b"{}", Duration::from_secs(5), &Cancel::new()))
+    transport.post(&Post::new(url, b"{}", Duration::from_secs(5), &CancelToken::new()))
 }
 
 /// A place where nobody listens.

@@ -17,8 +17,9 @@ use crate::support::{
     vendor::{START, TestClock, Vendor, builder},
 };
 use nodelock::{
-    Binding, Cancel, Certificate, Client, Clock as _, ErrorKind, HttpOptions, License, LicenseBody, Outcome,
-    Progress, PublicKey, Reason, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp, Verdict,
+    Binding, CancelToken, Certificate, Client, Clock as _, ErrorKind, HttpOptions, License, LicenseBody,
+    Outcome, Progress, PublicKey, Reason, Revocation, Roots, SigningKey, Store, SystemRandom, Timestamp,
+    Verdict,
     authority::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS},
     code::{DeactivationCode, Handle, ReleaseSecret},
 };
@@ -89,7 +90,7 @@ impl Scene {
         let key = vendor.license_key();
         for call in CALLS {
             let device = scene.device(call);
-            let request = device.begin(&key, &[]).unwrap();
+            let request = device.begin(&key).unwrap();
             if call == Call::Activate {
                 continue;
             }
@@ -109,8 +110,11 @@ impl Scene {
     fn device(&self, call: Call) -> Client {
         let name = format!("{call:?}");
         builder(self.vendor.roots.clone(), &name, self.store(call), self.vendor.clock.clone())
-            .authority(self.liar.url(), HttpOptions::default().no_proxy().build().unwrap())
-            .patience(Duration::from_secs(3), 1)
+            .authority(
+                nodelock::Authority::new(self.liar.url(), HttpOptions::default().no_proxy().build().unwrap())
+                    .timeout(Duration::from_secs(3))
+                    .attempts(1),
+            )
             .build()
             .unwrap()
     }
@@ -141,7 +145,7 @@ impl Scene {
     fn make(&self, call: Call) -> Option<ErrorKind> {
         let device = self.device(call);
         match call {
-            Call::Activate => device.activate(&self.vendor.license_key()).err().map(|e| e.kind()),
+            Call::Activate => device.activate(self.vendor.license_key()).err().map(|e| e.kind()),
             Call::CheckIn => device.check_in().err().map(|e| e.kind()),
             Call::Deactivate => device.deactivate(Reason::Moved).err().map(|e| e.error().kind()),
             Call::HandIn => device.online().hand_in().err().map(|e| e.kind()),
@@ -298,7 +302,7 @@ fn junk() -> Vec<(String, Vec<u8>, ErrorKind)> {
         |code: &str| json!({ "type": format!("urn:nodelock:problem:{code}"), "status": 409 }).to_string();
     add("a problem that is none", ok(&problem("no-free-seat")), bad);
     // What goes wrong on this machine or on the way is not for an authority to claim.
-    for code in ["corrupt", "io", "busy", "interrupted", "tls-untrusted", "not-active", "nonsense", ""] {
+    for code in ["corrupt", "io", "busy", "cancelled", "tls-untrusted", "not-active", "nonsense", ""] {
         add(code, http("400 Bad Request", "", problem(code)), bad);
     }
     for status in [
@@ -693,7 +697,10 @@ fn the_receipt_of_an_earlier_seat_does_not_pass_for_that_of_this_one() {
             Store::in_directory(folder.join("machine"), tombstones),
             scene.vendor.clock.clone(),
         )
-        .authority(scene.liar.url(), HttpOptions::default().no_proxy().build().unwrap())
+        .authority(nodelock::Authority::new(
+            scene.liar.url(),
+            HttpOptions::default().no_proxy().build().unwrap(),
+        ))
         .build()
         .unwrap();
         let key = scene.vendor.license_key();
@@ -772,7 +779,7 @@ fn a_time_counts_only_if_the_vendor_signed_it() {
         let taken = vendor.lock().unwrap().usage().taken;
         device.deactivate(Reason::Moved).unwrap();
         assert_eq!(vendor.lock().unwrap().usage().taken, taken - 1);
-        assert!(device.activate(&scene.vendor.license_key()).unwrap().is_usable());
+        assert!(device.activate(scene.vendor.license_key()).unwrap().is_usable());
         assert_eq!(judged_by(Call::CheckIn), scene.vendor.clock.now());
     }
 }
@@ -900,11 +907,14 @@ fn no_answer_makes_a_call_wait_for_long() {
             scene.store(Call::CheckIn),
             scene.vendor.clock.clone(),
         )
-        .authority(scene.liar.url(), HttpOptions::default().no_proxy().build().unwrap())
-        .patience(Duration::from_secs(3), 2)
+        .authority(
+            nodelock::Authority::new(scene.liar.url(), HttpOptions::default().no_proxy().build().unwrap())
+                .timeout(Duration::from_secs(3))
+                .attempts(2),
+        )
         .build()
         .unwrap();
-        let (cancel, pauses) = (Cancel::new(), Mutex::new(Vec::new()));
+        let (cancel, pauses) = (CancelToken::new(), Mutex::new(Vec::new()));
         let watch = |progress| {
             if let Progress::Waiting { pause } = progress {
                 pauses.lock().unwrap().push(pause);
@@ -913,7 +923,7 @@ fn no_answer_makes_a_call_wait_for_long() {
         };
         let start = Instant::now();
         let ended = device.online().cancel_with(&cancel).progress(&watch).check_in();
-        assert_eq!(kind(ended), ErrorKind::Interrupted);
+        assert_eq!(kind(ended), ErrorKind::Cancelled);
         assert!(start.elapsed() < Duration::from_secs(3));
         match (pauses.lock().unwrap().as_slice(), asked_for) {
             ([pause], Some(seconds)) => assert_eq!(*pause, Duration::from_secs(seconds), "{header}"),

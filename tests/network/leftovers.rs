@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nodelock::{Cancel, ErrorKind, HttpOptions, Post, Transport as _};
+use nodelock::{CancelToken, ErrorKind, HttpOptions, Post, Transport as _};
 
 use crate::support::calls::{http, kind};
 
@@ -128,7 +128,7 @@ impl Case {
                 (proxied, "https://licenses.example.com/".to_owned())
             }
         };
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         let post = Post::new(&url, b"{}", TIMEOUT, &cancel);
         let before = held();
         let start = Instant::now();
@@ -150,7 +150,7 @@ impl Case {
         let left = (threads - before.0, files - before.1);
         // What ends at once is over before it is cancelled.
         let expected =
-            if cancelled && self.ends == ErrorKind::TimedOut { ErrorKind::Interrupted } else { self.ends };
+            if cancelled && self.ends == ErrorKind::TimedOut { ErrorKind::Cancelled } else { self.ends };
         (ended != expected || took >= limit || left != (0, 0)).then(|| {
             let how = if cancelled { ", cancelled" } else { "" };
             format!("{}{how}: {ended:?} after {took:?}, left (threads, files): {left:?}", self.name)
@@ -181,7 +181,7 @@ fn what_the_child_does() {
     let Ok(peers) = env::var("NODELOCK_TEST_PEERS") else { return };
     // The first call of a process may open what the process keeps: tokio has two files for signals where another
     // package of the same build wants those.
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     let post = Post::new("http://127.0.0.1:1/", b"{}", TIMEOUT, &cancel);
     assert_eq!(kind(http().post(&post)), ErrorKind::Unreachable);
     let mut wrong = Vec::new();

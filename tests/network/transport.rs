@@ -9,8 +9,8 @@ use std::{
 };
 
 use nodelock::{
-    Answer, Cancel, Client, ErrorKind, HttpOptions, HttpTransport, Post, Progress, Roots, SigningKey, Store,
-    SystemRandom, Transport, code::LicenseKey,
+    Answer, CancelToken, Client, ErrorKind, HttpOptions, HttpTransport, Post, Progress, Roots, SigningKey,
+    Store, SystemRandom, Transport, code::LicenseKey,
 };
 
 use crate::support::{
@@ -21,14 +21,14 @@ use crate::support::{
 };
 
 /// The usual patience of these tests.
-fn post<'a>(url: &'a str, cancel: &'a Cancel) -> Post<'a> {
+fn post<'a>(url: &'a str, cancel: &'a CancelToken) -> Post<'a> {
     let mut post = Post::new(url, b"{}", Duration::from_secs(10), cancel);
     (post.user_agent, post.limit) = ("test/1", 1024);
     post
 }
 
 fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<Answer> {
-    transport.post(&post(url, &Cancel::new()))
+    transport.post(&post(url, &CancelToken::new()))
 }
 
 /// A client of nobody in particular, with a request pending.
@@ -36,11 +36,14 @@ fn device(responder: &Responder, attempts: u32) -> Client {
     let root = SigningKey::generate(&SystemRandom).unwrap().public_key();
     let device = Client::builder(PRODUCT, Roots::new([root]))
         .store(Store::in_memory())
-        .authority(responder.url(), http())
-        .patience(Duration::from_secs(2), attempts)
+        .authority(
+            nodelock::Authority::new(responder.url(), http())
+                .timeout(Duration::from_secs(2))
+                .attempts(attempts),
+        )
         .build()
         .unwrap();
-    device.begin(&license_key(), &[]).unwrap();
+    device.begin(license_key()).unwrap();
     device
 }
 
@@ -64,7 +67,7 @@ fn the_password_of_a_proxy_is_in_no_text() {
         let transport = options.build().unwrap();
         texts.push(format!("{transport:?}"));
         for target in ["http://127.0.0.1:9/v1/x", "https://127.0.0.1:9/v1/x"] {
-            let cancel = Cancel::new();
+            let cancel = CancelToken::new();
             let mut post = post(target, &cancel);
             post.timeout = Duration::from_secs(1);
             let ended = transport.post(&post);
@@ -155,7 +158,7 @@ fn attempts(responder: &Responder, attempts: u32) -> (usize, Vec<Duration>, Erro
         }
     };
     let start = Instant::now();
-    let ended = device.online().progress(&watch).activate(&license_key(), &[]);
+    let ended = device.online().progress(&watch).activate(license_key());
     let received = responder.take_received();
     assert!(received.windows(2).all(|two| two[0].body == two[1].body), "the very same request again");
     (received.len(), pauses.into_inner().unwrap(), kind(ended), start.elapsed())
@@ -187,7 +190,7 @@ fn what_may_pass_is_tried_again_with_growing_pauses_and_what_may_not_is_not() {
         ("403 Forbidden", "license-ended"),
         ("404 Not Found", "unknown-license"),
         ("409 Conflict", "no-free-seat"),
-        ("410 Gone", "cancelled"),
+        ("410 Gone", "request-cancelled"),
         ("413 Too Large", "too-large"),
         ("429 Too Many", "too-many-attempts"),
         ("400 Bad Request", ""),
@@ -301,7 +304,7 @@ fn a_call_can_be_cancelled_in_each_of_its_phases() {
     #[cfg(target_os = "linux")]
     phases.push(("connecting", &direct, format!("http://{black_hole}")));
     for (phase, transport, url) in &phases {
-        let cancel = Cancel::new();
+        let cancel = CancelToken::new();
         let start = Instant::now();
         let ended = thread::scope(|scope| {
             let cancel = &cancel;
@@ -311,18 +314,18 @@ fn a_call_can_be_cancelled_in_each_of_its_phases() {
             });
             transport.post(&post(url, cancel))
         });
-        assert_eq!(kind(ended), ErrorKind::Interrupted, "{phase}");
+        assert_eq!(kind(ended), ErrorKind::Cancelled, "{phase}");
         assert!((250..2500).contains(&start.elapsed().as_millis()), "{phase}: {:?}", start.elapsed());
         // It stays used: the next call does not even begin.
         let start = Instant::now();
-        assert_eq!(kind(transport.post(&post(url, &cancel))), ErrorKind::Interrupted);
+        assert_eq!(kind(transport.post(&post(url, &cancel))), ErrorKind::Cancelled);
         assert!(start.elapsed() < Duration::from_millis(200));
     }
 
     // Between two attempts.
     let busy = Responder::saying(answer("503 Busy", "Retry-After: 20\r\n", ""));
     let device = device(&busy, 3);
-    let cancel = Cancel::new();
+    let cancel = CancelToken::new();
     let watch = |progress| {
         if matches!(progress, Progress::Waiting { .. }) {
             let cancel = cancel.clone();
@@ -333,8 +336,8 @@ fn a_call_can_be_cancelled_in_each_of_its_phases() {
         }
     };
     let start = Instant::now();
-    let ended = device.online().cancel_with(&cancel).progress(&watch).activate(&license_key(), &[]);
-    assert_eq!(kind(ended), ErrorKind::Interrupted);
+    let ended = device.online().cancel_with(&cancel).progress(&watch).activate(license_key());
+    assert_eq!(kind(ended), ErrorKind::Cancelled);
     assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(busy.take_received().len(), 1);
     assert!(device.pending().unwrap().is_some(), "what was begun is still there");

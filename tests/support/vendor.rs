@@ -167,7 +167,7 @@ impl Device {
     }
 
     pub fn activate(&self, vendor: &mut Vendor) {
-        let request = self.client.begin(&vendor.license_key(), &[]).unwrap().to_bytes();
+        let request = self.client.begin(vendor.license_key()).unwrap().to_bytes();
         self.client.accept(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(self.verdict(), Verdict::Active);
     }

@@ -1,8 +1,8 @@
 //! Why something was not done.
 
-use std::{error::Error as _, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
-use nodelock::{ErrorKind, authority::decision::Refusal, code::Handle};
+use nodelock::{ErrorKind, LicenseId, authority::decision::Refusal, code::Handle};
 
 use crate::store;
 
@@ -111,8 +111,14 @@ impl Failure {
         Self::Damaged { record, reason: self.message() }
     }
 
-    pub(crate) fn rule(kind: ErrorKind, about: &'static str) -> Self {
-        Self::Rule(nodelock::Error::new(kind, about))
+    /// A rule says no: what happened, to what, with which value.
+    pub(crate) fn rule(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self::Rule(nodelock::Error::new(kind, message))
+    }
+
+    /// No license has that id.
+    pub(crate) fn unknown_license(id: LicenseId) -> Self {
+        Self::rule(ErrorKind::UnknownLicense, format!("license {id} is not known"))
     }
 
     /// Whether the database was asked too much at a time; it may well answer in a moment.
@@ -126,10 +132,7 @@ impl Failure {
     /// What it says, with the operating system's own words behind it.
     pub(crate) fn message(&self) -> String {
         match self {
-            Self::Rule(error) => match error.source() {
-                Some(source) => format!("{error} ({source})"),
-                None => error.to_string(),
-            },
+            Self::Rule(error) => format!("{error:#}"),
             _ => self.to_string(),
         }
     }

@@ -1,19 +1,19 @@
 //! What to do next: one sentence for each situation that something can be done about.
 
-use nodelock::{ClockError, ErrorKind, GraceReason, MachineReason, Status, Verdict};
+use nodelock::{ClockError, Error, ErrorKind, GraceReason, MachineReason, Status, Verdict};
 
-/// What to do about a refusal; none where the message says it all.
+/// What to do about a failure; none where the message says it all. What kept an authority from being reached comes
+/// before what its kind says.
+pub fn on(error: &Error) -> Option<&'static str> {
+    let of_the_network = error.advice().filter(|advice| error.kind().advice() != Some(advice));
+    of_the_network.or_else(|| on_error(error.kind()))
+}
+
+/// What to do about a kind of failure: the library's advice, or this program's where a command or an option helps.
 pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
-        ErrorKind::Malformed => {
-            "Is it the file that the vendor sent, whole? Mail programs may break it: ask for it as an attachment."
-        }
-        ErrorKind::TooLarge => "This cannot be a file from the vendor: none is that large.",
         ErrorKind::WrongType => {
             "`install` takes licenses, `receipt` takes receipts and revocations. Requests and codes go to the vendor."
-        }
-        ErrorKind::UnsupportedVersion | ErrorKind::CriticalExtension => {
-            "Update this program, then try again."
         }
         ErrorKind::WrongProduct => {
             "Check --product (NODELOCK_PRODUCT), or ask the vendor for the right file."
@@ -21,21 +21,12 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::UntrustedSigner => {
             "Check the root keys (--root, --roots, NODELOCK_ROOTS): they must be this vendor's."
         }
-        ErrorKind::SeveralMessages => "Hand in one at a time: copy it into a file of its own.",
-        ErrorKind::BadSignature => "Somebody or something has changed the file. Ask the vendor for it again.",
-        ErrorKind::CertificateExpired => {
-            "Check this machine's clock; if it is right, ask the vendor to issue it again."
-        }
         ErrorKind::WrongMachine | ErrorKind::WrongRequest => {
             "A file for another computer: show this one's request with `nodelock request`, and have the vendor answer \
              that. A check-in that was refused: `nodelock status` says what to do."
         }
         ErrorKind::GivenUp => {
             "That seat was given back. Ask for a new one with `nodelock request LICENSE-KEY`."
-        }
-        ErrorKind::Outdated => {
-            "A later license is installed already; there is nothing to do. If it was a request or a recovery, check this \
-             machine's clock, and try again."
         }
         ErrorKind::AlreadyActive => {
             "`nodelock request` without a key shows a pending request again and `nodelock cancel` takes it back; \
@@ -46,14 +37,12 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
         ErrorKind::NotActive => {
             "There is nothing to give back. `nodelock status` says what there is, `nodelock code` shows earlier codes."
         }
-        ErrorKind::DeactivationNotAllowed => "The license is still active. Ask the vendor.",
         ErrorKind::TooManyOutstanding => {
             "Hand the codes over (`nodelock code`) and take the receipts in (`nodelock receipt`)."
         }
         ErrorKind::UnreadableCode => {
             "Compare the license key with the one you received: 25 letters and digits in five groups."
         }
-        ErrorKind::Busy => "Try again when the other program has finished.",
         ErrorKind::Corrupt => {
             "Do not delete the store: its device key can prove whose seat it was. `nodelock recover` takes a new seat in \
              place of the lost one."
@@ -62,7 +51,6 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Choose a folder on a disk of this machine with --store. A shared folder can be mounted with locks, too. Nothing \
              was lost."
         }
-        ErrorKind::NoSpace => "Free some space, then try again. Nothing was lost.",
         ErrorKind::ReadOnly => {
             "Make the store's folder writable, or choose another with --store. Nothing was lost."
         }
@@ -70,10 +58,13 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Check who owns the store's folder: what is root's there, `sudo chown -R USER FOLDER` gives back. Or \
              choose another with --store. Nothing was lost."
         }
+        ErrorKind::Io => {
+            "Check the disk, and that the store's folder can be there; --store names another. Nothing that was confirmed is \
+             lost."
+        }
         ErrorKind::LicenseWanted => {
             "Hand the whole file over: `nodelock check-in --offline` writes it. A QR code of a large license lacks a part."
         }
-        ErrorKind::LeaseTooLong => "Ask the vendor: its certificate does not allow so long a license.",
         ErrorKind::UnknownSeat => "It is about a seat that this store does not know: check --store.",
         ErrorKind::Unreachable | ErrorKind::TimedOut | ErrorKind::ServerBusy | ErrorKind::ServerFailed => {
             "Try again later; nothing was lost. Or do it by hand: `request`, `install`, `deactivate --offline`."
@@ -83,14 +74,9 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
              tell the vendor. Nothing was lost."
         }
         ErrorKind::TlsWrongHost => "Check --authority: another host answers there. Nothing was lost.",
-        ErrorKind::TlsExpired => {
-            "Check this machine's clock; if it is right, tell the vendor. Nothing was lost."
-        }
         ErrorKind::BadReply => {
             "Check --authority, and whether a proxy or a log-in page answers in its place. Nothing was lost."
         }
-        ErrorKind::TooManyAttempts => "Wait a while, then try again.",
-        ErrorKind::UnknownLicense => "Compare the license key with the one you received.",
         ErrorKind::NoFreeSeat => {
             "Give a seat back on another machine, or ask the vendor for more seats; `nodelock activate` or `check-in` asks \
              again, `activate --instead-of SEAT` takes the place of a silent computer. `nodelock cancel` takes the request back."
@@ -102,7 +88,7 @@ pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
             "Without a home directory, give a folder with --store. A proxy that cannot be used is set in the \
              environment: HTTPS_PROXY, ALL_PROXY."
         }
-        _ => return None,
+        kind => return kind.advice(),
     })
 }
 

@@ -10,8 +10,8 @@ use std::{
 };
 
 use nodelock::{
-    Client, ClientBuilder, Deactivation, DeactivationReceipt, HttpOptions, Outcome, Progress, PublicKey,
-    Roots, Store,
+    ActivationRequestOptions, Authority, Client, ClientBuilder, Deactivation, DeactivationReceipt,
+    HttpOptions, Outcome, Progress, PublicKey, Roots, Store,
     code::{Handle, LicenseKey},
     fingerprint::{Class, Component, Probe},
 };
@@ -53,12 +53,12 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
             Ok(status::of_start(&online(common)?.start(Duration::from_secs((*limit).into()))?))
         }
         Command::Activate { license_key, metadata, replace, instead_of } => {
-            let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
             let client = replacing(online_builder(common)?, replace).build()?;
-            Ok(status::report(&match instead_of {
-                Some(seat) => client.online().replace(license_key, &metadata, *seat)?,
-                None => client.online().activate(license_key, &metadata)?,
-            }))
+            let options = options(Some(license_key), metadata);
+            Ok(status::report(&client.online().activate(match instead_of {
+                Some(seat) => options.instead_of(*seat),
+                None => options,
+            })?))
         }
         Command::CheckIn { offline: true, format, out } => {
             Payload::check_terminal(*format == RequestFormat::File, out.as_deref(), common.json)?;
@@ -158,7 +158,7 @@ fn online_builder(common: &Common) -> Result<ClientBuilder> {
     if let Some(file) = &common.trust {
         options = options.trust_pem(&read_input(file)?)?;
     }
-    Ok(builder(common)?.authority(url, options.build()?).plain_http(common.plain_http))
+    Ok(builder(common)?.authority(Authority::new(url, options.build()?).plain_http(common.plain_http)))
 }
 
 fn builder(common: &Common) -> Result<ClientBuilder> {
@@ -254,6 +254,12 @@ fn fingerprint() -> Report {
     Report::new(text, notes, json)
 }
 
+/// What a request says; without a license key the vendor assigns a license by hand.
+fn options(license_key: Option<&str>, metadata: &[(String, String)]) -> ActivationRequestOptions {
+    let options = license_key.map_or_else(ActivationRequestOptions::new, ActivationRequestOptions::of_key);
+    metadata.iter().fold(options, |options, (name, value)| options.metadata(name, value))
+}
+
 fn request(
     client: &Client,
     license_key: Option<&str>,
@@ -272,10 +278,7 @@ fn request(
     let new = pending.is_none();
     let pending = match pending {
         Some(pending) => pending,
-        None => {
-            let metadata: Vec<_> = metadata.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-            client.begin(license_key.unwrap_or_default(), &metadata)?
-        }
+        None => client.begin(options(license_key, metadata))?,
     };
     let (name, payload) = match format {
         RequestFormat::Text => ("text", Payload::Text(pending.to_text())),

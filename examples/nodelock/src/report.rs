@@ -125,13 +125,9 @@ impl CommandError {
 
 impl From<nodelock::Error> for CommandError {
     fn from(error: nodelock::Error) -> Self {
-        use std::error::Error as _;
-        let message = match error.source() {
-            Some(source) => format!("{error} ({source})"),
-            None => error.to_string(),
-        };
+        let message = format!("{error:#}");
         let exit = if error.kind() == ErrorKind::InvalidInput { USAGE } else { FAILED };
-        let (kind, hint) = (error.kind().code().to_owned(), advice::on_error(error.kind()));
+        let (kind, hint) = (error.kind().code().to_owned(), advice::on(&error));
         Self { kind, message, hint, seats: error.seats().cloned(), exit }
     }
 }
@@ -159,5 +155,29 @@ impl fmt::Display for CommandError {
             }
         }
         self.hint.map_or(Ok(()), |hint| writeln!(f, "{hint}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_error_says_what_the_library_says_and_what_leads_out() {
+        for kind in ErrorKind::ALL {
+            let error = || nodelock::Error::new(*kind, "it has 3 of 4").with_source("the disk is full");
+            let failure = CommandError::from(error());
+            assert_eq!(
+                (failure.kind.as_str(), failure.message.as_str()),
+                (kind.code(), &*format!("{:#}", error()))
+            );
+            assert!(failure.hint.is_some() || kind.advice().is_none(), "{kind:?}");
+        }
+        for kind in [ErrorKind::Io, ErrorKind::AccessDenied, ErrorKind::Unreachable, ErrorKind::Unsupported] {
+            assert!(CommandError::from(nodelock::Error::new(kind, "")).hint.is_some(), "{kind:?}");
+        }
+        let proxy =
+            nodelock::Error::new(ErrorKind::Unreachable, "").with_source(nodelock::NetworkFailure::Proxy);
+        assert!(CommandError::from(proxy).hint.unwrap().contains("NO_PROXY"));
     }
 }

@@ -67,10 +67,10 @@ pub fn of_start(started: &Started) -> Report {
         _ => ("done", None),
     };
     if let Some(error) = error {
-        report.notes += &format!("The renewal did not come: {error}. The next start asks again.\n");
+        report.notes += &format!("The renewal did not come: {error:#}. The next start asks again.\n");
     }
     if let Some(error) = started.unrecorded() {
-        report.notes += &format!("Warning: the time could not be noted: {error}\n");
+        report.notes += &format!("Warning: the time could not be noted: {error:#}\n");
     }
     report.json["renewal"] = renewal.into();
     report.json["renewal_error"] = error.map(|error| error.kind().code()).into();

@@ -1,15 +1,15 @@
 //! Seats granted: activation files, recoveries, held seats taken again.
 
 use super::{
-    Change, EventKind, Moment, Refusal, Ruling, Step,
+    Change, EventKind, MAX_SEATS_OF_HANDLE, Moment, Refusal, Ruling, Step,
     heal::end_phantom,
     outdated,
     redeem::{cancel, given_up_before, is_crowded, prepare, redeem_claim},
     step,
-    work::{Door, Stop, Work, refuse, refused_by},
+    work::{Door, Stop, Work, refuse},
 };
 use crate::{
-    ActivationRequest, ErrorKind, LicenseId, Timestamp,
+    ActivationRequest, Error, ErrorKind, LicenseId, Timestamp,
     authority::{
         counts::Counting,
         incoming::{ActivationFile, LastWord},
@@ -28,17 +28,17 @@ use crate::{
 /// because every copy of a store has its request. A check-in renews the license, and a copy shows itself by that.
 ///
 /// A [recovery](ActivationFile::is_recovery) takes the place of the device's active seats of the license that it was
-/// granted last, without counting a deactivation. It does so only if the request is granted, and only if the request is
-/// new: whatever the device holds when an echo arrives came after its loss.
+/// granted last, without counting a deactivation. It does so only if the request is granted, and only if the request
+/// is new: whatever the device holds when an echo arrives came after its loss.
 ///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The
 /// kinds: [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
 /// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
 /// [`ErrorKind::NoFreeSeat`]; [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose
-/// place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name; [`ErrorKind::Cancelled`],
-/// [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over; and for a recovery
-/// [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
+/// place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name;
+/// [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over;
+/// and for a recovery [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
 pub fn activate(
     file: &ActivationFile,
     assigned: Option<LicenseId>,
@@ -70,7 +70,7 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
     {
         work.store(Change::Forget(evidence));
         cancel(work, request, binding)?;
-        return Ok(refused(ErrorKind::Cancelled));
+        return Ok(Ruling::Refused(is_over(ErrorKind::RequestCancelled, request.handle)));
     }
     // What is refused from here on changes nothing but what came along, and counts that it matches no seat.
     let mut trial = work.clone();
@@ -87,8 +87,17 @@ fn decide(work: &mut Work<'_>, file: &ActivationFile, assigned: Option<LicenseId
     }
 }
 
-fn refused(kind: ErrorKind) -> Ruling {
-    Ruling::Refused(Refusal::new(kind, "activation"))
+/// That the life of a request's seat is over.
+fn is_over(kind: ErrorKind, handle: Handle) -> Refusal {
+    let text = match kind {
+        ErrorKind::WrongRequest => format!("another request came for seat {handle} before this one"),
+        ErrorKind::RequestCancelled => {
+            format!("the request for seat {handle} was cancelled before it arrived")
+        }
+        ErrorKind::Revoked => format!("seat {handle} was released by the vendor"),
+        _ => format!("seat {handle} was given up"),
+    };
+    Refusal::new(kind, text)
 }
 
 /// Returns the license of the seat that this device gave up last, if that was news.
@@ -125,10 +134,15 @@ fn answer(
         return answer_again(work, request, &known);
     }
     if outdated(work.moment.now).contains(&request.created) {
-        return Err(refuse(ErrorKind::Outdated, "activation"));
+        let text = format!("the request is of {}, more than five years ago", request.created);
+        return Err(refuse(ErrorKind::Outdated, text));
     }
     if is_crowded(work, request.handle)? {
-        return Err(refuse(ErrorKind::CrowdedHandle, "activation"));
+        let text = format!(
+            "{MAX_SEATS_OF_HANDLE} devices have asked for a seat under the name {}; make a new request",
+            request.handle
+        );
+        return Err(refuse(ErrorKind::CrowdedHandle, text));
     }
     let recovered = recover(work, file)?;
     // The recovery before this one may have been granted and then taken back, because its answer was lost: what it was
@@ -138,17 +152,17 @@ fn answer(
         (Some(key), _) => work.license_of_key(key)?,
         (None, Some(id)) => Some(id),
         (None, None) if file.recovery.is_some() => {
-            return Err(refuse(ErrorKind::UnknownSeat, "recovery"));
+            return Err(refuse(ErrorKind::UnknownSeat, "no active seat of this device is known here"));
         }
         (None, None) => None,
     };
-    let unknown = || refuse(ErrorKind::UnknownLicense, "license");
+    let unknown = || refuse(ErrorKind::UnknownLicense, "no license has the key in this request");
     let license = work.license(license.ok_or_else(unknown)?)?.ok_or_else(unknown)?;
     let terms = &license.terms;
     if request.product != terms.product {
-        return Err(refuse(ErrorKind::WrongProduct, "activation"));
+        return Err(Error::products("the request", &terms.product, &request.product).into());
     }
-    terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
+    terms.check_usable(work.moment.now)?;
     let mut door = if recovered.is_some() { Door::Recovery } else { Door::Request };
     if let Some(held) = held_seat(work, file, terms)? {
         door = Door::HeldSeat;
@@ -187,15 +201,16 @@ fn join_own(
     seat: &Seat,
 ) -> Result<Option<Seat>, Stop> {
     let (now, gaps) = (work.moment.now, work.gaps()?);
-    let own = work.taken_seats_of(&request.device_key)?.into_iter().filter(|other| {
-        other.state == SeatState::Active
+    let own =
+        work.taken_seats_on(&request.device_key, &request.fingerprint, terms)?.into_iter().filter(|other| {
+            other.state == SeatState::Active
             && other.license_id == terms.id
             && other.name() != seat.name()
             && other.counts(terms, now, &gaps)
             && other.is_on(&request.fingerprint, terms)
             // One that the network delivers late must not take the place of its successor. Both dates are by one clock.
             && other.requested < request.created
-    });
+        });
     let own = own.min_by_key(|other| (other.contact, other.name()));
     Ok(own.and_then(|own| take_place(work, &own, terms, seat)))
 }
@@ -244,7 +259,8 @@ pub(super) fn seat_of_machine(
     seats.retain(|other| other.name() != seat.name() && other.is_of_machine(fingerprint, terms));
     let is_after = |other: &Seat| other.is_after(&seat.device_key, created);
     if !seats.is_empty() && seats.iter().all(is_after) {
-        return Err(refuse(ErrorKind::Outdated, "activation"));
+        let text = format!("the request is of {created}, and a later one of its machine was granted");
+        return Err(refuse(ErrorKind::Outdated, text));
     }
     // Of two requests that a device made within a second nobody can tell which was the later one.
     let is_of_that_second = |other: &Seat| other.device_key == seat.device_key && other.requested == created;
@@ -297,30 +313,30 @@ pub(super) fn replace(
 /// The seat of this license that is held for the device: of several, the one that has waited longest. It goes back to
 /// its machine alone, judged as a check-in is, and not to whoever has a copy of the device's key.
 fn held_seat(work: &Work<'_>, file: &ActivationFile, terms: &LicenseTerms) -> Result<Option<Seat>, Stop> {
-    let seats = work.taken_seats_of(&file.request.device_key)?.into_iter();
+    let request = &file.request;
+    let seats = work.taken_seats_on(&request.device_key, &request.fingerprint, terms)?.into_iter();
     let held = seats.filter(|seat| seat.state == SeatState::Held && seat.license_id == terms.id);
-    let fingerprint = &file.request.fingerprint;
-    let held = held.filter(|seat| seat.is_on(fingerprint, terms) || mutated!(HeldGoesToAnyMachine));
+    let held = held.filter(|seat| seat.is_on(&request.fingerprint, terms) || mutated!(HeldGoesToAnyMachine));
     Ok(held.min_by_key(|seat| seat.changed))
 }
 
 /// A request that was granted or refused before. What a seat was granted under does not change with a second look at
 /// the license key.
 fn answer_again(work: &mut Work<'_>, request: &ActivationRequest, known: &Seat) -> Result<Ruling, Stop> {
-    let is_over = match known.state {
+    let over = match known.state {
         _ if known.request_digest != request.digest() => Some(ErrorKind::WrongRequest),
         SeatState::Active => None,
-        SeatState::Cancelled => Some(ErrorKind::Cancelled),
+        SeatState::Cancelled => Some(ErrorKind::RequestCancelled),
         SeatState::Held | SeatState::Replaced | SeatState::Returned => {
             Some(ErrorKind::GivenUp).filter(|_| !mutated!(GrantsAgain))
         }
         SeatState::Revoked => Some(ErrorKind::Revoked),
     };
-    if let Some(kind) = is_over {
-        return Err(refuse(kind, "activation"));
+    if let Some(kind) = over {
+        return Err(is_over(kind, known.handle).into());
     }
     let terms = work.license_of(known)?.terms;
-    terms.check_usable(work.moment.now).map_err(refused_by("activation"))?;
+    terms.check_usable(work.moment.now)?;
     work.send_license(&terms, &known.as_granted(request), Door::RepeatedRequest, Some(known.request_digest))?;
     Ok(Ruling::Repeated(known.clone()))
 }
@@ -338,7 +354,7 @@ fn recover(work: &mut Work<'_>, file: &ActivationFile) -> Result<Option<LicenseI
     let Some(license) = active.first().and_then(Seat::license_id) else { return Ok(None) };
     for lost in active.iter().filter(|seat| seat.license_id == license) {
         let terms = work.license_of(lost)?.terms;
-        let recovered = lost.recovered(&terms, request, work.moment.now).map_err(refused_by("recovery"))?;
+        let recovered = lost.recovered(&terms, request, work.moment.now)?;
         work.update(recovered.clone());
         work.note(EventKind::Lost, Some(lost), &recovered, "");
     }

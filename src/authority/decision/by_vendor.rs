@@ -2,7 +2,7 @@
 
 use super::{
     EventKind, Moment, Refusal, Ruling, Step, step,
-    work::{Door, Stop, Work, refuse, refused_by},
+    work::{Door, Stop, Work, refuse},
 };
 use crate::{
     ErrorKind,
@@ -16,7 +16,7 @@ use crate::{
 fn known(work: &Work<'_>, name: SeatName) -> Result<Seat, Stop> {
     let seats = work.seats_of_handle(name.handle)?;
     let seat = seats.into_iter().find(|seat| seat.name() == name);
-    seat.ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))
+    seat.ok_or_else(|| refuse(ErrorKind::UnknownSeat, format!("seat {name} is not known")))
 }
 
 /// A new license for an active seat, as a file for a device that does not check in: [`Ruling::Renewed`].
@@ -31,7 +31,7 @@ pub fn renew(name: SeatName, records: &Records, moment: &Moment) -> Result<Step,
 fn renew_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     let seat = known(work, name)?;
     let license = work.license_of(&seat)?;
-    let renewed = seat.renewed(&license.terms, work.moment.now).map_err(refused_by("renewal"))?;
+    let renewed = seat.renewed(&license.terms, work.moment.now)?;
     work.update(renewed.clone());
     work.note(EventKind::Renewed, Some(&seat), &renewed, "");
     work.send_license(&license.terms, &renewed, Door::Renewal, None)?;
@@ -52,14 +52,16 @@ pub fn release(name: SeatName, notice: &str, records: &Records, moment: &Moment)
 }
 
 fn release_seat(work: &mut Work<'_>, name: SeatName, notice: &str) -> Result<Ruling, Stop> {
-    check_text("notice", notice, MAX_TEXT).map_err(refused_by("notice"))?;
+    check_text("notice", notice, MAX_TEXT)?;
     let seat = known(work, name)?;
     if seat.state == SeatState::Revoked {
         work.send_revocation(&seat, seat.notice.as_deref().unwrap_or_default());
         return Ok(Ruling::Revoked(seat));
     }
     let released = seat.released(notice, work.moment.now);
-    let released = released.ok_or_else(|| refuse(ErrorKind::GivenUp, "release"))?;
+    let released = released.ok_or_else(|| {
+        refuse(ErrorKind::GivenUp, format!("seat {name} was given up, so there is nothing to release"))
+    })?;
     work.update(released.clone());
     work.note(EventKind::Released, Some(&seat), &released, notice);
     if released.state == SeatState::Returned {
@@ -80,7 +82,9 @@ pub fn return_held(name: SeatName, records: &Records, moment: &Moment) -> Result
 fn return_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     let seat = known(work, name)?;
     let returned = seat.returned_by_vendor(work.moment.now);
-    let returned = returned.ok_or_else(|| refuse(ErrorKind::NotHeld, "return"))?;
+    let returned = returned.ok_or_else(|| {
+        refuse(ErrorKind::NotHeld, format!("seat {name} is not held, so there is nothing to return"))
+    })?;
     work.update(returned.clone());
     work.note(EventKind::HeldReturned, Some(&seat), &returned, "");
     Ok(Ruling::Returned(returned))

@@ -4,7 +4,7 @@ use super::{
     Change, EventKind, Moment, Refusal, Ruling, Step,
     heal::{Healed, end_phantom, heal},
     step,
-    work::{Door, Stop, Work, refuse, refused_by},
+    work::{Door, Stop, Work, refuse, unknown_seat},
 };
 use crate::{
     ErrorKind,
@@ -36,7 +36,8 @@ const GIVEN_UP: &str = "this seat was given up";
 /// Fails with [`ErrorKind::LicenseWanted`] when that license is needed and did not come along, with
 /// [`ErrorKind::UnknownSeat`] when it is not one of the device that signed the check-in, with
 /// [`ErrorKind::WrongMachine`], [`ErrorKind::LicenseEnded`], and [`ErrorKind::Outdated`] for a check-in that was
-/// answered and has been followed by another one.
+/// answered and has been followed by another one, or that its device wrote before it asked for another seat in this
+/// one's place.
 pub fn check_in(claim: &CheckInClaim, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
     let mut work = Work::new(records, moment);
     step(decide(&mut work, claim).map(|ruling| work.decide(ruling)))
@@ -72,7 +73,10 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
                 end_phantom(work, claim.last.as_ref(), &seat.device_key)?;
                 (work.seat(seat.name()).cloned().unwrap_or(seat), Door::Healing)
             }
-            None => return Ok(Ruling::Refused(Refusal::new(ErrorKind::UnknownSeat, "check-in"))),
+            None => {
+                let text = format!("no seat {} of this device is known here", claim.handle());
+                return Ok(Ruling::Refused(Refusal::new(ErrorKind::UnknownSeat, text)));
+            }
         },
     };
     let (name, digest, now) = (seat.name(), claim.check_in.digest, work.moment.now);
@@ -81,7 +85,14 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
     let seat = match seat.state {
         SeatState::Replaced => match work.seat_of_machine(seat.machine)? {
             // What was answered before the seat was replaced is an echo, and no sign of life.
-            Some(_) if answered.is_some() => return Err(refuse(ErrorKind::Outdated, "check-in")),
+            Some(_) if answered.is_some() => return Err(outdated(&seat)),
+            // Nor is one that the device wrote before it asked for the seat which has the place now, and that comes late: a
+            // store that was lost takes nothing back. Both dates are by one clock.
+            Some(other)
+                if other.device_key == seat.device_key && other.requested > claim.check_in.body.time =>
+            {
+                return Err(outdated(&seat));
+            }
             Some(other) => take_back(work, claim, &seat, &other)?,
             None => return end(work, &seat, answered.is_some()),
         },
@@ -93,14 +104,14 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
     let license = work.license_of(&seat)?;
     if let Some(revision) = answered {
         if revision != seat.revision {
-            return Err(refuse(ErrorKind::Outdated, "check-in"));
+            return Err(outdated(&seat));
         }
-        license.terms.check_usable(now).map_err(refused_by("check-in"))?;
+        license.terms.check_usable(now)?;
         work.send_license(&license.terms, &seat, Door::CheckIn, Some(digest))?;
         return Ok(Ruling::Repeated(seat));
     }
     let checked_in = seat.checked_in(&license.terms, &claim.check_in.body, work.moment.token, now);
-    let checked_in = checked_in.map_err(refused_by("check-in"))?;
+    let checked_in = checked_in?;
     let renewed = checked_in.seat;
     work.update(renewed.clone());
     work.store(Change::RememberCheckIn {
@@ -118,12 +129,17 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
     Ok(Ruling::Renewed(renewed))
 }
 
+fn outdated(seat: &Seat) -> Stop {
+    let text = format!("a later check-in of seat {} was answered before", seat.handle);
+    refuse(ErrorKind::Outdated, text)
+}
+
 /// An installation that was replaced is alive: it takes the place of its machine's seat back. Nothing is used up by
 /// that, and the other installation may do the same.
 fn take_back(work: &mut Work<'_>, claim: &CheckInClaim, seat: &Seat, other: &Seat) -> Result<Seat, Stop> {
     let terms = work.license_of(seat)?.terms;
     if !seat.is_on(&claim.check_in.body.fingerprint, &terms) {
-        return Err(refuse(ErrorKind::WrongMachine, "check-in"));
+        return Err(seat.wrong_machine().into());
     }
     let replaced = other.replaced(work.moment.now);
     let taken_back = seat.taken_back(other, work.moment.now);
@@ -172,7 +188,7 @@ pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> 
     let decide = || {
         let seat = work.seat_of_signer(claim.handle(), &claim.0)?;
         // A stranger does not learn whether anybody has a seat of that handle.
-        let seat = seat.ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))?;
+        let seat = seat.ok_or_else(|| unknown_seat(claim.handle()))?;
         if seat.state != SeatState::Active {
             return Ok(None);
         }

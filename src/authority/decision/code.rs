@@ -91,7 +91,12 @@ fn attempt(work: &mut Work<'_>, candidates: &[Candidate<'_>]) -> Result<Ruling, 
     if verifications.is_empty() {
         let was_tried = untried.len() < candidates.len();
         let kind = if was_tried { ErrorKind::WrongCode } else { ErrorKind::TooManyAttempts };
-        return Err(refuse(kind, "deactivation code"));
+        let seat = candidates[0].seat.handle;
+        let text = match was_tried {
+            true => format!("the code does not belong to seat {seat}"),
+            false => format!("too many codes were tried at seat {seat} within a day"),
+        };
+        return Err(refuse(kind, text));
     }
     work.verify_later(verifications);
     Ok(Ruling::Attempted)

@@ -34,17 +34,28 @@ pub fn customer_release(
     step(decide(&mut work, license, seat).map(|ruling| work.decide(ruling)))
 }
 
+fn not_replaceable(named: Handle) -> String {
+    format!(
+        "seat {named} was heard of within seven days, or too many seats of its license were replaced within a year"
+    )
+}
+
 fn decide(work: &mut Work<'_>, license: LicenseId, named: Handle) -> Result<Ruling, Stop> {
     work.need([Query::License(license), Query::SeatsOfHandle(named)])?;
-    let terms = work.license(license)?.ok_or_else(|| refuse(ErrorKind::UnknownLicense, "license"))?.terms;
+    let terms = work
+        .license(license)?
+        .ok_or_else(|| refuse(ErrorKind::UnknownLicense, format!("license {license} is not known")))?
+        .terms;
     let mut seats = work.seats_of_handle(named)?;
     seats.retain(|seat| seat.license_id == license);
     let released = match seats.iter().find(|seat| seat.by_customer) {
         Some(before) => before.clone(),
-        None if seats.is_empty() => return Err(refuse(ErrorKind::UnknownSeat, "seat")),
+        None if seats.is_empty() => {
+            return Err(refuse(ErrorKind::UnknownSeat, format!("license {license} has no seat {named}")));
+        }
         None => {
             let replaced = replace(work, named, &terms, None)?;
-            replaced.ok_or_else(|| refuse(ErrorKind::DeactivationNotAllowed, "release"))?
+            replaced.ok_or_else(|| refuse(ErrorKind::DeactivationNotAllowed, not_replaceable(named)))?
         }
     };
     if released.state == SeatState::Returned {

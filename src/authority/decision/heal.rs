@@ -6,7 +6,7 @@ use super::{
     Change, EventKind,
     activate::{seat_of_machine, take_place},
     redeem::{prepare, redeem_claim},
-    work::{Stop, Work, refuse},
+    work::{Stop, Work, refuse, unknown_seat},
 };
 use crate::{
     ErrorKind, LicenseBody, Outcome, Page, PublicKey, Timestamp,
@@ -61,8 +61,12 @@ pub(super) fn heal(
     claim: &CheckInClaim,
     known: Option<&Seat>,
 ) -> Result<Option<Healed>, Stop> {
-    let unknown = || refuse(ErrorKind::UnknownSeat, "check-in");
-    let wanted = || refuse(ErrorKind::LicenseWanted, "check-in");
+    let unknown = || unknown_seat(claim.handle());
+    let wanted = || {
+        let text =
+            format!("seat {} or its latest license is not known here: hand its license in", claim.handle());
+        refuse(ErrorKind::LicenseWanted, text)
+    };
     if mutated!(ClaimedRevisionIsEvidence)
         && let Some(seat) = known
         && let Some(history) = work.history()?
@@ -119,7 +123,9 @@ pub(super) fn heal(
 /// that no backup reaches has the ledger's last page nothing can be missing.
 fn missing(work: &Work<'_>, page: Page, signed: Timestamp) -> Result<Option<History>, Stop> {
     work.need([Query::History, Query::Page(page)])?;
-    let Some(history) = work.history()? else { return Err(refuse(ErrorKind::UnknownSeat, "check-in")) };
+    let Some(history) = work.history()? else {
+        return Err(refuse(ErrorKind::UnknownSeat, "no seat of this device is known here"));
+    };
     if work.is_known(page)? {
         return Ok(Some(history).filter(|history| history.is_torn(page) || mutated!(HealsOutsideAGap)));
     }

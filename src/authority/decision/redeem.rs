@@ -79,7 +79,8 @@ pub(super) fn redeem_claim(work: &mut Work<'_>, claim: &ReleaseClaim) -> Result<
         }
         // A genuine proof names its activation, not only the handle: one of an earlier life frees nothing.
         if claim.proof.body.request != seat.request_digest[..8] {
-            return Err(refuse(ErrorKind::WrongRequest, "deactivation proof"));
+            let text = format!("the proof is of another activation than seat {}", seat.handle);
+            return Err(refuse(ErrorKind::WrongRequest, text));
         }
         if mutated!(ProofNamesDevice)
             && let Some(other) = work.taken_seats_of(&seat.device_key)?.first()
@@ -91,12 +92,12 @@ pub(super) fn redeem_claim(work: &mut Work<'_>, claim: &ReleaseClaim) -> Result<
     match &claim.request {
         Some(request) => {
             if !work.holds(claim.proof.signed_by(&request.device_key))? {
-                return Err(refuse(ErrorKind::BadSignature, "deactivation proof"));
+                return Err(bad_proof(claim.handle()));
             }
             cancel(work, request, claim.binding())
         }
         // The device of a known handle had its license, so a proof that does not fit is no proof of that seat.
-        None if !seats.is_empty() => Err(refuse(ErrorKind::BadSignature, "deactivation proof")),
+        None if !seats.is_empty() => Err(bad_proof(claim.handle())),
         None => keep(work, vec![Evidence::Proof(Box::new(claim.clone()))]),
     }
 }
@@ -207,6 +208,11 @@ pub(super) fn cancel(
     Ok(Ruling::Released { seat, outcome: Outcome::Returned, deactivations_left: None, changed })
 }
 
+fn bad_proof(handle: Handle) -> Stop {
+    let text = format!("the signature of the proof does not fit seat {handle}");
+    refuse(ErrorKind::BadSignature, text)
+}
+
 /// Keeps what cannot be verified yet: all of it, or what is kept already and nothing else.
 pub(super) fn keep(work: &mut Work<'_>, evidence: Vec<Evidence>) -> Result<Ruling, Stop> {
     work.need(evidence.iter().map(|evidence| Query::EvidenceOf(evidence.handle())))?;
@@ -217,7 +223,11 @@ pub(super) fn keep(work: &mut Work<'_>, evidence: Vec<Evidence>) -> Result<Rulin
             continue;
         }
         if kept.len() >= MAX_EVIDENCE {
-            return Err(refuse(ErrorKind::TooManyAttempts, "evidence of a seat that nobody asked for"));
+            let text = format!(
+                "{MAX_EVIDENCE} messages came for seat {}, which nobody has asked for",
+                evidence.handle()
+            );
+            return Err(refuse(ErrorKind::TooManyAttempts, text));
         }
         work.note_of_nobody(EventKind::EvidenceKept, format!("{evidence:?}"));
         work.store(Change::Keep(evidence));

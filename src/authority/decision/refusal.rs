@@ -1,6 +1,6 @@
 //! That a rule says no.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{Error, ErrorKind, SeatList};
 
@@ -8,18 +8,19 @@ use crate::{Error, ErrorKind, SeatList};
 #[derive(Clone, Debug)]
 pub struct Refusal {
     kind: ErrorKind,
-    about: &'static str,
+    message: Cow<'static, str>,
     seats: Option<Box<SeatList>>,
 }
 
 impl Refusal {
-    pub(in crate::authority) const fn new(kind: ErrorKind, about: &'static str) -> Self {
-        Self { kind, about, seats: None }
+    pub(in crate::authority) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), seats: None }
     }
 
     /// For want of a seat.
-    pub(in crate::authority) fn no_free_seat(about: &'static str, seats: SeatList) -> Self {
-        Self { seats: Some(Box::new(seats)), ..Self::new(ErrorKind::NoFreeSeat, about) }
+    pub(in crate::authority) fn no_free_seat(taken: u32, seats: SeatList) -> Self {
+        let text = format!("no seat is free: all {taken} are taken");
+        Self { seats: Some(Box::new(seats)), ..Self::new(ErrorKind::NoFreeSeat, text) }
     }
 
     /// The seats that there are, with [`ErrorKind::NoFreeSeat`].
@@ -35,14 +36,21 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.about, self.kind)
+        f.write_str(&self.message)
     }
 }
 
 impl std::error::Error for Refusal {}
 
+/// A rule of a record says no.
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::new(error.kind(), error.to_string())
+    }
+}
+
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        Self::new(refusal.kind, refusal.about).with_seats(refusal.seats)
+        Self::new(refusal.kind, refusal.message).with_seats(refusal.seats)
     }
 }

@@ -93,7 +93,7 @@ pub trait Ledger {
 ///     fn store(&mut self, change: Change) -> Result<(), Error> {
 ///         match change {
 ///             Change::Insert { seat, .. } | Change::Update(seat) => drop(self.seats.insert(seat.name(), seat)),
-///             _ => return Err(Error::new(ErrorKind::Unsupported, "this vendor keeps seats alone")),
+///             _ => return Err(Error::about(ErrorKind::Unsupported, "this vendor keeps seats alone")),
 ///         }
 ///         Ok(())
 ///     }
@@ -112,7 +112,7 @@ pub trait Ledger {
 ///
 /// // A device asks for a seat, and the vendor answers.
 /// let device = Client::builder("Example Editor", roots).store(Store::in_memory()).build()?;
-/// let file = ActivationFile::read(&device.begin("", &[])?.to_bytes())?;
+/// let file = ActivationFile::read(&device.begin(nodelock::ActivationRequestOptions::new())?.to_bytes())?;
 /// let decision = decision::settle(&mut vendor, |records| decision::activate(&file, license, records, &moment))?;
 /// assert!(device.accept(&issuer.reply(&decision, now)?.to_bytes())?.status().is_usable());
 ///

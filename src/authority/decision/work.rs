@@ -3,7 +3,7 @@
 mod known;
 mod send;
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 pub(super) use self::send::Door;
 use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling};
@@ -17,6 +17,7 @@ use crate::{
         terms::LicenseTerms,
         verification::Verification,
     },
+    code::Handle,
 };
 
 /// Why a decision is not made.
@@ -33,13 +34,20 @@ impl From<Refusal> for Stop {
     }
 }
 
-pub(super) fn refuse(kind: ErrorKind, about: &'static str) -> Stop {
-    Stop::Refused(Refusal::new(kind, about))
+pub(super) fn refuse(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Stop {
+    Stop::Refused(Refusal::new(kind, message))
 }
 
-/// The refusal of a seat's transition in an act that has a name for it.
-pub(super) fn refused_by(about: &'static str) -> impl Fn(Error) -> Stop {
-    move |error| refuse(error.kind(), about)
+/// The same for every seat that is not there, so that a stranger does not learn which ones are.
+pub(super) fn unknown_seat(handle: Handle) -> Stop {
+    refuse(ErrorKind::UnknownSeat, format!("no seat {handle} of this device is known here"))
+}
+
+/// A rule of a record says no.
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Refused(error.into())
+    }
 }
 
 /// Seats that were touched, as they are now.
@@ -163,7 +171,8 @@ impl<'r> Work<'r> {
     /// Adds a seat. It never takes the place of one that is known.
     pub(super) fn insert(&mut self, seat: Seat, request: Option<&ActivationRequest>) -> Result<(), Stop> {
         if self.seat(seat.name()).is_some() {
-            return Err(refuse(ErrorKind::WrongRequest, "seat"));
+            let text = format!("another request came for seat {} before this one", seat.handle);
+            return Err(refuse(ErrorKind::WrongRequest, text));
         }
         self.count(&seat);
         self.seats.insert(seat.name(), Touched { seat, request: Some(request.cloned()) });

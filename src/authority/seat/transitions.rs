@@ -340,7 +340,7 @@ impl Seat {
     ///
     /// Fails with [`ErrorKind::LicenseEnded`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`].
     pub(in crate::authority) fn renewed(&self, terms: &LicenseTerms, now: Timestamp) -> Result<Self> {
-        let refuse = |kind| Err(Error::new(kind, "renewal"));
+        let refuse = |kind| Err(Error::about(kind, format!("seat {}", self.handle)));
         match self.state {
             SeatState::Active => terms.check_usable(now)?,
             SeatState::Revoked if mutated!(RenewsRevokedSeats) => {}
@@ -375,7 +375,7 @@ impl Seat {
         now: Timestamp,
     ) -> Result<CheckedIn> {
         if !self.is_on(&request.fingerprint, terms) {
-            return Err(Error::new(ErrorKind::WrongMachine, "check-in"));
+            return Err(self.wrong_machine());
         }
         let renewed = self.renewed(terms, now)?;
         let shown = request.sync_token;
@@ -389,6 +389,12 @@ impl Seat {
             ..renewed
         };
         Ok(CheckedIn { seat, is_copy })
+    }
+
+    pub(in crate::authority) fn wrong_machine(&self) -> Error {
+        let text =
+            format!("seat {} is another machine's, or too much of its machine has changed", self.handle);
+        Error::new(ErrorKind::WrongMachine, text)
     }
 
     /// The device speaks after the seat's end. None when that was noted within a day.
@@ -415,13 +421,16 @@ impl Seat {
         now: Timestamp,
     ) -> Result<Self> {
         if self.state != SeatState::Active || self.device_key != request.device_key {
-            return Err(Error::new(ErrorKind::UnknownSeat, "recovery"));
+            let text = format!("seat {} is not an active seat of this device", self.handle);
+            return Err(Error::new(ErrorKind::UnknownSeat, text));
         }
         if request.created < self.requested && !mutated!(LateRecoveryFrees) {
-            return Err(Error::new(ErrorKind::Outdated, "recovery"));
+            let (created, requested) = (request.created, self.requested);
+            let text = format!("the recovery is of {created}, before its seat was asked for at {requested}");
+            return Err(Error::new(ErrorKind::Outdated, text));
         }
         if !self.is_on(&request.fingerprint, terms) {
-            return Err(Error::new(ErrorKind::WrongMachine, "recovery"));
+            return Err(self.wrong_machine());
         }
         let state = SeatState::Returned;
         Ok(Self { state, changed: now, reason: Reason::Reinstalled, ..self.clone() })
@@ -439,7 +448,8 @@ mod tests {
     fn seat() -> (LicenseTerms, Seat, impl Fn([u8; 16]) -> CheckInBody) {
         let root = SigningKey::generate(&SystemRandom).unwrap();
         let client = Client::builder("Example", Roots::new([root.public_key()])).store(Store::in_memory());
-        let request = client.build().unwrap().begin("", &[]).unwrap().request().clone();
+        let request =
+            client.build().unwrap().begin(crate::ActivationRequestOptions::new()).unwrap().request().clone();
         let now = SystemClock.now();
         let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), "Example", 1, now);
         let seat = Seat::granted_to(&request, terms.id, [1; 16], now);

@@ -200,7 +200,8 @@ pub unsafe extern "C" fn nodelock_activation_release(
             let release = Out::<nodelock_release>::new(release)?;
             let releases = object(activation, "activation")?.file.releases();
             let claim = releases.get(index);
-            let missing = || Error::new(ErrorKind::InvalidInput, "index: beyond the last release");
+            let missing =
+                || Error::new(ErrorKind::InvalidInput, format!("index is {index}, beyond the last release"));
             release.set(claim.ok_or_else(missing)?.clone());
             Ok(())
         })

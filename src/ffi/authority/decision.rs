@@ -131,7 +131,9 @@ impl nodelock_decision {
     /// The decision, if it is made.
     pub(super) fn decided(&self) -> crate::Result<&Decision> {
         match &self.step {
-            Step::Needs(_) => Err(Error::new(ErrorKind::InvalidInput, "decision: not made yet")),
+            Step::Needs(_) => {
+                Err(Error::new(ErrorKind::InvalidInput, "the decision is not made yet: it needs records"))
+            }
             Step::Decided(decision) => Ok(decision),
         }
     }
@@ -246,7 +248,7 @@ impl OneChange {
 }
 
 fn json(record: &impl Serialize) -> Result<String> {
-    let wrong = |_| Error::new(ErrorKind::InvalidInput, "a record that cannot be written");
+    let wrong = |_| Error::new(ErrorKind::InvalidInput, "the record cannot be written as JSON");
     Ok(serde_json::to_string(record).map_err(wrong)?)
 }
 

@@ -177,7 +177,7 @@ pub unsafe extern "C" fn nodelock_license_key_generate(
 unsafe fn license_key_name(license_key: *const c_char) -> Result<LicenseKeyName> {
     // SAFETY: NULL or text.
     let name = LicenseKeyName::new(unsafe { text(license_key, "license_key") }?);
-    Ok(name.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "license_key: empty"))?)
+    Ok(name.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "license_key is empty"))?)
 }
 
 /// What finds a license without holding its key, as text: 64 hex digits, the same for every way to type the key. Store

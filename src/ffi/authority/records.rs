@@ -28,7 +28,7 @@ pub const NODELOCK_QUERY_LICENSE: u32 = 2;
 /// Found: these seats.
 pub const NODELOCK_QUERY_SEATS_OF_HANDLE: u32 = 3;
 /// Every seat of a device that is taken (nodelock_decision_change_is_taken()), lapsed or not, whatever its license. The
-/// value is the device key. Found: these seats.
+/// value is the device key. Found: these seats; if there are more than 128, those that were granted last.
 pub const NODELOCK_QUERY_TAKEN_SEATS_OF: u32 = 4;
 /// The evidence that is kept under a name. The value is the name, such as `7KX2M9`. Found: all of it, oldest first.
 pub const NODELOCK_QUERY_EVIDENCE_OF: u32 = 5;
@@ -270,7 +270,7 @@ fn seats(found: &[&str]) -> Result<Found> {
 
 fn evidence(found: &[&str]) -> Result<Found> {
     let one = |text: &&str| {
-        let corrupt = |_| Error::new(ErrorKind::Corrupt, "kept evidence");
+        let corrupt = |_| Error::new(ErrorKind::Corrupt, "the kept evidence is damaged");
         Evidence::from_bytes(&URL_SAFE_NO_PAD.decode(text).map_err(corrupt)?)
     };
     Ok(Found::Evidence(found.iter().map(one).collect::<crate::Result<_>>()?))

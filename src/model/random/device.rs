@@ -250,14 +250,14 @@ impl Installation {
 
     pub(super) fn cancel(&mut self, now: u64) -> Result<()> {
         let release = self.record.release_request();
-        let release = release.ok_or_else(|| Error::new(ErrorKind::NotPending, "cancellation"))?;
+        let release = release.ok_or_else(|| Error::about(ErrorKind::NotPending, "cancellation"))?;
         let proof = self.proof(&release, Reason::Cancelled)?;
         self.record.cancel(proof, self.reading(now).local).map(drop)
     }
 
     pub(super) fn deactivate(&mut self, now: u64) -> Result<()> {
         let release = self.record.release_license();
-        let release = release.ok_or_else(|| Error::new(ErrorKind::NotActive, "deactivation"))?;
+        let release = release.ok_or_else(|| Error::about(ErrorKind::NotActive, "deactivation"))?;
         self.record.may_deactivate()?;
         let proof = self.proof(&release, Reason::Moved)?;
         self.record.deactivate(proof, self.reading(now).local, Reason::Moved).map(drop)

@@ -32,13 +32,13 @@ const ENOUGH: u64 = 1500;
 
 /// What the authority says no with, and to what.
 const REFUSED: [&str; 11] = [
-    "cancelled to a request",
     "given-up to a request",
     "license-wanted to a check-in",
     "no-free-seat to a check-in",
     "no-free-seat to a request",
     "outdated to a check-in",
     "outdated to a request",
+    "request-cancelled to a request",
     "unknown-license to a request",
     "unknown-seat to a check-in",
     "unknown-seat to a request",

@@ -7,7 +7,7 @@ pub fn ask(client: &Client, license_key: &str, file: &Path) -> Result<()> {
     // What is pending is shown again, so that nobody has to wonder whether the first file arrived.
     let request = match client.pending()? {
         Some(request) => request,
-        None => client.begin(license_key, &[])?,
+        None => client.begin(license_key)?,
     };
     write(file, &request.to_text())
 }

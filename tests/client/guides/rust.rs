@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use nodelock::{Client, ErrorKind, HttpOptions, Limit, Reason, Renewal, Result, Roots, Verdict};
+use nodelock::{Authority, Client, ErrorKind, HttpOptions, Limit, Reason, Renewal, Result, Roots, Verdict};
 
 /// `root` is your public key and `authority` your server's address: constants of your application.
 pub fn client(root: &str, authority: &str) -> Result<Client> {
     Client::builder("Example Editor", Roots::new([root.parse()?]))
         .application_version(env!("CARGO_PKG_VERSION"))
-        .authority(authority, HttpOptions::default().build()?)
+        .authority(Authority::new(authority, HttpOptions::default().build()?))
         .build()
 }
 

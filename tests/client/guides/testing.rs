@@ -226,7 +226,7 @@ fn without_a_network() -> Result<()> {
     let authority = TestAuthority::new("Example Editor");
     let license_key = authority.sell(1)?;
     let client = authority.client(&Machine::new("desk")).build()?;
-    let request = client.begin(&license_key, &[])?.to_bytes();
+    let request = client.begin(&license_key)?.to_bytes();
     let answer = authority.vendor().activate(&request)?;
     assert!(client.accept(&answer.to_bytes())?.status().is_usable());
 

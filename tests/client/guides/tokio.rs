@@ -18,7 +18,7 @@ pub async fn activate(
     closed: impl Future<Output = ()>,
 ) -> Option<Result<bool>> {
     tokio::select! {
-        status = client.activate(license_key, &[]) => Some(status.map(|status| status.is_usable())),
+        status = client.activate(license_key) => Some(status.map(|status| status.is_usable())),
         // The future of the call is dropped, which cancels it. Its request stays pending, and the next start asks
         // again.
         () = closed => None,

@@ -62,7 +62,7 @@ fn operate(store: &Store, operation: u8) {
         }),
         // Only as far as it is refused: making a request derives a key, which is slow.
         _ if client.check().is_ok_and(|status| status.license().is_some() || status.pending().is_some()) => {
-            client.begin(&world.license_key, &[]).map(drop)
+            client.begin(&world.license_key).map(drop)
         }
         _ => Ok(()),
     };

@@ -235,7 +235,9 @@ impl World {
         // A seat, and giving it up.
         let store = self.store(&[]);
         let client = self.builder(&store, SeededRandom::new("device")).build().expect("a client");
-        let first = client.begin(&self.license_key, &[("host", "workshop")]).expect("a request");
+        let first = client
+            .begin(nodelock::ActivationRequestOptions::of_key(&self.license_key).metadata("host", "workshop"))
+            .expect("a request");
         self.keep_state(&store);
         let request = ActivationFile::read(&first.to_bytes()).expect("a request");
         let name = SeatName::from(request.request());
@@ -263,7 +265,7 @@ impl World {
         let renewal = self.reply(&mut renewed, act);
 
         // Another, with the proof of the first coming along.
-        let second = client.begin("", &[]).expect("a request");
+        let second = client.begin(nodelock::ActivationRequestOptions::new()).expect("a request");
         self.keep_state(&store);
         let cancelled = client.cancel().expect("it is pending");
         self.keep_state(&store);
@@ -379,8 +381,9 @@ impl World {
         let builder = self.builder(store, SeededRandom::new("client"));
         let second = std::time::Duration::from_secs(1);
         builder
-            .authority("https://licenses.example", transport)
-            .patience(second, 1)
+            .authority(
+                nodelock::Authority::new("https://licenses.example", transport).timeout(second).attempts(1),
+            )
             .build()
             .expect("a client")
     }

@@ -44,7 +44,10 @@ impl Template {
     pub fn new() -> Self {
         let root = SigningKey::generate(&SystemRandom).unwrap().public_key();
         let client = Client::builder(PRODUCT, Roots::new([root])).store(Store::in_memory()).build().unwrap();
-        let request = client.begin("", &[("computer", "a customer's computer")]).unwrap().to_bytes();
+        let request = client
+            .begin(nodelock::ActivationRequestOptions::new().metadata("computer", "a customer's computer"))
+            .unwrap()
+            .to_bytes();
         let body = &request[4..request.len() - 64];
         // Device key, product, an empty license key, handle, commitment.
         let before = 32 + 1 + PRODUCT.len() + 1 + 4 + 32;

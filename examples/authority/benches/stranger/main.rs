@@ -109,7 +109,10 @@ impl World {
     fn activated(&self) -> Client {
         let roots = Roots::new([self.authority.root.parse().unwrap()]);
         let client = Client::builder(device::PRODUCT, roots).store(Store::in_memory());
-        let client = client.authority(self.server.url("http", "127.0.0.1"), http()).build().unwrap();
+        let client = client
+            .authority(nodelock::Authority::new(self.server.url("http", "127.0.0.1"), http()))
+            .build()
+            .unwrap();
         client.activate(&self.key).unwrap();
         client
     }

@@ -76,7 +76,7 @@ async fn redeem(batch: Vec<BulkItem>, service: &Service, occasion: &Occasion) ->
     for item in batch {
         let read = match item.content {
             Ok(content) => service.read(content).await.and_then(|read| Ok(read.deactivation()?)),
-            Err(kind) => Err(Failure::rule(kind, "deactivation")),
+            Err(kind) => Err(Failure::rule(kind, format!("the line is no deactivation: {kind}"))),
         };
         let refused = read.map(|deactivation| list.push(deactivation)).err();
         lines.push((item.line, refused));

@@ -178,8 +178,12 @@ async fn execute(
             Ok(report)
         }
         Command::Serve(arguments) => {
-            if arguments.product.as_ref().is_some_and(|product| *product != vendor.product) {
-                return Err(Failure::rule(ErrorKind::WrongProduct, "authority"));
+            if let Some(product) = arguments.product.as_ref().filter(|product| **product != vendor.product) {
+                let text = format!(
+                    "this authority is for the product \"{}\" and not for \"{product}\"",
+                    vendor.product
+                );
+                return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
             let service = service()?;
             keys::finish(&installation.keys());
@@ -333,7 +337,8 @@ fn redemption(redeemed: Redeemed, reading: Option<Reading<DeactivationCode>>) ->
             );
             let fields =
                 json!({ "outcome": name, "kept": true, "handle": handle.to_string(), "mended": mended });
-            Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, "redeem"))
+            let text = format!("seat {handle} was not granted here yet, so there is no receipt");
+            Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, text))
         }
     }
 }

@@ -88,7 +88,7 @@ impl Submission {
     }
 
     fn read_file(input: &[u8], roots: &Roots) -> Result<Self> {
-        let nothing = || wrong("nothing that is handed to an authority");
+        let nothing = || wrong("this is nothing that is handed to an authority");
         Ok(match HandedIn::read(input, roots) {
             Ok(HandedIn::Activation(file)) => Self::Activation(file),
             Ok(HandedIn::Releases(claims)) => Self::Releases(claims),
@@ -120,7 +120,7 @@ impl Submission {
     pub(crate) fn activation(self) -> Result<ActivationFile> {
         match self {
             Self::Activation(file) => Ok(*file),
-            other => Err(other.is_not("an activation file is expected")),
+            other => Err(other.is_not("an activation file is expected, and this is none")),
         }
     }
 
@@ -130,7 +130,7 @@ impl Submission {
     pub(crate) fn check_in(self) -> Result<CheckInClaim> {
         match self {
             Self::CheckIn(claim) => Ok(*claim),
-            other => Err(other.is_not("a check-in is expected")),
+            other => Err(other.is_not("a check-in is expected, and this is none")),
         }
     }
 
@@ -140,7 +140,7 @@ impl Submission {
     pub(crate) fn proof(self) -> Result<ReleaseClaim> {
         match self {
             Self::Releases(mut claims) if claims.len() == 1 => Ok(claims.remove(0)),
-            other => Err(other.is_not("one deactivation proof is expected")),
+            other => Err(other.is_not("one deactivation proof is expected, and this is none")),
         }
     }
 
@@ -150,7 +150,7 @@ impl Submission {
     pub(crate) fn code(self) -> Result<TypedCode> {
         match self {
             Self::Typed(typed) => typed.code,
-            _ => Err(wrong("a deactivation code is expected")),
+            _ => Err(wrong("a deactivation code is expected, and this is none")),
         }
     }
 
@@ -164,14 +164,14 @@ impl Submission {
 
     fn is_not(&self, expected: &'static str) -> Error {
         match self.what() {
-            What::Unreadable => Error::new(ErrorKind::Malformed, expected),
+            What::Unreadable => Error::about(ErrorKind::Malformed, expected),
             _ => wrong(expected),
         }
     }
 }
 
-fn wrong(about: &'static str) -> Error {
-    Error::new(ErrorKind::WrongType, about)
+fn wrong(message: &'static str) -> Error {
+    Error::new(ErrorKind::WrongType, message)
 }
 
 /// The text of an input that a person typed, rather than a file in one of its forms: binary, armored, base64url,

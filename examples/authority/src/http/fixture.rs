@@ -4,7 +4,7 @@ use std::{
     net::IpAddr,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::SystemTime,
 };
 
 use axum::{
@@ -127,15 +127,15 @@ impl Authority {
     /// A device that has asked for a seat, and its request.
     pub(super) fn device(&self, name: &str, key: &str) -> (Client, String) {
         let client = self.client(name).build().unwrap();
-        let request = client.begin(key, &[]).unwrap().to_base64url();
+        let request = client.begin(key).unwrap().to_base64url();
         (client, request)
     }
 
     /// What a device sends in a call over the network: the first body of it.
     pub(super) fn sent(&self, name: &str, call: impl FnOnce(&Client)) -> Value {
         let recorder = Recorder::default();
-        let client = self.client(name).authority("https://authority/", recorder.clone());
-        call(&client.patience(Duration::from_secs(1), 1).build().unwrap());
+        let authority = nodelock::Authority::new("https://authority/", recorder.clone()).attempts(1);
+        call(&self.client(name).authority(authority).build().unwrap());
         let bodies = recorder.0.lock().unwrap();
         serde_json::from_slice(&bodies[0]).unwrap()
     }
@@ -217,7 +217,7 @@ struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
 impl Transport for Recorder {
     fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
         self.0.lock().unwrap().push(post.body.to_vec());
-        Err(nodelock::Error::new(ErrorKind::Unreachable, "network"))
+        Err(nodelock::Error::about(ErrorKind::Unreachable, "network"))
     }
 }
 

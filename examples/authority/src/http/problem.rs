@@ -145,31 +145,7 @@ impl Problem {
 
 /// The status that goes with a kind. What the authority itself is to blame for tells the outside no more than that.
 fn status(kind: ErrorKind) -> StatusCode {
-    use ErrorKind as Kind;
-    match kind {
-        Kind::Malformed
-        | Kind::WrongType
-        | Kind::UnsupportedVersion
-        | Kind::CriticalExtension
-        | Kind::WeakKey
-        | Kind::SeveralMessages => StatusCode::BAD_REQUEST,
-        Kind::BadSignature | Kind::WrongMachine | Kind::WrongCode | Kind::LicenseEnded => {
-            StatusCode::FORBIDDEN
-        }
-        Kind::UnknownLicense | Kind::UnknownSeat => StatusCode::NOT_FOUND,
-        Kind::NoFreeSeat
-        | Kind::DeactivationNotAllowed
-        | Kind::CrowdedHandle
-        | Kind::WrongRequest
-        | Kind::Outdated
-        | Kind::LicenseWanted => StatusCode::CONFLICT,
-        Kind::Cancelled | Kind::GivenUp | Kind::Revoked => StatusCode::GONE,
-        Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        Kind::WrongProduct | Kind::UnreadableCode => StatusCode::UNPROCESSABLE_ENTITY,
-        Kind::TooManyAttempts => StatusCode::TOO_MANY_REQUESTS,
-        Kind::ServerBusy => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+    StatusCode::from_u16(kind.http_status()).expect("the catalogue has statuses of HTTP")
 }
 
 impl From<nodelock::Error> for Problem {
@@ -182,11 +158,14 @@ impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
         match &failure {
             Failure::Rule(error) if status(error.kind()).is_client_error() => {
-                Self { seats: error.seats().cloned().map(Box::new), ..Self::of(error.kind()) }
+                let problem = Self::of(error.kind()).detail(&error.to_string());
+                Self { seats: error.seats().cloned().map(Box::new), ..problem }
             }
-            Failure::TooManyAttempts => Self::of(ErrorKind::TooManyAttempts).after(LONG),
+            Failure::TooManyAttempts => {
+                Self::of(ErrorKind::TooManyAttempts).detail(&failure.message()).after(LONG)
+            }
             Failure::PeerMustWait(wait) | Failure::TooManyUnseen { wait, .. } => {
-                Self::of(ErrorKind::TooManyAttempts).after(*wait)
+                Self::of(ErrorKind::TooManyAttempts).detail(&failure.message()).after(*wait)
             }
             // Said once where it happened: whoever asks must not fill the log.
             Failure::PageStuck { .. } => Self::of(ErrorKind::ServerBusy).after(SHORT),
@@ -239,4 +218,36 @@ impl IntoResponse for Problem {
 /// Values of ours are texts, numbers and lists of them, which can always be written.
 pub(super) fn json_text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("the members are named by texts")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_kind_that_an_authority_refuses_with_says_what_the_library_says() {
+        let mut told = 0;
+        for kind in ErrorKind::ALL {
+            let error = nodelock::Error::new(*kind, format!("{kind:?}: seat 7KX2M9 has 3 of 4"));
+            let said = error.to_string();
+            let response = Response::from(Problem::from(error));
+            let status = response.status();
+            let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+            let json: Value = serde_json::from_slice(&body).unwrap();
+            if status.is_client_error() {
+                assert_eq!(json["type"], format!("urn:nodelock:problem:{}", kind.code()));
+                assert_eq!((&json["title"], &json["detail"]), (&kind.text().into(), &said.into()));
+                assert_eq!(status.as_u16(), kind.http_status());
+                told += 1;
+            } else {
+                // What the authority itself is to blame for is nobody else's business.
+                assert_eq!(json["type"], "urn:nodelock:problem:server-failed", "{kind:?}");
+                assert!(json["detail"].is_null(), "{json}");
+            }
+        }
+        assert!(told > 20, "{told}");
+    }
 }

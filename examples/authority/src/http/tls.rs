@@ -55,7 +55,7 @@ impl Tls {
 }
 
 fn configuration(certificate: &Path, key: &Path) -> Result<ServerConfig> {
-    let malformed = |path: &Path| Error::new(ErrorKind::Malformed, path.display().to_string());
+    let malformed = |path: &Path| Error::about(ErrorKind::Malformed, path.display().to_string());
     let text = read(certificate, Readers::Anybody)?;
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<_, _>>()

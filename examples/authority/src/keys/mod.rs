@@ -189,7 +189,7 @@ fn variable(name: &'static str) -> Result<Option<Zeroizing<String>>> {
     match std::env::var_os(name).map(std::ffi::OsString::into_string) {
         None => Ok(None),
         Some(Ok(text)) => Ok(Some(Zeroizing::new(text)).filter(|text| !text.trim().is_empty())),
-        Some(Err(_)) => Err(Error::new(ErrorKind::Malformed, name).into()),
+        Some(Err(_)) => Err(Error::about(ErrorKind::Malformed, name).into()),
     }
 }
 
@@ -202,7 +202,7 @@ fn private_key(text: &str, about: &str) -> Result<SigningKey> {
     let mut bytes = Zeroizing::new([0; 66]);
     let length = URL_SAFE_NO_PAD
         .decode_slice(text.trim(), &mut *bytes)
-        .map_err(|_| Error::new(ErrorKind::Malformed, about.to_owned()))?;
+        .map_err(|_| Error::about(ErrorKind::Malformed, about.to_owned()))?;
     Ok(SigningKey::from_bytes(&bytes[..length])?)
 }
 
@@ -211,7 +211,7 @@ fn read_private(path: &Path) -> Result<SigningKey> {
 }
 
 fn text<'a>(bytes: &'a [u8], path: &Path) -> Result<&'a str> {
-    Ok(str::from_utf8(bytes).map_err(|_| Error::new(ErrorKind::Malformed, path.display().to_string()))?)
+    Ok(str::from_utf8(bytes).map_err(|_| Error::about(ErrorKind::Malformed, path.display().to_string()))?)
 }
 
 /// Who may be able to read a file.
@@ -234,7 +234,8 @@ pub(crate) fn read(path: &Path, readers: Readers) -> Result<Zeroizing<Vec<u8>>> 
     let mut bytes = Zeroizing::new(Vec::with_capacity(LIMIT as usize));
     file.take(LIMIT).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 == LIMIT {
-        return Err(Error::new(ErrorKind::TooLarge, path.display().to_string()).into());
+        let text = format!("{} has {LIMIT} bytes or more; fewer are allowed", path.display());
+        return Err(Error::new(ErrorKind::TooLarge, text).into());
     }
     Ok(bytes)
 }

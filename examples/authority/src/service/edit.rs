@@ -1,7 +1,7 @@
 //! The terms of a license change after its sale.
 
 use nodelock::{
-    ErrorKind, LicenseId, Timestamp,
+    LicenseId, Timestamp,
     authority::{Found, LicenseRecord, LicenseTerms, Query},
 };
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub(crate) struct Edited {
 /// Changes the terms of a license. A device hears of it when it checks in; whoever has a seat keeps it, also when
 /// there are fewer seats now.
 ///
-/// Fails with [`ErrorKind::UnknownLicense`], and with [`ErrorKind::InvalidInput`] for terms that no license can be made
+/// Fails with `ErrorKind::UnknownLicense`, and with `ErrorKind::InvalidInput` for terms that no license can be made
 /// of.
 pub(crate) async fn edit(
     database: &Database,
@@ -33,7 +33,7 @@ pub(crate) async fn edit(
     occasion: &Occasion,
 ) -> Result<Edited> {
     let mut tx = database.write().await?;
-    let unknown = || Failure::rule(ErrorKind::UnknownLicense, "license");
+    let unknown = || Failure::unknown_license(id);
     // From here on nobody else changes the license or its seats.
     let before = store::terms_of(&mut tx, id).await?.ok_or_else(unknown)?;
     let Found::License(Some(mut license)) = store::find(&mut tx, &Query::License(id)).await? else {

@@ -98,7 +98,7 @@ impl Authority {
     /// A device that has a seat.
     pub(crate) async fn activated(&self, key: &str) -> Client {
         let device = self.device();
-        let file = device.begin(key, &[]).unwrap().to_bytes();
+        let file = device.begin(key).unwrap().to_bytes();
         let activated = self.activate(&file, &vendor()).await.unwrap();
         device.accept(activated.license.unwrap().as_bytes()).unwrap();
         device

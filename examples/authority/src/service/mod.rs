@@ -134,7 +134,10 @@ impl Service {
         match (names.next(), names.next()) {
             (Some(name), None) => Ok(name),
             (Some(_), Some(_)) => Err(Failure::AmbiguousSeat),
-            (None, _) => Err(Failure::rule(ErrorKind::UnknownSeat, "seat")),
+            (None, _) => {
+                let text = format!("no seat {} is known, or not of that device", choice.handle);
+                Err(Failure::rule(ErrorKind::UnknownSeat, text))
+            }
         }
     }
 }
@@ -147,5 +150,5 @@ async fn off_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
 
 /// For a ruling that the library has for no such act yet.
 fn unknown_ruling() -> Failure {
-    Failure::rule(ErrorKind::Unsupported, "a ruling that is not known here")
+    Failure::rule(ErrorKind::Unsupported, "the library ruled in a way that this program does not know")
 }

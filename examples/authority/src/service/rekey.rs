@@ -1,6 +1,6 @@
 //! A license gets a new key.
 
-use nodelock::{ErrorKind, LicenseId};
+use nodelock::LicenseId;
 use zeroize::Zeroizing;
 
 use super::{
@@ -18,7 +18,7 @@ use crate::{
 ///
 /// `hand_over` is told the new key before anything is stored, as in [`sell`](super::sell).
 ///
-/// Fails with [`ErrorKind::UnknownLicense`], [`Failure::KeyInUse`], with [`Failure::Usage`] for an empty key, and as
+/// Fails with `ErrorKind::UnknownLicense`, [`Failure::KeyInUse`], with [`Failure::Usage`] for an empty key, and as
 /// `hand_over` does.
 pub(crate) async fn rekey(
     database: &Database,
@@ -27,7 +27,7 @@ pub(crate) async fn rekey(
     hand_over: impl FnOnce(&str) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<LicenseHint> {
-    let unknown = || Failure::rule(ErrorKind::UnknownLicense, "license");
+    let unknown = || Failure::unknown_license(id);
     let text = given.map_or_else(new_key, |given| Ok(Zeroizing::new(given.to_owned())))?;
     let key = key_name(&text)?;
     let mut tx = database.read().await?;

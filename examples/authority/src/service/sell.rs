@@ -62,8 +62,11 @@ pub(crate) async fn sell(
     let mut named = Vec::new();
     for Offer { terms, key } in offers {
         terms.validate()?;
-        if terms.expires.is_some_and(|end| occasion.time >= end) {
-            return Err(Failure::rule(ErrorKind::LicenseEnded, "license"));
+        if let Some(end) = terms.expires.filter(|end| occasion.time >= *end) {
+            return Err(Failure::rule(
+                ErrorKind::LicenseEnded,
+                format!("the license would have ended at {end}"),
+            ));
         }
         named.push((terms, key_name(key)?));
     }

@@ -1,6 +1,6 @@
 //! A license is stopped for now, or goes on.
 
-use nodelock::{ErrorKind, LicenseId};
+use nodelock::LicenseId;
 
 use super::Database;
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
 
 /// Stops a license for now, or lets it go on. Returns whether that changed anything.
 ///
-/// Fails with [`ErrorKind::UnknownLicense`].
+/// Fails with `ErrorKind::UnknownLicense`.
 pub(crate) async fn set_suspended(
     database: &Database,
     id: LicenseId,
@@ -19,7 +19,7 @@ pub(crate) async fn set_suspended(
     occasion: &Occasion,
 ) -> Result<bool> {
     let mut tx = database.write().await?;
-    let unknown = || Failure::rule(ErrorKind::UnknownLicense, "license");
+    let unknown = || Failure::unknown_license(id);
     let mut terms = store::terms_of(&mut tx, id).await?.ok_or_else(unknown)?;
     if terms.suspended == suspended {
         // What was read may be on its way to the disk still.

@@ -64,7 +64,7 @@ async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
     // A proof and a code that came before their request, each judged when it arrives.
     for by_code in [true, false] {
         let device = authority.device();
-        let request = device.begin(&key, &[]).unwrap().to_bytes();
+        let request = device.begin(&key).unwrap().to_bytes();
         let cancelled = device.cancel().unwrap();
         let kept = match by_code {
             true => {
@@ -75,7 +75,7 @@ async fn no_check_runs_while_the_lock_of_a_writer_is_held() {
         };
         assert_eq!((kept.outcome(), ran()), ("unknown", 0));
         let refused = authority.activate(&request, &vendor()).await.unwrap();
-        assert_eq!((kind(refused.license.unwrap_err()), ran()), (ErrorKind::Cancelled, 1));
+        assert_eq!((kind(refused.license.unwrap_err()), ran()), (ErrorKind::RequestCancelled, 1));
         assert_eq!(refused.receipts.len(), 1);
     }
 }
@@ -106,7 +106,7 @@ async fn what_changes_nothing_waits_for_no_writer() {
     let authority = Authority::new().await;
     let key = authority.sell(1).await;
     let device = authority.device();
-    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let file = device.begin(&key).unwrap().to_bytes();
     let first = authority.activate(&file, &vendor()).await.unwrap().license.unwrap();
     let actions = authority.actions().await;
     let writer = authority.service.database().write().await.unwrap();
@@ -155,7 +155,7 @@ async fn nothing_is_granted_when_the_issuer_cannot_sign() {
     let device = authority.activated(&key).await;
     let before = authority.actions().await;
     let late = Occasion { time: now().plus_days(400), ..vendor() };
-    let file = authority.device().begin(&key, &[]).unwrap().to_bytes();
+    let file = authority.device().begin(&key).unwrap().to_bytes();
     let failure = authority.activate(&file, &late).await.unwrap().license.unwrap_err();
     assert_eq!(kind(failure), ErrorKind::CertificateExpired);
     let handle = device.check().unwrap().license().unwrap().handle;
@@ -196,7 +196,7 @@ async fn a_seat_is_given_up_while_the_issuer_cannot_sign_and_its_receipt_follows
     // One that comes along with a request that cannot be granted is free as well.
     let device = authority.activated(&key).await;
     device.deactivate_offline(Reason::Moved).unwrap();
-    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let file = device.begin(&key).unwrap().to_bytes();
     let activated = authority.activate(&file, &late).await.unwrap();
     assert_eq!(kind(activated.license.unwrap_err()), ErrorKind::CertificateExpired);
     assert!(activated.receipts.is_empty());
@@ -216,7 +216,7 @@ async fn a_flood_of_what_nobody_asked_for_stops_neither_activations_nor_the_vend
     let key = authority.sell(2).await;
     let unseen = || {
         let device = authority.device();
-        device.begin("", &[]).unwrap();
+        device.begin(nodelock::ActivationRequestOptions::new()).unwrap();
         device.cancel().unwrap()
     };
     for _ in 0..100 {
@@ -229,9 +229,9 @@ async fn a_flood_of_what_nobody_asked_for_stops_neither_activations_nor_the_vend
 
     // A request with a cancelled one along: its proof waits, and it is granted.
     let device = authority.device();
-    device.begin(&key, &[]).unwrap();
+    device.begin(&key).unwrap();
     device.cancel().unwrap();
-    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let file = device.begin(&key).unwrap().to_bytes();
     let activated = authority.activate(&file, &stranger(1)).await.unwrap();
     assert_eq!((activated.license.is_ok(), activated.receipts.len()), (true, 0));
     assert_eq!(authority.activate(&file, &stranger(3)).await.unwrap().receipts.len(), 1);
@@ -242,7 +242,7 @@ async fn a_peer_with_all_the_cancelled_seats_it_may_have_still_activates() {
     let authority = Authority::new().await;
     let key = authority.sell(2).await;
     let device = authority.device();
-    device.begin("", &[]).unwrap();
+    device.begin(nodelock::ActivationRequestOptions::new()).unwrap();
     authority.service.redeem_proof(&claim(&device.cancel().unwrap().to_bytes()), &stranger(1)).await.unwrap();
     // As many as it may have: copies of that one under other handles.
     let columns = "device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
@@ -262,10 +262,10 @@ async fn a_peer_with_all_the_cancelled_seats_it_may_have_still_activates() {
     // Two that were cancelled come along with a request, and neither can be taken in.
     let device = authority.device();
     for _ in 0..2 {
-        device.begin(&key, &[]).unwrap();
+        device.begin(&key).unwrap();
         device.cancel().unwrap();
     }
-    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let file = device.begin(&key).unwrap().to_bytes();
     let activated = authority.activate(&file, &stranger(1)).await.unwrap();
     assert_eq!((activated.license.is_ok(), activated.receipts.len()), (true, 0));
     assert_eq!(authority.activate(&file, &stranger(2)).await.unwrap().receipts.len(), 2);
@@ -281,7 +281,7 @@ async fn a_wrong_key_on_the_portal_does_not_block_an_activation() {
     }
     assert!(matches!(service.holding(&key, 10, &stranger(1)).await, Err(Failure::PeerMustWait(_))));
     assert!(service.holding(&key, 10, &stranger(2)).await.unwrap().is_some());
-    let file = authority.device().begin(&key, &[]).unwrap().to_bytes();
+    let file = authority.device().begin(&key).unwrap().to_bytes();
     assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_ok());
 }
 
@@ -313,7 +313,7 @@ async fn codes_that_came_before_a_request_count_for_whoever_hands_it_in() {
     let mut authority = Authority::new().await;
     authority.service.limits.kept_codes = Limit::new(6);
     let device = authority.device();
-    let file = device.begin("", &[]).unwrap();
+    let file = device.begin(nodelock::ActivationRequestOptions::new()).unwrap();
     for n in 0..4 {
         let code = wrong_code(file.request().handle, n);
         authority.service.redeem_code(&code, &stranger(1)).await.unwrap();
@@ -327,7 +327,7 @@ async fn codes_that_came_before_a_request_count_for_whoever_hands_it_in() {
     let limited = authority.activate(&file, &stranger(2)).await;
     assert!(matches!(limited, Err(Failure::PeerMustWait(_))) && ran() == 0);
     // Whoever has no code in the way is not limited, and neither is another peer or the vendor.
-    let other = authority.device().begin(&authority.sell(1).await, &[]).unwrap().to_bytes();
+    let other = authority.device().begin(&authority.sell(1).await).unwrap().to_bytes();
     assert!(authority.activate(&other, &stranger(2)).await.unwrap().license.is_ok());
     authority.activate(&file, &stranger(3)).await.unwrap();
     authority.activate(&file, &vendor()).await.unwrap();
@@ -415,7 +415,7 @@ async fn a_handle_has_only_so_many_seats_and_a_device_that_drew_it_gets_its_rece
     let authority = Authority::new().await;
     let (service, key) = (&authority.service, authority.sell(2).await);
     let device = authority.device();
-    let file = device.begin(&key, &[]).unwrap();
+    let file = device.begin(&key).unwrap();
     let request = file.request().clone();
     authority.activated(&key).await;
     let mut record = serde_json::to_value(&authority.seats().await[0]).unwrap();
@@ -443,7 +443,7 @@ async fn a_handle_has_only_so_many_seats_and_a_device_that_drew_it_gets_its_rece
     }
     assert_eq!(authority.seats().await.len(), seats);
     // Another handle has room.
-    let file = device.begin(&key, &[]).unwrap().to_bytes();
+    let file = device.begin(&key).unwrap().to_bytes();
     assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_ok());
 }
 
@@ -454,7 +454,7 @@ async fn a_seat_that_shares_its_handle_is_named_with_its_device() {
     let (service, key) = (&authority.service, authority.sell(3).await);
     let handle = authority.activated(&key).await.check().unwrap().license().unwrap().handle;
     let first = authority.seats().await.remove(0);
-    let request = ActivationFile::read(&authority.device().begin(&key, &[]).unwrap().to_bytes()).unwrap();
+    let request = ActivationFile::read(&authority.device().begin(&key).unwrap().to_bytes()).unwrap();
     let request = request.request();
     let mut record = serde_json::to_value(&first).unwrap();
     record["device_key"] = request.device_key.to_string().into();
@@ -482,7 +482,7 @@ async fn every_form_is_read_as_what_it_is() {
     let authority = Authority::new().await;
     let key = authority.sell(3).await;
     let device = authority.device();
-    let request = device.begin(&key, &[]).unwrap();
+    let request = device.begin(&key).unwrap();
     let license: License = authority.activate(&request.to_bytes(), &vendor()).await.unwrap().license.unwrap();
     device.accept(license.as_bytes()).unwrap();
     let check_in = device.check_in_offline().unwrap();

@@ -23,7 +23,11 @@ impl Database {
     /// Fails with [`Failure::InTheWay`] when there is such a file.
     pub(crate) async fn copy_to(&self, path: &Path) -> Result<()> {
         let Access::Sqlite(sqlite) = &self.0 else {
-            return Err(Error::new(ErrorKind::Unsupported, "a copy of a server's database").into());
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "only a database in a file can be copied; use the server's own tools",
+            )
+            .into());
         };
         let failed = |error| Error::io(path.display().to_string(), error);
         if path.try_exists().map_err(failed)? {
@@ -33,7 +37,7 @@ impl Database {
         let folder = std::path::absolute(keys::parent(path)).map_err(failed)?;
         let copy = tempfile::Builder::new().prefix(".backup-").tempfile_in(folder).map_err(failed)?;
         let name = copy.path().to_str();
-        let name = name.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "a path that is no Unicode"))?;
+        let name = name.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the path is no Unicode"))?;
         sqlite.copy_to(name.to_owned()).await?;
         // SQLite leaves that to whoever asked for the copy.
         copy.as_file().sync_all().map_err(failed)?;

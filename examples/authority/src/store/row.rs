@@ -86,5 +86,5 @@ pub(super) fn json(record: &impl Serialize) -> Result<String> {
 }
 
 pub(super) fn damaged(about: &'static str) -> Failure {
-    Failure::rule(ErrorKind::Corrupt, about)
+    Failure::rule(ErrorKind::Corrupt, format!("{about} is damaged"))
 }

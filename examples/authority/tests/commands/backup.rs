@@ -124,8 +124,9 @@ fn a_copy_is_whole_while_the_server_is_at_work() {
     let place = Place { directory: authority.path("place 4").join("authority") };
     authority.kill();
     let server = Server::start(&Engine::Sqlite, &place.directory, "127.0.0.1:0", &[]);
-    let device =
-        authority.client("first").authority(server.url("http", "127.0.0.1"), crate::support::calls::http());
+    let device = authority
+        .client("first")
+        .authority(nodelock::Authority::new(server.url("http", "127.0.0.1"), crate::support::calls::http()));
     assert!(device.build().unwrap().check_in().unwrap().is_usable());
     let actions = place.done(&["audit"])["audit"].as_array().unwrap().clone();
     assert!(actions.iter().any(|line| line["action"] == "restored"));

@@ -35,7 +35,7 @@ fn every_form_is_redeemed_in_order_and_again_for_the_same_receipts() {
     let devices: Vec<Client> = (0..5).map(|n| activated(&authority, &format!("device {n}"), &key)).collect();
     let given_up: Vec<_> = devices.iter().map(|d| d.deactivate_offline(Reason::Moved).unwrap()).collect();
     let pending = authority.device("pending");
-    pending.begin(&key, &[]).unwrap();
+    pending.begin(&key).unwrap();
     let cancelled = pending.cancel().unwrap();
     let content = [
         given_up[0].to_base64url(),
@@ -82,7 +82,7 @@ fn what_is_refused_is_named_by_its_line_and_holds_up_nothing() {
     let mut forged = one.proof().to_vec();
     *forged.last_mut().unwrap() ^= 1;
     let stranger = authority.device("stranger");
-    stranger.begin("", &[]).unwrap();
+    stranger.begin(nodelock::ActivationRequestOptions::new()).unwrap();
     let never_seen = stranger.cancel().unwrap();
     let lines = [
         "not a code".to_owned(),

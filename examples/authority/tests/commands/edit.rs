@@ -20,7 +20,7 @@ fn terms_that_change_reach_devices_with_the_next_check_in() {
     let edit = |more: &[&str]| authority.done(&[&["license", "edit", &id], more].concat());
     let one = authority.activated("one", &key);
     let two = authority.device("two");
-    let request = two.begin(&key, &[]).unwrap().to_bytes();
+    let request = two.begin(&key).unwrap().to_bytes();
     assert_eq!(authority.refused(&["activate", "-"], &request), "no-free-seat");
 
     let edited =
@@ -46,7 +46,7 @@ fn terms_that_change_reach_devices_with_the_next_check_in() {
     assert!(fewer.stdout.contains("2 seats are taken: they stay"), "{}", fewer.stdout);
     check_in(&authority, &one);
     check_in(&authority, &two);
-    let third = authority.device("three").begin(&key, &[]).unwrap().to_bytes();
+    let third = authority.device("three").begin(&key).unwrap().to_bytes();
     assert_eq!(authority.refused(&["activate", "-"], &third), "no-free-seat");
     two.deactivate_offline(Reason::Moved).unwrap();
     let freed = authority.done_with(&["redeem", "-"], &two.outstanding().unwrap()[0].to_bytes());
@@ -100,7 +100,7 @@ fn a_new_key_takes_the_place_of_the_old_one_and_devices_keep_their_seats() {
             && authority.text(&["license", "list"]).stdout.contains(&format!("..{}", &new[new.len() - 5..]))
     );
 
-    let ask = |name: &str, key: &str| authority.device(name).begin(key, &[]).unwrap().to_bytes();
+    let ask = |name: &str, key: &str| authority.device(name).begin(key).unwrap().to_bytes();
     assert_eq!(authority.refused(&["activate", "-"], &ask("late", &old)), "unknown-license");
     check_in(&authority, &device);
     assert_eq!(authority.refused(&["activate", "-"], &ask("new", &new)), "no-free-seat");
@@ -109,7 +109,7 @@ fn a_new_key_takes_the_place_of_the_old_one_and_devices_keep_their_seats() {
     }
     authority.activated("other", &new);
     // A held seat is taken again by the new key, as by the old one before.
-    let again = held.begin(&new, &[]).unwrap().to_bytes();
+    let again = held.begin(&new).unwrap().to_bytes();
     held.accept(field(&authority.done_with(&["activate", "-"], &again), "reply").as_bytes()).unwrap();
 
     // Into a file, for a license whose device has lost its store.

@@ -186,7 +186,7 @@ fn what_a_denied_key_signed_is_signed_anew_when_it_is_asked_for_again() {
     let roots = Roots::new([authority.root.parse().unwrap()]).deny(denied);
     let (asks, gives_up) = (authority.device("asks"), authority.device("gives up"));
     gives_up.activate(&key).unwrap();
-    let request = json!({ "request": asks.begin(&key, &[]).unwrap().to_base64url() });
+    let request = json!({ "request": asks.begin(&key).unwrap().to_base64url() });
     let license =
         || authority.post("/v1/activations", &request).json()["license"].as_str().unwrap().to_owned();
     let proof = json!({ "proof": gives_up.deactivate_offline(Reason::Moved).unwrap().to_base64url() });
@@ -200,7 +200,10 @@ fn what_a_denied_key_signed_is_signed_anew_when_it_is_asked_for_again() {
     hang_up(&authority);
     let later = |name: &str| {
         let client = authority.client_of(name, roots.clone());
-        client.authority(format!("http://{}/", authority.address), http()).build().unwrap()
+        client
+            .authority(nodelock::Authority::new(format!("http://{}/", authority.address), http()))
+            .build()
+            .unwrap()
     };
     assert!(later("asks").activate(&key).unwrap().is_usable());
     assert_eq!(later("gives up").online().hand_in().unwrap()[0].outcome, Outcome::Returned);

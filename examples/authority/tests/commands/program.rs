@@ -94,7 +94,10 @@ impl Authority {
     /// A device that holds a seat.
     pub fn activated(&self, name: &str, key: &str) -> Client {
         let device = self.device(name);
-        let request = device.begin(key, &[("host", name)]).unwrap().to_bytes();
+        let request = device
+            .begin(nodelock::ActivationRequestOptions::of_key(key).metadata("host", name))
+            .unwrap()
+            .to_bytes();
         let reply = self.done_with(&["activate", "-"], &request);
         device.accept(reply["reply"].as_str().unwrap().as_bytes()).unwrap();
         assert_eq!(*device.check().unwrap().verdict(), Verdict::Active);

@@ -127,7 +127,9 @@ fn keys_on_a_read_only_disk_serve_without_a_page_and_not_with_an_earlier_one() {
         line.trim().parse().unwrap_or_else(|e| panic!("{e}: {}", fs::read_to_string(&log).unwrap()));
     let server = Server { process, address };
     let key = authority.sell("1", &[]);
-    let device = authority.client("device").authority(server.url("http", "127.0.0.1"), http());
+    let device = authority
+        .client("device")
+        .authority(nodelock::Authority::new(server.url("http", "127.0.0.1"), http()));
     device.build().unwrap().activate(&key).unwrap();
     drop(server);
     let said = fs::read_to_string(&log).unwrap();

@@ -23,7 +23,7 @@ fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
     assert!(license.has_feature("export"));
     assert_eq!(license.feature_limit("cores"), Some(Limit::UpTo(8)));
     let second = authority.device("second");
-    let request = second.begin(&key, &[]).unwrap();
+    let request = second.begin(&key).unwrap();
     fs::write(authority.path("request"), request.to_text()).unwrap();
     let file = authority.path("request").display().to_string();
     assert_eq!(authority.refused(&["activate", &file], b""), "no-free-seat");
@@ -67,7 +67,7 @@ fn the_same_message_again_has_the_same_answer() {
     let authority = Authority::new();
     let (_, key) = authority.sell("1", &[]);
     let device = authority.device("device");
-    let request = device.begin(&key, &[]).unwrap();
+    let request = device.begin(&key).unwrap();
     let reply = authority.done_with(&["activate", "-"], request.to_text().as_bytes());
     let again = authority.done_with(&["activate", "-"], &request.to_bytes());
     assert_eq!(authority.but_for_page(&reply["reply"]), authority.but_for_page(&again["reply"]));
@@ -98,7 +98,7 @@ fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
     let authority = Authority::new();
     let (_, key) = authority.sell("1", &[]);
     let device = authority.device("device");
-    let request = device.begin(&key, &[]).unwrap().to_bytes();
+    let request = device.begin(&key).unwrap().to_bytes();
     let granted = authority.done_with(&["activate", "-"], &request);
     device.accept(field(&granted, "reply").as_bytes()).unwrap();
 
@@ -128,7 +128,7 @@ fn a_new_request_brings_along_what_was_given_up_even_if_it_is_refused() {
     let (_, key) = authority.sell("1", &[]);
     let device = authority.activated("device", &key);
     device.deactivate_offline(Reason::Reinstalled).unwrap();
-    let request = device.begin(&key, &[]).unwrap();
+    let request = device.begin(&key).unwrap();
     let reply = authority.done_with(&["activate", "-"], request.to_text().as_bytes());
     assert_eq!(reply["released"].as_array().unwrap().len(), 1);
     device.accept(field(&reply, "reply").as_bytes()).unwrap();
@@ -136,7 +136,7 @@ fn a_new_request_brings_along_what_was_given_up_even_if_it_is_refused() {
 
     device.deactivate_offline(Reason::Moved).unwrap();
     let nobodys = LicenseKey::from_random([7; 12]).to_string();
-    let request = device.begin(&nobodys, &[]).unwrap();
+    let request = device.begin(&nobodys).unwrap();
     let answer = authority.run(&["activate", "-"], &request.to_bytes());
     assert_eq!((answer.code, field(&answer.json(), "error")), (1, "unknown-license"));
     device.accept(field(&answer.json(), "receipts").as_bytes()).unwrap();
@@ -162,10 +162,10 @@ fn without_a_deactivation_left_the_seat_is_held_until_it_is_returned() {
 
     authority.activated("three", &key);
     let four = authority.device("four");
-    let request = four.begin(&key, &[]).unwrap().to_bytes();
+    let request = four.begin(&key).unwrap().to_bytes();
     assert_eq!(authority.refused(&["activate", "-"], &request), "no-free-seat");
     // The machine it is held for may have it again.
-    let reply = authority.done_with(&["activate", "-"], &two.begin(&key, &[]).unwrap().to_bytes());
+    let reply = authority.done_with(&["activate", "-"], &two.begin(&key).unwrap().to_bytes());
     two.accept(field(&reply, "reply").as_bytes()).unwrap();
     assert_eq!(authority.refused(&["return", &held], b""), "not-held");
     assert_eq!(authority.taken(), 2);
@@ -200,7 +200,7 @@ fn evidence_for_an_unknown_seat_is_kept_and_judged_when_the_request_arrives() {
     let (_, key) = authority.sell("1", &[]);
     for name in ["by proof", "by code"] {
         let device = authority.device(name);
-        let request = device.begin(&key, &[]).unwrap().to_bytes();
+        let request = device.begin(&key).unwrap().to_bytes();
         let cancelled = device.cancel().unwrap();
         let evidence =
             if name == "by proof" { base64url(cancelled.proof()) } else { cancelled.code().to_string() };
@@ -210,14 +210,14 @@ fn evidence_for_an_unknown_seat_is_kept_and_judged_when_the_request_arrives() {
             assert_eq!(unknown.json()["kept"], true);
         }
         let refused = authority.run(&["activate", "-"], &request);
-        assert_eq!((refused.code, field(&refused.json(), "error")), (1, "cancelled"));
+        assert_eq!((refused.code, field(&refused.json(), "error")), (1, "request-cancelled"));
         device.accept(field(&refused.json(), "receipts").as_bytes()).unwrap();
-        assert_eq!(authority.refused(&["activate", "-"], &request), "cancelled");
+        assert_eq!(authority.refused(&["activate", "-"], &request), "request-cancelled");
         assert_eq!(field(&authority.done(&["redeem", &evidence]), "outcome"), "already-freed");
     }
     // A wrong code for a seat to come does not stop it.
     let device = authority.device("honest");
-    let request = device.begin(&key, &[]).unwrap();
+    let request = device.begin(&key).unwrap();
     let wrong = DeactivationCode::new(request.request().handle, ReleaseSecret::from_random([9; 8]));
     assert_eq!(authority.refused(&["redeem", &wrong.to_string()], b""), "unknown-seat");
     authority.done_with(&["activate", "-"], &request.to_bytes());
@@ -230,7 +230,7 @@ fn a_cancelled_request_is_remembered_even_if_its_license_is_unknown() {
     let authority = Authority::new();
     let device = authority.device("device");
     let key = LicenseKey::from_random([1; 12]).to_string();
-    let request = device.begin(&key, &[]).unwrap().to_bytes();
+    let request = device.begin(&key).unwrap().to_bytes();
     let cancelled = device.cancel().unwrap().to_text();
     let freed = authority.done_with(&["redeem", "-"], cancelled.as_bytes());
     assert_eq!(field(&freed, "outcome"), "freed");
@@ -240,7 +240,7 @@ fn a_cancelled_request_is_remembered_even_if_its_license_is_unknown() {
     assert_eq!(authority.but_for_page(&again["receipt"]), authority.but_for_page(&freed["receipt"]));
     // Sold afterwards, with that very key: the request is still cancelled.
     authority.sell("1", &["--key", &key]);
-    assert_eq!(authority.refused(&["activate", "-"], &request), "cancelled");
+    assert_eq!(authority.refused(&["activate", "-"], &request), "request-cancelled");
     assert_eq!(authority.taken(), 0);
     authority.check_consistency();
 }
@@ -291,7 +291,7 @@ fn a_renewal_is_installed_and_a_suspended_license_issues_nothing() {
     assert_eq!(authority.done(&["license", "suspend", &id])["changed"], false);
     assert_eq!(authority.refused(&["renew", &handle], b""), "license-ended");
     let other = authority.device("other");
-    let request = other.begin(&key, &[]).unwrap().to_bytes();
+    let request = other.begin(&key).unwrap().to_bytes();
     assert_eq!(authority.refused(&["activate", "-"], &request), "license-ended");
     let given_up = device.deactivate_offline(Reason::Moved).unwrap().to_base64url();
     assert_eq!(field(&authority.done(&["redeem", &given_up]), "outcome"), "freed");
@@ -328,9 +328,8 @@ fn wrong_codes_are_counted_and_unreadable_ones_are_not() {
 fn eight_processes_at_once_get_three_seats() {
     let authority = Authority::new();
     let (_, key) = authority.sell("3", &[]);
-    let requests: Vec<Vec<u8>> = (0..8)
-        .map(|n| authority.device(&format!("device {n}")).begin(&key, &[]).unwrap().to_bytes())
-        .collect();
+    let requests: Vec<Vec<u8>> =
+        (0..8).map(|n| authority.device(&format!("device {n}")).begin(&key).unwrap().to_bytes()).collect();
     let running: Vec<Child> =
         requests.iter().map(|request| authority.start(&["activate", "-"], request)).collect();
     let answers: Vec<Finished> = running.into_iter().map(finish).collect();
@@ -353,7 +352,7 @@ fn a_killed_process_leaves_whole_seats() {
     let device = authority.device("device");
     let mut proofs = Vec::new();
     for kill in 0..KILLS {
-        let request = device.begin(&key, &[]).unwrap().to_bytes();
+        let request = device.begin(&key).unwrap().to_bytes();
         let mut child = authority.start(&["activate", "-"], &request);
         // Every part of a run once, in no order.
         thread::sleep(whole * (kill * 7 % KILLS) / KILLS);
@@ -386,7 +385,7 @@ fn bad_input_is_refused_by_kind_and_changes_nothing() {
     let device = authority.activated("device", &key);
     let license = device.check().unwrap().license().unwrap().clone();
     let proof = device.deactivate_offline(Reason::Moved).unwrap();
-    let request = authority.device("other").begin(&key, &[]).unwrap();
+    let request = authority.device("other").begin(&key).unwrap();
     let (proof_bytes, request_bytes) = (proof.to_bytes(), request.to_bytes());
     let flipped = |bytes: &[u8], from_end: usize| {
         let mut bytes = bytes.to_vec();
@@ -407,7 +406,7 @@ fn bad_input_is_refused_by_kind_and_changes_nothing() {
     assert_eq!(activate(b""), "malformed");
     let joined = request.to_text().replacen("-----END", "-----BEGIN", 1);
     assert_eq!(activate(joined.as_bytes()), "malformed");
-    let two = authority.device("another").begin(&key, &[]).unwrap();
+    let two = authority.device("another").begin(&key).unwrap();
     let two = format!("{}\n{}", request.to_text(), two.to_text());
     assert_eq!(activate(two.as_bytes()), "several-messages");
 

@@ -66,7 +66,7 @@ fn authority() -> Authority {
     count("unmatched", r#","requests":["0123456789abcdef"]"#);
     // A request that is taken back unused counts no deactivation, and codes that were tried are counted.
     let unused = authority.device("unused");
-    let request = unused.begin(&key, &[]).unwrap().to_bytes();
+    let request = unused.begin(&key).unwrap().to_bytes();
     authority.done_with(&["activate", "-"], &request);
     authority.done_with(&["redeem", "-"], &unused.cancel().unwrap().to_bytes());
     let handle = fresh.check().unwrap().license().unwrap().handle;
@@ -96,11 +96,11 @@ fn authority() -> Authority {
     authority.done_with(&["check-in", "-"], &gone.check_in_offline().unwrap().to_bytes());
     // Cancelled before its request came, and evidence for seats that nobody asked for: a proof and a code.
     let cancelled = authority.device("cancelled");
-    cancelled.begin(&key, &[]).unwrap();
+    cancelled.begin(&key).unwrap();
     authority.run(&["redeem", "-"], cancelled.cancel().unwrap().to_text().as_bytes());
     for name in ["kept proof", "kept code"] {
         let device = authority.device(name);
-        device.begin(&key, &[]).unwrap();
+        device.begin(&key).unwrap();
         let kept = device.cancel().unwrap();
         let input =
             if name == "kept code" { kept.code().to_string().into_bytes() } else { kept.proof().to_vec() };

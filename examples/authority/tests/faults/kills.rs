@@ -261,7 +261,9 @@ fn servers_that_start_at_once_bring_a_database_up_to_date_once() {
     assert_eq!(set_up.count(), 1);
     let key = authority.sell("1", &[]);
     for (number, server) in servers.iter().enumerate() {
-        let device = authority.client(&number.to_string()).authority(server.url("http", "127.0.0.1"), http());
+        let device = authority
+            .client(&number.to_string())
+            .authority(nodelock::Authority::new(server.url("http", "127.0.0.1"), http()));
         let device = device.build().unwrap();
         assert!(device.activate(&key).unwrap().is_usable());
         device.check_in().unwrap();

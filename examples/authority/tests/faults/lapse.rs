@@ -53,8 +53,12 @@ impl Everybody<'_> {
         let device = self.authority.client("in memory").store(Store::in_memory()).clock(self.clock.clone());
         let device = device.probe(move || machine(&computer));
         let url = format!("http://{}", self.authority.address);
-        self.devices
-            .push(device.authority(url, http()).patience(Duration::from_secs(30), 1).build().unwrap());
+        self.devices.push(
+            device
+                .authority(nodelock::Authority::new(url, http()).timeout(Duration::from_secs(30)).attempts(1))
+                .build()
+                .unwrap(),
+        );
     }
 
     fn set_time(&self, time: u64) {

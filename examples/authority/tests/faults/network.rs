@@ -40,6 +40,9 @@ use serde_json::{Value, json};
 
 /// An authority limits what it takes in for seats that it never saw, and this makes a lot of that.
 const RUNS_OF_AN_AUTHORITY: u64 = 25;
+/// Runs that broke the promise once: a check-in of a lost store that came late took a seat back that no store knew, and
+/// a late proof of such a seat.
+const REMEMBERED: [u64; 2] = [7568, 8721];
 const MACHINES: usize = 3;
 const ACTS: usize = 20;
 
@@ -61,22 +64,27 @@ fn every_run_keeps_the_promise(open: fn() -> Box<dyn Desk>) {
     let start = Instant::now();
     let next = AtomicU64::new(first);
     let total = Mutex::new((Counts::new(), Vec::new()));
+    let judged = |seed, desk: &mut dyn Desk| {
+        let (counts, breach) = run(seed, desk);
+        let mut total = total.lock().unwrap();
+        for (what, count) in counts {
+            *total.0.entry(what).or_default() += count;
+        }
+        total.1.extend(breach.map(|breach| format!("run {seed}: {breach}")));
+    };
     let work = || {
         while let begin = next.fetch_add(RUNS_OF_AN_AUTHORITY, Ordering::Relaxed)
             && begin < first + runs
         {
             let mut desk = open();
             for seed in begin..(begin + RUNS_OF_AN_AUTHORITY).min(first + runs) {
-                let (counts, breach) = run(seed, &mut *desk);
-                let mut total = total.lock().unwrap();
-                for (what, count) in counts {
-                    *total.0.entry(what).or_default() += count;
-                }
-                total.1.extend(breach.map(|breach| format!("run {seed}: {breach}")));
+                judged(seed, &mut *desk);
             }
             desk.verify();
         }
     };
+    let mut desk = open();
+    REMEMBERED.iter().for_each(|seed| judged(*seed, &mut *desk));
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().map_or(2, usize::from) {
             scope.spawn(work);
@@ -99,6 +107,10 @@ fn run(seed: u64, desk: &mut dyn Desk) -> (Counts, Option<String>) {
         Ok(Err(breach)) => Some(breach),
         Err(_) => Some("panicked, see above".to_owned()),
     };
+    if breach.is_some() {
+        let seats = world.desk.seats(Some(&world.license));
+        world.story.extend(seats.iter().map(|seat| format!("seat {}: {seat:?}", name(seat.handle))));
+    }
     let mut counts = world.network.counts();
     counts.insert("acts", world.story.len() as u64);
     counts.insert("seats taken back from a late request", world.taken_back);
@@ -185,8 +197,11 @@ impl<'a> World<'a> {
             .store(Store::in_directory(folder.join("store"), Some(folder.join("tombstones"))))
             .clock(self.clock.clone())
             .probe(move || machine(&hardware))
-            .authority(self.network.url(), http())
-            .patience(Duration::from_secs(60), 1)
+            .authority(
+                nodelock::Authority::new(self.network.url(), http())
+                    .timeout(Duration::from_secs(60))
+                    .attempts(1),
+            )
             .build()
             .unwrap()
     }
@@ -257,9 +272,9 @@ impl<'a> World<'a> {
     fn activate(&mut self, at: usize) -> Kept {
         let cancel = self.network.cancel();
         let client = &self.devices[at].client;
-        let done =
-            client.online().cancel_with(&cancel).activate(&self.key, &[]).map(|status| status.is_usable());
-        self.tell(at, "activate", &done);
+        let done = client.online().cancel_with(&cancel).activate(&self.key).map(|status| status.is_usable());
+        let handle = client.check().unwrap().license().map(|license| license.handle);
+        self.tell(at, "activate", (done, handle));
         Ok(())
     }
 

@@ -76,7 +76,7 @@ fn a_request_and_its_proof_at_the_same_moment_leave_no_seat_taken() {
     let device = authority.device("device");
     let messages: Vec<_> = (0..20)
         .map(|_| {
-            let request = device.begin(&key, &[]).unwrap().to_base64url();
+            let request = device.begin(&key).unwrap().to_base64url();
             let proof = URL_SAFE_NO_PAD.encode(device.cancel().unwrap().proof());
             (json!({ "request": request }), json!({ "proof": proof }))
         })

@@ -1,10 +1,10 @@
-use nodelock::{Client, HttpOptions, Reason, Renewal, Result, Roots, Verdict};
+use nodelock::{Authority, Client, HttpOptions, Reason, Renewal, Result, Roots, Verdict};
 use std::time::Duration;
 
 /// `root` is your public key and `authority` your server's address: constants of your application.
 pub fn client(root: &str, authority: &str) -> Result<Client> {
     Client::builder("Example Editor", Roots::new([root.parse()?]))
-        .authority(authority, HttpOptions::default().build()?)
+        .authority(Authority::new(authority, HttpOptions::default().build()?))
         .build()
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, process::Command, time::Duration};
 
-use nodelock::{Cancel, ErrorKind, HttpOptions, HttpTransport, Post, Reason, Transport as _};
+use nodelock::{CancelToken, ErrorKind, HttpOptions, HttpTransport, Post, Reason, Transport as _};
 
 use crate::support::{
     calls::kind,
@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<nodelock::Answer> {
-    let (timeout, cancel) = (Duration::from_secs(10), &Cancel::new());
+    let (timeout, cancel) = (Duration::from_secs(10), &CancelToken::new());
     transport.post(&Post::new(url, b"{}", timeout, cancel))
 }
 

@@ -31,7 +31,7 @@ impl Profile {
         Client::builder(PRODUCT, Roots::new([self.authority.root.parse().unwrap()]))
             .store(store)
             .probe(|| machine("machine"))
-            .authority(format!("http://{}", self.authority.address), http())
+            .authority(nodelock::Authority::new(format!("http://{}", self.authority.address), http()))
             .build()
             .unwrap()
     }

@@ -25,7 +25,10 @@ fn now() -> u64 {
 fn installation(authority: &Authority, folder: &str, computer: &'static str, clock: &TestClock) -> Client {
     let url = format!("http://{}", authority.address);
     let client = authority.client(folder).probe(move || machine(computer)).clock(clock.clone());
-    client.authority(url, http()).patience(Duration::from_secs(10), 1).build().unwrap()
+    client
+        .authority(nodelock::Authority::new(url, http()).timeout(Duration::from_secs(10)).attempts(1))
+        .build()
+        .unwrap()
 }
 
 fn handle(client: &Client) -> String {

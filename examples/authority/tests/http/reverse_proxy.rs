@@ -15,7 +15,7 @@ fn guess(authority: &Authority, request: &Value, headers: &str) -> WholeResponse
 
 fn wrong_request(authority: &Authority) -> Value {
     let key = LicenseKey::from_random([6; 12]).to_string();
-    json!({ "request": authority.device("guesser").begin(&key, &[]).unwrap().to_base64url() })
+    json!({ "request": authority.device("guesser").begin(&key).unwrap().to_base64url() })
 }
 
 const UNKNOWN: (u16, &str) = (404, "unknown-license");
@@ -94,7 +94,7 @@ fn nobody_else_chooses_the_address_that_it_counts_for() {
 fn the_audit_names_the_client_behind_the_proxy() {
     let authority = Authority::with(&["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "198.51.100.9"]);
     let key = authority.sell("1", &[]);
-    let request = json!({ "request": authority.device("device").begin(&key, &[]).unwrap().to_base64url() });
+    let request = json!({ "request": authority.device("device").begin(&key).unwrap().to_base64url() });
     // Through two proxies, of which the outer one is trusted too.
     let headers = "X-Forwarded-For: 192.0.2.66, 203.0.113.5, 198.51.100.9\r\n";
     assert_eq!(guess(&authority, &request, headers).status, 200);

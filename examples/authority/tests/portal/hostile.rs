@@ -60,7 +60,7 @@ fn bad_input_in_every_form_is_a_page_and_changes_nothing() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
     let client = authority.device("device");
-    let request = client.begin(&key, &[]).unwrap();
+    let request = client.begin(&key).unwrap();
     let proof = client.cancel().unwrap();
     let before = (authority.seats(), authority.actions().len());
 
@@ -153,7 +153,7 @@ fn only_documents_of_this_authority_are_handed_out() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let license = |authority: &Authority| {
         let key = authority.sell("1", &[]);
-        let request = authority.device("device").begin(&key, &[]).unwrap();
+        let request = authority.device("device").begin(&key).unwrap();
         let page = authority.submit("/activate", &[File("file", &request.to_bytes())]);
         page.hidden().remove(0).1
     };
@@ -263,7 +263,7 @@ fn a_database_that_fails_is_a_page_that_blames_nobody_and_tells_nothing() {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
     };
     change("ALTER TABLE license RENAME TO hidden; ALTER TABLE vendor RENAME TO nobody");
-    let request = authority.device("other").begin(&key, &[]).unwrap().to_text();
+    let request = authority.device("other").begin(&key).unwrap().to_text();
     let inputs = [key.clone(), given_up.code().to_string(), request];
     for ((path, field), input) in FORMS.into_iter().zip(&inputs) {
         let page = authority.submit(path, &[Text(field, input)]);

@@ -14,7 +14,7 @@ fn a_request_and_a_proof_are_taken_in_the_forms_that_mail_gives_them() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
     let client = authority.device("device");
-    let request = client.begin(&key, &[]).unwrap().to_text();
+    let request = client.begin(&key).unwrap().to_text();
     for (form, make) in TAKEN.iter().step_by(9) {
         let page = authority.submit("/activate", &[File("file", &make(&request))]);
         assert_eq!((page.status, page.title()), (200, "The license is ready".into()), "{form}");

@@ -133,7 +133,7 @@ fn what_is_for_no_known_seat_is_kept_until_its_request_comes() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
     let client = authority.device("device");
-    let request = client.begin(&key, &[]).unwrap();
+    let request = client.begin(&key).unwrap();
     let cancelled = client.cancel().unwrap();
     let handle = cancelled.handle();
     let page = redeem(&authority, &cancelled.code().to_string());
@@ -210,7 +210,7 @@ fn what_belongs_elsewhere_is_told_what_it_is() {
     let authority = Authority::new();
     let key = authority.sell("2", &[]);
     let client = authority.device("device");
-    let request = client.begin(&key, &[]).unwrap().to_text();
+    let request = client.begin(&key).unwrap().to_text();
     let granted = authority.submit("/activate", &[Text("request", &request)]);
     let (_, license) = authority.download(&granted);
     client.accept(license.as_bytes()).unwrap();
@@ -257,7 +257,8 @@ fn seats_are_shown_to_whoever_has_the_license_key() {
 
     let hostile = "<script>alert(1)</script>\"'&<!--";
     let named = authority.device("named");
-    let request = named.begin(&key, &[("Computer", hostile)]).unwrap();
+    let request =
+        named.begin(nodelock::ActivationRequestOptions::of_key(&key).metadata("Computer", hostile)).unwrap();
     let granted = authority.submit("/activate", &[File("file", &request.to_bytes())]);
     named.accept(authority.download(&granted).1.as_bytes()).unwrap();
     let handles: Vec<Handle> = (0..2)
@@ -334,7 +335,7 @@ fn no_seat_is_seen_without_its_key_and_wrong_keys_are_alike_and_limited() {
     assert!(
         page.head.contains("retry-after: ") && page.words().contains("Please try again in about 15 minutes.")
     );
-    let request = authority.device("other").begin(&nobodys, &[]).unwrap().to_text();
+    let request = authority.device("other").begin(&nobodys).unwrap().to_text();
     let page = authority.submit("/activate", &[Text("request", &request)]);
     assert_eq!(page.status, 404, "keys that are tried to see seats stop no activation");
     assert_eq!(authority.seats().len(), 1);
@@ -345,7 +346,9 @@ fn a_request_is_answered_with_a_license_that_the_computer_takes() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
     let client = authority.device("device");
-    let request = client.begin(&key, &[("computer", "office")]).unwrap();
+    let request = client
+        .begin(nodelock::ActivationRequestOptions::of_key(&key).metadata("computer", "office"))
+        .unwrap();
     let inputs: [Field<'_>; 3] = [
         File("file", &request.to_bytes()),
         Text("request", &request.to_text()),
@@ -367,7 +370,7 @@ fn a_request_is_answered_with_a_license_that_the_computer_takes() {
 
     // What was given up comes along with the next request, and its receipt with the license.
     client.deactivate_offline(Reason::Moved).unwrap();
-    let next = client.begin(&key, &[]).unwrap();
+    let next = client.begin(&key).unwrap();
     assert_eq!(next.releases().len(), 1);
     let page = authority.submit("/activate", &[File("file", &next.to_bytes())]);
     assert!(page.words().contains("The file holds the receipt of a seat"), "{}", page.words());
@@ -383,12 +386,12 @@ fn without_a_free_seat_a_customer_chooses_one_to_replace() {
     let key = authority.sell("2", &["--seat-list", "labels"]);
     let seat = |name: &str| {
         let client = authority.device(name);
-        let named = [("computer", name)];
-        client.online().activate(&key, &named).unwrap().license().unwrap().handle.to_string()
+        let options = nodelock::ActivationRequestOptions::of_key(&key).metadata("computer", name);
+        client.online().activate(options).unwrap().license().unwrap().handle.to_string()
     };
     let (dead, used) = (seat("the dead one"), seat("the one in use"));
     let client = authority.device("new");
-    let request = client.begin(&key, &[]).unwrap();
+    let request = client.begin(&key).unwrap();
     let hand_in =
         |input: Field<'_>, choice: &str| authority.submit("/activate", &[input, Text("replace", choice)]);
     // Both were heard of just now.
@@ -480,7 +483,7 @@ fn a_check_in_is_answered_with_the_renewed_license_or_the_end_of_the_seat() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
     let client = authority.device("device");
-    let request = client.begin(&key, &[]).unwrap().to_text();
+    let request = client.begin(&key).unwrap().to_text();
     let first = authority.submit("/activate", &[Text("request", &request)]);
     assert!(first.words().contains("let the application write a check-in"), "{}", first.words());
     let license = authority.download(&first).1;
@@ -523,12 +526,12 @@ fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
 
     let unknown = LicenseKey::from_random([5; 12]).to_string();
     let client = authority.device("unknown");
-    let page = activate(client.begin(&unknown, &[]).unwrap().to_text());
+    let page = activate(client.begin(&unknown).unwrap().to_text());
     assert_eq!((page.status, page.title()), (404, "No license has the key in this request".into()));
 
     let (client, _) = given_up(&authority, "moving", &key);
-    assert!(authority.device("faster").begin(&key, &[]).is_ok());
-    let outstanding = client.begin(&suspended, &[]).unwrap();
+    assert!(authority.device("faster").begin(&key).is_ok());
+    let outstanding = client.begin(&suspended).unwrap();
     let licenses = authority.vendor(&["license", "list"]);
     let by_seats = licenses["licenses"].as_array().unwrap();
     let id = by_seats.iter().find(|license| license["key_hint"] == suspended[suspended.len() - 5..]).unwrap()
@@ -544,9 +547,9 @@ fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
     assert!(authority.taken().is_empty(), "the seat that came along is free");
 
     let active = authority.device("active");
-    let request = active.begin(&key, &[]).unwrap().to_text();
+    let request = active.begin(&key).unwrap().to_text();
     active.accept(authority.download(&activate(request.clone())).1.as_bytes()).unwrap();
-    let page = activate(authority.device("late").begin(&key, &[]).unwrap().to_text());
+    let page = activate(authority.device("late").begin(&key).unwrap().to_text());
     assert_eq!((page.status, page.title()), (409, "No seat is free".into()));
     assert!(page.html.contains("<a href=\"/redeem\">Give a seat back</a>") && page.hidden().is_empty());
     redeem(&authority, &active.deactivate_offline(Reason::Moved).unwrap().to_text());
@@ -554,7 +557,7 @@ fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
     assert_eq!((page.status, page.title()), (410, "The seat of this request was given back".into()));
 
     let lost = authority.device("lost");
-    let request = lost.begin(&key, &[]).unwrap();
+    let request = lost.begin(&key).unwrap();
     activate(request.to_text());
     authority.vendor(&["release", &request.request().handle.to_string(), "--reason", "lost"]);
     let page = activate(request.to_text());

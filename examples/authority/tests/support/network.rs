@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use nodelock::Cancel;
+use nodelock::CancelToken;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::dice::Dice;
@@ -177,7 +177,7 @@ struct State {
     sent: Vec<Message>,
     replies: Vec<(String, Message)>,
     /// Ends the call that is being waited for in vain.
-    cancel: Cancel,
+    cancel: CancelToken,
     counts: Counts,
     /// How often the server said no with which code.
     refusals: BTreeMap<String, u64>,
@@ -211,7 +211,7 @@ impl Network {
             hanging: Vec::new(),
             sent: Vec::new(),
             replies: Vec::new(),
-            cancel: Cancel::new(),
+            cancel: CancelToken::new(),
             counts: Counts::new(),
             refusals: BTreeMap::new(),
             failure: None,
@@ -237,9 +237,9 @@ impl Network {
     }
 
     /// The token that the next call must be given: it is used when the network stays silent.
-    pub fn cancel(&self) -> Cancel {
+    pub fn cancel(&self) -> CancelToken {
         let mut state = self.state();
-        state.cancel = Cancel::new();
+        state.cancel = CancelToken::new();
         state.cancel.clone()
     }
 

@@ -431,7 +431,10 @@ impl Authority {
 
     /// A device that is told another address.
     pub fn device_at(&self, name: &str, url: String, transport: impl Transport + 'static) -> Client {
-        self.client(name).authority(url, transport).patience(Duration::from_secs(10), 1).build().unwrap()
+        self.client(name)
+            .authority(nodelock::Authority::new(url, transport).timeout(Duration::from_secs(10)).attempts(1))
+            .build()
+            .unwrap()
     }
 
     pub fn get(&self, path: &str) -> WholeResponse {

@@ -67,21 +67,21 @@ fn bad_input_is_refused_with_clear_words_and_changes_nothing() {
         for (file, kind, words) in [
             (missing, "input", "cannot read"),
             (folder, "input", "cannot read"),
-            (&empty, "malformed", "no message found"),
-            (&garbage, "malformed", "no message found"),
-            (&binary, "malformed", "damaged or not in this format"),
-            (&newer, "unsupported-version", "made by a newer version"),
-            (&text, "malformed", "no message found"),
-            (&oversized, "too-large", "too large"),
-            (&truncated, "malformed", "damaged or not in this format"),
+            (&empty, "malformed", "no message was found"),
+            (&garbage, "malformed", "no message was found"),
+            (&binary, "malformed", "the message is cut off"),
+            (&newer, "unsupported-version", "the message has version 2"),
+            (&text, "malformed", "no message was found"),
+            (&oversized, "too-large", "bytes; at most "),
+            (&truncated, "malformed", "the text of the message is damaged"),
             (&flipped, "bad-signature", "the signature does not fit"),
-            (&by_stranger, "untrusted-signer", "signed by an unknown key"),
-            (&request, "wrong-type", "a message of another kind"),
+            (&by_stranger, "untrusted-signer", "signed by key "),
+            (&request, "wrong-type", "found: activation request; expected here: "),
         ] {
             user.refused(1, &[command, file], kind, words);
         }
     }
-    user.refused(1, &["install", &for_other_product], "wrong-product", "made for another product");
+    user.refused(1, &["install", &for_other_product], "wrong-product", "is for the product");
     user.refused(1, &["install", &for_neighbor], "wrong-machine", "made for another machine");
     // Both take whatever the vendor sent, so neither says that the other is meant.
     for command in ["install", "receipt"] {
@@ -110,7 +110,12 @@ fn bad_input_is_refused_with_clear_words_and_changes_nothing() {
         user.run(0, &["status", "--roots", &roots]);
     }
     user.refused(1, &["install", &for_neighbor], "wrong-machine", "made for another machine");
-    user.refused(1, &["request", &vendor.license_key.clone()], "already-active", "a license is active");
+    user.refused(
+        1,
+        &["request", &vendor.license_key.clone()],
+        "already-active",
+        "a license is there already",
+    );
     user.refused(1, &["cancel"], "not-pending", "no activation request is pending");
 
     // A valid license gives way where that is asked for, and is as before when the request is cancelled.

@@ -9,12 +9,12 @@ use crate::{
         counts::{Attempts, Count, Counting},
         history::{Gap, History},
         incoming::{Claimed, Evidence},
-        records::Query,
+        records::{MAX_SEATS_OF_DEVICE, Query},
         seat::{Seat, SeatName},
         terms::{KeyHash, LicenseRecord, LicenseTerms, Usage},
     },
     code::Handle,
-    fingerprint::Tag,
+    fingerprint::{Fingerprint, Tag},
     message::Body,
 };
 
@@ -36,6 +36,27 @@ impl Work<'_> {
         let names = self.records.taken_seats_of(device).unwrap_or_default();
         let seats = names.iter().filter_map(|name| self.seat(*name));
         Ok(seats.filter(|seat| seat.state.is_taken()).cloned().collect())
+    }
+
+    /// Those of them that may be on a machine with that fingerprint. Of a device with very many seats only the latest
+    /// were looked up, so those of the machine are found by its hardware too.
+    pub(in crate::authority::decision) fn taken_seats_on(
+        &self,
+        device: &PublicKey,
+        fingerprint: &Fingerprint,
+        terms: &LicenseTerms,
+    ) -> Result<Vec<Seat>, Stop> {
+        let mut seats = self.taken_seats_of(device)?;
+        let is_full = |names: &[SeatName]| names.len() >= MAX_SEATS_OF_DEVICE;
+        if self.records.taken_seats_of(device).is_some_and(is_full) {
+            let tags: Vec<_> = fingerprint.hardware().collect();
+            let mut more = self.seats_with_tags(terms, &tags)?;
+            more.retain(|seat| {
+                seat.device_key == *device && seats.iter().all(|known| known.name() != seat.name())
+            });
+            seats.extend(more);
+        }
+        Ok(seats)
     }
 
     /// The seat of the device that signed a message, among those of the handle that the message names.
@@ -121,7 +142,9 @@ impl Work<'_> {
     /// the same, and get some that grant nothing.
     pub(in crate::authority::decision) fn license_of(&self, seat: &Seat) -> Result<LicenseRecord, Stop> {
         match seat.license_id() {
-            Some(id) => self.license(id)?.ok_or_else(|| refuse(ErrorKind::UnknownLicense, "license")),
+            Some(id) => self
+                .license(id)?
+                .ok_or_else(|| refuse(ErrorKind::UnknownLicense, format!("license {id} is not known"))),
             None => Ok(LicenseRecord {
                 terms: LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted),
                 usage: Usage::default(),

@@ -1,8 +1,8 @@
 //! What is sent. A license leaves only where there is room for its seat.
 
-use super::{Stop, Work, refuse};
+use super::{Stop, Work, unknown_seat};
 use crate::{
-    Binding, ErrorKind, SeatList, Timestamp,
+    Binding, SeatList, Timestamp,
     authority::{
         counts::Counting,
         decision::{Draft, EventKind, Refusal, Unsigned},
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// Where a license leaves. No door but healing lets more seats count than there are; its name is for the refusal.
+/// Where a license leaves. No door but healing lets more seats count than there are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(in crate::authority::decision) enum Door {
     Request,
@@ -24,15 +24,6 @@ pub(in crate::authority::decision) enum Door {
 }
 
 impl Door {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Request | Self::RepeatedRequest | Self::HeldSeat => "activation",
-            Self::Recovery => "recovery",
-            Self::CheckIn | Self::Healing => "check-in",
-            Self::Renewal => "renewal",
-        }
-    }
-
     /// Whether it is open whatever counts: for a seat that the ledger had lost, which is in use anyway, and by a fault.
     fn is_open(self) -> bool {
         match self {
@@ -63,13 +54,13 @@ impl Work<'_> {
         let (name, now) = (license.name(), self.moment.now);
         let gaps = self.gaps()?;
         let counted = self.records.seat(name).is_some_and(|seat| seat.counts(terms, now, &gaps));
-        let seat = self.seat(name).ok_or_else(|| refuse(ErrorKind::UnknownSeat, "seat"))?;
+        let seat = self.seat(name).ok_or_else(|| unknown_seat(name.handle))?;
         let signed = seat.signed(license.end_of_license(terms), terms, now, &gaps);
         if signed != *seat {
             self.update(signed.clone());
         }
         if signed.counts(terms, now, &gaps) && !counted && !self.has_room(terms)? && !door.is_open() {
-            return Err(Refusal::no_free_seat(door.name(), self.seat_list(terms, name)?).into());
+            return Err(Refusal::no_free_seat(terms.seats, self.seat_list(terms, name)?).into());
         }
         let usage = self.license_of(&signed)?.usage;
         self.draft(Unsigned::License {

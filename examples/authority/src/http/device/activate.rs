@@ -57,7 +57,7 @@ pub(super) struct Granted {
         ),
         (
             status = 410,
-            description = "That activation is over. Codes: `cancelled`, `given-up`, `revoked`.",
+            description = "That activation is over. Codes: `request-cancelled`, `given-up`, `revoked`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -126,7 +126,7 @@ mod tests {
         authority.activated("holder", &other).await;
         let device = authority.activated("device", &one).await;
         device.deactivate_offline(Reason::Moved).unwrap();
-        let request = device.begin(&other, &[]).unwrap().to_base64url();
+        let request = device.begin(&other).unwrap().to_base64url();
         let refused = authority.call(PATH, json!({ "request": request })).await;
         assert_eq!(refused.problem(), (409, "no-free-seat".into()));
         assert_eq!(refused.json()["receipts"].as_array().unwrap().len(), 1);

@@ -88,7 +88,7 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
         (Some(Kind::LicenseEnded), _) => say("The license has ended or is suspended")
             .text("Nothing can be activated with it now. Seats can still be given back.")
             .text("Ask the vendor to renew it. Then hand this same request in once more."),
-        (Some(Kind::Cancelled), _) => say("This request was cancelled")
+        (Some(Kind::RequestCancelled), _) => say("This request was cancelled")
             .text("The computer took it back before it arrived here, so it takes no seat. Make a new request there."),
         (Some(Kind::GivenUp), _) => say("The seat of this request was given back")
             .text("A seat that was given back does not come back with its old request. Make a new request on the computer."),

@@ -102,7 +102,7 @@ async fn strangers_leave_no_page_where_the_place_outside_cannot_be_written() {
         fs::create_dir(file.parent().unwrap()).unwrap();
         let clock = watched(&mut authority, &disk, Some(&file)).await;
         let key = authority.sell(1).await;
-        let request = authority.device().begin(&key, &[]).unwrap().to_bytes();
+        let request = authority.device().begin(&key).unwrap().to_bytes();
         authority.service.page().await.unwrap();
         let authority = Arc::new(authority);
         breaks(&file);

@@ -42,10 +42,10 @@ const ENOUGH: u64 = 400;
 
 /// What the authority says no with.
 const REFUSALS: [&str; 8] = [
-    "cancelled",
     "given-up",
     "no-free-seat",
     "outdated",
+    "request-cancelled",
     "revoked",
     "unknown-license",
     "unknown-seat",

@@ -7,7 +7,6 @@ mod vendor;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use nodelock::{
@@ -229,7 +228,7 @@ impl<'a> World<'a> {
 
     fn client_in(&self, folder: &Path, computer: usize, clock: TestClock, replaces: bool) -> Client {
         let builder = self.builder_in(folder, computer, clock, replaces);
-        builder.authority(self.network.url(), http()).build().unwrap()
+        builder.authority(nodelock::Authority::new(self.network.url(), http())).build().unwrap()
     }
 
     fn builder_in(&self, folder: &Path, computer: usize, clock: TestClock, replaces: bool) -> ClientBuilder {
@@ -240,7 +239,6 @@ impl<'a> World<'a> {
             .probe(move || machine(&computer))
             .replace_license(replaces)
             .replace_request(replaces)
-            .patience(Duration::from_secs(60), 1)
     }
 
     /// Installs the application on a computer.

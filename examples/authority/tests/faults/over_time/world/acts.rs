@@ -89,7 +89,7 @@ impl World<'_> {
 
     /// A new request that is noted before it is sent, unless one is there.
     pub(super) fn begin(&mut self, at: usize, key: &str, replaces: bool) {
-        let begun = self.client_that(at, replaces).begin(key, &[]).map(|pending| pending.request().handle);
+        let begun = self.client_that(at, replaces).begin(key).map(|pending| pending.request().handle);
         if begun.is_ok() {
             self.installations[at].key = key.to_owned();
         }
@@ -110,7 +110,7 @@ impl World<'_> {
     fn send(&mut self, at: usize) -> Kept<bool> {
         let cancel = self.network.cancel();
         let key = self.installations[at].key.clone();
-        let sent = self.client_that(at, true).online().cancel_with(&cancel).activate(&key, &[]);
+        let sent = self.client_that(at, true).online().cancel_with(&cancel).activate(&key);
         self.note(at);
         self.came(sent)?;
         Ok(true)
@@ -192,14 +192,19 @@ impl World<'_> {
             let cancelled = self.client(at).cancel();
             self.came(cancelled)?;
         }
-        let begun = self.client(at).begin_replacing(&key, &[], handle);
+        let begun =
+            self.client(at).begin(nodelock::ActivationRequestOptions::of_key(&key).instead_of(handle));
         self.installations[at].key.clone_from(&key);
         self.note(at);
         if self.came(begun)?.is_none() {
             return Ok(false);
         }
         let cancel = self.network.cancel();
-        let replaced = self.client(at).online().cancel_with(&cancel).replace(&key, &[], handle);
+        let replaced = self
+            .client(at)
+            .online()
+            .cancel_with(&cancel)
+            .activate(nodelock::ActivationRequestOptions::of_key(&key).instead_of(handle));
         self.note(at);
         self.came(replaced)?;
         Ok(true)

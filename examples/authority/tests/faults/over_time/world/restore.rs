@@ -104,7 +104,7 @@ impl World<'_> {
     fn check_in_at(&mut self, at: usize, url: &str) -> Option<u32> {
         let installed = &self.installations[at];
         let builder = self.builder_in(&installed.folder, installed.computer, installed.clock.clone(), false);
-        let client = builder.authority(url.to_owned(), http()).build().unwrap();
+        let client = builder.authority(nodelock::Authority::new(url.to_owned(), http())).build().unwrap();
         let checked_in = client.check_in().ok()?;
         self.note(at);
         self.usable(at, &checked_in).map(|usable| usable.handle)
