@@ -2512,7 +2512,7 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 
 /**
  * Every seat of a device that is taken (nodelock_decision_change_is_taken()), lapsed or not, whatever its license. The
- * value is the device key. Found: these seats.
+ * value is the device key. Found: these seats; if there are more than 128, those that were granted last.
  */
 #define NODELOCK_QUERY_TAKEN_SEATS_OF 4
 

@@ -134,7 +134,7 @@ impl World {
         .sign(&root)
         .unwrap();
         vendor.roots = Roots::new([root.public_key()]);
-        vendor.terms().id = LicenseId::from_bytes(*b"the same");
+        vendor.set_license_id(LicenseId::from_bytes(*b"the same"));
         vendor.issuer = Issuer::certified(key, certificate.clone()).unwrap();
 
         let disk = Disk::new();

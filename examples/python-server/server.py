@@ -94,7 +94,8 @@ FIND = {
     authority.LICENSE: LICENSE_RECORD.format("id"),
     authority.SEATS_OF_HANDLE: "SELECT record FROM seats WHERE handle = ?",
     authority.TAKEN_SEATS_OF: """
-        SELECT record FROM seats WHERE device_key = ? AND is_taken ORDER BY json_extract(record, '$.granted') DESC LIMIT 128
+        SELECT record FROM seats WHERE device_key = ? AND is_taken
+        ORDER BY json_extract(record, '$.granted') DESC LIMIT 128
     """,
     authority.EVIDENCE_OF: "SELECT record FROM evidence WHERE handle = ? ORDER BY number",
     authority.CHECK_IN: "SELECT record FROM check_ins WHERE name = ?",

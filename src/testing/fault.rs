@@ -36,8 +36,8 @@ pub enum Fault {
     TlsWrongHost,
     /// The server's certificate has expired, or the local clock is wrong: [`ErrorKind::TlsExpired`].
     TlsExpired,
-    /// The authority refuses with that kind, and decides nothing. What is nothing that an authority says is a
-    /// [`BadReply`](ErrorKind::BadReply) to the client.
+    /// The authority refuses with that kind, and decides nothing. What an authority tells no device is to the
+    /// client that it failed: [`ErrorKind::ServerFailed`].
     Refused(ErrorKind),
 }
 

@@ -31,12 +31,7 @@ pub(super) fn answer(vendor: &mut Vendor, url: &str, body: &[u8]) -> Answer {
 /// Problem details (RFC 9457). A client goes by the code at the end of `type`; the status tells proxies that it is no
 /// success.
 pub(super) fn refusal(error: &Error) -> Answer {
-    let status = match error.kind() {
-        ErrorKind::TooManyAttempts => 429,
-        ErrorKind::ServerBusy => 503,
-        ErrorKind::ServerFailed => 500,
-        _ => 409,
-    };
+    let status = error.kind().http_status();
     let mut body = json!({
         "type": format!("urn:nodelock:problem:{}", error.kind().code()),
         "title": error.kind().to_string(),

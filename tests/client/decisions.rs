@@ -351,9 +351,7 @@ fn evidence_that_comes_along_with_its_request_cancels_the_request() {
 #[test]
 fn no_license_is_sold_under_the_id_that_stands_for_none() {
     let mut vendor = Vendor::new();
-    vendor.terms().id = LicenseId::NONE;
-    let license_key = vendor.license_key();
-    vendor.ledger.rekey(LicenseId::NONE, &license_key);
+    vendor.set_license_id(LicenseId::NONE);
     assert_eq!(vendor.terms().validate().unwrap_err().kind(), ErrorKind::InvalidInput);
     let device = Device::new(&vendor, "first");
     let request = device.client().begin(vendor.license_key()).unwrap();

@@ -34,7 +34,7 @@ fn every_fault_is_what_it_says() {
         (Fault::TlsExpired, ErrorKind::TlsExpired),
         (Fault::Refused(ErrorKind::TooManyAttempts), ErrorKind::TooManyAttempts),
         (Fault::Refused(ErrorKind::ServerBusy), ErrorKind::ServerBusy),
-        (Fault::Refused(ErrorKind::Corrupt), ErrorKind::BadReply),
+        (Fault::Refused(ErrorKind::Corrupt), ErrorKind::ServerFailed),
     ];
     for (fault, expected) in expected {
         let authority = TestAuthority::new(PRODUCT);
@@ -160,7 +160,7 @@ fn what_is_no_call_is_refused_and_another_vendor_is_not_trusted() {
         let post = Post::new(&url, body, Duration::from_secs(1), &cancel);
         let answer = authority.post(&post).unwrap();
         let said = String::from_utf8(answer.body).unwrap();
-        assert!(answer.status == 409 && said.contains("urn:nodelock:problem:malformed"), "{path}: {said}");
+        assert!(answer.status == 400 && said.contains("urn:nodelock:problem:malformed"), "{path}: {said}");
     }
     let key = authority.sell(1).unwrap();
     let other = TestAuthority::with_seed(PRODUCT, "another vendor");

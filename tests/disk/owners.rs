@@ -24,7 +24,7 @@ use nodelock::{
     store::{FileSystem, LockGuard, NewFile, OsFileSystem, Stamp},
 };
 
-use crate::support::vendor::{PRODUCT, START, Vendor, machine};
+use crate::support::vendor::{PRODUCT, START, Vendor, license_key, machine};
 
 /// A user that no machine has.
 const USER: u32 = 54_321;
@@ -457,7 +457,7 @@ fn what_the_child_does() {
         .build()
         .unwrap();
     let input = fs::read(exchange.join("input")).unwrap();
-    let begin = || client.begin(&nodelock::code::LicenseKey::from_random([7; 12]).to_string()).unwrap();
+    let begin = || client.begin(license_key()).unwrap();
     let said = match task.as_str() {
         "begin" => begin().to_bytes(),
         "begin-or-show" => client.pending().unwrap().unwrap_or_else(begin).to_bytes(),

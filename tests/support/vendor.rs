@@ -6,12 +6,12 @@ use std::{
 };
 
 use nodelock::{
-    Client, ClientBuilder, Feature, License, PublicKey, Result, Revocation, Roots, Store, Verdict,
+    Client, ClientBuilder, Feature, License, LicenseId, PublicKey, Result, Revocation, Roots, Store, Verdict,
     authority::{
         History, LicenseTerms, Reply, Seat, Usage,
         decision::{Moment, Note},
     },
-    code::Handle,
+    code::{Handle, LicenseKey},
     fingerprint::{Component, Probe},
     testing,
 };
@@ -52,7 +52,10 @@ impl Vendor {
         let now = vendor.clock.now_plus(0);
         vendor.certify(now, now.plus_days(365)).unwrap();
         let feature = Feature::new("export").up_to(3);
-        let license_key = vendor.sell_with(1, |terms| terms.features = vec![feature]).unwrap();
+        vendor.sell_with(1, |terms| terms.features = vec![feature]).unwrap();
+        // One that a test's other processes know too.
+        let license_key = license_key();
+        vendor.ledger.rekey(vendor.ledger.terms[0].id, &license_key);
         Self { root: vendor.root(), vendor, license_key }
     }
 
@@ -72,6 +75,12 @@ impl Vendor {
 
     pub fn terms(&mut self) -> &mut LicenseTerms {
         &mut self.vendor.ledger.terms[0]
+    }
+
+    /// The license has that id, as if it had been sold under it.
+    pub fn set_license_id(&mut self, id: LicenseId) {
+        self.terms().id = id;
+        self.vendor.ledger.rekey(id, &self.license_key);
     }
 
     pub fn license_key(&self) -> String {
@@ -110,6 +119,11 @@ impl Vendor {
     pub fn renew(&mut self, handle: Handle) -> License {
         self.vendor.renew(handle).unwrap()
     }
+}
+
+/// The key of a vendor's license, which is the same for all of them.
+pub fn license_key() -> String {
+    LicenseKey::from_random([7; 12]).to_string()
 }
 
 /// A physical machine named `name`.

@@ -40,7 +40,7 @@ fn a_license_goes_from_one_store_to_another_and_back() {
 
     let code = first.deactivate();
     assert_eq!(first.status(), ("deactivated".to_owned(), false));
-    first.refused(1, &["install", &license], "given-up", "that activation has been given up");
+    first.refused(1, &["install", &license], "given-up", "which was given up on this machine");
     let typed = code.to_lowercase().replace('-', " ").replacen(' ', "?", 1);
     let (receipt, mended) = vendor.redeem_code(&typed).unwrap();
     assert_eq!((mended.len(), vendor.usage().taken), (1, 0));
@@ -191,7 +191,7 @@ fn without_a_deactivation_left_the_license_stays() {
     vendor.ledger.terms[0].deactivations = Some(0);
     let user = User::new(&vendor);
     user.activate(&mut vendor);
-    let words = "allows no more deactivations";
+    let words = "the license has 0 deactivations left";
     user.refused(1, &["deactivate", "--offline"], "deactivation-not-allowed", words);
     assert_eq!(user.status(), ("active".to_owned(), true));
 }
