@@ -204,8 +204,7 @@ fn what_is_no_call_is_refused_and_another_vendor_is_not_trusted() {
     ] {
         let url = format!("{}{path}", TestAuthority::URL);
         let cancel = CancelToken::new();
-        let (user_agent, timeout) = ("test", Duration::from_secs(1));
-        let post = Post { url: &url, body, user_agent, limit: 1 << 20, timeout, cancel: &cancel };
+        let post = Post::new(&url, body, Duration::from_secs(1), &cancel);
         let answer = authority.post(&post).unwrap();
         let limit = answer.body.len();
         assert!(authority.post(&Post { limit, ..post.clone() }).is_ok());
