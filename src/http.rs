@@ -66,6 +66,11 @@ impl HttpOptions {
     /// Trusts the certificates in this PEM text too.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] when it holds none.
+    ///
+    /// ```
+    /// # use nodelock::{ErrorKind, HttpOptions};
+    /// assert_eq!(HttpOptions::default().trust_pem(b"no certificate").unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// ```
     pub fn trust_pem(mut self, pem: &[u8]) -> Result<Self> {
         let wrong = || {
             Error::new(

@@ -76,6 +76,14 @@ impl PublicKey {
     /// Lines end in LF or CRLF: nothing that stands in a comment makes a key.
     ///
     /// Fails with [`ErrorKind::TooLarge`] over [`MAX_INPUT`], and as [`from_str`](Self::from_str) does.
+    ///
+    /// ```
+    /// # use nodelock::{PublicKey, SigningKey, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// let file = format!("# our root keys\n{root}\n");
+    /// assert_eq!(PublicKey::read_list(file.as_bytes())?, [root]);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn read_list(input: &[u8]) -> Result<Vec<Self>> {
         if input.len() > MAX_INPUT {
             return Err(Error::too_large("the list of public keys", input.len(), MAX_INPUT));
@@ -172,6 +180,14 @@ impl SigningKey {
     /// A new key from `random`.
     ///
     /// Fails with [`ErrorKind::NoRandom`].
+    ///
+    /// ```
+    /// use nodelock::{SigningKey, SystemRandom};
+    ///
+    /// let root = SigningKey::generate(&SystemRandom)?;
+    /// println!("embed this in the application: {}", root.public_key());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn generate(random: &dyn Random) -> Result<Self> {
         let mut seed = Secret::zeros();
         random.fill(&mut *seed)?;
@@ -196,6 +212,14 @@ impl SigningKey {
     }
 
     /// The 64 bytes to store: the seed, then the public key. A secret; it is wiped when dropped.
+    ///
+    /// ```
+    /// # use nodelock::{SigningKey, SystemRandom};
+    /// # let key = SigningKey::generate(&SystemRandom)?;
+    /// let stored = key.to_bytes();
+    /// assert_eq!(SigningKey::from_bytes(&*stored)?.public_key(), key.public_key());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn to_bytes(&self) -> Zeroizing<[u8; 64]> {
         let mut bytes = Zeroizing::new([0; 64]);
         bytes[..32].copy_from_slice(&*self.seed);

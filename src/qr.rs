@@ -17,6 +17,7 @@ const LONGEST: usize = 7089;
 
 /// The squares of a QR code, without the light border of four squares that belongs around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Modules {
     /// Squares in a row, and rows.
     pub width: usize,
@@ -39,6 +40,12 @@ fn encode(text: &[u8]) -> Result<QrCode> {
 /// # Errors
 ///
 /// [`TooLarge`](ErrorKind::TooLarge) when no QR code holds that much: 4,296 characters of base32.
+///
+/// ```
+/// let code = nodelock::qr::modules("https://licenses.example.com/redeem#")?;
+/// assert_eq!(code.dark.len(), code.width * code.width);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn modules(text: impl AsRef<[u8]>) -> Result<Modules> {
     let code = encode(text.as_ref())?;
     Ok(Modules {
@@ -52,6 +59,11 @@ pub fn modules(text: impl AsRef<[u8]>) -> Result<Modules> {
 /// # Errors
 ///
 /// As [`modules`].
+///
+/// ```
+/// assert!(nodelock::qr::svg("17KX2-M928T-5CY4T-QKFFW-EZFWM")?.contains("<svg"));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn svg(text: impl AsRef<[u8]>) -> Result<String> {
     Ok(encode(text.as_ref())?.render::<svg::Color<'_>>().module_dimensions(4, 4).build())
 }
@@ -65,6 +77,11 @@ pub fn svg(text: impl AsRef<[u8]>) -> Result<String> {
 /// # Errors
 ///
 /// As [`modules`].
+///
+/// ```
+/// println!("{}", nodelock::qr::terminal("17KX2-M928T-5CY4T-QKFFW-EZFWM")?);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 pub fn terminal(text: impl AsRef<[u8]>) -> Result<String> {
     let mut image = encode(text.as_ref())?
         .render::<Dense1x2>()

@@ -13,7 +13,15 @@ use crate::{Error, ErrorKind, Result, error::shown};
 /// A point in time: whole seconds since 1970-01-01T00:00:00Z, up to the end of the year 9999.
 ///
 /// Text form: RFC 3339 in UTC, such as `2027-01-31T12:00:00Z`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+///
+/// ```
+/// use nodelock::Timestamp;
+///
+/// let expires: Timestamp = "2027-01-31".parse()?;
+/// assert_eq!(expires.plus_days(1).to_string(), "2027-02-01T00:00:00Z");
+/// # Ok::<(), nodelock::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
@@ -32,7 +40,21 @@ impl Timestamp {
         self.0
     }
 
-    /// This time plus `duration`, at most [`Timestamp::MAX`].
+    /// This time plus `duration`; none if that is later than [`Timestamp::MAX`]. Fractions of a second are dropped.
+    ///
+    /// ```
+    /// # use {nodelock::Timestamp, std::time::Duration};
+    /// assert_eq!(Timestamp::MAX.checked_add(Duration::from_secs(1)), None);
+    /// assert_eq!(Timestamp::MIN.checked_add(Duration::from_secs(60)).unwrap().unix_seconds(), 60);
+    /// ```
+    pub const fn checked_add(self, duration: Duration) -> Option<Self> {
+        match self.0.checked_add(duration.as_secs()) {
+            Some(seconds) if seconds <= Self::MAX.0 => Some(Self(seconds)),
+            _ => None,
+        }
+    }
+
+    /// This time plus `duration`, at most [`Timestamp::MAX`]. [`checked_add`](Self::checked_add) says if it is later.
     pub const fn plus(self, duration: Duration) -> Self {
         Self::from_unix_seconds(self.0.saturating_add(duration.as_secs()))
     }
@@ -42,7 +64,22 @@ impl Timestamp {
         self.plus(Duration::from_secs(days as u64 * 86_400))
     }
 
-    /// How long after `earlier` this time is; zero if it is not.
+    /// How long after `earlier` this time is; none if it is before that.
+    ///
+    /// ```
+    /// # use {nodelock::Timestamp, std::time::Duration};
+    /// assert_eq!(Timestamp::MIN.plus_days(1).checked_since(Timestamp::MIN), Some(Duration::from_secs(86_400)));
+    /// assert_eq!(Timestamp::MIN.checked_since(Timestamp::MAX), None);
+    /// ```
+    pub const fn checked_since(self, earlier: Self) -> Option<Duration> {
+        match self.0.checked_sub(earlier.0) {
+            Some(seconds) => Some(Duration::from_secs(seconds)),
+            None => None,
+        }
+    }
+
+    /// How long after `earlier` this time is; zero if it is before that, which
+    /// [`checked_since`](Self::checked_since) tells apart.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }

@@ -13,6 +13,7 @@ use crate::{Error, ErrorKind, Result};
 
 /// A POST of JSON to the authority.
 #[derive(Clone)]
+#[non_exhaustive]
 pub struct Post<'a> {
     /// The whole address.
     pub url: &'a str,
@@ -28,6 +29,23 @@ pub struct Post<'a> {
     pub cancel: &'a CancelToken,
 }
 
+impl<'a> Post<'a> {
+    /// A POST of `body` to `url`, for tests of a [`Transport`]: the client makes its own. An answer may have 1 MiB.
+    ///
+    /// ```
+    /// # use {nodelock::{CancelToken, Post}, std::time::Duration};
+    /// let cancel = CancelToken::new();
+    /// let post = Post::new("https://licenses.example.com/v1/checkins", b"{}", Duration::from_secs(3), &cancel);
+    /// assert_eq!(post.limit, 1 << 20);
+    /// ```
+    pub fn new(url: &'a str, body: &'a [u8], timeout: Duration, cancel: &'a CancelToken) -> Self {
+        Self { url, body, user_agent: USER_AGENT, limit: 1 << 20, timeout, cancel }
+    }
+}
+
+/// What the library calls itself.
+pub(crate) const USER_AGENT: &str = concat!("nodelock/", env!("CARGO_PKG_VERSION"));
+
 /// Without the body, which holds license keys and proofs.
 impl fmt::Debug for Post<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,6 +55,7 @@ impl fmt::Debug for Post<'_> {
 
 /// An answer, of whatever status.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
@@ -46,7 +65,45 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
 }
 
+impl Answer {
+    /// An answer without a `Retry-After`.
+    ///
+    /// ```
+    /// # use nodelock::Answer;
+    /// let answer = Answer::new(429, "try later");
+    /// assert_eq!((answer.status, answer.retry_after), (429, None));
+    /// ```
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, body: body.into(), retry_after: None }
+    }
+
+    /// This answer with what its `Retry-After` says.
+    ///
+    /// ```
+    /// # use {nodelock::Answer, std::time::Duration};
+    /// let answer = Answer::new(503, "").with_retry_after(Duration::from_secs(60));
+    /// assert_eq!(answer.retry_after, Some(Duration::from_secs(60)));
+    /// ```
+    pub fn with_retry_after(self, pause: Duration) -> Self {
+        Self { retry_after: Some(pause), ..self }
+    }
+}
+
 /// Brings requests to the authority. The feature `online` has one on reqwest; a host can bring its own HTTP stack.
+///
+/// ```
+/// use nodelock::{Answer, Post, Result, Transport};
+///
+/// /// Counts the calls on their way.
+/// struct Counted<T>(T, std::sync::atomic::AtomicU32);
+///
+/// impl<T: Transport> Transport for Counted<T> {
+///     fn post(&self, post: &Post<'_>) -> Result<Answer> {
+///         self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+///         self.0.post(post)
+///     }
+/// }
+/// ```
 pub trait Transport: Send + Sync {
     /// Posts, and waits for the answer. Follows no redirect, and does not try again: the client does.
     ///
@@ -86,6 +143,15 @@ impl CancelToken {
     }
 
     /// Asks whatever call was given this token to return [`ErrorKind::Cancelled`]. It stays used.
+    ///
+    /// ```
+    /// use nodelock::CancelToken;
+    ///
+    /// let cancel = CancelToken::new();
+    /// let button = cancel.clone(); // for the thread that has the window
+    /// button.cancel();
+    /// assert!(cancel.is_cancelled());
+    /// ```
     pub fn cancel(&self) {
         self.0.used.store(true, Ordering::Release);
     }

@@ -114,11 +114,33 @@ pub enum MachineReason {
 
 impl Verdict {
     /// Whether the application may run: [`Verdict::Active`] or [`Verdict::Grace`].
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// authority.clock().advance_days(91); // the lease is over
+    /// assert!(!client.check()?.verdict().is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn is_usable(&self) -> bool {
         matches!(self, Self::Active | Self::Grace { .. })
     }
 
     /// The verdict's stable name, such as `lease-ended`: for logs, scripts and `--json`.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// authority.clock().advance_days(91);
+    /// assert_eq!(client.check()?.verdict().code(), "lease-ended");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Active => "active",

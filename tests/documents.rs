@@ -418,3 +418,19 @@ fn a_false_link_is_found() {
     // In a block of code it is no link.
     assert_eq!(count("```\n[nowhere](NOWHERE.md)\n```"), 0);
 }
+
+/// What readers are told to pin is what this repository pins.
+#[test]
+fn the_version_that_leaves_out_tables_is_the_locked_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let lock = read("Cargo.lock");
+    let package =
+        lock.split("[[package]]").find(|package| package.contains("name = \"idna_adapter\"")).unwrap();
+    let version = package.split("version = \"").nth(1).unwrap().split('"').next().unwrap();
+    for document in ["README.md", "docs/guides/rust.md"] {
+        let command = format!("cargo update -p idna_adapter --precise {version}`");
+        assert!(read(document).replace('\n', " ").contains(&command), "{document}: {command}");
+    }
+    assert!(!lock.contains("name = \"icu_normalizer\""), "the tables are here all the same");
+}

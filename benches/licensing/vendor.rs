@@ -6,7 +6,7 @@ use nodelock::{
     Client, ClientBuilder, Feature, License, LicenseId, Page, PublicKey, Roots, SigningKey, Store,
     SystemRandom, Timestamp,
     authority::{
-        ActivationFile, CertificateTerms, Issuer, LONGEST_LEASE_DAYS, LicenseTerms,
+        ActivationFile, CertificateTerms, Issuer, LicenseTerms,
         decision::{self, Moment},
     },
     testing::MemoryLedger,
@@ -25,15 +25,8 @@ impl Vendor {
     /// Two signatures in each license: the certificate's and its own.
     pub fn with_certificate() -> Self {
         let (root, key) = (new_key(), new_key());
-        let certificate = CertificateTerms {
-            issuer: key.public_key(),
-            name: "Example Ltd".into(),
-            serial: 1,
-            not_before: now(),
-            not_after: now().plus_days(365),
-            longest_lease_days: LONGEST_LEASE_DAYS,
-            endless: true,
-        };
+        let certificate = CertificateTerms::new(key.public_key(), "Example Ltd", now(), now().plus_days(365))
+            .with_endless(true);
         let certificate = certificate.sign(&root).unwrap();
         Self::new(root.public_key(), Issuer::certified(key, certificate).unwrap())
     }
@@ -53,7 +46,7 @@ impl Vendor {
 
     /// Sells so many features.
     pub fn with_features(mut self, count: usize) -> Self {
-        let feature = |i| Feature { name: feature_name(i), limit: Some(3), expires: None };
+        let feature = |i| Feature::new(feature_name(i)).up_to(3);
         self.terms.features = (0..count).map(feature).collect();
         self
     }
@@ -79,7 +72,7 @@ impl Vendor {
         let act = |records: &_| decision::activate(&file, license, records, &moment);
         let decision = decision::settle(&mut ledger, act).unwrap();
         let license = self.issuer.reply(&decision, moment.now).unwrap().license.unwrap();
-        assert!(client.install(license.as_bytes()).unwrap().is_usable());
+        assert!(client.accept(license.as_bytes()).unwrap().status().is_usable());
         license
     }
 }

@@ -1,8 +1,8 @@
 /*
  * The licensing of an application in C: all that one does with a license, as a program of one file.
  *
- *     cargo rustc --release --features capi,online,qr --crate-type cdylib
- *     gcc -std=c11 -Iinclude examples/c/main.c -o editor -Ltarget/release -lnodelock -Wl,-rpath,"$PWD/target/release"
+ *     cargo rustc --profile capi --lib --features capi,online,qr --crate-type cdylib
+ *     gcc -std=c11 -Iinclude examples/c/main.c -o editor -Ltarget/capi -lnodelock -Wl,-rpath,"$PWD/target/capi"
  *
  *     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
  *     ./editor                          start: check the license, renew it when that is due, run if it is usable

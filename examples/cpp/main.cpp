@@ -1,8 +1,8 @@
 // The licensing of an application with windows, in C++17: online calls in a thread of their own, progress and results back on the
 // GUI thread, a button that cancels.
 //
-//     cargo rustc --release --features capi,online,qr --crate-type cdylib
-//     g++ -std=c++17 -pthread -Iinclude examples/cpp/main.cpp -o window -Ltarget/release -lnodelock -Wl,-rpath,"$PWD/target/release"
+//     cargo rustc --profile capi --lib --features capi,online,qr --crate-type cdylib
+//     g++ -std=c++17 -pthread -Iinclude examples/cpp/main.cpp -o window -Ltarget/capi -lnodelock -Wl,-rpath,"$PWD/target/capi"
 //     NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420 ./window
 //
 // The window is made of lines: every line that is typed is a click (`activate KEY`, `replace KEY SEAT`, `deactivate`,

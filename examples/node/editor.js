@@ -2,7 +2,7 @@
 //
 //     npm ci --prefix examples/node
 //     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
-//     export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
+//     export NODELOCK_LIBRARY=target/capi/libnodelock.so     # unless it is installed
 //
 //     node examples/node/editor.js                          start: check, renew when that is due, run if usable
 //     node examples/node/editor.js activate KEY             take a seat online
@@ -11,6 +11,10 @@
 //     ... check-in                                          renew the license at once, as a button does
 //     ... deactivate                                        give the seat back online
 //     ... deactivate-offline FILE, codes, receipt FILE      the same without a network, by a code or a file
+//     ... details                                           say what the license says, and what it asks for
+//     ... cancel                                            take a request back that was not answered
+//     ... hand-in                                           send what was given back without a network
+//     ... recover                                           take a new seat where the store is damaged
 //     ... explain                                           say what of this machine can be recognized
 //
 // Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is no usable license.
@@ -130,6 +134,30 @@ const commands = {
 
     receipt: (file) => showReceipt(client().acceptReceipt(readFileSync(file))),
 
+    details() {
+        const license = client().check();
+        const day = (date) => date?.toISOString().slice(0, 10) ?? 'never';
+        console.log(`edition: ${license.edition}\nexpires: ${day(license.expires)}\nlease until: ${day(license.leaseUntil)}`);
+        console.log(`renew after: ${day(license.renewAfter)}, ${license.renewalDue ? 'due' : 'not due'}`);
+        console.log(`features: ${license.features.join(', ')}`);
+        for (const [name, value] of license.metadata) console.log(`${name}: ${value}`);
+        if (license.pendingSeat) console.log(`pending: ${license.pendingSeat}`);
+        return license.present ? DONE : UNUSABLE;
+    },
+
+    cancel() {
+        // The authority may have granted it, so the code is worth as much as that of a license.
+        showProof(client().cancel());
+        return DONE;
+    },
+
+    async 'hand-in'() {
+        (await client().handIn(options())).forEach(showReceipt);
+        return DONE;
+    },
+
+    recover: async () => showLicense(await client().recover(options())),
+
     explain() {
         process.stdout.write(client().fingerprint().report);
         return DONE;
@@ -140,7 +168,8 @@ async function main([name, ...values]) {
     const command = name === undefined ? start : Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (command === undefined || values.length !== command.length) {
         console.error('usage: editor.js [activate KEY | replace KEY SEAT | request KEY FILE | install FILE | check-in |\n' +
-            '                 deactivate | deactivate-offline FILE | codes | receipt FILE | explain]');
+            '                 deactivate | deactivate-offline FILE | codes | receipt FILE | details | cancel | hand-in | recover |\n' +
+            '                 explain]');
         return USAGE;
     }
     try {

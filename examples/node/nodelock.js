@@ -20,7 +20,8 @@ export const Outcome = { RETURNED: 1, HELD: 2 };
 
 const library = koffi.load(process.env.NODELOCK_LIBRARY || `libnodelock${koffi.extension}`);
 
-const OBJECTS = ['error', 'config', 'details', 'client', 'license', 'request', 'proof', 'proofs', 'qr', 'receipt', 'fingerprint', 'call'];
+const OBJECTS = ['error', 'config', 'details', 'client', 'license', 'request', 'proof', 'proofs', 'qr', 'receipt', 'receipts',
+    'fingerprint', 'call'];
 for (const name of OBJECTS) koffi.opaque(`nodelock_${name}`);
 koffi.proto('void nodelock_progress_fn(void *user_data, uint32_t event, uint32_t attempt, uint64_t pause)');
 
@@ -44,8 +45,23 @@ for (const [result, name, parameters] of [
     ['const char *', 'license_verdict_text', 'const nodelock_license *'],
     ['bool', 'license_is_usable', 'const nodelock_license *'],
     ['bool', 'license_is_present', 'const nodelock_license *'],
+    ['const char *', 'license_product', 'const nodelock_license *'],
     ['const char *', 'license_licensee', 'const nodelock_license *'],
+    ['const char *', 'license_edition', 'const nodelock_license *'],
+    ['const char *', 'license_id', 'const nodelock_license *'],
     ['const char *', 'license_seat', 'const nodelock_license *'],
+    ['bool', 'license_issued', 'const nodelock_license *, _Out_ uint64_t *'],
+    ['bool', 'license_starts', 'const nodelock_license *, _Out_ uint64_t *'],
+    ['bool', 'license_expires', 'const nodelock_license *, _Out_ uint64_t *'],
+    ['bool', 'license_lease_until', 'const nodelock_license *, _Out_ uint64_t *'],
+    ['bool', 'license_renew_after', 'const nodelock_license *, _Out_ uint64_t *'],
+    ['bool', 'license_updates_until', 'const nodelock_license *, _Out_ uint64_t *'],
+    ['size_t', 'license_metadata_count', 'const nodelock_license *'],
+    ['const char *', 'license_metadata_name', 'const nodelock_license *, size_t'],
+    ['const char *', 'license_metadata_value', 'const nodelock_license *, size_t'],
+    ['size_t', 'license_feature_count', 'const nodelock_license *'],
+    ['const char *', 'license_feature_name', 'const nodelock_license *, size_t'],
+    ['const char *', 'license_pending_seat', 'const nodelock_license *'],
     ['bool', 'license_has_feature', 'const nodelock_license *, const char *'],
     ['bool', 'license_feature_limit', 'const nodelock_license *, const char *, _Out_ uint64_t *'],
     ['size_t', 'license_outstanding', 'const nodelock_license *'],
@@ -63,6 +79,8 @@ for (const [result, name, parameters] of [
     ['const char *', 'qr_svg', 'const nodelock_qr *'],
     ['const char *', 'receipt_seat', 'const nodelock_receipt *'],
     ['uint32_t', 'receipt_outcome', 'const nodelock_receipt *'],
+    ['size_t', 'receipts_count', 'const nodelock_receipts *'],
+    ['const nodelock_receipt *', 'receipts_get', 'const nodelock_receipts *, size_t'],
     ['const char *', 'fingerprint_report', 'const nodelock_fingerprint *'],
     ['void', 'call_cancel', 'const nodelock_call *'],
     ...OBJECTS.map((name) => ['void', `${name}_free`, `nodelock_${name} *`]),
@@ -82,6 +100,10 @@ for (const [name, parameters] of [
     ['client_pending', 'const nodelock_client *, _Out_ nodelock_request **'],
     ['client_accept', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_license **'],
     ['client_accept_receipt', 'const nodelock_client *, const uint8_t *, size_t, _Out_ nodelock_receipt **'],
+    ['client_cancel', 'const nodelock_client *, _Out_ nodelock_proof **'],
+    ['client_recover_offline', 'const nodelock_client *, _Out_ nodelock_request **'],
+    ['client_hand_in', 'const nodelock_client *, const nodelock_call *, _Out_ nodelock_receipts **'],
+    ['client_recover', 'const nodelock_client *, const nodelock_call *, _Out_ nodelock_license **'],
     ['client_deactivate_offline', 'const nodelock_client *, uint32_t, _Out_ nodelock_proof **'],
     ['client_check_in_offline', 'const nodelock_client *, _Out_ nodelock_request **'],
     ['client_outstanding', 'const nodelock_client *, _Out_ nodelock_proofs **'],
@@ -192,7 +214,32 @@ export class License extends Owned {
     get usable() { return look.license_is_usable(this.pointer); }
     get present() { return look.license_is_present(this.pointer); }
     get licensee() { return look.license_licensee(this.pointer); }
+    get product() { return look.license_product(this.pointer); }
+    get edition() { return look.license_edition(this.pointer); }
+    get id() { return look.license_id(this.pointer); }
     get seat() { return look.license_seat(this.pointer); }
+    // Dates, or null without a license and for never.
+    get issued() { return this.#time('issued'); }
+    get starts() { return this.#time('starts'); }
+    get expires() { return this.#time('expires'); }
+    get leaseUntil() { return this.#time('lease_until'); }
+    get renewAfter() { return this.#time('renew_after'); }
+    get updatesUntil() { return this.#time('updates_until'); }
+    get pendingSeat() { return look.license_pending_seat(this.pointer); }
+    /** What the vendor tells the application: pairs of a name and a value, in the vendor's order. */
+    get metadata() {
+        return Array.from({ length: Number(look.license_metadata_count(this.pointer)) }, (_, index) =>
+            [look.license_metadata_name(this.pointer, index), look.license_metadata_value(this.pointer, index)]);
+    }
+    /** The names of all features, also of those that cannot be used: see hasFeature(). */
+    get features() {
+        return Array.from({ length: Number(look.license_feature_count(this.pointer)) }, (_, index) =>
+            look.license_feature_name(this.pointer, index));
+    }
+    #time(which) {
+        const seconds = [0];
+        return look[`license_${which}`](this.pointer, seconds) ? new Date(Number(seconds[0]) * 1000) : null;
+    }
     get outstanding() { return Number(look.license_outstanding(this.pointer)); }
     get shouldObserve() { return look.license_should_observe(this.pointer); }
     get renewalDue() { return look.license_renewal_due(this.pointer); }
@@ -228,7 +275,7 @@ export class Proof extends Owned {
 }
 
 export class Receipt extends Owned {
-    constructor(pointer) { super('receipt', pointer); }
+    constructor(pointer, owner) { super('receipt', pointer, owner); }
     get seat() { return look.receipt_seat(this.pointer); }
     get outcome() { return look.receipt_outcome(this.pointer); }
 }
@@ -282,6 +329,12 @@ export class Client extends Owned {
         return request ? new Request(request) : null;
     }
 
+    /** Takes the pending request back. The authority may have granted it, so this gives a seat up. */
+    cancel() { return new Proof(get('client_cancel', this.pointer)); }
+
+    /** Asks for a new seat in place of the one whose record is damaged; accept() takes the answer in. */
+    recoverOffline() { return new Request(get('client_recover_offline', this.pointer)); }
+
     /** Takes in whatever the authority sent: a license, receipts, a revocation. */
     accept(bytes) { return new License(get('client_accept', this.pointer, bytes, bytes.length)); }
 
@@ -307,6 +360,16 @@ export class Client extends Owned {
         const details = new Details(metadata, replace);
         return new License((await this.#online(options, 1, 'client_activate', text(licenseKey), details))[0]);
     }
+
+    /** Sends what was given up and has no receipt. The receipts that came. */
+    async handIn(options = {}) {
+        const receipts = new Owned('receipts', (await this.#online(options, 1, 'client_hand_in'))[0]);
+        const count = Number(look.receipts_count(receipts.pointer));
+        return Array.from({ length: count }, (_, index) => new Receipt(look.receipts_get(receipts.pointer, index), receipts));
+    }
+
+    /** Takes a new seat in place of the one whose record is damaged. */
+    async recover(options = {}) { return new License((await this.#online(options, 1, 'client_recover'))[0]); }
 
     async checkIn(options = {}) { return new License((await this.#online(options, 1, 'client_check_in'))[0]); }
 

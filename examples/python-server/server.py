@@ -2,7 +2,7 @@
 """A vendor's own server in Python: it issues licenses and takes seats back through the C interface.
 
     cargo rustc --release --features capi,authority --crate-type cdylib
-    export NODELOCK_LIBRARY=target/release/libnodelock.so
+    export NODELOCK_LIBRARY=target/capi/libnodelock.so
 
     python3 examples/python-server/server.py init vendor                    make keys and a database in `vendor`
     python3 examples/python-server/server.py certify vendor                 let the server sign for another year
@@ -94,7 +94,8 @@ FIND = {
     authority.LICENSE: LICENSE_RECORD.format("id"),
     authority.SEATS_OF_HANDLE: "SELECT record FROM seats WHERE handle = ?",
     authority.TAKEN_SEATS_OF: """
-        SELECT record FROM seats WHERE device_key = ? AND is_taken ORDER BY json_extract(record, '$.granted') DESC LIMIT 128
+        SELECT record FROM seats WHERE device_key = ? AND is_taken
+        ORDER BY json_extract(record, '$.granted') DESC LIMIT 128
     """,
     authority.EVIDENCE_OF: "SELECT record FROM evidence WHERE handle = ? ORDER BY number",
     authority.CHECK_IN: "SELECT record FROM check_ins WHERE name = ?",

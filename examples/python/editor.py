@@ -2,7 +2,7 @@
 """The licensing of an application in Python: all that one does with a license.
 
     export NODELOCK_ROOT=... NODELOCK_AUTHORITY=http://127.0.0.1:8420
-    export NODELOCK_LIBRARY=target/release/libnodelock.so     # unless it is installed
+    export NODELOCK_LIBRARY=target/capi/libnodelock.so     # unless it is installed
 
     python3 examples/python/editor.py                         start: check, renew when that is due, run if usable
     python3 examples/python/editor.py activate KEY            take a seat online
@@ -11,6 +11,10 @@
     ... check-in                                              renew the license at once, as a button does
     ... deactivate                                            give the seat back online
     ... deactivate-offline FILE, codes, receipt FILE          the same without a network, by a code or a file
+    ... details                                               say what the license says, and what it asks for
+    ... cancel                                                take a request back that was not answered
+    ... hand-in                                               send what was given back without a network
+    ... recover                                               take a new seat where the store is damaged
     ... explain                                               say what of this machine can be recognized
 
 Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is no usable license.
@@ -171,6 +175,38 @@ def receipt(file):
     return show_receipt(client().accept_receipt(Path(file).read_bytes()))
 
 
+def details():
+    license = client().check()
+
+    def day(seconds):
+        return "never" if seconds is None else time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+    print(f"edition: {license.edition}\nexpires: {day(license.expires)}\nlease until: {day(license.lease_until)}")
+    print(f"renew after: {day(license.renew_after)}, {'due' if license.renewal_due else 'not due'}")
+    print(f"features: {', '.join(license.features)}")
+    for name, value in license.metadata:
+        print(f"{name}: {value}")
+    if license.pending_seat:
+        print(f"pending: {license.pending_seat}")
+    return DONE if license.present else UNUSABLE
+
+
+def cancel():
+    # The authority may have granted it, so the code is worth as much as that of a license.
+    show_proof(client().cancel())
+    return DONE
+
+
+def hand_in():
+    for receipt in online(lambda call: client().hand_in(call)):
+        show_receipt(receipt)
+    return DONE
+
+
+def recover():
+    return show_license(online(lambda call: client().recover(call)))
+
+
 def explain():
     print(client().fingerprint().report, end="")
     return DONE
@@ -186,6 +222,10 @@ COMMANDS = {
     "deactivate-offline": deactivate_offline,
     "codes": codes,
     "receipt": receipt,
+    "details": details,
+    "cancel": cancel,
+    "hand-in": hand_in,
+    "recover": recover,
     "explain": explain,
 }
 

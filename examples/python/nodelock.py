@@ -53,6 +53,8 @@ _STATUS = {
     "client_pending": (c_void_p, _Out),
     "client_accept": (c_void_p, c_char_p, c_size_t, _Out),
     "client_accept_receipt": (c_void_p, c_char_p, c_size_t, _Out),
+    "client_cancel": (c_void_p, _Out),
+    "client_recover_offline": (c_void_p, _Out),
     "client_deactivate_offline": (c_void_p, c_uint32, _Out),
     "client_check_in_offline": (c_void_p, _Out),
     "client_outstanding": (c_void_p, _Out),
@@ -61,6 +63,8 @@ _STATUS = {
     "client_activate": (c_void_p, c_char_p, c_void_p, c_void_p, _Out),
     "client_check_in": (c_void_p, c_void_p, _Out),
     "client_deactivate": (c_void_p, c_uint32, c_void_p, _Out),
+    "client_hand_in": (c_void_p, c_void_p, _Out),
+    "client_recover": (c_void_p, c_void_p, _Out),
     "details_new": (_Out,),
     "details_add": (c_void_p, c_char_p, c_char_p),
     "details_replace": (c_void_p, c_char_p),
@@ -87,8 +91,23 @@ _LOOKS = {
     "license_verdict_text": (c_char_p, c_void_p),
     "license_is_usable": (c_bool, c_void_p),
     "license_is_present": (c_bool, c_void_p),
+    "license_product": (c_char_p, c_void_p),
     "license_licensee": (c_char_p, c_void_p),
+    "license_edition": (c_char_p, c_void_p),
+    "license_id": (c_char_p, c_void_p),
     "license_seat": (c_char_p, c_void_p),
+    "license_issued": (c_bool, c_void_p, POINTER(c_uint64)),
+    "license_starts": (c_bool, c_void_p, POINTER(c_uint64)),
+    "license_expires": (c_bool, c_void_p, POINTER(c_uint64)),
+    "license_lease_until": (c_bool, c_void_p, POINTER(c_uint64)),
+    "license_renew_after": (c_bool, c_void_p, POINTER(c_uint64)),
+    "license_updates_until": (c_bool, c_void_p, POINTER(c_uint64)),
+    "license_metadata_count": (c_size_t, c_void_p),
+    "license_metadata_name": (c_char_p, c_void_p, c_size_t),
+    "license_metadata_value": (c_char_p, c_void_p, c_size_t),
+    "license_feature_count": (c_size_t, c_void_p),
+    "license_feature_name": (c_char_p, c_void_p, c_size_t),
+    "license_pending_seat": (c_char_p, c_void_p),
     "license_has_feature": (c_bool, c_void_p, c_char_p),
     "license_feature_limit": (c_bool, c_void_p, c_char_p, POINTER(c_uint64)),
     "license_outstanding": (c_size_t, c_void_p),
@@ -106,10 +125,12 @@ _LOOKS = {
     "qr_svg": (c_char_p, c_void_p),
     "receipt_seat": (c_char_p, c_void_p),
     "receipt_outcome": (c_uint32, c_void_p),
+    "receipts_count": (c_size_t, c_void_p),
+    "receipts_get": (_Lent, c_void_p, c_size_t),
     "fingerprint_report": (c_char_p, c_void_p),
     "call_cancel": (None, c_void_p),
 }
-_OBJECTS = "error config details client license request proof proofs qr receipt fingerprint call".split()
+_OBJECTS = "error config details client license request proof proofs qr receipt receipts fingerprint call".split()
 
 
 def _load():
@@ -229,8 +250,9 @@ class Error(Exception):
 class License(_Object):
     """What a check found. It does not change any more.
 
-    Of Client.start, `renewed` says whether the authority has answered, and `warning` is an Error that keeps nobody from
-    working, or None: why a renewal did not come, or why the store could not record that time has passed.
+    Times are seconds since 1970, None for never. Of Client.start, `renewed` says whether the authority has answered,
+    and `warning` is an Error that keeps nobody from working, or None: why a renewal did not come, or why the store
+    could not record that time has passed.
     """
 
     warning = None
@@ -238,12 +260,43 @@ class License(_Object):
     verdict_text = property(lambda self: _text("license_verdict_text", self))
     usable = property(lambda self: _library.nodelock_license_is_usable(self))
     present = property(lambda self: _library.nodelock_license_is_present(self))
+    product = property(lambda self: _text("license_product", self))
     licensee = property(lambda self: _text("license_licensee", self))
+    edition = property(lambda self: _text("license_edition", self))
+    id = property(lambda self: _text("license_id", self))
     seat = property(lambda self: _text("license_seat", self))
+    issued = property(lambda self: self._time("issued"))
+    starts = property(lambda self: self._time("starts"))
+    expires = property(lambda self: self._time("expires"))
+    lease_until = property(lambda self: self._time("lease_until"))
+    renew_after = property(lambda self: self._time("renew_after"))
+    updates_until = property(lambda self: self._time("updates_until"))
+    pending_seat = property(lambda self: _text("license_pending_seat", self))
     outstanding = property(lambda self: _library.nodelock_license_outstanding(self))
     should_observe = property(lambda self: _library.nodelock_license_should_observe(self))
     renewal_due = property(lambda self: _library.nodelock_license_renewal_due(self))
     renewed = property(lambda self: _library.nodelock_license_is_renewed(self))
+
+    def _time(self, which):
+        """Seconds since 1970. None without a license, and for never."""
+        seconds = c_uint64()
+        found = getattr(_library, "nodelock_license_" + which)(self, byref(seconds))
+        return seconds.value if found else None
+
+    @property
+    def metadata(self):
+        """What the vendor tells the application: pairs of a name and a value, in the vendor's order."""
+        count = _library.nodelock_license_metadata_count(self)
+        return [
+            (_text("license_metadata_name", self, index), _text("license_metadata_value", self, index))
+            for index in range(count)
+        ]
+
+    @property
+    def features(self):
+        """The names of all features, also of those that cannot be used: see has_feature."""
+        count = _library.nodelock_license_feature_count(self)
+        return [_text("license_feature_name", self, index) for index in range(count)]
 
     def has_feature(self, name):
         return _library.nodelock_license_has_feature(self, _bytes(name))
@@ -290,6 +343,17 @@ class Proofs(_Object):
 class Receipt(_Object):
     seat = property(lambda self: _text("receipt_seat", self))
     outcome = property(lambda self: _library.nodelock_receipt_outcome(self))
+
+
+class Receipts(_Object):
+    def __len__(self):
+        return _library.nodelock_receipts_count(self)
+
+    def __getitem__(self, index):
+        receipt = _library.nodelock_receipts_get(self, index) if index >= 0 else None
+        if not receipt:
+            raise IndexError(index)
+        return Receipt(receipt, owner=self)
 
 
 class Fingerprint(_Object):
@@ -364,6 +428,14 @@ class Client(_Object):
         request = _get("client_pending", self)
         return Request(request) if request else None
 
+    def cancel(self):
+        """Takes the pending request back. The authority may have granted it, so this gives a seat up."""
+        return Proof(_get("client_cancel", self))
+
+    def recover_offline(self):
+        """Asks for a new seat in place of the one whose record is damaged; accept() takes the answer in."""
+        return Request(_get("client_recover_offline", self))
+
     def accept(self, data):
         """Takes in whatever the authority sent: a license, receipts, a revocation."""
         return License(_get("client_accept", self, data, len(data)))
@@ -390,6 +462,14 @@ class Client(_Object):
 
     def check_in(self, call=None):
         return License(_get("client_check_in", self, call))
+
+    def hand_in(self, call=None):
+        """Sends what was given up and has no receipt. The receipts that came."""
+        return Receipts(_get("client_hand_in", self, call))
+
+    def recover(self, call=None):
+        """Takes a new seat in place of the one whose record is damaged."""
+        return License(_get("client_recover", self, call))
 
     def deactivate(self, reason=OTHER, call=None):
         return Receipt(_get("client_deactivate", self, reason, call))

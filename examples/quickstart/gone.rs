@@ -69,7 +69,7 @@ pub fn run(folder: &Path) -> Result<()> {
             .metadata("computer", "tower")
             .instead_of(dead.handle),
     )?;
-    tower.install(vendor.activate(&request.to_bytes())?.as_bytes())?;
+    tower.accept(vendor.activate(&request.to_bytes())?.as_bytes())?;
     expect(vendor.usage().taken == 1, "one seat was taken for another")?;
     println!("Its license: {}. {} of 1 seats taken.", tower.check()?.verdict(), vendor.usage().taken);
 
@@ -83,7 +83,7 @@ pub fn run(folder: &Path) -> Result<()> {
     let days = lapse.since(vendor.calendar.now()).as_secs().div_ceil(86_400);
     println!("Refused: {refused}. The next seat is free in {days} days.");
     vendor.calendar.advance_days(days);
-    waiting.install(vendor.activate(&request.to_bytes())?.as_bytes())?;
+    waiting.accept(vendor.activate(&request.to_bytes())?.as_bytes())?;
     expect(vendor.usage().taken == 1, "the dead computer's seat has lapsed")?;
     expect(!tower.check()?.is_usable(), "its lease has ended before")?;
     println!("Its license: {}. {} of 1 seats taken.", waiting.check()?.verdict(), vendor.usage().taken);
@@ -99,6 +99,6 @@ fn application(folder: &Path, vendor: &Vendor, name: &'static str, installation:
 fn activate(client: &Client, vendor: &mut Vendor, name: &str) -> Result<()> {
     let request =
         client.begin(ActivationRequestOptions::of_key(&vendor.license_key).metadata("computer", name))?;
-    client.install(vendor.activate(&request.to_bytes())?.as_bytes())?;
+    client.accept(vendor.activate(&request.to_bytes())?.as_bytes())?;
     expect(*client.check()?.verdict() == Verdict::Active, "the computer is licensed")
 }

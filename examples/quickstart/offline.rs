@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use nodelock::{
-    ActivationRequestOptions, Client, ErrorKind, Outcome, Reason, Verdict,
+    ActivationRequestOptions, Client, ErrorKind, Limit, Outcome, Reason, Verdict,
     fingerprint::{Class, Component},
 };
 
@@ -38,7 +38,7 @@ pub fn run(folder: &Path) -> Result<()> {
     let license_file = vendor.activate(&request.to_bytes())?;
     println!("The license file begins:");
     license_file.lines().take_while(|line| !line.is_empty()).for_each(|line| println!("    {line}"));
-    first.install(license_file.as_bytes())?;
+    first.accept(license_file.as_bytes())?;
 
     step("Whenever it starts, the application checks its license");
     let status = first.check()?;
@@ -47,7 +47,7 @@ pub fn run(folder: &Path) -> Result<()> {
     println!("The license of {}, {} edition: {}.", license.licensee, license.edition, status.verdict());
     expect(status.has_feature("export"), "the license has the feature `export`")?;
     expect(!status.has_feature("import"), "the license does not have the feature `import`")?;
-    expect(status.feature_limit("projects") == Some(Some(10)), "`projects` is limited to 10")?;
+    expect(status.feature_limit("projects") == Some(Limit::UpTo(10)), "`projects` is limited to 10")?;
     println!("Features: export: yes; import: no; projects: up to 10.");
     if let Some(until) = license.lease_until {
         println!("To be renewed by {until}: so a copy of this folder does not live for ever.");
@@ -77,7 +77,7 @@ pub fn run(folder: &Path) -> Result<()> {
     step("From now on the first machine has no license");
     expect(*first.check()?.verdict() == Verdict::Deactivated, "the license is gone")?;
     println!("Its license: {}.", first.check()?.verdict());
-    refused(first.install(license_file.as_bytes()), ErrorKind::GivenUp, "the old license file stays dead")?;
+    refused(first.accept(license_file.as_bytes()), ErrorKind::GivenUp, "the old license file stays dead")?;
     let again = first.outstanding()?;
     expect(again.len() == 1 && again[0].code() == given_up.code(), "the same code is shown again")?;
     println!("Until a receipt comes, it shows the same code whenever it is asked.");
@@ -92,7 +92,7 @@ pub fn run(folder: &Path) -> Result<()> {
     println!("The seat is {}: {} of 1 seats taken.", receipt.outcome, vendor.usage().taken);
 
     step("The first machine takes in the receipt");
-    first.accept_receipt(receipt.to_text().as_bytes())?;
+    first.accept(receipt.to_text().as_bytes())?;
     expect(first.outstanding()?.is_empty(), "nothing is outstanding after the receipt")?;
     println!("Nothing is outstanding. (A receipt is welcome, never required.)");
 
@@ -100,7 +100,7 @@ pub fn run(folder: &Path) -> Result<()> {
     // The very same request as before: it was kept, and would have been after a restart too.
     let waiting = second.pending()?.ok_or("the second machine's request is still pending")?;
     let answer = vendor.activate(waiting.to_text().as_bytes())?;
-    expect(second.install(answer.as_bytes())?.is_usable(), "the second machine is licensed")?;
+    expect(second.accept(answer.as_bytes())?.status().is_usable(), "the second machine is licensed")?;
     println!("Its license: {}.", second.check()?.verdict());
 
     step("Somebody replays what the first machine said");

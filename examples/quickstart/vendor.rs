@@ -10,8 +10,8 @@ use nodelock::{
     Binding, Clock, DeactivationReceipt, Error, ErrorKind, Feature, LicenseId, Page, PublicKey, Random,
     Result, Roots, SigningKey, SystemClock, SystemRandom, Timestamp,
     authority::{
-        ActivationFile, CertificateTerms, Issuer, LONGEST_LEASE_DAYS, LicenseTerms, Records, ReleaseClaim,
-        Reply, TypedCode, Usage,
+        ActivationFile, CertificateTerms, Issuer, LicenseTerms, Records, ReleaseClaim, Reply, TypedCode,
+        Usage,
         decision::{self, Moment, Note, Refusal, Ruling, Step},
     },
     code::{Correction, LicenseKey},
@@ -61,24 +61,15 @@ impl Vendor {
         let root = SigningKey::generate(&SystemRandom)?;
         // The issuer key signs licenses every day. If it is stolen, it dies with its certificate.
         let issuer = SigningKey::generate(&SystemRandom)?;
-        let certificate = CertificateTerms {
-            issuer: issuer.public_key(),
-            name: "Example Ltd, licensing".into(),
-            serial: 1,
-            not_before: now,
-            not_after: now.plus_days(365),
-            longest_lease_days: LONGEST_LEASE_DAYS,
-            endless: true,
-        };
+        let certificate =
+            CertificateTerms::new(issuer.public_key(), "Example Ltd, licensing", now, now.plus_days(365))
+                .with_endless(true);
         let certificate = certificate.sign(&root)?;
 
         let mut terms = LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product, seats, now);
         terms.licensee = "Jane Doe".into();
         terms.edition = "professional".into();
-        terms.features = vec![
-            Feature { name: "export".into(), limit: None, expires: None },
-            Feature { name: "projects".into(), limit: Some(10), expires: None },
-        ];
+        terms.features = vec![Feature::new("export"), Feature::new("projects").up_to(10)];
         let mut random = [0; 12];
         SystemRandom.fill(&mut random)?;
         let license_key = LicenseKey::from_random(random).to_string();

@@ -27,11 +27,18 @@ pub const UNMATCHED_REQUESTS: u32 = 100;
 
 /// How often something was done within a time that is bounded: codes tried at one seat within [`CODE_WINDOW`], or a
 /// machine installed anew within [`COUNT_WINDOW`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Attempts {
     count: u32,
     since: Timestamp,
+}
+
+impl Default for Attempts {
+    /// None.
+    fn default() -> Self {
+        Self { count: 0, since: Timestamp::MIN }
+    }
 }
 
 impl Attempts {
@@ -71,7 +78,7 @@ impl Attempts {
 }
 
 /// How often something that is [`Counting`] happened to a license within [`COUNT_WINDOW`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Count {
     count: u32,
@@ -80,6 +87,13 @@ pub struct Count {
     /// then.
     #[serde(default, with = "json::list_of_hex")]
     requests: Vec<[u8; 8]>,
+}
+
+impl Default for Count {
+    /// Never.
+    fn default() -> Self {
+        Self { count: 0, since: Timestamp::MIN, requests: Vec::new() }
+    }
 }
 
 impl Count {

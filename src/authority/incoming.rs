@@ -134,6 +134,20 @@ impl ActivationFile {
     /// Reads an activation file in any form: bytes, armored text, base64url, base32 behind a link.
     ///
     /// Fails as [`ActivationRequest::verify`] does.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// # client.begin(&license_key)?;
+    /// use nodelock::authority::ActivationFile;
+    /// # let upload = client.pending()?.unwrap().to_text();
+    ///
+    /// let file = ActivationFile::read(upload.as_bytes())?;
+    /// println!("a seat is asked for by license key {}", file.request().license_key);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn read(input: &[u8]) -> Result<Self> {
         Self::of(handed_in(input, Kind::ActivationRequest)?)
     }
@@ -235,6 +249,20 @@ impl ReleaseClaim {
     ///
     /// Fails with [`ErrorKind::TooLarge`], [`ErrorKind::Malformed`], [`ErrorKind::WrongType`] and the other kinds of
     /// [`ActivationRequest::verify`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// # client.begin(&license_key)?;
+    /// use nodelock::authority::ReleaseClaim;
+    /// # let upload = client.cancel()?.to_text();
+    ///
+    /// let claim = ReleaseClaim::read(upload.as_bytes())?;
+    /// println!("seat {} is said to be given up", claim.handle());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn read(input: &[u8]) -> Result<Self> {
         let mut claims = Self::read_all(input)?;
         let count = claims.len();
@@ -354,6 +382,14 @@ impl TypedCode {
     /// Reads a typed code and mends typing errors.
     ///
     /// Fails as [`DeactivationCode::read`] does; such a text counts as no attempt.
+    ///
+    /// ```
+    /// use nodelock::authority::TypedCode;
+    ///
+    /// let typed = TypedCode::read("17kx2 m928t 5cy4t qkffw ezfwm")?;
+    /// assert_eq!(typed.readings().len(), 1);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn read(typed: &str) -> Result<Self> {
         let mut readings = DeactivationCode::read(typed)?;
         readings.truncate(MAX_READINGS);

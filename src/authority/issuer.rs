@@ -14,6 +14,7 @@ use crate::{
 
 /// What a root says of an issuer key.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct CertificateTerms {
     /// The key that may issue.
     pub issuer: PublicKey,
@@ -37,9 +38,53 @@ pub struct CertificateTerms {
 pub const LONGEST_LEASE_DAYS: u32 = 400;
 
 impl CertificateTerms {
+    /// A certificate for `issuer` and the time that it may sign in, with serial number 1, the
+    /// [recommended](LONGEST_LEASE_DAYS) longest lease, and none beyond it.
+    pub fn new(
+        issuer: PublicKey,
+        name: impl Into<String>,
+        not_before: Timestamp,
+        not_after: Timestamp,
+    ) -> Self {
+        Self {
+            issuer,
+            name: name.into(),
+            serial: 1,
+            not_before,
+            not_after,
+            longest_lease_days: LONGEST_LEASE_DAYS,
+            endless: false,
+        }
+    }
+
+    /// These terms with another serial number.
+    pub fn with_serial(self, serial: u64) -> Self {
+        Self { serial, ..self }
+    }
+
+    /// These terms with another longest lease.
+    pub fn with_longest_lease_days(self, longest_lease_days: u32) -> Self {
+        Self { longest_lease_days, ..self }
+    }
+
+    /// These terms, and whether the issuer may sign beyond the longest lease.
+    pub fn with_endless(self, endless: bool) -> Self {
+        Self { endless, ..self }
+    }
+
     /// The certificate, signed by a root key. Keep that key offline: this is all it is needed for.
     ///
     /// Fails with [`ErrorKind::InvalidInput`].
+    ///
+    /// ```
+    /// # use nodelock::{Clock, SigningKey, SystemClock, SystemRandom, authority::CertificateTerms};
+    /// # let now = SystemClock.now();
+    /// let (root, issuer) = (SigningKey::generate(&SystemRandom)?, SigningKey::generate(&SystemRandom)?);
+    /// let terms = CertificateTerms::new(issuer.public_key(), "Example Ltd", now, now.plus_days(365));
+    /// let certificate = terms.sign(&root)?; // all that the root's key is needed for
+    /// assert!(certificate.to_text().starts_with("-----BEGIN NODELOCK ISSUER CERTIFICATE-----"));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn sign(self, root: &SigningKey) -> Result<Certificate> {
         let body = CertificateBody {
             issuer: self.issuer,
@@ -65,6 +110,14 @@ pub struct Issuer {
 
 impl Issuer {
     /// A root that signs licenses itself: the simplest set-up, with nothing to fall back on when the key is stolen.
+    ///
+    /// ```
+    /// use nodelock::{SigningKey, SystemRandom, authority::Issuer};
+    ///
+    /// let issuer = Issuer::root(SigningKey::generate(&SystemRandom)?);
+    /// assert_eq!(issuer.longest_lease().as_secs() / 86_400, 400);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn root(key: SigningKey) -> Self {
         let longest_lease = Duration::from_secs(u64::from(LONGEST_LEASE_DAYS) * 86_400);
         Self { key, certificate: None, longest_lease }
@@ -84,6 +137,16 @@ impl Issuer {
     /// An issuer key with its certificate from a root.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] when the certificate is another key's.
+    ///
+    /// ```
+    /// # use nodelock::{Clock, SigningKey, SystemClock, SystemRandom, authority::{CertificateTerms, Issuer}};
+    /// # let now = SystemClock.now();
+    /// # let (root, key) = (SigningKey::generate(&SystemRandom)?, SigningKey::generate(&SystemRandom)?);
+    /// # let certificate = CertificateTerms::new(key.public_key(), "", now, now.plus_days(365)).sign(&root)?;
+    /// let issuer = Issuer::certified(key, certificate)?;
+    /// assert_eq!(issuer.longest_lease().as_secs() / 86_400, 400);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn certified(key: SigningKey, certificate: Certificate) -> Result<Self> {
         if certificate.issuer != key.public_key() {
             return Err(Error::new(

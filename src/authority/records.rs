@@ -30,8 +30,8 @@ pub enum Query {
     /// Every seat of that handle, whatever its state, license and device: [`Found::Seats`]. Mostly one, and few in any
     /// case.
     SeatsOfHandle(Handle),
-    /// The active and held seats of that device, whatever their license: [`Found::Seats`], those first that were granted
-    /// last, at most [`MAX_SEATS_OF_DEVICE`].
+    /// The active and held seats of that device, whatever their license: [`Found::Seats`], those first that were
+    /// granted last, at most [`MAX_SEATS_OF_DEVICE`].
     TakenSeatsOf(PublicKey),
     /// The seats of a license that are active or held and not [marked as lapsed](Seat::is_lapsed), and whose use ends
     /// at `until` or before: [`Found::Seats`], the first to end first, at most so many. One

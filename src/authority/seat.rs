@@ -57,8 +57,17 @@ impl FromStr for SeatName {
 
 /// Where a seat is in its life. It only ever moves down this list, except that a seat that was replaced may be taken
 /// back.
+///
+/// ```
+/// use nodelock::authority::SeatState;
+///
+/// let state: SeatState = "held".parse()?;
+/// assert!(state == SeatState::Held && state.is_taken());
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SeatState {
     /// A device holds it.
     Active,
@@ -100,6 +109,16 @@ impl SeatState {
 impl fmt::Display for SeatState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Reads the [name](SeatState::name). Fails with [`ErrorKind::InvalidInput`].
+impl FromStr for SeatState {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let state = Self::ALL.into_iter().find(|state| state.name() == name);
+        state.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "state of a seat"))
     }
 }
 

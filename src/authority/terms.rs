@@ -19,6 +19,7 @@ use crate::{
 /// [`new`](Self::new), `starts` is 0 then, and an unknown member is an error.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct LicenseTerms {
     /// Names the license.
     #[serde(with = "json::as_text")]
@@ -38,7 +39,7 @@ pub struct LicenseTerms {
     #[serde(default)]
     pub metadata: Metadata,
     /// The first second at which it is valid.
-    #[serde(default)]
+    #[serde(default = "earliest")]
     pub starts: Timestamp,
     /// The first second at which it is no longer valid; none is perpetual.
     #[serde(default)]
@@ -91,6 +92,7 @@ pub struct LicenseTerms {
 /// so whoever has it is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum SeatListing {
     /// Nothing.
     None,
@@ -99,6 +101,10 @@ pub enum SeatListing {
     Dates,
     /// What its device is called, too.
     Labels,
+}
+
+fn earliest() -> Timestamp {
+    Timestamp::MIN
 }
 
 fn lease_days() -> Option<u32> {
@@ -128,6 +134,15 @@ const SHORT_LEASE: Duration = Duration::from_secs(2 * DAY.as_secs());
 impl LicenseTerms {
     /// A license of `seats` seats on the defaults: valid from `now` on without end, a 90-day lease (14 days for
     /// machines that cannot be told apart), a margin of 14 days, no limit to deactivations.
+    ///
+    /// ```
+    /// # use nodelock::{Clock, LicenseId, SigningKey, SystemClock, SystemRandom, authority::LicenseTerms};
+    /// # let now = SystemClock.now();
+    /// let mut terms = LicenseTerms::new(LicenseId::generate(&SystemRandom)?, "Example Editor", 5, now);
+    /// terms.licensee = "Jane Doe".into();
+    /// assert_eq!((terms.seats, terms.lease_days), (5, Some(90)));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn new(id: LicenseId, product: impl Into<String>, seats: u32, now: Timestamp) -> Self {
         Self {
             id,
@@ -182,6 +197,16 @@ impl LicenseTerms {
     /// [`MIN_MARGIN_DAYS`], weights and thresholds within their bounds.
     ///
     /// Fails with [`ErrorKind::InvalidInput`].
+    ///
+    /// ```
+    /// # use nodelock::{Clock, LicenseId, SigningKey, SystemClock, SystemRandom, authority::LicenseTerms};
+    /// # let now = SystemClock.now();
+    /// let mut terms = LicenseTerms::new(LicenseId::generate(&SystemRandom)?, "Example Editor", 5, now);
+    /// terms.validate()?;
+    /// terms.margin_days = Some(1); // a clock that is a day off would end a seat too early
+    /// assert!(terms.validate().is_err());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn validate(&self) -> Result<()> {
         if self.id == LicenseId::NONE {
             let text = "license id 0000000000000000 is not allowed: it stands for no license";
@@ -284,6 +309,7 @@ fn check_policy(policy: &Policy) -> Result<()> {
 
 /// What a license's seats add up to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Usage {
     /// Seats in state [`Active`](super::SeatState::Active) or [`Held`](super::SeatState::Held), less those that are
     /// [marked as lapsed](super::Seat::is_lapsed).
@@ -291,6 +317,13 @@ pub struct Usage {
     /// Deactivations that counted: seats with [`is_counted`](super::Seat::is_counted), less those that the vendor
     /// granted anew.
     pub deactivated: u32,
+}
+
+impl Usage {
+    /// So many seats that are taken, so many deactivations that counted.
+    pub fn new(taken: u32, deactivated: u32) -> Self {
+        Self { taken, deactivated }
+    }
 }
 
 /// What a decision needs to know of a license.
@@ -336,6 +369,12 @@ pub struct LicenseKeyName(zeroize::Zeroizing<String>);
 
 impl LicenseKeyName {
     /// None for an empty text, which is no key.
+    ///
+    /// ```
+    /// # use nodelock::authority::LicenseKeyName;
+    /// let sold = LicenseKeyName::new("OLD-KEY-4711").expect("it is not empty");
+    /// assert_eq!((sold.hint().as_str(), sold.hash() == LicenseKeyName::new(" OLD-KEY-4711 ").unwrap().hash()), ("1", true));
+    /// ```
     pub fn new(typed: &str) -> Option<Self> {
         let text =
             typed.parse::<LicenseKey>().map_or_else(|_| typed.trim().to_owned(), |key| key.to_string());

@@ -54,8 +54,8 @@ impl AuthorityMessage {
 }
 
 impl Client {
-    /// Verifies everything in a file, then applies it in one commit. With `kind`, one of that kind must be there, and
-    /// what comes along with it may be old news.
+    /// Verifies everything in a file, then applies it in one commit. With `kind`, one of that kind must be there. What
+    /// comes along with it, or with a license, may be old news.
     pub(super) fn apply(&self, input: &[u8], kind: Option<Kind>) -> Result<Vec<AuthorityMessage>> {
         let mut answers = Vec::new();
         for message in frame::read(input, ANSWER)? {
@@ -72,6 +72,8 @@ impl Client {
             |message: &Incoming| message.frame().is_ok_and(|frame| QUESTION.kinds.contains(&frame.kind));
         let is_question =
             kind.is_none() && frame::read(input, QUESTION).is_ok_and(|found| found.iter().any(asks));
+        let is_license = |answer: &AuthorityMessage| answer.kind() == Kind::License;
+        let main = kind.or_else(|| answers.iter().any(is_license).then_some(Kind::License));
         let now = self.reading();
         self.change(|record, writer| {
             let is_news = |answer: &AuthorityMessage| match answer {
@@ -88,7 +90,7 @@ impl Client {
             for answer in &answers {
                 match self.apply_one(answer, record, writer, device.as_ref(), now) {
                     Err(e)
-                        if e.kind() == ErrorKind::UnknownSeat && kind.is_some_and(|k| k != answer.kind()) => {
+                        if e.kind() == ErrorKind::UnknownSeat && main.is_some_and(|k| k != answer.kind()) => {
                     }
                     applied => applied?,
                 }

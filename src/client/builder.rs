@@ -1,6 +1,9 @@
 //! Setting up a client.
 
-use std::sync::{Mutex, OnceLock};
+use std::{
+    fmt,
+    sync::{Mutex, OnceLock},
+};
 
 #[cfg(feature = "transport")]
 use super::Authority;
@@ -78,6 +81,15 @@ impl ClientBuilder {
     }
 
     /// Where the license is kept. Default: [`Store::per_user`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root]));
+    /// let builder = builder.store(Store::in_directory("/opt/editor/license", None));
+    /// assert!(format!("{builder:?}").contains("license"));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn store(mut self, store: Store) -> Self {
         self.store = Some(store);
         self
@@ -85,6 +97,18 @@ impl ClientBuilder {
 
     /// Keys the fingerprint's tags, so that nobody can compare them with another vendor's. Default: the product's
     /// name. Never change it for a product that has licenses: every machine would look like another one.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
+    /// use nodelock::fingerprint::TagKey;
+    ///
+    /// let client = builder.salt("a text that only this vendor has").build()?;
+    /// let key = TagKey::new("a text that only this vendor has", "Example Editor");
+    /// assert_eq!(*client.fingerprint(), client.probe().fingerprint(&key));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn salt(mut self, salt: impl Into<String>) -> Self {
         self.salt = Some(salt.into());
         self
@@ -92,12 +116,33 @@ impl ClientBuilder {
 
     /// An identity that the application knows better than any probe: a dongle, a cloud instance, a user. What is not
     /// ASCII in it counts byte for byte, so give it in one form of Unicode.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
+    /// use nodelock::fingerprint::{Component, HostId};
+    ///
+    /// let client = builder.host_id("i-0a1b2c3d4e5f", HostId::Replace).build()?;
+    /// assert_eq!(client.probe().components().collect::<Vec<_>>(), [Component::HostId]);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn host_id(mut self, id: impl Into<String>, how: HostId) -> Self {
         self.host_id = Some((id.into(), how));
         self
     }
 
     /// The version of the application, for the vendor to see in requests. At most 64 bytes on one line.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// let client = builder.application_version("4.2").build()?;
+    /// assert_eq!(client.begin(&license_key)?.request().application, "4.2");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn application_version(mut self, version: impl Into<String>) -> Self {
         self.application = version.into();
         self
@@ -115,12 +160,35 @@ impl ClientBuilder {
     }
 
     /// When this version of the application was released: what a license's maintenance date is compared with.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # use nodelock::Verdict;
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let until = "2027-06-30".parse()?;
+    /// # let license_key = authority.vendor().sell_with(1, |terms| terms.updates_until = Some(until))?;
+    /// let client = authority.client(&Machine::new("desk")).released("2027-12-31".parse()?).build()?;
+    /// let status = client.activate(&license_key)?;
+    /// assert!(matches!(status.verdict(), Verdict::VersionNotCovered { .. }));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn released(mut self, released: Timestamp) -> Self {
         self.released = Some(released);
         self
     }
 
     /// Which license keys are taken. Default: [`LicenseKeys::Checked`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
+    /// use nodelock::LicenseKeys;
+    ///
+    /// let client = builder.license_keys(LicenseKeys::FreeForm).build()?;
+    /// client.begin("OLD-KEY-4711")?;
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn license_keys(mut self, license_keys: LicenseKeys) -> Self {
         self.license_keys = license_keys;
         self
@@ -131,12 +199,34 @@ impl ClientBuilder {
     ///
     /// The license that is set aside stays what it is until the new one is installed. That gives its seat up, and if
     /// the request is refused or cancelled all is as before.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let (trial, paid) = (authority.sell(1)?, authority.sell(1)?);
+    /// let client = authority.client(&Machine::new("desk")).replace_license(true).build()?;
+    /// client.activate(&trial)?;
+    /// client.activate(&paid)?; // the trial's seat is given up by this
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn replace_license(mut self, replace: bool) -> Self {
         self.replace.license = replace;
         self
     }
 
     /// Whether a new activation cancels the request that is pending, whose answer may be on its way. Default: no.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// let client = builder.replace_request(true).build()?;
+    /// let first = client.begin(&license_key)?;
+    /// let second = client.begin(&license_key)?;
+    /// assert_eq!(second.releases()[0].handle(), first.request().handle);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn replace_request(mut self, replace: bool) -> Self {
         self.replace.request = replace;
         self
@@ -150,6 +240,25 @@ impl ClientBuilder {
     }
 
     /// Where the time comes from. Default: [`SystemClock`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
+    /// use nodelock::{Clock, Timestamp};
+    ///
+    /// struct Noon;
+    ///
+    /// impl Clock for Noon {
+    ///     fn now(&self) -> Timestamp {
+    ///         Timestamp::from_unix_seconds(1_801_396_800)
+    ///     }
+    /// }
+    ///
+    /// let client = builder.clock(Noon).build()?;
+    /// assert_eq!(client.check()?.licensing_time().to_string(), "2027-01-31T12:00:00Z");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Box::new(clock);
         self
@@ -162,6 +271,18 @@ impl ClientBuilder {
     }
 
     /// How the machine is probed. Default: [`Probe::this_machine`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
+    /// use nodelock::fingerprint::{Component, HostId, Probe};
+    ///
+    /// let probe = || Probe::this_machine().with_host_id("dongle 4711", HostId::Join).expect("4 to 256 characters");
+    /// let client = builder.probe(probe).build()?;
+    /// assert!(client.probe().components().any(|component| component == Component::HostId));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn probe(mut self, prober: impl Fn() -> Probe + Send + Sync + 'static) -> Self {
         self.prober = Box::new(prober);
         self
@@ -173,6 +294,12 @@ impl ClientBuilder {
     /// id or version out of bounds, or an authority whose address cannot be or is not `https`, or whose time or
     /// attempts are out of bounds, and with [`ErrorKind::Unsupported`] when no store is given and the user has no home
     /// directory.
+    ///
+    /// ```
+    /// # use nodelock::{Client, ErrorKind, Roots, Store};
+    /// let without_a_root = Client::builder("Example Editor", Roots::new([])).store(Store::in_memory());
+    /// assert_eq!(without_a_root.build().unwrap_err().kind(), ErrorKind::InvalidInput);
+    /// ```
     pub fn build(self) -> Result<Client> {
         check_product(&self.product)?;
         check_text("application version", &self.application, MAX_NAME)?;
@@ -181,7 +308,7 @@ impl ClientBuilder {
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
         if let Some((id, how)) = &self.host_id {
-            Probe::from_values([], false, false).with_host_id(id, *how)?;
+            Probe::nothing().with_host_id(id, *how)?;
         }
         #[cfg(feature = "transport")]
         if let Some(authority) = &self.authority {
@@ -214,5 +341,15 @@ impl ClientBuilder {
             #[cfg(feature = "transport")]
             next_lapse: Mutex::new(None),
         })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("product", &self.product)
+            .field("roots", &self.roots)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
     }
 }

@@ -10,14 +10,26 @@ use crate::{
 
 impl Client {
     /// Asks for a renewal of the license without a network. Hand the result to the authority as a file, text or QR
-    /// code, and give its answer to [`install`](Self::install), or to [`accept`](Self::accept) if it may be the
-    /// revocation of a seat that the vendor released. Until then the store only notes what was asked and when.
+    /// code, and give its answer to [`accept`](Self::accept): a license, or the revocation of a seat that the vendor
+    /// released. Until then the store only notes what was asked and when.
     ///
     /// Each call makes another request. Hand in the latest: the authority refuses one that a later one has followed,
     /// and only the answer to the latest sets a wrong clock right.
     ///
     /// Fails with [`ErrorKind::NotActive`] without a license; one that has expired or is not usable for another reason
     /// will do. Fails with [`ErrorKind::NoRandom`] too.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// let question = client.check_in_offline()?;
+    /// let answer = authority.vendor().check_in(&question.to_bytes())?;
+    /// client.accept(&answer.to_bytes())?;
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn check_in_offline(&self) -> Result<CheckIn> {
         let now = self.reading();
         self.change(|record, _| {

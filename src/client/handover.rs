@@ -58,6 +58,18 @@ macro_rules! compact_renderings {
 
 /// An activation request that waits for its license, with the proofs that have not been acknowledged: the authority
 /// frees those seats and issues the license in one transaction.
+///
+/// ```
+/// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+/// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+/// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+/// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+/// # client.begin(&license_key)?;
+/// let request = client.pending()?.expect("it was asked for");
+/// let (file, mail, field) = (request.to_bytes(), request.to_text(), request.to_base64url());
+/// # assert!(file.len() < field.len() && field.len() < mail.len());
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PendingRequest {
     request: ActivationRequest,
@@ -181,6 +193,19 @@ fn armored(envelope: &[u8]) -> Option<String> {
 }
 
 /// A seat given up: one act, in every form it can be handed over. Showing it again shows the same.
+///
+/// ```
+/// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+/// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+/// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+/// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+/// # client.begin(&license_key)?;
+/// let given_up = client.cancel()?;
+/// assert_eq!(given_up.code().to_string().len(), 29); // 17KX2-M928T-5CY4T-QKFFW-EZFWM
+/// assert!(given_up.to_text().starts_with("-----BEGIN NODELOCK DEACTIVATION PROOF-----"));
+/// # let _: Option<&nodelock::Deactivation> = Some(&given_up);
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Deactivation {
     code: DeactivationCode,

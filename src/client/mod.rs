@@ -3,6 +3,7 @@
 //! Every operation reads each source once, asks the pure core, and commits once. What it says to the caller is said
 //! after the commit is durable (docs/PROTOCOL.md, Client states).
 
+mod accepted;
 #[cfg(feature = "transport")]
 pub(crate) mod address;
 #[cfg(feature = "tokio")]
@@ -32,14 +33,15 @@ pub use self::asynchronous::AsyncClient;
 pub use self::online::{DeactivateError, Online, Progress};
 #[cfg(feature = "transport")]
 pub use self::options::Authority;
-use self::{authority_message::AuthorityMessage, device_key::DeviceKey, load::Loaded};
 pub use self::{
+    accepted::Accepted,
     builder::{ClientBuilder, LicenseKeys},
     handover::{CheckIn, Deactivation, PendingRequest},
     options::ActivationRequestOptions,
     start::{Renewal, Started},
     status::Status,
 };
+use self::{device_key::DeviceKey, load::Loaded};
 use crate::{
     Clock, Error, ErrorKind, Random, Result, SigningKey, Store, Timestamp,
     code::{Handle, ReleaseSecret},
@@ -48,8 +50,8 @@ use crate::{
     keys::first,
     licensing_time::Reading,
     message::{
-        ActivationRequest, DeactivationReceipt, Extension, Kind, Metadata, ProofBody, Reason, RecoveryBody,
-        RecoveryRequest, RequestBody, Revocation, Roots, Signed,
+        ActivationRequest, Extension, Metadata, ProofBody, Reason, RecoveryBody, RecoveryRequest,
+        RequestBody, Roots, Signed,
         frame::Incoming,
         product_tag,
         request::{commitment, replacing},
@@ -105,6 +107,17 @@ impl Client {
     }
 
     /// Starts to set up a client for `product`, whose licenses `roots` vouch for.
+    ///
+    /// ```
+    /// use nodelock::{Client, Roots, Store};
+    /// # use nodelock::{SigningKey, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// let client = Client::builder("Example Editor", Roots::new([root]))
+    ///     .application_version("4.2")
+    ///     .store(Store::in_memory())
+    ///     .build()?;
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn builder(product: impl Into<String>, roots: Roots) -> ClientBuilder {
         ClientBuilder::new(product.into(), roots)
     }
@@ -116,6 +129,16 @@ impl Client {
     ///
     /// A damaged store is a verdict. Fails when the store cannot be read at all, with
     /// [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// let status = client.check()?;
+    /// assert!(!status.is_usable());
+    /// assert_eq!(status.verdict().to_string(), "no license");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn check(&self) -> Result<Status> {
         let loaded = self.load()?;
         Ok(loaded.status(loaded.reading(&*self.clock), self.released))
@@ -128,6 +151,15 @@ impl Client {
     /// turned away: a machine that changed during a long break has its days of grace only once that is recorded. It
     /// writes once after the machine was started or its clock was corrected, and else at most once an hour. Returns
     /// whether it wrote.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// let wrote: bool = client.observe()?;
+    /// assert!(!wrote, "nobody has activated it, so there is nothing to record");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn observe(&self) -> Result<bool> {
         let loaded = self.load()?;
         if !loaded.should_observe(loaded.reading(&*self.clock)) {
@@ -158,12 +190,34 @@ impl Client {
     }
 
     /// This machine's fingerprint for this product, as a request carries it: tags, no raw values.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// // Tags of three bytes, such as a request sends. Two products have different ones.
+    /// for tag in client.fingerprint().tags() {
+    ///     println!("{} {:02x?}", tag.component(), tag.bytes());
+    /// }
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn fingerprint(&self) -> &Fingerprint {
         self.fingerprint.get_or_init(|| self.probe().fingerprint(&self.tag_key))
     }
 
     /// How this machine compares with the one that the license was issued for, component by component and without
     /// any value: for support. None without a license.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// match client.fingerprint_report()? {
+    ///     Some(report) => println!("{report}"),
+    ///     None => println!("there is no license to compare this machine with"),
+    /// }
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn fingerprint_report(&self) -> Result<Option<Match>> {
         let loaded = self.load()?;
         Ok(loaded.license.as_ref().map(|l| fingerprint::compare(&l.baseline, self.fingerprint(), &l.policy)))
@@ -171,6 +225,16 @@ impl Client {
 
     /// What is found on this machine: its components, and the signs that it is virtual or a container. For support; the
     /// values stay inside.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// for component in client.probe().components() {
+    ///     println!("{component} was found");
+    /// }
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn probe(&self) -> Probe {
         let probe = (self.prober)();
         match &self.host_id {
@@ -194,6 +258,18 @@ impl Client {
     /// ([`pending`](Self::pending) shows a request again); [`ErrorKind::UnreadableCode`] or [`ErrorKind::WrongType`]
     /// when the license key cannot be one, [`ErrorKind::TooManyOutstanding`], [`ErrorKind::InvalidInput`] and
     /// [`ErrorKind::NoRandom`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// use nodelock::ActivationRequestOptions;
+    ///
+    /// let request = client.begin(ActivationRequestOptions::of_key(&license_key).metadata("computer", "reception"))?;
+    /// assert!(request.to_text().starts_with("-----BEGIN NODELOCK ACTIVATION REQUEST-----"));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn begin(&self, options: impl Into<ActivationRequestOptions>) -> Result<PendingRequest> {
         self.begin_with(&options.into())
     }
@@ -266,6 +342,19 @@ impl Client {
     ///
     /// What is shown may be sent, so it must be durable first: this opens the store like any change, though it changes
     /// nothing. To look without that, see [`Status::pending`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// # client.begin(&license_key)?;
+    /// if let Some(request) = client.pending()? {
+    ///     println!("waiting for the answer to\n{}", request.to_text());
+    /// }
+    /// # assert!(client.pending()?.is_some());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn pending(&self) -> Result<Option<PendingRequest>> {
         self.change(|record, _| {
             let Current::Pending(pending) = &record.current else { return Ok(None) };
@@ -285,6 +374,16 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::AlreadyActive`] when a request is pending or a license active, and with
     /// [`ErrorKind::Corrupt`] when the device's key is damaged or gone too.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # use nodelock::ErrorKind;
+    /// // A store that never asked for a seat has no device key, so there is nothing to recover.
+    /// assert_eq!(client.recover_offline().unwrap_err().kind(), ErrorKind::Corrupt);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn recover_offline(&self) -> Result<PendingRequest> {
         let now = self.reading();
         // Any generation above the lost ones will do, and no store was written once a second since 1970.
@@ -319,6 +418,18 @@ impl Client {
     /// A license that the request has set aside is active again.
     ///
     /// Fails with [`ErrorKind::NotPending`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// # client.begin(&license_key)?;
+    /// let cancelled = client.cancel()?;
+    /// assert!(client.pending()?.is_none());
+    /// assert_eq!(client.outstanding()?[0].handle(), cancelled.handle());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn cancel(&self) -> Result<Deactivation> {
         self.give_up(Reason::Cancelled, false, None, &|| Ok(()))
     }
@@ -331,6 +442,20 @@ impl Client {
     ///
     /// Fails with [`ErrorKind::NotActive`], and with [`ErrorKind::DeactivationNotAllowed`] while still active when
     /// the license has no deactivation left.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// use nodelock::{Reason, Verdict};
+    ///
+    /// let given_up = client.deactivate_offline(Reason::Moved)?;
+    /// println!("read this to the vendor: {}", given_up.code());
+    /// assert_eq!(*client.check()?.verdict(), Verdict::Deactivated);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn deactivate_offline(&self, reason: Reason) -> Result<Deactivation> {
         self.give_up(reason.of_deactivation(), false, None, &|| Ok(()))
     }
@@ -340,66 +465,22 @@ impl Client {
     ///
     /// Opens the store like any change, as [`pending`](Self::pending) does. To look without that, see
     /// [`Status::outstanding`].
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// # client.begin(&license_key)?;
+    /// # client.cancel()?;
+    /// for given_up in client.outstanding()? {
+    ///     println!("seat {} waits for its receipt; its code: {}", given_up.handle(), given_up.code());
+    /// }
+    /// # assert_eq!(client.outstanding()?.len(), 1);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn outstanding(&self) -> Result<Vec<Deactivation>> {
         self.change(|record, _| record.outstanding.iter().map(Deactivation::new).collect())
-    }
-
-    /// Installs a license, and the receipts that came with it, from a file in any form.
-    ///
-    /// A renewal replaces the active license; the one that is installed is accepted again and changes nothing.
-    ///
-    /// Fails as [`License::verify`](crate::License) does, and with
-    /// [`ErrorKind::WrongProduct`], [`ErrorKind::WrongMachine`], [`ErrorKind::WrongRequest`],
-    /// [`ErrorKind::NotPending`], [`ErrorKind::GivenUp`] for an activation that was given up here,
-    /// [`ErrorKind::Outdated`] for a license older than the active one, and [`ErrorKind::CertificateExpired`] when the
-    /// issuer's certificate has ended by now: then ask for the license to be issued again.
-    pub fn install(&self, input: &[u8]) -> Result<Status> {
-        let answers = self.apply(input, Some(Kind::License))?;
-        self.check_after(&answers)
-    }
-
-    /// A check that also tells which headers of the text that a license came in differ from it.
-    fn check_after(&self, answers: &[AuthorityMessage]) -> Result<Status> {
-        let changed = answers.iter().find_map(|answer| match answer {
-            AuthorityMessage::License(license) => Some(license.changed_headers().into()),
-            _ => None,
-        });
-        Ok(Status { changed_headers: changed, ..self.check()? })
-    }
-
-    /// Takes in a receipt, from a file in any form, and returns it: the seat is no longer outstanding. The same receipt
-    /// again changes nothing.
-    ///
-    /// Fails as [`DeactivationReceipt::verify`](crate::DeactivationReceipt) does, with [`ErrorKind::WrongMachine`],
-    /// with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::WrongRequest`] when it answers another proof or code.
-    pub fn accept_receipt(&self, input: &[u8]) -> Result<DeactivationReceipt> {
-        let answers = self.apply(input, Some(Kind::DeactivationReceipt))?;
-        let receipt = answers.into_iter().find_map(|answer| match answer {
-            AuthorityMessage::Receipt(receipt) => Some(receipt),
-            _ => None,
-        });
-        Ok(receipt.expect("there is one, or it would have failed"))
-    }
-
-    /// Takes in a revocation, from a file in any form, and returns it: the license of that seat ends.
-    ///
-    /// Fails as [`Revocation::verify`](crate::Revocation) does, and with
-    /// [`ErrorKind::WrongMachine`] and [`ErrorKind::UnknownSeat`].
-    pub fn accept_revocation(&self, input: &[u8]) -> Result<Revocation> {
-        let answers = self.apply(input, Some(Kind::Revocation))?;
-        let revocation = answers.into_iter().find_map(|answer| match answer {
-            AuthorityMessage::Revocation(revocation) => Some(revocation),
-            _ => None,
-        });
-        Ok(revocation.expect("there is one, or it would have failed"))
-    }
-
-    /// Takes in whatever the authority sent, from a file in any form: a license, receipts, a revocation.
-    ///
-    /// Fails as the calls for each of them do, and with [`ErrorKind::WrongType`] for anything else.
-    pub fn accept(&self, input: &[u8]) -> Result<Status> {
-        let answers = self.apply(input, None)?;
-        self.check_after(&answers)
     }
 
     /// `allowed` is the authority's word of just now that the license has a deactivation left; `expected` is the seat

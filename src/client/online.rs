@@ -21,7 +21,7 @@ use crate::{
     error::bounded,
     message::{Kind, PreflightBody, PreflightRequest, Signed, frame},
     system,
-    transport::{Answer, CancelToken, Post},
+    transport::{Answer, CancelToken, Post, USER_AGENT},
 };
 
 /// The largest answer that is looked at: a license of the largest size with its receipts.
@@ -123,21 +123,74 @@ impl std::error::Error for DeactivateError {
 
 impl Client {
     /// The online calls, to be followed or cancelled.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// use std::time::Duration;
+    ///
+    /// let status = client.online().within(Duration::from_secs(60)).activate(&license_key)?;
+    /// assert!(status.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn online(&self) -> Online<'_> {
         Online { client: self, cancel: CancelToken::new(), end: None, attempts: None, progress: None }
     }
 
     /// [`Online::activate`], neither followed nor cancelled.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// let status = client.activate(&license_key)?;
+    /// assert!(status.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn activate(&self, options: impl Into<ActivationRequestOptions>) -> Result<Status> {
         self.online().activate(options)
     }
 
     /// [`Online::deactivate`], neither followed nor cancelled.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// use nodelock::Reason;
+    ///
+    /// match client.deactivate(Reason::Moved) {
+    ///     Ok(receipt) => println!("seat {} is {}", receipt.handle, receipt.outcome),
+    ///     Err(error) => match error.deactivation() {
+    ///         Some(given_up) => println!("read this to the vendor: {}", given_up.code()),
+    ///         None => println!("nothing has changed: {error}"),
+    ///     },
+    /// }
+    /// # assert_eq!(authority.usage(&license_key)?.taken, 0);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn deactivate(&self, reason: Reason) -> Result<DeactivationReceipt, DeactivateError> {
         self.online().deactivate(reason)
     }
 
     /// [`Online::check_in`], neither followed nor cancelled.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// authority.clock().advance_days(60);
+    /// assert!(client.check()?.renewal_due());
+    /// assert!(!client.check_in()?.renewal_due());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn check_in(&self) -> Result<Status> {
         self.online().check_in()
     }
@@ -162,14 +215,50 @@ impl Client {
     }
 }
 
+impl fmt::Debug for Online<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Online")
+            .field("client", self.client)
+            .field("cancel", &self.cancel)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'c> Online<'c> {
     /// Ends the call with [`ErrorKind::Cancelled`] when `cancel` is used. What was done until then stays done.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// use nodelock::{CancelToken, ErrorKind};
+    ///
+    /// let cancel = CancelToken::new();
+    /// cancel.cancel(); // from the thread that has the button
+    /// let stopped = client.online().cancel_with(&cancel).activate(&license_key);
+    /// assert!(stopped.is_err());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn cancel_with(mut self, cancel: &CancelToken) -> Self {
         self.cancel = cancel.clone();
         self
     }
 
     /// Ends the call with [`ErrorKind::TimedOut`] that long after now, however many exchanges and attempts it takes.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// use std::time::Duration;
+    ///
+    /// let stopped = client.online().within(Duration::ZERO).activate(&license_key);
+    /// assert_eq!(stopped.unwrap_err().kind(), nodelock::ErrorKind::TimedOut);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn within(mut self, duration: Duration) -> Self {
         self.end = Instant::now().checked_add(duration);
         self
@@ -187,6 +276,21 @@ impl<'c> Online<'c> {
     }
 
     /// Calls `progress` from the calling thread, with no lock held.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// let told = std::sync::Mutex::new(0);
+    /// let tell = |progress| {
+    ///     println!("{progress:?}");
+    ///     *told.lock().unwrap() += 1;
+    /// };
+    /// client.online().progress(&tell).activate(&license_key)?;
+    /// # assert_eq!(*told.lock().unwrap(), 1);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn progress(mut self, progress: &'c (dyn Fn(Progress) + Sync)) -> Self {
         self.progress = Some(progress);
         self
@@ -206,7 +310,17 @@ impl<'c> Online<'c> {
     ///
     /// Fails with what the authority says ([`ErrorKind::UnknownLicense`], [`ErrorKind::NoFreeSeat`],
     /// [`ErrorKind::LicenseEnded`], …), as [`Transport::post`](crate::Transport::post) does, as [`Client::begin`] and
-    /// [`Client::install`] do, and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
+    /// [`Client::accept`] do, and with [`ErrorKind::Unsupported`] when the client was set up without an authority.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// let status = client.online().activate(&license_key)?;
+    /// assert!(status.is_usable());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn activate(&self, options: impl Into<ActivationRequestOptions>) -> Result<Status> {
         self.activate_with(&options.into())
     }
@@ -316,6 +430,18 @@ impl<'c> Online<'c> {
 
     /// Sends what was given up and has no receipt, oldest first, all of it even if some is refused. Returns the
     /// receipts; none if nothing was outstanding. Fails with the first failure.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # client.deactivate_offline(nodelock::Reason::Moved)?;
+    /// let receipts = client.online().hand_in()?;
+    /// assert_eq!((receipts.len(), client.check()?.outstanding()), (1, 0));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn hand_in(&self) -> Result<Vec<DeactivationReceipt>> {
         let outstanding = self.client.outstanding()?;
         let sent: Vec<_> = outstanding.iter().map(|deactivation| self.send(deactivation)).collect();
@@ -404,7 +530,7 @@ impl<'c> Online<'c> {
             let answer = authority.transport.post(&Post {
                 url: &url,
                 body: body.as_bytes(),
-                user_agent: concat!("nodelock/", env!("CARGO_PKG_VERSION")),
+                user_agent: USER_AGENT,
                 limit: LIMIT,
                 timeout,
                 cancel: &self.cancel,

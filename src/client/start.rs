@@ -109,6 +109,21 @@ impl Client {
     /// `HttpTransport` says what.
     ///
     /// Fails as [`check`](Self::check) does.
+    ///
+    /// ```
+    /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let client = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory()).build()?;
+    /// use nodelock::Renewal;
+    /// use std::time::Duration;
+    ///
+    /// let started = client.start(Duration::from_secs(3))?;
+    /// if let Renewal::Due(why) = started.renewal() {
+    ///     eprintln!("not renewed yet: {why}");
+    /// }
+    /// assert!(!started.status().is_usable(), "nobody has activated it");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn start(&self, limit: Duration) -> Result<Started> {
         #[cfg(feature = "transport")]
         return self.online().start(limit);

@@ -105,6 +105,13 @@ fn payload(word: &Word) -> u128 {
 ///
 /// Written as six symbols such as `7KX2M9`, and read as tolerantly as a code, though without mending. In a
 /// message it is four bytes, little-endian.
+///
+/// ```
+/// # use nodelock::code::Handle;
+/// let seat: Handle = "7kx2m9".parse()?;
+/// assert_eq!(seat.to_string(), "7KX2M9");
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Handle(u32);
 
@@ -278,6 +285,14 @@ impl DeactivationCode {
     /// key; [`UnsupportedVersion`](ErrorKind::UnsupportedVersion) for a code of a kind that this version does
     /// not know; [`SeveralMessages`](ErrorKind::SeveralMessages) for several codes in one text;
     /// [`UnreadableCode`](ErrorKind::UnreadableCode) for everything else.
+    ///
+    /// ```
+    /// # use nodelock::code::DeactivationCode;
+    /// let typed = DeactivationCode::read("17kx2 m982t 5cy4t qkffw ezfwm")?;
+    /// assert_eq!(typed[0].code.to_string(), "17KX2-M928T-5CY4T-QKFFW-EZFWM");
+    /// assert_eq!(typed[0].corrections.len(), 2); // 2 and 8 were swapped
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn read(text: &str) -> Result<Vec<Reading<Self>>> {
         reading::read(text, "deactivation code", DEACTIVATION, |word| {
             let payload = payload(word);
@@ -304,6 +319,13 @@ impl fmt::Debug for DeactivationCode {
 ///
 /// The value is big-endian in twelve bytes, the top six bits zero. Wiped on drop and compared in constant
 /// time; [`Debug`](fmt::Debug) shows the first group, enough to tell two keys of one customer apart.
+///
+/// ```
+/// # use nodelock::{SystemRandom, code::LicenseKey};
+/// let license_key = LicenseKey::generate(&SystemRandom)?;
+/// assert!(license_key.to_string().starts_with('2'));
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct LicenseKey(Secret<12>);
 
@@ -335,6 +357,14 @@ impl LicenseKey {
     /// # Errors
     ///
     /// As [`DeactivationCode::read`]; [`WrongType`](ErrorKind::WrongType) is for a deactivation code.
+    ///
+    /// ```
+    /// # use nodelock::{SystemRandom, code::LicenseKey};
+    /// let sold = LicenseKey::generate(&SystemRandom)?;
+    /// let typed = sold.to_string().to_lowercase().replace('-', " ");
+    /// assert_eq!(LicenseKey::read(&typed)?[0].code, sold);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn read(text: &str) -> Result<Vec<Reading<Self>>> {
         reading::read(text, "license key", LICENSE_KEY, |word| {
             let mut key = Secret::zeros();

@@ -19,6 +19,7 @@ const MOST: usize = LENGTH + 1;
 ///
 /// Nothing here says that the code is genuine; the authority compares it with the commitment of its seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Reading<T> {
     /// The code.
     pub code: T,
@@ -32,6 +33,7 @@ pub struct Reading<T> {
 /// Positions count from 1 to 25 in the mended code, five to a group. A typed `None` is a character that is no
 /// symbol, such as a question mark.
 #[derive(Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Correction {
     /// Another symbol was typed.
     Replaced {
@@ -386,6 +388,7 @@ fn consider(word: &Word, change: Change, start: usize, found: &mut Vec<Candidate
 
 /// How far somebody is with typing a code. See [`check_typing`].
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Typing {
     /// The symbols so far, unreadable ones included; 25 make a code.
     pub symbols: usize,
@@ -396,6 +399,13 @@ pub struct Typing {
 }
 
 /// Looks at a text field while somebody types into it: at its first 256 characters, which is more than any code.
+///
+/// ```
+/// use nodelock::code::check_typing;
+///
+/// let so_far = check_typing("17KX2-M9");
+/// assert_eq!((so_far.symbols, so_far.complete), (7, false));
+/// ```
 pub fn check_typing(text: &str) -> Typing {
     let mut typing = Typing { symbols: 0, unreadable: Vec::new(), complete: false };
     let mut word = [ERASED; LENGTH];

@@ -22,7 +22,7 @@ use super::{
     revocation::nodelock_revocation,
     status::nodelock_status,
 };
-use crate::{Client, Error, ErrorKind, Reason};
+use crate::{Client, Error, ErrorKind, Kind, Reason};
 
 /// One product's licensing on this machine. Belongs to the caller. Every call on it may be made from any number of
 /// threads at a time, and any number of clients, in any number of processes, may share a store. Calls that only look
@@ -276,7 +276,8 @@ pub unsafe extern "C" fn nodelock_client_install(
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
-            license.set(client.run(c"nodelock_client_install", |client| Ok(client.install(data)?))?);
+            let accept = |client: &Client| Ok(client.accept_kind(data, Kind::License)?.into_status());
+            license.set(client.run(c"nodelock_client_install", accept)?);
             Ok(())
         })
     }
@@ -300,7 +301,8 @@ pub unsafe extern "C" fn nodelock_client_accept(
             let license = Out::new(license)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
-            license.set(client.run(c"nodelock_client_accept", |client| Ok(client.accept(data)?))?);
+            let accept = |client: &Client| Ok(client.accept(data)?.into_status());
+            license.set(client.run(c"nodelock_client_accept", accept)?);
             Ok(())
         })
     }
@@ -325,7 +327,10 @@ pub unsafe extern "C" fn nodelock_client_accept_receipt(
             let receipt = Out::new(receipt)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
-            let accept = |client: &Client| Ok(client.accept_receipt(data)?);
+            let accept = |client: &Client| {
+                let accepted = client.accept_kind(data, Kind::DeactivationReceipt)?;
+                Ok(accepted.receipts()[0].clone())
+            };
             receipt.set(client.run(c"nodelock_client_accept_receipt", accept)?);
             Ok(())
         })
@@ -350,7 +355,10 @@ pub unsafe extern "C" fn nodelock_client_accept_revocation(
             let revocation = Out::new(revocation)?;
             let client = object(client, "client")?;
             let data = slice(data, size, "data")?;
-            let accept = |client: &Client| Ok(client.accept_revocation(data)?);
+            let accept = |client: &Client| {
+                let accepted = client.accept_kind(data, Kind::Revocation)?;
+                Ok(accepted.revocation().expect("there is one, or it would have failed").clone())
+            };
             revocation.set(client.run(c"nodelock_client_accept_revocation", accept)?);
             Ok(())
         })

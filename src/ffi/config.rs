@@ -144,7 +144,7 @@ impl nodelock_config {
         }
         if !self.machine.is_empty() {
             let machine = self.machine.clone();
-            builder = builder.probe(move || Probe::from_values(machine.iter().cloned(), false, false));
+            builder = builder.probe(move || Probe::of_values(machine.iter().cloned(), false, false));
         }
         if let Some(url) = self.url.as_ref().filter(|_| !self.is_for_tests()) {
             let authority = self.authority(url)?.plain_http(self.plain_http);

@@ -10,7 +10,7 @@ use super::{
     proof::nodelock_proof,
     status::{self, nodelock_status},
 };
-use crate::{Already, DeactivateError, Deactivation, Error, ListedSeat, SeatList};
+use crate::{Already, DeactivateError, Deactivation, Error, ListedSeat, SeatList, Timestamp};
 
 /// Nothing was in the way of a new activation.
 pub const NODELOCK_ALREADY_NOTHING: u32 = 0;
@@ -92,7 +92,7 @@ impl From<&ListedSeat> for OneSeat {
             handle: c_string(seat.handle.to_string()),
             label: c_string(&*seat.label),
             last_contact: seat.last_contact.unix_seconds(),
-            lapses: seat.lapses.unwrap_or_default().unix_seconds(),
+            lapses: seat.lapses.unwrap_or(Timestamp::MIN).unix_seconds(),
             replaceable: seat.replaceable,
         }
     }
@@ -113,7 +113,7 @@ impl From<CallError> for nodelock_error {
                 .seats
                 .as_ref()
                 .and_then(|seats| seats.next_lapse)
-                .unwrap_or_default()
+                .unwrap_or(Timestamp::MIN)
                 .unix_seconds(),
             seats: failure.seats.iter().flat_map(|seats| &seats.seats).map(OneSeat::from).collect(),
             proof: failure.given_up.map(|given_up| nodelock_proof::from(*given_up)),

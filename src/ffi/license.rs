@@ -10,7 +10,7 @@ use super::{
     boundary::{Lent, c_string, free, lend_bytes, look, optional_text, put},
     status::nodelock_status,
 };
-use crate::{ClockError, GraceReason, License, MachineReason, Status, Timestamp, Verdict};
+use crate::{ClockError, GraceReason, License, Limit, MachineReason, Status, Timestamp, Verdict};
 
 /// A feature's limit if it has none.
 pub const NODELOCK_UNLIMITED: u64 = 0xFFFF_FFFF_FFFF_FFFF;
@@ -248,7 +248,11 @@ pub unsafe extern "C" fn nodelock_license_feature_limit(
             Ok(Some(name)) => license.status.feature_limit(name),
             _ => None,
         });
-        put(found.map(|limit| limit.unwrap_or(NODELOCK_UNLIMITED)), limit)
+        let number = |found| match found {
+            Limit::Unlimited => NODELOCK_UNLIMITED,
+            Limit::UpTo(limit) => limit,
+        };
+        put(found.map(number), limit)
     }
 }
 

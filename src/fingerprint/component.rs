@@ -5,6 +5,13 @@ use std::fmt;
 /// One property of a machine that a fingerprint scores.
 ///
 /// The numbers are permanent: they are sent, signed and hashed. (docs/FINGERPRINT.md, Components)
+///
+/// ```
+/// use nodelock::fingerprint::{Class, Component};
+///
+/// let unique = Component::ALL.into_iter().filter(|component| component.class() == Class::HardwareUnique);
+/// assert_eq!(unique.count(), 5);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -31,6 +38,7 @@ pub enum Component {
 
 /// What a component's agreement is worth as evidence. (docs/FINGERPRINT.md, Components)
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Class {
     /// Copied along with a disk image.
     Software,

@@ -59,6 +59,15 @@ impl Policy {
     ///
     /// Fails with [`ErrorKind::InvalidInput`] when `agree` is negative or `differ` positive, or when the policy is
     /// full.
+    ///
+    /// ```
+    /// use nodelock::fingerprint::{Component, Policy};
+    ///
+    /// // A network card is easily changed here, so its address counts for less.
+    /// let policy = Policy::default().with_weight(Component::Mac, 6, -1)?;
+    /// assert_eq!(policy.weights()[0].agree(), 6);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn with_weight(mut self, component: Component, agree: i8, differ: i8) -> Result<Self> {
         let name = component.name();
         if agree < 0 {
@@ -81,6 +90,13 @@ impl Policy {
     /// This policy with other thresholds, in points of score.
     ///
     /// Fails with [`ErrorKind::InvalidInput`] when `grace` is above `accept`; equal values mean no grace.
+    ///
+    /// ```
+    /// # use nodelock::fingerprint::Policy;
+    /// let strict = Policy::default().with_thresholds(24, 24)?; // no grace
+    /// assert_eq!((strict.accept(), strict.grace()), (24, 24));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn with_thresholds(mut self, accept: i16, grace: i16) -> Result<Self> {
         if grace > accept {
             return Err(Error::range(
@@ -96,6 +112,11 @@ impl Policy {
     }
 
     /// This policy with `days` of grace.
+    ///
+    /// ```
+    /// # use nodelock::fingerprint::Policy;
+    /// assert_eq!(Policy::default().with_grace_days(30).grace_days(), 30);
+    /// ```
     pub fn with_grace_days(mut self, days: u8) -> Self {
         self.grace_days = days;
         self

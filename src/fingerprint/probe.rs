@@ -33,6 +33,7 @@ impl Raw {
 
 /// What a host id that the application supplies does to the machine's own components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum HostId {
     /// It is scored along with them.
     Join,
@@ -54,6 +55,15 @@ impl Probe {
     ///
     /// Never fails: what cannot be read, or not by this user, is absent. Starts no process, needs no root,
     /// touches no mount point. (docs/FINGERPRINT.md, Probing)
+    ///
+    /// ```
+    /// use nodelock::fingerprint::Probe;
+    ///
+    /// let probe = Probe::this_machine();
+    /// if probe.environment().virtual_machine() {
+    ///     println!("virtual: {:?}", probe.environment().signs());
+    /// }
+    /// ```
     pub fn this_machine() -> Self {
         #[cfg(target_os = "linux")]
         let raw = super::linux::this_machine();
@@ -70,7 +80,8 @@ impl Probe {
     ///
     /// The permanent address of a network card has no file in `/sys`; a recording may add it as
     /// `sys/class/net/NAME/permaddr`, in the usual spelling. Never fails, as with [`Probe::this_machine`].
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", any(test, feature = "testing")))]
+    #[doc(hidden)]
     pub fn from_root(root: &std::path::Path) -> Self {
         Self::from_raw(super::linux::recorded(root))
     }
@@ -79,7 +90,19 @@ impl Probe {
     ///
     /// Of several values for one component the first that is no junk counts; of network addresses the four
     /// lowest do.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
     pub fn from_values(
+        values: impl IntoIterator<Item = (Component, String)>,
+        virtual_machine: bool,
+        container: bool,
+    ) -> Self {
+        Self::of_values(values, virtual_machine, container)
+    }
+
+    /// The same for this crate.
+    #[cfg(any(test, feature = "testing", feature = "capi"))]
+    pub(crate) fn of_values(
         values: impl IntoIterator<Item = (Component, String)>,
         virtual_machine: bool,
         container: bool,
@@ -89,6 +112,11 @@ impl Probe {
         raw.environment.virtual_machine = virtual_machine;
         raw.environment.container = container;
         Self::from_raw(raw)
+    }
+
+    /// A probe that found nothing.
+    pub(crate) fn nothing() -> Self {
+        Self::from_raw(Raw::default())
     }
 
     fn from_raw(Raw { values: raw, environment }: Raw) -> Self {
@@ -117,6 +145,14 @@ impl Probe {
     /// not ASCII counts byte for byte, so give it in one form of Unicode. Fails with [`ErrorKind::InvalidInput`] when
     /// it then has fewer than 4 or more than 256 characters, or is a known filler such as `none`. (docs/FINGERPRINT.md,
     /// Host id)
+    ///
+    /// ```
+    /// use nodelock::fingerprint::{Component, HostId, Probe};
+    ///
+    /// let probe = Probe::this_machine().with_host_id("dongle 4711", HostId::Replace)?;
+    /// assert_eq!(probe.components().collect::<Vec<_>>(), [Component::HostId]);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn with_host_id(mut self, id: &str, how: HostId) -> Result<Self> {
         let length = normalize::text(id).chars().count();
         if !(MIN_HOST_ID..=MAX_HOST_ID).contains(&length) {
@@ -131,6 +167,15 @@ impl Probe {
     }
 
     /// The tags of this machine under `key`. (docs/FINGERPRINT.md, Tags)
+    ///
+    /// ```
+    /// use nodelock::fingerprint::{Probe, TagKey};
+    ///
+    /// let (one, other) = (TagKey::new("example.com", "editor"), TagKey::new("example.com", "viewer"));
+    /// let probe = Probe::this_machine();
+    /// assert_eq!(probe.fingerprint(&one), probe.fingerprint(&one));
+    /// # assert!(probe.components().next().is_none() || probe.fingerprint(&one) != probe.fingerprint(&other));
+    /// ```
     pub fn fingerprint(&self, key: &TagKey) -> Fingerprint {
         let tags = self.values.iter().map(|(component, value)| key.tag(*component, value)).collect();
         Fingerprint::new(tags, self.environment.virtual_machine, self.environment.container)
@@ -188,6 +233,15 @@ const IDENTITIES: &[Component] = if cfg!(target_os = "linux") {
 ///
 /// Fails with [`ErrorKind::Unsupported`] when the machine has none of these, as in most containers: it is
 /// never made from nothing. Fails with [`ErrorKind::InvalidInput`] when `application` is empty.
+///
+/// ```
+/// use nodelock::fingerprint::machine_id;
+///
+/// match machine_id("example.com") {
+///     Ok(id) => assert_eq!(id.len(), 32),
+///     Err(error) => println!("this machine has no identity: {error}"),
+/// }
+/// ```
 pub fn machine_id(application: &str) -> Result<String> {
     Probe::this_machine().machine_id(application)
 }

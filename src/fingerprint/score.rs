@@ -13,6 +13,7 @@ use super::{
 
 /// Whether a machine is accepted as the one of the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Acceptance {
     /// It is the machine of the baseline.
     Accept,
@@ -24,6 +25,7 @@ pub enum Acceptance {
 
 /// The result of [`judge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Judgement {
     /// The sum of the weights that applied.
     pub score: i32,
@@ -37,6 +39,7 @@ pub struct Judgement {
 
 /// How one component compared: what a report for support says about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ComponentResult {
     /// The component.
     pub component: Component,
@@ -57,6 +60,7 @@ pub struct ComponentResult {
 ///
 /// Its `Display` is the report for support, one line per component.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Match {
     /// The sum of the weights that applied.
     pub score: i32,
@@ -77,6 +81,14 @@ pub struct Match {
 /// A baseline without a hardware-unique component is accepted at half (rounded up) of the score that it can reach,
 /// else rejected (docs/FINGERPRINT.md, Unbindable machines). An empty baseline therefore always accepts, and only the
 /// device key binds. A component whose weight for agreement is overridden to 0 is not hardware-unique in either rule.
+///
+/// ```
+/// use nodelock::fingerprint::{Acceptance, Fingerprint, Policy, judge};
+///
+/// // Nothing is known of either, so nothing speaks against it: only the device's key binds.
+/// let nothing = Fingerprint::default();
+/// assert_eq!(judge(&nothing, &nothing, &Policy::default()).acceptance, Acceptance::Accept);
+/// ```
 pub fn judge(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Judgement {
     tally(results(baseline, now, policy), policy)
 }
@@ -95,6 +107,14 @@ pub(crate) fn is_same(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy
 }
 
 /// [`judge`], with the result of each component.
+///
+/// ```
+/// use nodelock::fingerprint::{Component, Fingerprint, Policy, compare};
+///
+/// let nothing = Fingerprint::default();
+/// let report = compare(&nothing, &nothing, &Policy::default());
+/// assert_eq!(report.components.len(), Component::ALL.len());
+/// ```
 pub fn compare(baseline: &Fingerprint, now: &Fingerprint, policy: &Policy) -> Match {
     let components: Vec<_> = results(baseline, now, policy).collect();
     let Judgement { score, acceptance, hardware_agreed, .. } = tally(components.iter().copied(), policy);

@@ -60,7 +60,7 @@ impl fmt::Display for ClockError {
 }
 
 /// What a store knows of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct TimeMarks {
     /// Licensing time is never below this (F).
     floor: Timestamp,
@@ -76,6 +76,22 @@ pub(crate) struct TimeMarks {
     ahead: u64,
     asked: Option<Question>,
     noted: Option<Note>,
+}
+
+impl Default for TimeMarks {
+    /// Nothing is known.
+    fn default() -> Self {
+        Self {
+            floor: Timestamp::MIN,
+            highest: Timestamp::MIN,
+            allowance: 0,
+            behind: 0,
+            behind_at_least: 0,
+            ahead: 0,
+            asked: None,
+            noted: None,
+        }
+    }
 }
 
 /// The latest question to the authority, until its answer comes.

@@ -123,12 +123,29 @@ pub struct Roots {
 
 impl Roots {
     /// Trusts each of `keys`. Have more than one, so that losing one is not the end of the product.
+    ///
+    /// ```
+    /// # use nodelock::{Roots, SigningKey, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let (this_year, in_reserve) = (root.to_string(), root.to_string());
+    /// let roots: Roots = Roots::new([this_year.parse()?, in_reserve.parse()?]);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Self {
         Self { trusted: keys.into_iter().collect(), denied: Vec::new() }
     }
 
     /// Believes nothing that `key` signs, certificate or not: for an issuer key that was stolen, in the next
     /// version of the application.
+    ///
+    /// ```
+    /// # use nodelock::{Roots, SigningKey, SystemRandom};
+    /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
+    /// # let stolen = SigningKey::generate(&SystemRandom)?.public_key().to_string();
+    /// let roots = Roots::new([root]).deny(stolen.parse()?);
+    /// # assert!(format!("{roots:?}").contains(&stolen));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn deny(mut self, key: PublicKey) -> Self {
         self.denied.push(key);
         self

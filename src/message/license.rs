@@ -32,6 +32,7 @@ impl LicenseId {
 
 /// Something the license entitles to, besides the product itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Feature {
     /// The name that the application asks for.
     pub name: String,
@@ -39,6 +40,74 @@ pub struct Feature {
     pub limit: Option<u64>,
     /// The first second at which the feature is no longer there; none is never.
     pub expires: Option<Timestamp>,
+}
+
+impl Feature {
+    /// The feature of that name, without limit and without end.
+    ///
+    /// ```
+    /// # use nodelock::Feature;
+    /// let feature = Feature::new("projects").up_to(10);
+    /// assert_eq!((feature.limit, feature.expires), (Some(10), None));
+    /// ```
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), limit: None, expires: None }
+    }
+
+    /// This feature up to that limit.
+    ///
+    /// ```
+    /// # use nodelock::Feature;
+    /// assert_eq!(Feature::new("cores").up_to(8).limit, Some(8));
+    /// ```
+    pub fn up_to(self, limit: u64) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// This feature until that time.
+    ///
+    /// ```
+    /// # use nodelock::Feature;
+    /// let trial = Feature::new("export").until("2027-01-31".parse()?);
+    /// assert!(trial.expires.is_some());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    pub fn until(self, expires: Timestamp) -> Self {
+        Self { expires: Some(expires), ..self }
+    }
+}
+
+/// How much of a [`Feature`] there is, in a unit that the application defines.
+///
+/// ```
+/// use nodelock::Limit;
+///
+/// assert!(Limit::UpTo(10).allows(10) && !Limit::UpTo(10).allows(11));
+/// assert!(Limit::Unlimited.allows(u64::MAX));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Limit {
+    /// As much as anybody wants.
+    Unlimited,
+    /// So much and no more.
+    UpTo(u64),
+}
+
+impl Limit {
+    /// Whether the limit allows `amount`.
+    pub fn allows(self, amount: u64) -> bool {
+        match self {
+            Self::Unlimited => true,
+            Self::UpTo(limit) => amount <= limit,
+        }
+    }
+}
+
+impl From<Option<u64>> for Limit {
+    /// None is [`Limit::Unlimited`], as in [`Feature::limit`].
+    fn from(limit: Option<u64>) -> Self {
+        limit.map_or(Self::Unlimited, Self::UpTo)
+    }
 }
 
 /// The content of a [`License`].
@@ -103,6 +172,18 @@ pub(crate) const MAX_FEATURES: usize = 1024;
 
 impl LicenseBody {
     /// The feature of that name, expired or not.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let status = client.check()?;
+    /// # let license = status.license().expect("it is activated");
+    /// assert!(license.feature("export").is_none());
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn feature(&self, name: &str) -> Option<&Feature> {
         let found = self.features.binary_search_by(|feature| feature.name.as_str().cmp(name));
         found.ok().map(|at| &self.features[at])
@@ -113,8 +194,20 @@ impl LicenseBody {
         [self.lease_until, self.expires].into_iter().flatten().min()
     }
 
-    /// The first metadata value of that name.
-    pub fn metadata(&self, name: &str) -> Option<&str> {
+    /// The first value of that name in the [metadata](Self::metadata).
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let status = client.check()?;
+    /// # let license = status.license().expect("it is activated");
+    /// assert_eq!(license.metadata_value("order"), None);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    pub fn metadata_value(&self, name: &str) -> Option<&str> {
         self.metadata.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 }

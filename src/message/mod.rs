@@ -29,13 +29,13 @@ pub use self::{
     certificate::{Certificate, CertificateBody, Roots},
     check_in::{CheckInBody, CheckInRequest, PreflightBody, PreflightRequest, RecoveryBody, RecoveryRequest},
     frame::{Kind, MAX_INPUT},
-    license::{Feature, License, LicenseBody, LicenseId},
+    license::{Feature, License, LicenseBody, LicenseId, Limit},
     page::Page,
     proof::{DeactivationProof, ProofBody, Reason, product_tag},
     receipt::{Binding, DeactivationReceipt, Outcome, ReceiptBody},
     request::{ActivationRequest, RequestBody},
     revocation::{Revocation, RevocationBody},
-    signed::{Body, Signed},
+    signed::{AuthorityBody, Body, Signed},
 };
 use crate::{Error, ErrorKind, Result, codec::Bytes};
 
@@ -47,17 +47,17 @@ pub type Metadata = Vec<(String, String)>;
 /// An extension that is not critical is kept and passed over; a critical one that this version does not know is
 /// [`ErrorKind::CriticalExtension`] (docs/PROTOCOL.md, Signed envelopes). This version knows one, of a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Extension {
+pub(crate) struct Extension {
     /// Which extension; numbers are never used again.
-    pub id: u32,
+    pub(crate) id: u32,
     /// Whether a reader that does not know it must refuse the whole message.
-    pub critical: bool,
+    pub(crate) critical: bool,
     data: Bytes,
 }
 
 impl Extension {
     /// The extension's content.
-    pub fn data(&self) -> &[u8] {
+    pub(crate) fn data(&self) -> &[u8] {
         &self.data
     }
 }

@@ -1,6 +1,6 @@
 //! Deactivation proofs.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -10,7 +10,7 @@ use super::{
     signed::{Signed, private},
 };
 use crate::{
-    PublicKey, Result, Timestamp,
+    Error, ErrorKind, PublicKey, Result, Timestamp,
     code::Handle,
     codec,
     keys::{first, sha256},
@@ -20,6 +20,14 @@ use crate::{
 pub type DeactivationProof = Signed<ProofBody>;
 
 /// Why a seat was given up. It changes nothing about what happens to the seat.
+///
+/// ```
+/// use nodelock::Reason;
+///
+/// assert_eq!("moved".parse::<Reason>()?, Reason::Moved);
+/// assert_eq!(Reason::Moved.to_string(), "moved");
+/// # Ok::<(), nodelock::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -77,6 +85,25 @@ impl fmt::Display for Reason {
             Self::Reinstalled => "reinstalled",
             Self::Cancelled => "cancelled",
         })
+    }
+}
+
+/// Reads the name that [`Display`](fmt::Display) writes. Fails with [`ErrorKind::InvalidInput`].
+impl FromStr for Reason {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "other" => Ok(Self::Other),
+            "moved" => Ok(Self::Moved),
+            "retired" => Ok(Self::Retired),
+            "reinstalled" => Ok(Self::Reinstalled),
+            "cancelled" => Ok(Self::Cancelled),
+            _ => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "reason: `other`, `moved`, `retired`, `reinstalled` or `cancelled` is expected",
+            )),
+        }
     }
 }
 

@@ -21,6 +21,7 @@ pub type DeactivationReceipt = Signed<ReceiptBody>;
 
 /// Where the seat went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Outcome {
     /// Back to the pool: any machine may take it.
     Returned,
@@ -53,6 +54,7 @@ impl FromStr for Outcome {
 
 /// What a receipt answers, so that it cannot be taken for the answer to something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Binding {
     /// A proof: the SHA-256 of its body.
     Proof([u8; 32]),

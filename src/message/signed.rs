@@ -14,6 +14,9 @@ use super::{CheckInBody, PreflightBody, ProofBody, RecoveryBody};
 use crate::{Error, ErrorKind, PublicKey, Result, SigningKey, Timestamp, codec, keys::sha256};
 
 /// The content of one kind of message. Implemented by this crate only.
+///
+/// Its bytes are those of `docs/FORMAT.md`, which its serde form is there for. What another serializer makes of it is
+/// no promise.
 pub trait Body: Serialize + DeserializeOwned + private::Sealed {
     /// Which kind of message carries it.
     const KIND: Kind;
@@ -27,7 +30,8 @@ pub trait Body: Serialize + DeserializeOwned + private::Sealed {
     fn headers(&self) -> Vec<(&'static str, String)>;
 }
 
-/// A body that an authority signs.
+/// A body that an authority signs: of a license, a receipt, a revocation or a certificate. Implemented by this crate
+/// only.
 pub trait AuthorityBody: Body {
     /// When the authority signed it, by its own account: the issuer's certificate must have been valid then.
     #[doc(hidden)]
@@ -52,6 +56,26 @@ pub struct Signed<T> {
     envelope: Arc<[u8]>,
     certificate: Option<Arc<Certificate>>,
     changed: Vec<ChangedHeader>,
+}
+
+impl<T> Signed<T> {
+    /// The verified content. Dereferencing gives the same.
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// # let status = client.check()?;
+    /// # let license = status.license().expect("it is activated");
+    /// let body: nodelock::LicenseBody = license.body().clone();
+    /// assert_eq!(body.product, "Example Editor");
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
+    pub fn body(&self) -> &T {
+        &self.body
+    }
 }
 
 impl<T: Body> Signed<T> {
@@ -137,6 +161,21 @@ impl<T: AuthorityBody> Signed<T> {
     /// [`CertificateExpired`](ErrorKind::CertificateExpired), [`LeaseTooLong`](ErrorKind::LeaseTooLong),
     /// [`WeakKey`](ErrorKind::WeakKey), [`CriticalExtension`](ErrorKind::CriticalExtension) or
     /// [`SeveralMessages`](ErrorKind::SeveralMessages).
+    ///
+    /// ```
+    /// # use nodelock::testing::{Machine, TestAuthority};
+    /// # let authority = TestAuthority::new("Example Editor");
+    /// # let license_key = authority.sell(1)?;
+    /// # let client = authority.client(&Machine::new("desk")).build()?;
+    /// # client.activate(&license_key)?;
+    /// use nodelock::License;
+    ///
+    /// # let status = client.check()?;
+    /// # let text = status.license().expect("it is activated").to_text();
+    /// let license = License::verify(text.as_bytes(), &authority.roots())?;
+    /// println!("{} for {}", license.product, license.licensee);
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn verify(input: &[u8], roots: &Roots) -> Result<Self> {
         Self::open_by_authority(frame::read_one(input, T::KIND)?, roots)
     }

@@ -52,6 +52,14 @@ impl Store {
     /// if there is one. The first writer creates what is missing.
     ///
     /// Relative paths are taken from the current directory of this moment.
+    ///
+    /// ```
+    /// use nodelock::Store;
+    ///
+    /// let store = Store::in_directory("/opt/editor/license", Some("/opt/editor/tombstones".into()));
+    /// # #[cfg(unix)]
+    /// assert_eq!(store.directory(), std::path::Path::new("/opt/editor/license"));
+    /// ```
     pub fn in_directory(directory: impl Into<PathBuf>, tombstones: Option<PathBuf>) -> Self {
         Self::at(Arc::new(OsFileSystem), directory.into(), tombstones)
     }
@@ -64,7 +72,7 @@ impl Store {
     ///
     /// Tombstones are left in two more places, so that one variable of the environment does not decide where they are:
     /// under the home directory that the password database names (Windows: the known folder), and in
-    /// `nodelock-tombstones/<product>` beside `nodelock`. A check looks into the first place alone. A [`Writer`] looks
+    /// `nodelock-tombstones/<product>` beside `nodelock`. A check looks into the first place alone. A writer looks
     /// into all of them and fills the first one up.
     ///
     /// The directory's name is the product's with `a`-`z`, `0`-`9`, `_`, `-` and `.` as they are, each capital
@@ -73,6 +81,15 @@ impl Store {
     ///
     /// Fails with [`ErrorKind::InvalidInput`] if `product` is empty or makes a name of more than 200 bytes, and with
     /// [`ErrorKind::Unsupported`] if the user has no home directory.
+    ///
+    /// ```
+    /// use nodelock::{ErrorKind, Store};
+    ///
+    /// match Store::per_user("Example Editor") {
+    ///     Ok(store) => assert!(store.directory().ends_with("nodelock/+example%20+editor")),
+    ///     Err(error) => assert_eq!(error.kind(), ErrorKind::Unsupported, "this user has no home"),
+    /// }
+    /// ```
     pub fn per_user(product: &str) -> Result<Self> {
         location::per_user(product).map(Self::located)
     }
@@ -88,21 +105,44 @@ impl Store {
     ///
     /// Fails with [`ErrorKind::InvalidInput`] if `product` is empty or makes a name of more than 200 bytes, and with
     /// [`ErrorKind::Unsupported`] if Windows names no such place.
+    ///
+    /// ```
+    /// # use nodelock::Store;
+    /// let store = Store::system_wide("Example Editor")?;
+    /// assert!(store.directory().ends_with("nodelock/+example%20+editor"));
+    /// # Ok::<(), nodelock::Error>(())
+    /// ```
     pub fn system_wide(product: &str) -> Result<Self> {
         location::system_wide(product).map(Self::located)
     }
 
     /// A new, empty store that lasts as long as it and its clones do: for tests and trials.
+    ///
+    /// ```
+    /// # use nodelock::Store;
+    /// let store = Store::in_memory();
+    /// let same = store.clone(); // for another client on the same store
+    /// assert_eq!(store.directory(), same.directory());
+    /// ```
     pub fn in_memory() -> Self {
         Self::at(Arc::new(MemoryFileSystem::default()), "store".into(), Some("tombstones".into()))
     }
 
     /// This store in another directory, with the tombstones where they were.
+    ///
+    /// ```
+    /// # use nodelock::Store;
+    /// let store = Store::in_memory().with_directory("/srv/shared/license");
+    /// # #[cfg(unix)]
+    /// assert_eq!(store.directory(), std::path::Path::new("/srv/shared/license"));
+    /// ```
     pub fn with_directory(self, directory: impl Into<PathBuf>) -> Self {
         Self { directory: absolute(directory.into()), ..self }
     }
 
     /// This store on another file system.
+    #[cfg(any(test, feature = "testing"))]
+    #[doc(hidden)]
     pub fn with_file_system(self, files: Arc<dyn FileSystem>) -> Self {
         Self { files, ..self }
     }
@@ -131,6 +171,7 @@ impl Store {
     /// Fails with [`ErrorKind::Corrupt`] if the state is damaged, which is never taken for an empty store;
     /// [`ErrorKind::UnsupportedVersion`] if a later version of this crate wrote it; [`ErrorKind::AccessDenied`];
     /// [`ErrorKind::Io`].
+    #[doc(hidden)]
     pub fn read(&self) -> Result<Snapshot> {
         match self.files.read(&self.path(STATE), format::LIMIT) {
             Ok(file) => format::decode(Zeroizing::new(file)).map_err(|error| self.blame(STATE, error)),
@@ -146,6 +187,7 @@ impl Store {
     /// ever stored. While it stays the same, what was [read](Self::read) after it was taken need not be read again.
     ///
     /// Fails with [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
+    #[doc(hidden)]
     pub fn stamp(&self) -> Result<Option<Stamp>> {
         self.stamp_of(STATE)
     }
@@ -154,6 +196,7 @@ impl Store {
     ///
     /// Fails with [`ErrorKind::Corrupt`] if the file cannot be a key (empty, or more than 256 bytes);
     /// [`ErrorKind::AccessDenied`]; [`ErrorKind::Io`].
+    #[doc(hidden)]
     pub fn device_key(&self) -> Result<Option<Zeroizing<Vec<u8>>>> {
         let corrupt = || Error::of_file(ErrorKind::Corrupt, &self.path(DEVICE_KEY));
         match self.files.read(&self.path(DEVICE_KEY), KEY_LIMIT).map(Zeroizing::new) {
@@ -172,6 +215,7 @@ impl Store {
     ///
     /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time, and with [`ErrorKind::NoLocks`]
     /// where the file system has none; as [`read`](Self::read) does; [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
+    #[doc(hidden)]
     pub fn write(&self) -> Result<Writer<'_>> {
         self.open(|store| store.read())
     }
@@ -180,6 +224,7 @@ impl Store {
     /// generation above `generation`. The damaged file stays until then.
     ///
     /// For a state that is not damaged this is [`write`](Self::write), and fails as that does.
+    #[doc(hidden)]
     pub fn write_over_damage(&self, generation: u64) -> Result<Writer<'_>> {
         self.open(|store| match store.read() {
             Err(e) if e.kind() == ErrorKind::Corrupt => {
@@ -227,6 +272,7 @@ impl Store {
     /// Whether there is a tombstone `name` about `content` in the [first place](Self::tombstone_directory). One that is
     /// missing, unreadable, damaged or about something else says nothing: only a tombstone that names this very
     /// activation may block it.
+    #[doc(hidden)]
     pub fn tombstone_exists(&self, name: &[u8; 16], content: &[u8; 32]) -> bool {
         self.tombstones.as_ref().is_some_and(|place| tombstone::exists(&*self.files, place, name, content))
     }

@@ -29,7 +29,20 @@ mod unix;
 #[allow(unsafe_code)]
 mod windows;
 
-pub use dir::{Store, Writer};
-pub use format::Snapshot;
-pub use fs::{FileSystem, LockGuard, NewFile, Stamp};
-pub use os::OsFileSystem;
+pub use dir::Store;
+/// The seam, for tests that put faults at it. It is no part of the API.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub use {
+    dir::Writer,
+    format::Snapshot,
+    fs::{FileSystem, LockGuard, NewFile, Stamp},
+    os::OsFileSystem,
+};
+#[cfg(not(feature = "testing"))]
+pub(crate) use {
+    dir::Writer,
+    format::Snapshot,
+    fs::{FileSystem, LockGuard, NewFile, Stamp},
+    os::OsFileSystem,
+};

@@ -31,7 +31,7 @@ fn the_same_license_again_does_not_renew_the_grace_period() {
     let license = client.check().unwrap().license().unwrap().clone();
     client.observe().unwrap();
     vendor.clock.advance_days(15);
-    client.install(license.as_bytes()).unwrap();
+    client.accept(license.as_bytes()).unwrap();
     assert!(!client.check().unwrap().is_usable());
 }
 
@@ -43,7 +43,7 @@ fn a_change_seen_while_the_clock_ran_ahead_gives_no_grace_for_decades() {
     let clock = TestClock::at(START + 50 * 365 * DAY);
     let ahead = device.builder().clock(clock.clone()).build().unwrap();
     let request = ahead.begin(vendor.license_key()).unwrap();
-    ahead.install(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
+    ahead.accept(&vendor.activate(request.request().as_bytes()).unwrap()).unwrap();
     let changed = device.builder().clock(clock.clone()).probe(changed).build().unwrap();
     assert!(changed.observe().unwrap());
     clock.set(START + DAY);
@@ -84,10 +84,10 @@ fn a_message_dated_ahead_does_not_outlast_its_activation() {
     vendor.clock.set(START + 360 * DAY);
     let renewal = vendor.renew(device.handle());
     vendor.clock.set(START + DAY);
-    device.client().install(renewal.as_bytes()).unwrap();
+    device.client().accept(renewal.as_bytes()).unwrap();
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     let receipt = vendor.redeem(given_up.proof()).unwrap();
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     device.activate(&mut vendor);
 }
 
@@ -101,7 +101,7 @@ fn a_receipt_that_comes_again_after_another_activation_is_no_error() {
     device.client().deactivate_offline(Reason::Moved).unwrap();
     let receipt = vendor.redeem(first.proof()).unwrap();
     for _ in 0..2 {
-        device.client().accept_receipt(receipt.as_bytes()).unwrap();
+        device.client().accept(receipt.as_bytes()).unwrap();
     }
 }
 
@@ -188,7 +188,7 @@ fn a_proof_that_the_authority_cannot_place_stops_no_renewal() {
     wire.0.lock().unwrap().ledger.seats.clear();
     let request = client.begin(&key).unwrap();
     let answer = wire.0.lock().unwrap().activate(request.request().as_bytes()).unwrap();
-    client.install(&answer).unwrap();
+    client.accept(&answer).unwrap();
     assert!(client.check_in().unwrap().is_usable());
 }
 
@@ -256,7 +256,7 @@ impl Transport for Forger {
             return Ok(answer);
         }
         let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::LicenseEnded.code())});
-        Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
+        Ok(Answer::new(409, body.to_string()))
     }
 }
 
@@ -283,7 +283,7 @@ impl Transport for Crowd {
         }
         *refusals -= 1;
         let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::CrowdedHandle.code())});
-        Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
+        Ok(Answer::new(409, body.to_string()))
     }
 }
 
@@ -304,7 +304,7 @@ struct Liar;
 impl Transport for Liar {
     fn post(&self, _: &Post<'_>) -> Result<Answer> {
         let body = json!({"type": format!("urn:nodelock:problem:{}", ErrorKind::Corrupt.code())});
-        Ok(Answer { status: 409, body: body.to_string().into_bytes(), retry_after: None })
+        Ok(Answer::new(409, body.to_string()))
     }
 }
 
@@ -324,14 +324,8 @@ fn a_proxys_password_is_in_no_debug_output() {
 
 #[test]
 fn no_timeout_is_too_long() {
-    let post = Post {
-        url: "http://127.0.0.1:1/",
-        body: b"",
-        user_agent: "test",
-        limit: 1,
-        timeout: Duration::MAX,
-        cancel: &CancelToken::new(),
-    };
+    let cancel = CancelToken::new();
+    let post = Post::new("http://127.0.0.1:1/", b"", Duration::MAX, &cancel);
     let refused: Error = HttpOptions::default().no_proxy().build().unwrap().post(&post).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unreachable);
 }

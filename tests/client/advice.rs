@@ -29,7 +29,7 @@ fn check_in(client: &Client, vendor: &mut Vendor) {
 
 fn begin(client: &Client, vendor: &mut Vendor) {
     let request = client.begin(vendor.license_key()).unwrap().to_bytes();
-    client.install(&vendor.activate(&request).unwrap()).unwrap();
+    client.accept(&vendor.activate(&request).unwrap()).unwrap();
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn in_grace_a_check_in_helps_and_a_license_that_the_vendor_renews_does_not() {
     let in_grace =
         |client| matches!(verdict(client), Verdict::Grace { reason: GraceReason::MachineChanged, .. });
     assert!(in_grace(&client) && client.observe().unwrap());
-    client.install(vendor.renew(device.handle()).as_bytes()).unwrap();
+    client.accept(vendor.renew(device.handle()).as_bytes()).unwrap();
     assert!(in_grace(&client), "it has the machine as it was");
     check_in(&client, &mut vendor);
     assert_eq!(verdict(&client), Verdict::Active);
@@ -118,12 +118,12 @@ fn without_a_license_one_begins() {
     device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(device.verdict(), Verdict::Unlicensed { pending: true });
     let request = device.reopen().pending().unwrap().unwrap().to_bytes();
-    device.client().install(&vendor.activate(&request).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
     device.client().deactivate_offline(Reason::Moved).unwrap();
     assert_eq!(device.verdict(), Verdict::Deactivated);
     let outstanding = device.client().outstanding().unwrap();
     let receipt = vendor.redeem(outstanding[0].proof()).unwrap();
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     device.activate(&mut vendor);
     let revocation = vendor.force_release(device.handle(), "");
     device.client().accept(revocation.as_bytes()).unwrap();
@@ -153,7 +153,7 @@ fn a_license_that_has_ended_is_renewed_or_gives_way_to_a_new_request() {
         assert!(matches!(device.verdict(), Verdict::Expired { .. }));
         vendor.terms().expires = Some(vendor.clock.now_plus(100));
         match by_file {
-            true => drop(device.client().install(vendor.renew(device.handle()).as_bytes()).unwrap()),
+            true => drop(device.client().accept(vendor.renew(device.handle()).as_bytes()).unwrap()),
             false => check_in(device.client(), &mut vendor),
         }
         assert_eq!(device.verdict(), Verdict::Active);
@@ -171,7 +171,7 @@ fn a_version_that_is_not_covered_runs_earlier_or_with_longer_maintenance() {
     let earlier = device.builder().released(days(&vendor, 19)).build().unwrap();
     assert_eq!(verdict(&earlier), Verdict::Active);
     vendor.terms().updates_until = Some(days(&vendor, 400));
-    later.install(vendor.renew(device.handle()).as_bytes()).unwrap();
+    later.accept(vendor.renew(device.handle()).as_bytes()).unwrap();
     assert_eq!(verdict(&later), Verdict::Active);
 }
 
@@ -203,6 +203,6 @@ fn a_damaged_store_is_recovered() {
     assert_eq!(device.verdict(), Verdict::Damaged { reason: ErrorKind::Corrupt });
     vendor.clock.advance_days(1);
     let request = device.client().recover_offline().unwrap().to_bytes();
-    device.client().install(&vendor.activate(&request).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
     assert_eq!((device.verdict(), vendor.usage().taken), (Verdict::Active, 1));
 }

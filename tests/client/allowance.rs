@@ -46,7 +46,7 @@ fn machines_by_cancelled_copies(vendor: &mut Vendor, machines: usize) -> usize {
         let Ok(Some(pending)) = before.client().pending() else { break };
         copied(&path(n - 1), &path(n));
         let Ok(license) = vendor.activate(&pending.to_bytes()) else { break };
-        before.client().install(&license).unwrap();
+        before.client().accept(&license).unwrap();
         let next = device(vendor, &name(n), &path(n));
         let cancelled = next.client().cancel().unwrap();
         vendor.redeem(&cancelled.to_bytes()).unwrap();
@@ -57,7 +57,7 @@ fn machines_by_cancelled_copies(vendor: &mut Vendor, machines: usize) -> usize {
     if let Ok(Some(pending)) = last.client().pending()
         && let Ok(license) = vendor.activate(&pending.to_bytes())
     {
-        last.client().install(&license).unwrap();
+        last.client().accept(&license).unwrap();
     }
     devices.iter().filter(|device| device.verdict() == Verdict::Active).count()
 }

@@ -172,7 +172,10 @@ impl Transport for Stops {
                 return Err(Error::new(ErrorKind::Cancelled, ""));
             }
         }
-        self.authority.post(&Post { cancel: &CancelToken::new(), ..post.clone() })
+        let cancel = CancelToken::new();
+        let mut uncancelled = post.clone();
+        uncancelled.cancel = &cancel;
+        self.authority.post(&uncancelled)
     }
 }
 

@@ -18,7 +18,7 @@ use crate::support::{
     vendor::{START, TestClock, Vendor, builder},
 };
 use nodelock::{
-    Client, ErrorKind, MachineReason, Reason, Status, Store, Verdict,
+    Client, ErrorKind, Limit, MachineReason, Reason, Status, Store, Verdict,
     store::{FileSystem as _, OsFileSystem, Stamp},
 };
 
@@ -44,7 +44,7 @@ fn activated() -> (Vendor, Disk) {
 
 fn activate(vendor: &mut Vendor, client: &Client) {
     let request = client.begin(vendor.license_key()).unwrap().to_bytes();
-    client.install(&vendor.activate(&request).unwrap()).unwrap();
+    client.accept(&vendor.activate(&request).unwrap()).unwrap();
 }
 
 /// Every situation that a check can find, with its verdict.
@@ -69,7 +69,7 @@ fn situations() -> Vec<(Vendor, Disk, Verdict)> {
     let holder = client(&vendor, store(&revoked));
     let handle = holder.check().unwrap().license().unwrap().handle;
     let revocation = vendor.clone().force_release(handle, "lost");
-    holder.accept_revocation(revocation.as_bytes()).unwrap();
+    holder.accept(revocation.as_bytes()).unwrap();
 
     let damaged = active.fork();
     damaged.put(&state, b"");
@@ -159,19 +159,19 @@ fn a_change_is_noticed_by_every_other_client_at_once() {
         assert_eq!(verdict(), Verdict::Unlicensed { pending: false });
         let request = one.begin(vendor.license_key()).unwrap().to_bytes();
         assert_eq!(verdict(), Verdict::Unlicensed { pending: true });
-        one.install(&vendor.activate(&request).unwrap()).unwrap();
+        one.accept(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(verdict(), Verdict::Active);
         let handle = two.check().unwrap().license().unwrap().handle;
         // Records of the same length, one right after the other.
         for revision in 2..30 {
-            one.install(vendor.renew(handle).as_bytes()).unwrap();
+            one.accept(vendor.renew(handle).as_bytes()).unwrap();
             assert_eq!(two.check().unwrap().license().unwrap().revision, revision);
         }
         let given_up = one.deactivate_offline(Reason::Moved).unwrap();
         assert_eq!(verdict(), Verdict::Deactivated);
         assert_eq!(two.check().unwrap().outstanding(), 1);
         let receipt = vendor.redeem(given_up.proof()).unwrap();
-        one.accept_receipt(receipt.as_bytes()).unwrap();
+        one.accept(receipt.as_bytes()).unwrap();
         assert_eq!(two.check().unwrap().outstanding(), 0);
     }
 }
@@ -186,7 +186,7 @@ fn a_snapshot_does_not_change_when_the_store_does() {
     assert_eq!(*client.check().unwrap().verdict(), Verdict::Deactivated);
     assert_eq!(*snapshot.verdict(), Verdict::Active);
     assert!(snapshot.is_usable() && snapshot.has_feature("export") && snapshot.license().is_some());
-    assert_eq!(snapshot.feature_limit("export"), Some(Some(3)));
+    assert_eq!(snapshot.feature_limit("export"), Some(Limit::UpTo(3)));
     assert_eq!((snapshot.outstanding(), snapshot.pending()), (0, None));
 }
 

@@ -54,7 +54,7 @@ fn forward_a_year_and_back_is_healed_by_a_renewal() {
     vendor.clock.set(START + 11 * DAY);
     assert!(matches!(device.verdict(), Verdict::ClockSetBack { .. }));
     let unasked = vendor.renew(device.handle());
-    device.client().install(unasked.as_bytes()).unwrap();
+    device.client().accept(unasked.as_bytes()).unwrap();
     assert!(matches!(device.verdict(), Verdict::ClockSetBack { .. }), "it answers no question");
     device.check_in(&mut vendor);
     assert_eq!(device.verdict(), Verdict::Active);
@@ -112,7 +112,7 @@ fn with_clocks(vendor: &mut Vendor, asked: u64, installed: u64) -> (Client, Cloc
     let client = Device::new(vendor, "machine").builder().clock(clocks.clone()).build().unwrap();
     let request = client.begin(vendor.license_key()).unwrap().to_bytes();
     clocks.set(installed);
-    client.install(&vendor.activate(&request).unwrap()).unwrap();
+    client.accept(&vendor.activate(&request).unwrap()).unwrap();
     (client, clocks)
 }
 
@@ -209,16 +209,16 @@ fn only_the_answer_to_the_latest_check_in_heals() {
     let first = device.client().check_in_offline().unwrap();
     let second = device.client().check_in_offline().unwrap();
     let answer = vendor.check_in(&first.to_bytes()).unwrap().to_bytes();
-    device.client().install(&answer).unwrap();
+    device.client().accept(&answer).unwrap();
     assert!(matches!(device.verdict(), Verdict::ClockSetBack { .. }), "{:?}", device.verdict());
     let answer = vendor.check_in(&second.to_bytes()).unwrap().to_bytes();
-    device.client().install(&answer).unwrap();
+    device.client().accept(&answer).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     // The same once more heals nothing.
     vendor.clock.set(START + YEAR);
     device.client().observe().unwrap();
     vendor.clock.set(START + 11 * DAY);
-    device.client().install(&answer).unwrap();
+    device.client().accept(&answer).unwrap();
     assert!(matches!(device.verdict(), Verdict::ClockSetBack { .. }), "{:?}", device.verdict());
 }
 
@@ -255,7 +255,7 @@ fn a_dead_clock_battery_locks_nobody_out() {
     let license = vendor.activate(&request).unwrap();
     // The machine believes it is 1970. Licensing time counts on from the license's own.
     vendor.clock.set(100);
-    device.client().install(&license).unwrap();
+    device.client().accept(&license).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     vendor.clock.set(100 + 89 * DAY);
     assert_eq!(device.verdict(), Verdict::Active);
@@ -284,7 +284,7 @@ fn dates_of_the_license_have_a_verdict_each() {
     vendor.terms().updates_until = Some(day(20));
     let device = Device::new(&vendor, "machine");
     let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
-    device.client().install(&vendor.activate(&request).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
     assert_eq!(device.verdict(), Verdict::NotYetValid { starts: day(2) });
     vendor.clock.set(START + 2 * DAY);
     assert_eq!(device.verdict(), Verdict::Active);

@@ -90,7 +90,7 @@ impl Field {
             Way::File => {
                 let request = self.client.begin(&self.key).unwrap().to_bytes();
                 let license = self.wire.0.lock().unwrap().activate(&request).unwrap();
-                self.client.install(&license).unwrap();
+                self.client.accept(&license).unwrap();
             }
         }
     }

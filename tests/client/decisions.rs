@@ -122,7 +122,7 @@ fn an_activation_needs_its_license_seats_and_evidence() {
     let ruling = needs_all_of_it(&vendor, "activate", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Granted(_)), "{ruling:?}");
 
-    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     let ruling = needs_all_of_it(&vendor, "again", &|r, m| decision::activate(&file, None, r, m));
     assert!(matches!(ruling, Ruling::Repeated(_)), "{ruling:?}");
 }
@@ -215,7 +215,7 @@ fn a_note_and_what_heals_need_the_history_the_page_and_who_signed() {
     let outside = Some(vendor.page);
     vendor.note(Note { outside, ..Note::default() });
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
-    device.client().accept_receipt(vendor.redeem(given_up.proof()).unwrap().as_bytes()).unwrap();
+    device.client().accept(vendor.redeem(given_up.proof()).unwrap().as_bytes()).unwrap();
     device.activate(&mut vendor);
     let outside = Some(vendor.page);
     vendor.ledger = copy;
@@ -248,7 +248,7 @@ fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
     let proof = device.client().deactivate_offline(Reason::Moved).unwrap_err();
     assert_eq!(proof.kind(), ErrorKind::DeactivationNotAllowed);
     vendor.terms().deactivations = None;
-    device.client().install(vendor.renew(device.handle()).as_bytes()).unwrap();
+    device.client().accept(vendor.renew(device.handle()).as_bytes()).unwrap();
     vendor.terms().deactivations = Some(0);
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     vendor.redeem(given_up.proof()).unwrap();

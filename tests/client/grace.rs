@@ -151,7 +151,7 @@ fn a_baseline_without_anything_unique_is_not_another_machine_for_showing_less() 
     let device = Device::new(&vendor, "machine");
     let client = on(&device, LEFT[2]);
     let request = client.begin(vendor.license_key()).unwrap().to_bytes();
-    client.install(&vendor.activate(&request).unwrap()).unwrap();
+    client.accept(&vendor.activate(&request).unwrap()).unwrap();
     assert_eq!(*client.check().unwrap().verdict(), Verdict::Active);
     let verdict = on(&device, LEFT[0]).check().unwrap().verdict().clone();
     assert!(matches!(verdict, Verdict::Grace { reason: GraceReason::MachineHidden, .. }), "{verdict}");

@@ -1,15 +1,34 @@
 //! The code of the guides (docs/guides), to the letter, and what it does.
 
-use std::{fs, path::Path};
+use std::{fs, future, path::Path};
 
+#[cfg(feature = "tokio")]
+use nodelock::AsyncClient;
+use nodelock::{
+    ErrorKind, Feature,
+    fingerprint::Component,
+    testing::{Fault, Machine, TestAuthority},
+};
+
+#[path = "guides/ci.rs"]
+mod ci_guide;
+#[path = "guides/offline.rs"]
+mod offline_guide;
+#[path = "guides/rust.rs"]
+mod rust_guide;
 #[path = "guides/testing.rs"]
 mod testing_guide;
 #[cfg(feature = "tokio")]
 #[path = "guides/tokio.rs"]
 mod tokio_guide;
 
-const GUIDES: [(&str, &str); 2] =
-    [("testing", include_str!("guides/testing.rs")), ("tokio", include_str!("guides/tokio.rs"))];
+const GUIDES: [(&str, &str); 5] = [
+    ("ci", include_str!("guides/ci.rs")),
+    ("offline", include_str!("guides/offline.rs")),
+    ("rust", include_str!("guides/rust.rs")),
+    ("testing", include_str!("guides/testing.rs")),
+    ("tokio", include_str!("guides/tokio.rs")),
+];
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -52,10 +71,6 @@ fn each_crate_that_a_guide_uses_is_among_the_dependencies_that_it_names() {
 #[cfg(feature = "tokio")]
 #[test]
 fn the_guide_to_tokio_starts_activates_and_gives_back() {
-    use nodelock::{
-        AsyncClient,
-        testing::{Fault, Machine, TestAuthority},
-    };
     let authority = TestAuthority::new("Example Editor");
     let license_key = authority.sell(1).unwrap();
     let client = AsyncClient::new(authority.client(&Machine::new("desk")).build().unwrap());
@@ -65,7 +80,7 @@ fn the_guide_to_tokio_starts_activates_and_gives_back() {
         authority.fail(Fault::Silent);
         assert!(tokio_guide::activate(&client, &license_key, async {}).await.is_none());
         authority.fail(None);
-        let activated = tokio_guide::activate(&client, &license_key, std::future::pending()).await;
+        let activated = tokio_guide::activate(&client, &license_key, future::pending()).await;
         assert!(activated.unwrap().unwrap());
         assert!(tokio_guide::start(&client).await.unwrap());
 
@@ -77,4 +92,79 @@ fn the_guide_to_tokio_starts_activates_and_gives_back() {
         authority.vendor().redeem_code(&code).unwrap();
         assert_eq!(authority.usage(&license_key).unwrap().taken, 0);
     });
+}
+
+#[test]
+fn the_guide_to_rust_is_an_application() {
+    let authority = TestAuthority::new("Example Editor");
+    let features = vec![Feature::new("projects").up_to(2)];
+    let license_key = authority.vendor().sell_with(1, |terms| terms.features = features).unwrap();
+    let root = authority.vendor().root().to_string();
+    assert!(rust_guide::client("no key", "https://licenses.example.com").is_err());
+    assert!(rust_guide::client(&root, "licenses.example.com").is_err());
+    let client = authority.client(&Machine::new("desk")).build().unwrap();
+    assert_eq!(rust_guide::start(&client).unwrap().unwrap(), "Enter your license key.");
+    assert!(!rust_guide::may_open(&client, 0).unwrap());
+    assert!(rust_guide::activate(&client, &license_key).unwrap().starts_with("Licensed to "));
+    assert_eq!(rust_guide::start(&client).unwrap(), None);
+    let open = [0, 1, 2].map(|projects| rust_guide::may_open(&client, projects).unwrap());
+    assert_eq!(open, [true, true, false]);
+
+    let other = authority.client(&Machine::new("laptop")).build().unwrap();
+    assert!(rust_guide::activate(&other, &license_key).unwrap().contains("The next one is free on "));
+    authority.clock().advance_days(91);
+    authority.fail(Fault::Down);
+    assert!(rust_guide::start(&client).unwrap().unwrap().starts_with("not renewed by "));
+    authority.fail(None);
+    authority.clock().advance_days(1);
+    assert_eq!(rust_guide::start(&client).unwrap(), None, "it was renewed");
+    assert_eq!(rust_guide::give_back(&client).unwrap(), None);
+    assert_eq!(rust_guide::give_back(&client).unwrap_err().kind(), ErrorKind::NotActive);
+}
+
+#[test]
+fn the_guide_without_a_network_activates_renews_and_gives_back() {
+    let authority = TestAuthority::new("Example Editor");
+    let license_key = authority.sell(1).unwrap();
+    let client = authority.client(&Machine::new("desk")).build().unwrap();
+    authority.fail(Fault::Down);
+    let folder = tempfile::tempdir().unwrap();
+    let [sent, came] = ["sent.txt", "came.txt"].map(|name| folder.path().join(name));
+
+    offline_guide::ask(&client, &license_key, &sent).unwrap();
+    let request = fs::read(&sent).unwrap();
+    offline_guide::ask(&client, &license_key, &sent).unwrap();
+    assert_eq!(fs::read(&sent).unwrap(), request, "the same request again");
+    fs::write(&came, authority.vendor().activate(&request).unwrap().to_text()).unwrap();
+    assert!(offline_guide::take_in(&client, &came).unwrap());
+
+    authority.clock().advance_days(60);
+    assert!(client.check().unwrap().renewal_due());
+    offline_guide::ask_for_a_renewal(&client, &sent).unwrap();
+    fs::write(&came, authority.vendor().check_in(&fs::read(&sent).unwrap()).unwrap().to_text()).unwrap();
+    assert!(offline_guide::take_in(&client, &came).unwrap());
+    assert!(!client.check().unwrap().renewal_due());
+
+    let code = offline_guide::give_up(&client, &sent).unwrap();
+    let by_file = authority.vendor().redeem(&fs::read(&sent).unwrap()).unwrap();
+    assert_eq!(authority.usage(&license_key).unwrap().taken, 0);
+    authority.vendor().redeem_code(&code).unwrap();
+    fs::write(&came, by_file.to_text()).unwrap();
+    assert!(!offline_guide::take_in(&client, &came).unwrap());
+    assert_eq!(client.check().unwrap().outstanding(), 0);
+}
+
+#[test]
+fn the_guide_to_containers_keeps_its_license_on_another_host() {
+    let authority = TestAuthority::new("Example Editor");
+    let license_key = authority.sell(1).unwrap();
+    let volume = tempfile::tempdir().unwrap();
+    let on = |machine: &str| {
+        let builder = authority.client(&Machine::new(machine));
+        ci_guide::in_a_container(builder, volume.path(), "contract 4711").build().unwrap()
+    };
+    let client = on("host");
+    assert_eq!(client.probe().components().collect::<Vec<_>>(), [Component::HostId]);
+    assert!(client.activate(&license_key).unwrap().is_usable());
+    assert!(on("another host").check().unwrap().is_usable());
 }

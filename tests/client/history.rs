@@ -170,15 +170,9 @@ fn a_gap_keeps_no_free_seat_and_no_seat_that_had_lapsed_before() {
 /// An issuer whose certificate never ends, and what devices trust then.
 fn certified(longest_lease_days: u32, endless: bool) -> (Issuer, Roots) {
     let [root, key] = [(); 2].map(|()| SigningKey::generate(&SystemRandom).unwrap());
-    let certificate = CertificateTerms {
-        issuer: key.public_key(),
-        name: String::new(),
-        serial: 1,
-        not_before: Timestamp::MIN,
-        not_after: Timestamp::MAX,
-        longest_lease_days,
-        endless,
-    };
+    let certificate = CertificateTerms::new(key.public_key(), String::new(), Timestamp::MIN, Timestamp::MAX)
+        .with_longest_lease_days(longest_lease_days)
+        .with_endless(endless);
     let issuer = Issuer::certified(key, certificate.sign(&root).unwrap()).unwrap();
     (issuer, Roots::new([root.public_key()]))
 }

@@ -23,7 +23,7 @@ fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
         .unwrap();
     assert_eq!(first.verdict(), Verdict::Unlicensed { pending: true });
     let reply = vendor.activate(&request.to_bytes()).unwrap();
-    first.client().install(&reply).unwrap();
+    first.client().accept(&reply).unwrap();
     assert_eq!(first.verdict(), Verdict::Active);
     assert!(first.client().check().unwrap().has_feature("export"));
     assert!(!first.client().check().unwrap().has_feature("import"));
@@ -36,10 +36,10 @@ fn a_seat_is_taken_given_back_by_file_and_taken_by_another_machine() {
     assert_eq!(first.verdict(), Verdict::Deactivated);
     let receipt = vendor.redeem(&given_up.to_bytes()).unwrap();
     assert_eq!(receipt.outcome, Outcome::Returned);
-    first.client().accept_receipt(receipt.as_bytes()).unwrap();
+    first.client().accept(receipt.as_bytes()).unwrap();
     assert!(first.client().outstanding().unwrap().is_empty());
 
-    second.client().install(&vendor.activate(&other.to_bytes()).unwrap()).unwrap();
+    second.client().accept(&vendor.activate(&other.to_bytes()).unwrap()).unwrap();
     assert_eq!(second.verdict(), Verdict::Active);
     assert_eq!(vendor.usage().taken, 1);
 }
@@ -57,7 +57,7 @@ fn a_seat_is_given_back_by_a_code_with_three_typing_errors() {
     }
     let receipt = vendor.redeem_code(&typed.into_iter().collect::<String>()).unwrap();
     assert_eq!(receipt.outcome, Outcome::Returned);
-    device.client().accept_receipt(receipt.to_text().as_bytes()).unwrap();
+    device.client().accept(receipt.to_text().as_bytes()).unwrap();
     assert_eq!(vendor.usage().taken, 0);
 }
 
@@ -76,8 +76,8 @@ fn what_was_given_up_is_shown_again_until_its_receipt_comes() {
     let receipt = vendor.redeem(given_up.to_base64url().as_bytes()).unwrap();
     let same = vendor.redeem(given_up.to_text().as_bytes()).unwrap();
     assert_eq!(receipt.as_bytes(), same.as_bytes(), "the same proof has the same receipt");
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
-    device.client().accept_receipt(same.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
+    device.client().accept(same.as_bytes()).unwrap();
     assert!(device.client().outstanding().unwrap().is_empty());
 }
 
@@ -90,11 +90,11 @@ fn a_new_request_carries_what_is_outstanding_and_both_are_answered_at_once() {
     let request = device.client().begin(vendor.license_key()).unwrap();
     assert_eq!(request.releases().len(), 1);
     let reply = vendor.activate(request.to_text().as_bytes()).unwrap();
-    device.client().install(&reply).unwrap();
+    device.client().accept(&reply).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     assert!(device.client().outstanding().unwrap().is_empty());
     // The whole answer again is no news.
-    device.client().install(&reply).unwrap();
+    device.client().accept(&reply).unwrap();
     assert_eq!(vendor.usage().taken, 1);
 }
 
@@ -108,7 +108,7 @@ fn a_cancelled_request_takes_no_seat_even_if_it_arrives_after_its_proof() {
     assert_eq!(device.verdict(), Verdict::Unlicensed { pending: false });
     let receipt = vendor.redeem(cancelled.to_text().as_bytes()).unwrap();
     assert_eq!(vendor.activate(&request).unwrap_err().kind(), ErrorKind::RequestCancelled);
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     assert_eq!(vendor.usage().taken, 0);
 }
 
@@ -170,7 +170,7 @@ fn without_a_deactivation_left_the_seat_is_held_for_the_same_machine() {
     let request = stranger.client().begin(vendor.license_key()).unwrap();
     assert_eq!(vendor.activate(&request.to_bytes()).unwrap_err().kind(), ErrorKind::NoFreeSeat);
     let request = device.client().begin(vendor.license_key()).unwrap();
-    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
     let refused = device.client().deactivate_offline(Reason::Moved).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::DeactivationNotAllowed);
@@ -196,7 +196,7 @@ fn a_revocation_ends_the_license_and_tells_why() {
     vendor.sell(1);
     let device = Device::activated(&mut vendor, "machine");
     let revocation = vendor.force_release(device.handle(), "reported as lost");
-    device.client().accept_revocation(revocation.as_bytes()).unwrap();
+    device.client().accept(revocation.as_bytes()).unwrap();
     assert_eq!(device.verdict(), Verdict::Revoked { reason: "reported as lost".into() });
     assert_eq!(vendor.usage().taken, 0);
 }
@@ -210,9 +210,9 @@ fn a_renewal_replaces_the_license_and_an_older_one_does_not() {
     vendor.clock.advance_days(60);
     assert!(device.client().check().unwrap().renewal_due());
     let renewed = vendor.renew(device.handle());
-    device.client().install(renewed.as_bytes()).unwrap();
+    device.client().accept(renewed.as_bytes()).unwrap();
     assert!(!device.client().check().unwrap().renewal_due());
-    assert_eq!(device.client().install(first.as_bytes()).unwrap_err().kind(), ErrorKind::Outdated);
+    assert_eq!(device.client().accept(first.as_bytes()).unwrap_err().kind(), ErrorKind::Outdated);
     vendor.clock.advance_days(89);
     assert_eq!(device.verdict(), Verdict::Active);
     vendor.clock.advance_days(1);
@@ -241,7 +241,7 @@ fn a_damaged_store_takes_a_new_seat_in_place_of_the_lost_one() {
         let again = device.reopen().pending().unwrap().unwrap();
         assert_eq!(again.to_bytes(), request.to_bytes(), "it is the same after a restart");
         let reply = vendor.activate(request.to_text().as_bytes()).unwrap();
-        device.client().install(&reply).unwrap();
+        device.client().accept(&reply).unwrap();
         assert_eq!(device.verdict(), Verdict::Active);
         assert_ne!(device.handle(), old);
         assert_eq!((vendor.usage().taken, vendor.usage().deactivated), (1, 0));
@@ -289,7 +289,7 @@ fn a_receipt_for_another_proof_is_refused() {
     let root = Forger { key: root, certificate: None };
     for binding in [Binding::Proof([7; 32]), Binding::Code([7; 32])] {
         let receipt = root.sign(&genuine, |receipt| receipt.binding = binding);
-        let refused = device.client().accept_receipt(&receipt).unwrap_err();
+        let refused = device.client().accept(&receipt).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::WrongRequest);
     }
     assert_eq!(device.client().outstanding().unwrap().len(), 1);

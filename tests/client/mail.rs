@@ -14,11 +14,11 @@ fn a_license_is_installed_in_every_form_and_nothing_changes_by_what_is_refused()
     let license = device.client().check().unwrap().license().unwrap().clone();
     let text = license.to_text();
     for (form, make) in TAKEN {
-        let status = device.client().install(&make(&text)).unwrap_or_else(|error| panic!("{form}: {error}"));
-        assert_eq!(status.license(), Some(&license), "{form}");
+        let accepted = device.client().accept(&make(&text)).unwrap_or_else(|error| panic!("{form}: {error}"));
+        assert_eq!(accepted.license(), Some(&license), "{form}");
     }
     for (form, make, _) in REFUSED {
-        let error = device.client().install(&make(&text)).expect_err(form).kind();
+        let error = device.client().accept(&make(&text)).expect_err(form).kind();
         // What is mixed up may begin like a message of any kind and version.
         let kinds = [
             ErrorKind::Malformed,
@@ -30,7 +30,7 @@ fn a_license_is_installed_in_every_form_and_nothing_changes_by_what_is_refused()
         assert!(kinds.contains(&error), "{form}: {error:?}");
     }
     let edited = text.replace("Söhne", "Töchter");
-    let status = device.client().install(edited.as_bytes()).unwrap();
+    let status = device.client().accept(edited.as_bytes()).unwrap().into_status();
     let changed: Vec<String> = status.changed_headers().iter().map(ToString::to_string).collect();
     assert_eq!(changed, ["Licensee: Jörg \"Müller\" & Söhne"]);
     assert_eq!(status.license().unwrap().licensee, license.licensee, "what was signed is shown");
@@ -54,12 +54,12 @@ fn of_several_licenses_in_a_mail_the_newest_of_this_device_is_installed() {
         format!("{elsewhere}\n{older}\n{newer}"),
         format!("{older}\n{newer}\n{}", device.client().check_in_offline().unwrap().to_text()),
     ] {
-        assert_eq!(device.client().install(mail.as_bytes()).unwrap().license(), Some(&expected));
+        assert_eq!(device.client().accept(mail.as_bytes()).unwrap().license(), Some(&expected));
     }
-    let mine = device.client().install(elsewhere.as_bytes()).unwrap_err();
+    let mine = device.client().accept(elsewhere.as_bytes()).unwrap_err();
     assert_eq!(mine.kind(), ErrorKind::WrongMachine);
     let damaged = newer.replacen("-----END", "-----BEGIN", 1);
-    let error = device.client().install(format!("{damaged}\n{older}").as_bytes()).unwrap_err();
+    let error = device.client().accept(format!("{damaged}\n{older}").as_bytes()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Malformed, "it may have been the newer one");
 }
 
@@ -69,16 +69,14 @@ fn a_request_alone_is_told_as_that() {
     let device = Device::new(&vendor, "machine");
     let request = device.client().begin(vendor.license_key()).unwrap();
     let refused = |input: &[u8]| {
-        for taken in [device.client().accept(input), device.client().install(input)] {
-            assert_eq!(taken.unwrap_err().kind(), ErrorKind::WrongType);
-        }
+        assert_eq!(device.client().accept(input).unwrap_err().kind(), ErrorKind::WrongType);
     };
     refused(request.to_text().as_bytes());
     refused(&request.to_bytes());
-    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     let receipt = vendor.redeem(given_up.proof()).unwrap();
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     // The receipt comes along with what is asked next.
     let request = device.client().begin(vendor.license_key()).unwrap();
     assert!(request.to_text().contains("RECEIPT"));

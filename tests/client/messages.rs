@@ -260,12 +260,12 @@ fn protocol() -> Vec<Row> {
     let neighbor = Device::new(&vendor, "neighbor");
     neighbor.client().begin(vendor.license_key()).unwrap();
     rows.push(row(
-        neighbor.client().install(&bytes).unwrap_err(),
+        neighbor.client().accept(&bytes).unwrap_err(),
         &["the license", "another machine", "device key"],
     ));
     let viewer =
         Client::builder("Example Viewer", vendor.roots.clone()).store(Store::in_memory()).build().unwrap();
-    let other_product = viewer.install(&bytes).unwrap_err();
+    let other_product = viewer.accept(&bytes).unwrap_err();
     assert!(matches!(other_product.context(), Some(Context::Products { .. })));
     rows.push(row(other_product, &["\"Example Editor\"", "\"Example Viewer\""]));
 
@@ -276,14 +276,14 @@ fn protocol() -> Vec<Row> {
     let other = Handle::new(request.request().handle.get() ^ 1).unwrap();
     let misaddressed = forger.sign(&genuine, |body| body.handle = other);
     let named = [other.to_string(), request.request().handle.to_string()];
-    rows.push(row(both.install(&misaddressed).unwrap_err(), &[&named[0], &named[1]]));
+    rows.push(row(both.accept(&misaddressed).unwrap_err(), &[&named[0], &named[1]]));
 
-    client.install(&bytes).unwrap();
+    client.accept(&bytes).unwrap();
     device.check_in(&mut vendor);
-    rows.push(row(client.install(&bytes).unwrap_err(), &["revision 1", "revision 2"]));
+    rows.push(row(client.accept(&bytes).unwrap_err(), &["revision 1", "revision 2"]));
     rows.push(row(client.begin(vendor.license_key()).unwrap_err(), &["a license is there", "has not ended"]));
     client.deactivate_offline(Reason::Moved).unwrap();
-    rows.push(row(client.install(&bytes).unwrap_err(), &[&named[1], "given up"]));
+    rows.push(row(client.accept(&bytes).unwrap_err(), &[&named[1], "given up"]));
 
     let mut strict = Vendor::new();
     strict.terms().deactivations = Some(0);
@@ -295,7 +295,7 @@ fn protocol() -> Vec<Row> {
     let both = Client::builder(PRODUCT, roots).store(bound.store().clone()).clock(strict.clock.clone());
     let both = both.probe(|| machine("bound")).build().unwrap();
     Revocation::verify(&strange, &Roots::new([forger.key.public_key()])).unwrap();
-    rows.push(row(both.accept_revocation(&strange).unwrap_err(), &[&named[0], "revocation"]));
+    rows.push(row(both.accept(&strange).unwrap_err(), &[&named[0], "revocation"]));
     rows
 }
 
@@ -440,7 +440,7 @@ fn authority() -> Vec<Row> {
     rows.push(row(restored.check_in(&alone).unwrap_err(), &[&handle.to_string(), "license"]));
     let request = Device::new(&restored, "released");
     let asked = request.client().begin(restored.license_key()).unwrap().to_bytes();
-    request.client().install(&restored.activate(&asked).unwrap()).unwrap();
+    request.client().accept(&restored.activate(&asked).unwrap()).unwrap();
     restored.force_release(request.handle(), "stolen");
     rows.push(row(
         refused(&mut restored, &asked),

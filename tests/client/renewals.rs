@@ -11,7 +11,7 @@ fn a_request_handed_in_again_fetches_the_license_that_it_was_granted() {
     let device = Device::new(&vendor, "machine");
     let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let first = vendor.activate(&request).unwrap();
-    let handle = device.client().install(&first).unwrap().license().unwrap().handle;
+    let handle = device.client().accept(&first).unwrap().license().unwrap().handle;
     for event in ["soon", "when the renewal is due", "when the lease is over"] {
         let before = vendor.seat(handle).clone();
         assert!(vendor.activate(&request).unwrap() == first, "{event}: another license than the first");
@@ -22,8 +22,8 @@ fn a_request_handed_in_again_fetches_the_license_that_it_was_granted() {
     let before = vendor.seat(handle).clone();
     assert!(vendor.activate(&request).unwrap() == first, "renewed by the vendor: another license");
     assert_eq!(vendor.seat(handle), &before);
-    device.client().install(renewed.as_bytes()).unwrap();
-    assert_eq!(device.client().install(&first).unwrap_err().kind(), ErrorKind::Outdated);
+    device.client().accept(renewed.as_bytes()).unwrap();
+    assert_eq!(device.client().accept(&first).unwrap_err().kind(), ErrorKind::Outdated);
 
     vendor.terms().suspended = true;
     assert_eq!(vendor.activate(&request).unwrap_err().kind(), ErrorKind::LicenseEnded);
@@ -56,7 +56,7 @@ fn six_copies_do_not_live_on_one_request() {
             .iter()
             .filter(|copy| {
                 let license = vendor.activate(&request).unwrap();
-                let _ = copy.client().install(&license);
+                let _ = copy.client().accept(&license);
                 copy.client().check().unwrap().is_usable()
             })
             .count()
@@ -83,7 +83,7 @@ fn a_license_is_renewed_by_a_check_in_that_is_carried_by_hand() {
     assert_eq!((request.handle, request.revision), (handle, 1));
     assert!(matches!(device.verdict(), Verdict::LeaseEnded { .. }), "nothing changed yet");
     let renewed = answered(&mut vendor, &check_in);
-    let license = device.client().install(&renewed).unwrap();
+    let license = device.client().accept(&renewed).unwrap();
     assert_eq!((device.verdict(), license.license().unwrap().revision), (Verdict::Active, 2));
 
     // Every form of the file is the same check-in, and gets the same license.
@@ -126,7 +126,7 @@ fn copies_that_check_in_by_hand_are_noted() {
     for _ in 0..2 {
         for device in [&original, &copy] {
             let check_in = device.client().check_in_offline().unwrap();
-            assert!(device.client().install(&answered(&mut vendor, &check_in)).unwrap().is_usable());
+            assert!(device.client().accept(&answered(&mut vendor, &check_in)).unwrap().status().is_usable());
         }
     }
     assert!(vendor.seat(original.handle()).copies() > 0);
@@ -138,11 +138,11 @@ fn a_renewal_by_the_vendor_makes_no_copy_of_a_device() {
     let device = Device::new(&vendor, "machine");
     let request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
     let first = vendor.activate(&request).unwrap();
-    let handle = device.client().install(&first).unwrap().license().unwrap().handle;
+    let handle = device.client().accept(&first).unwrap().license().unwrap().handle;
     let check_in = |vendor: &mut Vendor, is_lost: bool| {
         let answer = answered(vendor, &device.client().check_in_offline().unwrap());
         if !is_lost {
-            device.client().install(&answer).unwrap();
+            device.client().accept(&answer).unwrap();
         }
         assert_eq!(vendor.seat(handle).copies(), 0);
     };
@@ -150,7 +150,7 @@ fn a_renewal_by_the_vendor_makes_no_copy_of_a_device() {
         for is_lost in [false, true, false] {
             let renewed = vendor.renew(handle);
             if is_installed {
-                device.client().install(renewed.as_bytes()).unwrap();
+                device.client().accept(renewed.as_bytes()).unwrap();
             }
             check_in(&mut vendor, is_lost);
         }
@@ -169,9 +169,9 @@ fn a_device_whose_first_answer_was_lost_is_no_copy_however_often_the_vendor_rene
     vendor.clock.advance_days(100);
     let again = vendor.activate(&request).unwrap();
     assert!(again == lost);
-    device.client().install(&again).unwrap();
+    device.client().accept(&again).unwrap();
     assert!(matches!(device.verdict(), Verdict::LeaseEnded { .. }), "a check-in renews it");
     let renewed = answered(&mut vendor, &device.client().check_in_offline().unwrap());
-    assert!(device.client().install(&renewed).unwrap().is_usable());
+    assert!(device.client().accept(&renewed).unwrap().status().is_usable());
     assert_eq!((vendor.seat(handle).revision(), vendor.seat(handle).copies()), (3, 0));
 }

@@ -39,13 +39,14 @@ fn an_ended_license_gives_way_and_its_seat_is_given_back() {
     assert_eq!(status.pending(), Some(request.request().handle));
     assert_eq!(status.outstanding(), 0);
 
-    let status = device.client().install(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
+    let answer = paid.activate(&request.to_bytes()).unwrap();
+    let status = device.client().accept(&answer).unwrap().into_status();
     assert_eq!((status.verdict(), status.pending(), status.outstanding()), (&Verdict::Active, None, 1));
     assert_eq!(status.license().unwrap().license_id, paid.terms().id);
     let given_up = device.client().outstanding().unwrap();
     let receipt = trial.redeem(given_up[0].proof()).unwrap();
     assert_eq!(trial.usage().taken, 0);
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     assert_eq!(device.client().check().unwrap().outstanding(), 0);
 }
 
@@ -65,7 +66,7 @@ fn a_valid_license_gives_way_only_where_the_caller_says_so_and_stays_usable_unti
     device.check_in(&mut trial);
     assert_eq!(device.client().check().unwrap().license().unwrap().revision, 3);
 
-    client.install(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
+    client.accept(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.client().check().unwrap().license().unwrap().license_id, paid.terms().id);
     // It allows no more deactivations, which refuses nothing here: the seat is held.
     let given_up = client.outstanding().unwrap();
@@ -135,8 +136,8 @@ fn a_pending_request_gives_way_only_where_the_caller_says_so() {
     assert_eq!(second.releases().len(), 1, "the first one is cancelled");
     // Its answer, which was in the mail, is of no use any more.
     let late = trial.activate(first.request().as_bytes()).unwrap();
-    assert_eq!(client.install(&late).unwrap_err().kind(), ErrorKind::GivenUp);
-    client.install(&paid.activate(second.request().as_bytes()).unwrap()).unwrap();
+    assert_eq!(client.accept(&late).unwrap_err().kind(), ErrorKind::GivenUp);
+    client.accept(&paid.activate(second.request().as_bytes()).unwrap()).unwrap();
     trial.redeem(client.outstanding().unwrap()[0].proof()).unwrap();
     assert_eq!((trial.usage().taken, paid.usage().taken), (0, 1));
 }
@@ -149,13 +150,13 @@ fn a_license_that_is_set_aside_can_be_given_back_or_revoked_by_itself() {
         let request = client.begin(paid.license_key()).unwrap();
         if revoked {
             let revocation = trial.force_release(device.handle(), "lost");
-            client.accept_revocation(revocation.as_bytes()).unwrap();
+            client.accept(revocation.as_bytes()).unwrap();
         } else {
             let given_up = client.deactivate_offline(Reason::Moved).unwrap();
             trial.redeem(given_up.proof()).unwrap();
         }
         assert_eq!(device.verdict(), Verdict::Unlicensed { pending: true });
-        client.install(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
+        client.accept(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
         assert_eq!(device.verdict(), Verdict::Active);
         assert_eq!((trial.usage().taken, paid.usage().taken), (0, 1));
     }
@@ -169,7 +170,7 @@ fn a_recovery_replaces_nothing_and_says_what_it_met() {
     assert_eq!(device.client().recover_offline().unwrap_err().already(), Some(Already::Ended));
     let request = device.client().begin(paid.license_key()).unwrap();
     assert_eq!(device.client().recover_offline().unwrap_err().already(), Some(Already::Pending));
-    device.client().install(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
+    device.client().accept(&paid.activate(&request.to_bytes()).unwrap()).unwrap();
     assert_eq!(device.client().outstanding().unwrap()[0].reason(), Reason::Other);
 }
 

@@ -394,11 +394,11 @@ fn a_phantom_ends_as_its_receipt_or_revocation_says() {
         next_day(&mut vendor);
         if expected == SeatState::Revoked {
             let revocation = vendor.force_release(phantom, "stolen");
-            device.client().accept_revocation(revocation.as_bytes()).unwrap();
+            device.client().accept(revocation.as_bytes()).unwrap();
         } else {
             let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
             let receipt = vendor.redeem(given_up.proof()).unwrap();
-            device.client().accept_receipt(receipt.as_bytes()).unwrap();
+            device.client().accept(receipt.as_bytes()).unwrap();
         }
         restore(&mut vendor, &copy);
         assert_eq!(vendor.seat(phantom).state(), SeatState::Active);
@@ -426,7 +426,7 @@ fn a_check_in_tells_of_a_phantom_too_and_a_known_page_ends_nothing() {
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     // The ledger that does not hear of the deactivation has the page.
     let receipt = thief.redeem(given_up.proof()).unwrap();
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     device.activate(&mut vendor);
     assert_eq!(vendor.seat(phantom).state(), SeatState::Active);
     assert!(vendor.ledger.seats.len() == 2 && vendor.usage().taken == 2);
@@ -548,7 +548,7 @@ fn what_is_healed_agrees_with_what_is_noted_of_it() {
     }
     // Ended by its revocation.
     let revocation = vendor.force_release(handle, "stolen");
-    device.client().accept_revocation(revocation.as_bytes()).unwrap();
+    device.client().accept(revocation.as_bytes()).unwrap();
     restore(&mut vendor, &copy);
     vendor.clock.advance_days(1);
     let request = device.client().begin(LicenseKey::from_random([3; 12]).to_string()).unwrap();

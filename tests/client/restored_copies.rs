@@ -34,7 +34,7 @@ fn a_folder_copied_back_is_blocked_and_may_say_again_that_it_was_given_up() {
     copy(&folder.path().join("copy"), &folder.path().join("store"));
     assert_eq!(device.verdict(), Verdict::Deactivated);
     assert_eq!(*device.reopen().check().unwrap().verdict(), Verdict::Deactivated);
-    assert_eq!(device.client().install(license.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
+    assert_eq!(device.client().accept(license.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
     let again = device.client().deactivate_offline(Reason::Moved).unwrap();
     assert_eq!(again.code(), given_up.code());
     vendor.redeem(again.proof()).unwrap();
@@ -55,7 +55,7 @@ fn a_receipt_ends_a_copy_whose_tombstones_were_taken_away() {
     fs::remove_dir_all(folder.path().join("tombstones")).unwrap();
     // Nothing on this machine can tell: this is what leases and check-ins are for.
     assert_eq!(device.verdict(), Verdict::Active);
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
+    device.client().accept(receipt.as_bytes()).unwrap();
     assert_eq!(device.verdict(), Verdict::Deactivated);
 }
 
@@ -68,14 +68,14 @@ fn a_given_up_license_is_refused_even_after_its_receipt_and_another_activation()
     let first = device.client().check().unwrap().license().unwrap().clone();
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     let receipt = vendor.redeem(given_up.proof()).unwrap();
-    device.client().accept_receipt(receipt.as_bytes()).unwrap();
-    assert_eq!(device.client().install(first.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
+    device.client().accept(receipt.as_bytes()).unwrap();
+    assert_eq!(device.client().accept(first.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
     device.activate(&mut vendor);
     let second = device.client().check().unwrap().license().unwrap().clone();
     device.client().deactivate_offline(Reason::Moved).unwrap();
     device.client().begin(vendor.license_key()).unwrap();
     for license in [&first, &second] {
-        assert_eq!(device.client().install(license.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
+        assert_eq!(device.client().accept(license.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
     }
 }
 
@@ -84,10 +84,10 @@ fn old_messages_have_no_effect_on_a_new_activation() {
     let mut vendor = Vendor::new();
     let device = Device::new(&vendor, "machine");
     let old_request = device.client().begin(vendor.license_key()).unwrap().to_bytes();
-    device.client().install(&vendor.activate(&old_request).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&old_request).unwrap()).unwrap();
     let given_up = device.client().deactivate_offline(Reason::Moved).unwrap();
     let old_receipt = vendor.redeem(given_up.proof()).unwrap();
-    device.client().accept_receipt(old_receipt.as_bytes()).unwrap();
+    device.client().accept(old_receipt.as_bytes()).unwrap();
     device.activate(&mut vendor);
 
     let before = vendor.ledger.seats.clone();
@@ -107,7 +107,7 @@ fn old_messages_have_no_effect_on_a_new_activation() {
     assert_eq!(vendor.redeem_code(&code.to_string()).unwrap(), by_code);
     assert_eq!(vendor.ledger.seats, before, "nor does the code again change anything");
     // The second activation ended nothing yet, so the record still knows the first.
-    device.client().accept_receipt(old_receipt.as_bytes()).unwrap();
+    device.client().accept(old_receipt.as_bytes()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
 }
 

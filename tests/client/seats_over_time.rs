@@ -104,7 +104,7 @@ fn a_refusal_tells_what_the_license_allows() {
     let options = options.metadata("order", "7").metadata("Host", "the old laptop");
     let request = device.client().begin(options).unwrap().to_bytes();
     let issued = vendor.clock.now();
-    device.client().install(&vendor.activate(&request).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
     vendor.clock.advance_days(8);
     let waiting = Device::new(&vendor, "waiting").client().begin(vendor.license_key()).unwrap();
     let mut told = |listing| {
@@ -352,7 +352,7 @@ fn asking_anew(
     let client = builder.build().unwrap();
     let request = client.begin(vendor.license_key()).unwrap().to_bytes();
     match vendor.activate(&request) {
-        Ok(license) => drop(client.install(&license).unwrap()),
+        Ok(license) => drop(client.accept(&license).unwrap()),
         Err(refused) => {
             client.cancel().unwrap();
             return Some(refused.kind());
@@ -434,7 +434,7 @@ fn a_request_that_comes_after_its_successor_takes_no_seat_from_it() {
     vendor.clock.set(vendor.clock.now().unix_seconds() + 1);
     // The next request goes alone, and the network keeps the first one back.
     let next = device.client().begin(vendor.license_key()).unwrap();
-    device.client().install(&vendor.activate(next.request().as_bytes()).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(next.request().as_bytes()).unwrap()).unwrap();
     // Both dates are by one clock, so a second tells them apart.
     assert_eq!(vendor.activate(&late).unwrap_err().kind(), ErrorKind::Outdated);
     assert_eq!(vendor.seat(device.handle()).state(), SeatState::Active);
@@ -464,7 +464,7 @@ fn replacing(vendor: &mut Vendor, name: &str, seat: Handle) -> (Device, Vec<u8>,
         .unwrap()
         .to_bytes();
     let refused = match vendor.activate(&request) {
-        Ok(license) => device.client().install(&license).err(),
+        Ok(license) => device.client().accept(&license).err(),
         Err(refused) => Some(refused),
     };
     (device, request, refused.map(|error| error.kind()))

@@ -271,7 +271,7 @@ fn give_up_and_take_anew(vendor: &mut Vendor, device: &Device) {
     device.client().deactivate_offline(Reason::Moved).unwrap();
     let request = device.client().begin(vendor.license_key()).unwrap();
     let license = vendor.answer(&request.to_bytes()).unwrap().license.unwrap();
-    device.client().install(license.as_bytes()).unwrap();
+    device.client().accept(license.as_bytes()).unwrap();
 }
 
 #[test]

@@ -130,7 +130,7 @@ mod environment {
             "find at the next change" => {
                 let license = client.check().unwrap().license().unwrap().clone();
                 assert_eq!(verdict(), Verdict::Active);
-                assert_eq!(client.install(license.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
+                assert_eq!(client.accept(license.as_bytes()).unwrap_err().kind(), ErrorKind::GivenUp);
                 assert!(client.observe().unwrap());
                 assert_eq!(verdict(), Verdict::Deactivated);
             }

@@ -138,7 +138,7 @@ fn no_copy_of_a_release_secret_stays_in_memory() {
     // The request itself holds the codes of what it releases.
     let request = device.begin(vendor.license_key()).unwrap().to_bytes();
     expect_none("begun");
-    device.install(&vendor.activate(&request).unwrap()).unwrap();
+    device.accept(&vendor.activate(&request).unwrap()).unwrap();
     expect_none("installed");
     client(&vendor, &on_disk).check().unwrap();
     expect_none("checked");
@@ -149,7 +149,7 @@ fn no_copy_of_a_release_secret_stays_in_memory() {
     device.outstanding().unwrap();
     expect_none("shown again");
     for given_up in device.outstanding().unwrap() {
-        device.accept_receipt(vendor.redeem(given_up.proof()).unwrap().as_bytes()).unwrap();
+        device.accept(vendor.redeem(given_up.proof()).unwrap().as_bytes()).unwrap();
     }
     expect_none("acknowledged");
     drop(device);

@@ -191,7 +191,7 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
     let mut granted = asked.fork();
     let license = granted.vendor.activate(&request).unwrap();
     let active = granted.fork();
-    let handle = active.client("").install(&license).unwrap().license().unwrap().handle;
+    let handle = active.client("").accept(&license).unwrap().license().unwrap().handle;
 
     let mut renewed = active.fork();
     let renewal = renewed.vendor.renew(handle).as_bytes().to_vec();
@@ -210,7 +210,7 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
 
     let begin = move |client: &Client| client.begin(&key).map(|request| Said::Request(Box::new(request)));
     let cancel = |client: &Client| client.cancel().map(Said::GivenUp);
-    let install = |input: Vec<u8>| move |client: &Client| client.install(&input).map(|_| Said::Done);
+    let install = |input: Vec<u8>| move |client: &Client| client.accept(&input).map(|_| Said::Done);
     let already_active = Some(ErrorKind::AlreadyActive);
     let not_pending = Some(ErrorKind::NotPending);
     let scenarios = vec![
@@ -225,12 +225,12 @@ static PREPARED: LazyLock<Prepared> = LazyLock::new(|| {
         Scenario::new("cancel before the vendor knows", &asked, not_pending, cancel),
         Scenario::new("cancel what was granted", &granted, not_pending, cancel),
         Scenario::new("accept a receipt", &freed, None, move |client| {
-            client.accept_receipt(&receipt).map(|_| Said::Done)
+            client.accept(&receipt).map(|_| Said::Done)
         }),
         Scenario {
             forced: true,
             ..Scenario::new("accept a revocation", &forced, None, move |client| {
-                client.accept_revocation(&revocation).map(|_| Said::Done)
+                client.accept(&revocation).map(|_| Said::Done)
             })
         },
         Scenario::new("a start that is not answered", &asked, None, start),
@@ -307,7 +307,7 @@ fn judge_recovery(mut world: World, client: &Client) -> Result<(), Breach> {
 
     let answer = world.vendor.activate(&PREPARED.other_request).map_err(lost)?;
     let other = world.on(&PREPARED.other.fork()).client("");
-    must(other.install(&answer).map_err(lost)?.is_usable(), Breach::SeatLost("not usable".into()))?;
+    must(other.accept(&answer).map_err(lost)?.status().is_usable(), Breach::SeatLost("not usable".into()))?;
     judge_usable(&other, &world.vendor)?;
     judge_usable(client, &world.vendor)
 }
@@ -325,7 +325,7 @@ fn free_the_seat(client: &Client, vendor: &mut Vendor) -> Result<()> {
     }
     for given_up in client.outstanding()? {
         let receipt = vendor.redeem(&given_up.to_bytes())?;
-        client.accept_receipt(receipt.as_bytes())?;
+        client.accept(receipt.as_bytes())?;
     }
     Ok(())
 }

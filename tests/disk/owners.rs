@@ -462,7 +462,7 @@ fn what_the_child_does() {
         "begin" => begin().to_bytes(),
         "begin-or-show" => client.pending().unwrap().unwrap_or_else(begin).to_bytes(),
         "install" => {
-            assert_eq!(*client.install(&input).unwrap().verdict(), Verdict::Active);
+            assert_eq!(*client.accept(&input).unwrap().status().verdict(), Verdict::Active);
             Vec::new()
         }
         "observe" => {
@@ -475,7 +475,7 @@ fn what_the_child_does() {
             Some(deactivation) => deactivation.proof().to_vec(),
             None => client.deactivate_offline(Reason::Moved).unwrap().proof().to_vec(),
         },
-        "receipt" => client.accept_receipt(&input).map(|_| Vec::new()).unwrap(),
+        "receipt" => client.accept(&input).map(|_| Vec::new()).unwrap(),
         "recover" => client.recover_offline().unwrap().to_bytes(),
         "check" => {
             assert_eq!(*client.check().unwrap().verdict(), Verdict::Active);

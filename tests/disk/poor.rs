@@ -75,7 +75,7 @@ fn a_directory_that_cannot_be_synced_stops_nothing_and_the_status_says_so() {
         let device = Device::with_store(&vendor, "machine", poor.store());
         let begun = device.client().begin(vendor.license_key());
         let request = begun.unwrap_or_else(|error| panic!("{number}: {error}")).to_bytes();
-        device.client().install(&vendor.activate(&request).unwrap()).unwrap();
+        device.client().accept(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(device.verdict(), Verdict::Active, "{number}");
         assert!(!device.reopen().check().unwrap().power_cuts_covered(), "{number}");
         device.check_in(&mut vendor);

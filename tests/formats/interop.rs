@@ -21,7 +21,7 @@ use crate::{
 use nodelock::{
     DeactivationProof, ErrorKind, Outcome, PublicKey, Reason, Roots, SigningKey, Store, SystemRandom,
     Verdict,
-    authority::{ActivationFile, CertificateTerms, Evidence, Issuer, LONGEST_LEASE_DAYS, ReleaseClaim},
+    authority::{ActivationFile, CertificateTerms, Evidence, Issuer, ReleaseClaim},
     code::DeactivationCode,
     fingerprint::{Component, Probe},
 };
@@ -120,15 +120,14 @@ fn vendor() -> (Vendor, String) {
     let mut vendor = Vendor::new();
     let root = SigningKey::generate(&SystemRandom).unwrap();
     let key = SigningKey::generate(&SystemRandom).unwrap();
-    let certificate = CertificateTerms {
-        issuer: key.public_key(),
-        name: "Example Ltd".into(),
-        serial: 300,
-        not_before: nodelock::Timestamp::from_unix_seconds(START),
-        not_after: nodelock::Timestamp::from_unix_seconds(START + 365 * DAY),
-        longest_lease_days: LONGEST_LEASE_DAYS,
-        endless: true,
-    }
+    let certificate = CertificateTerms::new(
+        key.public_key(),
+        "Example Ltd",
+        nodelock::Timestamp::from_unix_seconds(START),
+        nodelock::Timestamp::from_unix_seconds(START + 365 * DAY),
+    )
+    .with_serial(300)
+    .with_endless(true)
     .sign(&root)
     .unwrap();
     vendor.roots = Roots::new([root.public_key()]);
@@ -213,7 +212,7 @@ fn a_device_in_python_gets_a_license_and_gives_it_back() {
     assert_eq!(by_code.outcome, Outcome::Returned);
     let proof = DeactivationProof::verify(text(&given_up, "text").as_bytes(), &request.device_key).unwrap();
     assert_eq!((proof.reason, proof.local_time().unix_seconds()), (Reason::Moved, START + DAY));
-    client.accept_receipt(by_code.as_bytes()).unwrap();
+    client.accept(by_code.as_bytes()).unwrap();
     assert!(client.outstanding().unwrap().is_empty());
     assert_eq!(vendor.usage().taken, 0);
 }
@@ -267,7 +266,7 @@ fn what_a_device_of_this_crate_writes_is_read_in_python() {
     assert_eq!(pending["marks"], marks(asked));
     assert_eq!(pending["generation"], json!(device.store().read().unwrap().generation));
 
-    device.client().install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
+    device.client().accept(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
     let active = look();
     let license = device.client().check().unwrap().license().unwrap().clone();
     assert_eq!(active["current"]["license"]["sync_token"], json!(hex(&license.sync_token)));

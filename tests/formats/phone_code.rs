@@ -9,7 +9,7 @@ use std::thread;
 
 use nodelock::ErrorKind;
 use nodelock::code::{
-    Correction, DeactivationCode, Handle, LicenseKey, Reading, ReleaseSecret, Typing, check_typing,
+    Correction, DeactivationCode, Handle, LicenseKey, Reading, ReleaseSecret, check_typing,
 };
 use serde_json::Value;
 
@@ -261,7 +261,7 @@ fn corrections_say_what_was_typed() {
                     }
                     Correction::Missing { meant, .. } => assert_eq!(char::from(again.remove(i)), meant),
                     Correction::Surplus { typed, .. } => again.insert(i, typed.map_or(b'?', |c| c as u8)),
-                    Correction::Moved { .. } => panic!("nothing was moved"),
+                    other => panic!("{other} was not expected"),
                 }
             }
             let typed: Vec<u8> =
@@ -676,16 +676,19 @@ fn wrong(
 
 #[test]
 fn a_form_can_show_how_far_the_typing_is() {
-    let typing =
-        |symbols, unreadable: &[usize], complete| Typing { symbols, unreadable: unreadable.into(), complete };
-    assert_eq!(check_typing(""), typing(0, &[], false));
-    assert_eq!(check_typing("17KX2-M9"), typing(7, &[], false));
-    assert_eq!(check_typing("17KU2-é9"), typing(7, &[3, 6], false));
-    assert_eq!(check_typing(EXAMPLE), typing(25, &[], true));
-    assert_eq!(check_typing(&EXAMPLE.replace("28", "82")), typing(25, &[], false));
-    assert_eq!(check_typing(&EXAMPLE.replace('8', "?")), typing(25, &[9], false));
-    assert_eq!(check_typing(&format!("{EXAMPLE}M")), typing(26, &[], false));
-    assert_eq!(check_typing(&format!("{EXAMPLE}{}", " ".repeat(300))), typing(25, &[], false));
+    let check = |text: &str, symbols, unreadable: &[usize], complete| {
+        let typing = check_typing(text);
+        let found = (typing.symbols, typing.unreadable.as_slice(), typing.complete);
+        assert_eq!(found, (symbols, unreadable, complete), "{text}");
+    };
+    check("", 0, &[], false);
+    check("17KX2-M9", 7, &[], false);
+    check("17KU2-é9", 7, &[3, 6], false);
+    check(EXAMPLE, 25, &[], true);
+    check(&EXAMPLE.replace("28", "82"), 25, &[], false);
+    check(&EXAMPLE.replace('8', "?"), 25, &[9], false);
+    check(&format!("{EXAMPLE}M"), 26, &[], false);
+    check(&format!("{EXAMPLE}{}", " ".repeat(300)), 25, &[], false);
 }
 
 #[test]

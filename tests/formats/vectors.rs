@@ -167,26 +167,18 @@ pub fn story_of(licensee: &str) -> Story {
     let now = Timestamp::from_unix_seconds(START);
     let root = SigningKey::generate(&random).unwrap();
     let issuer_key = SigningKey::generate(&random).unwrap();
-    let certificate = CertificateTerms {
-        issuer: issuer_key.public_key(),
-        name: "Example Ltd".into(),
-        serial: 300,
-        not_before: now,
-        not_after: now.plus_days(365),
-        longest_lease_days: 400,
-        endless: false,
-    }
-    .sign(&root)
-    .unwrap();
+    let certificate = CertificateTerms::new(issuer_key.public_key(), "Example Ltd", now, now.plus_days(365))
+        .with_serial(300)
+        .with_longest_lease_days(400)
+        .sign(&root)
+        .unwrap();
     let issuer = Issuer::certified(issuer_key.clone(), certificate.clone()).unwrap();
 
     let mut terms = LicenseTerms::new(LicenseId::from_bytes([1, 2, 3, 4, 5, 6, 7, 8]), PRODUCT, 1, now);
     terms.licensee = licensee.into();
     terms.edition = "Professional".into();
-    terms.features = vec![
-        Feature { name: "export".into(), limit: None, expires: None },
-        Feature { name: "seats per site".into(), limit: Some(70_000), expires: Some(now.plus_days(30)) },
-    ];
+    terms.features =
+        vec![Feature::new("export"), Feature::new("seats per site").up_to(70_000).until(now.plus_days(30))];
     terms.metadata = vec![("order".into(), "A-1001".into())];
     terms.expires = Some(now.plus_days(365));
     terms.updates_until = Some(now.plus_days(180));
@@ -216,7 +208,7 @@ pub fn story_of(licensee: &str) -> Story {
     let file = ActivationFile::read(&request.to_bytes()).unwrap();
     let activate = |records: &Records, moment: &Moment| decision::activate(&file, None, records, moment);
     let license = decide(&issuer, &mut ledger, moment(0, 9), activate).license.unwrap();
-    client.install(license.as_bytes()).unwrap();
+    client.accept(license.as_bytes()).unwrap();
 
     // Nobody answers; what was asked is what counts.
     assert_eq!(client.check_in().unwrap_err().kind(), ErrorKind::Unreachable);
@@ -392,6 +384,7 @@ fn receipt(receipt: &DeactivationReceipt) -> Value {
     let (binding, digest) = match receipt.binding {
         Binding::Proof(digest) => ("proof", digest),
         Binding::Code(digest) => ("code", digest),
+        other => panic!("{other:?} has no vector"),
     };
     message(
         receipt,
@@ -519,22 +512,12 @@ fn refused() {
         carry = sum >> 8;
     }
     let stranger = SigningKey::generate(&SeededRandom::new("a stranger")).unwrap();
-    let chained = CertificateTerms {
-        issuer: stranger.public_key(),
-        name: "Stranger".into(),
-        serial: 1,
-        not_before: Timestamp::MIN,
-        not_after: Timestamp::MAX,
-        longest_lease_days: 400,
-        endless: true,
-    };
+    let chained = CertificateTerms::new(stranger.public_key(), "Stranger", Timestamp::MIN, Timestamp::MAX)
+        .with_longest_lease_days(400)
+        .with_endless(true);
     let by_issuer = chained.clone().sign(&story.issuer_key).unwrap();
-    let terms = CertificateTerms {
-        issuer: story.issuer_key.public_key(),
-        longest_lease_days: 30,
-        endless: false,
-        ..chained.clone()
-    };
+    let mut terms = chained.clone().with_longest_lease_days(30).with_endless(false);
+    terms.issuer = story.issuer_key.public_key();
     let short_leases = terms.sign(&story.root).unwrap();
     let issued_at = START + 366 * 86_400;
     let start_bytes = (START as u32).to_le_bytes();

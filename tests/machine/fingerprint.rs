@@ -67,7 +67,7 @@ fn without(which: &[Component]) -> Vec<(Component, &'static str)> {
 fn acceptance(baseline: &[(Component, &str)], now: &[(Component, &str)]) -> (i32, Acceptance) {
     let (baseline, now, policy) = (fingerprint(baseline), fingerprint(now), Policy::default());
     let judgement = judge(&baseline, &now, &policy);
-    let Match { score, acceptance, hardware_agreed, components } = compare(&baseline, &now, &policy);
+    let Match { score, acceptance, hardware_agreed, components, .. } = compare(&baseline, &now, &policy);
     assert_eq!(
         (judgement.score, judgement.acceptance, judgement.hardware_agreed),
         (score, acceptance, hardware_agreed)

@@ -86,14 +86,7 @@ fn plain_http_is_for_this_computer_unless_the_host_says_so() {
 const FAR: &str = "https://licenses.example.com/v1/activations";
 
 fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<Answer> {
-    transport.post(&Post {
-        url,
-        body: b"{}",
-        user_agent: "test/1",
-        limit: 1024,
-        timeout: Duration::from_secs(5),
-        cancel: &CancelToken::new(),
-    })
+    transport.post(&Post::new(url, b"{}", Duration::from_secs(5), &CancelToken::new()))
 }
 
 /// A place where nobody listens.

@@ -47,10 +47,12 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn certificate(root: &SigningKey, key: &SigningKey, from: u64, until: u64) -> Certificate {
-    let (issuer, name) = (key.public_key(), "Example Ltd".into());
+    let (issuer, name) = (key.public_key(), "Example Ltd");
     let (not_before, not_after) = (at(from), at(until));
     let (longest_lease_days, endless) = (LONGEST_LEASE_DAYS, true);
-    CertificateTerms { issuer, name, serial: 1, not_before, not_after, longest_lease_days, endless }
+    CertificateTerms::new(issuer, name, not_before, not_after)
+        .with_longest_lease_days(longest_lease_days)
+        .with_endless(endless)
         .sign(root)
         .unwrap()
 }
@@ -92,7 +94,7 @@ impl Scene {
             if call == Call::Activate {
                 continue;
             }
-            device.install(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
+            device.accept(&vendor.activate(&request.to_bytes()).unwrap()).unwrap();
             match call {
                 Call::HandIn => drop(device.deactivate_offline(Reason::Moved).unwrap()),
                 Call::Recover => {
@@ -599,7 +601,7 @@ fn a_check_in_is_answered_by_nothing_that_is_old_or_anothers() {
     let first = device.check().unwrap().license().unwrap().clone();
     let mut vendor = scene.vendor.clone();
     let present = vendor.renew(first.handle);
-    device.install(present.as_bytes()).unwrap();
+    device.accept(present.as_bytes()).unwrap();
     let next = scene.license_by(vendor, call);
     assert_eq!(next.revision, 3);
 

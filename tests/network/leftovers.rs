@@ -129,14 +129,7 @@ impl Case {
             }
         };
         let cancel = CancelToken::new();
-        let post = Post {
-            url: &url,
-            body: b"{}",
-            user_agent: "test/1",
-            limit: 1024,
-            timeout: TIMEOUT,
-            cancel: &cancel,
-        };
+        let post = Post::new(&url, b"{}", TIMEOUT, &cancel);
         let before = held();
         let start = Instant::now();
         let ended = thread::scope(|scope| {
@@ -189,8 +182,7 @@ fn what_the_child_does() {
     // The first call of a process may open what the process keeps: tokio has two files for signals where another
     // package of the same build wants those.
     let cancel = CancelToken::new();
-    let (url, timeout) = ("http://127.0.0.1:1/", TIMEOUT);
-    let post = Post { url, body: b"{}", user_agent: "test/1", limit: 1024, timeout, cancel: &cancel };
+    let post = Post::new("http://127.0.0.1:1/", b"{}", TIMEOUT, &cancel);
     assert_eq!(kind(http().post(&post)), ErrorKind::Unreachable);
     let mut wrong = Vec::new();
     for (case, peer) in CASES.iter().zip(peers.split(',')) {

@@ -22,7 +22,9 @@ use crate::support::{
 
 /// The usual patience of these tests.
 fn post<'a>(url: &'a str, cancel: &'a CancelToken) -> Post<'a> {
-    Post { url, body: b"{}", user_agent: "test/1", limit: 1024, timeout: Duration::from_secs(10), cancel }
+    let mut post = Post::new(url, b"{}", Duration::from_secs(10), cancel);
+    (post.user_agent, post.limit) = ("test/1", 1024);
+    post
 }
 
 fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<Answer> {
@@ -66,7 +68,9 @@ fn the_password_of_a_proxy_is_in_no_text() {
         texts.push(format!("{transport:?}"));
         for target in ["http://127.0.0.1:9/v1/x", "https://127.0.0.1:9/v1/x"] {
             let cancel = CancelToken::new();
-            let ended = transport.post(&Post { timeout: Duration::from_secs(1), ..post(target, &cancel) });
+            let mut post = post(target, &cancel);
+            post.timeout = Duration::from_secs(1);
+            let ended = transport.post(&post);
             texts.push(match ended {
                 Ok(answer) => format!("{answer:?}"),
                 Err(error) => format!("{error} {error:?} {:?}", std::error::Error::source(&error)),

@@ -51,7 +51,7 @@ impl Vendor {
         let mut vendor = testing::Vendor::new(PRODUCT, &number.to_string()).unwrap();
         let now = vendor.clock.now_plus(0);
         vendor.certify(now, now.plus_days(365)).unwrap();
-        let feature = Feature { name: "export".into(), limit: Some(3), expires: None };
+        let feature = Feature::new("export").up_to(3);
         vendor.sell_with(1, |terms| terms.features = vec![feature]).unwrap();
         // One that a test's other processes know too.
         let license_key = license_key();
@@ -182,7 +182,7 @@ impl Device {
 
     pub fn activate(&self, vendor: &mut Vendor) {
         let request = self.client.begin(vendor.license_key()).unwrap().to_bytes();
-        self.client.install(&vendor.activate(&request).unwrap()).unwrap();
+        self.client.accept(&vendor.activate(&request).unwrap()).unwrap();
         assert_eq!(self.verdict(), Verdict::Active);
     }
 

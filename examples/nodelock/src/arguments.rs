@@ -108,7 +108,7 @@ pub enum Command {
         #[arg(long)]
         offline: bool,
     },
-    /// Install the license, its renewal, or the revocation that the vendor sent.
+    /// Take in what the vendor sent: the license, its renewal, a receipt or a revocation. Then show the license.
     Install {
         /// The file; - is standard input.
         file: PathBuf,
@@ -144,7 +144,7 @@ pub enum Command {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Take in the vendor's receipt for a seat that was given back, or the vendor's revocation of a seat.
+    /// Take in what the vendor sent, and show what became of a seat that was given back or revoked.
     Receipt {
         /// The file; - is standard input.
         file: PathBuf,

@@ -10,7 +10,7 @@ use std::{
 };
 
 use nodelock::{
-    ActivationRequestOptions, Authority, Client, ClientBuilder, Deactivation, DeactivationReceipt, ErrorKind,
+    ActivationRequestOptions, Authority, Client, ClientBuilder, Deactivation, DeactivationReceipt,
     HttpOptions, Outcome, Progress, PublicKey, Roots, Store,
     code::{Handle, LicenseKey},
     fingerprint::{Class, Component, Probe},
@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Install { file } => {
             let client = client(common)?;
-            install(&client, &read_input(file)?)
+            Ok(status::report(client.accept(&read_input(file)?)?.status()))
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
         Command::Start { limit: 0 } => Ok(status::of_start(&client(common)?.start(Duration::ZERO)?)),
@@ -193,7 +193,7 @@ fn acknowledged(receipt: &DeactivationReceipt, unmarked: bool) -> Report {
 fn outcome_text(seat: Handle, outcome: Outcome) -> String {
     match outcome {
         Outcome::Returned => format!("seat {seat} is free\n"),
-        Outcome::Held => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
+        _ => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
     }
 }
 
@@ -223,7 +223,7 @@ fn fingerprint() -> Report {
     let class = |component: Component| match component.class() {
         Class::Software => "software",
         Class::HardwareUnique => "hardware, unique",
-        Class::Common => "hardware, common",
+        _ => "hardware, common",
     };
     let mut text = String::new();
     let mut components = Vec::new();
@@ -232,7 +232,7 @@ fn fingerprint() -> Report {
         let is_found = found.contains(&component);
         let answer = if is_found { "found" } else { "not found" };
         text += &format!("{component:<14}{answer:<11}{}\n", class(component));
-        let class = class(component).replace(' ', "-");
+        let class = class(component).replace(", ", "-");
         components.push(json!({ "name": component.name(), "class": class, "found": is_found }));
     }
     let signs = |of_container| {
@@ -301,22 +301,6 @@ fn request(
         "releases": pending.releases().iter().map(|r| r.handle().to_string()).collect::<Vec<_>>(),
     });
     payload.deliver(name, out, &notes, json)
-}
-
-/// Takes in a license, or a revocation, since a check-in may be answered with either.
-fn install(client: &Client, input: &[u8]) -> Result<Report> {
-    let status = match client.install(input) {
-        Err(no_license) if no_license.kind() == ErrorKind::WrongType => match client.accept_revocation(input)
-        {
-            Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_license.into()),
-            revoked => {
-                revoked?;
-                client.check()?
-            }
-        },
-        installed => installed?,
-    };
-    Ok(status::report(&status))
 }
 
 fn check_in(client: &Client, format: RequestFormat, out: Option<&Path>) -> Result<Report> {
@@ -428,18 +412,16 @@ fn code(
     payload.deliver(name, out, notes, json)
 }
 
+/// What a receipt or a revocation came to. A license that is given here in error is installed, and told as that.
 fn receipt(client: &Client, input: &[u8]) -> Result<Report> {
-    let (kind, seat, outcome) = match client.accept_receipt(input) {
-        Ok(receipt) => ("receipt", receipt.handle, Some(receipt.outcome)),
-        Err(no_receipt) if no_receipt.kind() == ErrorKind::WrongType => match client.accept_revocation(input)
-        {
-            Ok(revocation) => ("revocation", revocation.handle, None),
-            Err(error) if error.kind() == ErrorKind::WrongType => return Err(no_receipt.into()),
-            Err(error) => return Err(error.into()),
-        },
-        Err(error) => return Err(error.into()),
+    let accepted = client.accept(input)?;
+    let status = accepted.status();
+    let (kind, seat, outcome) = match (accepted.receipts().last(), accepted.revocation()) {
+        _ if accepted.license().is_some() => return Ok(status::report(status)),
+        (Some(receipt), _) => ("receipt", receipt.handle, Some(receipt.outcome)),
+        (None, Some(revocation)) => ("revocation", revocation.handle, None),
+        (None, None) => return Ok(status::report(status)),
     };
-    let status = client.check()?;
     let text = match outcome {
         Some(outcome) => outcome_text(seat, outcome),
         None => format!("seat {seat} was released by the vendor: {}\n", status.verdict()),

@@ -34,8 +34,10 @@
 //! | `start` | the same, and `renewal` (`not-due`, `done` or `due`) and `renewal_error` (the kind of error that kept it from coming, or null) |
 //! | `deactivate` | `seat`, `time`, `reason`, `code`, `base64url`; once acknowledged online: `seat`, `time`, `outcome` |
 //! | `code` | `outstanding`: a list of what `deactivate` gives; other formats than `phone` add `format`, then `content` or `out` |
-//! | `receipt` | `kind` (`receipt` or `revocation`), `seat` (or null for several), `outcome` (`returned`, `held` or null), `outstanding`, `verdict` |
+//! | `receipt` | `kind` (`receipt` or `revocation`), `seat`, `outcome` (`returned`, `held` or null), `outstanding`, `verdict`; of a license the members of `install` |
 //! | `cancel` | `seat`, `time`, `outstanding` |
+//!
+//! `schema.json` in this package describes all of it for programs.
 //!
 //! `content` is text; for the format `file` it is base64url, which every reader of such files takes as well.
 

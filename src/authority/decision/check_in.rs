@@ -86,8 +86,8 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
         SeatState::Replaced => match work.seat_of_machine(seat.machine)? {
             // What was answered before the seat was replaced is an echo, and no sign of life.
             Some(_) if answered.is_some() => return Err(outdated(&seat)),
-            // Nor is one that the device wrote before it asked for the seat which has the place now, and that comes late: a
-            // store that was lost takes nothing back. Both dates are by one clock.
+            // Nor is one that the device wrote before it asked for the seat which has the place now, and that comes
+            // late: a store that was lost takes nothing back. Both dates are by one clock.
             Some(other)
                 if other.device_key == seat.device_key && other.requested > claim.check_in.body.time =>
             {

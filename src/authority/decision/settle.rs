@@ -52,7 +52,7 @@ pub trait Ledger {
 ///             Query::License(id) if id == self.terms.id => {
 ///                 let taken = |seat: &&Seat| seat.is_marked_taken();
 ///                 let (taken, counted) = (seats(&taken).len() as u32, seats(&|s| s.is_counted()).len() as u32);
-///                 let usage = Usage { taken, deactivated: counted };
+///                 let usage = Usage::new(taken, counted);
 ///                 Found::License(Some(Box::new(LicenseRecord { terms: self.terms.clone(), usage })))
 ///             }
 ///             Query::License(_) | Query::LicenseOfKey(_) => Found::License(None),
@@ -114,12 +114,12 @@ pub trait Ledger {
 /// let device = Client::builder("Example Editor", roots).store(Store::in_memory()).build()?;
 /// let file = ActivationFile::read(&device.begin(nodelock::ActivationRequestOptions::new())?.to_bytes())?;
 /// let decision = decision::settle(&mut vendor, |records| decision::activate(&file, license, records, &moment))?;
-/// assert!(device.install(&issuer.reply(&decision, now)?.to_bytes())?.is_usable());
+/// assert!(device.accept(&issuer.reply(&decision, now)?.to_bytes())?.status().is_usable());
 ///
 /// // The device gives the seat up.
 /// let claim = ReleaseClaim::read(device.deactivate_offline(Reason::Moved)?.proof())?;
 /// let decision = decision::settle(&mut vendor, |records| decision::redeem(&claim, records, &moment))?;
-/// device.accept_receipt(&issuer.reply(&decision, now)?.to_bytes())?;
+/// device.accept(&issuer.reply(&decision, now)?.to_bytes())?;
 /// assert!(vendor.seats.values().all(|seat| seat.state() == SeatState::Returned));
 /// # Ok(())
 /// # }

@@ -51,6 +51,7 @@ pub(super) fn this_machine() -> Raw {
 }
 
 /// Probes the machine recorded below `root`.
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn recorded(root: &Path) -> Raw {
     let system = SystemRoot { root };
     system.probe(None, |name| system.value(&format!("sys/class/net/{name}/permaddr")))

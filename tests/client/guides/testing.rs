@@ -228,11 +228,11 @@ fn without_a_network() -> Result<()> {
     let client = authority.client(&Machine::new("desk")).build()?;
     let request = client.begin(&license_key)?.to_bytes();
     let answer = authority.vendor().activate(&request)?;
-    assert!(client.install(&answer.to_bytes())?.is_usable());
+    assert!(client.accept(&answer.to_bytes())?.status().is_usable());
 
     let code = client.deactivate_offline(Reason::Retired)?.code().to_string();
     let receipt = authority.vendor().redeem_code(&code)?;
-    client.accept_receipt(receipt.as_bytes())?;
+    client.accept(receipt.as_bytes())?;
     assert_eq!(authority.usage(&license_key)?.taken, 0);
     assert!(authority.take_calls().is_empty(), "nothing was sent");
     Ok(())

@@ -32,7 +32,7 @@ impl Transport for Script {
         {
             planted(receipts.len(), 2);
         }
-        Ok(Answer { status, body, retry_after: Some(Duration::ZERO) })
+        Ok(Answer::new(status, body).with_retry_after(Duration::ZERO))
     }
 }
 

@@ -244,7 +244,7 @@ impl World {
         let mut granted = empty.clone();
         let act = |records: &Records, moment: &Moment| decision::activate(&request, None, records, moment);
         let reply = self.reply(&mut granted, act);
-        let license = client.install(&reply).expect("a license").license().expect("it is active").clone();
+        let license = client.accept(&reply).expect("a license").license().expect("it is active").clone();
         self.keep_state(&store);
         let deactivation = client.deactivate_offline(Reason::Moved).expect("a proof");
         self.code = deactivation.code().to_string();
@@ -269,11 +269,11 @@ impl World {
         self.keep_state(&store);
         let cancelled = client.cancel().expect("it is pending");
         self.keep_state(&store);
-        client.accept_receipt(&receipt).expect("a receipt");
+        client.accept(&receipt).expect("a receipt");
         self.keep_state(&store);
         let revoked = self.store(&self.states[2]);
         let revoked_client = self.client(&revoked);
-        revoked_client.accept_revocation(&revocation).expect("a revocation");
+        revoked_client.accept(&revocation).expect("a revocation");
         self.keep_state(&revoked);
         let lost = self.store(&[]);
         let recovering = self.builder(&lost, random).build().expect("a client");

@@ -309,8 +309,8 @@ fn redemption(redeemed: Redeemed, reading: Option<Reading<DeactivationCode>>) ->
                 (Outcome::Returned, true) if seat.state() == SeatState::Cancelled => {
                     format!("Freed: seat {handle} was not granted before, and never will be.")
                 }
-                (Outcome::Returned, true) => format!("Freed: seat {handle} is back in the pool."),
-                (Outcome::Returned, false) => {
+                (_, true) => format!("Freed: seat {handle} is back in the pool."),
+                (_, false) => {
                     format!("Already freed: seat {handle} was given up before; nothing changed.")
                 }
             };

@@ -46,27 +46,21 @@ impl Desk<'_> {
     }
 
     async fn sell(&self, new: &NewLicense) -> Result<Report> {
-        let terms = LicenseTerms {
-            licensee: new.licensee.clone(),
-            edition: new.edition.clone(),
-            features: new.features.iter().map(|feature| feature.0.clone()).collect(),
-            metadata: new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect(),
-            expires: new.expires,
-            lease_days: new.lease_days.0,
-            margin_days: new.margin_days.0,
-            reinstalls: new.reinstalls,
-            replace: new.replace,
-            seat_list: new.seat_list.into(),
-            one_seat_per_machine: new.one_seat_per_machine,
-            updates_until: new.updates_until,
-            deactivations: new.deactivations.0,
-            ..LicenseTerms::new(
-                LicenseId::generate(&SystemRandom)?,
-                self.product,
-                new.seats,
-                self.occasion.time,
-            )
-        };
+        let id = LicenseId::generate(&SystemRandom)?;
+        let mut terms = LicenseTerms::new(id, self.product, new.seats, self.occasion.time);
+        terms.licensee = new.licensee.clone();
+        terms.edition = new.edition.clone();
+        terms.features = new.features.iter().map(|feature| feature.0.clone()).collect();
+        terms.metadata = new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect();
+        terms.expires = new.expires;
+        terms.lease_days = new.lease_days.0;
+        terms.margin_days = new.margin_days.0;
+        terms.reinstalls = new.reinstalls;
+        terms.replace = new.replace;
+        terms.seat_list = new.seat_list.into();
+        terms.one_seat_per_machine = new.one_seat_per_machine;
+        terms.updates_until = new.updates_until;
+        terms.deactivations = new.deactivations.0;
         let order = new.order.as_deref().map(|id| Order::new(id, &terms, new.count));
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {

@@ -96,12 +96,9 @@ pub(crate) struct Order {
 
 impl Order {
     pub(crate) fn new(id: &str, terms: &LicenseTerms, count: u32) -> Self {
-        let starts = Timestamp::from_unix_seconds(0);
-        Self {
-            id: id.to_owned(),
-            terms: LicenseTerms { id: LicenseId::NONE, starts, ..terms.clone() },
-            count,
-        }
+        let mut terms = terms.clone();
+        (terms.id, terms.starts) = (LicenseId::NONE, Timestamp::MIN);
+        Self { id: id.to_owned(), terms, count }
     }
 }
 

@@ -116,7 +116,8 @@ impl Authority {
     /// Sells a license and returns its key.
     pub(super) async fn sell(&self, seats: u32, deactivations: Option<u32>) -> String {
         let id = LicenseId::generate(&SystemRandom).unwrap();
-        let terms = LicenseTerms { deactivations, ..LicenseTerms::new(id, PRODUCT, seats, occasion().time) };
+        let mut terms = LicenseTerms::new(id, PRODUCT, seats, occasion().time);
+        terms.deactivations = deactivations;
         let sold = service::offers(&terms, 1).unwrap();
         let database = self.server.service.database();
         service::sell(database, &sold, None, || Ok(()), &occasion()).await.unwrap();
@@ -155,7 +156,7 @@ impl Authority {
     pub(super) async fn activated(&self, name: &str, key: &str) -> Client {
         let (client, request) = self.device(name, key);
         let granted = self.call("/v1/activations", serde_json::json!({ "request": request })).await;
-        client.install(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
+        client.accept(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
         client
     }
 

@@ -13,7 +13,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::{
     Certificate, Error, ErrorKind, PublicKey, Roots, SigningKey, SystemRandom, Timestamp,
-    authority::{CertificateTerms, Issuer, LONGEST_LEASE_DAYS},
+    authority::{CertificateTerms, Issuer},
 };
 use zeroize::Zeroizing;
 
@@ -78,16 +78,9 @@ pub(crate) fn finish(directory: &Path) {
 pub(crate) fn create(directory: &Path, name: &str, now: Timestamp) -> Result<()> {
     let root = SigningKey::generate(&SystemRandom)?;
     let issuer = SigningKey::generate(&SystemRandom)?;
-    let certificate = CertificateTerms {
-        issuer: issuer.public_key(),
-        name: name.to_owned(),
-        serial: 1,
-        not_before: now,
-        not_after: now.plus_days(CERTIFICATE_DAYS),
-        longest_lease_days: LONGEST_LEASE_DAYS,
-        endless: true,
-    }
-    .sign(&root)?;
+    let certificate = CertificateTerms::new(issuer.public_key(), name, now, now.plus_days(CERTIFICATE_DAYS))
+        .with_endless(true)
+        .sign(&root)?;
 
     let failed = |error| Error::io(directory.display().to_string(), error);
     let parent = parent(directory);

@@ -54,15 +54,15 @@ pub(crate) fn install(
         return Err(Failure::Usage(format!("the present certificate is number {} already", present.serial)));
     }
     let key = if new.new_key { Some(SigningKey::generate(&SystemRandom)?) } else { None };
-    let terms = CertificateTerms {
-        issuer: key.as_ref().map_or(present.issuer, SigningKey::public_key),
-        name: present.name.clone(),
-        serial,
-        not_before: now,
-        not_after: now.plus_days(new.days),
-        longest_lease_days: present.longest_lease_days,
-        endless: present.endless,
-    };
+    let terms = CertificateTerms::new(
+        key.as_ref().map_or(present.issuer, SigningKey::public_key),
+        present.name.clone(),
+        now,
+        now.plus_days(new.days),
+    )
+    .with_serial(serial)
+    .with_longest_lease_days(present.longest_lease_days)
+    .with_endless(present.endless);
     let certificate = terms.sign(&root_key)?;
 
     let failed = |error| Error::io(directory.display().to_string(), error);

@@ -100,7 +100,7 @@ impl Authority {
         let device = self.device();
         let file = device.begin(key).unwrap().to_bytes();
         let activated = self.activate(&file, &vendor()).await.unwrap();
-        device.install(activated.license.unwrap().as_bytes()).unwrap();
+        device.accept(activated.license.unwrap().as_bytes()).unwrap();
         device
     }
 

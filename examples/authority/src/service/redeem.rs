@@ -66,8 +66,8 @@ impl Released {
     pub(crate) fn effect(&self) -> Effect {
         match (self.outcome, self.changed) {
             (Outcome::Held, _) => Effect::Held,
-            (Outcome::Returned, true) => Effect::Freed,
-            (Outcome::Returned, false) => Effect::AlreadyFreed,
+            (_, true) => Effect::Freed,
+            (_, false) => Effect::AlreadyFreed,
         }
     }
 }

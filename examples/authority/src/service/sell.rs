@@ -31,7 +31,8 @@ pub(crate) enum Sale {
 /// `count` licenses of the same terms, each with an id and a new key of its own.
 pub(crate) fn offers(terms: &LicenseTerms, count: u32) -> Result<Vec<Offer>> {
     let offer = |_| {
-        let terms = LicenseTerms { id: LicenseId::generate(&SystemRandom)?, ..terms.clone() };
+        let mut terms = terms.clone();
+        terms.id = LicenseId::generate(&SystemRandom)?;
         Ok(Offer { terms, key: new_key()? })
     };
     (0..count).map(offer).collect()

@@ -439,7 +439,7 @@ async fn a_handle_has_only_so_many_seats_and_a_device_that_drew_it_gets_its_rece
     for _ in 0..2 {
         let redeemed = service.redeem_proof(&claim, &stranger(1)).await.unwrap();
         assert_eq!(redeemed.outcome(), "already-freed");
-        device.accept_receipt(redeemed.receipt().unwrap().as_bytes()).unwrap();
+        device.accept(redeemed.receipt().unwrap().as_bytes()).unwrap();
     }
     assert_eq!(authority.seats().await.len(), seats);
     // Another handle has room.
@@ -484,7 +484,7 @@ async fn every_form_is_read_as_what_it_is() {
     let device = authority.device();
     let request = device.begin(&key).unwrap();
     let license: License = authority.activate(&request.to_bytes(), &vendor()).await.unwrap().license.unwrap();
-    device.install(license.as_bytes()).unwrap();
+    device.accept(license.as_bytes()).unwrap();
     let check_in = device.check_in_offline().unwrap();
     let proof = device.deactivate_offline(Reason::Moved).unwrap();
     let released = authority.service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();

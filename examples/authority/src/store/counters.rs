@@ -90,10 +90,7 @@ impl Counters {
     pub(super) fn usage(&self, id: LicenseId, stored: Usage) -> Usage {
         let difference = self.licenses.get(&id).copied().unwrap_or_default();
         let sum = |before: u32, change: i64| u32::try_from(i64::from(before) + change).unwrap_or(0);
-        Usage {
-            taken: sum(stored.taken, difference.taken),
-            deactivated: sum(stored.deactivated, difference.deactivated),
-        }
+        Usage::new(sum(stored.taken, difference.taken), sum(stored.deactivated, difference.deactivated))
     }
 
     /// Writes down what changed. The shared rows come last, because they are locked until the commit.

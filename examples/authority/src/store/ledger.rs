@@ -129,7 +129,7 @@ fn license_record(row: &Row) -> Result<(KeyHash, LicenseRecord)> {
 
 /// What the seats of a license add up to, from the columns `taken` and `deactivated`.
 pub(super) fn counts(row: &Row) -> Result<Usage> {
-    Ok(Usage { taken: count(row, "taken")?, deactivated: count(row, "deactivated")? })
+    Ok(Usage::new(count(row, "taken")?, count(row, "deactivated")?))
 }
 
 async fn seats_of_handle(tx: &mut Tx, of: Handle) -> Result<Found> {

@@ -70,8 +70,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What every connection to PostgreSQL starts with. Its commits are on the disk unless its operator decided otherwise.
 const POSTGRES_SETTINGS: &str = "SET lock_timeout = '20s'";
-/// How long a connection to PostgreSQL is taken to be alive after its last use. To ask each time costs every transaction
-/// a round trip; one that meets a lost connection fails as busy.
+/// How long a connection to PostgreSQL is taken to be alive after its last use. To ask each time costs every
+/// transaction a round trip; one that meets a lost connection fails as busy.
 const SURELY_ALIVE: Duration = Duration::from_secs(1);
 /// Names the lock of those who write alone, among the advisory locks of a PostgreSQL database. It is no handle's and no
 /// device's.

@@ -71,8 +71,8 @@ impl Error {
 /// shut down, has crashed or is starting, or ended a connection that was idle.
 const BUSY_STATES: &[&str] = &["55P03", "40P01", "53300", "53200", "57P01", "57P02", "57P03", "57P05"];
 
-/// Whether SQLite could open no file because the process or the system has too many open. SQLite says only that it could
-/// not, as it does of a file that is gone, so another file is tried.
+/// Whether SQLite could open no file because the process or the system has too many open. SQLite says only that it
+/// could not, as it does of a file that is gone, so another file is tried.
 fn lacks_files(error: &rusqlite::Error) -> bool {
     const ENFILE: i32 = 23;
     const EMFILE: i32 = 24;

@@ -145,7 +145,7 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
         let seat = seat(&request, terms.id, json!({ "state": state, "counted": counted }));
         inserted(&mut tx, &seat, &request).await.unwrap();
     }
-    let usage = Usage { taken: 2, deactivated: 1 };
+    let usage = Usage::new(2, 1);
     let license = Found::License(Some(Box::new(LicenseRecord { terms: terms.clone(), usage })));
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("key one"))).await, license);
     assert_eq!(found(&mut tx, Query::License(terms.id)).await, license);

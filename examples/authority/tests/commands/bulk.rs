@@ -59,7 +59,7 @@ fn every_form_is_redeemed_in_order_and_again_for_the_same_receipts() {
     for (device, line) in [(0, 0), (1, 1), (2, 3), (3, 4), (4, 5)] {
         let receipt = lines[line]["receipt"].as_str().unwrap().as_bytes();
         DeactivationReceipt::verify(receipt, &root(&authority)).unwrap();
-        devices[device].accept_receipt(receipt).unwrap();
+        devices[device].accept(receipt).unwrap();
         assert!(devices[device].outstanding().unwrap().is_empty());
     }
     let (done, again, repeated) = redeem_all(&authority, content.as_bytes());

@@ -1,6 +1,6 @@
 //! What was sold changes: its terms, and its key.
 
-use nodelock::{Client, Reason};
+use nodelock::{Client, Limit, Reason};
 
 use crate::{
     program::{Authority, field},
@@ -10,7 +10,7 @@ use crate::{
 /// Renews the license of a device by a check-in file.
 fn check_in(authority: &Authority, device: &Client) {
     let renewed = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
-    device.install(field(&renewed, "license").as_bytes()).unwrap();
+    device.accept(field(&renewed, "license").as_bytes()).unwrap();
 }
 
 #[test]
@@ -38,8 +38,8 @@ fn terms_that_change_reach_devices_with_the_next_check_in() {
         (&*license.edition, license.expires.unwrap().to_string()),
         ("Pro", "2091-01-01T00:00:00Z".into())
     );
-    assert_eq!((status.has_feature("export"), status.feature_limit("cores")), (false, Some(Some(8))));
-    two.install(field(&authority.done_with(&["activate", "-"], &request), "reply").as_bytes()).unwrap();
+    assert_eq!((status.has_feature("export"), status.feature_limit("cores")), (false, Some(Limit::UpTo(8))));
+    two.accept(field(&authority.done_with(&["activate", "-"], &request), "reply").as_bytes()).unwrap();
 
     // Fewer seats than are taken: both devices go on, and nobody else gets one.
     let fewer = authority.text(&["license", "edit", &id, "--seats", "1"]);
@@ -110,7 +110,7 @@ fn a_new_key_takes_the_place_of_the_old_one_and_devices_keep_their_seats() {
     authority.activated("other", &new);
     // A held seat is taken again by the new key, as by the old one before.
     let again = held.begin(&new).unwrap().to_bytes();
-    held.install(field(&authority.done_with(&["activate", "-"], &again), "reply").as_bytes()).unwrap();
+    held.accept(field(&authority.done_with(&["activate", "-"], &again), "reply").as_bytes()).unwrap();
 
     // Into a file, for a license whose device has lost its store.
     let id = lost.check().unwrap().license().unwrap().license_id.to_string();
@@ -121,7 +121,7 @@ fn a_new_key_takes_the_place_of_the_old_one_and_devices_keep_their_seats() {
     assert!(line.starts_with(&id) && line.trim_end().ends_with(field(&rekeyed, "key_hint")));
     std::fs::remove_file(authority.path("lost").join("state")).unwrap();
     let recovery = lost.recover_offline().unwrap().to_bytes();
-    lost.install(field(&authority.done_with(&["activate", "-"], &recovery), "reply").as_bytes()).unwrap();
+    lost.accept(field(&authority.done_with(&["activate", "-"], &recovery), "reply").as_bytes()).unwrap();
 
     assert_eq!(authority.refused(&["license", "rekey", "0123456789abcdef"], b""), "unknown-license");
     assert_eq!(authority.refused(&["license", "rekey", &id, "--key", &new], b""), "key-in-use");

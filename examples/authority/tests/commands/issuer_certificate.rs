@@ -15,8 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 #[cfg(unix)]
 use nodelock::{
-    Certificate, DeactivationReceipt, ErrorKind, License, Roots, SigningKey,
-    authority::{CertificateTerms, LONGEST_LEASE_DAYS},
+    Certificate, DeactivationReceipt, ErrorKind, License, Roots, SigningKey, authority::CertificateTerms,
 };
 use nodelock::{Outcome, Reason, Verdict};
 use serde_json::Value;
@@ -124,15 +123,9 @@ fn end_certificate(authority: &Authority) {
     let present = fs::read(authority.directory().join("keys/issuer.certificate")).unwrap();
     let present = Certificate::verify(&present, &Roots::new([root.public_key()])).unwrap();
     let days_ago = |days: u64| (SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).into();
-    let ended = CertificateTerms {
-        issuer: present.issuer,
-        name: present.name.clone(),
-        serial: present.serial + 1,
-        not_before: days_ago(2),
-        not_after: days_ago(1),
-        longest_lease_days: LONGEST_LEASE_DAYS,
-        endless: true,
-    };
+    let ended = CertificateTerms::new(present.issuer, present.name.clone(), days_ago(2), days_ago(1))
+        .with_serial(present.serial + 1)
+        .with_endless(true);
     let text = ended.sign(&root).unwrap().to_text();
     fs::write(authority.directory().join("keys/issuer.certificate"), text).unwrap();
 }

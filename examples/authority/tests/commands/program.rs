@@ -99,7 +99,7 @@ impl Authority {
             .unwrap()
             .to_bytes();
         let reply = self.done_with(&["activate", "-"], &request);
-        device.install(reply["reply"].as_str().unwrap().as_bytes()).unwrap();
+        device.accept(reply["reply"].as_str().unwrap().as_bytes()).unwrap();
         assert_eq!(*device.check().unwrap().verdict(), Verdict::Active);
         device
     }

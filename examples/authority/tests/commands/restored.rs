@@ -282,7 +282,7 @@ fn a_check_in_file_brings_a_lost_seat_back_too() {
     fs::write(&file, device.check_in_offline().unwrap().to_bytes()).unwrap();
     let renewed = authority.vendor(&["check-in", file.to_str().unwrap()]);
     assert_eq!(renewed["revision"], 2);
-    device.install(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
+    device.accept(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
     assert_eq!(states(&authority), ["active"]);
 }
 

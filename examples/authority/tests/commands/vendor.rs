@@ -3,7 +3,7 @@
 use std::{fs, process::Child, thread, time::Instant};
 
 use nodelock::{
-    Reason, Verdict,
+    Limit, Reason, Verdict,
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
 
@@ -21,7 +21,7 @@ fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
     let first = authority.activated("first", &key.to_lowercase());
     let license = first.check().unwrap();
     assert!(license.has_feature("export"));
-    assert_eq!(license.feature_limit("cores"), Some(Some(8)));
+    assert_eq!(license.feature_limit("cores"), Some(Limit::UpTo(8)));
     let second = authority.device("second");
     let request = second.begin(&key).unwrap();
     fs::write(authority.path("request"), request.to_text()).unwrap();
@@ -34,16 +34,16 @@ fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
     let (proof, out) = (authority.path("proof"), authority.path("receipt"));
     let freed = authority.done(&["redeem", proof.to_str().unwrap(), "--out", out.to_str().unwrap()]);
     assert_eq!(field(&freed, "outcome"), "freed");
-    first.accept_receipt(&fs::read(out).unwrap()).unwrap();
+    first.accept(&fs::read(out).unwrap()).unwrap();
     assert!(first.outstanding().unwrap().is_empty());
     assert_eq!(authority.taken(), 0);
 
     // By one line of base64url.
-    second.install(field(&authority.done(&["activate", &file]), "reply").as_bytes()).unwrap();
+    second.accept(field(&authority.done(&["activate", &file]), "reply").as_bytes()).unwrap();
     let given_up = second.deactivate_offline(Reason::Retired).unwrap();
     let freed = authority.done(&["redeem", &given_up.to_base64url()]);
     assert_eq!((field(&freed, "outcome"), freed["mended"].as_array().unwrap().len()), ("freed", 0));
-    second.accept_receipt(field(&freed, "receipt").as_bytes()).unwrap();
+    second.accept(field(&freed, "receipt").as_bytes()).unwrap();
 
     // By a code with two wrong symbols, in lower case, with spaces.
     let third = authority.activated("third", &key);
@@ -54,7 +54,7 @@ fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
     assert_eq!((field(&freed, "outcome"), freed["mended"].as_array().unwrap().len()), ("freed", 2));
     let mended = format!("group 1, place 3: {} was typed", typed[2..3].to_uppercase());
     assert!(freed["mended"][0].as_str().unwrap().starts_with(&mended), "{freed}");
-    third.accept_receipt(field(&freed, "receipt").as_bytes()).unwrap();
+    third.accept(field(&freed, "receipt").as_bytes()).unwrap();
 
     let states: Vec<_> = authority.seats().iter().map(|seat| seat["state"].clone()).collect();
     assert_eq!(states, ["returned", "returned", "returned"]);
@@ -73,7 +73,7 @@ fn the_same_message_again_has_the_same_answer() {
     assert_eq!(authority.but_for_page(&reply["reply"]), authority.but_for_page(&again["reply"]));
     assert_eq!((&reply["handle"], &reply["revision"]), (&again["handle"], &again["revision"]));
     assert_eq!(authority.taken(), 1);
-    device.install(field(&reply, "reply").as_bytes()).unwrap();
+    device.accept(field(&reply, "reply").as_bytes()).unwrap();
 
     let given_up = device.deactivate_offline(Reason::Moved).unwrap();
     let by_file = authority.done_with(&["redeem", "-"], &given_up.to_bytes());
@@ -85,7 +85,7 @@ fn the_same_message_again_has_the_same_answer() {
     let again = authority.done(&["redeem", &given_up.code().to_string()]);
     assert_eq!(authority.but_for_page(&by_code["receipt"]), authority.but_for_page(&again["receipt"]));
     for answer in [&by_file, &by_code] {
-        device.accept_receipt(field(answer, "receipt").as_bytes()).unwrap();
+        device.accept(field(answer, "receipt").as_bytes()).unwrap();
     }
 
     // What was given up does not come back by asking for it once more.
@@ -100,7 +100,7 @@ fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
     let device = authority.device("device");
     let request = device.begin(&key).unwrap().to_bytes();
     let granted = authority.done_with(&["activate", "-"], &request);
-    device.install(field(&granted, "reply").as_bytes()).unwrap();
+    device.accept(field(&granted, "reply").as_bytes()).unwrap();
 
     let check_in = device.check_in_offline().unwrap();
     let renewed = authority.done_with(&["check-in", "-"], check_in.to_text().as_bytes());
@@ -109,8 +109,8 @@ fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
     assert_eq!(authority.but_for_page(&renewed["license"]), authority.but_for_page(&again["license"]));
     let again = authority.done_with(&["activate", "-"], &request);
     assert_eq!(authority.but_for_page(&granted["reply"]), authority.but_for_page(&again["reply"]));
-    let status = device.install(field(&renewed, "license").as_bytes()).unwrap();
-    assert_eq!(status.license().unwrap().revision, 2);
+    let accepted = device.accept(field(&renewed, "license").as_bytes()).unwrap();
+    assert_eq!(accepted.license().unwrap().revision, 2);
     assert_eq!(authority.refused(&["check-in", "-"], &request), "wrong-type");
     assert_eq!(authority.refused(&["activate", "-"], &check_in.to_bytes()), "wrong-type");
 
@@ -118,7 +118,7 @@ fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
     authority.done(&["release", handle, "--reason", "lost"]);
     let over = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
     assert!(over["license"].is_null());
-    device.accept_revocation(field(&over, "revocation").as_bytes()).unwrap();
+    device.accept(field(&over, "revocation").as_bytes()).unwrap();
     authority.check_consistency();
 }
 
@@ -131,7 +131,7 @@ fn a_new_request_brings_along_what_was_given_up_even_if_it_is_refused() {
     let request = device.begin(&key).unwrap();
     let reply = authority.done_with(&["activate", "-"], request.to_text().as_bytes());
     assert_eq!(reply["released"].as_array().unwrap().len(), 1);
-    device.install(field(&reply, "reply").as_bytes()).unwrap();
+    device.accept(field(&reply, "reply").as_bytes()).unwrap();
     assert!(device.outstanding().unwrap().is_empty());
 
     device.deactivate_offline(Reason::Moved).unwrap();
@@ -139,7 +139,7 @@ fn a_new_request_brings_along_what_was_given_up_even_if_it_is_refused() {
     let request = device.begin(&nobodys).unwrap();
     let answer = authority.run(&["activate", "-"], &request.to_bytes());
     assert_eq!((answer.code, field(&answer.json(), "error")), (1, "unknown-license"));
-    device.accept_receipt(field(&answer.json(), "receipts").as_bytes()).unwrap();
+    device.accept(field(&answer.json(), "receipts").as_bytes()).unwrap();
     assert_eq!(authority.taken(), 0);
     assert!(!answer.stdout.contains(&nobodys) && !answer.stderr.contains(&nobodys));
     authority.check_consistency();
@@ -166,7 +166,7 @@ fn without_a_deactivation_left_the_seat_is_held_until_it_is_returned() {
     assert_eq!(authority.refused(&["activate", "-"], &request), "no-free-seat");
     // The machine it is held for may have it again.
     let reply = authority.done_with(&["activate", "-"], &two.begin(&key).unwrap().to_bytes());
-    two.install(field(&reply, "reply").as_bytes()).unwrap();
+    two.accept(field(&reply, "reply").as_bytes()).unwrap();
     assert_eq!(authority.refused(&["return", &held], b""), "not-held");
     assert_eq!(authority.taken(), 2);
 
@@ -211,7 +211,7 @@ fn evidence_for_an_unknown_seat_is_kept_and_judged_when_the_request_arrives() {
         }
         let refused = authority.run(&["activate", "-"], &request);
         assert_eq!((refused.code, field(&refused.json(), "error")), (1, "request-cancelled"));
-        device.accept_receipt(field(&refused.json(), "receipts").as_bytes()).unwrap();
+        device.accept(field(&refused.json(), "receipts").as_bytes()).unwrap();
         assert_eq!(authority.refused(&["activate", "-"], &request), "request-cancelled");
         assert_eq!(field(&authority.done(&["redeem", &evidence]), "outcome"), "already-freed");
     }
@@ -234,7 +234,7 @@ fn a_cancelled_request_is_remembered_even_if_its_license_is_unknown() {
     let cancelled = device.cancel().unwrap().to_text();
     let freed = authority.done_with(&["redeem", "-"], cancelled.as_bytes());
     assert_eq!(field(&freed, "outcome"), "freed");
-    device.accept_receipt(field(&freed, "receipt").as_bytes()).unwrap();
+    device.accept(field(&freed, "receipt").as_bytes()).unwrap();
     let again = authority.done_with(&["redeem", "-"], cancelled.as_bytes());
     assert_eq!(field(&again, "outcome"), "already-freed");
     assert_eq!(authority.but_for_page(&again["receipt"]), authority.but_for_page(&freed["receipt"]));
@@ -270,7 +270,7 @@ fn a_released_seat_is_free_and_its_machine_is_told() {
     assert_eq!(authority.taken(), 1);
     assert_eq!(*other.check().unwrap().verdict(), Verdict::Active);
 
-    device.accept_revocation(field(&released, "revocation").as_bytes()).unwrap();
+    device.accept(field(&released, "revocation").as_bytes()).unwrap();
     assert_eq!(*device.check().unwrap().verdict(), Verdict::Revoked { reason: "reported as stolen".into() });
     let nobodys = Handle::new(5).unwrap().to_string();
     assert_eq!(authority.refused(&["release", &nobodys, "--reason", "x"], b""), "unknown-seat");
@@ -284,7 +284,7 @@ fn a_renewal_is_installed_and_a_suspended_license_issues_nothing() {
     let device = authority.activated("device", &key);
     let handle = device.check().unwrap().license().unwrap().handle.to_string();
     let renewed = authority.done(&["renew", &handle]);
-    device.install(field(&renewed, "license").as_bytes()).unwrap();
+    device.accept(field(&renewed, "license").as_bytes()).unwrap();
     assert_eq!(device.check().unwrap().license().unwrap().revision, 2);
 
     assert_eq!(authority.done(&["license", "suspend", &id])["changed"], true);
@@ -448,7 +448,7 @@ fn words_for_people_go_beside_the_document() {
     let out = authority.path("receipt");
     let again = authority.text(&["redeem", &code, "--out", out.to_str().unwrap()]);
     assert!(again.stdout.starts_with("Already freed: seat "), "{}", again.stdout);
-    device.accept_receipt(&fs::read(out).unwrap()).unwrap();
+    device.accept(&fs::read(out).unwrap()).unwrap();
     assert!(authority.text(&["list"]).stdout.contains("host=device"));
     assert!(authority.text(&["license", "list"]).stdout.contains("0 of 1 taken  Jane Doe"));
     assert!(authority.text(&["audit"]).stdout.contains("active -> returned"));

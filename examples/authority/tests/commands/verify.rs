@@ -37,7 +37,7 @@ fn authority() -> Authority {
 
     let check_in = |device: &nodelock::Client| {
         let renewed = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
-        device.install(field(&renewed, "license").as_bytes()).unwrap();
+        device.accept(field(&renewed, "license").as_bytes()).unwrap();
     };
     let give_up = |device: &nodelock::Client| {
         authority.done_with(&["redeem", "-"], &device.deactivate_offline(Reason::Moved).unwrap().to_bytes())

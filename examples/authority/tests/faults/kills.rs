@@ -180,7 +180,8 @@ impl Transport for Alternating {
     fn post(&self, post: &Post<'_>) -> nodelock::Result<Answer> {
         let address = self.addresses[self.calls.fetch_add(1, Ordering::Relaxed) % 2];
         let path = post.url.splitn(4, '/').nth(3).unwrap();
-        self.inner.post(&Post { url: &format!("http://{address}/{path}"), ..post.clone() })
+        let url = format!("http://{address}/{path}");
+        self.inner.post(&Post::new(&url, post.body, post.timeout, post.cancel))
     }
 }
 

@@ -351,8 +351,8 @@ impl<'a> World<'a> {
         let answer = self.post("/v1/deactivations", &body);
         let receipt = answer.as_ref().and_then(|answer| answer["receipt"].as_str());
         let taken_in = receipt.filter(|_| self.dice.once_in(2)).map(|receipt| {
-            let taken_in = self.devices[at].client.accept_receipt(receipt.as_bytes());
-            taken_in.map(|receipt| receipt.handle).map_err(|error| error.kind())
+            let taken_in = self.devices[at].client.accept(receipt.as_bytes());
+            taken_in.map(|accepted| accepted.receipts()[0].handle).map_err(|error| error.kind())
         });
         let outcome = answer.as_ref().map(|answer| answer["outcome"].clone());
         self.tell(at, "redeem", (note.handle(), outcome, taken_in));
@@ -362,14 +362,8 @@ impl<'a> World<'a> {
     /// What a browser sends. None when there is no whole answer.
     fn post(&self, path: &str, body: &Value) -> Option<Value> {
         let (url, body) = (self.network.url() + path, body.to_string());
-        let post = Post {
-            url: &url,
-            body: body.as_bytes(),
-            user_agent: "browser",
-            limit: 1 << 20,
-            timeout: Duration::from_secs(60),
-            cancel: &self.network.cancel(),
-        };
+        let cancel = self.network.cancel();
+        let post = Post::new(&url, body.as_bytes(), Duration::from_secs(60), &cancel);
         http().post(&post).ok().and_then(|answer| serde_json::from_slice(&answer.body).ok())
     }
 

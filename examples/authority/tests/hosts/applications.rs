@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
         mpsc::{self, Receiver},
     },
@@ -180,6 +180,41 @@ fn offline(authority: &Authority, key: &str, computer: &Computer<'_>) -> String 
     // What the phone read is the proof as well.
     authority.vendor(&["redeem", scanned.strip_prefix(RETURN_PAGE).unwrap()]);
     code
+}
+
+/// What a script's wrapper has beside the rest: what the license says, a request that is taken back, a damaged store.
+fn tells_and_recovers(host: &Host) {
+    let authority = Authority::of(PRODUCT, &[]);
+    let terms =
+        ["--feature", "export", "--edition", "pro", "--metadata", "order=4711", "--expires", "2099-12-31"];
+    let key = authority.sell("1", &terms);
+    let computer = Computer::new(host, &authority);
+    assert_eq!(computer.run(UNUSABLE, &["details"]).says("expires: "), "never");
+
+    computer.run(DONE, &["request", &key, "request.txt"]);
+    let pending = computer.run(UNUSABLE, &["details"]);
+    let cancelled = computer.run(DONE, &["cancel"]);
+    assert_eq!(cancelled.says("seat: "), pending.says("pending: "));
+    let handed_in = computer.run(DONE, &["hand-in"]);
+    assert_eq!(handed_in.says("seat "), format!("{} is returned", cancelled.says("seat: ")));
+    assert_eq!(computer.run(DONE, &["hand-in"]).stdout, "", "nothing waits any more");
+    computer.run(FAILED, &["cancel"]).failed_with("not-pending (5)");
+
+    computer.run(DONE, &["activate", &key]);
+    let details = computer.run(DONE, &["details"]);
+    for (name, value) in
+        [("edition: ", "pro"), ("expires: ", "2099-12-31"), ("features: ", "export"), ("order: ", "4711")]
+    {
+        assert_eq!(details.says(name), value);
+    }
+    assert!(details.says("lease until: ").starts_with("20"), "{}", details.stdout);
+    assert!(details.says("renew after: ").ends_with(", not due"), "{}", details.stdout);
+
+    computer.run(FAILED, &["recover"]).failed_with("already-active (4)");
+    fs::write(computer.path("store/state"), "damaged").unwrap();
+    computer.run(UNUSABLE, &[]);
+    assert_eq!(computer.run(DONE, &["recover"]).says("license: "), "active");
+    assert_eq!(authority.taken().len(), 1);
 }
 
 /// The network goes when the license is gone already: the code is on the screen, and frees the seat.
@@ -485,11 +520,17 @@ fn an_application_in_python() {
     lives_through_it(&host);
     replaces_a_seat(&host);
     keeps_its_license(&host);
+    tells_and_recovers(&host);
     can_be_interrupted(&host);
 }
 
 /// The example in JavaScript with what it needs, in a folder of its own.
-fn node() -> Option<PathBuf> {
+pub(crate) fn node() -> Option<PathBuf> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOLDER.get_or_init(new_node).clone()
+}
+
+fn new_node() -> Option<PathBuf> {
     if skipped(&["node", "npm"]) {
         return None;
     }
@@ -521,5 +562,6 @@ fn an_application_in_javascript() {
     lives_through_it(&host);
     replaces_a_seat(&host);
     keeps_its_license(&host);
+    tells_and_recovers(&host);
     can_be_interrupted(&host);
 }

@@ -1,9 +1,10 @@
-//! Programs in other languages: applications against the authority, a server in Python in its place, and README's
-//! application in Rust.
+//! Programs in other languages: applications against the authority, a server in Python in its place, README's
+//! application in Rust, and the guides' programs.
 
 #![cfg(unix)]
 
 mod applications;
+mod guides;
 mod python_server;
 mod readme;
 mod readme_block;

@@ -19,10 +19,7 @@ use crate::support::{
     hosts::{Computer, DONE, Host, PRODUCT, editor_in_c, folder, library, skipped},
     requests::request,
 };
-use nodelock::{
-    Certificate, Roots, SigningKey,
-    authority::{CertificateTerms, LONGEST_LEASE_DAYS},
-};
+use nodelock::{Certificate, Roots, SigningKey, authority::CertificateTerms};
 use tempfile::TempDir;
 
 /// A vendor's server of its own, in Python.
@@ -104,15 +101,9 @@ impl Vendor {
         let present = fs::read(path("issuer.certificate")).unwrap();
         let present = Certificate::verify(&present, &Roots::new([root.public_key()])).unwrap();
         let days_ago = |days: u64| (SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60)).into();
-        let ended = CertificateTerms {
-            issuer: present.issuer,
-            name: present.name.clone(),
-            serial: present.serial,
-            not_before: days_ago(2),
-            not_after: days_ago(1),
-            longest_lease_days: LONGEST_LEASE_DAYS,
-            endless: true,
-        };
+        let ended = CertificateTerms::new(present.issuer, present.name.clone(), days_ago(2), days_ago(1))
+            .with_serial(present.serial)
+            .with_endless(true);
         fs::write(path("issuer.certificate"), ended.sign(&root).unwrap().to_text()).unwrap();
     }
 }

@@ -13,7 +13,7 @@ use crate::support::{
 
 fn send(transport: &HttpTransport, url: &str) -> nodelock::Result<nodelock::Answer> {
     let (timeout, cancel) = (Duration::from_secs(10), &CancelToken::new());
-    transport.post(&Post { url, body: b"{}", user_agent: "test/1", limit: 1024, timeout, cancel })
+    transport.post(&Post::new(url, b"{}", timeout, cancel))
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn a_code_is_redeemed_with_its_typing_errors_and_limited_by_peer() {
     let freed = authority.post("/v1/deactivations", &typed);
     assert_eq!((freed.status, &freed.json()["outcome"]), (200, &"freed".into()), "{}", freed.body);
     assert_eq!(freed.json()["mended"].as_array().unwrap().len(), 1);
-    device.accept_receipt(freed.json()["receipt"].as_str().unwrap().as_bytes()).unwrap();
+    device.accept(freed.json()["receipt"].as_str().unwrap().as_bytes()).unwrap();
     let again = authority.post("/v1/deactivations", &json!({ "phone_code": code }));
     assert_eq!(
         (&again.json()["outcome"], &again.json()["receipt"]),

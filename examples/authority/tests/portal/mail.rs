@@ -26,7 +26,7 @@ fn a_request_and_a_proof_are_taken_in_the_forms_that_mail_gives_them() {
         assert_eq!(reply.status, 200, "{form}: {}", reply.body);
         license = reply.json()["license"].as_str().map(str::to_owned);
     }
-    client.install(license.unwrap().as_bytes()).unwrap();
+    client.accept(license.unwrap().as_bytes()).unwrap();
     let answer: License = client.check().unwrap().license().unwrap().clone();
 
     let deactivation = client.deactivate_offline(Reason::Moved).unwrap();

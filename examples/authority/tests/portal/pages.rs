@@ -63,7 +63,7 @@ fn a_typed_code_gives_the_seat_back_and_its_errors_are_shown() {
     let (name, receipt) = authority.download(&page);
     assert_eq!(name, format!("receipt-{handle}.txt").to_lowercase());
     assert!(page.words().contains(receipt.split_whitespace().collect::<Vec<_>>().join(" ").as_str()));
-    assert_eq!(client.accept_receipt(receipt.as_bytes()).unwrap().outcome, Outcome::Returned);
+    assert_eq!(client.accept(receipt.as_bytes()).unwrap().receipts()[0].outcome, Outcome::Returned);
     assert!(client.outstanding().unwrap().is_empty());
 
     let again = redeem(&authority, &code);
@@ -102,7 +102,7 @@ fn a_deactivation_is_taken_in_every_form() {
             false => redeem(&authority, str::from_utf8(&input).unwrap()),
         };
         assert_eq!(page.title(), format!("Seat {} is free", deactivation.handle()), "{n}");
-        client.accept_receipt(authority.download(&page).1.as_bytes()).unwrap();
+        client.accept(authority.download(&page).1.as_bytes()).unwrap();
     }
     let page = authority.page("/redeem");
     assert!(page.words().contains("Copy the whole address from your browser's address bar"));
@@ -123,8 +123,8 @@ fn a_seat_without_a_deactivation_left_is_held() {
         (page.status, page.title()),
         (200, format!("Seat {} is held for its computer", held.handle()))
     );
-    let receipt = second.accept_receipt(authority.download(&page).1.as_bytes()).unwrap();
-    assert_eq!(receipt.outcome, Outcome::Held);
+    let accepted = second.accept(authority.download(&page).1.as_bytes()).unwrap();
+    assert_eq!(accepted.receipts()[0].outcome, Outcome::Held);
     assert!(seats_of(&authority, &key).words().contains("Held for this computer"));
 }
 
@@ -142,7 +142,7 @@ fn what_is_for_no_known_seat_is_kept_until_its_request_comes() {
     let late = authority.submit("/activate", &[Text("request", &request.to_text())]);
     assert_eq!((late.status, late.title()), (410, "This request was cancelled".into()));
     assert!(late.words().contains("A seat that came along with the request is given back all the same"));
-    client.accept_receipt(authority.download(&late).1.as_bytes()).unwrap();
+    client.accept(authority.download(&late).1.as_bytes()).unwrap();
     assert!(authority.taken().is_empty());
 }
 
@@ -213,7 +213,7 @@ fn what_belongs_elsewhere_is_told_what_it_is() {
     let request = client.begin(&key).unwrap().to_text();
     let granted = authority.submit("/activate", &[Text("request", &request)]);
     let (_, license) = authority.download(&granted);
-    client.install(license.as_bytes()).unwrap();
+    client.accept(license.as_bytes()).unwrap();
     let deactivation = client.deactivate_offline(Reason::Other).unwrap();
     let (proof, code) = (deactivation.to_text(), deactivation.code().to_string());
     let other = authority.device("other");
@@ -260,7 +260,7 @@ fn seats_are_shown_to_whoever_has_the_license_key() {
     let request =
         named.begin(nodelock::ActivationRequestOptions::of_key(&key).metadata("Computer", hostile)).unwrap();
     let granted = authority.submit("/activate", &[File("file", &request.to_bytes())]);
-    named.install(authority.download(&granted).1.as_bytes()).unwrap();
+    named.accept(authority.download(&granted).1.as_bytes()).unwrap();
     let handles: Vec<Handle> = (0..2)
         .map(|n| {
             let client = authority.device(&format!("device-{n}"));
@@ -366,7 +366,7 @@ fn a_request_is_answered_with_a_license_that_the_computer_takes() {
     assert_eq!(*name, format!("license-{handle}.txt").to_lowercase());
     let roots = nodelock::Roots::new([authority.root.parse().unwrap()]);
     assert_eq!(License::verify(license.as_bytes(), &roots).unwrap().handle, handle);
-    assert_eq!(*client.install(license.as_bytes()).unwrap().verdict(), Verdict::Active);
+    assert_eq!(*client.accept(license.as_bytes()).unwrap().status().verdict(), Verdict::Active);
 
     // What was given up comes along with the next request, and its receipt with the license.
     client.deactivate_offline(Reason::Moved).unwrap();
@@ -375,7 +375,7 @@ fn a_request_is_answered_with_a_license_that_the_computer_takes() {
     let page = authority.submit("/activate", &[File("file", &next.to_bytes())]);
     assert!(page.words().contains("The file holds the receipt of a seat"), "{}", page.words());
     let (_, reply) = authority.download(&page);
-    assert!(client.install(reply.as_bytes()).unwrap().is_usable());
+    assert!(client.accept(reply.as_bytes()).unwrap().status().is_usable());
     assert!(client.outstanding().unwrap().is_empty());
     assert_eq!(authority.taken().len(), 1);
 }
@@ -417,7 +417,7 @@ fn without_a_free_seat_a_customer_chooses_one_to_replace() {
 
     let page = hand_in(Text("request", &typed), &dead);
     assert_eq!((page.status, page.title()), (200, "The license is ready".into()));
-    client.install(authority.download(&page).1.as_bytes()).unwrap();
+    client.accept(authority.download(&page).1.as_bytes()).unwrap();
     // Pressed twice, and with another choice: the request has its seat.
     for choice in [&*dead, &*used, ""] {
         assert_eq!(hand_in(Text("request", &typed), choice).title(), "The license is ready");
@@ -487,14 +487,14 @@ fn a_check_in_is_answered_with_the_renewed_license_or_the_end_of_the_seat() {
     let first = authority.submit("/activate", &[Text("request", &request)]);
     assert!(first.words().contains("let the application write a check-in"), "{}", first.words());
     let license = authority.download(&first).1;
-    client.install(license.as_bytes()).unwrap();
+    client.accept(license.as_bytes()).unwrap();
 
     let check_in = client.check_in_offline().unwrap();
     let page = authority.submit("/activate", &[File("file", &check_in.to_bytes())]);
     assert_eq!((page.status, page.title()), (200, "The license is renewed".into()));
     let (name, renewed) = authority.download(&page);
     assert_eq!(name, format!("license-{}.txt", check_in.request().handle).to_lowercase());
-    assert_eq!(client.install(renewed.as_bytes()).unwrap().license().unwrap().revision, 2);
+    assert_eq!(client.accept(renewed.as_bytes()).unwrap().license().unwrap().revision, 2);
     let again = authority.submit("/activate", &[Text("request", &request)]);
     let again = authority.download(&again).1;
     let granted = authority.but_for_page(&license.into());
@@ -543,12 +543,12 @@ fn a_refused_request_is_told_why_and_what_came_along_is_given_back() {
     assert_eq!((page.status, page.title()), (403, "The license has ended or is suspended".into()));
     assert!(page.words().contains("its receipt is below"));
     assert_eq!(page.field("request").trim(), outstanding.to_text().trim(), "to be handed in once more");
-    client.accept_receipt(authority.download(&page).1.as_bytes()).unwrap();
+    client.accept(authority.download(&page).1.as_bytes()).unwrap();
     assert!(authority.taken().is_empty(), "the seat that came along is free");
 
     let active = authority.device("active");
     let request = active.begin(&key).unwrap().to_text();
-    active.install(authority.download(&activate(request.clone())).1.as_bytes()).unwrap();
+    active.accept(authority.download(&activate(request.clone())).1.as_bytes()).unwrap();
     let page = activate(authority.device("late").begin(&key).unwrap().to_text());
     assert_eq!((page.status, page.title()), (409, "No seat is free".into()));
     assert!(page.html.contains("<a href=\"/redeem\">Give a seat back</a>") && page.hidden().is_empty());

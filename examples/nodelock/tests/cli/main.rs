@@ -5,6 +5,7 @@
 mod forms;
 mod input;
 mod output;
+mod schema;
 mod user;
 
 #[allow(dead_code, reason = "the quickstart uses all of it")]

@@ -11,7 +11,7 @@ use nodelock::PublicKey;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::vendor::Vendor;
+use crate::{schema, vendor::Vendor};
 
 pub const PRODUCT: &str = "Example Editor";
 
@@ -80,7 +80,9 @@ impl User {
 
     pub fn json(&self, exit: i32, arguments: &[&str]) -> Value {
         let stdout = self.run(exit, &[arguments, &["--json"]].concat());
-        serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}"))
+        let value = serde_json::from_slice(&stdout).unwrap_or_else(|e| panic!("{arguments:?}: {e}"));
+        schema::check(arguments[0], &value);
+        value
     }
 
     /// A command that is refused: one object with `kind` on standard error, and for people a message that contains
@@ -90,6 +92,7 @@ impl User {
         let output = self.output(&[arguments, &["--json"]].concat());
         let error: Value =
             serde_json::from_slice(&output.stderr).unwrap_or_else(|e| panic!("{arguments:?}: {e}"));
+        schema::check("error", &error);
         assert_eq!((error["error"].as_str(), output.status.code()), (Some(kind), Some(exit)), "{error}");
         assert!(error["message"].is_string() && output.stdout.is_empty(), "{arguments:?}");
 

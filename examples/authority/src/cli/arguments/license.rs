@@ -214,7 +214,9 @@ impl FromStr for FeatureArgument {
         if name.is_empty() {
             return Err("a feature has a name");
         }
-        Ok(Self(Feature { name: name.to_owned(), limit, expires }))
+        let mut feature = Feature::new(name);
+        (feature.limit, feature.expires) = (limit, expires);
+        Ok(Self(feature))
     }
 }
 

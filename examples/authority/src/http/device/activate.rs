@@ -115,8 +115,8 @@ mod tests {
         assert_eq!(granted.headers["cache-control"], "no-store");
         assert_eq!(granted.json()["receipts"], json!([]));
         assert_eq!(authority.call(PATH, json!({ "request": request })).await.json(), granted.json());
-        let status = client.install(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
-        assert!(status.is_usable());
+        let accepted = client.accept(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
+        assert!(accepted.status().is_usable());
     }
 
     #[tokio::test]

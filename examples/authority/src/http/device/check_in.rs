@@ -89,8 +89,8 @@ mod tests {
         let check_in = authority.sent("device", |client| drop(client.check_in()));
         let renewed = authority.call(PATH, check_in.clone()).await.json();
         assert_eq!(authority.call(PATH, check_in).await.json(), renewed);
-        let status = device.install(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
-        assert_eq!(status.license().unwrap().revision, 2);
+        let accepted = device.accept(renewed["license"].as_str().unwrap().as_bytes()).unwrap();
+        assert_eq!(accepted.license().unwrap().revision, 2);
     }
 
     #[tokio::test]

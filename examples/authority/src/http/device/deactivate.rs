@@ -274,7 +274,7 @@ mod tests {
         authority.reload();
         let answer = authority.call(PATH, json!({ "proof": given_up.to_base64url() })).await;
         assert_eq!(answer.status, 200);
-        device.accept_receipt(answer.json()["receipt"].as_str().unwrap().as_bytes()).unwrap();
+        device.accept(answer.json()["receipt"].as_str().unwrap().as_bytes()).unwrap();
         assert!(device.outstanding().unwrap().is_empty());
     }
 

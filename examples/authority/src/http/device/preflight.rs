@@ -98,7 +98,7 @@ mod tests {
         let key = authority.sell(1, None).await;
         let (device, request) = authority.device("device", &key);
         let granted = authority.call("/v1/activations", json!({ "request": request })).await;
-        device.install(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
+        device.accept(granted.json()["license"].as_str().unwrap().as_bytes()).unwrap();
         authority.share_handle(request.as_bytes(), &elsewhere).await;
         let known = authority.call(PATH, ask.clone()).await;
         assert_eq!((known.status, known.body), (unknown.status, unknown.body));

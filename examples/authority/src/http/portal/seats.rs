@@ -213,5 +213,6 @@ fn state(state: SeatState) -> (&'static str, &'static str) {
         SeatState::Returned => ("over", "Given back"),
         SeatState::Cancelled => ("over", "Never used: its request was cancelled"),
         SeatState::Revoked => ("over", "Released by the vendor"),
+        other => ("over", other.name()),
     }
 }

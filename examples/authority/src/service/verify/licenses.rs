@@ -19,12 +19,12 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
         let mut row = Row::new(raw, raw::SALE, findings);
         let id = row.text("order_id");
         row.name.clone_from(&id);
-        if let Some(terms) = row.record::<LicenseTerms>("terms") {
+        if let Some(mut terms) = row.record::<LicenseTerms>("terms") {
             let is_bare = terms.id == LicenseId::NONE && terms.starts == Timestamp::from_unix_seconds(0);
             row.expect("terms", is_bare, "an order has no license id and no start");
             row.expect("terms", Some(&terms.product) == known.product.as_ref(), "it is of another product");
-            let some = LicenseTerms { id: LicenseId::from_bytes([1; 8]), ..terms };
-            row.expect("terms", some.validate().is_ok(), "no license can be made of it");
+            terms.id = LicenseId::from_bytes([1; 8]);
+            row.expect("terms", terms.validate().is_ok(), "no license can be made of it");
         }
         let sold = row.time("sold");
         if let Some(id) = id {

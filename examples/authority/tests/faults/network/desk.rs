@@ -146,14 +146,7 @@ fn answer(authority: &TestAuthority, stream: TcpStream) -> Option<()> {
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:"))?;
     let mut body = vec![0; length.trim().parse().ok()?];
     reader.read_exact(&mut body).ok()?;
-    let answer = authority.post(&Post {
-        url: path,
-        body: &body,
-        user_agent: "",
-        limit: usize::MAX,
-        timeout: Duration::from_secs(60),
-        cancel: &CancelToken::new(),
-    });
+    let answer = authority.post(&Post::new(path, &body, Duration::from_secs(60), &CancelToken::new()));
     let answer = answer.ok()?;
     let head = format!("HTTP/1.1 {} \r\nContent-Length: {}\r\n\r\n", answer.status, answer.body.len());
     (&stream).write_all(&[head.as_bytes(), &answer.body].concat()).ok()

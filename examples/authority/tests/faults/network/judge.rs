@@ -162,8 +162,8 @@ impl World<'_> {
         self.judge()?;
         self.take_back()?;
         let after = self.desk.seats(Some(&self.license));
-        // What was lost on the way arrives here for the first time, and may be remembered as cancelled. So may the proof of
-        // a seat whose place another one of its machine has by now: it is returned, and uses nothing up.
+        // What was lost on the way arrives here for the first time, and may be remembered as cancelled. So may the
+        // proof of a seat whose place another one of its machine has by now: it is returned, and uses nothing up.
         let is_returned = |row: &Row| {
             let returned = Row { state: "returned".to_owned(), ..row.clone() };
             row.state == "replaced" && after.contains(&returned)

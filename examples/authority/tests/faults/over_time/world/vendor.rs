@@ -43,7 +43,7 @@ impl World<'_> {
                 let revision = said["revision"].as_u64().unwrap() as u32;
                 self.renewed.insert((handle, revision));
                 if self.dice.below(4) > 0 {
-                    let installed = self.client(at).install(said["license"].as_str().unwrap().as_bytes());
+                    let installed = self.client(at).accept(said["license"].as_str().unwrap().as_bytes());
                     self.note(at);
                     self.came(installed)?;
                 }

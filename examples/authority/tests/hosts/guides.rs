@@ -1,0 +1,93 @@
+//! The programs of the guides (docs/guides) in C, C++, Python and JavaScript, to the letter, against the authority.
+
+use std::{env, fs, path::Path};
+
+use crate::{
+    applications::node,
+    support::{
+        hosts::{Computer, DONE, FAILED, Host, PRODUCT, UNUSABLE, USAGE, compile, folder, skipped},
+        server::Authority,
+    },
+};
+
+/// The program of a guide, in a file.
+fn program(guide: &str, language: &str, file: &Path) {
+    let text = fs::read_to_string(folder("docs/guides").join(guide)).unwrap();
+    let opens = format!("```{language}\n");
+    let mut blocks = text.split(&opens).skip(1);
+    let block = blocks.next().and_then(|rest| rest.split("```\n").next());
+    assert!(blocks.next().is_none(), "{guide} has one program");
+    fs::write(file, block.unwrap_or_else(|| panic!("{guide} has no program"))).unwrap();
+}
+
+/// What each of them does, in a home of its own.
+fn is_an_application(host: &Host) {
+    let authority = Authority::of(PRODUCT, &[]);
+    let key = authority.sell("1", &[]);
+    let computer = Computer::new(host, &authority);
+    let run = |exit: i32, arguments: &[&str]| {
+        let mut command = computer.command(&computer.url, arguments);
+        for name in ["HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+            command.env(name, computer.folder.path());
+        }
+        let output = command.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {said} {errors}");
+        said
+    };
+    run(USAGE, &["fly"]);
+    assert_eq!(run(UNUSABLE, &[]).trim(), "license: no license");
+    run(FAILED, &["activate", "nonsense"]);
+    assert_eq!(run(DONE, &["activate", &key]).trim(), "licensed to Jane Doe");
+    assert_eq!(run(DONE, &[]).trim(), "license: active");
+    let said = run(DONE, &["give-back"]);
+    let code = said.trim().strip_prefix("code: ").unwrap();
+    assert_eq!(authority.taken().len(), 1, "the authority has not heard of it");
+    authority.vendor(&["redeem", code]);
+    assert!(authority.taken().is_empty());
+    run(FAILED, &["give-back"]);
+}
+
+#[test]
+fn the_guide_to_c_is_an_application() {
+    let folder = tempfile::tempdir().unwrap();
+    let (source, binary) = (folder.path().join("main.c"), folder.path().join("editor"));
+    program("c.md", "c", &source);
+    let compiler = env::var("CC").unwrap_or_else(|_| "cc".to_owned());
+    compile(&compiler, &["-std=c11"], source.to_str().unwrap(), &binary);
+    is_an_application(&Host { line: vec![binary.into()] });
+}
+
+#[test]
+fn the_guide_to_cpp_is_an_application() {
+    let compiler = env::var("CXX").unwrap_or_else(|_| "c++".to_owned());
+    if skipped(&[&compiler]) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (source, binary) = (folder.path().join("main.cpp"), folder.path().join("editor"));
+    program("cpp.md", "cpp", &source);
+    compile(&compiler, &["-std=c++17"], source.to_str().unwrap(), &binary);
+    is_an_application(&Host { line: vec![binary.into()] });
+}
+
+#[test]
+fn the_guide_to_python_is_an_application() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let target = tempfile::tempdir().unwrap();
+    let main = target.path().join("main.py");
+    program("python.md", "python", &main);
+    fs::copy(folder("examples/python/nodelock.py"), target.path().join("nodelock.py")).unwrap();
+    is_an_application(&Host { line: vec!["python3".into(), "-B".into(), "-Werror".into(), main.into()] });
+}
+
+#[test]
+fn the_guide_to_node_is_an_application() {
+    let Some(target) = node() else { return };
+    let main = target.join("guide.js");
+    program("node.md", "js", &main);
+    is_an_application(&Host { line: vec!["node".into(), main.into()] });
+}
