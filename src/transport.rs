@@ -182,6 +182,7 @@ impl CancelToken {
 }
 
 /// That an answer is longer than it may be.
+#[cfg(any(feature = "capi", feature = "online", feature = "testing"))]
 pub(crate) fn too_long(limit: usize) -> Error {
     Error::new(ErrorKind::BadReply, format!("the answer is longer than {limit} bytes, as no authority's is"))
 }

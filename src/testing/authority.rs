@@ -7,8 +7,8 @@ use std::{
 
 use super::{Fault, Machine, TestClock, Vendor};
 use crate::{
-    Answer, Authority, Client, ClientBuilder, Error, ErrorKind, Post, Result, Roots, Store, Transport,
-    authority::Usage, code::Handle,
+    Answer, Authority, Client, ClientBuilder, Post, Result, Roots, Store, Transport, authority::Usage,
+    code::Handle, transport::too_long,
 };
 
 /// An authority in memory, as a [`Transport`]: it answers the online calls of any number of clients. Clones are the
@@ -171,7 +171,7 @@ impl Transport for TestAuthority {
             None => decide(),
         };
         match answer.body.len() > post.limit {
-            true => Err(Error::new(ErrorKind::BadReply, "authority: the answer is too long")),
+            true => Err(too_long(post.limit)),
             false => Ok(answer),
         }
     }
