@@ -62,7 +62,8 @@ fn each_crate_that_a_guide_uses_is_among_the_dependencies_that_it_names() {
             .collect();
         let used: Vec<_> = crates(tests).filter(|used| code.contains(&format!("{used}::"))).collect();
         assert!(used.contains(&"nodelock"), "{used:?}");
-        for used in used {
+        // A guide without such lines is for an application that has the library already.
+        for used in used.into_iter().filter(|used| *used != "nodelock" || !named.is_empty()) {
             assert!(named.contains(&used), "docs/guides/{name}.md uses {used} and names {named:?}");
         }
     }
