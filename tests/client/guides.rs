@@ -14,6 +14,7 @@ use nodelock::{
 mod ci_guide;
 #[path = "guides/offline.rs"]
 mod offline_guide;
+#[cfg(feature = "online")]
 #[path = "guides/rust.rs"]
 mod rust_guide;
 #[path = "guides/testing.rs"]
@@ -95,6 +96,7 @@ fn the_guide_to_tokio_starts_activates_and_gives_back() {
     });
 }
 
+#[cfg(feature = "online")]
 #[test]
 fn the_guide_to_rust_is_an_application() {
     let authority = TestAuthority::new("Example Editor");
