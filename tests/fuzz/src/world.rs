@@ -253,7 +253,7 @@ impl World {
         let claim = ReleaseClaim::read(deactivation.proof()).expect("a proof");
         let act = |records: &Records, moment: &Moment| decision::redeem(&claim, records, moment);
         let mut held = granted.clone();
-        held.terms.deactivations = Some(0);
+        held.terms[0].deactivations = Some(0);
         self.reply(&mut held, act);
         let mut returned = granted.clone();
         let receipt = self.reply(&mut returned, act);
@@ -311,7 +311,7 @@ impl World {
             message("recovering request", recovery.request().as_bytes()),
             message("cancelled proof", cancelled.proof()),
         ];
-        debug_assert_eq!(granted.terms.id, id);
+        debug_assert_eq!(granted.terms[0].id, id);
         self.ledgers = vec![empty, granted, held, returned, released];
     }
 
