@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A vendor's own server in Python: it issues licenses and takes seats back through the C interface.
 
-    cargo rustc --release --features capi,authority --crate-type cdylib
+    cargo rustc --profile capi --lib --features capi,authority --crate-type cdylib
     export NODELOCK_LIBRARY=target/capi/libnodelock.so
 
     python3 examples/python-server/server.py init vendor                    make keys and a database in `vendor`

@@ -262,18 +262,18 @@ fn a_server_in_python_remembers_what_came_before_its_request() {
     device.uploads("/redeem", "other-proof-8", 409, "too-many-attempts (77): ");
     device.uploads("/redeem", "early-proof", 200, "kept");
     // The request is cancelled, with a receipt, and stays so.
-    let receipt = device.uploads("/activate", "early-request", 409, "cancelled (73): ");
+    let receipt = device.uploads("/activate", "early-request", 409, "request-cancelled (73): ");
     assert!(receipt.contains(RECEIPT), "{receipt}");
-    device.uploads("/activate", "early-request", 409, "cancelled (73): ");
+    device.uploads("/activate", "early-request", 409, "request-cancelled (73): ");
     device.uploads("/redeem", "early-proof", 200, RECEIPT);
     device.types_in("early-code", 200, RECEIPT);
     // The seat is known now, and these are not its proofs.
     device.uploads("/redeem", "other-proof-8", 409, "wrong-request (112): ");
 
     device.types_in("coded-code", 409, "unknown-seat (74): ");
-    let receipt = device.uploads("/activate", "coded-request", 409, "cancelled (73): ");
+    let receipt = device.uploads("/activate", "coded-request", 409, "request-cancelled (73): ");
     assert!(receipt.contains(RECEIPT), "{receipt}");
-    device.uploads("/activate", "coded-request", 409, "cancelled (73): ");
+    device.uploads("/activate", "coded-request", 409, "request-cancelled (73): ");
     device.types_in("coded-code", 200, RECEIPT);
     device.uploads("/activate", "request", 200, LICENSE);
 }
