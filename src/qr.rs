@@ -39,7 +39,7 @@ fn encode(text: &[u8]) -> Result<QrCode> {
 ///
 /// # Errors
 ///
-/// [`TooLarge`](ErrorKind::TooLarge) when no QR code holds that much: 4,296 characters of base32.
+/// [`TooLarge`](crate::ErrorKind::TooLarge) when no QR code holds that much: 4,296 characters of base32.
 ///
 /// ```
 /// let code = nodelock::qr::modules("https://licenses.example.com/redeem#")?;

@@ -100,7 +100,7 @@ impl AsyncClient {
     }
 
     /// Any other call that waits for a disk or computes for long: [`begin`](Client::begin),
-    /// [`install`](Client::install), [`deactivate_offline`](Client::deactivate_offline), [`observe`](Client::observe).
+    /// [`accept`](Client::accept), [`deactivate_offline`](Client::deactivate_offline), [`observe`](Client::observe).
     /// A future that is dropped before `act` has begun never begins it; later it is carried to its end. So the online
     /// calls have methods of their own here: inside of `act` none is cancelled, and HTTP takes a thread of its own.
     ///

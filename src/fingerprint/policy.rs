@@ -57,8 +57,8 @@ impl Policy {
     /// With 0 for `agree` the component no longer counts as hardware-unique evidence; with 0 for both it
     /// does not count at all.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] when `agree` is negative or `differ` positive, or when the policy is
-    /// full.
+    /// Fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when `agree` is negative or `differ`
+    /// positive, or when the policy is full.
     ///
     /// ```
     /// use nodelock::fingerprint::{Component, Policy};
@@ -89,7 +89,8 @@ impl Policy {
 
     /// This policy with other thresholds, in points of score.
     ///
-    /// Fails with [`ErrorKind::InvalidInput`] when `grace` is above `accept`; equal values mean no grace.
+    /// Fails with [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput) when `grace` is above `accept`; equal
+    /// values mean no grace.
     ///
     /// ```
     /// # use nodelock::fingerprint::Policy;
