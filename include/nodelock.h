@@ -3769,7 +3769,7 @@ uint32_t nodelock_test_authority_taken(const nodelock_test_authority *authority,
  * Releases the seat of a device that is lost, by its name (nodelock_license_seat()). The device hears of it, and of
  * the notice, when it next checks in.
  *
- * NODELOCK_MALFORMED: not a seat's name. NODELOCK_UNKNOWN_SEAT, NODELOCK_GIVEN_UP.
+ * NODELOCK_UNREADABLE_CODE, NODELOCK_TOO_LARGE: not a seat's name. NODELOCK_UNKNOWN_SEAT, NODELOCK_GIVEN_UP.
  */
 NODELOCK_API
 NODELOCK_MUST_USE

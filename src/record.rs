@@ -193,7 +193,10 @@ fn too_many_outstanding() -> Error {
 }
 
 fn wrong_request(handle: Handle, held: Handle) -> Error {
-    let text = format!("the license is for seat {handle}, and this machine has asked for seat {held}");
+    let text = match handle == held {
+        true => format!("the license answers another request for seat {handle} than this machine's"),
+        false => format!("the license is for seat {handle}, and this machine has asked for seat {held}"),
+    };
     Error::new(ErrorKind::WrongRequest, text)
 }
 

@@ -358,7 +358,7 @@ export class Client extends Owned {
     /** `replace` is the name of a seat that is replaced, if no seat is free: see NodelockError. */
     async activate(licenseKey, { metadata = {}, replace, ...options } = {}) {
         const details = new Details(metadata, replace);
-        return new License((await this.#online(options, 1, 'client_activate', text(licenseKey), details))[0]);
+        return new License((await this.#online(options, 1, 'client_activate', licenseKey === null ? null : text(licenseKey), details))[0]);
     }
 
     /** Sends what was given up and has no receipt. The receipts that came. */

@@ -70,7 +70,7 @@ impl Client {
     /// verified first and then applied in one step.
     ///
     /// A renewal replaces the active license. The same license, receipt or revocation again is accepted and changes
-    /// nothing. What comes along with a license may be about seats that are long over.
+    /// nothing. What comes along may be about seats that are long over: it is passed over, and is not in the result.
     ///
     /// Fails with the [kinds of the store](Client), and leaves everything as it was then:
     ///
@@ -83,9 +83,10 @@ impl Client {
     ///   that activation was given up here, [`ErrorKind::Outdated`](crate::ErrorKind::Outdated) if it is older than the
     ///   active one, and [`ErrorKind::CertificateExpired`](crate::ErrorKind::CertificateExpired) if the issuer's
     ///   certificate has ended by now: then ask for the license to be issued again;
-    /// - for a receipt with [`ErrorKind::UnknownSeat`](crate::ErrorKind::UnknownSeat), and with
-    ///   [`ErrorKind::WrongRequest`](crate::ErrorKind::WrongRequest) if it answers another proof or code;
-    /// - for a revocation with [`ErrorKind::UnknownSeat`](crate::ErrorKind::UnknownSeat).
+    /// - for a receipt with [`ErrorKind::WrongRequest`](crate::ErrorKind::WrongRequest) if it answers another proof or
+    ///   code;
+    /// - with [`ErrorKind::UnknownSeat`](crate::ErrorKind::UnknownSeat) if no message of it is about a seat of this
+    ///   store.
     ///
     /// ```
     /// # use nodelock::testing::{Machine, TestAuthority};

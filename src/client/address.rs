@@ -45,8 +45,9 @@ pub(super) fn check(url: &str, plain: bool) -> Result<()> {
 /// Where a URL leads, for a message: host and port, without a user, a password or a path.
 pub(crate) fn place(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let place = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    place.rsplit_once('@').map_or(place, |(_, place)| place)
+    // Also of an address that cannot be, such as one whose password has a slash.
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    rest.split(['/', '?', '#', '\\']).next().unwrap_or_default()
 }
 
 /// Whether a host is this computer, whatever its name service says.

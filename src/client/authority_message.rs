@@ -75,7 +75,7 @@ impl Client {
         let is_license = |answer: &AuthorityMessage| answer.kind() == Kind::License;
         let main = kind.or_else(|| answers.iter().any(is_license).then_some(Kind::License));
         let now = self.reading();
-        self.change(|record, writer| {
+        let unknown = self.change(|record, writer| {
             let is_news = |answer: &AuthorityMessage| match answer {
                 AuthorityMessage::Receipt(receipt) => {
                     record.outstanding.iter().any(|o| o.activation.handle == receipt.handle)
@@ -87,17 +87,26 @@ impl Client {
                 return Err(Error::new(ErrorKind::WrongType, text));
             }
             let device = self.device_key()?;
+            let mut unknown = Vec::new();
             for answer in &answers {
+                let is_beside = main.is_none_or(|main| main != answer.kind());
                 match self.apply_one(answer, record, writer, device.as_ref(), now) {
-                    Err(e)
-                        if e.kind() == ErrorKind::UnknownSeat && main.is_some_and(|k| k != answer.kind()) => {
-                    }
-                    applied => applied?,
+                    Err(e) if e.kind() == ErrorKind::UnknownSeat && is_beside => unknown.push(Some(e)),
+                    applied => unknown.push(applied.map(|()| None)?),
                 }
             }
-            Ok(())
+            match unknown
+                .iter_mut()
+                .all(|why| why.is_some())
+                .then(|| unknown.iter_mut().find_map(Option::take))
+            {
+                Some(Some(why)) => Err(why),
+                _ => Ok(unknown),
+            }
         })?;
-        Ok(answers)
+        // What was passed over has done nothing here.
+        let taken_in = answers.into_iter().zip(unknown).filter(|(_, why)| why.is_none());
+        Ok(taken_in.map(|(answer, _)| answer).collect())
     }
 
     /// Adds an answer that came in a text. Of several licenses there, which mail that quotes earlier mail has, the

@@ -109,9 +109,11 @@ const GIVEN_UP: &str = "deactivated here, and not acknowledged yet";
 impl fmt::Display for DeactivateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.deactivation {
-            Some(_) => write!(f, "{GIVEN_UP}: {}", self.error),
-            None => write!(f, "not deactivated: {}", self.error),
+            Some(_) => write!(f, "{GIVEN_UP}: ")?,
+            None => write!(f, "not deactivated: ")?,
         }
+        // With its causes where they are asked for.
+        fmt::Display::fmt(&self.error, f)
     }
 }
 
@@ -622,11 +624,20 @@ const LONGEST_DETAIL: usize = 300;
 /// What an authority refuses with, in its own words if it has any.
 fn refusal(kind: ErrorKind, body: &[u8]) -> Error {
     match serde_json::from_slice::<Words>(body) {
-        Ok(Words { detail }) if !detail.trim().is_empty() => {
+        Ok(Words { detail }) if !detail.trim().is_empty() && !may_hold_a_code(&detail) => {
             Error::new(kind, format!("the authority says: {}", bounded(detail.trim(), LONGEST_DETAIL)))
         }
         _ => Error::about(kind, "the authority says"),
     }
+}
+
+/// Whether a text may hold a license key or a code, which no error text repeats: 20 letters and digits in a row, or five
+/// groups of five.
+fn may_hold_a_code(text: &str) -> bool {
+    let length = |word: &str| word.chars().filter(char::is_ascii_alphanumeric).count();
+    let lengths: Vec<_> = text.split_whitespace().map(length).collect();
+    lengths.iter().any(|length| *length >= 20)
+        || lengths.windows(5).any(|group| group.iter().all(|n| *n == 5))
 }
 
 fn bad_reply(what: &str) -> Error {

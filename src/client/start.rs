@@ -191,7 +191,9 @@ impl Online<'_> {
                 // One that cannot be written costs the next start a pause, or one more question.
                 let _ = self.client.change(|record, _| {
                     match why {
-                        Some(ErrorKind::Cancelled) => record.gave_up_asking_at_start(before, now),
+                        Some(ErrorKind::Cancelled) if self.cancel.is_cancelled() => {
+                            record.gave_up_asking_at_start(before, now)
+                        }
                         why => record.asked_at_start(why, now),
                     }
                     Ok(())

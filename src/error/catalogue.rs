@@ -274,8 +274,8 @@ macro_rules! catalogue {
                 /// seat's request. Or a request of more than five years ago.
                 Outdated, NODELOCK_OUTDATED = 114, "outdated", ends, 409,
                 "older than what counts already",
-                "A later license is installed already; there is nothing to do. If it was a request or a recovery, \
-                 check this machine's clock, and try again.";
+                "If a later license is installed already, there is nothing to do. Otherwise check this machine's \
+                 clock, and try again.";
 
                 /// A license that ends later than its issuer's certificate allows.
                 LeaseTooLong, NODELOCK_LEASE_TOO_LONG = 115, "lease-too-long", authority, 500,

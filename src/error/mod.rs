@@ -357,6 +357,11 @@ impl Error {
     /// What a person can do about it, in words that fit every application; none where there is nothing to do, or where
     /// the message says it.
     pub fn advice(&self) -> Option<&'static str> {
+        let is_key =
+            |context: &Context| matches!(context, Context::File(file) if file.ends_with("device.key"));
+        if self.kind == ErrorKind::Corrupt && self.context().is_some_and(is_key) {
+            return Some(NO_DEVICE_KEY);
+        }
         self.network().and_then(NetworkFailure::advice).or_else(|| self.kind.advice())
     }
 }
@@ -394,6 +399,9 @@ fn causes(f: &mut fmt::Formatter<'_>, text: &str, first: Option<&(dyn StdError +
     }
     f.write_str(if open { ")" } else { "" })
 }
+
+/// What helps where a store cannot prove any more whose seat it was.
+const NO_DEVICE_KEY: &str = "Put the file back from a copy if there is one. Otherwise ask the vendor to release the seat, and ask for a new one.";
 
 /// The most characters of a text that a message shows; a path may be long.
 const LONGEST: usize = 1024;

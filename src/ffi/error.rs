@@ -62,7 +62,7 @@ impl From<Error> for CallError {
 
 impl From<DeactivateError> for CallError {
     fn from(error: DeactivateError) -> Self {
-        let message = error.to_string();
+        let message = format!("{error:#}");
         let given_up = error.deactivation().cloned().map(Box::new);
         Self { message, given_up, ..error.into_error().into() }
     }

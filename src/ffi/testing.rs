@@ -207,7 +207,7 @@ pub unsafe extern "C" fn nodelock_test_authority_taken(
 /// Releases the seat of a device that is lost, by its name (nodelock_license_seat()). The device hears of it, and of
 /// the notice, when it next checks in.
 ///
-/// NODELOCK_MALFORMED: not a seat's name. NODELOCK_UNKNOWN_SEAT, NODELOCK_GIVEN_UP.
+/// NODELOCK_UNREADABLE_CODE, NODELOCK_TOO_LARGE: not a seat's name. NODELOCK_UNKNOWN_SEAT, NODELOCK_GIVEN_UP.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_test_authority_release(

@@ -150,8 +150,9 @@ pub unsafe extern "C" fn nodelock_answer_set(
     unsafe {
         fallible(error, &mut || {
             let answer = object_mut(answer, "answer")?;
-            let status = u16::try_from(http_status)
-                .map_err(|_| Error::range("http_status", "", http_status.into(), 100, 599))?;
+            let status = u16::try_from(http_status).ok().filter(|status| (100..=599).contains(status));
+            let status =
+                status.ok_or_else(|| Error::range("http_status", "", http_status.into(), 100, 599))?;
             let body = slice(data, size, "data")?;
             // Also when this one is too long, which an earlier one must not stand in for.
             let before = answer.answer.take();

@@ -13,7 +13,7 @@ pub fn on(error: &Error) -> Option<&'static str> {
 pub fn on_error(kind: ErrorKind) -> Option<&'static str> {
     Some(match kind {
         ErrorKind::WrongType => {
-            "`install` takes licenses, `receipt` takes receipts and revocations. Requests and codes go to the vendor."
+            "Take in what the vendor sends: a license, a receipt or a revocation. Requests and codes go to the vendor."
         }
         ErrorKind::WrongProduct => {
             "Check --product (NODELOCK_PRODUCT), or ask the vendor for the right file."

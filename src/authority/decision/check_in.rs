@@ -91,7 +91,11 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
             Some(other)
                 if other.device_key == seat.device_key && other.requested > claim.check_in.body.time =>
             {
-                return Err(outdated(&seat));
+                let (late, new) = (seat.handle, other.handle);
+                let text = format!(
+                    "the check-in of seat {late} was written before this device asked for seat {new}"
+                );
+                return Err(refuse(ErrorKind::Outdated, text));
             }
             Some(other) => take_back(work, claim, &seat, &other)?,
             None => return end(work, &seat, answered.is_some()),
