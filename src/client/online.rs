@@ -631,8 +631,8 @@ fn refusal(kind: ErrorKind, body: &[u8]) -> Error {
     }
 }
 
-/// Whether a text may hold a license key or a code, which no error text repeats: 20 letters and digits in a row, or five
-/// groups of five.
+/// Whether a text may hold a license key or a code, which no error text repeats: 20 letters and digits in a row, or
+/// five groups of five.
 fn may_hold_a_code(text: &str) -> bool {
     let length = |word: &str| word.chars().filter(char::is_ascii_alphanumeric).count();
     let lengths: Vec<_> = text.split_whitespace().map(length).collect();

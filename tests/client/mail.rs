@@ -4,7 +4,7 @@ use crate::support::{
     forms::{REFUSED, TAKEN},
     vendor::{Device, Vendor},
 };
-use nodelock::{ErrorKind, License, Reason};
+use nodelock::{ErrorKind, License, Reason, Store};
 
 #[test]
 fn a_license_is_installed_in_every_form_and_nothing_changes_by_what_is_refused() {
@@ -82,4 +82,28 @@ fn a_request_alone_is_told_as_that() {
     assert!(request.to_text().contains("RECEIPT"));
     refused(request.to_text().as_bytes());
     device.client().accept(receipt.as_bytes()).unwrap();
+}
+
+/// A mail quotes what came before the store was made anew.
+#[test]
+fn what_a_file_holds_about_unknown_seats_is_passed_over_and_not_told() {
+    let mut vendor = Vendor::new();
+    let folder = tempfile::tempdir().unwrap();
+    let store = || Store::in_directory(folder.path(), None);
+    let device = Device::with_store(&vendor, "machine", store());
+    device.activate(&mut vendor);
+    let quoted = vendor.force_release(device.handle(), "the disk is gone").to_text();
+    std::fs::remove_file(folder.path().join("state")).unwrap();
+    let client = Device::with_store(&vendor, "machine", store()).reopen();
+
+    let request = client.begin(vendor.license_key()).unwrap().to_bytes();
+    let license = License::verify(&vendor.activate(&request).unwrap(), &vendor.roots).unwrap().to_text();
+    assert_eq!(client.accept(quoted.as_bytes()).unwrap_err().kind(), ErrorKind::UnknownSeat);
+    let accepted = client.accept((license + &quoted).as_bytes()).unwrap();
+    assert!(accepted.license().is_some() && accepted.revocation().is_none() && accepted.status().is_usable());
+
+    let given_up = client.deactivate_offline(Reason::Moved).unwrap();
+    let receipt = vendor.redeem(given_up.proof()).unwrap().to_text();
+    let accepted = client.accept((quoted + &receipt).as_bytes()).unwrap();
+    assert_eq!((accepted.receipts().len(), accepted.revocation().is_none()), (1, true));
 }
