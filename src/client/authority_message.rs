@@ -95,14 +95,12 @@ impl Client {
                     applied => unknown.push(applied.map(|()| None)?),
                 }
             }
-            match unknown
-                .iter_mut()
-                .all(|why| why.is_some())
-                .then(|| unknown.iter_mut().find_map(Option::take))
+            if unknown.iter().all(Option::is_some)
+                && let Some(why) = unknown.pop().flatten()
             {
-                Some(Some(why)) => Err(why),
-                _ => Ok(unknown),
+                return Err(why);
             }
+            Ok(unknown)
         })?;
         // What was passed over has done nothing here.
         let taken_in = answers.into_iter().zip(unknown).filter(|(_, why)| why.is_none());

@@ -401,7 +401,8 @@ fn causes(f: &mut fmt::Formatter<'_>, text: &str, first: Option<&(dyn StdError +
 }
 
 /// What helps where a store cannot prove any more whose seat it was.
-const NO_DEVICE_KEY: &str = "Put the file back from a copy if there is one. Otherwise ask the vendor to release the seat, and ask for a new one.";
+const NO_DEVICE_KEY: &str = "Put the file back from a copy if there is one. Otherwise ask the vendor to release the \
+                             seat, and ask for a new one.";
 
 /// The most characters of a text that a message shows; a path may be long.
 const LONGEST: usize = 1024;
