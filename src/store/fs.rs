@@ -135,6 +135,21 @@ pub(super) fn create_directories(files: &dyn FileSystem, directory: &Path) -> io
     }
 }
 
+/// Creates `directory` and what is missing above it, for what is left to the system when it reaches the disk.
+pub(super) fn create_unsynced_directories(files: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    let created = match (files.create_dir(directory), directory.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            create_unsynced_directories(files, parent)?;
+            files.create_dir(directory)
+        }
+        (created, _) => created,
+    };
+    match created {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// Makes the name of an existing directory durable.
 fn settle(files: &dyn FileSystem, directory: &Path) -> io::Result<()> {
     match directory.parent().map_or(Ok(()), |parent| sync_dir(files, parent).map(drop)) {
