@@ -174,12 +174,28 @@ impl Store {
     #[doc(hidden)]
     pub fn read(&self) -> Result<Snapshot> {
         match self.files.read(&self.path(STATE), format::LIMIT) {
-            Ok(file) => format::decode(Zeroizing::new(file)).map_err(|error| self.blame(STATE, error)),
-            Err(error) => match error.kind() {
-                io::ErrorKind::NotFound => Ok(Snapshot::default()),
-                io::ErrorKind::FileTooLarge => Err(self.damaged_state()),
-                _ => Err(Error::io_at("", &self.path(STATE), error)),
-            },
+            Ok(file) => self.decode(file),
+            Err(error) => self.unreadable_state(error),
+        }
+    }
+
+    /// The same, with the [stamp](Self::stamp) from before the read; one that is too long has none.
+    pub(crate) fn read_stamped(&self) -> (Option<Stamp>, Result<Snapshot>) {
+        match self.files.read_stamped(&self.path(STATE), format::LIMIT) {
+            Ok((file, stamp)) => (Some(stamp), self.decode(file)),
+            Err(error) => (None, self.unreadable_state(error)),
+        }
+    }
+
+    fn decode(&self, file: Vec<u8>) -> Result<Snapshot> {
+        format::decode(Zeroizing::new(file)).map_err(|error| self.blame(STATE, error))
+    }
+
+    fn unreadable_state(&self, error: io::Error) -> Result<Snapshot> {
+        match error.kind() {
+            io::ErrorKind::NotFound => Ok(Snapshot::default()),
+            io::ErrorKind::FileTooLarge => Err(self.damaged_state()),
+            _ => Err(Error::io_at("", &self.path(STATE), error)),
         }
     }
 

@@ -14,6 +14,12 @@ pub trait FileSystem: Send + Sync {
     /// a plain file, such as a pipe, whose reader would wait for a writer.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
+    /// The same, and what the file looked like from outside before it was read.
+    fn read_stamped(&self, path: &Path, limit: usize) -> io::Result<(Vec<u8>, Stamp)> {
+        let stamp = self.stamp(path)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok((self.read(path, limit)?, stamp))
+    }
+
     /// What the file `path` looks like from outside, without reading it; `None` if there is no such file.
     fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>>;
 
