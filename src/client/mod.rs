@@ -549,7 +549,8 @@ impl Client {
         })
     }
 
-    /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.
+    /// One change of the record: lock, read, change, commit, and only then return. If `act` fails or changes nothing,
+    /// nothing is written, and what was found is made durable before anything is said of it.
     fn change<R>(&self, act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>) -> Result<R> {
         self.change_with_tombstones(act).map(|(result, _)| result)
     }
@@ -570,13 +571,17 @@ impl Client {
         mut writer: Writer<'_>,
         act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
     ) -> Result<(R, Result<()>)> {
-        let before = self.before_change(&record, &writer)?;
-        let result = act(&mut record, &mut writer)?;
+        let before = self.before_change(&record, &mut writer)?;
+        let result = match act(&mut record, &mut writer) {
+            Ok(result) => result,
+            // It tells what was found, too.
+            Err(error) => return writer.settle().and(Err(error)),
+        };
         let tombstones = self.commit_change(&before, &record, &mut writer)?;
         Ok((result, tombstones))
     }
 
-    fn before_change(&self, record: &Record, writer: &Writer<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    fn before_change(&self, record: &Record, writer: &mut Writer<'_>) -> Result<Zeroizing<Vec<u8>>> {
         // A kill between a commit and its tombstone is made good by the next writer.
         let _ = self.write_tombstones(record, writer);
         self.encode(record)
@@ -586,6 +591,8 @@ impl Client {
     fn commit_change(&self, before: &[u8], record: &Record, writer: &mut Writer<'_>) -> Result<Result<()>> {
         let after = self.encode(record)?;
         if before == after.as_slice() {
+            // What is said without a commit must be as durable as with one.
+            writer.settle()?;
             return Ok(Ok(()));
         }
         writer.commit(&after)?;
@@ -623,6 +630,8 @@ impl Client {
 
     fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {
         if let Some(key) = self.device_key()? {
+            // A request that was durable before its key would be lost with it.
+            writer.settle()?;
             return Ok(key);
         }
         let key = SigningKey::generate(&*self.random)?;

@@ -206,7 +206,7 @@ fn hand_over((machine, ledger): (u32, u32), channel: Channel, space: &mut Space)
 
 /// Lets a process finish its commit, or the next one what a killed one left.
 fn finish(mut machine: u32, space: &mut Space) -> u32 {
-    while let Some(next) = space.act(machine, Act::SyncDirectory).or_else(|| space.act(machine, Act::Reopen))
+    while let Some(next) = space.act(machine, Act::SyncDirectory).or_else(|| space.act(machine, Act::Settle))
     {
         machine = next;
     }
@@ -416,6 +416,6 @@ pub(super) fn flaw_of_hearing(
         return Some("a message of the authority began an activation");
     }
     // Bounded by the lease until then, and over when the machine hears of it (`docs/PROTOCOL.md`, Forced release).
-    (matches!(message, Message::Revocation(name, _) if machine.is_ready() && after.contains(name)))
+    (matches!(message, Message::Revocation(name, _) if machine.can_act() && after.contains(name)))
         .then_some("a revoked activation goes on")
 }

@@ -8,7 +8,8 @@
 //! - **Machine** (`device`): two images of the store, *visible* (what a read gives) and *durable* (what a power cut
 //!   leaves), and a process with its memory. A commit is three steps: the rename makes the new record visible, the
 //!   directory sync makes it durable, and only then is anything said. A kill, or a sync that fails, may come between
-//!   any two, a power cut too. A store may be lost, all but the device's key, and recovered from.
+//!   any two, a power cut too. The next process may change what it finds at once, and syncs it before it speaks of it.
+//!   A store may be lost, all but the device's key, and recovered from.
 //! - **Network** (`facts`): whatever was said once may arrive at any time, in any order, any number of times or never.
 //!   What travels in one file may be taken out of it.
 //! - **Authority** (`authority`): one atomic, durable transaction for each message. Messages are signed and verified
@@ -96,7 +97,7 @@ pub(crate) enum Mutant {
     RequestNotPersisted,
     /// What was renamed into place is spoken of before the directory is synced.
     NoSyncBeforeSending,
-    /// What a killed process left is acted on without syncing it.
+    /// What a killed process left is spoken of without syncing it.
     NoSyncOnReopening,
     /// A request that the authority refuses is dropped instead of cancelled.
     RefusedForgotten,
