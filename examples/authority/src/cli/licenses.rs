@@ -35,7 +35,7 @@ impl Desk<'_> {
             LicenseCommand::List => {
                 let mut listing = Listing::new("licenses", self.as_json);
                 let show = |row| listing.row(row, output::license_words, output::license);
-                service::licenses(self.database, show).await?;
+                service::licenses(self.database, self.occasion, show).await?;
                 listing.finish("No licenses.")
             }
             LicenseCommand::Edit { id, terms } => self.edit(*id, terms).await,
