@@ -133,7 +133,7 @@ impl Client {
         &self,
         answer: &AuthorityMessage,
         record: &mut Record,
-        writer: &Writer<'_>,
+        writer: &mut Writer<'_>,
         device: Option<&SigningKey>,
         now: Reading,
     ) -> Result<()> {

@@ -518,14 +518,18 @@ impl Client {
     }
 
     /// The signed proof that a seat is given up by the change under way.
+    ///
+    /// What was found is made durable first. Where that fails, the license stays usable: the commit would put the new
+    /// state into place and fail at the same sync, and nobody would be told the code.
     fn proof(
         &self,
         release: &Release,
-        writer: &Writer<'_>,
+        writer: &mut Writer<'_>,
         key: &SigningKey,
         reason: Reason,
         now: Timestamp,
     ) -> Result<Vec<u8>> {
+        writer.settle()?;
         let body = ProofBody {
             product_tag: product_tag(&self.product),
             license_id: release.license_id,

@@ -278,7 +278,7 @@ impl Store {
         }
         let snapshot = read(self)?;
         let unsynced = snapshot.unsynced;
-        Ok(Writer { store: self, snapshot, settled: false, unsynced, failed: false, _lock: lock })
+        Ok(Writer { store: self, snapshot, settled: None, unsynced, failed: false, _lock: lock })
     }
 
     /// Whether there is a tombstone `name` about `content` in the [first place](Self::tombstone_directory). One that is
@@ -414,8 +414,9 @@ impl fmt::Debug for Store {
 pub struct Writer<'s> {
     store: &'s Store,
     snapshot: Snapshot,
-    /// Whether what is visible is durable, as far as the file system can.
-    settled: bool,
+    /// Whether what is visible is durable, as far as the file system can; the file or directory whose sync failed;
+    /// none if nothing was synced yet.
+    settled: Option<Result<(), (PathBuf, io::Error)>>,
     /// Whether the file system cannot sync the directory, as far as is known.
     unsynced: bool,
     failed: bool,
@@ -430,23 +431,27 @@ impl Writer<'_> {
     }
 
     /// Makes durable what was found, unless a commit has: the writer before may have been killed between its rename and
-    /// its directory sync. Call it before anything is said without a commit, and before a commit that needs a device
-    /// key which was found.
+    /// its directory sync. Call it before anything is said without a commit, and before a commit that gives a seat up.
     ///
-    /// Fails with [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
+    /// Fails with [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`], and then each time until a commit succeeds: the
+    /// system reports once that it could not write something, and a second sync proves nothing.
     pub fn settle(&mut self) -> Result<()> {
-        if self.settled {
-            return Ok(());
+        if self.settled.is_none() {
+            self.settled = Some(self.sync_what_was_found());
         }
+        match &self.settled {
+            Some(Err((path, error))) => Err(Error::io_at("syncing ", path, again(error))),
+            _ => Ok(()),
+        }
+    }
+
+    fn sync_what_was_found(&mut self) -> Result<(), (PathBuf, io::Error)> {
         let Store { files, directory, .. } = self.store;
         if self.snapshot.body.is_some() {
             let state = self.store.path(STATE);
-            files.sync_file(&state).map_err(|error| Error::io_at("syncing ", &state, error))?;
+            files.sync_file(&state).map_err(|error| (state, error))?;
         }
-        let synced =
-            sync_dir(&**files, directory).map_err(|error| Error::io_at("syncing ", directory, error))?;
-        self.unsynced = !synced;
-        self.settled = true;
+        self.unsynced = !sync_dir(&**files, directory).map_err(|error| (directory.to_path_buf(), error))?;
         Ok(())
     }
 
@@ -483,7 +488,7 @@ impl Writer<'_> {
         }
         self.snapshot = Snapshot { generation, body: Some(body.to_vec()), unsynced };
         self.unsynced = unsynced;
-        self.settled = true;
+        self.settled = Some(Ok(()));
         Ok(())
     }
 
@@ -576,6 +581,11 @@ impl Step {
     fn failed(self) -> impl Fn(io::Error) -> WriteFailure {
         move |error| WriteFailure { step: self, error }
     }
+}
+
+/// The same failure once more.
+fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -8,13 +8,15 @@ use crate::support::{
     vendor::{Device, Vendor},
 };
 use nodelock::{
-    ErrorKind, Store, Verdict,
+    Client, ErrorKind, Reason, Store, Verdict,
     store::{FileSystem, LockGuard, NewFile, Stamp},
 };
 
 // Linux's numbers.
+const EPERM: i32 = 1;
 const EIO: i32 = 5;
 const EBADF: i32 = 9;
+const EACCES: i32 = 13;
 const EINVAL: i32 = 22;
 const ENOLCK: i32 = 37;
 const ENOSYS: i32 = 38;
@@ -104,6 +106,47 @@ fn a_directory_whose_sync_fails_is_an_error() {
     let store = poor.store();
     assert_eq!(store.write().unwrap().settle().unwrap_err().kind(), ErrorKind::Io);
     assert_eq!(store.write().unwrap().commit(b"more").unwrap_err().kind(), ErrorKind::Io);
+}
+
+/// What gives a seat up is refused before anything is changed where the directory can be written and not synced. The
+/// seat would be gone here and nobody would be told its code.
+#[test]
+fn no_seat_is_given_up_where_the_directory_fails_to_sync() {
+    for (number, kind) in
+        [(EACCES, ErrorKind::AccessDenied), (EPERM, ErrorKind::AccessDenied), (EIO, ErrorKind::Io)]
+    {
+        let healthy = Poor { disk: Disk::new(), sync_dir: None, lock: None };
+        let poor = Poor { sync_dir: Some(number), ..healthy.clone() };
+        let vendor = Vendor::new();
+        let (mut granting, mut other) = (vendor.clone(), vendor.another_license());
+        let client = |poor: &Poor| -> Client {
+            let device = Device::with_store(&vendor, "machine", poor.store());
+            device.builder().replace_license(true).replace_request(true).build().unwrap()
+        };
+        let (before, after) = (client(&healthy), client(&poor));
+        let state = || healthy.disk.files()[&healthy.store().directory().join("state")].clone();
+        let request = before.begin(vendor.license_key()).unwrap().to_bytes();
+        before.accept(&granting.activate(&request).unwrap()).unwrap();
+
+        let active = state();
+        assert_eq!(after.deactivate_offline(Reason::Moved).unwrap_err().kind(), kind, "{number}");
+        assert!(state() == active, "{number}");
+        assert!(after.check().unwrap().is_usable(), "{number}");
+
+        let request = before.begin(other.license_key()).unwrap();
+        let asked = state();
+        assert_eq!(after.cancel().unwrap_err().kind(), kind, "{number}");
+        let third = vendor.another_license().license_key();
+        assert_eq!(after.begin(third).unwrap_err().kind(), kind, "{number}");
+        // The new license would give the seat of the old one up.
+        let answer = other.activate(&request.to_bytes()).unwrap();
+        assert_eq!(after.accept(&answer).unwrap_err().kind(), kind, "{number}");
+        assert!(state() == asked, "{number}");
+        assert!(after.check().unwrap().is_usable(), "{number}");
+
+        assert_eq!(before.accept(&answer).unwrap().status().outstanding(), 1, "{number}");
+        assert!(before.deactivate_offline(Reason::Moved).is_ok(), "{number}");
+    }
 }
 
 /// The state says whether its directory can be synced as soon as one commit has found out, wherever it was before.
