@@ -50,8 +50,9 @@ impl Client {
         {
             return Ok(Arc::clone(loaded));
         }
-        let loaded = Arc::new(self.load_anew()?);
-        *kept = Some(Arc::clone(&loaded));
+        let (loaded, may_keep) = self.load_anew()?;
+        let loaded = Arc::new(loaded);
+        *kept = may_keep.then(|| Arc::clone(&loaded));
         Ok(loaded)
     }
 
@@ -59,12 +60,14 @@ impl Client {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn load_anew(&self) -> Result<Loaded> {
+    /// Returns also whether its stamp stands for it: a state that is too long has none, like one that is missing.
+    fn load_anew(&self) -> Result<(Loaded, bool)> {
         let (stamp, read) = self.store.read_stamped();
+        let may_keep = stamp.is_some() || read.is_ok();
         let unsynced = read.as_ref().is_ok_and(|snapshot| snapshot.unsynced);
         let loaded =
             self.load_record(stamp, read.and_then(|snapshot| self.decode(snapshot.body.as_deref())))?;
-        Ok(Loaded { unsynced, ..loaded })
+        Ok((Loaded { unsynced, ..loaded }, may_keep))
     }
 
     fn load_record(&self, stamp: Option<Stamp>, record: Result<Record>) -> Result<Loaded> {

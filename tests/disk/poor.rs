@@ -149,6 +149,24 @@ fn no_seat_is_given_up_where_the_directory_fails_to_sync() {
     }
 }
 
+/// A state that was too long and is removed is as if there had been none, also for a client that runs on.
+#[test]
+fn a_damaged_state_that_is_removed_is_not_remembered() {
+    let disk = Disk::new();
+    let vendor = Vendor::new();
+    let poor = Poor { disk: disk.clone(), sync_dir: None, lock: None };
+    let device = Device::with_store(&vendor, "machine", poor.store());
+    let state = device.store().directory().join("state");
+    disk.put(&state, &vec![0; (1 << 20) + 1]);
+    for _ in 0..2 {
+        assert_eq!(device.verdict(), Verdict::Damaged { reason: ErrorKind::Corrupt });
+    }
+    disk.take_away(&state);
+    for _ in 0..2 {
+        assert_eq!(device.verdict(), Verdict::Unlicensed { pending: false });
+    }
+}
+
 /// The state says whether its directory can be synced as soon as one commit has found out, wherever it was before.
 #[test]
 fn the_first_commit_after_a_move_says_whether_power_cuts_are_covered() {
