@@ -445,6 +445,11 @@ impl Writer<'_> {
         }
     }
 
+    /// Whether the state says otherwise of its file system than the last sync of the directory.
+    pub fn has_moved(&self) -> bool {
+        self.snapshot.body.is_some() && self.snapshot.unsynced != self.unsynced
+    }
+
     fn sync_what_was_found(&mut self) -> Result<(), (PathBuf, io::Error)> {
         let Store { files, directory, .. } = self.store;
         if self.snapshot.body.is_some() {
@@ -481,13 +486,17 @@ impl Writer<'_> {
     /// this writer failed before.
     pub fn commit(&mut self, body: &[u8]) -> Result<()> {
         let generation = self.snapshot.generation.checked_add(1).ok_or_else(|| self.store.damaged_state())?;
-        let unsynced = !self.replace(STATE, &format::encode(generation, body, self.unsynced)?)?;
-        if unsynced != self.unsynced {
-            // The store was moved to another file system, so what the state says of it was wrong.
-            self.replace(STATE, &format::encode(generation, body, unsynced)?)?;
+        let mut noted = self.unsynced;
+        self.unsynced = !self.replace(STATE, &format::encode(generation, body, noted)?)?;
+        if self.unsynced != noted {
+            // The store was moved to another file system, so what the state says of it was wrong. The body is durable
+            // by now, so that a note that fails is no failure of the commit.
+            let file = format::encode(generation, body, self.unsynced)?;
+            if self.store.replace(STATE, &file).is_ok() {
+                noted = self.unsynced;
+            }
         }
-        self.snapshot = Snapshot { generation, body: Some(body.to_vec()), unsynced };
-        self.unsynced = unsynced;
+        self.snapshot = Snapshot { generation, body: Some(body.to_vec()), unsynced: noted };
         self.settled = Some(Ok(()));
         Ok(())
     }

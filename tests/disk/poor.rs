@@ -4,7 +4,7 @@
 use std::{io, path::Path, sync::Arc, time::Duration};
 
 use crate::support::{
-    disk::Disk,
+    disk::{Call, Disk, Fault},
     vendor::{Device, Vendor},
 };
 use nodelock::{
@@ -147,6 +147,43 @@ fn no_seat_is_given_up_where_the_directory_fails_to_sync() {
         assert_eq!(before.accept(&answer).unwrap().status().outstanding(), 1, "{number}");
         assert!(before.deactivate_offline(Reason::Moved).is_ok(), "{number}");
     }
+}
+
+/// What is shown again on a file system that cannot sync the directory any more says so, though it changes nothing else.
+#[test]
+fn what_is_shown_without_a_change_notes_a_directory_that_cannot_be_synced() {
+    let healthy = Poor { disk: Disk::new(), sync_dir: None, lock: None };
+    let mut vendor = Vendor::new();
+    let device = Device::with_store(&vendor, "machine", healthy.store());
+    device.activate(&mut vendor);
+    device.client().deactivate_offline(Reason::Moved).unwrap();
+    for sync_dir in [None, Some(EINVAL), Some(EINVAL), None] {
+        let poor = Poor { sync_dir, ..healthy.clone() };
+        let client = Device::with_store(&vendor, "machine", poor.store()).reopen();
+        assert_eq!(client.outstanding().unwrap().len(), 1);
+        assert_eq!(client.check().unwrap().power_cuts_covered(), sync_dir.is_none(), "{sync_dir:?}");
+    }
+}
+
+/// The body is durable by then, and only the note of the file system is missing.
+#[test]
+fn a_note_of_the_file_system_that_fails_undoes_no_commit() {
+    let healthy = Poor { disk: Disk::new(), sync_dir: None, lock: None };
+    healthy.store().write().unwrap().commit(b"body").unwrap();
+    let store = Poor { sync_dir: Some(EINVAL), ..healthy.clone() }.store();
+    let mut writer = store.write().unwrap();
+    // create, write, sync, rename, a look at the reserve
+    healthy.disk.inject(5, Fault::FailFrom(io::ErrorKind::Other));
+    let committed = writer.commit(b"more");
+    assert_eq!(healthy.disk.faulted().unwrap().call, Call::CreateNew);
+    committed.unwrap();
+    healthy.disk.heal();
+    assert_eq!(store.read().unwrap().body.as_deref(), Some(&b"more"[..]));
+    assert!(store.read().unwrap() == *writer.snapshot());
+    drop(writer);
+
+    store.write().unwrap().commit(b"again").unwrap();
+    assert!(store.read().unwrap().unsynced);
 }
 
 /// A state that was too long and is removed is as if there had been none, also for a client that runs on.
