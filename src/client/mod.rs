@@ -639,7 +639,7 @@ impl Client {
     fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {
         if let Some(key) = self.device_key()? {
             // A request that was durable before its key would be lost with it.
-            writer.settle()?;
+            writer.settle_device_key()?;
             return Ok(key);
         }
         let key = SigningKey::generate(&*self.random)?;

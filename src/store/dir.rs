@@ -445,6 +445,17 @@ impl Writer<'_> {
         }
     }
 
+    /// The same, and before that the content of the device key: before a commit that needs a key which was found.
+    ///
+    /// Fails as [`settle`](Self::settle) does.
+    pub fn settle_device_key(&mut self) -> Result<()> {
+        let key = self.store.path(DEVICE_KEY);
+        if let Err(error) = self.store.files.sync_file(&key) {
+            self.settled = Some(Err((key, error)));
+        }
+        self.settle()
+    }
+
     /// Whether the state says otherwise of its file system than the last sync of the directory.
     pub fn has_moved(&self) -> bool {
         self.snapshot.body.is_some() && self.snapshot.unsynced != self.unsynced

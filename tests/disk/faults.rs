@@ -488,8 +488,8 @@ fn a_change_syncs_twice_and_a_deactivation_five_times() {
         let expected = match scenario.name {
             // Also four folders, the key, its name and the reserve.
             "first begin" => 2 + 4 + 3,
-            // The key that it needs was found, and must be durable before it.
-            "begin with a seat outstanding" => 2 + 2,
+            // The key that it needs was found: its file, the state's and the directory must be durable before it.
+            "begin with a seat outstanding" => 2 + 3,
             // A note before it asks, and one of what came of it; the request is shown in between.
             "a start that is not answered" => 2 + 2 + 2,
             // What was found is synced before a seat is given up.

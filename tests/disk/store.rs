@@ -45,7 +45,7 @@ fn key_and_commit(disk: &Disk) -> Result<()> {
     let store = store(disk);
     let mut writer = store.write()?;
     match store.device_key()? {
-        Some(_) => writer.settle()?,
+        Some(_) => writer.settle_device_key()?,
         None => writer.create_device_key(KEY)?,
     }
     writer.commit(NEW)
