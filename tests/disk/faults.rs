@@ -12,7 +12,7 @@
 //! - no seat is there twice.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
     time::Duration,
 };
 
@@ -506,19 +506,87 @@ fn scenario(name: &str) -> &'static Scenario {
     PREPARED.scenarios.iter().find(|scenario| scenario.name == name).unwrap()
 }
 
+/// Expects that `ask` changes nothing and syncs what it found, the state and its directory, in that order.
+fn syncs_what_it_found(world: &World, ask: impl FnOnce(&World)) {
+    world.disk.restart();
+    let before = world.store().read().unwrap();
+    ask(world);
+    let log = world.disk.log();
+    let synced = log.iter().filter(|done| matches!(done.call, Call::SyncFile | Call::SyncDir));
+    let directory = world.store().directory().to_owned();
+    assert!(synced.map(|done| done.path.clone()).eq([directory.join("state"), directory]), "{log:#?}");
+    assert!(world.store().read().unwrap() == before);
+}
+
 /// What is shown or refused without a commit has been synced, each time.
 #[test]
 fn what_is_said_without_a_commit_is_synced_first() {
-    let syncs_of = |name: &str, ask: &dyn Fn(&Client)| {
-        let world = scenario(name).before.fork();
-        ask(&world.client("first"));
-        syncs(&world.disk)
-    };
-    assert_eq!(syncs_of("accept a receipt", &|client| assert_eq!(client.outstanding().unwrap().len(), 1)), 2);
-    assert_eq!(syncs_of("install", &|client| assert!(client.pending().unwrap().is_some())), 2);
-    let refused = |client: &Client| drop(client.deactivate_offline(Reason::Moved).unwrap_err());
-    assert_eq!(syncs_of("accept a receipt", &refused), 2);
-    assert_eq!(syncs_of("accept a receipt", &|client| drop(client.check().unwrap())), 0);
+    let (freed, granted) = (scenario("accept a receipt"), scenario("install"));
+    let active = scenario("deactivate").before.fork();
+    let first = |world: &World| world.client("first");
+    syncs_what_it_found(&freed.before.fork(), |world| {
+        assert_eq!(first(world).outstanding().unwrap().len(), 1);
+    });
+    syncs_what_it_found(&granted.before.fork(), |world| assert!(first(world).pending().unwrap().is_some()));
+    // Refusals.
+    syncs_what_it_found(&freed.before.fork(), |world| {
+        let refused = first(world).deactivate_offline(Reason::Moved).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::NotActive);
+    });
+    syncs_what_it_found(&active, |world| {
+        assert_eq!(first(world).recover_offline().unwrap_err().kind(), ErrorKind::AlreadyActive);
+    });
+    // What came before.
+    for scenario in [freed, granted] {
+        let world = scenario.before.fork();
+        scenario.run(&world).unwrap();
+        syncs_what_it_found(&world, |world| drop(scenario.run(world).unwrap()));
+    }
+
+    // A check-in beside a request that has set the license aside notes nothing.
+    let store = active.store();
+    let client = builder(active.vendor.roots.clone(), "machine", store, active.vendor.clock.clone())
+        .random(SeededRandom::new("aside"))
+        .replace_license(true)
+        .build()
+        .unwrap();
+    client.begin(active.vendor.another_license().license_key()).unwrap();
+    syncs_what_it_found(&active, |_| drop(client.check_in_offline().unwrap()));
+
+    // A check says nothing that frees a seat.
+    let world = freed.before.fork();
+    world.client("first").check().unwrap();
+    assert_eq!(syncs(&world.disk), 0);
+}
+
+/// An authority that cannot be understood, and notes how many syncs there had been when it was first asked.
+struct Listening {
+    disk: Disk,
+    heard: Arc<OnceLock<usize>>,
+}
+
+impl Transport for Listening {
+    fn post(&self, _: &Post<'_>) -> Result<Answer> {
+        let _ = self.heard.set(syncs(&self.disk));
+        Err(Error::new(ErrorKind::BadReply, "authority"))
+    }
+}
+
+/// The preflight names the seat of a license that was found.
+#[test]
+fn what_is_sent_without_a_commit_is_synced_first() {
+    let world = scenario("deactivate").before.fork();
+    let heard = Arc::new(OnceLock::new());
+    let authority = Listening { disk: world.disk.clone(), heard: Arc::clone(&heard) };
+    let client = builder(world.vendor.roots.clone(), "machine", world.store(), world.vendor.clock.clone())
+        .authority(nodelock::Authority::new("https://authority", authority))
+        .build()
+        .unwrap();
+    syncs_what_it_found(&world, |_| {
+        let refused = client.deactivate(Reason::Moved).unwrap_err();
+        assert_eq!(refused.error().kind(), ErrorKind::BadReply);
+    });
+    assert_eq!(heard.get(), Some(&2));
 }
 
 /// Linux reports once that it could not write something. A call that meets that while it makes up for a missing
@@ -543,6 +611,36 @@ fn a_sync_that_failed_is_not_asked_again_before_something_is_shown() {
         }
     });
     assert_eq!(failed, [Call::SyncFile, Call::SyncDir]);
+}
+
+/// A process is killed when it has made its device key, which is not durable yet. The next one finds the key and asks
+/// for a seat, and is killed or cut off from power at any moment of that.
+#[test]
+fn a_request_after_a_kill_never_outlasts_its_device_key() {
+    let scenario = scenario("first begin");
+    let (mut undurable, mut pending) = (0, 0);
+    scenario.before.disk.sweep(Fault::Kill, |disk| {
+        let world = scenario.before.on(disk);
+        let _ = scenario.run(&world);
+        disk.restart();
+        let has_key = |world: &World| world.store().device_key().unwrap().is_some();
+        if !has_key(&world) || world.body().is_some() || has_key(&world.cut(Cut::LoseAll).0) {
+            return;
+        }
+        undurable += 1;
+        disk.sweep(Fault::Kill, |disk| {
+            let world = world.on(disk);
+            let _ = (scenario.operation)(&world.client("2"));
+            for cut in Cut::all(16) {
+                let (world, client) = world.cut(cut);
+                if client.check().unwrap().pending().is_some() {
+                    assert!(has_key(&world), "{cut:?} at {:?}", disk.faulted());
+                    pending += 1;
+                }
+            }
+        });
+    });
+    assert!(undurable > 0 && pending > 0, "{undurable} kills, {pending} requests");
 }
 
 /// Cuts the power at every operation, in every way, after the vendor has heard what was announced by then.
