@@ -578,7 +578,7 @@ impl Client {
         let before = self.before_change(&record, &mut writer)?;
         let result = match act(&mut record, &mut writer) {
             Ok(result) => result,
-            // It tells what was found, too.
+            // A refusal tells what was found, too.
             Err(error) => return writer.settle().and(Err(error)),
         };
         let tombstones = self.commit_change(&before, &record, &mut writer)?;

@@ -165,8 +165,8 @@ impl Store {
     /// What the last commit stored.
     ///
     /// Takes no lock and writes nothing: it works on read-only media, and beside a writer gives what was there
-    /// before or what is there after, whole. What it gives may not be durable yet: act on it only if it came from
-    /// [`write`](Self::write).
+    /// before or what is there after, whole. What it gives may not be durable before a [`Writer`] has settled or
+    /// committed: until then say nothing that frees a seat.
     ///
     /// Fails with [`ErrorKind::Corrupt`] if the state is damaged, which is never taken for an empty store;
     /// [`ErrorKind::UnsupportedVersion`] if a later version of this crate wrote it; [`ErrorKind::AccessDenied`];
@@ -208,7 +208,8 @@ impl Store {
         self.stamp_of(STATE)
     }
 
-    /// The device key, if one was created. It may not be durable yet unless a [`Writer`] is open.
+    /// The device key, if one was created. It may not be durable before a [`Writer`] has
+    /// [settled](Writer::settle_device_key) it.
     ///
     /// Fails with [`ErrorKind::Corrupt`] if the file cannot be a key (empty, or more than 256 bytes);
     /// [`ErrorKind::AccessDenied`]; [`ErrorKind::Io`].
