@@ -3329,8 +3329,8 @@ NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decisio
 NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
 
 /**
- * The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the answer.
- * Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
+ * The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the
+ * answer. Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
  */
 NODELOCK_API
 const char *nodelock_decision_refusal_text(const nodelock_decision *decision);
