@@ -1066,6 +1066,49 @@ static void no_free_seat(struct vendor *vendor)
     nodelock_client_free(first);
 }
 
+/* One activation and one deactivation: what is used up is refused, and the vendor lets it be used up anew. */
+static void allowances(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "first"), *other = device(vendor, "second");
+    nodelock_license *license = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_receipts *receipts = NULL;
+    nodelock_decision *decision = NULL;
+    char record[1536], allow[128];
+    uint32_t used = 0, left = 9;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    nodelock_license_free(license);
+    OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_MOVED, &proof, &error));
+    OK(nodelock_client_hand_in(client, NULL, &receipts, &error));
+    CHECK(vendor_taken(vendor) == 0 && vendor_counted(vendor) == 1 && vendor_activated(vendor) == 1);
+    EXPECT(NODELOCK_NO_ACTIVATION_LEFT,
+           nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &error));
+    snprintf(allow, sizeof allow, "{\"license\":\"%.16s\",\"allowance\":\"deactivations\"}",
+             strstr(vendor->terms, "\"id\":\"") + strlen("\"id\":\""));
+    vendor_license(vendor, record, sizeof record);
+    OK(nodelock_license_allowance(record, "deactivations", vendor->now, &used, &left, &error));
+    CHECK(used == 1 && left == 0);
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_license_allowance(record, "seats", vendor->now, NULL, NULL, &error));
+
+    OK(vendor_decide(vendor, decide_allowance, allow, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_ALLOWED);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "allowed") == 0);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    vendor_license(vendor, record, sizeof record);
+    OK(nodelock_license_allowance(record, "deactivations", vendor->now, &used, &left, &error));
+    CHECK(used == 0 && left == 1);
+    OK(nodelock_license_allowance(record, "activations", vendor->now, &used, &left, &error));
+    CHECK(used == 1 && left == 0);
+    const char *unknown = "{\"license\":\"0000000000000001\",\"allowance\":\"activations\",\"extra\":2}";
+    EXPECT(NODELOCK_UNKNOWN_LICENSE, vendor_decide(vendor, decide_allowance, unknown, 0, &decision, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, vendor_decide(vendor, decide_allowance, "{}", 0, &decision, &error));
+    nodelock_receipts_free(receipts);
+    nodelock_proof_free(proof);
+    nodelock_client_free(other);
+    nodelock_client_free(client);
+}
+
 int main(int count, char **arguments)
 {
     struct vendor vendor;
@@ -1085,6 +1128,9 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":0");
     held(&vendor);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 1, ",\"deactivations\":1,\"activations\":1");
+    allowances(&vendor);
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1");
     held_for_its_device(&vendor);

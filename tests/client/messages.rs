@@ -413,6 +413,9 @@ fn authority() -> Vec<Row> {
     let nobody = Device::new(&vendor, "nobody");
     let nobodys = nobody.client().begin(LicenseKey::from_random([1; 12]).to_string()).unwrap().to_bytes();
     rows.push(row(refused(&mut vendor, &nobodys), &["no license has the key"]));
+    vendor.terms().activations = Some(1);
+    rows.push(row(refused(&mut vendor, &request), &[&vendor.terms().id.to_string(), "1 of 1 are used up"]));
+    vendor.terms().activations = None;
     vendor.terms().suspended = true;
     let id = vendor.terms().id.to_string();
     rows.push(row(refused(&mut vendor, &request), &[&id, "suspended"]));

@@ -8,16 +8,17 @@ use std::{
 
 use nodelock::{
     Error, ErrorKind, License, Outcome,
-    authority::SeatState,
+    authority::{SeatState, decision::Allow},
     code::{Correction, DeactivationCode, Handle, Reading},
 };
 use serde_json::json;
 
 use super::{
-    arguments::{CertificateCommand, Command, Installation, LicenseCommand, SeatArguments},
+    arguments::{CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments},
     bulk,
     licenses::Desk,
     output::{self, Listing, Report},
+    people,
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
@@ -96,11 +97,14 @@ async fn execute(
         // Done where no ledger is open.
         Command::Init { .. } | Command::Restore { .. } => Err(Failure::AlreadyInitialized),
         Command::Backup { file } => {
-            service::back_up(database, file).await?;
+            service::back_up(database, file, occasion).await?;
             Ok(output::backed_up(file, &installation.keys()))
         }
         Command::Verify => {
             Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
+        }
+        Command::License(LicenseCommand::Reset(reset)) => {
+            at_work(service()?, async |service| allow(reset, service, occasion).await).await
         }
         Command::License(command) => {
             if let LicenseCommand::New(_) = command {
@@ -159,6 +163,9 @@ async fn execute(
             service::seats(database, *license, occasion, show).await?;
             listing.finish("No seats.")
         }
+        Command::Account(command) => people::account(command, database, occasion).await,
+        Command::Token(command) => people::token(command, database, occasion).await,
+        Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
         Command::Certificate(CertificateCommand::Show) => {
             Ok(output::certificate(&signer()?.certificate, occasion.time))
         }
@@ -193,7 +200,7 @@ async fn execute(
         Command::Audit { limit } => {
             let mut listing = Listing::new("audit", installation.json);
             let show = |row| listing.row(row, output::audit_words, output::audit);
-            service::audit(database, *limit, show).await?;
+            service::audit(database, *limit, occasion, show).await?;
             listing.finish("Nothing happened yet.")
         }
     }
@@ -362,6 +369,25 @@ async fn release(
         }
         None => Report::new(format!("Returned: held seat {handle} is back in the pool."), fields),
     })
+}
+
+async fn allow(reset: &Reset, service: &Service, occasion: &Occasion) -> Result<Report> {
+    let of = reset.allowance.into();
+    let allow = reset.extra.map_or(Allow::Reset, Allow::Extra);
+    let license = service.allow(reset.id, of, allow, &reset.reason, occasion).await?;
+    let balance = license.balance(of, occasion.time);
+    let words = match balance.left() {
+        Some(left) => format!("License {}: {of}: {} used, {left} left.", reset.id, balance.used),
+        None => format!("License {}: {of}: without limit.", reset.id),
+    };
+    let fields = json!({
+        "license": reset.id.to_string(),
+        "allowance": of.name(),
+        "allowed": balance.allowed,
+        "used": balance.used,
+        "left": balance.left(),
+    });
+    Ok(Report::new(words, fields))
 }
 
 fn choice(seat: &SeatArguments) -> SeatChoice {

@@ -5,9 +5,9 @@ use nodelock::{
     code::{LicenseKey, Reading},
 };
 
-use super::{Database, Service, unknown_ruling};
+use super::{Database, Service, permit::On, unknown_ruling};
 use crate::{
-    domain::{Actor, Holding, Occasion},
+    domain::{Actor, Holding, Occasion, rights::Act},
     failure::Result,
     store,
 };
@@ -28,6 +28,7 @@ impl Service {
         most: usize,
         occasion: &Occasion,
     ) -> Result<Option<Shown>> {
+        let occasion = &self.permit(occasion, Act::ShowHolding, On::Whole).await?;
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.holdings.check(peer)?;
         }
@@ -71,5 +72,5 @@ async fn find(
     let seats = store::latest_seats_of(&mut tx, license.terms.id, most).await?;
     let query = Query::Count(license.terms.id, Counting::Replaced);
     let Found::Count(replaced) = store::find(&mut tx, &query).await? else { return Err(unknown_ruling()) };
-    Ok(Some(Holding { terms: license.terms, usage: license.usage, seats, replaced, gaps }))
+    Ok(Some(Holding { license: *license, seats, replaced, gaps }))
 }

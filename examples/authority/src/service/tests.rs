@@ -23,7 +23,7 @@ use super::{
     limits::Limit,
 };
 use crate::{
-    domain::{Deactivation, Occasion, SeatChoice, What},
+    domain::{Deactivation, Occasion, SeatChoice, What, rights},
     failure::Failure,
     store,
 };
@@ -95,7 +95,9 @@ async fn a_check_that_is_missing_in_the_transaction_that_writes_ends_it_and_runs
         0 => decision::redeem(&claim, &before, moment),
         _ => decision::redeem(&claim, records, moment),
     };
-    let settled = authority.service.decide(&act, &vendor()).await.unwrap();
+    let vendor = vendor();
+    let permit = rights::ask(&vendor, rights::Act::Redeem).unwrap().whole().unwrap();
+    let settled = authority.service.decide(&act, &permit).await.unwrap();
     assert!(matches!(settled.ruling, Ruling::Released { changed: true, .. }), "{:?}", settled.ruling);
     assert_eq!(authority.verifications.load(Ordering::Relaxed), 1);
     assert_eq!(authority.actions().await[2..], ["granted", "returned"]);

@@ -32,7 +32,12 @@ table!(
     "id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail",
     "id"
 );
-table!(LICENSE, "license", "id, key_hash, key_hint, terms, created, taken, deactivated", "id");
+table!(
+    LICENSE,
+    "license",
+    "id, key_hash, key_hint, terms, created, taken, deactivated, activated, allowances",
+    "id"
+);
 table!(TALLY, "tally", "what, shard, number", "what, shard");
 table!(SALE, "sale", "order_id, terms, sold", "order_id");
 table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
@@ -50,6 +55,11 @@ table!(CHECK_IN, "check_in", "handle, device_key, digest, revision", "handle, de
 table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_key");
 table!(LICENSE_COUNT, "license_count", "license_id, counted, record", "license_id, counted");
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
+
+table!(ACCOUNT, "account", "name, record", "name");
+table!(SESSION, "session", "hash, account, seen, ends", "hash");
+table!(CREDENTIAL, "credential", "hash, id, record, created, seen", "id");
+table!(RESELLER_LICENSE, "reseller_license", "license_id, account", "license_id");
 
 /// A row, whose columns may hold anything.
 pub(crate) struct RawRow(Row);

@@ -81,6 +81,10 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("The license was not renewed for so long that its seat counted no more, and no seat is free now.")
             .text("Nothing was renewed. Give a seat back on another computer, or ask the vendor for more seats. Then hand this same check-in in once more.")
             .link("/seats", "See which computers have a seat"),
+        (Some(Kind::NoActivationLeft), _) => say("No activation is left")
+            .text("This license was activated as often as it may be, so there is no license for this computer yet. Computers that are activated stay so.")
+            .text("Ask the vendor for more activations. Then hand this same request in once more.")
+            .link("/seats", "See your license"),
         (Some(Kind::NoFreeSeat), _) => no_free_seat(problem.seats())
             .link("/seats", "See which computers have a seat")
             .link("/redeem", "Give a seat back"),
