@@ -42,7 +42,8 @@ pub fn main() -> ExitCode {
         | Command::CheckIn { out, .. }
         | Command::Redeem { out, .. }
         | Command::Renew { out, .. }
-        | Command::Release { out, .. } => out.file.as_deref(),
+        | Command::Release { out, .. }
+        | Command::Unrelease { out, .. } => out.file.as_deref(),
         _ => None,
     };
     finish(&report.unwrap_or_else(Report::from), out, arguments.installation.json)

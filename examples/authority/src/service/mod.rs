@@ -29,6 +29,7 @@ mod set_up;
 mod suspend;
 #[cfg(test)]
 mod tests;
+mod unrelease;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};
