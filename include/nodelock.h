@@ -850,6 +850,13 @@ NODELOCK_API
 const char *nodelock_error_message(const nodelock_error *error);
 
 /**
+ * What a person can do about it, in English and in words that fit every application. Empty where there is nothing to
+ * do, or where the message says it. Lent until the error is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_error_advice(const nodelock_error *error);
+
+/**
  * What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*.
  * NODELOCK_ALREADY_NOTHING for any other status and for NULL.
  */
@@ -1329,7 +1336,8 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
  * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled.
  * Hand the request to the authority. Typing errors in `license_key` are mended; it may be NULL where the vendor
  * assigns licenses by hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits
- * for a seat first.
+ * for a seat first. Asking again shows the same request: with the same license key and seat, and nothing else to tell
+ * the vendor.
  *
  * A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
  *
@@ -3395,6 +3403,13 @@ NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decisio
  * Why a request was refused: NODELOCK_DECISION_REFUSED. NODELOCK_OK for every other outcome and for NULL.
  */
 NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
+
+/**
+ * The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the answer.
+ * Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
+ */
+NODELOCK_API
+const char *nodelock_decision_refusal_text(const nodelock_decision *decision);
 
 /**
  * What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a

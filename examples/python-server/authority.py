@@ -68,6 +68,7 @@ _LOOKS = {
     "key_public": (c_char_p, c_void_p),
     "decision_outcome": (c_uint32, c_void_p),
     "decision_refusal": (c_uint32, c_void_p),
+    "decision_refusal_text": (c_char_p, c_void_p),
     "decision_seats": (c_char_p, c_void_p),
     "decision_query_count": (c_size_t, c_void_p),
     "decision_query_kind": (c_uint32, c_void_p, c_size_t),
@@ -266,8 +267,13 @@ class Change(NamedTuple):
 
 class Decision(_Object):
     outcome = property(lambda self: _library.nodelock_decision_outcome(self))
-    # 0, or the status for which a request is refused.
-    refusal = property(lambda self: _library.nodelock_decision_refusal(self))
+
+    @property
+    def refusal(self):
+        """Refused, which says why a request is refused. Otherwise None."""
+        status = _library.nodelock_decision_refusal(self)
+        return Refused(status, _text("decision_refusal_text", self)) if status else None
+
     has_verifications = property(lambda self: _library.nodelock_decision_has_verifications(self))
     has_slow_verifications = property(lambda self: _library.nodelock_decision_has_slow_verifications(self))
 

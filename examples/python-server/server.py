@@ -299,7 +299,7 @@ class Vendor:
                     with suppress(Refused, TooMany):
                         self.settle(release, peer)
             raise
-        if decision.refusal == authority.UNKNOWN_LICENSE:
+        if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
             self.limits.license_keys.take(peer)
         return decision, text
 
@@ -403,7 +403,7 @@ def application(vendor, proxy=None):
         except TimeoutError:
             return "408 Request Timeout", "text/plain", "too slow\n"
         if decision.refusal:
-            return problem(Refused(decision.refusal), seat_list(decision.seats) + text)
+            return problem(decision.refusal, seat_list(decision.seats) + text)
         if text is None:
             return "202 Accepted", "text/plain", "the seat is free; for its receipt hand this in again later\n"
         if decision.outcome == authority.KEPT:

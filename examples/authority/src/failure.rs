@@ -4,7 +4,10 @@ use std::{borrow::Cow, time::Duration};
 
 use nodelock::{ErrorKind, LicenseId, authority::decision::Refusal, code::Handle};
 
-use crate::store;
+use crate::{
+    domain::rights::{Act, QUOTA_DAYS},
+    store,
+};
 
 pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
 
@@ -26,6 +29,24 @@ pub(crate) enum Failure {
     /// which seats.
     #[error("too many messages for seats that nobody asked for; try again later")]
     TooManyUnseen { wait: Duration, handles: Vec<Handle> },
+    /// No credential came, or it is none, or none any more.
+    #[error("a valid token is needed")]
+    Unauthenticated,
+    /// Which of them was wrong is not said.
+    #[error("the name, the password or the code is wrong")]
+    SignInRefused,
+    #[error("that is not among the rights of who asks: {0}")]
+    Forbidden(Act),
+    #[error("{act} is allowed {most} times within {QUOTA_DAYS} days, and that many were done")]
+    QuotaUsedUp { act: Act, most: u32 },
+    #[error("the deployment key was good for {0} machines, and that many used it")]
+    DeploymentKeyUsedUp(u32),
+    #[error("there is an account {0} already")]
+    AccountExists(String),
+    #[error("there is no account {0}")]
+    UnknownAccount(String),
+    #[error("there is no token or deployment key {0}")]
+    UnknownCredential(String),
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
     #[error("several devices have a seat of that handle; name one with --device")]
@@ -121,6 +142,11 @@ impl Failure {
         Self::rule(ErrorKind::UnknownLicense, format!("license {id} is not known"))
     }
 
+    /// No seat has that handle.
+    pub(crate) fn unknown_seat(handle: Handle) -> Self {
+        Self::rule(ErrorKind::UnknownSeat, format!("no seat {handle} is known, or not of that device"))
+    }
+
     /// Whether the database was asked too much at a time; it may well answer in a moment.
     pub(crate) fn is_busy(&self) -> bool {
         match self {
@@ -146,6 +172,14 @@ impl Failure {
                 "too-many-attempts".into()
             }
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
+            Self::Unauthenticated => "unauthenticated".into(),
+            Self::SignInRefused => "sign-in-refused".into(),
+            Self::Forbidden(_) => "forbidden".into(),
+            Self::QuotaUsedUp { .. } => "quota-used-up".into(),
+            Self::DeploymentKeyUsedUp(_) => "deployment-key-used-up".into(),
+            Self::AccountExists(_) => "account-exists".into(),
+            Self::UnknownAccount(_) => "unknown-account".into(),
+            Self::UnknownCredential(_) => "unknown-credential".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::OrderDiffers(..) => "order-differs".into(),

@@ -86,6 +86,7 @@ pub struct nodelock_decision {
     queries: Vec<OneQuery>,
     changes: Vec<OneChange>,
     events: Vec<OneEvent>,
+    refusal: Option<CString>,
     seats: Option<CString>,
 }
 
@@ -119,20 +120,19 @@ struct OneEvent {
 impl nodelock_decision {
     pub(super) fn new(step: Step) -> Result<Self> {
         let (mut queries, mut changes, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let mut seats = None;
+        let (mut refused, mut seats) = (None, None);
         match &step {
             Step::Needs(lookup) => queries.extend(lookup.queries.iter().map(OneQuery::from)),
             Step::Decided(decision) => {
                 changes = decision.store.iter().map(OneChange::new).collect::<Result<_>>()?;
                 events.extend(decision.events.iter().map(OneEvent::from));
-                if let Ruling::Refused(refusal) = &decision.ruling
-                    && let Some(told) = refusal.seats()
-                {
-                    seats = Some(c_string(json(told)?));
+                if let Ruling::Refused(refusal) = &decision.ruling {
+                    refused = Some(c_string(refusal.to_string()));
+                    seats = refusal.seats().map(json).transpose()?.map(c_string);
                 }
             }
         }
-        Ok(Self { step, queries, changes, events, seats })
+        Ok(Self { step, queries, changes, events, refusal: refused, seats })
     }
 
     /// The decision, if it is made.
@@ -292,6 +292,14 @@ pub unsafe extern "C" fn nodelock_decision_refusal(decision: *const nodelock_dec
             _ => nodelock_status::NODELOCK_OK,
         })
     }
+}
+
+/// The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the answer.
+/// Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_refusal_text(decision: *const nodelock_decision) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, ptr::null(), |decision| lent(decision.refusal.as_deref())) }
 }
 
 /// What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod license;
+mod people;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,7 +11,10 @@ use std::{
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
 
-pub(crate) use self::license::{EditedTerms, LicenseCommand, NewLicense, Rekey, Reset};
+pub(crate) use self::{
+    license::{EditedTerms, LicenseCommand, NewLicense, Rekey, Reset},
+    people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
+};
 use crate::{
     domain::Location,
     keys::{CERTIFICATE_DAYS, Outside},
@@ -155,6 +159,15 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
     },
+    /// The people who may sign in, each with a role
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// What your programs show instead of a password
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// What machines show that are installed unattended
+    #[command(subcommand)]
+    DeploymentKey(DeploymentKeyCommand),
     /// The certificate under which the authority signs
     #[command(subcommand)]
     Certificate(CertificateCommand),
@@ -192,6 +205,10 @@ pub(crate) struct ServeArguments {
     /// It has no TLS. Port 0 is any free one, which the log line `metrics-listening` names [default: no metrics]
     #[arg(long, value_name = "ADDRESS:PORT", env = "AUTHORITY_METRICS_LISTEN")]
     pub(crate) metrics_listen: Option<SocketAddr>,
+    /// The address and port of a listener for administration: the vendor's people and programs call /v1/admin there, by
+    /// tokens. It has the same TLS. Port 0 is any free one, which the log line `admin-listening` names [default: none]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "AUTHORITY_ADMIN_LISTEN")]
+    pub(crate) admin_listen: Option<SocketAddr>,
     /// The product that is licensed: an authority for another product does not start
     #[arg(long, value_name = "NAME", env = "AUTHORITY_PRODUCT")]
     pub(crate) product: Option<String>,

@@ -18,6 +18,7 @@ use super::{
     bulk,
     licenses::Desk,
     output::{self, Listing, Report},
+    people,
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
@@ -96,7 +97,7 @@ async fn execute(
         // Done where no ledger is open.
         Command::Init { .. } | Command::Restore { .. } => Err(Failure::AlreadyInitialized),
         Command::Backup { file } => {
-            service::back_up(database, file).await?;
+            service::back_up(database, file, occasion).await?;
             Ok(output::backed_up(file, &installation.keys()))
         }
         Command::Verify => {
@@ -172,6 +173,9 @@ async fn execute(
             service::seats(database, *license, occasion, show).await?;
             listing.finish("No seats.")
         }
+        Command::Account(command) => people::account(command, database, occasion).await,
+        Command::Token(command) => people::token(command, database, occasion).await,
+        Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
         Command::Certificate(CertificateCommand::Show) => {
             Ok(output::certificate(&signer()?.certificate, occasion.time))
         }
@@ -206,7 +210,7 @@ async fn execute(
         Command::Audit { limit } => {
             let mut listing = Listing::new("audit", installation.json);
             let show = |row| listing.row(row, output::audit_words, output::audit);
-            service::audit(database, *limit, show).await?;
+            service::audit(database, *limit, occasion, show).await?;
             listing.finish("Nothing happened yet.")
         }
     }

@@ -37,7 +37,7 @@ impl Desk<'_> {
                 let now = self.occasion.time;
                 let show =
                     |row| listing.row(row, output::license_words, |license| output::license(license, now));
-                service::licenses(self.database, show).await?;
+                service::licenses(self.database, self.occasion, show).await?;
                 listing.finish("No licenses.")
             }
             LicenseCommand::Edit { id, terms } => self.edit(*id, terms).await,

@@ -5,6 +5,7 @@ mod bulk;
 mod commands;
 mod licenses;
 mod output;
+mod people;
 
 use std::{path::Path, process::ExitCode};
 
@@ -59,5 +60,76 @@ fn finish(report: &Report, out: Option<&Path>, as_json: bool) -> ExitCode {
             eprintln!("error: {}", failure.message());
             ExitCode::from(failure.exit_code())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use clap::CommandFactory as _;
+
+    use super::arguments::Arguments;
+    use crate::domain::rights::Act;
+
+    /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
+    const COMMANDS: [(&str, Option<Act>); 38] = [
+        ("account disable", Some(Act::Accounts)),
+        ("account enable", Some(Act::Accounts)),
+        ("account list", Some(Act::Accounts)),
+        ("account new", Some(Act::Accounts)),
+        ("account password", Some(Act::Accounts)),
+        ("account role", Some(Act::Accounts)),
+        ("account totp", Some(Act::Accounts)),
+        ("activate", Some(Act::Activate)),
+        ("audit", Some(Act::ShowAudit)),
+        ("backup", Some(Act::Ledger)),
+        ("certificate new", Some(Act::Issuer)),
+        ("certificate show", None),
+        ("check-in", Some(Act::CheckIn)),
+        ("deployment-key list", Some(Act::Tokens)),
+        ("deployment-key new", Some(Act::Tokens)),
+        ("deployment-key revoke", Some(Act::Tokens)),
+        ("init", Some(Act::Ledger)),
+        ("license edit", Some(Act::Edit)),
+        ("license list", Some(Act::ShowLicenses)),
+        ("license new", Some(Act::Sell)),
+        ("license rekey", Some(Act::Rekey)),
+        ("license reset", Some(Act::ResetCounters)),
+        ("license resume", Some(Act::Resume)),
+        ("license suspend", Some(Act::Suspend)),
+        ("list", Some(Act::ShowSeats)),
+        ("redeem", Some(Act::Redeem)),
+        ("redeem-all", Some(Act::Redeem)),
+        ("release", Some(Act::Release)),
+        ("renew", Some(Act::Renew)),
+        ("restore", Some(Act::Ledger)),
+        ("return", Some(Act::ReturnHeld)),
+        // Whoever comes over HTTP is asked there.
+        ("serve", None),
+        ("token list", Some(Act::Tokens)),
+        ("token new", Some(Act::Tokens)),
+        ("token revoke", Some(Act::Tokens)),
+        ("unrelease", Some(Act::Release)),
+        ("verify", Some(Act::Verify)),
+        ("vouch", Some(Act::Ledger)),
+    ];
+
+    #[test]
+    fn each_command_has_a_rule() {
+        fn leaves(of: &clap::Command, before: &str, found: &mut Vec<String>) {
+            let mut commands = of.get_subcommands().filter(|command| command.get_name() != "help").peekable();
+            if commands.peek().is_none() {
+                found.push(before.trim().to_owned());
+            }
+            for command in commands {
+                leaves(command, &format!("{before} {}", command.get_name()), found);
+            }
+        }
+        let mut found = Vec::new();
+        leaves(&Arguments::command(), "", &mut found);
+        found.sort();
+        let rules: BTreeMap<&str, Option<Act>> = COMMANDS.into_iter().collect();
+        assert_eq!(found, rules.keys().map(|name| (*name).to_owned()).collect::<Vec<_>>());
     }
 }

@@ -1,11 +1,14 @@
 //! What the authority speaks of: plain types that know neither the database nor HTTP.
 
+mod credentials;
 mod location;
+pub(crate) mod rights;
 mod submission;
 
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
+    sync::Arc,
 };
 
 use nodelock::{
@@ -15,25 +18,76 @@ use nodelock::{
 };
 use serde::{Deserialize, Serialize};
 
+use self::rights::{Role, Scope};
 pub(crate) use self::{
+    credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
     location::Location,
     submission::{Deactivation, Submission, What},
 };
 
 /// When something is done, and by whom.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Occasion {
     pub(crate) time: Timestamp,
     pub(crate) actor: Actor,
 }
 
+impl Occasion {
+    /// The license that a deployment key is for, if one acts.
+    pub(crate) fn deployed_license(&self) -> Option<LicenseId> {
+        match &self.actor {
+            Actor::Bearer(bearer) => match &bearer.who {
+                Who::DeploymentKey { license, .. } => Some(*license),
+                Who::Account { .. } | Who::Token { .. } => None,
+            },
+            Actor::Vendor(_) | Actor::Peer(_) => None,
+        }
+    }
+}
+
 /// Who acts.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Actor {
     /// The vendor on the command line, by the name that the operating system has for the user. No limit holds.
     Vendor(String),
     /// A device or a customer over HTTP. The limits for strangers hold.
     Peer(IpAddr),
+    /// A person or a program over HTTP, with a credential that this authority gave out.
+    Bearer(Arc<Bearer>),
+}
+
+/// Who brought a credential, and from where.
+#[derive(Debug)]
+pub(crate) struct Bearer {
+    pub(crate) who: Who,
+    pub(crate) address: IpAddr,
+}
+
+/// Whose a credential is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Who {
+    /// A person of the vendor's, who has signed in.
+    Account { name: String, role: Role },
+    /// A program of the vendor's, by the id of its token.
+    Token {
+        id: String,
+        scopes: Vec<Scope>,
+        /// The name of the only product that it is for; none for all.
+        product: Option<String>,
+    },
+    /// A machine that is installed unattended, by the id of its deployment key.
+    DeploymentKey { id: String, license: LicenseId },
+}
+
+impl fmt::Display for Who {
+    /// As the audit names it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account { name, .. } => write!(f, "account:{name}"),
+            Self::Token { id, .. } => write!(f, "token:{id}"),
+            Self::DeploymentKey { id, .. } => write!(f, "deployment-key:{id}"),
+        }
+    }
 }
 
 /// What an address counts for: whoever has one IPv6 address has the 2^64 of its network.
@@ -50,6 +104,7 @@ impl fmt::Display for Actor {
         match self {
             Self::Vendor(name) => write!(f, "cli:{name}"),
             Self::Peer(address) => write!(f, "http:{address}"),
+            Self::Bearer(bearer) => write!(f, "{}@{}", bearer.who, bearer.address),
         }
     }
 }

@@ -21,9 +21,10 @@ use tracing::{info, warn};
 
 use super::{pace::Pace, peer::Proxies, places::Places, tls::Tls};
 
-/// How many connections there are at a time to devices and customers, and to the operator; further ones wait in the
-/// operating system's queue. Together below the 1,024 files that a process may commonly have open.
+/// How many connections there are at a time to devices and customers, to administrators, and to the operator; further
+/// ones wait in the operating system's queue. Together below the 1,024 files that a process may commonly have open.
 pub(super) const MOST_CONNECTIONS: u32 = 512;
+pub(super) const ADMINISTRATORS_CONNECTIONS: u32 = 64;
 pub(super) const OPERATORS_CONNECTIONS: u32 = 16;
 /// How many of them one address may have, so that it leaves places for others. Further ones are closed at once. A
 /// trusted proxy has no such limit: it is all its clients.

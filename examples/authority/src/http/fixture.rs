@@ -16,18 +16,21 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use nodelock::{
-    Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots, Store, SystemRandom,
-    Timestamp, Transport,
-    authority::{ActivationFile, LicenseTerms, decision::Change},
+    ActivationRequestOptions, Answer, Client, ClientBuilder, ErrorKind, LicenseId, Post, PublicKey, Roots,
+    Store, SystemRandom, Timestamp, Transport,
+    authority::{ActivationFile, Found, LicenseKeyName, LicenseTerms, Query, decision::Change},
     fingerprint::{Component, Probe},
 };
 use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use super::{Server, log, metrics, peer::Peer, router};
+use super::{Server, admin, log, metrics, peer::Peer, router};
 use crate::{
-    domain::{Actor, Location, Occasion},
+    domain::{
+        Account, Actor, Location, Occasion, Password,
+        rights::{Role, Scope},
+    },
     keys::{self, renewal, renewal::NewCertificate},
     service::{self, Database, Service},
     store,
@@ -40,6 +43,7 @@ pub(super) struct Authority {
     root: PublicKey,
     server: Arc<Server>,
     public: Router,
+    administration: Router,
     operators: Router,
 }
 
@@ -86,7 +90,8 @@ impl Authority {
             keys::Outside::new(named, &directory),
         ));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
-        Self { folder, root, server, public, operators }
+        let administration = admin::routes(server.clone());
+        Self { folder, root, server, public, administration, operators }
     }
 
     pub(super) fn server(&self) -> Arc<Server> {
@@ -129,6 +134,12 @@ impl Authority {
         let client = self.client(name).build().unwrap();
         let request = client.begin(key).unwrap().to_base64url();
         (client, request)
+    }
+
+    /// The request of a device that has no license key.
+    pub(super) fn request_without_key(&self, name: &str) -> String {
+        let client = self.client(name).build().unwrap();
+        client.begin(ActivationRequestOptions::default()).unwrap().to_base64url()
     }
 
     /// What a device sends in a call over the network: the first body of it.
@@ -202,6 +213,56 @@ impl Authority {
     pub(super) async fn ask_from(&self, peer: u8, mut request: Request) -> WholeResponse {
         request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, peer])));
         read(self.public.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// Asks on the listener for administration.
+    pub(super) async fn administer(&self, mut request: Request) -> WholeResponse {
+        request.extensions_mut().insert(Peer(IpAddr::from([192, 0, 2, 1])));
+        read(self.administration.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// An account of that role, which is signed in with this token.
+    pub(super) async fn signed_in(&self, role: Role) -> String {
+        let (name, text) = (role.name(), |text: &str| text.to_owned());
+        let hash = Password { memory: 8, passes: 1, lanes: 1, salt: text("AAAA"), hash: text("AAAA") };
+        let account = Account {
+            name: text(name),
+            role,
+            password: hash,
+            totp: text("AAAA"),
+            totp_step: 0,
+            recovery: Vec::new(),
+            created: occasion().time,
+            disabled: None,
+            spent: Vec::new(),
+        };
+        let token = format!("nls_{name}");
+        let hash = ring::digest::digest(&ring::digest::SHA256, token.as_bytes());
+        let (now, ends) = (occasion().time, occasion().time.plus_days(1));
+        let mut tx = self.server.service.database().write().await.unwrap();
+        store::insert_account(&mut tx, &account).await.unwrap();
+        store::insert_session(&mut tx, hash.as_ref(), name, now, ends).await.unwrap();
+        tx.commit().await.unwrap();
+        token
+    }
+
+    /// A token of a program.
+    pub(super) async fn token(&self, scopes: &[Scope]) -> String {
+        let (name, scopes) = ("shop".to_owned(), scopes.to_vec());
+        let new = service::NewCredential::Token { name, scopes, product: None, expires: None };
+        let made = service::new_credential(self.server.service.database(), new, &occasion()).await;
+        made.unwrap().1.to_string()
+    }
+
+    /// A deployment key for so many machines, for the license of that key.
+    pub(super) async fn deployment_key(&self, key: &str, most: u32) -> String {
+        let database = self.server.service.database();
+        let query = Query::LicenseOfKey(LicenseKeyName::new(key).unwrap().hash());
+        let found = store::find(&mut database.read().await.unwrap(), &query).await.unwrap();
+        let Found::License(Some(license)) = found else { panic!("no license has that key") };
+        let (name, license) = ("CI".to_owned(), license.terms.id);
+        let new = service::NewCredential::DeploymentKey { name, license, most, expires: None };
+        service::new_credential(database, new, &occasion()).await.unwrap().1.to_string()
     }
 
     pub(super) async fn ask_as_operator(&self, path: &str) -> WholeResponse {

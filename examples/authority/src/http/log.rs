@@ -14,7 +14,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use nodelock::{ErrorKind, Random as _, SystemRandom};
+use nodelock::{Random as _, SystemRandom};
 use tracing::{Instrument as _, info, info_span, level_filters::LevelFilter, warn};
 use tracing_subscriber::{
     Layer as _, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt,
@@ -30,7 +30,7 @@ const LONGEST_ID: usize = 64;
 
 /// Marks an answer that refuses, for the log.
 #[derive(Clone, Copy)]
-pub(super) struct Refused(pub(super) ErrorKind);
+pub(super) struct Refused(pub(super) &'static str);
 
 /// Writes to standard error from here on. A process that has a log of its own keeps it.
 pub(crate) fn start() {
@@ -70,6 +70,7 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
         Method::GET => "GET",
         Method::HEAD => "HEAD",
         Method::POST => "POST",
+        Method::DELETE => "DELETE",
         _ => "other",
     };
     let id = given_id(&request).unwrap_or_else(new_id);
@@ -77,7 +78,7 @@ pub(super) async fn observe(State(metrics): State<Metrics>, request: Request, ne
     let mut response = next.run(request).instrument(span.clone()).await;
     let (status, duration) = (response.status().as_u16(), start.elapsed());
     metrics.count(&route, status, duration);
-    let problem = response.extensions().get().map(|Refused(kind)| kind.code());
+    let problem = response.extensions().get().map(|Refused(code)| *code);
     let duration_ms = duration.as_secs_f64() * 1e3;
     span.in_scope(|| info!(event = "request", method, route, status, duration_ms, problem));
     response.headers_mut().insert(REQUEST_ID, id);

@@ -1,10 +1,13 @@
-//! The authority over HTTP: the calls of devices (`docs/PROTOCOL.md`, HTTP), the portal, what an operator watches.
+//! The authority over HTTP: the calls of devices (`docs/PROTOCOL.md`, HTTP), the portal, the administration, what an
+//! operator watches.
 //!
 //! A handler reads its input, calls one service, and puts the outcome into its form.
 //!
 //! A process keeps nothing that another one would miss: seats and the attempts at each seat are in the database. Limits
 //! by peer and metrics are each process's own.
 
+mod admin;
+mod bearer;
 mod body;
 mod cached;
 mod connections;
@@ -40,7 +43,9 @@ use tracing::info;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
-    connections::{CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS},
+    connections::{
+        ADMINISTRATORS_CONNECTIONS, CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS,
+    },
     health::Readiness,
     metrics::Metrics,
     pace::Pace,
@@ -88,6 +93,10 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         Some(address) => Some(listen(address).await?),
         None => None,
     };
+    let administration = match arguments.admin_listen {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let root = service::vendor(service.database()).await?.root;
     let server = Server::new(service);
     // What is missing of the ledger must be known before anything is signed.
@@ -109,6 +118,18 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
             pace: Pace::default(),
             most_connections: OPERATORS_CONNECTIONS,
             most_of_peer: OPERATORS_CONNECTIONS as usize,
+        };
+        serving.push(tokio::spawn(connections::serve(listener, front, stopping.clone())));
+    }
+    if let Some((listener, address)) = administration {
+        info!(event = "admin-listening", %address);
+        let front = Front {
+            endpoints: admin::routes(server.clone()),
+            tls: tls.clone(),
+            proxies: Proxies::new(&arguments.trusted_proxy),
+            pace: Pace::default(),
+            most_connections: ADMINISTRATORS_CONNECTIONS,
+            most_of_peer: ADMINISTRATORS_CONNECTIONS as usize,
         };
         serving.push(tokio::spawn(connections::serve(listener, front, stopping.clone())));
     }

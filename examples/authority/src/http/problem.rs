@@ -24,6 +24,8 @@ pub(super) struct Problem {
     status: StatusCode,
     /// None for what is plain HTTP and has nothing to do with licensing.
     kind: Option<ErrorKind>,
+    /// What this authority alone refuses with: the code, and what it means.
+    own: Option<&'static (&'static str, &'static str)>,
     detail: Option<String>,
     retry_after: Option<Duration>,
     seats: Option<Box<SeatList>>,
@@ -53,7 +55,7 @@ pub(super) struct ListedSeat {
     replaceable: bool,
 }
 
-/// RFC 9457. `type` ends in the stable code of the client's error kind, or is `about:blank` for what is plain HTTP.
+/// RFC 9457. `type` ends in the stable code of the client's error kind, or of this authority's own, or is `about:blank` for what is plain HTTP.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct Details {
@@ -106,11 +108,17 @@ impl Problem {
 
     /// A problem that the status says all about.
     pub(super) fn http(status: StatusCode) -> Self {
-        Self { status, kind: None, detail: None, retry_after: None, seats: None, more: Members::default() }
+        let (kind, own, detail, retry_after, seats) = (None, None, None, None, None);
+        Self { status, kind, own, detail, retry_after, seats, more: Members::default() }
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
         Self::of(ErrorKind::Malformed).detail(detail)
+    }
+
+    /// What this authority alone refuses with: the code, and what it means.
+    pub(super) fn own(status: StatusCode, why: &'static (&'static str, &'static str)) -> Self {
+        Self { own: Some(why), ..Self::http(status) }
     }
 
     pub(super) fn detail(self, detail: &str) -> Self {
@@ -167,6 +175,24 @@ impl From<Failure> for Problem {
             Failure::PeerMustWait(wait) | Failure::TooManyUnseen { wait, .. } => {
                 Self::of(ErrorKind::TooManyAttempts).detail(&failure.message()).after(*wait)
             }
+            Failure::Unauthenticated => {
+                Self::own(StatusCode::UNAUTHORIZED, &("unauthenticated", "No valid token"))
+            }
+            Failure::SignInRefused => {
+                Self::own(StatusCode::UNAUTHORIZED, &("sign-in-refused", "Wrong name, password or code"))
+            }
+            Failure::Forbidden(_) => {
+                Self::own(StatusCode::FORBIDDEN, &("forbidden", "Not within the rights"))
+                    .detail(&failure.message())
+            }
+            Failure::QuotaUsedUp { .. } => {
+                Self::own(StatusCode::FORBIDDEN, &("quota-used-up", "Done too often"))
+                    .detail(&failure.message())
+            }
+            Failure::DeploymentKeyUsedUp(_) => {
+                let used_up = &("deployment-key-used-up", "The deployment key is used up");
+                Self::own(StatusCode::FORBIDDEN, used_up).detail(&failure.message())
+            }
             // Said once where it happened: whoever asks must not fill the log.
             Failure::PageStuck { .. } => Self::of(ErrorKind::ServerBusy).after(SHORT),
             _ if failure.is_busy() => {
@@ -184,9 +210,13 @@ impl From<Failure> for Problem {
 
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
-        let (r#type, title) = match problem.kind {
-            Some(kind) => (format!("urn:nodelock:problem:{}", kind.code()), kind.to_string()),
-            None => ("about:blank".into(), problem.status.canonical_reason().unwrap_or_default().to_owned()),
+        let code = problem.kind.map(ErrorKind::code).or(problem.own.map(|(code, _)| *code));
+        let (r#type, title) = match (problem.kind, problem.own) {
+            (Some(kind), _) => (format!("urn:nodelock:problem:{}", kind.code()), kind.to_string()),
+            (None, Some((code, title))) => (format!("urn:nodelock:problem:{code}"), (*title).to_owned()),
+            (None, None) => {
+                ("about:blank".into(), problem.status.canonical_reason().unwrap_or_default().to_owned())
+            }
         };
         let status = problem.status.as_u16();
         let Members { kept, mended, receipts } = problem.more;
@@ -202,8 +232,11 @@ impl From<Problem> for Response {
         if let Some(wait) = problem.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
-        if let Some(kind) = problem.kind {
-            response.extensions_mut().insert(Refused(kind));
+        if status == StatusCode::UNAUTHORIZED.as_u16() {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if let Some(code) = code {
+            response.extensions_mut().insert(Refused(code));
         }
         response
     }

@@ -8,9 +8,12 @@ use nodelock::{
     },
 };
 
-use super::{Service, driver::Settled, unknown_ruling};
+use super::{Service, driver::Settled, permit::On, unknown_ruling};
 use crate::{
-    domain::{Actor, Occasion},
+    domain::{
+        Actor, Occasion,
+        rights::{Act, Permit},
+    },
     failure::{Failure, Result},
 };
 
@@ -36,6 +39,8 @@ impl Service {
         assigned: Option<LicenseId>,
         occasion: &Occasion,
     ) -> Result<Activated> {
+        let on = assigned.map_or(On::Whole, On::License);
+        let occasion = &self.permit(occasion, Act::Activate, on).await?;
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.activations.check(peer)?;
         }
@@ -77,7 +82,13 @@ impl Service {
         for claim in file.releases() {
             match self.redeem_proof(claim, occasion).await {
                 // The device has no receipt for a proof that is refused here, so it hands that in again.
-                Ok(_) | Err(Failure::Rule(_) | Failure::TooManyAttempts | Failure::TooManyUnseen { .. }) => {}
+                Ok(_)
+                | Err(
+                    Failure::Rule(_)
+                    | Failure::TooManyAttempts
+                    | Failure::TooManyUnseen { .. }
+                    | Failure::Forbidden(_),
+                ) => {}
                 Err(failure) => return Err(failure),
             }
         }
@@ -88,7 +99,7 @@ impl Service {
         &self,
         file: &ActivationFile,
         assigned: Option<LicenseId>,
-        occasion: &Occasion,
+        occasion: &Permit<'_>,
     ) -> Result<Settled> {
         let act = |records: &_, moment: &_| decision::activate(file, assigned, records, moment);
         self.decide_within(&act, Some(&self.limits.kept_codes), occasion).await

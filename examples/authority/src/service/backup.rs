@@ -10,11 +10,13 @@ use nodelock::Error;
 use tempfile::TempPath;
 
 use super::{
-    Database, vendor,
+    Database,
+    permit::{On, permit},
+    vendor,
     verify::{Verified, verify},
 };
 use crate::{
-    domain::{Location, Occasion},
+    domain::{Location, Occasion, rights::Act},
     failure::{Failure, Result},
     keys,
     store::{self, AuditLine},
@@ -33,7 +35,8 @@ pub(crate) enum Restored {
 }
 
 /// Copies the ledger into a new file. Fails as [`Database::copy_to`] does, and with [`Failure::Usage`] on PostgreSQL.
-pub(crate) async fn back_up(database: &Database, path: &Path) -> Result<()> {
+pub(crate) async fn back_up(database: &Database, path: &Path, occasion: &Occasion) -> Result<()> {
+    permit(database, occasion, Act::Ledger, On::Whole).await?;
     if database.is_server() {
         return Err(Failure::Usage(
             "the ledger is on PostgreSQL, whose own program copies it while it is at work:\n\n    \
@@ -114,6 +117,7 @@ async fn look_at(database: &Database, directory: &Path, occasion: &Occasion) -> 
     if verified.found > 0 {
         return Ok(Restored::Damaged(verified));
     }
+    let occasion = &permit(database, occasion, Act::Ledger, On::Whole).await?;
     let mut tx = database.write().await?;
     AuditLine { action: "restored", license: None, detail: "" }.write(&mut tx, occasion).await?;
     tx.commit().await?;

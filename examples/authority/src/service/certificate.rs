@@ -4,9 +4,13 @@ use std::path::Path;
 
 use nodelock::Certificate;
 
-use super::{Database, vendor};
+use super::{
+    Database,
+    permit::{On, permit},
+    vendor,
+};
 use crate::{
-    domain::Occasion,
+    domain::{Occasion, rights::Act},
     failure::Result,
     keys::renewal::{self, NewCertificate},
     store::AuditLine,
@@ -20,6 +24,7 @@ pub(crate) async fn certify(
     new: &NewCertificate<'_>,
     occasion: &Occasion,
 ) -> Result<Certificate> {
+    let occasion = &permit(database, occasion, Act::Issuer, On::Whole).await?;
     let root = vendor(database).await?.root;
     // Nobody waits for the disk that the root's key is on.
     let certificate = renewal::install(keys, root, new, occasion.time)?;

@@ -8,8 +8,11 @@ use nodelock::{
     },
 };
 
-use super::{Service, driver::Settled, unknown_ruling};
-use crate::{domain::Occasion, failure::Result};
+use super::{Service, driver::Settled, permit::On, unknown_ruling};
+use crate::{
+    domain::{Occasion, rights::Act},
+    failure::Result,
+};
 
 /// The answer to a check-in.
 #[derive(Debug)]
@@ -22,6 +25,7 @@ pub(crate) enum CheckedIn {
 impl Service {
     /// Answers a check-in. Fails as [`decision::check_in`] does.
     pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
+        let occasion = &self.permit(occasion, Act::CheckIn, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
         let Settled { ruling, reply } = self.decide(&act, occasion).await?;
         if let Ruling::Refused(refusal) = ruling {

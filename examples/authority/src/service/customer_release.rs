@@ -9,8 +9,11 @@ use nodelock::{
     code::Handle,
 };
 
-use super::{Service, unknown_ruling};
-use crate::{domain::Occasion, failure::Result};
+use super::{Service, permit::On, unknown_ruling};
+use crate::{
+    domain::{Occasion, rights::Act},
+    failure::Result,
+};
 
 impl Service {
     /// Releases a seat of a license on the word of whoever has its key. Fails as [`decision::customer_release`] does.
@@ -20,6 +23,7 @@ impl Service {
         seat: Handle,
         occasion: &Occasion,
     ) -> Result<Seat> {
+        let occasion = &self.permit(occasion, Act::CustomerRelease, On::License(license)).await?;
         let act = |records: &_, moment: &_| decision::customer_release(license, seat, records, moment);
         match self.decide(&act, occasion).await?.ruling {
             Ruling::Revoked(seat) | Ruling::Returned(seat) => Ok(seat),

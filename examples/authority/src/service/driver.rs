@@ -19,7 +19,7 @@ use tracing::warn;
 
 use super::{Service, limits::Limit, off_thread};
 use crate::{
-    domain::{Actor, Occasion, network},
+    domain::{Actor, network, rights::Permit},
     failure::Result,
     keys::Signer,
     store::{self, Locks, Tx},
@@ -36,7 +36,7 @@ pub(super) struct Settled {
 
 /// When and for whom an act is decided, and the page that its answer is signed under.
 struct Case<'a> {
-    occasion: &'a Occasion,
+    occasion: &'a Permit<'a>,
     page: Page,
 }
 
@@ -54,7 +54,7 @@ impl Service {
     /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and
     /// when the issuer cannot sign. Nothing is stored then. A seat that is given up is stored all the same, with no
     /// receipt in the reply: the same proof or code gets it later.
-    pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Occasion) -> Result<Settled> {
+    pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Permit<'_>) -> Result<Settled> {
         self.decide_within(act, None, occasion).await
     }
 
@@ -66,7 +66,7 @@ impl Service {
         &self,
         act: &Act<'_>,
         codes: Option<&Limit>,
-        occasion: &Occasion,
+        occasion: &Permit<'_>,
     ) -> Result<Settled> {
         let case = Case { occasion, page: self.page().await? };
         let mut facts = Records::new();
@@ -101,7 +101,7 @@ impl Service {
     pub(super) async fn decide_together(
         &self,
         acts: &[&Act<'_>],
-        occasion: &Occasion,
+        occasion: &Permit<'_>,
     ) -> Result<Vec<Result<Settled>>> {
         let case = Case { occasion, page: self.page().await? };
         let mut facts = Records::new();
@@ -177,7 +177,7 @@ impl Service {
     }
 
     /// Asks the limit for what nobody asked for, and signs.
-    fn admit_and_sign(&self, decision: &Decision, occasion: &Occasion) -> Result<Reply> {
+    fn admit_and_sign(&self, decision: &Decision, occasion: &Permit<'_>) -> Result<Reply> {
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.unseen.take(peer, &unseen(decision))?;
         }
@@ -186,7 +186,7 @@ impl Service {
 
     /// Signs the answer to a decision. What cannot be answered must not be stored, except that a seat is given up: its
     /// machine has lost the license already, so the receipt can wait until the issuer may sign.
-    fn sign(&self, decision: &Decision, occasion: &Occasion) -> Result<Reply> {
+    fn sign(&self, decision: &Decision, occasion: &Permit<'_>) -> Result<Reply> {
         match self.signer().issuer.reply(decision, occasion.time) {
             Err(error) if matches!(decision.ruling, Ruling::Released { .. }) => {
                 warn!(event = "receipt-not-signed", %error);
@@ -202,12 +202,12 @@ impl Service {
         verifications: Vec<Verification>,
         facts: &mut Records,
         codes: Option<&Limit>,
-        occasion: &Occasion,
+        occasion: &Permit<'_>,
     ) -> Result<()> {
         let (slow, quick): (Vec<_>, Vec<_>) = verifications.into_iter().partition(Verification::is_slow);
         let peer = match occasion.actor {
             Actor::Peer(peer) => Some(network(peer)),
-            Actor::Vendor(_) => None,
+            Actor::Vendor(_) | Actor::Bearer(_) => None,
         };
         if let (Some(codes), Some(peer)) = (codes, peer) {
             codes.take_all(peer, u32::try_from(slow.len()).unwrap_or(u32::MAX))?;
@@ -275,7 +275,7 @@ pub(super) async fn consider(
     }
 }
 
-pub(super) async fn store(tx: &mut Tx, decision: &Decision, occasion: &Occasion) -> Result<()> {
+pub(super) async fn store(tx: &mut Tx, decision: &Decision, occasion: &Permit<'_>) -> Result<()> {
     for change in &decision.store {
         store::apply(tx, change, occasion).await?;
     }

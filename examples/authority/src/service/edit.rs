@@ -6,9 +6,12 @@ use nodelock::{
 };
 use serde_json::Value;
 
-use super::Database;
+use super::{
+    Database,
+    permit::{On, permit},
+};
 use crate::{
-    domain::Occasion,
+    domain::{Occasion, rights::Act},
     failure::{Failure, Result},
     store::{self, AuditLine},
 };
@@ -32,6 +35,7 @@ pub(crate) async fn edit(
     change: impl Fn(&mut LicenseTerms),
     occasion: &Occasion,
 ) -> Result<Edited> {
+    let occasion = &permit(database, occasion, Act::Edit, On::License(id)).await?;
     let mut tx = database.write().await?;
     let unknown = || Failure::unknown_license(id);
     // From here on nobody else changes the license or its seats.

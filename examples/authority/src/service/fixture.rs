@@ -120,7 +120,7 @@ impl Authority {
     pub(crate) async fn actions(&self) -> Vec<String> {
         let mut actions = Vec::new();
         let note = |line: Result<AuditRow>| line.map(|line| actions.push(line.action));
-        lists::audit(self.service.database(), 1000, note).await.unwrap();
+        lists::audit(self.service.database(), 1000, &vendor(), note).await.unwrap();
         actions
     }
 }

@@ -5,9 +5,9 @@ use nodelock::{
     code::{LicenseKey, Reading},
 };
 
-use super::{Database, Service, unknown_ruling};
+use super::{Database, Service, permit::On, unknown_ruling};
 use crate::{
-    domain::{Actor, Holding, Occasion},
+    domain::{Actor, Holding, Occasion, rights::Act},
     failure::Result,
     store,
 };
@@ -28,6 +28,7 @@ impl Service {
         most: usize,
         occasion: &Occasion,
     ) -> Result<Option<Shown>> {
+        let occasion = &self.permit(occasion, Act::ShowHolding, On::Whole).await?;
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.holdings.check(peer)?;
         }

@@ -13,6 +13,7 @@ use std::{
 };
 
 use nodelock::code::Handle;
+use ring::digest::{SHA256, digest};
 
 use crate::{
     domain::network,
@@ -39,6 +40,13 @@ pub(super) struct Limits {
     pub(super) kept_codes: Limit,
     /// Messages for seats that nobody asked for.
     pub(super) unseen: Budget,
+    /// Attempts to sign in.
+    pub(super) sign_ins: PairLimit,
+    /// Codes of second factors behind a right password. They count for the account alone, whatever addresses they come
+    /// from: only whoever knows the password gets as far.
+    pub(super) second_factors: PairLimit,
+    /// Tokens that are none.
+    pub(super) credentials: Limit,
 }
 
 impl Default for Limits {
@@ -49,6 +57,9 @@ impl Default for Limits {
             codes: Limit::new(10),
             preflights: Limit::new(20),
             kept_codes: Limit::new(40),
+            sign_ins: PairLimit::new(10),
+            second_factors: PairLimit::new(10),
+            credentials: Limit::new(20),
             unseen: Budget { of_peer: 1000, in_all: 10_000, for_newcomers: 5000, window: Window::new(HOUR) },
         }
     }
@@ -83,6 +94,16 @@ impl Limit {
         self.take_all(peer, 1)
     }
 
+    /// The same for an attempt that failed. Tells whether it was the last one that the peer has.
+    pub(super) fn take_and_tell(&self, peer: IpAddr) -> Result<bool> {
+        let mut counted = self.window.counted();
+        if counted.of(peer) >= self.of_peer {
+            return Err(Failure::PeerMustWait(counted.left()));
+        }
+        counted.add(peer, 1);
+        Ok(counted.of(peer) == self.of_peer)
+    }
+
     /// The same for several attempts of one message, which are made all or none: a limit may be exceeded by one
     /// message.
     pub(super) fn take_all(&self, peer: IpAddr, attempts: u32) -> Result<()> {
@@ -96,6 +117,56 @@ impl Limit {
         counted.add(peer, attempts);
         Ok(())
     }
+}
+
+/// An account, by the hash of its name, and an address.
+type Pair = ([u8; 32], IpAddr);
+
+/// How often somebody may try to sign in from an address within a quarter of an hour. It counts for the pair of them:
+/// whoever guesses elsewhere locks nobody out.
+pub(super) struct PairLimit {
+    of_pair: u32,
+    pairs: Mutex<(Instant, HashMap<Pair, u32>)>,
+}
+
+impl PairLimit {
+    pub(super) fn new(of_pair: u32) -> Self {
+        Self { of_pair, pairs: Mutex::new((Instant::now() + QUARTER, HashMap::new())) }
+    }
+
+    /// Counts an attempt whatever comes of it. Fails with [`Failure::PeerMustWait`].
+    ///
+    /// A table that is full forgets all: that gives guessers some attempts more, where to refuse whoever is new would
+    /// lock everybody out.
+    pub(super) fn take(&self, account: &str, peer: IpAddr) -> Result<()> {
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let key = pair(account, peer);
+        if now >= pairs.0 || (pairs.1.len() >= MOST_PEERS && !pairs.1.contains_key(&key)) {
+            *pairs = (now + QUARTER, HashMap::new());
+        }
+        let ends = pairs.0;
+        let attempts = pairs.1.entry(key).or_default();
+        if *attempts >= self.of_pair {
+            let wait = ends.saturating_duration_since(now).max(Duration::from_secs(1));
+            return Err(Failure::PeerMustWait(wait));
+        }
+        *attempts += 1;
+        Ok(())
+    }
+
+    /// Whoever signed in guesses no more.
+    pub(super) fn forget(&self, account: &str, peer: IpAddr) {
+        let mut pairs = self.pairs.lock().unwrap_or_else(PoisonError::into_inner);
+        pairs.1.remove(&pair(account, peer));
+    }
+}
+
+/// Names that are made up may be long, so their hash is kept.
+fn pair(account: &str, peer: IpAddr) -> Pair {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, account.as_bytes()).as_ref());
+    (hash, network(peer))
 }
 
 /// How much is taken in within an hour, by each peer and in all. It cannot be verified, so it would fill the database
@@ -227,6 +298,32 @@ mod tests {
         for n in 2..2000 {
             limits.codes.take(peer(n)).unwrap();
         }
+    }
+
+    #[test]
+    fn who_guesses_a_password_elsewhere_locks_nobody_out() {
+        let limit = PairLimit::new(3);
+        while limit.take("jane", peer(1)).is_ok() {}
+        assert!(matches!(limit.take("jane", peer(1)), Err(Failure::PeerMustWait(wait)) if wait <= QUARTER));
+        limit.take("jane", peer(2)).unwrap();
+        limit.take("john", peer(1)).unwrap();
+        limit.forget("jane", peer(1));
+        limit.take("jane", peer(1)).unwrap();
+        // Names that are made up do not fill the memory.
+        for n in 0..2 * MOST_PEERS {
+            limit.take(&n.to_string(), peer(3)).unwrap();
+        }
+        assert!(limit.pairs.lock().unwrap().1.len() <= MOST_PEERS);
+    }
+
+    #[test]
+    fn the_last_wrong_token_of_a_peer_is_told_once() {
+        let limit = Limit::new(2);
+        assert_eq!(
+            (limit.take_and_tell(peer(1)).unwrap(), limit.take_and_tell(peer(1)).unwrap()),
+            (false, true)
+        );
+        assert!(matches!(limit.take_and_tell(peer(1)), Err(Failure::PeerMustWait(_))));
     }
 
     #[test]

@@ -2,9 +2,12 @@
 
 use nodelock::LicenseId;
 
-use super::Database;
+use super::{
+    Database,
+    permit::{On, permit},
+};
 use crate::{
-    domain::{AuditRow, LicenseRow, Occasion, SeatRow, StateCount, Vendor},
+    domain::{AuditRow, LicenseRow, Occasion, SeatRow, StateCount, Vendor, rights::Act},
     failure::{Failure, Result},
     store::{self, AuditPages, LicensePages, SeatPages},
 };
@@ -16,18 +19,32 @@ pub(crate) async fn vendor(database: &Database) -> Result<Vendor> {
     store::vendor(&mut database.read().await?).await?.ok_or(Failure::NotInitialized)
 }
 
-/// Shows every license, oldest first. One that is damaged fails alone.
+/// Shows every license within reach, oldest first. One that is damaged fails alone.
 pub(crate) async fn licenses(
     database: &Database,
+    occasion: &Occasion,
     mut show: impl FnMut(Result<LicenseRow>) -> Result<()>,
 ) -> Result<()> {
+    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
     let (mut tx, mut pages) = (database.read().await?, LicensePages::new());
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(());
         }
-        page.into_iter().try_for_each(&mut show)?;
+        for row in page {
+            if !permit.is_limited() {
+                show(row)?;
+                continue;
+            }
+            let subject = match &row {
+                Ok(row) => store::subject_of(&mut tx, row.license.terms.id).await?,
+                Err(_) => None,
+            };
+            if subject.is_some_and(|subject| permit.reaches(&subject)) {
+                show(row)?;
+            }
+        }
     }
 }
 
@@ -38,6 +55,7 @@ pub(crate) async fn seats(
     occasion: &Occasion,
     mut show: impl FnMut(Result<SeatRow>) -> Result<()>,
 ) -> Result<()> {
+    permit(database, occasion, Act::ShowSeats, license.map_or(On::Whole, On::License)).await?;
     let (mut tx, mut pages) = (database.read().await?, SeatPages::new(license, occasion.time));
     loop {
         let page = pages.next(&mut tx).await?;
@@ -52,8 +70,10 @@ pub(crate) async fn seats(
 pub(crate) async fn audit(
     database: &Database,
     lines: u32,
+    occasion: &Occasion,
     mut show: impl FnMut(Result<AuditRow>) -> Result<()>,
 ) -> Result<()> {
+    permit(database, occasion, Act::ShowAudit, On::Whole).await?;
     let (mut tx, mut pages) = (database.read().await?, AuditPages::new(lines));
     loop {
         let page = pages.next(&mut tx).await?;

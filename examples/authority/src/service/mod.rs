@@ -3,6 +3,7 @@
 //! A use case takes plain values and does one thing to its end: it asks the limits for strangers, looks up, has the
 //! library decide, signs, stores and notes, in one transaction. A front puts the outcome into its own form.
 
+mod accounts;
 mod activate;
 mod backup;
 mod certificate;
@@ -17,6 +18,7 @@ mod holding;
 mod limits;
 mod lists;
 mod notes;
+mod permit;
 mod preflight;
 mod redeem;
 mod rekey;
@@ -24,11 +26,14 @@ mod release;
 mod renew;
 mod reset;
 mod return_held;
+mod secrets;
 mod sell;
 mod set_up;
+mod sign_in;
 mod suspend;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod unrelease;
 mod verify;
 
@@ -40,6 +45,7 @@ use nodelock::{
 };
 
 pub(crate) use self::{
+    accounts::{AccountChange, SecondFactor, accounts, change_account, new_account, new_second_factor},
     activate::Activated,
     backup::{Restored, back_up, restore},
     certificate::certify,
@@ -52,10 +58,11 @@ pub(crate) use self::{
     sell::{Offer, Sale, offers, sell},
     set_up::{Keys, set_up},
     suspend::set_suspended,
+    tokens::{NewCredential, credentials, new_credential, revoke},
     verify::{UNSEEN, Verified, verify},
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
-pub(crate) use crate::store::Database;
+pub(crate) use crate::store::{CredentialRow, Database};
 use crate::{
     domain::{SeatChoice, Submission},
     failure::{Failure, Result},
@@ -136,10 +143,7 @@ impl Service {
         match (names.next(), names.next()) {
             (Some(name), None) => Ok(name),
             (Some(_), Some(_)) => Err(Failure::AmbiguousSeat),
-            (None, _) => {
-                let text = format!("no seat {} is known, or not of that device", choice.handle);
-                Err(Failure::rule(ErrorKind::UnknownSeat, text))
-            }
+            (None, _) => Err(Failure::unknown_seat(choice.handle)),
         }
     }
 }

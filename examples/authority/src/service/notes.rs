@@ -29,10 +29,15 @@ use tracing::{error, info, warn};
 use super::{
     Database, Service,
     driver::{Considered, consider, moment, store},
-    off_thread, unknown_ruling,
+    off_thread,
+    permit::On,
+    unknown_ruling,
 };
 use crate::{
-    domain::{Actor, Occasion},
+    domain::{
+        Actor, Occasion,
+        rights::{self, Act},
+    },
     failure::{Failure, Result},
     keys::{Outside, Signer},
     store::{self, Locks, Tx},
@@ -170,6 +175,7 @@ impl Service {
 
     /// Notes the service although the last page still lasts; `vouched` says that the ledger was not restored.
     pub(crate) async fn vouch(&self, occasion: &Occasion) -> Result<History> {
+        self.permit(occasion, Act::Ledger, On::Whole).await?;
         let turn = self.turn().await?;
         self.note(turn, Note { vouched: true, ..Note::default() }, occasion.clone()).await
     }
@@ -260,7 +266,8 @@ impl Notes {
             Considered::Needs(_) => return Err(unknown_ruling()),
         };
         let at = (self.clock)();
-        store(&mut tx, &decision, &occasion).await?;
+        let permit = rights::ask(&occasion, Act::Ledger).and_then(rights::Asked::whole);
+        store(&mut tx, &decision, &permit.map_err(|_| Failure::Forbidden(Act::Ledger))?).await?;
         tx.commit().await?;
         let Ruling::Noted(history) = decision.ruling else { return Err(unknown_ruling()) };
         let page = history.last_page();

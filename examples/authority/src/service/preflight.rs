@@ -8,9 +8,9 @@ use nodelock::{
     },
 };
 
-use super::{Service, off_thread, unknown_ruling};
+use super::{Service, off_thread, permit::On, unknown_ruling};
 use crate::{
-    domain::{Actor, Occasion},
+    domain::{Actor, Occasion, rights::Act},
     failure::{Failure, Result},
 };
 
@@ -29,6 +29,7 @@ impl Service {
     /// Fails as [`PreflightClaim::read`] and [`decision::preflight`] do, and with [`Failure::PeerMustWait`] instead
     /// after too many for seats that are not their signer's. The device of a seat is always answered.
     pub(crate) async fn preflight(&self, input: Vec<u8>, occasion: &Occasion) -> Result<Foreseen> {
+        let occasion = &self.permit(occasion, Act::Preflight, On::Whole).await?;
         let claim = off_thread(move || PreflightClaim::read(&input)).await??;
         let act = |records: &_, moment: &_| decision::preflight(&claim, records, moment);
         let settled = self.decide(&act, occasion).await;

@@ -12,10 +12,11 @@ use nodelock::{
 use super::{
     Service,
     driver::{Act, Settled},
+    permit::On,
     unknown_ruling,
 };
 use crate::{
-    domain::{Actor, Deactivation, Occasion},
+    domain::{Actor, Deactivation, Occasion, rights},
     failure::Result,
 };
 
@@ -122,6 +123,7 @@ impl Redeemed {
 impl Service {
     /// Gives up the seat that a proof names. Fails as [`decision::redeem`] does.
     pub(crate) async fn redeem_proof(&self, claim: &ReleaseClaim, occasion: &Occasion) -> Result<Redeemed> {
+        let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::redeem(claim, records, moment);
         Redeemed::of(self.decide(&act, occasion).await?)
     }
@@ -135,6 +137,7 @@ impl Service {
         typed: &TypedCode,
         occasion: &Occasion,
     ) -> Result<(Redeemed, Option<Reading<DeactivationCode>>)> {
+        let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
         if let Actor::Peer(peer) = occasion.actor {
             self.limits.codes.take(peer)?;
         }
@@ -153,6 +156,7 @@ impl Service {
         list: &[Deactivation],
         occasion: &Occasion,
     ) -> Result<Vec<Result<(Redeemed, Option<Reading<DeactivationCode>>)>>> {
+        let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
         let acts: Vec<_> = list.iter().map(act).collect();
         let acts: Vec<&Act<'_>> = acts.iter().map(|act| act as &Act<'_>).collect();
         let settled = self.decide_together(&acts, occasion).await?;

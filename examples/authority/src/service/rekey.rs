@@ -5,10 +5,11 @@ use zeroize::Zeroizing;
 
 use super::{
     Database,
+    permit::{On, permit},
     sell::{check_unused, key_name, new_key},
 };
 use crate::{
-    domain::{LicenseHint, Occasion},
+    domain::{LicenseHint, Occasion, rights::Act},
     failure::{Failure, Result},
     store::{self, AuditLine},
 };
@@ -27,6 +28,7 @@ pub(crate) async fn rekey(
     hand_over: impl FnOnce(&str) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<LicenseHint> {
+    let occasion = &permit(database, occasion, Act::Rekey, On::License(id)).await?;
     let unknown = || Failure::unknown_license(id);
     let text = given.map_or_else(new_key, |given| Ok(Zeroizing::new(given.to_owned())))?;
     let key = key_name(&text)?;

@@ -8,9 +8,9 @@ use nodelock::{
     },
 };
 
-use super::{Service, unknown_ruling};
+use super::{Service, permit::On, unknown_ruling};
 use crate::{
-    domain::{Occasion, SeatChoice},
+    domain::{Occasion, SeatChoice, rights::Act},
     failure::Result,
 };
 
@@ -24,6 +24,7 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<(Seat, Option<Revocation>)> {
         let name = self.choose(choice).await?;
+        let occasion = &self.permit(occasion, Act::Release, On::Seat(name)).await?;
         let act = |records: &_, moment: &_| decision::release(name, notice, records, moment);
         let settled = self.decide(&act, occasion).await?;
         match settled.ruling {

@@ -8,8 +8,11 @@ use nodelock::{
     },
 };
 
-use super::{Service, unknown_ruling};
-use crate::{domain::Occasion, failure::Result};
+use super::{Service, permit::On, unknown_ruling};
+use crate::{
+    domain::{Occasion, rights::Act},
+    failure::Result,
+};
 
 impl Service {
     /// Resets an allowance of a license, or grants extra ones in the present period. `reason` is for the audit. Returns
@@ -22,6 +25,7 @@ impl Service {
         reason: &str,
         occasion: &Occasion,
     ) -> Result<LicenseRecord> {
+        let occasion = &self.permit(occasion, Act::ResetCounters, On::License(license)).await?;
         let act = |records: &_, moment: &_| decision::allow(license, of, allow, reason, records, moment);
         match self.decide(&act, occasion).await?.ruling {
             Ruling::Allowed(license) => Ok(*license),

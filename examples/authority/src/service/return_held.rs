@@ -5,9 +5,9 @@ use nodelock::authority::{
     decision::{self, Ruling},
 };
 
-use super::{Service, unknown_ruling};
+use super::{Service, permit::On, unknown_ruling};
 use crate::{
-    domain::{Occasion, SeatChoice},
+    domain::{Occasion, SeatChoice, rights::Act},
     failure::Result,
 };
 
@@ -15,6 +15,7 @@ impl Service {
     /// Returns a held seat. Fails as [`decision::return_held`] does.
     pub(crate) async fn return_held(&self, choice: SeatChoice, occasion: &Occasion) -> Result<Seat> {
         let name = self.choose(choice).await?;
+        let occasion = &self.permit(occasion, Act::ReturnHeld, On::Seat(name)).await?;
         let act = |records: &_, moment: &_| decision::return_held(name, records, moment);
         match self.decide(&act, occasion).await?.ruling {
             Ruling::Returned(seat) => Ok(seat),

@@ -7,9 +7,15 @@ use nodelock::{
 };
 use zeroize::Zeroizing;
 
-use super::Database;
+use super::{
+    Database,
+    permit::{On, permit},
+};
 use crate::{
-    domain::{LicenseHint, Occasion, Order},
+    domain::{
+        LicenseHint, Occasion, Order,
+        rights::{Act, Permit},
+    },
     failure::{Failure, Result},
     store::{self, AuditLine, Tx},
 };
@@ -59,6 +65,8 @@ pub(crate) async fn sell(
     hand_over: impl FnOnce() -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Sale> {
+    let product = offers.first().map_or("", |offer| &offer.terms.product);
+    let occasion = &permit(database, occasion, Act::Sell, On::New(product)).await?;
     let mut named = Vec::new();
     for Offer { terms, key } in offers {
         terms.validate()?;
@@ -72,7 +80,7 @@ pub(crate) async fn sell(
     }
     let mut tx = database.read().await?;
     if let Some(order) = order
-        && let Some(before) = sold_before(&mut tx, order).await?
+        && let Some(before) = sold_before(&mut tx, order, occasion).await?
     {
         return Ok(Sale::Before(before));
     }
@@ -86,7 +94,7 @@ pub(crate) async fn sell(
     if let Some(order) = order
         && !store::insert_sale(&mut tx, order, occasion).await?
     {
-        let before = sold_before(&mut tx, order).await?.unwrap_or_default();
+        let before = sold_before(&mut tx, order, occasion).await?.unwrap_or_default();
         // What was read may be on its way to the disk still.
         tx.commit().await?;
         return Ok(Sale::Before(before));
@@ -94,6 +102,9 @@ pub(crate) async fn sell(
     for (position, (terms, key)) in (0..).zip(&named) {
         check_unused(&mut tx, key).await?;
         store::insert_license(&mut tx, terms, key, occasion).await?;
+        if let Some(account) = occasion.reseller() {
+            store::insert_reseller(&mut tx, terms.id, account).await?;
+        }
         if let Some(order) = order {
             store::insert_sale_license(&mut tx, &order.id, position, terms.id).await?;
         }
@@ -123,10 +134,16 @@ pub(super) async fn check_unused(tx: &mut Tx, key: &LicenseKeyName) -> Result<()
 
 /// The licenses that an order was sold with; none if it was not.
 ///
-/// Fails with [`Failure::OrderDiffers`] when something else was ordered under that id.
-async fn sold_before(tx: &mut Tx, order: &Order) -> Result<Option<Vec<LicenseHint>>> {
+/// Fails with [`Failure::OrderDiffers`] when something else was ordered under that id, or somebody else sold it.
+async fn sold_before(tx: &mut Tx, order: &Order, permit: &Permit<'_>) -> Result<Option<Vec<LicenseHint>>> {
     let Some(terms) = store::sale(tx, &order.id).await? else { return Ok(None) };
     let licenses = store::licenses_of_sale(tx, &order.id).await?;
+    for license in licenses.iter().filter(|_| permit.is_limited()) {
+        let subject = store::subject_of(tx, license.id).await?;
+        if !subject.is_some_and(|subject| permit.reaches(&subject)) {
+            return Err(Failure::OrderDiffers(order.id.clone(), "not by who asks now".into()));
+        }
+    }
     if licenses.len() != order.count as usize {
         let differs = format!("it was for {} licenses", licenses.len());
         return Err(Failure::OrderDiffers(order.id.clone(), differs));

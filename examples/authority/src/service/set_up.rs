@@ -4,9 +4,13 @@ use std::path::Path;
 
 use nodelock::PublicKey;
 
-use super::{Database, vendor};
+use super::{
+    Database,
+    permit::{On, permit},
+    vendor,
+};
 use crate::{
-    domain::{Location, Occasion, Vendor},
+    domain::{Location, Occasion, Vendor, rights::Act},
     failure::{Failure, Result},
     keys::{self, Presence},
     store::{self, AuditLine},
@@ -79,6 +83,7 @@ async fn has_ledger(location: &Location) -> Result<bool> {
 
 /// Says what the authority is for, once.
 async fn say(database: &Database, vendor: &Vendor, occasion: &Occasion) -> Result<()> {
+    let occasion = &permit(database, occasion, Act::Ledger, On::Whole).await?;
     let mut tx = database.write().await?;
     if store::vendor(&mut tx).await?.is_some() {
         return Err(Failure::AlreadyInitialized);

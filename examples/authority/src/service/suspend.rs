@@ -2,9 +2,12 @@
 
 use nodelock::LicenseId;
 
-use super::Database;
+use super::{
+    Database,
+    permit::{On, permit},
+};
 use crate::{
-    domain::Occasion,
+    domain::{Occasion, rights::Act},
     failure::{Failure, Result},
     store::{self, AuditLine},
 };
@@ -18,6 +21,8 @@ pub(crate) async fn set_suspended(
     suspended: bool,
     occasion: &Occasion,
 ) -> Result<bool> {
+    let act = if suspended { Act::Suspend } else { Act::Resume };
+    let occasion = &permit(database, occasion, act, On::License(id)).await?;
     let mut tx = database.write().await?;
     let unknown = || Failure::unknown_license(id);
     let mut terms = store::terms_of(&mut tx, id).await?.ok_or_else(unknown)?;

@@ -4,11 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{
     Tx,
+    accounts::spend,
     row::{device, handle, license_id, number, public_key, seconds, time},
     sql::{Row, query},
 };
 use crate::{
-    domain::{AuditRow, Occasion},
+    domain::{AuditRow, rights::Permit},
     failure::Result,
 };
 use nodelock::{
@@ -16,7 +17,7 @@ use nodelock::{
     authority::{SeatName, SeatState, decision::Event},
 };
 
-/// A line to write.
+/// A line to write. It takes a permit, which only the table of rights gives, so that nothing is done unasked.
 pub(crate) struct AuditLine<'a> {
     pub(crate) action: &'static str,
     pub(crate) license: Option<LicenseId>,
@@ -31,20 +32,21 @@ struct OfSeat {
 }
 
 /// Writes down what a decision noted.
-pub(crate) async fn note(tx: &mut Tx, event: &Event, occasion: &Occasion) -> Result<()> {
+pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Result<()> {
     let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
-    write(tx, &line, seat, occasion).await
+    write(tx, &line, seat, permit).await
 }
 
 impl AuditLine<'_> {
     /// Writes down what is about no seat.
-    pub(crate) async fn write(&self, tx: &mut Tx, occasion: &Occasion) -> Result<()> {
-        write(tx, self, None, occasion).await
+    pub(crate) async fn write(&self, tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
+        write(tx, self, None, permit).await
     }
 }
 
-async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, occasion: &Occasion) -> Result<()> {
+async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, permit: &Permit<'_>) -> Result<()> {
+    spend(tx, permit).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let mut random = [0; 8];
     SystemRandom.fill(&mut random)?;
@@ -55,8 +57,8 @@ async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, occasion
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(format!("{now:032x}{:016x}", u64::from_le_bytes(random)))
-    .bind(seconds(occasion.time))
-    .bind(occasion.actor.to_string())
+    .bind(seconds(permit.time))
+    .bind(permit.actor.to_string())
     .bind(line.action)
     .bind(line.license.map(|id| id.to_string()))
     .bind(seat.as_ref().map(|seat| number(seat.name.handle)))

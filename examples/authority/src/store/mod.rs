@@ -4,6 +4,7 @@
 //! What is kept for strangers is bounded where it is kept (`strangers`). The SQL is what SQLite and PostgreSQL have in
 //! common; where they differ, the engine is asked. `sql` runs a statement on either.
 
+mod accounts;
 mod audit;
 mod backup;
 mod counters;
@@ -31,6 +32,11 @@ use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 use sqlx::{Connection as _, Executor as _, PgPool, postgres::PgPoolOptions};
 
 pub(crate) use self::{
+    accounts::{
+        CredentialRow, account, account_to_change, accounts, credential, credential_to_change, credentials,
+        delete_session, delete_sessions_of, insert_account, insert_credential, insert_reseller,
+        insert_session, license_of_seat, session, set_account, set_credential, set_seen, subject_of,
+    },
     audit::{AuditLine, note},
     backup::publish,
     history::clock,

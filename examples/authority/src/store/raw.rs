@@ -56,6 +56,11 @@ table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_k
 table!(LICENSE_COUNT, "license_count", "license_id, counted, record", "license_id, counted");
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
+table!(ACCOUNT, "account", "name, record", "name");
+table!(SESSION, "session", "hash, account, seen, ends", "hash");
+table!(CREDENTIAL, "credential", "hash, id, record, created, seen", "id");
+table!(RESELLER_LICENSE, "reseller_license", "license_id, account", "license_id");
+
 /// A row, whose columns may hold anything.
 pub(crate) struct RawRow(Row);
 

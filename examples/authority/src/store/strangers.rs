@@ -47,7 +47,7 @@ pub(super) async fn evidence_of(tx: &mut Tx, handle: Handle) -> Result<Found> {
 fn counts_for(occasion: &Occasion) -> String {
     match occasion.actor {
         Actor::Peer(peer) => network(peer).to_string(),
-        Actor::Vendor(_) => String::new(),
+        Actor::Vendor(_) | Actor::Bearer(_) => String::new(),
     }
 }
 

@@ -31,6 +31,11 @@ fn authority() -> Authority {
     let (id, key) = sell(&["first", "--deactivations", "2"]);
     let (other, _) =
         sell(&["second", "--count", "3", "--edition", "Pro", "--feature", "cores=8", "--activations", "5"]);
+    let person = |name: &str| {
+        authority.done_with(&["account", "new", name, "--role", "reseller"], b"correct horse battery\n");
+    };
+    person("jane");
+    person("john");
     authority.done(&["license", "suspend", &other]);
     authority.done(&["license", "resume", &other]);
     authority.done(&["license", "edit", &id, "--seats", "8"]);
@@ -108,6 +113,31 @@ fn authority() -> Authority {
             if name == "kept code" { kept.code().to_string().into_bytes() } else { kept.proof().to_vec() };
         assert_eq!(authority.refused(&["redeem", "-"], &input), "unknown-seat");
     }
+    // People, programs and machines; sessions, which begin over HTTP; and a license that a reseller sold there.
+    authority.done(&["token", "new", "--name", "shop", "--scope", "licenses:write"]);
+    let key = ["deployment-key", "new", "--name", "CI", "--license", &id, "--limit", "5"];
+    authority.done(&key);
+    for change in
+        [&["role", "john", "vendor"][..], &["disable", "john"], &["enable", "john"], &["totp", "john"]]
+    {
+        authority.done(&[&["account"], change].concat());
+    }
+    let mut ledger = Ledger::open(&authority);
+    ledger.execute("UPDATE credential SET seen = 1790000000");
+    for (name, hash) in [("jane", "aa"), ("john", "bb")] {
+        let hash = match authority.engine() {
+            Engine::Sqlite => format!("X'{}'", hash.repeat(32)),
+            Engine::Postgres(_) => format!("'\\x{}'", hash.repeat(32)),
+        };
+        let seen = "1790000000, 1790003600";
+        ledger.execute(&format!(
+            "INSERT INTO session (hash, account, seen, ends) VALUES ({hash}, '{name}', {seen})"
+        ));
+    }
+    ledger.execute(&format!(
+        "UPDATE audit SET actor = 'account:jane@192.0.2.1' WHERE action = 'license-created' AND license_id = '{other}'"
+    ));
+    ledger.execute(&format!("INSERT INTO reseller_license (license_id, account) VALUES ('{other}', 'jane')"));
     authority
 }
 

@@ -271,7 +271,9 @@ fn what_belongs_elsewhere_is_told_what_it_is() {
         }
     }
     let two = format!("{proof}\n{}", settled.to_text());
-    assert_eq!(redeem(&authority, &two).title(), "This is not one deactivation");
+    let page = redeem(&authority, &two);
+    assert_eq!((page.status, page.title()), (400, "These are several deactivations".into()));
+    assert!(page.words().contains("Hand them in one after the other"), "{}", page.words());
     assert_eq!((authority.seats(), authority.actions()), before);
 }
 

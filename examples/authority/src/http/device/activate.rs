@@ -1,12 +1,15 @@
 //! `POST /v1/activations`
 
-use axum::extract::State;
+use axum::{
+    extract::State,
+    http::{HeaderMap, header},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{
     super::{
-        Shared,
+        Shared, bearer,
         body::Json,
         description::{MessageProblems, Seconds},
         peer::Peer,
@@ -14,6 +17,7 @@ use super::{
     },
     Ask, JsonAnswer, Message, finish,
 };
+use crate::failure::Failure;
 
 #[derive(Serialize, ToSchema)]
 pub(super) struct Granted {
@@ -26,6 +30,9 @@ pub(super) struct Granted {
 ///
 /// Frees the seats that come along with the request, then grants one, in one transaction. Also answers recovery
 /// requests.
+///
+/// A machine that is installed unattended may bring a deployment key in place of a license key, in the header
+/// `Authorization: Bearer`.
 #[utoipa::path(
     post,
     path = "/v1/activations",
@@ -34,9 +41,15 @@ pub(super) struct Granted {
     responses(
         (status = 200, description = "Done.", body = inline(Granted)),
         (
+            status = 401,
+            description = "Not a valid deployment key. Codes: `unauthenticated`.",
+            body = Details,
+            content_type = "application/problem+json",
+        ),
+        (
             status = 403,
             description = "Not genuine, a recovery from another machine than the seat's, or nothing may be issued. \
-                           Codes: `bad-signature`, `wrong-machine`, `license-ended`.",
+                           Codes: `bad-signature`, `wrong-machine`, `license-ended`, `forbidden`, `deployment-key-used-up`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -80,11 +93,22 @@ pub(super) struct Granted {
 pub(super) async fn activate(
     State(server): Shared,
     peer: Peer,
+    headers: HeaderMap,
     Json(asked): Json<Ask>,
 ) -> Result<JsonAnswer<Granted>, Problem> {
     finish(async move {
         let file = server.service.read(asked.request.0.into_bytes()).await?.activation()?;
-        let granted = server.service.activate(file, None, &peer.occasion()).await?;
+        let mut occasion = peer.occasion();
+        let mut assigned = None;
+        if headers.contains_key(header::AUTHORIZATION) {
+            let key = bearer::token(&headers).ok_or(Failure::Unauthenticated)?;
+            occasion = server.service.authenticate(&key, peer.0, occasion.time).await?;
+            assigned = occasion.deployed_license();
+            if assigned.is_some() && !file.request().license_key.is_empty() {
+                return Err(Problem::malformed("a request with a deployment key names no license key"));
+            }
+        }
+        let granted = server.service.activate(file, assigned, &occasion).await?;
         let receipts = granted.receipts.iter().map(Message::from).collect();
         match granted.license {
             Ok(license) => Ok(JsonAnswer(Granted { license: Message::from(&license), receipts })),

@@ -64,7 +64,7 @@ impl<T: Serialize> IntoResponse for JsonAnswer<T> {
 }
 
 /// Does what a call asks for to its end.
-async fn finish<T: Send + 'static>(
+pub(super) async fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, Problem>> + Send + 'static,
 ) -> Result<T, Problem> {
     permits::finish(work).await.unwrap_or_else(|_| Err(Problem::of(ErrorKind::ServerFailed)))

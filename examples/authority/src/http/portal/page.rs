@@ -52,7 +52,7 @@ pub(super) fn answer<T: Template>(notice: Notice, page: impl FnOnce(Option<Notic
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
     }
     if let Some(kind) = kind {
-        response.extensions_mut().insert(Refused(kind));
+        response.extensions_mut().insert(Refused(kind.code()));
     }
     response
 }

@@ -9,13 +9,13 @@ use nodelock::{
 
 use super::{Findings, Known, row::Row};
 use crate::{
-    domain::Finding,
+    domain::{Finding, check_name},
     failure::Result,
     store::{Tx, raw},
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 8] = [
+const ACTIONS: [(&str, bool); 16] = [
     ("set-up", false),
     ("certified", false),
     ("restored", false),
@@ -24,6 +24,14 @@ const ACTIONS: [(&str, bool); 8] = [
     ("license-rekeyed", true),
     ("license-suspended", true),
     ("license-resumed", true),
+    ("account-created", false),
+    ("account-changed", false),
+    ("signed-in", false),
+    ("token-created", false),
+    ("token-revoked", false),
+    ("deployment-key-created", false),
+    ("deployment-key-revoked", false),
+    ("refused", false),
 ];
 /// Between the time of an act and that of its line: a long run of `redeem-all` has one time for all it does.
 const LAG: u64 = 24 * 60 * 60;
@@ -35,6 +43,8 @@ pub(super) struct Audit {
     pub(super) set_up: Option<(Timestamp, String)>,
     /// When each license was sold, and in which words.
     pub(super) created: HashMap<LicenseId, (Timestamp, String)>,
+    /// The account of the reseller who sold a license, of those that one sold.
+    pub(super) sold_by: HashMap<LicenseId, String>,
     pub(super) trails: HashMap<SeatName, Trail>,
     /// Licenses that lines are about, each with one of its lines.
     named: HashMap<LicenseId, String>,
@@ -88,10 +98,19 @@ impl Audit {
             let is_near = noted.unix_seconds().abs_diff(at.unix_seconds()) <= LAG;
             row.expect("at", is_near, "it is not when the line was written");
         }
-        if let Some(actor) = row.text("actor") {
+        let actor = row.text("actor");
+        if let Some(actor) = &actor {
             let is_peer = actor.strip_prefix("http:").is_some_and(|peer| peer.parse::<IpAddr>().is_ok());
             let is_user = actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty());
-            row.expect("actor", is_peer || is_user, "it is neither a user nor an address");
+            let is_bearer = ["account:", "token:", "deployment-key:"].iter().any(|kind| {
+                let bearer = actor.strip_prefix(kind).and_then(|rest| rest.split_once('@'));
+                bearer.is_some_and(|(name, at)| check_name(name).is_ok() && at.parse::<IpAddr>().is_ok())
+            });
+            row.expect(
+                "actor",
+                is_peer || is_user || is_bearer,
+                "it is neither a user, nor a bearer, nor an address",
+            );
         }
         let license = match row.text_or_null("license_id") {
             Some(Some(text)) => {
@@ -124,6 +143,10 @@ impl Audit {
                         self.set_up.get_or_insert((at, detail));
                     }
                     ("license-created", Some(license)) => {
+                        let account = actor.as_deref().and_then(|actor| actor.strip_prefix("account:"));
+                        if let Some((name, _)) = account.and_then(|rest| rest.split_once('@')) {
+                            self.sold_by.insert(license, name.to_owned());
+                        }
                         let is_first = self.created.insert(license, (at, detail)).is_none();
                         row.expect("license_id", is_first, "a license is sold once");
                     }

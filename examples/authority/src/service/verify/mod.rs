@@ -4,6 +4,7 @@
 //! another record: a seat's is the audit, which notes every act (`nodelock::authority::SeatTrail`). What has no witness
 //! is in [`UNSEEN`].
 
+mod accounts;
 mod audit;
 mod history;
 mod licenses;
@@ -25,9 +26,12 @@ use nodelock::{
 
 pub(crate) use self::unseen::UNSEEN;
 use self::{audit::Audit, row::Row};
-use super::Database;
+use super::{
+    Database,
+    permit::{On, permit},
+};
 use crate::{
-    domain::{Finding, Occasion},
+    domain::{Finding, Occasion, rights::Act},
     failure::{Failure, Result},
     keys,
     store::{Tx, raw},
@@ -110,6 +114,7 @@ struct License {
 /// Fails with [`Failure::WrongKeys`] when the keys that are here are another authority's, and when the database cannot
 /// be read at all. What it finds is no failure.
 pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Verified> {
+    let occasion = &permit(database, occasion, Act::Verify, On::Whole).await?;
     let mut findings = Findings { list: Vec::new(), found: 0, records: 0, now: occasion.time };
     let mut known = Known::default();
     let mut tx = database.read().await?;
@@ -126,6 +131,7 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     seats::look(&mut tx, &mut known, &mut findings).await?;
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;
+    accounts::look(&mut tx, &mut known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
     Ok(Verified { findings: list, found, records, keys_are_here })

@@ -133,6 +133,13 @@ impl<'a> Row<'a> {
         time
     }
 
+    /// The same, where it may be NULL.
+    pub(super) fn time_or_null(&mut self, column: &str) {
+        if !matches!(self.raw.get::<i64>(column), Ok(None)) {
+            self.time(column);
+        }
+    }
+
     pub(super) fn is_past(&self, time: Timestamp) -> bool {
         self.findings.is_past(time)
     }

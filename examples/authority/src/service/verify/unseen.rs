@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 41] = [
+pub(crate) const UNSEEN: [(&str, &str); 49] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -33,6 +33,20 @@ pub(crate) const UNSEEN: [(&str, &str); 41] = [
     ("seat.record.reinstalls", "how often a machine was installed again is noted nowhere else as a number"),
     ("seat.record.by_customer", "what a seat's device uses up when it speaks again; the audit has the act"),
     ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),
+    (
+        "account.record",
+        "who a person is, and what of their secrets is kept, is noted nowhere else; it must be readable",
+    ),
+    ("session.hash", "the token is not kept; its length is checked"),
+    ("session.account", "who signed in is noted in words alone; it must be an account there is"),
+    ("session.seen", "noted nowhere else; it must not lie ahead"),
+    ("session.ends", "noted nowhere else"),
+    ("credential.hash", "the token is not kept; its length is checked"),
+    (
+        "credential.record",
+        "what it is for is noted in words alone; it must be readable, and of this id and time",
+    ),
+    ("credential.seen", "noted nowhere else; it must not lie ahead"),
     ("tally.shard", "the sum over all shards counts"),
     ("evidence.content", "its signature or secret is judged when its request arrives; it must be readable"),
     ("evidence.received", "noted nowhere else; it must not lie ahead"),
@@ -52,7 +66,7 @@ pub(crate) const UNSEEN: [(&str, &str); 41] = [
     ("license_count.record", "how often it happened is noted nowhere else; bounds are checked"),
     ("audit.id", "random bits, and the time to a day"),
     ("audit.at", "within a day, of a line that no record states the time of"),
-    ("audit.actor", "noted nowhere else; it must be a user or an address"),
+    ("audit.actor", "noted nowhere else; it must be a user, a bearer or an address"),
     ("audit.action", "of lines that lead to no state and issue no license"),
     ("audit.license_id", "of a line that is about a license alone: another license there is"),
     ("_sqlx_migrations.description", "a note of the database's driver that nothing reads"),

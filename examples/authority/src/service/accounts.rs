@@ -1,0 +1,161 @@
+//! Accounts of the vendor's people: made, changed, disabled.
+
+use zeroize::Zeroizing;
+
+use super::{
+    Database, off_thread,
+    permit::{On, permit},
+    secrets,
+};
+use crate::{
+    domain::{
+        Account, Occasion,
+        rights::{Act, Role},
+    },
+    failure::{Failure, Result},
+    store::{self, AuditLine},
+};
+
+/// What a person needs for the second factor. It is shown this once.
+pub(crate) struct SecondFactor {
+    /// The secret, as it is typed into an authenticator.
+    pub(crate) secret: String,
+    /// The same as a link.
+    pub(crate) link: String,
+    /// Each of these is good once in place of a code.
+    pub(crate) recovery: Vec<String>,
+}
+
+/// What is changed of an account.
+pub(crate) enum AccountChange {
+    Role(Role),
+    Disabled(bool),
+    Password(Zeroizing<String>),
+}
+
+/// Makes an account. It has a second factor from the beginning.
+///
+/// Fails with [`Failure::AccountExists`], and with [`Failure::Usage`] for a password that is too short or too long.
+pub(crate) async fn new_account(
+    database: &Database,
+    name: &str,
+    role: Role,
+    password: Zeroizing<String>,
+    occasion: &Occasion,
+) -> Result<SecondFactor> {
+    let permit = permit(database, occasion, Act::Accounts, On::Whole).await?;
+    let password = off_thread(move || secrets::hash_password(&password)).await??;
+    let totp = secrets::new_totp()?;
+    let (codes, recovery) = secrets::new_recovery_codes()?;
+    let factor = second_factor(database, name, &totp, codes).await?;
+    let account = Account {
+        name: name.to_owned(),
+        role,
+        password,
+        totp,
+        totp_step: 0,
+        recovery,
+        created: occasion.time,
+        disabled: None,
+        spent: Vec::new(),
+    };
+    let mut tx = database.write().await?;
+    if !store::insert_account(&mut tx, &account).await? {
+        return Err(Failure::AccountExists(name.to_owned()));
+    }
+    let detail = format!("{name}, {role}");
+    AuditLine { action: "account-created", license: None, detail: &detail }.write(&mut tx, &permit).await?;
+    tx.commit().await?;
+    Ok(factor)
+}
+
+async fn second_factor(
+    database: &Database,
+    name: &str,
+    totp: &str,
+    recovery: Vec<String>,
+) -> Result<SecondFactor> {
+    let product = super::vendor(database).await?.product;
+    let (secret, link) = secrets::totp_for_people(totp, name, &product);
+    Ok(SecondFactor { secret, link, recovery })
+}
+
+/// All accounts, by name.
+pub(crate) async fn accounts(database: &Database, occasion: &Occasion) -> Result<Vec<Account>> {
+    permit(database, occasion, Act::Accounts, On::Whole).await?;
+    store::accounts(&mut database.read().await?).await
+}
+
+/// Changes an account, and signs it out wherever it is signed in. Returns whether that changed anything.
+///
+/// Fails with [`Failure::UnknownAccount`], and with [`Failure::Usage`] for a password that is too short or too long.
+pub(crate) async fn change_account(
+    database: &Database,
+    name: &str,
+    change: AccountChange,
+    occasion: &Occasion,
+) -> Result<bool> {
+    let permit = permit(database, occasion, Act::Accounts, On::Whole).await?;
+    let password = match &change {
+        AccountChange::Password(password) => {
+            let password = password.clone();
+            Some(off_thread(move || secrets::hash_password(&password)).await??)
+        }
+        _ => None,
+    };
+    let mut tx = database.write().await?;
+    let unknown = || Failure::UnknownAccount(name.to_owned());
+    let before = store::account_to_change(&mut tx, name).await?.ok_or_else(unknown)?;
+    let mut account = before.clone();
+    let what = match change {
+        AccountChange::Role(role) => {
+            account.role = role;
+            format!("role {} -> {role}", before.role)
+        }
+        AccountChange::Disabled(true) => {
+            account.disabled.get_or_insert(occasion.time);
+            "disabled".to_owned()
+        }
+        AccountChange::Disabled(false) => {
+            account.disabled = None;
+            "enabled".to_owned()
+        }
+        AccountChange::Password(_) => {
+            account.password = password.unwrap_or(account.password);
+            "password".to_owned()
+        }
+    };
+    let changes = account != before;
+    if changes {
+        store::set_account(&mut tx, &account).await?;
+        store::delete_sessions_of(&mut tx, name).await?;
+        let detail = format!("{name}: {what}");
+        let line = AuditLine { action: "account-changed", license: None, detail: &detail };
+        line.write(&mut tx, &permit).await?;
+    }
+    tx.commit().await?;
+    Ok(changes)
+}
+
+/// Gives an account a new second factor and new recovery codes, and signs it out. The old ones are of no use any more.
+///
+/// Fails with [`Failure::UnknownAccount`].
+pub(crate) async fn new_second_factor(
+    database: &Database,
+    name: &str,
+    occasion: &Occasion,
+) -> Result<SecondFactor> {
+    let permit = permit(database, occasion, Act::Accounts, On::Whole).await?;
+    let totp = secrets::new_totp()?;
+    let (codes, recovery) = secrets::new_recovery_codes()?;
+    let factor = second_factor(database, name, &totp, codes).await?;
+    let mut tx = database.write().await?;
+    let unknown = || Failure::UnknownAccount(name.to_owned());
+    let account = store::account_to_change(&mut tx, name).await?.ok_or_else(unknown)?;
+    store::set_account(&mut tx, &Account { totp, recovery, totp_step: 0, ..account }).await?;
+    store::delete_sessions_of(&mut tx, name).await?;
+    let detail = format!("{name}: second factor");
+    AuditLine { action: "account-changed", license: None, detail: &detail }.write(&mut tx, &permit).await?;
+    tx.commit().await?;
+    Ok(factor)
+}

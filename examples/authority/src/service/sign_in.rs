@@ -1,0 +1,187 @@
+//! Who a request is from: people sign in, and every credential is looked up when it comes.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
+
+use nodelock::Timestamp;
+use tracing::warn;
+use zeroize::Zeroizing;
+
+use super::{Service, off_thread, permit, permit::On, secrets};
+use crate::{
+    domain::{Actor, Bearer, Credential, Occasion, Who, network, rights::Act},
+    failure::{Failure, Result},
+    store::{self, AuditLine},
+};
+
+/// How long somebody who does nothing stays signed in.
+const IDLE: Duration = Duration::from_secs(30 * 60);
+/// How long anybody stays signed in.
+const LONGEST: Duration = Duration::from_secs(12 * 60 * 60);
+/// How exactly it is noted when a credential was used: to write it down at each request would make reading cost a
+/// write.
+const SEEN: Duration = Duration::from_secs(60);
+/// Longer than any credential.
+const LONGEST_SECRET: usize = 128;
+/// Longer than any password or code that is right.
+const LONGEST_TYPED: usize = 2048;
+
+/// For what counts wherever it comes from.
+const ANYWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// Somebody signed in.
+pub(crate) struct SignedIn {
+    /// What stands for the session from here on.
+    pub(crate) token: Zeroizing<String>,
+    pub(crate) ends: Timestamp,
+    pub(crate) who: Who,
+}
+
+impl Service {
+    /// Signs somebody in, with a password and a code of the second factor or a recovery code. Each time there is a new
+    /// session with a new token, so nobody can know it before.
+    ///
+    /// Fails with [`Failure::SignInRefused`], which does not say what of it was wrong, and with
+    /// [`Failure::PeerMustWait`]: for each pair of account and address, so that strangers cannot lock anybody out.
+    pub(crate) async fn sign_in(
+        &self,
+        name: &str,
+        password: Zeroizing<String>,
+        code: Zeroizing<String>,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<SignedIn> {
+        // It counts before anything is known of it: requests at the same time do not get past the limit.
+        self.limits.sign_ins.take(name, peer)?;
+        if password.len() > LONGEST_TYPED || code.len() > LONGEST_TYPED {
+            return Err(Failure::SignInRefused);
+        }
+        let account = store::account(&mut self.database.read().await?, name).await?;
+        // A guess takes a processor for a while. Each address has a line of its own, as for typed codes.
+        let turn = self.derivations.turn(Some(network(peer))).await;
+        let hashed = account.as_ref().map(|account| account.password.clone());
+        let is_right = off_thread(move || {
+            let _turn = turn;
+            secrets::is_password(hashed.as_ref(), &password)
+        });
+        let is_right = is_right.await?;
+        let refused = || {
+            warn!(event = "sign-in-refused", %peer);
+            Failure::SignInRefused
+        };
+        let account = account.filter(|account| is_right && account.disabled.is_none()).ok_or_else(refused)?;
+        self.limits.second_factors.take(name, ANYWHERE)?;
+        let mut tx = self.database.write().await?;
+        // What was looked at may have changed meanwhile, and a code counts once.
+        let mut found = store::account_to_change(&mut tx, name).await?.ok_or_else(refused)?;
+        if found.password != account.password || found.disabled.is_some() {
+            return Err(refused());
+        }
+        let recovery = secrets::recovery_hash(&code);
+        match secrets::totp_step(&found.totp, &code, now, found.totp_step) {
+            Some(step) => found.totp_step = step,
+            None => match found.recovery.iter().position(|left| *left == recovery) {
+                Some(at) => drop(found.recovery.remove(at)),
+                None => {
+                    // Somebody has the password, which its owner should know.
+                    tx.undo().await;
+                    let guesser = Occasion { time: now, actor: Actor::Peer(peer) };
+                    let detail = format!("a wrong code behind the right password of {name}");
+                    permit::note(&self.database, &guesser, "refused", &detail).await?;
+                    return Err(refused());
+                }
+            },
+        }
+        let (token, ends) = (secrets::new_secret(secrets::SESSION)?, later(now, LONGEST));
+        store::set_account(&mut tx, &found).await?;
+        store::insert_session(&mut tx, &secrets::secret_hash(&token), name, now, ends).await?;
+        let who = Who::Account { name: found.name, role: found.role };
+        let occasion = occasion(who.clone(), peer, now);
+        let permit = permit::permit(&self.database, &occasion, Act::Oneself, On::Whole).await?;
+        let detail = format!("from {peer}, {} recovery codes left", found.recovery.len());
+        AuditLine { action: "signed-in", license: None, detail: &detail }.write(&mut tx, &permit).await?;
+        tx.commit().await?;
+        self.limits.sign_ins.forget(name, peer);
+        self.limits.second_factors.forget(name, ANYWHERE);
+        Ok(SignedIn { token, ends, who })
+    }
+
+    /// Signs out whoever has that token.
+    pub(crate) async fn sign_out(&self, secret: &str, occasion: &Occasion) -> Result<()> {
+        self.permit(occasion, Act::Oneself, On::Whole).await?;
+        let mut tx = self.database.write().await?;
+        store::delete_session(&mut tx, &secrets::secret_hash(secret)).await?;
+        tx.commit().await
+    }
+
+    /// Who brought that credential: a session's token, a program's, or a deployment key. It is looked up each time, so
+    /// that one that was revoked is nobody's at once.
+    ///
+    /// Fails with [`Failure::Unauthenticated`], and with [`Failure::PeerMustWait`] instead after too many wrong ones
+    /// from that address. A right one is never kept waiting.
+    pub(crate) async fn authenticate(&self, secret: &str, peer: IpAddr, now: Timestamp) -> Result<Occasion> {
+        let found = match secret.len() <= LONGEST_SECRET {
+            true => self.who(secret, now).await?,
+            false => None,
+        };
+        match found {
+            Some(who) => Ok(occasion(who, peer, now)),
+            None => {
+                if self.limits.credentials.take_and_tell(peer)? {
+                    let guesser = Occasion { time: now, actor: Actor::Peer(peer) };
+                    permit::note(&self.database, &guesser, "refused", "credentials that are none").await?;
+                }
+                Err(Failure::Unauthenticated)
+            }
+        }
+    }
+
+    async fn who(&self, secret: &str, now: Timestamp) -> Result<Option<Who>> {
+        let hash = secrets::secret_hash(secret);
+        let mut tx = self.database.read().await?;
+        let (who, seen) = if secret.starts_with(secrets::SESSION) {
+            let Some(session) = store::session(&mut tx, &hash).await? else { return Ok(None) };
+            if now >= session.ends || now >= later(session.seen, IDLE) {
+                return Ok(None);
+            }
+            let account = store::account(&mut tx, &session.account).await?;
+            let Some(account) = account.filter(|account| account.disabled.is_none()) else {
+                return Ok(None);
+            };
+            (Who::Account { name: account.name, role: account.role }, Some(session.seen))
+        } else {
+            let Some(row) = store::credential(&mut tx, &hash).await? else { return Ok(None) };
+            if !row.credential.is_valid(now) {
+                return Ok(None);
+            }
+            let who = match row.credential {
+                Credential::Token(token) => {
+                    Who::Token { id: token.id, scopes: token.scopes, product: token.product }
+                }
+                Credential::DeploymentKey(key) => Who::DeploymentKey { id: key.id, license: key.license },
+            };
+            (who, row.seen)
+        };
+        drop(tx);
+        if seen.is_none_or(|seen| now >= later(seen, SEEN)) {
+            let mut tx = self.database.write().await?;
+            store::set_seen(&mut tx, &hash, now).await?;
+            tx.commit().await?;
+        }
+        Ok(Some(who))
+    }
+}
+
+fn occasion(who: Who, address: IpAddr, time: Timestamp) -> Occasion {
+    Occasion { time, actor: Actor::Bearer(Arc::new(Bearer { who, address })) }
+}
+
+fn later(time: Timestamp, by: Duration) -> Timestamp {
+    Timestamp::from_unix_seconds(time.unix_seconds().saturating_add(by.as_secs()))
+}
+
+#[cfg(test)]
+mod tests;

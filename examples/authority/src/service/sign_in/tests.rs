@@ -1,0 +1,389 @@
+use std::{fs, path::Path};
+
+use nodelock::{LicenseId, SystemRandom, authority::LicenseTerms};
+
+use super::{
+    super::{
+        AccountChange, NewCredential, change_account, edit,
+        fixture::{Authority, PRODUCT, address, now, vendor},
+        licenses, new_account, new_credential, new_second_factor, offers, permit, revoke, seats, sell,
+        set_suspended,
+    },
+    *,
+};
+use crate::{
+    domain::rights::{Role, Scope},
+    service::secrets::code_at,
+};
+
+const PASSWORD: &str = "correct horse battery";
+
+async fn account(authority: &Authority, name: &str, role: Role) -> Vec<String> {
+    let password = Zeroizing::new(PASSWORD.to_owned());
+    let database = authority.service.database();
+    new_account(database, name, role, password, &vendor()).await.unwrap().recovery
+}
+
+async fn secret_of(authority: &Authority, name: &str) -> String {
+    let mut tx = authority.service.database().read().await.unwrap();
+    store::account(&mut tx, name).await.unwrap().unwrap().totp
+}
+
+async fn try_to_sign_in(
+    authority: &Authority,
+    name: &str,
+    password: &str,
+    code: &str,
+    at: Timestamp,
+) -> Result<SignedIn> {
+    let secret = |text: &str| Zeroizing::new(text.to_owned());
+    authority.service.sign_in(name, secret(password), secret(code), address(1), at).await
+}
+
+/// Signs in, and acts from then on.
+async fn signed_in(authority: &Authority, name: &str) -> Occasion {
+    let code = code_at(&secret_of(authority, name).await, now());
+    let signed_in = try_to_sign_in(authority, name, PASSWORD, &code, now()).await.unwrap();
+    authority.service.authenticate(&signed_in.token, address(1), now()).await.unwrap()
+}
+
+async fn token(authority: &Authority, scopes: &[Scope], product: Option<&str>) -> (String, Occasion) {
+    let new = NewCredential::Token {
+        name: "shop".into(),
+        scopes: scopes.to_vec(),
+        product: product.map(str::to_owned),
+        expires: None,
+    };
+    let (id, text) = new_credential(authority.service.database(), new, &vendor()).await.unwrap();
+    (id, authority.service.authenticate(&text, address(2), now()).await.unwrap())
+}
+
+fn plus(time: Timestamp, seconds: u64) -> Timestamp {
+    Timestamp::from_unix_seconds(time.unix_seconds() + seconds)
+}
+
+async fn refusals(authority: &Authority) -> usize {
+    authority.actions().await.iter().filter(|action| *action == "refused").count()
+}
+
+/// A license, sold by whoever acts.
+async fn sold_by(authority: &Authority, occasion: &Occasion) -> Result<LicenseId> {
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
+    let offers = offers(&terms, 1).unwrap();
+    sell(authority.service.database(), &offers, None, || Ok(()), occasion).await?;
+    Ok(offers[0].terms.id)
+}
+
+#[tokio::test]
+async fn a_person_signs_in_with_password_and_code_and_each_code_is_good_once() {
+    let authority = Authority::new().await;
+    let recovery = account(&authority, "jane", Role::Support).await;
+    let (secret, start) = (secret_of(&authority, "jane").await, now());
+    let code = code_at(&secret, start);
+    let first = try_to_sign_in(&authority, "jane", PASSWORD, &code, start).await.unwrap();
+    assert_eq!(first.who, Who::Account { name: "jane".into(), role: Role::Support });
+    assert!(first.token.starts_with("nls_"));
+    // The same code again, a wrong password, a wrong code, a name that nobody has.
+    let later = plus(start, 60);
+    let next = code_at(&secret, later);
+    for (name, password, code) in [
+        ("jane", PASSWORD, &*code),
+        ("jane", "correct horse batterx", &*next),
+        ("jane", PASSWORD, ""),
+        ("john", PASSWORD, &*next),
+    ] {
+        let refused = try_to_sign_in(&authority, name, password, code, later).await;
+        assert!(matches!(refused, Err(Failure::SignInRefused)), "{name} {password} {code}");
+    }
+    let second = try_to_sign_in(&authority, "jane", PASSWORD, &next, later).await.unwrap();
+    assert_ne!(*first.token, *second.token, "each session has a token that nobody can know before");
+    try_to_sign_in(&authority, "jane", PASSWORD, &recovery[0], later).await.unwrap();
+    let again = try_to_sign_in(&authority, "jane", PASSWORD, &recovery[0], later).await;
+    assert!(matches!(again, Err(Failure::SignInRefused)));
+    assert_eq!(refusals(&authority).await, 3, "who gets as far has the password, which the audit tells");
+}
+
+#[tokio::test]
+async fn guesses_from_one_address_keep_out_nobody_at_another() {
+    let authority = Authority::new().await;
+    account(&authority, "jane", Role::Owner).await;
+    // Too long to be hashed, so that this is quick.
+    let long = "x".repeat(LONGEST_TYPED + 1);
+    for _ in 0..10 {
+        let refused = try_to_sign_in(&authority, "jane", &long, "", now()).await;
+        assert!(matches!(refused, Err(Failure::SignInRefused)));
+    }
+    let code = Zeroizing::new(code_at(&secret_of(&authority, "jane").await, now()));
+    let password = || Zeroizing::new(PASSWORD.to_owned());
+    let at = async |n| authority.service.sign_in("jane", password(), code.clone(), address(n), now()).await;
+    assert!(matches!(at(1).await, Err(Failure::PeerMustWait(_))));
+    at(2).await.unwrap();
+}
+
+#[tokio::test]
+async fn codes_behind_a_right_password_are_limited_wherever_they_come_from() {
+    let authority = Authority::new().await;
+    account(&authority, "jane", Role::Owner).await;
+    let password = || Zeroizing::new(PASSWORD.to_owned());
+    let wrong = || Zeroizing::new("000000x".to_owned());
+    for n in 0..10 {
+        let refused = authority.service.sign_in("jane", password(), wrong(), address(n), now()).await;
+        assert!(matches!(refused, Err(Failure::SignInRefused)), "{n}");
+    }
+    let refused = authority.service.sign_in("jane", password(), wrong(), address(99), now()).await;
+    assert!(matches!(refused, Err(Failure::PeerMustWait(_))));
+}
+
+#[tokio::test]
+async fn a_session_ends_when_idle_when_it_is_old_and_when_its_account_changes() {
+    let authority = Authority::new().await;
+    account(&authority, "jane", Role::Support).await;
+    let (service, start) = (&authority.service, now());
+    let is_valid = async |token: &str, at| service.authenticate(token, address(1), at).await.is_ok();
+    let mut at = start;
+    let sign_in = async |at| {
+        let code = code_at(&secret_of(&authority, "jane").await, at);
+        try_to_sign_in(&authority, "jane", PASSWORD, &code, at).await.unwrap().token
+    };
+    let token = sign_in(at).await;
+    at = plus(at, 29 * 60);
+    assert!(is_valid(&token, at).await);
+    // It was used, so it is not idle since the beginning.
+    assert!(is_valid(&token, plus(at, 29 * 60)).await);
+    assert!(!is_valid(&token, plus(at, 60 * 60)).await);
+    // However busy, it ends.
+    let busy = sign_in(at).await;
+    for minutes in (20..12 * 60).step_by(20) {
+        assert!(is_valid(&busy, plus(at, minutes * 60)).await, "{minutes}");
+    }
+    assert!(!is_valid(&busy, plus(at, 12 * 60 * 60)).await);
+    let database = service.database();
+    for change in [
+        AccountChange::Role(Role::Auditor),
+        AccountChange::Password(Zeroizing::new(PASSWORD.to_owned())),
+        AccountChange::Disabled(true),
+    ] {
+        at = plus(at, 60);
+        let token = sign_in(at).await;
+        assert!(is_valid(&token, at).await);
+        assert!(change_account(database, "jane", change, &vendor()).await.unwrap());
+        assert!(!is_valid(&token, at).await);
+    }
+    at = plus(at, 60);
+    let code = code_at(&secret_of(&authority, "jane").await, at);
+    assert!(try_to_sign_in(&authority, "jane", PASSWORD, &code, at).await.is_err(), "it is disabled");
+    change_account(database, "jane", AccountChange::Disabled(false), &vendor()).await.unwrap();
+    let token = sign_in(plus(at, 60)).await;
+    let occasion = service.authenticate(&token, address(1), plus(at, 60)).await.unwrap();
+    service.sign_out(&token, &occasion).await.unwrap();
+    assert!(!is_valid(&token, plus(at, 60)).await);
+    let token = sign_in(plus(at, 120)).await;
+    new_second_factor(database, "jane", &vendor()).await.unwrap();
+    assert!(!is_valid(&token, plus(at, 120)).await);
+}
+
+#[tokio::test]
+async fn a_token_is_nobodys_once_it_is_revoked_or_over_and_guesses_are_counted_and_noted() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let new = NewCredential::Token {
+        name: "shop".into(),
+        scopes: vec![Scope::LicensesRead],
+        product: None,
+        expires: Some(plus(now(), 1000)),
+    };
+    let (id, text) = new_credential(database, new, &vendor()).await.unwrap();
+    assert!(text.starts_with("nlt_"));
+    let is_valid = async |at| service.authenticate(&text, address(1), at).await.is_ok();
+    assert!(is_valid(now()).await);
+    assert!(!is_valid(plus(now(), 1000)).await);
+    assert!(revoke(database, &id, &vendor()).await.unwrap());
+    assert!(!revoke(database, &id, &vendor()).await.unwrap());
+    assert!(!is_valid(now()).await);
+    let gone = revoke(database, "nobodys", &vendor()).await;
+    assert!(matches!(gone, Err(Failure::UnknownCredential(_))));
+
+    let (_, valid) = token(&authority, &[Scope::LicensesRead], None).await;
+    let guess = async |n| service.authenticate("nlt_guess", address(n), now()).await.unwrap_err();
+    for _ in 0..20 {
+        assert!(matches!(guess(7).await, Failure::Unauthenticated));
+    }
+    assert!(matches!(guess(7).await, Failure::PeerMustWait(_)));
+    assert!(matches!(guess(8).await, Failure::Unauthenticated));
+    assert_eq!(refusals(&authority).await, 1, "the audit tells it once");
+    assert!(matches!(valid.actor, Actor::Bearer(_)));
+}
+
+#[tokio::test]
+async fn when_a_token_was_used_last_is_noted_once_a_minute_at_most() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let new = || NewCredential::Token {
+        name: "shop".into(),
+        scopes: vec![Scope::LicensesRead],
+        product: None,
+        expires: None,
+    };
+    let (_, text) = new_credential(database, new(), &vendor()).await.unwrap();
+    let start = now();
+    let mut noted = Vec::new();
+    for seconds in [0, 30, 59, 60, 61] {
+        service.authenticate(&text, address(1), plus(start, seconds)).await.unwrap();
+        let rows = store::credentials(&mut database.read().await.unwrap()).await.unwrap();
+        noted.push(rows[0].seen.unwrap().since(start).as_secs());
+    }
+    assert_eq!(noted, [0, 0, 0, 60, 60]);
+}
+
+#[tokio::test]
+async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
+    let authority = Authority::new().await;
+    account(&authority, "jane", Role::Reseller).await;
+    account(&authority, "john", Role::Reseller).await;
+    let database = authority.service.database();
+    let (jane, john) = (signed_in(&authority, "jane").await, signed_in(&authority, "john").await);
+    let by_jane = sold_by(&authority, &jane).await.unwrap();
+    let by_john = sold_by(&authority, &john).await.unwrap();
+    let by_vendor = sold_by(&authority, &vendor()).await.unwrap();
+    set_suspended(database, by_jane, true, &jane).await.unwrap();
+    edit(database, by_jane, |terms| terms.seats = 4, &jane).await.unwrap();
+    seats(database, Some(by_jane), &jane, |_| Ok(())).await.unwrap();
+    let before = refusals(&authority).await;
+    for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
+        let refused = set_suspended(database, of_others, true, &jane).await.unwrap_err();
+        // As if it were not there.
+        assert_eq!(refused.name(), "unknown-license");
+        let refused = seats(database, Some(of_others), &jane, |_| Ok(())).await.unwrap_err();
+        assert_eq!(refused.name(), "unknown-license");
+    }
+    let all = seats(database, None, &jane, |_| Ok(())).await.unwrap_err();
+    assert_eq!(all.name(), "forbidden");
+    assert_eq!(refusals(&authority).await, before + 7);
+    let mut listed = Vec::new();
+    let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| listed.push(row.license.terms.id));
+    licenses(database, &jane, note).await.unwrap();
+    assert_eq!(listed, [by_jane]);
+}
+
+#[tokio::test]
+async fn a_token_of_one_product_reaches_no_license_of_another() {
+    let authority = Authority::new().await;
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let (_, ours) = token(&authority, &[Scope::LicensesWrite], Some(PRODUCT)).await;
+    let database = authority.service.database();
+    assert!(set_suspended(database, license, true, &ours).await.unwrap());
+    // As if the ledger had another product, whose token this is.
+    let bearer = Bearer {
+        who: Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
+        address: address(1),
+    };
+    let theirs = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
+    let refused = set_suspended(database, license, false, &theirs).await.unwrap_err();
+    assert_eq!(refused.name(), "unknown-license");
+    assert_eq!(sold_by(&authority, &theirs).await.unwrap_err().name(), "forbidden");
+    assert_eq!(refusals(&authority).await, 2);
+}
+
+#[tokio::test]
+async fn a_quota_is_kept_in_the_ledger_for_each_act_and_thirty_days() {
+    let authority = Authority::new().await;
+    account(&authority, "jane", Role::Support).await;
+    let (database, jane) = (authority.service.database(), signed_in(&authority, "jane").await);
+    let act = async |act, at| {
+        let occasion = Occasion { time: at, ..jane.clone() };
+        let permit = permit::permit(database, &occasion, act, On::Whole).await?;
+        let mut tx = database.write().await?;
+        // An act that notes two things counts once.
+        for _ in 0..2 {
+            AuditLine { action: "refused", license: None, detail: "" }.write(&mut tx, &permit).await?;
+        }
+        tx.commit().await
+    };
+    let start = now();
+    for n in 0..20 {
+        act(Act::ResetCounters, plus(start, n * 60)).await.unwrap();
+    }
+    let used_up = act(Act::ResetCounters, plus(start, 2000)).await.unwrap_err();
+    assert_eq!(used_up.name(), "quota-used-up");
+    act(Act::Extend, plus(start, 2000)).await.unwrap();
+    // Thirty days after the first there is one again.
+    act(Act::ResetCounters, plus(start, 30 * 24 * 60 * 60)).await.unwrap();
+    let used_up = act(Act::ResetCounters, plus(start, 30 * 24 * 60 * 60)).await.unwrap_err();
+    assert_eq!(used_up.name(), "quota-used-up");
+}
+
+#[tokio::test]
+async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing_else() {
+    let authority = Authority::new().await;
+    let (service, database) = (&authority.service, authority.service.database());
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let new = NewCredential::DeploymentKey { name: "CI".into(), license, most: 2, expires: None };
+    let (_, text) = new_credential(database, new, &vendor()).await.unwrap();
+    assert!(text.starts_with("nld_"));
+    let machine = service.authenticate(&text, address(1), now()).await.unwrap();
+    let activate = async |request: Vec<u8>| {
+        let occasion = service.authenticate(&text, address(1), now()).await.unwrap();
+        let file = nodelock::authority::ActivationFile::read(&request).unwrap();
+        service.activate(file, Some(license), &occasion).await.and_then(|activated| activated.license)
+    };
+    let request = || {
+        let device = authority.device();
+        device.begin(nodelock::ActivationRequestOptions::default()).unwrap().to_bytes()
+    };
+    let (first, second) = (request(), request());
+    let license_of_first = activate(first.clone()).await.unwrap();
+    // Asked once more, the answer is the same, and counts once.
+    assert_eq!(activate(first).await.unwrap().handle, license_of_first.handle);
+    activate(second).await.unwrap();
+    assert_eq!(activate(request()).await.unwrap_err().name(), "deployment-key-used-up");
+    assert_eq!(authority.seats().await.len(), 2);
+    // Another license is out of its reach, and so is everything else.
+    let other = sold_by(&authority, &vendor()).await.unwrap();
+    let file = nodelock::authority::ActivationFile::read(&request()).unwrap();
+    let refused = service.activate(file, Some(other), &machine).await.unwrap_err();
+    assert_eq!(refused.name(), "unknown-license");
+    let refused = set_suspended(database, license, true, &machine).await.unwrap_err();
+    assert_eq!(refused.name(), "forbidden");
+}
+
+/// Functions that are for nobody in particular, each with the reason.
+const UNASKED: [(&str, &str); 10] = [
+    ("vendor", "what the authority is for, which every message says"),
+    ("count_by_state", "for the operator's metrics"),
+    ("read", "reads what came; nothing is looked up"),
+    ("make_way", "lets others write"),
+    ("authenticate", "it is what finds out who asks"),
+    ("page", "the authority's own notes"),
+    ("stop", "the authority's own notes"),
+    ("stop_alone", "the authority's own notes"),
+    ("set_up", "it asks once there is a ledger to ask for"),
+    ("restore", "it asks once the copy is open"),
+];
+
+#[test]
+fn each_service_asks_for_a_permit_or_is_listed_with_the_reason() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/service");
+    let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
+    files.push(folder.join("verify/mod.rs"));
+    let (mut asking, mut unasked) = (Vec::new(), Vec::new());
+    for file in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs")) {
+        let name = file.file_stem().unwrap().to_str().unwrap();
+        if ["fixture", "tests"].contains(&name) {
+            continue;
+        }
+        let text = fs::read_to_string(file).unwrap();
+        for function in text.split("pub(crate) async fn ").skip(1) {
+            let name: String = function.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            // To its end, which the next function at the same depth begins after.
+            let body = function.split("\nfn ").next().unwrap().split("\nasync fn ").next().unwrap();
+            let body = body.split("    pub(super)").next().unwrap();
+            let asks = body.contains("permit(") && body.contains("Act::");
+            if asks { asking.push(name) } else { unasked.push(name) }
+        }
+    }
+    unasked.sort();
+    let mut listed: Vec<&str> = UNASKED.iter().map(|(name, _)| *name).collect();
+    listed.sort_unstable();
+    assert_eq!(unasked, listed, "neither asks for a permit nor is listed");
+    assert!(asking.len() > 20, "{asking:?}");
+}

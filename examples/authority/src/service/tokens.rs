@@ -1,0 +1,103 @@
+//! Tokens of the vendor's programs, and deployment keys of machines: made, listed, revoked.
+
+use nodelock::{LicenseId, Timestamp};
+use zeroize::Zeroizing;
+
+use super::{
+    Database,
+    permit::{On, permit},
+    secrets,
+};
+use crate::{
+    domain::{
+        Credential, DeploymentKey, Occasion, Token,
+        rights::{Act, Scope},
+    },
+    failure::{Failure, Result},
+    store::{self, AuditLine, CredentialRow},
+};
+
+/// What a new token or deployment key is for.
+pub(crate) enum NewCredential {
+    Token { name: String, scopes: Vec<Scope>, product: Option<String>, expires: Option<Timestamp> },
+    DeploymentKey { name: String, license: LicenseId, most: u32, expires: Option<Timestamp> },
+}
+
+/// Makes a token or a deployment key. Returns its id, and its text, which nobody can show again.
+///
+/// Fails with [`Failure::Usage`] for one that would have ended already or is for a product that is none, and with
+/// `ErrorKind::UnknownLicense`.
+pub(crate) async fn new_credential(
+    database: &Database,
+    new: NewCredential,
+    occasion: &Occasion,
+) -> Result<(String, Zeroizing<String>)> {
+    let permit = permit(database, occasion, Act::Tokens, On::Whole).await?;
+    let (id, created, revoked) = (secrets::new_id()?, occasion.time, None);
+    let (credential, expires, prefix) = match new {
+        NewCredential::Token { name, scopes, product, expires } => {
+            if let Some(product) = &product
+                && *product != super::vendor(database).await?.product
+            {
+                return Err(Failure::Usage(format!("there is no product {product:?}")));
+            }
+            let token = Token { id, name, scopes, product, created, expires, revoked };
+            (Credential::Token(token), expires, secrets::TOKEN)
+        }
+        NewCredential::DeploymentKey { name, license, most, expires } => {
+            let (used, last) = (0, [0; 8]);
+            let key = DeploymentKey { id, name, license, most, used, last, created, expires, revoked };
+            (Credential::DeploymentKey(key), expires, secrets::DEPLOYMENT_KEY)
+        }
+    };
+    if let Some(end) = expires.filter(|end| *end <= occasion.time) {
+        return Err(Failure::Usage(format!("it would have ended at {end}")));
+    }
+    let secret = secrets::new_secret(prefix)?;
+    let mut tx = database.write().await?;
+    if let Credential::DeploymentKey(key) = &credential {
+        let license = store::terms_of(&mut tx, key.license).await?;
+        license.ok_or_else(|| Failure::unknown_license(key.license))?;
+    }
+    store::insert_credential(&mut tx, &secrets::secret_hash(&secret), &credential, created).await?;
+    let (action, detail) = match &credential {
+        Credential::Token(token) => {
+            let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
+            ("token-created", format!("{} {}: {}", token.id, token.name, scopes.join(" ")))
+        }
+        Credential::DeploymentKey(key) => {
+            let text = format!("{} {}: {} of license {}", key.id, key.name, key.most, key.license);
+            ("deployment-key-created", text)
+        }
+    };
+    AuditLine { action, license: None, detail: &detail }.write(&mut tx, &permit).await?;
+    tx.commit().await?;
+    Ok((credential.id().to_owned(), secret))
+}
+
+/// All tokens and deployment keys, oldest first, revoked ones too.
+pub(crate) async fn credentials(database: &Database, occasion: &Occasion) -> Result<Vec<CredentialRow>> {
+    permit(database, occasion, Act::Tokens, On::Whole).await?;
+    store::credentials(&mut database.read().await?).await
+}
+
+/// Revokes a token or a deployment key: from the next request on it is nobody's. Returns whether that changed anything.
+///
+/// Fails with [`Failure::UnknownCredential`].
+pub(crate) async fn revoke(database: &Database, id: &str, occasion: &Occasion) -> Result<bool> {
+    let permit = permit(database, occasion, Act::Tokens, On::Whole).await?;
+    let mut tx = database.write().await?;
+    let unknown = || Failure::UnknownCredential(id.to_owned());
+    let mut credential = store::credential_to_change(&mut tx, id).await?.ok_or_else(unknown)?;
+    let changes = credential.revoke(occasion.time);
+    if changes {
+        store::set_credential(&mut tx, &credential).await?;
+        let action = match &credential {
+            Credential::Token(_) => "token-revoked",
+            Credential::DeploymentKey(_) => "deployment-key-revoked",
+        };
+        AuditLine { action, license: None, detail: id }.write(&mut tx, &permit).await?;
+    }
+    tx.commit().await?;
+    Ok(changes)
+}

@@ -1,0 +1,77 @@
+//! Accounts, sessions and tokens.
+
+use std::collections::HashSet;
+
+use nodelock::LicenseId;
+
+use super::{Findings, Known, row::Row};
+use crate::{
+    domain::{Account, Credential, check_name},
+    failure::Result,
+    store::{Tx, raw},
+};
+
+/// The length of a SHA-256.
+const HASH: usize = 32;
+
+pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+    let mut accounts = HashSet::new();
+    raw::walk(tx, raw::ACCOUNT, |raw| {
+        let mut row = Row::new(raw, raw::ACCOUNT, findings);
+        let name = row.text("name");
+        row.name.clone_from(&name);
+        let record: Option<Account> = row.record("record");
+        let (Some(name), Some(account)) = (name, record) else { return };
+        row.expect("name", name == account.name && check_name(&name).is_ok(), "its record has another name");
+        accounts.insert(name);
+    })
+    .await?;
+    raw::walk(tx, raw::SESSION, |raw| {
+        let mut row = Row::new(raw, raw::SESSION, findings);
+        look_at_hash(&mut row);
+        if let Some(account) = row.text("account") {
+            row.expect("account", accounts.contains(&account), "there is no such account");
+            row.name = Some(account);
+        }
+        row.time("seen");
+        row.number("ends");
+    })
+    .await?;
+    raw::walk(tx, raw::CREDENTIAL, |raw| {
+        let mut row = Row::new(raw, raw::CREDENTIAL, findings);
+        let id = row.text("id");
+        row.name.clone_from(&id);
+        look_at_hash(&mut row);
+        let created = row.time("created");
+        row.time_or_null("seen");
+        let record: Option<Credential> = row.record("record");
+        let Some(credential) = record else { return };
+        let (made, license) = match &credential {
+            Credential::Token(token) => (token.created, None),
+            Credential::DeploymentKey(key) => (key.created, Some(key.license)),
+        };
+        row.expect("id", id.is_none_or(|id| id == credential.id()), "its record has another id");
+        row.expect("created", created.is_none_or(|created| created == made), "its record has another time");
+        if let Some(license) = license {
+            row.expect("record", known.licenses.contains_key(&license), "there is no such license");
+        }
+    })
+    .await?;
+    raw::walk(tx, raw::RESELLER_LICENSE, |raw| {
+        let mut row = Row::new(raw, raw::RESELLER_LICENSE, findings);
+        row.license = row.parsed::<LicenseId>("license_id");
+        let sold_by = row.license.and_then(|license| known.audit.sold_by.get(&license));
+        let is_known = row.license.is_none() || sold_by.is_some();
+        row.expect("license_id", is_known, "no reseller sold such a license");
+        if let (Some(account), Some(sold_by)) = (row.text("account"), sold_by) {
+            row.expect("account", account == *sold_by, "another one sold it");
+        }
+    })
+    .await?;
+    Ok(())
+}
+
+fn look_at_hash(row: &mut Row<'_>) {
+    let hash = row.bytes("hash");
+    row.expect("hash", hash.is_none_or(|hash| hash.len() == HASH), "it has another length");
+}
