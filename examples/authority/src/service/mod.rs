@@ -34,6 +34,7 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unrelease;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};

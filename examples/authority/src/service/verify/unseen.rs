@@ -32,7 +32,7 @@ pub(crate) const UNSEEN: [(&str, &str); 49] = [
     ("seat.record.first_granted", "of a machine that was installed again; no right rests on it"),
     ("seat.record.reinstalls", "how often a machine was installed again is noted nowhere else as a number"),
     ("seat.record.by_customer", "what a seat's device uses up when it speaks again; the audit has the act"),
-    ("seat.record.heard_after_end", "noted nowhere else, and no right rests on it"),
+    ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),
     (
         "account.record",
         "who a person is, and what of their secrets is kept, is noted nowhere else; it must be readable",
