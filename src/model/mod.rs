@@ -38,6 +38,12 @@ struct Rules {
     seats: u32,
     /// How many deactivations return a seat (`docs/PROTOCOL.md`, Returned and Held).
     deactivations: Option<u32>,
+    /// How many activations there may be.
+    activations: Option<u32>,
+    /// How many steps of time a period of both allowances lasts; 0 is one for the whole life.
+    period: u8,
+    /// How often the vendor resets an allowance or grants one more, where seats are administered.
+    resets: u8,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
     /// Whether both machines draw the same handles, as two out of a billion may.
@@ -72,6 +78,13 @@ struct Rules {
     /// Whether the ledger keeps what only saves work: digests of what was redeemed, and a code beside a proof.
     remembers: bool,
     mutant: Option<Mutant>,
+}
+
+impl Rules {
+    /// Whether it matters what was used up, and not only how much of it is left.
+    fn reckons(&self) -> bool {
+        self.activations.is_some() || self.period > 0 || self.resets > 0
+    }
 }
 
 /// What lies outside of the ledger when it is restored.
@@ -189,6 +202,26 @@ pub(crate) enum Mutant {
     GiveUpFreesTwice,
     /// Redeem: the allowance of deactivations is not looked at.
     AllowanceIgnored,
+    /// Activate: a new grant uses up no activation.
+    ActivationUncounted,
+    /// Activate: whether an activation is left is not looked at.
+    ActivationsIgnored,
+    /// Activate: what takes the place of its machine's seat uses up an activation.
+    TakeoverIsAnActivation,
+    /// Activate: a held seat that is taken again uses up an activation.
+    HeldSeatIsAnActivation,
+    /// Recover: what was lost uses up an activation once more.
+    RecoveryIsAnActivation,
+    /// Heal: a seat that is entered again uses up no activation.
+    HealedSeatIsFree,
+    /// Allow: a period that began begins again with whatever is used up.
+    PeriodStartsTwice,
+    /// Allow: a reset forgives one that is yet to come.
+    ResetForgivesAhead,
+    /// Allow: a reset frees a seat.
+    ResetFreesSeats,
+    /// Allow: an extra activation is a seat, too.
+    ExtraIsASeat,
     /// Redeem: with no deactivation left, a request that is cancelled unused still frees its seat.
     UnusedFreesAnyway,
     /// Activate: a held seat goes to whoever has the device's key.

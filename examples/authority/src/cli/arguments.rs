@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
 
-pub(crate) use self::license::{EditedTerms, LicenseCommand, NewLicense, Rekey};
+pub(crate) use self::license::{EditedTerms, LicenseCommand, NewLicense, Rekey, Reset};
 use crate::{
     domain::Location,
     keys::{CERTIFICATE_DAYS, Outside},

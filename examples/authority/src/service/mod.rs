@@ -22,6 +22,7 @@ mod redeem;
 mod rekey;
 mod release;
 mod renew;
+mod reset;
 mod return_held;
 mod sell;
 mod set_up;

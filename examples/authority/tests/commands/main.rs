@@ -7,6 +7,7 @@ mod issuer_certificate;
 mod program;
 mod restored;
 mod sale;
+mod schema;
 mod set_up;
 mod vendor;
 mod verify;
