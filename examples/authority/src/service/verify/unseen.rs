@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 48] = [
+pub(crate) const UNSEEN: [(&str, &str); 52] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -43,6 +43,10 @@ pub(crate) const UNSEEN: [(&str, &str); 48] = [
         "what it is for is noted in words alone; it must be readable, and of this id and time",
     ),
     ("credential.seen", "noted nowhere else; it must not lie ahead"),
+    ("answered.id", "neither the caller's secret nor the call's key is kept; its length is checked"),
+    ("answered.digest", "what was asked is not kept; a change lets the same call be refused"),
+    ("answered.sealed", "what opens it is not kept; a change lets the same call be refused"),
+    ("answered.at", "noted nowhere else; it must not lie ahead"),
     ("tally.shard", "the sum over all shards counts"),
     ("evidence.content", "its signature or secret is judged when its request arrives; it must be readable"),
     ("evidence.received", "noted nowhere else; it must not lie ahead"),
