@@ -548,6 +548,10 @@ enum nodelock_status
    */
   NODELOCK_CROWDED_HANDLE = 79,
   /**
+   * The license allows no more activations, until the vendor resets them or the next period begins.
+   */
+  NODELOCK_NO_ACTIVATION_LEFT = 80,
+  /**
    * A fault of the library. The client that it happened in does nothing any more; free it and make a new
    * one.
    */
@@ -844,6 +848,13 @@ NODELOCK_API const char *nodelock_error_kind(const nodelock_error *error);
  */
 NODELOCK_API
 const char *nodelock_error_message(const nodelock_error *error);
+
+/**
+ * What a person can do about it, in English and in words that fit every application. Empty where there is nothing to
+ * do, or where the message says it. Lent until the error is freed. NULL for NULL.
+ */
+NODELOCK_API
+const char *nodelock_error_advice(const nodelock_error *error);
 
 /**
  * What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*.
@@ -1325,7 +1336,8 @@ nodelock_status nodelock_client_observe(const nodelock_client *client,
  * Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled.
  * Hand the request to the authority. Typing errors in `license_key` are mended; it may be NULL where the vendor
  * assigns licenses by hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits
- * for a seat first.
+ * for a seat first. Asking again shows the same request: with the same license key and seat, and nothing else to tell
+ * the vendor.
  *
  * A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
  *
@@ -2640,6 +2652,11 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_DECISION_NOTED 13
 
 /**
+ * The vendor reset an allowance of a license, or granted extra ones. Nothing is sent.
+ */
+#define NODELOCK_DECISION_ALLOWED 14
+
+/**
  * A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
  * kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
  */
@@ -2691,6 +2708,13 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
  * record is the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
  */
 #define NODELOCK_CHANGE_LICENSE 10
+
+/**
+ * What of a license's allowances counts no more, and what was granted beyond its terms. It takes the place of what was
+ * stored under that license's id before, and is a part of the license when that is looked up
+ * (nodelock_records_answer()).
+ */
+#define NODELOCK_CHANGE_ALLOWANCES 11
 
 /**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
@@ -2752,15 +2776,17 @@ extern "C" {
  *   "starts": 0, "expires": null, "updates_until": null,
  *   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
  *   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
- *   "replace": null, "deactivations": null, "suspended": false,
+ *   "replace": null, "deactivations": null, "activations": null, "period_days": null, "suspended": false,
  *   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
  * }
  * ```
  *
  * (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
  * device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
- * hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. A vendor that suspends a
- * license sets `suspended`. A member of another name is an error.
+ * hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and
+ * `activations` are how many there may be, for the whole life of the license or, with `period_days`, in each period of
+ * so many days from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an
+ * error.
  *
  * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
  */
@@ -2768,6 +2794,22 @@ NODELOCK_API
 NODELOCK_MUST_USE
 nodelock_status nodelock_terms_check(const char *terms,
                                      nodelock_error **error);
+
+/**
+ * How far an allowance of a license is used at `now`: `license` is the record that nodelock_records_answer() takes,
+ * `allowance` is `activations` or `deactivations`. `*used` are those that were used up in the period, `*left` those
+ * that are left: 4294967295 without a limit. Each of them may be NULL.
+ *
+ * NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_license_allowance(const char *license,
+                                           const char *allowance,
+                                           uint64_t now,
+                                           uint32_t *used,
+                                           uint32_t *left,
+                                           nodelock_error **error);
 
 /* ==== Keys ==== */
 
@@ -3071,9 +3113,11 @@ nodelock_status nodelock_records_new(const nodelock_issuer *issuer,
  * nodelock_decision_query_value(), and `found` has `count` texts. To find nothing is an answer too, `count` 0. What is
  * found are the records as they were stored:
  *
- * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
- *   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()),
- *   and how many are counted (nodelock_decision_change_is_counted());
+ * - a license: `{"terms": {…}, "taken": 1, "deactivated": 0, "activated": 1, "allowances": null}`, with the terms of
+ *   nodelock_terms_check(), how many of its seats are taken (nodelock_decision_change_is_taken()) and not lapsed
+ *   (nodelock_decision_change_is_lapsed()), how many used up a deactivation (nodelock_decision_change_is_counted())
+ *   and an activation (nodelock_decision_change_is_activation()), and what NODELOCK_CHANGE_ALLOWANCES stored under its
+ *   id, or `null`;
  * - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
  *
  * NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
@@ -3123,10 +3167,10 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * NODELOCK_DECISION_GRANTED; NODELOCK_DECISION_REPEATED: the same request again, which fetches the license that it was
  * granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
  * seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
- * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
- * the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it
- * is more than five years old; NODELOCK_REQUEST_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat
- * is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+ * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT, NODELOCK_NO_ACTIVATION_LEFT;
+ * NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked
+ * under that handle before; NODELOCK_OUTDATED: it is more than five years old; NODELOCK_REQUEST_CANCELLED,
+ * NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3272,6 +3316,28 @@ nodelock_status nodelock_decide_return(const char *seat,
                                        nodelock_error **error);
 
 /**
+ * Resets an allowance of a license, or grants extra ones until its next period. `allow` is JSON:
+ *
+ * ```json
+ * {"license": "0123456789abcdef", "allowance": "activations", "extra": null, "reason": ""}
+ * ```
+ *
+ * `allowance` is `activations` or `deactivations`. With `extra` null, as by default, what was used up counts no more;
+ * otherwise so many extra ones take the place of those that were granted before. `reason` is a line for the vendor's
+ * audit. No seat changes by it, and the same again changes nothing.
+ *
+ * NODELOCK_DECISION_ALLOWED. NODELOCK_UNKNOWN_LICENSE. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a record,
+ * or the reason.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_allowance(const char *allow,
+                                          const nodelock_records *records,
+                                          uint64_t now,
+                                          nodelock_decision **decision,
+                                          nodelock_error **error);
+
+/**
  * Notes that the vendor's database is in service, under the page of the records, which must be new: at the start, in
  * each minute while it serves, and when it stops. Store the decision, copy the page to a place outside of the
  * database, and sign under it from then on. So a database that was restored to an earlier copy is found out.
@@ -3319,6 +3385,13 @@ NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decisio
  * Why a request was refused: NODELOCK_DECISION_REFUSED. NODELOCK_OK for every other outcome and for NULL.
  */
 NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
+
+/**
+ * The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the answer.
+ * Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
+ */
+NODELOCK_API
+const char *nodelock_decision_refusal_text(const nodelock_decision *decision);
 
 /**
  * What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a
@@ -3390,8 +3463,8 @@ NODELOCK_API uint32_t nodelock_decision_change_kind(const nodelock_decision *dec
  * - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
  * - evidence: the seat that it is about, such as `7KX2M9`;
  * - a check-in: a seat as above, a slash and 64 hex digits;
- * - a count: the license's id, a slash and what is counted, as the query has it; a license: its id; a page: 16 hex
- *   digits; the history: `history`.
+ * - a count: the license's id, a slash and what is counted, as the query has it; a license and its allowances: its id;
+ *   a page: 16 hex digits; the history: `history`.
  */
 NODELOCK_API
 const char *nodelock_decision_change_name(const nodelock_decision *decision,
@@ -3407,7 +3480,7 @@ const char *nodelock_decision_change_name(const nodelock_decision *decision,
  * - evidence: one line of base64url, a secret: there may be a code in it;
  * - a check-in: a number;
  * - attempts: JSON, `count` since `since`;
- * - the history, a page, a license: JSON.
+ * - the history, a page, a license, its allowances: JSON.
  */
 NODELOCK_API
 const char *nodelock_decision_change_record(const nodelock_decision *decision,
@@ -3473,11 +3546,19 @@ const char *nodelock_decision_change_tag(const nodelock_decision *decision,
 
 /**
  * Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the
- * number of such seats, less the deactivations that the vendor granted anew. False for every other change.
+ * number of such seats. False for every other change.
  */
 NODELOCK_API
 bool nodelock_decision_change_is_counted(const nodelock_decision *decision,
                                          size_t index);
+
+/**
+ * Whether the grant of a seat used up an activation, by its place among the changes: `activated` of a license is the
+ * number of such seats. False for every other change.
+ */
+NODELOCK_API
+bool nodelock_decision_change_is_activation(const nodelock_decision *decision,
+                                            size_t index);
 
 /**
  * For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.

@@ -75,17 +75,19 @@ class error : public std::runtime_error {
     nodelock_status number;
     std::uint32_t met;
     std::uint64_t lapse;
-    std::string code;
+    std::string code, help;
     std::vector<listed_seat> listed;
 public:
     explicit error(const nodelock_error *cause)
-        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)), lapse(nodelock_error_next_lapse(cause)) {
+        : runtime_error(std::string(detail::view(nodelock_error_message(cause)))), number(nodelock_error_status(cause)), met(nodelock_error_already(cause)), lapse(nodelock_error_next_lapse(cause)), help(detail::view(nodelock_error_advice(cause))) {
         if (const nodelock_proof *proof = nodelock_error_proof(cause)) code = nodelock_proof_code(proof);
         for (std::size_t i = 0; i < nodelock_error_seat_count(cause); i++)
             listed.push_back({nodelock_error_seat_handle(cause, i), nodelock_error_seat_label(cause, i), nodelock_error_seat_last_contact(cause, i), nodelock_error_seat_lapses(cause, i), nodelock_error_seat_is_replaceable(cause, i)});
     }
     [[nodiscard]] nodelock_status status() const noexcept { return number; }
     [[nodiscard]] std::string_view kind() const noexcept { return detail::view(nodelock_status_name(number)); }
+    // What a person can do about it, in words that fit every application; may be empty.
+    [[nodiscard]] const std::string &advice() const noexcept { return help; }
     [[nodiscard]] std::uint32_t already() const noexcept { return met; }
     // The code of what client::deactivate gave up before it failed: show it, or call client::hand_in later. Empty if nothing was.
     [[nodiscard]] const std::string &deactivation_code() const noexcept { return code; }

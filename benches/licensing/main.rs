@@ -22,7 +22,7 @@ use std::{
     env,
     ffi::CString,
     fs::{self, File},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, exit},
     time::Duration,
 };
@@ -45,7 +45,10 @@ fn main() {
             let roots = Roots::new([root.parse().unwrap()]);
             exit(if cold_check(roots, Path::new(folder)).is_usable() { 0 } else { 1 });
         }
-        ["--child", "least", folder, root] => floor::process(Path::new(folder), &root.parse().unwrap()),
+        ["--child", "least", folder, root, ref files @ ..] => {
+            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
+            floor::process(Path::new(folder), &root.parse().unwrap(), &files);
+        }
         // cargo adds `--bench`.
         _ => compare(arguments.into_iter().find(|argument| !argument.starts_with("--")).unwrap_or_default()),
     }
@@ -80,6 +83,7 @@ fn cold_check(roots: Roots, folder: &Path) -> Status {
 }
 
 fn checks(comparison: &Comparison) {
+    let identities = floor::identities();
     for (who, vendor) in [("certificate", Vendor::with_certificate()), ("root", Vendor::root_alone())] {
         let folder = folder();
         let store = store_in(folder.path());
@@ -87,12 +91,12 @@ fn checks(comparison: &Comparison) {
         let signatures = floor::Signed::as_in(&license);
         comparison.run(
             &format!("check, cold, {who} ({} × Ed25519)", signatures.len()),
-            Aim::Ratio(1.2),
+            Aim::Ratio(1.12),
             each(|| assert!(cold_check(vendor.roots(), folder.path()).is_usable())),
             Some(each(|| {
                 floor::read_store(store.directory());
                 signatures.iter().for_each(floor::Signed::verify);
-                Probe::this_machine()
+                floor::look_at_machine(&identities)
             })),
         );
         let client = client(&vendor, &store);
@@ -124,6 +128,9 @@ fn processes(comparison: &Comparison) {
         assert!(child.status().unwrap().success());
     };
     let folder = folder.path().to_str().unwrap();
+    let files = floor::identities();
+    let files = files.iter().map(|file| file.to_str().unwrap());
+    let least: Vec<&str> = ["least", folder, &root].into_iter().chain(files).collect();
     comparison.run(
         "process that checks, beside an empty one",
         Aim::Ratio(1.3),
@@ -134,7 +141,7 @@ fn processes(comparison: &Comparison) {
         "process that checks, beside one that does the floor",
         Aim::None,
         each(|| start(&["check", folder, &root])),
-        Some(each(|| start(&["least", folder, &root]))),
+        Some(each(|| start(&least))),
     );
 }
 

@@ -75,11 +75,13 @@ static void show_seats(const nodelock_error *error)
         fputc('\n', stderr);
 }
 
-/* Says what went wrong, by code and in words. A deactivation that failed on its way has lost nothing: it shows the code. */
+/* Says what went wrong, by code and in words, and what can be done. A deactivation that failed on its way has lost nothing: it shows the code. */
 static int fail(nodelock_error *error)
 {
     fprintf(stderr, "%s: %s (%" PRIu32 "): %s\n", PRODUCT, nodelock_error_kind(error),
             (uint32_t)nodelock_error_status(error), nodelock_error_message(error));
+    if (nodelock_error_advice(error)[0] != '\0')
+        fprintf(stderr, "%s\n", nodelock_error_advice(error));
     if (nodelock_error_proof(error) != NULL) {
         fputs("The seat was given up here, and the authority has not heard of it yet.\n", stderr);
         show_proof(nodelock_error_proof(error));
@@ -242,10 +244,8 @@ static int request(const nodelock_client *client, const char *license_key, const
     nodelock_error *error = NULL;
     int code;
 
-    /* What is pending is shown again, so that nobody has to wonder whether the first file arrived. */
-    if (nodelock_client_pending(client, &request, &error) != NODELOCK_OK)
-        return fail(error);
-    if (request == NULL && nodelock_client_begin(client, license_key, NULL, &request, &error) != NODELOCK_OK)
+    /* The same key gives the same request, so that nobody has to wonder whether the first file arrived. */
+    if (nodelock_client_begin(client, license_key, NULL, &request, &error) != NODELOCK_OK)
         return fail(error);
     code = write_file(path, nodelock_request_text(request));
     if (code == DONE)
@@ -417,6 +417,9 @@ static nodelock_status set_up(nodelock_client **client, nodelock_error **error)
         status = nodelock_config_set_store_directory(config, store, NULL, error);
     if (status == NODELOCK_OK)
         status = nodelock_config_set_application_version(config, "1.0.0", error);
+    /* Whoever types another license key means that one: a request for the key before it is taken back. */
+    if (status == NODELOCK_OK)
+        status = nodelock_config_set_replace(config, NODELOCK_REPLACE_REQUEST, error);
     if (status == NODELOCK_OK)
         status = nodelock_client_new(config, client, error);
     nodelock_config_free(config);

@@ -238,7 +238,8 @@ std::optional<std::string> environment(const char *name) {
 // An application has its root key, its authority's address and its version compiled in.
 nodelock::config settings() {
     nodelock::config config(product);
-    config.application_version("1.0.0");
+    // Whoever types another license key means that one: a request for the key before it is taken back.
+    config.application_version("1.0.0").replace(NODELOCK_REPLACE_REQUEST);
     if (const auto root = environment("NODELOCK_ROOT"))
         config.root(*root);
     if (const auto authority = environment("NODELOCK_AUTHORITY"))

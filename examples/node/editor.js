@@ -20,7 +20,7 @@
 // Exits with 0 if that went well, 1 if it failed, 2 for wrong usage, 3 if there is no usable license.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { Client, Event, NodelockError, Outcome, Reason, Status } from './nodelock.js';
+import { Client, Event, NodelockError, Outcome, Reason, Replace, Status } from './nodelock.js';
 
 const PRODUCT = 'Example Editor';
 // Where the phone that scans a QR code lands. What follows the number sign never reaches a server's log.
@@ -34,7 +34,9 @@ const UNUSABLE = 3;
 /** An application has its root key, its authority's address and its version in it. */
 function client() {
     const { NODELOCK_ROOT: root, NODELOCK_AUTHORITY: authority, NODELOCK_STORE: store } = process.env;
-    return new Client(PRODUCT, { roots: root ? [root] : [], authority, store, version: '1.0.0' });
+    // Whoever types another license key means that one: a request for the key before it is taken back.
+    const replace = Replace.REQUEST;
+    return new Client(PRODUCT, { roots: root ? [root] : [], authority, store, version: '1.0.0', replace });
 }
 
 /** A minute, what is going on meanwhile, and Ctrl-C for the button that cancels. */
@@ -105,9 +107,8 @@ const commands = {
         showLicense(await client().activate(licenseKey, { metadata, replace: seat, ...options() })),
 
     request(licenseKey, file) {
-        const editor = client();
-        // What is pending is shown again, so that nobody has to wonder whether the first file arrived.
-        const request = editor.pending() ?? editor.begin(licenseKey);
+        // The same key gives the same request, so that nobody has to wonder whether the first file arrived.
+        const request = client().begin(licenseKey);
         writeFileSync(file, request.text);
         console.log(`send ${file} to the authority: it asks for seat ${request.seat}`);
         return DONE;
@@ -177,6 +178,7 @@ async function main([name, ...values]) {
     } catch (error) {
         if (!(error instanceof NodelockError)) throw error;
         console.error(`${PRODUCT}: ${error.message}`);
+        if (error.advice) console.error(error.advice);
         if (error.proof) {
             console.error('The seat was given up here, and the authority has not heard of it yet.');
             showProof(error.proof);

@@ -15,6 +15,7 @@ const ABI_VERSION = 1;
 // The statuses that a program is likely to ask for; include/nodelock.h has all of them.
 export const Status = { UNSUPPORTED: 2, UNREACHABLE: 60, CANCELLED: 62, NO_FREE_SEAT: 71 };
 export const Reason = { OTHER: 0, MOVED: 1, RETIRED: 2, REINSTALLED: 3 };
+export const Replace = { LICENSE: 1, REQUEST: 2 };
 export const Event = { SENDING: 1, WAITING: 2 };
 export const Outcome = { RETURNED: 1, HELD: 2 };
 
@@ -33,6 +34,7 @@ for (const [result, name, parameters] of [
     ['uint32_t', 'error_status', 'const nodelock_error *'],
     ['const char *', 'error_kind', 'const nodelock_error *'],
     ['const char *', 'error_message', 'const nodelock_error *'],
+    ['const char *', 'error_advice', 'const nodelock_error *'],
     ['const nodelock_proof *', 'error_proof', 'const nodelock_error *'],
     ['uint64_t', 'error_next_lapse', 'const nodelock_error *'],
     ['size_t', 'error_seat_count', 'const nodelock_error *'],
@@ -93,6 +95,8 @@ for (const [name, parameters] of [
     ['config_set_authority', 'nodelock_config *, const char *'],
     ['config_set_store_directory', 'nodelock_config *, const char *, const char *'],
     ['config_set_application_version', 'nodelock_config *, const char *'],
+    ['config_set_replace', 'nodelock_config *, uint32_t'],
+    ['config_set_describe_machine', 'nodelock_config *, bool'],
     ['client_new', 'const nodelock_config *, _Out_ nodelock_client **'],
     ['client_check', 'const nodelock_client *, _Out_ nodelock_license **'],
     ['client_observe', 'const nodelock_client *, _Out_ bool *'],
@@ -167,6 +171,7 @@ class Owned {
 }
 
 /** `status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`.
+ *  `advice` is what a person can do about it, or empty.
  *  `proof` is what a deactivation gave up before it failed, else null: show its code.
  *  With Status.NO_FREE_SEAT, `seats` are the seats that there are, some of which may be replaced, and `nextLapse` is when the next
  *  one lapses. Dates, or null for never. */
@@ -176,6 +181,7 @@ export class NodelockError extends Error {
         const error = new Owned('error', pointer);
         this.status = look.error_status(pointer);
         this.kind = look.error_kind(pointer);
+        this.advice = look.error_advice(pointer);
         const proof = look.error_proof(pointer);
         this.proof = proof ? new Proof(proof, error) : null;
         this.nextLapse = date(look.error_next_lapse(pointer));
@@ -288,15 +294,19 @@ export class Fingerprint extends Owned {
 // What a thread works with must not be collected meanwhile.
 const working = new Set();
 
-/** One product's licensing on this machine. Without `store`, a directory, the license is kept in the user's profile. */
+/** One product's licensing on this machine. Without `store`, a directory, the license is kept in the user's profile. `replace` is
+ *  what a request for another license key puts in its place: Replace.LICENSE for a license that is valid, Replace.REQUEST for a
+ *  request that is pending, or both, added. `describe` has requests say what people call this computer, and its system. */
 export class Client extends Owned {
-    constructor(product, { roots, authority, store, version }) {
+    constructor(product, { roots, authority, store, version, replace = 0, describe = false }) {
         const config = get('config_new', text(product));
         try {
             for (const root of roots) perform('config_add_root', config, text(root));
             if (authority) perform('config_set_authority', config, text(authority));
             if (store) perform('config_set_store_directory', config, text(store), null);
             if (version) perform('config_set_application_version', config, text(version));
+            if (replace) perform('config_set_replace', config, replace);
+            if (describe) perform('config_set_describe_machine', config, true);
             super('client', get('client_new', config));
         } finally {
             look.config_free(config);
@@ -318,7 +328,7 @@ export class Client extends Owned {
     observe() { return get('client_observe', this.pointer); }
 
     /** `licenseKey` is null where the vendor assigns licenses by hand. `replace` is the name of a seat that the request takes
-        the place of, if no seat is free: see NodelockError. */
+        the place of, if no seat is free: see NodelockError. The same again gives the same request. */
     begin(licenseKey, { metadata = {}, replace } = {}) {
         return new Request(get('client_begin', this.pointer, licenseKey === null ? null : text(licenseKey), new Details(metadata, replace).pointer));
     }

@@ -22,8 +22,8 @@ ABI_VERSION = 1
 # NODELOCK_CHANGE_*, what a decision stores.
 (
     INSERT_SEAT, UPDATE_SEAT, KEEP_EVIDENCE, FORGET_EVIDENCE, STORE_CHECK_IN, STORE_ATTEMPTS, STORE_COUNT,
-    STORE_HISTORY, STORE_PAGE, STORE_LICENSE,
-) = range(1, 11)
+    STORE_HISTORY, STORE_PAGE, STORE_LICENSE, STORE_ALLOWANCES,
+) = range(1, 12)
 # NODELOCK_DECISION_*, what a message comes to.
 RETURNED, HELD, NEEDS, KEPT = 3, 4, 7, 9
 # Statuses.
@@ -68,6 +68,7 @@ _LOOKS = {
     "key_public": (c_char_p, c_void_p),
     "decision_outcome": (c_uint32, c_void_p),
     "decision_refusal": (c_uint32, c_void_p),
+    "decision_refusal_text": (c_char_p, c_void_p),
     "decision_seats": (c_char_p, c_void_p),
     "decision_query_count": (c_size_t, c_void_p),
     "decision_query_kind": (c_uint32, c_void_p, c_size_t),
@@ -86,6 +87,7 @@ _LOOKS = {
     "decision_change_tag_count": (c_size_t, c_void_p, c_size_t),
     "decision_change_tag": (c_char_p, c_void_p, c_size_t, c_size_t),
     "decision_change_is_counted": (c_bool, c_void_p, c_size_t),
+    "decision_change_is_activation": (c_bool, c_void_p, c_size_t),
     "reply_text": (c_char_p, c_void_p),
     "outdated": (c_bool, c_uint64, POINTER(c_uint64), POINTER(c_uint64)),
 }
@@ -260,12 +262,18 @@ class Change(NamedTuple):
     machine: str | None
     tags: str
     is_counted: bool
+    is_activation: bool
 
 
 class Decision(_Object):
     outcome = property(lambda self: _library.nodelock_decision_outcome(self))
-    # 0, or the status for which a request is refused.
-    refusal = property(lambda self: _library.nodelock_decision_refusal(self))
+
+    @property
+    def refusal(self):
+        """Refused, which says why a request is refused. Otherwise None."""
+        status = _library.nodelock_decision_refusal(self)
+        return Refused(status, _text("decision_refusal_text", self)) if status else None
+
     has_verifications = property(lambda self: _library.nodelock_decision_has_verifications(self))
     has_slow_verifications = property(lambda self: _library.nodelock_decision_has_slow_verifications(self))
 
@@ -298,6 +306,7 @@ class Decision(_Object):
                     for tag in range(_library.nodelock_decision_change_tag_count(self, index))
                 ),
                 _library.nodelock_decision_change_is_counted(self, index),
+                _library.nodelock_decision_change_is_activation(self, index),
             )
 
     def signed(self, issuer, now):

@@ -44,12 +44,12 @@ LARGEST = 512 * 1024
 PATIENCE = 30
 
 SCHEMA = """
-    CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL);
+    CREATE TABLE licenses (id TEXT PRIMARY KEY, key_hash TEXT UNIQUE NOT NULL, terms TEXT NOT NULL, allowances TEXT);
     -- Seats are kept for ever, so that no old message is ever news again. Two devices may have drawn the same handle.
     CREATE TABLE seats (
         handle TEXT NOT NULL, device_key TEXT NOT NULL, license TEXT,
         is_taken INTEGER NOT NULL, is_lapsed INTEGER NOT NULL, ends INTEGER NOT NULL,
-        machine TEXT NOT NULL, tags TEXT NOT NULL, is_counted INTEGER NOT NULL,
+        machine TEXT NOT NULL, tags TEXT NOT NULL, is_counted INTEGER NOT NULL, is_activation INTEGER NOT NULL,
         record TEXT NOT NULL, PRIMARY KEY (handle, device_key)
     );
     CREATE INDEX seats_of_license ON seats (license);
@@ -86,7 +86,8 @@ SCHEMA = """
 # How a license is looked up: as JSON, with its seats counted.
 LICENSE_RECORD = """
     SELECT json_object('terms', json(terms), 'taken', count(*) FILTER (WHERE is_taken AND NOT is_lapsed), 'deactivated',
-        count(*) FILTER (WHERE is_counted))
+        count(*) FILTER (WHERE is_counted), 'activated', count(*) FILTER (WHERE is_activation), 'allowances',
+        json(allowances))
     FROM licenses LEFT JOIN seats ON seats.license = licenses.id WHERE licenses.{} = ? GROUP BY licenses.id
 """
 FIND = {
@@ -117,7 +118,8 @@ FIND = {
 # How many slashes part the value of a query that has several parts.
 PARTS = {authority.SEATS_BY_END: 2, authority.SEATS_WITH_TAG: 1}
 # A seat that is new must not take the place of another one: then the transaction fails.
-SEAT = "INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed, :ends, :machine, :tags, :is_counted, :record)"
+SEAT = """INTO seats VALUES (:handle, :device_key, :license, :is_taken, :is_lapsed, :ends, :machine, :tags, :is_counted,
+    :is_activation, :record)"""
 STORE = {
     authority.INSERT_SEAT: "INSERT " + SEAT,
     authority.UPDATE_SEAT: "REPLACE " + SEAT,
@@ -128,7 +130,8 @@ STORE = {
     authority.STORE_HISTORY: "REPLACE INTO history VALUES (:name, :record)",
     authority.STORE_PAGE: "INSERT INTO pages VALUES (:name, :record)",
     # Its key is lost, and nothing has this hash.
-    authority.STORE_LICENSE: "INSERT INTO licenses VALUES (:name, 'lost with ' || :name, :record)",
+    authority.STORE_LICENSE: "INSERT INTO licenses VALUES (:name, 'lost with ' || :name, :record, NULL)",
+    authority.STORE_ALLOWANCES: "UPDATE licenses SET allowances = :record WHERE id = :name",
     authority.STORE_COUNT: "REPLACE INTO counts VALUES (:name, :record)",
 }
 
@@ -219,7 +222,7 @@ class Vendor:
         authority.check_terms(json.dumps(terms))
         with self.transaction() as database:
             row = license_id, authority.license_key_hash(license_key), json.dumps(terms)
-            database.execute("INSERT INTO licenses VALUES (?, ?, ?)", row)
+            database.execute("INSERT INTO licenses VALUES (?, ?, ?, NULL)", row)
         return license_key
 
     def settle(self, message, peer=None):
@@ -296,7 +299,7 @@ class Vendor:
                     with suppress(Refused, TooMany):
                         self.settle(release, peer)
             raise
-        if decision.refusal == authority.UNKNOWN_LICENSE:
+        if decision.refusal and decision.refusal.status == authority.UNKNOWN_LICENSE:
             self.limits.license_keys.take(peer)
         return decision, text
 
@@ -400,7 +403,7 @@ def application(vendor, proxy=None):
         except TimeoutError:
             return "408 Request Timeout", "text/plain", "too slow\n"
         if decision.refusal:
-            return problem(Refused(decision.refusal), seat_list(decision.seats) + text)
+            return problem(decision.refusal, seat_list(decision.seats) + text)
         if text is None:
             return "202 Accepted", "text/plain", "the seat is free; for its receipt hand this in again later\n"
         if decision.outcome == authority.KEPT:

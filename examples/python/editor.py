@@ -45,6 +45,8 @@ def client():
         authority=os.environ.get("NODELOCK_AUTHORITY"),
         store=os.environ.get("NODELOCK_STORE"),
         version="1.0.0",
+        # Whoever types another license key means that one: a request for the key before it is taken back.
+        replace=nodelock.REPLACE_REQUEST,
     )
 
 
@@ -137,11 +139,10 @@ def replace(license_key, seat):
 
 
 def request(license_key, file):
-    editor = client()
-    # What is pending is shown again, so that nobody has to wonder whether the first file arrived.
-    pending = editor.pending() or editor.begin(license_key)
-    Path(file).write_text(pending.text)
-    print(f"send {file} to the authority: it asks for seat {pending.seat}")
+    # The same key gives the same request, so that nobody has to wonder whether the first file arrived.
+    asked = client().begin(license_key)
+    Path(file).write_text(asked.text)
+    print(f"send {file} to the authority: it asks for seat {asked.seat}")
     return DONE
 
 
@@ -239,6 +240,8 @@ def main(arguments):
         return command(*arguments[1:])
     except nodelock.Error as error:
         print(f"{PRODUCT}: {error}", file=sys.stderr)
+        if error.advice:
+            print(error.advice, file=sys.stderr)
         if error.proof:
             print("The seat was given up here, and the authority has not heard of it yet.", file=sys.stderr)
             show_proof(error.proof)

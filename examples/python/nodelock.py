@@ -26,6 +26,7 @@ CANCELLED = 62
 UNSUPPORTED = 2
 
 OTHER, MOVED, RETIRED, REINSTALLED = range(4)
+REPLACE_LICENSE, REPLACE_REQUEST = 1, 2
 SENDING, WAITING = 1, 2
 RETURNED, HELD = 1, 2
 
@@ -46,6 +47,8 @@ _STATUS = {
     "config_set_authority": (c_void_p, c_char_p),
     "config_set_store_directory": (c_void_p, c_char_p, c_char_p),
     "config_set_application_version": (c_void_p, c_char_p),
+    "config_set_replace": (c_void_p, c_uint32),
+    "config_set_describe_machine": (c_void_p, c_bool),
     "client_new": (c_void_p, _Out),
     "client_check": (c_void_p, _Out),
     "client_observe": (c_void_p, POINTER(c_bool)),
@@ -79,6 +82,7 @@ _LOOKS = {
     "error_status": (c_uint32, c_void_p),
     "error_kind": (c_char_p, c_void_p),
     "error_message": (c_char_p, c_void_p),
+    "error_advice": (c_char_p, c_void_p),
     "error_proof": (_Lent, c_void_p),
     "error_next_lapse": (c_uint64, c_void_p),
     "error_seat_count": (c_size_t, c_void_p),
@@ -220,6 +224,7 @@ class _Details(_Object):
 
 class Error(Exception):
     """`status` is the number of include/nodelock.h, `kind` its name, such as `no-free-seat`, `message` the words.
+    `advice` is what a person can do about it, or empty.
 
     `proof` is what a deactivation gave up before it failed, else None: show its code. With NO_FREE_SEAT, `seats` are
     the seats that there are, some of which may be replaced, and `next_lapse` is when the next one lapses; 0 if none
@@ -231,6 +236,7 @@ class Error(Exception):
         self.status = _library.nodelock_error_status(error)
         self.kind = _text("error_kind", error)
         self.message = _text("error_message", error)
+        self.advice = _text("error_advice", error)
         proof = _library.nodelock_error_proof(error)
         self.proof = Proof(proof, owner=error) if proof else None
         self.next_lapse = _library.nodelock_error_next_lapse(error)
@@ -384,10 +390,15 @@ class Call(_Object):
 class Client(_Object):
     """One product's licensing on this machine, for any number of threads.
 
-    Without `store`, a directory, the license is kept in the user's profile.
+    Without `store`, a directory, the license is kept in the user's profile. `replace` is what a request for another
+    license key puts in its place: REPLACE_LICENSE for a license that is valid, REPLACE_REQUEST for a request that is
+    pending, or both, added. `describe` has requests say what people call this computer, and its system. `test` is a
+    computer of nodelock_testing, for tests without a server.
     """
 
-    def __init__(self, product, roots, *, authority=None, store=None, version=None):
+    def __init__(
+        self, product, roots, *, authority=None, store=None, version=None, replace=0, describe=False, test=None
+    ):
         config = _Config(_get("config_new", _bytes(product)))
         for root in roots:
             _do("config_add_root", config, _bytes(root))
@@ -397,6 +408,12 @@ class Client(_Object):
             _do("config_set_store_directory", config, _bytes(os.fspath(store)), None)
         if version is not None:
             _do("config_set_application_version", config, _bytes(version))
+        if replace:
+            _do("config_set_replace", config, replace)
+        if describe:
+            _do("config_set_describe_machine", config, True)
+        if test is not None:
+            test.set_up(config, store is not None)
         super().__init__(_get("client_new", config))
 
     def start(self, limit=3, call=None):
@@ -420,7 +437,7 @@ class Client(_Object):
 
     def begin(self, license_key, metadata={}, replace=None):
         """`license_key` is None where the vendor assigns licenses by hand. `replace` is the name of a seat that the
-        request takes the place of, if no seat is free: see Error.seats."""
+        request takes the place of, if no seat is free: see Error.seats. The same again gives the same request."""
         return Request(_get("client_begin", self, _bytes(license_key), _Details(metadata, replace)))
 
     def pending(self):

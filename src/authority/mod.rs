@@ -5,6 +5,7 @@
 //! comes to; [`Issuer`] signs what is sent. A host brings a place for [records](Records) and nothing else: no rule is
 //! left to it. `examples/authority` does that over SQLite and PostgreSQL.
 
+mod allowances;
 mod counts;
 pub mod decision;
 mod history;
@@ -20,6 +21,7 @@ mod verification;
 #[cfg(feature = "capi")]
 pub(crate) use self::json::from_hex;
 pub use self::{
+    allowances::{Allowance, Allowances, Balance},
     counts::{
         Attempts, CODE_WINDOW, COUNT_WINDOW, Count, Counting, FREE_CANCELLATIONS, MAX_ATTEMPTS,
         UNMATCHED_REQUESTS,

@@ -145,6 +145,8 @@ pub struct Seat {
     pub(super) license_id: LicenseId,
     pub(super) state: SeatState,
     pub(super) counted: bool,
+    /// Whether its grant used up one of the license's activations.
+    pub(super) activation: bool,
     pub(super) revision: u32,
     pub(super) requested: Timestamp,
     pub(super) granted: Timestamp,
@@ -242,6 +244,12 @@ impl Seat {
     /// Whether giving it up used up one of the license's deactivations.
     pub fn is_counted(&self) -> bool {
         self.counted
+    }
+
+    /// Whether its grant used up one of the license's activations: it took the place of no other seat of its machine or
+    /// device.
+    pub fn is_activation(&self) -> bool {
+        self.activation
     }
 
     /// Counts the licenses issued for it, from 1.
@@ -432,5 +440,10 @@ impl Seat {
     /// The seat without a count, where no decision goes by it.
     pub(crate) fn uncounted(self) -> Self {
         Self { counted: false, ..self }
+    }
+
+    /// The same of activations.
+    pub(crate) fn unactivated(self) -> Self {
+        Self { activation: false, ..self }
     }
 }

@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{history::Gap, json};
+use super::{
+    allowances::{Allowance, Allowances},
+    history::Gap,
+    json,
+};
 use crate::{
     Error, ErrorKind, Feature, LicenseBody, LicenseId, Metadata, Result, Timestamp,
     code::LicenseKey,
@@ -80,6 +84,14 @@ pub struct LicenseTerms {
     /// How many deactivations return a seat to the pool; none is without limit.
     #[serde(default)]
     pub deactivations: Option<u32>,
+    /// How many activations there may be: new grants of seats. None is without limit. What takes the place of a seat
+    /// of its own machine is none.
+    #[serde(default)]
+    pub activations: Option<u32>,
+    /// How many days a period has. Each of them, from [`starts`](Self::starts) on, has the whole allowance of
+    /// activations and deactivations again. None is one for the whole life.
+    #[serde(default)]
+    pub period_days: Option<u32>,
     /// How far a machine may change.
     #[serde(default)]
     pub policy: Policy,
@@ -133,7 +145,7 @@ const SHORT_LEASE: Duration = Duration::from_secs(2 * DAY.as_secs());
 
 impl LicenseTerms {
     /// A license of `seats` seats on the defaults: valid from `now` on without end, a 90-day lease (14 days for
-    /// machines that cannot be told apart), a margin of 14 days, no limit to deactivations.
+    /// machines that cannot be told apart), a margin of 14 days, no limit to activations and deactivations.
     ///
     /// ```
     /// # use nodelock::{Clock, LicenseId, SigningKey, SystemClock, SystemRandom, authority::LicenseTerms};
@@ -164,6 +176,8 @@ impl LicenseTerms {
             virtual_reinstalls: false,
             replace: None,
             deactivations: None,
+            activations: None,
+            period_days: None,
             policy: Policy::default(),
             suspended: false,
         }
@@ -215,6 +229,9 @@ impl LicenseTerms {
         if let Some(days) = self.margin_days.filter(|days| *days < MIN_MARGIN_DAYS) {
             return Err(Error::range("margin in days", "", days.into(), MIN_MARGIN_DAYS.into(), i64::MAX));
         }
+        if self.period_days == Some(0) {
+            return Err(Error::range("period in days", "", 0, 1, i64::MAX));
+        }
         check_product(&self.product)?;
         check_text("licensee", &self.licensee, MAX_TEXT)?;
         check_text("edition", &self.edition, MAX_NAME)?;
@@ -223,9 +240,25 @@ impl LicenseTerms {
         check_policy(&self.policy)
     }
 
-    /// How many deactivations are left after `usage`; none is without limit.
-    pub fn deactivations_left(&self, usage: Usage) -> Option<u32> {
-        self.deactivations.map(|allowed| allowed.saturating_sub(usage.deactivated))
+    /// When the period began that `now` is in; [`Timestamp::MIN`] for the first, and without periods.
+    pub(super) fn period_began(&self, now: Timestamp) -> Timestamp {
+        match self.periods(now) {
+            Some((length, passed)) if passed > 0 => self.starts.plus(length * passed),
+            _ => Timestamp::MIN,
+        }
+    }
+
+    /// When the period after the one that `now` is in begins, with the whole allowances again; none without periods.
+    pub fn next_period(&self, now: Timestamp) -> Option<Timestamp> {
+        let (length, passed) = self.periods(now)?;
+        Some(self.starts.plus(length * (passed + 1)))
+    }
+
+    /// How long a period is, and how many are over.
+    fn periods(&self, now: Timestamp) -> Option<(Duration, u32)> {
+        let length = DAY * self.period_days.filter(|days| *days > 0)?;
+        let passed = now.since(self.starts).as_secs() / length.as_secs();
+        Some((length, u32::try_from(passed).unwrap_or(u32::MAX - 1)))
     }
 
     /// How long a seat counts beyond the end of its use; none is for ever.
@@ -314,15 +347,24 @@ pub struct Usage {
     /// Seats in state [`Active`](super::SeatState::Active) or [`Held`](super::SeatState::Held), less those that are
     /// [marked as lapsed](super::Seat::is_lapsed).
     pub taken: u32,
-    /// Deactivations that counted: seats with [`is_counted`](super::Seat::is_counted), less those that the vendor
-    /// granted anew.
+    /// Deactivations that counted, since the license was sold: seats with [`is_counted`](super::Seat::is_counted).
     pub deactivated: u32,
+    /// Activations that counted, since then: seats with [`is_activation`](super::Seat::is_activation).
+    pub activated: u32,
 }
 
 impl Usage {
-    /// So many seats that are taken, so many deactivations that counted.
-    pub fn new(taken: u32, deactivated: u32) -> Self {
-        Self { taken, deactivated }
+    /// So many seats that are taken, so many deactivations and activations that counted.
+    pub fn new(taken: u32, deactivated: u32, activated: u32) -> Self {
+        Self { taken, deactivated, activated }
+    }
+
+    /// How many of an allowance were used up since the license was sold.
+    pub fn used(&self, of: Allowance) -> u32 {
+        match of {
+            Allowance::Activations => self.activated,
+            Allowance::Deactivations => self.deactivated,
+        }
     }
 }
 
@@ -334,6 +376,15 @@ pub struct LicenseRecord {
     pub terms: LicenseTerms,
     /// What its seats add up to at this moment.
     pub usage: Usage,
+    /// What of its allowances counts no more, and what was granted beyond its terms.
+    pub allowances: Allowances,
+}
+
+impl LicenseRecord {
+    /// A license whose allowances were never reset, in its first period.
+    pub fn new(terms: LicenseTerms, usage: Usage) -> Self {
+        Self { terms, usage, allowances: Allowances::default() }
+    }
 }
 
 /// [`LicenseRecord`] as JSON has it. Flattened by hand, because serde's `flatten` passes over members of other names.
@@ -343,17 +394,28 @@ struct FlatLicense {
     terms: LicenseTerms,
     taken: u32,
     deactivated: u32,
+    activated: u32,
+    // A host that forgot it would begin every period again and again.
+    #[serde(deserialize_with = "Option::deserialize")]
+    allowances: Option<Allowances>,
 }
 
 impl From<FlatLicense> for LicenseRecord {
     fn from(flat: FlatLicense) -> Self {
-        Self { terms: flat.terms, usage: Usage { taken: flat.taken, deactivated: flat.deactivated } }
+        let FlatLicense { terms, taken, deactivated, activated, allowances } = flat;
+        Self {
+            terms,
+            usage: Usage { taken, deactivated, activated },
+            allowances: allowances.unwrap_or_default(),
+        }
     }
 }
 
 impl From<LicenseRecord> for FlatLicense {
     fn from(record: LicenseRecord) -> Self {
-        Self { terms: record.terms, taken: record.usage.taken, deactivated: record.usage.deactivated }
+        let LicenseRecord { terms, usage: Usage { taken, deactivated, activated }, allowances } = record;
+        let allowances = Some(allowances).filter(|allowances| *allowances != Allowances::default());
+        Self { terms, taken, deactivated, activated, allowances }
     }
 }
 

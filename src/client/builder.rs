@@ -214,16 +214,18 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether a new activation cancels the request that is pending, whose answer may be on its way. Default: no.
+    /// Whether a new activation cancels the request that is pending, whose answer may be on its way. Default: no. A
+    /// request that says the same is never cancelled, but [shown again](Client::begin).
     ///
     /// ```
     /// # use nodelock::{Client, Roots, SigningKey, Store, SystemRandom};
     /// # let root = SigningKey::generate(&SystemRandom)?.public_key();
     /// # let builder = Client::builder("Example Editor", Roots::new([root])).store(Store::in_memory());
-    /// # let license_key = nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string();
+    /// # let new_key = || Ok::<_, nodelock::Error>(nodelock::code::LicenseKey::generate(&SystemRandom)?.to_string());
+    /// # let (mistaken, right) = (new_key()?, new_key()?);
     /// let client = builder.replace_request(true).build()?;
-    /// let first = client.begin(&license_key)?;
-    /// let second = client.begin(&license_key)?;
+    /// let first = client.begin(&mistaken)?;
+    /// let second = client.begin(&right)?;
     /// assert_eq!(second.releases()[0].handle(), first.request().handle);
     /// # Ok::<(), nodelock::Error>(())
     /// ```

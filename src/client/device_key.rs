@@ -92,7 +92,7 @@ impl Client {
     /// Leaves a tombstone for every seat that the record says has ended, and where a check looks for it the one of a
     /// seat that is held but has one elsewhere: this store was copied back. They are a second line: failing to write
     /// one is not a failure of the deactivation, which is durable already.
-    pub(super) fn write_tombstones(&self, record: &Record, writer: &Writer<'_>) -> Result<()> {
+    pub(super) fn write_tombstones(&self, record: &Record, writer: &mut Writer<'_>) -> Result<()> {
         let outstanding = record.outstanding.iter().map(|o| o.activation.handle);
         let ended = record.ended.iter().map(|e| e.handle);
         let mut handles = outstanding.chain(ended).chain(record.handles()).peekable();

@@ -1,11 +1,8 @@
 //! Loading a store: what a check needs, read and verified once and kept until the store changes.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
-};
+use std::sync::{Arc, MutexGuard, PoisonError};
 
-use super::{Client, Status, device_key::DeviceKey};
+use super::{Client, Status, device_key::DeviceKey, status::FeatureMap};
 use crate::{
     Clock, Error, ErrorKind, License, Result, Timestamp, Verdict,
     code::Handle,
@@ -23,7 +20,7 @@ pub(super) struct Loaded {
     /// The license, if one is active and verified.
     pub(super) license: Option<Arc<License>>,
     /// Where in the license each feature is, by name.
-    features: Arc<HashMap<String, usize>>,
+    features: Arc<FeatureMap>,
     /// The verdict, if it does not depend on the time.
     settled: Option<Verdict>,
     pub(super) machine: Machine,
@@ -38,19 +35,32 @@ pub(super) struct Loaded {
 
 impl Client {
     pub(super) fn load(&self) -> Result<Arc<Loaded>> {
-        // The stamp is taken before the read: a change in between shows at the next call.
-        let stamp = self.store.stamp()?;
-        let mut kept = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = kept.as_ref().filter(|loaded| loaded.stamp == stamp) {
+        let known = self.loaded().clone();
+        // No lock is held for a look at the store, which is all that most calls need.
+        if let Some(known) = &known
+            && known.stamp == self.store.stamp()?
+        {
+            return Ok(Arc::clone(known));
+        }
+        let mut kept = self.loaded();
+        // Another thread may have loaded it meanwhile.
+        let is_news = |loaded: &Arc<_>| known.as_ref().is_none_or(|known| !Arc::ptr_eq(known, loaded));
+        if let Some(loaded) = kept.as_ref().filter(|loaded| is_news(loaded))
+            && loaded.stamp == self.store.stamp()?
+        {
             return Ok(Arc::clone(loaded));
         }
-        let loaded = Arc::new(self.load_anew(stamp)?);
+        let loaded = Arc::new(self.load_anew()?);
         *kept = Some(Arc::clone(&loaded));
         Ok(loaded)
     }
 
-    fn load_anew(&self, stamp: Option<Stamp>) -> Result<Loaded> {
-        let read = self.store.read();
+    fn loaded(&self) -> MutexGuard<'_, Option<Arc<Loaded>>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn load_anew(&self) -> Result<Loaded> {
+        let (stamp, read) = self.store.read_stamped();
         let unsynced = read.as_ref().is_ok_and(|snapshot| snapshot.unsynced);
         let loaded =
             self.load_record(stamp, read.and_then(|snapshot| self.decode(snapshot.body.as_deref())))?;

@@ -244,7 +244,8 @@ impl Client {
     }
 
     /// Asks for a seat: makes the device's key if it has none, draws a handle and a release secret, and keeps the
-    /// request until it is answered or cancelled. Hand the result to the authority.
+    /// request until it is answered or cancelled. Hand the result to the authority. Asking again shows the same request:
+    /// with the same license key and seat, and nothing else to tell the vendor.
     ///
     /// `options` is a license key, whose typing errors are mended, or [more](ActivationRequestOptions). To take the
     /// [place of a seat](ActivationRequestOptions::instead_of), cancel the request that waits for a seat first.
@@ -280,6 +281,10 @@ impl Client {
         let extensions: Vec<_> = options.instead_of.map(replacing).transpose()?.into_iter().collect();
         let now = self.reading();
         self.change(|record, writer| {
+            let pending = pending(record).ok().flatten();
+            if let Some(pending) = pending.filter(|pending| options.are_in(pending, &license_key)) {
+                return Ok(pending);
+            }
             record.may_begin(self.has_ended(record, now), Some(self.replace))?;
             let request = self.new_request(record, writer, (license_key, metadata, extensions), now)?;
             PendingRequest::new(request, None, record)
@@ -356,16 +361,7 @@ impl Client {
     /// # Ok::<(), nodelock::Error>(())
     /// ```
     pub fn pending(&self) -> Result<Option<PendingRequest>> {
-        self.change(|record, _| {
-            let Current::Pending(pending) = &record.current else { return Ok(None) };
-            let message = Incoming::new(pending.request.0.clone());
-            let request = ActivationRequest::open_self_signed(message)?;
-            let recovery = pending
-                .recovery
-                .as_ref()
-                .map(|recovery| RecoveryRequest::open_self_signed(Incoming::new(recovery.0.clone())));
-            PendingRequest::new(request, recovery.transpose()?, record).map(Some)
-        })
+        self.change(|record, _| pending(record))
     }
 
     /// Asks for a new seat in place of the one whose record is damaged or gone: the device's key says that no seat it
@@ -553,7 +549,8 @@ impl Client {
         })
     }
 
-    /// One change of the record: lock, read, change, commit, and only then return. If `act` fails nothing is written.
+    /// One change of the record: lock, read, change, commit, and only then return. If `act` fails or changes nothing,
+    /// nothing is written, and what was found is made durable before anything is said of it.
     fn change<R>(&self, act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>) -> Result<R> {
         self.change_with_tombstones(act).map(|(result, _)| result)
     }
@@ -574,13 +571,17 @@ impl Client {
         mut writer: Writer<'_>,
         act: impl FnOnce(&mut Record, &mut Writer<'_>) -> Result<R>,
     ) -> Result<(R, Result<()>)> {
-        let before = self.before_change(&record, &writer)?;
-        let result = act(&mut record, &mut writer)?;
+        let before = self.before_change(&record, &mut writer)?;
+        let result = match act(&mut record, &mut writer) {
+            Ok(result) => result,
+            // It tells what was found, too.
+            Err(error) => return writer.settle().and(Err(error)),
+        };
         let tombstones = self.commit_change(&before, &record, &mut writer)?;
         Ok((result, tombstones))
     }
 
-    fn before_change(&self, record: &Record, writer: &Writer<'_>) -> Result<Zeroizing<Vec<u8>>> {
+    fn before_change(&self, record: &Record, writer: &mut Writer<'_>) -> Result<Zeroizing<Vec<u8>>> {
         // A kill between a commit and its tombstone is made good by the next writer.
         let _ = self.write_tombstones(record, writer);
         self.encode(record)
@@ -590,6 +591,8 @@ impl Client {
     fn commit_change(&self, before: &[u8], record: &Record, writer: &mut Writer<'_>) -> Result<Result<()>> {
         let after = self.encode(record)?;
         if before == after.as_slice() {
+            // What is said without a commit must be as durable as with one.
+            writer.settle()?;
             return Ok(Ok(()));
         }
         writer.commit(&after)?;
@@ -627,6 +630,8 @@ impl Client {
 
     fn device_key_or_new(&self, writer: &mut Writer<'_>) -> Result<SigningKey> {
         if let Some(key) = self.device_key()? {
+            // A request that was durable before its key would be lost with it.
+            writer.settle()?;
             return Ok(key);
         }
         let key = SigningKey::generate(&*self.random)?;
@@ -650,6 +655,17 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("product", &self.product).finish_non_exhaustive()
     }
+}
+
+/// The request that a record has waiting.
+fn pending(record: &Record) -> Result<Option<PendingRequest>> {
+    let Current::Pending(pending) = &record.current else { return Ok(None) };
+    let request = ActivationRequest::open_self_signed(Incoming::new(pending.request.0.clone()))?;
+    let recovery = pending
+        .recovery
+        .as_ref()
+        .map(|recovery| RecoveryRequest::open_self_signed(Incoming::new(recovery.0.clone())));
+    PendingRequest::new(request, recovery.transpose()?, record).map(Some)
 }
 
 /// What a store's body says: for which product, and the record.

@@ -686,3 +686,42 @@ fn bundle<'m>(messages: impl IntoIterator<Item = &'m String>) -> Result<Vec<u8>>
     }
     Ok(frame::bundle(&envelopes.iter().map(|message| message.envelope.as_slice()).collect::<Vec<_>>()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authoritys_words_are_repeated_unless_a_key_or_a_code_may_be_in_them() {
+        let code = "17KX2-M928T-5CY4T-QKFFW-EZFWM";
+        for secret in [
+            code.to_owned(),
+            code.to_lowercase(),
+            code.replace('-', ""),
+            code.replace('-', " "),
+            code.replace('-', "\n"),
+            code.replace('-', "\u{2013}"),
+            format!("no such license: ({code})."),
+            // A part of one, and a key of another length.
+            code.replace('-', "")[..20].to_owned(),
+            "0123456789abcdef0123".to_owned(),
+        ] {
+            assert!(may_hold_a_code(&secret), "{secret}");
+            let body = serde_json::json!({ "type": "x", "detail": secret }).to_string();
+            let shown = refusal(ErrorKind::UnknownLicense, body.as_bytes()).to_string();
+            let words = format!("the authority says: {}", ErrorKind::UnknownLicense.text());
+            assert_eq!(shown, words, "{secret}");
+        }
+        for harmless in [
+            "",
+            "no seat is free: all 12 are taken",
+            "the license ended at 2027-01-31T12:00:00Z; ask for a renewal",
+            // Four words of five letters, and five with another one between them.
+            "seats taken since March",
+            "these three seats taken by other users",
+            "a word of 19: 0123456789abcdef012",
+        ] {
+            assert!(!may_hold_a_code(harmless), "{harmless}");
+        }
+    }
+}

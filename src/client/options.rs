@@ -4,9 +4,9 @@ use std::fmt;
 #[cfg(feature = "transport")]
 use std::time::Duration;
 
-use super::LicenseKeys;
 #[cfg(feature = "transport")]
 use super::address;
+use super::{LicenseKeys, PendingRequest};
 #[cfg(feature = "transport")]
 use crate::Transport;
 use crate::{
@@ -56,6 +56,16 @@ impl ActivationRequestOptions {
             Some("") => Err(Error::length("license key", "characters", 0, 1, MAX_NAME)),
             Some(typed) => keys.read(typed),
         }
+    }
+
+    /// Whether a request that is pending says all of this; `license_key` is the key as requests have it. One that
+    /// recovers a lost seat says something else.
+    pub(super) fn are_in(&self, pending: &PendingRequest, license_key: &str) -> bool {
+        let request = pending.request();
+        request.license_key == license_key
+            && request.replaces() == self.instead_of
+            && self.metadata.iter().all(|pair| request.metadata.contains(pair))
+            && pending.recovery().is_none()
     }
 }
 
@@ -162,5 +172,34 @@ impl fmt::Debug for Authority {
             .field("timeout", &self.timeout)
             .field("attempts", &self.attempts)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "transport"))]
+mod tests {
+    use super::*;
+    use crate::transport::{Answer, Post};
+
+    struct Deaf;
+
+    impl Transport for Deaf {
+        fn post(&self, _: &Post<'_>) -> Result<Answer> {
+            Err(Error::new(crate::ErrorKind::Unreachable, ""))
+        }
+    }
+
+    #[test]
+    fn debug_shows_where_an_authority_is_and_no_password() {
+        for url in [
+            "https://licenses.example.com/editor",
+            "https://jane:secret@licenses.example.com/editor",
+            "https://jane:sec/ret@licenses.example.com/editor",
+            "https://jane:secret/@licenses.example.com",
+            "https://jane:/sec@ret@licenses.example.com?secret",
+        ] {
+            let shown = format!("{:?}", Authority::new(url, Deaf));
+            assert!(shown.contains("\"licenses.example.com\""), "{shown}");
+            assert!(!shown.contains("sec") && !shown.contains("ret") && !shown.contains("jane"), "{shown}");
+        }
     }
 }

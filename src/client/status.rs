@@ -1,8 +1,16 @@
 //! What a check found.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+};
 
 use crate::{ChangedHeader, ClockError, License, Limit, Timestamp, Verdict, code::Handle};
+
+/// Where in a license each feature is, by name. The vendor has signed the names, so nobody else chooses them, and the
+/// hash needs no key from the operating system.
+pub(super) type FeatureMap = HashMap<String, usize, BuildHasherDefault<DefaultHasher>>;
 
 /// What [`Client::check`](super::Client::check) found. Cheap to clone and readable from any thread; it does not change
 /// when the store does.
@@ -10,7 +18,7 @@ use crate::{ChangedHeader, ClockError, License, Limit, Timestamp, Verdict, code:
 pub struct Status {
     pub(super) verdict: Verdict,
     pub(super) license: Option<Arc<License>>,
-    pub(super) features: Arc<HashMap<String, usize>>,
+    pub(super) features: Arc<FeatureMap>,
     pub(super) now: Timestamp,
     pub(super) clock_error: Option<ClockError>,
     pub(super) pending: Option<Handle>,

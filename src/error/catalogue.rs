@@ -12,7 +12,7 @@
 /// `here` is what goes wrong on this machine or on the way, which no authority can claim. `authority` is what an
 /// authority may say, and `ends` what it refuses a request with for good.
 ///
-/// Numbers and codes are permanent. 1 to 19 is the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 79 the way to
+/// Numbers and codes are permanent. 1 to 19 is the caller, 20 to 39 a verdict, 40 to 59 the store, 60 to 89 the way to
 /// the authority and the authority, 90 the library itself, 100 to 119 a message (a file, or an answer of the
 /// authority).
 macro_rules! catalogue {
@@ -204,6 +204,11 @@ macro_rules! catalogue {
                 CrowdedHandle, NODELOCK_CROWDED_HANDLE = 79, "crowded-handle", ends, 409,
                 "the handle is taken by too many devices; make a new request",
                 "Take the request back and make a new one.";
+
+                /// The license allows no more activations, until the vendor resets them or the next period begins.
+                NoActivationLeft, NODELOCK_NO_ACTIVATION_LEFT = 80, "no-activation-left", authority, 409,
+                "no activation left",
+                "Ask the vendor for more activations. Then ask again.";
 
                 /// The bytes are truncated, have something left over, or break a rule of the format.
                 Malformed, NODELOCK_MALFORMED = 100, "malformed", authority, 400,

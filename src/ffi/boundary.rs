@@ -133,6 +133,13 @@ pub(super) unsafe fn text<'a>(text: *const c_char, what: &'static str) -> Result
     unsafe { optional_text(text, what) }?.ok_or_else(|| is_null(what))
 }
 
+/// A name that is looked up: none for NULL, and for bytes that are no UTF-8, which name nothing. No error is made of
+/// them, because asking for a feature takes nanoseconds.
+pub(super) unsafe fn name_text<'a>(text: *const c_char) -> Option<&'a str> {
+    // SAFETY: the caller gives NULL or text that ends with a NUL and stays as it is for the call.
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }).and_then(|text| text.to_str().ok())
+}
+
 /// Text, or none for NULL.
 pub(super) unsafe fn optional_text<'a>(text: *const c_char, what: &'static str) -> Result<Option<&'a str>> {
     if text.is_null() {

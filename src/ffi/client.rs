@@ -160,7 +160,8 @@ pub unsafe extern "C" fn nodelock_client_observe(
 /// Asks for a seat: makes the device's key if it has none, and keeps the request until it is answered or cancelled.
 /// Hand the request to the authority. Typing errors in `license_key` are mended; it may be NULL where the vendor
 /// assigns licenses by hand. `details` may be NULL. Where they name a seat to replace, cancel the request that waits
-/// for a seat first.
+/// for a seat first. Asking again shows the same request: with the same license key and seat, and nothing else to tell
+/// the vendor.
 ///
 /// A license that has ended is set aside, and what nodelock_config_set_replace() says gives way too.
 ///

@@ -25,6 +25,7 @@ pub const NODELOCK_ALREADY_ENDED: u32 = 3;
 pub struct CallError {
     status: nodelock_status,
     message: String,
+    advice: Option<&'static str>,
     given_up: Option<Box<Deactivation>>,
     already: Option<Already>,
     seats: Option<SeatList>,
@@ -37,6 +38,7 @@ impl CallError {
         Self {
             status: nodelock_status::NODELOCK_INTERNAL,
             message,
+            advice: None,
             given_up: None,
             already: None,
             seats: None,
@@ -55,8 +57,8 @@ impl CallError {
 impl From<Error> for CallError {
     fn from(error: Error) -> Self {
         let message = format!("{error:#}");
-        let (already, seats) = (error.already(), error.seats().cloned());
-        Self { status: error.kind().into(), message, given_up: None, already, seats }
+        let (advice, already, seats) = (error.advice(), error.already(), error.seats().cloned());
+        Self { status: error.kind().into(), message, advice, given_up: None, already, seats }
     }
 }
 
@@ -72,6 +74,7 @@ impl From<DeactivateError> for CallError {
 pub struct nodelock_error {
     status: nodelock_status,
     message: CString,
+    advice: CString,
     proof: Option<nodelock_proof>,
     already: u32,
     next_lapse: u64,
@@ -103,6 +106,7 @@ impl From<CallError> for nodelock_error {
         Self {
             status: failure.status,
             message: c_string(failure.message),
+            advice: c_string(failure.advice.unwrap_or_default()),
             already: match failure.already {
                 None => NODELOCK_ALREADY_NOTHING,
                 Some(Already::Pending) => NODELOCK_ALREADY_PENDING,
@@ -145,6 +149,14 @@ pub unsafe extern "C" fn nodelock_error_kind(error: *const nodelock_error) -> *c
 pub unsafe extern "C" fn nodelock_error_message(error: *const nodelock_error) -> *const c_char {
     // SAFETY: NULL or an error that lives.
     unsafe { look(error, ptr::null(), |error| error.message.as_ptr()) }
+}
+
+/// What a person can do about it, in English and in words that fit every application. Empty where there is nothing to
+/// do, or where the message says it. Lent until the error is freed. NULL for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_error_advice(error: *const nodelock_error) -> *const c_char {
+    // SAFETY: NULL or an error that lives.
+    unsafe { look(error, ptr::null(), |error| error.advice.as_ptr()) }
 }
 
 /// What was in the way of a new activation, for NODELOCK_ALREADY_ACTIVE: one of NODELOCK_ALREADY_*.
@@ -258,8 +270,10 @@ mod tests {
             for error in [Error::new(*kind, "it has 3 of 4"), Error::about(*kind, "the store")] {
                 let error = error.with_source(Error::new(ErrorKind::Io, "the disk").with_source("is full"));
                 let (said, status) = (format!("{error:#}"), nodelock_status::from(*kind));
+                let advice = error.advice().unwrap_or_default();
                 let in_c = nodelock_error::from(CallError::from(error));
                 assert_eq!((in_c.message.to_str().unwrap(), in_c.status), (said.as_str(), status));
+                assert_eq!(in_c.advice.to_str().unwrap(), advice);
                 assert!(said.ends_with(" (the disk: is full)"), "{said}");
             }
         }

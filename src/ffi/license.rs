@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    boundary::{Lent, c_string, free, lend_bytes, look, optional_text, put},
+    boundary::{Lent, c_string, free, lend_bytes, look, name_text, put},
     status::nodelock_status,
 };
 use crate::{ClockError, GraceReason, License, Limit, MachineReason, Status, Timestamp, Verdict};
@@ -227,10 +227,7 @@ pub unsafe extern "C" fn nodelock_license_has_feature(
 ) -> bool {
     // SAFETY: NULL or a license that lives; NULL or text that ends with a NUL.
     unsafe {
-        look(license, false, |license| match optional_text(name, "name") {
-            Ok(Some(name)) => license.status.has_feature(name),
-            _ => false,
-        })
+        look(license, false, |license| name_text(name).is_some_and(|name| license.status.has_feature(name)))
     }
 }
 
@@ -244,10 +241,7 @@ pub unsafe extern "C" fn nodelock_license_feature_limit(
 ) -> bool {
     // SAFETY: NULL or a license that lives; NULL or text that ends with a NUL; NULL or a place for the limit.
     unsafe {
-        let found = look(license, None, |license| match optional_text(name, "name") {
-            Ok(Some(name)) => license.status.feature_limit(name),
-            _ => None,
-        });
+        let found = look(license, None, |license| license.status.feature_limit(name_text(name)?));
         let number = |found| match found {
             Limit::Unlimited => NODELOCK_UNLIMITED,
             Limit::UpTo(limit) => limit,
@@ -304,12 +298,11 @@ pub unsafe extern "C" fn nodelock_license_metadata(
 ) -> *const c_char {
     // SAFETY: NULL or a license that lives; NULL or text that ends with a NUL.
     unsafe {
-        look(license, ptr::null(), |license| match optional_text(name, "name") {
-            Ok(Some(name)) => {
-                let found = license.metadata().iter().find(|(known, _)| known.to_bytes() == name.as_bytes());
-                found.map_or(ptr::null(), |(_, value)| value.as_ptr())
-            }
-            _ => ptr::null(),
+        look(license, ptr::null(), |license| {
+            let found = name_text(name).and_then(|name| {
+                license.metadata().iter().find(|(known, _)| known.to_bytes() == name.as_bytes())
+            });
+            found.map_or(ptr::null(), |(_, value)| value.as_ptr())
         })
     }
 }

@@ -63,8 +63,6 @@ pub unsafe extern "C" fn nodelock_has_feature(feature: *const c_char) -> bool {
         ("testing", true),
     ];
     // SAFETY: NULL or text that ends with a NUL.
-    let feature = unsafe { super::boundary::optional_text(feature, "feature") };
-    FEATURES
-        .iter()
-        .any(|(name, is_on)| *is_on && feature.as_ref().is_ok_and(|feature| *feature == Some(*name)))
+    let feature = unsafe { super::boundary::name_text(feature) };
+    FEATURES.iter().any(|(name, is_on)| *is_on && feature == Some(*name))
 }

@@ -119,6 +119,21 @@ impl Probe {
         Self::from_raw(Raw::default())
     }
 
+    /// As much of [`Probe::from_root`] as [`machine_id`] reads.
+    #[cfg(all(target_os = "linux", any(test, feature = "testing")))]
+    #[doc(hidden)]
+    pub fn identity_from_root(root: &std::path::Path) -> Self {
+        Self::from_raw(super::linux::recorded_identity(root))
+    }
+
+    /// As much of this machine as [`machine_id`] needs.
+    fn identity() -> Self {
+        #[cfg(target_os = "linux")]
+        return Self::from_raw(super::linux::identity());
+        #[cfg(not(target_os = "linux"))]
+        Self::this_machine()
+    }
+
     fn from_raw(Raw { values: raw, environment }: Raw) -> Self {
         let mut values: Vec<(Component, Zeroizing<String>)> = Vec::with_capacity(raw.len());
         for (component, value) in raw {
@@ -243,7 +258,7 @@ const IDENTITIES: &[Component] = if cfg!(target_os = "linux") {
 /// }
 /// ```
 pub fn machine_id(application: &str) -> Result<String> {
-    Probe::this_machine().machine_id(application)
+    Probe::identity().machine_id(application)
 }
 
 impl fmt::Debug for Probe {

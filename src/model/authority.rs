@@ -9,11 +9,14 @@ use super::{
     facts::{Message, NOW, Name, RESTORED, Read, STEP, Universe, page},
 };
 use crate::{
-    Error, ErrorKind, Page, Result, Timestamp,
+    Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
-        Attempts, Count, Counting, Evidence, Found, Gap, History, LicenseRecord, LicenseTerms, Query,
-        Records, Seat, SeatName, SeatState, Usage,
-        decision::{self, Change, Decision, Draft, EventKind, Moment, Note, Refusal, Ruling, Step, Unsigned},
+        Allowance, Allowances, Attempts, Count, Counting, Evidence, Found, Gap, History, LicenseRecord,
+        LicenseTerms, Query, Records, Seat, SeatName, SeatState, Usage,
+        decision::{
+            self, Allow, Change, Decision, Draft, Event, EventKind, Moment, Note, Refusal, Ruling, Step,
+            Unsigned,
+        },
     },
 };
 
@@ -29,6 +32,14 @@ pub(super) struct Tables {
     pub(super) cancellations: Count,
     /// Seats that were replaced by a request that names them.
     pub(super) replacements: Count,
+    /// What the decisions noted of the allowances.
+    allowances: Allowances,
+    /// The same by the model's own reckoning: what was used up of each, and how many were granted beyond the terms, in
+    /// which period; and how often the vendor did something about it.
+    pub(super) used: [u8; 2],
+    pub(super) extra: [u8; 2],
+    period: u8,
+    resets: u8,
     /// How many steps of time have passed.
     pub(super) day: u8,
     /// Whether the vendor has changed the terms.
@@ -70,14 +81,78 @@ pub(super) struct Heard {
     pub(super) refused: Option<Name>,
     /// Whether what was asked for was refused because no seat is free.
     pub(super) lacks_a_seat: bool,
+    /// Whether it was refused because no activation is left.
+    pub(super) lacks_an_activation: bool,
     /// Whether it was noted that the ledger had lost something.
     pub(super) is_healed: bool,
+    /// Whether an allowance was reset, or more was granted of it.
+    pub(super) is_allowed: bool,
 }
 
 impl Tables {
     pub(super) fn usage(&self) -> Usage {
         let count = |test: fn(&&Seat) -> bool| self.seats.values().filter(test).count() as u32;
-        Usage { taken: count(|seat| seat.is_marked_taken()), deactivated: count(|seat| seat.is_counted()) }
+        Usage {
+            taken: count(|seat| seat.is_marked_taken()),
+            deactivated: count(|seat| seat.is_counted()),
+            activated: count(|seat| seat.is_activation()),
+        }
+    }
+
+    pub(super) fn license(&self, universe: &Universe) -> LicenseRecord {
+        let terms = self.terms(universe).clone();
+        LicenseRecord { terms, usage: self.usage(), allowances: self.allowances }
+    }
+
+    pub(super) fn left(&self, of: Allowance, universe: &Universe) -> Option<u32> {
+        self.license(universe).left(of, self.now())
+    }
+
+    /// What was used up of an allowance, and how much of it there is, by the model's own reckoning.
+    pub(super) fn reckoned(&self, of: Allowance, universe: &Universe) -> (u32, Option<u32>) {
+        let terms = self.terms(universe);
+        let (at, allowed) = match of {
+            Allowance::Activations => (0, terms.activations),
+            Allowance::Deactivations => (1, terms.deactivations),
+        };
+        let is_over = self.period != self.period_now(universe);
+        let (used, extra) = if is_over { (0, 0) } else { (self.used[at], self.extra[at]) };
+        (used.into(), allowed.map(|allowed| allowed + u32::from(extra)))
+    }
+
+    fn period_now(&self, universe: &Universe) -> u8 {
+        self.day.checked_div(universe.rules.period).unwrap_or(0)
+    }
+
+    /// A period that has begun, before something is used up or granted in it.
+    fn begin_period(&mut self, universe: &Universe) {
+        let period = self.period_now(universe);
+        if period != self.period {
+            (self.used, self.extra, self.period) = ([0; 2], [0; 2], period);
+        }
+    }
+
+    /// Reckons what a decision has used up: a seat that is new and takes no place, and a deactivation that counted.
+    fn reckon(&mut self, before: &Self, events: &[Event], universe: &Universe) {
+        let takes_a_place = |event: &Event| {
+            use EventKind::{HeldTakenOver, Lost, Replaced};
+            matches!(event.kind, HeldTakenOver | Lost | Replaced)
+        };
+        let is_healed = events.iter().any(|event| event.kind == EventKind::Healed);
+        let is_new = |name: &Name| !before.seats.contains_key(name);
+        let granted =
+            self.seats.iter().filter(|(name, seat)| is_new(name) && seat.state() == SeatState::Active);
+        // What is entered again was reckoned when it was granted.
+        let is_free = is_healed || events.iter().any(takes_a_place);
+        let activated = if is_free { 0 } else { granted.count() };
+        let was_counted = |name: &Name| before.seats.get(name).is_some_and(Seat::is_counted);
+        let counted =
+            self.seats.iter().filter(|(name, seat)| seat.is_counted() && !was_counted(name)).count();
+        if activated + counted > 0 {
+            self.begin_period(universe);
+            self.used[0] += u8::try_from(activated).expect("few");
+            self.used[1] += u8::try_from(counted).expect("few");
+        }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -124,7 +199,8 @@ impl Tables {
             Outside::Page => self.history.as_ref().map(History::last_page),
             Outside::Nothing => None,
         };
-        let restored = Self { day: self.day, restored_to: Some(copy.day), ..(**copy).clone() };
+        let (day, used, period) = (self.day, self.used, self.period);
+        let restored = Self { day, used, period, restored_to: Some(copy.day), ..(**copy).clone() };
         Some(restored.noted(outside, universe))
     }
 
@@ -204,6 +280,7 @@ impl Tables {
         if let Ruling::Refused(refusal) = ruling {
             answer.refused = refused;
             answer.lacks_a_seat = refusal.kind() == ErrorKind::NoFreeSeat;
+            answer.lacks_an_activation = refusal.kind() == ErrorKind::NoActivationLeft;
         }
         answer
     }
@@ -221,7 +298,30 @@ impl Tables {
             let decided = [released, returned].into_iter().chain(renewed).flatten();
             answers.extend(decided.map(|(answer, _)| answer));
         }
+        if self.resets < universe.rules.resets {
+            for of in Allowance::ALL {
+                answers.extend(self.allowed(of, Allow::Reset, universe));
+                answers.extend(self.allowed(of, Allow::Extra(1), universe));
+            }
+        }
         answers
+    }
+
+    /// The vendor resets an allowance, or grants one more; none if that changes nothing.
+    fn allowed(&self, of: Allowance, allow: Allow, universe: &Universe) -> Option<Heard> {
+        let license = universe.terms.id;
+        let decided =
+            self.decide(universe, |records, moment| decision::allow(license, of, allow, "", records, moment));
+        let (mut answer, _) = decided.ok().filter(|(answer, _)| answer.ledger != *self)?;
+        let after = &mut answer.ledger;
+        after.begin_period(universe);
+        let at = usize::from(of == Allowance::Deactivations);
+        match allow {
+            Allow::Reset => after.used[at] = 0,
+            Allow::Extra(_) => after.extra[at] = 1,
+        }
+        after.resets += 1;
+        Some(Heard { is_allowed: true, ..answer })
     }
 
     fn unchanged(&self) -> Heard {
@@ -230,7 +330,9 @@ impl Tables {
             replies: Vec::new(),
             refused: None,
             lacks_a_seat: false,
+            lacks_an_activation: false,
             is_healed: false,
+            is_allowed: false,
         }
     }
 
@@ -245,8 +347,11 @@ impl Tables {
         let Decision { ruling, send, events, .. } = decided.map_err(|error| error.kind())?;
         let is_healed = events.iter().any(|event| event.kind == EventKind::Healed);
         let replies = send.iter().map(|draft| message(draft, universe)).collect();
-        let ledger = ledger.tables;
-        Ok((Heard { ledger, replies, refused: None, lacks_a_seat: false, is_healed }, ruling))
+        let mut ledger = ledger.tables;
+        if universe.rules.reckons() {
+            ledger.reckon(self, &events, universe);
+        }
+        Ok((Heard { ledger, replies, is_healed, ..self.unchanged() }, ruling))
     }
 }
 
@@ -281,10 +386,11 @@ impl Ledger<'_> {
 
     fn kept(&self, seat: Seat) -> Seat {
         let rules = self.universe.rules;
+        let seat = if rules.reckons() { seat } else { seat.unactivated() };
         match (rules.remembers, rules.deactivations) {
             (true, _) => seat,
-            (false, None) => seat.reduced().uncounted(),
-            (false, Some(_)) => seat.reduced(),
+            (false, None) if !rules.reckons() => seat.reduced().uncounted(),
+            (false, _) => seat.reduced(),
         }
     }
 }
@@ -293,12 +399,11 @@ impl decision::Ledger for Ledger<'_> {
     type Error = Error;
 
     fn find(&self, query: &Query) -> Result<Found> {
-        let terms = self.tables.terms(self.universe);
+        let is_it = |id: &LicenseId| *id == self.universe.terms.id;
         Ok(match query {
-            Query::License(id) => Found::License(
-                (*id == terms.id)
-                    .then(|| Box::new(LicenseRecord { terms: terms.clone(), usage: self.tables.usage() })),
-            ),
+            Query::License(id) => {
+                Found::License(is_it(id).then(|| Box::new(self.tables.license(self.universe))))
+            }
             Query::LicenseOfKey(_) => Found::License(None),
             Query::SeatsOfHandle(handle) => self.seats(|seat| seat.handle() == *handle),
             Query::TakenSeatsOf(device) => {
@@ -363,6 +468,7 @@ impl decision::Ledger for Ledger<'_> {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
             }
             Change::Attempts(..) => {}
+            Change::Allowances(_, allowances) => self.tables.allowances = allowances,
             Change::History(history) => self.tables.history = Some(history),
             Change::Page(page) => self.tables.pages.push(page.as_bytes()[0]),
             // There is one license, and it was sold before everything else.

@@ -34,8 +34,8 @@ pub(super) struct ModelMachine {
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Process {
-    /// Killed, and what is visible may not be durable.
-    Dead,
+    /// Killed, and what is visible may not be durable. The next process may change that, and speaks only once it is.
+    Unsettled,
     /// Between the rename and the directory sync. The record is what the process believes: but for two mutants,
     /// what is visible.
     Committing(RecordId),
@@ -62,7 +62,8 @@ pub(super) enum Act {
     SyncDirectory,
     /// Also a commit whose directory sync failed: the store is left to whoever opens it next.
     Kill,
-    Reopen,
+    /// The next process makes what it found durable, to speak of it.
+    Settle,
     PowerCut,
 }
 
@@ -145,7 +146,7 @@ impl ModelMachine {
 
     /// What it waits for, if it can act.
     pub(super) fn pending(&self, universe: &Universe, records: &Records) -> Option<Name> {
-        match &self.ready(records)?.current {
+        match &records.get(self.opened()?).current {
             Current::Pending(pending) => Some(self.name(universe, pending.activation.handle)),
             _ => None,
         }
@@ -167,19 +168,19 @@ impl ModelMachine {
             Act::Refused,
             Act::SyncDirectory,
             Act::Kill,
-            Act::Reopen,
+            Act::Settle,
             Act::PowerCut,
         ];
-        let is_kill = |act: &Act| matches!(act, Act::Kill | Act::Reopen | Act::PowerCut);
+        let is_kill = |act: &Act| matches!(act, Act::Kill | Act::Settle | Act::PowerCut);
         let acts = acts.into_iter().filter(|act| universe.rules.restores.is_none() || !is_kill(act));
         acts.filter_map(|act| Some((act, self.act(act, universe, records)?))).collect()
     }
 
     pub(super) fn act(&self, act: Act, universe: &Universe, records: &mut Records) -> Option<Self> {
         let next = match (act, self.process) {
-            (Act::Begin, Process::Ready(memory)) => {
+            (Act::Begin, _) => {
                 let name = self.draw(universe)?;
-                self.begin(act, memory, name, universe, records)?
+                self.begin(act, self.opened()?, name, universe, records)?
             }
             (Act::Lose, _) if universe.rules.losses && !self.has_lost => {
                 // What is read of a damaged file is nothing, and nothing of it is usable.
@@ -187,25 +188,26 @@ impl ModelMachine {
                 let process = Process::Ready(empty);
                 Self { has_lost: true, visible: empty, durable: empty, process, ..*self }
             }
-            (Act::Recover, Process::Ready(memory)) if self.has_lost => {
+            (Act::Recover, _) if self.has_lost => {
                 let name = self.draw(universe)?;
-                self.begin(act, memory, name, universe, records)?
+                self.begin(act, self.opened()?, name, universe, records)?
             }
-            (Act::RecoverAtLast, Process::Ready(memory)) if self.has_lost => {
+            (Act::RecoverAtLast, _) if self.has_lost => {
                 let name = Name { machine: self.number, draw: universe.draw_of_recovery(self.number) };
-                self.begin(act, memory, name, universe, records)?
+                self.begin(act, self.opened()?, name, universe, records)?
             }
-            (Act::GiveUp, Process::Ready(memory)) => match self.pending(universe, records) {
-                Some(_) => self.cancel(memory, universe, records)?,
-                None => self.deactivate(memory, universe, records)?,
+            (Act::GiveUp, _) => match self.pending(universe, records) {
+                Some(_) => self.cancel(self.opened()?, universe, records)?,
+                None => self.deactivate(self.opened()?, universe, records)?,
             },
             // Also beside a pending request.
-            (Act::Deactivate, Process::Ready(memory)) => {
+            (Act::Deactivate, _) => {
                 self.pending(universe, records)?;
-                self.deactivate(memory, universe, records)?
+                self.deactivate(self.opened()?, universe, records)?
             }
-            (Act::Refused, Process::Ready(memory)) => {
+            (Act::Refused, _) => {
                 self.pending(universe, records)?;
+                let memory = self.opened()?;
                 if universe.rules.mutant == Some(Mutant::RefusedForgotten) {
                     let record = Record { current: Current::Nothing, ..records.get(memory).clone() };
                     self.commit(Some(act), record, universe, records)
@@ -218,11 +220,7 @@ impl ModelMachine {
                 Self { durable: self.visible, process: Process::Ready(memory), ..*self }
             }
             (Act::Kill, Process::Committing(_) | Process::Ready(_)) => self.killed(),
-            (Act::Reopen, Process::Dead) => {
-                let forgetful = universe.rules.mutant == Some(Mutant::NoSyncOnReopening);
-                let durable = if forgetful { self.durable } else { self.visible };
-                Self { durable, process: Process::Ready(self.visible), ..*self }
-            }
+            (Act::Settle, Process::Unsettled) => self.settled(universe),
             (Act::PowerCut, _) => Self { visible: self.durable, ..*self }.killed(),
             _ => return None,
         };
@@ -316,8 +314,8 @@ impl ModelMachine {
 
     /// What it becomes when a message of the authority arrives; itself if that changes nothing.
     pub(super) fn hear(&self, message: &Message, universe: &Universe, records: &mut Records) -> Self {
-        let Some(record) = self.ready(records) else { return *self };
-        let mut record = record.clone();
+        let Some(memory) = self.opened() else { return *self };
+        let mut record = records.get(memory).clone();
         let (Message::License { name, .. } | Message::Receipt { name, .. } | Message::Revocation(name, _)) =
             message
         else {
@@ -364,19 +362,32 @@ impl ModelMachine {
 
     /// The activations that it believes to hold, durable or not.
     pub(super) fn held(&self, universe: &Universe, records: &Records) -> Vec<Name> {
-        let (Process::Committing(memory) | Process::Ready(memory)) = self.process else { return Vec::new() };
+        let memory = match self.process {
+            Process::Unsettled => self.visible,
+            Process::Committing(memory) | Process::Ready(memory) => memory,
+        };
         records.get(memory).handles().map(|handle| self.name(universe, handle)).collect()
     }
 
     /// Whether it can act.
-    pub(super) fn is_ready(&self) -> bool {
-        matches!(self.process, Process::Ready(_))
+    pub(super) fn can_act(&self) -> bool {
+        self.opened().is_some()
     }
 
+    /// The record that a change begins with: what is known to be durable, or what the next process finds.
+    fn opened(&self) -> Option<RecordId> {
+        match self.process {
+            Process::Unsettled => Some(self.visible),
+            Process::Ready(memory) => Some(memory),
+            Process::Committing(_) => None,
+        }
+    }
+
+    /// The record that it may speak of.
     fn ready<'r>(&self, records: &'r Records) -> Option<&'r Record> {
         match self.process {
             Process::Ready(memory) => Some(records.get(memory)),
-            Process::Dead | Process::Committing(_) => None,
+            Process::Unsettled | Process::Committing(_) => None,
         }
     }
 
@@ -416,7 +427,7 @@ impl ModelMachine {
         Some(self.commit(Some(Act::GiveUp), record, universe, records))
     }
 
-    /// The first step of a commit, to the rename; nothing at all if nothing has changed.
+    /// The first step of a commit, to the rename; if nothing has changed, what was found is made durable.
     fn commit(
         &self,
         act: Option<Act>,
@@ -439,6 +450,9 @@ impl ModelMachine {
         if universe.rules.restores.is_some() {
             return Self { visible, durable: visible, process: Process::Ready(memory), ..*self };
         }
+        if matches!(self.process, Process::Unsettled) && memory == self.visible {
+            return self.settled(universe);
+        }
         let process = if visible == self.visible || mutant == Some(Mutant::NoSyncBeforeSending) {
             Process::Ready(memory)
         } else {
@@ -447,9 +461,17 @@ impl ModelMachine {
         Self { visible, process, ..*self }
     }
 
+    /// With what is visible made durable, which one mutant forgets.
+    fn settled(&self, universe: &Universe) -> Self {
+        let forgetful = universe.rules.mutant == Some(Mutant::NoSyncOnReopening);
+        let durable = if forgetful { self.durable } else { self.visible };
+        Self { durable, process: Process::Ready(self.visible), ..*self }
+    }
+
     /// Without a process. If nothing needs to be synced, the next one may as well be there already.
     fn killed(self) -> Self {
-        let process = if self.visible == self.durable { Process::Ready(self.visible) } else { Process::Dead };
+        let is_settled = self.visible == self.durable;
+        let process = if is_settled { Process::Ready(self.visible) } else { Process::Unsettled };
         Self { process, ..self }
     }
 }

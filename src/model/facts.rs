@@ -220,6 +220,8 @@ impl Universe {
         let id = LicenseId::from_bytes(*b"licensed");
         let mut terms = LicenseTerms::new(id, PRODUCT, rules.seats, NOW);
         terms.deactivations = rules.deactivations;
+        terms.activations = rules.activations;
+        terms.period_days = (rules.period > 0).then(|| u32::from(rules.period) * STEP);
         terms.reinstalls = Some(rules.reinstalls);
         terms.replace = Some(rules.replace);
         if rules.days > 0 {

@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     CLOCK_TOLERANCE, Timestamp,
-    authority::{Seat, SeatState},
+    authority::{Allowance, Seat, SeatState},
 };
 
 /// A time at which every license of the search is over, and every margin.
@@ -206,7 +206,7 @@ fn hand_over((machine, ledger): (u32, u32), channel: Channel, space: &mut Space)
 
 /// Lets a process finish its commit, or the next one what a killed one left.
 fn finish(mut machine: u32, space: &mut Space) -> u32 {
-    while let Some(next) = space.act(machine, Act::SyncDirectory).or_else(|| space.act(machine, Act::Reopen))
+    while let Some(next) = space.act(machine, Act::SyncDirectory).or_else(|| space.act(machine, Act::Settle))
     {
         machine = next;
     }
@@ -216,7 +216,9 @@ fn finish(mut machine: u32, space: &mut Space) -> u32 {
 fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
     let universe = &space.universe;
     let ledger = space.ledger(ledger);
-    let exhausted = universe.terms.deactivations_left(ledger.usage()) == Some(0);
+    // What a license says of deactivations that are left may be of before a reset or a period.
+    let may_differ = universe.rules.resets > 0 || universe.rules.period > 0;
+    let exhausted = ledger.left(Allowance::Deactivations, universe) == Some(0) || may_differ;
     let stays = |name: Name| {
         let machine = machines[usize::from(name.machine)];
         space.usable(machine) == Some(name) && space.machine(machine).must_stay(&space.records)
@@ -232,8 +234,12 @@ fn no_seat_is_lost(machines: [u32; 2], ledger: u32, space: &Space) -> bool {
         SeatState::Replaced | SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => true,
     });
     // What is free must be of use to any machine.
-    let free = counting.count_ones() < universe.terms.seats;
+    let free = counting.count_ones() < universe.terms.seats && has_an_activation(ledger, universe);
     taken_rightly && (!free || (0..2).all(|machine| is_granted_anew(machine, ledger, universe)))
+}
+
+fn has_an_activation(ledger: &Tables, universe: &Universe) -> bool {
+    ledger.left(Allowance::Activations, universe) != Some(0)
 }
 
 /// Whether a request that was never made before gets that machine a seat.
@@ -247,7 +253,8 @@ fn is_granted_anew(machine: u8, ledger: &Tables, universe: &Universe) -> bool {
 /// Whether each machine gets a seat once every license is long over, if it alone asks.
 pub(super) fn can_be_had_later(ledger: &Tables, universe: &Universe) -> bool {
     let later = ledger.at(LONG_AFTER);
-    universe.rules.days == 0 || (0..2).all(|machine| is_granted_anew(machine, &later, universe))
+    let can_be_had = universe.rules.days > 0 && has_an_activation(&later, universe);
+    !can_be_had || (0..2).all(|machine| is_granted_anew(machine, &later, universe))
 }
 
 /// What is wrong with a ledger by itself.
@@ -262,14 +269,33 @@ pub(super) fn flaw_of_ledger(ledger: &Tables, universe: &Universe) -> Option<&'s
     if replaced > universe.rules.replace as usize {
         return Some("more seats were replaced than the license allows");
     }
-    if universe.terms.deactivations.is_some_and(|allowed| ledger.usage().deactivated > allowed) {
-        return Some("more deactivations counted than were allowed");
+    if !universe.rules.reckons() {
+        if universe.terms.deactivations.is_some_and(|allowed| ledger.usage().deactivated > allowed) {
+            return Some("more deactivations counted than were allowed");
+        }
+    } else if let Some(flaw) =
+        Allowance::ALL.into_iter().find_map(|of| flaw_of_allowance(of, ledger, universe))
+    {
+        return Some(flaw);
     }
     // A receipt says that the seat's life is over.
     if ledger.seats.values().any(|seat| seat.state() == SeatState::Active && seat.receipt().is_some()) {
         return Some("a seat that was given up is active");
     }
     None
+}
+
+/// What is wrong with how an allowance of a ledger was used up.
+fn flaw_of_allowance(of: Allowance, ledger: &Tables, universe: &Universe) -> Option<&'static str> {
+    let (used, allowed) = ledger.reckoned(of, universe);
+    let noted = ledger.license(universe).balance(of, ledger.now());
+    match ledger.restored_to {
+        // What was used up in the lost time is known again when a device speaks.
+        Some(_) => (noted.used > used).then_some("more is noted as used up than was used up"),
+        None if noted.used != used => Some("what is noted as used up is not what was used up"),
+        None if noted.allowed != allowed => Some("what is noted as allowed is not what was allowed"),
+        None => allowed.is_some_and(|allowed| used > allowed).then_some("more was used up than was allowed"),
+    }
 }
 
 /// What is wrong with a transaction.
@@ -290,6 +316,15 @@ pub(super) fn flaw_of_answers(
         }
         if answer.lacks_a_seat && counting.count_ones() < seats {
             return Some("a seat is refused while one is free");
+        }
+        if answer.lacks_an_activation {
+            let (used, allowed) = ledger.reckoned(Allowance::Activations, universe);
+            if ledger.restored_to.is_none() && allowed.is_none_or(|allowed| used < allowed) {
+                return Some("an activation is refused while one is left");
+            }
+        }
+        if answer.is_allowed && answer.ledger.seats != ledger.seats {
+            return Some("a seat changed with an allowance");
         }
         let used_up = |name: &Name| answer.ledger.seats.get(name).is_some_and(Seat::is_counted);
         let lapsed = |(name, seat): (&Name, &Seat)| {
@@ -373,6 +408,16 @@ pub(super) fn flaw_of_answers(
                         && entered.is_some_and(|entered| is_new(&entered))
                 })
         };
+        let is_alone = |name: &Name| {
+            let mut others = ledger.seats.keys().filter(|other| *other != name);
+            !others.any(|other| universe.have_one_key(other.machine, name.machine))
+        };
+        if let Some(entered) = entered.filter(|name| is_new(name) && is_alone(name))
+            && universe.rules.reckons()
+            && !answer.ledger.seats[&entered].is_activation()
+        {
+            return Some("a seat is entered again, and used up no activation");
+        }
         if answer.ledger.seats.iter().any(|(name, seat)| is_earlier(name, seat)) {
             return Some("a seat is entered again, and its device has an earlier one");
         }
@@ -416,6 +461,6 @@ pub(super) fn flaw_of_hearing(
         return Some("a message of the authority began an activation");
     }
     // Bounded by the lease until then, and over when the machine hears of it (`docs/PROTOCOL.md`, Forced release).
-    (matches!(message, Message::Revocation(name, _) if machine.is_ready() && after.contains(name)))
+    (matches!(message, Message::Revocation(name, _) if machine.can_act() && after.contains(name)))
         .then_some("a revoked activation goes on")
 }

@@ -8,7 +8,8 @@
 //! - **Machine** (`device`): two images of the store, *visible* (what a read gives) and *durable* (what a power cut
 //!   leaves), and a process with its memory. A commit is three steps: the rename makes the new record visible, the
 //!   directory sync makes it durable, and only then is anything said. A kill, or a sync that fails, may come between
-//!   any two, a power cut too. A store may be lost, all but the device's key, and recovered from.
+//!   any two, a power cut too. The next process may change what it finds at once, and syncs it before it speaks of it.
+//!   A store may be lost, all but the device's key, and recovered from.
 //! - **Network** (`facts`): whatever was said once may arrive at any time, in any order, any number of times or never.
 //!   What travels in one file may be taken out of it.
 //! - **Authority** (`authority`): one atomic, durable transaction for each message. Messages are signed and verified
@@ -37,6 +38,12 @@ struct Rules {
     seats: u32,
     /// How many deactivations return a seat (`docs/PROTOCOL.md`, Returned and Held).
     deactivations: Option<u32>,
+    /// How many activations there may be.
+    activations: Option<u32>,
+    /// How many steps of time a period of both allowances lasts; 0 is one for the whole life.
+    period: u8,
+    /// How often the vendor resets an allowance or grants one more, where seats are administered.
+    resets: u8,
     /// How often each machine may ask for a seat.
     draws: [u8; 2],
     /// Whether both machines draw the same handles, as two out of a billion may.
@@ -73,6 +80,13 @@ struct Rules {
     mutant: Option<Mutant>,
 }
 
+impl Rules {
+    /// Whether it matters what was used up, and not only how much of it is left.
+    fn reckons(&self) -> bool {
+        self.activations.is_some() || self.period > 0 || self.resets > 0
+    }
+}
+
 /// What lies outside of the ledger when it is restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outside {
@@ -96,7 +110,7 @@ pub(crate) enum Mutant {
     RequestNotPersisted,
     /// What was renamed into place is spoken of before the directory is synced.
     NoSyncBeforeSending,
-    /// What a killed process left is acted on without syncing it.
+    /// What a killed process left is spoken of without syncing it.
     NoSyncOnReopening,
     /// A request that the authority refuses is dropped instead of cancelled.
     RefusedForgotten,
@@ -188,6 +202,26 @@ pub(crate) enum Mutant {
     GiveUpFreesTwice,
     /// Redeem: the allowance of deactivations is not looked at.
     AllowanceIgnored,
+    /// Activate: a new grant uses up no activation.
+    ActivationUncounted,
+    /// Activate: whether an activation is left is not looked at.
+    ActivationsIgnored,
+    /// Activate: what takes the place of its machine's seat uses up an activation.
+    TakeoverIsAnActivation,
+    /// Activate: a held seat that is taken again uses up an activation.
+    HeldSeatIsAnActivation,
+    /// Recover: what was lost uses up an activation once more.
+    RecoveryIsAnActivation,
+    /// Heal: a seat that is entered again uses up no activation.
+    HealedSeatIsFree,
+    /// Allow: a period that began begins again with whatever is used up.
+    PeriodStartsTwice,
+    /// Allow: a reset forgives one that is yet to come.
+    ResetForgivesAhead,
+    /// Allow: a reset frees a seat.
+    ResetFreesSeats,
+    /// Allow: an extra activation is a seat, too.
+    ExtraIsASeat,
     /// Redeem: with no deactivation left, a request that is cancelled unused still frees its seat.
     UnusedFreesAnyway,
     /// Activate: a held seat goes to whoever has the device's key.

@@ -14,6 +14,9 @@ use crate::authority::SeatState::{self, Active, Cancelled, Held, Replaced, Retur
 const SIMPLE: Rules = Rules {
     seats: 1,
     deactivations: None,
+    activations: None,
+    period: 0,
+    resets: 0,
     draws: [2, 2],
     same_handles: false,
     administered: false,
@@ -258,6 +261,86 @@ fn faults_in_taking_a_machine_s_place_are_noticed() {
 fn faults_in_what_the_allowance_means_are_noticed() {
     is_caught(Mutant::UnusedFreesAnyway, COPIED, Allowance);
     is_caught(Mutant::HeldGoesToAnyMachine, COPIED, Allowance);
+}
+
+/// One activation, where two machines ask.
+const COUNTED: Rules = Rules { activations: Some(1), seats: 2, draws: [2, 1], ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_activations_are_counted() {
+    let limit = limit() / 8;
+    let occurring = [Active, Returned, Cancelled];
+    for activations in [Some(0), Some(1), Some(2)] {
+        let rules = Rules { activations, seats: 1, draws: [1, 1], ..COUNTED };
+        let occurring = if activations == Some(0) { &occurring[2..] } else { &occurring[..] };
+        holds(&format!("activations {activations:?}"), rules, None, occurring);
+    }
+    holds("activations, twice", COUNTED, Some(limit), &occurring);
+    let rules = Rules { losses: true, ..COUNTED };
+    holds("activations, lost stores", rules, Some(limit), &occurring);
+    let rules = Rules { deactivations: Some(0), draws: [2, 0], ..COUNTED };
+    holds("activations, no deactivation left", rules, Some(limit), &[Active, Held, Returned, Cancelled]);
+    let rules = Rules { activations: Some(1), seats: 2, ..REINSTALLED };
+    holds("activations, installed again", rules, Some(limit), &[Active, Replaced, Returned, Cancelled]);
+    let rules = Rules { activations: Some(1), ..RESTORED };
+    holds("activations, restored", rules, Some(limit), &occurring);
+}
+
+/// A period of a step, in which a seat may be given up and taken once.
+const PERIODS: Rules = Rules {
+    activations: Some(1),
+    deactivations: Some(1),
+    period: 1,
+    seats: 1,
+    draws: [2, 1],
+    days: 2,
+    leases: [9, 9],
+    ..SIMPLE
+};
+
+/// An allowance that the vendor resets, or grants one more of.
+const RESETS: Rules = Rules {
+    activations: Some(1),
+    deactivations: Some(0),
+    resets: 1,
+    seats: 1,
+    draws: [2, 1],
+    administered: true,
+    ..SIMPLE
+};
+
+#[test]
+fn the_protocol_holds_when_allowances_begin_anew() {
+    let limit = limit() / 8;
+    holds("periods", PERIODS, Some(limit), &[Active, Held, Returned, Cancelled]);
+    let rules = Rules { draws: [1, 1], ..PERIODS };
+    holds("periods, once", rules, Some(limit), &[Active, Held, Returned, Cancelled]);
+    let every = [Active, Held, Returned, Cancelled, Revoked];
+    holds("resets", RESETS, Some(limit), &every);
+    let rules = Rules { draws: [1, 1], resets: 2, ..RESETS };
+    holds("resets, twice", rules, Some(limit), &every);
+    let rules = Rules { draws: [1, 1], days: 1, period: 1, leases: [9, 9], ..RESETS };
+    holds("resets, periods", rules, Some(limit), &every);
+}
+
+#[test]
+fn faults_in_what_is_counted_are_noticed() {
+    is_caught(Mutant::ActivationUncounted, COUNTED, Ledger);
+    is_caught(Mutant::ActivationsIgnored, COUNTED, Ledger);
+    is_caught(Mutant::TakeoverIsAnActivation, Rules { activations: Some(2), ..REINSTALLED }, Ledger);
+    let held = Rules { deactivations: Some(0), draws: [2, 0], activations: Some(2), ..COUNTED };
+    is_caught(Mutant::HeldSeatIsAnActivation, held, Ledger);
+    let lost = Rules { losses: true, activations: Some(2), ..COUNTED };
+    is_caught(Mutant::RecoveryIsAnActivation, lost, Ledger);
+    is_caught(Mutant::HealedSeatIsFree, Rules { activations: Some(1), ..RESTORED }, Ledger);
+}
+
+#[test]
+fn faults_in_what_begins_anew_are_noticed() {
+    is_caught(Mutant::PeriodStartsTwice, PERIODS, Ledger);
+    is_caught(Mutant::ResetForgivesAhead, RESETS, Ledger);
+    is_caught(Mutant::ResetFreesSeats, RESETS, Ledger);
+    is_caught(Mutant::ExtraIsASeat, RESETS, Ledger);
 }
 
 #[test]

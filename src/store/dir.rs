@@ -174,12 +174,28 @@ impl Store {
     #[doc(hidden)]
     pub fn read(&self) -> Result<Snapshot> {
         match self.files.read(&self.path(STATE), format::LIMIT) {
-            Ok(file) => format::decode(Zeroizing::new(file)).map_err(|error| self.blame(STATE, error)),
-            Err(error) => match error.kind() {
-                io::ErrorKind::NotFound => Ok(Snapshot::default()),
-                io::ErrorKind::FileTooLarge => Err(self.damaged_state()),
-                _ => Err(Error::io_at("", &self.path(STATE), error)),
-            },
+            Ok(file) => self.decode(file),
+            Err(error) => self.unreadable_state(error),
+        }
+    }
+
+    /// The same, with the [stamp](Self::stamp) from before the read; one that is too long has none.
+    pub(crate) fn read_stamped(&self) -> (Option<Stamp>, Result<Snapshot>) {
+        match self.files.read_stamped(&self.path(STATE), format::LIMIT) {
+            Ok((file, stamp)) => (Some(stamp), self.decode(file)),
+            Err(error) => (None, self.unreadable_state(error)),
+        }
+    }
+
+    fn decode(&self, file: Vec<u8>) -> Result<Snapshot> {
+        format::decode(Zeroizing::new(file)).map_err(|error| self.blame(STATE, error))
+    }
+
+    fn unreadable_state(&self, error: io::Error) -> Result<Snapshot> {
+        match error.kind() {
+            io::ErrorKind::NotFound => Ok(Snapshot::default()),
+            io::ErrorKind::FileTooLarge => Err(self.damaged_state()),
+            _ => Err(Error::io_at("", &self.path(STATE), error)),
         }
     }
 
@@ -210,8 +226,9 @@ impl Store {
         }
     }
 
-    /// Opens the store for writing: takes the lock, drops what a killed writer left, and makes durable what it
-    /// reads, so that the caller may act on it (docs/PROTOCOL.md, Client states).
+    /// Opens the store for writing: takes the lock, drops what a killed writer left, and reads. What it finds may not
+    /// be durable yet. A [commit](Writer::commit) makes that good, and without one [`Writer::settle`] does, before
+    /// anything of it is said (docs/PROTOCOL.md, Client states).
     ///
     /// Fails with [`ErrorKind::Busy`] if another writer holds the lock all the time, and with [`ErrorKind::NoLocks`]
     /// where the file system has none; as [`read`](Self::read) does; [`ErrorKind::NoSpace`]; [`ErrorKind::ReadOnly`].
@@ -260,13 +277,8 @@ impl Store {
             }
         }
         let snapshot = read(self)?;
-        if snapshot.body.is_some() {
-            let state = self.path(STATE);
-            self.files.sync_file(&state).map_err(|error| Error::io_at("syncing ", &state, error))?;
-        }
-        let synced = sync_dir(&*self.files, &self.directory)
-            .map_err(|error| Error::io_at("syncing ", &self.directory, error))?;
-        Ok(Writer { store: self, snapshot, unsynced: !synced, failed: false, _lock: lock })
+        let unsynced = snapshot.unsynced;
+        Ok(Writer { store: self, snapshot, settled: false, unsynced, failed: false, _lock: lock })
     }
 
     /// Whether there is a tombstone `name` about `content` in the [first place](Self::tombstone_directory). One that is
@@ -275,6 +287,12 @@ impl Store {
     #[doc(hidden)]
     pub fn tombstone_exists(&self, name: &[u8; 16], content: &[u8; 32]) -> bool {
         self.tombstones.as_ref().is_some_and(|place| tombstone::exists(&*self.files, place, name, content))
+    }
+
+    /// First the place that a check looks into.
+    fn tombstone_places(&self) -> impl Iterator<Item = &Path> {
+        let more = iter::once_with(|| self.more_tombstones.iter().map(PathBuf::as_path)).flatten();
+        self.tombstones.as_deref().into_iter().chain(more)
     }
 
     fn at(files: Arc<dyn FileSystem>, directory: PathBuf, tombstones: Option<PathBuf>) -> Self {
@@ -329,8 +347,8 @@ impl Store {
     }
 
     /// Replaces `file` durably; after a failed sync, or on a full disk without the reserve, once again from the
-    /// start.
-    fn replace(&self, file: &str, bytes: &[u8]) -> Result<(), WriteFailure> {
+    /// start. Returns whether the directory could be synced.
+    fn replace(&self, file: &str, bytes: &[u8]) -> Result<bool, WriteFailure> {
         match self.replace_once(file, bytes) {
             Err(WriteFailure { step, error }) if step != Step::SyncDirectory && is_full(&error) => {
                 // Without a reserve nothing has changed since.
@@ -342,14 +360,14 @@ impl Store {
             // The system may have dropped what it could not write and forgotten about it: that file is lost.
             Err(WriteFailure { step: Step::Sync, .. }) => self.replace_once(file, bytes),
             Err(failure) => Err(failure),
-            Ok(()) => {
+            Ok(synced) => {
                 self.keep_reserve();
-                Ok(())
+                Ok(synced)
             }
         }
     }
 
-    fn replace_once(&self, file: &str, bytes: &[u8]) -> Result<(), WriteFailure> {
+    fn replace_once(&self, file: &str, bytes: &[u8]) -> Result<bool, WriteFailure> {
         let temporary = self.temporary(file);
         let renamed = self
             .write_durably(&temporary, bytes)
@@ -359,7 +377,7 @@ impl Store {
             let _ = self.files.remove(&temporary);
         }
         renamed?;
-        sync_dir(&*self.files, &self.directory).map(drop).map_err(Step::SyncDirectory.failed())
+        sync_dir(&*self.files, &self.directory).map_err(Step::SyncDirectory.failed())
     }
 
     fn write_durably(&self, path: &Path, bytes: &[u8]) -> Result<(), WriteFailure> {
@@ -396,16 +414,40 @@ impl fmt::Debug for Store {
 pub struct Writer<'s> {
     store: &'s Store,
     snapshot: Snapshot,
-    /// Whether the file system cannot sync the directory.
+    /// Whether what is visible is durable, as far as the file system can.
+    settled: bool,
+    /// Whether the file system cannot sync the directory, as far as is known.
     unsynced: bool,
     failed: bool,
     _lock: Box<dyn LockGuard>,
 }
 
 impl Writer<'_> {
-    /// What is stored, durably: as it was found, or as this writer's last successful commit left it.
+    /// What is stored: as it was found, which may not be durable before [`settle`](Self::settle), or as this writer's
+    /// last successful commit left it.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Makes durable what was found, unless a commit has: the writer before may have been killed between its rename and
+    /// its directory sync. Call it before anything is said without a commit, and before a commit that needs a device
+    /// key which was found.
+    ///
+    /// Fails with [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`].
+    pub fn settle(&mut self) -> Result<()> {
+        if self.settled {
+            return Ok(());
+        }
+        let Store { files, directory, .. } = self.store;
+        if self.snapshot.body.is_some() {
+            let state = self.store.path(STATE);
+            files.sync_file(&state).map_err(|error| Error::io_at("syncing ", &state, error))?;
+        }
+        let synced =
+            sync_dir(&**files, directory).map_err(|error| Error::io_at("syncing ", directory, error))?;
+        self.unsynced = !synced;
+        self.settled = true;
+        Ok(())
     }
 
     /// Creates the device key from 1 to 256 bytes. It is durable when this returns.
@@ -421,7 +463,8 @@ impl Writer<'_> {
                 format!("{} is there already, and is never replaced", self.store.path(DEVICE_KEY).display());
             return Err(Error::new(ErrorKind::InvalidInput, text));
         }
-        self.replace(DEVICE_KEY, key)
+        self.unsynced = !self.replace(DEVICE_KEY, key)?;
+        Ok(())
     }
 
     /// Replaces the body by `body` and counts the generation up. Both are durable when this returns `Ok`, as far as the
@@ -433,42 +476,51 @@ impl Writer<'_> {
     /// this writer failed before.
     pub fn commit(&mut self, body: &[u8]) -> Result<()> {
         let generation = self.snapshot.generation.checked_add(1).ok_or_else(|| self.store.damaged_state())?;
-        self.replace(STATE, &format::encode(generation, body, self.unsynced)?)?;
-        self.snapshot = Snapshot { generation, body: Some(body.to_vec()), unsynced: self.unsynced };
+        let unsynced = !self.replace(STATE, &format::encode(generation, body, self.unsynced)?)?;
+        if unsynced != self.unsynced {
+            // The store was moved to another file system, so what the state says of it was wrong.
+            self.replace(STATE, &format::encode(generation, body, unsynced)?)?;
+        }
+        self.snapshot = Snapshot { generation, body: Some(body.to_vec()), unsynced };
+        self.unsynced = unsynced;
+        self.settled = true;
         Ok(())
     }
 
     /// As [`Store::tombstone_exists`], in any of the places that tombstones are left in.
     pub fn tombstone_exists(&self, name: &[u8; 16], content: &[u8; 32]) -> bool {
-        self.tombstone_places().any(|place| tombstone::exists(&*self.store.files, place, name, content))
+        let store = self.store;
+        store.tombstone_places().any(|place| tombstone::exists(&*store.files, place, name, content))
     }
 
     /// Writes the tombstone `name` about `content` into each place, if this store keeps any; one that is there already
-    /// is fine.
+    /// is fine. What says that the seat is over is [settled](Self::settle) first: a power cut must not leave the license
+    /// with a tombstone.
     ///
     /// Its content is synced, its name is left to the system: a tombstone is a hurdle, and the seat does not depend
     /// on it. Fails if it cannot be written where a check looks for it, with [`ErrorKind::NoSpace`],
     /// [`ErrorKind::ReadOnly`], [`ErrorKind::AccessDenied`] or [`ErrorKind::Io`]; the other places are written
     /// nevertheless.
-    pub fn write_tombstone(&self, name: &[u8; 16], content: &[u8; 32]) -> Result<()> {
-        let write = |place| tombstone::write(&*self.store.files, place, name, content);
-        let mut written = self.tombstone_places().map(write);
-        let first = written.next().unwrap_or(Ok(()));
-        // These are for a user whose environment says something else next time, and often not there or not writable.
-        written.for_each(drop);
-        first.map_err(|error| {
-            let place = self.tombstone_places().next().unwrap_or(&self.store.directory);
-            Error::io_at("a tombstone in ", place, error)
-        })
+    pub fn write_tombstone(&mut self, name: &[u8; 16], content: &[u8; 32]) -> Result<()> {
+        let store = self.store;
+        let mut first = Ok(());
+        for (number, place) in store.tombstone_places().enumerate() {
+            if tombstone::exists(&*store.files, place, name, content) {
+                continue;
+            }
+            self.settle()?;
+            let written = tombstone::write(&*store.files, place, name, content);
+            // The others are for a user whose environment says something else next time, and often not there or not
+            // writable.
+            if number == 0 {
+                first = written.map_err(|error| Error::io_at("a tombstone in ", place, error));
+            }
+        }
+        first
     }
 
-    /// First the place that a check looks into.
-    fn tombstone_places(&self) -> impl Iterator<Item = &Path> {
-        let more = iter::once_with(|| self.store.more_tombstones.iter().map(PathBuf::as_path)).flatten();
-        self.store.tombstones.as_deref().into_iter().chain(more)
-    }
-
-    fn replace(&mut self, file: &'static str, bytes: &[u8]) -> Result<()> {
+    /// Returns whether the directory could be synced.
+    fn replace(&mut self, file: &'static str, bytes: &[u8]) -> Result<bool> {
         if self.failed {
             return Err(Error::new(ErrorKind::InvalidInput, "this writer failed before; open another"));
         }

@@ -14,6 +14,12 @@ pub trait FileSystem: Send + Sync {
     /// a plain file, such as a pipe, whose reader would wait for a writer.
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
+    /// The same, and what the file looked like from outside before it was read.
+    fn read_stamped(&self, path: &Path, limit: usize) -> io::Result<(Vec<u8>, Stamp)> {
+        let stamp = self.stamp(path)?.ok_or(io::ErrorKind::NotFound)?;
+        Ok((self.read(path, limit)?, stamp))
+    }
+
     /// What the file `path` looks like from outside, without reading it; `None` if there is no such file.
     fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>>;
 
@@ -132,6 +138,21 @@ pub(super) fn create_directories(files: &dyn FileSystem, directory: &Path) -> io
         Ok(()) => sync_dir(files, parent).map(drop),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => settle(files, directory),
         Err(error) => Err(error),
+    }
+}
+
+/// Creates `directory` and what is missing above it, for what is left to the system when it reaches the disk.
+pub(super) fn create_unsynced_directories(files: &dyn FileSystem, directory: &Path) -> io::Result<()> {
+    let created = match (files.create_dir(directory), directory.parent()) {
+        (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => {
+            create_unsynced_directories(files, parent)?;
+            files.create_dir(directory)
+        }
+        (created, _) => created,
+    };
+    match created {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
 }
 

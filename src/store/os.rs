@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 #[cfg(windows)]
 use std::os::windows::fs::OpenOptionsExt as _;
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
     io::{self, Read as _, Write as _},
     path::Path,
     thread,
@@ -33,19 +33,15 @@ pub struct OsFileSystem;
 
 impl FileSystem for OsFileSystem {
     fn read(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        let (file, length) = open_plain(OpenOptions::new().read(true), path, false)?;
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        // One byte to spare, so that the end is found without moving a secret to a larger buffer.
-        let mut bytes = Vec::with_capacity(length + 1);
-        file.take(limit as u64 + 1).read_to_end(&mut bytes)?;
-        // The length above says nothing about a file that grows.
-        if bytes.len() > limit {
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        Ok(bytes)
+        let (file, metadata) = open_plain(OpenOptions::new().read(true), path, false)?;
+        read_plain(file, metadata.len(), limit)
+    }
+
+    /// On Unix one open file tells both.
+    #[cfg(unix)]
+    fn read_stamped(&self, path: &Path, limit: usize) -> io::Result<(Vec<u8>, Stamp)> {
+        let (file, metadata) = open_plain(OpenOptions::new().read(true), path, false)?;
+        Ok((read_plain(file, metadata.len(), limit)?, stamp_of(&metadata)))
     }
 
     fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
@@ -156,10 +152,10 @@ fn while_in_use<T>(patience: &[u64], operation: impl Fn() -> io::Result<T>) -> i
     operation()
 }
 
-/// Opens a plain file, and says how long it is: never waits for the other end of a pipe, and refuses pipes, sockets,
+/// Opens a plain file, and looks at it: never waits for the other end of a pipe, and refuses pipes, sockets,
 /// devices and directories. With `no_links` it refuses links too; otherwise a link to a plain file is as good as the
 /// file, because volumes of containers are made of links.
-fn open_plain(options: &mut OpenOptions, path: &Path, no_links: bool) -> io::Result<(File, u64)> {
+fn open_plain(options: &mut OpenOptions, path: &Path, no_links: bool) -> io::Result<(File, Metadata)> {
     #[cfg(unix)]
     options.custom_flags(libc::O_NONBLOCK | if no_links { libc::O_NOFOLLOW } else { 0 });
     #[cfg(windows)]
@@ -170,9 +166,36 @@ fn open_plain(options: &mut OpenOptions, path: &Path, no_links: bool) -> io::Res
     let file = while_in_use(PATIENCE, || options.open(path))?;
     let metadata = file.metadata()?;
     match metadata.is_file() {
-        true => Ok((file, metadata.len())),
+        true => Ok((file, metadata)),
         false => Err(io::Error::other("not a plain file")),
     }
+}
+
+/// The content of a plain file that was `length` bytes long when it was opened.
+fn read_plain(mut file: File, length: u64, limit: usize) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if length > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    // One byte to spare, so that the end is found without moving a secret to a larger buffer.
+    let mut bytes = vec![0; length + 1];
+    let read = loop {
+        match file.read(&mut bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read?,
+        }
+    };
+    bytes.truncate(read);
+    // There was room for one byte more, so this is the end.
+    if read == length {
+        return Ok(bytes);
+    }
+    file.take((limit + 1 - read) as u64).read_to_end(&mut bytes)?;
+    // The length above says nothing about a file that grows.
+    if bytes.len() > limit {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
 }
 
 /// Opens a file, which is made if it is missing. Through a link, that would make a file elsewhere.
@@ -215,14 +238,18 @@ fn open_dir(path: &Path) -> io::Result<File> {
 
 #[cfg(unix)]
 fn stamp(path: &Path) -> io::Result<Stamp> {
-    let metadata = fs::metadata(path)?;
+    fs::metadata(path).map(|metadata| stamp_of(&metadata))
+}
+
+#[cfg(unix)]
+fn stamp_of(metadata: &Metadata) -> Stamp {
     let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
-    Ok(Stamp {
+    Stamp {
         length: metadata.size(),
         modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
         changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
         identity: metadata.ino(),
-    })
+    }
 }
 
 /// Windows tells what cannot be copied along only of an open file; opened for its attributes alone, it is in nobody's

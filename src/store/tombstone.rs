@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{FileSystem, fs::create_directories};
+use super::{FileSystem, fs::create_unsynced_directories};
 
 const HEADER: [u8; 8] = *b"NLTB\x01\0\0\0";
 
@@ -19,20 +19,17 @@ pub(super) fn exists(files: &dyn FileSystem, place: &Path, name: &[u8; 16], cont
     files.read(&path(place, name), expected.len()).is_ok_and(|found| found == expected)
 }
 
-/// Writes the tombstone `name` about `content`, in place of a damaged one.
+/// Writes the tombstone `name` about `content`, which does not [exist](exists), in place of a damaged one.
 pub(super) fn write(
     files: &dyn FileSystem,
     place: &Path,
     name: &[u8; 16],
     content: &[u8; 32],
 ) -> io::Result<()> {
-    if exists(files, place, name, content) {
-        return Ok(());
-    }
     let path = path(place, name);
     let created = files.create_new(&path).or_else(|error| {
         match error.kind() {
-            io::ErrorKind::NotFound => create_directories(files, place)?,
+            io::ErrorKind::NotFound => create_unsynced_directories(files, place)?,
             io::ErrorKind::AlreadyExists => files.remove(&path)?,
             _ => return Err(error),
         }

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 use crate::{
     Error, ErrorKind, LicenseId, Page, Result, Timestamp,
     authority::{
-        Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName, LicenseRecord,
-        LicenseTerms, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, Seat, SeatName, Usage,
+        Allowances, Attempts, Count, Counting, Evidence, Found, History, KeyHash, LicenseKeyName,
+        LicenseRecord, LicenseTerms, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG, Query, Seat, SeatName, Usage,
         decision::{Change, Ledger},
     },
 };
@@ -27,6 +27,7 @@ pub struct MemoryLedger {
     check_ins: BTreeMap<(SeatName, [u8; 32]), u32>,
     attempts: BTreeMap<SeatName, Attempts>,
     counts: BTreeMap<(LicenseId, Counting), Count>,
+    allowances: BTreeMap<LicenseId, Allowances>,
     history: Option<History>,
     pages: BTreeSet<Page>,
 }
@@ -61,20 +62,26 @@ impl MemoryLedger {
         self.seats.values().filter(move |seat| seat.license_id() == Some(license))
     }
 
-    /// How many seats of a license are taken, and how many deactivations were used.
+    /// How many seats of a license are taken, and how many deactivations and activations were used up.
     pub fn usage(&self, license: LicenseId) -> Usage {
         let count = |test: fn(&&Seat) -> bool| self.seats_of(license).filter(test).count() as u32;
-        Usage { taken: count(|seat| seat.is_marked_taken()), deactivated: count(|seat| seat.is_counted()) }
+        Usage::new(
+            count(|seat| seat.is_marked_taken()),
+            count(|seat| seat.is_counted()),
+            count(|seat| seat.is_activation()),
+        )
     }
 
     fn seats(&self, test: impl Fn(&Seat) -> bool) -> Vec<Seat> {
         self.seats.values().filter(|seat| test(seat)).cloned().collect()
     }
 
-    fn license(&self, id: LicenseId) -> Found {
-        let terms = self.terms.iter().find(|terms| terms.id == id);
-        let license = |terms: &LicenseTerms| LicenseRecord { terms: terms.clone(), usage: self.usage(id) };
-        Found::License(terms.map(|terms| Box::new(license(terms))))
+    /// A license with what its seats add up to; none if nobody was sold one.
+    pub fn license(&self, id: LicenseId) -> Option<LicenseRecord> {
+        let terms = self.terms.iter().find(|terms| terms.id == id)?;
+        let mut license = LicenseRecord::new(terms.clone(), self.usage(id));
+        license.allowances = self.allowances.get(&id).copied().unwrap_or_default();
+        Some(license)
     }
 }
 
@@ -84,10 +91,10 @@ impl Ledger for MemoryLedger {
     fn find(&self, query: &Query) -> Result<Found> {
         Ok(match *query {
             Query::LicenseOfKey(hash) => match self.keys.get(&hash) {
-                Some(id) => self.license(*id),
+                Some(id) => Found::License(self.license(*id).map(Box::new)),
                 None => Found::License(None),
             },
-            Query::License(id) => self.license(id),
+            Query::License(id) => Found::License(self.license(id).map(Box::new)),
             Query::SeatsOfHandle(handle) => Found::Seats(self.seats(|seat| seat.handle() == handle)),
             Query::TakenSeatsOf(device) => {
                 let mut taken = self.seats(|seat| *seat.device_key() == device && seat.state().is_taken());
@@ -146,6 +153,7 @@ impl Ledger for MemoryLedger {
             }
             Change::Attempts(seat, attempts) => drop(self.attempts.insert(seat, attempts)),
             Change::Count(id, counted, count) => drop(self.counts.insert((id, counted), count)),
+            Change::Allowances(id, allowances) => drop(self.allowances.insert(id, allowances)),
             Change::History(history) => self.history = Some(history),
             Change::Page(page) if !self.pages.insert(page) => {
                 return Err(Error::new(ErrorKind::InvalidInput, "that page is there"));

@@ -148,7 +148,7 @@ static void blocked(void)
 }
 
 /* What a transport may get wrong. */
-enum lie { NUMBER, NOTHING, TOO_LONG, GARBAGE, WRONG_STATUS, LATE_HEADER, PROBLEM, TLS, LIES };
+enum lie { NUMBER, NOTHING, TOO_LONG, GARBAGE, NO_STATUS, WRONG_STATUS, LATE_HEADER, PROBLEM, TLS, LIES };
 
 static uint32_t lying(void *user_data, const nodelock_post *post, nodelock_answer *answer)
 {
@@ -168,6 +168,10 @@ static uint32_t lying(void *user_data, const nodelock_post *post, nodelock_answe
     }
     case GARBAGE:
         put_answer(answer, 200, "{\"license\":\"\xff\"}");
+        return NODELOCK_OK;
+    case NO_STATUS:
+        /* What many HTTP libraries report where nothing was answered. */
+        EXPECT(NODELOCK_INVALID_INPUT, nodelock_answer_set(answer, 0, bytes("{}"), 2, &error));
         return NODELOCK_OK;
     case WRONG_STATUS:
         EXPECT(NODELOCK_INVALID_INPUT, nodelock_answer_set(answer, 65536 + 200, NULL, 0, &error));
@@ -191,8 +195,8 @@ static uint32_t lying(void *user_data, const nodelock_post *post, nodelock_answe
 static void lies(void)
 {
     const nodelock_status expected[LIES] = {NODELOCK_UNREACHABLE,   NODELOCK_BAD_REPLY,   NODELOCK_BAD_REPLY,
-                                            NODELOCK_BAD_REPLY,     NODELOCK_SERVER_FAILED, NODELOCK_SERVER_BUSY,
-                                            NODELOCK_BAD_REPLY,     NODELOCK_TLS_EXPIRED};
+                                            NODELOCK_BAD_REPLY,     NODELOCK_BAD_REPLY,   NODELOCK_SERVER_FAILED,
+                                            NODELOCK_SERVER_BUSY,   NODELOCK_BAD_REPLY,   NODELOCK_TLS_EXPIRED};
     struct vendor vendor;
     enum lie lie = NUMBER;
     nodelock_license *license = NULL;

@@ -156,12 +156,18 @@ static void offline(struct vendor *vendor)
     nodelock_error *refusal = NULL;
     CHECK(nodelock_client_begin(first, NULL, NULL, &again, &refusal) == NODELOCK_ALREADY_ACTIVE);
     CHECK(nodelock_error_already(refusal) == NODELOCK_ALREADY_PENDING);
+    CHECK(strcmp(nodelock_error_advice(refusal), "Give the license back or take the request back first.") == 0);
+    CHECK(nodelock_error_advice(NULL) == NULL);
     CHECK(nodelock_error_already(NULL) == NODELOCK_ALREADY_NOTHING);
     nodelock_error_free(refusal);
     CHECK(again == NULL);
     OK(nodelock_client_pending(first, &again, &error));
     CHECK(strcmp(nodelock_request_text(request), nodelock_request_text(again)) == 0);
     CHECK(strcmp(nodelock_request_seat(request), nodelock_request_seat(again)) == 0);
+    nodelock_request_free(again);
+    again = NULL;
+    OK(nodelock_client_begin(first, vendor->license_key, NULL, &again, &error));
+    CHECK(strcmp(nodelock_request_text(request), nodelock_request_text(again)) == 0);
     CHECK(!nodelock_request_is_recovery(request) && nodelock_request_release_count(request) == 0);
     CHECK(nodelock_request_data(request, &size) != NULL && size > 100);
     CHECK(strlen(nodelock_request_base64url(request)) == (size * 4 + 2) / 3);
@@ -372,6 +378,7 @@ static void evidence_first(struct vendor *vendor)
     OK(vendor_activate(vendor, nodelock_request_text(request), strlen(nodelock_request_text(request)), &decision, &error));
     CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_REFUSED);
     CHECK(nodelock_decision_refusal(decision) == NODELOCK_REQUEST_CANCELLED);
+    CHECK(strlen(nodelock_decision_refusal_text(decision)) > 0 && nodelock_decision_seats(decision) == NULL);
     CHECK(has(vendor_last_seat(vendor)->record, "state", "cancelled"));
     CHECK(vendor_count(vendor, NODELOCK_CHANGE_KEEP_EVIDENCE) == 0);
     nodelock_reply *signed_reply = vendor_sign(vendor, decision);
@@ -433,6 +440,7 @@ static void lookups(struct vendor *vendor)
         CHECK(decided == (count == 0 && !nodelock_decision_has_verifications(decision)));
         if (!decided) {
             CHECK(nodelock_decision_change_count(decision) == 0 && nodelock_decision_event_count(decision) == 0);
+            CHECK(nodelock_decision_refusal_text(decision) == NULL);
             CHECK(nodelock_decision_refusal(decision) == NODELOCK_OK && !nodelock_decision_is_allowed(decision));
             CHECK(nodelock_decision_query_kind(decision, count) == 0);
             CHECK(nodelock_decision_query_value(decision, count) == NULL);
@@ -1018,6 +1026,7 @@ static void no_free_seat(struct vendor *vendor)
     const char *file = nodelock_request_text(request);
     OK(vendor_activate(vendor, file, strlen(file), &decision, &error));
     CHECK(nodelock_decision_refusal(decision) == NODELOCK_NO_FREE_SEAT);
+    CHECK(strcmp(nodelock_decision_refusal_text(decision), "no seat is free: all 1 are taken") == 0);
     CHECK(has(nodelock_decision_seats(decision), "seat", seat));
     CHECK(strstr(nodelock_decision_seats(decision), "\"replaceable\":true") != NULL);
     /* It matched no seat, which is counted. */
@@ -1057,6 +1066,49 @@ static void no_free_seat(struct vendor *vendor)
     nodelock_client_free(first);
 }
 
+/* One activation and one deactivation: what is used up is refused, and the vendor lets it be used up anew. */
+static void allowances(struct vendor *vendor)
+{
+    nodelock_client *client = device(vendor, "first"), *other = device(vendor, "second");
+    nodelock_license *license = NULL;
+    nodelock_proof *proof = NULL;
+    nodelock_receipts *receipts = NULL;
+    nodelock_decision *decision = NULL;
+    char record[1536], allow[128];
+    uint32_t used = 0, left = 9;
+    OK(nodelock_client_activate(client, vendor->license_key, NULL, NULL, &license, &error));
+    nodelock_license_free(license);
+    OK(nodelock_client_deactivate_offline(client, NODELOCK_REASON_MOVED, &proof, &error));
+    OK(nodelock_client_hand_in(client, NULL, &receipts, &error));
+    CHECK(vendor_taken(vendor) == 0 && vendor_counted(vendor) == 1 && vendor_activated(vendor) == 1);
+    EXPECT(NODELOCK_NO_ACTIVATION_LEFT,
+           nodelock_client_activate(other, vendor->license_key, NULL, NULL, &license, &error));
+    snprintf(allow, sizeof allow, "{\"license\":\"%.16s\",\"allowance\":\"deactivations\"}",
+             strstr(vendor->terms, "\"id\":\"") + strlen("\"id\":\""));
+    vendor_license(vendor, record, sizeof record);
+    OK(nodelock_license_allowance(record, "deactivations", vendor->now, &used, &left, &error));
+    CHECK(used == 1 && left == 0);
+    EXPECT(NODELOCK_INVALID_INPUT, nodelock_license_allowance(record, "seats", vendor->now, NULL, NULL, &error));
+
+    OK(vendor_decide(vendor, decide_allowance, allow, 0, &decision, &error));
+    CHECK(nodelock_decision_outcome(decision) == NODELOCK_DECISION_ALLOWED);
+    CHECK(strcmp(nodelock_decision_event_name(decision, 0), "allowed") == 0);
+    nodelock_decision_free(decision);
+    decision = NULL;
+    vendor_license(vendor, record, sizeof record);
+    OK(nodelock_license_allowance(record, "deactivations", vendor->now, &used, &left, &error));
+    CHECK(used == 0 && left == 1);
+    OK(nodelock_license_allowance(record, "activations", vendor->now, &used, &left, &error));
+    CHECK(used == 1 && left == 0);
+    const char *unknown = "{\"license\":\"0000000000000001\",\"allowance\":\"activations\",\"extra\":2}";
+    EXPECT(NODELOCK_UNKNOWN_LICENSE, vendor_decide(vendor, decide_allowance, unknown, 0, &decision, &error));
+    EXPECT(NODELOCK_INVALID_INPUT, vendor_decide(vendor, decide_allowance, "{}", 0, &decision, &error));
+    nodelock_receipts_free(receipts);
+    nodelock_proof_free(proof);
+    nodelock_client_free(other);
+    nodelock_client_free(client);
+}
+
 int main(int count, char **arguments)
 {
     struct vendor vendor;
@@ -1076,6 +1128,9 @@ int main(int count, char **arguments)
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":0");
     held(&vendor);
+    vendor_close(&vendor);
+    vendor_open(&vendor, 1, ",\"deactivations\":1,\"activations\":1");
+    allowances(&vendor);
     vendor_close(&vendor);
     vendor_open(&vendor, 1, ",\"deactivations\":1");
     held_for_its_device(&vendor);

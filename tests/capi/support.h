@@ -76,7 +76,7 @@ static inline char *copy(const char *text)
 struct row {
     uint32_t kind;
     char *name, *record;
-    bool is_taken, is_lapsed, is_counted;
+    bool is_taken, is_lapsed, is_counted, is_activation;
     uint64_t ends;
     char machine[65], tags[256];
 };
@@ -201,6 +201,15 @@ static inline unsigned vendor_counted(const struct vendor *vendor)
     return counted;
 }
 
+/* How many activations of the license were used up. */
+static inline unsigned vendor_activated(const struct vendor *vendor)
+{
+    unsigned activated = 0;
+    for (size_t i = 0; i < vendor->row_count; i++)
+        activated += vendor->rows[i].is_activation;
+    return activated;
+}
+
 /* How many rows of a kind there are. */
 static inline unsigned vendor_count(const struct vendor *vendor, uint32_t kind)
 {
@@ -275,6 +284,7 @@ static inline void vendor_store(struct vendor *vendor, const nodelock_decision *
             snprintf(row->tags + length, sizeof row->tags - length, "%s ", nodelock_decision_change_tag(decision, i, t));
         }
         row->is_counted = nodelock_decision_change_is_counted(decision, i);
+        row->is_activation = nodelock_decision_change_is_activation(decision, i);
     }
 }
 
@@ -310,16 +320,26 @@ static inline bool is_found(const struct row *row, uint32_t kind, const char *va
     }
 }
 
+/* The license as a decision is given it. */
+static inline void vendor_license(const struct vendor *vendor, char *license, size_t size)
+{
+    size_t at = 0;
+    while (at < vendor->row_count && vendor->rows[at].kind != NODELOCK_CHANGE_ALLOWANCES)
+        at++;
+    snprintf(license, size, "{\"terms\":%s,\"taken\":%u,\"deactivated\":%u,\"activated\":%u,\"allowances\":%s}",
+             vendor->terms, vendor_taken(vendor), vendor_counted(vendor), vendor_activated(vendor),
+             at < vendor->row_count ? vendor->rows[at].record : "null");
+}
+
 /* Answers a query of a decision. */
 static inline void vendor_answer(const struct vendor *vendor, nodelock_records *records,
                                  const nodelock_decision *decision, size_t index)
 {
     uint32_t kind = nodelock_decision_query_kind(decision, index);
     const char *value = nodelock_decision_query_value(decision, index), *found[64];
-    char license[1024];
+    char license[1536];
     size_t count = 0;
-    snprintf(license, sizeof license, "{\"terms\":%s,\"taken\":%u,\"deactivated\":%u}", vendor->terms,
-             vendor_taken(vendor), vendor_counted(vendor));
+    vendor_license(vendor, license, sizeof license);
     if ((kind == NODELOCK_QUERY_LICENSE_OF_KEY && strcmp(value, vendor->key_hash) == 0) ||
         (kind == NODELOCK_QUERY_LICENSE && has(vendor->terms, "id", value)))
         found[count++] = license;
@@ -390,6 +410,12 @@ static inline nodelock_status decide_return(const struct message *message, const
                                             uint64_t now, nodelock_decision **decision, nodelock_error **error)
 {
     return nodelock_decide_return((const char *)message->data, records, now, decision, error);
+}
+
+static inline nodelock_status decide_allowance(const struct message *message, const nodelock_records *records,
+                                               uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_allowance((const char *)message->data, records, now, decision, error);
 }
 
 static inline nodelock_status decide_note(const struct message *message, const nodelock_records *records, uint64_t now,

@@ -90,7 +90,12 @@ fn without_the_device_key_the_vendor_releases_the_seat_and_the_license_is_replac
     fs::remove_file(&key).unwrap();
     let keyless = device.reopen();
     assert_eq!(verdict(&keyless), Verdict::WrongMachine { reason: MachineReason::DeviceKey });
-    assert_eq!(keyless.deactivate_offline(Reason::Moved).unwrap_err().kind(), ErrorKind::Corrupt);
+    let lost = keyless.deactivate_offline(Reason::Moved).unwrap_err();
+    assert_eq!(lost.kind(), ErrorKind::Corrupt);
+    // A seat is recovered with the device's key, so that is no advice about the key itself.
+    let advice = lost.advice().unwrap();
+    assert!(advice.starts_with("Put the file back") && advice.contains("release the seat"), "{advice}");
+    assert!(ErrorKind::Corrupt.advice().unwrap().contains("Recover the seat"));
 
     // What belongs there is put back.
     fs::write(&key, kept).unwrap();

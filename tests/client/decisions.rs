@@ -6,9 +6,9 @@ use crate::support::vendor::{Device, MemoryLedger, START, Vendor};
 use nodelock::{
     Answer, Client, Error, ErrorKind, LicenseId, Page, Post, Reason, Result, Store, SystemRandom, Transport,
     authority::{
-        ActivationFile, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim, SeatState,
-        TypedCode, Verification,
-        decision::{self, Change, Decision, Ledger as _, Moment, Note, Refusal, Ruling, Step},
+        ActivationFile, Allowance, CheckInClaim, Found, PreflightClaim, Query, Records, ReleaseClaim,
+        SeatState, TypedCode, Verification,
+        decision::{self, Allow, Change, Decision, Ledger as _, Moment, Note, Refusal, Ruling, Step},
     },
     code::{DeactivationCode, Handle, ReleaseSecret},
 };
@@ -255,6 +255,20 @@ fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
     assert_eq!(vendor.seat(name.handle).state(), SeatState::Held);
     let ruling = needs_all_of_it(&vendor, "return", &|r, m| decision::return_held(name, r, m));
     assert!(matches!(ruling, Ruling::Returned(_)), "{ruling:?}");
+}
+
+#[test]
+fn an_allowance_needs_its_license() {
+    let mut vendor = Vendor::new();
+    vendor.terms().activations = Some(1);
+    Device::activated(&mut vendor, "first");
+    let license = vendor.terms().id;
+    for allow in [Allow::Reset, Allow::Extra(2)] {
+        let act = |r: &_, m: &_| decision::allow(license, Allowance::Activations, allow, "", r, m);
+        let ruling = needs_all_of_it(&vendor, "allow", &act);
+        let Ruling::Allowed(license) = ruling else { panic!("{ruling:?}") };
+        assert!(license.left(Allowance::Activations, vendor.moment().now) > Some(0));
+    }
 }
 
 #[test]

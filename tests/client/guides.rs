@@ -129,7 +129,7 @@ fn the_guide_to_rust_is_an_application() {
 fn the_guide_without_a_network_activates_renews_and_gives_back() {
     let authority = TestAuthority::new("Example Editor");
     let license_key = authority.sell(1).unwrap();
-    let client = authority.client(&Machine::new("desk")).build().unwrap();
+    let client = authority.client(&Machine::new("desk")).replace_request(true).build().unwrap();
     authority.fail(Fault::Down);
     let folder = tempfile::tempdir().unwrap();
     let [sent, came] = ["sent.txt", "came.txt"].map(|name| folder.path().join(name));
@@ -138,6 +138,11 @@ fn the_guide_without_a_network_activates_renews_and_gives_back() {
     let request = fs::read(&sent).unwrap();
     offline_guide::ask(&client, &license_key, &sent).unwrap();
     assert_eq!(fs::read(&sent).unwrap(), request, "the same request again");
+    // Another key is another request, which carries along that the one before is taken back.
+    offline_guide::ask(&client, &authority.sell(1).unwrap(), &sent).unwrap();
+    assert_eq!(client.outstanding().unwrap().len(), 1);
+    offline_guide::ask(&client, &license_key, &sent).unwrap();
+    let request = fs::read(&sent).unwrap();
     fs::write(&came, authority.vendor().activate(&request).unwrap().to_text()).unwrap();
     assert!(offline_guide::take_in(&client, &came).unwrap());
 

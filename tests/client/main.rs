@@ -1,5 +1,6 @@
 //! A license on a machine, from the first request to the last receipt.
 
+mod activations;
 #[cfg(feature = "online")]
 mod adversary;
 mod advice;

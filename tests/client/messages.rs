@@ -99,7 +99,7 @@ fn what_a_message_names_can_be_asked_for() {
     let short = device.builder().host_id("abc", HostId::Join).build().unwrap_err();
     assert_eq!(short.context(), Some(&Context::Range { value: 3, least: 4, most: 256 }));
     device.client().begin(vendor.license_key()).unwrap();
-    let begun = device.client().begin(vendor.license_key()).unwrap_err();
+    let begun = device.client().begin(vendor.another_license().license_key()).unwrap_err();
     assert_eq!(
         (begun.already(), begun.context()),
         (Some(Already::Pending), Some(&Context::Already(Already::Pending)))
@@ -189,7 +189,8 @@ fn caller() -> Vec<Row> {
         ),
     ];
     client.begin(vendor.license_key()).unwrap();
-    rows.push(row(client.begin(vendor.license_key()).unwrap_err(), &["a request is pending"]));
+    let another = vendor.another_license().license_key();
+    rows.push(row(client.begin(another).unwrap_err(), &["a request is pending"]));
     for _ in 0..63 {
         client.cancel().unwrap();
         client.begin(vendor.license_key()).unwrap();
@@ -412,6 +413,9 @@ fn authority() -> Vec<Row> {
     let nobody = Device::new(&vendor, "nobody");
     let nobodys = nobody.client().begin(LicenseKey::from_random([1; 12]).to_string()).unwrap().to_bytes();
     rows.push(row(refused(&mut vendor, &nobodys), &["no license has the key"]));
+    vendor.terms().activations = Some(1);
+    rows.push(row(refused(&mut vendor, &request), &[&vendor.terms().id.to_string(), "1 of 1 are used up"]));
+    vendor.terms().activations = None;
     vendor.terms().suspended = true;
     let id = vendor.terms().id.to_string();
     rows.push(row(refused(&mut vendor, &request), &[&id, "suspended"]));

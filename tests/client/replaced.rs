@@ -2,7 +2,7 @@
 
 use crate::support::vendor::{Device, START, Vendor};
 use nodelock::{
-    Already, Client, ClientBuilder, ErrorKind, Outcome, Reason, Timestamp, Verdict,
+    ActivationRequestOptions, Already, Client, ClientBuilder, ErrorKind, Outcome, Reason, Timestamp, Verdict,
     fingerprint::{Component, Probe},
 };
 
@@ -59,7 +59,7 @@ fn a_valid_license_gives_way_only_where_the_caller_says_so_and_stays_usable_unti
     let client = with(&device, |builder| builder.replace_license(true));
     let request = client.begin(paid.license_key()).unwrap();
     assert_eq!(device.verdict(), Verdict::Active);
-    assert_eq!(already(&client, &paid.license_key()), Some(Already::Pending));
+    assert_eq!(already(&client, &trial.license_key()), Some(Already::Pending));
 
     // It is renewed meanwhile as if nothing had been asked.
     trial.clock.advance_days(1);
@@ -140,6 +140,41 @@ fn a_pending_request_gives_way_only_where_the_caller_says_so() {
     client.accept(&paid.activate(second.request().as_bytes()).unwrap()).unwrap();
     trial.redeem(client.outstanding().unwrap()[0].proof()).unwrap();
     assert_eq!((trial.usage().taken, paid.usage().taken), (0, 1));
+}
+
+#[test]
+fn asking_again_shows_the_request_that_says_the_same_and_no_other() {
+    let vendor = Vendor::new();
+    let key = vendor.license_key();
+    let device = Device::new(&vendor, "machine");
+    let of = |key: &str| ActivationRequestOptions::of_key(key);
+    let first =
+        device.client().begin(of(&key).metadata("computer", "office").metadata("floor", "2")).unwrap();
+    for replaces in [false, true] {
+        let client = with(&device, |builder| builder.replace_request(replaces));
+        for again in [of(&key), of(&key.to_lowercase()), of(&key).metadata("floor", "2")] {
+            assert_eq!(client.begin(again).unwrap().to_bytes(), first.to_bytes());
+        }
+        assert_eq!(client.check().unwrap().outstanding(), 0, "nothing was cancelled");
+    }
+    // Another key, another seat, or something new to tell is another request.
+    let seat = first.request().handle;
+    let other = vendor.another_license().license_key();
+    let new = [
+        of(&other),
+        of(&key).instead_of(seat),
+        of(&key).metadata("floor", "3"),
+        ActivationRequestOptions::new(),
+    ];
+    for options in new {
+        let error = device.client().begin(options.clone()).unwrap_err();
+        assert_eq!(error.already(), Some(Already::Pending), "{options:?}");
+    }
+    // What recovers a lost seat is not what an ordinary request says.
+    device.client().cancel().unwrap();
+    device.client().recover_offline().unwrap();
+    let error = device.client().begin(ActivationRequestOptions::new()).unwrap_err();
+    assert_eq!(error.already(), Some(Already::Pending));
 }
 
 #[test]

@@ -97,6 +97,28 @@ fn a_directory_that_cannot_be_synced_stops_nothing_and_the_status_says_so() {
 fn a_directory_whose_sync_fails_is_an_error() {
     let poor = Poor { disk: Disk::new(), sync_dir: Some(EIO), lock: None };
     assert_eq!(poor.store().write().unwrap_err().kind(), ErrorKind::Io);
+
+    // A commit that nobody knows of before its directory is synced.
+    let healthy = Poor { sync_dir: None, ..poor.clone() };
+    healthy.store().write().unwrap().commit(b"body").unwrap();
+    let store = poor.store();
+    assert_eq!(store.write().unwrap().settle().unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(store.write().unwrap().commit(b"more").unwrap_err().kind(), ErrorKind::Io);
+}
+
+/// The state says whether its directory can be synced as soon as one commit has found out, wherever it was before.
+#[test]
+fn the_first_commit_after_a_move_says_whether_power_cuts_are_covered() {
+    let disk = Disk::new();
+    for sync_dir in [None, Some(EINVAL), Some(EINVAL), None, None] {
+        let store = Poor { disk: disk.clone(), sync_dir, lock: None }.store();
+        let mut writer = store.write().unwrap();
+        let generation = writer.snapshot().generation;
+        writer.commit(b"body").unwrap();
+        let found = store.read().unwrap();
+        assert_eq!((found.generation, found.unsynced), (generation + 1, sync_dir.is_some()));
+        assert!(found == *writer.snapshot());
+    }
 }
 
 #[test]

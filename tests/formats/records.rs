@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use nodelock::authority::{
-    Attempts, Count, Counting, Evidence, History, LicenseRecord, LicenseTerms, Seat, SeatState,
+    Allowance, Allowances, Attempts, Count, Counting, Evidence, History, LicenseRecord, LicenseTerms, Seat,
+    SeatState, Usage,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
@@ -97,11 +98,19 @@ fn terms_have_the_documented_defaults() {
 #[test]
 fn a_license_record_is_as_documented() {
     let (record, shown) = read::<LicenseRecord>("License record");
-    assert_eq!((record.usage.taken, record.usage.deactivated), (1, 0));
+    assert_eq!((record.usage, record.allowances), (Usage::new(1, 0, 1), Allowances::default()));
     let written = serde_json::to_value(&record).unwrap();
     let terms: LicenseTerms = serde_json::from_value(shown["terms"].clone()).unwrap();
-    assert_eq!(written, json!({ "terms": terms, "taken": 1, "deactivated": 0 }));
+    let rest = json!({ "terms": terms, "taken": 1, "deactivated": 0, "activated": 1, "allowances": null });
+    assert_eq!(written, rest);
     needs_what_has_no_default::<LicenseRecord>("License record", &shown);
+}
+
+#[test]
+fn allowances_are_as_documented() {
+    let allowances: Allowances = keeps_its_form("Allowances");
+    let numbers = Allowance::ALL.map(|of| (allowances.extra(of), allowances.forgiven(of)));
+    assert_eq!((allowances.since().unix_seconds(), numbers), (1_831_104_000, [(0, 7), (2, 3)]));
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::{
 
 use nodelock::{
     ActivationRequestOptions, Authority, Client, ClientBuilder, Deactivation, DeactivationReceipt,
-    HttpOptions, Outcome, Progress, PublicKey, Roots, Store,
-    code::{Handle, LicenseKey},
+    HttpOptions, Progress, PublicKey, Roots, Store,
+    code::Handle,
     fingerprint::{Class, Component, Probe},
 };
 use serde_json::{Value, json};
@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Install { file } => {
             let client = client(common)?;
-            Ok(status::report(client.accept(&read_input(file)?)?.status()))
+            Ok(status::of_install(&client.accept(&read_input(file)?)?))
         }
         Command::Status => Ok(status::report(&client(common)?.check()?)),
         Command::Start { limit: 0 } => Ok(status::of_start(&client(common)?.start(Duration::ZERO)?)),
@@ -114,7 +114,7 @@ pub fn run(arguments: &Arguments) -> Result<Report> {
         }
         Command::Receipt { file } => {
             let input = read_input(file)?;
-            receipt(&client(common)?, &input)
+            Ok(status::of_receipt(&client(common)?.accept(&input)?))
         }
         Command::Cancel => {
             let client = client(common)?;
@@ -180,7 +180,7 @@ fn builder(common: &Common) -> Result<ClientBuilder> {
 
 /// The report of an online deactivation that was acknowledged.
 fn acknowledged(receipt: &DeactivationReceipt, unmarked: bool) -> Report {
-    let text = outcome_text(receipt.handle, receipt.outcome);
+    let text = status::outcome_text(receipt.handle, receipt.outcome);
     let json = json!({
         "seat": receipt.handle.to_string(),
         "time": receipt.time.to_string(),
@@ -188,13 +188,6 @@ fn acknowledged(receipt: &DeactivationReceipt, unmarked: bool) -> Report {
         "tombstone": !unmarked,
     });
     Report::new(text, if unmarked { NO_TOMBSTONE } else { "" }, json)
-}
-
-fn outcome_text(seat: Handle, outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Returned => format!("seat {seat} is free\n"),
-        _ => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
-    }
 }
 
 fn roots(common: &Common) -> Result<Roots> {
@@ -267,19 +260,14 @@ fn request(
     out: Option<&Path>,
     metadata: &[(String, String)],
 ) -> Result<Report> {
-    let pending = client.pending()?.filter(|pending| {
-        // The same call again shows the same request; another key, or something new to tell, is another request.
-        let same_key = license_key.is_none_or(|typed| {
-            let meant = typed.parse::<LicenseKey>().map(|key| key.to_string());
-            meant.is_ok_and(|meant| meant == pending.request().license_key)
-        });
-        same_key && (metadata.is_empty() || metadata == pending.request().metadata)
-    });
-    let new = pending.is_none();
-    let pending = match pending {
-        Some(pending) => pending,
-        None => client.begin(options(license_key, metadata))?,
+    let before = client.pending()?;
+    let waiting = before.as_ref().map(|pending| pending.request().handle);
+    let pending = match before {
+        // Without a key this shows what is pending, whichever key that has.
+        Some(pending) if license_key.is_none() && metadata.is_empty() => pending,
+        _ => client.begin(options(license_key, metadata))?,
     };
+    let new = waiting != Some(pending.request().handle);
     let (name, payload) = match format {
         RequestFormat::Text => ("text", Payload::Text(pending.to_text())),
         RequestFormat::File => ("file", Payload::Bytes(pending.to_bytes())),
@@ -410,30 +398,6 @@ fn code(
         CodeFormat::File => ("file", Payload::Bytes(one.to_bytes())),
     };
     payload.deliver(name, out, notes, json)
-}
-
-/// What a receipt or a revocation came to. A license that is given here in error is installed, and told as that.
-fn receipt(client: &Client, input: &[u8]) -> Result<Report> {
-    let accepted = client.accept(input)?;
-    let status = accepted.status();
-    let (kind, seat, outcome) = match (accepted.receipts().last(), accepted.revocation()) {
-        _ if accepted.license().is_some() => return Ok(status::report(status)),
-        (Some(receipt), _) => ("receipt", receipt.handle, Some(receipt.outcome)),
-        (None, Some(revocation)) => ("revocation", revocation.handle, None),
-        (None, None) => return Ok(status::report(status)),
-    };
-    let text = match outcome {
-        Some(outcome) => outcome_text(seat, outcome),
-        None => format!("seat {seat} was released by the vendor: {}\n", status.verdict()),
-    };
-    let json = json!({
-        "kind": kind,
-        "seat": seat.to_string(),
-        "outcome": outcome.map(|outcome| outcome.to_string()),
-        "outstanding": status.outstanding(),
-        "verdict": status.verdict().code(),
-    });
-    Ok(Report::new(text, "", json))
 }
 
 /// A file from the vendor, or standard input.

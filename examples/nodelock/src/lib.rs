@@ -30,11 +30,11 @@
 //! |---|---|
 //! | `fingerprint` | `components` (`name`, `class`, `found`), `virtual_machine`, `container`, `signs`; with `--id`: `machine_id` alone |
 //! | `request` | `seat`, `created`, `new`, `releases`, `format`, then `content` or `out` |
-//! | `install`, `status`, `activate`, `check-in`, `recover` | `verdict`, `usable`, `message`, `hint`, `license` (object or null), `pending` (seat or null), `outstanding`, `renewal_due`, `changed_headers` (list of text, such as `Licensee: Jane Doe`, as it was signed), `licensing_time`, `clock_error` (seconds that the clock is ahead, negative for behind, or null), `power_cuts_covered` |
+//! | `status`, `activate`, `check-in`, `recover` | `verdict`, `usable`, `message`, `hint`, `license` (object or null), `pending` (seat or null), `outstanding`, `renewal_due`, `changed_headers` (list of text, such as `Licensee: Jane Doe`, as it was signed), `licensing_time`, `clock_error` (seconds that the clock is ahead, negative for behind, or null), `power_cuts_covered` |
 //! | `start` | the same, and `renewal` (`not-due`, `done` or `due`) and `renewal_error` (the kind of error that kept it from coming, or null) |
+//! | `install`, `receipt` | the same, and `receipts` (a list of `seat`, `time` and `outcome`, which is `returned` or `held`) and `revoked` (seat or null) |
 //! | `deactivate` | `seat`, `time`, `reason`, `code`, `base64url`; once acknowledged online: `seat`, `time`, `outcome` |
 //! | `code` | `outstanding`: a list of what `deactivate` gives; other formats than `phone` add `format`, then `content` or `out` |
-//! | `receipt` | `kind` (`receipt` or `revocation`), `seat`, `outcome` (`returned`, `held` or null), `outstanding`, `verdict`; of a license the members of `install` |
 //! | `cancel` | `seat`, `time`, `outstanding` |
 //!
 //! `schema.json` in this package describes all of it for programs.

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use nodelock::{ClockError, Feature, License, Renewal, Started, Status};
+use nodelock::{Accepted, ClockError, Feature, License, Outcome, Renewal, Started, Status, code::Handle};
 use serde_json::{Value, json};
 
 use crate::{
@@ -75,6 +75,57 @@ pub fn of_start(started: &Started) -> Report {
     report.json["renewal"] = renewal.into();
     report.json["renewal_error"] = error.map(|error| error.kind().code()).into();
     report
+}
+
+/// The report of `install`: that of `status`, and what else the file brought.
+pub fn of_install(accepted: &Accepted) -> Report {
+    let mut report = report(accepted.status());
+    report.output.splice(..0, brought(accepted).into_bytes());
+    report.json["receipts"] = accepted
+        .receipts()
+        .iter()
+        .map(|receipt| {
+            json!({
+                "seat": receipt.handle.to_string(),
+                "time": receipt.time.to_string(),
+                "outcome": receipt.outcome.to_string(),
+            })
+        })
+        .collect();
+    report.json["revoked"] = accepted.revocation().map(|revocation| revocation.handle.to_string()).into();
+    report
+}
+
+/// The report of `receipt`: what became of the seats. A license that is given here in error is told as `install` does.
+pub fn of_receipt(accepted: &Accepted) -> Report {
+    let report = of_install(accepted);
+    match accepted.license() {
+        Some(_) => report,
+        None => Report {
+            output: brought(accepted).into_bytes(),
+            notes: String::new(),
+            exit: report::OK,
+            ..report
+        },
+    }
+}
+
+/// What a file says of seats that are given up or revoked, on a line each.
+fn brought(accepted: &Accepted) -> String {
+    let receipts = accepted.receipts().iter();
+    let mut text: String = receipts.map(|receipt| outcome_text(receipt.handle, receipt.outcome)).collect();
+    if let Some(revocation) = accepted.revocation() {
+        text += &format!("seat {} was released by the vendor: {}\n", revocation.handle, revocation.reason);
+    }
+    text
+}
+
+/// What became of a seat that was given up.
+pub fn outcome_text(seat: Handle, outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Returned => format!("seat {seat} is free\n"),
+        _ => format!("no deactivation is left, so seat {seat} is held for this machine\n"),
+    }
 }
 
 /// By how much the clock is ahead, negative for behind.

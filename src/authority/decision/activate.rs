@@ -11,11 +11,12 @@ use super::{
 use crate::{
     ActivationRequest, Error, ErrorKind, LicenseId, Timestamp,
     authority::{
+        allowances::{Allowance, Balance},
         counts::Counting,
         incoming::{ActivationFile, LastWord},
         records::{Query, Records},
         seat::{Seat, SeatName, SeatState},
-        terms::{KeyHash, LicenseKeyName, LicenseTerms},
+        terms::{KeyHash, LicenseKeyName, LicenseRecord, LicenseTerms},
     },
     code::Handle,
     fingerprint::Fingerprint,
@@ -31,12 +32,15 @@ use crate::{
 /// granted last, without counting a deactivation. It does so only if the request is granted, and only if the request
 /// is new: whatever the device holds when an echo arrives came after its loss.
 ///
+/// A grant uses up one of the license's activations, unless it takes the place of another seat: of one that is held for
+/// the device, that was lost with its store, or that another installation of its machine has.
+///
 /// [`Ruling::Refused`] when the request is refused for good; the seats that came along are free all the same. The
 /// kinds: [`ErrorKind::Outdated`] for a request of more than [`REQUEST_LASTS`](super::REQUEST_LASTS) ago,
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
 /// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
-/// [`ErrorKind::NoFreeSeat`]; [`ErrorKind::Outdated`] for one that is older than the request of the only seat whose
-/// place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name;
+/// [`ErrorKind::NoFreeSeat`], [`ErrorKind::NoActivationLeft`]; [`ErrorKind::Outdated`] for one that is older than the
+/// request of the only seat whose place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name;
 /// [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over;
 /// and for a recovery [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
 pub fn activate(
@@ -172,11 +176,21 @@ fn answer(
     }
     let seat = Seat::granted_to(request, terms.id, work.moment.token, work.moment.now);
     work.insert(seat.clone(), Some(request))?;
+    let is_new = door == Door::Request
+        || (door == Door::Recovery && mutated!(RecoveryIsAnActivation))
+        || (door == Door::HeldSeat && mutated!(HeldSeatIsAnActivation));
+    let is_spent = is_new
+        && license.left(Allowance::Activations, work.moment.now) == Some(0)
+        && !mutated!(ActivationsIgnored);
     let mut joined = join_own(work, request, terms, &seat)?;
     if joined.is_none() {
         let is_full = !work.has_room(terms)?;
-        if is_full || terms.one_seat_per_machine {
+        // Without an activation left it may still take the place of its machine's own seat.
+        if is_full || is_spent || terms.one_seat_per_machine {
             joined = join(work, request, terms, &seat)?;
+        }
+        if joined.is_none() && is_spent {
+            return Err(no_activation_left(&license, work.moment.now));
         }
         if joined.is_none()
             && is_full
@@ -185,10 +199,25 @@ fn answer(
             replace(work, named, terms, Some(seat.name()))?;
         }
     }
-    let seat = joined.unwrap_or(seat);
+    let is_activation = is_new && (joined.is_none() || mutated!(TakeoverIsAnActivation));
+    let mut seat = joined.unwrap_or(seat);
+    if is_activation {
+        seat = seat.with_activation();
+        work.update(seat.clone());
+    }
     work.note(EventKind::Granted, None, &seat, "");
     work.send_license(terms, &seat, door, Some(seat.request_digest))?;
     Ok(Ruling::Granted(work.seat(seat.name()).cloned().unwrap_or(seat)))
+}
+
+/// That a license allows no more activations, until the vendor resets them or the next period begins.
+fn no_activation_left(license: &LicenseRecord, now: Timestamp) -> Stop {
+    let Balance { allowed, used, .. } = license.balance(Allowance::Activations, now);
+    let (id, allowed) = (license.terms.id, allowed.unwrap_or(0));
+    let again = license.terms.next_period(now);
+    let again = again.map_or_else(String::new, |again| format!("; they can be used again from {again} on"));
+    let text = format!("license {id} has no activation left: {used} of {allowed} are used up{again}");
+    refuse(ErrorKind::NoActivationLeft, text)
 }
 
 /// The new seat in place of the one that the device has of the same license: it asks anew, with a key that the vendor

@@ -1,14 +1,16 @@
-//! What a vendor does to a seat by itself.
+//! What a vendor does to a seat or a license by itself.
 
 use super::{
     EventKind, Moment, Refusal, Ruling, Step, step,
     work::{Door, Stop, Work, refuse},
 };
 use crate::{
-    ErrorKind,
+    ErrorKind, LicenseId, Timestamp,
     authority::{
+        allowances::Allowance,
         records::Records,
         seat::{Seat, SeatName, SeatState},
+        terms::LicenseRecord,
     },
     message::{MAX_TEXT, check_text},
 };
@@ -88,4 +90,63 @@ fn return_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
     work.update(returned.clone());
     work.note(EventKind::HeldReturned, Some(&seat), &returned, "");
     Ok(Ruling::Returned(returned))
+}
+
+/// What a vendor does about an allowance of a license.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allow {
+    /// What was used up counts no more.
+    Reset,
+    /// So many extra ones until the next period, in place of those that were granted before.
+    Extra(u32),
+}
+
+/// Resets an allowance of a license, or grants extra ones in the present period: [`Ruling::Allowed`]. No seat changes
+/// by it. The same again changes nothing.
+///
+/// `reason` is for the vendor's audit: at most 1,024 bytes on one line.
+///
+/// Fails with [`ErrorKind::InvalidInput`] for the reason, and with [`ErrorKind::UnknownLicense`].
+pub fn allow(
+    license: LicenseId,
+    of: Allowance,
+    allow: Allow,
+    reason: &str,
+    records: &Records,
+    moment: &Moment,
+) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    let what = (license, of, allow);
+    step(allow_license(&mut work, what, reason).map(|ruling| work.decide(ruling)))
+}
+
+fn allow_license(
+    work: &mut Work<'_>,
+    (id, of, allow): (LicenseId, Allowance, Allow),
+    reason: &str,
+) -> Result<Ruling, Stop> {
+    check_text("reason", reason, MAX_TEXT)?;
+    let unknown = || refuse(ErrorKind::UnknownLicense, format!("license {id} is not known"));
+    let license = work.license(id)?.ok_or_else(unknown)?;
+    let before = license.balance(of, work.moment.now);
+    let allowances = match allow {
+        Allow::Reset => license.allowances.reset(of, license.usage),
+        Allow::Extra(extra) => license.allowances.with_extra(of, extra),
+    };
+    let after = LicenseRecord { allowances, ..license };
+    if after.balance(of, work.moment.now) != before {
+        work.set_allowances(id, allowances);
+        if mutated!(ResetFreesSeats) {
+            for seat in work.seats_by_end(id, Timestamp::MAX, 1)? {
+                work.update(seat.taken_over(work.moment.now));
+            }
+        }
+        let what = match allow {
+            Allow::Reset => format!("{of}: {} used up are forgiven", before.used),
+            Allow::Extra(extra) => format!("{of}: {extra} extra"),
+        };
+        let detail = if reason.is_empty() { what } else { format!("{what}: {reason}") };
+        work.note_of_license(EventKind::Allowed, id, detail);
+    }
+    Ok(Ruling::Allowed(Box::new(after)))
 }

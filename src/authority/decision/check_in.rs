@@ -9,6 +9,7 @@ use super::{
 use crate::{
     ErrorKind,
     authority::{
+        allowances::Allowance,
         counts::Counting,
         incoming::{CheckInClaim, PreflightClaim},
         records::{Query, Records},
@@ -198,7 +199,7 @@ pub fn preflight(claim: &PreflightClaim, records: &Records, moment: &Moment) -> 
         }
         let license = work.license_of(&seat)?;
         let uses_one_up = work.counts(&seat, &license.terms)?;
-        Ok(license.terms.deactivations_left(license.usage).filter(|_| uses_one_up))
+        Ok(license.left(Allowance::Deactivations, work.moment.now).filter(|_| uses_one_up))
     };
     let decided = decide();
     step(decided.map(|deactivations_left| work.decide(Ruling::Preflight { deactivations_left })))

@@ -55,6 +55,8 @@ pub enum EventKind {
     Lost,
     /// The vendor released a seat.
     Released,
+    /// The vendor reset an allowance of a license, or granted extra ones.
+    Allowed,
     /// Another copy of a store seems to be in use, or one from before a deactivation is.
     CopySuspected,
     /// A code was tried at a seat.
@@ -75,7 +77,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -90,6 +92,7 @@ impl EventKind {
         Self::ReplacedByCustomer,
         Self::Lost,
         Self::Released,
+        Self::Allowed,
         Self::CopySuspected,
         Self::CodeTried,
         Self::EvidenceKept,
@@ -116,6 +119,7 @@ impl EventKind {
             Self::ReplacedByCustomer => "replaced-by-customer",
             Self::Lost => "lost",
             Self::Released => "released",
+            Self::Allowed => "allowed",
             Self::CopySuspected => "copy-suspected",
             Self::CodeTried => "code-tried",
             Self::EvidenceKept => "evidence-kept",

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     ErrorKind, LicenseBody, Outcome, Page, PublicKey, Timestamp,
     authority::{
+        allowances::Allowance,
         history::History,
         incoming::{CheckInClaim, Evidence, LastWord},
         records::Query,
@@ -159,10 +160,13 @@ fn terms(work: &mut Work<'_>, license: &LicenseBody) -> Result<LicenseTerms, Sto
 fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms) -> Result<Seat, Stop> {
     let now = work.moment.now;
     let mut seat = Seat::entered_again(license, now);
+    // What it was granted for is lost. It used up an activation then, unless a seat is there whose place it took.
+    let mut is_activation = true;
     for other in work.taken_seats_of(&license.device_key)? {
         // What it asked for since, it may still be waiting for.
         let is_earlier = other.granted <= license.issued && other.license_id == seat.license_id;
         if is_earlier && !mutated!(EarlierSeatStays) {
+            is_activation = false;
             let returned = other.left_behind(now);
             work.update(returned.clone());
             work.note(EventKind::Returned, Some(&other), &returned, "its device has another seat");
@@ -176,8 +180,13 @@ fn enter_again(work: &mut Work<'_>, license: &LicenseBody, terms: &LicenseTerms)
             found => found?,
         };
         if let Some(joined) = other.and_then(|other| take_place(work, &other, terms, &seat)) {
+            is_activation = false;
             seat = joined;
         }
+    }
+    if is_activation && !mutated!(HealedSeatIsFree) {
+        seat = seat.with_activation();
+        work.update(seat.clone());
     }
     Ok(seat)
 }
@@ -220,7 +229,7 @@ pub(super) fn end_phantom(
     let license = work.license_of(seat)?;
     // One that lapsed uses up no deactivation, whoever says that it is over.
     let counts = work.counts(seat, &license.terms)? || mutated!(LapsedCostsADeactivation);
-    let is_counted = counts && license.terms.deactivations_left(license.usage) != Some(0);
+    let is_counted = counts && license.left(Allowance::Deactivations, work.moment.now) != Some(0);
     let ended = seat.ended_by(word, is_counted, work.moment.now);
     work.update(ended.clone());
     work.note(EventKind::PhantomEnded, Some(seat), &ended, word.detail());

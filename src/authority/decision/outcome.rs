@@ -4,12 +4,13 @@ use super::{Event, Refusal};
 use crate::{
     ActivationRequest, Binding, LicenseId, Outcome, Page, Timestamp,
     authority::{
+        allowances::Allowances,
         counts::{Attempts, Count, Counting},
         history::History,
         incoming::Evidence,
         records::Lookup,
         seat::{Seat, SeatName},
-        terms::LicenseTerms,
+        terms::{LicenseRecord, LicenseTerms},
         verification::Verification,
     },
     code::Handle,
@@ -76,6 +77,8 @@ pub enum Ruling {
         /// How many deactivations are left.
         deactivations_left: Option<u32>,
     },
+    /// The vendor reset an allowance of a license, or granted extra ones: the license as it is now.
+    Allowed(Box<LicenseRecord>),
     /// The service of the ledger is noted. Copy the [page](History::last_page) outside once this is stored.
     Noted(History),
 }
@@ -119,6 +122,9 @@ pub enum Change {
     Attempts(SeatName, Attempts),
     /// How often something happened to a license within a year.
     Count(LicenseId, Counting, Count),
+    /// What of a license's allowances counts no more, and what was granted beyond its terms, in place of what was known
+    /// of it before.
+    Allowances(LicenseId, Allowances),
     /// What the ledger notes of its service, in place of what it noted before.
     History(History),
     /// A page that is in service. There is none of that name; storing it must fail if there is. Pages are kept for

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     ActivationRequest, Binding, ErrorKind, LicenseId, Outcome, Reason,
     authority::{
+        allowances::Allowance,
         counts::Counting,
         incoming::{Evidence, ReleaseClaim},
         records::{Query, Records},
@@ -112,13 +113,14 @@ pub(super) fn give_up(
     let license = work.license_of(seat)?;
     let counted = is_counted(work, seat, &license, reason)?;
     let counts = work.counts(seat, &license.terms)?;
-    let given_up = seat.give_up(&license.terms, license.usage, reason, [counted, counts], work.moment.now);
+    let now = work.moment.now;
+    let given_up = seat.give_up(license.left(Allowance::Deactivations, now), reason, [counted, counts], now);
     let changed = given_up.state != seat.state;
     if changed {
         work.update(given_up.clone());
     }
-    let left = license.terms.deactivations_left(work.license_of(seat)?.usage);
-    let mut after = given_up.acknowledge(left, work.moment.now);
+    let left = work.license_of(seat)?.left(Allowance::Deactivations, now);
+    let mut after = given_up.acknowledge(left, now);
     let acknowledged = after.acknowledged.as_mut().expect("just acknowledged");
     match binding {
         Binding::Proof(digest) => acknowledged.proof = acknowledged.proof.or(Some(digest)),
@@ -153,7 +155,7 @@ fn is_counted(
     if !work.counts(seat, &license.terms)? {
         return Ok(false);
     }
-    match license.terms.deactivations_left(license.usage) {
+    match license.left(Allowance::Deactivations, work.moment.now) {
         None | Some(0) => Ok(false),
         Some(_) => {
             let before = work.count_of(license.terms.id, Counting::Cancelled)?;

@@ -3,18 +3,22 @@
 mod known;
 mod send;
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 pub(super) use self::send::Door;
 use super::{Change, Decision, Draft, Event, EventKind, Moment, Refusal, Ruling};
 use crate::{
     ActivationRequest, Error, ErrorKind, LicenseId,
     authority::{
+        allowances::Allowances,
         counts::{Count, Counting},
         history::History,
         records::{Lookup, Query, Records},
         seat::{Seat, SeatName},
-        terms::LicenseTerms,
+        terms::{LicenseRecord, LicenseTerms},
         verification::Verification,
     },
     code::Handle,
@@ -63,6 +67,7 @@ struct Touched {
 struct Difference {
     taken: i64,
     deactivated: i64,
+    activated: i64,
 }
 
 #[derive(Clone)]
@@ -71,6 +76,7 @@ pub(super) struct Work<'r> {
     records: &'r Records,
     seats: BTreeMap<SeatName, Touched>,
     usage: BTreeMap<LicenseId, Difference>,
+    allowances: BTreeMap<LicenseId, Allowances>,
     history: Option<History>,
     new_licenses: BTreeMap<LicenseId, Box<LicenseTerms>>,
     counts: BTreeMap<(LicenseId, Counting), Count>,
@@ -87,6 +93,7 @@ impl<'r> Work<'r> {
             records,
             seats: BTreeMap::new(),
             usage: BTreeMap::new(),
+            allowances: BTreeMap::new(),
             history: None,
             new_licenses: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -151,6 +158,28 @@ impl<'r> Work<'r> {
         self.counts.extend(unmatched);
     }
 
+    pub(super) fn set_allowances(&mut self, license: LicenseId, allowances: Allowances) {
+        self.allowances.insert(license, allowances);
+    }
+
+    /// The allowances of licenses that this decision uses up something of, or changes: in the period that it is in.
+    fn allowances(&self) -> impl Iterator<Item = Change> {
+        let is_used = |(_, by): &(&LicenseId, &Difference)| by.activated > 0 || by.deactivated > 0;
+        let used = self.usage.iter().filter(is_used).map(|(id, _)| id);
+        let ids: BTreeSet<LicenseId> = used.chain(self.allowances.keys()).copied().collect();
+        ids.into_iter().filter_map(|id| {
+            let before = self.records.license(id)??;
+            let after = self.allowances_of(before);
+            (after != before.allowances).then_some(Change::Allowances(id, after))
+        })
+    }
+
+    /// The allowances of a license by now.
+    fn allowances_of(&self, before: &LicenseRecord) -> Allowances {
+        let changed = self.allowances.get(&before.terms.id).copied();
+        changed.unwrap_or_else(|| before.allowances.at(&before.terms, before.usage, self.moment.now))
+    }
+
     /// Adds a license that the ledger had lost.
     pub(super) fn add_license(&mut self, terms: LicenseTerms) {
         self.new_licenses.insert(terms.id, Box::new(terms));
@@ -183,6 +212,7 @@ impl<'r> Work<'r> {
         let add = |difference: &mut Difference, seat: &Seat, sign: i64| {
             difference.taken += sign * i64::from(seat.is_marked_taken());
             difference.deactivated += sign * i64::from(seat.counted);
+            difference.activated += sign * i64::from(seat.activation);
         };
         let before = self.seat(after.name()).cloned();
         let difference = self.usage.entry(after.license_id).or_default();
@@ -222,13 +252,14 @@ impl<'r> Work<'r> {
         self.events.push(Event { kind, license: None, seat: None, before: None, after: None, detail });
     }
 
-    pub(super) fn note_of_license(&mut self, kind: EventKind, license: LicenseId, detail: &str) {
-        let detail = detail.to_owned();
+    pub(super) fn note_of_license(&mut self, kind: EventKind, license: LicenseId, detail: impl Into<String>) {
+        let detail = detail.into();
         let license = Some(license);
         self.events.push(Event { kind, license, seat: None, before: None, after: None, detail });
     }
 
     pub(super) fn decide(self, ruling: Ruling) -> Decision {
+        let allowances: Vec<Change> = self.allowances().collect();
         let seats = self.seats.into_values().map(|touched| match touched.request {
             Some(request) => Change::Insert { seat: touched.seat, request: request.map(Box::new) },
             None => Change::Update(touched.seat),
@@ -242,6 +273,7 @@ impl<'r> Work<'r> {
                 .into_values()
                 .map(Change::License)
                 .chain(seats)
+                .chain(allowances)
                 .chain(counts)
                 .chain(self.history.map(Change::History))
                 .chain(self.store)

@@ -8,12 +8,7 @@ use super::{Acknowledged, DAY, NO_TOKEN, Seat, SeatState};
 use crate::{
     ActivationRequest, Binding, CLOCK_TOLERANCE, Error, ErrorKind, LicenseBody, LicenseId, Outcome,
     PublicKey, Reason, Result, Timestamp,
-    authority::{
-        counts::Attempts,
-        history::Gap,
-        incoming::LastWord,
-        terms::{LicenseTerms, Usage},
-    },
+    authority::{counts::Attempts, history::Gap, incoming::LastWord, terms::LicenseTerms},
     fingerprint::{self, Fingerprint},
     message::{CheckInBody, MAX_NAME},
 };
@@ -59,6 +54,7 @@ impl Seat {
             license_id,
             state,
             counted: false,
+            activation: false,
             revision: 1,
             requested: request.created,
             granted: now,
@@ -97,6 +93,11 @@ impl Seat {
         Self { first_token: sync_token, sync_token, previous_token: sync_token, ..seat }
     }
 
+    /// Its grant uses up one of the license's activations.
+    pub(in crate::authority) fn with_activation(self) -> Self {
+        Self { activation: !mutated!(ActivationUncounted), ..self }
+    }
+
     /// A seat that the ledger had lost, as its device's license has it. What the license does not say is as if it had
     /// been granted with it.
     pub(in crate::authority) fn entered_again(license: &LicenseBody, now: Timestamp) -> Self {
@@ -106,6 +107,7 @@ impl Seat {
             license_id: license.license_id,
             state: SeatState::Active,
             counted: false,
+            activation: false,
             revision: license.revision,
             requested: license.issued,
             granted: license.issued,
@@ -265,8 +267,7 @@ impl Seat {
     /// does not count. A seat that is over stays as it is. `counts` is whether it [counts](Self::counts) now.
     pub(in crate::authority) fn give_up(
         &self,
-        terms: &LicenseTerms,
-        usage: Usage,
+        deactivations_left: Option<u32>,
         reason: Reason,
         [counted, counts]: [bool; 2],
         now: Timestamp,
@@ -280,7 +281,7 @@ impl Seat {
         }
         let is_unused = mutated!(UnusedFreesAnyway) && self.is_unused(reason, now);
         let has_lapsed = !counts && !mutated!(LapsedCostsADeactivation);
-        let is_kept = terms.deactivations_left(usage) == Some(0) && !has_lapsed;
+        let is_kept = deactivations_left == Some(0) && !has_lapsed;
         let is_held = is_kept && !is_unused && !mutated!(AllowanceIgnored);
         let state = if is_held { SeatState::Held } else { SeatState::Returned };
         Self { state, changed: now, reason, counted: counted && !is_held && !has_lapsed, ..self.clone() }

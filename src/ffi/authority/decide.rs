@@ -12,7 +12,7 @@ use crate::{
     LicenseId, SystemRandom, Timestamp,
     authority::{
         CheckInClaim, PreflightClaim, Records, SeatName, TypedCode,
-        decision::{self, Moment, Note, Refusal, Step},
+        decision::{self, Allow, Moment, Note, Refusal, Step},
     },
     ffi::{
         boundary::{Out, Result, fallible, object, optional_text, put, slice, text},
@@ -58,10 +58,10 @@ unsafe fn decide(
 /// NODELOCK_DECISION_GRANTED; NODELOCK_DECISION_REPEATED: the same request again, which fetches the license that it was
 /// granted and never a renewed one; or NODELOCK_DECISION_REFUSED, to be stored and sent like any other, because the
 /// seats that came along are free all the same. nodelock_decision_refusal() says why: NODELOCK_UNKNOWN_LICENSE,
-/// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT; NODELOCK_WRONG_REQUEST: another request under
-/// the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked under that handle before; NODELOCK_OUTDATED: it
-/// is more than five years old; NODELOCK_REQUEST_CANCELLED, NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat
-/// is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+/// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT, NODELOCK_NO_ACTIVATION_LEFT;
+/// NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked
+/// under that handle before; NODELOCK_OUTDATED: it is more than five years old; NODELOCK_REQUEST_CANCELLED,
+/// NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_activation(
@@ -278,6 +278,50 @@ pub unsafe extern "C" fn nodelock_decide_return(
     unsafe {
         decide(records, now, decision, error, &mut |records, moment| {
             Ok(decision::return_held(seat_name(seat)?, records, moment))
+        })
+    }
+}
+
+/// What a vendor does about an allowance, as a host writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AllowRecord {
+    license: String,
+    allowance: String,
+    #[serde(default)]
+    extra: Option<u32>,
+    #[serde(default)]
+    reason: String,
+}
+
+/// Resets an allowance of a license, or grants extra ones until its next period. `allow` is JSON:
+///
+/// ```json
+/// {"license": "0123456789abcdef", "allowance": "activations", "extra": null, "reason": ""}
+/// ```
+///
+/// `allowance` is `activations` or `deactivations`. With `extra` null, as by default, what was used up counts no more;
+/// otherwise so many extra ones take the place of those that were granted before. `reason` is a line for the vendor's
+/// audit. No seat changes by it, and the same again changes nothing.
+///
+/// NODELOCK_DECISION_ALLOWED. NODELOCK_UNKNOWN_LICENSE. NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE: not such a record,
+/// or the reason.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_allowance(
+    allow: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            let record: AllowRecord = read(text(allow, "allow")?, "allow")?;
+            let (license, of) = (record.license.parse()?, record.allowance.parse()?);
+            let allow = record.extra.map_or(Allow::Reset, Allow::Extra);
+            Ok(decision::allow(license, of, allow, &record.reason, records, moment))
         })
     }
 }

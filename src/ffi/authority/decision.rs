@@ -49,6 +49,8 @@ pub const NODELOCK_DECISION_ATTEMPTED: u32 = 11;
 pub const NODELOCK_DECISION_PREFLIGHT: u32 = 12;
 /// The service of the database is noted. Nothing is sent. Copy the page outside once this is stored.
 pub const NODELOCK_DECISION_NOTED: u32 = 13;
+/// The vendor reset an allowance of a license, or granted extra ones. Nothing is sent.
+pub const NODELOCK_DECISION_ALLOWED: u32 = 14;
 
 /// A seat is new. There is none of that name; if there is, storing it must fail and the transaction with it. Seats are
 /// kept for ever, except that a `cancelled` one may go when its `requested` is one of the dates of nodelock_outdated().
@@ -73,6 +75,10 @@ pub const NODELOCK_CHANGE_PAGE: u32 = 9;
 /// A license that the database has lost, on the terms that a device's license says. It comes before its seats. The
 /// record is the terms, as nodelock_terms_check() has them. The hash of its key is lost, so give it another key.
 pub const NODELOCK_CHANGE_LICENSE: u32 = 10;
+/// What of a license's allowances counts no more, and what was granted beyond its terms. It takes the place of what was
+/// stored under that license's id before, and is a part of the license when that is looked up
+/// (nodelock_records_answer()).
+pub const NODELOCK_CHANGE_ALLOWANCES: u32 = 11;
 
 /// What a rule came to. Belongs to the caller; may be read from any number of threads.
 pub struct nodelock_decision {
@@ -80,6 +86,7 @@ pub struct nodelock_decision {
     queries: Vec<OneQuery>,
     changes: Vec<OneChange>,
     events: Vec<OneEvent>,
+    refusal: Option<CString>,
     seats: Option<CString>,
 }
 
@@ -97,6 +104,7 @@ struct OneChange {
     is_taken: bool,
     is_lapsed: bool,
     is_counted: bool,
+    is_activation: bool,
     ends: u64,
     machine: Option<CString>,
     tags: Vec<CString>,
@@ -112,20 +120,19 @@ struct OneEvent {
 impl nodelock_decision {
     pub(super) fn new(step: Step) -> Result<Self> {
         let (mut queries, mut changes, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        let mut seats = None;
+        let (mut refused, mut seats) = (None, None);
         match &step {
             Step::Needs(lookup) => queries.extend(lookup.queries.iter().map(OneQuery::from)),
             Step::Decided(decision) => {
                 changes = decision.store.iter().map(OneChange::new).collect::<Result<_>>()?;
                 events.extend(decision.events.iter().map(OneEvent::from));
-                if let Ruling::Refused(refusal) = &decision.ruling
-                    && let Some(told) = refusal.seats()
-                {
-                    seats = Some(c_string(json(told)?));
+                if let Ruling::Refused(refusal) = &decision.ruling {
+                    refused = Some(c_string(refusal.to_string()));
+                    seats = refusal.seats().map(json).transpose()?.map(c_string);
                 }
             }
         }
-        Ok(Self { step, queries, changes, events, seats })
+        Ok(Self { step, queries, changes, events, refusal: refused, seats })
     }
 
     /// The decision, if it is made.
@@ -164,6 +171,7 @@ impl nodelock_decision {
             Some(Ruling::Attempted) => NODELOCK_DECISION_ATTEMPTED,
             Some(Ruling::Preflight { .. }) => NODELOCK_DECISION_PREFLIGHT,
             Some(Ruling::Noted(_)) => NODELOCK_DECISION_NOTED,
+            Some(Ruling::Allowed(_)) => NODELOCK_DECISION_ALLOWED,
         }
     }
 
@@ -214,6 +222,9 @@ impl OneChange {
             Change::License(terms) => {
                 Self::named(NODELOCK_CHANGE_LICENSE, terms.id.to_string(), json(terms)?)
             }
+            Change::Allowances(license, allowances) => {
+                Self::named(NODELOCK_CHANGE_ALLOWANCES, license.to_string(), json(allowances)?)
+            }
         })
     }
 
@@ -226,6 +237,7 @@ impl OneChange {
             tags: seat.fingerprint().hardware().map(|tag| c_string(tag_text(tag))).collect(),
             ends: seat.ends().unwrap_or(Timestamp::MAX).unix_seconds(),
             is_counted: seat.is_counted(),
+            is_activation: seat.is_activation(),
             ..Self::named(kind, seat.name().to_string(), json(seat)?)
         })
     }
@@ -239,6 +251,7 @@ impl OneChange {
             is_taken: false,
             is_lapsed: false,
             is_counted: false,
+            is_activation: false,
             ends: 0,
             machine: None,
             tags: Vec::new(),
@@ -279,6 +292,14 @@ pub unsafe extern "C" fn nodelock_decision_refusal(decision: *const nodelock_dec
             _ => nodelock_status::NODELOCK_OK,
         })
     }
+}
+
+/// The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the answer.
+/// Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_refusal_text(decision: *const nodelock_decision) -> *const c_char {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { look(decision, ptr::null(), |decision| lent(decision.refusal.as_deref())) }
 }
 
 /// What a request that is refused for want of a seat (NODELOCK_NO_FREE_SEAT) is told of the seats that there are, for a
@@ -397,8 +418,8 @@ pub unsafe extern "C" fn nodelock_decision_change_kind(
 /// - a seat and attempts: the seat, a colon and its device key, such as `7KX2M9:…`;
 /// - evidence: the seat that it is about, such as `7KX2M9`;
 /// - a check-in: a seat as above, a slash and 64 hex digits;
-/// - a count: the license's id, a slash and what is counted, as the query has it; a license: its id; a page: 16 hex
-///   digits; the history: `history`.
+/// - a count: the license's id, a slash and what is counted, as the query has it; a license and its allowances: its id;
+///   a page: 16 hex digits; the history: `history`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_name(
     decision: *const nodelock_decision,
@@ -417,7 +438,7 @@ pub unsafe extern "C" fn nodelock_decision_change_name(
 /// - evidence: one line of base64url, a secret: there may be a code in it;
 /// - a check-in: a number;
 /// - attempts: JSON, `count` since `since`;
-/// - the history, a page, a license: JSON.
+/// - the history, a page, a license, its allowances: JSON.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_record(
     decision: *const nodelock_decision,
@@ -509,7 +530,7 @@ pub unsafe extern "C" fn nodelock_decision_change_tag(
 }
 
 /// Whether giving a seat up used up a deactivation, by its place among the changes: `deactivated` of a license is the
-/// number of such seats, less the deactivations that the vendor granted anew. False for every other change.
+/// number of such seats. False for every other change.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_change_is_counted(
     decision: *const nodelock_decision,
@@ -517,6 +538,17 @@ pub unsafe extern "C" fn nodelock_decision_change_is_counted(
 ) -> bool {
     // SAFETY: NULL or a decision that lives.
     unsafe { change(decision, index, false, |change| change.is_counted) }
+}
+
+/// Whether the grant of a seat used up an activation, by its place among the changes: `activated` of a license is the
+/// number of such seats. False for every other change.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn nodelock_decision_change_is_activation(
+    decision: *const nodelock_decision,
+    index: usize,
+) -> bool {
+    // SAFETY: NULL or a decision that lives.
+    unsafe { change(decision, index, false, |change| change.is_activation) }
 }
 
 /// For NODELOCK_CHANGE_CHECK_IN: check-ins of the same seat whose record is a number below this are of no use any more.

@@ -119,9 +119,11 @@ pub unsafe extern "C" fn nodelock_records_new(
 /// nodelock_decision_query_value(), and `found` has `count` texts. To find nothing is an answer too, `count` 0. What is
 /// found are the records as they were stored:
 ///
-/// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0}`, with the terms of nodelock_terms_check(), how many of
-///   its seats are taken (nodelock_decision_change_is_taken()) and not lapsed (nodelock_decision_change_is_lapsed()),
-///   and how many are counted (nodelock_decision_change_is_counted());
+/// - a license: `{"terms": {…}, "taken": 1, "deactivated": 0, "activated": 1, "allowances": null}`, with the terms of
+///   nodelock_terms_check(), how many of its seats are taken (nodelock_decision_change_is_taken()) and not lapsed
+///   (nodelock_decision_change_is_lapsed()), how many used up a deactivation (nodelock_decision_change_is_counted())
+///   and an activation (nodelock_decision_change_is_activation()), and what NODELOCK_CHANGE_ALLOWANCES stored under its
+///   id, or `null`;
 /// - seats, evidence, check-ins, attempts and counts: nodelock_decision_change_record().
 ///
 /// NODELOCK_INVALID_INPUT: no such kind or value, a record that cannot be read, or one that was not asked for.
@@ -331,7 +333,7 @@ mod tests {
     use super::*;
     use crate::{
         LicenseId, SigningKey,
-        authority::{Counting, SeatName},
+        authority::{Counting, SeatName, Usage},
     };
 
     #[test]
@@ -382,17 +384,23 @@ mod tests {
 
     #[test]
     fn a_license_whose_terms_cannot_be_issued_is_no_record() {
+        const COUNTED: &str = r#","deactivated":1,"activated":4,"allowances":null"#;
         let sold = r#"{"id":"0123456789abcdef","product":"Example","seats":3}"#;
         let read = |terms: &str, more: &str| {
             let json = format!(r#"{{"terms":{terms},"taken":2{more}}}"#);
             answer(NODELOCK_QUERY_LICENSE, "0123456789abcdef", &[&json]).map(|(_, found)| found)
         };
-        let license = |more: &str| read(&sold.replace('}', &format!("{more}}}")), r#","deactivated":1"#);
+        let license = |more: &str| read(&sold.replace('}', &format!("{more}}}")), COUNTED);
         let Ok(Found::License(Some(found))) = license("") else { panic!("a record") };
-        assert_eq!((found.usage.taken, found.usage.deactivated, found.terms.seats), (2, 1, 3));
+        assert_eq!((found.usage, found.terms.seats), (Usage::new(2, 1, 4), 3));
         assert!(license(r#","edition":"two\nlines""#).is_err());
         assert!(license(r#","lease_day":1"#).is_err());
-        assert!(read(sold, "").is_err(), "its deactivations are not counted");
-        assert!(read(sold, r#","deactivated":1,"held":1"#).is_err());
+        assert!(read(sold, COUNTED).is_ok());
+        for counted in COUNTED.split_inclusive(',').skip(1) {
+            let counted = counted.trim_end_matches(',');
+            let rest = COUNTED.replace(&format!(",{counted}"), "");
+            assert!(read(sold, &rest).is_err(), "without {counted}");
+        }
+        assert!(read(sold, &format!(r#"{COUNTED},"held":1"#)).is_err());
     }
 }

@@ -5,10 +5,10 @@ use std::ffi::c_char;
 use serde::Deserialize;
 
 use crate::{
-    Error, ErrorKind,
-    authority::LicenseTerms,
+    Error, ErrorKind, Timestamp,
+    authority::{LicenseRecord, LicenseTerms},
     ffi::{
-        boundary::{Result, fallible, text},
+        boundary::{Result, fallible, put, text},
         error::nodelock_error,
         status::nodelock_status,
     },
@@ -50,15 +50,17 @@ fn terms(json: &str) -> Result<LicenseTerms> {
 ///   "starts": 0, "expires": null, "updates_until": null,
 ///   "lease_days": 90, "unbindable_lease_days": 14, "margin_days": 14,
 ///   "seat_list": "dates", "reinstalls": null, "one_seat_per_machine": false, "virtual_reinstalls": false,
-///   "replace": null, "deactivations": null, "suspended": false,
+///   "replace": null, "deactivations": null, "activations": null, "period_days": null, "suspended": false,
 ///   "policy": {"weights": [], "accept": 16, "grace": 8, "grace_days": 14}
 /// }
 /// ```
 ///
 /// (By default there are no features and no metadata.) `null` is without limit or end. `lease_days` is how many days a
 /// device may go without a renewal, `unbindable_lease_days` the same for a machine that has nothing unique to its
-/// hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. A vendor that suspends a
-/// license sets `suspended`. A member of another name is an error.
+/// hardware, `margin_days` how many days a seat counts beyond the end of its use, at least 3. `deactivations` and
+/// `activations` are how many there may be, for the whole life of the license or, with `period_days`, in each period of
+/// so many days from `starts` on. A vendor that suspends a license sets `suspended`. A member of another name is an
+/// error.
 ///
 /// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
 #[unsafe(no_mangle)]
@@ -69,6 +71,34 @@ pub unsafe extern "C" fn nodelock_terms_check(
 ) -> nodelock_status {
     // SAFETY: NULL or text; NULL or a place for the error.
     unsafe { fallible(error, &mut || self::terms(text(terms, "terms")?).map(drop)) }
+}
+
+/// How far an allowance of a license is used at `now`: `license` is the record that nodelock_records_answer() takes,
+/// `allowance` is `activations` or `deactivations`. `*used` are those that were used up in the period, `*left` those
+/// that are left: 4294967295 without a limit. Each of them may be NULL.
+///
+/// NODELOCK_INVALID_INPUT, NODELOCK_TOO_LARGE.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_license_allowance(
+    license: *const c_char,
+    allowance: *const c_char,
+    now: u64,
+    used: *mut u32,
+    left: *mut u32,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or texts; NULL or places for the results.
+    unsafe {
+        fallible(error, &mut || {
+            let license: LicenseRecord = read(text(license, "license")?, "license")?;
+            let allowance = text(allowance, "allowance")?.parse()?;
+            let balance = license.balance(allowance, Timestamp::from_unix_seconds(now));
+            put(Some(balance.used), used);
+            put(Some(balance.left().unwrap_or(u32::MAX)), left);
+            Ok(())
+        })
+    }
 }
 
 #[cfg(test)]

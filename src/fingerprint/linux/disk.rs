@@ -105,7 +105,7 @@ fn folder(system: &SystemRoot<'_>, device: &str) -> Option<String> {
 }
 
 fn udev(system: &SystemRoot<'_>, device: &str, property: &str) -> Option<Zeroizing<String>> {
-    let record = system.text(&format!("run/udev/data/b{device}"), UDEV);
+    let record = system.record(&format!("run/udev/data/b{device}"), UDEV);
     let value = record.lines().find_map(|line| line.strip_prefix(property))?;
     (!value.is_empty()).then(|| Zeroizing::new(value.to_owned()))
 }

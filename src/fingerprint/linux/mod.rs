@@ -7,11 +7,13 @@ mod disk;
 mod net;
 #[allow(unsafe_code)]
 mod permanent_mac;
+#[allow(unsafe_code)]
+mod release;
 
 use std::{
     ffi::OsString,
     fs::{self, File},
-    io::Read,
+    io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -29,11 +31,13 @@ use super::{
 };
 
 /// More than any value or small table holds.
-const SMALL: u64 = 4096;
+const SMALL: usize = 4096;
+/// Nearly every value is shorter.
+const VALUE: usize = 512;
 /// More than the first processor's block holds.
 const FIRST_CPU: usize = 2048;
 /// udev's record of one device, with all its links.
-const UDEV: u64 = 8192;
+const UDEV: usize = 8192;
 /// Room for some five hundred mounts.
 const MOUNTS: u64 = 65536;
 /// A folder with more entries is not read to its end.
@@ -41,35 +45,39 @@ const ENTRIES: usize = 1024;
 
 /// Probes the machine that this runs on.
 pub(super) fn this_machine() -> Raw {
-    let system = SystemRoot { root: Path::new("/") };
-    // The kernel has this number at hand, where `mountinfo` takes it 35 µs to write. Asking for it touches the
-    // file system that holds `/etc/machine-id` and no other.
-    let device = fs::metadata("/").map_or(0, |root| root.dev());
-    let device = (libc::major(device), libc::minor(device));
-    let device = (device.0 != 0).then(|| format!("{}:{}", device.0, device.1));
-    system.probe(device, |name| permanent_mac::of(name).map(Zeroizing::new))
+    SystemRoot::of_this_machine().probe()
+}
+
+/// As much of this machine as [`machine_id`](super::machine_id) needs.
+pub(super) fn identity() -> Raw {
+    SystemRoot::of_this_machine().identity()
 }
 
 /// Probes the machine recorded below `root`.
 #[cfg(any(test, feature = "testing"))]
 pub(super) fn recorded(root: &Path) -> Raw {
-    let system = SystemRoot { root };
-    system.probe(None, |name| system.value(&format!("sys/class/net/{name}/permaddr")))
+    SystemRoot { root, is_recorded: true }.probe()
+}
+
+/// As much of the machine recorded below `root` as [`machine_id`](super::machine_id) needs.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn recorded_identity(root: &Path) -> Raw {
+    SystemRoot { root, is_recorded: true }.identity()
 }
 
 /// The folder below which the kernel and the system show what the machine is: `/`, or a recording of one.
 struct SystemRoot<'a> {
     root: &'a Path,
+    /// Whether the kernel's own calls are about another machine than the folder.
+    is_recorded: bool,
 }
 
 impl SystemRoot<'_> {
-    /// `root_device` is the number of the root file system's device, when it has one and it is known;
-    /// `permanent` tells the permanent address of the interface with a given name.
-    fn probe(
-        &self,
-        root_device: Option<String>,
-        permanent: impl Fn(&str) -> Option<Zeroizing<String>>,
-    ) -> Raw {
+    fn of_this_machine() -> Self {
+        Self { root: Path::new("/"), is_recorded: false }
+    }
+
+    fn probe(&self) -> Raw {
         let mut raw = Raw::default();
         self.os_id(&mut raw);
         let firmware = self.smbios(&mut raw) || self.device_tree(&mut raw);
@@ -79,12 +87,9 @@ impl SystemRoot<'_> {
             // Its card has another address after each start, and says that it is the card's own.
             raw.environment.see(Sign::Wsl);
         } else {
-            net::cards(self, permanent, &mut raw);
+            net::cards(self, &mut raw);
         }
-        let mount = match root_device {
-            Some(_) => RootMount { device: root_device, overlay: false },
-            None => disk::root_mount(self),
-        };
+        let mount = self.root_mount();
         self.container(mount.overlay, &mut raw.environment);
         if let Some(device) = &mount.device {
             raw.push(Component::RootFs, disk::file_system_uuid(self, device));
@@ -94,6 +99,39 @@ impl SystemRoot<'_> {
             }
         }
         raw
+    }
+
+    /// The machine-id alone, and the root file system's where that is unusable.
+    fn identity(&self) -> Raw {
+        let mut raw = Raw::default();
+        self.os_id(&mut raw);
+        if raw.values.is_empty() {
+            let device = self.root_mount().device;
+            let uuid = device.and_then(|device| disk::file_system_uuid(self, &device));
+            raw.push(Component::RootFs, uuid);
+        }
+        raw
+    }
+
+    fn root_mount(&self) -> RootMount {
+        // The kernel has this number at hand, where `mountinfo` takes it 35 µs to write. Asking for it touches the
+        // file system that holds `/etc/machine-id` and no other.
+        let device = match self.is_recorded {
+            true => 0,
+            false => fs::metadata(self.root).map_or(0, |root| root.dev()),
+        };
+        match (libc::major(device), libc::minor(device)) {
+            (0, _) => disk::root_mount(self),
+            (major, minor) => RootMount { device: Some(format!("{major}:{minor}")), overlay: false },
+        }
+    }
+
+    /// The permanent address of the network card with this name, as its driver has it.
+    fn permanent_address(&self, card: &str) -> Option<Zeroizing<String>> {
+        match self.is_recorded {
+            true => self.value(&format!("sys/class/net/{card}/permaddr")),
+            false => permanent_mac::of(card).map(Zeroizing::new),
+        }
     }
 
     /// machine-id(5): `/etc/machine-id`, else D-Bus's older copy; an unusable first one is no reason to stop.
@@ -172,8 +210,11 @@ impl SystemRoot<'_> {
 
     /// Linux inside Windows. Its kernel is named so unless somebody has built one; the folder is there then too.
     fn is_wsl(&self) -> bool {
-        let release = self.value("proc/sys/kernel/osrelease").unwrap_or_default();
-        release.to_ascii_lowercase().contains("microsoft") || self.exists("run/WSL")
+        let release = match self.is_recorded {
+            true => self.value("proc/sys/kernel/osrelease").unwrap_or_default().to_ascii_lowercase(),
+            false => release::of_kernel().to_ascii_lowercase(),
+        };
+        release.contains("microsoft") || self.exists("run/WSL")
     }
 
     fn is_first_domain(&self) -> bool {
@@ -190,7 +231,7 @@ impl SystemRoot<'_> {
             (Sign::ContainerManager, self.exists("run/systemd/container")),
             (
                 Sign::Cgroup,
-                self.text("proc/self/cgroup", SMALL).lines().any(virtualization::cgroup_is_container),
+                self.record("proc/self/cgroup", SMALL).lines().any(virtualization::cgroup_is_container),
             ),
             (Sign::OverlayRoot, overlay_root),
         ];
@@ -213,15 +254,22 @@ impl SystemRoot<'_> {
     /// A file that holds one value; nothing when it is not text. One that fills the bound is longer than any
     /// value may be and dropped as such.
     fn value(&self, path: &str) -> Option<Zeroizing<String>> {
-        let mut bytes = Vec::with_capacity(512);
-        self.open(path)?.take(SMALL).read_to_end(&mut bytes).ok()?;
+        let mut bytes = Vec::new();
+        read_record(self.open(path)?, &mut bytes, VALUE, SMALL).ok()?;
         String::from_utf8(bytes).ok().map(Zeroizing::new)
+    }
+
+    /// Lines that were written in one piece, as far as `limit`; empty when they cannot be read.
+    fn record(&self, path: &str, limit: usize) -> Zeroizing<String> {
+        let mut bytes = Vec::new();
+        // What was read before an error is as good as what was read before the limit.
+        let _ = self.open(path).map(|file| read_record(file, &mut bytes, SMALL, limit));
+        Zeroizing::new(lossy(bytes))
     }
 
     /// A file of lines, as far as `limit`; empty when it cannot be read.
     fn text(&self, path: &str, limit: u64) -> Zeroizing<String> {
-        let mut bytes = Vec::with_capacity(SMALL as usize);
-        // What was read before an error is as good as what was read before the limit.
+        let mut bytes = Vec::with_capacity(SMALL);
         let _ = self.open(path).map(|file| file.take(limit).read_to_end(&mut bytes));
         Zeroizing::new(lossy(bytes))
     }
@@ -229,14 +277,17 @@ impl SystemRoot<'_> {
     /// The first processor's block of `/proc/cpuinfo`, or as much of it as is wanted.
     ///
     /// The kernel makes a block when the one before is used up, at 10 µs each, so this reads in small steps
-    /// and stops at the end of the block, or past the flags, which are the last thing of interest.
+    /// and stops at the end of the block, or past the flags, which are the last thing of interest. The first step is
+    /// shorter than the block of any x86 processor with AVX; of an older one it costs a second block.
     fn first_cpu(&self) -> String {
+        const FIRST_STEP: usize = 1000;
         const STEP: usize = 400;
         let mut block = vec![0; FIRST_CPU];
         let mut end = 0;
         if let Some(mut file) = self.open("proc/cpuinfo") {
             while end < FIRST_CPU {
-                let step = &mut block[end..FIRST_CPU.min(end + STEP)];
+                let step = if end == 0 { FIRST_STEP } else { STEP };
+                let step = &mut block[end..FIRST_CPU.min(end + step)];
                 let Ok(1..) = file.read(step).inspect(|n| end += n) else { break };
                 let contains = |what: &[u8]| block[..end].windows(what.len()).any(|part| part == what);
                 if contains(b"\n\n") || contains(b"\nbogomips") {
@@ -258,6 +309,26 @@ impl SystemRoot<'_> {
     fn link(&self, path: &str) -> Option<String> {
         fs::read_link(self.path(path)).ok()?.into_os_string().into_string().ok()
     }
+}
+
+/// Reads what was written in one piece, `room` bytes at first and `limit` at most.
+///
+/// A read that leaves room, and ends where a line or a text of a device tree does, has found the end: another one would
+/// find nothing.
+fn read_record(mut file: File, bytes: &mut Vec<u8>, room: usize, limit: usize) -> io::Result<()> {
+    bytes.resize(room, 0);
+    let read = loop {
+        match file.read(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => break read,
+        }
+    };
+    bytes.truncate(*read.as_ref().unwrap_or(&0));
+    if read? < room && matches!(bytes.last(), None | Some(b'\n' | 0)) {
+        return Ok(());
+    }
+    let left = limit - bytes.len();
+    file.take(left as u64).read_to_end(bytes).map(drop)
 }
 
 fn lossy(bytes: Vec<u8>) -> String {

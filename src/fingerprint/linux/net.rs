@@ -1,7 +1,5 @@
 //! The permanent addresses of physical network cards.
 
-use zeroize::Zeroizing;
-
 use super::SystemRoot;
 use crate::fingerprint::{
     component::Component,
@@ -21,13 +19,9 @@ const CARDS: usize = 16;
 /// addresses).
 ///
 /// When the kernel says that the current address is the card's own, that is the permanent one: the kernel
-/// copies it there in just this case. Otherwise `permanent` is asked, which is the last resort because the
-/// driver may have to wake the card up, and a broken one may not answer.
-pub(super) fn cards(
-    system: &SystemRoot<'_>,
-    permanent: impl Fn(&str) -> Option<Zeroizing<String>>,
-    raw: &mut Raw,
-) {
+/// copies it there in just this case. Otherwise the driver is asked, which is the last resort because it
+/// may have to wake the card up, and a broken one may not answer.
+pub(super) fn cards(system: &SystemRoot<'_>, raw: &mut Raw) {
     let physical = system.names("sys/class/net").filter(|name| is_physical(system, name));
     let mut physical: Vec<_> = physical.collect();
     // A folder is listed in no order; which cards are asked must not depend on it.
@@ -36,7 +30,7 @@ pub(super) fn cards(
     let address = |name: String| {
         let file = |file: &str| system.value(&format!("sys/class/net/{name}/{file}"));
         let own = file("addr_assign_type").is_some_and(|kind| kind.trim() == PERMANENT);
-        if own { file("address") } else { permanent(&name) }
+        if own { file("address") } else { system.permanent_address(&name) }
     };
     let addresses: Vec<_> = physical.into_iter().filter_map(address).collect();
     if addresses.iter().any(|address| virtualization::mac_is_virtual(address)) {

@@ -4,12 +4,9 @@ use nodelock::{Client, Reason, Result};
 
 /// Asks for a seat. The user carries the file to the vendor, or mails what is in it.
 pub fn ask(client: &Client, license_key: &str, file: &Path) -> Result<()> {
-    // What is pending is shown again, so that nobody has to wonder whether the first file arrived.
-    let request = match client.pending()? {
-        Some(request) => request,
-        None => client.begin(license_key)?,
-    };
-    write(file, &request.to_text())
+    // The same key gives the same request, so that nobody has to wonder whether the first file arrived. Another key
+    // takes the request before it back, in a client that was built with `replace_request(true)`.
+    write(file, &client.begin(license_key)?.to_text())
 }
 
 /// Takes in whatever the vendor sent: a license, a renewal, a receipt, a revocation. Returns whether the application

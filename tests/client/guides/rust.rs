@@ -6,6 +6,7 @@ use nodelock::{Authority, Client, ErrorKind, HttpOptions, Limit, Reason, Renewal
 pub fn client(root: &str, authority: &str) -> Result<Client> {
     Client::builder("Example Editor", Roots::new([root.parse()?]))
         .application_version(env!("CARGO_PKG_VERSION"))
+        .replace_request(true) // whoever types another license key means that one
         .authority(Authority::new(authority, HttpOptions::default().build()?))
         .build()
 }

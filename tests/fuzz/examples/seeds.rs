@@ -4,7 +4,7 @@
 use std::{fs, io, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use nodelock::{DeactivationProof, authority::LicenseRecord};
+use nodelock::DeactivationProof;
 use nodelock_fuzz::{Message, VECTORS, World, bundle, world};
 use serde_json::Value;
 
@@ -80,15 +80,14 @@ fn main() -> io::Result<()> {
 fn records(world: &World) -> io::Result<Vec<Vec<u8>>> {
     let mut inputs = Vec::new();
     for ledger in &world.ledgers {
-        let license =
-            LicenseRecord { terms: ledger.terms[0].clone(), usage: ledger.usage(ledger.terms[0].id) };
+        let license = ledger.license(ledger.terms[0].id).expect("it was sold");
         let mut lines = format!("\nL{}", serde_json::to_string(&license)?);
         for seat in ledger.seats.values() {
             lines.push_str(&format!("\nS{}", serde_json::to_string(seat)?));
         }
         lines.push_str("\nA{\"count\":1,\"since\":1799999999}\nC1");
         let evidence = URL_SAFE_NO_PAD.encode(envelope(world, "proof"));
-        for act in 0..9 {
+        for act in 0..11 {
             inputs.push([&[act], lines.as_bytes()].concat());
             inputs.push([&[act], lines.as_bytes(), b"\nE", evidence.as_bytes()].concat());
         }

@@ -12,7 +12,7 @@ use std::{
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use nodelock::{
-    authority::{Attempts, Count, History, LicenseRecord, LicenseTerms, Seat},
+    authority::{Allowances, Attempts, Count, History, LicenseRecord, LicenseTerms, Seat},
     ffi::*,
 };
 use nodelock_fuzz::{NOW, mutate_text, planted, world};
@@ -94,14 +94,14 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
     // SAFETY: pointers to what lives until the end of this function, with their sizes; places for the results; what is
     // made here is freed here.
     let status = unsafe {
-        match act % 10 {
+        match act % 11 {
             0 | 1 => {
                 let request = message("request");
                 assert!(
                     nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK
                 );
                 let license = text(&world.ledgers[0].terms[0].id.to_string());
-                let license = if act % 10 == 0 { ptr::null() } else { license.as_ptr() };
+                let license = if act % 11 == 0 { ptr::null() } else { license.as_ptr() };
                 nodelock_decide_activation(activation, license, records, NOW, &mut decision, none)
             }
             2 => {
@@ -125,6 +125,12 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
                 nodelock_decide_forced_release(seat.as_ptr(), notice, records, NOW, &mut decision, none)
             }
             8 => nodelock_decide_return(seat.as_ptr(), records, NOW, &mut decision, none),
+            9 => {
+                let license = world.ledgers[0].terms[0].id;
+                let extra = if act < 128 { "null" } else { "1" };
+                let allow = format!(r#"{{"license":"{license}","allowance":"deactivations","extra":{extra}}}"#);
+                nodelock_decide_allowance(text(&allow).as_ptr(), records, NOW, &mut decision, none)
+            }
             _ => {
                 let note = text(r#"{"outside": "0808080808080808"}"#);
                 nodelock_decide_note(note.as_ptr(), records, NOW, &mut decision, none)
@@ -191,6 +197,9 @@ unsafe fn answer(
                 }
                 NODELOCK_CHANGE_COUNT => {
                     serde_json::from_str::<Count>(record).map(drop).expect("it can be read again");
+                }
+                NODELOCK_CHANGE_ALLOWANCES => {
+                    serde_json::from_str::<Allowances>(record).map(drop).expect("it can be read again");
                 }
                 _ => {}
             }

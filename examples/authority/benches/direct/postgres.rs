@@ -6,11 +6,14 @@ use crate::{CONNECTIONS, Direct, common::authority::Authority, support::server::
 
 /// A check-in of a seat drawn at random: a look that finds whose signature it must have, one that finds what to lock,
 /// and the decision. The first statement also brings what the authority knows from the message. Each client has
-/// licenses of its own, as customers have, so that none waits for another's lock.
+/// licenses of its own, as customers have, so that none waits for another's lock. Dates move with each check-in, as
+/// they do in earnest: PostgreSQL has an index to change then.
 const SCRIPT: &str = r"
 \set number random(1, :seats)
 \set client :client_id
 \set drawn random(1, 9000000000000000000)
+\set now random(1800000000, 1900000000)
+\set ends :now + 7776000
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT handle, device_key, license_id, record FROM seat WHERE handle = (SELECT handle FROM bench WHERE client = :client AND number = :number) \gset
 SELECT record FROM history;
@@ -18,17 +21,17 @@ ROLLBACK;
 BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SELECT handle, license_id, record FROM seat WHERE handle = :handle ORDER BY granted, device_key;
 SELECT record FROM history;
-SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = :license_id;
+SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = :license_id;
 SELECT revision FROM check_in WHERE handle = :handle AND device_key = :device_key AND digest = int8send(:drawn);
 ROLLBACK;
 BEGIN ISOLATION LEVEL READ COMMITTED;
-SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = ANY(string_to_array(:license_id, ',')) ORDER BY id FOR NO KEY UPDATE;
+SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = ANY(string_to_array(:license_id, ',')) ORDER BY id FOR NO KEY UPDATE;
 SELECT handle, license_id, record FROM seat WHERE handle = :handle ORDER BY granted, device_key;
 SELECT record FROM history;
 SELECT revision FROM check_in WHERE handle = :handle AND device_key = :device_key AND digest = int8send(:drawn);
-UPDATE seat SET state = 'active', taken = 1, lapsed = 0, counted = 0, changed = 1800000000, issued = 1800000000, contact = 1800000000, ends = 1900000000, reason = 'other', revision = 2, copies = 0, virtual_machine = 0, container = 0, label = 'bench', record = :record, installed = :device_key WHERE handle = :handle AND device_key = :device_key AND state = 'active' AND counted = 0 AND lapsed = 0;
+UPDATE seat SET state = 'active', taken = 1, lapsed = 0, counted = 0, changed = :now, issued = :now, contact = :now, ends = :ends, reason = 'other', revision = 2, copies = 0, virtual_machine = 0, container = 0, label = 'bench', record = :record, installed = :device_key WHERE handle = :handle AND device_key = :device_key AND state = 'active' AND counted = 0 AND lapsed = 0;
 INSERT INTO check_in (handle, device_key, digest, revision) VALUES (:handle, :device_key, int8send(:drawn), 2);
-INSERT INTO audit (id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail) VALUES (lpad(CAST(CAST(:drawn AS BIGINT) AS TEXT), 48, '0'), 1800000000, 'peer', 'checked-in', :license_id, :handle, :device_key, 'active', 'active', '');
+INSERT INTO audit (id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail) VALUES (lpad(CAST(CAST(:drawn AS BIGINT) AS TEXT), 48, '0'), :now, 'peer', 'checked-in', :license_id, :handle, :device_key, 'active', 'active', '');
 COMMIT;
 ";
 

@@ -58,7 +58,7 @@ impl Sqlite {
         let mut select = connection.prepare_cached(select).unwrap();
         let mut rows = select.query(params![seat.handle, seat.device, digest]).unwrap();
         assert!(rows.next().unwrap().is_none());
-        let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = ?1";
+        let select = "SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = ?1";
         let mut select = connection.prepare_cached(select).unwrap();
         let terms: String = select.query_row([&seat.license], |row| row.get(2)).unwrap();
         assert!(!terms.is_empty());

@@ -12,7 +12,7 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::{
-    license::{EditedTerms, LicenseCommand, NewLicense, Rekey},
+    license::{EditedTerms, LicenseCommand, NewLicense, Rekey, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
 };
 use crate::{

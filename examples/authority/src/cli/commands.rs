@@ -8,13 +8,13 @@ use std::{
 
 use nodelock::{
     Error, ErrorKind, License, Outcome,
-    authority::SeatState,
+    authority::{SeatState, decision::Allow},
     code::{Correction, DeactivationCode, Handle, Reading},
 };
 use serde_json::json;
 
 use super::{
-    arguments::{CertificateCommand, Command, Installation, LicenseCommand, SeatArguments},
+    arguments::{CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments},
     bulk,
     licenses::Desk,
     output::{self, Listing, Report},
@@ -102,6 +102,9 @@ async fn execute(
         }
         Command::Verify => {
             Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
+        }
+        Command::License(LicenseCommand::Reset(reset)) => {
+            at_work(service()?, async |service| allow(reset, service, occasion).await).await
         }
         Command::License(command) => {
             if let LicenseCommand::New(_) = command {
@@ -366,6 +369,25 @@ async fn release(
         }
         None => Report::new(format!("Returned: held seat {handle} is back in the pool."), fields),
     })
+}
+
+async fn allow(reset: &Reset, service: &Service, occasion: &Occasion) -> Result<Report> {
+    let of = reset.allowance.into();
+    let allow = reset.extra.map_or(Allow::Reset, Allow::Extra);
+    let license = service.allow(reset.id, of, allow, &reset.reason, occasion).await?;
+    let balance = license.balance(of, occasion.time);
+    let words = match balance.left() {
+        Some(left) => format!("License {}: {of}: {} used, {left} left.", reset.id, balance.used),
+        None => format!("License {}: {of}: without limit.", reset.id),
+    };
+    let fields = json!({
+        "license": reset.id.to_string(),
+        "allowance": of.name(),
+        "allowed": balance.allowed,
+        "used": balance.used,
+        "left": balance.left(),
+    });
+    Ok(Report::new(words, fields))
 }
 
 fn choice(seat: &SeatArguments) -> SeatChoice {

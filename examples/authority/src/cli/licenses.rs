@@ -34,12 +34,16 @@ impl Desk<'_> {
             LicenseCommand::New(new) => self.sell(new).await,
             LicenseCommand::List => {
                 let mut listing = Listing::new("licenses", self.as_json);
-                let show = |row| listing.row(row, output::license_words, output::license);
+                let now = self.occasion.time;
+                let show =
+                    |row| listing.row(row, output::license_words, |license| output::license(license, now));
                 service::licenses(self.database, self.occasion, show).await?;
                 listing.finish("No licenses.")
             }
             LicenseCommand::Edit { id, terms } => self.edit(*id, terms).await,
             LicenseCommand::Rekey(rekey) => self.rekey(rekey).await,
+            // Done where a service is at work.
+            LicenseCommand::Reset(_) => Err(Failure::Usage("reset".into())),
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
             LicenseCommand::Resume { id } => self.suspend(*id, false).await,
         }
@@ -61,6 +65,8 @@ impl Desk<'_> {
         terms.one_seat_per_machine = new.one_seat_per_machine;
         terms.updates_until = new.updates_until;
         terms.deactivations = new.deactivations.0;
+        terms.activations = new.activations.0;
+        terms.period_days = new.period_days;
         let order = new.order.as_deref().map(|id| Order::new(id, &terms, new.count));
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {
@@ -116,6 +122,8 @@ impl Desk<'_> {
             terms.lease_days = edited.lease_days.map_or(terms.lease_days, |limit| limit.0);
             terms.margin_days = edited.margin_days.map_or(terms.margin_days, |limit| limit.0);
             terms.deactivations = edited.deactivations.map_or(terms.deactivations, |limit| limit.0);
+            terms.activations = edited.activations.map_or(terms.activations, |limit| limit.0);
+            terms.period_days = edited.period_days.map_or(terms.period_days, |limit| limit.0);
             terms.updates_until = edited.updates_until.map_or(terms.updates_until, |end| end.0);
             if let Some(edition) = &edited.edition {
                 terms.edition.clone_from(edition);
@@ -125,7 +133,7 @@ impl Desk<'_> {
             }
         };
         let edited = service::edit(self.database, id, change, self.occasion).await?;
-        let LicenseRecord { terms, usage } = &edited.license;
+        let LicenseRecord { terms, usage, .. } = &edited.license;
         let words = match &edited.changes[..] {
             [] => format!("License {id} has these terms already."),
             changes if usage.taken > terms.seats => format!(

@@ -8,7 +8,7 @@ use std::{
 
 use nodelock::{
     Certificate, Error, LicenseId, Timestamp,
-    authority::{History, LicenseTerms, Usage},
+    authority::{Allowance, History, LicenseRecord},
 };
 use serde_json::{Map, Value, json};
 
@@ -191,7 +191,7 @@ fn failed_to_print(error: io::Error) -> Error {
 }
 
 pub(crate) fn license_words(row: &LicenseRow) -> String {
-    let LicenseRow { terms, usage, .. } = row;
+    let LicenseRecord { terms, usage, .. } = &row.license;
     let mut line = format!(
         "{}  ..{:<5}  {:>3} of {} taken  {}",
         terms.id, row.key_hint, usage.taken, terms.seats, terms.licensee
@@ -205,8 +205,9 @@ pub(crate) fn license_words(row: &LicenseRow) -> String {
     if terms.suspended { line + ", SUSPENDED" } else { line }
 }
 
-pub(crate) fn license(row: &LicenseRow) -> Value {
-    let LicenseRow { terms, usage, key_hint, created } = row;
+pub(crate) fn license(row: &LicenseRow, now: Timestamp) -> Value {
+    let LicenseRow { license, key_hint, created } = row;
+    let terms = &license.terms;
     let features: Vec<Value> = terms
         .features
         .iter()
@@ -227,17 +228,29 @@ pub(crate) fn license(row: &LicenseRow) -> Value {
         "margin_days": terms.margin_days,
         "updates_until": time(terms.updates_until),
         "suspended": terms.suspended,
-        "seats": seats(terms, *usage),
+        "seats": seats(license, now),
     })
 }
 
-fn seats(terms: &LicenseTerms, usage: Usage) -> Value {
-    json!({
+/// The seats of a license, and how far its allowances are used: `deactivations` and `activations` are those of its
+/// terms, the others those of the present period.
+fn seats(license: &LicenseRecord, now: Timestamp) -> Value {
+    let terms = &license.terms;
+    let mut seats = json!({
         "total": terms.seats,
-        "taken": usage.taken,
+        "taken": license.usage.taken,
         "deactivations": terms.deactivations,
-        "deactivations_left": terms.deactivations_left(usage),
-    })
+        "activations": terms.activations,
+        "period_days": terms.period_days,
+        "next_period": time(terms.next_period(now)),
+    });
+    for of in Allowance::ALL {
+        let balance = license.balance(of, now);
+        seats[format!("{of}_used")] = balance.used.into();
+        seats[format!("{of}_left")] = balance.left().into();
+        seats[format!("{of}_percent")] = balance.percent().into();
+    }
+    seats
 }
 
 pub(crate) fn seat_words(seat: &SeatRow) -> String {

@@ -13,7 +13,7 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{Count, Gap, LicenseTerms, Seat, SeatName, SeatState, Usage},
+    authority::{Count, Gap, LicenseRecord, LicenseTerms, Seat, SeatName, SeatState},
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -152,11 +152,10 @@ pub(crate) struct SeatChoice {
 
 /// A license in a list.
 pub(crate) struct LicenseRow {
-    pub(crate) terms: LicenseTerms,
+    pub(crate) license: LicenseRecord,
     /// The end of its key, for people.
     pub(crate) key_hint: String,
     pub(crate) created: Timestamp,
-    pub(crate) usage: Usage,
 }
 
 /// A license, and the end of its key.
@@ -232,8 +231,7 @@ impl From<&ActivationRequest> for DeviceDescription {
 
 /// What a customer sees of a license.
 pub(crate) struct Holding {
-    pub(crate) terms: LicenseTerms,
-    pub(crate) usage: Usage,
+    pub(crate) license: LicenseRecord,
     /// The seats that are taken, then those that were given up last.
     pub(crate) seats: Vec<Seat>,
     /// What the ledger may have lost, for which seats lapse later.

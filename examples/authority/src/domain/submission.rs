@@ -136,10 +136,18 @@ impl Submission {
 
     /// As one proof.
     ///
-    /// Fails with [`ErrorKind::WrongType`], and with [`ErrorKind::Malformed`] for a text that is nothing.
+    /// Fails with [`ErrorKind::SeveralMessages`] for several, with [`ErrorKind::WrongType`], and with
+    /// [`ErrorKind::Malformed`] for a text that is nothing.
     pub(crate) fn proof(self) -> Result<ReleaseClaim> {
         match self {
             Self::Releases(mut claims) if claims.len() == 1 => Ok(claims.remove(0)),
+            Self::Releases(claims) => {
+                let text = format!(
+                    "these are {} deactivation proofs, and 1 is taken at a time; hand them in one after the other",
+                    claims.len()
+                );
+                Err(Error::new(ErrorKind::SeveralMessages, text))
+            }
             other => Err(other.is_not("one deactivation proof is expected, and this is none")),
         }
     }

@@ -38,7 +38,7 @@ pub(crate) async fn licenses(
                 continue;
             }
             let subject = match &row {
-                Ok(row) => store::subject_of(&mut tx, row.terms.id).await?,
+                Ok(row) => store::subject_of(&mut tx, row.license.terms.id).await?,
                 Err(_) => None,
             };
             if subject.is_some_and(|subject| permit.reaches(&subject)) {

@@ -26,6 +26,7 @@ mod redeem;
 mod rekey;
 mod release;
 mod renew;
+mod reset;
 mod return_held;
 mod secrets;
 mod sell;

@@ -51,7 +51,7 @@ pub(crate) async fn licenses_after(
         for row in page {
             let row = row?;
             if permit.is_limited() {
-                let subject = store::subject_of(&mut tx, row.terms.id).await?;
+                let subject = store::subject_of(&mut tx, row.license.terms.id).await?;
                 if !subject.is_some_and(|subject| permit.reaches(&subject)) {
                     continue;
                 }

@@ -32,6 +32,7 @@ pub(super) struct Counted {
     pub(super) state: SeatState,
     pub(super) lapsed: bool,
     pub(super) counted: bool,
+    pub(super) activation: bool,
 }
 
 impl From<&Seat> for Counted {
@@ -41,6 +42,7 @@ impl From<&Seat> for Counted {
             state: seat.state(),
             lapsed: seat.is_lapsed(),
             counted: seat.is_counted(),
+            activation: seat.is_activation(),
         }
     }
 }
@@ -56,11 +58,16 @@ pub(super) struct Counters {
 struct Difference {
     taken: i64,
     deactivated: i64,
+    activated: i64,
 }
 
 impl Counters {
-    /// Counts what became of a seat, which is new if there was nothing before.
+    /// Counts what became of a seat, which is new if there was nothing before. An activation counts once: what a seat
+    /// was granted for never changes.
     pub(super) fn count(&mut self, before: Option<Counted>, after: Counted) {
+        if let Some(id) = after.license.filter(|_| before.is_none() && after.activation) {
+            self.licenses.entry(id).or_default().activated += 1;
+        }
         for (seat, sign) in before.map(|before| (before, -1)).into_iter().chain([(after, 1)]) {
             *self.tally.entry(seat.state.name()).or_default() += sign;
             if let Some(id) = seat.license {
@@ -90,7 +97,11 @@ impl Counters {
     pub(super) fn usage(&self, id: LicenseId, stored: Usage) -> Usage {
         let difference = self.licenses.get(&id).copied().unwrap_or_default();
         let sum = |before: u32, change: i64| u32::try_from(i64::from(before) + change).unwrap_or(0);
-        Usage::new(sum(stored.taken, difference.taken), sum(stored.deactivated, difference.deactivated))
+        Usage::new(
+            sum(stored.taken, difference.taken),
+            sum(stored.deactivated, difference.deactivated),
+            sum(stored.activated, difference.activated),
+        )
     }
 
     /// Writes down what changed. The shared rows come last, because they are locked until the commit.
@@ -99,12 +110,16 @@ impl Counters {
             if change == Difference::default() {
                 continue;
             }
-            query("UPDATE license SET taken = taken + $1, deactivated = deactivated + $2 WHERE id = $3")
-                .bind(change.taken)
-                .bind(change.deactivated)
-                .bind(id.to_string())
-                .execute(tx)
-                .await?;
+            query(
+                "UPDATE license SET taken = taken + $1, deactivated = deactivated + $2, activated = activated + $3 \
+                 WHERE id = $4",
+            )
+            .bind(change.taken)
+            .bind(change.deactivated)
+            .bind(change.activated)
+            .bind(id.to_string())
+            .execute(tx)
+            .await?;
         }
         let tally: Vec<(&str, i64)> = self.tally.into_iter().filter(|(_, change)| *change != 0).collect();
         if tally.is_empty() {

@@ -18,8 +18,8 @@ use crate::{
 use nodelock::{
     ActivationRequest, LicenseId, PublicKey, Timestamp,
     authority::{
-        Attempts, Count, Counting, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_DEVICE, MAX_SEATS_OF_TAG,
-        Query, Seat, SeatName, SeatState, Usage, decision::Change,
+        Allowances, Attempts, Count, Counting, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_DEVICE,
+        MAX_SEATS_OF_TAG, Query, Seat, SeatName, SeatState, Usage, decision::Change,
     },
     code::Handle,
     fingerprint::Tag,
@@ -64,6 +64,7 @@ pub(crate) async fn apply(tx: &mut Tx, change: &Change, occasion: &Occasion) -> 
         Change::History(history) => history::set_history(tx, history).await,
         Change::Page(page) => history::insert_page(tx, *page, occasion).await,
         Change::License(terms) => history::insert_lost_license(tx, terms, occasion).await,
+        Change::Allowances(id, allowances) => set_allowances(tx, *id, *allowances).await,
         Change::Count(id, counted, count) => set_count(tx, *id, *counted, count).await,
     }
 }
@@ -74,7 +75,7 @@ pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
     if let Some(ids) = locks.license_ids() {
         // Their ids do not change, so other transactions may refer to them meanwhile.
         let rows = query(
-            "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = ANY(string_to_array($1, ',')) \
+            "SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = ANY(string_to_array($1, ',')) \
              ORDER BY id FOR NO KEY UPDATE",
         );
         for row in rows.bind(ids).fetch_all(tx).await? {
@@ -101,7 +102,7 @@ async fn license_of_key(tx: &mut Tx, hash: KeyHash) -> Result<Found> {
     if let Some(license) = tx.known_license_of_key(hash) {
         return Ok(Found::License(Some(Box::new(license))));
     }
-    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE key_hash = $1";
+    let select = "SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE key_hash = $1";
     let row = query(select).bind(hash.0.to_vec()).fetch_optional(tx).await?;
     found_license(tx, row.as_ref())
 }
@@ -110,7 +111,8 @@ async fn license(tx: &mut Tx, id: LicenseId) -> Result<Found> {
     if let Some(license) = tx.known_license(id) {
         return Ok(Found::License(Some(Box::new(license))));
     }
-    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = $1";
+    let select =
+        "SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = $1";
     let row = query(select).bind(id.to_string()).fetch_optional(tx).await?;
     found_license(tx, row.as_ref())
 }
@@ -124,12 +126,26 @@ fn found_license(tx: &mut Tx, row: Option<&Row>) -> Result<Found> {
 fn license_record(row: &Row) -> Result<(KeyHash, LicenseRecord)> {
     let hash: Vec<u8> = row.get("key_hash")?;
     let hash = KeyHash(hash.try_into().map_err(|_| damaged("the hash of a license key"))?);
-    Ok((hash, LicenseRecord { terms: terms(row)?, usage: counts(row)? }))
+    Ok((hash, license_in(row)?))
 }
 
-/// What the seats of a license add up to, from the columns `taken` and `deactivated`.
-pub(super) fn counts(row: &Row) -> Result<Usage> {
-    Ok(Usage::new(count(row, "taken")?, count(row, "deactivated")?))
+/// A license, from the columns `terms`, `taken`, `deactivated`, `activated` and `allowances`.
+pub(super) fn license_in(row: &Row) -> Result<LicenseRecord> {
+    let usage = Usage::new(count(row, "taken")?, count(row, "deactivated")?, count(row, "activated")?);
+    let mut license = LicenseRecord::new(terms(row)?, usage);
+    let allowances: Option<String> = row.get("allowances")?;
+    license.allowances = allowances.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default();
+    Ok(license)
+}
+
+async fn set_allowances(tx: &mut Tx, id: LicenseId, allowances: Allowances) -> Result<()> {
+    query("UPDATE license SET allowances = $1 WHERE id = $2")
+        .bind(json(&allowances)?)
+        .bind(id.to_string())
+        .execute(tx)
+        .await?;
+    tx.know_allowances(id, allowances);
+    Ok(())
 }
 
 async fn seats_of_handle(tx: &mut Tx, of: Handle) -> Result<Found> {
@@ -376,7 +392,8 @@ async fn counted_before(tx: &mut Tx, name: SeatName) -> Result<Counted> {
             .await?;
     let row = row.ok_or_else(|| damaged("a seat that was found and is gone"))?;
     let [lapsed, counted] = [count(&row, "lapsed")?, count(&row, "counted")?].map(|flag| flag != 0);
-    Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted })
+    // What it was granted for does not change, so nobody asks.
+    Ok(Counted { license: license_id(&row)?, state: state(&row)?, lapsed, counted, activation: false })
 }
 
 async fn remember_check_in(

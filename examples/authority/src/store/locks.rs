@@ -46,7 +46,7 @@ impl Locks {
                 Change::RememberCheckIn { seat: name, .. } | Change::Attempts(name, _) => {
                     locks.license_or_handle(tx.license_of(*name), *name);
                 }
-                Change::Count(id, ..) => {
+                Change::Count(id, ..) | Change::Allowances(id, _) => {
                     locks.licenses.insert(*id);
                 }
                 // A page is new, and comes with the history.

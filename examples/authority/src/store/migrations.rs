@@ -14,9 +14,10 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 2] = [
+const MIGRATIONS: [(&str, &str); 3] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
-    ("accounts", include_str!("migrations/0002_accounts.sql")),
+    ("allowances", include_str!("migrations/0002_allowances.sql")),
+    ("accounts", include_str!("migrations/0003_accounts.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.

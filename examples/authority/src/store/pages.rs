@@ -4,11 +4,8 @@
 use super::{
     Tx,
     audit::audit_row,
-    ledger::counts,
-    row::{
-        count, damaged, handle, license_id, number, public_key, record, seat_name, seconds, state, terms,
-        time,
-    },
+    ledger::license_in,
+    row::{count, damaged, handle, license_id, number, public_key, record, seat_name, seconds, state, time},
     sql::{Row, query},
 };
 use crate::{
@@ -135,7 +132,7 @@ impl LicensePages {
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<LicenseRow>> {
         let (created, id) = self.after.clone();
         let rows = query(
-            "SELECT id, terms, key_hint, created, taken, deactivated FROM license WHERE (created, id) > ($1, $2) \
+            "SELECT id, terms, key_hint, created, taken, deactivated, activated, allowances FROM license WHERE (created, id) > ($1, $2) \
              ORDER BY created, id LIMIT $3",
         );
         let rows = rows.bind(created).bind(id).bind(self.size).fetch_all(tx).await?;
@@ -148,10 +145,9 @@ impl LicensePages {
 
 fn license_row(row: &Row) -> Result<LicenseRow> {
     Ok(LicenseRow {
-        terms: terms(row)?,
+        license: license_in(row)?,
         key_hint: row.get("key_hint")?,
         created: time(row, "created")?,
-        usage: counts(row)?,
     })
 }
 

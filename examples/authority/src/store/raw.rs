@@ -32,7 +32,12 @@ table!(
     "id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail",
     "id"
 );
-table!(LICENSE, "license", "id, key_hash, key_hint, terms, created, taken, deactivated", "id");
+table!(
+    LICENSE,
+    "license",
+    "id, key_hash, key_hint, terms, created, taken, deactivated, activated, allowances",
+    "id"
+);
 table!(TALLY, "tally", "what, shard, number", "what, shard");
 table!(SALE, "sale", "order_id, terms, sold", "order_id");
 table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");

@@ -80,6 +80,7 @@ fn seat(request: &ActivationRequest, license: LicenseId, changes: Value) -> Seat
         "license": license.to_string(),
         "state": "active",
         "counted": false,
+        "activation": true,
         "revision": 1,
         "requested": request.created,
         "granted": at(0).time,
@@ -145,18 +146,24 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
         let seat = seat(&request, terms.id, json!({ "state": state, "counted": counted }));
         inserted(&mut tx, &seat, &request).await.unwrap();
     }
-    let usage = Usage::new(2, 1);
-    let license = Found::License(Some(Box::new(LicenseRecord { terms: terms.clone(), usage })));
-    assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("key one"))).await, license);
-    assert_eq!(found(&mut tx, Query::License(terms.id)).await, license);
+    let mut license = LicenseRecord::new(terms.clone(), Usage::new(2, 1, 5));
+    let stored = |license: &LicenseRecord| Found::License(Some(Box::new(license.clone())));
+    assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("key one"))).await, stored(&license));
+    assert_eq!(found(&mut tx, Query::License(terms.id)).await, stored(&license));
+    license.allowances = serde_json::from_value(json!({
+        "since": 5, "extra_activations": 1, "extra_deactivations": 2, "forgiven_activations": 3, "forgiven_deactivations": 1,
+    }))
+    .unwrap();
+    apply(&mut tx, &Change::Allowances(terms.id, license.allowances), &at(5)).await.unwrap();
+    assert_eq!(found(&mut tx, Query::License(terms.id)).await, stored(&license));
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
     let listed = LicensePages::new().next(&mut database.read().await.unwrap()).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
-    let listed = listed.find(|row| row.terms.id == terms.id).unwrap();
-    assert_eq!((&listed.terms, listed.usage, listed.created), (&terms, usage, at(0).time));
+    let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
+    assert_eq!((&listed.license, listed.created), (&license, at(0).time));
 }
 
 #[tokio::test]

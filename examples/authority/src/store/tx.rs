@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use nodelock::{
     LicenseId,
-    authority::{KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Change},
+    authority::{Allowances, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Change},
 };
 use sqlx::{Postgres, Transaction};
 
@@ -89,7 +89,7 @@ impl Tx {
 
     fn up_to_date(&self, license: &LicenseRecord) -> LicenseRecord {
         let usage = self.counters.usage(license.terms.id, license.usage);
-        LicenseRecord { terms: license.terms.clone(), usage }
+        LicenseRecord { terms: license.terms.clone(), usage, allowances: license.allowances }
     }
 
     /// Remembers a license as it is stored. Returns it with what its seats add up to by now.
@@ -103,6 +103,13 @@ impl Tx {
     pub(super) fn know_terms(&mut self, terms: &LicenseTerms) {
         if let Some((_, license)) = self.licenses.get_mut(&terms.id) {
             license.terms = terms.clone();
+        }
+    }
+
+    /// The allowances of a license changed.
+    pub(super) fn know_allowances(&mut self, id: LicenseId, allowances: Allowances) {
+        if let Some((_, license)) = self.licenses.get_mut(&id) {
+            license.allowances = allowances;
         }
     }
 

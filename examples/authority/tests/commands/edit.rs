@@ -133,3 +133,51 @@ fn a_new_key_takes_the_place_of_the_old_one_and_devices_keep_their_seats() {
     assert_eq!((noted.len(), field(&noted[0], "detail")), (3, &*detail));
     authority.check_consistency();
 }
+
+#[test]
+fn an_allowance_is_used_up_and_reset() {
+    let authority = Authority::new();
+    let (id, key) =
+        authority.sell("3", &["--activations", "2", "--deactivations", "1", "--period-days", "30"]);
+    let seats = || authority.done(&["license", "list"])["licenses"][0]["seats"].clone();
+    let left = || {
+        let seats = seats();
+        ["activations", "deactivations"]
+            .map(|of| ["used", "left", "percent"].map(|what| seats[format!("{of}_{what}")].as_u64().unwrap()))
+    };
+    assert_eq!(left(), [[0, 2, 0], [0, 1, 0]]);
+    let give_up = |device: &Client| {
+        let given_up = device.deactivate_offline(Reason::Moved).unwrap().to_bytes();
+        field(&authority.done_with(&["redeem", "-"], &given_up), "outcome").to_owned()
+    };
+    let [first, second] = ["first", "second"].map(|name| authority.activated(name, &key));
+    assert_eq!((give_up(&first), left()), ("freed".to_owned(), [[2, 0, 100], [1, 0, 100]]));
+    let third = authority.device("third");
+    let request = third.begin(&key).unwrap().to_bytes();
+    let refused = authority.run(&["activate", "-"], &request);
+    assert!(refused.stdout.contains("2 of 2 are used up"), "{}", refused.stdout);
+    assert_eq!(authority.refused(&["activate", "-"], &request), "no-activation-left");
+
+    let reset = |what: &[&str]| {
+        authority.done(&[&["license", "reset", &id], what, &["--reason", "a new office"]].concat())
+    };
+    let done = reset(&["activations", "--extra", "1"]);
+    assert_eq!((&done["allowed"], &done["used"], &done["left"]), (&3.into(), &2.into(), &1.into()));
+    third.accept(field(&authority.done_with(&["activate", "-"], &request), "reply").as_bytes()).unwrap();
+    assert_eq!(reset(&["activations", "--extra", "1"])["left"], 0, "the same again changes nothing");
+    assert_eq!(give_up(&second), "held");
+    assert_eq!(reset(&["deactivations"])["left"], 1);
+    assert_eq!(left(), [[3, 0, 100], [0, 1, 0]]);
+    assert_eq!(seats()["taken"], 2, "what is held stays so");
+    assert!(seats()["next_period"].is_string());
+
+    let unknown = ["license", "reset", "0123456789abcdef", "activations", "--reason", "x"];
+    assert_eq!(authority.refused(&unknown, b""), "unknown-license");
+    let noted: Vec<_> = authority.audit().into_iter().filter(|line| line["action"] == "allowed").collect();
+    let words: Vec<_> = noted.iter().map(|line| field(line, "detail")).collect();
+    assert_eq!(
+        words,
+        ["activations: 1 extra: a new office", "deactivations: 1 used up are forgiven: a new office"]
+    );
+    authority.check_consistency();
+}

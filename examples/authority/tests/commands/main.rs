@@ -8,6 +8,7 @@ mod people;
 mod program;
 mod restored;
 mod sale;
+mod schema;
 mod set_up;
 mod vendor;
 mod verify;

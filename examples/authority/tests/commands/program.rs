@@ -9,7 +9,7 @@ use std::{
 use nodelock::{Client, Verdict};
 use serde_json::Value;
 
-use crate::support::server::Installation;
+use crate::{schema, support::server::Installation};
 
 /// An authority without a server.
 pub struct Authority(Installation);
@@ -70,14 +70,18 @@ impl Authority {
     pub fn done_with(&self, arguments: &[&str], input: &[u8]) -> Value {
         let answer = self.run(arguments, input);
         assert_eq!(answer.code, 0, "{arguments:?}: {} {}", answer.stdout, answer.stderr);
-        answer.json()
+        let value = answer.json();
+        schema::check(arguments, &value);
+        value
     }
 
     /// What must be refused; returns the stable name of why.
     pub fn refused(&self, arguments: &[&str], input: &[u8]) -> String {
         let answer = self.run(arguments, input);
         assert_eq!(answer.code, 1, "{arguments:?}: {} {}", answer.stdout, answer.stderr);
-        answer.json()["error"].as_str().unwrap().to_owned()
+        let value = answer.json();
+        schema::check_refused(&value);
+        value["error"].as_str().unwrap().to_owned()
     }
 
     /// A license and its key.

@@ -418,6 +418,12 @@ fn bad_input_is_refused_by_kind_and_changes_nothing() {
     assert_eq!(redeem(&flipped(&proof_bytes, 1)), "bad-signature");
     assert_eq!(redeem(&proof_bytes[..40]), "malformed");
     assert_eq!(redeem(&later(&proof_bytes)), "unsupported-version");
+    let other = authority.device("third");
+    other.begin(&key).unwrap();
+    let two = format!("{}\n{}", proof.to_text(), other.cancel().unwrap().to_text());
+    assert_eq!(redeem(two.as_bytes()), "several-messages");
+    let told = authority.run(&["redeem", "-"], two.as_bytes()).stdout;
+    assert!(told.contains("these are 2 deactivation proofs"), "{told}");
     assert_eq!(redeem(&request_bytes), "wrong-type");
     assert_eq!(redeem(key.as_bytes()), "wrong-type");
     assert_eq!(redeem(&vec![0xff; 2 * 1024 * 1024]), "too-large");

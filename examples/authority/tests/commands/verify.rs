@@ -29,7 +29,8 @@ fn authority() -> Authority {
         (field(&first, "license").to_owned(), field(&first, "key").to_owned())
     };
     let (id, key) = sell(&["first", "--deactivations", "2"]);
-    let (other, _) = sell(&["second", "--count", "3", "--edition", "Pro", "--feature", "cores=8"]);
+    let (other, _) =
+        sell(&["second", "--count", "3", "--edition", "Pro", "--feature", "cores=8", "--activations", "5"]);
     let person = |name: &str| {
         authority.done_with(&["account", "new", name, "--role", "reseller"], b"correct horse battery\n");
     };
@@ -39,6 +40,7 @@ fn authority() -> Authority {
     authority.done(&["license", "resume", &other]);
     authority.done(&["license", "edit", &id, "--seats", "8"]);
     authority.done(&["license", "rekey", &other]);
+    authority.done(&["license", "reset", &other, "activations", "--extra", "2", "--reason", "a new laptop"]);
 
     let check_in = |device: &nodelock::Client| {
         let renewed = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());

@@ -154,6 +154,13 @@ fn offline(authority: &Authority, key: &str, computer: &Computer<'_>) -> String 
     let request = fs::read(computer.path("request.txt")).unwrap();
     assert_eq!(fs::read(computer.path("again.txt")).unwrap(), request);
     computer.run(FAILED, &["install", "request.txt"]).failed_with("wrong-type (102)");
+    // Another key is another request. The one before it is taken back.
+    let other = authority.sell("1", &[]);
+    for (key, file) in [(&*other, "other.txt"), (key, "request.txt")] {
+        let before = fs::read(computer.path("request.txt")).unwrap();
+        computer.run(DONE, &["request", key, file]);
+        assert_ne!(fs::read(computer.path(file)).unwrap(), before);
+    }
     authority.vendor(&["activate", &computer.path("request.txt"), "--out", &computer.path("license.txt")]);
     let seat = authority.taken().remove(0);
     let installed = computer.run(DONE, &["install", "license.txt"]);
@@ -407,7 +414,16 @@ fn an_application_with_windows_in_cpp() {
     window.shows("cancelled");
     window.shows("ready");
     assert!(clicked.elapsed() < Duration::from_secs(25), "{:?}", clicked.elapsed());
-    // So is one whose window is closed.
+    // Another key is asked for in place of the one before, whose request is pending.
+    let other = authority.sell("1", &[]);
+    for key in [&other, &key] {
+        window.click(&format!("activate {key}"));
+        window.shows("asking the authority, attempt 1");
+        window.click("cancel");
+        window.shows("cancelled");
+        window.shows("ready");
+    }
+    // A call whose window is closed is over as soon.
     window.click(&format!("activate {key}"));
     window.shows("asking the authority, attempt 1");
     let clicked = Instant::now();

@@ -1,11 +1,11 @@
 //! The programs of the guides (docs/guides) in C, C++, Python and JavaScript, to the letter, against the authority.
 
-use std::{env, fs, path::Path};
+use std::{env, fs, path::Path, process::Command};
 
 use crate::{
     applications::node,
     support::{
-        hosts::{Computer, DONE, FAILED, Host, PRODUCT, UNUSABLE, USAGE, compile, folder, skipped},
+        hosts::{Computer, DONE, FAILED, Host, PRODUCT, UNUSABLE, USAGE, compile, folder, library, skipped},
         server::Authority,
     },
 };
@@ -82,6 +82,23 @@ fn the_guide_to_python_is_an_application() {
     program("python.md", "python", &main);
     fs::copy(folder("examples/python/nodelock.py"), target.path().join("nodelock.py")).unwrap();
     is_an_application(&Host { line: vec!["python3".into(), "-B".into(), "-Werror".into(), main.into()] });
+}
+
+#[test]
+fn the_guide_to_testing_in_python_passes() {
+    if skipped(&["python3"]) {
+        return;
+    }
+    let target = tempfile::tempdir().unwrap();
+    program("testing.md", "python", &target.path().join("main.py"));
+    for name in ["nodelock.py", "nodelock_testing.py"] {
+        fs::copy(folder("examples/python").join(name), target.path().join(name)).unwrap();
+    }
+    let mut command = Command::new("python3");
+    command.args(["-B", "-Werror", "main.py"]).current_dir(target.path()).env("NODELOCK_LIBRARY", library());
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("Ran 4 tests"), "{said}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 pub fn client(root: &str, authority: &str) -> Result<Client> {
     Client::builder("Example Editor", Roots::new([root.parse()?]))
         .authority(Authority::new(authority, HttpOptions::default().build()?))
+        .replace_request(true) // whoever types another license key means that one
         .build()
 }
 

@@ -596,7 +596,10 @@ fn bad_input_is_a_problem_with_its_code_and_changes_nothing() {
     device_watched.check_in().unwrap();
     let check_in = sent.lock().unwrap().last().unwrap().1["request"].as_str().unwrap().to_owned();
     let request = other.begin(&key).unwrap().to_base64url();
-    let proof = base64url(other.cancel().unwrap().proof());
+    let cancelled = other.cancel().unwrap();
+    let proof = base64url(cancelled.proof());
+    other.begin(&key).unwrap();
+    let two = format!("{}\n{}", cancelled.to_text(), other.cancel().unwrap().to_text());
     let license = base64url(device.check().unwrap().license().unwrap().as_bytes());
     let before = (authority.seats(), authority.actions().len());
 
@@ -641,6 +644,8 @@ fn bad_input_is_a_problem_with_its_code_and_changes_nothing() {
     assert_eq!(check(&request), (400, "wrong-type".into()));
     let both = json!({ "proof": proof, "phone_code": "x" });
     assert_eq!(authority.post("/v1/deactivations", &both).problem(), malformed);
+    let several = authority.post("/v1/deactivations", &json!({ "proof": two }));
+    assert_eq!(several.problem(), (400, "several-messages".into()));
     let code = |text: &str| authority.post("/v1/deactivations", &json!({ "phone_code": text })).problem();
     assert_eq!(code("not a code"), (422, "unreadable-code".into()));
     assert_eq!(code(&key), (400, "wrong-type".into()));

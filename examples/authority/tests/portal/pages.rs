@@ -129,6 +129,34 @@ fn a_seat_without_a_deactivation_left_is_held() {
 }
 
 #[test]
+fn nobody_is_invited_to_what_no_allowance_is_left_for() {
+    let authority = Authority::new();
+    let key = authority.sell("1", &["--activations", "1", "--deactivations", "0"]);
+    let (first, second) = (authority.device("first"), authority.device("second"));
+    first.activate(&key).unwrap();
+    let page = seats_of(&authority, &key);
+    assert_eq!(page.title(), "No activation is left");
+    let words = page.words();
+    assert!(
+        words.contains("Activations left 0 of 1") && words.contains("No deactivation is left"),
+        "{words}"
+    );
+    assert!(!words.contains("deactivate the application"), "{words}");
+    let request = second.begin(&key).unwrap().to_bytes();
+    let page = authority.submit("/activate", &[File("file", &request)]);
+    assert_eq!((page.status, page.title()), (409, "No activation is left".into()));
+    let id = authority.vendor(&["license", "list"])["licenses"][0]["id"].as_str().unwrap().to_owned();
+    let reset =
+        |of| drop(authority.vendor(&["license", "reset", &id, of, "--extra", "1", "--reason", "asked for"]));
+    reset("activations");
+    let page = seats_of(&authority, &key);
+    assert_eq!(page.title(), "Every seat is taken");
+    assert!(page.words().contains("no seat can be given back"), "{}", page.words());
+    reset("deactivations");
+    assert!(seats_of(&authority, &key).words().contains("deactivate the application"));
+}
+
+#[test]
 fn what_is_for_no_known_seat_is_kept_until_its_request_comes() {
     let authority = Authority::new();
     let key = authority.sell("1", &[]);
@@ -243,7 +271,9 @@ fn what_belongs_elsewhere_is_told_what_it_is() {
         }
     }
     let two = format!("{proof}\n{}", settled.to_text());
-    assert_eq!(redeem(&authority, &two).title(), "This is not one deactivation");
+    let page = redeem(&authority, &two);
+    assert_eq!((page.status, page.title()), (400, "These are several deactivations".into()));
+    assert!(page.words().contains("Hand them in one after the other"), "{}", page.words());
     assert_eq!((authority.seats(), authority.actions()), before);
 }
 

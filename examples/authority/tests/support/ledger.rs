@@ -109,7 +109,8 @@ impl Ledger {
         let wrong = sqlx::query_scalar(
             "SELECT 'license ' || id FROM license WHERE \
              taken <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1 AND lapsed = 0) OR \
-             deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1) \
+             deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1) OR \
+             activated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND record LIKE '%\"activation\":true%') \
              UNION ALL \
              SELECT 'tally ' || what FROM tally GROUP BY what HAVING SUM(number) <> CASE what \
              WHEN 'evidence' THEN (SELECT COUNT(*) FROM evidence) \

@@ -47,7 +47,8 @@ fn a_license_goes_from_one_store_to_another_and_back() {
     let receipt = first.write("receipt.txt", receipt.to_text());
     for _ in 0..2 {
         let taken_in = first.json(0, &["receipt", &receipt]);
-        assert_eq!((&taken_in["kind"], &taken_in["outcome"]), (&"receipt".into(), &"returned".into()));
+        assert_eq!(taken_in["receipts"].as_array().unwrap().len(), 1);
+        assert_eq!(taken_in["receipts"][0]["outcome"], "returned");
         assert_eq!(taken_in["outstanding"], 0);
     }
     first.refused(1, &["code"], "nothing-outstanding", "no seat waits");
@@ -169,6 +170,36 @@ fn a_license_is_renewed_by_a_file_and_ended_by_one() {
 }
 
 #[test]
+fn each_seat_that_a_file_tells_of_is_shown() {
+    let mut vendor = vendor(1);
+    let user = User::new(&vendor);
+    user.activate(&mut vendor);
+    user.deactivate();
+    user.run(0, &["request", &vendor.license_key.clone()]);
+    user.run(0, &["cancel"]);
+    let (mut receipts, mut told) = (String::new(), String::new());
+    for given_up in user.json(0, &["code"])["outstanding"].as_array().unwrap() {
+        let seat = given_up["seat"].as_str().unwrap();
+        let proof = user.run(0, &["code", "--format", "file", "--seat", seat]);
+        receipts += &(vendor.redeem(&proof).unwrap().to_text() + "\n");
+        told += &format!("seat {seat} is free\n");
+    }
+    let file = user.write("receipts.txt", receipts);
+    assert_eq!(user.text(&["receipt", &file]), told);
+    let again = user.json(0, &["receipt", &file]);
+    assert_eq!(again["receipts"].as_array().unwrap().len(), 2, "{again}");
+
+    // An answer to a request has the receipts of the seats that it carried along.
+    user.activate(&mut vendor);
+    let given_up = user.json(0, &["deactivate", "--offline"]);
+    let request = user.run(0, &["request", &vendor.license_key.clone()]);
+    let answer = user.write("answer.txt", vendor.activate(&request).unwrap());
+    let seat = given_up["seat"].as_str().unwrap();
+    assert!(user.text(&["install", &answer]).starts_with(&format!("seat {seat} is free\nactive\n")));
+    assert_eq!(user.json(0, &["install", &answer])["receipts"][0]["seat"], seat);
+}
+
+#[test]
 fn a_revocation_is_taken_in_like_a_receipt() {
     let mut vendor = vendor(1);
     let user = User::new(&vendor);
@@ -180,7 +211,14 @@ fn a_revocation_is_taken_in_like_a_receipt() {
         .unwrap();
     let file = user.write("revocation.txt", reply.to_text());
     let taken_in = user.json(0, &["receipt", &file]);
-    assert_eq!((&taken_in["kind"], &taken_in["verdict"]), (&"revocation".into(), &"revoked".into()));
+    assert_eq!(
+        (&taken_in["revoked"], &taken_in["verdict"]),
+        (&seat.handle.to_string().into(), &"revoked".into())
+    );
+    assert!(
+        user.text(&["receipt", &file])
+            .contains(&format!("seat {} was released by the vendor: reported as lost", seat.handle))
+    );
     assert_eq!(user.status(), ("revoked".to_owned(), false));
     assert!(String::from_utf8(user.run(3, &["status"])).unwrap().contains("reported as lost"));
 }
@@ -205,7 +243,7 @@ fn the_advice_about_a_lost_device_key_leads_out() {
     fs::remove_file(user.path("store").join("device.key")).unwrap();
     let hint = user.json(3, &["status"])["hint"].to_string();
     assert!(hint.contains("release the seat") && hint.contains("--replace-license"), "{hint}");
-    user.refused(1, &["deactivate", "--offline"], "corrupt", "");
+    user.refused(1, &["deactivate", "--offline"], "corrupt", "Put the file back from a copy");
 
     let (seat, _) = vendor.ledger.seats.first_key_value().unwrap();
     let seat = *seat;

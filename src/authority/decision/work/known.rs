@@ -6,6 +6,7 @@ use super::{Change, Stop, Work, refuse};
 use crate::{
     ErrorKind, LicenseId, Page, PublicKey, Timestamp,
     authority::{
+        allowances::Allowances,
         counts::{Attempts, Count, Counting},
         history::{Gap, History},
         incoming::{Claimed, Evidence},
@@ -115,9 +116,9 @@ impl Work<'_> {
         id: LicenseId,
     ) -> Result<Option<LicenseRecord>, Stop> {
         self.need([Query::License(id)])?;
-        let (terms, before) = match (self.new_licenses.get(&id), self.records.license(id)) {
-            (Some(terms), _) => (&**terms, Usage::default()),
-            (None, Some(Some(license))) => (&license.terms, license.usage),
+        let (terms, before, allowances) = match (self.new_licenses.get(&id), self.records.license(id)) {
+            (Some(terms), _) => (&**terms, Usage::default(), Allowances::default()),
+            (None, Some(Some(license))) => (&license.terms, license.usage, self.allowances_of(license)),
             (None, _) => return Ok(None),
         };
         let difference = self.usage.get(&id).copied().unwrap_or_default();
@@ -125,8 +126,9 @@ impl Work<'_> {
         let usage = Usage {
             taken: count(before.taken, difference.taken),
             deactivated: count(before.deactivated, difference.deactivated),
+            activated: count(before.activated, difference.activated),
         };
-        Ok(Some(LicenseRecord { terms: terms.clone(), usage }))
+        Ok(Some(LicenseRecord { terms: terms.clone(), usage, allowances }))
     }
 
     /// The license of a key; none if no license has that key.
@@ -145,10 +147,10 @@ impl Work<'_> {
             Some(id) => self
                 .license(id)?
                 .ok_or_else(|| refuse(ErrorKind::UnknownLicense, format!("license {id} is not known"))),
-            None => Ok(LicenseRecord {
-                terms: LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted),
-                usage: Usage::default(),
-            }),
+            None => {
+                let terms = LicenseTerms::new(LicenseId::NONE, "", 0, seat.granted);
+                Ok(LicenseRecord::new(terms, Usage::default()))
+            }
         }
     }
 

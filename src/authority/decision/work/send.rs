@@ -4,6 +4,7 @@ use super::{Stop, Work, unknown_seat};
 use crate::{
     Binding, SeatList, Timestamp,
     authority::{
+        allowances::Allowance,
         counts::Counting,
         decision::{Draft, EventKind, Refusal, Unsigned},
         seat::{Seat, SeatName},
@@ -62,9 +63,9 @@ impl Work<'_> {
         if signed.counts(terms, now, &gaps) && !counted && !self.has_room(terms)? && !door.is_open() {
             return Err(Refusal::no_free_seat(terms.seats, self.seat_list(terms, name)?).into());
         }
-        let usage = self.license_of(&signed)?.usage;
+        let deactivations_left = self.license_of(&signed)?.left(Allowance::Deactivations, now);
         self.draft(Unsigned::License {
-            deactivations_left: terms.deactivations_left(usage),
+            deactivations_left,
             terms: Box::new(terms.clone()),
             seat: Box::new(license.clone()),
             answers,
@@ -76,8 +77,10 @@ impl Work<'_> {
     /// that takes: a license with 100,000 dead seats is not gone through.
     pub(in crate::authority::decision) fn has_room(&mut self, terms: &LicenseTerms) -> Result<bool, Stop> {
         let excess = |work: &Self| {
-            let taken = work.license(terms.id)?.map_or(0, |license| license.usage.taken);
-            Ok::<_, Stop>(taken.saturating_sub(terms.seats))
+            let Some(license) = work.license(terms.id)? else { return Ok(0) };
+            let extra = license.allowances.extra(Allowance::Activations);
+            let seats = if mutated!(ExtraIsASeat) { terms.seats + extra } else { terms.seats };
+            Ok::<_, Stop>(license.usage.taken.saturating_sub(seats))
         };
         let most = excess(self)?;
         let Some(until) = terms.lapsed_until(self.moment.now, &self.gaps()?).filter(|_| most > 0) else {
@@ -102,8 +105,14 @@ impl Work<'_> {
         let replaced = self.count_of(terms.id, Counting::Replaced)?;
         let seats = seats.iter().filter(|seat| seat.name() != but).take(most);
         let gaps = self.gaps()?;
-        let listed =
-            |seat: &Seat| seat.listed(terms, &gaps, seat.is_replaceable(terms, &replaced, &gaps, now));
+        // A request that names a seat is a new activation.
+        let is_spent = self
+            .license(terms.id)?
+            .is_some_and(|license| license.left(Allowance::Activations, now) == Some(0));
+        let listed = |seat: &Seat| {
+            let is_replaceable = !is_spent && seat.is_replaceable(terms, &replaced, &gaps, now);
+            seat.listed(terms, &gaps, is_replaceable)
+        };
         let listed: Vec<_> = seats.map(listed).collect();
         Ok(SeatList {
             next_lapse: listed.first().and_then(|seat| seat.lapses),

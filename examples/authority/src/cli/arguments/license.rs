@@ -3,7 +3,10 @@
 use std::{path::PathBuf, str::FromStr};
 
 use clap::{Args, Subcommand, ValueEnum};
-use nodelock::{Feature, LicenseId, Timestamp, authority::SeatListing};
+use nodelock::{
+    Feature, LicenseId, Timestamp,
+    authority::{Allowance, SeatListing},
+};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
@@ -24,6 +27,10 @@ pub(crate) enum LicenseCommand {
     },
     /// Give a license a new key, and print it; the old key activates nothing any more, and devices keep their seats
     Rekey(Rekey),
+    /// Let a license use an allowance up anew, or grant extra ones until its next period
+    ///
+    /// The same again changes nothing. Seats stay as they are: one that is held is returned by `return`.
+    Reset(Reset),
     /// Issue nothing for a license until it is resumed; seats can still be given up
     Suspend { id: LicenseId },
     /// Let a suspended license go on
@@ -93,6 +100,13 @@ pub(crate) struct NewLicense {
     /// How many deactivations return a seat to the pool
     #[arg(long, value_name = "N|none", default_value = "none")]
     pub(crate) deactivations: Limit,
+    /// How many activations there may be; what takes the place of a seat of its own computer is none
+    #[arg(long, value_name = "N|none", default_value = "none")]
+    pub(crate) activations: Limit,
+    /// How many days a period has, each with the whole allowance of activations and deactivations again [default: one
+    /// for the whole life]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) period_days: Option<u32>,
     /// Whatever else the application is told; may be given several times
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) metadata: Vec<Pair>,
@@ -136,6 +150,12 @@ pub(crate) struct EditedTerms {
     /// How many deactivations return a seat to the pool
     #[arg(long, value_name = "N|none")]
     pub(crate) deactivations: Option<Limit>,
+    /// How many activations there may be
+    #[arg(long, value_name = "N|none")]
+    pub(crate) activations: Option<Limit>,
+    /// How many days a period of both allowances has; `none` is one for the whole life
+    #[arg(long, value_name = "N|none")]
+    pub(crate) period_days: Option<Limit>,
     /// Versions released later are not covered
     #[arg(long, value_name = "DATE|none")]
     pub(crate) updates_until: Option<End>,
@@ -144,6 +164,37 @@ pub(crate) struct EditedTerms {
     /// What it entitles to, in place of all that it entitled to before; may be given several times
     #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
     pub(crate) features: Option<Vec<FeatureArgument>>,
+}
+
+#[derive(Args)]
+pub(crate) struct Reset {
+    pub(crate) id: LicenseId,
+    /// Which allowance
+    pub(crate) allowance: Counted,
+    /// So many extra ones, in place of those that were granted before; what was used up stays used up
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) extra: Option<u32>,
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// What is counted of a license.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Counted {
+    /// New computers, and the same ones after they were given back
+    Activations,
+    /// Seats that were given back
+    Deactivations,
+}
+
+impl From<Counted> for Allowance {
+    fn from(counted: Counted) -> Self {
+        match counted {
+            Counted::Activations => Self::Activations,
+            Counted::Deactivations => Self::Deactivations,
+        }
+    }
 }
 
 #[derive(Args)]

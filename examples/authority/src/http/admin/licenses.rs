@@ -7,7 +7,7 @@ use axum::{
 };
 use nodelock::{
     Feature, LicenseId, SystemRandom, Timestamp,
-    authority::{LicenseRecord, LicenseTerms, Usage},
+    authority::{Allowance, LicenseRecord, LicenseTerms},
 };
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -65,13 +65,17 @@ pub(super) struct LicenseBody {
     /// How many deactivations return a seat to the pool; none is without limit.
     deactivations: Option<u32>,
     deactivations_left: Option<u32>,
+    /// How many seats may be granted in all; none is without limit.
+    activations: Option<u32>,
+    activations_left: Option<u32>,
 }
 
 fn time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-fn body(terms: &LicenseTerms, usage: Usage, key_hint: String) -> LicenseBody {
+fn body(license: &LicenseRecord, now: Timestamp, key_hint: String) -> LicenseBody {
+    let (terms, left) = (&license.terms, |of| license.balance(of, now).left());
     let feature = |feature: &Feature| FeatureBody {
         name: feature.name.clone(),
         limit: feature.limit,
@@ -91,9 +95,11 @@ fn body(terms: &LicenseTerms, usage: Usage, key_hint: String) -> LicenseBody {
         updates_until: time(terms.updates_until),
         suspended: terms.suspended,
         seats: terms.seats,
-        seats_taken: usage.taken,
+        seats_taken: license.usage.taken,
         deactivations: terms.deactivations,
-        deactivations_left: terms.deactivations_left(usage),
+        deactivations_left: left(Allowance::Deactivations),
+        activations: terms.activations,
+        activations_left: left(Allowance::Activations),
     }
 }
 
@@ -150,9 +156,10 @@ pub(super) async fn licenses(
     let most = paged.limit()?;
     let rows = service::licenses_after(server.service.database(), after, most, &caller.occasion).await?;
     let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next =
-        last.map(|row| Cursor::text([row.created.unix_seconds().to_string(), row.terms.id.to_string()]));
-    let licenses = rows.iter().map(|row| body(&row.terms, row.usage, row.key_hint.clone())).collect();
+    let next = last
+        .map(|row| Cursor::text([row.created.unix_seconds().to_string(), row.license.terms.id.to_string()]));
+    let licenses =
+        rows.iter().map(|row| body(&row.license, caller.occasion.time, row.key_hint.clone())).collect();
     Ok(JsonAnswer(Licenses { licenses, next }))
 }
 
@@ -191,9 +198,9 @@ pub(super) async fn license(
 ) -> Result<Response, Problem> {
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
     let (database, id) = (server.service.database(), license_id(&id)?);
-    let (LicenseRecord { terms, usage, .. }, hint) = service::license(database, id, &caller.occasion).await?;
-    let answer = JsonAnswer(body(&terms, usage, hint));
-    Ok(([(header::ETAG, version(&terms))], answer).into_response())
+    let (license, hint) = service::license(database, id, &caller.occasion).await?;
+    let answer = JsonAnswer(body(&license, caller.occasion.time, hint));
+    Ok(([(header::ETAG, version(&license.terms))], answer).into_response())
 }
 
 /// What is sold.
@@ -405,8 +412,7 @@ pub(super) async fn edit(
             return Err(Problem::own(StatusCode::PRECONDITION_FAILED, why));
         }
         let hint = service::license(database, id, &call.caller.occasion).await.map(|(_, hint)| hint);
-        let LicenseRecord { terms, usage, .. } = &edited.license;
-        let license = body(terms, *usage, hint.unwrap_or_default());
+        let license = body(&edited.license, call.caller.occasion.time, hint.unwrap_or_default());
         Ok(Edited { changes: edited.changes, license })
     })
     .await

@@ -64,7 +64,7 @@ pub(super) struct Granted {
         (
             status = 409,
             description = "The seat cannot be had; the request is more than five years old; or a recovery is dated before \
-                           the request of the seat that it would free. Codes: `no-free-seat`, `crowded-handle`, `wrong-request`, `outdated`.",
+                           the request of the seat that it would free. Codes: `no-free-seat`, `no-activation-left`, `crowded-handle`, `wrong-request`, `outdated`.",
             body = Details,
             content_type = "application/problem+json",
         ),

@@ -5,6 +5,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use nodelock::authority::Allowance;
 
 use super::{
     super::{Shared, peer::Peer},
@@ -48,9 +49,12 @@ async fn notice(server: &Server, key: &str, seat: &str, occasion: &Occasion) -> 
     let Ok(seat) = seat.parse() else {
         return refusal(&Problem::malformed("the name of a seat is expected"), Task::Release);
     };
-    match server.service.customer_release(holding.terms.id, seat, occasion).await {
+    match server.service.customer_release(holding.license.terms.id, seat, occasion).await {
         Ok(seat) => Notice::new(Tone::Good, format!("Seat {} is free", seat.handle()))
-            .text("Another computer can be activated now.")
+            .text(match holding.license.left(Allowance::Activations, occasion.time) {
+                Some(0) => "No activation is left: only a computer that was activated before can have it.",
+                _ => "Another computer can be activated now.",
+            })
             .text("If the old one is started again, its application learns that the seat is another one's."),
         Err(failure) => refusal(&failure.into(), Task::Release),
     }

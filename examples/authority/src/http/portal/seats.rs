@@ -8,7 +8,7 @@ use axum::{
 };
 use nodelock::{
     ErrorKind,
-    authority::{Gap, LicenseTerms, Seat, SeatState},
+    authority::{Allowance, Gap, LicenseTerms, Seat, SeatState},
     code::{LicenseKey, Reading},
 };
 
@@ -43,7 +43,10 @@ struct LicenseView {
     edition: String,
     seats: u32,
     taken: u32,
+    activations_left: String,
     deactivations_left: String,
+    /// Whether a computer with network may be given back, and needs nobody for it.
+    may_deactivate: bool,
     expires: String,
     all_shown: bool,
     rows: Vec<SeatView>,
@@ -128,19 +131,32 @@ pub(super) async fn find(
 }
 
 fn head(holding: &Holding) -> Notice {
-    let (taken, seats) = (holding.usage.taken, holding.terms.seats);
+    let now = std::time::SystemTime::now().into();
+    let terms = &holding.license.terms;
+    let (taken, seats) = (holding.license.usage.taken, terms.seats);
     let free = seats.saturating_sub(taken);
-    let ended = holding.terms.expires.is_some_and(|end| end <= std::time::SystemTime::now().into());
+    let ended = terms.expires.is_some_and(|end| end <= now);
+    let may = |of| holding.license.left(of, now) != Some(0);
     let counted = match seats {
         1 => format!("{taken} of 1 seat is taken"),
         _ => format!("{taken} of {seats} seats are taken"),
     };
     let notice = match free {
-        _ if holding.terms.suspended => Notice::new(Tone::Bad, "This license is suspended").text(
+        _ if terms.suspended => Notice::new(Tone::Bad, "This license is suspended").text(
             "The vendor has stopped it for now: no computer can be activated or renewed. Seats can still be given back.",
         ),
         _ if ended => Notice::new(Tone::Bad, "This license has expired")
             .text("No computer can be activated or renewed. Seats can still be given back."),
+        _ if !may(Allowance::Activations) => {
+            let notice = Notice::new(Tone::Waiting, "No activation is left")
+                .text("Computers that are activated stay so, and so does one that is installed again. No other one can be activated.");
+            match terms.next_period(now) {
+                Some(then) => notice.text(format!("More can be activated from {} on.", page::time(then))),
+                None => notice.text("Ask the vendor for more activations."),
+            }
+        }
+        0 if !may(Allowance::Deactivations) => Notice::new(Tone::Waiting, "Every seat is taken")
+            .text("No deactivation is left, so no seat can be given back. Ask the vendor."),
         0 => Notice::new(Tone::Waiting, "Every seat is taken")
             .text("Give a seat back on one of the computers below, and another one can be activated."),
         1 => Notice::new(Tone::Good, "One seat is free"),
@@ -150,16 +166,23 @@ fn head(holding: &Holding) -> Notice {
 }
 
 fn view(holding: &Holding) -> LicenseView {
-    let Holding { terms, usage, seats, gaps, .. } = holding;
+    let Holding { license, seats, gaps, .. } = holding;
+    let (terms, now) = (&license.terms, std::time::SystemTime::now().into());
+    let left = |of| {
+        let balance = license.balance(of, now);
+        match (balance.left(), balance.allowed) {
+            (Some(left), Some(of)) => format!("{left} of {of}"),
+            _ => "without limit".into(),
+        }
+    };
     LicenseView {
         licensee: terms.licensee.clone(),
         edition: terms.edition.clone(),
         seats: terms.seats,
-        taken: usage.taken,
-        deactivations_left: match (terms.deactivations_left(*usage), terms.deactivations) {
-            (Some(left), Some(of)) => format!("{left} of {of}"),
-            _ => "without limit".into(),
-        },
+        taken: license.usage.taken,
+        activations_left: left(Allowance::Activations),
+        deactivations_left: left(Allowance::Deactivations),
+        may_deactivate: license.left(Allowance::Deactivations, now) != Some(0),
         expires: terms.expires.map_or_else(|| "never".into(), page::time),
         all_shown: seats.len() <= MOST_SEATS,
         rows: seats.iter().take(MOST_SEATS).map(|seat| row(seat, terms, gaps)).collect(),
@@ -167,13 +190,13 @@ fn view(holding: &Holding) -> LicenseView {
     }
 }
 
-/// The seats that may be freed here: none while another one is free.
+/// The seats that may be freed here: none while another one is free, or when no other computer can be activated.
 fn choices(holding: &Holding) -> Vec<Choice> {
-    let Holding { terms, usage, seats, replaced, gaps } = holding;
-    if usage.taken < terms.seats {
+    let Holding { license, seats, replaced, gaps } = holding;
+    let (terms, now) = (&license.terms, std::time::SystemTime::now().into());
+    if license.usage.taken < terms.seats || license.left(Allowance::Activations, now) == Some(0) {
         return Vec::new();
     }
-    let now = std::time::SystemTime::now().into();
     let replaceable = seats.iter().filter(|seat| seat.is_replaceable(terms, replaced, gaps, now));
     let choice = |seat: &Seat| Choice {
         handle: seat.handle().to_string(),

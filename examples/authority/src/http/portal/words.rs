@@ -50,6 +50,8 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
         (Some(Kind::BadSignature | Kind::WeakKey), _) => say("This was changed on the way")
             .text("Its signature does not fit, so nothing was done.")
             .text("Hand over the very file that the application wrote, as an attachment and not edited."),
+        (Some(Kind::SeveralMessages), Task::Redeem) => say("These are several deactivations")
+            .text("One seat is given back at a time, so nothing was done. Hand them in one after the other."),
         (Some(Kind::SeveralMessages), _) => say("There are several of them in this text")
             .text("They are of different computers or activations, so nothing was done. Hand in one at a time."),
         (Some(Kind::WrongRequest), Task::Redeem) => say("This belongs to another activation of that seat")
@@ -57,8 +59,8 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
         (Some(Kind::WrongCode), _) => say("This code does not fit its seat")
             .text("It is a complete code, but not the one of the seat that it names. No seat was given back.")
             .text("Compare it with what the computer shows. If it is the same, hand in the deactivation file instead."),
-        (Some(Kind::WrongType), Task::Redeem) => say("This is not one deactivation")
-            .text("A deactivation file holds one seat that is given back. Hand several in one after the other."),
+        (Some(Kind::WrongType), Task::Redeem) => say("This is no deactivation")
+            .text("A deactivation code or file gives one seat back. The application shows it when it gives its license up."),
         (Some(Kind::WrongType), Task::Activate) => say("This is neither an activation request nor a check-in")
             .text("The application writes a request when you enter the license key and have no network."),
         (Some(Kind::WrongMachine), Task::Renew) => say("This was written on another computer")
@@ -79,6 +81,10 @@ pub(super) fn refusal(problem: &Problem, task: Task) -> Notice {
             .text("The license was not renewed for so long that its seat counted no more, and no seat is free now.")
             .text("Nothing was renewed. Give a seat back on another computer, or ask the vendor for more seats. Then hand this same check-in in once more.")
             .link("/seats", "See which computers have a seat"),
+        (Some(Kind::NoActivationLeft), _) => say("No activation is left")
+            .text("This license was activated as often as it may be, so there is no license for this computer yet. Computers that are activated stay so.")
+            .text("Ask the vendor for more activations. Then hand this same request in once more.")
+            .link("/seats", "See your license"),
         (Some(Kind::NoFreeSeat), _) => no_free_seat(problem.seats())
             .link("/seats", "See which computers have a seat")
             .link("/redeem", "Give a seat back"),

@@ -260,7 +260,7 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     assert_eq!(all.name(), "forbidden");
     assert_eq!(refusals(&authority).await, before + 7);
     let mut listed = Vec::new();
-    let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| listed.push(row.terms.id));
+    let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| listed.push(row.license.terms.id));
     licenses(database, &jane, note).await.unwrap();
     assert_eq!(listed, [by_jane]);
 }

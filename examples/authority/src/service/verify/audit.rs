@@ -160,6 +160,10 @@ impl Audit {
                 let is_null = row.is_null("license_id");
                 row.expect("license_id", is_null, "the line is about no license");
             }
+            None if is(EventKind::Allowed) => {
+                is_about_no_seat(row);
+                row.expect("license_id", license.is_some(), "the line is about no license");
+            }
             // A license that the ledger had lost.
             None if is(EventKind::Healed) && row.is_null("handle") => {
                 is_about_no_seat(row);

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use nodelock::{LicenseId, Timestamp, authority::LicenseTerms};
+use nodelock::{
+    LicenseId, Timestamp,
+    authority::{Allowance, Allowances, LicenseTerms},
+};
 
 use super::{Findings, Known, License, row::Row};
 use crate::{
@@ -52,8 +55,9 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
 /// Compares what licenses say that their seats add up to, once all seats are known.
 pub(super) fn look_back(known: &Known, findings: &mut Findings) {
     for (id, license) in &known.licenses {
-        let License { said, taken, deactivated } = license;
-        for (column, said, counted) in [("taken", said.0, *taken), ("deactivated", said.1, *deactivated)] {
+        let License { said, taken, deactivated, activated } = license;
+        let counted = [("taken", *taken), ("deactivated", *deactivated), ("activated", *activated)];
+        for ((column, counted), said) in counted.into_iter().zip(*said) {
             if said.is_some_and(|said| said != counted) {
                 findings.add(Finding {
                     table: "license".to_owned(),
@@ -97,7 +101,16 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
     if let (Some(created), Some(noted)) = (created, noted) {
         row.expect("created", created == noted, "it is not when the license was noted as sold");
     }
-    let said = (row.number("taken"), row.number("deactivated"));
+    let said = ["taken", "deactivated", "activated"].map(|column| row.number(column));
+    if let Some(Some(_)) = row.text_or_null("allowances")
+        && let Some(allowances) = row.record::<Allowances>("allowances")
+    {
+        row.expect("allowances", row.is_past(allowances.since()), "its period has not begun yet");
+        let used = [(Allowance::Deactivations, said[1]), (Allowance::Activations, said[2])];
+        let is_used =
+            |(of, used): (_, Option<i64>)| used.is_none_or(|used| i64::from(allowances.forgiven(of)) <= used);
+        row.expect("allowances", used.into_iter().all(is_used), "more is forgiven than was used up");
+    }
     if let Some(id) = id {
         known.licenses.insert(id, License { said, ..License::default() });
     }

@@ -101,9 +101,10 @@ struct Known {
 /// What a license says that its seats add up to, and what they do.
 #[derive(Default)]
 struct License {
-    said: (Option<i64>, Option<i64>),
+    said: [Option<i64>; 3],
     taken: i64,
     deactivated: i64,
+    activated: i64,
 }
 
 /// Looks at every record. Everything is of one moment, so others may write meanwhile.

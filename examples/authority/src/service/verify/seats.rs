@@ -82,6 +82,7 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
     if let Some(license) = license.and_then(|license| known.licenses.get_mut(&license)) {
         license.taken += i64::from(seat.is_marked_taken());
         license.deactivated += i64::from(seat.is_counted());
+        license.activated += i64::from(seat.is_activation());
     }
     let Some(trail) = name.and_then(|name| known.audit.trails.get(&name)) else {
         return row.wrong("handle", "no such seat was noted");

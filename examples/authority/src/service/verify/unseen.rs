@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 52] = [
+pub(crate) const UNSEEN: [(&str, &str); 53] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -14,6 +14,10 @@ pub(crate) const UNSEEN: [(&str, &str); 52] = [
     (
         "license.terms",
         "what was sold is noted nowhere else; it must be valid, and of this license and product",
+    ),
+    (
+        "license.allowances",
+        "what was forgiven and granted anew is noted in words alone; no more than was used up can be forgiven",
     ),
     ("sale.terms", "what was ordered is noted nowhere else; it must be valid, and of this product"),
     ("seat.machine", "what the device said of itself; no rule reads it, and it must be readable"),

@@ -122,7 +122,8 @@ async fn compare(database: &Database) {
         database,
         "SELECT taken FROM license WHERE \
          taken <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND taken = 1 AND lapsed = 0) OR \
-         deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1)",
+         deactivated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND counted = 1) OR \
+             activated <> (SELECT COUNT(*) FROM seat WHERE license_id = license.id AND record LIKE '%\"activation\":true%')",
     );
     assert_eq!(wrong.await, Vec::<i64>::new());
     let mut tx = database.read().await.unwrap();
