@@ -72,7 +72,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 36] = [
+    const COMMANDS: [(&str, Option<Act>); 37] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -94,6 +94,7 @@ mod tests {
         ("license list", Some(Act::ShowLicenses)),
         ("license new", Some(Act::Sell)),
         ("license rekey", Some(Act::Rekey)),
+        ("license reset", Some(Act::ResetCounters)),
         ("license resume", Some(Act::Resume)),
         ("license suspend", Some(Act::Suspend)),
         ("list", Some(Act::ShowSeats)),
