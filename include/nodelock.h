@@ -3170,7 +3170,8 @@ NODELOCK_API void nodelock_records_free(nodelock_records *records);
  * NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT, NODELOCK_NO_ACTIVATION_LEFT;
  * NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked
  * under that handle before; NODELOCK_OUTDATED: it is more than five years old; NODELOCK_REQUEST_CANCELLED,
- * NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+ * NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT,
+ * NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
  */
 NODELOCK_API
 NODELOCK_MUST_USE
@@ -3285,6 +3286,23 @@ nodelock_status nodelock_decide_forced_release(const char *seat,
                                                nodelock_error **error);
 
 /**
+ * Takes the release of a seat back, while its device has not heard of it and a seat is free. `seat` is as for
+ * nodelock_decide_renewal(). A revocation that was carried to the device by hand is not known here: what was handed
+ * over is not to be taken back.
+ *
+ * NODELOCK_DECISION_RENEWED, and NODELOCK_DECISION_REPEATED for the same again. NODELOCK_UNKNOWN_SEAT,
+ * NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT. NODELOCK_GIVEN_UP: the vendor did not release it, its device was told
+ * so or gave it back, its use is over, or another installation has the seat of its machine.
+ */
+NODELOCK_API
+NODELOCK_MUST_USE
+nodelock_status nodelock_decide_unrelease(const char *seat,
+                                          const nodelock_records *records,
+                                          uint64_t now,
+                                          nodelock_decision **decision,
+                                          nodelock_error **error);
+
+/**
  * Releases a seat on the word of a customer who has the license key, without a request that takes its place. `license`
  * is the license's id, `seat` the seat's name without a device key, such as `7KX2M9`. Its device must have been silent
  * for a week, and the license must allow one more. Coming again it changes nothing and has the same revocation.
@@ -3387,8 +3405,8 @@ NODELOCK_API uint32_t nodelock_decision_outcome(const nodelock_decision *decisio
 NODELOCK_API nodelock_status nodelock_decision_refusal(const nodelock_decision *decision);
 
 /**
- * The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the answer.
- * Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
+ * The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the
+ * answer. Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
  */
 NODELOCK_API
 const char *nodelock_decision_refusal_text(const nodelock_decision *decision);

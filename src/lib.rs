@@ -83,6 +83,8 @@
 //! | `online` | `transport` by reqwest, with rustls and the system's certificates |
 //! | `socks` | proxies that speak SOCKS, for `online` |
 //! | `qr` | QR codes as SVG, for terminals and as modules |
+//! | `description` | the computer's name and system in requests, where the host asks for it |
+//! | `tokio` | the online calls as futures |
 //! | `authority` | the vendor's side |
 //! | `capi` | the C interface, whose manual is its header |
 //! | `testing` | what tests of an application need |

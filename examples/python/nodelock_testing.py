@@ -120,8 +120,8 @@ class Authority:
 
     def computer(self, name, kind=SAME):
         """A computer, for the parameter `test` of Client: the same name is the same computer. Without the client's own
-        `store` the license is kept in memory. A client looks at its computer once, so a changed one is a new client over
-        the same store."""
+        `store` the license is kept in memory. A client looks at its computer once, so a changed one is a new client
+        over the same store."""
         return _Computer(self, name, kind)
 
 

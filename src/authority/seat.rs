@@ -56,7 +56,7 @@ impl FromStr for SeatName {
 }
 
 /// Where a seat is in its life. It only ever moves down this list, except that a seat that was replaced may be taken
-/// back.
+/// back, and so may the release of one.
 ///
 /// ```
 /// use nodelock::authority::SeatState;

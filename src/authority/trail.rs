@@ -67,11 +67,12 @@ impl SeatTrail {
             }
         }
         self.check_ins += u32::from(is(EventKind::CheckedIn));
-        self.renewals += u32::from(is(EventKind::Renewed));
+        let is_renewal = is(EventKind::Renewed) || is(EventKind::Unreleased);
+        self.renewals += u32::from(is_renewal);
         self.copies += u32::from(is(EventKind::CopySuspected) && line.before == Some(SeatState::Active));
         self.lapses += u32::from(is(EventKind::Lapsed));
         self.healed |= is(EventKind::Healed);
-        if line.before.is_none() || is(EventKind::CheckedIn) || is(EventKind::Renewed) {
+        if line.before.is_none() || is(EventKind::CheckedIn) || is_renewal {
             self.issued = Some(last_and_latest(self.issued, line.at));
         }
         if line.before.is_none() || is(EventKind::CheckedIn) {
@@ -213,6 +214,15 @@ mod tests {
         assert_ne!(trail.check(&released), [], "it was not noted");
         trail.note(&line(EventKind::Released, Some(SeatState::Active), SeatState::Revoked, later));
         assert_eq!(trail.check(&released), []);
+        let back = released.unreleased(later.plus_days(1)).unwrap_err();
+        assert_eq!(back.kind(), crate::ErrorKind::GivenUp, "it was never of use");
+        let released = Seat { ends: Timestamp::MAX, ..released };
+        let back = released.unreleased(later.plus_days(1)).unwrap();
+        let mut taken_back = trail.clone();
+        let (before, after) = (Some(SeatState::Revoked), SeatState::Active);
+        taken_back.note(&line(EventKind::Unreleased, before, after, later.plus_days(1)));
+        assert_eq!((taken_back.check(&back), back.revision()), (vec![], 2));
+        assert_ne!(trail.check(&back), []);
         let mut reversed = SeatTrail::default();
         reversed.note(&line(EventKind::Released, Some(SeatState::Active), SeatState::Revoked, later));
         reversed.note(&line(EventKind::Granted, None, SeatState::Active, seat.granted));

@@ -244,8 +244,8 @@ impl Client {
     }
 
     /// Asks for a seat: makes the device's key if it has none, draws a handle and a release secret, and keeps the
-    /// request until it is answered or cancelled. Hand the result to the authority. Asking again shows the same request:
-    /// with the same license key and seat, and nothing else to tell the vendor.
+    /// request until it is answered or cancelled. Hand the result to the authority. Asking again shows the same
+    /// request: with the same license key and seat, and nothing else to tell the vendor.
     ///
     /// `options` is a license key, whose typing errors are mended, or [more](ActivationRequestOptions). To take the
     /// [place of a seat](ActivationRequestOptions::instead_of), cancel the request that waits for a seat first.

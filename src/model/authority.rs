@@ -289,13 +289,21 @@ impl Tables {
     pub(super) fn administer(&self, universe: &Universe) -> Vec<Heard> {
         let mut answers = Vec::new();
         for (seat, name) in self.seats.values().map(|seat| (seat, seat.name())) {
-            let released = self.decide(universe, |r, m| decision::release(name, "", r, m));
+            let mut released = self.decide(universe, |r, m| decision::release(name, "", r, m));
+            if universe.rules.unreleases
+                && let Ok((answer, _)) = &mut released
+            {
+                answer.replies.clear();
+            }
+            let may_be_taken_back = seat.state() == SeatState::Revoked && seat.revision() <= 2;
+            let unreleased = (universe.rules.unreleases && may_be_taken_back)
+                .then(|| self.decide(universe, |r, m| decision::unrelease(name, r, m)));
             let returned = self.decide(universe, |r, m| decision::return_held(name, r, m));
             let renewed = match seat.revision() {
                 1 => Some(self.decide(universe, |r, m| decision::renew(name, r, m))),
                 _ => None,
             };
-            let decided = [released, returned].into_iter().chain(renewed).flatten();
+            let decided = [released, returned].into_iter().chain(renewed).chain(unreleased).flatten();
             answers.extend(decided.map(|(answer, _)| answer));
         }
         if self.resets < universe.rules.resets {

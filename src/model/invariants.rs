@@ -378,7 +378,10 @@ pub(super) fn flaw_of_answers(
             // replaced.
             let is_taken_back = seat.state() == SeatState::Replaced
                 && matches!(message, Some(Message::CheckIn { name: asking, .. }) if asking == name);
-            if (now as u8) < seat.state() as u8 && !is_taken_back {
+            let is_unreleased = universe.rules.unreleases
+                && message.is_none()
+                && (seat.state(), now) == (SeatState::Revoked, SeatState::Active);
+            if (now as u8) < seat.state() as u8 && !is_taken_back && !is_unreleased {
                 return Some("a seat came back to life");
             }
         }

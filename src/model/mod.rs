@@ -50,6 +50,8 @@ struct Rules {
     same_handles: bool,
     /// Whether seats are renewed once, returned, and released by force.
     administered: bool,
+    /// Whether releases are taken back. Their revocations stay with the vendor then.
+    unreleases: bool,
     /// Up to which revision a machine checks in; 0 for never.
     check_ins: u32,
     /// Whether each machine may lose its store once.
@@ -238,6 +240,14 @@ pub(crate) enum Mutant {
     RenewsRevokedSeats,
     /// Release: nobody remembers that the device is to be told.
     ReleaseForgets,
+    /// Take back: a release is taken back though the device was told of it.
+    UnreleasesWhatWasHeard,
+    /// Take back: a release is taken back though the device gave the seat back since.
+    UnreleasesWhatWasGivenBack,
+    /// Take back: a release is taken back whatever counts.
+    UnreleaseUncounted,
+    /// Check in: what an echo is answered with is not taken for heard.
+    EchoUnheard,
     /// Return: a seat that is in use is returned too.
     ReturnsActiveSeats,
 }

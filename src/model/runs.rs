@@ -20,6 +20,7 @@ const SIMPLE: Rules = Rules {
     draws: [2, 2],
     same_handles: false,
     administered: false,
+    unreleases: false,
     check_ins: 0,
     losses: false,
     replaces: false,
@@ -341,6 +342,43 @@ fn faults_in_what_begins_anew_are_noticed() {
     is_caught(Mutant::ResetForgivesAhead, RESETS, Ledger);
     is_caught(Mutant::ResetFreesSeats, RESETS, Ledger);
     is_caught(Mutant::ExtraIsASeat, RESETS, Ledger);
+}
+
+/// One seat, whose release the vendor takes back while its device may check in or give it up.
+const UNRELEASED: Rules =
+    Rules { draws: [1, 1], administered: true, unreleases: true, check_ins: 2, ..SIMPLE };
+
+#[test]
+fn the_protocol_holds_when_releases_are_taken_back() {
+    let limit = limit() / 8;
+    let occurring = [Active, Returned, Cancelled, Revoked];
+    let rules = Rules { one_hardware: true, reinstalls: 9, check_ins: 1, ..UNRELEASED };
+    holds(
+        "taken back, installed again",
+        rules,
+        Some(limit),
+        &[Active, Replaced, Returned, Cancelled, Revoked],
+    );
+    holds("taken back", UNRELEASED, Some(limit), &occurring);
+    let rules = Rules { draws: [2, 0], ..UNRELEASED };
+    holds("taken back, twice", rules, Some(limit), &occurring);
+    let rules = Rules { deactivations: Some(0), check_ins: 0, ..UNRELEASED };
+    holds(
+        "taken back, no deactivation left",
+        rules,
+        Some(limit),
+        &[Active, Held, Returned, Cancelled, Revoked],
+    );
+    let rules = Rules { days: 2, check_ins: 1, ..UNRELEASED };
+    holds("taken back, over time", rules, Some(limit), &occurring);
+}
+
+#[test]
+fn faults_in_taking_a_release_back_are_noticed() {
+    is_caught(Mutant::UnreleasesWhatWasHeard, UNRELEASED, I2);
+    is_caught(Mutant::EchoUnheard, UNRELEASED, I2);
+    is_caught(Mutant::UnreleasesWhatWasGivenBack, UNRELEASED, Ledger);
+    is_caught(Mutant::UnreleaseUncounted, UNRELEASED, Ledger);
 }
 
 #[test]

@@ -520,8 +520,8 @@ impl Writer<'_> {
     }
 
     /// Writes the tombstone `name` about `content` into each place, if this store keeps any; one that is there already
-    /// is fine. What says that the seat is over is [settled](Self::settle) first: a power cut must not leave the license
-    /// with a tombstone.
+    /// is fine. What says that the seat is over is [settled](Self::settle) first: a power cut must not leave the
+    /// license with a tombstone.
     ///
     /// Its content is synced, its name is left to the system: a tombstone is a hurdle, and the seat does not depend
     /// on it. Fails if it cannot be written where a check looks for it, with [`ErrorKind::NoSpace`],

@@ -731,6 +731,17 @@ static void online(struct vendor *vendor)
     nodelock_decision_free(again);
     again = NULL;
     EXPECT(NODELOCK_REVOKED, vendor_decide(vendor, decide_renewal, seat, 0, &again, &error));
+    /* The device has not heard of it, so it can be taken back. */
+    for (int i = 0; i < 2; i++) {
+        OK(vendor_decide(vendor, decide_unrelease, seat, 0, &again, &error));
+        CHECK(nodelock_decision_outcome(again) == (i ? NODELOCK_DECISION_REPEATED : NODELOCK_DECISION_RENEWED));
+        nodelock_decision_free(again);
+        again = NULL;
+        seat = vendor_last_seat(vendor)->name;
+    }
+    OK(vendor_decide(vendor, decide_forced_release, seat, 0, &again, &error));
+    nodelock_decision_free(again);
+    again = NULL;
     char nobodys_seat[80];
     snprintf(nobodys_seat, sizeof nobodys_seat, "7KX2M9:%s", vendor->root);
     EXPECT(NODELOCK_UNKNOWN_SEAT, vendor_decide(vendor, decide_forced_release, nobodys_seat, 0, &again, &error));
@@ -739,6 +750,8 @@ static void online(struct vendor *vendor)
     CHECK(nodelock_license_verdict(license) == NODELOCK_VERDICT_REVOKED);
     CHECK(strcmp(nodelock_license_revocation_reason(license), "the laptop was stolen") == 0);
     nodelock_license_free(license);
+    seat = vendor_last_seat(vendor)->name;
+    EXPECT(NODELOCK_GIVEN_UP, vendor_decide(vendor, decide_unrelease, seat, 0, &again, &error));
     nodelock_revocation *revocation = NULL;
     size_t size = 0;
     CHECK(nodelock_reply_revocation(reply) != NULL && nodelock_reply_license(reply) == NULL);

@@ -406,6 +406,12 @@ static inline nodelock_status decide_forced_release(const struct message *messag
     return nodelock_decide_forced_release((const char *)message->data, notice, records, now, decision, error);
 }
 
+static inline nodelock_status decide_unrelease(const struct message *message, const nodelock_records *records,
+                                               uint64_t now, nodelock_decision **decision, nodelock_error **error)
+{
+    return nodelock_decide_unrelease((const char *)message->data, records, now, decision, error);
+}
+
 static inline nodelock_status decide_return(const struct message *message, const nodelock_records *records,
                                             uint64_t now, nodelock_decision **decision, nodelock_error **error)
 {

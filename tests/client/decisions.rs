@@ -243,6 +243,10 @@ fn what_the_vendor_does_needs_the_seat_and_a_license_for_a_license() {
     assert!(matches!(ruling, Ruling::Renewed(_)), "{ruling:?}");
     let ruling = needs_all_of_it(&vendor, "release", &|r, m| decision::release(name, "lost", r, m));
     assert!(matches!(ruling, Ruling::Revoked(_)), "{ruling:?}");
+    let mut released = vendor.clone();
+    released.force_release(name.handle, "lost");
+    let ruling = needs_all_of_it(&released, "take back", &|r, m| decision::unrelease(name, r, m));
+    assert!(matches!(ruling, Ruling::Renewed(_)), "{ruling:?}");
 
     // A copy of the store from before may say once more that the seat is given up, whatever the allowance.
     let proof = device.client().deactivate_offline(Reason::Moved).unwrap_err();

@@ -41,6 +41,10 @@ pub(crate) enum Failure {
     QuotaUsedUp { act: Act, most: u32 },
     #[error("the deployment key was good for {0} machines, and that many used it")]
     DeploymentKeyUsedUp(u32),
+    #[error("something else was asked under that Idempotency-Key")]
+    KeyReused,
+    #[error("the same call was answered a moment ago")]
+    AnsweredBefore,
     #[error("there is an account {0} already")]
     AccountExists(String),
     #[error("there is no account {0}")]
@@ -177,6 +181,8 @@ impl Failure {
             Self::Forbidden(_) => "forbidden".into(),
             Self::QuotaUsedUp { .. } => "quota-used-up".into(),
             Self::DeploymentKeyUsedUp(_) => "deployment-key-used-up".into(),
+            Self::KeyReused => "key-reused".into(),
+            Self::AnsweredBefore => "answered-before".into(),
             Self::AccountExists(_) => "account-exists".into(),
             Self::UnknownAccount(_) => "unknown-account".into(),
             Self::UnknownCredential(_) => "unknown-credential".into(),

@@ -40,9 +40,9 @@ use crate::{
 /// [`ErrorKind::CrowdedHandle`] when [`MAX_SEATS_OF_HANDLE`](super::MAX_SEATS_OF_HANDLE) other devices came before
 /// under that handle, [`ErrorKind::UnknownLicense`], [`ErrorKind::WrongProduct`], [`ErrorKind::LicenseEnded`],
 /// [`ErrorKind::NoFreeSeat`], [`ErrorKind::NoActivationLeft`]; [`ErrorKind::Outdated`] for one that is older than the
-/// request of the only seat whose place it could take; [`ErrorKind::WrongRequest`] for a second request under the same name;
-/// [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is over;
-/// and for a recovery [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
+/// request of the only seat whose place it could take; [`ErrorKind::WrongRequest`] for a second request under the same
+/// name; [`ErrorKind::RequestCancelled`], [`ErrorKind::GivenUp`] or [`ErrorKind::Revoked`] for a seat whose life is
+/// over; and for a recovery [`ErrorKind::UnknownSeat`], [`ErrorKind::Outdated`] and [`ErrorKind::WrongMachine`].
 pub fn activate(
     file: &ActivationFile,
     assigned: Option<LicenseId>,

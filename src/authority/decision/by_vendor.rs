@@ -73,6 +73,38 @@ fn release_seat(work: &mut Work<'_>, name: SeatName, notice: &str) -> Result<Rul
     Ok(Ruling::Revoked(released))
 }
 
+/// Takes a release back: [`Ruling::Renewed`] with a license for the device, one revision later. The same again gets the
+/// same license: [`Ruling::Repeated`]. The seat must be free: it is one more that counts.
+///
+/// A revocation that was carried to the device by hand is not known here: what was handed over is not to be taken back.
+///
+/// Fails with [`ErrorKind::UnknownSeat`], [`ErrorKind::LicenseEnded`] and [`ErrorKind::NoFreeSeat`], and with
+/// [`ErrorKind::GivenUp`] when the vendor did not release the seat, when its device was told so or gave the seat back
+/// since, when its use is over, and when another installation has the seat of its machine.
+pub fn unrelease(name: SeatName, records: &Records, moment: &Moment) -> Result<Step, Refusal> {
+    let mut work = Work::new(records, moment);
+    step(unrelease_seat(&mut work, name).map(|ruling| work.decide(ruling)))
+}
+
+fn unrelease_seat(work: &mut Work<'_>, name: SeatName) -> Result<Ruling, Stop> {
+    let seat = known(work, name)?;
+    let terms = work.license_of(&seat)?.terms;
+    terms.check_usable(work.moment.now)?;
+    if seat.state == SeatState::Active {
+        work.send_license(&terms, &seat, Door::Unrelease, None)?;
+        return Ok(Ruling::Repeated(seat));
+    }
+    let unreleased = seat.unreleased(work.moment.now)?;
+    if work.seat_of_machine(seat.machine)?.is_some() {
+        let text = format!("another installation has the seat of the machine of seat {}", seat.handle);
+        return Err(refuse(ErrorKind::GivenUp, text));
+    }
+    work.update(unreleased.clone());
+    work.note(EventKind::Unreleased, Some(&seat), &unreleased, "");
+    work.send_license(&terms, &unreleased, Door::Unrelease, None)?;
+    Ok(Ruling::Renewed(unreleased))
+}
+
 /// Returns a held seat to the pool: [`Ruling::Returned`].
 ///
 /// Fails with [`ErrorKind::UnknownSeat`], and with [`ErrorKind::NotHeld`] for a seat that is not held.

@@ -98,6 +98,8 @@ fn answer(work: &mut Work<'_>, claim: &CheckInClaim, healed: &mut Option<Healed>
                 );
                 return Err(refuse(ErrorKind::Outdated, text));
             }
+            // It was told that its machine's seat is over, before the release of that was taken back.
+            Some(_) if seat.heard_after_end.is_some() => return end(work, &seat, false),
             Some(other) => take_back(work, claim, &seat, &other)?,
             None => return end(work, &seat, answered.is_some()),
         },
@@ -158,8 +160,12 @@ fn take_back(work: &mut Work<'_>, claim: &CheckInClaim, seat: &Seat, other: &Sea
 /// Tells the device of a seat that is over. A check-in that was answered while the seat was active is an echo of the
 /// network and no news.
 fn end(work: &mut Work<'_>, seat: &Seat, is_echo: bool) -> Result<Ruling, Stop> {
-    if !is_echo && let Some(heard) = seat.heard_late(work.moment.now) {
-        let is_copy = seat.state != SeatState::Revoked;
+    // What the vendor released can be taken back until its device may have heard of it, by an answer to an echo too.
+    let may_live_again = matches!(seat.state, SeatState::Revoked | SeatState::Replaced) && !seat.by_customer;
+    let is_told = may_live_again && seat.heard_after_end.is_none();
+    let is_heard = !is_echo || (is_told && !mutated!(EchoUnheard));
+    if is_heard && let Some(heard) = seat.heard_late(work.moment.now) {
+        let is_copy = seat.state != SeatState::Revoked && !is_echo;
         if is_copy {
             let detail = "a copy of the store checks in after the seat was given up";
             work.note(EventKind::CopySuspected, Some(seat), &heard, detail);

@@ -55,6 +55,8 @@ pub enum EventKind {
     Lost,
     /// The vendor released a seat.
     Released,
+    /// The vendor took the release of a seat back.
+    Unreleased,
     /// The vendor reset an allowance of a license, or granted extra ones.
     Allowed,
     /// Another copy of a store seems to be in use, or one from before a deactivation is.
@@ -77,7 +79,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every kind.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Granted,
         Self::Renewed,
         Self::CheckedIn,
@@ -92,6 +94,7 @@ impl EventKind {
         Self::ReplacedByCustomer,
         Self::Lost,
         Self::Released,
+        Self::Unreleased,
         Self::Allowed,
         Self::CopySuspected,
         Self::CodeTried,
@@ -119,6 +122,7 @@ impl EventKind {
             Self::ReplacedByCustomer => "replaced-by-customer",
             Self::Lost => "lost",
             Self::Released => "released",
+            Self::Unreleased => "unreleased",
             Self::Allowed => "allowed",
             Self::CopySuspected => "copy-suspected",
             Self::CodeTried => "code-tried",

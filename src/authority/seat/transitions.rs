@@ -172,8 +172,10 @@ impl Seat {
             }
             LastWord::Revocation(word) => (SeatState::Revoked, None, Some(word.body.reason.clone())),
         };
+        let heard_after_end = if state == SeatState::Revoked { Some(now) } else { self.heard_after_end };
         let counted = is_counted && state == SeatState::Returned && self.state == SeatState::Active;
-        Self { state, changed: now, counted, acknowledged, notice, reason: Reason::Other, ..self.clone() }
+        let reason = Reason::Other;
+        Self { state, changed: now, counted, acknowledged, notice, reason, heard_after_end, ..self.clone() }
     }
 
     /// Remembers a request that was given up before it arrived, so that it takes no seat when it does.
@@ -320,6 +322,34 @@ impl Seat {
             SeatState::Held => self.returned_by_vendor(now),
             SeatState::Returned | SeatState::Cancelled | SeatState::Revoked => None,
         }
+    }
+
+    /// The vendor takes its release back: it is its device's again, with a license one revision later.
+    ///
+    /// Fails with [`ErrorKind::GivenUp`] when the vendor did not release it, when its device has heard of that or gave
+    /// the seat back since, and when its use is over.
+    pub(in crate::authority) fn unreleased(&self, now: Timestamp) -> Result<Self> {
+        let seat = self.handle;
+        let was_given_back = self.acknowledged.is_some() && !mutated!(UnreleasesWhatWasGivenBack);
+        let was_heard = self.heard_after_end.is_some() && !mutated!(UnreleasesWhatWasHeard);
+        let text = match self.state {
+            SeatState::Revoked if was_given_back => {
+                format!("the device of seat {seat} gave it back after its release")
+            }
+            SeatState::Revoked if was_heard => {
+                format!("the device of seat {seat} has heard of its release")
+            }
+            SeatState::Revoked if now >= self.ends => {
+                format!("the use of seat {seat} ended at {}, before its release is taken back", self.ends)
+            }
+            SeatState::Revoked if !self.by_customer => {
+                let revision = self.revision.saturating_add(1);
+                let state = SeatState::Active;
+                return Ok(Self { state, changed: now, issued: now, revision, notice: None, ..self.clone() });
+            }
+            _ => format!("the vendor has not released seat {seat}, so there is nothing to take back"),
+        };
+        Err(Error::new(ErrorKind::GivenUp, text))
     }
 
     /// A customer's request names it and takes its place. None if its device was heard of lately.

@@ -61,7 +61,8 @@ unsafe fn decide(
 /// NODELOCK_WRONG_PRODUCT, NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT, NODELOCK_NO_ACTIVATION_LEFT;
 /// NODELOCK_WRONG_REQUEST: another request under the same name; NODELOCK_CROWDED_HANDLE: too many other devices asked
 /// under that handle before; NODELOCK_OUTDATED: it is more than five years old; NODELOCK_REQUEST_CANCELLED,
-/// NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT, NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
+/// NODELOCK_GIVEN_UP, NODELOCK_REVOKED: the life of that seat is over; for a recovery NODELOCK_UNKNOWN_SEAT,
+/// NODELOCK_OUTDATED, NODELOCK_WRONG_MACHINE.
 #[unsafe(no_mangle)]
 #[must_use]
 pub unsafe extern "C" fn nodelock_decide_activation(
@@ -232,6 +233,30 @@ pub unsafe extern "C" fn nodelock_decide_forced_release(
         decide(records, now, decision, error, &mut |records, moment| {
             let notice = optional_text(notice, "notice")?.unwrap_or_default();
             Ok(decision::release(seat_name(seat)?, notice, records, moment))
+        })
+    }
+}
+
+/// Takes the release of a seat back, while its device has not heard of it and a seat is free. `seat` is as for
+/// nodelock_decide_renewal(). A revocation that was carried to the device by hand is not known here: what was handed
+/// over is not to be taken back.
+///
+/// NODELOCK_DECISION_RENEWED, and NODELOCK_DECISION_REPEATED for the same again. NODELOCK_UNKNOWN_SEAT,
+/// NODELOCK_LICENSE_ENDED, NODELOCK_NO_FREE_SEAT. NODELOCK_GIVEN_UP: the vendor did not release it, its device was told
+/// so or gave it back, its use is over, or another installation has the seat of its machine.
+#[unsafe(no_mangle)]
+#[must_use]
+pub unsafe extern "C" fn nodelock_decide_unrelease(
+    seat: *const c_char,
+    records: *const nodelock_records,
+    now: u64,
+    decision: *mut *mut nodelock_decision,
+    error: *mut *mut nodelock_error,
+) -> nodelock_status {
+    // SAFETY: NULL or text; the rest as for `decide`.
+    unsafe {
+        decide(records, now, decision, error, &mut |records, moment| {
+            Ok(decision::unrelease(seat_name(seat)?, records, moment))
         })
     }
 }

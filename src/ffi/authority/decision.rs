@@ -294,8 +294,8 @@ pub unsafe extern "C" fn nodelock_decision_refusal(decision: *const nodelock_dec
     }
 }
 
-/// The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the answer.
-/// Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
+/// The same in words, with the value or the bound that it was refused for: for a log, or for the `detail` of the
+/// answer. Holds no key and no code. Lent until the decision is freed. NULL for every other outcome and for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nodelock_decision_refusal_text(decision: *const nodelock_decision) -> *const c_char {
     // SAFETY: NULL or a decision that lives.

@@ -94,14 +94,14 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
     // SAFETY: pointers to what lives until the end of this function, with their sizes; places for the results; what is
     // made here is freed here.
     let status = unsafe {
-        match act % 11 {
+        match act % 12 {
             0 | 1 => {
                 let request = message("request");
                 assert!(
                     nodelock_activation_read(request.as_ptr(), request.len(), &mut activation, none) == OK
                 );
                 let license = text(&world.ledgers[0].terms[0].id.to_string());
-                let license = if act % 11 == 0 { ptr::null() } else { license.as_ptr() };
+                let license = if act % 12 == 0 { ptr::null() } else { license.as_ptr() };
                 nodelock_decide_activation(activation, license, records, NOW, &mut decision, none)
             }
             2 => {
@@ -124,6 +124,7 @@ unsafe fn begin(act: u8, records: *const nodelock_records) -> Option<*mut nodelo
                 let notice = notice.as_ptr();
                 nodelock_decide_forced_release(seat.as_ptr(), notice, records, NOW, &mut decision, none)
             }
+            11 => nodelock_decide_unrelease(seat.as_ptr(), records, NOW, &mut decision, none),
             8 => nodelock_decide_return(seat.as_ptr(), records, NOW, &mut decision, none),
             9 => {
                 let license = world.ledgers[0].terms[0].id;

@@ -138,6 +138,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         out: Out,
     },
+    /// Take the release of a seat back while its machine has not heard of it and a seat is free; write its license
+    ///
+    /// A revocation that was carried to the machine by hand is not known here: keep the file as long as the release may
+    /// have to be taken back.
+    Unrelease {
+        #[command(flatten)]
+        seat: SeatArguments,
+        #[command(flatten)]
+        out: Out,
+    },
     /// Return a held seat to the pool
     Return {
         #[command(flatten)]

@@ -143,6 +143,16 @@ async fn execute(
         Command::Release { seat, reason, .. } => {
             at_work(service()?, async |service| release(seat, reason, service, occasion).await).await
         }
+        Command::Unrelease { seat, .. } => {
+            at_work(service()?, async |service| {
+                let license = service.unrelease(choice(seat), occasion).await?;
+                let report = renewed(&license);
+                let words =
+                    format!("Taken back: seat {} is its machine's again. {}", license.handle, report.words);
+                Ok(Report { words, ..report })
+            })
+            .await
+        }
         Command::Return { seat } => {
             at_work(service()?, async |service| {
                 let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();

@@ -43,7 +43,8 @@ pub fn main() -> ExitCode {
         | Command::CheckIn { out, .. }
         | Command::Redeem { out, .. }
         | Command::Renew { out, .. }
-        | Command::Release { out, .. } => out.file.as_deref(),
+        | Command::Release { out, .. }
+        | Command::Unrelease { out, .. } => out.file.as_deref(),
         _ => None,
     };
     finish(&report.unwrap_or_else(Report::from), out, arguments.installation.json)
@@ -72,7 +73,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 36] = [
+    const COMMANDS: [(&str, Option<Act>); 38] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -94,6 +95,7 @@ mod tests {
         ("license list", Some(Act::ShowLicenses)),
         ("license new", Some(Act::Sell)),
         ("license rekey", Some(Act::Rekey)),
+        ("license reset", Some(Act::ResetCounters)),
         ("license resume", Some(Act::Resume)),
         ("license suspend", Some(Act::Suspend)),
         ("list", Some(Act::ShowSeats)),
@@ -108,6 +110,7 @@ mod tests {
         ("token list", Some(Act::Tokens)),
         ("token new", Some(Act::Tokens)),
         ("token revoke", Some(Act::Tokens)),
+        ("unrelease", Some(Act::Release)),
         ("verify", Some(Act::Verify)),
         ("vouch", Some(Act::Ledger)),
     ];

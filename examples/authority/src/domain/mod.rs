@@ -8,7 +8,7 @@ mod submission;
 use std::{
     fmt,
     net::{IpAddr, Ipv6Addr},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use nodelock::{
@@ -61,6 +61,32 @@ pub(crate) enum Actor {
 pub(crate) struct Bearer {
     pub(crate) who: Who,
     pub(crate) address: IpAddr,
+    /// What is kept in the transaction of what is done next.
+    to_keep: Mutex<Option<Answered>>,
+}
+
+/// What a call was answered, sealed.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    /// Finds it.
+    pub(crate) id: Vec<u8>,
+    /// Of what was asked.
+    pub(crate) digest: Vec<u8>,
+    pub(crate) sealed: Vec<u8>,
+}
+
+impl Bearer {
+    pub(crate) fn new(who: Who, address: IpAddr) -> Self {
+        Self { who, address, to_keep: Mutex::default() }
+    }
+
+    pub(crate) fn set_to_keep(&self, answer: Option<Answered>) {
+        *self.to_keep.lock().unwrap_or_else(PoisonError::into_inner) = answer;
+    }
+
+    pub(crate) fn take_to_keep(&self) -> Option<Answered> {
+        self.to_keep.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// Whose a credential is.
@@ -234,6 +260,7 @@ pub(crate) struct Finding {
 /// One line of the audit.
 #[derive(Debug)]
 pub(crate) struct AuditRow {
+    pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) actor: String,
     pub(crate) action: String,

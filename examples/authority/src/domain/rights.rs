@@ -380,7 +380,7 @@ mod tests {
     }
 
     fn bearer(who: Who) -> Occasion {
-        occasion(Actor::Bearer(Arc::new(Bearer { who, address: [192, 0, 2, 1].into() })))
+        occasion(Actor::Bearer(Arc::new(Bearer::new(who, [192, 0, 2, 1].into()))))
     }
 
     fn token(scopes: &[Scope], product: Option<&str>) -> Occasion {

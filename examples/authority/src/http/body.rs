@@ -75,21 +75,31 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let problem = Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-            return Err(problem.detail("application/json is expected"));
-        }
+        check_type(request.headers())?;
         let body = read(request.into_body(), TooLarge::Cut).await?;
-        // An array could stand for the members in their order.
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(Problem::malformed("the body is not a JSON object"));
-        }
-        // What exactly is wrong with it is left out: the words would quote it.
-        serde_json::from_slice(&body).map(Self).map_err(|error| match error.classify() {
-            Category::Data => Problem::malformed("the members are not those that are described"),
-            _ => Problem::malformed("the body is not a JSON object"),
-        })
+        parse(&body).map(Self)
     }
+}
+
+/// Refuses what does not say that it is JSON.
+pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    if is_json(headers) {
+        return Ok(());
+    }
+    let problem = Problem::http(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    Err(problem.detail("application/json is expected"))
+}
+
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // An array could stand for the members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(Problem::malformed("the body is not a JSON object"));
+    }
+    // What exactly is wrong with it is left out: the words would quote it.
+    serde_json::from_slice(body).map_err(|error| match error.classify() {
+        Category::Data => Problem::malformed("the members are not those that are described"),
+        _ => Problem::malformed("the body is not a JSON object"),
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

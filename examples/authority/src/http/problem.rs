@@ -193,6 +193,27 @@ impl From<Failure> for Problem {
                 let used_up = &("deployment-key-used-up", "The deployment key is used up");
                 Self::own(StatusCode::FORBIDDEN, used_up).detail(&failure.message())
             }
+            Failure::KeyReused => {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Self::own(status, &("key-reused", "Another call under the same key"))
+                    .detail(&failure.message())
+            }
+            Failure::AnsweredBefore => {
+                Self::own(StatusCode::CONFLICT, &("answered-before", "Answered before"))
+                    .detail(&failure.message())
+            }
+            Failure::OrderDiffers(..) => {
+                let why = &("order-differs", "Another order was sold under that id");
+                Self::own(StatusCode::CONFLICT, why).detail(&failure.message())
+            }
+            Failure::AmbiguousSeat => {
+                let why = &("ambiguous-seat", "Several devices have a seat of that handle");
+                Self::own(StatusCode::CONFLICT, why).detail("name one with `device`")
+            }
+            Failure::KeyInUse => {
+                Self::own(StatusCode::CONFLICT, &("key-in-use", "There is a license with that key"))
+            }
+            Failure::Usage(text) => Self::malformed(text),
             // Said once where it happened: whoever asks must not fill the log.
             Failure::PageStuck { .. } => Self::of(ErrorKind::ServerBusy).after(SHORT),
             _ if failure.is_busy() => {

@@ -18,6 +18,8 @@ mod holding;
 mod limits;
 mod lists;
 mod notes;
+mod once;
+mod pages;
 mod permit;
 mod preflight;
 mod redeem;
@@ -34,6 +36,7 @@ mod suspend;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod unrelease;
 mod verify;
 
 use std::sync::{Arc, PoisonError, RwLock};
@@ -51,6 +54,8 @@ pub(crate) use self::{
     check_in::CheckedIn,
     edit::edit,
     lists::{audit, count_by_state, licenses, seats, vendor},
+    once::Once,
+    pages::{audit_after, license, licenses_after, seats_after},
     preflight::Foreseen,
     redeem::{Effect, Redeemed, Released},
     rekey::rekey,

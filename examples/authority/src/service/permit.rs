@@ -99,6 +99,11 @@ pub(super) async fn note(
 }
 
 impl Service {
+    /// Whether an act is within somebody's rights at all, before it is known what it is about.
+    pub(crate) async fn may(&self, occasion: &Occasion, act: Act) -> Result<()> {
+        permit(&self.database, occasion, act, On::Each).await.map(drop)
+    }
+
     /// Asks for an act: see [`permit`].
     pub(super) async fn permit<'a>(
         &self,

@@ -176,7 +176,7 @@ impl Service {
 }
 
 fn occasion(who: Who, address: IpAddr, time: Timestamp) -> Occasion {
-    Occasion { time, actor: Actor::Bearer(Arc::new(Bearer { who, address })) }
+    Occasion { time, actor: Actor::Bearer(Arc::new(Bearer::new(who, address))) }
 }
 
 fn later(time: Timestamp, by: Duration) -> Timestamp {

@@ -5,11 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::{
     Tx,
     accounts::spend,
+    answers::keep_answer,
     row::{device, handle, license_id, number, public_key, seconds, time},
     sql::{Row, query},
 };
 use crate::{
-    domain::{AuditRow, rights::Permit},
+    domain::{Actor, AuditRow, rights::Permit},
     failure::Result,
 };
 use nodelock::{
@@ -47,6 +48,11 @@ impl AuditLine<'_> {
 
 async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, permit: &Permit<'_>) -> Result<()> {
     spend(tx, permit).await?;
+    if let Actor::Bearer(bearer) = &permit.actor
+        && let Some(answer) = bearer.take_to_keep()
+    {
+        keep_answer(tx, &answer, permit.time).await?;
+    }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let mut random = [0; 8];
     SystemRandom.fill(&mut random)?;
@@ -73,6 +79,7 @@ async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, permit: 
 
 pub(super) fn audit_row(row: &Row) -> Result<AuditRow> {
     Ok(AuditRow {
+        id: row.get("id")?,
         at: time(row, "at")?,
         actor: row.get("actor")?,
         action: row.get("action")?,

@@ -5,6 +5,7 @@
 //! common; where they differ, the engine is asked. `sql` runs a statement on either.
 
 mod accounts;
+mod answers;
 mod audit;
 mod backup;
 mod counters;
@@ -37,6 +38,7 @@ pub(crate) use self::{
         delete_session, delete_sessions_of, insert_account, insert_credential, insert_reseller,
         insert_session, license_of_seat, session, set_account, set_credential, set_seen, subject_of,
     },
+    answers::{answered, keep_answer},
     audit::{AuditLine, note},
     backup::publish,
     history::clock,

@@ -5,14 +5,14 @@ use super::{
     Tx,
     audit::audit_row,
     ledger::license_in,
-    row::{count, damaged, handle, license_id, public_key, record, seat_name, seconds, state, time},
+    row::{count, damaged, handle, license_id, number, public_key, record, seat_name, seconds, state, time},
     sql::{Row, query},
 };
 use crate::{
     domain::{AuditRow, LicenseRow, SeatRow},
     failure::{Failure, Result},
 };
-use nodelock::{LicenseId, Timestamp, authority::Attempts};
+use nodelock::{LicenseId, PublicKey, Timestamp, authority::Attempts, code::Handle};
 
 /// How many rows a page has.
 const PAGE: i64 = 500;
@@ -26,6 +26,7 @@ pub(crate) struct SeatPages {
     now: i64,
     /// The last seat so far.
     after: (i64, i64, Vec<u8>),
+    size: i64,
 }
 
 /// Seats after $2 to $4, with the attempts that still count at $1.
@@ -46,7 +47,16 @@ macro_rules! seats_after {
 impl SeatPages {
     pub(crate) fn new(license: Option<LicenseId>, now: Timestamp) -> Self {
         let license = license.map(|id| id.to_string());
-        Self { license, now: seconds(now), after: (i64::MIN, 0, Vec::new()) }
+        Self { license, now: seconds(now), after: (i64::MIN, 0, Vec::new()), size: PAGE }
+    }
+
+    /// Those after one, on pages of that size.
+    pub(crate) fn after(mut self, after: Option<(Timestamp, Handle, PublicKey)>, size: u32) -> Self {
+        if let Some((granted, handle, device)) = after {
+            self.after = (seconds(granted), number(handle), device.as_bytes().to_vec());
+        }
+        self.size = size.into();
+        self
     }
 
     /// The next page; empty after the last.
@@ -56,7 +66,7 @@ impl SeatPages {
             Some(_) => seats_after!(" AND seat.license_id = $6"),
             None => seats_after!(""),
         });
-        let query = query.bind(self.now).bind(granted).bind(handle).bind(device_key).bind(PAGE);
+        let query = query.bind(self.now).bind(granted).bind(handle).bind(device_key).bind(self.size);
         let query = match &self.license {
             Some(id) => query.bind(id),
             None => query,
@@ -103,11 +113,19 @@ fn seat_row(row: &Row) -> Result<SeatRow> {
 pub(crate) struct LicensePages {
     /// The last license so far.
     after: (i64, String),
+    size: i64,
 }
 
 impl LicensePages {
     pub(crate) fn new() -> Self {
-        Self { after: (i64::MIN, String::new()) }
+        Self { after: (i64::MIN, String::new()), size: PAGE }
+    }
+
+    /// Those after one, on pages of that size.
+    pub(crate) fn after(after: Option<(Timestamp, LicenseId)>, size: u32) -> Self {
+        let after =
+            after.map_or((i64::MIN, String::new()), |(created, id)| (seconds(created), id.to_string()));
+        Self { after, size: size.into() }
     }
 
     /// The next page; empty after the last.
@@ -117,7 +135,7 @@ impl LicensePages {
             "SELECT id, terms, key_hint, created, taken, deactivated, activated, allowances FROM license WHERE (created, id) > ($1, $2) \
              ORDER BY created, id LIMIT $3",
         );
-        let rows = rows.bind(created).bind(id).bind(PAGE).fetch_all(tx).await?;
+        let rows = rows.bind(created).bind(id).bind(self.size).fetch_all(tx).await?;
         if let Some(last) = rows.last() {
             self.after = (last.get("created")?, last.get("id")?);
         }
@@ -144,6 +162,11 @@ pub(crate) struct AuditPages {
 impl AuditPages {
     pub(crate) fn new(lines: u32) -> Self {
         Self { left: lines.into(), after: None }
+    }
+
+    /// At most so many lines after one; all begin after an empty id.
+    pub(crate) fn after(id: &str, lines: u32) -> Self {
+        Self { left: lines.into(), after: Some(id.to_owned()) }
     }
 
     /// The next page; empty after the last.

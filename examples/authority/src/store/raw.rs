@@ -59,6 +59,7 @@ table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, hand
 table!(ACCOUNT, "account", "name, record", "name");
 table!(SESSION, "session", "hash, account, seen, ends", "hash");
 table!(CREDENTIAL, "credential", "hash, id, record, created, seen", "id");
+table!(ANSWERED, "answered", "id, digest, sealed, at", "id");
 table!(RESELLER_LICENSE, "reseller_license", "license_id, account", "license_id");
 
 /// A row, whose columns may hold anything.

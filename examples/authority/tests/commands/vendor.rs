@@ -278,6 +278,29 @@ fn a_released_seat_is_free_and_its_machine_is_told() {
 }
 
 #[test]
+fn a_release_is_taken_back_until_its_machine_is_told() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = authority.activated("device", &key);
+    let handle = device.check().unwrap().license().unwrap().handle.to_string();
+    let release = || drop(authority.done(&["release", &handle, "--reason", "reported as stolen"]));
+    release();
+    let back = authority.done(&["unrelease", &handle]);
+    assert_eq!((back["revision"].as_u64(), authority.taken()), (Some(2), 1));
+    device.accept(field(&back, "license").as_bytes()).unwrap();
+    assert_eq!(*device.check().unwrap().verdict(), Verdict::Active);
+    authority.check_consistency();
+
+    release();
+    authority.activated("other", &key);
+    assert_eq!(authority.refused(&["unrelease", &handle], b""), "no-free-seat");
+    let told = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
+    device.accept(field(&told, "revocation").as_bytes()).unwrap();
+    assert_eq!(authority.refused(&["unrelease", &handle], b""), "given-up");
+    authority.check_consistency();
+}
+
+#[test]
 fn a_renewal_is_installed_and_a_suspended_license_issues_nothing() {
     let authority = Authority::new();
     let (id, key) = authority.sell("2", &["--lease-days", "30"]);

@@ -138,6 +138,12 @@ fn authority() -> Authority {
         "UPDATE audit SET actor = 'account:jane@192.0.2.1' WHERE action = 'license-created' AND license_id = '{other}'"
     ));
     ledger.execute(&format!("INSERT INTO reseller_license (license_id, account) VALUES ('{other}', 'jane')"));
+    let bytes = |of: &str| match authority.engine() {
+        Engine::Sqlite => format!("X'{}'", of.repeat(32)),
+        Engine::Postgres(_) => format!("'\\x{}'", of.repeat(32)),
+    };
+    let answer = [bytes("aa"), bytes("bb"), bytes("cc")].join(", ");
+    ledger.execute(&format!("INSERT INTO answered (id, digest, sealed, at) VALUES ({answer}, 1790000000)"));
     authority
 }
 

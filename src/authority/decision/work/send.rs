@@ -22,6 +22,7 @@ pub(in crate::authority::decision) enum Door {
     CheckIn,
     Healing,
     Renewal,
+    Unrelease,
 }
 
 impl Door {
@@ -35,6 +36,7 @@ impl Door {
             Self::CheckIn => mutated!(CheckInUncounted),
             Self::Healing => true,
             Self::Renewal => mutated!(RenewalUncounted),
+            Self::Unrelease => mutated!(UnreleaseUncounted),
         }
     }
 }

@@ -31,7 +31,9 @@ type Responses = BTreeMap<String, RefOr<openapi::Response>>;
                        wants a token in the header `Authorization: Bearer`: a session's, or a program's that `authority \
                        token new` made. What a role or a scope may do is one table (docs/DESIGN.md, Rights); the rest is \
                        403 and noted in the audit. What is out of reach, such as another product's license for a token of \
-                       one product, is answered as if it were not there.",
+                       one product, is answered as if it were not there. A call that changes something names itself in \
+                       `Idempotency-Key`: made again within a week, by the same token, it does nothing and gets the same \
+                       answer.",
     ),
     servers((url = "/")),
     components(schemas(Details)),
@@ -67,13 +69,29 @@ enum For {
     Bearers,
     /// Those with a body.
     Bodies,
+    /// Those that change something.
+    Acts,
 }
 
 /// The refusals that calls share: the status, the name in the description, what it means, and which calls they are for.
-const SHARED: [(u16, &str, &str, For); 9] = [
+const SHARED: [(u16, &str, &str, For); 13] = [
     (400, "BadBody", "Not JSON as described. Codes: `malformed`.", For::Bodies),
     (401, "Unauthenticated", "No valid token. Codes: `unauthenticated`.", For::Bearers),
     (403, "Forbidden", "Not within the rights. Codes: `forbidden`, `quota-used-up`.", For::Bearers),
+    (404, "NotFound", "No such thing within reach. Codes: `unknown-license`, `unknown-seat`.", For::Acts),
+    (
+        409,
+        "Conflict",
+        "Not as things are. Codes: `order-differs`, `key-in-use`, `ambiguous-seat`, `no-free-seat`.",
+        For::Acts,
+    ),
+    (410, "Gone", "That seat is over. Codes: `given-up`, `revoked`, `request-cancelled`.", For::Acts),
+    (
+        422,
+        "KeyReused",
+        "Something else was asked under that `Idempotency-Key`. Codes: `key-reused`.",
+        For::Acts,
+    ),
     (408, "TooSlow", "The body took too long to come.", For::Bodies),
     (413, "TooLarge", "The body is too long. Codes: `too-large`.", For::Bodies),
     (415, "NotJson", "`Content-Type: application/json` is expected.", For::Bodies),
@@ -109,6 +127,15 @@ pub(super) struct BodyRefusals;
 impl IntoResponses for BodyRefusals {
     fn responses() -> Responses {
         shared(&[For::All, For::Bodies])
+    }
+}
+
+/// What any call that changes something may be answered beside its own.
+pub(super) struct ActRefusals;
+
+impl IntoResponses for ActRefusals {
+    fn responses() -> Responses {
+        shared(&[For::All, For::Bearers, For::Bodies, For::Acts])
     }
 }
 

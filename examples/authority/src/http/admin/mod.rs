@@ -1,7 +1,12 @@
 //! The calls of the vendor's people and programs, on a listener of their own: JSON, by bearer tokens.
 
+mod audit;
 mod description;
+mod licenses;
+mod lists;
 mod me;
+mod once;
+mod seats;
 mod sessions;
 
 use std::{sync::Arc, time::SystemTime};
@@ -52,6 +57,16 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(sessions::sign_in))
         .routes(routes!(sessions::sign_out))
         .routes(routes!(me::me))
+        .routes(routes!(licenses::licenses, licenses::sell))
+        .routes(routes!(licenses::license))
+        .routes(routes!(licenses::edit))
+        .routes(routes!(licenses::suspend))
+        .routes(routes!(licenses::resume))
+        .routes(routes!(licenses::rekey))
+        .routes(routes!(seats::seats))
+        .routes(routes!(seats::release))
+        .routes(routes!(seats::return_held))
+        .routes(routes!(audit::audit))
         .routes(routes!(description::openapi))
 }
 

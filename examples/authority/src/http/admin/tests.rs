@@ -5,15 +5,29 @@ use std::collections::BTreeMap;
 use axum::{body::Body, extract::Request, http::header};
 use serde_json::{Value, json};
 
-use super::{super::fixture::Authority, calls};
+use super::{
+    super::fixture::{Authority, WholeResponse},
+    calls,
+};
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 4] = [
+const CALLS: [(&str, Option<Act>); 15] = [
     ("admin_openapi", None),
+    ("audit", Some(Act::ShowAudit)),
+    ("edit", Some(Act::Edit)),
+    ("license", Some(Act::ShowLicenses)),
+    ("licenses", Some(Act::ShowLicenses)),
     ("me", Some(Act::Oneself)),
+    ("rekey", Some(Act::Rekey)),
+    ("release", Some(Act::Release)),
+    ("resume", Some(Act::Resume)),
+    ("return_held", Some(Act::ReturnHeld)),
+    ("seats", Some(Act::ShowSeats)),
+    ("sell", Some(Act::Sell)),
     ("sign_in", None),
     ("sign_out", Some(Act::Oneself)),
+    ("suspend", Some(Act::Suspend)),
 ];
 
 /// Every call by its name: the method, and an address that it may have.
@@ -22,8 +36,11 @@ fn described() -> BTreeMap<String, (String, String)> {
     let mut found = BTreeMap::new();
     for (path, operations) in described["paths"].as_object().unwrap() {
         for (method, operation) in operations.as_object().unwrap() {
-            let path = path.replace("{id}", "00000000000000000000000000").replace("{handle}", "000000");
+            let path = path.replace("{id}", "0000000000000001").replace("{handle}", "H5J2QR");
             let name = operation["operationId"].as_str().unwrap().to_owned();
+            // Whose right is limited asks for the seats of one license.
+            let of = if name == "seats" { "?license=0000000000000001" } else { "" };
+            let path = format!("{path}{of}");
             let is_for_strangers = operation["security"] == json!([{}]);
             assert_eq!(is_for_strangers, CALLS.contains(&(&name, None)), "{name}");
             found.insert(name, (method.to_uppercase(), path));
@@ -132,4 +149,185 @@ async fn a_machine_is_enrolled_by_its_deployment_key_and_by_no_other_token() {
     }
     let shop = format!("Bearer {}", authority.token(&[Scope::LicensesWrite]).await);
     assert_eq!(ask("seventh", &license_key, &shop).await.problem(), (403, "forbidden".into()));
+}
+
+/// Asks with a body and a key.
+async fn post(authority: &Authority, token: &str, key: &str, path: &str, body: Value) -> WholeResponse {
+    post_with(authority, token, &[("Idempotency-Key", key)], path, body).await
+}
+
+async fn post_with(
+    authority: &Authority,
+    token: &str,
+    headers: &[(&str, &str)],
+    path: &str,
+    body: Value,
+) -> WholeResponse {
+    let request = Request::post(path).header(header::CONTENT_TYPE, "application/json");
+    let request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    authority.administer(request.body(Body::from(body.to_string())).unwrap()).await
+}
+
+async fn get(authority: &Authority, token: &str, path: &str) -> WholeResponse {
+    authority.administer(request("GET", path, Some(token))).await
+}
+
+const LICENSES: &str = "/v1/admin/licenses";
+
+#[tokio::test]
+async fn a_sale_that_is_asked_for_again_sells_once_and_shows_the_same_key() {
+    let authority = Authority::new().await;
+    let token = authority.token(&[Scope::LicensesWrite, Scope::LicensesRead]).await;
+    let body = json!({ "licensee": "Jane Doe", "seats": 3, "order": "17" });
+    let sold = post(&authority, &token, "k-1", LICENSES, body.clone()).await.json();
+    let key = sold["licenses"][0]["key"].as_str().unwrap().to_owned();
+    for _ in 0..2 {
+        assert_eq!(post(&authority, &token, "k-1", LICENSES, body.clone()).await.json(), sold);
+    }
+    // The ledger has the key nowhere.
+    let ledger = authority.bytes_of_ledger();
+    assert!(!ledger.windows(key.len()).any(|window| window == key.as_bytes()));
+    // Another body under the same key; the same order under another key, and in another call of another token.
+    let other = json!({ "licensee": "Jane Doe", "seats": 4 });
+    assert_eq!(post(&authority, &token, "k-1", LICENSES, other).await.problem(), (422, "key-reused".into()));
+    let again = post(&authority, &token, "k-2", LICENSES, body.clone()).await.json();
+    assert_eq!((&again["sold"], &again["licenses"][0]["key"]), (&false.into(), &Value::Null));
+    assert_eq!(again["licenses"][0]["id"], sold["licenses"][0]["id"]);
+    let shop = authority.token(&[Scope::LicensesWrite]).await;
+    assert_eq!(post(&authority, &shop, "k-1", LICENSES, body).await.json()["sold"], false);
+    let differs = json!({ "licensee": "Jane Doe", "seats": 9, "order": "17" });
+    assert_eq!(
+        post(&authority, &token, "k-3", LICENSES, differs).await.problem(),
+        (409, "order-differs".into())
+    );
+    let listed = get(&authority, &token, LICENSES).await.json();
+    assert_eq!(listed["licenses"].as_array().unwrap().len(), 1);
+    // It is good for an activation.
+    authority.activated("device", &key).await;
+}
+
+#[tokio::test]
+async fn a_call_without_a_key_or_with_members_that_nobody_knows_does_nothing() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let body = json!({ "licensee": "Jane Doe", "seats": 3 });
+    for headers in
+        [&[][..], &[("Idempotency-Key", "")], &[("Idempotency-Key", "a"), ("Idempotency-Key", "b")]]
+    {
+        let refused = post_with(&authority, &token, headers, LICENSES, body.clone()).await;
+        assert_eq!(refused.problem(), (400, "malformed".into()), "{headers:?}");
+    }
+    for body in [
+        json!({ "licensee": "Jane Doe" }),
+        json!({ "licensee": "Jane Doe", "seats": 3, "seat": 4 }),
+        json!({ "licensee": "Jane Doe", "seats": 3, "count": 0 }),
+        json!({ "licensee": "Jane Doe", "seats": 3, "order": "a\nb" }),
+        json!({ "licensee": "Jane Doe", "seats": 3, "expires": "soon" }),
+    ] {
+        let refused =
+            post(&authority, &token, &body.to_string().replace(' ', ""), LICENSES, body.clone()).await;
+        assert_eq!(refused.problem(), (400, "malformed".into()), "{body}");
+    }
+    assert_eq!(get(&authority, &token, LICENSES).await.json(), json!({ "licenses": [], "next": null }));
+}
+
+#[tokio::test]
+async fn a_change_is_based_on_what_its_caller_saw() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let body = json!({ "licensee": "Jane Doe", "seats": 3, "expires": "2090-01-01T00:00:00Z" });
+    let sold = post(&authority, &token, "sale", LICENSES, body).await.json();
+    let path = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
+    let shown = get(&authority, &token, &path).await;
+    let version = shown.headers[header::ETAG].to_str().unwrap().to_owned();
+    let edit = async |key: &str, version: Option<&str>, body: Value| {
+        let mut headers = vec![("Idempotency-Key", key)];
+        headers.extend(version.map(|version| ("If-Match", version)));
+        post_with(&authority, &token, &headers, &format!("{path}/edit"), body).await
+    };
+    assert_eq!(edit("1", None, json!({ "seats": 4 })).await.status, 428);
+    let stale = edit("2", Some("\"0123456789abcdef\""), json!({ "seats": 4 })).await;
+    assert_eq!(stale.problem(), (412, "changed-meanwhile".into()));
+    let edited = edit("3", Some(&version), json!({ "seats": 4, "expires": null })).await;
+    let license = edited.json()["license"].clone();
+    assert_eq!(
+        (&license["seats"], &license["expires"], &license["lease_days"]),
+        (&4.into(), &Value::Null, &90.into())
+    );
+    // The same call again, and another one that is based on the same.
+    assert_eq!(edit("3", Some(&version), json!({ "seats": 4, "expires": null })).await.body, edited.body);
+    assert_eq!(edit("4", Some(&version), json!({ "seats": 5 })).await.problem().0, 412);
+    assert_ne!(get(&authority, &token, &path).await.headers[header::ETAG], version);
+}
+
+#[tokio::test]
+async fn a_license_is_stopped_goes_on_and_gets_another_key() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Vendor).await;
+    let body = json!({ "licensee": "Jane Doe", "seats": 3 });
+    let sold = post(&authority, &token, "sale", LICENSES, body).await.json();
+    let path = format!("{LICENSES}/{}", sold["licenses"][0]["id"].as_str().unwrap());
+    let act = async |act: &str, key: &str| {
+        post(&authority, &token, key, &format!("{path}/{act}"), json!({})).await.json()
+    };
+    assert_eq!(act("suspend", "1").await, json!({ "suspended": true, "changed": true }));
+    assert_eq!(act("suspend", "1").await, json!({ "suspended": true, "changed": true }));
+    assert_eq!(act("suspend", "2").await, json!({ "suspended": true, "changed": false }));
+    assert_eq!(act("resume", "3").await["changed"], true);
+    let rekeyed = act("rekey", "4").await;
+    assert_ne!(rekeyed["key"], sold["licenses"][0]["key"]);
+    assert_eq!(act("rekey", "4").await, rekeyed, "it has one new key");
+    authority.activated("device", rekeyed["key"].as_str().unwrap()).await;
+}
+
+#[tokio::test]
+async fn lists_go_by_pages_and_seats_are_released() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Owner).await;
+    for _ in 0..5 {
+        authority.sell(2, None).await;
+    }
+    let mut found = Vec::new();
+    let mut next = Some(String::new());
+    while let Some(after) = next {
+        let after = if after.is_empty() { after } else { format!("&after={after}") };
+        let page = get(&authority, &token, &format!("{LICENSES}?limit=2{after}")).await.json();
+        let ids = page["licenses"].as_array().unwrap().iter().map(|license| license["id"].clone());
+        found.extend(ids);
+        next = page["next"].as_str().map(str::to_owned);
+    }
+    let all = get(&authority, &token, LICENSES).await.json();
+    let all: Vec<_> =
+        all["licenses"].as_array().unwrap().iter().map(|license| license["id"].clone()).collect();
+    assert_eq!((found.len(), &found), (5, &all));
+    for wrong in ["limit=0", "limit=501", "limit=x", "after=x", "after=eA"] {
+        let refused = get(&authority, &token, &format!("{LICENSES}?{wrong}")).await;
+        assert_eq!(refused.problem(), (400, "malformed".into()), "{wrong}");
+    }
+
+    let key = authority.sell(2, None).await;
+    authority.activated("one", &key).await;
+    authority.activated("two", &key).await;
+    let seats = get(&authority, &token, "/v1/admin/seats?limit=1").await.json();
+    let next = seats["next"].as_str().unwrap();
+    let rest = get(&authority, &token, &format!("/v1/admin/seats?limit=5&after={next}")).await.json();
+    assert_eq!((rest["seats"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
+    let seat = &seats["seats"][0];
+    let of_license = format!("/v1/admin/seats?license={}", seat["license"].as_str().unwrap());
+    assert_eq!(get(&authority, &token, &of_license).await.json()["seats"].as_array().unwrap().len(), 2);
+    let release = format!("/v1/admin/seats/{}/release", seat["handle"].as_str().unwrap());
+    let released = post(&authority, &token, "r", &release, json!({ "reason": "stolen" })).await.json();
+    assert!(released["state"] == "revoked" && released["revocation"].is_string(), "{released}");
+    assert_eq!(post(&authority, &token, "r", &release, json!({ "reason": "stolen" })).await.json(), released);
+    let unknown =
+        post(&authority, &token, "s", "/v1/admin/seats/H5J2QR/release", json!({ "reason": "x" })).await;
+    assert_eq!(unknown.problem(), (404, "unknown-seat".into()));
+
+    let first = get(&authority, &token, "/v1/admin/audit?limit=3").await.json();
+    assert_eq!(first["lines"].as_array().unwrap().len(), 3);
+    let after = first["next"].as_str().unwrap();
+    let rest = get(&authority, &token, &format!("/v1/admin/audit?limit=500&after={after}")).await.json();
+    let last = rest["lines"].as_array().unwrap().last().unwrap().clone();
+    assert_eq!((&last["action"], &last["actor"]), (&"released".into(), &"account:owner@192.0.2.1".into()));
 }

@@ -273,10 +273,10 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
     let database = authority.service.database();
     assert!(set_suspended(database, license, true, &ours).await.unwrap());
     // As if the ledger had another product, whose token this is.
-    let bearer = Bearer {
-        who: Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
-        address: address(1),
-    };
+    let bearer = Bearer::new(
+        Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
+        address(1),
+    );
     let theirs = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
     let refused = set_suspended(database, license, false, &theirs).await.unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
@@ -347,7 +347,8 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 10] = [
+const UNASKED: [(&str, &str); 11] = [
+    ("may", "it asks for whatever act it is told"),
     ("vendor", "what the authority is for, which every message says"),
     ("count_by_state", "for the operator's metrics"),
     ("read", "reads what came; nothing is looked up"),

@@ -68,6 +68,16 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
         }
     })
     .await?;
+    raw::walk(tx, raw::ANSWERED, |raw| {
+        let mut row = Row::new(raw, raw::ANSWERED, findings);
+        for column in ["id", "digest"] {
+            let hash = row.bytes(column);
+            row.expect(column, hash.is_none_or(|hash| hash.len() == HASH), "it has another length");
+        }
+        row.bytes("sealed");
+        row.time("at");
+    })
+    .await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 49] = [
+pub(crate) const UNSEEN: [(&str, &str); 53] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -32,7 +32,7 @@ pub(crate) const UNSEEN: [(&str, &str); 49] = [
     ("seat.record.first_granted", "of a machine that was installed again; no right rests on it"),
     ("seat.record.reinstalls", "how often a machine was installed again is noted nowhere else as a number"),
     ("seat.record.by_customer", "what a seat's device uses up when it speaks again; the audit has the act"),
-    ("seat.record.heard_after_end", "noted nowhere else, and no right rests on it"),
+    ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),
     (
         "account.record",
         "who a person is, and what of their secrets is kept, is noted nowhere else; it must be readable",
@@ -47,6 +47,10 @@ pub(crate) const UNSEEN: [(&str, &str); 49] = [
         "what it is for is noted in words alone; it must be readable, and of this id and time",
     ),
     ("credential.seen", "noted nowhere else; it must not lie ahead"),
+    ("answered.id", "neither the caller's secret nor the call's key is kept; its length is checked"),
+    ("answered.digest", "what was asked is not kept; a change lets the same call be refused"),
+    ("answered.sealed", "what opens it is not kept; a change lets the same call be refused"),
+    ("answered.at", "noted nowhere else; it must not lie ahead"),
     ("tally.shard", "the sum over all shards counts"),
     ("evidence.content", "its signature or secret is judged when its request arrives; it must be readable"),
     ("evidence.received", "noted nowhere else; it must not lie ahead"),

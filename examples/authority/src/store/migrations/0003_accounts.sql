@@ -37,3 +37,15 @@ CREATE TABLE reseller_license (
     license_id TEXT NOT NULL PRIMARY KEY REFERENCES license (id),
     account    TEXT NOT NULL REFERENCES account (name)
 );
+
+-- What calls were answered, so that a call that is made again is answered the same. What opens an answer is made from
+-- the caller's own secret, which is not here.
+CREATE TABLE answered (
+    -- The SHA-256 of the caller's secret and of the key that the caller gave the call.
+    id     BLOB   NOT NULL PRIMARY KEY,
+    -- The SHA-256 of what was asked.
+    digest BLOB   NOT NULL,
+    sealed BLOB   NOT NULL,
+    at     BIGINT NOT NULL
+);
+CREATE INDEX answered_by_age ON answered (at);

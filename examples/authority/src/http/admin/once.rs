@@ -1,0 +1,165 @@
+//! A call that changes something, by a key of its caller's: made again, it is answered as before.
+
+use std::{
+    marker::PhantomData,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts as _, Request},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tracing::warn;
+use utoipa::ToSchema;
+
+use super::{
+    super::{
+        Server, body,
+        device::finish,
+        problem::{Problem, json_text},
+    },
+    Caller,
+};
+use crate::{
+    domain::{Actor, rights::Act},
+    failure::Result as Done,
+    service::Once,
+};
+
+const KEY: &str = "idempotency-key";
+/// Longer than any key in use: a UUID has 36 characters.
+const LONGEST_KEY: usize = 255;
+
+/// A call with a body of JSON and a key.
+pub(super) struct Posted<T> {
+    call: Call,
+    /// None where there is no content at all.
+    body: Option<Bytes>,
+    headers: HeaderMap,
+    asked: PhantomData<fn() -> T>,
+}
+
+/// Who calls, and what makes the call the same one when it is made again.
+pub(super) struct Call {
+    pub(super) server: Arc<Server>,
+    pub(super) caller: Caller,
+    once: Once,
+    /// Whether its answer goes into the transaction of what it changes.
+    goes_along: AtomicBool,
+}
+
+/// A body without members; it may be left out.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Nothing {}
+
+impl<T> FromRequest<Arc<Server>> for Posted<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, server: &Arc<Server>) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        // Whoever has no credential is told no more than that, and nothing of the body is read.
+        let caller = Caller::from_request_parts(&mut parts, server).await?;
+        let key = key(&parts.headers)?.to_owned();
+        let bytes = body::read(body, body::TooLarge::Cut).await?;
+        let (method, path) = (parts.method.as_str(), parts.uri.path());
+        let version = parts.headers.get(header::IF_MATCH).map_or(&b""[..], |value| value.as_bytes());
+        let said = [method.as_bytes(), path.as_bytes(), version, &bytes[..]];
+        let once = Once::new(&caller.secret, &key, &said)?;
+        let goes_along = AtomicBool::new(false);
+        let is_there = !bytes.is_empty() || parts.headers.contains_key(header::CONTENT_TYPE);
+        let call = Call { server: server.clone(), caller, once, goes_along };
+        Ok(Self { call, body: is_there.then_some(bytes), headers: parts.headers, asked: PhantomData })
+    }
+}
+
+fn key(headers: &HeaderMap) -> Result<&str, Problem> {
+    let mut values = headers.get_all(KEY).iter();
+    let missing =
+        || Problem::malformed("one header Idempotency-Key of 1 to 255 visible characters is expected");
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(missing()) };
+    let key = value.to_str().map_err(|_| missing())?;
+    let is_key = (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_key { Ok(key) } else { Err(missing()) }
+}
+
+/// JSON that was written before.
+pub(super) struct JsonText(String);
+
+impl IntoResponse for JsonText {
+    fn into_response(self) -> Response {
+        let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+        (headers, self.0).into_response()
+    }
+}
+
+impl Call {
+    /// Has an answer kept in the transaction of what the call changes, so that no end of the program comes between.
+    pub(super) fn keep_along(&self, answer: &impl Serialize) -> Done<()> {
+        if let Actor::Bearer(bearer) = &self.caller.occasion.actor {
+            bearer.set_to_keep(Some(self.once.sealed(&json_text(answer))?));
+            self.goes_along.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Whether the answer was kept with what the call changed.
+    fn is_kept(&self) -> bool {
+        let Actor::Bearer(bearer) = &self.caller.occasion.actor else { return false };
+        let is_left = bearer.take_to_keep().is_some();
+        self.goes_along.load(Ordering::Relaxed) && !is_left
+    }
+}
+
+/// Does what a call asks for, unless it was done before. A refusal is not kept: the same call may be granted later.
+pub(super) async fn once<T, R, F>(
+    posted: Posted<T>,
+    right: Act,
+    act: impl FnOnce(Arc<Call>, T) -> F + Send + 'static,
+) -> Result<JsonText, Problem>
+where
+    T: DeserializeOwned + Send + 'static,
+    R: Serialize + Send + 'static,
+    F: Future<Output = Result<R, Problem>> + Send + 'static,
+{
+    finish(async move {
+        let Posted { call, body, headers, .. } = posted;
+        let call = Arc::new(call);
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        // Whoever has no right is told that, and not what is wrong with the body.
+        service.may(occasion, right).await?;
+        let asked = match body {
+            None => body::parse(b"{}")?,
+            Some(bytes) => {
+                body::check_type(&headers)?;
+                body::parse(&bytes)?
+            }
+        };
+        if let Some(answer) = service.answered(&call.once, occasion).await? {
+            return Ok(JsonText(answer));
+        }
+        match act(call.clone(), asked).await {
+            Ok(answer) => {
+                let text = json_text(&answer);
+                if !call.is_kept()
+                    && let Err(failure) = service.keep_answer(&call.once, &text, occasion).await
+                {
+                    // It is done, and doing it again does no harm.
+                    warn!(event = "answer-not-kept", error = failure.message());
+                }
+                Ok(JsonText(text))
+            }
+            // The same call at the same time may have been faster.
+            Err(problem) => match service.answered(&call.once, occasion).await? {
+                Some(answer) => Ok(JsonText(answer)),
+                None => Err(problem),
+            },
+        }
+    })
+    .await
+}

@@ -1,0 +1,188 @@
+//! `/v1/admin/seats`: shown, released, returned.
+
+use axum::extract::{Path, State};
+use nodelock::{PublicKey, Timestamp, authority::Seat, code::Handle};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    super::{
+        Shared,
+        device::{JsonAnswer, Message},
+        problem::Problem,
+    },
+    Caller,
+    description::{ActRefusals, Refusals},
+    lists::{Cursor, OfLicense, Paged},
+    once::{JsonText, Posted, once},
+};
+use crate::{
+    domain::{SeatChoice, SeatRow, rights::Act},
+    service,
+};
+
+/// A seat as it is now.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SeatBody {
+    handle: String,
+    /// The key of its device: two devices may have drawn one handle.
+    device: String,
+    license: Option<String>,
+    state: &'static str,
+    /// Whether it counts no longer, because its use ended too long ago.
+    lapsed: bool,
+    #[schema(format = "date-time")]
+    granted: String,
+    #[schema(format = "date-time")]
+    changed: String,
+    /// When its device last spoke.
+    #[schema(format = "date-time")]
+    last_contact: String,
+    /// When its use ends.
+    #[schema(format = "date-time")]
+    ends: Option<String>,
+    /// What its computer is called. Its device says so itself: take it for a stranger's words.
+    label: String,
+    application: String,
+}
+
+impl From<&SeatRow> for SeatBody {
+    fn from(row: &SeatRow) -> Self {
+        Self {
+            handle: row.handle.to_string(),
+            device: row.device_key.to_string(),
+            license: row.license.map(|license| license.to_string()),
+            state: row.state.name(),
+            lapsed: row.lapsed,
+            granted: row.granted.to_string(),
+            changed: row.changed.to_string(),
+            last_contact: row.contact.to_string(),
+            ends: row.ends.map(|end: Timestamp| end.to_string()),
+            label: row.label.clone(),
+            application: row.device.application.clone(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Seats {
+    seats: Vec<SeatBody>,
+    /// For the next page, in `after`; none after the last.
+    next: Option<String>,
+}
+
+/// Seats, oldest first
+///
+/// Whose right is limited names a license within reach.
+#[utoipa::path(
+    get,
+    path = "/v1/admin/seats",
+    operation_id = "seats",
+    params(Paged, OfLicense),
+    responses((status = 200, description = "A page.", body = Seats), Refusals),
+)]
+pub(super) async fn seats(
+    State(server): Shared,
+    caller: Caller,
+    paged: Paged,
+    of: OfLicense,
+) -> Result<JsonAnswer<Seats>, Problem> {
+    server.service.may(&caller.occasion, Act::ShowSeats).await?;
+    let after = match paged.after()? {
+        Some(cursor) => {
+            let device: PublicKey = cursor.part(2)?;
+            Some((cursor.time(0)?, cursor.part::<Handle>(1)?, device))
+        }
+        None => None,
+    };
+    let (most, license) = (paged.limit()?, of.id()?);
+    let database = server.service.database();
+    let rows = service::seats_after(database, license, after, most, &caller.occasion).await?;
+    let last = rows.last().filter(|_| rows.len() >= most as usize);
+    let next = last.map(|row| {
+        let granted = row.granted.unix_seconds().to_string();
+        Cursor::text([granted, row.handle.to_string(), row.device_key.to_string()])
+    });
+    Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next }))
+}
+
+/// Which seat of a handle.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Release {
+    /// Why, in words that the customer will read.
+    reason: String,
+    /// The key of its device, should several have a seat of that handle.
+    device: Option<String>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReturnHeld {
+    /// The key of its device, should several have a seat of that handle.
+    device: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct Freed {
+    handle: String,
+    /// What the seat is now.
+    state: &'static str,
+    /// For its device, should it speak up; none where that gave the seat up itself.
+    revocation: Option<Message>,
+}
+
+fn freed(seat: &Seat, revocation: Option<Message>) -> Freed {
+    Freed { handle: seat.handle().to_string(), state: seat.state().name(), revocation }
+}
+
+fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
+    let handle = handle.parse().map_err(|_| Problem::malformed("the address holds no handle"))?;
+    let device = device.map(str::parse).transpose();
+    Ok(SeatChoice { handle, device: device.map_err(|_| Problem::malformed("`device` is no key"))? })
+}
+
+/// Free the seat of a computer that is gone
+///
+/// Its device stops when it checks in, and at the end of its lease in any case.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/release",
+    operation_id = "release",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = Release,
+    responses((status = 200, description = "Done, now or before.", body = Freed), ActRefusals),
+)]
+pub(super) async fn release(
+    Path(handle): Path<String>,
+    posted: Posted<Release>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Release, |call, asked: Release| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (seat, revocation) = service.release(choice, &asked.reason, occasion).await?;
+        Ok(freed(&seat, revocation.as_ref().map(Message::from)))
+    })
+    .await
+}
+
+/// Return a held seat to the pool
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/return",
+    operation_id = "return_held",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = ReturnHeld,
+    responses((status = 200, description = "Done, now or before.", body = Freed), ActRefusals),
+)]
+pub(super) async fn return_held(
+    Path(handle): Path<String>,
+    posted: Posted<ReturnHeld>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::ReturnHeld, |call, asked: ReturnHeld| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        let seat = call.server.service.return_held(choice, &call.caller.occasion).await?;
+        Ok(freed(&seat, None))
+    })
+    .await
+}

@@ -1,0 +1,90 @@
+//! A page of what there is, and one thing of it, for callers who ask for the next page later.
+
+use nodelock::{
+    LicenseId, PublicKey, Timestamp,
+    authority::{Found, LicenseRecord, Query},
+    code::Handle,
+};
+
+use super::{
+    Database,
+    permit::{On, permit},
+};
+use crate::{
+    domain::{AuditRow, LicenseRow, Occasion, SeatRow, rights::Act},
+    failure::{Failure, Result},
+    store::{self, AuditPages, LicensePages, SeatPages},
+};
+
+/// One license, and the end of its key.
+///
+/// Fails with `ErrorKind::UnknownLicense`.
+pub(crate) async fn license(
+    database: &Database,
+    id: LicenseId,
+    occasion: &Occasion,
+) -> Result<(LicenseRecord, String)> {
+    permit(database, occasion, Act::ShowLicenses, On::License(id)).await?;
+    let mut tx = database.read().await?;
+    let hint = store::key_hint_of(&mut tx, id).await?;
+    match (store::find(&mut tx, &Query::License(id)).await?, hint) {
+        (Found::License(Some(license)), Some(hint)) => Ok((*license, hint)),
+        _ => Err(Failure::unknown_license(id)),
+    }
+}
+
+/// The licenses within reach that come after one, at most `most`. Fails for a record that is damaged.
+pub(crate) async fn licenses_after(
+    database: &Database,
+    after: Option<(Timestamp, LicenseId)>,
+    most: u32,
+    occasion: &Occasion,
+) -> Result<Vec<LicenseRow>> {
+    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
+    let (mut tx, mut pages) = (database.read().await?, LicensePages::after(after, most));
+    let mut found = Vec::new();
+    loop {
+        let page = pages.next(&mut tx).await?;
+        if page.is_empty() {
+            return Ok(found);
+        }
+        for row in page {
+            let row = row?;
+            if permit.is_limited() {
+                let subject = store::subject_of(&mut tx, row.license.terms.id).await?;
+                if !subject.is_some_and(|subject| permit.reaches(&subject)) {
+                    continue;
+                }
+            }
+            found.push(row);
+            if found.len() >= most as usize {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// The seats of a license, or all of them, that come after one, at most `most`. Fails for a record that is damaged.
+pub(crate) async fn seats_after(
+    database: &Database,
+    license: Option<LicenseId>,
+    after: Option<(Timestamp, Handle, PublicKey)>,
+    most: u32,
+    occasion: &Occasion,
+) -> Result<Vec<SeatRow>> {
+    permit(database, occasion, Act::ShowSeats, license.map_or(On::Whole, On::License)).await?;
+    let mut pages = SeatPages::new(license, occasion.time).after(after, most);
+    pages.next(&mut database.read().await?).await?.into_iter().collect()
+}
+
+/// The lines of the audit that come after one, at most `most`. Fails for a line that is damaged.
+pub(crate) async fn audit_after(
+    database: &Database,
+    after: &str,
+    most: u32,
+    occasion: &Occasion,
+) -> Result<Vec<AuditRow>> {
+    permit(database, occasion, Act::ShowAudit, On::Whole).await?;
+    let mut pages = AuditPages::after(after, most);
+    pages.next(&mut database.read().await?).await?.into_iter().collect()
+}
