@@ -149,7 +149,7 @@ fn no_seat_is_given_up_where_the_directory_fails_to_sync() {
     }
 }
 
-/// What is shown again on a file system that cannot sync the directory any more says so, though it changes nothing else.
+/// What is shown again on a file system that cannot sync the directory any more says so, though nothing else changes.
 #[test]
 fn what_is_shown_without_a_change_notes_a_directory_that_cannot_be_synced() {
     let healthy = Poor { disk: Disk::new(), sync_dir: None, lock: None };
