@@ -41,6 +41,14 @@ pub(crate) enum Failure {
          a new one"
     )]
     SoldAlready(String),
+    /// The id.
+    #[error("there is no product {0}; `authority product list` shows those there are")]
+    UnknownProduct(String),
+    /// Somebody else was faster: which version was seen, and which is the latest.
+    #[error(
+        "this was based on version {based_on}, and version {latest} is the latest; look at that one first"
+    )]
+    Superseded { based_on: u32, latest: u32 },
     #[error("this authority is set up already; nothing was changed")]
     AlreadyInitialized,
     #[error(
@@ -150,6 +158,8 @@ impl Failure {
             Self::KeyInUse => "key-in-use".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
+            Self::UnknownProduct(_) => "unknown-product".into(),
+            Self::Superseded { .. } => "superseded".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
             Self::LedgerMissing => "ledger-missing".into(),

@@ -1,6 +1,8 @@
 //! What can be typed.
 
 mod license;
+mod product;
+mod terms;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -10,9 +12,13 @@ use std::{
 use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
 
-pub(crate) use self::license::{EditedTerms, LicenseCommand, NewLicense, Rekey};
+pub(crate) use self::{
+    license::{LicenseCommand, NewLicense, Rekey},
+    product::{EditedTerms, PolicyCommand, ProductCommand},
+    terms::SaidTerms,
+};
 use crate::{
-    domain::Location,
+    domain::{Location, ProductId},
     keys::{CERTIFICATE_DAYS, Outside},
 };
 
@@ -82,6 +88,12 @@ pub(crate) enum Command {
     /// Sell, show, change, stop
     #[command(subcommand)]
     License(LicenseCommand),
+    /// What licenses are sold of, and on which terms unless the sale says otherwise
+    #[command(subcommand)]
+    Product(ProductCommand),
+    /// What holds for every product that does not say otherwise
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Answer an activation file with a license, and with receipts for the seats given up in it
     Activate {
         /// The activation file, in any form; `-` is standard input
@@ -217,6 +229,11 @@ pub(crate) struct TlsArguments {
         required = false
     )]
     pub(crate) key: PathBuf,
+}
+
+/// The short name of a product.
+fn product(text: &str) -> Result<ProductId, &'static str> {
+    text.parse()
 }
 
 /// One address, not «any»: whoever may connect from anywhere may say anything.

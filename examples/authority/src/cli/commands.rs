@@ -18,6 +18,7 @@ use super::{
     bulk,
     licenses::Desk,
     output::{self, Listing, Report},
+    products,
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
@@ -89,8 +90,8 @@ async fn execute(
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
-    let vendor = service::vendor(database).await?;
-    let signer = || keys::load(&installation.keys(), vendor.root);
+    let product = service::product(database, None).await?;
+    let signer = || keys::load(&installation.keys(), product.root);
     let service = || signer().map(|signer| Service::new(database.clone(), signer, installation.outside()));
     match command {
         // Done where no ledger is open.
@@ -107,9 +108,11 @@ async fn execute(
                 // Nothing is signed yet, but what could not be honored must not be sold.
                 signer()?;
             }
-            let desk = Desk { product: &vendor.product, database, occasion, as_json: installation.json };
+            let desk = Desk { database, occasion, as_json: installation.json };
             desk.run(command).await
         }
+        Command::Product(command) => products::run(command, database, occasion, installation.json).await,
+        Command::Policy(command) => products::policies(command, database, occasion).await,
         Command::Activate { file, license, .. } => {
             at_work(service()?, async |service| {
                 let file = service.read(read(file)?).await?.activation()?;
@@ -178,11 +181,9 @@ async fn execute(
             Ok(report)
         }
         Command::Serve(arguments) => {
-            if let Some(product) = arguments.product.as_ref().filter(|product| **product != vendor.product) {
-                let text = format!(
-                    "this authority is for the product \"{}\" and not for \"{product}\"",
-                    vendor.product
-                );
+            if let Some(other) = arguments.product.as_ref().filter(|other| **other != product.name) {
+                let text =
+                    format!("this authority is for the product \"{}\" and not for \"{other}\"", product.name);
                 return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
             let service = service()?;

@@ -3,14 +3,14 @@
 use std::{cell::Cell, fs, io::Write as _, path::Path};
 
 use nodelock::{
-    Error, LicenseId, SystemRandom,
+    Error, LicenseId,
     authority::{LicenseRecord, LicenseTerms},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{EditedTerms, LicenseCommand, NewLicense, Rekey},
+    arguments::{LicenseCommand, NewLicense, Rekey, SaidTerms},
     output::{self, Listing, Report},
 };
 use crate::{
@@ -22,7 +22,6 @@ use crate::{
 
 /// Where a vendor deals with licenses.
 pub(crate) struct Desk<'a> {
-    pub(crate) product: &'a str,
     pub(crate) database: &'a Database,
     pub(crate) occasion: &'a Occasion,
     pub(crate) as_json: bool,
@@ -46,22 +45,16 @@ impl Desk<'_> {
     }
 
     async fn sell(&self, new: &NewLicense) -> Result<Report> {
-        let id = LicenseId::generate(&SystemRandom)?;
-        let mut terms = LicenseTerms::new(id, self.product, new.seats, self.occasion.time);
-        terms.licensee = new.licensee.clone();
-        terms.edition = new.edition.clone();
-        terms.features = new.features.iter().map(|feature| feature.0.clone()).collect();
-        terms.metadata = new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect();
-        terms.expires = new.expires;
-        terms.lease_days = new.lease_days.0;
-        terms.margin_days = new.margin_days.0;
-        terms.reinstalls = new.reinstalls;
-        terms.replace = new.replace;
-        terms.seat_list = new.seat_list.into();
-        terms.one_seat_per_machine = new.one_seat_per_machine;
-        terms.updates_until = new.updates_until;
-        terms.deactivations = new.deactivations.0;
-        let order = new.order.as_deref().map(|id| Order::new(id, &terms, new.count));
+        let product = service::product(self.database, new.product.as_ref()).await?;
+        let mut said = new.terms.said()?;
+        said.say("licensee", new.licensee.as_str().into());
+        let terms = service::terms_of_sale(self.database, &product, &said, self.occasion.time).await?;
+        let order = new.order.as_ref().map(|id| Order {
+            id: id.clone(),
+            product: product.id.clone(),
+            said: said.clone(),
+            count: new.count,
+        });
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {
             Some(typed) => {
@@ -109,22 +102,12 @@ impl Desk<'_> {
         }
     }
 
-    async fn edit(&self, id: LicenseId, edited: &EditedTerms) -> Result<Report> {
-        let change = |terms: &mut LicenseTerms| {
-            terms.seats = edited.seats.unwrap_or(terms.seats);
-            terms.expires = edited.expires.map_or(terms.expires, |end| end.0);
-            terms.lease_days = edited.lease_days.map_or(terms.lease_days, |limit| limit.0);
-            terms.margin_days = edited.margin_days.map_or(terms.margin_days, |limit| limit.0);
-            terms.deactivations = edited.deactivations.map_or(terms.deactivations, |limit| limit.0);
-            terms.updates_until = edited.updates_until.map_or(terms.updates_until, |end| end.0);
-            if let Some(edition) = &edited.edition {
-                terms.edition.clone_from(edition);
-            }
-            if let Some(features) = &edited.features {
-                terms.features = features.iter().map(|feature| feature.0.clone()).collect();
-            }
-        };
-        let edited = service::edit(self.database, id, change, self.occasion).await?;
+    async fn edit(&self, id: LicenseId, terms: &SaidTerms) -> Result<Report> {
+        let said = terms.said()?;
+        if said.is_empty() {
+            return Err(Failure::Usage("say what is to change".into()));
+        }
+        let edited = service::edit(self.database, id, &said, self.occasion).await?;
         let LicenseRecord { terms, usage } = &edited.license;
         let words = match &edited.changes[..] {
             [] => format!("License {id} has these terms already."),

@@ -5,6 +5,7 @@ mod bulk;
 mod commands;
 mod licenses;
 mod output;
+mod products;
 
 use std::{path::Path, process::ExitCode};
 

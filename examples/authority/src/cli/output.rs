@@ -13,7 +13,7 @@ use nodelock::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{AuditRow, Finding, LicenseRow, SeatRow},
+    domain::{AuditRow, Finding, LicenseRow, Product, SeatRow},
     failure::{Failure, Result},
     keys,
     service::{Restored, UNSEEN, Verified},
@@ -188,6 +188,21 @@ impl Listing {
 
 fn failed_to_print(error: io::Error) -> Error {
     Error::io("standard output", error)
+}
+
+pub(crate) fn product_words(product: &Product) -> String {
+    format!("{}  {}  root {}", product.id, product.name, product.root)
+}
+
+pub(crate) fn product(product: &Product) -> Value {
+    json!({
+        "id": product.id.to_string(),
+        "name": product.name,
+        "root": product.root.to_string(),
+        "terms": product.template,
+        "created": product.created.to_string(),
+        "revision": product.revision,
+    })
 }
 
 pub(crate) fn license_words(row: &LicenseRow) -> String {

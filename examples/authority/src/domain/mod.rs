@@ -1,6 +1,8 @@
 //! What the authority speaks of: plain types that know neither the database nor HTTP.
 
 mod location;
+mod product;
+mod said;
 mod submission;
 
 use std::{
@@ -17,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
     location::Location,
+    product::{Product, ProductId},
+    said::Said,
     submission::{Deactivation, Submission, What},
 };
 
@@ -54,14 +58,6 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What the authority is for.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Vendor {
-    pub(crate) product: String,
-    /// The root public key that the product's applications embed.
-    pub(crate) root: PublicKey,
-}
-
 /// A seat as a person names it. Two devices may have drawn one handle; then the device's key is needed too.
 #[derive(Clone, Copy)]
 pub(crate) struct SeatChoice {
@@ -88,18 +84,11 @@ pub(crate) struct LicenseHint {
 /// What is sold once under an id that the vendor's shop has for it.
 pub(crate) struct Order {
     pub(crate) id: String,
-    /// What is ordered. Id and start are nobody's.
-    pub(crate) terms: LicenseTerms,
+    pub(crate) product: ProductId,
+    /// What was said of its terms. What was not said, the product may say otherwise when the same order comes again.
+    pub(crate) said: Said,
     /// How many licenses of it.
     pub(crate) count: u32,
-}
-
-impl Order {
-    pub(crate) fn new(id: &str, terms: &LicenseTerms, count: u32) -> Self {
-        let mut terms = terms.clone();
-        (terms.id, terms.starts) = (LicenseId::NONE, Timestamp::MIN);
-        Self { id: id.to_owned(), terms, count }
-    }
 }
 
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.

@@ -88,7 +88,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let root = service::vendor(service.database()).await?.root;
+    let root = service::product(service.database(), None).await?.root;
     let server = Server::new(service);
     // What is missing of the ledger must be known before anything is signed.
     server.service.page().await?;

@@ -10,7 +10,7 @@ use nodelock::Error;
 use tempfile::TempPath;
 
 use super::{
-    Database, vendor,
+    Database, product,
     verify::{Verified, verify},
 };
 use crate::{
@@ -106,7 +106,7 @@ pub(crate) async fn restore(
 
 /// Verifies a copy, and notes in it that it was restored.
 async fn look_at(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Restored> {
-    let root = vendor(database).await?.root;
+    let root = product(database, None).await?.root;
     if let Err(Failure::WrongKeys) = keys::load(directory, root) {
         return Err(Failure::WrongKeys);
     }

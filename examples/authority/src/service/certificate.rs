@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nodelock::Certificate;
 
-use super::{Database, vendor};
+use super::{Database, product};
 use crate::{
     domain::Occasion,
     failure::Result,
@@ -20,7 +20,7 @@ pub(crate) async fn certify(
     new: &NewCertificate<'_>,
     occasion: &Occasion,
 ) -> Result<Certificate> {
-    let root = vendor(database).await?.root;
+    let root = product(database, None).await?.root;
     // Nobody waits for the disk that the root's key is on.
     let certificate = renewal::install(keys, root, new, occasion.time)?;
     let mut tx = database.write().await?;

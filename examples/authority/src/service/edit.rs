@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Database;
 use crate::{
-    domain::Occasion,
+    domain::{Occasion, Said},
     failure::{Failure, Result},
     store::{self, AuditLine},
 };
@@ -24,12 +24,12 @@ pub(crate) struct Edited {
 /// Changes the terms of a license. A device hears of it when it checks in; whoever has a seat keeps it, also when
 /// there are fewer seats now.
 ///
-/// Fails with `ErrorKind::UnknownLicense`, and with `ErrorKind::InvalidInput` for terms that no license can be made
-/// of.
+/// Fails with `ErrorKind::UnknownLicense`, as [`Said::apply`] does, and with `ErrorKind::InvalidInput` for terms that no
+/// license can be made of.
 pub(crate) async fn edit(
     database: &Database,
     id: LicenseId,
-    change: impl Fn(&mut LicenseTerms),
+    said: &Said,
     occasion: &Occasion,
 ) -> Result<Edited> {
     let mut tx = database.write().await?;
@@ -39,7 +39,7 @@ pub(crate) async fn edit(
     let Found::License(Some(mut license)) = store::find(&mut tx, &Query::License(id)).await? else {
         return Err(unknown());
     };
-    change(&mut license.terms);
+    license.terms = said.apply(&before, occasion.time)?;
     license.terms.validate()?;
     let changes = differences(&before, &license.terms)?;
     if !changes.is_empty() {

@@ -17,7 +17,7 @@ use nodelock::{
 };
 use tempfile::TempDir;
 
-use super::{Activated, Database, Service, lists, lists::vendor as vendor_of, offers, sell, set_up};
+use super::{Activated, Database, Service, lists, offers, product, sell, set_up};
 use crate::{
     domain::{Actor, AuditRow, Location, Occasion, Submission},
     failure::Result,
@@ -63,7 +63,7 @@ impl Authority {
 
     /// Another process over the same database, with its page there.
     pub(crate) async fn restarted_with(&self, outside: keys::Outside) -> Service {
-        let root = vendor_of(self.service.database()).await.unwrap().root;
+        let root = product(self.service.database(), None).await.unwrap().root;
         let signer = keys::load(&self.path("keys"), root).unwrap();
         Service::new(self.service.database().clone(), signer, outside)
     }

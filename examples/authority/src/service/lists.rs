@@ -1,20 +1,13 @@
-//! What there is: the vendor, licenses, seats, and what happened.
+//! What there is: licenses, seats, and what happened.
 
 use nodelock::LicenseId;
 
 use super::Database;
 use crate::{
-    domain::{AuditRow, LicenseRow, Occasion, SeatRow, StateCount, Vendor},
-    failure::{Failure, Result},
+    domain::{AuditRow, LicenseRow, Occasion, SeatRow, StateCount},
+    failure::Result,
     store::{self, AuditPages, LicensePages, SeatPages},
 };
-
-/// What the authority is for.
-///
-/// Fails with [`Failure::NotInitialized`].
-pub(crate) async fn vendor(database: &Database) -> Result<Vendor> {
-    store::vendor(&mut database.read().await?).await?.ok_or(Failure::NotInitialized)
-}
 
 /// Shows every license, oldest first. One that is damaged fails alone.
 pub(crate) async fn licenses(

@@ -18,6 +18,7 @@ mod limits;
 mod lists;
 mod notes;
 mod preflight;
+mod products;
 mod redeem;
 mod rekey;
 mod release;
@@ -43,11 +44,12 @@ pub(crate) use self::{
     certificate::certify,
     check_in::CheckedIn,
     edit::edit,
-    lists::{audit, count_by_state, licenses, seats, vendor},
+    lists::{audit, count_by_state, licenses, seats},
     preflight::Foreseen,
+    products::{Change, edit_policies, edit_product, policies, product, products},
     redeem::{Effect, Redeemed, Released},
     rekey::rekey,
-    sell::{Offer, Sale, offers, sell},
+    sell::{Offer, Sale, offers, sell, terms_of_sale},
     set_up::{Keys, set_up},
     suspend::set_suspended,
     verify::{UNSEEN, Verified, verify},

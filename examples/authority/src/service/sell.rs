@@ -1,7 +1,7 @@
 //! Licenses are sold: keys are with the buyer before their licenses are stored, and an order is sold once.
 
 use nodelock::{
-    ErrorKind, LicenseId, SystemRandom,
+    ErrorKind, LicenseId, SystemRandom, Timestamp,
     authority::{Found, LicenseKeyName, LicenseTerms, Query},
     code::LicenseKey,
 };
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Database;
 use crate::{
-    domain::{LicenseHint, Occasion, Order},
+    domain::{LicenseHint, Occasion, Order, Product, Said},
     failure::{Failure, Result},
     store::{self, AuditLine, Tx},
 };
@@ -26,6 +26,22 @@ pub(crate) enum Sale {
     Done,
     /// The same order was sold before, with these licenses. Nothing is sold now.
     Before(Vec<LicenseHint>),
+}
+
+/// The terms of a license that is sold: what was said at the sale, or else what the product says, or else what holds for
+/// every product.
+///
+/// Fails as [`Said::apply`] does.
+pub(crate) async fn terms_of_sale(
+    database: &Database,
+    product: &Product,
+    said: &Said,
+    now: Timestamp,
+) -> Result<LicenseTerms> {
+    let policies = store::policies(&mut database.read().await?).await?;
+    let layers = said.over(&product.template.over(&policies.over(&Said::standard())));
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product.name.clone(), 1, now);
+    layers.apply(&terms, now)
 }
 
 /// `count` licenses of the same terms, each with an id and a new key of its own.
@@ -125,13 +141,16 @@ pub(super) async fn check_unused(tx: &mut Tx, key: &LicenseKeyName) -> Result<()
 ///
 /// Fails with [`Failure::OrderDiffers`] when something else was ordered under that id.
 async fn sold_before(tx: &mut Tx, order: &Order) -> Result<Option<Vec<LicenseHint>>> {
-    let Some(terms) = store::sale(tx, &order.id).await? else { return Ok(None) };
+    let Some((product, said)) = store::sale(tx, &order.id).await? else { return Ok(None) };
     let licenses = store::licenses_of_sale(tx, &order.id).await?;
     if licenses.len() != order.count as usize {
         let differs = format!("it was for {} licenses", licenses.len());
         return Err(Failure::OrderDiffers(order.id.clone(), differs));
     }
-    if terms != order.terms {
+    if product != order.product.as_str() {
+        return Err(Failure::OrderDiffers(order.id.clone(), format!("it was for product {product}")));
+    }
+    if said != order.said {
         return Err(Failure::OrderDiffers(order.id.clone(), "its terms were others".into()));
     }
     Ok(Some(licenses))

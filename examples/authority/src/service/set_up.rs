@@ -4,9 +4,9 @@ use std::path::Path;
 
 use nodelock::PublicKey;
 
-use super::{Database, vendor};
+use super::{Database, products};
 use crate::{
-    domain::{Location, Occasion, Vendor},
+    domain::{Location, Occasion, Product, ProductId, Said},
     failure::{Failure, Result},
     keys::{self, Presence},
     store::{self, AuditLine},
@@ -54,7 +54,15 @@ pub(crate) async fn set_up(
     let root = keys::root(directory)?;
     keys::load(directory, root)?;
     let database = Database::create(location).await?;
-    let said = say(&database, &Vendor { product: product.to_owned(), root }, occasion).await;
+    let product = Product {
+        id: ProductId::of_name(product),
+        name: product.to_owned(),
+        root,
+        template: Said::default(),
+        created: occasion.time,
+        revision: 1,
+    };
+    let said = say(&database, &product, occasion).await;
     database.close().await;
     said?;
     keys::finish(directory);
@@ -69,21 +77,22 @@ async fn has_ledger(location: &Location) -> Result<bool> {
         Err(Failure::NotInitialized) => return Ok(false),
         opened => opened?,
     };
-    let vendor = vendor(&database).await;
+    let products = products(&database).await;
     database.close().await;
-    match vendor {
+    match products {
         Err(Failure::NotInitialized) => Ok(false),
-        vendor => vendor.map(|_| true),
+        products => products.map(|_| true),
     }
 }
 
 /// Says what the authority is for, once.
-async fn say(database: &Database, vendor: &Vendor, occasion: &Occasion) -> Result<()> {
+async fn say(database: &Database, first: &Product, occasion: &Occasion) -> Result<()> {
     let mut tx = database.write().await?;
-    if store::vendor(&mut tx).await?.is_some() {
+    if !store::products(&mut tx).await?.is_empty() {
         return Err(Failure::AlreadyInitialized);
     }
-    store::insert_vendor(&mut tx, vendor, occasion).await?;
-    AuditLine { action: "set-up", license: None, detail: &vendor.product }.write(&mut tx, occasion).await?;
+    store::insert_vendor(&mut tx, occasion).await?;
+    store::insert_product(&mut tx, first, true).await?;
+    AuditLine { action: "set-up", license: None, detail: &first.name }.write(&mut tx, occasion).await?;
     tx.commit().await
 }

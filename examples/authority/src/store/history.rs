@@ -67,13 +67,17 @@ pub(super) async fn insert_lost_license(
 ) -> Result<()> {
     let mut hash = [0; 32];
     SystemRandom.fill(&mut hash)?;
-    query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
-        .bind(terms.id.to_string())
-        .bind(hash.to_vec())
-        .bind(NO_KEY)
-        .bind(json(terms)?)
-        .bind(seconds(occasion.time))
-        .execute(tx)
-        .await?;
+    query(
+        "INSERT INTO license (id, key_hash, key_hint, terms, created, product_id) \
+         VALUES ($1, $2, $3, $4, $5, (SELECT id FROM product WHERE name = $6))",
+    )
+    .bind(terms.id.to_string())
+    .bind(hash.to_vec())
+    .bind(NO_KEY)
+    .bind(json(terms)?)
+    .bind(seconds(occasion.time))
+    .bind(&terms.product)
+    .execute(tx)
+    .await?;
     Ok(())
 }

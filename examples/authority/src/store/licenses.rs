@@ -12,21 +12,25 @@ use super::{
 };
 use crate::{domain::Occasion, failure::Result};
 
-/// Enters a license. There is none with that key.
+/// Enters a license, of the product that its terms name. There is none with that key.
 pub(crate) async fn insert_license(
     tx: &mut Tx,
     sold: &LicenseTerms,
     key: &LicenseKeyName,
     occasion: &Occasion,
 ) -> Result<()> {
-    query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
-        .bind(sold.id.to_string())
-        .bind(key.hash().0.to_vec())
-        .bind(key.hint())
-        .bind(json(sold)?)
-        .bind(seconds(occasion.time))
-        .execute(tx)
-        .await?;
+    query(
+        "INSERT INTO license (id, key_hash, key_hint, terms, created, product_id) \
+         VALUES ($1, $2, $3, $4, $5, (SELECT id FROM product WHERE name = $6))",
+    )
+    .bind(sold.id.to_string())
+    .bind(key.hash().0.to_vec())
+    .bind(key.hint())
+    .bind(json(sold)?)
+    .bind(seconds(occasion.time))
+    .bind(&sold.product)
+    .execute(tx)
+    .await?;
     Ok(())
 }
 

@@ -14,7 +14,10 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 1] = [("ledger", include_str!("migrations/0001_ledger.sql"))];
+const MIGRATIONS: [(&str, &str); 2] = [
+    ("ledger", include_str!("migrations/0001_ledger.sql")),
+    ("product", include_str!("migrations/0002_product.sql")),
+];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.
 const NOTES: &str = "CREATE TABLE IF NOT EXISTS _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \

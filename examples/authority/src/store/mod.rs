@@ -14,6 +14,7 @@ mod licenses;
 mod locks;
 mod migrations;
 mod pages;
+mod products;
 pub(crate) mod raw;
 mod row;
 mod sales;
@@ -24,7 +25,6 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 mod tx;
-mod vendor;
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
@@ -38,11 +38,11 @@ pub(crate) use self::{
     licenses::{insert_license, set_terms, terms_of},
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages},
+    products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
     sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
     seats::{count_by_state, latest_seats_of},
     sql::Error,
     tx::Tx,
-    vendor::{insert_vendor, vendor},
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};
 #[cfg(test)]

@@ -23,7 +23,8 @@ macro_rules! table {
     };
 }
 
-table!(VENDOR, "vendor", "product, root, created", "created");
+table!(VENDOR, "vendor", "created, policies", "created");
+table!(PRODUCT, "product", "id, name, root, folder, template, created, revision", "id");
 table!(HISTORY, "history", "record", "id");
 table!(PAGE, "page", "page, noted", "page");
 table!(
@@ -32,9 +33,9 @@ table!(
     "id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail",
     "id"
 );
-table!(LICENSE, "license", "id, key_hash, key_hint, terms, created, taken, deactivated", "id");
+table!(LICENSE, "license", "id, key_hash, key_hint, terms, created, taken, deactivated, product_id", "id");
 table!(TALLY, "tally", "what, shard, number", "what, shard");
-table!(SALE, "sale", "order_id, terms, sold", "order_id");
+table!(SALE, "sale", "order_id, said, sold, product_id", "order_id");
 table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
 table!(
     SEAT,

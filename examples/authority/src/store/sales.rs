@@ -6,23 +6,22 @@ use super::{
     sql::{Row, query},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order},
+    domain::{LicenseHint, Occasion, Order, Said},
     failure::Result,
 };
-use nodelock::{
-    LicenseId,
-    authority::{LicenseKeyName, LicenseTerms},
-};
+use nodelock::{LicenseId, authority::LicenseKeyName};
 
 /// Notes an order. Returns false when there is one of that id already, also when another transaction has just
 /// committed it.
 pub(crate) async fn insert_sale(tx: &mut Tx, order: &Order, occasion: &Occasion) -> Result<bool> {
     let inserted = query(
-        "INSERT INTO sale (order_id, terms, sold) VALUES ($1, $2, $3) ON CONFLICT (order_id) DO NOTHING",
+        "INSERT INTO sale (order_id, said, sold, product_id) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (order_id) DO NOTHING",
     )
     .bind(&order.id)
-    .bind(json(&order.terms)?)
+    .bind(json(&order.said)?)
     .bind(seconds(occasion.time))
+    .bind(order.product.as_str())
     .execute(tx)
     .await?;
     Ok(inserted == 1)
@@ -44,10 +43,11 @@ pub(crate) async fn insert_sale_license(
     Ok(())
 }
 
-/// What was ordered under an id; none if nothing was.
-pub(crate) async fn sale(tx: &mut Tx, order: &str) -> Result<Option<LicenseTerms>> {
-    let row = query("SELECT terms FROM sale WHERE order_id = $1").bind(order);
-    row.fetch_optional(tx).await?.map(|row| record(&row, "terms")).transpose()
+/// The product that was ordered under an id, and what was said of its terms; none if nothing was.
+pub(crate) async fn sale(tx: &mut Tx, order: &str) -> Result<Option<(String, Said)>> {
+    let row = query("SELECT product_id, said FROM sale WHERE order_id = $1").bind(order);
+    let row = row.fetch_optional(tx).await?;
+    row.map(|row| Ok((row.get("product_id")?, record(&row, "said")?))).transpose()
 }
 
 /// The licenses of an order, as they were shown when it was sold, with the hints of their present keys.

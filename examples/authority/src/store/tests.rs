@@ -390,8 +390,7 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     let (folder, database) = empty_file().await;
     let location = Location::File(folder.path().join("authority.db"));
     Database::open(&location, 1).await.unwrap().close().await;
-    let newer =
-        "INSERT INTO _sqlx_migrations SELECT 2, 'x', installed_on, success, x'00', 0 FROM _sqlx_migrations";
+    let newer = "INSERT INTO _sqlx_migrations SELECT MAX(version) + 1, 'x', CURRENT_TIMESTAMP, TRUE, x'00', 0 FROM _sqlx_migrations";
     script(&database, newer).await;
     database.close().await;
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::NewerDatabase)));

@@ -4,6 +4,7 @@ mod backup;
 mod bulk;
 mod edit;
 mod issuer_certificate;
+mod products;
 mod program;
 mod restored;
 mod sale;

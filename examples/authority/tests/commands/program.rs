@@ -9,7 +9,7 @@ use std::{
 use nodelock::{Client, Verdict};
 use serde_json::Value;
 
-use crate::support::server::Installation;
+use crate::support::server::{Installation, with_deactivations};
 
 /// An authority without a server.
 pub struct Authority(Installation);
@@ -80,10 +80,10 @@ impl Authority {
         answer.json()["error"].as_str().unwrap().to_owned()
     }
 
-    /// A license and its key.
+    /// A license and its key, with deactivations without limit unless `more` says otherwise.
     pub fn sell(&self, seats: &str, more: &[&str]) -> (String, String) {
         let arguments = [&["license", "new", "--licensee", "Jane Doe", "--seats", seats], more].concat();
-        let sold = self.done(&arguments);
+        let sold = self.done(&with_deactivations(&arguments));
         (sold["license"].as_str().unwrap().to_owned(), sold["key"].as_str().unwrap_or_default().to_owned())
     }
 

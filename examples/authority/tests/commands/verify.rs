@@ -13,7 +13,10 @@ use serde_json::Value;
 
 use crate::{
     program::{Authority, field},
-    support::{ledger::Ledger, server::Engine},
+    support::{
+        ledger::Ledger,
+        server::{Engine, with_deactivations},
+    },
 };
 
 /// At most so many rows of a table are damaged, spread over it.
@@ -24,7 +27,7 @@ fn authority() -> Authority {
     let authority = Authority::new();
     let sell = |more: &[&str]| {
         let new = [&["license", "new", "--licensee", "Jane Doe", "--seats", "9", "--order"], more].concat();
-        let sold = authority.done(&new);
+        let sold = authority.done(&with_deactivations(&new));
         let first = sold["licenses"].get(0).unwrap_or(&sold).clone();
         (field(&first, "license").to_owned(), field(&first, "key").to_owned())
     };
@@ -34,6 +37,8 @@ fn authority() -> Authority {
     authority.done(&["license", "resume", &other]);
     authority.done(&["license", "edit", &id, "--seats", "8"]);
     authority.done(&["license", "rekey", &other]);
+    authority.done(&["product", "edit", "--seats", "2", "--deactivations", "3"]);
+    authority.done(&["policy", "edit", "--lease-days", "60"]);
 
     let check_in = |device: &nodelock::Client| {
         let renewed = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());

@@ -1,9 +1,12 @@
 //! What can be typed about licenses.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
-use nodelock::{Feature, LicenseId, Timestamp, authority::SeatListing};
+use clap::{Args, Subcommand};
+use nodelock::LicenseId;
+
+use super::{SaidTerms, product};
+use crate::domain::ProductId;
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
@@ -20,7 +23,7 @@ pub(crate) enum LicenseCommand {
     Edit {
         id: LicenseId,
         #[command(flatten)]
-        terms: Box<EditedTerms>,
+        terms: Box<SaidTerms>,
     },
     /// Give a license a new key, and print it; the old key activates nothing any more, and devices keep their seats
     Rekey(Rekey),
@@ -30,72 +33,17 @@ pub(crate) enum LicenseCommand {
     Resume { id: LicenseId },
 }
 
-/// What is told of a license's seats.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Listed {
-    /// Nothing but when the next one lapses
-    None,
-    /// The name of each, the day of its last contact, and when it lapses
-    Dates,
-    /// What its computer is called, too
-    Labels,
-}
-
-impl From<Listed> for SeatListing {
-    fn from(listed: Listed) -> Self {
-        match listed {
-            Listed::None => Self::None,
-            Listed::Dates => Self::Dates,
-            Listed::Labels => Self::Labels,
-        }
-    }
-}
-
 #[derive(Args)]
 pub(crate) struct NewLicense {
+    /// The product that is sold [default: the only one]
+    #[arg(long, value_name = "ID", value_parser = product)]
+    pub(crate) product: Option<ProductId>,
     /// Who licensed the product
     #[arg(long, value_name = "NAME")]
     pub(crate) licensee: String,
-    /// How many machines may hold a seat at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seats: u32,
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub(crate) edition: String,
-    /// What it entitles to, with a limit and an end if it has them; may be given several times
-    #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
-    pub(crate) features: Vec<FeatureArgument>,
-    /// The first day or second at which it is no longer valid [default: perpetual]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) expires: Option<Timestamp>,
-    /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
-    #[arg(long, value_name = "N|none", default_value = "90")]
-    pub(crate) lease_days: Limit,
-    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
-    /// back
-    #[arg(long, value_name = "N|none", default_value = "14")]
-    pub(crate) margin_days: Limit,
-    /// How often within 365 days a machine that is installed again may take its own seat when none is free [default: 5,
-    /// or 1 without a lease]
-    #[arg(long, value_name = "N")]
-    pub(crate) reinstalls: Option<u32>,
-    /// How many seats a customer may replace within 365 days when none is free [default: 1, or 0 without a lease]
-    #[arg(long, value_name = "N")]
-    pub(crate) replace: Option<u32>,
-    /// What a refusal for want of a seat tells of the seats to whoever has the license key
-    #[arg(long, value_name = "WHAT", default_value = "dates")]
-    pub(crate) seat_list: Listed,
-    /// A machine that is installed again takes its own seat also when another one is free
-    #[arg(long)]
-    pub(crate) one_seat_per_machine: bool,
-    /// Versions released later are not covered [default: all are]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) updates_until: Option<Timestamp>,
-    /// How many deactivations return a seat to the pool
-    #[arg(long, value_name = "N|none", default_value = "none")]
-    pub(crate) deactivations: Limit,
-    /// Whatever else the application is told; may be given several times
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) metadata: Vec<Pair>,
+    /// Where nothing is said, the product says it, and then what holds for every product.
+    #[command(flatten)]
+    pub(crate) terms: SaidTerms,
     /// A license key that exists already [default: a new one]
     #[arg(long, value_name = "KEY", conflicts_with_all = ["count", "keys_out"])]
     pub(crate) key: Option<String>,
@@ -118,35 +66,6 @@ pub(crate) struct KeysOut {
 }
 
 #[derive(Args)]
-#[group(required = true, multiple = true)]
-pub(crate) struct EditedTerms {
-    /// How many machines may hold a seat at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seats: Option<u32>,
-    /// The first day or second at which it is no longer valid
-    #[arg(long, value_name = "DATE|none")]
-    pub(crate) expires: Option<End>,
-    /// How many days a device may go without a renewal
-    #[arg(long, value_name = "N|none")]
-    pub(crate) lease_days: Option<Limit>,
-    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
-    /// back
-    #[arg(long, value_name = "N|none")]
-    pub(crate) margin_days: Option<Limit>,
-    /// How many deactivations return a seat to the pool
-    #[arg(long, value_name = "N|none")]
-    pub(crate) deactivations: Option<Limit>,
-    /// Versions released later are not covered
-    #[arg(long, value_name = "DATE|none")]
-    pub(crate) updates_until: Option<End>,
-    #[arg(long, value_name = "NAME")]
-    pub(crate) edition: Option<String>,
-    /// What it entitles to, in place of all that it entitled to before; may be given several times
-    #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
-    pub(crate) features: Option<Vec<FeatureArgument>>,
-}
-
-#[derive(Args)]
 pub(crate) struct Rekey {
     pub(crate) id: LicenseId,
     /// A license key that exists already [default: a new one]
@@ -163,71 +82,5 @@ fn order(text: &str) -> Result<String, &'static str> {
         Ok(text.to_owned())
     } else {
         Err("an id of at most 200 bytes on one line is expected")
-    }
-}
-
-/// A number, or `none` for no limit.
-#[derive(Clone, Copy)]
-pub(crate) struct Limit(pub(crate) Option<u32>);
-
-impl FromStr for Limit {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self(None)),
-            _ => text.parse().map(|number| Self(Some(number))).map_err(|_| "a number or `none` is expected"),
-        }
-    }
-}
-
-/// A date, or `none` for no end.
-#[derive(Clone, Copy)]
-pub(crate) struct End(pub(crate) Option<Timestamp>);
-
-impl FromStr for End {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self(None)),
-            _ => text.parse().map(|date| Self(Some(date))).map_err(|_| "a date or `none` is expected"),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct FeatureArgument(pub(crate) Feature);
-
-impl FromStr for FeatureArgument {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (rest, expires) = match text.split_once('@') {
-            Some((rest, date)) => (rest, Some(date.parse().map_err(|_| "a date is expected after `@`")?)),
-            None => (text, None),
-        };
-        let (name, limit) = match rest.split_once('=') {
-            Some((name, limit)) => (name, Some(limit.parse().map_err(|_| "a number is expected after `=`")?)),
-            None => (rest, None),
-        };
-        if name.is_empty() {
-            return Err("a feature has a name");
-        }
-        let mut feature = Feature::new(name);
-        (feature.limit, feature.expires) = (limit, expires);
-        Ok(Self(feature))
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Pair(pub(crate) String, pub(crate) String);
-
-impl FromStr for Pair {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, value) = text.split_once('=').ok_or("name=value is expected")?;
-        Ok(Self(name.to_owned(), value.to_owned()))
     }
 }

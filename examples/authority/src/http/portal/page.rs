@@ -79,7 +79,7 @@ pub(super) fn kept(typed: String) -> String {
 
 /// What this authority sells, for the head of a page; a page is better without it than not there.
 pub(super) async fn product(server: &Server) -> String {
-    service::vendor(server.service.database()).await.map(|vendor| vendor.product).unwrap_or_default()
+    service::product(server.service.database(), None).await.map(|product| product.name).unwrap_or_default()
 }
 
 /// A time for people: `24 November 2026, 10:02 UTC`.

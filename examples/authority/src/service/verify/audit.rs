@@ -15,8 +15,10 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 8] = [
+const ACTIONS: [(&str, bool); 10] = [
     ("set-up", false),
+    ("product-edited", false),
+    ("policies-edited", false),
     ("certified", false),
     ("restored", false),
     ("license-created", true),
@@ -33,6 +35,10 @@ const LAG: u64 = 24 * 60 * 60;
 pub(super) struct Audit {
     /// When the authority was set up, and for what.
     pub(super) set_up: Option<(Timestamp, String)>,
+    /// How often each product was changed, by its id, and what it says since.
+    pub(super) templates: HashMap<String, (i64, String)>,
+    /// What holds for all products, once that was changed.
+    pub(super) policies: Option<String>,
     /// When each license was sold, and in which words.
     pub(super) created: HashMap<LicenseId, (Timestamp, String)>,
     pub(super) trails: HashMap<SeatName, Trail>,
@@ -123,6 +129,12 @@ impl Audit {
                         row.expect("action", self.set_up.is_none(), "an authority is set up once");
                         self.set_up.get_or_insert((at, detail));
                     }
+                    ("product-edited", _) => {
+                        let (id, template) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        let noted = self.templates.entry(id.to_owned()).or_default();
+                        *noted = (noted.0 + 1, template.to_owned());
+                    }
+                    ("policies-edited", _) => self.policies = Some(detail),
                     ("license-created", Some(license)) => {
                         let is_first = self.created.insert(license, (at, detail)).is_none();
                         row.expect("license_id", is_first, "a license is sold once");

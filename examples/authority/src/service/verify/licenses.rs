@@ -6,7 +6,7 @@ use nodelock::{LicenseId, Timestamp, authority::LicenseTerms};
 
 use super::{Findings, Known, License, row::Row};
 use crate::{
-    domain::Finding,
+    domain::{Finding, Said},
     failure::Result,
     store::{Tx, raw},
 };
@@ -19,16 +19,13 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
         let mut row = Row::new(raw, raw::SALE, findings);
         let id = row.text("order_id");
         row.name.clone_from(&id);
-        if let Some(mut terms) = row.record::<LicenseTerms>("terms") {
-            let is_bare = terms.id == LicenseId::NONE && terms.starts == Timestamp::from_unix_seconds(0);
-            row.expect("terms", is_bare, "an order has no license id and no start");
-            row.expect("terms", Some(&terms.product) == known.product.as_ref(), "it is of another product");
-            terms.id = LicenseId::from_bytes([1; 8]);
-            row.expect("terms", terms.validate().is_ok(), "no license can be made of it");
+        if let Some(said) = row.record::<Said>("said") {
+            row.expect("said", said.check().is_ok(), "no license can be made of it");
         }
+        let product = row.text("product_id");
         let sold = row.time("sold");
         if let Some(id) = id {
-            orders.insert(id, Order { sold, noted: None, licenses: 0 });
+            orders.insert(id, Order { sold, product, noted: None, licenses: 0 });
         }
     })
     .await?;
@@ -52,7 +49,7 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
 /// Compares what licenses say that their seats add up to, once all seats are known.
 pub(super) fn look_back(known: &Known, findings: &mut Findings) {
     for (id, license) in &known.licenses {
-        let License { said, taken, deactivated } = license;
+        let License { said, taken, deactivated, .. } = license;
         for (column, said, counted) in [("taken", said.0, *taken), ("deactivated", said.1, *deactivated)] {
             if said.is_some_and(|said| said != counted) {
                 findings.add(Finding {
@@ -71,6 +68,7 @@ pub(super) fn look_back(known: &Known, findings: &mut Findings) {
 /// An order, and what its licenses say of it.
 struct Order {
     sold: Option<Timestamp>,
+    product: Option<String>,
     /// When the audit has the last of them as sold.
     noted: Option<Timestamp>,
     licenses: i64,
@@ -88,8 +86,13 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
     let terms = row.record::<LicenseTerms>("terms");
     if let Some(terms) = &terms {
         row.expect("id", id.is_none_or(|id| id == terms.id), "its terms are of another license");
-        row.expect("terms", Some(&terms.product) == known.product.as_ref(), "it is of another product");
+        row.expect("terms", known.products.contains_key(&terms.product), "there is no such product");
         row.expect("terms", terms.validate().is_ok(), "no license can be issued on them");
+    }
+    let product = row.text("product_id");
+    if let (Some(product), Some(terms)) = (&product, &terms) {
+        let is_its = known.products.get(&terms.product) == Some(product);
+        row.expect("product_id", is_its, "its terms are of another product");
     }
     let created = row.time("created");
     let noted = id.and_then(|id| known.audit.created.get(&id)).map(|(at, _)| *at);
@@ -99,7 +102,7 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
     }
     let said = (row.number("taken"), row.number("deactivated"));
     if let Some(id) = id {
-        known.licenses.insert(id, License { said, ..License::default() });
+        known.licenses.insert(id, License { said, product, ..License::default() });
     }
 }
 
@@ -115,6 +118,8 @@ fn look_at_sold(row: &mut Row<'_>, known: &Known, orders: &mut HashMap<String, O
     row.expect("position", position == Some(order.licenses), "the licenses of an order are numbered from 0");
     order.licenses += 1;
     let Some(license) = license else { return };
+    let sold = known.licenses.get(&license).and_then(|license| license.product.as_ref());
+    row.expect("license_id", sold == order.product.as_ref(), "the order is for another product");
     let noted = known.audit.created.get(&license);
     let is_noted = noted.is_some_and(|(_, detail)| detail.ends_with(&format!(", order {id}")));
     row.expect("license_id", is_noted, "the license was not noted as sold under that order");

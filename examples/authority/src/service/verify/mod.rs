@@ -8,6 +8,7 @@ mod audit;
 mod history;
 mod licenses;
 mod others;
+mod products;
 mod row;
 mod seats;
 mod unseen;
@@ -27,9 +28,8 @@ pub(crate) use self::unseen::UNSEEN;
 use self::{audit::Audit, row::Row};
 use super::Database;
 use crate::{
-    domain::{Finding, Occasion},
-    failure::{Failure, Result},
-    keys,
+    domain::{Finding, Occasion, Said},
+    failure::Result,
     store::{Tx, raw},
 };
 
@@ -80,7 +80,8 @@ impl Findings {
 /// What is known of the ledger so far, by what names it.
 #[derive(Default)]
 struct Known {
-    product: Option<String>,
+    /// The ids of the products, by their names.
+    products: HashMap<String, String>,
     audit: Audit,
     licenses: HashMap<LicenseId, License>,
     /// With the revision of its latest license.
@@ -98,6 +99,7 @@ struct Known {
 #[derive(Default)]
 struct License {
     said: (Option<i64>, Option<i64>),
+    product: Option<String>,
     taken: i64,
     deactivated: i64,
 }
@@ -106,8 +108,7 @@ struct License {
 ///
 /// It keeps about a hundred bytes of each seat in memory.
 ///
-/// Fails with [`Failure::WrongKeys`] when the keys that are here are another authority's, and when the database cannot
-/// be read at all. What it finds is no failure.
+/// Fails when the keys that are here cannot be read, and when the database cannot be read at all. What it finds is no failure.
 pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Verified> {
     let mut findings = Findings { list: Vec::new(), found: 0, records: 0, now: occasion.time };
     let mut known = Known::default();
@@ -120,7 +121,8 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     }
     audit::look(&mut tx, &mut known, &mut findings).await?;
     history::look(&mut tx, &mut findings).await?;
-    let keys_are_here = look_at_vendor(&mut tx, directory, &mut known, &mut findings).await?;
+    look_at_vendor(&mut tx, &known, &mut findings).await?;
+    let keys_are_here = products::look(&mut tx, directory, &mut known, &mut findings).await?;
     licenses::look(&mut tx, &mut known, &mut findings).await?;
     seats::look(&mut tx, &mut known, &mut findings).await?;
     licenses::look_back(&known, &mut findings);
@@ -130,41 +132,25 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     Ok(Verified { findings: list, found, records, keys_are_here })
 }
 
-/// Returns whether the keys are here.
-async fn look_at_vendor(
-    tx: &mut Tx,
-    directory: &Path,
-    known: &mut Known,
-    findings: &mut Findings,
-) -> Result<bool> {
-    let (mut rows, mut root) = (0_u32, None);
+/// What holds for all products.
+async fn look_at_vendor(tx: &mut Tx, known: &Known, findings: &mut Findings) -> Result<()> {
+    let mut rows = 0_u32;
     raw::walk(tx, raw::VENDOR, |raw| {
         rows += 1;
         let mut row = Row::new(raw, raw::VENDOR, findings);
-        known.product = row.text("product");
-        let set_up = known.audit.set_up.clone();
-        if let Some(product) = &known.product {
-            let is_noted = set_up.as_ref().is_some_and(|(_, noted)| noted == product);
-            row.expect("product", is_noted, "it is not what the authority was set up for");
-        }
         if let Some(created) = row.time("created") {
-            let is_noted = set_up.as_ref().is_some_and(|(at, _)| *at == created);
+            let is_noted = known.audit.set_up.as_ref().is_some_and(|(at, _)| *at == created);
             row.expect("created", is_noted, "it is not when the authority was set up");
         }
-        root = row.parsed("root");
+        if let Some(policies) = row.record::<Said>("policies") {
+            let noted = known.audit.policies.as_ref();
+            let is_noted = noted.map_or(policies.is_empty(), |noted| policies.is(noted));
+            row.expect("policies", is_noted, "they are not what was noted last");
+        }
     })
     .await?;
     if rows != 1 {
         findings.add_of("vendor", None, format!("it has {rows} rows, and one is right"));
     }
-    let Some(root) = root else { return Ok(false) };
-    match keys::load(directory, root) {
-        Ok(_) => Ok(true),
-        Err(Failure::KeysMissing(_)) => Ok(false),
-        Err(Failure::WrongKeys) => {
-            findings.add_of("vendor", Some("root"), Failure::WrongKeys.to_string());
-            Ok(true)
-        }
-        Err(failure) => Err(failure),
-    }
+    Ok(())
 }

@@ -15,7 +15,7 @@ pub(crate) const UNSEEN: [(&str, &str); 40] = [
         "license.terms",
         "what was sold is noted nowhere else; it must be valid, and of this license and product",
     ),
-    ("sale.terms", "what was ordered is noted nowhere else; it must be valid, and of this product"),
+    ("sale.said", "what was ordered is noted nowhere else; it must be valid"),
     ("seat.machine", "what the device said of itself; no rule reads it, and it must be readable"),
     ("seat.record.requested", "the request is not kept; a date by the device's clock"),
     ("seat.record.request_digest", "the request is not kept; a change lets the same request be refused"),

@@ -1,0 +1,49 @@
+//! What can be typed about products.
+
+use clap::{Args, Subcommand};
+
+use super::{SaidTerms, product};
+use crate::domain::ProductId;
+
+#[derive(Subcommand)]
+pub(crate) enum ProductCommand {
+    /// Show all products
+    List,
+    /// Show one product, and what is sold of it
+    Show {
+        /// [default: the only one]
+        #[arg(value_name = "ID", value_parser = product)]
+        id: Option<ProductId>,
+    },
+    /// Change what is sold of a product from now on, where the sale does not say otherwise
+    Edit {
+        /// [default: the only one]
+        #[arg(value_name = "ID", value_parser = product)]
+        id: Option<ProductId>,
+        /// Only if this revision is the latest
+        #[arg(long, value_name = "N")]
+        if_version: Option<u32>,
+        #[command(flatten)]
+        edited: Box<EditedTerms>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show what holds for every product that does not say otherwise
+    Show,
+    /// Change what holds for every product that does not say otherwise, from now on
+    Edit {
+        #[command(flatten)]
+        edited: Box<EditedTerms>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct EditedTerms {
+    #[command(flatten)]
+    pub(crate) terms: SaidTerms,
+    /// Say nothing of one of the terms any more, by its name in their record; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) unset: Vec<String>,
+}

@@ -1,0 +1,82 @@
+//! What each command about products does.
+
+use serde_json::{Value, json};
+
+use super::{
+    arguments::{EditedTerms, PolicyCommand, ProductCommand},
+    output::{self, Listing, Report},
+};
+use crate::{
+    domain::{Occasion, Said},
+    failure::{Failure, Result},
+    service::{self, Change, Database},
+};
+
+pub(crate) async fn run(
+    command: &ProductCommand,
+    database: &Database,
+    occasion: &Occasion,
+    as_json: bool,
+) -> Result<Report> {
+    match command {
+        ProductCommand::List => {
+            let mut listing = Listing::new("products", as_json);
+            for product in service::products(database).await? {
+                listing.row(Ok(product), output::product_words, output::product)?;
+            }
+            listing.finish("No products.")
+        }
+        ProductCommand::Show { id } => {
+            let product = service::product(database, id.as_ref()).await?;
+            let words = format!("{}\n{}", output::product_words(&product), terms_words(&product.template));
+            Ok(Report::new(words, output::product(&product)))
+        }
+        ProductCommand::Edit { id, if_version, edited } => {
+            let said = said(edited)?;
+            let change = Change { said: &said, unsaid: &edited.unset };
+            let product =
+                service::edit_product(database, id.as_ref(), &change, *if_version, occasion).await?;
+            let words = format!(
+                "Product {} is sold on these terms from now on, where a sale does not say otherwise.\n{}",
+                product.id,
+                terms_words(&product.template)
+            );
+            Ok(Report::new(words, output::product(&product)))
+        }
+    }
+}
+
+pub(crate) async fn policies(
+    command: &PolicyCommand,
+    database: &Database,
+    occasion: &Occasion,
+) -> Result<Report> {
+    let policies = match command {
+        PolicyCommand::Show => service::policies(database).await?,
+        PolicyCommand::Edit { edited } => {
+            let said = said(edited)?;
+            let change = Change { said: &said, unsaid: &edited.unset };
+            service::edit_policies(database, &change, occasion).await?
+        }
+    };
+    let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies));
+    Ok(Report::new(words, json!({ "terms": policies })))
+}
+
+/// Fails with [`Failure::Usage`] when nothing is to change.
+fn said(edited: &EditedTerms) -> Result<Said> {
+    let said = edited.terms.said()?;
+    if said.is_empty() && edited.unset.is_empty() {
+        return Err(Failure::Usage("say what is to change".into()));
+    }
+    Ok(said)
+}
+
+/// A line for each of the terms.
+fn terms_words(said: &Said) -> String {
+    let line = |(name, value): (&String, &Value)| format!("  {name}: {value}\n");
+    match said.is_empty() {
+        true => "  nothing is said\n".to_owned(),
+        false => said.members().iter().map(line).collect(),
+    }
+}
