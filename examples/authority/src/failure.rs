@@ -28,6 +28,16 @@ pub(crate) enum Failure {
     TooManyUnseen { wait: Duration, handles: Vec<Handle> },
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
+    /// The license.
+    #[error("license {0} is void; that cannot be undone. Sell another one")]
+    Void(LicenseId),
+    /// Several keys or none have that end; the license, and what was typed.
+    #[error("license {0} has no key of that end, or several; `authority license show` has them")]
+    NoSuchKey(LicenseId),
+    #[error(
+        "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
+    )]
+    KeyNotKept,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -37,13 +47,21 @@ pub(crate) enum Failure {
     OrderDiffers(String, String),
     /// The order's id.
     #[error(
-        "order {0} was sold already; nothing was sold now. Keys are shown once: `authority license rekey ID` gives a license \
-         a new one"
+        "order {0} was sold already; nothing was sold now. `authority license show-key ID` shows a key again, and \
+         `authority license rekey ID` gives a license a new one"
     )]
     SoldAlready(String),
     /// The id.
     #[error("there is no product {0}; `authority product list` shows those there are")]
     UnknownProduct(String),
+    /// The id, or what the vendor's own system calls the customer.
+    #[error("there is no customer {0}; `authority customer list` shows those there are")]
+    UnknownCustomer(String),
+    /// The id of the other customer.
+    #[error("customer {0} has that external id already")]
+    CustomerThere(String),
+    #[error("nothing was sold under order {0}")]
+    UnknownOrder(String),
     /// Somebody else was faster: which version was seen, and which is the latest.
     #[error(
         "this was based on version {based_on}, and version {latest} is the latest; look at that one first"
@@ -156,9 +174,15 @@ impl Failure {
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
+            Self::Void(_) => "void".into(),
+            Self::NoSuchKey(_) => "no-such-key".into(),
+            Self::KeyNotKept => "key-not-kept".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
             Self::UnknownProduct(_) => "unknown-product".into(),
+            Self::UnknownCustomer(_) => "unknown-customer".into(),
+            Self::CustomerThere(_) => "customer-there".into(),
+            Self::UnknownOrder(_) => "unknown-order".into(),
             Self::Superseded { .. } => "superseded".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod customer;
 mod license;
 mod product;
 mod terms;
@@ -13,7 +14,8 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::{
-    license::{LicenseCommand, NewLicense, Rekey},
+    customer::{CustomerCommand, OrderCommand, Which},
+    license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense},
     product::{EditedTerms, PolicyCommand, ProductCommand},
     terms::SaidTerms,
 };
@@ -88,6 +90,12 @@ pub(crate) enum Command {
     /// Sell, show, change, stop
     #[command(subcommand)]
     License(LicenseCommand),
+    /// To whom licenses are sold
+    #[command(subcommand)]
+    Customer(CustomerCommand),
+    /// What was sold under the ids of a shop
+    #[command(subcommand)]
+    Order(OrderCommand),
     /// What licenses are sold of, and on which terms unless the sale says otherwise
     #[command(subcommand)]
     Product(ProductCommand),
@@ -229,6 +237,16 @@ pub(crate) struct TlsArguments {
         required = false
     )]
     pub(crate) key: PathBuf,
+}
+
+/// An id as a shop has them: something on one line.
+fn order(text: &str) -> Result<String, &'static str> {
+    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    if is_line && text.len() <= 200 {
+        Ok(text.to_owned())
+    } else {
+        Err("an id of at most 200 bytes on one line is expected")
+    }
 }
 
 /// The short name of a product.

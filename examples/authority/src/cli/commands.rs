@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     arguments::{CertificateCommand, Command, Installation, LicenseCommand, SeatArguments},
-    bulk,
+    bulk, customers,
     licenses::Desk,
     output::{self, Listing, Report},
     products,
@@ -108,9 +108,14 @@ async fn execute(
                 // Nothing is signed yet, but what could not be honored must not be sold.
                 signer()?;
             }
-            let desk = Desk { database, occasion, as_json: installation.json };
+            let keys = installation.keys();
+            let desk = Desk { database, occasion, as_json: installation.json, keys: &keys };
             desk.run(command).await
         }
+        Command::Customer(command) => {
+            customers::customers(command, database, occasion, installation.json).await
+        }
+        Command::Order(command) => customers::orders(command, database, occasion, installation.json).await,
         Command::Product(command) => products::run(command, database, occasion, installation.json).await,
         Command::Policy(command) => products::policies(command, database, occasion).await,
         Command::Activate { file, license, .. } => {

@@ -3,6 +3,7 @@
 pub(crate) mod arguments;
 mod bulk;
 mod commands;
+mod customers;
 mod licenses;
 mod output;
 mod products;

@@ -31,11 +31,24 @@ pub(crate) async fn run(
             let words = format!("{}\n{}", output::product_words(&product), terms_words(&product.template));
             Ok(Report::new(words, output::product(&product)))
         }
-        ProductCommand::Edit { id, if_version, edited } => {
-            let said = said(edited)?;
-            let change = Change { said: &said, unsaid: &edited.unset };
-            let product =
-                service::edit_product(database, id.as_ref(), &change, *if_version, occasion).await?;
+        ProductCommand::Edit { id, if_version, keeps_keys, edited } => {
+            let mut based_on = *if_version;
+            let mut product = None;
+            if let Some(keeps) = keeps_keys {
+                let edited =
+                    service::set_keeps_keys(database, id.as_ref(), *keeps, based_on, occasion).await?;
+                // What follows is based on that.
+                based_on = based_on.map(|_| edited.revision);
+                product = Some(edited);
+            }
+            let product = match product.filter(|_| edited.is_empty()) {
+                Some(product) => product,
+                None => {
+                    let said = said(edited)?;
+                    let change = Change { said: &said, unsaid: &edited.unset };
+                    service::edit_product(database, id.as_ref(), &change, based_on, occasion).await?
+                }
+            };
             let words = format!(
                 "Product {} is sold on these terms from now on, where a sale does not say otherwise.\n{}",
                 product.id,
@@ -65,11 +78,10 @@ pub(crate) async fn policies(
 
 /// Fails with [`Failure::Usage`] when nothing is to change.
 fn said(edited: &EditedTerms) -> Result<Said> {
-    let said = edited.terms.said()?;
-    if said.is_empty() && edited.unset.is_empty() {
+    if edited.is_empty() {
         return Err(Failure::Usage("say what is to change".into()));
     }
-    Ok(said)
+    edited.terms.said()
 }
 
 /// A line for each of the terms.

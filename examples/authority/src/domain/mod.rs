@@ -1,5 +1,6 @@
 //! What the authority speaks of: plain types that know neither the database nor HTTP.
 
+mod customer;
 mod location;
 mod product;
 mod said;
@@ -12,12 +13,13 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{Count, Gap, LicenseTerms, Seat, SeatName, SeatState, Usage},
+    authority::{Count, Gap, KeyHash, LicenseTerms, Seat, SeatName, SeatState, Usage},
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::{
+    customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
     product::{Product, ProductId},
     said::Said,
@@ -72,6 +74,39 @@ pub(crate) struct LicenseRow {
     pub(crate) key_hint: String,
     pub(crate) created: Timestamp,
     pub(crate) usage: Usage,
+    /// The latest version of its terms.
+    pub(crate) version: u32,
+    /// When it was ended for good.
+    pub(crate) voided: Option<Timestamp>,
+    pub(crate) customer: Option<CustomerId>,
+}
+
+/// What a license says now.
+pub(crate) struct Standing {
+    pub(crate) terms: LicenseTerms,
+    pub(crate) version: u32,
+    pub(crate) voided: Option<Timestamp>,
+}
+
+/// What a license said from a time on.
+pub(crate) struct TermsVersion {
+    pub(crate) version: u32,
+    pub(crate) at: Timestamp,
+    /// Who said so, as the audit names them.
+    pub(crate) actor: String,
+    pub(crate) terms: LicenseTerms,
+}
+
+/// A key of a license, without the key itself.
+pub(crate) struct KeyRow {
+    pub(crate) hash: KeyHash,
+    /// Its end, for people.
+    pub(crate) hint: String,
+    pub(crate) created: Timestamp,
+    /// Since when it opens nothing any more.
+    pub(crate) revoked: Option<Timestamp>,
+    /// The key, encrypted, if it is kept.
+    pub(crate) sealed: Option<Vec<u8>>,
 }
 
 /// A license, and the end of its key.
@@ -89,6 +124,17 @@ pub(crate) struct Order {
     pub(crate) said: Said,
     /// How many licenses of it.
     pub(crate) count: u32,
+    pub(crate) customer: Option<CustomerId>,
+    /// Who sells it; empty for the vendor.
+    pub(crate) reseller: String,
+}
+
+/// An order in a list.
+pub(crate) struct OrderRow {
+    pub(crate) order: Order,
+    pub(crate) sold: Timestamp,
+    /// Whether all its licenses were ended for good.
+    pub(crate) is_void: bool,
 }
 
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.
@@ -148,6 +194,8 @@ pub(crate) struct Holding {
     pub(crate) gaps: Vec<Gap>,
     /// How many were replaced.
     pub(crate) replaced: Count,
+    /// Whether the license was ended for good.
+    pub(crate) is_void: bool,
 }
 
 /// How many seats are in a state.

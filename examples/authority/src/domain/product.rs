@@ -60,6 +60,8 @@ pub(crate) struct Product {
     pub(crate) created: Timestamp,
     /// How often it was changed, from 1 on.
     pub(crate) revision: u32,
+    /// Whether keys of its licenses are kept, so that they can be sent again.
+    pub(crate) keeps_keys: bool,
 }
 
 #[cfg(test)]

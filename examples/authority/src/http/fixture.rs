@@ -29,7 +29,7 @@ use super::{Server, log, metrics, peer::Peer, router};
 use crate::{
     domain::{Actor, Location, Occasion},
     keys::{self, renewal, renewal::NewCertificate},
-    service::{self, Database, Service},
+    service::{self, Buyer, Database, Service},
     store,
 };
 
@@ -120,7 +120,7 @@ impl Authority {
         terms.deactivations = deactivations;
         let sold = service::offers(&terms, 1).unwrap();
         let database = self.server.service.database();
-        service::sell(database, &sold, None, || Ok(()), &occasion()).await.unwrap();
+        service::sell(database, None, &sold, Buyer::default(), || Ok(()), &occasion()).await.unwrap();
         sold[0].key.to_string()
     }
 

@@ -2,6 +2,7 @@
 
 mod outside;
 pub(crate) mod renewal;
+mod vault;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,9 +18,9 @@ use nodelock::{
 };
 use zeroize::Zeroizing;
 
-pub(crate) use self::outside::Outside;
 #[cfg(test)]
 pub(crate) use self::outside::TestDisk;
+pub(crate) use self::{outside::Outside, vault::Vault};
 use crate::failure::{Failure, Result};
 
 pub(crate) const ROOT_KEY: &str = "root.key";

@@ -17,7 +17,7 @@ use nodelock::{
 };
 use tempfile::TempDir;
 
-use super::{Activated, Database, Service, lists, offers, product, sell, set_up};
+use super::{Activated, Buyer, Database, Service, lists, offers, product, sell, set_up};
 use crate::{
     domain::{Actor, AuditRow, Location, Occasion, Submission},
     failure::Result,
@@ -78,7 +78,7 @@ impl Authority {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let terms = LicenseTerms::new(id, PRODUCT, seats, now());
         let sold = offers(&terms, 1).unwrap();
-        sell(self.service.database(), &sold, None, || Ok(()), &vendor()).await.unwrap();
+        sell(self.service.database(), None, &sold, Buyer::default(), || Ok(()), &vendor()).await.unwrap();
         sold[0].key.to_string()
     }
 

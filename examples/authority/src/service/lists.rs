@@ -4,17 +4,35 @@ use nodelock::LicenseId;
 
 use super::Database;
 use crate::{
-    domain::{AuditRow, LicenseRow, Occasion, SeatRow, StateCount},
-    failure::Result,
+    domain::{AuditRow, CustomerId, KeyRow, LicenseRow, Occasion, SeatRow, StateCount, TermsVersion},
+    failure::{Failure, Result},
     store::{self, AuditPages, LicensePages, SeatPages},
 };
 
-/// Shows every license, oldest first. One that is damaged fails alone.
+/// All there is of a license, but for its seats.
+pub(crate) struct LicenseView {
+    pub(crate) row: LicenseRow,
+    /// Oldest first.
+    pub(crate) versions: Vec<TermsVersion>,
+    /// Oldest first.
+    pub(crate) keys: Vec<KeyRow>,
+}
+
+/// One license. Fails with `ErrorKind::UnknownLicense`.
+pub(crate) async fn license(database: &Database, id: LicenseId) -> Result<LicenseView> {
+    let mut tx = database.read().await?;
+    let row = store::license_row_of(&mut tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
+    let versions = store::versions_of(&mut tx, id).await?;
+    Ok(LicenseView { row, versions, keys: store::keys_of(&mut tx, id).await? })
+}
+
+/// Shows the licenses of a customer, or all of them, oldest first. One that is damaged fails alone.
 pub(crate) async fn licenses(
     database: &Database,
+    customer: Option<CustomerId>,
     mut show: impl FnMut(Result<LicenseRow>) -> Result<()>,
 ) -> Result<()> {
-    let (mut tx, mut pages) = (database.read().await?, LicensePages::new());
+    let (mut tx, mut pages) = (database.read().await?, LicensePages::new(customer));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {

@@ -8,19 +8,21 @@ mod backup;
 mod certificate;
 mod check_in;
 mod customer_release;
+mod customers;
 mod derivations;
 mod driver;
 mod edit;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod holding;
+mod license_keys;
 mod limits;
 mod lists;
 mod notes;
+mod orders;
 mod preflight;
 mod products;
 mod redeem;
-mod rekey;
 mod release;
 mod renew;
 mod return_held;
@@ -43,15 +45,17 @@ pub(crate) use self::{
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
-    edit::edit,
-    lists::{audit, count_by_state, licenses, seats},
+    customers::{customer, customer_of_external_id, customers, edit_customer, new_customer},
+    edit::{Changing, Edited, Extension, differences, edit, extend},
+    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
+    lists::{LicenseView, audit, count_by_state, license, licenses, seats},
+    orders::{order, orders, void_order},
     preflight::Foreseen,
-    products::{Change, edit_policies, edit_product, policies, product, products},
+    products::{Change, edit_policies, edit_product, policies, product, products, set_keeps_keys},
     redeem::{Effect, Redeemed, Released},
-    rekey::rekey,
-    sell::{Offer, Sale, offers, sell, terms_of_sale},
+    sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
     set_up::{Keys, set_up},
-    suspend::set_suspended,
+    suspend::{set_suspended, void},
     verify::{UNSEEN, Verified, verify},
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};

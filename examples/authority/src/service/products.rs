@@ -89,6 +89,30 @@ pub(crate) async fn edit_product(
     Ok(product)
 }
 
+/// Says whether keys of a product's licenses are kept, so that they can be sent again. Where they are not, the copies
+/// that there are go. Returns the product as it is now. Fails as [`edit_product`] does.
+pub(crate) async fn set_keeps_keys(
+    database: &Database,
+    named: Option<&ProductId>,
+    keeps_keys: bool,
+    based_on: Option<u32>,
+    occasion: &Occasion,
+) -> Result<Product> {
+    let mut tx = database.write().await?;
+    let mut product = choose(products_of(&mut tx).await?, named)?;
+    check_based_on(based_on, product.revision)?;
+    if product.keeps_keys != keeps_keys {
+        product.revision = product.revision.saturating_add(1);
+        product.keeps_keys = keeps_keys;
+        store::set_keeps_keys(&mut tx, &product.id, keeps_keys, product.revision).await?;
+        let detail = format!("{}: {keeps_keys}", product.id);
+        let line = AuditLine { action: "product-keeps-keys", license: None, detail: &detail };
+        line.write(&mut tx, occasion).await?;
+    }
+    tx.commit().await?;
+    Ok(product)
+}
+
 /// Fails with [`Failure::Superseded`] when there is a later version than the one that somebody has seen.
 pub(super) fn check_based_on(based_on: Option<u32>, latest: u32) -> Result<()> {
     match based_on {

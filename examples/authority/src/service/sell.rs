@@ -2,15 +2,20 @@
 
 use nodelock::{
     ErrorKind, LicenseId, SystemRandom, Timestamp,
-    authority::{Found, LicenseKeyName, LicenseTerms, Query},
+    authority::{LicenseKeyName, LicenseTerms},
     code::LicenseKey,
 };
 use zeroize::Zeroizing;
 
-use super::Database;
+use super::{
+    Database,
+    customers::known,
+    license_keys::{seal, vault_of},
+};
 use crate::{
-    domain::{LicenseHint, Occasion, Order, Product, Said},
+    domain::{CustomerId, LicenseHint, Occasion, Order, OrderRow, Product, Said},
     failure::{Failure, Result},
+    keys::Vault,
     store::{self, AuditLine, Tx},
 };
 
@@ -18,6 +23,13 @@ use crate::{
 pub(crate) struct Offer {
     pub(crate) terms: LicenseTerms,
     pub(crate) key: Zeroizing<String>,
+}
+
+/// To whom something is sold, and under which order.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Buyer<'a> {
+    pub(crate) order: Option<&'a Order>,
+    pub(crate) customer: Option<CustomerId>,
 }
 
 /// What became of a sale.
@@ -67,14 +79,16 @@ pub(super) fn new_key() -> Result<Zeroizing<String>> {
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`]
 /// for terms that are over, with [`Failure::Usage`] for an empty key, with [`Failure::KeyInUse`], with
-/// [`Failure::OrderDiffers`], and as `hand_over` does.
+/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`], and as `hand_over` does.
 pub(crate) async fn sell(
     database: &Database,
+    vault: Option<&Vault>,
     offers: &[Offer],
-    order: Option<&Order>,
+    buyer: Buyer<'_>,
     hand_over: impl FnOnce() -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Sale> {
+    let Buyer { order, customer } = buyer;
     let mut named = Vec::new();
     for Offer { terms, key } in offers {
         terms.validate()?;
@@ -84,15 +98,18 @@ pub(crate) async fn sell(
                 format!("the license would have ended at {end}"),
             ));
         }
-        named.push((terms, key_name(key)?));
+        named.push((terms, key, key_name(key)?));
     }
     let mut tx = database.read().await?;
+    if let Some(id) = customer {
+        known(&mut tx, id).await?;
+    }
     if let Some(order) = order
         && let Some(before) = sold_before(&mut tx, order).await?
     {
         return Ok(Sale::Before(before));
     }
-    for (_, key) in &named {
+    for (_, _, key) in &named {
         check_unused(&mut tx, key).await?;
     }
     drop(tx);
@@ -107,9 +124,17 @@ pub(crate) async fn sell(
         tx.commit().await?;
         return Ok(Sale::Before(before));
     }
-    for (position, (terms, key)) in (0..).zip(&named) {
+    let vault = match offers.first() {
+        Some(offer) => vault_of(&mut tx, vault, &offer.terms.product).await?,
+        None => None,
+    };
+    for (position, (terms, text, key)) in (0..).zip(&named) {
         check_unused(&mut tx, key).await?;
-        store::insert_license(&mut tx, terms, key, occasion).await?;
+        let sealed = seal(vault, terms.id, key, text)?;
+        store::insert_license(&mut tx, terms, key, sealed.as_deref(), occasion).await?;
+        if let Some(customer) = customer {
+            store::set_customer_of(&mut tx, terms.id, customer).await?;
+        }
         if let Some(order) = order {
             store::insert_sale_license(&mut tx, &order.id, position, terms.id).await?;
         }
@@ -129,28 +154,33 @@ pub(super) fn key_name(key: &str) -> Result<LicenseKeyName> {
     LicenseKeyName::new(key).ok_or_else(|| Failure::Usage("the license key is empty".into()))
 }
 
-/// Fails with [`Failure::KeyInUse`].
+/// Fails with [`Failure::KeyInUse`], also for a key that opens nothing any more.
 pub(super) async fn check_unused(tx: &mut Tx, key: &LicenseKeyName) -> Result<()> {
-    match store::find(tx, &Query::LicenseOfKey(key.hash())).await? {
-        Found::License(None) => Ok(()),
-        _ => Err(Failure::KeyInUse),
-    }
+    if store::is_key_used(tx, key).await? { Err(Failure::KeyInUse) } else { Ok(()) }
 }
 
 /// The licenses that an order was sold with; none if it was not.
 ///
 /// Fails with [`Failure::OrderDiffers`] when something else was ordered under that id.
 async fn sold_before(tx: &mut Tx, order: &Order) -> Result<Option<Vec<LicenseHint>>> {
-    let Some((product, said)) = store::sale(tx, &order.id).await? else { return Ok(None) };
+    let Some(OrderRow { order: before, .. }) = store::order_row(tx, &order.id).await? else {
+        return Ok(None);
+    };
     let licenses = store::licenses_of_sale(tx, &order.id).await?;
     if licenses.len() != order.count as usize {
         let differs = format!("it was for {} licenses", licenses.len());
         return Err(Failure::OrderDiffers(order.id.clone(), differs));
     }
-    if product != order.product.as_str() {
-        return Err(Failure::OrderDiffers(order.id.clone(), format!("it was for product {product}")));
+    if before.product != order.product {
+        return Err(Failure::OrderDiffers(
+            order.id.clone(),
+            format!("it was for product {}", before.product),
+        ));
     }
-    if said != order.said {
+    if (before.customer, &before.reseller) != (order.customer, &order.reseller) {
+        return Err(Failure::OrderDiffers(order.id.clone(), "it was sold to or by somebody else".into()));
+    }
+    if before.said != order.said {
         return Err(Failure::OrderDiffers(order.id.clone(), "its terms were others".into()));
     }
     Ok(Some(licenses))

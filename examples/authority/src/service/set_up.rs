@@ -61,6 +61,7 @@ pub(crate) async fn set_up(
         template: Said::default(),
         created: occasion.time,
         revision: 1,
+        keeps_keys: true,
     };
     let said = say(&database, &product, occasion).await;
     database.close().await;

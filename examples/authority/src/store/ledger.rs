@@ -74,13 +74,13 @@ pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
     if let Some(ids) = locks.license_ids() {
         // Their ids do not change, so other transactions may refer to them meanwhile.
         let rows = query(
-            "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = ANY(string_to_array($1, ',')) \
+            "SELECT id, terms, taken, deactivated FROM license WHERE id = ANY(string_to_array($1, ',')) \
              ORDER BY id FOR NO KEY UPDATE",
         );
         for row in rows.bind(ids).fetch_all(tx).await? {
             // One that is damaged fails where it is asked for.
-            if let Ok((hash, license)) = license_record(&row) {
-                tx.know_license(hash, license);
+            if let Ok(license) = license_record(&row) {
+                tx.know_license(license);
             }
         }
     }
@@ -101,30 +101,34 @@ async fn license_of_key(tx: &mut Tx, hash: KeyHash) -> Result<Found> {
     if let Some(license) = tx.known_license_of_key(hash) {
         return Ok(Found::License(Some(Box::new(license))));
     }
-    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE key_hash = $1";
+    let select = "SELECT license.id, license.terms, license.taken, license.deactivated FROM license_key \
+                  JOIN license ON license.id = license_key.license_id \
+                  WHERE license_key.hash = $1 AND license_key.revoked IS NULL";
     let row = query(select).bind(hash.0.to_vec()).fetch_optional(tx).await?;
-    found_license(tx, row.as_ref())
+    let found = found_license(tx, row.as_ref())?;
+    if let Found::License(Some(license)) = &found {
+        tx.know_key(hash, license.terms.id);
+    }
+    Ok(found)
 }
 
 async fn license(tx: &mut Tx, id: LicenseId) -> Result<Found> {
     if let Some(license) = tx.known_license(id) {
         return Ok(Found::License(Some(Box::new(license))));
     }
-    let select = "SELECT id, key_hash, terms, taken, deactivated FROM license WHERE id = $1";
+    let select = "SELECT id, terms, taken, deactivated FROM license WHERE id = $1";
     let row = query(select).bind(id.to_string()).fetch_optional(tx).await?;
     found_license(tx, row.as_ref())
 }
 
 fn found_license(tx: &mut Tx, row: Option<&Row>) -> Result<Found> {
     let Some(row) = row else { return Ok(Found::License(None)) };
-    let (hash, stored) = license_record(row)?;
-    Ok(Found::License(Some(Box::new(tx.know_license(hash, stored)))))
+    let stored = license_record(row)?;
+    Ok(Found::License(Some(Box::new(tx.know_license(stored)))))
 }
 
-fn license_record(row: &Row) -> Result<(KeyHash, LicenseRecord)> {
-    let hash: Vec<u8> = row.get("key_hash")?;
-    let hash = KeyHash(hash.try_into().map_err(|_| damaged("the hash of a license key"))?);
-    Ok((hash, LicenseRecord { terms: terms(row)?, usage: counts(row)? }))
+fn license_record(row: &Row) -> Result<LicenseRecord> {
+    Ok(LicenseRecord { terms: terms(row)?, usage: counts(row)? })
 }
 
 /// What the seats of a license add up to, from the columns `taken` and `deactivated`.

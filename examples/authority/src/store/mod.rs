@@ -7,9 +7,11 @@
 mod audit;
 mod backup;
 mod counters;
+mod customers;
 mod group;
 mod history;
 mod ledger;
+mod license_keys;
 mod licenses;
 mod locks;
 mod migrations;
@@ -33,13 +35,18 @@ use sqlx::{Connection as _, Executor as _, PgPool, postgres::PgPoolOptions};
 pub(crate) use self::{
     audit::{AuditLine, note},
     backup::publish,
-    history::clock,
+    customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
+    history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, tag_number},
-    licenses::{insert_license, set_terms, terms_of},
+    license_keys::{add_key, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
+    licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
     locks::Locks,
-    pages::{AuditPages, LicensePages, SeatPages},
+    pages::{AuditPages, LicensePages, SeatPages, license_row_of},
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
-    sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
+    sales::{
+        OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
+        set_order_void,
+    },
     seats::{count_by_state, latest_seats_of},
     sql::Error,
     tx::Tx,

@@ -12,7 +12,8 @@ use crate::{
 
 /// The products, the first one first: its keys are in the folder of keys itself. None before an authority is set up.
 pub(crate) async fn products(tx: &mut Tx) -> Result<Vec<Product>> {
-    let rows = query("SELECT id, name, root, template, created, revision FROM product ORDER BY folder");
+    let rows =
+        query("SELECT id, name, root, template, created, revision, keeps_keys FROM product ORDER BY folder");
     rows.fetch_all(tx).await?.iter().map(product).collect()
 }
 
@@ -26,6 +27,7 @@ fn product(row: &Row) -> Result<Product> {
             template: record(row, "template")?,
             created: time(row, "created")?,
             revision: count(row, "revision")?,
+            keeps_keys: count(row, "keeps_keys")? != 0,
         })
     };
     read().map_err(|failure| failure.in_record(format!("product {id}")))
@@ -34,8 +36,8 @@ fn product(row: &Row) -> Result<Product> {
 /// Enters a product; the first one has no folder of its own among the keys. There is none of that id or name.
 pub(crate) async fn insert_product(tx: &mut Tx, product: &Product, is_first: bool) -> Result<()> {
     query(
-        "INSERT INTO product (id, name, root, folder, template, created, revision) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO product (id, name, root, folder, template, created, revision, keeps_keys) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(product.id.as_str())
     .bind(&product.name)
@@ -44,6 +46,7 @@ pub(crate) async fn insert_product(tx: &mut Tx, product: &Product, is_first: boo
     .bind(json(&product.template)?)
     .bind(seconds(product.created))
     .bind(i64::from(product.revision))
+    .bind(i64::from(product.keeps_keys))
     .execute(tx)
     .await?;
     Ok(())

@@ -2,13 +2,16 @@
 
 mod backup;
 mod bulk;
+mod customers;
 mod edit;
 mod issuer_certificate;
+mod license_keys;
 mod products;
 mod program;
 mod restored;
 mod sale;
 mod set_up;
+mod terms;
 mod vendor;
 mod verify;
 

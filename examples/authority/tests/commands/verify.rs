@@ -37,6 +37,24 @@ fn authority() -> Authority {
     authority.done(&["license", "resume", &other]);
     authority.done(&["license", "edit", &id, "--seats", "8"]);
     authority.done(&["license", "rekey", &other]);
+    authority.done(&["license", "add-key", &other]);
+    let (over, _) = sell(&["third", "--expires-days", "30"]);
+    authority.done(&["license", "extend", &over, "--days", "30"]);
+    authority.done(&["license", "void", &over, "--yes"]);
+    let customer = |name: &str| {
+        let more =
+            ["--email", &format!("{name}@example.com"), "--external-id", name, "--notes", "calls often"];
+        field(&authority.done(&[&["customer", "new", "--name", name], &more[..]].concat()), "id").to_owned()
+    };
+    let (jane, joe) = (customer("jane"), customer("joe"));
+    authority.done(&["customer", "edit", &joe, "--notes", "pays late"]);
+    for (id, order) in [(&jane, "fourth"), (&joe, "fifth")] {
+        sell(&[order, "--customer", id, "--reseller", "ACME"]);
+    }
+    for id in [&jane, &joe] {
+        authority.done(&["license", "new", "--customer", id]);
+    }
+    authority.done(&["order", "void", "fifth", "--yes"]);
     authority.done(&["product", "edit", "--seats", "2", "--deactivations", "3"]);
     authority.done(&["policy", "edit", "--lease-days", "60"]);
 
@@ -111,6 +129,9 @@ fn authority() -> Authority {
             if name == "kept code" { kept.code().to_string().into_bytes() } else { kept.proof().to_vec() };
         assert_eq!(authority.refused(&["redeem", "-"], &input), "unknown-seat");
     }
+    // As of a key that was sold while there was no vault.
+    authority.done(&["license", "rekey", &id]);
+    Ledger::open(&authority).execute("UPDATE license_key SET sealed = NULL WHERE revoked IS NOT NULL");
     authority
 }
 
@@ -331,6 +352,9 @@ fn a_change_of_any_column_is_found_or_listed_as_one_that_cannot_be() {
     let mut disk = Disk::new(&authority);
     let tables = disk.columns();
     tables.keys().for_each(|table| disk.keep(table));
+    let actions: Vec<String> = authority.actions().into_iter().map(|(_, action)| action).collect();
+    let line = |of: &str| actions.iter().position(|action| action == of).unwrap();
+    let lines = ["license-rekeyed", "license-key-added", "code-tried", "copy-suspected"].map(line);
     let (mut unseen, mut seen, mut refused) = (BTreeSet::new(), 0, 0);
     for (table, columns) in &tables {
         let rows = disk.rows(table);
@@ -342,7 +366,9 @@ fn a_change_of_any_column_is_found_or_listed_as_one_that_cannot_be() {
             }
             let others: BTreeSet<String> = values.iter().flatten().cloned().collect();
             let others: Vec<String> = others.into_iter().collect();
-            for row in (0..rows).step_by(rows.div_ceil(ROWS)) {
+            // A line of each of these, too: what is changed there is not seen.
+            let also = lines.iter().filter(|_| *table == "audit").copied();
+            for row in (0..rows).step_by(rows.div_ceil(ROWS)).chain(also) {
                 for (member, literal) in
                     damages(&disk, &format!("{table}.{column}"), kind, values[row].as_deref(), &others)
                 {

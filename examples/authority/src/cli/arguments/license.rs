@@ -3,20 +3,32 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use nodelock::LicenseId;
+use nodelock::{LicenseId, Timestamp};
 
-use super::{SaidTerms, product};
-use crate::domain::ProductId;
+use super::{SaidTerms, order, product};
+use crate::domain::{CustomerId, ProductId};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
-    /// Sell licenses, and print their keys: they are shown this once
+    /// Sell licenses, and print their keys
     ///
     /// The keys are written before the licenses are stored, so that none is sold whose key nobody has. A key that was
     /// written is valid once this ends with exit code 0.
     New(Box<NewLicense>),
-    /// Show all licenses
-    List,
+    /// Show licenses
+    List {
+        /// Of this customer only
+        #[arg(long, value_name = "ID")]
+        customer: Option<CustomerId>,
+    },
+    /// Show one license, with its keys and all that it ever said
+    Show { id: LicenseId },
+    /// Find the licenses of a key by its end, which people read out
+    Find {
+        /// The last group, as lists show it
+        #[arg(long, value_name = "TEXT")]
+        hint: String,
+    },
     /// Change what was sold; devices hear of it when they check in
     ///
     /// Nobody loses a seat, also when there are fewer seats now: no other seat is given until the count fits.
@@ -24,13 +36,55 @@ pub(crate) enum LicenseCommand {
         id: LicenseId,
         #[command(flatten)]
         terms: Box<SaidTerms>,
+        #[command(flatten)]
+        changing: Changes,
     },
-    /// Give a license a new key, and print it; the old key activates nothing any more, and devices keep their seats
-    Rekey(Rekey),
+    /// Move the end of a license to a later time
+    Extend {
+        id: LicenseId,
+        #[command(flatten)]
+        by: ExtendBy,
+        #[command(flatten)]
+        changing: Changes,
+    },
+    /// Give a license a new key, and print it; the old ones activate nothing any more, and devices keep their seats
+    Rekey {
+        #[command(flatten)]
+        new: NewKey,
+        /// In place of the key with this end alone [default: of all of them]
+        #[arg(long, value_name = "TEXT")]
+        hint: Option<String>,
+    },
+    /// Give a license one key more, and print it
+    AddKey(NewKey),
+    /// Have a key activate nothing any more; devices keep their seats
+    RevokeKey {
+        id: LicenseId,
+        /// The end of the key
+        #[arg(long, value_name = "TEXT")]
+        hint: String,
+    },
+    /// Print a key once more, to send it again; that is noted
+    ShowKey {
+        id: LicenseId,
+        /// The end of the key [default: the only one]
+        #[arg(long, value_name = "TEXT")]
+        hint: Option<String>,
+    },
     /// Issue nothing for a license until it is resumed; seats can still be given up
     Suspend { id: LicenseId },
     /// Let a suspended license go on
     Resume { id: LicenseId },
+    /// End a license for good, because it was refunded, say; seats can still be given up
+    Void {
+        id: LicenseId,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        /// That it cannot be undone is known
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Args)]
@@ -38,9 +92,15 @@ pub(crate) struct NewLicense {
     /// The product that is sold [default: the only one]
     #[arg(long, value_name = "ID", value_parser = product)]
     pub(crate) product: Option<ProductId>,
-    /// Who licensed the product
-    #[arg(long, value_name = "NAME")]
-    pub(crate) licensee: String,
+    /// Who licensed the product [default: the customer's name]
+    #[arg(long, value_name = "NAME", required_unless_present = "customer")]
+    pub(crate) licensee: Option<String>,
+    /// The customer
+    #[arg(long, value_name = "ID")]
+    pub(crate) customer: Option<CustomerId>,
+    /// Who sells it, for the order
+    #[arg(long, value_name = "NAME", default_value = "", requires = "order")]
+    pub(crate) reseller: String,
     /// Where nothing is said, the product says it, and then what holds for every product.
     #[command(flatten)]
     pub(crate) terms: SaidTerms,
@@ -65,22 +125,34 @@ pub(crate) struct KeysOut {
     pub(crate) file: Option<PathBuf>,
 }
 
+/// How terms are changed.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Changes {
+    /// Only if this version of the terms is the latest
+    #[arg(long, value_name = "N")]
+    pub(crate) if_version: Option<u32>,
+    /// Change nothing, and show what it would come to
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 #[derive(Args)]
-pub(crate) struct Rekey {
+#[group(required = true, multiple = false)]
+pub(crate) struct ExtendBy {
+    /// So many days later than its end, or than now if that is later
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) days: Option<u32>,
+    /// The first day or second at which it is no longer valid
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<Timestamp>,
+}
+
+#[derive(Args)]
+pub(crate) struct NewKey {
     pub(crate) id: LicenseId,
     /// A license key that exists already [default: a new one]
     #[arg(long, value_name = "KEY", conflicts_with = "keys_out")]
     pub(crate) key: Option<String>,
     #[command(flatten)]
     pub(crate) keys_out: KeysOut,
-}
-
-/// An id as a shop has them: something on one line.
-fn order(text: &str) -> Result<String, &'static str> {
-    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_line && text.len() <= 200 {
-        Ok(text.to_owned())
-    } else {
-        Err("an id of at most 200 bytes on one line is expected")
-    }
 }

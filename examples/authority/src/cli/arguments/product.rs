@@ -23,6 +23,10 @@ pub(crate) enum ProductCommand {
         /// Only if this revision is the latest
         #[arg(long, value_name = "N")]
         if_version: Option<u32>,
+        /// Whether keys of its licenses are kept, encrypted, so that they can be sent again [at first: true]. Where they
+        /// are not, the copies go
+        #[arg(long, value_name = "BOOL")]
+        keeps_keys: Option<bool>,
         #[command(flatten)]
         edited: Box<EditedTerms>,
     },
@@ -46,4 +50,11 @@ pub(crate) struct EditedTerms {
     /// Say nothing of one of the terms any more, by its name in their record; may be given several times
     #[arg(long, value_name = "NAME")]
     pub(crate) unset: Vec<String>,
+}
+
+impl EditedTerms {
+    /// Whether nothing is to change.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unset.is_empty() && self.terms.said().is_ok_and(|said| said.is_empty())
+    }
 }

@@ -136,6 +136,9 @@ fn head(holding: &Holding) -> Notice {
         _ => format!("{taken} of {seats} seats are taken"),
     };
     let notice = match free {
+        _ if holding.is_void => Notice::new(Tone::Bad, "This license has been ended").text(
+            "The vendor has ended it for good: no computer can be activated or renewed. Seats can still be given back.",
+        ),
         _ if holding.terms.suspended => Notice::new(Tone::Bad, "This license is suspended").text(
             "The vendor has stopped it for now: no computer can be activated or renewed. Seats can still be given back.",
         ),
@@ -169,7 +172,7 @@ fn view(holding: &Holding) -> LicenseView {
 
 /// The seats that may be freed here: none while another one is free.
 fn choices(holding: &Holding) -> Vec<Choice> {
-    let Holding { terms, usage, seats, replaced, gaps } = holding;
+    let Holding { terms, usage, seats, replaced, gaps, .. } = holding;
     if usage.taken < terms.seats {
         return Vec::new();
     }

@@ -21,7 +21,7 @@ use std::{
 
 use nodelock::{
     LicenseId, Timestamp,
-    authority::{SeatName, SeatState},
+    authority::{LicenseTerms, SeatName, SeatState},
 };
 
 pub(crate) use self::unseen::UNSEEN;
@@ -30,6 +30,7 @@ use super::Database;
 use crate::{
     domain::{Finding, Occasion, Said},
     failure::Result,
+    keys::Vault,
     store::{Tx, raw},
 };
 
@@ -100,6 +101,15 @@ struct Known {
 struct License {
     said: (Option<i64>, Option<i64>),
     product: Option<String>,
+    customer: Option<String>,
+    terms: Option<LicenseTerms>,
+    created: Option<Timestamp>,
+    version: Option<i64>,
+    /// The hash and the end of the key that it names.
+    key: (Option<Vec<u8>>, Option<String>),
+    /// Whether there is a row of that version of its terms, and one of that key.
+    has_terms: bool,
+    has_key: bool,
     taken: i64,
     deactivated: i64,
 }
@@ -123,7 +133,8 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     history::look(&mut tx, &mut findings).await?;
     look_at_vendor(&mut tx, &known, &mut findings).await?;
     let keys_are_here = products::look(&mut tx, directory, &mut known, &mut findings).await?;
-    licenses::look(&mut tx, &mut known, &mut findings).await?;
+    let vault = Vault::open(directory)?;
+    licenses::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
     seats::look(&mut tx, &mut known, &mut findings).await?;
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;

@@ -43,14 +43,19 @@ pub(super) async fn look(
         let edited = id.as_ref().and_then(|id| known.audit.templates.get(id.as_str()));
         if let Some(template) = row.record::<Said>("template") {
             let is_noted = match edited {
-                Some((_, noted)) => template.is(noted),
-                None => BEGINNINGS.iter().any(|beginning| template.is(beginning)),
+                Some((_, noted)) if !noted.is_empty() => template.is(noted),
+                _ => BEGINNINGS.iter().any(|beginning| template.is(beginning)),
             };
             row.expect("template", is_noted, "it is not what was noted last");
         }
         if let Some(revision) = row.number("revision") {
             let edited = edited.map_or(0, |(times, _)| *times);
             row.expect("revision", revision == edited + 1, "it was noted as changed more or less often");
+        }
+        let keeps = id.as_ref().and_then(|id| known.audit.keeps_keys.get(id.as_str()));
+        if let Some(keeps_keys) = row.number("keeps_keys") {
+            let noted = i64::from(keeps.is_none_or(|keeps| keeps == "true"));
+            row.expect("keeps_keys", keeps_keys == noted, "it is not what was noted last");
         }
         roots.extend(row.parsed::<PublicKey>("root"));
     })
