@@ -54,6 +54,9 @@ pub(crate) enum Failure {
     /// The id.
     #[error("there is no product {0}; `authority product list` shows those there are")]
     UnknownProduct(String),
+    /// The id.
+    #[error("there is a product {0} already, or one of that name or with those keys")]
+    ProductThere(String),
     /// The id, or what the vendor's own system calls the customer.
     #[error("there is no customer {0}; `authority customer list` shows those there are")]
     UnknownCustomer(String),
@@ -180,6 +183,7 @@ impl Failure {
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
             Self::UnknownProduct(_) => "unknown-product".into(),
+            Self::ProductThere(_) => "product-there".into(),
             Self::UnknownCustomer(_) => "unknown-customer".into(),
             Self::CustomerThere(_) => "customer-there".into(),
             Self::UnknownOrder(_) => "unknown-order".into(),

@@ -281,13 +281,20 @@ pub(crate) struct SeatArguments {
 #[derive(Subcommand)]
 pub(crate) enum CertificateCommand {
     /// Show it, and for how long it lasts
-    Show,
+    Show {
+        /// Of this product [default: the only one]
+        #[arg(long, value_name = "ID", value_parser = product)]
+        product: Option<ProductId>,
+    },
     /// Make a new one with the root key, and use it from now on; what was issued before stays valid
     New(CertificateArguments),
 }
 
 #[derive(Args)]
 pub(crate) struct CertificateArguments {
+    /// Of this product [default: the only one]
+    #[arg(long, value_name = "ID", value_parser = product)]
+    pub(crate) product: Option<ProductId>,
     /// The file of the root's private key [default: KEYS/root.key]
     #[arg(long, value_name = "FILE")]
     pub(crate) root_key: Option<PathBuf>,

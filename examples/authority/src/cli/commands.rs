@@ -25,7 +25,7 @@ use crate::{
     failure::{Failure, Result},
     http,
     keys::{self, Presence, renewal::NewCertificate},
-    service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Service},
+    service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Selling, Sellings, Service},
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -90,9 +90,11 @@ async fn execute(
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
-    let product = service::product(database, None).await?;
-    let signer = || keys::load(&installation.keys(), product.root);
-    let service = || signer().map(|signer| Service::new(database.clone(), signer, installation.outside()));
+    let products = service::products(database).await?;
+    let service = async || {
+        let sellings = Sellings::load(database, &installation.keys()).await?;
+        Ok::<_, Failure>(Service::new(database.clone(), sellings, installation.outside()))
+    };
     match command {
         // Done where no ledger is open.
         Command::Init { .. } | Command::Restore { .. } => Err(Failure::AlreadyInitialized),
@@ -104,11 +106,11 @@ async fn execute(
             Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
         }
         Command::License(command) => {
-            if let LicenseCommand::New(_) = command {
-                // Nothing is signed yet, but what could not be honored must not be sold.
-                signer()?;
-            }
             let keys = installation.keys();
+            if let LicenseCommand::New(new) = command {
+                // Nothing is signed yet, but what could not be honored must not be sold.
+                Selling::load(&service::product(database, new.product.as_ref()).await?, &keys)?;
+            }
             let desk = Desk { database, occasion, as_json: installation.json, keys: &keys };
             desk.run(command).await
         }
@@ -116,10 +118,12 @@ async fn execute(
             customers::customers(command, database, occasion, installation.json).await
         }
         Command::Order(command) => customers::orders(command, database, occasion, installation.json).await,
-        Command::Product(command) => products::run(command, database, occasion, installation.json).await,
+        Command::Product(command) => {
+            products::run(command, &installation.keys(), database, occasion, installation.json).await
+        }
         Command::Policy(command) => products::policies(command, database, occasion).await,
         Command::Activate { file, license, .. } => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 let file = service.read(read(file)?).await?.activation()?;
                 let handle = file.request().handle;
                 Ok(activated(handle, service.activate(file, *license, occasion).await?))
@@ -127,7 +131,7 @@ async fn execute(
             .await
         }
         Command::CheckIn { file, .. } => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 let claim = service.read(read(file)?).await?.check_in()?;
                 Ok(checked_in(service.check_in(&claim, occasion).await?))
             })
@@ -135,20 +139,23 @@ async fn execute(
         }
         Command::RedeemAll { input, out } => {
             let input = open(input)?;
-            at_work(service()?, async |service| bulk::redeem_all(input, out, service, occasion).await).await
-        }
-        Command::Redeem { input, .. } => {
-            at_work(service()?, async |service| redeem(input, service, occasion).await).await
-        }
-        Command::Renew { seat, .. } => {
-            at_work(service()?, async |service| Ok(renewed(&service.renew(choice(seat), occasion).await?)))
+            at_work(service().await?, async |service| bulk::redeem_all(input, out, service, occasion).await)
                 .await
         }
+        Command::Redeem { input, .. } => {
+            at_work(service().await?, async |service| redeem(input, service, occasion).await).await
+        }
+        Command::Renew { seat, .. } => {
+            at_work(service().await?, async |service| {
+                Ok(renewed(&service.renew(choice(seat), occasion).await?))
+            })
+            .await
+        }
         Command::Release { seat, reason, .. } => {
-            at_work(service()?, async |service| release(seat, reason, service, occasion).await).await
+            at_work(service().await?, async |service| release(seat, reason, service, occasion).await).await
         }
         Command::Return { seat } => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();
                 let words = format!("Returned: seat {handle} is back in the pool.");
                 Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
@@ -156,7 +163,7 @@ async fn execute(
             .await
         }
         Command::Vouch => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 Ok(output::vouched(&service.vouch(occasion).await?, occasion.time))
             })
             .await
@@ -167,31 +174,40 @@ async fn execute(
             service::seats(database, *license, occasion, show).await?;
             listing.finish("No seats.")
         }
-        Command::Certificate(CertificateCommand::Show) => {
-            Ok(output::certificate(&signer()?.certificate, occasion.time))
+        Command::Certificate(CertificateCommand::Show { product }) => {
+            let product = service::product(database, product.as_ref()).await?;
+            let selling = Selling::load(&product, &installation.keys())?;
+            Ok(output::certificate(&selling.signer.certificate, occasion.time))
         }
         Command::Certificate(CertificateCommand::New(new)) => {
-            let directory = installation.keys();
+            let product = service::product(database, new.product.as_ref()).await?;
+            let directory = product.keys(&installation.keys());
             let root_key = new.root_key.clone().unwrap_or_else(|| directory.join(keys::ROOT_KEY));
             let new = NewCertificate {
                 root_key: &root_key,
                 new_key: new.new_key,
                 days: new.days,
                 serial: new.serial,
+                source: service::source(&product),
             };
-            let certificate = service::certify(database, &directory, &new, occasion).await?;
+            let certificate =
+                service::certify(database, &installation.keys(), &product, &new, occasion).await?;
             let mut report = output::certificate(&certificate, occasion.time);
             report.words +=
                 "\nA server that is running takes it in within a minute, or at once when it gets SIGHUP.";
             Ok(report)
         }
         Command::Serve(arguments) => {
-            if let Some(other) = arguments.product.as_ref().filter(|other| **other != product.name) {
-                let text =
-                    format!("this authority is for the product \"{}\" and not for \"{other}\"", product.name);
+            let is_sold = |name: &String| products.iter().any(|product| product.name == *name);
+            if let Some(other) = arguments.product.as_ref().filter(|name| !is_sold(name)) {
+                let names: Vec<&str> = products.iter().map(|product| product.name.as_str()).collect();
+                let text = format!(
+                    "this authority is for the product \"{}\" and not for \"{other}\"",
+                    names.join("\", \"")
+                );
                 return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
-            let service = service()?;
+            let service = service().await?;
             keys::finish(&installation.keys());
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))

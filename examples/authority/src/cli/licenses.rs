@@ -68,7 +68,8 @@ impl Desk<'_> {
                 let changed = service::void(self.database, *id, reason, self.occasion).await?;
                 let already = if changed { "" } else { " already" };
                 let words = format!(
-                    "License {id} is void{already}. Nothing is issued for it any more; devices go on to the end of their leases."
+                    "License {id} is void{already}. Nothing is issued for it any more; devices go on to the end of their \
+                     leases."
                 );
                 Ok(Report::new(
                     words,

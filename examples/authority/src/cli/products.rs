@@ -1,5 +1,7 @@
 //! What each command about products does.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -9,16 +11,32 @@ use super::{
 use crate::{
     domain::{Occasion, Said},
     failure::{Failure, Result},
-    service::{self, Change, Database},
+    keys::ROOT_KEY,
+    service::{self, Change, Database, Keys},
 };
 
 pub(crate) async fn run(
     command: &ProductCommand,
+    keys: &Path,
     database: &Database,
     occasion: &Occasion,
     as_json: bool,
 ) -> Result<Report> {
     match command {
+        ProductCommand::New { name, id, keep_keys, terms } => {
+            let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
+            let (named, said) = ((name.as_str(), id.as_ref()), terms.said()?);
+            let product = service::new_product(database, keys, named, &said, wanted, occasion).await?;
+            let words = format!(
+                "Product {} is there. Applications embed the root public key:\n\n    {}\n\n\
+                 Keep {} somewhere offline. A server that is running takes the product in within a minute, or at once \
+                 when it gets SIGHUP.",
+                product.id,
+                product.root,
+                product.keys(keys).join(ROOT_KEY).display()
+            );
+            Ok(Report::new(words, output::product(&product)))
+        }
         ProductCommand::List => {
             let mut listing = Listing::new("products", as_json);
             for product in service::products(database).await? {

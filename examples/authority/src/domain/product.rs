@@ -1,6 +1,10 @@
 //! Products: what licenses are sold of.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 use nodelock::{PublicKey, Timestamp};
 
@@ -62,6 +66,15 @@ pub(crate) struct Product {
     pub(crate) revision: u32,
     /// Whether keys of its licenses are kept, so that they can be sent again.
     pub(crate) keeps_keys: bool,
+    /// Whether it is the one that the authority was set up with.
+    pub(crate) is_first: bool,
+}
+
+impl Product {
+    /// Where its keys are within the folder of keys: the first one's are in that folder itself.
+    pub(crate) fn keys(&self, keys: &Path) -> PathBuf {
+        if self.is_first { keys.to_owned() } else { keys.join(self.id.as_str()) }
+    }
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ use super::{Server, log, metrics, peer::Peer, router};
 use crate::{
     domain::{Actor, Location, Occasion},
     keys::{self, renewal, renewal::NewCertificate},
-    service::{self, Buyer, Database, Service},
+    service::{self, Buyer, Database, Sellings, Service},
     store,
 };
 
@@ -80,11 +80,8 @@ impl Authority {
         let root =
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
-        let server = Server::new(Service::new(
-            database,
-            keys::load(&directory, root).unwrap(),
-            keys::Outside::new(named, &directory),
-        ));
+        let sellings = Sellings::load(&database, &directory).await.unwrap();
+        let server = Server::new(Service::new(database, sellings, keys::Outside::new(named, &directory)));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         Self { folder, root, server, public, operators }
     }
@@ -102,15 +99,21 @@ impl Authority {
     pub(super) fn certify(&self, after: i64, days: u32) {
         let (directory, root) = self.keys();
         let root_key = directory.join(keys::ROOT_KEY);
-        let new = NewCertificate { root_key: &root_key, new_key: false, days, serial: None };
+        let new = NewCertificate {
+            root_key: &root_key,
+            new_key: false,
+            days,
+            serial: None,
+            source: keys::Source::Files,
+        };
         let begins = occasion().time.unix_seconds().checked_add_signed(after * 24 * 60 * 60).unwrap();
         renewal::install(&directory, root, &new, Timestamp::from_unix_seconds(begins)).unwrap();
     }
 
     /// Has the server sign with what is in the directory now.
-    pub(super) fn reload(&self) {
-        let (directory, root) = self.keys();
-        self.server.service.replace_signer(keys::load(&directory, root).unwrap());
+    pub(super) async fn reload(&self) {
+        let sellings = Sellings::load(self.server.service.database(), &self.keys().0).await.unwrap();
+        self.server.service.replace_sellings(sellings);
     }
 
     /// Sells a license and returns its key.

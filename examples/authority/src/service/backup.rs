@@ -10,7 +10,8 @@ use nodelock::Error;
 use tempfile::TempPath;
 
 use super::{
-    Database, product,
+    Database, products,
+    selling::source,
     verify::{Verified, verify},
 };
 use crate::{
@@ -106,9 +107,11 @@ pub(crate) async fn restore(
 
 /// Verifies a copy, and notes in it that it was restored.
 async fn look_at(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Restored> {
-    let root = product(database, None).await?.root;
-    if let Err(Failure::WrongKeys) = keys::load(directory, root) {
-        return Err(Failure::WrongKeys);
+    for product in products(database).await? {
+        if let Err(Failure::WrongKeys) = keys::load(&product.keys(directory), product.root, source(&product))
+        {
+            return Err(Failure::WrongKeys);
+        }
     }
     let verified = verify(database, directory, occasion).await?;
     if verified.found > 0 {

@@ -8,7 +8,7 @@ use nodelock::{
     },
 };
 
-use super::{Service, driver::Settled, unknown_ruling};
+use super::{Service, driver::Settled, selling::Place, unknown_ruling};
 use crate::{domain::Occasion, failure::Result};
 
 /// The answer to a check-in.
@@ -23,7 +23,8 @@ impl Service {
     /// Answers a check-in. Fails as [`decision::check_in`] does.
     pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
-        let Settled { ruling, reply } = self.decide(&act, occasion).await?;
+        let Settled { ruling, reply } =
+            self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await?;
         if let Ruling::Refused(refusal) = ruling {
             return Err(refusal.into());
         }

@@ -9,7 +9,7 @@ use nodelock::{
     code::Handle,
 };
 
-use super::{Service, unknown_ruling};
+use super::{Service, selling::Place, unknown_ruling};
 use crate::{domain::Occasion, failure::Result};
 
 impl Service {
@@ -21,7 +21,7 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<Seat> {
         let act = |records: &_, moment: &_| decision::customer_release(license, seat, records, moment);
-        match self.decide(&act, occasion).await?.ruling {
+        match self.decide(&act, &Place::License(license), occasion).await?.ruling {
             Ruling::Revoked(seat) | Ruling::Returned(seat) => Ok(seat),
             _ => Err(unknown_ruling()),
         }

@@ -124,8 +124,8 @@ pub(crate) async fn revoke_key(
 /// A key that is kept, to be sent once more: the only valid one, or the one with that end. That is noted before anybody
 /// sees it.
 ///
-/// Fails with `ErrorKind::UnknownLicense`, [`Failure::NoSuchKey`], and with [`Failure::KeyNotKept`] also where the vault
-/// is not here.
+/// Fails with `ErrorKind::UnknownLicense`, [`Failure::NoSuchKey`], and with [`Failure::KeyNotKept`] also where the
+/// vault is not here.
 pub(crate) async fn kept_key(
     database: &Database,
     vault: Option<&Vault>,

@@ -27,6 +27,7 @@ mod release;
 mod renew;
 mod return_held;
 mod sell;
+mod selling;
 mod set_up;
 mod suspend;
 #[cfg(test)]
@@ -51,9 +52,12 @@ pub(crate) use self::{
     lists::{LicenseView, audit, count_by_state, license, licenses, seats},
     orders::{order, orders, void_order},
     preflight::Foreseen,
-    products::{Change, edit_policies, edit_product, policies, product, products, set_keeps_keys},
+    products::{
+        Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
+    },
     redeem::{Effect, Redeemed, Released},
     sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
+    selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
     verify::{UNSEEN, Verified, verify},
@@ -63,7 +67,7 @@ pub(crate) use crate::store::Database;
 use crate::{
     domain::{SeatChoice, Submission},
     failure::{Failure, Result},
-    keys::{Outside, Signer},
+    keys::Outside,
     store,
 };
 
@@ -73,8 +77,7 @@ type Run = Arc<dyn Fn(&Verification, &Database) -> Fact + Send + Sync>;
 /// The authority at work. What needs no key is a function of the [`Database`] alone.
 pub(crate) struct Service {
     database: Database,
-    signer: RwLock<Arc<Signer>>,
-    roots: Roots,
+    sellings: RwLock<Arc<Sellings>>,
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
@@ -83,12 +86,11 @@ pub(crate) struct Service {
 
 impl Service {
     /// With the ledger's last page `outside` of it.
-    pub(crate) fn new(database: Database, signer: Signer, outside: Outside) -> Self {
+    pub(crate) fn new(database: Database, sellings: Sellings, outside: Outside) -> Self {
         let run: Run = Arc::new(|verification, _| verification.run());
         Self {
             database,
-            roots: signer.roots.clone(),
-            signer: RwLock::new(Arc::new(signer)),
+            sellings: RwLock::new(Arc::new(sellings)),
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
@@ -105,24 +107,25 @@ impl Service {
         self.database.make_way().await;
     }
 
-    /// What it signs with at present.
-    pub(crate) fn signer(&self) -> Arc<Signer> {
-        self.signer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What it sells and signs with at present.
+    pub(crate) fn sellings(&self) -> Arc<Sellings> {
+        self.sellings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Signs with another key or certificate from here on. Whatever is under way ends with the one that it began with.
-    pub(crate) fn replace_signer(&self, signer: Signer) {
-        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signer);
+    /// Sells other products, or signs with another key or certificate, from here on. Whatever is under way ends with
+    /// what it began with.
+    pub(crate) fn replace_sellings(&self, sellings: Sellings) {
+        *self.sellings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sellings);
     }
 
-    /// The root that vouches for what it signs.
-    pub(crate) fn roots(&self) -> &Roots {
-        &self.roots
+    /// The roots that vouch for what it signs, of all products.
+    pub(crate) fn roots(&self) -> Roots {
+        self.sellings().roots()
     }
 
     /// Reads what was typed, pasted or uploaded. Fails as [`Submission::read`] does.
     pub(crate) async fn read(&self, input: Vec<u8>) -> Result<Submission> {
-        let roots = self.roots.clone();
+        let roots = self.roots();
         Ok(off_thread(move || Submission::read(&input, &roots)).await??)
     }
 

@@ -8,7 +8,7 @@ use nodelock::{
     },
 };
 
-use super::{Service, off_thread, unknown_ruling};
+use super::{Service, off_thread, selling::Place, unknown_ruling};
 use crate::{
     domain::{Actor, Occasion},
     failure::{Failure, Result},
@@ -31,7 +31,8 @@ impl Service {
     pub(crate) async fn preflight(&self, input: Vec<u8>, occasion: &Occasion) -> Result<Foreseen> {
         let claim = off_thread(move || PreflightClaim::read(&input)).await??;
         let act = |records: &_, moment: &_| decision::preflight(&claim, records, moment);
-        let settled = self.decide(&act, occasion).await;
+        let place = Place::Handles(vec![claim.handle()]);
+        let settled = self.decide(&act, &place, occasion).await;
         if let (Actor::Peer(peer), Err(Failure::Rule(refused))) = (&occasion.actor, &settled)
             && refused.kind() == ErrorKind::UnknownSeat
         {

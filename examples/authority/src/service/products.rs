@@ -1,9 +1,12 @@
 //! Products: what is sold of them, and what holds for all.
 
-use super::Database;
+use std::path::Path;
+
+use super::{Database, Keys};
 use crate::{
     domain::{Occasion, Product, ProductId, Said},
     failure::{Failure, Result},
+    keys::{self, Presence},
     store::{self, AuditLine, Tx},
 };
 
@@ -44,6 +47,71 @@ fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Produ
     }
 }
 
+/// Enters another product, with keys of its own in a folder among the keys. Goes on with what an interrupted call left.
+///
+/// Fails with [`Failure::Usage`] for a product without a name, with [`Failure::ProductThere`], with
+/// [`Failure::InTheWay`] for keys that had a product before, as [`Said::check`] does, and when the keys cannot be made.
+pub(crate) async fn new_product(
+    database: &Database,
+    keys_folder: &Path,
+    (name, id): (&str, Option<&ProductId>),
+    template: &Said,
+    wanted: Keys,
+    occasion: &Occasion,
+) -> Result<Product> {
+    if name.trim().is_empty() {
+        return Err(Failure::Usage("the product must have a name".into()));
+    }
+    template.check()?;
+    let id = id.cloned().unwrap_or_else(|| ProductId::of_name(name));
+    let is_there = |products: &[Product]| products.iter().any(|of| of.id == id || of.name == name);
+    if is_there(&products(database).await?) {
+        return Err(Failure::ProductThere(id.to_string()));
+    }
+    let directory = keys_folder.join(id.as_str());
+    match (keys::presence_of_files(&directory), wanted) {
+        (Presence::Missing, Keys::New) => keys::create(&directory, name, occasion.time)?,
+        (Presence::Missing, Keys::Kept) => return Err(Failure::KeysMissing(directory.display().to_string())),
+        (Presence::Complete, Keys::New) => return Err(Failure::InTheWay(directory.display().to_string())),
+        (Presence::Complete, Keys::Kept) | (Presence::Unfinished, _) => {}
+    }
+    let root = keys::root(&directory)?;
+    keys::load(&directory, root, keys::Source::Files)?;
+    let mut product = Product {
+        id,
+        name: name.to_owned(),
+        root,
+        template: Said::default(),
+        created: occasion.time,
+        revision: 1,
+        keeps_keys: true,
+        is_first: false,
+    };
+    let mut tx = database.write().await?;
+    let others = products_of(&mut tx).await?;
+    if others.iter().any(|of| of.id == product.id || of.name == name || of.root == root) {
+        return Err(Failure::ProductThere(product.id.to_string()));
+    }
+    store::insert_product(&mut tx, &product).await?;
+    let detail = format!("{}: {name}", product.id);
+    AuditLine { action: "product-created", license: None, detail: &detail }.write(&mut tx, occasion).await?;
+    if !template.is_empty() {
+        set_template(&mut tx, &mut product, template.clone(), occasion).await?;
+    }
+    tx.commit().await?;
+    keys::finish(&directory);
+    Ok(product)
+}
+
+async fn set_template(tx: &mut Tx, product: &mut Product, template: Said, occasion: &Occasion) -> Result<()> {
+    product.revision = product.revision.saturating_add(1);
+    store::set_template(tx, &product.id, &template, product.revision).await?;
+    let detail = format!("{}: {}", product.id, serde_json::to_string(&template)?);
+    AuditLine { action: "product-edited", license: None, detail: &detail }.write(tx, occasion).await?;
+    product.template = template;
+    Ok(())
+}
+
 /// What said terms become.
 pub(crate) struct Change<'a> {
     /// In place of what was said before.
@@ -76,13 +144,7 @@ pub(crate) async fn edit_product(
     check_based_on(based_on, product.revision)?;
     let template = change.of(&product.template)?;
     if template != product.template {
-        product.revision = product.revision.saturating_add(1);
-        store::set_template(&mut tx, &product.id, &template, product.revision).await?;
-        let detail = format!("{}: {}", product.id, serde_json::to_string(&template)?);
-        AuditLine { action: "product-edited", license: None, detail: &detail }
-            .write(&mut tx, occasion)
-            .await?;
-        product.template = template;
+        set_template(&mut tx, &mut product, template, occasion).await?;
     }
     // Also where nothing changes: what was read may be on its way to the disk still.
     tx.commit().await?;

@@ -8,7 +8,7 @@ use nodelock::{
     },
 };
 
-use super::{Service, unknown_ruling};
+use super::{Service, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, SeatChoice},
     failure::Result,
@@ -25,7 +25,7 @@ impl Service {
     ) -> Result<(Seat, Option<Revocation>)> {
         let name = self.choose(choice).await?;
         let act = |records: &_, moment: &_| decision::release(name, notice, records, moment);
-        let settled = self.decide(&act, occasion).await?;
+        let settled = self.decide(&act, &Place::Seat(name), occasion).await?;
         match settled.ruling {
             Ruling::Revoked(seat) | Ruling::Returned(seat) => Ok((seat, settled.reply.revocation)),
             _ => Err(unknown_ruling()),

@@ -2,7 +2,7 @@
 
 use nodelock::{License, authority::decision};
 
-use super::{Service, unknown_ruling};
+use super::{Service, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, SeatChoice},
     failure::Result,
@@ -13,6 +13,6 @@ impl Service {
     pub(crate) async fn renew(&self, choice: SeatChoice, occasion: &Occasion) -> Result<License> {
         let name = self.choose(choice).await?;
         let act = |records: &_, moment: &_| decision::renew(name, records, moment);
-        self.decide(&act, occasion).await?.reply.license.ok_or_else(unknown_ruling)
+        self.decide(&act, &Place::Seat(name), occasion).await?.reply.license.ok_or_else(unknown_ruling)
     }
 }

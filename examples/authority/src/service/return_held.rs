@@ -5,7 +5,7 @@ use nodelock::authority::{
     decision::{self, Ruling},
 };
 
-use super::{Service, unknown_ruling};
+use super::{Service, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, SeatChoice},
     failure::Result,
@@ -16,7 +16,7 @@ impl Service {
     pub(crate) async fn return_held(&self, choice: SeatChoice, occasion: &Occasion) -> Result<Seat> {
         let name = self.choose(choice).await?;
         let act = |records: &_, moment: &_| decision::return_held(name, records, moment);
-        match self.decide(&act, occasion).await?.ruling {
+        match self.decide(&act, &Place::Seat(name), occasion).await?.ruling {
             Ruling::Returned(seat) => Ok(seat),
             _ => Err(unknown_ruling()),
         }

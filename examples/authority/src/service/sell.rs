@@ -40,8 +40,8 @@ pub(crate) enum Sale {
     Before(Vec<LicenseHint>),
 }
 
-/// The terms of a license that is sold: what was said at the sale, or else what the product says, or else what holds for
-/// every product.
+/// The terms of a license that is sold: what was said at the sale, or else what the product says, or else what holds
+/// for every product.
 ///
 /// Fails as [`Said::apply`] does.
 pub(crate) async fn terms_of_sale(

@@ -52,7 +52,7 @@ pub(crate) async fn set_up(
         (Presence::Complete, Keys::Kept) | (Presence::Unfinished, _) => {}
     }
     let root = keys::root(directory)?;
-    keys::load(directory, root)?;
+    keys::load(directory, root, keys::Source::Environment)?;
     let database = Database::create(location).await?;
     let product = Product {
         id: ProductId::of_name(product),
@@ -62,6 +62,7 @@ pub(crate) async fn set_up(
         created: occasion.time,
         revision: 1,
         keeps_keys: true,
+        is_first: true,
     };
     let said = say(&database, &product, occasion).await;
     database.close().await;
@@ -93,7 +94,7 @@ async fn say(database: &Database, first: &Product, occasion: &Occasion) -> Resul
         return Err(Failure::AlreadyInitialized);
     }
     store::insert_vendor(&mut tx, occasion).await?;
-    store::insert_product(&mut tx, first, true).await?;
+    store::insert_product(&mut tx, first).await?;
     AuditLine { action: "set-up", license: None, detail: &first.name }.write(&mut tx, occasion).await?;
     tx.commit().await
 }

@@ -1,7 +1,7 @@
 //! Licenses: what was sold, and what each said at which time.
 
 use nodelock::{
-    LicenseId,
+    ErrorKind, LicenseId,
     authority::{LicenseKeyName, LicenseTerms},
 };
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{CustomerId, Occasion, Standing, TermsVersion},
-    failure::Result,
+    failure::{Failure, Result},
 };
 
 /// Enters a license, of the product that its terms name, with its first key. There is none with that key.
@@ -35,9 +35,9 @@ pub(super) async fn insert_without_key(
     (hash, hint): (Vec<u8>, &str),
     occasion: &Occasion,
 ) -> Result<()> {
-    query(
+    let inserted = query(
         "INSERT INTO license (id, key_hash, key_hint, terms, created, product_id) \
-         VALUES ($1, $2, $3, $4, $5, (SELECT id FROM product WHERE name = $6))",
+         VALUES ($1, $2, $3, $4, $5, (SELECT id FROM product WHERE name = $6)) ON CONFLICT (id) DO NOTHING",
     )
     .bind(sold.id.to_string())
     .bind(hash)
@@ -47,6 +47,13 @@ pub(super) async fn insert_without_key(
     .bind(&sold.product)
     .execute(tx)
     .await?;
+    if inserted == 0 {
+        // One that a device says was lost, and that another product has.
+        return Err(Failure::rule(
+            ErrorKind::UnknownSeat,
+            format!("license {} is another product's", sold.id),
+        ));
+    }
     insert_version(tx, sold, 1, occasion).await
 }
 

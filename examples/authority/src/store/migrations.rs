@@ -14,12 +14,13 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("product", include_str!("migrations/0002_product.sql")),
     ("terms", include_str!("migrations/0003_terms.sql")),
     ("license key", include_str!("migrations/0004_license_key.sql")),
     ("customer", include_str!("migrations/0005_customer.sql")),
+    ("seat's product", include_str!("migrations/0006_seat_product.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.

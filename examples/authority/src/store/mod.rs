@@ -37,7 +37,7 @@ pub(crate) use self::{
     backup::publish,
     customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
     history::{NO_KEY, clock},
-    ledger::{apply, count_ended, find, tag_number},
+    ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
     license_keys::{add_key, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
     licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
     locks::Locks,

@@ -12,8 +12,9 @@ use crate::{
 
 /// The products, the first one first: its keys are in the folder of keys itself. None before an authority is set up.
 pub(crate) async fn products(tx: &mut Tx) -> Result<Vec<Product>> {
-    let rows =
-        query("SELECT id, name, root, template, created, revision, keeps_keys FROM product ORDER BY folder");
+    let rows = query(
+        "SELECT id, name, root, template, created, revision, keeps_keys, folder FROM product ORDER BY folder",
+    );
     rows.fetch_all(tx).await?.iter().map(product).collect()
 }
 
@@ -28,13 +29,14 @@ fn product(row: &Row) -> Result<Product> {
             created: time(row, "created")?,
             revision: count(row, "revision")?,
             keeps_keys: count(row, "keeps_keys")? != 0,
+            is_first: row.get::<&str>("folder")?.is_empty(),
         })
     };
     read().map_err(|failure| failure.in_record(format!("product {id}")))
 }
 
-/// Enters a product; the first one has no folder of its own among the keys. There is none of that id or name.
-pub(crate) async fn insert_product(tx: &mut Tx, product: &Product, is_first: bool) -> Result<()> {
+/// Enters a product. There is none of that id or name.
+pub(crate) async fn insert_product(tx: &mut Tx, product: &Product) -> Result<()> {
     query(
         "INSERT INTO product (id, name, root, folder, template, created, revision, keeps_keys) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -42,7 +44,7 @@ pub(crate) async fn insert_product(tx: &mut Tx, product: &Product, is_first: boo
     .bind(product.id.as_str())
     .bind(&product.name)
     .bind(product.root.to_string())
-    .bind(if is_first { "" } else { product.id.as_str() })
+    .bind(if product.is_first { "" } else { product.id.as_str() })
     .bind(json(&product.template)?)
     .bind(seconds(product.created))
     .bind(i64::from(product.revision))

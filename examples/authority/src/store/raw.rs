@@ -55,7 +55,7 @@ table!(
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
      reason, revision, copies, \
-     virtual_machine, container, label, machine, record, installed",
+     virtual_machine, container, label, machine, record, installed, product_id",
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");

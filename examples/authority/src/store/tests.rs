@@ -191,7 +191,7 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     tx.commit().await.unwrap();
 
     let mut tx = database.write().await.unwrap();
-    assert!(matches!(inserted(&mut tx, &active, &request).await, Err(Failure::Database(_))));
+    assert!(matches!(inserted(&mut tx, &active, &request).await, Err(Failure::Rule(_))));
     let (other, _) = self::request();
     let missing = Change::Update(seat(&other, terms.id, json!({})));
     assert!(apply(&mut tx, &missing, &at(5)).await.is_err());
@@ -390,7 +390,8 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     let (folder, database) = empty_file().await;
     let location = Location::File(folder.path().join("authority.db"));
     Database::open(&location, 1).await.unwrap().close().await;
-    let newer = "INSERT INTO _sqlx_migrations SELECT MAX(version) + 1, 'x', CURRENT_TIMESTAMP, TRUE, x'00', 0 FROM _sqlx_migrations";
+    let newer = "INSERT INTO _sqlx_migrations \
+                 SELECT MAX(version) + 1, 'x', CURRENT_TIMESTAMP, TRUE, x'00', 0 FROM _sqlx_migrations";
     script(&database, newer).await;
     database.close().await;
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::NewerDatabase)));

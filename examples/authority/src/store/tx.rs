@@ -17,7 +17,7 @@ use super::{
     sql::{Error, Target},
     sqlite::Reader,
 };
-use crate::failure::Result;
+use crate::{domain::ProductId, failure::Result};
 
 /// A transaction. One that writes and is dropped changes nothing.
 pub(crate) struct Tx {
@@ -25,6 +25,8 @@ pub(crate) struct Tx {
     pub(super) engine: Engine,
     /// What is locked; none on SQLite, which has one writer at a time, and in a transaction that reads.
     locks: Option<Locks>,
+    /// The product that it looks things up for: what belongs to another one is not there.
+    product: Option<ProductId>,
     /// Licenses that were read, with what their seats added up to before this transaction.
     licenses: BTreeMap<LicenseId, LicenseRecord>,
     /// Keys that found one of them.
@@ -45,7 +47,17 @@ pub(super) enum Inner {
 impl Tx {
     pub(super) fn new(inner: Inner, engine: Engine, locks: Option<Locks>) -> Self {
         let (licenses, keys, seats) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { inner, engine, locks, licenses, keys, seats, counters: Counters::default() }
+        Self { inner, engine, locks, product: None, licenses, keys, seats, counters: Counters::default() }
+    }
+
+    /// The same for one product alone: from here on decisions find nothing that belongs to another one.
+    pub(crate) fn of_product(self, product: &ProductId) -> Self {
+        Self { product: Some(product.clone()), ..self }
+    }
+
+    /// The product that it is for; none for all of them.
+    pub(super) fn product(&self) -> Option<&str> {
+        self.product.as_ref().map(ProductId::as_str)
     }
 
     /// Ends it. What it changed is on the disk then.

@@ -58,7 +58,7 @@ fn metric(authority: &Authority, name: &str) -> i64 {
     line.trim().parse().unwrap()
 }
 
-const REMAINING: &str = "nodelock_issuer_certificate_remaining_seconds ";
+const REMAINING: &str = "nodelock_issuer_certificate_remaining_seconds{product=\"example\"} ";
 
 #[test]
 fn a_new_certificate_is_used_from_then_on_and_what_was_issued_before_stays_valid() {

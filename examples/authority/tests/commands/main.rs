@@ -11,6 +11,7 @@ mod program;
 mod restored;
 mod sale;
 mod set_up;
+mod several_products;
 mod terms;
 mod vendor;
 mod verify;

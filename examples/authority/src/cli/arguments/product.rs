@@ -7,6 +7,20 @@ use crate::domain::ProductId;
 
 #[derive(Subcommand)]
 pub(crate) enum ProductCommand {
+    /// Enter another product, with keys of its own in a folder among the keys
+    New {
+        /// As licenses and requests name it; it never changes
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Its short name, for commands and paths [default: made of the name]
+        #[arg(long, value_name = "ID", value_parser = product)]
+        id: Option<ProductId>,
+        /// For keys that are there already: a restored ledger has lost their product
+        #[arg(long)]
+        keep_keys: bool,
+        #[command(flatten)]
+        terms: Box<SaidTerms>,
+    },
     /// Show all products
     List,
     /// Show one product, and what is sold of it
@@ -23,8 +37,8 @@ pub(crate) enum ProductCommand {
         /// Only if this revision is the latest
         #[arg(long, value_name = "N")]
         if_version: Option<u32>,
-        /// Whether keys of its licenses are kept, encrypted, so that they can be sent again [at first: true]. Where they
-        /// are not, the copies go
+        /// Whether keys of its licenses are kept, encrypted, so that they can be sent again [at first: true]. Where
+        /// they are not, the copies go
         #[arg(long, value_name = "BOOL")]
         keeps_keys: Option<bool>,
         #[command(flatten)]

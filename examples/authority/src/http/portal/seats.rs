@@ -61,7 +61,7 @@ struct SeatView {
 
 /// `GET /seats`
 pub(super) async fn form(State(server): Shared) -> Response {
-    let product = page::product(&server).await;
+    let product = page::product(&server);
     page::render(&Page { product, typed: String::new(), notice: None, license: None }, StatusCode::OK)
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn show(State(server): Shared, peer: Peer, request: Request) ->
     };
     page::finish(async move {
         let found = find(&server, &typed, &peer.occasion()).await;
-        let product = page::product(&server).await;
+        let product = page::product(&server);
         match found {
             Ok((holding, marked)) => {
                 let notice = head(&holding).marked(marked);

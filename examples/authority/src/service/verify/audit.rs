@@ -18,8 +18,9 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 19] = [
+const ACTIONS: [(&str, bool); 20] = [
     ("set-up", false),
+    ("product-created", false),
     ("product-edited", false),
     ("product-keeps-keys", false),
     ("policies-edited", false),
@@ -47,6 +48,8 @@ const LAG: u64 = 24 * 60 * 60;
 pub(super) struct Audit {
     /// When the authority was set up, and for what.
     pub(super) set_up: Option<(Timestamp, String)>,
+    /// When each further product was made, by its id, and its name.
+    pub(super) products: HashMap<String, (Timestamp, String)>,
     /// How often each product was changed, by its id, and what it says since.
     pub(super) templates: HashMap<String, (i64, String)>,
     /// Whether the keys of each product are kept, by its id, once that was said.
@@ -148,6 +151,11 @@ impl Audit {
                     ("set-up", _) => {
                         row.expect("action", self.set_up.is_none(), "an authority is set up once");
                         self.set_up.get_or_insert((at, detail));
+                    }
+                    ("product-created", _) => {
+                        let (id, name) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        let is_first = self.products.insert(id.to_owned(), (at, name.to_owned())).is_none();
+                        row.expect("detail", is_first, "a product is made once");
                     }
                     ("product-edited", _) => {
                         let (id, template) = detail.split_once(": ").unwrap_or((&detail, ""));

@@ -118,7 +118,8 @@ struct License {
 ///
 /// It keeps about a hundred bytes of each seat in memory.
 ///
-/// Fails when the keys that are here cannot be read, and when the database cannot be read at all. What it finds is no failure.
+/// Fails when the keys that are here cannot be read, and when the database cannot be read at all. What it finds is no
+/// failure.
 pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Verified> {
     let mut findings = Findings { list: Vec::new(), found: 0, records: 0, now: occasion.time };
     let mut known = Known::default();

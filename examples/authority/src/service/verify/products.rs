@@ -22,12 +22,14 @@ pub(super) async fn look(
     known: &mut Known,
     findings: &mut Findings,
 ) -> Result<bool> {
-    let mut roots: Vec<PublicKey> = Vec::new();
+    let mut roots: Vec<(PublicKey, ProductId, bool)> = Vec::new();
     raw::walk(tx, raw::PRODUCT, |raw| {
         let mut row = Row::new(raw, raw::PRODUCT, findings);
         row.name = row.text("id");
         let id = row.parsed::<ProductId>("id");
-        let noted = known.audit.set_up.clone();
+        let made = id.as_ref().and_then(|id| known.audit.products.get(id.as_str())).cloned();
+        let is_first = made.is_none();
+        let noted = made.or_else(|| known.audit.set_up.clone());
         if let (Some(id), Some(name)) = (&id, row.text("name")) {
             let is_noted = noted.as_ref().is_some_and(|(_, noted)| *noted == name);
             row.expect("name", is_noted, "it is not what was noted");
@@ -37,8 +39,10 @@ pub(super) async fn look(
             let is_noted = noted.as_ref().is_some_and(|(at, _)| *at == created);
             row.expect("created", is_noted, "it is not when the product was noted");
         }
-        if let Some(folder) = row.text("folder") {
-            row.expect("folder", folder.is_empty(), "the first product's keys are in the folder itself");
+        let folder = row.text("folder");
+        if let (Some(folder), Some(id)) = (&folder, &id) {
+            let right = if is_first { "" } else { id.as_str() };
+            row.expect("folder", folder == right, "its keys are elsewhere");
         }
         let edited = id.as_ref().and_then(|id| known.audit.templates.get(id.as_str()));
         if let Some(template) = row.record::<Said>("template") {
@@ -57,15 +61,21 @@ pub(super) async fn look(
             let noted = i64::from(keeps.is_none_or(|keeps| keeps == "true"));
             row.expect("keeps_keys", keeps_keys == noted, "it is not what was noted last");
         }
-        roots.extend(row.parsed::<PublicKey>("root"));
+        if let (Some(root), Some(id)) = (row.parsed::<PublicKey>("root"), &id) {
+            roots.push((root, id.clone(), is_first));
+        }
     })
     .await?;
     if known.products.is_empty() {
         findings.add_of("product", None, "there is no product".to_owned());
     }
     let mut are_here = !roots.is_empty();
-    for root in roots {
-        match keys::load(directory, root) {
+    for (root, id, is_first) in roots {
+        let loaded = match is_first {
+            true => keys::load(directory, root, keys::Source::Environment),
+            false => keys::load(&directory.join(id.as_str()), root, keys::Source::Files),
+        };
+        match loaded {
             Ok(_) => {}
             Err(Failure::KeysMissing(_)) => are_here = false,
             Err(Failure::WrongKeys) => {

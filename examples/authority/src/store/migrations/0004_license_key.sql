@@ -7,7 +7,7 @@ CREATE TABLE license_key (
     created    BIGINT NOT NULL,
     -- Since when it opens nothing any more; none while it does.
     revoked    BIGINT,
-    -- The key itself, so that it can be sent again, encrypted with a key that is among the keys; none if it is not kept.
+    -- The key itself, so that it can be sent again, encrypted with a key among the keys; none if it is not kept.
     sealed     BLOB
 );
 CREATE INDEX license_key_of_license ON license_key (license_id, created, hash);
