@@ -66,10 +66,12 @@ impl Server {
         self.root
     }
 
-    /// Sells a license; returns its key.
+    /// Sells a license with three deactivations, because without them nothing given up is free for another machine;
+    /// returns its key.
     pub fn sell(&self, seats: u32) -> Result<String> {
         let seats = seats.to_string();
-        let sold = self.run(&["license", "new", "--licensee", "Jane Doe", "--seats", &seats])?;
+        let terms = ["--seats", &seats, "--deactivations", "3"];
+        let sold = self.run(&[&["license", "new", "--licensee", "Jane Doe"], &terms[..]].concat())?;
         Ok(text(&sold, "key")?.to_owned())
     }
 

@@ -93,7 +93,7 @@ mod tests {
             ErrorKind::ALL.iter().map(|kind| nodelock_status::from(*kind) as u32).collect();
         assert_eq!(numbers.len(), ErrorKind::ALL.len());
         for number in numbers {
-            assert!(matches!(number, 1..=19 | 40..=79 | 100..=119), "{number}");
+            assert!(matches!(number, 1..=19 | 40..=89 | 100..=119), "{number}");
             assert_eq!(name(number).unwrap().to_str().unwrap(), kind_of(number).unwrap().code());
         }
         for (status, _) in OTHERS.iter().copied() {

@@ -111,7 +111,8 @@ class World:
         self.tools = tools
         self.stores = [folder / f"store-{number}" for number in range(stores)]
         self.root = self.vendor("init", "--product", PRODUCT)["root"]
-        self.key = self.vendor("license", "new", "--licensee", "Jane Doe", "--seats", str(SEATS))["key"]
+        terms = ["--seats", str(SEATS), "--deactivations", "none"]
+        self.key = self.vendor("license", "new", "--licensee", "Jane Doe", *terms)["key"]
         serve = [tools / "authority", "--dir", "authority", "serve", "--listen", "127.0.0.1:0"]
         serve += ["--trusted-proxy", "127.0.0.1"]
         with (folder / "log").open("w") as log:

@@ -206,7 +206,8 @@ def prepare(folder, tools):
     fresh = Place(folder / "fresh")
     fresh.folder.mkdir()
     Place.root_key = fresh.ask_vendor("init", "--product", PRODUCT)["root"]
-    key = fresh.ask_vendor("license", "new", "--licensee", "Jane Doe", "--seats", "1")["key"]
+    terms = ["--seats", "1", "--deactivations", "none"]
+    key = fresh.ask_vendor("license", "new", "--licensee", "Jane Doe", *terms)["key"]
 
     other = fresh.copy(folder / "other")
     other.ask("request", key, "--out", "other.txt")

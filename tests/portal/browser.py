@@ -86,6 +86,8 @@ class Authority:
         return run("authority", *arguments, "--dir", str(self.folder))
 
     def sell(self, seats, *more):
+        if "--deactivations" not in more:
+            more = (*more, "--deactivations", "none")
         sold = self.run("license", "new", "--licensee", "Jane Doe", "--seats", str(seats), "--json", *more)
         return json.loads(sold)["key"]
 

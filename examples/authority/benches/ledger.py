@@ -130,7 +130,8 @@ class Authority:
         return json.loads(done.stdout)
 
     def sell(self, seats: int) -> tuple:
-        sold = self.run("license", "new", "--licensee", "Jane Doe", "--seats", str(seats))
+        terms = ["--seats", str(seats), "--deactivations", "none"]
+        sold = self.run("license", "new", "--licensee", "Jane Doe", *terms)
         return sold["license"], sold["key"]
 
     def serve(self) -> None:

@@ -53,6 +53,16 @@ pub(crate) enum Failure {
     UnknownCredential(String),
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
+    /// The license.
+    #[error("license {0} is void; that cannot be undone. Sell another one")]
+    Void(LicenseId),
+    /// Several keys or none have that end; the license, and what was typed.
+    #[error("license {0} has no key of that end, or several; `authority license show` has them")]
+    NoSuchKey(LicenseId),
+    #[error(
+        "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
+    )]
+    KeyNotKept,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -62,10 +72,29 @@ pub(crate) enum Failure {
     OrderDiffers(String, String),
     /// The order's id.
     #[error(
-        "order {0} was sold already; nothing was sold now. Keys are shown once: `authority license rekey ID` gives a license \
-         a new one"
+        "order {0} was sold already; nothing was sold now. `authority license show-key ID` shows a key again, and \
+         `authority license rekey ID` gives a license a new one"
     )]
     SoldAlready(String),
+    /// The id.
+    #[error("there is no product {0}; `authority product list` shows those there are")]
+    UnknownProduct(String),
+    /// The id.
+    #[error("there is a product {0} already, or one of that name or with those keys")]
+    ProductThere(String),
+    /// The id, or what the vendor's own system calls the customer.
+    #[error("there is no customer {0}; `authority customer list` shows those there are")]
+    UnknownCustomer(String),
+    /// The id of the other customer.
+    #[error("customer {0} has that external id already")]
+    CustomerThere(String),
+    #[error("nothing was sold under order {0}")]
+    UnknownOrder(String),
+    /// Somebody else was faster: which version was seen, and which is the latest.
+    #[error(
+        "this was based on version {based_on}, and version {latest} is the latest; look at that one first"
+    )]
+    Superseded { based_on: u32, latest: u32 },
     #[error("this authority is set up already; nothing was changed")]
     AlreadyInitialized,
     #[error(
@@ -188,8 +217,17 @@ impl Failure {
             Self::UnknownCredential(_) => "unknown-credential".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
+            Self::Void(_) => "void".into(),
+            Self::NoSuchKey(_) => "no-such-key".into(),
+            Self::KeyNotKept => "key-not-kept".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
+            Self::UnknownProduct(_) => "unknown-product".into(),
+            Self::ProductThere(_) => "product-there".into(),
+            Self::UnknownCustomer(_) => "unknown-customer".into(),
+            Self::CustomerThere(_) => "customer-there".into(),
+            Self::UnknownOrder(_) => "unknown-order".into(),
+            Self::Superseded { .. } => "superseded".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),
             Self::LedgerMissing => "ledger-missing".into(),

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! authority init --product Example
-//! authority license new --licensee "Jane Doe" --seats 3
+//! authority license new --licensee "Jane Doe" --seats 3 --deactivations 3
 //! authority activate request.txt --out license.txt
 //! authority redeem 17KX2-M928T-5CY4T-QKFFW-EZFWM
 //! authority serve --listen 127.0.0.1:8420

@@ -1,7 +1,10 @@
 //! What can be typed.
 
+mod customer;
 mod license;
 mod people;
+mod product;
+mod terms;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -12,11 +15,14 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::{
-    license::{EditedTerms, LicenseCommand, NewLicense, Rekey, Reset},
+    customer::{CustomerCommand, OrderCommand, Which},
+    license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
+    product::{EditedTerms, PolicyCommand, ProductCommand},
+    terms::SaidTerms,
 };
 use crate::{
-    domain::Location,
+    domain::{Location, ProductId},
     keys::{CERTIFICATE_DAYS, Outside},
 };
 
@@ -86,6 +92,18 @@ pub(crate) enum Command {
     /// Sell, show, change, stop
     #[command(subcommand)]
     License(LicenseCommand),
+    /// To whom licenses are sold
+    #[command(subcommand)]
+    Customer(CustomerCommand),
+    /// What was sold under the ids of a shop
+    #[command(subcommand)]
+    Order(OrderCommand),
+    /// What licenses are sold of, and on which terms unless the sale says otherwise
+    #[command(subcommand)]
+    Product(ProductCommand),
+    /// What holds for every product that does not say otherwise
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Answer an activation file with a license, and with receipts for the seats given up in it
     Activate {
         /// The activation file, in any form; `-` is standard input
@@ -246,6 +264,21 @@ pub(crate) struct TlsArguments {
     pub(crate) key: PathBuf,
 }
 
+/// An id as a shop has them: something on one line.
+fn order(text: &str) -> Result<String, &'static str> {
+    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    if is_line && text.len() <= 200 {
+        Ok(text.to_owned())
+    } else {
+        Err("an id of at most 200 bytes on one line is expected")
+    }
+}
+
+/// The short name of a product.
+fn product(text: &str) -> Result<ProductId, &'static str> {
+    text.parse()
+}
+
 /// One address, not «any»: whoever may connect from anywhere may say anything.
 fn proxy(text: &str) -> Result<IpAddr, &'static str> {
     match text.parse::<IpAddr>() {
@@ -273,13 +306,20 @@ pub(crate) struct SeatArguments {
 #[derive(Subcommand)]
 pub(crate) enum CertificateCommand {
     /// Show it, and for how long it lasts
-    Show,
+    Show {
+        /// Of this product [default: the only one]
+        #[arg(long, value_name = "ID", value_parser = product)]
+        product: Option<ProductId>,
+    },
     /// Make a new one with the root key, and use it from now on; what was issued before stays valid
     New(CertificateArguments),
 }
 
 #[derive(Args)]
 pub(crate) struct CertificateArguments {
+    /// Of this product [default: the only one]
+    #[arg(long, value_name = "ID", value_parser = product)]
+    pub(crate) product: Option<ProductId>,
     /// The file of the root's private key [default: KEYS/root.key]
     #[arg(long, value_name = "FILE")]
     pub(crate) root_key: Option<PathBuf>,

@@ -15,17 +15,17 @@ use serde_json::json;
 
 use super::{
     arguments::{CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments},
-    bulk,
+    bulk, customers,
     licenses::Desk,
     output::{self, Listing, Report},
-    people,
+    people, products,
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
     failure::{Failure, Result},
     http,
-    keys::{self, Presence, renewal::NewCertificate},
-    service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Service},
+    keys::{self, Presence, Vault, renewal::NewCertificate},
+    service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Selling, Sellings, Service},
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -90,9 +90,11 @@ async fn execute(
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
-    let vendor = service::vendor(database).await?;
-    let signer = || keys::load(&installation.keys(), vendor.root);
-    let service = || signer().map(|signer| Service::new(database.clone(), signer, installation.outside()));
+    let products = service::products(database).await?;
+    let service = async || {
+        let sellings = Sellings::load(database, &installation.keys()).await?;
+        Ok::<_, Failure>(Service::new(database.clone(), sellings, installation.outside()))
+    };
     match command {
         // Done where no ledger is open.
         Command::Init { .. } | Command::Restore { .. } => Err(Failure::AlreadyInitialized),
@@ -104,18 +106,27 @@ async fn execute(
             Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
         }
         Command::License(LicenseCommand::Reset(reset)) => {
-            at_work(service()?, async |service| allow(reset, service, occasion).await).await
+            at_work(service().await?, async |service| allow(reset, service, occasion).await).await
         }
         Command::License(command) => {
-            if let LicenseCommand::New(_) = command {
+            let keys = installation.keys();
+            if let LicenseCommand::New(new) = command {
                 // Nothing is signed yet, but what could not be honored must not be sold.
-                signer()?;
+                Selling::load(&service::product(database, new.product.as_ref()).await?, &keys)?;
             }
-            let desk = Desk { product: &vendor.product, database, occasion, as_json: installation.json };
+            let desk = Desk { database, occasion, as_json: installation.json, keys: &keys };
             desk.run(command).await
         }
+        Command::Customer(command) => {
+            customers::customers(command, database, occasion, installation.json).await
+        }
+        Command::Order(command) => customers::orders(command, database, occasion, installation.json).await,
+        Command::Product(command) => {
+            products::run(command, &installation.keys(), database, occasion, installation.json).await
+        }
+        Command::Policy(command) => products::policies(command, database, occasion).await,
         Command::Activate { file, license, .. } => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 let file = service.read(read(file)?).await?.activation()?;
                 let handle = file.request().handle;
                 Ok(activated(handle, service.activate(file, *license, occasion).await?))
@@ -123,7 +134,7 @@ async fn execute(
             .await
         }
         Command::CheckIn { file, .. } => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 let claim = service.read(read(file)?).await?.check_in()?;
                 Ok(checked_in(service.check_in(&claim, occasion).await?))
             })
@@ -131,20 +142,23 @@ async fn execute(
         }
         Command::RedeemAll { input, out } => {
             let input = open(input)?;
-            at_work(service()?, async |service| bulk::redeem_all(input, out, service, occasion).await).await
-        }
-        Command::Redeem { input, .. } => {
-            at_work(service()?, async |service| redeem(input, service, occasion).await).await
-        }
-        Command::Renew { seat, .. } => {
-            at_work(service()?, async |service| Ok(renewed(&service.renew(choice(seat), occasion).await?)))
+            at_work(service().await?, async |service| bulk::redeem_all(input, out, service, occasion).await)
                 .await
         }
+        Command::Redeem { input, .. } => {
+            at_work(service().await?, async |service| redeem(input, service, occasion).await).await
+        }
+        Command::Renew { seat, .. } => {
+            at_work(service().await?, async |service| {
+                Ok(renewed(&service.renew(choice(seat), occasion).await?))
+            })
+            .await
+        }
         Command::Release { seat, reason, .. } => {
-            at_work(service()?, async |service| release(seat, reason, service, occasion).await).await
+            at_work(service().await?, async |service| release(seat, reason, service, occasion).await).await
         }
         Command::Unrelease { seat, .. } => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 let license = service.unrelease(choice(seat), occasion).await?;
                 let report = renewed(&license);
                 let words =
@@ -154,7 +168,7 @@ async fn execute(
             .await
         }
         Command::Return { seat } => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 let handle = service.return_held(choice(seat), occasion).await?.handle().to_string();
                 let words = format!("Returned: seat {handle} is back in the pool.");
                 Ok(Report::new(words, json!({ "handle": handle, "outcome": "returned" })))
@@ -162,7 +176,7 @@ async fn execute(
             .await
         }
         Command::Vouch => {
-            at_work(service()?, async |service| {
+            at_work(service().await?, async |service| {
                 Ok(output::vouched(&service.vouch(occasion).await?, occasion.time))
             })
             .await
@@ -176,33 +190,41 @@ async fn execute(
         Command::Account(command) => people::account(command, database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,
         Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
-        Command::Certificate(CertificateCommand::Show) => {
-            Ok(output::certificate(&signer()?.certificate, occasion.time))
+        Command::Certificate(CertificateCommand::Show { product }) => {
+            let product = service::product(database, product.as_ref()).await?;
+            let selling = Selling::load(&product, &installation.keys())?;
+            Ok(output::certificate(&selling.signer.certificate, occasion.time))
         }
         Command::Certificate(CertificateCommand::New(new)) => {
-            let directory = installation.keys();
+            let product = service::product(database, new.product.as_ref()).await?;
+            let directory = product.keys(&installation.keys());
             let root_key = new.root_key.clone().unwrap_or_else(|| directory.join(keys::ROOT_KEY));
             let new = NewCertificate {
                 root_key: &root_key,
                 new_key: new.new_key,
                 days: new.days,
                 serial: new.serial,
+                source: service::source(&product),
             };
-            let certificate = service::certify(database, &directory, &new, occasion).await?;
+            let certificate =
+                service::certify(database, &installation.keys(), &product, &new, occasion).await?;
             let mut report = output::certificate(&certificate, occasion.time);
             report.words +=
                 "\nA server that is running takes it in within a minute, or at once when it gets SIGHUP.";
             Ok(report)
         }
         Command::Serve(arguments) => {
-            if let Some(product) = arguments.product.as_ref().filter(|product| **product != vendor.product) {
+            let is_sold = |name: &String| products.iter().any(|product| product.name == *name);
+            if let Some(other) = arguments.product.as_ref().filter(|name| !is_sold(name)) {
+                let names: Vec<&str> = products.iter().map(|product| product.name.as_str()).collect();
                 let text = format!(
-                    "this authority is for the product \"{}\" and not for \"{product}\"",
-                    vendor.product
+                    "this authority is for the product \"{}\" and not for \"{other}\"",
+                    names.join("\", \"")
                 );
                 return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
-            let service = service()?;
+            let vault = Vault::open_or_create(&installation.keys())?;
+            let service = service().await?.with_vault(vault);
             keys::finish(&installation.keys());
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))

@@ -3,71 +3,107 @@
 use std::{cell::Cell, fs, io::Write as _, path::Path};
 
 use nodelock::{
-    Error, LicenseId, SystemRandom,
+    Error, LicenseId,
     authority::{LicenseRecord, LicenseTerms},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{EditedTerms, LicenseCommand, NewLicense, Rekey},
+    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, SaidTerms},
     output::{self, Listing, Report},
 };
 use crate::{
     domain::{LicenseHint, Occasion, Order},
     failure::{Failure, Result},
-    keys,
-    service::{self, Database, Offer, Sale},
+    keys::{self, Vault},
+    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, Offer, Sale},
 };
 
 /// Where a vendor deals with licenses.
 pub(crate) struct Desk<'a> {
-    pub(crate) product: &'a str,
     pub(crate) database: &'a Database,
     pub(crate) occasion: &'a Occasion,
     pub(crate) as_json: bool,
+    /// Where the keys are.
+    pub(crate) keys: &'a Path,
 }
 
 impl Desk<'_> {
     pub(crate) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
         match command {
             LicenseCommand::New(new) => self.sell(new).await,
-            LicenseCommand::List => {
+            LicenseCommand::List { customer } => {
                 let mut listing = Listing::new("licenses", self.as_json);
                 let now = self.occasion.time;
                 let show =
                     |row| listing.row(row, output::license_words, |license| output::license(license, now));
-                service::licenses(self.database, self.occasion, show).await?;
+                service::licenses(self.database, *customer, self.occasion, show).await?;
                 listing.finish("No licenses.")
             }
-            LicenseCommand::Edit { id, terms } => self.edit(*id, terms).await,
-            LicenseCommand::Rekey(rekey) => self.rekey(rekey).await,
+            LicenseCommand::Show { id } => {
+                let view = service::license(self.database, *id, self.occasion).await?;
+                output::license_view(&view, self.occasion.time)
+            }
+            LicenseCommand::Find { hint } => self.find(hint).await,
+            LicenseCommand::Edit { id, terms, changing } => self.edit(*id, terms, *changing).await,
+            LicenseCommand::Extend { id, by, changing } => self.extend(*id, by, *changing).await,
+            LicenseCommand::Rekey { new, hint } => {
+                self.rekey(new, hint.as_deref().map_or(InPlaceOf::All, InPlaceOf::Ending)).await
+            }
+            LicenseCommand::AddKey(new) => self.rekey(new, InPlaceOf::None).await,
+            LicenseCommand::RevokeKey { id, hint } => {
+                let hint = service::revoke_key(self.database, *id, hint, self.occasion).await?;
+                let words = format!("The key ..{hint} of license {id} activates nothing any more.");
+                Ok(Report::new(words, json!({ "license": id.to_string(), "key_hint": hint })))
+            }
+            LicenseCommand::ShowKey { id, hint } => {
+                let vault = Vault::open(self.keys)?;
+                let hint = hint.as_deref();
+                let key = service::kept_key(self.database, vault.as_ref(), *id, hint, self.occasion).await?;
+                let words = format!("The key of license {id}:\n\n    {}\n", key.as_str());
+                Ok(Report::new(words, json!({ "license": id.to_string(), "key": key.as_str() })))
+            }
             // Done where a service is at work.
             LicenseCommand::Reset(_) => Err(Failure::Usage("reset".into())),
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
             LicenseCommand::Resume { id } => self.suspend(*id, false).await,
+            LicenseCommand::Void { yes: false, .. } => {
+                Err(Failure::Usage("a license that is void stays so; say --yes if that is meant".into()))
+            }
+            LicenseCommand::Void { id, reason, yes: true } => {
+                let changed = service::void(self.database, *id, reason, self.occasion).await?;
+                let already = if changed { "" } else { " already" };
+                let words = format!(
+                    "License {id} is void{already}. Nothing is issued for it any more; devices go on to the end of their \
+                     leases."
+                );
+                Ok(Report::new(
+                    words,
+                    json!({ "license": id.to_string(), "voided": true, "changed": changed }),
+                ))
+            }
         }
     }
 
     async fn sell(&self, new: &NewLicense) -> Result<Report> {
-        let id = LicenseId::generate(&SystemRandom)?;
-        let mut terms = LicenseTerms::new(id, self.product, new.seats, self.occasion.time);
-        terms.licensee = new.licensee.clone();
-        terms.edition = new.edition.clone();
-        terms.features = new.features.iter().map(|feature| feature.0.clone()).collect();
-        terms.metadata = new.metadata.iter().map(|pair| (pair.0.clone(), pair.1.clone())).collect();
-        terms.expires = new.expires;
-        terms.lease_days = new.lease_days.0;
-        terms.margin_days = new.margin_days.0;
-        terms.reinstalls = new.reinstalls;
-        terms.replace = new.replace;
-        terms.seat_list = new.seat_list.into();
-        terms.one_seat_per_machine = new.one_seat_per_machine;
-        terms.updates_until = new.updates_until;
-        terms.deactivations = new.deactivations.0;
-        terms.activations = new.activations.0;
-        terms.period_days = new.period_days;
-        let order = new.order.as_deref().map(|id| Order::new(id, &terms, new.count));
+        let product = service::product(self.database, new.product.as_ref()).await?;
+        let mut said = new.terms.said()?;
+        let licensee = match (&new.licensee, new.customer) {
+            (Some(licensee), _) => licensee.clone(),
+            (None, Some(id)) => service::customer(self.database, id, self.occasion).await?.details.name,
+            (None, None) => return Err(Failure::Usage("say who licenses it".into())),
+        };
+        said.say("licensee", licensee.into());
+        let terms = service::terms_of_sale(self.database, &product, &said, self.occasion.time).await?;
+        let order = new.order.as_ref().map(|id| Order {
+            id: id.clone(),
+            product: product.id.clone(),
+            said: said.clone(),
+            count: new.count,
+            customer: new.customer,
+            reseller: new.reseller.clone(),
+        });
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {
             Some(typed) => {
@@ -90,7 +126,10 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let outcome = service::sell(self.database, &offers, order.as_ref(), hand_over, self.occasion).await;
+        let vault = Vault::open_or_create(self.keys)?;
+        let vault = vault.as_ref();
+        let buyer = Buyer { order: order.as_ref(), customer: new.customer };
+        let outcome = service::sell(self.database, vault, &offers, buyer, hand_over, self.occasion).await;
         let report = Report { is_printed: handed_over.get() && file.is_none(), ..report };
         match outcome {
             Ok(Sale::Done) => Ok(report),
@@ -115,58 +154,54 @@ impl Desk<'_> {
         }
     }
 
-    async fn edit(&self, id: LicenseId, edited: &EditedTerms) -> Result<Report> {
-        let change = |terms: &mut LicenseTerms| {
-            terms.seats = edited.seats.unwrap_or(terms.seats);
-            terms.expires = edited.expires.map_or(terms.expires, |end| end.0);
-            terms.lease_days = edited.lease_days.map_or(terms.lease_days, |limit| limit.0);
-            terms.margin_days = edited.margin_days.map_or(terms.margin_days, |limit| limit.0);
-            terms.deactivations = edited.deactivations.map_or(terms.deactivations, |limit| limit.0);
-            terms.activations = edited.activations.map_or(terms.activations, |limit| limit.0);
-            terms.period_days = edited.period_days.map_or(terms.period_days, |limit| limit.0);
-            terms.updates_until = edited.updates_until.map_or(terms.updates_until, |end| end.0);
-            if let Some(edition) = &edited.edition {
-                terms.edition.clone_from(edition);
-            }
-            if let Some(features) = &edited.features {
-                terms.features = features.iter().map(|feature| feature.0.clone()).collect();
-            }
-        };
-        let edited = service::edit(self.database, id, change, self.occasion).await?;
-        let LicenseRecord { terms, usage, .. } = &edited.license;
-        let words = match &edited.changes[..] {
-            [] => format!("License {id} has these terms already."),
-            changes if usage.taken > terms.seats => format!(
-                "License {id}: {}. {} seats are taken: they stay, and none is given until there are fewer.",
-                changes.join(", "),
-                usage.taken
-            ),
-            changes => {
-                format!("License {id}: {}. Devices hear of it when they check in.", changes.join(", "))
-            }
-        };
-        let fields = json!({
-            "license": id.to_string(),
-            "changes": edited.changes,
-            "changed": !edited.changes.is_empty(),
-            "seats": { "total": terms.seats, "taken": usage.taken },
-        });
-        Ok(Report::new(words, fields))
+    async fn find(&self, hint: &str) -> Result<Report> {
+        let hint = hint.trim_start_matches('.');
+        let mut found = service::licenses_by_hint(self.database, hint, self.occasion).await?;
+        if found.is_empty() {
+            // Keys that this program makes have capital letters; a vendor's own may have any.
+            found = service::licenses_by_hint(self.database, &hint.to_uppercase(), self.occasion).await?;
+        }
+        let lines = found.iter().map(|license| format!("{}  ..{}\n", license.id, license.key_hint));
+        let words = if found.is_empty() { "No license has such a key.".to_owned() } else { lines.collect() };
+        Ok(Report::new(words, json!({ "licenses": hints(&found) })))
     }
 
-    async fn rekey(&self, rekey: &Rekey) -> Result<Report> {
+    async fn extend(&self, id: LicenseId, by: &ExtendBy, changing: Changes) -> Result<Report> {
+        let extension = match (by.days, by.until) {
+            (Some(days), _) => Extension::Days(days),
+            (None, Some(until)) => Extension::Until(until),
+            (None, None) => return Err(Failure::Usage("say by how much".into())),
+        };
+        let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
+        let edited = service::extend(self.database, id, extension, how, self.occasion).await?;
+        Ok(changed(id, &edited, changing))
+    }
+
+    async fn edit(&self, id: LicenseId, terms: &SaidTerms, changing: Changes) -> Result<Report> {
+        let said = terms.said()?;
+        if said.is_empty() {
+            return Err(Failure::Usage("say what is to change".into()));
+        }
+        let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
+        let edited = service::edit(self.database, id, &said, how, self.occasion).await?;
+        Ok(changed(id, &edited, changing))
+    }
+
+    async fn rekey(&self, rekey: &NewKey, place: InPlaceOf<'_>) -> Result<Report> {
         let (id, file) = (rekey.id, rekey.keys_out.file.as_deref());
         let handed_over = Cell::new(false);
         let hand_over = |key: &str| {
             if rekey.key.is_none() {
-                self.hand_over([(id, key)].into_iter(), file, &rekeyed(id, Some(key)))?;
+                self.hand_over([(id, key)].into_iter(), file, &rekeyed(id, Some(key), place))?;
                 handed_over.set(true);
             }
             Ok(())
         };
-        match service::rekey(self.database, id, rekey.key.as_deref(), hand_over, self.occasion).await {
+        let vault = Vault::open_or_create(self.keys)?;
+        let new = (rekey.key.as_deref(), place);
+        match service::rekey(self.database, vault.as_ref(), id, new, hand_over, self.occasion).await {
             Ok(hint) => {
-                let mut report = rekeyed(id, None);
+                let mut report = rekeyed(id, None, place);
                 report.fields.insert("key_hint".into(), hint.key_hint.into());
                 if let Some(path) = file {
                     report.words += &format!(" It is in {}.", path.display());
@@ -208,12 +243,12 @@ fn sold(terms: &LicenseTerms, offers: &[Offer], file: Option<&Path>) -> Report {
     fields["seats"] = (*seats).into();
     match (file, offers) {
         (Some(path), _) => {
-            words += &format!(" Keys are shown once, and are in {}.", path.display());
+            words += &format!(" Their keys are in {}.", path.display());
             fields["keys_out"] = path.display().to_string().into();
         }
-        (None, [one]) => words += &format!(" Its key, shown this once:\n\n    {}\n", one.key.as_str()),
+        (None, [one]) => words += &format!(" Its key:\n\n    {}\n", one.key.as_str()),
         (None, _) => {
-            words += " Their keys, shown this once:\n";
+            words += " Their keys:\n";
             offers
                 .iter()
                 .for_each(|offer| words += &format!("\n    {}  {}", offer.terms.id, offer.key.as_str()));
@@ -224,18 +259,55 @@ fn sold(terms: &LicenseTerms, offers: &[Offer], file: Option<&Path>) -> Report {
 
 fn sold_already(licenses: &[LicenseHint], order: &str) -> Report {
     let lines = licenses.iter().map(|license| format!("{}  ..{}\n", license.id, license.key_hint));
-    let values: Vec<Value> = licenses
-        .iter()
-        .map(|license| json!({ "license": license.id.to_string(), "key_hint": license.key_hint }))
-        .collect();
-    let report = Report::new(lines.collect::<String>(), json!({ "order": order, "licenses": values }));
-    report.with_failure(Failure::SoldAlready(order.to_owned()))
+    let fields = json!({ "order": order, "licenses": hints(licenses) });
+    Report::new(lines.collect::<String>(), fields).with_failure(Failure::SoldAlready(order.to_owned()))
 }
 
-fn rekeyed(id: LicenseId, key: Option<&str>) -> Report {
-    let mut words = format!("License {id} has a new key; the old one activates nothing any more.");
+pub(super) fn hints(licenses: &[LicenseHint]) -> Vec<Value> {
+    let hint =
+        |license: &LicenseHint| json!({ "license": license.id.to_string(), "key_hint": license.key_hint });
+    licenses.iter().map(hint).collect()
+}
+
+/// What a change of terms came to, or would.
+fn changed(id: LicenseId, edited: &Edited, changing: Changes) -> Report {
+    let LicenseRecord { terms, usage, .. } = &edited.license;
+    let version = edited.version;
+    let words = match &edited.changes[..] {
+        [] => format!("License {id} has these terms already."),
+        changes if changing.dry_run => {
+            format!("License {id} would change: {}. Nothing was changed.", changes.join(", "))
+        }
+        changes if usage.taken > terms.seats => format!(
+            "License {id}: {}. {} seats are taken: they stay, and none is given until there are fewer.",
+            changes.join(", "),
+            usage.taken
+        ),
+        changes => format!("License {id}: {}. Devices hear of it when they check in.", changes.join(", ")),
+    };
+    let fields = json!({
+        "license": id.to_string(),
+        "version": version,
+        "changes": edited.changes,
+        "changed": !edited.changes.is_empty() && !changing.dry_run,
+        "dry_run": changing.dry_run,
+        "seats": { "total": terms.seats, "taken": usage.taken },
+    });
+    Report::new(words, fields)
+}
+
+fn rekeyed(id: LicenseId, key: Option<&str>, place: InPlaceOf<'_>) -> Report {
+    let mut words = match place {
+        InPlaceOf::All => {
+            format!("License {id} has a new key; what it had before activates nothing any more.")
+        }
+        InPlaceOf::Ending(hint) => {
+            format!("License {id} has a new key; the one that ends with {hint} activates nothing any more.")
+        }
+        InPlaceOf::None => format!("License {id} has one key more."),
+    };
     if let Some(key) = key {
-        words += &format!(" The new one, shown this once:\n\n    {key}\n");
+        words += &format!(" The new one:\n\n    {key}\n");
     }
     Report::new(words, json!({ "license": id.to_string(), "key": key }))
 }

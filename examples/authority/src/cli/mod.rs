@@ -3,9 +3,11 @@
 pub(crate) mod arguments;
 mod bulk;
 mod commands;
+mod customers;
 mod licenses;
 mod output;
 mod people;
+mod products;
 
 use std::{path::Path, process::ExitCode};
 
@@ -73,7 +75,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 38] = [
+    const COMMANDS: [(&str, Option<Act>); 58] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -87,18 +89,38 @@ mod tests {
         ("certificate new", Some(Act::Issuer)),
         ("certificate show", None),
         ("check-in", Some(Act::CheckIn)),
+        ("customer edit", Some(Act::Sell)),
+        ("customer list", Some(Act::ShowLicenses)),
+        ("customer new", Some(Act::Sell)),
+        ("customer show", Some(Act::ShowLicenses)),
         ("deployment-key list", Some(Act::Tokens)),
         ("deployment-key new", Some(Act::Tokens)),
         ("deployment-key revoke", Some(Act::Tokens)),
         ("init", Some(Act::Ledger)),
+        ("license add-key", Some(Act::Rekey)),
         ("license edit", Some(Act::Edit)),
+        ("license extend", Some(Act::Extend)),
+        ("license find", Some(Act::ShowLicenses)),
         ("license list", Some(Act::ShowLicenses)),
         ("license new", Some(Act::Sell)),
         ("license rekey", Some(Act::Rekey)),
         ("license reset", Some(Act::ResetCounters)),
         ("license resume", Some(Act::Resume)),
+        ("license revoke-key", Some(Act::Rekey)),
+        ("license show", Some(Act::ShowLicenses)),
+        ("license show-key", Some(Act::Rekey)),
         ("license suspend", Some(Act::Suspend)),
+        ("license void", Some(Act::Edit)),
         ("list", Some(Act::ShowSeats)),
+        ("order list", Some(Act::ShowLicenses)),
+        ("order show", Some(Act::ShowLicenses)),
+        ("order void", Some(Act::Edit)),
+        ("policy edit", Some(Act::Products)),
+        ("policy show", None),
+        ("product edit", Some(Act::Products)),
+        ("product list", None),
+        ("product new", Some(Act::Products)),
+        ("product show", None),
         ("redeem", Some(Act::Redeem)),
         ("redeem-all", Some(Act::Redeem)),
         ("release", Some(Act::Release)),

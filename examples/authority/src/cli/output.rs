@@ -13,10 +13,13 @@ use nodelock::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    domain::{AuditRow, Finding, LicenseRow, SeatRow},
+    domain::{
+        AuditRow, Customer, CustomerDetails, Finding, KeyRow, LicenseRow, OrderRow, Product, SeatRow,
+        TermsVersion,
+    },
     failure::{Failure, Result},
     keys,
-    service::{Restored, UNSEEN, Verified},
+    service::{LicenseView, Restored, UNSEEN, Verified, differences},
 };
 
 /// What a command comes to.
@@ -190,6 +193,67 @@ fn failed_to_print(error: io::Error) -> Error {
     Error::io("standard output", error)
 }
 
+pub(crate) fn customer_words(customer: &Customer) -> String {
+    let CustomerDetails { name, email, external_id, .. } = &customer.details;
+    let more = [email, external_id].into_iter().filter(|text| !text.is_empty());
+    more.fold(format!("{}  {name}", customer.id), |line, text| line + ", " + text)
+}
+
+pub(crate) fn customer(customer: &Customer) -> Value {
+    let CustomerDetails { name, email, external_id, notes } = &customer.details;
+    json!({
+        "id": customer.id.to_string(),
+        "name": name,
+        "email": email,
+        "external_id": external_id,
+        "notes": notes,
+        "created": customer.created.to_string(),
+        "revision": customer.revision,
+    })
+}
+
+pub(crate) fn order_words(row: &OrderRow) -> String {
+    let OrderRow { order, sold, is_void } = row;
+    let mut line = format!("{}  {sold}  {} of {}", order.id, order.count, order.product);
+    if let Some(customer) = order.customer {
+        line += &format!(" for customer {customer}");
+    }
+    if !order.reseller.is_empty() {
+        line += &format!(" by {}", order.reseller);
+    }
+    if *is_void { line + ", VOID" } else { line }
+}
+
+pub(crate) fn order(row: &OrderRow) -> Value {
+    let OrderRow { order, sold, is_void } = row;
+    json!({
+        "id": order.id,
+        "product": order.product.to_string(),
+        "customer": order.customer.map(|id| id.to_string()),
+        "reseller": order.reseller,
+        "terms": order.said,
+        "count": order.count,
+        "sold": sold.to_string(),
+        "state": if *is_void { "void" } else { "sold" },
+    })
+}
+
+pub(crate) fn product_words(product: &Product) -> String {
+    format!("{}  {}  root {}", product.id, product.name, product.root)
+}
+
+pub(crate) fn product(product: &Product) -> Value {
+    json!({
+        "id": product.id.to_string(),
+        "name": product.name,
+        "root": product.root.to_string(),
+        "terms": product.template,
+        "created": product.created.to_string(),
+        "revision": product.revision,
+        "keeps_keys": product.keeps_keys,
+    })
+}
+
 pub(crate) fn license_words(row: &LicenseRow) -> String {
     let LicenseRecord { terms, usage, .. } = &row.license;
     let mut line = format!(
@@ -202,11 +266,15 @@ pub(crate) fn license_words(row: &LicenseRow) -> String {
     if let Some(expires) = terms.expires {
         line += &format!(", expires {expires}");
     }
-    if terms.suspended { line + ", SUSPENDED" } else { line }
+    match row.voided {
+        Some(_) => line + ", VOID",
+        None if terms.suspended => line + ", SUSPENDED",
+        None => line,
+    }
 }
 
 pub(crate) fn license(row: &LicenseRow, now: Timestamp) -> Value {
-    let LicenseRow { license, key_hint, created } = row;
+    let LicenseRow { license, key_hint, created, version, voided, customer } = row;
     let terms = &license.terms;
     let features: Vec<Value> = terms
         .features
@@ -228,8 +296,38 @@ pub(crate) fn license(row: &LicenseRow, now: Timestamp) -> Value {
         "margin_days": terms.margin_days,
         "updates_until": time(terms.updates_until),
         "suspended": terms.suspended,
+        "version": version,
+        "voided": time(*voided),
+        "customer": customer.map(|id| id.to_string()),
         "seats": seats(license, now),
     })
+}
+
+/// All there is of a license.
+pub(crate) fn license_view(view: &LicenseView, now: Timestamp) -> Result<Report> {
+    let mut words = license_words(&view.row) + "\n";
+    let Value::Object(mut fields) = license(&view.row, now) else { return Ok(Report::new(words, json!({}))) };
+    let mut keys = Vec::new();
+    for KeyRow { hint, created, revoked, sealed, .. } in &view.keys {
+        let state = revoked.map_or_else(String::new, |revoked| format!(", revoked {revoked}"));
+        let kept = if sealed.is_some() { ", kept" } else { "" };
+        words += &format!("  key ..{hint}, made {created}{state}{kept}\n");
+        keys.push(json!({
+            "key_hint": hint, "created": created.to_string(), "revoked": time(*revoked), "kept": sealed.is_some(),
+        }));
+    }
+    let (mut versions, mut before) = (Vec::new(), None);
+    for TermsVersion { version, at, actor, terms } in &view.versions {
+        let changes = before.map_or(Ok(Vec::new()), |before| differences(before, terms))?;
+        words += &format!("  version {version}, {at}, {actor}  {}\n", changes.join(", "));
+        versions.push(json!({
+            "version": version, "at": at.to_string(), "actor": actor, "changes": changes, "terms": terms,
+        }));
+        before = Some(terms);
+    }
+    fields.insert("keys".to_owned(), keys.into());
+    fields.insert("versions".to_owned(), versions.into());
+    Ok(Report::new(words, fields.into()))
 }
 
 /// The seats of a license, and how far its allowances are used: `deactivations` and `activations` are those of its

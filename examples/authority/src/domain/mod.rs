@@ -1,8 +1,11 @@
 //! What the authority speaks of: plain types that know neither the database nor HTTP.
 
 mod credentials;
+mod customer;
 mod location;
+mod product;
 pub(crate) mod rights;
+mod said;
 mod submission;
 
 use std::{
@@ -13,7 +16,7 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{Count, Gap, LicenseRecord, LicenseTerms, Seat, SeatName, SeatState},
+    authority::{Count, Gap, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, SeatState},
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +24,10 @@ use serde::{Deserialize, Serialize};
 use self::rights::{Role, Scope};
 pub(crate) use self::{
     credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
+    customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
+    product::{Product, ProductId},
+    said::Said,
     submission::{Deactivation, Submission, What},
 };
 
@@ -135,14 +141,6 @@ impl fmt::Display for Actor {
     }
 }
 
-/// What the authority is for.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Vendor {
-    pub(crate) product: String,
-    /// The root public key that the product's applications embed.
-    pub(crate) root: PublicKey,
-}
-
 /// A seat as a person names it. Two devices may have drawn one handle; then the device's key is needed too.
 #[derive(Clone, Copy)]
 pub(crate) struct SeatChoice {
@@ -156,6 +154,39 @@ pub(crate) struct LicenseRow {
     /// The end of its key, for people.
     pub(crate) key_hint: String,
     pub(crate) created: Timestamp,
+    /// The latest version of its terms.
+    pub(crate) version: u32,
+    /// When it was ended for good.
+    pub(crate) voided: Option<Timestamp>,
+    pub(crate) customer: Option<CustomerId>,
+}
+
+/// What a license says now.
+pub(crate) struct Standing {
+    pub(crate) terms: LicenseTerms,
+    pub(crate) version: u32,
+    pub(crate) voided: Option<Timestamp>,
+}
+
+/// What a license said from a time on.
+pub(crate) struct TermsVersion {
+    pub(crate) version: u32,
+    pub(crate) at: Timestamp,
+    /// Who said so, as the audit names them.
+    pub(crate) actor: String,
+    pub(crate) terms: LicenseTerms,
+}
+
+/// A key of a license, without the key itself.
+pub(crate) struct KeyRow {
+    pub(crate) hash: KeyHash,
+    /// Its end, for people.
+    pub(crate) hint: String,
+    pub(crate) created: Timestamp,
+    /// Since when it opens nothing any more.
+    pub(crate) revoked: Option<Timestamp>,
+    /// The key, encrypted, if it is kept.
+    pub(crate) sealed: Option<Vec<u8>>,
 }
 
 /// A license, and the end of its key.
@@ -168,18 +199,22 @@ pub(crate) struct LicenseHint {
 /// What is sold once under an id that the vendor's shop has for it.
 pub(crate) struct Order {
     pub(crate) id: String,
-    /// What is ordered. Id and start are nobody's.
-    pub(crate) terms: LicenseTerms,
+    pub(crate) product: ProductId,
+    /// What was said of its terms. What was not said, the product may say otherwise when the same order comes again.
+    pub(crate) said: Said,
     /// How many licenses of it.
     pub(crate) count: u32,
+    pub(crate) customer: Option<CustomerId>,
+    /// Who sells it; empty for the vendor.
+    pub(crate) reseller: String,
 }
 
-impl Order {
-    pub(crate) fn new(id: &str, terms: &LicenseTerms, count: u32) -> Self {
-        let mut terms = terms.clone();
-        (terms.id, terms.starts) = (LicenseId::NONE, Timestamp::MIN);
-        Self { id: id.to_owned(), terms, count }
-    }
+/// An order in a list.
+pub(crate) struct OrderRow {
+    pub(crate) order: Order,
+    pub(crate) sold: Timestamp,
+    /// Whether all its licenses were ended for good.
+    pub(crate) is_void: bool,
 }
 
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.
@@ -238,6 +273,8 @@ pub(crate) struct Holding {
     pub(crate) gaps: Vec<Gap>,
     /// How many were replaced.
     pub(crate) replaced: Count,
+    /// Whether the license was ended for good.
+    pub(crate) is_void: bool,
 }
 
 /// How many seats are in a state.

@@ -1,8 +1,9 @@
 //! Who may do what: one table of roles and acts.
 //!
-//! A service asks for a [`Permit`] before it does anything, and only this table gives one. The store writes no line of
-//! the audit without one, and the driver decides nothing, so a service that forgets to ask does not compile. What a role
-//! may do with a part of the ledger alone is its [`Reach`], which the service checks against what the act is about.
+//! A service asks for a [`Permit`] before it does anything, and only this table gives one. The store writes no line
+//! of the audit without one, and the driver decides nothing, so a service that forgets to ask does not compile. What
+//! a role may do with a part of the ledger alone is its [`Reach`], which the service checks against what the act is
+//! about.
 
 use std::{fmt, ops::Deref, str::FromStr};
 

@@ -32,7 +32,7 @@ use crate::{
         rights::{Role, Scope},
     },
     keys::{self, renewal, renewal::NewCertificate},
-    service::{self, Database, Service},
+    service::{self, Buyer, Database, Sellings, Service},
     store,
 };
 
@@ -84,11 +84,8 @@ impl Authority {
         let root =
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
-        let server = Server::new(Service::new(
-            database,
-            keys::load(&directory, root).unwrap(),
-            keys::Outside::new(named, &directory),
-        ));
+        let sellings = Sellings::load(&database, &directory).await.unwrap();
+        let server = Server::new(Service::new(database, sellings, keys::Outside::new(named, &directory)));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         let administration = admin::routes(server.clone());
         Self { folder, root, server, public, administration, operators }
@@ -107,15 +104,21 @@ impl Authority {
     pub(super) fn certify(&self, after: i64, days: u32) {
         let (directory, root) = self.keys();
         let root_key = directory.join(keys::ROOT_KEY);
-        let new = NewCertificate { root_key: &root_key, new_key: false, days, serial: None };
+        let new = NewCertificate {
+            root_key: &root_key,
+            new_key: false,
+            days,
+            serial: None,
+            source: keys::Source::Files,
+        };
         let begins = occasion().time.unix_seconds().checked_add_signed(after * 24 * 60 * 60).unwrap();
         renewal::install(&directory, root, &new, Timestamp::from_unix_seconds(begins)).unwrap();
     }
 
     /// Has the server sign with what is in the directory now.
-    pub(super) fn reload(&self) {
-        let (directory, root) = self.keys();
-        self.server.service.replace_signer(keys::load(&directory, root).unwrap());
+    pub(super) async fn reload(&self) {
+        let sellings = Sellings::load(self.server.service.database(), &self.keys().0).await.unwrap();
+        self.server.service.replace_sellings(sellings);
     }
 
     /// The ledger's files, as somebody finds them who copied them.
@@ -131,7 +134,7 @@ impl Authority {
         terms.deactivations = deactivations;
         let sold = service::offers(&terms, 1).unwrap();
         let database = self.server.service.database();
-        service::sell(database, &sold, None, || Ok(()), &occasion()).await.unwrap();
+        service::sell(database, None, &sold, Buyer::default(), || Ok(()), &occasion()).await.unwrap();
         sold[0].key.to_string()
     }
 

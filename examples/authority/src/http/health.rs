@@ -70,21 +70,25 @@ pub(super) async fn ready(State(server): Shared) -> Result<JsonAnswer<Health>, P
             let status = if is_whole { Status::Ok } else { Status::Restored };
             Ok(JsonAnswer(Health { status }))
         }
-        Some(lacking) => Err(Problem::of(ErrorKind::ServerBusy).detail(lacking).after(LASTS)),
+        Some(lacking) => Err(Problem::of(ErrorKind::ServerBusy).detail(&lacking).after(LASTS)),
     }
 }
 
-async fn lacking(server: &Server) -> Option<&'static str> {
-    let signer = server.service.signer();
+async fn lacking(server: &Server) -> Option<String> {
+    let sellings = server.service.sellings();
     let now = SystemTime::now().into();
-    if now < signer.certificate.not_before {
-        return Some("the issuer's certificate is not valid yet");
-    }
-    if keys::seconds_left(&signer.certificate, now) < 0 {
-        return Some("the issuer's certificate has ended");
+    for selling in &sellings.0 {
+        // One of several is named.
+        let of = if sellings.0.len() > 1 { format!(" of product {}", selling.id) } else { String::new() };
+        if now < selling.signer.certificate.not_before {
+            return Some(format!("the issuer's certificate{of} is not valid yet"));
+        }
+        if keys::seconds_left(&selling.signer.certificate, now) < 0 {
+            return Some(format!("the issuer's certificate{of} has ended"));
+        }
     }
     if !server.service.is_noted() {
-        return Some("the service of the ledger cannot be noted");
+        return Some("the service of the ledger cannot be noted".into());
     }
     let write = async {
         let failure = match timeout(PATIENCE, server.service.database().try_write()).await {
@@ -96,7 +100,7 @@ async fn lacking(server: &Server) -> Option<&'static str> {
         Ok(false)
     };
     let writes = server.readiness.0.get(write).await.unwrap_or(false);
-    (!writes).then_some("the database cannot be written")
+    (!writes).then(|| "the database cannot be written".into())
 }
 
 #[cfg(test)]
@@ -125,14 +129,14 @@ mod tests {
         let authority = Authority::new().await;
         for (started, detail) in [(-100, "has ended"), (100, "is not valid yet")] {
             authority.certify(started, 10);
-            authority.reload();
+            authority.reload().await;
             let unready = authority.get("/readyz").await;
             assert_eq!(unready.problem(), (503, "server-busy".into()));
             assert_eq!(unready.json()["detail"], format!("the issuer's certificate {detail}"));
             assert_eq!(authority.get("/healthz").await.status, 200);
         }
         authority.certify(0, 10);
-        authority.reload();
+        authority.reload().await;
         assert_eq!(authority.get("/readyz").await.status, 200);
     }
 }

@@ -104,11 +104,14 @@ pub(super) async fn watch(server: Arc<Server>) {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const SOON: i64 = 30 * 24 * 60 * 60;
     loop {
-        let certificate = &server.service.signer().certificate;
-        let seconds_left = keys::seconds_left(certificate, SystemTime::now().into());
-        if seconds_left < SOON {
-            let (serial, not_after) = (certificate.serial, certificate.not_after);
-            warn!(event = "certificate-ends", serial, %not_after, seconds_left);
+        for selling in &server.service.sellings().0 {
+            let certificate = &selling.signer.certificate;
+            let seconds_left = keys::seconds_left(certificate, SystemTime::now().into());
+            if seconds_left < SOON {
+                let (serial, not_after) = (certificate.serial, certificate.not_after);
+                let product = selling.id.as_str();
+                warn!(event = "certificate-ends", serial, %not_after, seconds_left, product);
+            }
         }
         tokio::time::sleep(DAY).await;
     }

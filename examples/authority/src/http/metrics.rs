@@ -43,6 +43,11 @@ struct InState {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfProduct {
+    product: String,
+}
+
 /// What was answered so far. Cloning shares it.
 #[derive(Clone, Default)]
 pub(super) struct Metrics {
@@ -86,9 +91,13 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
     for (state, count) in service::count_by_state(server.service.database()).await? {
         states.get_or_create(&InState { state: state.name() }).set(count);
     }
-    let (under_way, certificate) = (Gauge::<i64>::default(), Gauge::<i64>::default());
+    let under_way = Gauge::<i64>::default();
     under_way.set(i64::try_from(server.permits.taken()).unwrap_or(i64::MAX));
-    certificate.set(keys::seconds_left(&server.service.signer().certificate, SystemTime::now().into()));
+    let certificates = Family::<OfProduct, Gauge>::default();
+    for selling in &server.service.sellings().0 {
+        let left = keys::seconds_left(&selling.signer.certificate, SystemTime::now().into());
+        certificates.get_or_create(&OfProduct { product: selling.id.to_string() }).set(left);
+    }
     let restored = Gauge::<i64>::default();
     let now = SystemTime::now().into();
     let left = server.service.restored_until(now).map_or(Duration::ZERO, |until| until.since(now));
@@ -99,7 +108,7 @@ async fn metrics(State(server): State<Arc<Server>>) -> Result<Response, Problem>
     registry.register_with_unit("http_request_duration", "How long answers took", Unit::Seconds, durations);
     registry.register("http_requests_under_way", "Requests being worked on", under_way);
     let about = "For how long the authority may sign";
-    registry.register_with_unit("issuer_certificate_remaining", about, Unit::Seconds, certificate);
+    registry.register_with_unit("issuer_certificate_remaining", about, Unit::Seconds, certificates);
     let about = "For how long licenses may be in use that the ledger has lost";
     registry.register_with_unit("ledger_restored_remaining", about, Unit::Seconds, restored);
     registry.register("seats", "Seats in the ledger", states);
@@ -137,7 +146,11 @@ mod tests {
         ] {
             assert!(page.body.lines().any(|is| is == line), "{line}\n{}", page.body);
         }
-        assert!(page.body.contains("\nnodelock_issuer_certificate_remaining_seconds 315"), "{}", page.body);
+        assert!(
+            page.body.contains("\nnodelock_issuer_certificate_remaining_seconds{product=\"example\"} 315"),
+            "{}",
+            page.body
+        );
         assert!(!page.body.contains("page"), "paths that anybody can make up are no labels");
         authority.activated("other", &authority.sell(1, None).await).await;
         let next = authority.ask_as_operator("/metrics").await;

@@ -54,11 +54,7 @@ use self::{
     problem::Problem,
     tls::Tls,
 };
-use crate::{
-    cli::arguments::ServeArguments,
-    failure::Result,
-    service::{self, Service},
-};
+use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
 
 /// What the endpoints share.
 struct Server {
@@ -97,7 +93,6 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let root = service::vendor(service.database()).await?.root;
     let server = Server::new(service);
     // What is missing of the ledger must be known before anything is signed.
     server.service.page().await?;
@@ -105,8 +100,8 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     tokio::spawn(notes::keep(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
-    let issuer = reload::Issuer::new(server.clone(), keys.to_owned(), root);
-    tokio::spawn(reload::watch(issuer, tls.clone(), reload::Hangup::listen()?));
+    let issuers = reload::Issuers::new(server.clone(), keys.to_owned());
+    tokio::spawn(reload::watch(issuers, tls.clone(), reload::Hangup::listen()?));
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let mut serving = Vec::new();
     if let Some((listener, address)) = operators {

@@ -55,7 +55,8 @@ pub(super) struct ListedSeat {
     replaceable: bool,
 }
 
-/// RFC 9457. `type` ends in the stable code of the client's error kind, or of this authority's own, or is `about:blank` for what is plain HTTP.
+/// RFC 9457. `type` ends in the stable code of the client's error kind, or of this authority's own, or is
+/// `about:blank` for what is plain HTTP.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Problem)]
 pub(super) struct Details {
@@ -209,6 +210,21 @@ impl From<Failure> for Problem {
             Failure::AmbiguousSeat => {
                 let why = &("ambiguous-seat", "Several devices have a seat of that handle");
                 Self::own(StatusCode::CONFLICT, why).detail("name one with `device`")
+            }
+            Failure::Superseded { .. } => {
+                Self::own(StatusCode::PRECONDITION_FAILED, &("superseded", "Changed meanwhile"))
+                    .detail(&failure.message())
+            }
+            Failure::Void(_) => {
+                Self::own(StatusCode::CONFLICT, &("void", "The license is void")).detail(&failure.message())
+            }
+            Failure::UnknownProduct(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-product", "There is no such product"))
+                    .detail(&failure.message())
+            }
+            Failure::UnknownCustomer(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-customer", "There is no such customer"))
+                    .detail(&failure.message())
             }
             Failure::KeyInUse => {
                 Self::own(StatusCode::CONFLICT, &("key-in-use", "There is a license with that key"))

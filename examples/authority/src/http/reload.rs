@@ -1,60 +1,84 @@
-//! What a running server takes in anew: the issuer's certificate with its key, and the TLS certificate.
+//! What a running server takes in anew: the products, the certificate of each one's issuer with its key, and the TLS
+//! certificate.
 //!
-//! SIGHUP reads both, which is what tools that renew certificates can send. The issuer's certificate is also looked at
-//! every half minute, because a seat cannot be granted or acknowledged once it has ended.
+//! SIGHUP reads all of them, which is what tools that renew certificates can send. Products and issuers' certificates
+//! are also looked at every half minute, because a seat cannot be granted or acknowledged once a certificate has ended.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use nodelock::{Error, PublicKey};
+use nodelock::Error;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::{Server, tls::Tls};
-use crate::{failure::Result, keys};
+use crate::{
+    domain::Product,
+    failure::Result,
+    keys,
+    service::{self, Selling, Sellings},
+};
 
-/// How often the file of the issuer's certificate is looked at.
+/// How often the files of the issuers' certificates are looked at.
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// The keys of the issuer, as they were read last.
-pub(super) struct Issuer {
+/// The products with their keys, as they were read last.
+pub(super) struct Issuers {
     server: Arc<Server>,
-    directory: PathBuf,
-    root: PublicKey,
-    read: Option<keys::Stamp>,
+    keys: PathBuf,
+    read: Vec<(Product, Option<keys::Stamp>)>,
 }
 
-impl Issuer {
-    pub(super) fn new(server: Arc<Server>, directory: PathBuf, root: PublicKey) -> Self {
-        Self { server, directory, root, read: None }
+impl Issuers {
+    /// `keys` is the folder of all keys.
+    pub(super) fn new(server: Arc<Server>, keys: PathBuf) -> Self {
+        Self { server, keys, read: Vec::new() }
     }
 
-    /// Reads the files if they were written since they were read last.
-    pub(super) fn look(&mut self) {
-        if self.read.is_none() || keys::stamp(&self.directory) != self.read {
-            self.reload();
-        }
-    }
-
-    /// Reads the files. What cannot be used leaves the issuer as it is, and is tried again at the next look.
-    pub(super) fn reload(&mut self) {
-        // A file that is replaced after this is read once more.
-        let stamp = keys::stamp(&self.directory);
-        match keys::load(&self.directory, self.root) {
-            Ok(signer) => {
-                self.read = stamp;
-                let serial = signer.certificate.serial;
-                if serial != self.server.service.signer().certificate.serial {
-                    self.server.service.replace_signer(signer);
-                    info!(event = "issuer-certificate-read", serial);
+    /// Reads what was written since it was read last; all of it if somebody asked for that. What cannot be used leaves
+    /// its issuer as it is, and is tried again at the next look.
+    pub(super) fn look(&mut self, products: Vec<Product>, asked: bool) {
+        let present = self.server.service.sellings();
+        let (mut sellings, mut changed) = (Vec::new(), false);
+        let before = std::mem::take(&mut self.read);
+        for product in products {
+            // A file that is replaced after this is read once more.
+            let stamp = keys::stamp(&product.keys(&self.keys));
+            let known = present.0.iter().find(|selling| selling.id == product.id);
+            let was_read =
+                before.iter().any(|(of, read)| of.id == product.id && *read == stamp && stamp.is_some());
+            if let Some(known) = known.filter(|_| was_read && !asked) {
+                sellings.push(known.clone());
+                self.read.push((product, stamp));
+                continue;
+            }
+            let serial = known.map(|known| known.signer.certificate.serial);
+            match Selling::load(&product, &self.keys) {
+                Ok(selling) => {
+                    if serial != Some(selling.signer.certificate.serial) {
+                        let (serial, product) = (selling.signer.certificate.serial, selling.id.as_str());
+                        info!(event = "issuer-certificate-read", serial, product);
+                        sellings.push(Arc::new(selling));
+                        changed = true;
+                    } else {
+                        sellings.extend(known.cloned());
+                    }
+                    self.read.push((product, stamp));
+                }
+                Err(failure) => {
+                    let (error, product) = (failure.message(), product.id.as_str());
+                    warn!(event = "issuer-certificate-kept", error, product);
+                    sellings.extend(known.cloned());
                 }
             }
-            Err(failure) => warn!(event = "issuer-certificate-kept", error = failure.message()),
+        }
+        if changed && !sellings.is_empty() {
+            self.server.service.replace_sellings(Sellings(sellings));
         }
     }
 }
 
 /// Reads what was renewed for as long as the server runs.
-pub(super) async fn watch(mut issuer: Issuer, tls: Option<Arc<Tls>>, mut hangup: Hangup) {
+pub(super) async fn watch(mut issuers: Issuers, tls: Option<Arc<Tls>>, mut hangup: Hangup) {
     let mut period = interval(PERIOD);
     period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -63,20 +87,21 @@ pub(super) async fn watch(mut issuer: Issuer, tls: Option<Arc<Tls>>, mut hangup:
             () = hangup.received() => true,
         };
         let tls = tls.clone().filter(|_| asked);
+        // While the database cannot be read, there are the products that there were.
+        let products = service::products(issuers.server.service.database()).await;
         let read = tokio::task::spawn_blocking(move || {
-            if asked {
-                issuer.reload()
-            } else {
-                issuer.look()
+            match products {
+                Ok(products) => issuers.look(products, asked),
+                Err(failure) => warn!(event = "products-not-read", error = failure.message()),
             }
             if let Some(tls) = tls {
                 tls.reload();
             }
-            issuer
+            issuers
         });
         // Fails only when it panics, which says so itself.
         let Ok(read) = read.await else { return };
-        issuer = read;
+        issuers = read;
     }
 }
 
@@ -115,36 +140,38 @@ impl Hangup {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::fixture::Authority, Issuer};
-    use crate::keys;
+    use super::{super::fixture::Authority, Issuers};
+    use crate::service::{self, Sellings};
 
     #[tokio::test]
     async fn a_renewed_certificate_is_read_once_and_what_cannot_be_used_is_tried_again() {
         let authority = Authority::new().await;
-        let (directory, root) = authority.keys();
-        let mut issuer = Issuer::new(authority.server(), directory.clone(), root);
-        let serial = || authority.server().service.signer().certificate.serial;
-        issuer.look();
+        let (directory, _) = authority.keys();
+        let server = authority.server();
+        let mut issuers = Issuers::new(server.clone(), directory.clone());
+        let products = service::products(server.service.database()).await.unwrap();
+        let serial = || server.service.sellings().first().signer.certificate.serial;
+        issuers.look(products.clone(), false);
         assert_eq!(serial(), 1);
-        let first = keys::load(&directory, root).unwrap();
+        let first = Sellings::load(server.service.database(), &directory).await.unwrap();
         authority.certify(0, 365);
-        issuer.look();
+        issuers.look(products.clone(), false);
         assert_eq!(serial(), 2);
         // What was read is not read again, unless somebody asks for it.
-        authority.server().service.replace_signer(first);
-        issuer.look();
+        server.service.replace_sellings(first);
+        issuers.look(products.clone(), false);
         assert_eq!(serial(), 1);
-        issuer.reload();
+        issuers.look(products.clone(), true);
         assert_eq!(serial(), 2);
         let certificate = directory.join("issuer.certificate");
         // A file that is not whole yet changes nothing, and the whole one is taken in at the next look.
         authority.certify(0, 365);
         let whole = std::fs::read(&certificate).unwrap();
         std::fs::write(&certificate, &whole[..20]).unwrap();
-        issuer.look();
+        issuers.look(products.clone(), false);
         assert_eq!(serial(), 2);
         std::fs::write(&certificate, whole).unwrap();
-        issuer.look();
+        issuers.look(products, false);
         assert_eq!(serial(), 3);
     }
 }

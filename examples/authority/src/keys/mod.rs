@@ -2,6 +2,7 @@
 
 mod outside;
 pub(crate) mod renewal;
+mod vault;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,9 +18,9 @@ use nodelock::{
 };
 use zeroize::Zeroizing;
 
-pub(crate) use self::outside::Outside;
 #[cfg(test)]
 pub(crate) use self::outside::TestDisk;
+pub(crate) use self::{outside::Outside, vault::Vault};
 use crate::failure::{Failure, Result};
 
 pub(crate) const ROOT_KEY: &str = "root.key";
@@ -42,6 +43,7 @@ pub(crate) struct Signer {
     pub(crate) issuer: Issuer,
     pub(crate) certificate: Certificate,
     pub(crate) roots: Roots,
+    pub(crate) root: PublicKey,
 }
 
 /// What there is of an authority's keys.
@@ -56,13 +58,23 @@ pub(crate) enum Presence {
 
 /// Looks for the keys of an authority, without reading them.
 pub(crate) fn presence(directory: &Path) -> Result<Presence> {
-    if directory.join(UNFINISHED).exists() {
-        return Ok(Presence::Unfinished);
-    }
     let is_brought =
         variable(ISSUER_KEY_VARIABLE)?.is_some() || variable(ISSUER_CERTIFICATE_VARIABLE)?.is_some();
-    let is_there = is_brought || directory.join(ROOT_PUBLIC).exists();
-    Ok(if is_there { Presence::Complete } else { Presence::Missing })
+    Ok(match presence_of_files(directory) {
+        Presence::Missing if is_brought => Presence::Complete,
+        presence => presence,
+    })
+}
+
+/// The same for a product whose keys no variable holds.
+pub(crate) fn presence_of_files(directory: &Path) -> Presence {
+    if directory.join(UNFINISHED).exists() {
+        Presence::Unfinished
+    } else if directory.join(ROOT_PUBLIC).exists() {
+        Presence::Complete
+    } else {
+        Presence::Missing
+    }
 }
 
 /// Notes that the ledger of the keys is made. What cannot be noted, because the directory is read-only, is noted at
@@ -112,13 +124,22 @@ pub(crate) fn root(directory: &Path) -> Result<PublicKey> {
     Ok(text(&read(&path, Readers::Anybody)?, &path)?.trim().parse()?)
 }
 
-/// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere. A variable of
-/// the environment goes before its file.
+/// Where keys are read from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// From files, and a variable of the environment goes before its file.
+    Environment,
+    /// From files alone: the variables are the first product's.
+    Files,
+}
+
+/// Reads what is needed from day to day, which leaves the root's private key out: keep that elsewhere.
 ///
 /// Fails with [`Failure::KeysMissing`], with [`Failure::WrongKeys`] when `root` does not vouch for the issuer, and with
 /// [`ErrorKind::AccessDenied`] when anybody but the owner may read the file of its key.
-pub(crate) fn load(directory: &Path, root: PublicKey) -> Result<Signer> {
+pub(crate) fn load(directory: &Path, root: PublicKey, source: Source) -> Result<Signer> {
     let roots = Roots::new([root]);
+    let variable = |name| if source == Source::Environment { variable(name) } else { Ok(None) };
     let certificate = match variable(ISSUER_CERTIFICATE_VARIABLE)? {
         Some(text) => verify(text.as_bytes(), &roots)?,
         None => {
@@ -134,7 +155,7 @@ pub(crate) fn load(directory: &Path, root: PublicKey) -> Result<Signer> {
             read_private(&path)?
         }
     };
-    Ok(Signer { issuer: Issuer::certified(key, certificate.clone())?, certificate, roots })
+    Ok(Signer { issuer: Issuer::certified(key, certificate.clone())?, certificate, roots, root })
 }
 
 fn check_present(path: &Path) -> Result<()> {

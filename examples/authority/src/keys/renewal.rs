@@ -7,8 +7,8 @@ use nodelock::{
 };
 
 use super::{
-    ISSUER_CERTIFICATE, ISSUER_CERTIFICATE_VARIABLE, ISSUER_KEY_VARIABLE, certificate, issuer_key, named_key,
-    private_text, read_private, sync_directory, write_new,
+    ISSUER_CERTIFICATE, ISSUER_CERTIFICATE_VARIABLE, ISSUER_KEY_VARIABLE, Source, certificate, issuer_key,
+    named_key, private_text, read_private, sync_directory, write_new,
 };
 use crate::failure::{Failure, Result};
 
@@ -21,6 +21,8 @@ pub(crate) struct NewCertificate<'a> {
     pub(crate) days: u32,
     /// None for the one after the present certificate's.
     pub(crate) serial: Option<u64>,
+    /// Where the keys are read from later.
+    pub(crate) source: Source,
 }
 
 /// Makes a certificate and installs it. What was issued under the one before stays valid, as it carries that along.
@@ -37,7 +39,7 @@ pub(crate) fn install(
     now: Timestamp,
 ) -> Result<Certificate> {
     for variable in [ISSUER_KEY_VARIABLE, ISSUER_CERTIFICATE_VARIABLE] {
-        if super::variable(variable)?.is_some() {
+        if new.source == Source::Environment && super::variable(variable)?.is_some() {
             let words =
                 format!("{variable} is set, so what is in the files would not be used; unset it for this");
             return Err(Failure::Usage(words));

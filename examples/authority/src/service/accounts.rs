@@ -75,8 +75,10 @@ async fn second_factor(
     totp: &str,
     recovery: Vec<String>,
 ) -> Result<SecondFactor> {
-    let product = super::vendor(database).await?.product;
-    let (secret, link) = secrets::totp_for_people(totp, name, &product);
+    // People know the authority by what it was set up for.
+    let products = super::products(database).await?;
+    let first = products.first().map_or("", |product| &product.name);
+    let (secret, link) = secrets::totp_for_people(totp, name, first);
     Ok(SecondFactor { secret, link, recovery })
 }
 

@@ -3,18 +3,19 @@
 use nodelock::{
     DeactivationReceipt, ErrorKind, License, LicenseId,
     authority::{
-        ActivationFile,
+        ActivationFile, Found, LicenseKeyName, Query,
         decision::{self, Ruling},
     },
 };
 
-use super::{Service, driver::Settled, permit::On, unknown_ruling};
+use super::{Service, driver::Settled, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{
         Actor, Occasion,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
+    store,
 };
 
 /// The answer to an activation file.
@@ -66,7 +67,7 @@ impl Service {
         };
         let license = match (settled.reply.license, settled.ruling) {
             (Some(license), _) => Ok(license),
-            (None, Ruling::Refused(refusal)) => Err(Failure::from(refusal)),
+            (None, Ruling::Refused(refusal)) => Err(self.named(&file, Failure::from(refusal)).await?),
             (None, _) => return Err(unknown_ruling()),
         };
         if let (Actor::Peer(peer), Err(Failure::Rule(refused))) = (&occasion.actor, &license)
@@ -75,6 +76,26 @@ impl Service {
             self.limits.activations.count(*peer);
         }
         Ok(Activated { license, receipts: settled.reply.receipts })
+    }
+
+    /// Why a request is refused whose key is unknown in its product: another product may know it.
+    async fn named(&self, file: &ActivationFile, refused: Failure) -> Result<Failure> {
+        let is_unknown =
+            matches!(&refused, Failure::Rule(error) if error.kind() == ErrorKind::UnknownLicense);
+        let request = file.request();
+        let Some(key) = LicenseKeyName::new(&request.license_key).filter(|_| is_unknown) else {
+            return Ok(refused);
+        };
+        let mut tx = self.database.read().await?;
+        Ok(match store::find(&mut tx, &Query::LicenseOfKey(key.hash())).await? {
+            Found::License(Some(license)) => {
+                let (sold, asked) = (&license.terms.product, &request.product);
+                let text =
+                    format!("the license key is of product \"{sold}\", and the request of \"{asked}\"");
+                Failure::rule(ErrorKind::WrongProduct, text)
+            }
+            _ => refused,
+        })
     }
 
     /// Frees the seats that came along with a request that cannot be granted.
@@ -102,6 +123,7 @@ impl Service {
         occasion: &Permit<'_>,
     ) -> Result<Settled> {
         let act = |records: &_, moment: &_| decision::activate(file, assigned, records, moment);
-        self.decide_within(&act, Some(&self.limits.kept_codes), occasion).await
+        let place = Place::Named(&file.request().product);
+        self.decide_within(&act, &place, Some(&self.limits.kept_codes), occasion).await
     }
 }

@@ -12,7 +12,8 @@ use tempfile::TempPath;
 use super::{
     Database,
     permit::{On, permit},
-    vendor,
+    products,
+    selling::source,
     verify::{Verified, verify},
 };
 use crate::{
@@ -109,9 +110,11 @@ pub(crate) async fn restore(
 
 /// Verifies a copy, and notes in it that it was restored.
 async fn look_at(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Restored> {
-    let root = vendor(database).await?.root;
-    if let Err(Failure::WrongKeys) = keys::load(directory, root) {
-        return Err(Failure::WrongKeys);
+    for product in products(database).await? {
+        if let Err(Failure::WrongKeys) = keys::load(&product.keys(directory), product.root, source(&product))
+        {
+            return Err(Failure::WrongKeys);
+        }
     }
     let verified = verify(database, directory, occasion).await?;
     if verified.found > 0 {

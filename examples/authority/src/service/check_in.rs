@@ -8,7 +8,7 @@ use nodelock::{
     },
 };
 
-use super::{Service, driver::Settled, permit::On, unknown_ruling};
+use super::{Service, driver::Settled, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, rights::Act},
     failure::Result,
@@ -27,7 +27,8 @@ impl Service {
     pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
         let occasion = &self.permit(occasion, Act::CheckIn, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
-        let Settled { ruling, reply } = self.decide(&act, occasion).await?;
+        let Settled { ruling, reply } =
+            self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await?;
         if let Ruling::Refused(refusal) = ruling {
             return Err(refusal.into());
         }

@@ -9,7 +9,7 @@ use nodelock::{
     code::Handle,
 };
 
-use super::{Service, permit::On, unknown_ruling};
+use super::{Service, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, rights::Act},
     failure::Result,
@@ -25,7 +25,7 @@ impl Service {
     ) -> Result<Seat> {
         let occasion = &self.permit(occasion, Act::CustomerRelease, On::License(license)).await?;
         let act = |records: &_, moment: &_| decision::customer_release(license, seat, records, moment);
-        match self.decide(&act, occasion).await?.ruling {
+        match self.decide(&act, &Place::License(license), occasion).await?.ruling {
             Ruling::Revoked(seat) | Ruling::Returned(seat) => Ok(seat),
             _ => Err(unknown_ruling()),
         }

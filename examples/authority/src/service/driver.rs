@@ -5,10 +5,10 @@
 //! that writes, from records that are looked up anew and from the facts. The first look also says what to lock there.
 //! Should a verification or a lock be missing, that transaction ends, the verification runs, and the act begins again.
 
-use std::{mem, sync::Arc};
+use std::{mem, sync::Arc, time::Duration};
 
 use nodelock::{
-    Page, Random as _, SystemRandom, Timestamp,
+    ErrorKind, Page, Random as _, Roots, SystemRandom, Timestamp,
     authority::{
         Records, Reply, SeatState, Verification,
         decision::{Change, Decision, Moment, Refusal, Ruling, Step},
@@ -17,11 +17,16 @@ use nodelock::{
 };
 use tracing::warn;
 
-use super::{Service, limits::Limit, off_thread};
+use super::{
+    Selling, Service,
+    limits::Limit,
+    off_thread,
+    selling::{Place, may_be_elsewhere},
+    unknown_ruling,
+};
 use crate::{
     domain::{Actor, network, rights::Permit},
-    failure::Result,
-    keys::Signer,
+    failure::{Failure, Result},
     store::{self, Locks, Tx},
 };
 
@@ -34,10 +39,13 @@ pub(super) struct Settled {
     pub(super) reply: Reply,
 }
 
-/// When and for whom an act is decided, and the page that its answer is signed under.
+/// When, for whom and for which product an act is decided, and the page that its answer is signed under.
 struct Case<'a> {
     occasion: &'a Permit<'a>,
     page: Page,
+    /// What it is about: nothing that belongs to another product is found.
+    selling: &'a Selling,
+    longest_lease: Duration,
 }
 
 /// How far an act comes with what is known.
@@ -54,8 +62,13 @@ impl Service {
     /// Fails with the refusal of the act, with [`Failure::TooManyUnseen`](crate::failure::Failure::TooManyUnseen), and
     /// when the issuer cannot sign. Nothing is stored then. A seat that is given up is stored all the same, with no
     /// receipt in the reply: the same proof or code gets it later.
-    pub(super) async fn decide(&self, act: &Act<'_>, occasion: &Permit<'_>) -> Result<Settled> {
-        self.decide_within(act, None, occasion).await
+    pub(super) async fn decide(
+        &self,
+        act: &Act<'_>,
+        place: &Place<'_>,
+        occasion: &Permit<'_>,
+    ) -> Result<Settled> {
+        self.decide_within(act, place, None, occasion).await
     }
 
     /// The same for an act with codes that were not counted when they came: they count for `codes` before they are
@@ -65,13 +78,32 @@ impl Service {
     pub(super) async fn decide_within(
         &self,
         act: &Act<'_>,
+        place: &Place<'_>,
         codes: Option<&Limit>,
         occasion: &Permit<'_>,
     ) -> Result<Settled> {
-        let case = Case { occasion, page: self.page().await? };
+        let mut first = None;
+        for selling in self.places(place).await? {
+            match self.decide_for(act, &selling, codes, occasion).await {
+                // Two devices of two products may have drawn one handle.
+                Err(failure) if may_be_elsewhere(&failure) => first = first.or(Some(failure)),
+                decided => return decided,
+            }
+        }
+        Err(first.unwrap_or_else(unknown_ruling))
+    }
+
+    async fn decide_for(
+        &self,
+        act: &Act<'_>,
+        selling: &Selling,
+        codes: Option<&Limit>,
+        occasion: &Permit<'_>,
+    ) -> Result<Settled> {
+        let case = self.case(selling, occasion).await?;
         let mut facts = Records::new();
         let locks = loop {
-            let mut tx = self.database.read().await?;
+            let mut tx = self.database.read().await?.of_product(&selling.id);
             let considered = consider(&mut tx, act, &facts, &self.moment(&case)?).await?;
             let locks = match &considered {
                 Considered::Decided(decision) => Locks::of(&tx, &decision.store),
@@ -84,7 +116,7 @@ impl Service {
                 }
                 Considered::Refused(refusal) => return Err(refusal.into()),
                 Considered::Decided(decision) if changes_nothing(&decision) => {
-                    let reply = self.sign(&decision, occasion)?;
+                    let reply = sign(&decision, &case)?;
                     return Ok(Settled { ruling: decision.ruling, reply });
                 }
                 Considered::Decided(_) => break locks,
@@ -101,13 +133,14 @@ impl Service {
     pub(super) async fn decide_together(
         &self,
         acts: &[&Act<'_>],
+        selling: &Selling,
         occasion: &Permit<'_>,
     ) -> Result<Vec<Result<Settled>>> {
-        let case = Case { occasion, page: self.page().await? };
+        let case = self.case(selling, occasion).await?;
         let mut facts = Records::new();
         let locks = loop {
             let (mut verifications, mut locks) = (Vec::new(), Locks::default());
-            let mut tx = self.database.read().await?;
+            let mut tx = self.database.read().await?.of_product(&selling.id);
             for act in acts {
                 match consider(&mut tx, *act, &facts, &self.moment(&case)?).await? {
                     Considered::Needs(more) => verifications.extend(more),
@@ -137,7 +170,7 @@ impl Service {
         let occasion = case.occasion;
         let mut settled = Vec::new();
         while settled.len() < acts.len() {
-            let mut tx = self.database.write_with(&locks).await?;
+            let mut tx = self.database.write_with(&locks).await?.of_product(&case.selling.id);
             let mut verifications = Vec::new();
             while let Some(act) = acts.get(settled.len()).filter(|_| verifications.is_empty()) {
                 let considered = consider(&mut tx, *act, &facts, &self.moment(case)?).await?;
@@ -150,7 +183,7 @@ impl Service {
                 match considered {
                     Considered::Needs(missing) => verifications = missing,
                     Considered::Refused(refusal) => settled.push(Err(refusal.into())),
-                    Considered::Decided(mut decision) => match self.admit_and_sign(&decision, occasion) {
+                    Considered::Decided(mut decision) => match self.admit_and_sign(&decision, case) {
                         Err(failure) => settled.push(Err(failure)),
                         Ok(reply) => {
                             if let Err(failure) = store(&mut tx, &decision, occasion).await {
@@ -172,28 +205,28 @@ impl Service {
         Ok(settled)
     }
 
+    async fn case<'a>(&self, selling: &'a Selling, occasion: &'a Permit<'a>) -> Result<Case<'a>> {
+        let page = self.page().await?;
+        Ok(Case { occasion, page, selling, longest_lease: self.sellings().longest_lease() })
+    }
+
     fn moment(&self, case: &Case<'_>) -> Result<Moment> {
-        moment(&self.signer(), case.occasion.time, case.page)
+        moment((&case.selling.signer.roots, case.longest_lease), case.occasion.time, case.page)
     }
 
     /// Asks the limit for what nobody asked for, and signs.
-    fn admit_and_sign(&self, decision: &Decision, occasion: &Permit<'_>) -> Result<Reply> {
-        if let Actor::Peer(peer) = occasion.actor {
+    fn admit_and_sign(&self, decision: &Decision, case: &Case<'_>) -> Result<Reply> {
+        if let Actor::Peer(peer) = case.occasion.actor {
             self.limits.unseen.take(peer, &unseen(decision))?;
         }
-        self.sign(decision, occasion)
-    }
-
-    /// Signs the answer to a decision. What cannot be answered must not be stored, except that a seat is given up: its
-    /// machine has lost the license already, so the receipt can wait until the issuer may sign.
-    fn sign(&self, decision: &Decision, occasion: &Permit<'_>) -> Result<Reply> {
-        match self.signer().issuer.reply(decision, occasion.time) {
-            Err(error) if matches!(decision.ruling, Ruling::Released { .. }) => {
-                warn!(event = "receipt-not-signed", %error);
-                Ok(Reply::default())
-            }
-            reply => Ok(reply?),
+        // A license that was lost is entered again by what its issuer signed, and that may not be another product's.
+        let is_strange =
+            |change: &Change| matches!(change, Change::License(terms) if terms.product != case.selling.name);
+        if decision.store.iter().any(is_strange) {
+            let text = format!("the license that came along is not of product {}", case.selling.id);
+            return Err(Failure::rule(ErrorKind::UnknownSeat, text));
         }
+        sign(decision, case)
     }
 
     /// Runs verifications. No transaction is open. Signatures are verified at once; each code waits for its turn.
@@ -237,15 +270,26 @@ impl Service {
     }
 }
 
+/// Signs the answer to a decision. What cannot be answered must not be stored, except that a seat is given up: its
+/// machine has lost the license already, so the receipt can wait until the issuer may sign.
+fn sign(decision: &Decision, case: &Case<'_>) -> Result<Reply> {
+    match case.selling.signer.issuer.reply(decision, case.occasion.time) {
+        Err(error) if matches!(decision.ruling, Ruling::Released { .. }) => {
+            warn!(event = "receipt-not-signed", %error);
+            Ok(Reply::default())
+        }
+        reply => Ok(reply?),
+    }
+}
+
 /// A moment under that page, with a token of its own.
-pub(super) fn moment(signer: &Signer, now: Timestamp, page: Page) -> Result<Moment> {
-    let mut moment = Moment {
-        now,
-        token: [0; 16],
-        page,
-        longest_lease: signer.issuer.longest_lease(),
-        roots: Arc::new(signer.roots.clone()),
-    };
+pub(super) fn moment(
+    (roots, longest_lease): (&Roots, Duration),
+    now: Timestamp,
+    page: Page,
+) -> Result<Moment> {
+    let roots = Arc::new(roots.clone());
+    let mut moment = Moment { now, token: [0; 16], page, longest_lease, roots };
     SystemRandom.fill(&mut moment.token)?;
     Ok(moment)
 }

@@ -17,7 +17,7 @@ use nodelock::{
 };
 use tempfile::TempDir;
 
-use super::{Activated, Database, Service, lists, lists::vendor as vendor_of, offers, sell, set_up};
+use super::{Activated, Buyer, Database, Sellings, Service, lists, offers, sell, set_up};
 use crate::{
     domain::{Actor, AuditRow, Location, Occasion, Submission},
     failure::Result,
@@ -38,13 +38,10 @@ impl Authority {
         let folder = tempfile::tempdir().unwrap();
         let (directory, file) = (folder.path().join("keys"), folder.path().join("authority.db"));
         let location = Location::File(file);
-        let root = set_up(PRODUCT, &location, &directory, super::Keys::New, &vendor()).await.unwrap();
+        set_up(PRODUCT, &location, &directory, super::Keys::New, &vendor()).await.unwrap();
         let database = Database::open(&location, 4).await.unwrap();
-        let mut service = Service::new(
-            database,
-            keys::load(&directory, root).unwrap(),
-            keys::Outside::new(None, &directory),
-        );
+        let sellings = Sellings::load(&database, &directory).await.unwrap();
+        let mut service = Service::new(database, sellings, keys::Outside::new(None, &directory));
         let verifications = Arc::new(AtomicUsize::new(0));
         let counter = verifications.clone();
         service.run = Arc::new(move |verification: &Verification, database: &Database| {
@@ -63,9 +60,8 @@ impl Authority {
 
     /// Another process over the same database, with its page there.
     pub(crate) async fn restarted_with(&self, outside: keys::Outside) -> Service {
-        let root = vendor_of(self.service.database()).await.unwrap().root;
-        let signer = keys::load(&self.path("keys"), root).unwrap();
-        Service::new(self.service.database().clone(), signer, outside)
+        let sellings = Sellings::load(self.service.database(), &self.path("keys")).await.unwrap();
+        Service::new(self.service.database().clone(), sellings, outside)
     }
 
     /// A path in its folder.
@@ -78,12 +74,12 @@ impl Authority {
         let id = LicenseId::generate(&SystemRandom).unwrap();
         let terms = LicenseTerms::new(id, PRODUCT, seats, now());
         let sold = offers(&terms, 1).unwrap();
-        sell(self.service.database(), &sold, None, || Ok(()), &vendor()).await.unwrap();
+        sell(self.service.database(), None, &sold, Buyer::default(), || Ok(()), &vendor()).await.unwrap();
         sold[0].key.to_string()
     }
 
     pub(crate) fn device(&self) -> Client {
-        let roots: Roots = self.service.roots().clone();
+        let roots: Roots = self.service.roots();
         // A virtual machine takes no other one's place, whatever the tests run on.
         let probe = || {
             Probe::from_values(

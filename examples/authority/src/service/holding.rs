@@ -72,5 +72,6 @@ async fn find(
     let seats = store::latest_seats_of(&mut tx, license.terms.id, most).await?;
     let query = Query::Count(license.terms.id, Counting::Replaced);
     let Found::Count(replaced) = store::find(&mut tx, &query).await? else { return Err(unknown_ruling()) };
-    Ok(Some(Holding { license: *license, seats, replaced, gaps }))
+    let is_void = store::is_void(&mut tx, license.terms.id).await?;
+    Ok(Some(Holding { license: *license, seats, replaced, gaps, is_void }))
 }

@@ -1,4 +1,4 @@
-//! What there is: the vendor, licenses, seats, and what happened.
+//! What there is: licenses, seats, and what happened.
 
 use nodelock::LicenseId;
 
@@ -7,26 +7,41 @@ use super::{
     permit::{On, permit},
 };
 use crate::{
-    domain::{AuditRow, LicenseRow, Occasion, SeatRow, StateCount, Vendor, rights::Act},
+    domain::{
+        AuditRow, CustomerId, KeyRow, LicenseRow, Occasion, SeatRow, StateCount, TermsVersion, rights::Act,
+    },
     failure::{Failure, Result},
     store::{self, AuditPages, LicensePages, SeatPages},
 };
 
-/// What the authority is for.
-///
-/// Fails with [`Failure::NotInitialized`].
-pub(crate) async fn vendor(database: &Database) -> Result<Vendor> {
-    store::vendor(&mut database.read().await?).await?.ok_or(Failure::NotInitialized)
+/// All there is of a license, but for its seats.
+pub(crate) struct LicenseView {
+    pub(crate) row: LicenseRow,
+    /// Oldest first.
+    pub(crate) versions: Vec<TermsVersion>,
+    /// Oldest first.
+    pub(crate) keys: Vec<KeyRow>,
 }
 
-/// Shows every license within reach, oldest first. One that is damaged fails alone.
+/// One license. Fails with `ErrorKind::UnknownLicense`.
+pub(crate) async fn license(database: &Database, id: LicenseId, occasion: &Occasion) -> Result<LicenseView> {
+    permit(database, occasion, Act::ShowLicenses, On::License(id)).await?;
+    let mut tx = database.read().await?;
+    let row = store::license_row_of(&mut tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
+    let versions = store::versions_of(&mut tx, id).await?;
+    Ok(LicenseView { row, versions, keys: store::keys_of(&mut tx, id).await? })
+}
+
+/// Shows the licenses of a customer, or all of them, as far as they are within reach, oldest first. One that is damaged
+/// fails alone.
 pub(crate) async fn licenses(
     database: &Database,
+    customer: Option<CustomerId>,
     occasion: &Occasion,
     mut show: impl FnMut(Result<LicenseRow>) -> Result<()>,
 ) -> Result<()> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, LicensePages::new());
+    let (mut tx, mut pages) = (database.read().await?, LicensePages::new(customer));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {

@@ -9,27 +9,31 @@ mod backup;
 mod certificate;
 mod check_in;
 mod customer_release;
+mod customers;
 mod derivations;
 mod driver;
 mod edit;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod holding;
+mod license_keys;
 mod limits;
 mod lists;
 mod notes;
 mod once;
+mod orders;
 mod pages;
 mod permit;
 mod preflight;
+mod products;
 mod redeem;
-mod rekey;
 mod release;
 mod renew;
 mod reset;
 mod return_held;
 mod secrets;
 mod sell;
+mod selling;
 mod set_up;
 mod sign_in;
 mod suspend;
@@ -52,16 +56,22 @@ pub(crate) use self::{
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
-    edit::edit,
-    lists::{audit, count_by_state, licenses, seats, vendor},
+    customers::{customer, customer_of_external_id, customers, edit_customer, new_customer},
+    edit::{Changing, Edited, Extension, differences, edit, extend},
+    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
+    lists::{LicenseView, audit, count_by_state, license, licenses, seats},
     once::Once,
-    pages::{audit_after, license, licenses_after, seats_after},
+    orders::{order, orders, void_order},
+    pages::{audit_after, licenses_after, seats_after},
     preflight::Foreseen,
+    products::{
+        Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
+    },
     redeem::{Effect, Redeemed, Released},
-    rekey::rekey,
-    sell::{Offer, Sale, offers, sell},
+    sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
+    selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
-    suspend::set_suspended,
+    suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
     verify::{UNSEEN, Verified, verify},
 };
@@ -70,7 +80,7 @@ pub(crate) use crate::store::{CredentialRow, Database};
 use crate::{
     domain::{SeatChoice, Submission},
     failure::{Failure, Result},
-    keys::{Outside, Signer},
+    keys::{Outside, Vault},
     store,
 };
 
@@ -80,27 +90,37 @@ type Run = Arc<dyn Fn(&Verification, &Database) -> Fact + Send + Sync>;
 /// The authority at work. What needs no key is a function of the [`Database`] alone.
 pub(crate) struct Service {
     database: Database,
-    signer: RwLock<Arc<Signer>>,
-    roots: Roots,
+    sellings: RwLock<Arc<Sellings>>,
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
+    /// Where license keys are kept that are sold here.
+    vault: Option<Vault>,
     run: Run,
 }
 
 impl Service {
     /// With the ledger's last page `outside` of it.
-    pub(crate) fn new(database: Database, signer: Signer, outside: Outside) -> Self {
+    pub(crate) fn new(database: Database, sellings: Sellings, outside: Outside) -> Self {
         let run: Run = Arc::new(|verification, _| verification.run());
         Self {
             database,
-            roots: signer.roots.clone(),
-            signer: RwLock::new(Arc::new(signer)),
+            sellings: RwLock::new(Arc::new(sellings)),
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
+            vault: None,
             run,
         }
+    }
+
+    /// With the vault that keeps the license keys which are sold here.
+    pub(crate) fn with_vault(self, vault: Option<Vault>) -> Self {
+        Self { vault, ..self }
+    }
+
+    pub(crate) fn vault(&self) -> Option<&Vault> {
+        self.vault.as_ref()
     }
 
     pub(crate) fn database(&self) -> &Database {
@@ -112,24 +132,25 @@ impl Service {
         self.database.make_way().await;
     }
 
-    /// What it signs with at present.
-    pub(crate) fn signer(&self) -> Arc<Signer> {
-        self.signer.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What it sells and signs with at present.
+    pub(crate) fn sellings(&self) -> Arc<Sellings> {
+        self.sellings.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Signs with another key or certificate from here on. Whatever is under way ends with the one that it began with.
-    pub(crate) fn replace_signer(&self, signer: Signer) {
-        *self.signer.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(signer);
+    /// Sells other products, or signs with another key or certificate, from here on. Whatever is under way ends with
+    /// what it began with.
+    pub(crate) fn replace_sellings(&self, sellings: Sellings) {
+        *self.sellings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(sellings);
     }
 
-    /// The root that vouches for what it signs.
-    pub(crate) fn roots(&self) -> &Roots {
-        &self.roots
+    /// The roots that vouch for what it signs, of all products.
+    pub(crate) fn roots(&self) -> Roots {
+        self.sellings().roots()
     }
 
     /// Reads what was typed, pasted or uploaded. Fails as [`Submission::read`] does.
     pub(crate) async fn read(&self, input: Vec<u8>) -> Result<Submission> {
-        let roots = self.roots.clone();
+        let roots = self.roots();
         Ok(off_thread(move || Submission::read(&input, &roots)).await??)
     }
 

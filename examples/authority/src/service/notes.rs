@@ -27,7 +27,7 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use super::{
-    Database, Service,
+    Database, Sellings, Service,
     driver::{Considered, consider, moment, store},
     off_thread,
     permit::On,
@@ -39,7 +39,7 @@ use crate::{
         rights::{self, Act},
     },
     failure::{Failure, Result},
-    keys::{Outside, Signer},
+    keys::Outside,
     store::{self, Locks, Tx},
 };
 
@@ -214,10 +214,10 @@ impl Service {
 
     /// Notes a new page, to its end: also when whoever asked is gone meanwhile, or the next one would note another.
     async fn note(&self, turn: OwnedMutexGuard<()>, wanted: Note, occasion: Occasion) -> Result<History> {
-        let (notes, database, signer) = (self.notes.clone(), self.database.clone(), self.signer());
+        let (notes, database, sellings) = (self.notes.clone(), self.database.clone(), self.sellings());
         let task = tokio::spawn(async move {
             let _turn = turn;
-            let noted = notes.note(&database, &signer, wanted, occasion).await;
+            let noted = notes.note(&database, &sellings, wanted, occasion).await;
             notes.heard(&noted);
             noted
         });
@@ -230,7 +230,7 @@ impl Notes {
     async fn note(
         &self,
         database: &Database,
-        signer: &Signer,
+        sellings: &Sellings,
         wanted: Note,
         occasion: Occasion,
     ) -> Result<History> {
@@ -258,7 +258,9 @@ impl Notes {
             Some(latest) => latest.has_company,
             None => is_in_service(&mut tx, occasion.time).await?,
         };
-        let moment = moment(signer, occasion.time, Page::generate(&SystemRandom)?)?;
+        // Nothing is verified, and the history is one for all products.
+        let signed = (&sellings.roots(), sellings.longest_lease());
+        let moment = moment(signed, occasion.time, Page::generate(&SystemRandom)?)?;
         let act = |records: &Records, moment: &Moment| decision::note(&note, records, moment);
         let decision = match consider(&mut tx, &act, &Records::new(), &moment).await? {
             Considered::Decided(decision) => decision,

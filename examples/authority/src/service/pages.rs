@@ -1,10 +1,6 @@
-//! A page of what there is, and one thing of it, for callers who ask for the next page later.
+//! A page of what there is, for callers who ask for the next page later.
 
-use nodelock::{
-    LicenseId, PublicKey, Timestamp,
-    authority::{Found, LicenseRecord, Query},
-    code::Handle,
-};
+use nodelock::{LicenseId, PublicKey, Timestamp, code::Handle};
 
 use super::{
     Database,
@@ -12,26 +8,9 @@ use super::{
 };
 use crate::{
     domain::{AuditRow, LicenseRow, Occasion, SeatRow, rights::Act},
-    failure::{Failure, Result},
+    failure::Result,
     store::{self, AuditPages, LicensePages, SeatPages},
 };
-
-/// One license, and the end of its key.
-///
-/// Fails with `ErrorKind::UnknownLicense`.
-pub(crate) async fn license(
-    database: &Database,
-    id: LicenseId,
-    occasion: &Occasion,
-) -> Result<(LicenseRecord, String)> {
-    permit(database, occasion, Act::ShowLicenses, On::License(id)).await?;
-    let mut tx = database.read().await?;
-    let hint = store::key_hint_of(&mut tx, id).await?;
-    match (store::find(&mut tx, &Query::License(id)).await?, hint) {
-        (Found::License(Some(license)), Some(hint)) => Ok((*license, hint)),
-        _ => Err(Failure::unknown_license(id)),
-    }
-}
 
 /// The licenses within reach that come after one, at most `most`. Fails for a record that is damaged.
 pub(crate) async fn licenses_after(

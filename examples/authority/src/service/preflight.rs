@@ -8,7 +8,7 @@ use nodelock::{
     },
 };
 
-use super::{Service, off_thread, permit::On, unknown_ruling};
+use super::{Service, off_thread, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Actor, Occasion, rights::Act},
     failure::{Failure, Result},
@@ -32,7 +32,8 @@ impl Service {
         let occasion = &self.permit(occasion, Act::Preflight, On::Whole).await?;
         let claim = off_thread(move || PreflightClaim::read(&input)).await??;
         let act = |records: &_, moment: &_| decision::preflight(&claim, records, moment);
-        let settled = self.decide(&act, occasion).await;
+        let place = Place::Handles(vec![claim.handle()]);
+        let settled = self.decide(&act, &place, occasion).await;
         if let (Actor::Peer(peer), Err(Failure::Rule(refused))) = (&occasion.actor, &settled)
             && refused.kind() == ErrorKind::UnknownSeat
         {

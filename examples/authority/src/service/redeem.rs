@@ -13,11 +13,12 @@ use super::{
     Service,
     driver::{Act, Settled},
     permit::On,
+    selling::Place,
     unknown_ruling,
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, rights},
-    failure::Result,
+    failure::{Failure, Result},
 };
 
 /// What a proof or a code came to.
@@ -125,7 +126,7 @@ impl Service {
     pub(crate) async fn redeem_proof(&self, claim: &ReleaseClaim, occasion: &Occasion) -> Result<Redeemed> {
         let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::redeem(claim, records, moment);
-        Redeemed::of(self.decide(&act, occasion).await?)
+        Redeemed::of(self.decide(&act, &place_of_proof(claim), occasion).await?)
     }
 
     /// Gives up the seat that a typed code names. Also returns how the code was read.
@@ -142,7 +143,7 @@ impl Service {
             self.limits.codes.take(peer)?;
         }
         let act = |records: &_, moment: &_| decision::redeem_code(typed, records, moment);
-        let redeemed = Redeemed::of(self.decide(&act, occasion).await?)?;
+        let redeemed = Redeemed::of(self.decide(&act, &place_of_code(typed), occasion).await?)?;
         let reading = redeemed.reading(typed);
         Ok((redeemed, reading))
     }
@@ -159,7 +160,24 @@ impl Service {
         let occasion = &self.permit(occasion, rights::Act::Redeem, On::Whole).await?;
         let acts: Vec<_> = list.iter().map(act).collect();
         let acts: Vec<&Act<'_>> = acts.iter().map(|act| act as &Act<'_>).collect();
-        let settled = self.decide_together(&acts, occasion).await?;
+        let settled = match &self.sellings().0[..] {
+            [only] => self.decide_together(&acts, only, occasion).await?,
+            // Which product each is of shows in its own transaction.
+            _ => {
+                let mut settled = Vec::new();
+                for (act, deactivation) in acts.iter().zip(list) {
+                    let place = match deactivation {
+                        Deactivation::Proof(claim) => place_of_proof(claim),
+                        Deactivation::Code(typed) => place_of_code(typed),
+                    };
+                    match self.decide(*act, &place, occasion).await {
+                        Err(failure @ Failure::Database(_)) => return Err(failure),
+                        decided => settled.push(decided),
+                    }
+                }
+                settled
+            }
+        };
         let redeemed = list.iter().zip(settled).map(|(deactivation, settled)| {
             let redeemed = Redeemed::of(settled?)?;
             let reading = match deactivation {
@@ -170,6 +188,18 @@ impl Service {
         });
         Ok(redeemed.collect())
     }
+}
+
+/// A request that came along names its product.
+fn place_of_proof(claim: &ReleaseClaim) -> Place<'_> {
+    match claim.request() {
+        Some(request) => Place::Named(&request.product),
+        None => Place::Handles(vec![claim.handle()]),
+    }
+}
+
+fn place_of_code(typed: &TypedCode) -> Place<'static> {
+    Place::Handles(typed.readings().iter().map(|reading| reading.code.handle()).collect())
 }
 
 fn act(

@@ -8,7 +8,7 @@ use nodelock::{
     },
 };
 
-use super::{Service, permit::On, unknown_ruling};
+use super::{Service, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, SeatChoice, rights::Act},
     failure::Result,
@@ -26,7 +26,7 @@ impl Service {
         let name = self.choose(choice).await?;
         let occasion = &self.permit(occasion, Act::Release, On::Seat(name)).await?;
         let act = |records: &_, moment: &_| decision::release(name, notice, records, moment);
-        let settled = self.decide(&act, occasion).await?;
+        let settled = self.decide(&act, &Place::Seat(name), occasion).await?;
         match settled.ruling {
             Ruling::Revoked(seat) | Ruling::Returned(seat) => Ok((seat, settled.reply.revocation)),
             _ => Err(unknown_ruling()),

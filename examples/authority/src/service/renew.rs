@@ -2,7 +2,7 @@
 
 use nodelock::{License, authority::decision};
 
-use super::{Service, permit::On, unknown_ruling};
+use super::{Service, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, SeatChoice, rights::Act},
     failure::Result,
@@ -14,6 +14,6 @@ impl Service {
         let name = self.choose(choice).await?;
         let occasion = &self.permit(occasion, Act::Renew, On::Seat(name)).await?;
         let act = |records: &_, moment: &_| decision::renew(name, records, moment);
-        self.decide(&act, occasion).await?.reply.license.ok_or_else(unknown_ruling)
+        self.decide(&act, &Place::Seat(name), occasion).await?.reply.license.ok_or_else(unknown_ruling)
     }
 }

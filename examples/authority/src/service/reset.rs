@@ -8,7 +8,7 @@ use nodelock::{
     },
 };
 
-use super::{Service, permit::On, unknown_ruling};
+use super::{Service, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, rights::Act},
     failure::Result,
@@ -27,7 +27,7 @@ impl Service {
     ) -> Result<LicenseRecord> {
         let occasion = &self.permit(occasion, Act::ResetCounters, On::License(license)).await?;
         let act = |records: &_, moment: &_| decision::allow(license, of, allow, reason, records, moment);
-        match self.decide(&act, occasion).await?.ruling {
+        match self.decide(&act, &Place::License(license), occasion).await?.ruling {
             Ruling::Allowed(license) => Ok(*license),
             _ => Err(unknown_ruling()),
         }

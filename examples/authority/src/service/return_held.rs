@@ -5,7 +5,7 @@ use nodelock::authority::{
     decision::{self, Ruling},
 };
 
-use super::{Service, permit::On, unknown_ruling};
+use super::{Service, permit::On, selling::Place, unknown_ruling};
 use crate::{
     domain::{Occasion, SeatChoice, rights::Act},
     failure::Result,
@@ -17,7 +17,7 @@ impl Service {
         let name = self.choose(choice).await?;
         let occasion = &self.permit(occasion, Act::ReturnHeld, On::Seat(name)).await?;
         let act = |records: &_, moment: &_| decision::return_held(name, records, moment);
-        match self.decide(&act, occasion).await?.ruling {
+        match self.decide(&act, &Place::Seat(name), occasion).await?.ruling {
             Ruling::Returned(seat) => Ok(seat),
             _ => Err(unknown_ruling()),
         }

@@ -62,7 +62,8 @@ pub(super) fn hash_password(password: &str) -> Result<Password> {
     Ok(hashed)
 }
 
-/// Whether that is the password. It takes the same time whether it is or not, and for nobody's, which `None` stands for.
+/// Whether that is the password. It takes the same time whether it is or not, and for nobody's, which `None` stands
+/// for.
 pub(super) fn is_password(hashed: Option<&Password>, password: &str) -> bool {
     let nobodys = Password {
         memory: MEMORY_KIB,

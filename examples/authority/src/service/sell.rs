@@ -1,22 +1,25 @@
 //! Licenses are sold: keys are with the buyer before their licenses are stored, and an order is sold once.
 
 use nodelock::{
-    ErrorKind, LicenseId, SystemRandom,
-    authority::{Found, LicenseKeyName, LicenseTerms, Query},
+    ErrorKind, LicenseId, SystemRandom, Timestamp,
+    authority::{LicenseKeyName, LicenseTerms},
     code::LicenseKey,
 };
 use zeroize::Zeroizing;
 
 use super::{
     Database,
+    customers::known,
+    license_keys::{seal, vault_of},
     permit::{On, permit},
 };
 use crate::{
     domain::{
-        LicenseHint, Occasion, Order,
+        CustomerId, LicenseHint, Occasion, Order, OrderRow, Product, Said,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
+    keys::Vault,
     store::{self, AuditLine, Tx},
 };
 
@@ -26,12 +29,35 @@ pub(crate) struct Offer {
     pub(crate) key: Zeroizing<String>,
 }
 
+/// To whom something is sold, and under which order.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Buyer<'a> {
+    pub(crate) order: Option<&'a Order>,
+    pub(crate) customer: Option<CustomerId>,
+}
+
 /// What became of a sale.
 #[derive(Debug)]
 pub(crate) enum Sale {
     Done,
     /// The same order was sold before, with these licenses. Nothing is sold now.
     Before(Vec<LicenseHint>),
+}
+
+/// The terms of a license that is sold: what was said at the sale, or else what the product says, or else what holds
+/// for every product.
+///
+/// Fails as [`Said::apply`] does.
+pub(crate) async fn terms_of_sale(
+    database: &Database,
+    product: &Product,
+    said: &Said,
+    now: Timestamp,
+) -> Result<LicenseTerms> {
+    let policies = store::policies(&mut database.read().await?).await?;
+    let layers = said.over(&product.template.over(&policies.over(&Said::standard())));
+    let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom)?, product.name.clone(), 1, now);
+    layers.apply(&terms, now)
 }
 
 /// `count` licenses of the same terms, each with an id and a new key of its own.
@@ -57,16 +83,18 @@ pub(super) fn new_key() -> Result<Zeroizing<String>> {
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`]
 /// for terms that are over, with [`Failure::Usage`] for an empty key, with [`Failure::KeyInUse`], with
-/// [`Failure::OrderDiffers`], and as `hand_over` does.
+/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`], and as `hand_over` does.
 pub(crate) async fn sell(
     database: &Database,
+    vault: Option<&Vault>,
     offers: &[Offer],
-    order: Option<&Order>,
+    buyer: Buyer<'_>,
     hand_over: impl FnOnce() -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Sale> {
     let product = offers.first().map_or("", |offer| &offer.terms.product);
     let occasion = &permit(database, occasion, Act::Sell, On::New(product)).await?;
+    let Buyer { order, customer } = buyer;
     let mut named = Vec::new();
     for Offer { terms, key } in offers {
         terms.validate()?;
@@ -76,15 +104,18 @@ pub(crate) async fn sell(
                 format!("the license would have ended at {end}"),
             ));
         }
-        named.push((terms, key_name(key)?));
+        named.push((terms, key, key_name(key)?));
     }
     let mut tx = database.read().await?;
+    if let Some(id) = customer {
+        known(&mut tx, id).await?;
+    }
     if let Some(order) = order
         && let Some(before) = sold_before(&mut tx, order, occasion).await?
     {
         return Ok(Sale::Before(before));
     }
-    for (_, key) in &named {
+    for (_, _, key) in &named {
         check_unused(&mut tx, key).await?;
     }
     drop(tx);
@@ -99,9 +130,17 @@ pub(crate) async fn sell(
         tx.commit().await?;
         return Ok(Sale::Before(before));
     }
-    for (position, (terms, key)) in (0..).zip(&named) {
+    let vault = match offers.first() {
+        Some(offer) => vault_of(&mut tx, vault, &offer.terms.product).await?,
+        None => None,
+    };
+    for (position, (terms, text, key)) in (0..).zip(&named) {
         check_unused(&mut tx, key).await?;
-        store::insert_license(&mut tx, terms, key, occasion).await?;
+        let sealed = seal(vault, terms.id, key, text)?;
+        store::insert_license(&mut tx, terms, key, sealed.as_deref(), occasion).await?;
+        if let Some(customer) = customer {
+            store::set_customer_of(&mut tx, terms.id, customer).await?;
+        }
         if let Some(account) = occasion.reseller() {
             store::insert_reseller(&mut tx, terms.id, account).await?;
         }
@@ -124,19 +163,18 @@ pub(super) fn key_name(key: &str) -> Result<LicenseKeyName> {
     LicenseKeyName::new(key).ok_or_else(|| Failure::Usage("the license key is empty".into()))
 }
 
-/// Fails with [`Failure::KeyInUse`].
+/// Fails with [`Failure::KeyInUse`], also for a key that opens nothing any more.
 pub(super) async fn check_unused(tx: &mut Tx, key: &LicenseKeyName) -> Result<()> {
-    match store::find(tx, &Query::LicenseOfKey(key.hash())).await? {
-        Found::License(None) => Ok(()),
-        _ => Err(Failure::KeyInUse),
-    }
+    if store::is_key_used(tx, key).await? { Err(Failure::KeyInUse) } else { Ok(()) }
 }
 
 /// The licenses that an order was sold with; none if it was not.
 ///
 /// Fails with [`Failure::OrderDiffers`] when something else was ordered under that id, or somebody else sold it.
 async fn sold_before(tx: &mut Tx, order: &Order, permit: &Permit<'_>) -> Result<Option<Vec<LicenseHint>>> {
-    let Some(terms) = store::sale(tx, &order.id).await? else { return Ok(None) };
+    let Some(OrderRow { order: before, .. }) = store::order_row(tx, &order.id).await? else {
+        return Ok(None);
+    };
     let licenses = store::licenses_of_sale(tx, &order.id).await?;
     for license in licenses.iter().filter(|_| permit.is_limited()) {
         let subject = store::subject_of(tx, license.id).await?;
@@ -148,7 +186,16 @@ async fn sold_before(tx: &mut Tx, order: &Order, permit: &Permit<'_>) -> Result<
         let differs = format!("it was for {} licenses", licenses.len());
         return Err(Failure::OrderDiffers(order.id.clone(), differs));
     }
-    if terms != order.terms {
+    if before.product != order.product {
+        return Err(Failure::OrderDiffers(
+            order.id.clone(),
+            format!("it was for product {}", before.product),
+        ));
+    }
+    if (before.customer, &before.reseller) != (order.customer, &order.reseller) {
+        return Err(Failure::OrderDiffers(order.id.clone(), "it was sold to or by somebody else".into()));
+    }
+    if before.said != order.said {
         return Err(Failure::OrderDiffers(order.id.clone(), "its terms were others".into()));
     }
     Ok(Some(licenses))

@@ -7,10 +7,10 @@ use nodelock::PublicKey;
 use super::{
     Database,
     permit::{On, permit},
-    vendor,
+    products,
 };
 use crate::{
-    domain::{Location, Occasion, Vendor, rights::Act},
+    domain::{Location, Occasion, Product, ProductId, Said, rights::Act},
     failure::{Failure, Result},
     keys::{self, Presence},
     store::{self, AuditLine},
@@ -56,9 +56,19 @@ pub(crate) async fn set_up(
         (Presence::Complete, Keys::Kept) | (Presence::Unfinished, _) => {}
     }
     let root = keys::root(directory)?;
-    keys::load(directory, root)?;
+    keys::load(directory, root, keys::Source::Environment)?;
     let database = Database::create(location).await?;
-    let said = say(&database, &Vendor { product: product.to_owned(), root }, occasion).await;
+    let product = Product {
+        id: ProductId::of_name(product),
+        name: product.to_owned(),
+        root,
+        template: Said::default(),
+        created: occasion.time,
+        revision: 1,
+        keeps_keys: true,
+        is_first: true,
+    };
+    let said = say(&database, &product, occasion).await;
     database.close().await;
     said?;
     keys::finish(directory);
@@ -73,22 +83,23 @@ async fn has_ledger(location: &Location) -> Result<bool> {
         Err(Failure::NotInitialized) => return Ok(false),
         opened => opened?,
     };
-    let vendor = vendor(&database).await;
+    let products = products(&database).await;
     database.close().await;
-    match vendor {
+    match products {
         Err(Failure::NotInitialized) => Ok(false),
-        vendor => vendor.map(|_| true),
+        products => products.map(|_| true),
     }
 }
 
 /// Says what the authority is for, once.
-async fn say(database: &Database, vendor: &Vendor, occasion: &Occasion) -> Result<()> {
+async fn say(database: &Database, first: &Product, occasion: &Occasion) -> Result<()> {
     let occasion = &permit(database, occasion, Act::Ledger, On::Whole).await?;
     let mut tx = database.write().await?;
-    if store::vendor(&mut tx).await?.is_some() {
+    if !store::products(&mut tx).await?.is_empty() {
         return Err(Failure::AlreadyInitialized);
     }
-    store::insert_vendor(&mut tx, vendor, occasion).await?;
-    AuditLine { action: "set-up", license: None, detail: &vendor.product }.write(&mut tx, occasion).await?;
+    store::insert_vendor(&mut tx, occasion).await?;
+    store::insert_product(&mut tx, first).await?;
+    AuditLine { action: "set-up", license: None, detail: &first.name }.write(&mut tx, occasion).await?;
     tx.commit().await
 }

@@ -21,6 +21,7 @@ use super::{
     Database, Redeemed,
     fixture::{Authority, claim, now, stranger, vendor},
     limits::Limit,
+    selling::Place,
 };
 use crate::{
     domain::{Deactivation, Occasion, SeatChoice, What, rights},
@@ -97,7 +98,7 @@ async fn a_check_that_is_missing_in_the_transaction_that_writes_ends_it_and_runs
     };
     let vendor = vendor();
     let permit = rights::ask(&vendor, rights::Act::Redeem).unwrap().whole().unwrap();
-    let settled = authority.service.decide(&act, &permit).await.unwrap();
+    let settled = authority.service.decide(&act, &Place::Handles(Vec::new()), &permit).await.unwrap();
     assert!(matches!(settled.ruling, Ruling::Released { changed: true, .. }), "{:?}", settled.ruling);
     assert_eq!(authority.verifications.load(Ordering::Relaxed), 1);
     assert_eq!(authority.actions().await[2..], ["granted", "returned"]);

@@ -37,7 +37,7 @@ pub(crate) async fn new_credential(
     let (credential, expires, prefix) = match new {
         NewCredential::Token { name, scopes, product, expires } => {
             if let Some(product) = &product
-                && *product != super::vendor(database).await?.product
+                && super::products(database).await?.iter().all(|known| known.name != *product)
             {
                 return Err(Failure::Usage(format!("there is no product {product:?}")));
             }

@@ -9,13 +9,14 @@ use nodelock::{
 
 use super::{
     Engine, Tx,
+    licenses::insert_without_key,
     row::{json, record, seconds},
     sql::query,
 };
 use crate::{domain::Occasion, failure::Result};
 
 /// Stands for the end of a key that nobody has.
-const NO_KEY: &str = "?";
+pub(crate) const NO_KEY: &str = "?";
 
 /// The database's time, which is the same for all servers that share it. SQLite's is this machine's.
 pub(crate) async fn clock(tx: &mut Tx) -> Result<Timestamp> {
@@ -67,13 +68,5 @@ pub(super) async fn insert_lost_license(
 ) -> Result<()> {
     let mut hash = [0; 32];
     SystemRandom.fill(&mut hash)?;
-    query("INSERT INTO license (id, key_hash, key_hint, terms, created) VALUES ($1, $2, $3, $4, $5)")
-        .bind(terms.id.to_string())
-        .bind(hash.to_vec())
-        .bind(NO_KEY)
-        .bind(json(terms)?)
-        .bind(seconds(occasion.time))
-        .execute(tx)
-        .await?;
-    Ok(())
+    insert_without_key(tx, terms, (hash.to_vec(), NO_KEY), occasion).await
 }

@@ -12,11 +12,11 @@ use super::{
     strangers, unlocked,
 };
 use crate::{
-    domain::{DeviceDescription, Occasion},
-    failure::Result,
+    domain::{DeviceDescription, Occasion, ProductId},
+    failure::{Failure, Result},
 };
 use nodelock::{
-    ActivationRequest, LicenseId, PublicKey, Timestamp,
+    ActivationRequest, ErrorKind, LicenseId, PublicKey, Timestamp,
     authority::{
         Allowances, Attempts, Count, Counting, Found, KeyHash, LicenseRecord, MAX_SEATS_OF_DEVICE,
         MAX_SEATS_OF_TAG, Query, Seat, SeatName, SeatState, Usage, decision::Change,
@@ -75,13 +75,13 @@ pub(super) async fn lock(tx: &mut Tx, locks: &Locks) -> Result<()> {
     if let Some(ids) = locks.license_ids() {
         // Their ids do not change, so other transactions may refer to them meanwhile.
         let rows = query(
-            "SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = ANY(string_to_array($1, ',')) \
+            "SELECT id, terms, taken, deactivated, activated, allowances FROM license WHERE id = ANY(string_to_array($1, ',')) \
              ORDER BY id FOR NO KEY UPDATE",
         );
         for row in rows.bind(ids).fetch_all(tx).await? {
             // One that is damaged fails where it is asked for.
-            if let Ok((hash, license)) = license_record(&row) {
-                tx.know_license(hash, license);
+            if let Ok(license) = license_in(&row) {
+                tx.know_license(license);
             }
         }
     }
@@ -102,31 +102,33 @@ async fn license_of_key(tx: &mut Tx, hash: KeyHash) -> Result<Found> {
     if let Some(license) = tx.known_license_of_key(hash) {
         return Ok(Found::License(Some(Box::new(license))));
     }
-    let select = "SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE key_hash = $1";
-    let row = query(select).bind(hash.0.to_vec()).fetch_optional(tx).await?;
-    found_license(tx, row.as_ref())
+    let select = "SELECT license.id, license.terms, license.taken, license.deactivated, \
+                  license.activated, license.allowances FROM license_key \
+                  JOIN license ON license.id = license_key.license_id \
+                  WHERE license_key.hash = $1 AND license_key.revoked IS NULL \
+                  AND ($2 IS NULL OR license.product_id = $2)";
+    let row = query(select).bind(hash.0.to_vec()).bind(tx.product()).fetch_optional(tx).await?;
+    let found = found_license(tx, row.as_ref())?;
+    if let Found::License(Some(license)) = &found {
+        tx.know_key(hash, license.terms.id);
+    }
+    Ok(found)
 }
 
 async fn license(tx: &mut Tx, id: LicenseId) -> Result<Found> {
     if let Some(license) = tx.known_license(id) {
         return Ok(Found::License(Some(Box::new(license))));
     }
-    let select =
-        "SELECT id, key_hash, terms, taken, deactivated, activated, allowances FROM license WHERE id = $1";
-    let row = query(select).bind(id.to_string()).fetch_optional(tx).await?;
+    let select = "SELECT id, terms, taken, deactivated, activated, allowances FROM license \
+                  WHERE id = $1 AND ($2 IS NULL OR product_id = $2)";
+    let row = query(select).bind(id.to_string()).bind(tx.product()).fetch_optional(tx).await?;
     found_license(tx, row.as_ref())
 }
 
 fn found_license(tx: &mut Tx, row: Option<&Row>) -> Result<Found> {
     let Some(row) = row else { return Ok(Found::License(None)) };
-    let (hash, stored) = license_record(row)?;
-    Ok(Found::License(Some(Box::new(tx.know_license(hash, stored)))))
-}
-
-fn license_record(row: &Row) -> Result<(KeyHash, LicenseRecord)> {
-    let hash: Vec<u8> = row.get("key_hash")?;
-    let hash = KeyHash(hash.try_into().map_err(|_| damaged("the hash of a license key"))?);
-    Ok((hash, license_in(row)?))
+    let stored = license_in(row)?;
+    Ok(Found::License(Some(Box::new(tx.know_license(stored)))))
 }
 
 /// A license, from the columns `terms`, `taken`, `deactivated`, `activated` and `allowances`.
@@ -149,21 +151,25 @@ async fn set_allowances(tx: &mut Tx, id: LicenseId, allowances: Allowances) -> R
 }
 
 async fn seats_of_handle(tx: &mut Tx, of: Handle) -> Result<Found> {
-    let rows =
-        query("SELECT handle, license_id, record FROM seat WHERE handle = $1 ORDER BY granted, device_key")
-            .bind(number(of))
-            .fetch_all(tx)
-            .await?;
+    let rows = query(
+        "SELECT handle, license_id, record FROM seat \
+         WHERE handle = $1 AND ($2 IS NULL OR product_id = $2) ORDER BY granted, device_key",
+    )
+    .bind(number(of))
+    .bind(tx.product())
+    .fetch_all(tx)
+    .await?;
     found_seats(tx, &rows)
 }
 
 async fn taken_seats_of(tx: &mut Tx, device: &PublicKey) -> Result<Found> {
     let rows = query(
         "SELECT handle, license_id, record FROM seat WHERE device_key = $1 AND taken = 1 \
-         ORDER BY granted DESC, handle LIMIT $2",
+         AND ($3 IS NULL OR product_id = $3) ORDER BY granted DESC, handle LIMIT $2",
     )
     .bind(device.as_bytes().to_vec())
     .bind(i64::try_from(MAX_SEATS_OF_DEVICE).unwrap_or(i64::MAX))
+    .bind(tx.product())
     .fetch_all(tx)
     .await?;
     found_seats(tx, &rows)
@@ -304,10 +310,13 @@ async fn set_count(tx: &mut Tx, id: LicenseId, counted: Counting, count: &Count)
 }
 
 async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -> Result<()> {
-    query(
+    let inserted = query(
         "INSERT INTO seat (handle, device_key, license_id, state, taken, lapsed, counted, granted, changed, issued, \
-         contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record, installed) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
+         contact, ends, reason, revision, copies, virtual_machine, container, label, machine, record, installed, \
+         product_id) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+         COALESCE($22, (SELECT product_id FROM license WHERE id = $3))) \
+         ON CONFLICT (handle, device_key) DO NOTHING",
     )
     .bind(number(seat.handle()))
     .bind(device(seat.name()))
@@ -330,11 +339,57 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     .bind(json(&request.map(DeviceDescription::from).unwrap_or_default())?)
     .bind(json(seat)?)
     .bind(seat.machine().to_vec())
+    .bind(tx.product())
     .execute(tx)
     .await?;
+    if inserted == 0 {
+        return Err(of_another_product(tx, seat.name()).await?);
+    }
     tx.counters.count(None, seat.into());
     tx.know_seat(seat);
     insert_tags(tx, seat).await
+}
+
+/// Why a seat cannot be entered that is there: nothing of another product is seen, and whoever makes devices by rules
+/// of their own may use one key and one handle for two.
+async fn of_another_product(tx: &mut Tx, name: SeatName) -> Result<Failure> {
+    let row = query("SELECT product_id FROM seat WHERE handle = $1 AND device_key = $2");
+    let row = row.bind(number(name.handle)).bind(device(name)).fetch_optional(tx).await?;
+    let product: Option<String> = match &row {
+        Some(row) => row.get("product_id")?,
+        None => None,
+    };
+    Ok(match product {
+        Some(product) if tx.product() != Some(&*product) => Failure::rule(
+            ErrorKind::WrongProduct,
+            format!("seat {} of this device is one of product {product}", name.handle),
+        ),
+        _ => damaged("a seat that was not found and is there"),
+    })
+}
+
+/// The products that have a seat of one of these handles.
+pub(crate) async fn products_of_handle(tx: &mut Tx, handle: Handle) -> Result<Vec<ProductId>> {
+    let rows = query("SELECT DISTINCT product_id FROM seat WHERE handle = $1 ORDER BY product_id");
+    let rows = rows.bind(number(handle)).fetch_all(tx).await?;
+    rows.iter().map(product_id).collect()
+}
+
+/// The product of a seat; none if there is no such seat.
+pub(crate) async fn product_of_seat(tx: &mut Tx, name: SeatName) -> Result<Option<ProductId>> {
+    let row = query("SELECT product_id FROM seat WHERE handle = $1 AND device_key = $2");
+    let row = row.bind(number(name.handle)).bind(device(name)).fetch_optional(tx).await?;
+    row.as_ref().map(product_id).transpose()
+}
+
+/// The product of a license; none if there is no such license.
+pub(crate) async fn product_of_license(tx: &mut Tx, id: LicenseId) -> Result<Option<ProductId>> {
+    let row = query("SELECT product_id FROM license WHERE id = $1").bind(id.to_string());
+    row.fetch_optional(tx).await?.as_ref().map(product_id).transpose()
+}
+
+fn product_id(row: &Row) -> Result<ProductId> {
+    row.get::<&str>("product_id")?.parse().map_err(|_| damaged("the product of a seat or a license"))
 }
 
 /// The license and the grant of a seat never change. What was counted before must still be so.

@@ -9,13 +9,16 @@ mod answers;
 mod audit;
 mod backup;
 mod counters;
+mod customers;
 mod group;
 mod history;
 mod ledger;
+mod license_keys;
 mod licenses;
 mod locks;
 mod migrations;
 mod pages;
+mod products;
 pub(crate) mod raw;
 mod row;
 mod sales;
@@ -26,7 +29,6 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 mod tx;
-mod vendor;
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
@@ -41,16 +43,21 @@ pub(crate) use self::{
     answers::{answered, keep_answer},
     audit::{AuditLine, note},
     backup::publish,
-    history::clock,
-    ledger::{apply, count_ended, find, tag_number},
-    licenses::{insert_license, set_terms, terms_of},
+    customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
+    history::{NO_KEY, clock},
+    ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
+    license_keys::{add_key, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
+    licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
     locks::Locks,
-    pages::{AuditPages, LicensePages, SeatPages},
-    sales::{insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, sale, set_key},
+    pages::{AuditPages, LicensePages, SeatPages, license_row_of},
+    products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
+    sales::{
+        OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
+        set_order_void,
+    },
     seats::{count_by_state, latest_seats_of},
     sql::Error,
     tx::Tx,
-    vendor::{insert_vendor, vendor},
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};
 #[cfg(test)]

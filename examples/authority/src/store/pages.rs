@@ -9,7 +9,7 @@ use super::{
     sql::{Row, query},
 };
 use crate::{
-    domain::{AuditRow, LicenseRow, SeatRow},
+    domain::{AuditRow, CustomerId, LicenseRow, SeatRow},
     failure::{Failure, Result},
 };
 use nodelock::{LicenseId, PublicKey, Timestamp, authority::Attempts, code::Handle};
@@ -109,33 +109,52 @@ fn seat_row(row: &Row) -> Result<SeatRow> {
     })
 }
 
-/// Every license, oldest first.
+/// The columns of a license in a list.
+macro_rules! licenses {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, terms, key_hint, created, taken, deactivated, activated, allowances, version, voided, \
+             customer_id FROM license ",
+            $rest
+        )
+    };
+}
+
+/// Licenses, oldest first: all of them, or those of a customer.
 pub(crate) struct LicensePages {
+    customer: Option<CustomerId>,
     /// The last license so far.
     after: (i64, String),
     size: i64,
 }
 
 impl LicensePages {
-    pub(crate) fn new() -> Self {
-        Self { after: (i64::MIN, String::new()), size: PAGE }
+    pub(crate) fn new(customer: Option<CustomerId>) -> Self {
+        Self { customer, after: (i64::MIN, String::new()), size: PAGE }
     }
 
     /// Those after one, on pages of that size.
     pub(crate) fn after(after: Option<(Timestamp, LicenseId)>, size: u32) -> Self {
         let after =
             after.map_or((i64::MIN, String::new()), |(created, id)| (seconds(created), id.to_string()));
-        Self { after, size: size.into() }
+        Self { customer: None, after, size: size.into() }
     }
 
     /// The next page; empty after the last.
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<LicenseRow>> {
         let (created, id) = self.after.clone();
-        let rows = query(
-            "SELECT id, terms, key_hint, created, taken, deactivated, activated, allowances FROM license WHERE (created, id) > ($1, $2) \
-             ORDER BY created, id LIMIT $3",
-        );
-        let rows = rows.bind(created).bind(id).bind(self.size).fetch_all(tx).await?;
+        let rows = query(match self.customer {
+            Some(_) => {
+                licenses!("WHERE (created, id) > ($1, $2) AND customer_id = $4 ORDER BY created, id LIMIT $3")
+            }
+            None => licenses!("WHERE (created, id) > ($1, $2) ORDER BY created, id LIMIT $3"),
+        });
+        let rows = rows.bind(created).bind(id).bind(self.size);
+        let rows = match self.customer {
+            Some(customer) => rows.bind(customer.to_string()),
+            None => rows,
+        };
+        let rows = rows.fetch_all(tx).await?;
         if let Some(last) = rows.last() {
             self.after = (last.get("created")?, last.get("id")?);
         }
@@ -143,11 +162,20 @@ impl LicensePages {
     }
 }
 
+/// One license; none if there is no such license.
+pub(crate) async fn license_row_of(tx: &mut Tx, id: LicenseId) -> Result<Option<LicenseRow>> {
+    let row = query(licenses!("WHERE id = $1"));
+    row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(license_row).transpose()
+}
+
 fn license_row(row: &Row) -> Result<LicenseRow> {
     Ok(LicenseRow {
         license: license_in(row)?,
         key_hint: row.get("key_hint")?,
         created: time(row, "created")?,
+        version: count(row, "version")?,
+        voided: row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?,
+        customer: row.get::<Option<&str>>("customer_id")?.map(str::parse).transpose()?,
     })
 }
 

@@ -23,7 +23,8 @@ macro_rules! table {
     };
 }
 
-table!(VENDOR, "vendor", "product, root, created", "created");
+table!(VENDOR, "vendor", "created, policies", "created");
+table!(PRODUCT, "product", "id, name, root, folder, template, created, revision, keeps_keys", "id");
 table!(HISTORY, "history", "record", "id");
 table!(PAGE, "page", "page, noted", "page");
 table!(
@@ -35,18 +36,27 @@ table!(
 table!(
     LICENSE,
     "license",
-    "id, key_hash, key_hint, terms, created, taken, deactivated, activated, allowances",
+    "id, key_hash, key_hint, terms, created, taken, deactivated, activated, allowances, product_id, version, \
+     voided, customer_id",
     "id"
 );
+table!(TERMS, "terms", "license_id, version, at, actor, record", "license_id, version");
+table!(
+    LICENSE_KEY,
+    "license_key",
+    "hash, license_id, hint, created, revoked, sealed",
+    "license_id, created, hash"
+);
 table!(TALLY, "tally", "what, shard, number", "what, shard");
-table!(SALE, "sale", "order_id, terms, sold", "order_id");
+table!(SALE, "sale", "order_id, said, sold, product_id, customer_id, reseller, state", "order_id");
+table!(CUSTOMER, "customer", "id, name, email, external_id, notes, created, revision", "id");
 table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
 table!(
     SEAT,
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
      reason, revision, copies, \
-     virtual_machine, container, label, machine, record, installed",
+     virtual_machine, container, label, machine, record, installed, product_id",
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");

@@ -119,7 +119,7 @@ async fn script(database: &Database, sql: &str) {
 
 async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), "Example", 2, at(0).time);
-    insert_license(tx, &terms, &LicenseKeyName::new(key).unwrap(), &at(0)).await.unwrap();
+    insert_license(tx, &terms, &LicenseKeyName::new(key).unwrap(), None, &at(0)).await.unwrap();
     terms
 }
 
@@ -159,7 +159,7 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
-    let listed = LicensePages::new().next(&mut database.read().await.unwrap()).await.unwrap();
+    let listed = LicensePages::new(None).next(&mut database.read().await.unwrap()).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
     let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
@@ -198,7 +198,7 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     tx.commit().await.unwrap();
 
     let mut tx = database.write().await.unwrap();
-    assert!(matches!(inserted(&mut tx, &active, &request).await, Err(Failure::Database(_))));
+    assert!(matches!(inserted(&mut tx, &active, &request).await, Err(Failure::Rule(_))));
     let (other, _) = self::request();
     let missing = Change::Update(seat(&other, terms.id, json!({})));
     assert!(apply(&mut tx, &missing, &at(5)).await.is_err());
@@ -493,7 +493,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
             ),
         }
     }
-    let listed = LicensePages::new().next(&mut tx).await.unwrap();
+    let listed = LicensePages::new(None).next(&mut tx).await.unwrap();
     let damaged: Vec<_> = listed.iter().filter_map(|row| row.as_ref().err()).map(Failure::message).collect();
     assert!(damaged.len() == 1 && damaged[0].contains(&other.id.to_string()), "{damaged:?}");
     // The customer of the other license sees the rest, and decisions on it go on.

@@ -17,7 +17,7 @@ use super::{
     sql::{Error, Target},
     sqlite::Reader,
 };
-use crate::failure::Result;
+use crate::{domain::ProductId, failure::Result};
 
 /// A transaction. One that writes and is dropped changes nothing.
 pub(crate) struct Tx {
@@ -25,8 +25,12 @@ pub(crate) struct Tx {
     pub(super) engine: Engine,
     /// What is locked; none on SQLite, which has one writer at a time, and in a transaction that reads.
     locks: Option<Locks>,
+    /// The product that it looks things up for: what belongs to another one is not there.
+    product: Option<ProductId>,
     /// Licenses that were read, with what their seats added up to before this transaction.
-    licenses: BTreeMap<LicenseId, (KeyHash, LicenseRecord)>,
+    licenses: BTreeMap<LicenseId, LicenseRecord>,
+    /// Keys that found one of them.
+    keys: BTreeMap<KeyHash, LicenseId>,
     /// Seats that were read or written, with the tags that they are found by.
     seats: BTreeMap<SeatName, (Counted, Vec<i64>)>,
     pub(super) counters: Counters,
@@ -42,8 +46,18 @@ pub(super) enum Inner {
 
 impl Tx {
     pub(super) fn new(inner: Inner, engine: Engine, locks: Option<Locks>) -> Self {
-        let (licenses, seats) = (BTreeMap::new(), BTreeMap::new());
-        Self { inner, engine, locks, licenses, seats, counters: Counters::default() }
+        let (licenses, keys, seats) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { inner, engine, locks, product: None, licenses, keys, seats, counters: Counters::default() }
+    }
+
+    /// The same for one product alone: from here on decisions find nothing that belongs to another one.
+    pub(crate) fn of_product(self, product: &ProductId) -> Self {
+        Self { product: Some(product.clone()), ..self }
+    }
+
+    /// The product that it is for; none for all of them.
+    pub(super) fn product(&self) -> Option<&str> {
+        self.product.as_ref().map(ProductId::as_str)
     }
 
     /// Ends it. What it changed is on the disk then.
@@ -77,14 +91,17 @@ impl Tx {
 
     /// A license that was read before, with what its seats add up to by now.
     pub(super) fn known_license(&self, id: LicenseId) -> Option<LicenseRecord> {
-        let (_, license) = self.licenses.get(&id)?;
-        Some(self.up_to_date(license))
+        self.licenses.get(&id).map(|license| self.up_to_date(license))
     }
 
-    /// The same by the hash of its key.
+    /// The same by the hash of a key.
     pub(super) fn known_license_of_key(&self, hash: KeyHash) -> Option<LicenseRecord> {
-        let (_, license) = self.licenses.values().find(|(of, _)| *of == hash)?;
-        Some(self.up_to_date(license))
+        self.keys.get(&hash).and_then(|id| self.known_license(*id))
+    }
+
+    /// Remembers which license a key finds.
+    pub(super) fn know_key(&mut self, hash: KeyHash, id: LicenseId) {
+        self.keys.insert(hash, id);
     }
 
     fn up_to_date(&self, license: &LicenseRecord) -> LicenseRecord {
@@ -93,22 +110,22 @@ impl Tx {
     }
 
     /// Remembers a license as it is stored. Returns it with what its seats add up to by now.
-    pub(super) fn know_license(&mut self, hash: KeyHash, stored: LicenseRecord) -> LicenseRecord {
+    pub(super) fn know_license(&mut self, stored: LicenseRecord) -> LicenseRecord {
         let license = self.up_to_date(&stored);
-        self.licenses.insert(stored.terms.id, (hash, stored));
+        self.licenses.insert(stored.terms.id, stored);
         license
     }
 
     /// The terms of a license changed.
     pub(super) fn know_terms(&mut self, terms: &LicenseTerms) {
-        if let Some((_, license)) = self.licenses.get_mut(&terms.id) {
+        if let Some(license) = self.licenses.get_mut(&terms.id) {
             license.terms = terms.clone();
         }
     }
 
     /// The allowances of a license changed.
     pub(super) fn know_allowances(&mut self, id: LicenseId, allowances: Allowances) {
-        if let Some((_, license)) = self.licenses.get_mut(&id) {
+        if let Some(license) = self.licenses.get_mut(&id) {
             license.allowances = allowances;
         }
     }

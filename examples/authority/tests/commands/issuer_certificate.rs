@@ -58,7 +58,7 @@ fn metric(authority: &Authority, name: &str) -> i64 {
     line.trim().parse().unwrap()
 }
 
-const REMAINING: &str = "nodelock_issuer_certificate_remaining_seconds ";
+const REMAINING: &str = "nodelock_issuer_certificate_remaining_seconds{product=\"example\"} ";
 
 #[test]
 fn a_new_certificate_is_used_from_then_on_and_what_was_issued_before_stays_valid() {
@@ -112,7 +112,11 @@ fn a_new_certificate_is_used_from_then_on_and_what_was_issued_before_stays_valid
     let certified = |(_, action): &(String, String)| action == "certified";
     assert_eq!(authority.actions().into_iter().filter(certified).count(), 3);
     let private = keys(&authority).into_keys().filter(|path| path.extension().is_some_and(|e| e == "key"));
-    assert_eq!(private.count(), 2, "the root's and one issuer's: a key that was replaced is gone");
+    assert_eq!(
+        private.count(),
+        3,
+        "the root's, the vault's and one issuer's: a key that was replaced is gone"
+    );
 }
 
 /// Puts a certificate in place that has ended.

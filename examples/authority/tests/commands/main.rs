@@ -2,14 +2,19 @@
 
 mod backup;
 mod bulk;
+mod customers;
 mod edit;
 mod issuer_certificate;
+mod license_keys;
 mod people;
+mod products;
 mod program;
 mod restored;
 mod sale;
 mod schema;
 mod set_up;
+mod several_products;
+mod terms;
 mod vendor;
 mod verify;
 

@@ -9,7 +9,10 @@ use std::{
 use nodelock::{Client, Verdict};
 use serde_json::Value;
 
-use crate::{schema, support::server::Installation};
+use crate::{
+    schema,
+    support::server::{Installation, with_deactivations},
+};
 
 /// An authority without a server.
 pub struct Authority(Installation);
@@ -84,10 +87,10 @@ impl Authority {
         value["error"].as_str().unwrap().to_owned()
     }
 
-    /// A license and its key.
+    /// A license and its key, with deactivations without limit unless `more` says otherwise.
     pub fn sell(&self, seats: &str, more: &[&str]) -> (String, String) {
         let arguments = [&["license", "new", "--licensee", "Jane Doe", "--seats", seats], more].concat();
-        let sold = self.done(&arguments);
+        let sold = self.done(&with_deactivations(&arguments));
         (sold["license"].as_str().unwrap().to_owned(), sold["key"].as_str().unwrap_or_default().to_owned())
     }
 

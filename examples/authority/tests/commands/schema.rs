@@ -12,7 +12,17 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 5] = ["account", "certificate", "deployment-key", "license", "token"];
+const GROUPS: [&str; 9] = [
+    "account",
+    "certificate",
+    "customer",
+    "deployment-key",
+    "license",
+    "order",
+    "policy",
+    "product",
+    "token",
+];
 
 /// What the schema calls a command.
 fn name(arguments: &[&str]) -> String {

@@ -464,7 +464,7 @@ fn bad_input_is_refused_by_kind_and_changes_nothing() {
 #[test]
 fn words_for_people_go_beside_the_document() {
     let authority = Authority::new();
-    let sold = authority.text(&["license", "new", "--licensee", "Jane Doe", "--seats", "1"]);
+    let sold = authority.text(&["license", "new", "--licensee", "Jane Doe", "--deactivations", "3"]);
     let key = sold.stdout.lines().find(|line| line.starts_with("    ")).unwrap().trim().to_owned();
     let device = authority.activated("device", &key);
     let code = device.deactivate_offline(Reason::Moved).unwrap().code().to_string();

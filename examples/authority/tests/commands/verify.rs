@@ -13,7 +13,10 @@ use serde_json::Value;
 
 use crate::{
     program::{Authority, field},
-    support::{ledger::Ledger, server::Engine},
+    support::{
+        ledger::Ledger,
+        server::{Engine, with_deactivations},
+    },
 };
 
 /// At most so many rows of a table are damaged, spread over it.
@@ -24,7 +27,7 @@ fn authority() -> Authority {
     let authority = Authority::new();
     let sell = |more: &[&str]| {
         let new = [&["license", "new", "--licensee", "Jane Doe", "--seats", "9", "--order"], more].concat();
-        let sold = authority.done(&new);
+        let sold = authority.done(&with_deactivations(&new));
         let first = sold["licenses"].get(0).unwrap_or(&sold).clone();
         (field(&first, "license").to_owned(), field(&first, "key").to_owned())
     };
@@ -41,6 +44,26 @@ fn authority() -> Authority {
     authority.done(&["license", "edit", &id, "--seats", "8"]);
     authority.done(&["license", "rekey", &other]);
     authority.done(&["license", "reset", &other, "activations", "--extra", "2", "--reason", "a new laptop"]);
+    authority.done(&["license", "add-key", &other]);
+    let (over, _) = sell(&["third", "--expires-days", "30"]);
+    authority.done(&["license", "extend", &over, "--days", "30"]);
+    authority.done(&["license", "void", &over, "--yes"]);
+    let customer = |name: &str| {
+        let more =
+            ["--email", &format!("{name}@example.com"), "--external-id", name, "--notes", "calls often"];
+        field(&authority.done(&[&["customer", "new", "--name", name], &more[..]].concat()), "id").to_owned()
+    };
+    let (jane, joe) = (customer("jane"), customer("joe"));
+    authority.done(&["customer", "edit", &joe, "--notes", "pays late"]);
+    for (id, order) in [(&jane, "fourth"), (&joe, "fifth")] {
+        sell(&[order, "--customer", id, "--reseller", "ACME"]);
+    }
+    for id in [&jane, &joe] {
+        authority.done(&["license", "new", "--customer", id]);
+    }
+    authority.done(&["order", "void", "fifth", "--yes"]);
+    authority.done(&["product", "edit", "--seats", "2", "--deactivations", "3"]);
+    authority.done(&["policy", "edit", "--lease-days", "60"]);
 
     let check_in = |device: &nodelock::Client| {
         let renewed = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
@@ -144,6 +167,9 @@ fn authority() -> Authority {
     };
     let answer = [bytes("aa"), bytes("bb"), bytes("cc")].join(", ");
     ledger.execute(&format!("INSERT INTO answered (id, digest, sealed, at) VALUES ({answer}, 1790000000)"));
+    // As of a key that was sold while there was no vault.
+    authority.done(&["license", "rekey", &id]);
+    Ledger::open(&authority).execute("UPDATE license_key SET sealed = NULL WHERE revoked IS NOT NULL");
     authority
 }
 
@@ -364,6 +390,9 @@ fn a_change_of_any_column_is_found_or_listed_as_one_that_cannot_be() {
     let mut disk = Disk::new(&authority);
     let tables = disk.columns();
     tables.keys().for_each(|table| disk.keep(table));
+    let actions: Vec<String> = authority.actions().into_iter().map(|(_, action)| action).collect();
+    let line = |of: &str| actions.iter().position(|action| action == of).unwrap();
+    let lines = ["license-rekeyed", "license-key-added", "code-tried", "copy-suspected"].map(line);
     let (mut unseen, mut seen, mut refused) = (BTreeSet::new(), 0, 0);
     for (table, columns) in &tables {
         let rows = disk.rows(table);
@@ -375,7 +404,9 @@ fn a_change_of_any_column_is_found_or_listed_as_one_that_cannot_be() {
             }
             let others: BTreeSet<String> = values.iter().flatten().cloned().collect();
             let others: Vec<String> = others.into_iter().collect();
-            for row in (0..rows).step_by(rows.div_ceil(ROWS)) {
+            // A line of each of these, too: what is changed there is not seen.
+            let also = lines.iter().filter(|_| *table == "audit").copied();
+            for row in (0..rows).step_by(rows.div_ceil(ROWS)).chain(also) {
                 for (member, literal) in
                     damages(&disk, &format!("{table}.{column}"), kind, values[row].as_deref(), &others)
                 {

@@ -264,9 +264,10 @@ impl Installation {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Sells a license, and returns its key.
+    /// Sells a license, with deactivations without limit unless `more` says otherwise, and returns its key.
     pub fn sell(&self, seats: &str, more: &[&str]) -> String {
         let new = [&["license", "new", "--licensee", "Jane Doe", "--seats", seats], more].concat();
+        let new = with_deactivations(&new);
         self.vendor(&new)["key"].as_str().unwrap().to_owned()
     }
 
@@ -468,4 +469,10 @@ impl Authority {
     pub fn log(&self) -> String {
         fs::read_to_string(self.directory().join("log")).unwrap()
     }
+}
+
+/// A sale of deactivations without limit, unless it says otherwise: what nobody says is none at all.
+pub fn with_deactivations<'a>(sale: &[&'a str]) -> Vec<&'a str> {
+    let is_said = sale.contains(&"--deactivations");
+    [sale, if is_said { &[] } else { &["--deactivations", "none"] }].concat()
 }

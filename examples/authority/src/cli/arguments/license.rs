@@ -1,32 +1,76 @@
 //! What can be typed about licenses.
 
-use std::{path::PathBuf, str::FromStr};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use nodelock::{
-    Feature, LicenseId, Timestamp,
-    authority::{Allowance, SeatListing},
-};
+use nodelock::{LicenseId, Timestamp, authority::Allowance};
+
+use super::{SaidTerms, order, product};
+use crate::domain::{CustomerId, ProductId};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
-    /// Sell licenses, and print their keys: they are shown this once
+    /// Sell licenses, and print their keys
     ///
     /// The keys are written before the licenses are stored, so that none is sold whose key nobody has. A key that was
     /// written is valid once this ends with exit code 0.
     New(Box<NewLicense>),
-    /// Show all licenses
-    List,
+    /// Show licenses
+    List {
+        /// Of this customer only
+        #[arg(long, value_name = "ID")]
+        customer: Option<CustomerId>,
+    },
+    /// Show one license, with its keys and all that it ever said
+    Show { id: LicenseId },
+    /// Find the licenses of a key by its end, which people read out
+    Find {
+        /// The last group, as lists show it
+        #[arg(long, value_name = "TEXT")]
+        hint: String,
+    },
     /// Change what was sold; devices hear of it when they check in
     ///
     /// Nobody loses a seat, also when there are fewer seats now: no other seat is given until the count fits.
     Edit {
         id: LicenseId,
         #[command(flatten)]
-        terms: Box<EditedTerms>,
+        terms: Box<SaidTerms>,
+        #[command(flatten)]
+        changing: Changes,
     },
-    /// Give a license a new key, and print it; the old key activates nothing any more, and devices keep their seats
-    Rekey(Rekey),
+    /// Move the end of a license to a later time
+    Extend {
+        id: LicenseId,
+        #[command(flatten)]
+        by: ExtendBy,
+        #[command(flatten)]
+        changing: Changes,
+    },
+    /// Give a license a new key, and print it; the old ones activate nothing any more, and devices keep their seats
+    Rekey {
+        #[command(flatten)]
+        new: NewKey,
+        /// In place of the key with this end alone [default: of all of them]
+        #[arg(long, value_name = "TEXT")]
+        hint: Option<String>,
+    },
+    /// Give a license one key more, and print it
+    AddKey(NewKey),
+    /// Have a key activate nothing any more; devices keep their seats
+    RevokeKey {
+        id: LicenseId,
+        /// The end of the key
+        #[arg(long, value_name = "TEXT")]
+        hint: String,
+    },
+    /// Print a key once more, to send it again; that is noted
+    ShowKey {
+        id: LicenseId,
+        /// The end of the key [default: the only one]
+        #[arg(long, value_name = "TEXT")]
+        hint: Option<String>,
+    },
     /// Let a license use an allowance up anew, or grant extra ones until its next period
     ///
     /// The same again changes nothing. Seats stay as they are: one that is held is returned by `return`.
@@ -35,81 +79,35 @@ pub(crate) enum LicenseCommand {
     Suspend { id: LicenseId },
     /// Let a suspended license go on
     Resume { id: LicenseId },
-}
-
-/// What is told of a license's seats.
-#[derive(Clone, Copy, ValueEnum)]
-pub(crate) enum Listed {
-    /// Nothing but when the next one lapses
-    None,
-    /// The name of each, the day of its last contact, and when it lapses
-    Dates,
-    /// What its computer is called, too
-    Labels,
-}
-
-impl From<Listed> for SeatListing {
-    fn from(listed: Listed) -> Self {
-        match listed {
-            Listed::None => Self::None,
-            Listed::Dates => Self::Dates,
-            Listed::Labels => Self::Labels,
-        }
-    }
+    /// End a license for good, because it was refunded, say; seats can still be given up
+    Void {
+        id: LicenseId,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        /// That it cannot be undone is known
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Args)]
 pub(crate) struct NewLicense {
-    /// Who licensed the product
-    #[arg(long, value_name = "NAME")]
-    pub(crate) licensee: String,
-    /// How many machines may hold a seat at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seats: u32,
-    #[arg(long, value_name = "NAME", default_value = "")]
-    pub(crate) edition: String,
-    /// What it entitles to, with a limit and an end if it has them; may be given several times
-    #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
-    pub(crate) features: Vec<FeatureArgument>,
-    /// The first day or second at which it is no longer valid [default: perpetual]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) expires: Option<Timestamp>,
-    /// How many days a device may go without a renewal; without a lease nothing can be undone from afar
-    #[arg(long, value_name = "N|none", default_value = "90")]
-    pub(crate) lease_days: Limit,
-    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
-    /// back
-    #[arg(long, value_name = "N|none", default_value = "14")]
-    pub(crate) margin_days: Limit,
-    /// How often within 365 days a machine that is installed again may take its own seat when none is free [default: 5,
-    /// or 1 without a lease]
-    #[arg(long, value_name = "N")]
-    pub(crate) reinstalls: Option<u32>,
-    /// How many seats a customer may replace within 365 days when none is free [default: 1, or 0 without a lease]
-    #[arg(long, value_name = "N")]
-    pub(crate) replace: Option<u32>,
-    /// What a refusal for want of a seat tells of the seats to whoever has the license key
-    #[arg(long, value_name = "WHAT", default_value = "dates")]
-    pub(crate) seat_list: Listed,
-    /// A machine that is installed again takes its own seat also when another one is free
-    #[arg(long)]
-    pub(crate) one_seat_per_machine: bool,
-    /// Versions released later are not covered [default: all are]
-    #[arg(long, value_name = "DATE")]
-    pub(crate) updates_until: Option<Timestamp>,
-    /// How many deactivations return a seat to the pool
-    #[arg(long, value_name = "N|none", default_value = "none")]
-    pub(crate) deactivations: Limit,
-    /// How many activations there may be; what takes the place of a seat of its own computer is none
-    #[arg(long, value_name = "N|none", default_value = "none")]
-    pub(crate) activations: Limit,
-    /// How many days a period has, each with the whole allowance of activations and deactivations again [default: one
-    /// for the whole life]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) period_days: Option<u32>,
-    /// Whatever else the application is told; may be given several times
-    #[arg(long, value_name = "NAME=VALUE")]
-    pub(crate) metadata: Vec<Pair>,
+    /// The product that is sold [default: the only one]
+    #[arg(long, value_name = "ID", value_parser = product)]
+    pub(crate) product: Option<ProductId>,
+    /// Who licensed the product [default: the customer's name]
+    #[arg(long, value_name = "NAME", required_unless_present = "customer")]
+    pub(crate) licensee: Option<String>,
+    /// The customer
+    #[arg(long, value_name = "ID")]
+    pub(crate) customer: Option<CustomerId>,
+    /// Who sells it, for the order
+    #[arg(long, value_name = "NAME", default_value = "", requires = "order")]
+    pub(crate) reseller: String,
+    /// Where nothing is said, the product says it, and then what holds for every product.
+    #[command(flatten)]
+    pub(crate) terms: SaidTerms,
     /// A license key that exists already [default: a new one]
     #[arg(long, value_name = "KEY", conflicts_with_all = ["count", "keys_out"])]
     pub(crate) key: Option<String>,
@@ -129,41 +127,6 @@ pub(crate) struct KeysOut {
     /// Write license ids and keys to this new file instead, a line each; it is on the disk before anything is sold
     #[arg(long = "keys-out", id = "keys_out", value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
-}
-
-#[derive(Args)]
-#[group(required = true, multiple = true)]
-pub(crate) struct EditedTerms {
-    /// How many machines may hold a seat at a time
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) seats: Option<u32>,
-    /// The first day or second at which it is no longer valid
-    #[arg(long, value_name = "DATE|none")]
-    pub(crate) expires: Option<End>,
-    /// How many days a device may go without a renewal
-    #[arg(long, value_name = "N|none")]
-    pub(crate) lease_days: Option<Limit>,
-    /// How many days a seat counts beyond the end of its lease, at least 3; `none` keeps it until somebody gives it
-    /// back
-    #[arg(long, value_name = "N|none")]
-    pub(crate) margin_days: Option<Limit>,
-    /// How many deactivations return a seat to the pool
-    #[arg(long, value_name = "N|none")]
-    pub(crate) deactivations: Option<Limit>,
-    /// How many activations there may be
-    #[arg(long, value_name = "N|none")]
-    pub(crate) activations: Option<Limit>,
-    /// How many days a period of both allowances has; `none` is one for the whole life
-    #[arg(long, value_name = "N|none")]
-    pub(crate) period_days: Option<Limit>,
-    /// Versions released later are not covered
-    #[arg(long, value_name = "DATE|none")]
-    pub(crate) updates_until: Option<End>,
-    #[arg(long, value_name = "NAME")]
-    pub(crate) edition: Option<String>,
-    /// What it entitles to, in place of all that it entitled to before; may be given several times
-    #[arg(long = "feature", value_name = "NAME[=LIMIT][@DATE]")]
-    pub(crate) features: Option<Vec<FeatureArgument>>,
 }
 
 #[derive(Args)]
@@ -197,88 +160,34 @@ impl From<Counted> for Allowance {
     }
 }
 
+/// How terms are changed.
+#[derive(Args, Clone, Copy)]
+pub(crate) struct Changes {
+    /// Only if this version of the terms is the latest
+    #[arg(long, value_name = "N")]
+    pub(crate) if_version: Option<u32>,
+    /// Change nothing, and show what it would come to
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 #[derive(Args)]
-pub(crate) struct Rekey {
+#[group(required = true, multiple = false)]
+pub(crate) struct ExtendBy {
+    /// So many days later than its end, or than now if that is later
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) days: Option<u32>,
+    /// The first day or second at which it is no longer valid
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<Timestamp>,
+}
+
+#[derive(Args)]
+pub(crate) struct NewKey {
     pub(crate) id: LicenseId,
     /// A license key that exists already [default: a new one]
     #[arg(long, value_name = "KEY", conflicts_with = "keys_out")]
     pub(crate) key: Option<String>,
     #[command(flatten)]
     pub(crate) keys_out: KeysOut,
-}
-
-/// An id as a shop has them: something on one line.
-fn order(text: &str) -> Result<String, &'static str> {
-    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_line && text.len() <= 200 {
-        Ok(text.to_owned())
-    } else {
-        Err("an id of at most 200 bytes on one line is expected")
-    }
-}
-
-/// A number, or `none` for no limit.
-#[derive(Clone, Copy)]
-pub(crate) struct Limit(pub(crate) Option<u32>);
-
-impl FromStr for Limit {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self(None)),
-            _ => text.parse().map(|number| Self(Some(number))).map_err(|_| "a number or `none` is expected"),
-        }
-    }
-}
-
-/// A date, or `none` for no end.
-#[derive(Clone, Copy)]
-pub(crate) struct End(pub(crate) Option<Timestamp>);
-
-impl FromStr for End {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "none" => Ok(Self(None)),
-            _ => text.parse().map(|date| Self(Some(date))).map_err(|_| "a date or `none` is expected"),
-        }
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct FeatureArgument(pub(crate) Feature);
-
-impl FromStr for FeatureArgument {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (rest, expires) = match text.split_once('@') {
-            Some((rest, date)) => (rest, Some(date.parse().map_err(|_| "a date is expected after `@`")?)),
-            None => (text, None),
-        };
-        let (name, limit) = match rest.split_once('=') {
-            Some((name, limit)) => (name, Some(limit.parse().map_err(|_| "a number is expected after `=`")?)),
-            None => (rest, None),
-        };
-        if name.is_empty() {
-            return Err("a feature has a name");
-        }
-        let mut feature = Feature::new(name);
-        (feature.limit, feature.expires) = (limit, expires);
-        Ok(Self(feature))
-    }
-}
-
-#[derive(Clone)]
-pub(crate) struct Pair(pub(crate) String, pub(crate) String);
-
-impl FromStr for Pair {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (name, value) = text.split_once('=').ok_or("name=value is expected")?;
-        Ok(Self(name.to_owned(), value.to_owned()))
-    }
 }

@@ -6,10 +6,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use nodelock::{
-    Feature, LicenseId, SystemRandom, Timestamp,
-    authority::{Allowance, LicenseRecord, LicenseTerms},
+    Feature, LicenseId, Timestamp,
+    authority::{Allowance, LicenseTerms},
 };
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
@@ -17,7 +16,7 @@ use super::{
     super::{
         Shared,
         device::JsonAnswer,
-        problem::{Details, Problem, json_text},
+        problem::{Details, Problem},
     },
     Caller,
     description::{ActRefusals, Refusals},
@@ -25,9 +24,8 @@ use super::{
     once::{JsonText, Nothing, Posted, once},
 };
 use crate::{
-    domain::{LicenseHint, Order, rights::Act},
-    failure::Failure,
-    service::{self, Sale},
+    domain::{CustomerId, LicenseHint, LicenseRow, Order, ProductId, Said, rights::Act},
+    service::{self, Buyer, Changing, InPlaceOf, Sale},
 };
 
 /// What a license entitles to.
@@ -60,6 +58,12 @@ pub(super) struct LicenseBody {
     #[schema(format = "date-time")]
     updates_until: Option<String>,
     suspended: bool,
+    /// Since when it is ended for good.
+    #[schema(format = "date-time")]
+    voided: Option<String>,
+    /// The latest version of its terms, from 1 on. It is the license's `ETag`, too.
+    version: u32,
+    customer: Option<String>,
     seats: u32,
     seats_taken: u32,
     /// How many deactivations return a seat to the pool; none is without limit.
@@ -74,7 +78,8 @@ fn time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-fn body(license: &LicenseRecord, now: Timestamp, key_hint: String) -> LicenseBody {
+fn body(row: LicenseRow, now: Timestamp) -> LicenseBody {
+    let LicenseRow { license, key_hint, version, voided, customer, .. } = row;
     let (terms, left) = (&license.terms, |of| license.balance(of, now).left());
     let feature = |feature: &Feature| FeatureBody {
         name: feature.name.clone(),
@@ -94,6 +99,9 @@ fn body(license: &LicenseRecord, now: Timestamp, key_hint: String) -> LicenseBod
         margin_days: terms.margin_days,
         updates_until: time(terms.updates_until),
         suspended: terms.suspended,
+        voided: time(voided),
+        version,
+        customer: customer.map(|id| id.to_string()),
         seats: terms.seats,
         seats_taken: license.usage.taken,
         deactivations: terms.deactivations,
@@ -103,15 +111,31 @@ fn body(license: &LicenseRecord, now: Timestamp, key_hint: String) -> LicenseBod
     }
 }
 
-/// Names a version of the terms: other terms have another one.
-fn version(terms: &LicenseTerms) -> String {
-    let digest = digest(&SHA256, json_text(terms).as_bytes());
-    let hex: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}\"")
+/// The ETag of a license, which names the version of its terms.
+fn etag(version: u32) -> String {
+    format!("\"{version}\"")
+}
+
+/// The version that a change is based on, from `If-Match`: one of its own ETags, so that none is a version that there
+/// never was.
+fn based_on(headers: &HeaderMap) -> Result<u32, Problem> {
+    let wanted = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
+    let wanted = wanted
+        .ok_or_else(|| Problem::http(StatusCode::PRECONDITION_REQUIRED).detail("If-Match is expected"))?;
+    let version = wanted.trim().strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    Ok(version.and_then(|version| version.parse().ok()).unwrap_or(0))
 }
 
 fn license_id(text: &str) -> Result<LicenseId, Problem> {
     text.parse().map_err(|_| Problem::malformed("the address holds no id of a license"))
+}
+
+fn product_id(text: &str) -> Result<ProductId, Problem> {
+    text.parse().map_err(|_| Problem::malformed("`product` holds no id of a product"))
+}
+
+fn customer_id(text: &str) -> Result<CustomerId, Problem> {
+    text.parse().map_err(|_| Problem::malformed("`customer` holds no id of a customer"))
 }
 
 fn date(text: &str) -> Result<Timestamp, Problem> {
@@ -158,8 +182,7 @@ pub(super) async fn licenses(
     let last = rows.last().filter(|_| rows.len() >= most as usize);
     let next = last
         .map(|row| Cursor::text([row.created.unix_seconds().to_string(), row.license.terms.id.to_string()]));
-    let licenses =
-        rows.iter().map(|row| body(&row.license, caller.occasion.time, row.key_hint.clone())).collect();
+    let licenses = rows.into_iter().map(|row| body(row, caller.occasion.time)).collect();
     Ok(JsonAnswer(Licenses { licenses, next }))
 }
 
@@ -198,31 +221,39 @@ pub(super) async fn license(
 ) -> Result<Response, Problem> {
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
     let (database, id) = (server.service.database(), license_id(&id)?);
-    let (license, hint) = service::license(database, id, &caller.occasion).await?;
-    let answer = JsonAnswer(body(&license, caller.occasion.time, hint));
-    Ok(([(header::ETAG, version(&license.terms))], answer).into_response())
+    let row = service::license(database, id, &caller.occasion).await?.row;
+    let version = row.version;
+    Ok(([(header::ETAG, etag(version))], JsonAnswer(body(row, caller.occasion.time))).into_response())
 }
 
-/// What is sold.
+/// What is sold. Terms that are left out are those of the product's template.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NewLicenses {
+    /// The id of the product; that of the only one if it is left out.
+    product: Option<String>,
     licensee: String,
     #[schema(minimum = 1)]
-    seats: u32,
-    #[serde(default)]
-    edition: String,
-    #[serde(default)]
-    features: Vec<FeatureBody>,
-    /// None is perpetual.
-    #[schema(format = "date-time")]
-    expires: Option<String>,
-    /// 90 unless said otherwise; null for none.
+    seats: Option<u32>,
+    edition: Option<String>,
+    features: Option<Vec<FeatureBody>>,
+    /// null is perpetual.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<String>, format = "date-time")]
+    expires: Option<Option<String>>,
+    /// null for none.
     #[serde(default, deserialize_with = "present")]
     #[schema(value_type = Option<u32>)]
     lease_days: Option<Option<u32>>,
-    /// Without limit unless said otherwise.
-    deactivations: Option<u32>,
+    /// null for without limit.
+    #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<u32>)]
+    deactivations: Option<Option<u32>>,
+    /// The id of the customer.
+    customer: Option<String>,
+    /// Who sells it, for the order.
+    #[schema(max_length = 1024)]
+    reseller: Option<String>,
     /// The id of the order in the shop: the same order again sells nothing, under another key as well.
     #[schema(max_length = 200)]
     order: Option<String>,
@@ -264,15 +295,14 @@ pub(super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonText, Proble
     once(posted, Act::Sell, |call, new: NewLicenses| async move {
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
         let database = service.database();
-        let product = service::vendor(database).await?.product;
-        let id = LicenseId::generate(&SystemRandom).map_err(Failure::from)?;
-        let mut terms = LicenseTerms::new(id, product, new.seats, occasion.time);
-        terms.licensee = new.licensee;
-        terms.edition = new.edition;
-        terms.features = features(&new.features)?;
-        terms.expires = new.expires.as_deref().map(date).transpose()?;
-        terms.lease_days = new.lease_days.unwrap_or(terms.lease_days);
-        terms.deactivations = new.deactivations;
+        let product = new.product.as_deref().map(product_id).transpose()?;
+        let product = service::product(database, product.as_ref()).await?;
+        let NewLicenses { seats, edition, features, expires, lease_days, deactivations, .. } = new;
+        let terms = ChangedTerms { seats, edition, features, expires, lease_days, deactivations };
+        let mut said = terms.said()?;
+        said.say("licensee", new.licensee.into());
+        let customer = new.customer.as_deref().map(customer_id).transpose()?;
+        let terms = service::terms_of_sale(database, &product, &said, occasion.time).await?;
         let count = new.count.unwrap_or(1);
         let is_order = |id: &str| {
             (1..=200).contains(&id.len()) && !id.trim().is_empty() && !id.chars().any(char::is_control)
@@ -283,7 +313,14 @@ pub(super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonText, Proble
             ));
         }
         let offers = service::offers(&terms, count)?;
-        let order = new.order.as_deref().map(|id| Order::new(id, &terms, count));
+        let order = new.order.map(|id| Order {
+            id,
+            product: product.id.clone(),
+            said,
+            count,
+            customer,
+            reseller: new.reseller.unwrap_or_default(),
+        });
         let license = |offer: &service::Offer| SoldLicense {
             id: offer.terms.id.to_string(),
             key: Some(offer.key.to_string()),
@@ -291,7 +328,8 @@ pub(super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonText, Proble
         };
         let answer = Sold { sold: true, licenses: offers.iter().map(license).collect() };
         let hand_over = || call.keep_along(&answer);
-        match service::sell(database, &offers, order.as_ref(), hand_over, occasion).await? {
+        let buyer = Buyer { order: order.as_ref(), customer };
+        match service::sell(database, service.vault(), &offers, buyer, hand_over, occasion).await? {
             Sale::Done => Ok(answer),
             Sale::Before(before) => {
                 let license = |license: LicenseHint| SoldLicense {
@@ -329,6 +367,39 @@ pub(super) struct ChangedTerms {
     deactivations: Option<Option<u32>>,
 }
 
+impl ChangedTerms {
+    /// The terms that are there, as the service takes them.
+    fn said(self) -> Result<Said, Problem> {
+        let mut terms = LicenseTerms::new(LicenseId::NONE, "", 1, Timestamp::MIN);
+        let mut names = Vec::new();
+        if let Some(seats) = self.seats {
+            terms.seats = seats;
+            names.push("seats");
+        }
+        if let Some(edition) = self.edition {
+            terms.edition = edition;
+            names.push("edition");
+        }
+        if let Some(of) = self.features {
+            terms.features = features(&of)?;
+            names.push("features");
+        }
+        if let Some(expires) = self.expires {
+            terms.expires = expires.as_deref().map(date).transpose()?;
+            names.push("expires");
+        }
+        if let Some(days) = self.lease_days {
+            terms.lease_days = days;
+            names.push("lease_days");
+        }
+        if let Some(deactivations) = self.deactivations {
+            terms.deactivations = deactivations;
+            names.push("deactivations");
+        }
+        Ok(Said::of(&terms, &names)?)
+    }
+}
+
 /// Tells a member that is null from one that is not there.
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(of: D) -> Result<Option<T>, D::Error> {
     T::deserialize(of).map(Some)
@@ -358,7 +429,7 @@ pub(super) struct Edited {
         (status = 200, description = "Done, now or before.", body = Edited),
         (
             status = 412,
-            description = "The license is another one by now. Codes: `changed-meanwhile`.",
+            description = "The license is another one by now. Codes: `superseded`.",
             body = Details,
             content_type = "application/problem+json",
         ),
@@ -378,41 +449,10 @@ pub(super) async fn edit(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Edit, |call, changed: ChangedTerms| async move {
         let id = license_id(&id)?;
-        let wanted = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let features = changed.features.as_deref().map(features).transpose()?;
-        let expires = match &changed.expires {
-            None => None,
-            Some(expires) => Some(expires.as_deref().map(date).transpose()?),
-        };
-        // Looked at in the transaction of the change.
-        let is_based = std::sync::atomic::AtomicBool::new(false);
-        let change = |terms: &mut LicenseTerms| {
-            if wanted.as_deref() != Some(&*version(terms)) {
-                return;
-            }
-            is_based.store(true, std::sync::atomic::Ordering::Relaxed);
-            terms.seats = changed.seats.unwrap_or(terms.seats);
-            terms.expires = expires.unwrap_or(terms.expires);
-            terms.lease_days = changed.lease_days.unwrap_or(terms.lease_days);
-            terms.deactivations = changed.deactivations.unwrap_or(terms.deactivations);
-            if let Some(edition) = &changed.edition {
-                terms.edition.clone_from(edition);
-            }
-            if let Some(features) = &features {
-                terms.features.clone_from(features);
-            }
-        };
-        let database = call.server.service.database();
-        let edited = service::edit(database, id, change, &call.caller.occasion).await?;
-        if wanted.is_none() {
-            return Err(Problem::http(StatusCode::PRECONDITION_REQUIRED).detail("If-Match is expected"));
-        }
-        if !is_based.into_inner() {
-            let why = &("changed-meanwhile", "Changed meanwhile");
-            return Err(Problem::own(StatusCode::PRECONDITION_FAILED, why));
-        }
-        let hint = service::license(database, id, &call.caller.occasion).await.map(|(_, hint)| hint);
-        let license = body(&edited.license, call.caller.occasion.time, hint.unwrap_or_default());
+        let how = Changing { based_on: Some(based_on(&headers)?), dry_run: false };
+        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+        let edited = service::edit(database, id, &changed.said()?, how, occasion).await?;
+        let license = body(service::license(database, id, occasion).await?.row, occasion.time);
         Ok(Edited { changes: edited.changes, license })
     })
     .await
@@ -489,8 +529,8 @@ pub(super) async fn rekey(Path(id): Path<String>, posted: Posted<Nothing>) -> Re
             *answer.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(rekeyed);
             Ok(())
         };
-        let database = call.server.service.database();
-        service::rekey(database, id, None, hand_over, &call.caller.occasion).await?;
+        let (database, vault) = (call.server.service.database(), call.server.service.vault());
+        service::rekey(database, vault, id, (None, InPlaceOf::All), hand_over, &call.caller.occasion).await?;
         let answer = answer.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         answer.ok_or_else(|| Problem::of(nodelock::ErrorKind::ServerFailed))
     })

@@ -261,7 +261,7 @@ mod tests {
         let device = authority.activated("device", &authority.sell(1, Some(2)).await).await;
         let given_up = device.deactivate_offline(Reason::Moved).unwrap();
         authority.certify(-100, 10);
-        authority.reload();
+        authority.reload().await;
         let pending = authority.call(PATH, json!({ "proof": given_up.to_base64url() })).await;
         let expected = json!({
             "type": "urn:nodelock:problem:certificate-expired", "outcome": "freed", "deactivations_left": 1,
@@ -271,7 +271,7 @@ mod tests {
         let again = authority.call(PATH, json!({ "phone_code": given_up.code().to_string() })).await;
         assert_eq!((again.status.as_u16(), &again.json()["outcome"]), (202, &json!("already-freed")));
         authority.certify(0, 10);
-        authority.reload();
+        authority.reload().await;
         let answer = authority.call(PATH, json!({ "proof": given_up.to_base64url() })).await;
         assert_eq!(answer.status, 200);
         device.accept(answer.json()["receipt"].as_str().unwrap().as_bytes()).unwrap();

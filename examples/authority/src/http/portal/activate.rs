@@ -41,7 +41,7 @@ impl Page {
 
 /// `GET /activate`
 pub(super) async fn form(State(server): Shared) -> Response {
-    let product = page::product(&server).await;
+    let product = page::product(&server);
     page::render(&Page { product, typed: String::new(), notice: None }, StatusCode::OK)
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn activate(State(server): Shared, peer: Peer, request: Request
         if !notice.choices.is_empty() {
             typed = page::kept(as_text(input));
         }
-        let product = page::product(&server).await;
+        let product = page::product(&server);
         page::answer(notice, |notice| Page { product, typed, notice })
     })
     .await

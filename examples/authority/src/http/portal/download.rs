@@ -32,7 +32,7 @@ pub(super) async fn download(State(server): Shared, request: Request) -> Respons
 /// What carries our own signature: nothing else is handed out under our name.
 async fn document(server: &Server, request: Request) -> Result<Document, Problem> {
     let form = Form::read(request).await?;
-    let roots = server.service.roots();
+    let roots = &server.service.roots();
     let foreign = |_| Problem::of(ErrorKind::Malformed);
     if let Some(input) = form.all(REVOCATION).next() {
         return Ok(Document::from(&Revocation::verify(input, roots).map_err(foreign)?));

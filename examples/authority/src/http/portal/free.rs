@@ -35,7 +35,7 @@ pub(super) async fn free(State(server): Shared, peer: Peer, request: Request) ->
     };
     page::finish(async move {
         let notice = notice(&server, &key, &seat, &peer.occasion()).await;
-        let product = page::product(&server).await;
+        let product = page::product(&server);
         page::answer(notice, |notice| Page { product, notice })
     })
     .await

@@ -15,10 +15,7 @@ use super::{
     notice::Notice,
     words::{self, Task},
 };
-use crate::{
-    http::{Server, Shared, log::Refused, permits, problem::Problem},
-    service,
-};
+use crate::http::{Server, Shared, log::Refused, permits, problem::Problem};
 
 #[derive(Template)]
 #[template(path = "home.html")]
@@ -35,7 +32,7 @@ struct FailurePage {
 
 /// `GET /`
 pub(super) async fn home(State(server): Shared) -> Response {
-    render(&Home { product: product(&server).await }, StatusCode::OK)
+    render(&Home { product: product(&server) }, StatusCode::OK)
 }
 
 /// A refusal that leads to no form.
@@ -77,9 +74,13 @@ pub(super) fn kept(typed: String) -> String {
     if typed.len() <= LONGEST { typed } else { String::new() }
 }
 
-/// What this authority sells, for the head of a page; a page is better without it than not there.
-pub(super) async fn product(server: &Server) -> String {
-    service::vendor(server.service.database()).await.map(|vendor| vendor.product).unwrap_or_default()
+/// What this authority sells, for the head of a page; nothing if that is several products. What a customer hands in
+/// says itself of which it is, so the pages are the same for all.
+pub(super) fn product(server: &Server) -> String {
+    match &server.service.sellings().0[..] {
+        [only] => only.name.clone(),
+        _ => String::new(),
+    }
 }
 
 /// A time for people: `24 November 2026, 10:02 UTC`.

@@ -44,7 +44,7 @@ impl Page {
 
 /// `GET /redeem`
 pub(super) async fn form(State(server): Shared) -> Response {
-    let product = page::product(&server).await;
+    let product = page::product(&server);
     page::render(&Page { product, typed: String::new(), notice: None }, StatusCode::OK)
 }
 
@@ -62,7 +62,7 @@ pub(super) async fn redeem(State(server): Shared, peer: Peer, request: Request) 
     };
     page::finish(async move {
         let notice = notice(&server, input, &peer.occasion()).await;
-        let product = page::product(&server).await;
+        let product = page::product(&server);
         page::answer(notice, |notice| Page { product, typed, notice })
     })
     .await

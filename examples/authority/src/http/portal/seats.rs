@@ -64,7 +64,7 @@ struct SeatView {
 
 /// `GET /seats`
 pub(super) async fn form(State(server): Shared) -> Response {
-    let product = page::product(&server).await;
+    let product = page::product(&server);
     page::render(&Page { product, typed: String::new(), notice: None, license: None }, StatusCode::OK)
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn show(State(server): Shared, peer: Peer, request: Request) ->
     };
     page::finish(async move {
         let found = find(&server, &typed, &peer.occasion()).await;
-        let product = page::product(&server).await;
+        let product = page::product(&server);
         match found {
             Ok((holding, marked)) => {
                 let notice = head(&holding).marked(marked);
@@ -142,6 +142,9 @@ fn head(holding: &Holding) -> Notice {
         _ => format!("{taken} of {seats} seats are taken"),
     };
     let notice = match free {
+        _ if holding.is_void => Notice::new(Tone::Bad, "This license has been ended").text(
+            "The vendor has ended it for good: no computer can be activated or renewed. Seats can still be given back.",
+        ),
         _ if terms.suspended => Notice::new(Tone::Bad, "This license is suspended").text(
             "The vendor has stopped it for now: no computer can be activated or renewed. Seats can still be given back.",
         ),
@@ -192,7 +195,7 @@ fn view(holding: &Holding) -> LicenseView {
 
 /// The seats that may be freed here: none while another one is free, or when no other computer can be activated.
 fn choices(holding: &Holding) -> Vec<Choice> {
-    let Holding { license, seats, replaced, gaps } = holding;
+    let Holding { license, seats, replaced, gaps, .. } = holding;
     let (terms, now) = (&license.terms, std::time::SystemTime::now().into());
     if license.usage.taken < terms.seats || license.left(Allowance::Activations, now) == Some(0) {
         return Vec::new();

@@ -4,7 +4,7 @@ use nodelock::{LicenseId, SystemRandom, authority::LicenseTerms};
 
 use super::{
     super::{
-        AccountChange, NewCredential, change_account, edit,
+        AccountChange, Buyer, Changing, NewCredential, change_account, edit,
         fixture::{Authority, PRODUCT, address, now, vendor},
         licenses, new_account, new_credential, new_second_factor, offers, permit, revoke, seats, sell,
         set_suspended,
@@ -12,7 +12,10 @@ use super::{
     *,
 };
 use crate::{
-    domain::rights::{Role, Scope},
+    domain::{
+        Said,
+        rights::{Role, Scope},
+    },
     service::secrets::code_at,
 };
 
@@ -70,7 +73,8 @@ async fn refusals(authority: &Authority) -> usize {
 async fn sold_by(authority: &Authority, occasion: &Occasion) -> Result<LicenseId> {
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), PRODUCT, 3, now());
     let offers = offers(&terms, 1).unwrap();
-    sell(authority.service.database(), &offers, None, || Ok(()), occasion).await?;
+    let buyer = Buyer::default();
+    sell(authority.service.database(), None, &offers, buyer, || Ok(()), occasion).await?;
     Ok(offers[0].terms.id)
 }
 
@@ -246,7 +250,9 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     let by_john = sold_by(&authority, &john).await.unwrap();
     let by_vendor = sold_by(&authority, &vendor()).await.unwrap();
     set_suspended(database, by_jane, true, &jane).await.unwrap();
-    edit(database, by_jane, |terms| terms.seats = 4, &jane).await.unwrap();
+    let (mut said, how) = (Said::default(), Changing::default());
+    said.say("seats", 4.into());
+    edit(database, by_jane, &said, how, &jane).await.unwrap();
     seats(database, Some(by_jane), &jane, |_| Ok(())).await.unwrap();
     let before = refusals(&authority).await;
     for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
@@ -261,7 +267,7 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     assert_eq!(refusals(&authority).await, before + 7);
     let mut listed = Vec::new();
     let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| listed.push(row.license.terms.id));
-    licenses(database, &jane, note).await.unwrap();
+    licenses(database, None, &jane, note).await.unwrap();
     assert_eq!(listed, [by_jane]);
 }
 
@@ -347,9 +353,13 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 11] = [
+const UNASKED: [(&str, &str); 15] = [
     ("may", "it asks for whatever act it is told"),
-    ("vendor", "what the authority is for, which every message says"),
+    ("products", "what the authority sells, which every message says"),
+    ("product", "what the authority sells, which every message says"),
+    ("policies", "what every sale is on that does not say otherwise"),
+    ("terms_of_sale", "nothing is sold yet"),
+    ("load", "the authority's own keys"),
     ("count_by_state", "for the operator's metrics"),
     ("read", "reads what came; nothing is looked up"),
     ("make_way", "lets others write"),

@@ -1,6 +1,9 @@
 //! The audit, line by line: whether each could have been written, and what it says of licenses and seats.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use nodelock::{
     LicenseId, Timestamp,
@@ -15,12 +18,24 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 16] = [
+const ACTIONS: [(&str, bool); 28] = [
     ("set-up", false),
+    ("product-created", false),
+    ("product-edited", false),
+    ("product-keeps-keys", false),
+    ("policies-edited", false),
+    ("customer-created", false),
+    ("customer-edited", false),
+    ("order-voided", false),
     ("certified", false),
     ("restored", false),
     ("license-created", true),
     ("license-edited", true),
+    ("license-extended", true),
+    ("license-voided", true),
+    ("license-key-added", true),
+    ("license-key-revoked", true),
+    ("license-key-shown", true),
     ("license-rekeyed", true),
     ("license-suspended", true),
     ("license-resumed", true),
@@ -41,6 +56,24 @@ const LAG: u64 = 24 * 60 * 60;
 pub(super) struct Audit {
     /// When the authority was set up, and for what.
     pub(super) set_up: Option<(Timestamp, String)>,
+    /// When each further product was made, by its id, and its name.
+    pub(super) products: HashMap<String, (Timestamp, String)>,
+    /// How often each product was changed, by its id, and what it says since.
+    pub(super) templates: HashMap<String, (i64, String)>,
+    /// Whether the keys of each product are kept, by its id, once that was said.
+    pub(super) keeps_keys: HashMap<String, String>,
+    /// How often the terms of each license were changed.
+    pub(super) changed: HashMap<LicenseId, i64>,
+    /// When each license was ended for good.
+    pub(super) voided: HashMap<LicenseId, Timestamp>,
+    /// When each customer was entered, by its id.
+    pub(super) customers: HashMap<String, Timestamp>,
+    /// How often each was changed.
+    pub(super) customers_edited: HashMap<String, i64>,
+    /// The orders whose licenses were ended for good.
+    pub(super) void_orders: HashSet<String>,
+    /// What holds for all products, once that was changed.
+    pub(super) policies: Option<String>,
     /// When each license was sold, and in which words.
     pub(super) created: HashMap<LicenseId, (Timestamp, String)>,
     /// The account of the reseller who sold a license, of those that one sold.
@@ -99,19 +132,7 @@ impl Audit {
             row.expect("at", is_near, "it is not when the line was written");
         }
         let actor = row.text("actor");
-        if let Some(actor) = &actor {
-            let is_peer = actor.strip_prefix("http:").is_some_and(|peer| peer.parse::<IpAddr>().is_ok());
-            let is_user = actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty());
-            let is_bearer = ["account:", "token:", "deployment-key:"].iter().any(|kind| {
-                let bearer = actor.strip_prefix(kind).and_then(|rest| rest.split_once('@'));
-                bearer.is_some_and(|(name, at)| check_name(name).is_ok() && at.parse::<IpAddr>().is_ok())
-            });
-            row.expect(
-                "actor",
-                is_peer || is_user || is_bearer,
-                "it is neither a user, nor a bearer, nor an address",
-            );
-        }
+        look_at_actor(row, "actor");
         let license = match row.text_or_null("license_id") {
             Some(Some(text)) => {
                 let license = text.parse::<LicenseId>().ok();
@@ -141,6 +162,40 @@ impl Audit {
                     ("set-up", _) => {
                         row.expect("action", self.set_up.is_none(), "an authority is set up once");
                         self.set_up.get_or_insert((at, detail));
+                    }
+                    ("product-created", _) => {
+                        let (id, name) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        let is_first = self.products.insert(id.to_owned(), (at, name.to_owned())).is_none();
+                        row.expect("detail", is_first, "a product is made once");
+                    }
+                    ("product-edited", _) => {
+                        let (id, template) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        let noted = self.templates.entry(id.to_owned()).or_default();
+                        *noted = (noted.0 + 1, template.to_owned());
+                    }
+                    ("product-keeps-keys", _) => {
+                        let (id, keeps) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        self.templates.entry(id.to_owned()).or_default().0 += 1;
+                        self.keeps_keys.insert(id.to_owned(), keeps.to_owned());
+                    }
+                    ("customer-created", _) => {
+                        let is_first = self.customers.insert(detail, at).is_none();
+                        row.expect("detail", is_first, "a customer is entered once");
+                    }
+                    ("customer-edited", _) => {
+                        let id = detail.split(':').next().unwrap_or_default();
+                        *self.customers_edited.entry(id.to_owned()).or_default() += 1;
+                    }
+                    ("order-voided", _) => drop(self.void_orders.insert(detail)),
+                    ("policies-edited", _) => self.policies = Some(detail),
+                    (
+                        "license-edited" | "license-extended" | "license-suspended" | "license-resumed",
+                        Some(license),
+                    ) => *self.changed.entry(license).or_default() += 1,
+                    ("license-voided", Some(license)) => {
+                        *self.changed.entry(license).or_default() += 1;
+                        let is_first = self.voided.insert(license, at).is_none();
+                        row.expect("license_id", is_first, "a license is ended once");
                     }
                     ("license-created", Some(license)) => {
                         let account = actor.as_deref().and_then(|actor| actor.strip_prefix("account:"));
@@ -197,6 +252,22 @@ impl Audit {
         row.expect("license_id", trail.license == license, "other lines name another license");
         trail.seat.note(&TrailLine { action, before, after, at, detail });
         trail.is_kept |= after != SeatState::Cancelled;
+    }
+}
+
+pub(super) fn look_at_actor(row: &mut Row<'_>, column: &str) {
+    if let Some(actor) = row.text(column) {
+        let is_peer = actor.strip_prefix("http:").is_some_and(|peer| peer.parse::<IpAddr>().is_ok());
+        let is_user = actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty());
+        let is_bearer = ["account:", "token:", "deployment-key:"].iter().any(|kind| {
+            let bearer = actor.strip_prefix(kind).and_then(|rest| rest.split_once('@'));
+            bearer.is_some_and(|(name, at)| check_name(name).is_ok() && at.parse::<IpAddr>().is_ok())
+        });
+        row.expect(
+            column,
+            is_peer || is_user || is_bearer,
+            "it is neither a user, nor a bearer, nor an address",
+        );
     }
 }
 

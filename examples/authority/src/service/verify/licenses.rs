@@ -4,34 +4,63 @@ use std::collections::HashMap;
 
 use nodelock::{
     LicenseId, Timestamp,
-    authority::{Allowance, Allowances, LicenseTerms},
+    authority::{Allowance, Allowances, KeyHash, LicenseKeyName, LicenseTerms},
 };
 
-use super::{Findings, Known, License, row::Row};
+use super::{Findings, Known, License, audit::look_at_actor, row::Row};
 use crate::{
-    domain::Finding,
+    domain::{Finding, Said},
     failure::Result,
-    store::{Tx, raw},
+    keys::Vault,
+    store::{NO_KEY, Tx, raw},
 };
 
-pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+pub(super) async fn look(
+    tx: &mut Tx,
+    vault: Option<&Vault>,
+    known: &mut Known,
+    findings: &mut Findings,
+) -> Result<()> {
+    raw::walk(tx, raw::CUSTOMER, |raw| look_at_customer(&mut Row::new(raw, raw::CUSTOMER, findings), known))
+        .await?;
     raw::walk(tx, raw::LICENSE, |raw| look_at_license(&mut Row::new(raw, raw::LICENSE, findings), known))
         .await?;
+    raw::walk(tx, raw::TERMS, |raw| look_at_terms(&mut Row::new(raw, raw::TERMS, findings), known)).await?;
+    raw::walk(tx, raw::LICENSE_KEY, |raw| {
+        look_at_key(&mut Row::new(raw, raw::LICENSE_KEY, findings), vault, known);
+    })
+    .await?;
+    for (id, license) in &known.licenses {
+        let lacks = [("version", !license.has_terms), ("key_hash", !license.has_key)];
+        for (column, _) in lacks.into_iter().filter(|(_, lacks)| *lacks) {
+            findings.add(Finding {
+                table: "license".to_owned(),
+                column: Some(column.to_owned()),
+                license: Some(*id),
+                seat: None,
+                row: None,
+                detail: "there is no such row beside it".to_owned(),
+            });
+        }
+    }
     let mut orders: HashMap<String, Order> = HashMap::new();
     raw::walk(tx, raw::SALE, |raw| {
         let mut row = Row::new(raw, raw::SALE, findings);
         let id = row.text("order_id");
         row.name.clone_from(&id);
-        if let Some(mut terms) = row.record::<LicenseTerms>("terms") {
-            let is_bare = terms.id == LicenseId::NONE && terms.starts == Timestamp::from_unix_seconds(0);
-            row.expect("terms", is_bare, "an order has no license id and no start");
-            row.expect("terms", Some(&terms.product) == known.product.as_ref(), "it is of another product");
-            terms.id = LicenseId::from_bytes([1; 8]);
-            row.expect("terms", terms.validate().is_ok(), "no license can be made of it");
+        if let Some(said) = row.record::<Said>("said") {
+            row.expect("said", said.check().is_ok(), "no license can be made of it");
+        }
+        let product = row.text("product_id");
+        let customer = customer_of(&mut row, known);
+        row.text("reseller");
+        if let (Some(id), Some(state)) = (&id, row.text("state")) {
+            let noted = if known.audit.void_orders.contains(id) { "void" } else { "sold" };
+            row.expect("state", state == noted, "it is not what was noted");
         }
         let sold = row.time("sold");
         if let Some(id) = id {
-            orders.insert(id, Order { sold, noted: None, licenses: 0 });
+            orders.insert(id, Order { sold, product, customer, noted: None, licenses: 0 });
         }
     })
     .await?;
@@ -55,7 +84,7 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
 /// Compares what licenses say that their seats add up to, once all seats are known.
 pub(super) fn look_back(known: &Known, findings: &mut Findings) {
     for (id, license) in &known.licenses {
-        let License { said, taken, deactivated, activated } = license;
+        let License { said, taken, deactivated, activated, .. } = license;
         let counted = [("taken", *taken), ("deactivated", *deactivated), ("activated", *activated)];
         for ((column, counted), said) in counted.into_iter().zip(*said) {
             if said.is_some_and(|said| said != counted) {
@@ -75,6 +104,8 @@ pub(super) fn look_back(known: &Known, findings: &mut Findings) {
 /// An order, and what its licenses say of it.
 struct Order {
     sold: Option<Timestamp>,
+    product: Option<String>,
+    customer: Option<String>,
     /// When the audit has the last of them as sold.
     noted: Option<Timestamp>,
     licenses: i64,
@@ -83,17 +114,20 @@ struct Order {
 fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
     let id = row.parsed::<LicenseId>("id");
     row.license = id;
-    if let Some(hash) = row.bytes("key_hash") {
+    let key = (row.bytes("key_hash"), row.text("key_hint"));
+    if let Some(hash) = &key.0 {
         row.expect("key_hash", hash.len() == 32, "it is no hash of a key");
-    }
-    if let Some(hint) = row.text("key_hint") {
-        row.expect("key_hint", matches!(hint.chars().count(), 1 | 5), "it is no end of a key");
     }
     let terms = row.record::<LicenseTerms>("terms");
     if let Some(terms) = &terms {
         row.expect("id", id.is_none_or(|id| id == terms.id), "its terms are of another license");
-        row.expect("terms", Some(&terms.product) == known.product.as_ref(), "it is of another product");
+        row.expect("terms", known.products.contains_key(&terms.product), "there is no such product");
         row.expect("terms", terms.validate().is_ok(), "no license can be issued on them");
+    }
+    let product = row.text("product_id");
+    if let (Some(product), Some(terms)) = (&product, &terms) {
+        let is_its = known.products.get(&terms.product) == Some(product);
+        row.expect("product_id", is_its, "its terms are of another product");
     }
     let created = row.time("created");
     let noted = id.and_then(|id| known.audit.created.get(&id)).map(|(at, _)| *at);
@@ -111,9 +145,106 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
             |(of, used): (_, Option<i64>)| used.is_none_or(|used| i64::from(allowances.forgiven(of)) <= used);
         row.expect("allowances", used.into_iter().all(is_used), "more is forgiven than was used up");
     }
-    if let Some(id) = id {
-        known.licenses.insert(id, License { said, ..License::default() });
+    let version = row.number("version");
+    if let (Some(id), Some(version)) = (id, version) {
+        let changed = known.audit.changed.get(&id).copied().unwrap_or(0);
+        row.expect("version", version == changed + 1, "it was noted as changed more or less often");
     }
+    let noted = id.and_then(|id| known.audit.voided.get(&id)).copied();
+    match row.is_null("voided") {
+        true => row.expect("voided", noted.is_none(), "the license was noted as ended"),
+        false => {
+            let voided = row.time("voided");
+            row.expect("voided", voided == noted, "it is not when the license was noted as ended");
+        }
+    }
+    let customer = customer_of(row, known);
+    if let Some(id) = id {
+        // One that the ledger had lost has no key until it is given one.
+        let has_key = key.1.as_deref() == Some(NO_KEY);
+        let license =
+            License { customer, said, product, terms, created, version, key, has_key, ..License::default() };
+        known.licenses.insert(id, license);
+    }
+}
+
+/// The customer that a row names, if it names one.
+fn customer_of(row: &mut Row<'_>, known: &Known) -> Option<String> {
+    let customer = row.text_or_null("customer_id").flatten();
+    let is_known = customer.as_ref().is_none_or(|id| known.audit.customers.contains_key(id));
+    row.expect("customer_id", is_known, "there is no such customer");
+    customer
+}
+
+fn look_at_customer(row: &mut Row<'_>, known: &Known) {
+    let id = row.text("id");
+    row.name.clone_from(&id);
+    let entered = id.as_ref().and_then(|id| known.audit.customers.get(id)).copied();
+    row.expect("id", id.is_none() || entered.is_some(), "no such customer was noted");
+    if let Some(created) = row.time("created") {
+        row.expect("created", Some(created) == entered, "it is not when the customer was noted");
+    }
+    if let (Some(id), Some(revision)) = (&id, row.number("revision")) {
+        let edited = known.audit.customers_edited.get(id).copied().unwrap_or(0);
+        row.expect("revision", revision == edited + 1, "it was noted as changed more or less often");
+    }
+    for column in ["name", "email", "external_id", "notes"] {
+        row.text(column);
+    }
+}
+
+/// A version of the terms of a license. The latest is what the license says.
+fn look_at_terms(row: &mut Row<'_>, known: &mut Known) {
+    row.license = row.parsed::<LicenseId>("license_id");
+    let (version, at) = (row.number("version"), row.time("at"));
+    look_at_actor(row, "actor");
+    let record = row.record::<LicenseTerms>("record");
+    let license = row.license.and_then(|id| known.licenses.get_mut(&id));
+    let Some(license) = license else { return row.wrong("license_id", "there is no such license") };
+    if let Some(record) = &record {
+        row.expect("record", row.license == Some(record.id), "it is of another license");
+        row.expect("record", record.validate().is_ok(), "no license could be issued on them");
+    }
+    let (Some(version), Some(latest)) = (version, license.version) else { return };
+    row.expect("version", (1..=latest).contains(&version), "the license has no such version");
+    if version == 1 {
+        row.expect("at", at.is_none() || at == license.created, "it is not when the license was sold");
+    }
+    if version == latest {
+        license.has_terms = true;
+        row.expect("record", record.is_none() || record == license.terms, "the license says something else");
+    }
+}
+
+/// A key of a license, compared with its sealed copy where there is one and the vault is here.
+fn look_at_key(row: &mut Row<'_>, vault: Option<&Vault>, known: &mut Known) {
+    row.license = row.parsed::<LicenseId>("license_id");
+    let (hash, hint) = (row.bytes("hash"), row.text("hint"));
+    let created = row.time("created");
+    if !row.is_null("revoked") {
+        let revoked = row.time("revoked");
+        row.expect("revoked", revoked >= created, "it was before there was such a key");
+    }
+    let Some(license) = row.license.and_then(|id| known.licenses.get_mut(&id)) else {
+        return row.wrong("license_id", "there is no such license");
+    };
+    row.expect("created", created >= license.created, "the license was sold later");
+    let (Some(hash), Some(hint)) = (hash, hint) else { return };
+    row.expect("hint", matches!(hint.chars().count(), 1 | 5), "it is no end of a key");
+    let Ok(bytes) = <[u8; 32]>::try_from(hash.as_slice()) else {
+        return row.wrong("hash", "it is no hash of a key");
+    };
+    if license.key.0.as_ref() == Some(&hash) {
+        license.has_key = true;
+        row.expect("hint", license.key.1.as_ref() == Some(&hint), "the license says something else");
+    }
+    if row.is_null("sealed") {
+        return;
+    }
+    let (Some(sealed), Some(vault), Some(id)) = (row.bytes("sealed"), vault, row.license) else { return };
+    let key = vault.unseal(id, KeyHash(bytes), &sealed).and_then(|text| LicenseKeyName::new(&text));
+    let is_it = key.is_some_and(|key| key.hash().0 == bytes && key.hint() == hint);
+    row.expect("sealed", is_it, "it is not the key of that hash and end");
 }
 
 fn look_at_sold(row: &mut Row<'_>, known: &Known, orders: &mut HashMap<String, Order>) {
@@ -128,6 +259,11 @@ fn look_at_sold(row: &mut Row<'_>, known: &Known, orders: &mut HashMap<String, O
     row.expect("position", position == Some(order.licenses), "the licenses of an order are numbered from 0");
     order.licenses += 1;
     let Some(license) = license else { return };
+    let sold = known.licenses.get(&license);
+    let product = sold.and_then(|license| license.product.as_ref());
+    row.expect("license_id", product == order.product.as_ref(), "the order is for another product");
+    let customer = sold.and_then(|license| license.customer.as_ref());
+    row.expect("license_id", customer == order.customer.as_ref(), "the order is of another customer");
     let noted = known.audit.created.get(&license);
     let is_noted = noted.is_some_and(|(_, detail)| detail.ends_with(&format!(", order {id}")));
     row.expect("license_id", is_noted, "the license was not noted as sold under that order");

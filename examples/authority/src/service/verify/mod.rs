@@ -9,6 +9,7 @@ mod audit;
 mod history;
 mod licenses;
 mod others;
+mod products;
 mod row;
 mod seats;
 mod unseen;
@@ -21,7 +22,7 @@ use std::{
 
 use nodelock::{
     LicenseId, Timestamp,
-    authority::{SeatName, SeatState},
+    authority::{LicenseTerms, SeatName, SeatState},
 };
 
 pub(crate) use self::unseen::UNSEEN;
@@ -31,9 +32,9 @@ use super::{
     permit::{On, permit},
 };
 use crate::{
-    domain::{Finding, Occasion, rights::Act},
-    failure::{Failure, Result},
-    keys,
+    domain::{Finding, Occasion, Said, rights::Act},
+    failure::Result,
+    keys::Vault,
     store::{Tx, raw},
 };
 
@@ -84,7 +85,8 @@ impl Findings {
 /// What is known of the ledger so far, by what names it.
 #[derive(Default)]
 struct Known {
-    product: Option<String>,
+    /// The ids of the products, by their names.
+    products: HashMap<String, String>,
     audit: Audit,
     licenses: HashMap<LicenseId, License>,
     /// With the revision of its latest license.
@@ -102,6 +104,16 @@ struct Known {
 #[derive(Default)]
 struct License {
     said: [Option<i64>; 3],
+    product: Option<String>,
+    customer: Option<String>,
+    terms: Option<LicenseTerms>,
+    created: Option<Timestamp>,
+    version: Option<i64>,
+    /// The hash and the end of the key that it names.
+    key: (Option<Vec<u8>>, Option<String>),
+    /// Whether there is a row of that version of its terms, and one of that key.
+    has_terms: bool,
+    has_key: bool,
     taken: i64,
     deactivated: i64,
     activated: i64,
@@ -111,8 +123,8 @@ struct License {
 ///
 /// It keeps about a hundred bytes of each seat in memory.
 ///
-/// Fails with [`Failure::WrongKeys`] when the keys that are here are another authority's, and when the database cannot
-/// be read at all. What it finds is no failure.
+/// Fails when the keys that are here cannot be read, and when the database cannot be read at all. What it finds is no
+/// failure.
 pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occasion) -> Result<Verified> {
     let occasion = &permit(database, occasion, Act::Verify, On::Whole).await?;
     let mut findings = Findings { list: Vec::new(), found: 0, records: 0, now: occasion.time };
@@ -126,8 +138,10 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     }
     audit::look(&mut tx, &mut known, &mut findings).await?;
     history::look(&mut tx, &mut findings).await?;
-    let keys_are_here = look_at_vendor(&mut tx, directory, &mut known, &mut findings).await?;
-    licenses::look(&mut tx, &mut known, &mut findings).await?;
+    look_at_vendor(&mut tx, &known, &mut findings).await?;
+    let keys_are_here = products::look(&mut tx, directory, &mut known, &mut findings).await?;
+    let vault = Vault::open(directory)?;
+    licenses::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
     seats::look(&mut tx, &mut known, &mut findings).await?;
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;
@@ -137,41 +151,25 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     Ok(Verified { findings: list, found, records, keys_are_here })
 }
 
-/// Returns whether the keys are here.
-async fn look_at_vendor(
-    tx: &mut Tx,
-    directory: &Path,
-    known: &mut Known,
-    findings: &mut Findings,
-) -> Result<bool> {
-    let (mut rows, mut root) = (0_u32, None);
+/// What holds for all products.
+async fn look_at_vendor(tx: &mut Tx, known: &Known, findings: &mut Findings) -> Result<()> {
+    let mut rows = 0_u32;
     raw::walk(tx, raw::VENDOR, |raw| {
         rows += 1;
         let mut row = Row::new(raw, raw::VENDOR, findings);
-        known.product = row.text("product");
-        let set_up = known.audit.set_up.clone();
-        if let Some(product) = &known.product {
-            let is_noted = set_up.as_ref().is_some_and(|(_, noted)| noted == product);
-            row.expect("product", is_noted, "it is not what the authority was set up for");
-        }
         if let Some(created) = row.time("created") {
-            let is_noted = set_up.as_ref().is_some_and(|(at, _)| *at == created);
+            let is_noted = known.audit.set_up.as_ref().is_some_and(|(at, _)| *at == created);
             row.expect("created", is_noted, "it is not when the authority was set up");
         }
-        root = row.parsed("root");
+        if let Some(policies) = row.record::<Said>("policies") {
+            let noted = known.audit.policies.as_ref();
+            let is_noted = noted.map_or(policies.is_empty(), |noted| policies.is(noted));
+            row.expect("policies", is_noted, "they are not what was noted last");
+        }
     })
     .await?;
     if rows != 1 {
         findings.add_of("vendor", None, format!("it has {rows} rows, and one is right"));
     }
-    let Some(root) = root else { return Ok(false) };
-    match keys::load(directory, root) {
-        Ok(_) => Ok(true),
-        Err(Failure::KeysMissing(_)) => Ok(false),
-        Err(Failure::WrongKeys) => {
-            findings.add_of("vendor", Some("root"), Failure::WrongKeys.to_string());
-            Ok(true)
-        }
-        Err(failure) => Err(failure),
-    }
+    Ok(())
 }

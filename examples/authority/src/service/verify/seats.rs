@@ -32,6 +32,17 @@ fn look_at(row: &mut Row<'_>, known: &mut Known) {
         _ => None,
     };
     row.license = license;
+    if let Some(product) = row.text("product_id") {
+        let sold =
+            license.and_then(|license| known.licenses.get(&license)).and_then(|of| of.product.as_ref());
+        let is_known = known.products.values().any(|id| *id == product);
+        row.expect("product_id", is_known, "there is no such product");
+        row.expect(
+            "product_id",
+            license.is_none() || sold == Some(&product),
+            "its license is another product's",
+        );
+    }
     row.record::<DeviceDescription>("machine");
     let (state, reason, label) = (row.text("state"), row.text("reason"), row.text("label"));
     let times = ["granted", "changed", "issued", "contact"].map(|column| (column, row.time(column)));

@@ -2,24 +2,42 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 53] = [
+pub(crate) const UNSEEN: [(&str, &str); 65] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
     ),
     ("page.page", "random bytes; the last page must be there"),
     ("page.noted", "of a page that is not the last: noted nowhere else; it must not lie ahead"),
-    ("license.key_hash", "the ledger holds no key to compare it with; its length is checked"),
-    ("license.key_hint", "the ledger holds no key to compare it with; its length is checked"),
     (
-        "license.terms",
-        "what was sold is noted nowhere else; it must be valid, and of this license and product",
+        "license.customer_id",
+        "of a license without an order: noted nowhere else; it must be a customer there is",
     ),
     (
         "license.allowances",
         "what was forgiven and granted anew is noted in words alone; no more than was used up can be forgiven",
     ),
-    ("sale.terms", "what was ordered is noted nowhere else; it must be valid, and of this product"),
+    ("sale.reseller", "who sold it is noted nowhere else"),
+    ("customer.name", "noted nowhere else, so that nothing is left of a person who asks for that"),
+    ("customer.email", "noted nowhere else, so that nothing is left of a person who asks for that"),
+    ("customer.external_id", "noted nowhere else; no two customers have the same"),
+    ("customer.notes", "noted nowhere else, so that nothing is left of a person who asks for that"),
+    ("terms.at", "of a later version than the first: noted as words for people alone; it must not lie ahead"),
+    ("terms.actor", "noted as words for people alone; it must be a user or an address"),
+    ("terms.record", "of a version that is not the latest: it must be valid, and of this license"),
+    ("license_key.hash", "of a key that is not kept, and not the latest: its length is checked"),
+    (
+        "license_key.license_id",
+        "of a key that is not kept, and not the latest: it must be a license there is",
+    ),
+    ("license_key.hint", "of a key that is not kept, and not the latest: its length is checked"),
+    (
+        "license_key.created",
+        "noted as words for people alone; not before the sale, and it must not lie ahead",
+    ),
+    ("license_key.revoked", "noted as words for people alone; it must be after the key was made"),
+    ("license_key.sealed", "whether a copy is kept is noted nowhere else; what is kept must be of this key"),
+    ("sale.said", "what was ordered is noted nowhere else; it must be valid"),
     ("seat.machine", "what the device said of itself; no rule reads it, and it must be readable"),
     ("seat.record.requested", "the request is not kept; a date by the device's clock"),
     ("seat.record.request_digest", "the request is not kept; a change lets the same request be refused"),

@@ -70,9 +70,10 @@ impl Desk for Server {
     }
 
     fn sell(&mut self, seats: usize, deactivations: Option<u32>) -> (String, String) {
-        let (seats, allowed) = (seats.to_string(), deactivations.map(|number| number.to_string()));
+        let allowed = deactivations.map_or("none".to_owned(), |number| number.to_string());
+        let seats = seats.to_string();
         let mut new = vec!["license", "new", "--licensee", "Jane Doe", "--seats", &seats];
-        new.extend(allowed.iter().flat_map(|number| ["--deactivations", number]));
+        new.extend(["--deactivations", &allowed]);
         let sold = self.authority.vendor(&new);
         let text = |member: &str| sold[member].as_str().unwrap().to_owned();
         (text("key"), text("license"))

@@ -1,0 +1,97 @@
+//! What can be typed about customers and orders.
+
+use clap::{Args, Subcommand};
+
+use super::order;
+use crate::domain::{CustomerDetails, CustomerId};
+
+#[derive(Subcommand)]
+pub(crate) enum CustomerCommand {
+    /// Enter a customer
+    New {
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        #[command(flatten)]
+        more: Details,
+    },
+    /// Show customers
+    List {
+        /// With this address only
+        #[arg(long, value_name = "ADDRESS")]
+        email: Option<String>,
+    },
+    /// Show one customer
+    Show {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Change what is noted of a customer
+    Edit {
+        id: CustomerId,
+        /// Only if this revision is the latest
+        #[arg(long, value_name = "N")]
+        if_version: Option<u32>,
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        #[command(flatten)]
+        more: Details,
+    },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which {
+    pub(crate) id: Option<CustomerId>,
+    /// By what the vendor's own system calls the customer
+    #[arg(long, value_name = "ID")]
+    pub(crate) external_id: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Details {
+    #[arg(long, value_name = "ADDRESS")]
+    email: Option<String>,
+    /// What the vendor's own system calls the customer
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    /// For the vendor alone: they are never signed into a license
+    #[arg(long, value_name = "TEXT")]
+    notes: Option<String>,
+}
+
+impl Details {
+    /// Takes over what was typed.
+    pub(crate) fn change(&self, name: Option<&str>, details: &mut CustomerDetails) {
+        let set = |text: &mut String, typed: Option<&str>| {
+            if let Some(typed) = typed {
+                typed.clone_into(text);
+            }
+        };
+        set(&mut details.name, name);
+        set(&mut details.email, self.email.as_deref());
+        set(&mut details.external_id, self.external_id.as_deref());
+        set(&mut details.notes, self.notes.as_deref());
+    }
+}
+
+#[derive(Subcommand)]
+pub(crate) enum OrderCommand {
+    /// Show all orders
+    List,
+    /// Show one order, with its licenses
+    Show {
+        #[arg(value_parser = order)]
+        id: String,
+    },
+    /// End every license of an order for good, because it was refunded, say; seats can still be given up
+    Void {
+        #[arg(value_parser = order)]
+        id: String,
+        /// Why, for the audit
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        /// That it cannot be undone is known
+        #[arg(long)]
+        yes: bool,
+    },
+}

@@ -1,0 +1,74 @@
+//! What can be typed about products.
+
+use clap::{Args, Subcommand};
+
+use super::{SaidTerms, product};
+use crate::domain::ProductId;
+
+#[derive(Subcommand)]
+pub(crate) enum ProductCommand {
+    /// Enter another product, with keys of its own in a folder among the keys
+    New {
+        /// As licenses and requests name it; it never changes
+        #[arg(long, value_name = "NAME")]
+        name: String,
+        /// Its short name, for commands and paths [default: made of the name]
+        #[arg(long, value_name = "ID", value_parser = product)]
+        id: Option<ProductId>,
+        /// For keys that are there already: a restored ledger has lost their product
+        #[arg(long)]
+        keep_keys: bool,
+        #[command(flatten)]
+        terms: Box<SaidTerms>,
+    },
+    /// Show all products
+    List,
+    /// Show one product, and what is sold of it
+    Show {
+        /// [default: the only one]
+        #[arg(value_name = "ID", value_parser = product)]
+        id: Option<ProductId>,
+    },
+    /// Change what is sold of a product from now on, where the sale does not say otherwise
+    Edit {
+        /// [default: the only one]
+        #[arg(value_name = "ID", value_parser = product)]
+        id: Option<ProductId>,
+        /// Only if this revision is the latest
+        #[arg(long, value_name = "N")]
+        if_version: Option<u32>,
+        /// Whether keys of its licenses are kept, encrypted, so that they can be sent again [at first: true]. Where
+        /// they are not, the copies go
+        #[arg(long, value_name = "BOOL")]
+        keeps_keys: Option<bool>,
+        #[command(flatten)]
+        edited: Box<EditedTerms>,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Show what holds for every product that does not say otherwise
+    Show,
+    /// Change what holds for every product that does not say otherwise, from now on
+    Edit {
+        #[command(flatten)]
+        edited: Box<EditedTerms>,
+    },
+}
+
+#[derive(Args)]
+pub(crate) struct EditedTerms {
+    #[command(flatten)]
+    pub(crate) terms: SaidTerms,
+    /// Say nothing of one of the terms any more, by its name in their record; may be given several times
+    #[arg(long, value_name = "NAME")]
+    pub(crate) unset: Vec<String>,
+}
+
+impl EditedTerms {
+    /// Whether nothing is to change.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.unset.is_empty() && self.terms.said().is_ok_and(|said| said.is_empty())
+    }
+}

@@ -1,0 +1,82 @@
+//! What each command about customers and orders does.
+
+use serde_json::json;
+
+use super::{
+    arguments::{CustomerCommand, OrderCommand, Which},
+    licenses::hints,
+    output::{self, Listing, Report},
+};
+use crate::{
+    domain::{Customer, CustomerDetails, Occasion},
+    failure::{Failure, Result},
+    service::{self, Database},
+};
+
+pub(crate) async fn customers(
+    command: &CustomerCommand,
+    database: &Database,
+    occasion: &Occasion,
+    as_json: bool,
+) -> Result<Report> {
+    let shown =
+        |customer: &Customer| Report::new(output::customer_words(customer), output::customer(customer));
+    match command {
+        CustomerCommand::New { name, more } => {
+            let mut details = CustomerDetails::default();
+            more.change(Some(name), &mut details);
+            Ok(shown(&service::new_customer(database, details, occasion).await?))
+        }
+        CustomerCommand::List { email } => {
+            let mut listing = Listing::new("customers", as_json);
+            let show = |row| listing.row(row, output::customer_words, output::customer);
+            service::customers(database, email.as_deref(), occasion, show).await?;
+            listing.finish("No customers.")
+        }
+        CustomerCommand::Show { which: Which { id: Some(id), .. } } => {
+            Ok(shown(&service::customer(database, *id, occasion).await?))
+        }
+        CustomerCommand::Show { which: Which { external_id, .. } } => {
+            let external_id = external_id.as_deref().unwrap_or_default();
+            Ok(shown(&service::customer_of_external_id(database, external_id, occasion).await?))
+        }
+        CustomerCommand::Edit { id, if_version, name, more } => {
+            let change = |details: &mut CustomerDetails| more.change(name.as_deref(), details);
+            Ok(shown(&service::edit_customer(database, *id, change, *if_version, occasion).await?))
+        }
+    }
+}
+
+pub(crate) async fn orders(
+    command: &OrderCommand,
+    database: &Database,
+    occasion: &Occasion,
+    as_json: bool,
+) -> Result<Report> {
+    match command {
+        OrderCommand::List => {
+            let mut listing = Listing::new("orders", as_json);
+            let show = |row| listing.row(row, output::order_words, output::order);
+            service::orders(database, occasion, show).await?;
+            listing.finish("No orders.")
+        }
+        OrderCommand::Show { id } => {
+            let (order, licenses) = service::order(database, id, occasion).await?;
+            let mut words = output::order_words(&order) + "\n";
+            for license in &licenses {
+                words += &format!("  {}  ..{}\n", license.id, license.key_hint);
+            }
+            let mut fields = output::order(&order);
+            fields["licenses"] = hints(&licenses).into();
+            Ok(Report::new(words, fields))
+        }
+        OrderCommand::Void { yes: false, .. } => {
+            Err(Failure::Usage("licenses that are void stay so; say --yes if that is meant".into()))
+        }
+        OrderCommand::Void { id, reason, yes: true } => {
+            let voided = service::void_order(database, id, reason, occasion).await?;
+            let words = format!("Order {id} is void: {voided} licenses are void now that were not before.");
+            Ok(Report::new(words, json!({ "order": id, "voided": voided })))
+        }
+    }
+}

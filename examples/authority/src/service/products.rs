@@ -1,0 +1,226 @@
+//! Products: what is sold of them, and what holds for all.
+
+use std::path::Path;
+
+use super::{
+    Database, Keys,
+    permit::{On, permit},
+};
+use crate::{
+    domain::{
+        Occasion, Product, ProductId, Said,
+        rights::{Act, Permit},
+    },
+    failure::{Failure, Result},
+    keys::{self, Presence},
+    store::{self, AuditLine, Tx},
+};
+
+/// The products, the first one first.
+///
+/// Fails with [`Failure::NotInitialized`].
+pub(crate) async fn products(database: &Database) -> Result<Vec<Product>> {
+    products_of(&mut database.read().await?).await
+}
+
+async fn products_of(tx: &mut Tx) -> Result<Vec<Product>> {
+    let products = store::products(tx).await?;
+    if products.is_empty() { Err(Failure::NotInitialized) } else { Ok(products) }
+}
+
+/// One product: the named one, or the only one.
+///
+/// Fails with [`Failure::NotInitialized`], with [`Failure::UnknownProduct`], and with [`Failure::Usage`] when one of
+/// several has to be named.
+pub(crate) async fn product(database: &Database, named: Option<&ProductId>) -> Result<Product> {
+    choose(products(database).await?, named)
+}
+
+fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
+    match named {
+        Some(id) => {
+            let found = products.into_iter().find(|product| product.id == *id);
+            found.ok_or_else(|| Failure::UnknownProduct(id.to_string()))
+        }
+        None if products.len() == 1 => Ok(products.remove(0)),
+        None => {
+            let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
+            Err(Failure::Usage(format!(
+                "there are several products; name one with --product: {}",
+                ids.join(", ")
+            )))
+        }
+    }
+}
+
+/// Enters another product, with keys of its own in a folder among the keys. Goes on with what an interrupted call left.
+///
+/// Fails with [`Failure::Usage`] for a product without a name, with [`Failure::ProductThere`], with
+/// [`Failure::InTheWay`] for keys that had a product before, as [`Said::check`] does, and when the keys cannot be made.
+pub(crate) async fn new_product(
+    database: &Database,
+    keys_folder: &Path,
+    (name, id): (&str, Option<&ProductId>),
+    template: &Said,
+    wanted: Keys,
+    occasion: &Occasion,
+) -> Result<Product> {
+    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
+    if name.trim().is_empty() {
+        return Err(Failure::Usage("the product must have a name".into()));
+    }
+    template.check()?;
+    let id = id.cloned().unwrap_or_else(|| ProductId::of_name(name));
+    let is_there = |products: &[Product]| products.iter().any(|of| of.id == id || of.name == name);
+    if is_there(&products(database).await?) {
+        return Err(Failure::ProductThere(id.to_string()));
+    }
+    let directory = keys_folder.join(id.as_str());
+    match (keys::presence_of_files(&directory), wanted) {
+        (Presence::Missing, Keys::New) => keys::create(&directory, name, occasion.time)?,
+        (Presence::Missing, Keys::Kept) => return Err(Failure::KeysMissing(directory.display().to_string())),
+        (Presence::Complete, Keys::New) => return Err(Failure::InTheWay(directory.display().to_string())),
+        (Presence::Complete, Keys::Kept) | (Presence::Unfinished, _) => {}
+    }
+    let root = keys::root(&directory)?;
+    keys::load(&directory, root, keys::Source::Files)?;
+    let mut product = Product {
+        id,
+        name: name.to_owned(),
+        root,
+        template: Said::default(),
+        created: occasion.time,
+        revision: 1,
+        keeps_keys: true,
+        is_first: false,
+    };
+    let mut tx = database.write().await?;
+    let others = products_of(&mut tx).await?;
+    if others.iter().any(|of| of.id == product.id || of.name == name || of.root == root) {
+        return Err(Failure::ProductThere(product.id.to_string()));
+    }
+    store::insert_product(&mut tx, &product).await?;
+    let detail = format!("{}: {name}", product.id);
+    AuditLine { action: "product-created", license: None, detail: &detail }.write(&mut tx, occasion).await?;
+    if !template.is_empty() {
+        set_template(&mut tx, &mut product, template.clone(), occasion).await?;
+    }
+    tx.commit().await?;
+    keys::finish(&directory);
+    Ok(product)
+}
+
+async fn set_template(
+    tx: &mut Tx,
+    product: &mut Product,
+    template: Said,
+    occasion: &Permit<'_>,
+) -> Result<()> {
+    product.revision = product.revision.saturating_add(1);
+    store::set_template(tx, &product.id, &template, product.revision).await?;
+    let detail = format!("{}: {}", product.id, serde_json::to_string(&template)?);
+    AuditLine { action: "product-edited", license: None, detail: &detail }.write(tx, occasion).await?;
+    product.template = template;
+    Ok(())
+}
+
+/// What said terms become.
+pub(crate) struct Change<'a> {
+    /// In place of what was said before.
+    pub(crate) said: &'a Said,
+    /// Not said any more.
+    pub(crate) unsaid: &'a [String],
+}
+
+impl Change<'_> {
+    fn of(&self, before: &Said) -> Result<Said> {
+        let after = self.said.over(&before.without(self.unsaid)?);
+        after.check()?;
+        Ok(after)
+    }
+}
+
+/// Changes what is sold of a product from now on. `based_on` is the revision that the change was made for. Returns the
+/// product as it is now.
+///
+/// Fails as [`product`] and [`Said::check`] do, and with [`Failure::Superseded`].
+pub(crate) async fn edit_product(
+    database: &Database,
+    named: Option<&ProductId>,
+    change: &Change<'_>,
+    based_on: Option<u32>,
+    occasion: &Occasion,
+) -> Result<Product> {
+    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
+    let mut tx = database.write().await?;
+    let mut product = choose(products_of(&mut tx).await?, named)?;
+    check_based_on(based_on, product.revision)?;
+    let template = change.of(&product.template)?;
+    if template != product.template {
+        set_template(&mut tx, &mut product, template, occasion).await?;
+    }
+    // Also where nothing changes: what was read may be on its way to the disk still.
+    tx.commit().await?;
+    Ok(product)
+}
+
+/// Says whether keys of a product's licenses are kept, so that they can be sent again. Where they are not, the copies
+/// that there are go. Returns the product as it is now. Fails as [`edit_product`] does.
+pub(crate) async fn set_keeps_keys(
+    database: &Database,
+    named: Option<&ProductId>,
+    keeps_keys: bool,
+    based_on: Option<u32>,
+    occasion: &Occasion,
+) -> Result<Product> {
+    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
+    let mut tx = database.write().await?;
+    let mut product = choose(products_of(&mut tx).await?, named)?;
+    check_based_on(based_on, product.revision)?;
+    if product.keeps_keys != keeps_keys {
+        product.revision = product.revision.saturating_add(1);
+        product.keeps_keys = keeps_keys;
+        store::set_keeps_keys(&mut tx, &product.id, keeps_keys, product.revision).await?;
+        let detail = format!("{}: {keeps_keys}", product.id);
+        let line = AuditLine { action: "product-keeps-keys", license: None, detail: &detail };
+        line.write(&mut tx, occasion).await?;
+    }
+    tx.commit().await?;
+    Ok(product)
+}
+
+/// Fails with [`Failure::Superseded`] when there is a later version than the one that somebody has seen.
+pub(super) fn check_based_on(based_on: Option<u32>, latest: u32) -> Result<()> {
+    match based_on {
+        Some(based_on) if based_on != latest => Err(Failure::Superseded { based_on, latest }),
+        _ => Ok(()),
+    }
+}
+
+/// What holds for every product that does not say otherwise.
+pub(crate) async fn policies(database: &Database) -> Result<Said> {
+    store::policies(&mut database.read().await?).await
+}
+
+/// Changes what holds for every product from now on. Returns it as it is now.
+///
+/// Fails as [`Said::check`] does.
+pub(crate) async fn edit_policies(
+    database: &Database,
+    change: &Change<'_>,
+    occasion: &Occasion,
+) -> Result<Said> {
+    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
+    let mut tx = database.write().await?;
+    let before = store::policies(&mut tx).await?;
+    let after = change.of(&before)?;
+    if after != before {
+        store::set_policies(&mut tx, &after).await?;
+        let detail = serde_json::to_string(&after)?;
+        AuditLine { action: "policies-edited", license: None, detail: &detail }
+            .write(&mut tx, occasion)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(after)
+}
