@@ -192,7 +192,7 @@ class Kept(unittest.TestCase):
         def insert(number, state, requested, granted):
             record = json.dumps({"state": state, "requested": requested, "granted": granted})
             row = {"handle": f"{number}", "device_key": "", "license": None, "record": record}
-            row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted"], 0) | {"machine": "", "tags": ""}
+            row |= dict.fromkeys(["is_taken", "is_lapsed", "ends", "is_counted", "is_activation"], 0) | {"machine": "", "tags": ""}
             change = row | {"kind": server.authority.INSERT_SEAT, "name": f"{number}:"}
             inserted = collections.namedtuple("Change", change)(**change)
             with mock.patch.object(server, "now", lambda: granted), self.vendor.transaction() as database:

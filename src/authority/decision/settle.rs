@@ -51,9 +51,10 @@ pub trait Ledger {
 ///         Ok(match *query {
 ///             Query::License(id) if id == self.terms.id => {
 ///                 let taken = |seat: &&Seat| seat.is_marked_taken();
-///                 let (taken, counted) = (seats(&taken).len() as u32, seats(&|s| s.is_counted()).len() as u32);
-///                 let usage = Usage::new(taken, counted);
-///                 Found::License(Some(Box::new(LicenseRecord { terms: self.terms.clone(), usage })))
+///                 let count = |fits: &dyn Fn(&&Seat) -> bool| seats(fits).len() as u32;
+///                 let (counted, activated) = (count(&|s| s.is_counted()), count(&|s| s.is_activation()));
+///                 let usage = Usage::new(count(&taken), counted, activated);
+///                 Found::License(Some(Box::new(LicenseRecord::new(self.terms.clone(), usage))))
 ///             }
 ///             Query::License(_) | Query::LicenseOfKey(_) => Found::License(None),
 ///             Query::SeatsOfHandle(handle) => Found::Seats(seats(&|seat| seat.handle() == handle)),

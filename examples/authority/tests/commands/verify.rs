@@ -392,7 +392,8 @@ fn a_change_of_any_column_is_found_or_listed_as_one_that_cannot_be() {
     tables.keys().for_each(|table| disk.keep(table));
     let actions: Vec<String> = authority.actions().into_iter().map(|(_, action)| action).collect();
     let line = |of: &str| actions.iter().position(|action| action == of).unwrap();
-    let lines = ["license-rekeyed", "license-key-added", "code-tried", "copy-suspected"].map(line);
+    let lines =
+        ["account-changed", "license-rekeyed", "license-key-added", "code-tried", "copy-suspected"].map(line);
     let (mut unseen, mut seen, mut refused) = (BTreeSet::new(), 0, 0);
     for (table, columns) in &tables {
         let rows = disk.rows(table);
