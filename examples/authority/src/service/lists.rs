@@ -4,7 +4,7 @@ use nodelock::LicenseId;
 
 use super::{
     Database,
-    permit::{On, permit},
+    permit::{On, permit, reaches},
 };
 use crate::{
     domain::{
@@ -48,15 +48,12 @@ pub(crate) async fn licenses(
             return Ok(());
         }
         for row in page {
-            if !permit.is_limited() {
-                show(row)?;
-                continue;
-            }
-            let subject = match &row {
-                Ok(row) => store::subject_of(&mut tx, row.license.terms.id).await?,
-                Err(_) => None,
+            // Whose a damaged one is cannot be told, so it is shown to whom nothing is hidden.
+            let is_shown = match &row {
+                Ok(row) => reaches(&permit, &mut tx, row.license.terms.id).await?,
+                Err(_) => !permit.is_limited(),
             };
-            if subject.is_some_and(|subject| permit.reaches(&subject)) {
+            if is_shown {
                 show(row)?;
             }
         }

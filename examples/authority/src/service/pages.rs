@@ -4,12 +4,12 @@ use nodelock::{LicenseId, PublicKey, Timestamp, code::Handle};
 
 use super::{
     Database,
-    permit::{On, permit},
+    permit::{On, permit, reaches},
 };
 use crate::{
     domain::{AuditRow, LicenseRow, Occasion, SeatRow, rights::Act},
     failure::Result,
-    store::{self, AuditPages, LicensePages, SeatPages},
+    store::{AuditPages, LicensePages, SeatPages},
 };
 
 /// The licenses within reach that come after one, at most `most`. Fails for a record that is damaged.
@@ -29,11 +29,8 @@ pub(crate) async fn licenses_after(
         }
         for row in page {
             let row = row?;
-            if permit.is_limited() {
-                let subject = store::subject_of(&mut tx, row.license.terms.id).await?;
-                if !subject.is_some_and(|subject| permit.reaches(&subject)) {
-                    continue;
-                }
+            if !reaches(&permit, &mut tx, row.license.terms.id).await? {
+                continue;
             }
             found.push(row);
             if found.len() >= most as usize {

@@ -9,7 +9,7 @@ use crate::{
         rights::{self, Act, Denied, Permit, Reach, Subject},
     },
     failure::{Failure, Result},
-    store::{self, AuditLine},
+    store::{self, AuditLine, Tx},
 };
 
 /// What an act is about.
@@ -72,6 +72,14 @@ pub(super) async fn permit<'a>(
         Ok(permit) => Ok(permit),
         Err(_) => Err(refuse(database, occasion, act, on, unknown).await),
     }
+}
+
+/// Whether a license is within a permit's reach: nothing is looked up where that has no limit.
+pub(super) async fn reaches(permit: &Permit<'_>, tx: &mut Tx, license: LicenseId) -> Result<bool> {
+    if !permit.is_limited() {
+        return Ok(true);
+    }
+    Ok(store::subject_of(tx, license).await?.is_some_and(|subject| permit.reaches(&subject)))
 }
 
 /// Notes a refusal. Returns it, or why it could not be noted.

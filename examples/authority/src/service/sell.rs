@@ -11,7 +11,7 @@ use super::{
     Database,
     customers::known,
     license_keys::{seal, vault_of},
-    permit::{On, permit},
+    permit::{On, permit, reaches},
 };
 use crate::{
     domain::{
@@ -176,9 +176,8 @@ async fn sold_before(tx: &mut Tx, order: &Order, permit: &Permit<'_>) -> Result<
         return Ok(None);
     };
     let licenses = store::licenses_of_sale(tx, &order.id).await?;
-    for license in licenses.iter().filter(|_| permit.is_limited()) {
-        let subject = store::subject_of(tx, license.id).await?;
-        if !subject.is_some_and(|subject| permit.reaches(&subject)) {
+    for license in &licenses {
+        if !reaches(permit, tx, license.id).await? {
             return Err(Failure::OrderDiffers(order.id.clone(), "not by who asks now".into()));
         }
     }
