@@ -282,6 +282,25 @@ async fn a_license_is_stopped_goes_on_and_gets_another_key() {
 }
 
 #[tokio::test]
+async fn a_list_holds_what_is_within_reach_and_nothing_else() {
+    let authority = Authority::new().await;
+    authority.sell(2, None).await;
+    let (owner, reseller) =
+        (authority.signed_in(Role::Owner).await, authority.signed_in(Role::Reseller).await);
+    let body = json!({ "licensee": "Jane Doe" });
+    let sold = post(&authority, &reseller, "sale", LICENSES, body).await.json();
+    let ids = async |token: &str| {
+        let page = get(&authority, token, LICENSES).await.json();
+        page["licenses"].as_array().unwrap().iter().map(|license| license["id"].clone()).collect::<Vec<_>>()
+    };
+    let all = ids(&owner).await;
+    assert_eq!((all.len(), ids(&reseller).await), (2, vec![sold["licenses"][0]["id"].clone()]));
+    let other = all.iter().find(|id| **id != sold["licenses"][0]["id"]).unwrap().as_str().unwrap();
+    let hidden = get(&authority, &reseller, &format!("{LICENSES}/{other}")).await;
+    assert_eq!(hidden.problem(), (404, "unknown-license".into()));
+}
+
+#[tokio::test]
 async fn lists_go_by_pages_and_seats_are_released() {
     let authority = Authority::new().await;
     let token = authority.signed_in(Role::Owner).await;
