@@ -16,7 +16,7 @@ use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
-    license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
+    license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
     terms::SaidTerms,
@@ -91,7 +91,7 @@ pub(crate) enum Command {
     },
     /// Sell, show, change, stop
     #[command(subcommand)]
-    License(LicenseCommand),
+    License(Licenses),
     /// To whom licenses are sold
     #[command(subcommand)]
     Customer(CustomerCommand),
@@ -147,12 +147,17 @@ pub(crate) enum Command {
         out: Out,
     },
     /// Release the seat of a machine that is dead, lost or unwilling, and write its revocation
+    ///
+    /// On a terminal it asks first; `unrelease` takes it back. `license deactivate` releases all seats of a license.
     Release {
         #[command(flatten)]
         seat: SeatArguments,
         /// Why, in words that the customer will read
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         out: Out,
     },
@@ -177,6 +182,9 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
     },
+    /// What devices were refused lately, and why
+    #[command(subcommand)]
+    Refusal(RefusalCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),
@@ -205,11 +213,23 @@ pub(crate) enum Command {
     Vouch,
     /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
     Verify,
+    /// Delete what is kept for longer than `policy retention` says, as a server does once a day
+    Prune,
     /// Show who did what and when
     Audit {
         /// How many lines, the latest
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: u32,
+    },
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RefusalCommand {
+    /// Show activations and check-ins that were refused: once for each device, reason and day
+    List {
+        /// Of this license only
+        #[arg(long, value_name = "ID")]
+        license: Option<LicenseId>,
     },
 }
 

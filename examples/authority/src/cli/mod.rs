@@ -3,18 +3,21 @@
 pub(crate) mod arguments;
 mod bulk;
 mod commands;
+mod confirm;
 mod customers;
 mod licenses;
 mod output;
 mod people;
 mod products;
+mod refusals;
+mod seats;
 
 use std::{path::Path, process::ExitCode};
 
 use clap::Parser as _;
 
 use self::{
-    arguments::{Arguments, Command},
+    arguments::{Arguments, Command, LicenseAct, Licenses},
     output::Report,
 };
 use crate::{failure::Failure, http};
@@ -46,7 +49,8 @@ pub fn main() -> ExitCode {
         | Command::Redeem { out, .. }
         | Command::Renew { out, .. }
         | Command::Release { out, .. }
-        | Command::Unrelease { out, .. } => out.file.as_deref(),
+        | Command::Unrelease { out, .. }
+        | Command::License(Licenses::AtWork(LicenseAct::Deactivate { out, .. })) => out.file.as_deref(),
         _ => None,
     };
     finish(&report.unwrap_or_else(Report::from), out, arguments.installation.json)
@@ -75,7 +79,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 58] = [
+    const COMMANDS: [(&str, Option<Act>); 63] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -90,6 +94,7 @@ mod tests {
         ("certificate show", None),
         ("check-in", Some(Act::CheckIn)),
         ("customer edit", Some(Act::Sell)),
+        ("customer erase", Some(Act::Erase)),
         ("customer list", Some(Act::ShowLicenses)),
         ("customer new", Some(Act::Sell)),
         ("customer show", Some(Act::ShowLicenses)),
@@ -98,6 +103,7 @@ mod tests {
         ("deployment-key revoke", Some(Act::Tokens)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
+        ("license deactivate", Some(Act::Release)),
         ("license edit", Some(Act::Edit)),
         ("license extend", Some(Act::Extend)),
         ("license find", Some(Act::ShowLicenses)),
@@ -116,13 +122,16 @@ mod tests {
         ("order show", Some(Act::ShowLicenses)),
         ("order void", Some(Act::Edit)),
         ("policy edit", Some(Act::Products)),
+        ("policy retention", Some(Act::Products)),
         ("policy show", None),
         ("product edit", Some(Act::Products)),
         ("product list", None),
         ("product new", Some(Act::Products)),
         ("product show", None),
+        ("prune", Some(Act::Ledger)),
         ("redeem", Some(Act::Redeem)),
         ("redeem-all", Some(Act::Redeem)),
+        ("refusal list", Some(Act::ShowRefusals)),
         ("release", Some(Act::Release)),
         ("renew", Some(Act::Renew)),
         ("restore", Some(Act::Ledger)),

@@ -4,6 +4,8 @@ mod credentials;
 mod customer;
 mod location;
 mod product;
+mod refusal;
+mod retention;
 pub(crate) mod rights;
 mod said;
 mod submission;
@@ -27,6 +29,8 @@ pub(crate) use self::{
     customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
     product::{Product, ProductId},
+    refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
+    retention::{Retention, RetentionChange, days_before},
     said::Said,
     submission::{Deactivation, Submission, What},
 };

@@ -85,7 +85,8 @@ impl Authority {
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();
-        let server = Server::new(Service::new(database, sellings, keys::Outside::new(named, &directory)));
+        let service = Service::new(database, sellings, keys::Outside::new(named, &directory));
+        let server = Server::new(service.with_vault(keys::Vault::open_or_create(&directory).unwrap()));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         let administration = admin::routes(server.clone());
         Self { folder, root, server, public, administration, operators }

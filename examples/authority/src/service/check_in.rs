@@ -27,15 +27,22 @@ impl Service {
     pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
         let occasion = &self.permit(occasion, Act::CheckIn, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
-        let Settled { ruling, reply } =
-            self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await?;
-        if let Ruling::Refused(refusal) = ruling {
-            return Err(refusal.into());
+        let settled = self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await;
+        let checked_in = settled.and_then(answer);
+        if let Err(failure) = &checked_in {
+            self.note_refused_check_in(claim, failure, occasion).await;
         }
-        match (reply.license, reply.revocation) {
-            (Some(license), _) => Ok(CheckedIn::Renewed(license.into())),
-            (None, Some(revocation)) => Ok(CheckedIn::Revoked(revocation)),
-            (None, None) => Err(unknown_ruling()),
-        }
+        checked_in
+    }
+}
+
+fn answer(Settled { ruling, reply }: Settled) -> Result<CheckedIn> {
+    if let Ruling::Refused(refusal) = ruling {
+        return Err(refusal.into());
+    }
+    match (reply.license, reply.revocation) {
+        (Some(license), _) => Ok(CheckedIn::Renewed(license.into())),
+        (None, Some(revocation)) => Ok(CheckedIn::Revoked(revocation)),
+        (None, None) => Err(unknown_ruling()),
     }
 }

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::{
     Database,
+    customers::not_erased,
     permit::{On, permit},
     products::check_based_on,
 };
 use crate::{
     domain::{
-        Occasion, Said, Standing,
+        CustomerId, Occasion, Said, Standing,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -43,7 +44,7 @@ pub(crate) struct Edited {
     pub(crate) license: LicenseRecord,
     /// The version of its terms.
     pub(crate) version: u32,
-    /// What is other than before: a line for each term.
+    /// What is other than before: a line for each term, and one for the customer.
     pub(crate) changes: Vec<String>,
 }
 
@@ -59,9 +60,23 @@ pub(crate) async fn edit(
     changing: Changing,
     occasion: &Occasion,
 ) -> Result<Edited> {
+    edit_and_give(database, id, said, None, changing, occasion).await
+}
+
+/// The same, and notes another customer as the license's, if one is given.
+///
+/// Fails as [`edit`] does, with [`Failure::UnknownCustomer`], and with [`Failure::Erased`].
+pub(crate) async fn edit_and_give(
+    database: &Database,
+    id: LicenseId,
+    said: &Said,
+    customer: Option<CustomerId>,
+    changing: Changing,
+    occasion: &Occasion,
+) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Edit, On::License(id)).await?;
     let change = |terms: &LicenseTerms| said.apply(terms, permit.time);
-    changed(database, id, "license-edited", change, changing, &permit).await
+    changed(database, id, ("license-edited", customer), change, changing, &permit).await
 }
 
 /// Moves the end of a license, and never to an earlier time.
@@ -90,13 +105,13 @@ pub(crate) async fn extend(
         terms.expires = Some(later);
         Ok(terms)
     };
-    changed(database, id, "license-extended", change, changing, &permit).await
+    changed(database, id, ("license-extended", None), change, changing, &permit).await
 }
 
 async fn changed(
     database: &Database,
     id: LicenseId,
-    action: &'static str,
+    (action, customer): (&'static str, Option<CustomerId>),
     change: impl Fn(&LicenseTerms) -> Result<LicenseTerms>,
     changing: Changing,
     occasion: &Permit<'_>,
@@ -110,20 +125,38 @@ async fn changed(
     };
     license.terms = change(&before)?;
     license.terms.validate()?;
-    let changes = differences(&before, &license.terms)?;
+    let mut changes = differences(&before, &license.terms)?;
     let version = if changes.is_empty() { version } else { version.saturating_add(1) };
-    if changing.dry_run {
-        tx.undo().await;
-        return Ok(Edited { license: *license, version, changes });
-    }
-    if !changes.is_empty() {
+    let given = given(&mut tx, id, customer).await?;
+    if !changing.dry_run && !changes.is_empty() {
         store::set_terms(&mut tx, &license.terms, version, occasion).await?;
         let detail = changes.join(", ");
         AuditLine { action, license: Some(id), detail: &detail }.write(&mut tx, occasion).await?;
     }
+    if let Some(customer) = given {
+        changes.push(format!("customer -> {customer}"));
+        if !changing.dry_run {
+            store::set_customer_of(&mut tx, id, customer).await?;
+            let detail = customer.to_string();
+            let line = AuditLine { action: "license-given", license: Some(id), detail: &detail };
+            line.write(&mut tx, occasion).await?;
+        }
+    }
+    if changing.dry_run {
+        tx.undo().await;
+        return Ok(Edited { license: *license, version, changes });
+    }
     // Also where nothing changes: what was read may be on its way to the disk still.
     tx.commit().await?;
     Ok(Edited { license: *license, version, changes })
+}
+
+/// The customer that a license is to have, if it is another one than now.
+async fn given(tx: &mut Tx, id: LicenseId, customer: Option<CustomerId>) -> Result<Option<CustomerId>> {
+    let Some(customer) = customer else { return Ok(None) };
+    not_erased(tx, customer).await?;
+    let now = store::license_row_of(tx, id).await?.and_then(|row| row.customer);
+    Ok(Some(customer).filter(|customer| now != Some(*customer)))
 }
 
 /// What a license says now, which is not void.

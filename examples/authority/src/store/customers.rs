@@ -48,15 +48,16 @@ pub(crate) async fn set_customer(tx: &mut Tx, customer: &Customer) -> Result<()>
 
 /// A customer; none if there is no such customer.
 pub(crate) async fn customer(tx: &mut Tx, id: CustomerId) -> Result<Option<Customer>> {
-    let row =
-        query("SELECT id, name, email, external_id, notes, created, revision FROM customer WHERE id = $1");
+    let row = query(
+        "SELECT id, name, email, external_id, notes, created, revision, erased FROM customer WHERE id = $1",
+    );
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(read).transpose()
 }
 
 /// The customer that the vendor's own system has a name for; none if there is none.
 pub(crate) async fn customer_of_external_id(tx: &mut Tx, external_id: &str) -> Result<Option<Customer>> {
     let row = query(
-        "SELECT id, name, email, external_id, notes, created, revision FROM customer \
+        "SELECT id, name, email, external_id, notes, created, revision, erased FROM customer \
          WHERE external_id = $1 AND external_id <> ''",
     );
     row.bind(external_id).fetch_optional(tx).await?.as_ref().map(read).transpose()
@@ -73,6 +74,7 @@ fn read(row: &Row) -> Result<Customer> {
         },
         created: time(row, "created")?,
         revision: count(row, "revision")?,
+        erased: row.get::<Option<i64>>("erased")?.map(|_| time(row, "erased")).transpose()?,
     })
 }
 
@@ -93,14 +95,14 @@ impl CustomerPages {
         let (created, id) = self.after.clone();
         let rows = match &self.email {
             Some(email) => query(
-                "SELECT id, name, email, external_id, notes, created, revision FROM customer \
+                "SELECT id, name, email, external_id, notes, created, revision, erased FROM customer \
                  WHERE (created, id) > ($1, $2) AND email = $3 ORDER BY created, id LIMIT 500",
             )
             .bind(created)
             .bind(id)
             .bind(email),
             None => query(
-                "SELECT id, name, email, external_id, notes, created, revision FROM customer \
+                "SELECT id, name, email, external_id, notes, created, revision, erased FROM customer \
                  WHERE (created, id) > ($1, $2) ORDER BY created, id LIMIT 500",
             )
             .bind(created)

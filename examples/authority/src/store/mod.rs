@@ -18,8 +18,10 @@ mod licenses;
 mod locks;
 mod migrations;
 mod pages;
+mod personal;
 mod products;
 pub(crate) mod raw;
+mod refusals;
 mod row;
 mod sales;
 mod seats;
@@ -50,13 +52,23 @@ pub(crate) use self::{
     licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages, license_row_of},
+    personal::{
+        described_seats, erase_customer, erase_licensee, forget_attempts, forget_check_ins,
+        is_computer_in_use, licenses_of_customer, pruned, retention, seats_of_license, set_pruned,
+        set_retention, set_undescribed,
+    },
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
+    refusals::{
+        RefusalPages, forget_refusals_before, forget_refusals_of_license, forget_refusals_of_seat,
+        license_of_any_key, note_refusal, only_seat,
+    },
     sales::{
         OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
         set_order_void,
     },
-    seats::{count_by_state, latest_seats_of},
+    seats::{count_by_state, latest_seats_of, taken_seats_of},
     sql::Error,
+    strangers::forget_evidence_before,
     tx::Tx,
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};

@@ -12,7 +12,7 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 10] = [
     "account",
     "certificate",
     "customer",
@@ -21,6 +21,7 @@ const GROUPS: [&str; 9] = [
     "order",
     "policy",
     "product",
+    "refusal",
     "token",
 ];
 

@@ -7,7 +7,7 @@ use std::{
 
 use nodelock::{
     Reason,
-    code::{DeactivationCode, ReleaseSecret},
+    code::{DeactivationCode, LicenseKey, ReleaseSecret},
 };
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ fn authority() -> Authority {
     authority.done(&["license", "rekey", &other]);
     authority.done(&["license", "reset", &other, "activations", "--extra", "2", "--reason", "a new laptop"]);
     authority.done(&["license", "add-key", &other]);
-    let (over, _) = sell(&["third", "--expires-days", "30"]);
+    let (over, over_key) = sell(&["third", "--expires-days", "30"]);
     authority.done(&["license", "extend", &over, "--days", "30"]);
     authority.done(&["license", "void", &over, "--yes"]);
     let customer = |name: &str| {
@@ -64,6 +64,9 @@ fn authority() -> Authority {
     authority.done(&["order", "void", "fifth", "--yes"]);
     authority.done(&["product", "edit", "--seats", "2", "--deactivations", "3"]);
     authority.done(&["policy", "edit", "--lease-days", "60"]);
+    authority.done(&["policy", "retention", "--refusal-days", "60"]);
+    authority.done(&["customer", "erase", &customer("amy"), "--yes"]);
+    authority.done(&["license", "edit", &other, "--customer", &jane]);
 
     let check_in = |device: &nodelock::Client| {
         let renewed = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
@@ -122,7 +125,7 @@ fn authority() -> Authority {
     // Revoked, and the device speaks up afterwards.
     let gone = authority.activated("gone", &key);
     let handle = gone.check().unwrap().license().unwrap().handle.to_string();
-    authority.done(&["release", &handle, "--reason", "reported as stolen"]);
+    authority.done(&["release", &handle, "--reason", "reported as stolen", "--yes"]);
     authority.done_with(&["check-in", "-"], &gone.check_in_offline().unwrap().to_bytes());
     // Cancelled before its request came, and evidence for seats that nobody asked for: a proof and a code.
     let cancelled = authority.device("cancelled");
@@ -136,6 +139,19 @@ fn authority() -> Authority {
             if name == "kept code" { kept.code().to_string().into_bytes() } else { kept.proof().to_vec() };
         assert_eq!(authority.refused(&["redeem", "-"], &input), "unknown-seat");
     }
+    // Refused: with a key of a license that is over, with nobody's, and a check-in of another license.
+    let nobodys = LicenseKey::from_random([7; 12]).to_string();
+    for (name, key) in [("late", &over_key), ("guessing", &nobodys)] {
+        let request = authority.device(name).begin(key).unwrap().to_bytes();
+        assert_eq!(authority.run(&["activate", "-"], &request).code, 1);
+    }
+    Ledger::open(&authority).execute(&format!(
+        "INSERT INTO refusal SELECT device_key, day, 'check-in', kind, reason, handle, '{id}', key_hint, machine, actor, \
+         '192.0.2.7', first_at, last_at, 2 FROM refusal WHERE license_id IS NOT NULL; \
+         UPDATE refusal SET day = 20717, first_at = 1790000000, last_at = 1790003605"
+    ));
+    // Seats that are over say nothing of their computers any more.
+    assert!(authority.done(&["prune"])["seats"].as_u64().unwrap() > 3);
     // People, programs and machines; sessions, which begin over HTTP; and a license that a reseller sold there.
     authority.done(&["token", "new", "--name", "shop", "--scope", "licenses:write"]);
     let key = ["deployment-key", "new", "--name", "CI", "--license", &id, "--limit", "5"];

@@ -1,11 +1,13 @@
 //! The calls of the vendor's people and programs, on a listener of their own: JSON, by bearer tokens.
 
 mod audit;
+mod deactivate;
 mod description;
 mod licenses;
 mod lists;
 mod me;
 mod once;
+mod refusals;
 mod seats;
 mod sessions;
 
@@ -63,9 +65,11 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(licenses::suspend))
         .routes(routes!(licenses::resume))
         .routes(routes!(licenses::rekey))
+        .routes(routes!(deactivate::deactivate))
         .routes(routes!(seats::seats))
         .routes(routes!(seats::release))
         .routes(routes!(seats::return_held))
+        .routes(routes!(refusals::refusals))
         .routes(routes!(audit::audit))
         .routes(routes!(description::openapi))
 }
