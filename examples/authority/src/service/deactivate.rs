@@ -209,12 +209,13 @@ mod tests {
         let authority = Authority::new().await;
         let key = authority.sell(2).await;
         let license = license_of_all(&authority).await;
+        // One that lets a verification run while somebody else writes.
+        let service = &authority.restarted(true).await;
         for _ in 0..4 {
             let device = authority.activated(&key).await;
             let proof = device.deactivate_offline(Reason::Moved).unwrap();
             let (claim, vendor) = (claim(proof.proof()), vendor());
             let choice = SeatChoice { handle: proof.handle(), device: None };
-            let service = &authority.service;
             let (given_up, released, deactivated) = tokio::join!(
                 service.redeem_proof(&claim, &vendor),
                 service.release(choice, "gone", &vendor),
