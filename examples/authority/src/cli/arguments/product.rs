@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::{SaidTerms, product};
-use crate::domain::{ProductId, RetentionChange};
+use super::product;
+use crate::domain::{ProductId, RetentionChange, SaidTerms};
 
 #[derive(Subcommand)]
 pub(crate) enum ProductCommand {

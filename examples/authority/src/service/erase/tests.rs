@@ -25,7 +25,7 @@ async fn entered(authority: &Authority) -> CustomerId {
         external_id: SECRETS[2].into(),
         notes: SECRETS[3].into(),
     };
-    new_customer(authority.service.database(), details, &vendor()).await.unwrap().id
+    new_customer(authority.service.database(), details, |_| Ok(()), &vendor()).await.unwrap().id
 }
 
 /// Sells a license under an order. Returns it with its key.
@@ -141,7 +141,7 @@ async fn an_erased_customer_buys_and_is_given_nothing() {
     let database = authority.service.database();
     let (one, other) = (entered(&authority).await, {
         let details = CustomerDetails { name: "Joe".into(), ..CustomerDetails::default() };
-        new_customer(database, details, &vendor()).await.unwrap().id
+        new_customer(database, details, |_| Ok(()), &vendor()).await.unwrap().id
     });
     let (license_id, _) = sold(&authority, one).await;
     let give = async |to: CustomerId, dry_run: bool| {
