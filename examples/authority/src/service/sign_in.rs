@@ -101,7 +101,7 @@ impl Service {
         let who = Who::Account { name: found.name, role: found.role };
         let occasion = occasion(who.clone(), peer, now);
         let permit = permit::permit(&self.database, &occasion, Act::Oneself, On::Whole).await?;
-        let detail = format!("from {peer}, {} recovery codes left", found.recovery.len());
+        let detail = format!("{} recovery codes left", found.recovery.len());
         AuditLine { action: "signed-in", license: None, detail: &detail }.write(&mut tx, &permit).await?;
         tx.commit().await?;
         self.limits.sign_ins.forget(name, peer);

@@ -307,7 +307,7 @@ impl Installation {
     }
 
     pub fn audit(&self) -> Vec<Value> {
-        self.vendor(&["audit"])["audit"].as_array().unwrap().clone()
+        self.vendor(&["audit", "list"])["audit"].as_array().unwrap().clone()
     }
 
     /// Who did what, by the audit.

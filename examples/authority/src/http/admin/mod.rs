@@ -67,6 +67,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::release))
         .routes(routes!(seats::return_held))
         .routes(routes!(audit::audit))
+        .routes(routes!(audit::verify_audit))
         .routes(routes!(description::openapi))
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 15] = [
+const CALLS: [(&str, Option<Act>); 16] = [
     ("admin_openapi", None),
     ("audit", Some(Act::ShowAudit)),
     ("edit", Some(Act::Edit)),
@@ -28,6 +28,7 @@ const CALLS: [(&str, Option<Act>); 15] = [
     ("sign_in", None),
     ("sign_out", Some(Act::Oneself)),
     ("suspend", Some(Act::Suspend)),
+    ("verify_audit", Some(Act::Verify)),
 ];
 
 /// Every call by its name: the method, and an address that it may have.

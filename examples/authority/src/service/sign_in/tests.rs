@@ -353,7 +353,7 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 15] = [
+const UNASKED: [(&str, &str); 17] = [
     ("may", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
     ("product", "what the authority sells, which every message says"),
@@ -367,6 +367,8 @@ const UNASKED: [(&str, &str); 15] = [
     ("page", "the authority's own notes"),
     ("stop", "the authority's own notes"),
     ("stop_alone", "the authority's own notes"),
+    ("seal", "the authority's own notes"),
+    ("seal_audit", "the authority's own notes"),
     ("set_up", "it asks once there is a ledger to ask for"),
     ("restore", "it asks once the copy is open"),
 ];
