@@ -75,7 +75,7 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
     let report = match Database::open(&installation.database(), connections).await {
         Ok(database) => {
             let report = execute(command, installation, &database, &occasion).await;
-            if may_note(command) {
+            if may_note(command) && report.is_ok() {
                 // What is done is done. Where the keys are elsewhere or may not sign, the lines wait for whoever can
                 // seal them, and `audit verify` says how many do.
                 let _ = service::seal_audit(&database, &installation.keys()).await;
@@ -208,7 +208,7 @@ async fn execute(
             service::seats(database, *license, occasion, show).await?;
             listing.finish("No seats.")
         }
-        Command::Account(command) => people::account(command, database, occasion).await,
+        Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,
         Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
         Command::Certificate(CertificateCommand::Show { product }) => {

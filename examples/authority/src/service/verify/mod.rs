@@ -149,7 +149,7 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     seats::look(&mut tx, &mut known, &mut findings).await?;
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;
-    accounts::look(&mut tx, &mut known, &mut findings).await?;
+    accounts::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
     Ok(Verified { findings: list, found, records, keys_are_here })
