@@ -349,5 +349,6 @@ async fn lists_go_by_pages_and_seats_are_released() {
     let after = first["next"].as_str().unwrap();
     let rest = get(&authority, &token, &format!("/v1/admin/audit?limit=500&after={after}")).await.json();
     let last = rest["lines"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((&last["action"], &last["actor"]), (&"released".into(), &"account:owner@192.0.2.1".into()));
+    assert_eq!((&last["action"], &last["actor"]), (&"released".into(), &"account:owner".into()));
+    assert_eq!((&last["role"], &last["peer"]), (&"owner".into(), &"192.0.2.1".into()));
 }
