@@ -15,6 +15,8 @@ use crate::{
 
 /// How many licenses are looked up at a time, and how many seats.
 const AT_ONCE: u32 = 200;
+/// How many lines of the audit are looked at in one transaction.
+const LINES_AT_ONCE: u32 = 5_000;
 
 /// What was erased.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,7 +28,8 @@ pub(crate) struct Erased {
 }
 
 /// Empties what is noted of a customer: name, address, the name in the vendor's own system, notes; who licensed it in
-/// all that the licenses ever said and in their orders; what seats say of their computers; what was refused.
+/// all that the licenses ever said and in their orders; what seats say of their computers; what was refused; addresses
+/// and names in the audit's lines about the licenses.
 ///
 /// Ids stay, and so does the hardware of seats that are taken or can be taken back: check-ins are judged by it.
 /// [`prune`](super::prune) lets it go once they are over. The same again goes on with what an interrupted call left.
@@ -52,13 +55,23 @@ pub(crate) async fn erase_customer(
     let (mut erased, mut last) = (Erased { at, licenses: 0, seats: 0 }, None);
     loop {
         let licenses = store::licenses_of_customer(&mut database.read().await?, id, last, AT_ONCE).await?;
-        let Some(end) = licenses.last().copied() else { return Ok(erased) };
+        let Some(end) = licenses.last().copied() else { break };
         for (_, license) in licenses {
             erased.seats += erase_license(database, license, occasion.time).await?;
             erased.licenses += 1;
         }
         last = Some(end);
         database.make_way().await;
+    }
+    let mut line = String::new();
+    loop {
+        let mut tx = database.write().await?;
+        let last = store::forget_persons_of(&mut tx, id, &line, LINES_AT_ONCE).await?;
+        tx.commit().await?;
+        match last {
+            Some(last) => line = last,
+            None => return Ok(erased),
+        }
     }
 }
 

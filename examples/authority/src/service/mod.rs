@@ -35,6 +35,7 @@ mod renew;
 mod reset;
 mod retention;
 mod return_held;
+mod seals;
 mod secrets;
 mod sell;
 mod selling;
@@ -78,12 +79,13 @@ pub(crate) use self::{
     redeem::{Effect, Redeemed, Released},
     refusals::{refusals, refusals_after},
     retention::{edit_retention, is_prune_due, prune, retention},
+    seals::seal_audit,
     sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
-    verify::{UNSEEN, Verified, verify},
+    verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::{CredentialRow, Database};

@@ -25,6 +25,8 @@ const PERIOD_DAYS: u32 = 1;
 /// How much went.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pruned {
+    /// Lines of the audit that say nothing of a person any more.
+    pub(crate) audit: u64,
     pub(crate) attempts: u64,
     pub(crate) evidence: u64,
     pub(crate) check_ins: u64,
@@ -35,9 +37,10 @@ pub(crate) struct Pruned {
 
 impl Pruned {
     /// With their names.
-    pub(crate) fn members(&self) -> [(&'static str, u64); 5] {
-        let Self { attempts, evidence, check_ins, refusals, seats } = *self;
+    pub(crate) fn members(&self) -> [(&'static str, u64); 6] {
+        let Self { audit, attempts, evidence, check_ins, refusals, seats } = *self;
         [
+            ("audit", audit),
             ("attempts", attempts),
             ("evidence", evidence),
             ("check_ins", check_ins),
@@ -92,6 +95,14 @@ pub(crate) async fn prune(database: &Database, occasion: &Occasion) -> Result<Pr
     pruned.refusals =
         store::forget_refusals_before(&mut tx, days_before(now, retention.refusal_days)).await?;
     tx.commit().await?;
+    let before = days_before(now, retention.audit_days);
+    let mut looked_at = u64::from(AT_ONCE);
+    while looked_at == u64::from(AT_ONCE) {
+        let mut tx = database.write().await?;
+        let (lines, emptied) = store::forget_persons(&mut tx, before, AT_ONCE).await?;
+        tx.commit().await?;
+        (looked_at, pruned.audit) = (lines, pruned.audit + emptied);
+    }
     let before = days_before(now, retention.evidence_days);
     let mut gone = u64::from(AT_ONCE);
     while gone == u64::from(AT_ONCE) {

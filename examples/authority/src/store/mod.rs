@@ -24,6 +24,7 @@ pub(crate) mod raw;
 mod refusals;
 mod row;
 mod sales;
+mod seals;
 mod seats;
 mod sql;
 mod sqlite;
@@ -53,9 +54,9 @@ pub(crate) use self::{
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages, license_row_of},
     personal::{
-        described_seats, erase_customer, erase_licensee, forget_attempts, forget_check_ins,
-        is_computer_in_use, licenses_of_customer, pruned, retention, seats_of_license, set_pruned,
-        set_retention, set_undescribed,
+        described_seats, erase_customer, erase_licensee, forget_attempts, forget_check_ins, forget_persons,
+        forget_persons_of, is_computer_in_use, licenses_of_customer, pruned, retention, seats_of_license,
+        set_pruned, set_retention, set_undescribed,
     },
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
     refusals::{
@@ -65,6 +66,10 @@ pub(crate) use self::{
     sales::{
         OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
         set_order_void,
+    },
+    seals::{
+        count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
+        seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
     seats::{count_by_state, latest_seats_of, taken_seats_of},
     sql::Error,

@@ -41,6 +41,49 @@ pub(crate) async fn set_pruned(tx: &mut Tx, occasion: &Occasion) -> Result<()> {
     Ok(())
 }
 
+/// Empties what the next lines of the audit say of persons, at most so many and of before a time: addresses, and names.
+/// What stands for them in the chain stays. Returns how many lines it looked at, and how many it emptied.
+pub(crate) async fn forget_persons(tx: &mut Tx, before: Timestamp, most: u32) -> Result<(u64, u64)> {
+    let row = query("SELECT forgotten FROM vendor").fetch_optional(tx).await?;
+    let last: String = row.ok_or(Failure::NotInitialized)?.get("forgotten")?;
+    // Ids begin with the time.
+    let end = format!("{:032x}", u128::from(before.unix_seconds()) * 1_000_000_000);
+    let rows = query("SELECT id FROM audit WHERE id > $1 AND id < $2 ORDER BY id LIMIT $3");
+    let rows = rows.bind(&last).bind(end).bind(i64::from(most)).fetch_all(tx).await?;
+    let Some(latest) = rows.last() else { return Ok((0, 0)) };
+    let latest: String = latest.get("id")?;
+    let emptied = query(
+        "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE id > $1 AND id <= $2 AND salt IS NOT NULL",
+    );
+    let emptied = emptied.bind(last).bind(&latest).execute(tx).await?;
+    query("UPDATE vendor SET forgotten = $1").bind(latest).execute(tx).await?;
+    Ok((u64::try_from(rows.len()).unwrap_or(u64::MAX), emptied))
+}
+
+/// Empties what the audit says of persons about the licenses of a customer, in so many lines after one. Returns the last
+/// of them; none after the end.
+pub(crate) async fn forget_persons_of(
+    tx: &mut Tx,
+    customer: CustomerId,
+    after: &str,
+    most: u32,
+) -> Result<Option<String>> {
+    let rows = query("SELECT id FROM audit WHERE id > $1 ORDER BY id LIMIT $2");
+    let rows = rows.bind(after).bind(i64::from(most)).fetch_all(tx).await?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let last: String = last.get("id")?;
+    query(
+        "UPDATE audit SET peer = NULL, personal = NULL, salt = NULL WHERE id > $1 AND id <= $2 AND salt IS NOT NULL \
+         AND license_id IN (SELECT id FROM license WHERE customer_id = $3)",
+    )
+    .bind(after)
+    .bind(&last)
+    .bind(customer.to_string())
+    .execute(tx)
+    .await?;
+    Ok(Some(last))
+}
+
 /// Forgets attempts that no longer count. Returns how many that were, as the others here do.
 pub(crate) async fn forget_attempts(tx: &mut Tx, now: Timestamp) -> Result<u64> {
     let ended = query(unlocked!(

@@ -14,7 +14,7 @@ use super::{
     unlocked,
 };
 use crate::{
-    domain::{Actor, AskedFor, DeviceDescription, Occasion, RefusalCursor, RefusalRow, Refused},
+    domain::{AskedFor, DeviceDescription, Occasion, RefusalCursor, RefusalRow, Refused},
     failure::Result,
 };
 
@@ -69,7 +69,7 @@ pub(super) async fn note_within(
     .bind(&refused.key_hint)
     .bind(json(&refused.device)?)
     .bind(occasion.actor.to_string())
-    .bind(peer(&occasion.actor))
+    .bind(occasion.actor.address().map(|address| address.to_string()).unwrap_or_default())
     .bind(now)
     .fetch_one(tx)
     .await?;
@@ -106,15 +106,6 @@ pub(super) async fn note_within(
     ));
     oldest.bind(bounds.in_all).execute(tx).await?;
     Ok(())
-}
-
-/// Where somebody acts from; empty for the vendor.
-fn peer(actor: &Actor) -> String {
-    match actor {
-        Actor::Peer(address) => address.to_string(),
-        Actor::Bearer(bearer) => bearer.address.to_string(),
-        Actor::Vendor(_) => String::new(),
-    }
 }
 
 /// Forgets what was refused before a time. Returns how much that was.
@@ -238,7 +229,10 @@ mod tests {
     use nodelock::{SigningKey, SystemRandom};
 
     use super::*;
-    use crate::store::tests::{empty, sold};
+    use crate::{
+        domain::Actor,
+        store::tests::{empty, sold},
+    };
 
     const NOW: u64 = 1_790_000_000;
 

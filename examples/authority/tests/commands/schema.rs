@@ -14,6 +14,7 @@ const SCHEMA: &str = include_str!("../../schema.json");
 /// The commands that have others below them.
 const GROUPS: [&str; 10] = [
     "account",
+    "audit",
     "certificate",
     "customer",
     "deployment-key",

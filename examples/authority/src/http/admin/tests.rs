@@ -15,7 +15,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 51] = [
+const CALLS: [(&str, Option<Act>); 53] = [
     ("accounts", Some(Act::Accounts)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
@@ -64,7 +64,9 @@ const CALLS: [(&str, Option<Act>); 51] = [
     ("sign_in", None),
     ("sign_out", Some(Act::Oneself)),
     ("suspend", Some(Act::Suspend)),
+    ("tokens", Some(Act::Tokens)),
     ("unrelease", Some(Act::Release)),
+    ("verify_audit", Some(Act::Verify)),
     ("void", Some(Act::Edit)),
     ("void_order", Some(Act::Edit)),
 ];
@@ -451,8 +453,6 @@ async fn lists_go_by_pages_and_seats_are_released() {
     let after = first["next"].as_str().unwrap();
     let rest = get(&authority, &token, &format!("/v1/admin/audit?limit=500&after={after}")).await.json();
     let last = rest["lines"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!(
-        (&last["action"], &last["actor"]),
-        (&"license-deactivated".into(), &"account:owner@192.0.2.1".into())
-    );
+    assert_eq!((&last["action"], &last["actor"]), (&"license-deactivated".into(), &"account:owner".into()));
+    assert_eq!((&last["role"], &last["peer"]), (&"owner".into(), &"192.0.2.1".into()));
 }

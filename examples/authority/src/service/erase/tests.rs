@@ -16,7 +16,10 @@ use crate::{
 
 /// What must be nowhere afterwards.
 const NAME: &str = "Erika Mustermann";
-const SECRETS: [&str; 5] = [NAME, "erika@example.com", "shop-4711", "calls at night", "erikas-laptop"];
+const SECRETS: [&str; 6] =
+    [NAME, "erika@example.com", "shop-4711", "calls at night", "erikas-laptop", ADDRESS];
+/// Stands for an address in a line of the audit about a license.
+const ADDRESS: &str = "an address";
 
 async fn entered(authority: &Authority) -> CustomerId {
     let details = CustomerDetails {
@@ -74,6 +77,14 @@ async fn found(authority: &Authority, license_id: LicenseId) -> Vec<&'static str
     })
     .await
     .unwrap();
+    crate::service::audit(database, 1000, &vendor(), |row| {
+        let row = row?;
+        shown += &format!("{:?}{:?}", row.personal, row.detail);
+        shown += row.license.and(row.peer.as_ref()).map_or("", |_| ADDRESS);
+        Ok(())
+    })
+    .await
+    .unwrap();
     crate::service::refusals(database, None, &vendor(), |row| {
         shown += &format!("{row:?}");
         Ok(())
@@ -105,7 +116,7 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let file = refused.begin(authority.named_request(&key, "erikas-laptop")).unwrap().to_bytes();
     assert!(authority.activate(&file, &stranger(1)).await.unwrap().license.is_err());
     let proof = gone.deactivate_offline(Reason::Moved).unwrap();
-    service.redeem_proof(&claim(proof.proof()), &vendor()).await.unwrap();
+    service.redeem_proof(&claim(proof.proof()), &stranger(1)).await.unwrap();
     assert_eq!(found(&authority, license_id).await, SECRETS);
 
     let erased = erase_customer(database, id, &vendor()).await.unwrap();

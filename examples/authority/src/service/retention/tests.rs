@@ -134,6 +134,10 @@ async fn each_kind_goes_when_its_days_are_over_and_not_before() {
     assert_eq!(pruned(&authority, 101).await, Pruned { evidence: 1, ..none });
     assert_eq!(pruned(&authority, 199).await, none);
     assert_eq!(pruned(&authority, 201).await, Pruned { check_ins: 1, ..none });
+    assert_eq!(pruned(&authority, 364).await, none);
+    let late = pruned(&authority, 366).await;
+    assert_eq!(late, Pruned { audit: late.audit, ..none });
+    assert!(late.audit > 0, "the stranger's address goes");
     let mut left = 0;
     let count = |row: Result<crate::domain::RefusalRow>| row.map(|_| left += 1);
     refusals(database, None, &vendor(), count).await.unwrap();

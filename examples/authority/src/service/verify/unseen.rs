@@ -2,12 +2,13 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 80] = [
+pub(crate) const UNSEEN: [(&str, &str); 76] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
     ),
     ("vendor.pruned", "noted only where something went; it must not lie ahead"),
+    ("vendor.forgotten", "noted nowhere else; lines up to it are taken to say nothing of a person"),
     ("page.page", "random bytes; the last page must be there"),
     ("page.noted", "of a page that is not the last: noted nowhere else; it must not lie ahead"),
     (
@@ -101,13 +102,11 @@ pub(crate) const UNSEEN: [(&str, &str); 80] = [
     ("refusal.first_at", "within its day: noted nowhere else"),
     ("refusal.last_at", "within its day: noted nowhere else; not before the first"),
     ("refusal.number", "how often it happened is noted nowhere else; at least once"),
-    ("audit.id", "random bits, and the time to a day"),
-    ("audit.at", "within a day, of a line that no record states the time of"),
-    ("audit.actor", "noted nowhere else; it must be a user, a bearer or an address"),
-    ("audit.action", "of lines that lead to no state and issue no license"),
-    ("audit.license_id", "of a line that is about a license alone: another license there is"),
+    (
+        "audit_seal.attestation",
+        "of a seal that is not the newest: the newest has the digest of all before, and is signed",
+    ),
     ("_sqlx_migrations.description", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.installed_on", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.execution_time", "a note of the database's driver that nothing reads"),
-    ("audit.detail", "words for people; what a revoked device is told is checked"),
 ];

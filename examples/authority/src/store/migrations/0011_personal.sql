@@ -4,6 +4,8 @@
 ALTER TABLE vendor ADD COLUMN retention TEXT NOT NULL DEFAULT '{}';
 -- When what was too old went last; none if it never did.
 ALTER TABLE vendor ADD COLUMN pruned BIGINT;
+-- The last line of the audit that says nothing of a person any more because it is too old.
+ALTER TABLE vendor ADD COLUMN forgotten TEXT NOT NULL DEFAULT '';
 
 -- When what was noted of the customer was erased; none while it was not.
 ALTER TABLE customer ADD COLUMN erased BIGINT;
