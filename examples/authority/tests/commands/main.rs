@@ -4,6 +4,7 @@ mod backup;
 mod bulk;
 mod customers;
 mod edit;
+mod filters;
 mod issuer_certificate;
 mod license_keys;
 mod people;
