@@ -11,6 +11,7 @@ mod people;
 mod products;
 mod program;
 mod restored;
+mod rows;
 mod sale;
 mod schema;
 mod set_up;
