@@ -2,6 +2,7 @@
 
 mod credentials;
 mod customer;
+pub(crate) mod filter;
 mod location;
 mod product;
 pub(crate) mod rights;
