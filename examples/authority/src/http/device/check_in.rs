@@ -126,8 +126,9 @@ mod tests {
             let listed = authority.administer(list.body(Body::empty()).unwrap()).await.json();
             let seat = &listed["seats"][0];
             assert_eq!(seat["label"], seat["machine"]["computer"], "{listed}");
-            let form = "application/x-www-form-urlencoded";
-            let page = authority.post("/seats", form, format!("license_key={key}")).await.body;
+            let field = "Content-Disposition: form-data; name=\"license_key\"";
+            let form = format!("--x\r\n{field}\r\n\r\n{key}\r\n--x--\r\n");
+            let page = authority.post("/seats", "multipart/form-data; boundary=x", form).await.body;
             let label = seat["label"].as_str().unwrap().to_owned();
             assert!(page.contains(&label), "{label}: {page}");
             label
