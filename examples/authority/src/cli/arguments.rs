@@ -4,7 +4,6 @@ mod customer;
 mod license;
 mod people;
 mod product;
-mod terms;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -19,10 +18,9 @@ pub(crate) use self::{
     license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
-    terms::SaidTerms,
 };
 use crate::{
-    domain::{Location, ProductId},
+    domain::{Location, Order, ProductId},
     keys::{CERTIFICATE_DAYS, Outside},
 };
 
@@ -264,14 +262,9 @@ pub(crate) struct TlsArguments {
     pub(crate) key: PathBuf,
 }
 
-/// An id as a shop has them: something on one line.
+/// An id as a shop has them.
 fn order(text: &str) -> Result<String, &'static str> {
-    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_line && text.len() <= 200 {
-        Ok(text.to_owned())
-    } else {
-        Err("an id of at most 200 bytes on one line is expected")
-    }
+    Order::check_id(text)
 }
 
 /// The short name of a product.

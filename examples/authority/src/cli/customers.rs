@@ -25,7 +25,7 @@ pub(crate) async fn customers(
         CustomerCommand::New { name, more } => {
             let mut details = CustomerDetails::default();
             more.change(Some(name), &mut details);
-            Ok(shown(&service::new_customer(database, details, occasion).await?))
+            Ok(shown(&service::new_customer(database, details, |_| Ok(()), occasion).await?))
         }
         CustomerCommand::List { email } => {
             let mut listing = Listing::new("customers", as_json);

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, SaidTerms},
+    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense},
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order},
+    domain::{LicenseHint, Occasion, Order, SaidTerms},
     failure::{Failure, Result},
     keys::{self, Vault},
     service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, Offer, Sale},
@@ -173,7 +173,7 @@ impl Desk<'_> {
             (None, None) => return Err(Failure::Usage("say by how much".into())),
         };
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::extend(self.database, id, extension, how, self.occasion).await?;
+        let edited = service::extend(self.database, id, extension, how, |_| Ok(()), self.occasion).await?;
         Ok(changed(id, &edited, changing))
     }
 

@@ -7,6 +7,7 @@ mod product;
 pub(crate) mod rights;
 mod said;
 mod submission;
+mod terms;
 
 use std::{
     fmt,
@@ -23,12 +24,13 @@ use serde::{Deserialize, Serialize};
 
 use self::rights::{Role, Scope};
 pub(crate) use self::{
-    credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
+    credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
     product::{Product, ProductId},
     said::Said,
     submission::{Deactivation, Submission, What},
+    terms::{FeatureBody, SaidTerms},
 };
 
 /// When something is done, and by whom.
@@ -207,6 +209,21 @@ pub(crate) struct Order {
     pub(crate) customer: Option<CustomerId>,
     /// Who sells it; empty for the vendor.
     pub(crate) reseller: String,
+}
+
+impl Order {
+    /// The most bytes that an id has.
+    const LONGEST_ID: usize = 200;
+
+    /// Refuses what is no id as a shop has them: something on one line.
+    pub(crate) fn check_id(text: &str) -> Result<String, &'static str> {
+        let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        if is_line && text.len() <= Self::LONGEST_ID {
+            Ok(text.to_owned())
+        } else {
+            Err("an id of an order is something on one line, of at most 200 bytes")
+        }
+    }
 }
 
 /// An order in a list.

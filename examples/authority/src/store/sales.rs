@@ -2,6 +2,7 @@
 
 use super::{
     Tx,
+    pages::PAGE,
     row::{count, damaged, json, record, seconds, time},
     sql::{Row, query},
 };
@@ -9,7 +10,7 @@ use crate::{
     domain::{LicenseHint, Occasion, Order, OrderRow},
     failure::Result,
 };
-use nodelock::LicenseId;
+use nodelock::{LicenseId, Timestamp};
 
 /// Notes an order. Returns false when there is one of that id already, also when another transaction has just
 /// committed it.
@@ -92,19 +93,29 @@ pub(crate) async fn set_order_void(tx: &mut Tx, id: &str) -> Result<()> {
 pub(crate) struct OrderPages {
     /// The last one so far.
     after: (i64, String),
+    size: i64,
 }
 
 impl OrderPages {
     pub(crate) fn new() -> Self {
-        Self { after: (i64::MIN, String::new()) }
+        Self { after: (i64::MIN, String::new()), size: PAGE }
+    }
+
+    /// Those after one, on pages of that size.
+    pub(crate) fn after(mut self, after: Option<(Timestamp, String)>, size: u32) -> Self {
+        if let Some((sold, id)) = after {
+            self.after = (seconds(sold), id);
+        }
+        self.size = size.into();
+        self
     }
 
     /// The next page; empty after the last. One that is damaged fails alone, with
     /// [`Failure::Damaged`](crate::failure::Failure::Damaged).
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Vec<Result<OrderRow>>> {
         let (sold, id) = self.after.clone();
-        let rows = query(orders!("WHERE (sold, order_id) > ($1, $2) ORDER BY sold, order_id LIMIT 500"));
-        let rows = rows.bind(sold).bind(id).fetch_all(tx).await?;
+        let rows = query(orders!("WHERE (sold, order_id) > ($1, $2) ORDER BY sold, order_id LIMIT $3"));
+        let rows = rows.bind(sold).bind(id).bind(self.size).fetch_all(tx).await?;
         if let Some(last) = rows.last() {
             self.after = (last.get("sold")?, last.get("order_id")?);
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::{SaidTerms, order, product};
-use crate::domain::{CustomerId, ProductId};
+use super::{order, product};
+use crate::domain::{CustomerId, ProductId, SaidTerms};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {

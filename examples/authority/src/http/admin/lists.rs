@@ -62,6 +62,11 @@ impl Cursor {
         self.0.get(at).and_then(|part| part.parse().ok()).ok_or_else(wrong)
     }
 
+    /// A part and all that is behind it, as it was.
+    pub(super) fn rest(&self, at: usize) -> Result<String, Problem> {
+        self.0.get(at..).filter(|rest| !rest.is_empty()).map(|rest| rest.join("/")).ok_or_else(wrong)
+    }
+
     pub(super) fn time(&self, at: usize) -> Result<Timestamp, Problem> {
         let seconds: u64 = self.part(at)?;
         if seconds > Timestamp::MAX.unix_seconds() {
