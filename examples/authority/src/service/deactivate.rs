@@ -128,7 +128,11 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::{SeatChoice, rights},
+        domain::{
+            SeatChoice,
+            filter::{Filter, List},
+            rights,
+        },
         service::{
             fixture::{Authority, claim, vendor},
             licenses, verify,
@@ -141,7 +145,7 @@ mod tests {
             found = Some(row?.license.terms.id);
             Ok(())
         };
-        licenses(authority.service.database(), None, &vendor(), look).await.unwrap();
+        licenses(authority.service.database(), Filter::all(List::Licenses), &vendor(), look).await.unwrap();
         found.unwrap()
     }
 

@@ -239,7 +239,11 @@ pub(crate) async fn erase_licensee(tx: &mut Tx, license: LicenseId) -> Result<()
     }
     // The latest version is what the license says.
     if let Some((_, latest)) = versions.last() {
-        query("UPDATE license SET terms = $1 WHERE id = $2").bind(latest).bind(&id).execute(tx).await?;
+        query("UPDATE license SET terms = $1, licensee = '' WHERE id = $2")
+            .bind(latest)
+            .bind(&id)
+            .execute(tx)
+            .await?;
     }
     let orders = query(
         "SELECT sale.order_id, sale.said FROM sale_license JOIN sale ON sale.order_id = sale_license.order_id \

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::State;
+use axum::{
+    extract::{FromRequestParts, State},
+    http::request::Parts,
+};
+use nodelock::{LicenseId, Timestamp};
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     super::{Shared, device::JsonAnswer, problem::Problem},
     Caller,
-    description::Refusals,
-    lists::{Cursor, OfLicense, Paged},
+    description::{ReadRefusals, Refusals},
+    lists::{Cursor, Paged, members},
 };
 use crate::{
     domain::{RefusalCursor, RefusalRow, Refused, rights::Act},
@@ -70,6 +74,30 @@ impl From<RefusalRow> for RefusalBody {
     }
 }
 
+/// Of which license.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfLicense {
+    /// The id of the only license that is of interest.
+    license: Option<String>,
+}
+
+impl OfLicense {
+    fn id(&self) -> Result<Option<LicenseId>, Problem> {
+        let id = self.license.as_deref().map(str::parse).transpose();
+        id.map_err(|_| Problem::malformed("`license` is no id of a license"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OfLicense {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let license = members(parts).find(|(name, _)| *name == "license");
+        Ok(Self { license: license.map(|(_, value)| value.to_owned()) })
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 pub(super) struct RefusalPage {
     refusals: Vec<RefusalBody>,
@@ -85,7 +113,7 @@ pub(super) struct RefusalPage {
     path = "/v1/admin/refusals",
     operation_id = "refusals",
     params(Paged, OfLicense),
-    responses((status = 200, description = "A page.", body = RefusalPage), Refusals),
+    responses((status = 200, description = "A page.", body = RefusalPage), ReadRefusals, Refusals),
 )]
 pub(super) async fn refusals(
     State(server): Shared,
@@ -94,12 +122,14 @@ pub(super) async fn refusals(
     of: OfLicense,
 ) -> Result<JsonAnswer<RefusalPage>, Problem> {
     server.service.may(&caller.occasion, Act::ShowRefusals).await?;
-    let after = match paged.after()? {
-        Some(cursor) => Some(RefusalCursor {
-            last: cursor.time(0)?,
-            device: cursor.part(1)?,
-            asked: cursor.part(2)?,
-            kind: cursor.part(3)?,
+    let wrong = || Problem::malformed("`after` is no `next` of a page");
+    let after = match paged.after::<(u64, String, String, String)>()? {
+        Some((last, _, _, _)) if last > Timestamp::MAX.unix_seconds() => return Err(wrong()),
+        Some((last, device, asked, kind)) => Some(RefusalCursor {
+            last: Timestamp::from_unix_seconds(last),
+            device: device.parse().map_err(|_| wrong())?,
+            asked,
+            kind,
         }),
         None => None,
     };
@@ -107,8 +137,9 @@ pub(super) async fn refusals(
     let database = server.service.database();
     let rows = service::refusals_after(database, license, after.as_ref(), most, &caller.occasion).await?;
     let last = rows.last().filter(|_| rows.len() >= most as usize).map(RefusalRow::cursor);
-    let next = last.map(|last| {
-        Cursor::text([last.last.unix_seconds().to_string(), last.device.to_string(), last.asked, last.kind])
-    });
+    let place = |last: RefusalCursor| {
+        Cursor((last.last.unix_seconds(), last.device.to_string(), last.asked, last.kind)).text()
+    };
+    let next = last.map(place);
     Ok(JsonAnswer(RefusalPage { refusals: rows.into_iter().map(RefusalBody::from).collect(), next }))
 }

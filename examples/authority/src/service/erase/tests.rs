@@ -6,7 +6,10 @@ use nodelock::{
 
 use super::*;
 use crate::{
-    domain::{CustomerDetails, Order, Said},
+    domain::{
+        CustomerDetails, Order, Said,
+        filter::{Filter, List},
+    },
     service::{
         Buyer, Changing, CheckedIn, customer, customers, edit_and_give, edit_customer,
         fixture::{Authority, PRODUCT, claim, now, stranger, vendor},
@@ -62,7 +65,7 @@ async fn found(authority: &Authority, license_id: LicenseId) -> Vec<&'static str
         view.row.license.terms,
         view.versions.iter().map(|v| &v.terms).collect::<Vec<_>>()
     );
-    customers(database, None, &vendor(), |row| {
+    customers(database, Filter::all(List::Customers), &vendor(), |row| {
         shown += &format!("{row:?}");
         Ok(())
     })
@@ -71,7 +74,7 @@ async fn found(authority: &Authority, license_id: LicenseId) -> Vec<&'static str
     shown += &serde_json::to_string(&authority.seats().await).unwrap();
     let (order, _) = crate::service::order(database, "77", &vendor()).await.unwrap();
     shown += &serde_json::to_string(&order.order.said).unwrap();
-    crate::service::seats(database, None, &vendor(), |row| {
+    crate::service::seats(database, Filter::all(List::Seats), &vendor(), |row| {
         shown += &format!("{:?}", row?.device);
         Ok(())
     })

@@ -6,6 +6,7 @@ use super::*;
 use crate::{
     domain::{
         Bearer, LicenseRow, SeatChoice, Who,
+        filter::{Filter, List},
         rights::{Role, Scope},
     },
     service::{
@@ -32,7 +33,7 @@ async fn license_of(authority: &Authority, key: &str) -> LicenseId {
         found = (row.key_hint == hint).then_some(row.license.terms.id).or(found);
         Ok(())
     };
-    licenses(authority.service.database(), None, &vendor(), look).await.unwrap();
+    licenses(authority.service.database(), Filter::all(List::Licenses), &vendor(), look).await.unwrap();
     found.unwrap()
 }
 

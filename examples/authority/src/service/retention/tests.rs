@@ -6,7 +6,10 @@ use nodelock::{
 
 use super::*;
 use crate::{
-    domain::{DeviceDescription, SeatChoice},
+    domain::{
+        DeviceDescription, SeatChoice,
+        filter::{Filter, List},
+    },
     service::{
         CheckedIn, Service,
         fixture::{Authority, claim, now, stranger, vendor},
@@ -40,7 +43,7 @@ async fn computers(authority: &Authority) -> (usize, usize) {
         described += usize::from(row?.device != DeviceDescription::default());
         Ok(())
     };
-    seats(authority.service.database(), None, &vendor(), look).await.unwrap();
+    seats(authority.service.database(), Filter::all(List::Seats), &vendor(), look).await.unwrap();
     (hardware, described)
 }
 
