@@ -130,7 +130,7 @@ async fn execute(
         Command::License(Licenses::AtWork(act)) => {
             at_work(service().await?, async |service| match act {
                 LicenseAct::Reset(reset) => allow(reset, service, occasion).await,
-                LicenseAct::Deactivate { id, reason, yes, .. } => {
+                LicenseAct::Deactivate { id, reason, yes } => {
                     seats::deactivate((*id, reason.as_str(), *yes), service, occasion).await
                 }
             })

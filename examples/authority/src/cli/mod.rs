@@ -17,7 +17,7 @@ use std::{path::Path, process::ExitCode};
 use clap::Parser as _;
 
 use self::{
-    arguments::{Arguments, Command, LicenseAct, Licenses},
+    arguments::{Arguments, Command},
     output::Report,
 };
 use crate::{failure::Failure, http};
@@ -49,8 +49,7 @@ pub fn main() -> ExitCode {
         | Command::Redeem { out, .. }
         | Command::Renew { out, .. }
         | Command::Release { out, .. }
-        | Command::Unrelease { out, .. }
-        | Command::License(Licenses::AtWork(LicenseAct::Deactivate { out, .. })) => out.file.as_deref(),
+        | Command::Unrelease { out, .. } => out.file.as_deref(),
         _ => None,
     };
     finish(&report.unwrap_or_else(Report::from), out, arguments.installation.json)

@@ -66,14 +66,14 @@ pub(super) async fn deactivate(
     let deactivated = service.deactivate(id, reason, occasion).await?;
     let released = deactivated.iter().filter(|seat| seat.now.is_ok()).count();
     let mut words = format!("License {id} of {licensee}: {released} seats are back in the pool.\n");
-    let (mut seats, mut revocations) = (Vec::new(), Vec::new());
+    let mut seats = Vec::new();
     for Deactivated { before, now } in &deactivated {
-        let (outcome, error) = match now {
+        let (outcome, error, revocation) = match now {
             Ok((seat, revocation)) => {
-                revocations.extend(revocation.as_ref().map(|revocation| revocation.to_text()));
-                (Value::from(seat.state().name()), Value::Null)
+                let revocation = revocation.as_ref().map(|revocation| revocation.to_text());
+                (Value::from(seat.state().name()), Value::Null, revocation)
             }
-            Err(failure) => (Value::Null, Value::from(failure.name())),
+            Err(failure) => (Value::Null, Value::from(failure.name()), None),
         };
         let said =
             now.as_ref().map_or_else(|failure| failure.message(), |(seat, _)| seat.state().to_string());
@@ -90,14 +90,10 @@ pub(super) async fn deactivate(
             "contact": before.contact().to_string(),
             "outcome": outcome,
             "error": error,
+            "revocation": revocation,
         }));
     }
-    let report =
-        Report::new(words, json!({ "license": id.to_string(), "released": released, "seats": seats }));
-    Ok(match revocations.is_empty() {
-        true => report,
-        false => report.with_document("revocations", revocations.join("\n")),
-    })
+    Ok(Report::new(words, json!({ "license": id.to_string(), "released": released, "seats": seats })))
 }
 
 /// What the computer of a seat is called.

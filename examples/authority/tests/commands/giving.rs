@@ -50,9 +50,10 @@ fn a_license_is_deactivated_and_its_key_activates_again() {
     assert!(seats.iter().all(|seat| seat["outcome"] == "revoked") && done["released"] == 2);
     assert!(labels.contains(&"one") && labels.contains(&"two"));
     assert_eq!(authority.refused(&[&deactivate[..], &["--yes"]].concat(), b""), "given-up");
-    // Each takes its own of all the revocations, and what was refused is gone.
-    for device in [&one, &two] {
-        device.accept(field(&done, "revocations").as_bytes()).unwrap();
+    // Each takes its own revocation, and what was refused is gone.
+    for (name, device) in [("one", &one), ("two", &two)] {
+        let seat = seats.iter().find(|seat| seat["label"] == name).unwrap();
+        device.accept(field(seat, "revocation").as_bytes()).unwrap();
         assert!(!device.check().unwrap().is_usable());
     }
     assert_eq!(authority.done(&["refusal", "list", "--license", &id])["refusals"], json!([]));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::{Filtered, Out, order, product};
+use super::{Filtered, order, product};
 use crate::domain::{CustomerId, ProductId, SaidTerms};
 
 #[derive(Subcommand)]
@@ -19,9 +19,10 @@ pub(crate) enum Licenses {
 /// What is done where a service is at work: it is decided, and signed for.
 #[derive(Subcommand)]
 pub(crate) enum LicenseAct {
-    /// Release every seat of a license, and write the revocations; its key activates again
+    /// Release every seat of a license; its key activates again
     ///
     /// On a terminal it asks first. Each seat can be taken back by `unrelease` while its machine has not heard of it.
+    /// With --json each seat has its revocation; `release` once more writes that of one seat.
     Deactivate {
         id: LicenseId,
         /// Why, in words that the customer will read
@@ -30,8 +31,6 @@ pub(crate) enum LicenseAct {
         /// Do not ask
         #[arg(long)]
         yes: bool,
-        #[command(flatten)]
-        out: Out,
     },
     /// Let a license use an allowance up anew, or grant extra ones until its next period
     ///
