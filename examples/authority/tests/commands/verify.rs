@@ -145,6 +145,8 @@ fn authority() -> Authority {
             if name == "kept code" { kept.code().to_string().into_bytes() } else { kept.proof().to_vec() };
         assert_eq!(authority.refused(&["redeem", "-"], &input), "unknown-seat");
     }
+    // Seats that are over say nothing of their computers any more.
+    assert_eq!(authority.done(&["prune"])["seats"], 2);
     // Refused: with a key of a license that is over, with nobody's, and a check-in of another license.
     let nobodys = LicenseKey::from_random([7; 12]).to_string();
     for (name, key) in [("late", &over_key), ("guessing", &nobodys)] {
@@ -156,8 +158,6 @@ fn authority() -> Authority {
          '192.0.2.7', first_at, last_at, 2 FROM refusal WHERE license_id IS NOT NULL; \
          UPDATE refusal SET day = 20717, first_at = 1790000000, last_at = 1790003605"
     ));
-    // Seats that are over say nothing of their computers any more.
-    assert_eq!(authority.done(&["prune"])["seats"], 2);
     // People, programs and machines; sessions, which begin over HTTP; and a license that a reseller sold there.
     authority.done(&["token", "new", "--name", "shop", "--scope", "licenses:write"]);
     let key = ["deployment-key", "new", "--name", "CI", "--license", &id, "--limit", "5"];
