@@ -39,8 +39,8 @@ const LONGEST: u32 = 36_500;
 impl Retention {
     /// Fails with [`ErrorKind::InvalidInput`] for what would be lost too early, and for more than a century.
     ///
-    /// A device repeats its proof until it has a receipt, and an echo of the network may take days, so both are kept for
-    /// a month at least. Evidence is kept for two years at most, because strangers leave it.
+    /// A device repeats its proof until it has a receipt, and an echo of the network may take days, so both are kept
+    /// for a month at least. Evidence is kept for two years at most, because strangers leave it.
     pub(crate) fn changed(self, change: RetentionChange) -> Result<Self> {
         let days = |name: &str, said: Option<u32>, now: u32, least: u32, most: u32| match said {
             Some(days) if !(least..=most).contains(&days) => {
