@@ -4,7 +4,7 @@ use nodelock::LicenseId;
 
 use super::{
     Changing, Database, Edited, Extension, edit,
-    permit::{On, permit, reaches},
+    permit::{On, permit},
 };
 use crate::{
     domain::{
@@ -12,7 +12,7 @@ use crate::{
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
-    store::{self, AuditLine, OrderPages, Tx},
+    store::{self, AuditLine, Tx},
 };
 
 /// An order with its licenses, as they were shown when it was sold. Fails with [`Failure::UnknownOrder`].
@@ -25,39 +25,6 @@ pub(crate) async fn order(
     let mut tx = database.read().await?;
     let order = store::order_row(&mut tx, id).await?.ok_or_else(|| Failure::UnknownOrder(id.to_owned()))?;
     Ok((order, store::licenses_of_sale(&mut tx, id).await?))
-}
-
-/// Shows every order within reach, oldest first.
-pub(crate) async fn orders(
-    database: &Database,
-    occasion: &Occasion,
-    mut show: impl FnMut(Result<OrderRow>) -> Result<()>,
-) -> Result<()> {
-    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, OrderPages::new());
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        for row in page {
-            if is_shown(&permit, &mut tx, &row).await? {
-                show(row)?;
-            }
-        }
-    }
-}
-
-/// Whether an order is within reach. Whose a damaged one is cannot be told, so it is shown to whom nothing is hidden.
-pub(super) async fn is_shown(permit: &Permit<'_>, tx: &mut Tx, row: &Result<OrderRow>) -> Result<bool> {
-    if !permit.is_limited() {
-        return Ok(true);
-    }
-    let Ok(row) = row else { return Ok(false) };
-    match store::licenses_of_sale(tx, &row.order.id).await?.first() {
-        Some(license) => reaches(permit, tx, license.id).await,
-        None => Ok(false),
-    }
 }
 
 /// A license of an order, and what became of it.

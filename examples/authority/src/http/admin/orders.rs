@@ -13,11 +13,11 @@ use super::{
         HintBody,
         change::{Extended, Later, Reason},
     },
-    lists::{Cursor, Paged},
+    lists::{Filtered, Paged, next},
     once::{JsonText, Posted, once},
 };
 use crate::{
-    domain::{Order, OrderRow, rights::Act},
+    domain::{Order, OrderRow, filter::List, rights::Act},
     failure::Failure,
     service,
 };
@@ -71,30 +71,26 @@ pub(super) struct Orders {
 }
 
 /// Orders within reach, oldest first
+///
+/// Fields of a filter: `product`, `customer`, `reseller`, `state` (`sold`, `void`), `sold`.
 #[utoipa::path(
     get,
     path = "/v1/admin/orders",
     operation_id = "orders",
-    params(Paged),
+    params(Paged, Filtered),
     responses((status = 200, description = "A page.", body = Orders), ReadRefusals, Refusals),
 )]
 pub(super) async fn orders(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
+    filtered: Filtered,
 ) -> Result<JsonAnswer<Orders>, Problem> {
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
-    // An id may hold what parts are divided by, so it is the last part.
-    let after = match paged.after()? {
-        Some(cursor) => Some((cursor.time(0)?, order_id(&cursor.rest(1)?)?)),
-        None => None,
-    };
-    let most = paged.limit()?;
-    let rows = service::orders_after(server.service.database(), after, most, &caller.occasion).await?;
-    let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next = last.map(|row| Cursor::text([row.sold.unix_seconds().to_string(), row.order.id.clone()]));
+    let wanted = paged.of(filtered.read(List::Orders)?)?;
+    let (rows, place) = service::orders_after(server.service.database(), wanted, &caller.occasion).await?;
     let orders = rows.iter().map(OrderBody::of).collect::<Result<_, _>>()?;
-    Ok(JsonAnswer(Orders { orders, next }))
+    Ok(JsonAnswer(Orders { orders, next: next(place) }))
 }
 
 #[derive(Serialize, ToSchema)]
