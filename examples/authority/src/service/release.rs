@@ -29,7 +29,9 @@ impl Service {
         };
         let seat = seat.ok_or_else(|| Failure::unknown_seat(name.handle))?;
         let licensee = match seat.license_id() {
-            Some(license) => store::terms_of(&mut tx, license).await?.map(|standing| standing.terms.licensee),
+            Some(license) => {
+                store::license_row_of(&mut tx, license).await?.map(|row| row.license.terms.licensee)
+            }
             None => None,
         };
         Ok((seat, licensee.unwrap_or_default()))
