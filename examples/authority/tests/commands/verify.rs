@@ -136,6 +136,11 @@ fn authority() -> Authority {
             if name == "kept code" { kept.code().to_string().into_bytes() } else { kept.proof().to_vec() };
         assert_eq!(authority.refused(&["redeem", "-"], &input), "unknown-seat");
     }
+    // A reseller sold one. The next command seals all of the audit anew.
+    Ledger::open(&authority).execute(&format!(
+        "UPDATE audit SET actor = 'account:jane' WHERE action = 'license-created' AND license_id = '{other}'; \
+         UPDATE audit SET seal = NULL; DELETE FROM audit_seal"
+    ));
     // People, programs and machines; sessions, which begin over HTTP; and a license that a reseller sold there.
     authority.done(&["token", "new", "--name", "shop", "--scope", "licenses:write"]);
     let key = ["deployment-key", "new", "--name", "CI", "--license", &id, "--limit", "5"];
@@ -157,11 +162,6 @@ fn authority() -> Authority {
             "INSERT INTO session (hash, account, seen, ends) VALUES ({hash}, '{name}', {seen})"
         ));
     }
-    ledger.execute(&format!(
-        "UPDATE audit SET actor = 'account:jane' WHERE action = 'license-created' AND license_id = '{other}'"
-    ));
-    // The next command seals all of it anew.
-    ledger.execute("UPDATE audit SET seal = NULL; DELETE FROM audit_seal");
     ledger.execute(&format!("INSERT INTO reseller_license (license_id, account) VALUES ('{other}', 'jane')"));
     let bytes = |of: &str| match authority.engine() {
         Engine::Sqlite => format!("X'{}'", of.repeat(32)),
