@@ -4,7 +4,6 @@ mod customer;
 mod license;
 mod people;
 mod product;
-mod terms;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -19,10 +18,13 @@ pub(crate) use self::{
     license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
-    terms::SaidTerms,
 };
 use crate::{
-    domain::{Digest, Location, ProductId},
+    domain::{
+        Digest, Location, Order, ProductId,
+        filter::{Filter, List},
+    },
+    failure::Result,
     keys::{CERTIFICATE_DAYS, Outside},
 };
 
@@ -176,6 +178,8 @@ pub(crate) enum Command {
         /// Of this license only
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// The people who may sign in, each with a role
     #[command(subcommand)]
@@ -289,14 +293,9 @@ pub(crate) struct TlsArguments {
     pub(crate) key: PathBuf,
 }
 
-/// An id as a shop has them: something on one line.
+/// An id as a shop has them.
 fn order(text: &str) -> Result<String, &'static str> {
-    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_line && text.len() <= 200 {
-        Ok(text.to_owned())
-    } else {
-        Err("an id of at most 200 bytes on one line is expected")
-    }
+    Order::check_id(text)
 }
 
 /// The short name of a product.
@@ -309,6 +308,21 @@ fn proxy(text: &str) -> Result<IpAddr, &'static str> {
     match text.parse::<IpAddr>() {
         Ok(address) if !address.is_unspecified() => Ok(address),
         _ => Err("the address of one proxy is expected"),
+    }
+}
+
+/// Which rows of a list.
+#[derive(Args)]
+pub(crate) struct Filtered {
+    /// Those alone that pass a filter, such as `state:active created<2026-08-01`; docs/OPERATING.md has the language
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
+}
+
+impl Filtered {
+    /// Fails with [`Failure::Usage`](crate::failure::Failure::Usage) for what is no filter of that list.
+    pub(crate) fn read(&self, list: List) -> Result<Filter> {
+        self.filter.as_deref().map_or(Ok(Filter::all(list)), |text| Filter::read(list, text))
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod credentials;
 mod customer;
+pub(crate) mod filter;
 mod location;
 mod product;
 pub(crate) mod rights;
 mod said;
 mod seal;
 mod submission;
+mod terms;
 
 use std::{
     fmt,
@@ -24,13 +26,14 @@ use serde::{Deserialize, Serialize};
 
 use self::rights::{Role, Scope};
 pub(crate) use self::{
-    credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
+    credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
     product::{Product, ProductId},
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},
+    terms::{FeatureBody, SaidTerms},
 };
 
 /// When something is done, and by whom.
@@ -233,6 +236,21 @@ pub(crate) struct Order {
     pub(crate) reseller: String,
 }
 
+impl Order {
+    /// The most bytes that an id has.
+    const LONGEST_ID: usize = 200;
+
+    /// Refuses what is no id as a shop has them: something on one line.
+    pub(crate) fn check_id(text: &str) -> Result<String, &'static str> {
+        let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        if is_line && text.len() <= Self::LONGEST_ID {
+            Ok(text.to_owned())
+        } else {
+            Err("an id of an order is something on one line, of at most 200 bytes")
+        }
+    }
+}
+
 /// An order in a list.
 pub(crate) struct OrderRow {
     pub(crate) order: Order,
@@ -270,10 +288,14 @@ pub(crate) struct SeatRow {
     pub(crate) codes_tried: u32,
 }
 
-/// What a device said of itself when it asked for its seat.
+/// What a device said of itself when it asked for its seat, and of its machine since.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeviceDescription {
+    /// What the application said.
     pub(crate) metadata: Metadata,
+    /// What it was last called, and what ran on it.
+    #[serde(default)]
+    pub(crate) description: Metadata,
     pub(crate) application: String,
     pub(crate) library: String,
 }
@@ -282,9 +304,19 @@ impl From<&ActivationRequest> for DeviceDescription {
     fn from(request: &ActivationRequest) -> Self {
         Self {
             metadata: request.metadata.clone(),
+            description: request.description(),
             application: request.application.clone(),
             library: request.library.clone(),
         }
+    }
+}
+
+impl DeviceDescription {
+    /// All that is shown of the machine. What the application said under a name stands.
+    pub(crate) fn pairs(&self) -> Metadata {
+        let is_said = |name: &str| self.metadata.iter().any(|(of, _)| of.eq_ignore_ascii_case(name));
+        let others = self.description.iter().filter(|(name, _)| !is_said(name));
+        self.metadata.iter().chain(others).cloned().collect()
     }
 }
 

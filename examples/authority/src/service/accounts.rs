@@ -36,7 +36,8 @@ pub(crate) enum AccountChange {
 
 /// Makes an account. It has a second factor from the beginning, whose secret is kept in the vault.
 ///
-/// Fails with [`Failure::AccountExists`], with [`Failure::NoVault`], and with [`Failure::Usage`] for a password that is too short or too long.
+/// Fails with [`Failure::AccountExists`], with [`Failure::NoVault`], and with [`Failure::Usage`] for a password that is
+/// too short or too long.
 pub(crate) async fn new_account(
     database: &Database,
     vault: Option<&Vault>,
