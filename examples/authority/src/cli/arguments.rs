@@ -199,7 +199,12 @@ pub(crate) enum Command {
         file: PathBuf,
     },
     /// Bring the ledger back from a copy that `backup` made, to where there is none; the copy is verified first
-    Restore { file: PathBuf },
+    Restore {
+        file: PathBuf,
+        /// Restore it although the verification finds something; what it finds is shown
+        #[arg(long)]
+        despite_findings: bool,
+    },
     /// Say that the ledger is not an earlier copy, after it was out of service for longer than a day without its page:
     /// it then need not wait for licenses that it may have lost
     Vouch,

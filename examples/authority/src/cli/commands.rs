@@ -38,19 +38,15 @@ const SERVER_CONNECTIONS: u32 = 16;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, installation: &Installation) -> Result<Report> {
-    let actor = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let occasion = Occasion {
-        time: std::time::SystemTime::now().into(),
-        actor: Actor::Vendor(actor.unwrap_or_else(|_| "unknown".into())),
-    };
+    let occasion = Occasion { time: std::time::SystemTime::now().into(), actor: Actor::Vendor(user()) };
     if let Command::Init { product, keep_keys } = command {
         let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
         return init(product, installation, wanted, &occasion).await;
     }
-    if let Command::Restore { file } = command {
-        let restored =
-            service::restore(file, &installation.database(), &installation.keys(), &occasion).await?;
-        return Ok(output::restored(file, &installation.keys(), restored));
+    if let Command::Restore { file, despite_findings } = command {
+        let (location, keys) = (installation.database(), installation.keys());
+        let restored = service::restore(file, &location, &keys, *despite_findings, &occasion).await?;
+        return Ok(output::restored(file, &keys, restored));
     }
     let serves = match command {
         Command::Serve(arguments) => Some(arguments),
@@ -82,6 +78,12 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
         }
         report => report,
     }
+}
+
+/// Whoever the operating system says it is. A variable that is empty says nothing.
+fn user() -> String {
+    let names = ["USER", "LOGNAME"].into_iter().filter_map(|variable| std::env::var(variable).ok());
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
 }
 
 async fn execute(

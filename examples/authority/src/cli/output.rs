@@ -457,14 +457,27 @@ pub(crate) fn backed_up(file: &Path, keys: &Path) -> Report {
 
 pub(crate) fn restored(file: &Path, keys: &Path, restored: Restored) -> Report {
     match restored {
-        Restored::Damaged(verified) => verified_as(&verified, "Nothing is restored."),
-        Restored::Done { keys_are_here } => {
-            let mut words = format!("The ledger is restored from {}.", file.display());
+        Restored::Damaged(verified) => {
+            verified_as(&verified, "Nothing is restored. With --despite-findings it is, as the copy has it.")
+        }
+        Restored::Done(verified) => {
+            let mut words: String = verified.findings.iter().map(finding_words).collect();
+            if verified.found > 0 {
+                words += &format!("{} findings. ", verified.found);
+            }
+            words += &format!("The ledger is restored from {}.", file.display());
+            let keys_are_here = verified.keys_are_here;
             if !keys_are_here {
                 words += &format!(" Its keys are not here: put their copy into {}.", keys.display());
             }
             words += " Seats and sales of after the copy are not in it; docs/OPERATING.md says what to do about them.";
-            Report::new(words, json!({ "file": file.display().to_string(), "keys_are_here": keys_are_here }))
+            let fields = json!({
+                "file": file.display().to_string(),
+                "keys_are_here": keys_are_here,
+                "found": verified.found,
+                "findings": verified.findings.iter().map(finding_value).collect::<Vec<_>>(),
+            });
+            Report::new(words, fields)
         }
     }
 }
@@ -474,18 +487,7 @@ pub(crate) fn verified(verified: &Verified) -> Report {
 }
 
 fn verified_as(verified: &Verified, more: &str) -> Report {
-    let line = |finding: &Finding| {
-        let mut line = finding.table.clone();
-        finding.column.iter().for_each(|column| line += &format!(".{column}"));
-        finding.license.iter().for_each(|license| line += &format!("  license {license}"));
-        finding
-            .seat
-            .iter()
-            .for_each(|seat| line += &format!("  seat {} of {}", seat.handle, seat.device_key.id()));
-        finding.row.iter().for_each(|row| line += &format!("  {row}"));
-        format!("{line}: {}\n", finding.detail)
-    };
-    let mut words: String = verified.findings.iter().map(line).collect();
+    let mut words: String = verified.findings.iter().map(finding_words).collect();
     words += &format!("{} records looked at, {} findings.", verified.records, verified.found);
     if !verified.keys_are_here {
         words += " The keys are not here, so the ledger was not compared with them.";
@@ -494,26 +496,37 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
         words += &format!(" {more}");
     }
     words += "\n";
-    let finding = |finding: &Finding| {
-        json!({
-            "table": finding.table,
-            "column": finding.column,
-            "license": finding.license.map(|license| license.to_string()),
-            "seat": finding.seat.map(|seat| seat.handle.to_string()),
-            "device": finding.seat.map(|seat| seat.device_key.to_string()),
-            "row": finding.row,
-            "detail": finding.detail,
-        })
-    };
     let fields = json!({
         "records": verified.records,
         "found": verified.found,
-        "findings": verified.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": verified.findings.iter().map(finding_value).collect::<Vec<_>>(),
         "keys_are_here": verified.keys_are_here,
         "unseen": UNSEEN.iter().map(|(column, why)| json!({ "column": column, "why": why })).collect::<Vec<_>>(),
     });
     let report = Report::new(words, fields);
     if verified.found > 0 { report.with_failure(Failure::Findings(verified.found)) } else { report }
+}
+
+fn finding_words(finding: &Finding) -> String {
+    let mut line = finding.table.clone();
+    finding.column.iter().for_each(|column| line += &format!(".{column}"));
+    finding.license.iter().for_each(|license| line += &format!("  license {license}"));
+    let of = finding.seat.map(|seat| format!("  seat {} of {}", seat.handle, seat.device_key.id()));
+    line += &of.unwrap_or_default();
+    finding.row.iter().for_each(|row| line += &format!("  {row}"));
+    format!("{line}: {}\n", finding.detail)
+}
+
+fn finding_value(finding: &Finding) -> Value {
+    json!({
+        "table": finding.table,
+        "column": finding.column,
+        "license": finding.license.map(|license| license.to_string()),
+        "seat": finding.seat.map(|seat| seat.handle.to_string()),
+        "device": finding.seat.map(|seat| seat.device_key.to_string()),
+        "row": finding.row,
+        "detail": finding.detail,
+    })
 }
 
 fn state(name: &Option<String>) -> &str {

@@ -181,3 +181,44 @@ pub(super) fn seal(
 ) -> Result<Option<Vec<u8>>> {
     vault.map(|vault| vault.seal(id, key.hash(), text.trim())).transpose()
 }
+
+#[cfg(test)]
+mod tests {
+    use nodelock::{LicenseId, SystemRandom, Timestamp, authority::LicenseTerms};
+
+    use super::{
+        super::{
+            Buyer,
+            fixture::{Authority, PRODUCT, now, vendor},
+            offers, sell, verify,
+        },
+        *,
+    };
+
+    /// The vendor, by a clock that is so many seconds behind.
+    fn behind(seconds: u64) -> Occasion {
+        let time = Timestamp::from_unix_seconds(now().unix_seconds() - seconds);
+        Occasion { time, ..vendor() }
+    }
+
+    #[tokio::test]
+    async fn calls_that_overtake_each_other_and_clocks_that_differ_leave_nothing_to_be_found() {
+        let authority = Authority::new().await;
+        let database = authority.service.database();
+        let id = LicenseId::generate(&SystemRandom).unwrap();
+        let sold = offers(&LicenseTerms::new(id, PRODUCT, 1, now()), 1).unwrap();
+        let id = sold[0].terms.id;
+        sell(database, None, &sold, Buyer::default(), || Ok(()), &vendor()).await.unwrap();
+        // Each began before the one that was done before it.
+        for seconds in [0, 5, 20] {
+            let new = (None, InPlaceOf::All);
+            rekey(database, None, id, new, |_| Ok(()), &behind(seconds)).await.unwrap();
+        }
+        let mut keys = store::keys_of(&mut database.read().await.unwrap(), id).await.unwrap();
+        assert_eq!(keys.iter().filter(|key| key.revoked.is_none()).count(), 1);
+        keys.retain(|key| key.revoked.is_some_and(|revoked| revoked < key.created));
+        assert!(keys.is_empty(), "revoked before it was made");
+        let verified = verify(database, &authority.path("keys"), &vendor()).await.unwrap();
+        assert!(verified.findings.is_empty(), "{:?}", verified.findings);
+    }
+}

@@ -76,9 +76,13 @@ fn key_row(row: &Row) -> Result<KeyRow> {
     })
 }
 
-/// Has a key open nothing any more.
+/// Has a key open nothing any more. That is never noted as before the key was made: the clock of who made it may have
+/// been ahead, and a call may have begun before it.
 pub(crate) async fn revoke_key(tx: &mut Tx, hash: KeyHash, occasion: &Occasion) -> Result<()> {
-    query("UPDATE license_key SET revoked = $1 WHERE hash = $2 AND revoked IS NULL")
+    query(
+        "UPDATE license_key SET revoked = CASE WHEN created > $1 THEN created ELSE $1 END \
+         WHERE hash = $2 AND revoked IS NULL",
+    )
         .bind(seconds(occasion.time))
         .bind(hash.0.to_vec())
         .execute(tx)

@@ -458,3 +458,15 @@ fn a_finding_names_license_seat_and_column() {
     fs::rename(authority.path("authority/keys"), authority.path("authority/away")).unwrap();
     assert_eq!(authority.done(&["verify"])["keys_are_here"], false);
 }
+
+#[test]
+fn whoever_the_system_has_no_name_for_leaves_nothing_to_be_found() {
+    let authority = Authority::new();
+    for (user, logname, actor) in [("", "", "cli:unknown"), ("", "jane", "cli:jane"), ("joe", "", "cli:joe")] {
+        let mut new = authority.command(&["license", "new", "--licensee", "Jane Doe"]);
+        let output = new.env("USER", user).env("LOGNAME", logname).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(field(authority.audit().last().unwrap(), "actor"), actor);
+    }
+    authority.done(&["verify"]);
+}

@@ -228,7 +228,8 @@ fn look_at_key(row: &mut Row<'_>, vault: Option<&Vault>, known: &mut Known) {
     let Some(license) = row.license.and_then(|id| known.licenses.get_mut(&id)) else {
         return row.wrong("license_id", "there is no such license");
     };
-    row.expect("created", created >= license.created, "the license was sold later");
+    let is_not_before = row.is_not_before(created, license.created);
+    row.expect("created", is_not_before, "the license was sold later");
     let (Some(hash), Some(hint)) = (hash, hint) else { return };
     row.expect("hint", matches!(hint.chars().count(), 1 | 5), "it is no end of a key");
     let Ok(bytes) = <[u8; 32]>::try_from(hash.as_slice()) else {
