@@ -63,6 +63,12 @@ pub(crate) enum Failure {
         "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
     )]
     KeyNotKept,
+    #[error(
+        "keys of licenses are kept here, and `vault.key`, which opens them, is missing or another one. Put it back among \
+         the keys from their copy; no other is made meanwhile, and no key that is sold is kept. If it is lost for good, \
+         `authority product edit --keeps-keys false --yes` lets go of what it kept"
+    )]
+    VaultMissing,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -220,6 +226,7 @@ impl Failure {
             Self::Void(_) => "void".into(),
             Self::NoSuchKey(_) => "no-such-key".into(),
             Self::KeyNotKept => "key-not-kept".into(),
+            Self::VaultMissing => "vault-missing".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
             Self::UnknownProduct(_) => "unknown-product".into(),

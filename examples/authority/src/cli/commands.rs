@@ -24,7 +24,7 @@ use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
     failure::{Failure, Result},
     http,
-    keys::{self, Presence, Vault, renewal::NewCertificate},
+    keys::{self, Presence, renewal::NewCertificate},
     service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Selling, Sellings, Service},
 };
 
@@ -225,7 +225,14 @@ async fn execute(
                 );
                 return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
-            let vault = Vault::open_or_create(&installation.keys())?;
+            let vault = match service::vault(database, &installation.keys()).await {
+                Err(failure @ Failure::VaultMissing) => {
+                    // Devices need the server more than anybody needs the copies.
+                    tracing::warn!(event = "vault-missing", error = failure.message());
+                    None
+                }
+                vault => vault?,
+            };
             let service = service().await?.with_vault(vault);
             keys::finish(&installation.keys());
             http::run(arguments, &installation.keys(), service).await?;

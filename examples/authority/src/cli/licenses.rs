@@ -126,7 +126,7 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let vault = Vault::open_or_create(self.keys)?;
+        let vault = self.vault().await?;
         let vault = vault.as_ref();
         let buyer = Buyer { order: order.as_ref(), customer: new.customer };
         let outcome = service::sell(self.database, vault, &offers, buyer, hand_over, self.occasion).await;
@@ -138,6 +138,18 @@ impl Desk<'_> {
             }
             Err(failure) if handed_over.get() => Ok(in_vain(failure, file)),
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Where the new keys are kept. Where the vault is missing that is said, and they are kept nowhere: a sale should not
+    /// fail for that.
+    async fn vault(&self) -> Result<Option<Vault>> {
+        match service::vault(self.database, self.keys).await {
+            Err(failure @ Failure::VaultMissing) => {
+                eprintln!("warning: {}", failure.message());
+                Ok(None)
+            }
+            vault => vault,
         }
     }
 
@@ -197,7 +209,7 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let vault = Vault::open_or_create(self.keys)?;
+        let vault = self.vault().await?;
         let new = (rekey.key.as_deref(), place);
         match service::rekey(self.database, vault.as_ref(), id, new, hand_over, self.occasion).await {
             Ok(hint) => {

@@ -492,6 +492,12 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
     if !verified.keys_are_here {
         words += " The keys are not here, so the ledger was not compared with them.";
     }
+    if verified.keys_not_compared > 0 {
+        words += &format!(
+            " {} license keys are kept in a vault that is not here, and were not compared.",
+            verified.keys_not_compared
+        );
+    }
     if !more.is_empty() {
         words += &format!(" {more}");
     }
@@ -501,6 +507,7 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
         "found": verified.found,
         "findings": verified.findings.iter().map(finding_value).collect::<Vec<_>>(),
         "keys_are_here": verified.keys_are_here,
+        "keys_not_compared": verified.keys_not_compared,
         "unseen": UNSEEN.iter().map(|(column, why)| json!({ "column": column, "why": why })).collect::<Vec<_>>(),
     });
     let report = Report::new(words, fields);

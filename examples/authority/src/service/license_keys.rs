@@ -1,5 +1,7 @@
 //! The keys of a license: another one, a new one in place of the old, the same one again.
 
+use std::path::Path;
+
 use nodelock::{LicenseId, authority::LicenseKeyName};
 use zeroize::Zeroizing;
 
@@ -127,8 +129,8 @@ pub(crate) async fn revoke_key(
 /// A key that is kept, to be sent once more: the only valid one, or the one with that end. That is noted before anybody
 /// sees it.
 ///
-/// Fails with `ErrorKind::UnknownLicense`, [`Failure::NoSuchKey`], and with [`Failure::KeyNotKept`] also where the
-/// vault is not here.
+/// Fails with `ErrorKind::UnknownLicense`, [`Failure::NoSuchKey`], [`Failure::KeyNotKept`], and with
+/// [`Failure::VaultMissing`] where the vault that it is kept in is not here.
 pub(crate) async fn kept_key(
     database: &Database,
     vault: Option<&Vault>,
@@ -140,9 +142,9 @@ pub(crate) async fn kept_key(
     let mut tx = database.write().await?;
     store::key_hint_of(&mut tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
     let key = valid_one(&mut tx, id, hint).await?;
-    let sealed = key.sealed.as_deref().zip(vault);
-    let text = sealed.and_then(|(sealed, vault)| vault.unseal(id, key.hash, sealed));
-    let text = text.ok_or(Failure::KeyNotKept)?;
+    let sealed = key.sealed.as_deref().ok_or(Failure::KeyNotKept)?;
+    let vault = vault.filter(|vault| vault.has_sealed(sealed)).ok_or(Failure::VaultMissing)?;
+    let text = vault.unseal(id, key.hash, sealed).ok_or(Failure::KeyNotKept)?;
     let detail = format!("..{}", key.hint);
     AuditLine { action: "license-key-shown", license: Some(id), detail: &detail }
         .write(&mut tx, occasion)
@@ -159,6 +161,20 @@ pub(crate) async fn licenses_by_hint(
 ) -> Result<Vec<LicenseHint>> {
     permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
     store::licenses_by_hint(&mut database.read().await?, hint, 100).await
+}
+
+/// The vault whose key is in a folder, which is made if nothing was kept yet.
+///
+/// None where it cannot be made. Fails with [`Failure::VaultMissing`] where keys were kept and the vault is not here:
+/// another one would not open them, and nobody would look for the one that does.
+pub(crate) async fn vault(database: &Database, keys: &Path) -> Result<Option<Vault>> {
+    if let Some(vault) = Vault::open(keys)? {
+        return Ok(Some(vault));
+    }
+    if store::are_keys_kept(&mut database.read().await?).await? {
+        return Err(Failure::VaultMissing);
+    }
+    Vault::open_or_create(keys)
 }
 
 /// The vault, if keys of that product are kept.

@@ -58,7 +58,7 @@ pub(crate) use self::{
     check_in::CheckedIn,
     customers::{customer, customer_of_external_id, customers, edit_customer, new_customer},
     edit::{Changing, Edited, Extension, differences, edit, extend},
-    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
+    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
     lists::{LicenseView, audit, count_by_state, license, licenses, seats},
     once::Once,
     orders::{order, orders, void_order},

@@ -102,6 +102,12 @@ pub(crate) async fn licenses_by_hint(tx: &mut Tx, hint: &str, at_most: u32) -> R
     rows.iter().map(hint).collect()
 }
 
+/// Whether any key is kept.
+pub(crate) async fn are_keys_kept(tx: &mut Tx) -> Result<bool> {
+    let row = query("SELECT 1 AS found FROM license_key WHERE sealed IS NOT NULL LIMIT 1");
+    Ok(row.fetch_optional(tx).await?.is_some())
+}
+
 /// Says whether keys of a product are kept. Where they are not, the copies go.
 pub(crate) async fn set_keeps_keys(
     tx: &mut Tx,

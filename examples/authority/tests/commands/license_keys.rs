@@ -111,17 +111,28 @@ fn a_key_is_sent_again_unless_its_product_keeps_none() {
     assert_eq!(field(&authority.done(&show), "key"), key);
     authority.done(&["verify"]);
 
-    // By another vault it cannot be read, which a verification finds.
+    // Where the vault is missing, no other one is made, and a sale keeps nothing.
     let away = authority.path("away");
     fs::rename(&place, &away).unwrap();
-    assert_eq!(authority.refused(&show, b""), "key-not-kept");
-    authority.done(&["verify"]);
-    authority.sell("1", &[]);
-    assert!(place.exists(), "a new one is made");
-    assert_eq!(authority.refused(&show, b""), "key-not-kept");
-    assert_eq!(authority.run(&["verify"], b"").code, 1);
+    assert_eq!(authority.refused(&show, b""), "vault-missing");
+    let sold = authority.run(&["license", "new", "--licensee", "Jane Doe"], b"");
+    assert!(sold.code == 0 && sold.stderr.contains("`vault.key`, which opens them, is missing"), "{}", sold.stderr);
+    let unkept = field(&sold.json(), "license").to_owned();
+    assert!(!place.exists(), "a new one is made");
+    assert_eq!(authority.done(&["verify"])["keys_not_compared"], 3);
+    // What another one opens is no damage either.
+    fs::write(&place, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n").unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    assert_eq!(authority.refused(&show, b""), "vault-missing");
+    assert_eq!(authority.done(&["verify"])["keys_not_compared"], 3);
     fs::rename(&away, &place).unwrap();
     assert_eq!(field(&authority.done(&show), "key"), key);
+    assert_eq!(authority.refused(&["license", "show-key", &unkept], b""), "key-not-kept");
+    assert_eq!(authority.done(&["verify"])["keys_not_compared"], 0);
 
     authority.done(&["product", "edit", "--keeps-keys", "false"]);
     assert_eq!(authority.refused(&show, b""), "key-not-kept");

@@ -242,7 +242,11 @@ fn look_at_key(row: &mut Row<'_>, vault: Option<&Vault>, known: &mut Known) {
     if row.is_null("sealed") {
         return;
     }
-    let (Some(sealed), Some(vault), Some(id)) = (row.bytes("sealed"), vault, row.license) else { return };
+    let (Some(sealed), Some(id)) = (row.bytes("sealed"), row.license) else { return };
+    let Some(vault) = vault.filter(|vault| vault.has_sealed(&sealed)) else {
+        known.keys_not_compared += 1;
+        return;
+    };
     let key = vault.unseal(id, KeyHash(bytes), &sealed).and_then(|text| LicenseKeyName::new(&text));
     let is_it = key.is_some_and(|key| key.hash().0 == bytes && key.hint() == hint);
     row.expect("sealed", is_it, "it is not the key of that hash and end");

@@ -53,6 +53,8 @@ pub(crate) struct Verified {
     pub(crate) records: u64,
     /// Whether the keys were here, so that the ledger could be compared with them.
     pub(crate) keys_are_here: bool,
+    /// How many license keys are kept in a vault that is not here, so that they could not be compared.
+    pub(crate) keys_not_compared: u64,
 }
 
 /// What was found so far.
@@ -93,6 +95,8 @@ struct Known {
     seats: HashMap<SeatName, u32>,
     /// The cancelled ones, with the dates of their requests.
     cancelled: HashMap<SeatName, Timestamp>,
+    /// How many keys are kept in a vault that is not here.
+    keys_not_compared: u64,
     /// The hardware of the seats that are taken, and of which license they are.
     tags: HashSet<(SeatName, LicenseId, i64)>,
     /// How many seats are in each state, in the order of [`SeatState::ALL`], and how much evidence there is.
@@ -148,7 +152,8 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     accounts::look(&mut tx, &mut known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
-    Ok(Verified { findings: list, found, records, keys_are_here })
+    let keys_not_compared = known.keys_not_compared;
+    Ok(Verified { findings: list, found, records, keys_are_here, keys_not_compared })
 }
 
 /// What holds for all products.
