@@ -96,6 +96,9 @@ pub(crate) enum Failure {
     CustomerThere(String),
     #[error("nothing was sold under order {0}")]
     UnknownOrder(String),
+    /// The order's id, which several sellers or products have.
+    #[error("several orders have the id {0}; name one with --product or --seller")]
+    AmbiguousOrder(String),
     /// Somebody else was faster: which version was seen, and which is the latest.
     #[error(
         "this was based on version {based_on}, and version {latest} is the latest; look at that one first"
@@ -234,6 +237,7 @@ impl Failure {
             Self::UnknownCustomer(_) => "unknown-customer".into(),
             Self::CustomerThere(_) => "customer-there".into(),
             Self::UnknownOrder(_) => "unknown-order".into(),
+            Self::AmbiguousOrder(_) => "ambiguous-order".into(),
             Self::Superseded { .. } => "superseded".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),

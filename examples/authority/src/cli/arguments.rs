@@ -269,16 +269,6 @@ pub(crate) struct TlsArguments {
     pub(crate) key: PathBuf,
 }
 
-/// An id as a shop has them: something on one line.
-fn order(text: &str) -> Result<String, &'static str> {
-    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_line && text.len() <= 200 {
-        Ok(text.to_owned())
-    } else {
-        Err("an id of at most 200 bytes on one line is expected")
-    }
-}
-
 /// The short name of a product.
 fn product(text: &str) -> Result<ProductId, &'static str> {
     text.parse()

@@ -14,10 +14,12 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order},
+    domain::{LicenseHint, Occasion},
     failure::{Failure, Result},
     keys::{self, Vault},
-    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, Offer, Sale},
+    service::{
+        self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale,
+    },
 };
 
 /// Where a vendor deals with licenses.
@@ -89,21 +91,32 @@ impl Desk<'_> {
     async fn sell(&self, new: &NewLicense) -> Result<Report> {
         let product = service::product(self.database, new.product.as_ref()).await?;
         let mut said = new.terms.said()?;
-        let licensee = match (&new.licensee, new.customer) {
-            (Some(licensee), _) => licensee.clone(),
-            (None, Some(id)) => service::customer(self.database, id, self.occasion).await?.details.name,
-            (None, None) => return Err(Failure::Usage("say who licenses it".into())),
+        new.licensee.iter().for_each(|licensee| said.say("licensee", licensee.as_str().into()));
+        let order = match &new.order {
+            Some(id) => {
+                let order = NewOrder {
+                    id: id.clone(),
+                    said: said.clone(),
+                    count: new.count,
+                    customer: new.customer,
+                    reseller: new.reseller.clone(),
+                };
+                match service::place_order(self.database, &product, order, self.occasion).await? {
+                    Placed::New(order) => Some(order),
+                    Placed::Before(licenses) => return Ok(sold_already(&licenses, id)),
+                }
+            }
+            None => None,
         };
-        said.say("licensee", licensee.into());
+        match (&new.licensee, new.customer) {
+            (Some(_), _) => {}
+            (None, Some(id)) => {
+                let customer = service::customer(self.database, id, self.occasion).await?;
+                said.say("licensee", customer.details.name.into());
+            }
+            (None, None) => return Err(Failure::Usage("say who licenses it".into())),
+        }
         let terms = service::terms_of_sale(self.database, &product, &said, self.occasion.time).await?;
-        let order = new.order.as_ref().map(|id| Order {
-            id: id.clone(),
-            product: product.id.clone(),
-            said: said.clone(),
-            count: new.count,
-            customer: new.customer,
-            reseller: new.reseller.clone(),
-        });
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {
             Some(typed) => {

@@ -214,7 +214,7 @@ pub(crate) fn customer(customer: &Customer) -> Value {
 
 pub(crate) fn order_words(row: &OrderRow) -> String {
     let OrderRow { order, sold, is_void } = row;
-    let mut line = format!("{}  {sold}  {} of {}", order.id, order.count, order.product);
+    let mut line = format!("{}  {sold}  {} of {}", order.key.id, order.count, order.key.product);
     if let Some(customer) = order.customer {
         line += &format!(" for customer {customer}");
     }
@@ -227,8 +227,9 @@ pub(crate) fn order_words(row: &OrderRow) -> String {
 pub(crate) fn order(row: &OrderRow) -> Value {
     let OrderRow { order, sold, is_void } = row;
     json!({
-        "id": order.id,
-        "product": order.product.to_string(),
+        "id": order.key.id,
+        "product": order.key.product.to_string(),
+        "seller": order.key.seller,
         "customer": order.customer.map(|id| id.to_string()),
         "reseller": order.reseller,
         "terms": order.said,

@@ -3,6 +3,7 @@
 mod credentials;
 mod customer;
 mod location;
+mod order;
 mod product;
 pub(crate) mod rights;
 mod said;
@@ -26,6 +27,7 @@ pub(crate) use self::{
     credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
+    order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
     said::Said,
     submission::{Deactivation, Submission, What},
@@ -194,27 +196,6 @@ pub(crate) struct KeyRow {
 pub(crate) struct LicenseHint {
     pub(crate) id: LicenseId,
     pub(crate) key_hint: String,
-}
-
-/// What is sold once under an id that the vendor's shop has for it.
-pub(crate) struct Order {
-    pub(crate) id: String,
-    pub(crate) product: ProductId,
-    /// What was said of its terms. What was not said, the product may say otherwise when the same order comes again.
-    pub(crate) said: Said,
-    /// How many licenses of it.
-    pub(crate) count: u32,
-    pub(crate) customer: Option<CustomerId>,
-    /// Who sells it; empty for the vendor.
-    pub(crate) reseller: String,
-}
-
-/// An order in a list.
-pub(crate) struct OrderRow {
-    pub(crate) order: Order,
-    pub(crate) sold: Timestamp,
-    /// Whether all its licenses were ended for good.
-    pub(crate) is_void: bool,
 }
 
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.

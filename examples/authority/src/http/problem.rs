@@ -207,6 +207,10 @@ impl From<Failure> for Problem {
                 let why = &("order-differs", "Another order was sold under that id");
                 Self::own(StatusCode::CONFLICT, why).detail(&failure.message())
             }
+            Failure::AmbiguousOrder(_) => {
+                Self::own(StatusCode::CONFLICT, &("ambiguous-order", "Several orders have that id"))
+                    .detail("name one with `product` and `seller`")
+            }
             Failure::AmbiguousSeat => {
                 let why = &("ambiguous-seat", "Several devices have a seat of that handle");
                 Self::own(StatusCode::CONFLICT, why).detail("name one with `device`")

@@ -68,7 +68,7 @@ pub(crate) use self::{
         Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
     },
     redeem::{Effect, Redeemed, Released},
-    sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
+    sell::{Buyer, NewOrder, Offer, Placed, Sale, offers, place_order, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},

@@ -52,7 +52,7 @@ pub(crate) use self::{
     pages::{AuditPages, LicensePages, SeatPages, license_row_of},
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
     sales::{
-        OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
+        OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row, orders_of_id,
         set_order_void,
     },
     seats::{count_by_state, latest_seats_of},

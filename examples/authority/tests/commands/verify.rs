@@ -157,10 +157,20 @@ fn authority() -> Authority {
             "INSERT INTO session (hash, account, seen, ends) VALUES ({hash}, '{name}', {seen})"
         ));
     }
+    let resold = "actor = 'account:jane@192.0.2.1', detail = '9 seats, reseller jane, order second'";
     ledger.execute(&format!(
-        "UPDATE audit SET actor = 'account:jane@192.0.2.1' WHERE action = 'license-created' AND license_id = '{other}'"
+        "UPDATE audit SET {resold} WHERE action = 'license-created' AND license_id IN \
+         (SELECT license_id FROM sale_license WHERE order_id = 'second')"
     ));
-    ledger.execute(&format!("INSERT INTO reseller_license (license_id, account) VALUES ('{other}', 'jane')"));
+    ledger.execute(
+        "INSERT INTO sale SELECT order_id, product_id, 'jane', said, sold, customer_id, 'jane', state FROM sale \
+         WHERE order_id = 'second'; UPDATE sale_license SET seller = 'jane' WHERE order_id = 'second'; \
+         DELETE FROM sale WHERE order_id = 'second' AND seller = ''",
+    );
+    ledger.execute(
+        "INSERT INTO reseller_license (license_id, account) \
+         SELECT license_id, 'jane' FROM sale_license WHERE seller = 'jane'",
+    );
     let bytes = |of: &str| match authority.engine() {
         Engine::Sqlite => format!("X'{}'", of.repeat(32)),
         Engine::Postgres(_) => format!("'\\x{}'", of.repeat(32)),

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::{SaidTerms, order, product};
-use crate::domain::{CustomerId, ProductId};
+use super::{SaidTerms, product};
+use crate::domain::{CustomerId, ProductId, check_order_id};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
@@ -116,7 +116,7 @@ pub(crate) struct NewLicense {
     pub(crate) count: u32,
     /// The id of the order in the vendor's shop: the same order again sells nothing, shows the licenses without their
     /// keys, and ends with exit code 3
-    #[arg(long, value_name = "ID", value_parser = order)]
+    #[arg(long, value_name = "ID", value_parser = check_order_id)]
     pub(crate) order: Option<String>,
     #[command(flatten)]
     pub(crate) keys_out: KeysOut,

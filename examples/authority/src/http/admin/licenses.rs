@@ -24,8 +24,8 @@ use super::{
     once::{JsonText, Nothing, Posted, once},
 };
 use crate::{
-    domain::{CustomerId, LicenseHint, LicenseRow, Order, ProductId, Said, rights::Act},
-    service::{self, Buyer, Changing, InPlaceOf, Sale},
+    domain::{CustomerId, LicenseHint, LicenseRow, ProductId, Said, check_order_id, rights::Act},
+    service::{self, Buyer, Changing, InPlaceOf, NewOrder, Placed, Sale},
 };
 
 /// What a license entitles to.
@@ -302,25 +302,24 @@ pub(super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonText, Proble
         let mut said = terms.said()?;
         said.say("licensee", new.licensee.into());
         let customer = new.customer.as_deref().map(customer_id).transpose()?;
-        let terms = service::terms_of_sale(database, &product, &said, occasion.time).await?;
         let count = new.count.unwrap_or(1);
-        let is_order = |id: &str| {
-            (1..=200).contains(&id.len()) && !id.trim().is_empty() && !id.chars().any(char::is_control)
-        };
-        if !(1..=1000).contains(&count) || new.order.as_deref().is_some_and(|id| !is_order(id)) {
-            return Err(Problem::malformed(
-                "`count` is from 1 to 1000, and `order` a line of at most 200 bytes",
-            ));
+        if !(1..=1000).contains(&count) {
+            return Err(Problem::malformed("`count` is from 1 to 1000"));
         }
+        let order = match new.order {
+            Some(id) => {
+                let id = check_order_id(&id).map_err(|text| Problem::malformed(&format!("`order`: {text}")))?;
+                let (said, reseller) = (said.clone(), new.reseller.unwrap_or_default());
+                let order = NewOrder { id, said, count, customer, reseller };
+                match service::place_order(database, &product, order, occasion).await? {
+                    Placed::New(order) => Some(order),
+                    Placed::Before(before) => return Ok(sold_before(before)),
+                }
+            }
+            None => None,
+        };
+        let terms = service::terms_of_sale(database, &product, &said, occasion.time).await?;
         let offers = service::offers(&terms, count)?;
-        let order = new.order.map(|id| Order {
-            id,
-            product: product.id.clone(),
-            said,
-            count,
-            customer,
-            reseller: new.reseller.unwrap_or_default(),
-        });
         let license = |offer: &service::Offer| SoldLicense {
             id: offer.terms.id.to_string(),
             key: Some(offer.key.to_string()),
@@ -331,17 +330,20 @@ pub(super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonText, Proble
         let buyer = Buyer { order: order.as_ref(), customer };
         match service::sell(database, service.vault(), &offers, buyer, hand_over, occasion).await? {
             Sale::Done => Ok(answer),
-            Sale::Before(before) => {
-                let license = |license: LicenseHint| SoldLicense {
-                    id: license.id.to_string(),
-                    key: None,
-                    key_hint: Some(license.key_hint),
-                };
-                Ok(Sold { sold: false, licenses: before.into_iter().map(license).collect() })
-            }
+            Sale::Before(before) => Ok(sold_before(before)),
         }
     })
     .await
+}
+
+/// An order that was sold before, whose keys are not shown again.
+fn sold_before(licenses: Vec<LicenseHint>) -> Sold {
+    let license = |license: LicenseHint| SoldLicense {
+        id: license.id.to_string(),
+        key: None,
+        key_hint: Some(license.key_hint),
+    };
+    Sold { sold: false, licenses: licenses.into_iter().map(license).collect() }
 }
 
 /// What changes. What is left out stays as it is.

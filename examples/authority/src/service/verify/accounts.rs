@@ -60,11 +60,12 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
     raw::walk(tx, raw::RESELLER_LICENSE, |raw| {
         let mut row = Row::new(raw, raw::RESELLER_LICENSE, findings);
         row.license = row.parsed::<LicenseId>("license_id");
-        let sold_by = row.license.and_then(|license| known.audit.sold_by.get(&license));
+        let noted = row.license.and_then(|license| known.audit.created.get(&license));
+        let sold_by = noted.and_then(|(_, sold)| sold.reseller.clone());
         let is_known = row.license.is_none() || sold_by.is_some();
         row.expect("license_id", is_known, "no reseller sold such a license");
         if let (Some(account), Some(sold_by)) = (row.text("account"), sold_by) {
-            row.expect("account", account == *sold_by, "another one sold it");
+            row.expect("account", account == sold_by, "another one sold it");
         }
     })
     .await?;

@@ -10,7 +10,7 @@ use nodelock::{
     authority::{SeatName, SeatState, SeatTrail, TrailLine, decision::EventKind},
 };
 
-use super::{Findings, Known, row::Row};
+use super::{Findings, Known, OrderName, row::Row};
 use crate::{
     domain::{Finding, check_name},
     failure::Result,
@@ -71,16 +71,35 @@ pub(super) struct Audit {
     /// How often each was changed.
     pub(super) customers_edited: HashMap<String, i64>,
     /// The orders whose licenses were ended for good.
-    pub(super) void_orders: HashSet<String>,
+    pub(super) void_orders: HashSet<OrderName>,
     /// What holds for all products, once that was changed.
     pub(super) policies: Option<String>,
-    /// When each license was sold, and in which words.
-    pub(super) created: HashMap<LicenseId, (Timestamp, String)>,
-    /// The account of the reseller who sold a license, of those that one sold.
-    pub(super) sold_by: HashMap<LicenseId, String>,
+    /// When each license was sold, and how.
+    pub(super) created: HashMap<LicenseId, (Timestamp, Sold)>,
     pub(super) trails: HashMap<SeatName, Trail>,
     /// Licenses that lines are about, each with one of its lines.
     named: HashMap<LicenseId, String>,
+}
+
+/// What a line says of a sale, beside the seats.
+#[derive(Default)]
+pub(super) struct Sold {
+    pub(super) customer: Option<String>,
+    /// The account of the reseller that sold it.
+    pub(super) reseller: Option<String>,
+    pub(super) order: Option<String>,
+}
+
+impl Sold {
+    /// Reads what `sell` and `void_order` write: the order last, because its id may be anything.
+    fn read(detail: &str) -> Self {
+        let (head, order) = match detail.split_once(", order ") {
+            Some((head, order)) => (head, Some(order.to_owned())),
+            None => (detail, None),
+        };
+        let after = |name: &str| head.split(", ").find_map(|part| part.strip_prefix(name)).map(str::to_owned);
+        Self { customer: after("customer "), reseller: after("reseller "), order }
+    }
 }
 
 /// What it says of one seat.
@@ -131,7 +150,6 @@ impl Audit {
             let is_near = noted.unix_seconds().abs_diff(at.unix_seconds()) <= LAG;
             row.expect("at", is_near, "it is not when the line was written");
         }
-        let actor = row.text("actor");
         look_at_actor(row, "actor");
         let license = match row.text_or_null("license_id") {
             Some(Some(text)) => {
@@ -186,7 +204,12 @@ impl Audit {
                         let id = detail.split(':').next().unwrap_or_default();
                         *self.customers_edited.entry(id.to_owned()).or_default() += 1;
                     }
-                    ("order-voided", _) => drop(self.void_orders.insert(detail)),
+                    ("order-voided", _) => {
+                        let Sold { reseller, order, .. } = Sold::read(&detail);
+                        let product = detail.split(", ").next().unwrap_or_default().to_owned();
+                        let name = (order.unwrap_or_default(), product, reseller.unwrap_or_default());
+                        self.void_orders.insert(name);
+                    }
                     ("policies-edited", _) => self.policies = Some(detail),
                     (
                         "license-edited" | "license-extended" | "license-suspended" | "license-resumed",
@@ -198,11 +221,7 @@ impl Audit {
                         row.expect("license_id", is_first, "a license is ended once");
                     }
                     ("license-created", Some(license)) => {
-                        let account = actor.as_deref().and_then(|actor| actor.strip_prefix("account:"));
-                        if let Some((name, _)) = account.and_then(|rest| rest.split_once('@')) {
-                            self.sold_by.insert(license, name.to_owned());
-                        }
-                        let is_first = self.created.insert(license, (at, detail)).is_none();
+                        let is_first = self.created.insert(license, (at, Sold::read(&detail))).is_none();
                         row.expect("license_id", is_first, "a license is sold once");
                     }
                     _ => {}
@@ -224,7 +243,7 @@ impl Audit {
                 is_about_no_seat(row);
                 row.expect("license_id", license.is_some(), "the line is about no license");
                 if let Some(license) = license {
-                    self.created.entry(license).or_insert((at, detail));
+                    self.created.entry(license).or_insert((at, Sold::default()));
                 }
             }
             None if is_event => self.look_at_seat(row, &action, license, at, &detail),

@@ -104,6 +104,9 @@ struct Known {
     evidence: i64,
 }
 
+/// What names an order: its id, its product, and the account of a reseller or nothing.
+type OrderName = (String, String, String);
+
 /// What a license says that its seats add up to, and what they do.
 #[derive(Default)]
 struct License {
