@@ -5,6 +5,7 @@ mod customer;
 mod location;
 mod order;
 mod product;
+mod refusals;
 pub(crate) mod rights;
 mod said;
 mod submission;
@@ -29,6 +30,7 @@ pub(crate) use self::{
     location::Location,
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
+    refusals::Refusals,
     said::Said,
     submission::{Deactivation, Submission, What},
 };
@@ -69,6 +71,8 @@ pub(crate) enum Actor {
 pub(crate) struct Bearer {
     pub(crate) who: Who,
     pub(crate) address: IpAddr,
+    /// Where refusals are counted.
+    pub(crate) refusals: Arc<Refusals>,
     /// What is kept in the transaction of what is done next.
     to_keep: Mutex<Option<Answered>>,
 }
@@ -84,8 +88,8 @@ pub(crate) struct Answered {
 }
 
 impl Bearer {
-    pub(crate) fn new(who: Who, address: IpAddr) -> Self {
-        Self { who, address, to_keep: Mutex::default() }
+    pub(crate) fn new(who: Who, address: IpAddr, refusals: Arc<Refusals>) -> Self {
+        Self { who, address, refusals, to_keep: Mutex::default() }
     }
 
     pub(crate) fn set_to_keep(&self, answer: Option<Answered>) {

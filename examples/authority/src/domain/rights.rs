@@ -16,7 +16,7 @@ use super::{Actor, Occasion, Who};
 macro_rules! named {
     ($(#[$about:meta])* $type:ident { $($(#[$doc:meta])* $value:ident = $name:literal),+ $(,)? }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub(crate) enum $type { $($(#[$doc])* #[serde(rename = $name)] $value),+ }
 
         impl $type {
@@ -381,7 +381,7 @@ mod tests {
     }
 
     fn bearer(who: Who) -> Occasion {
-        occasion(Actor::Bearer(Arc::new(Bearer::new(who, [192, 0, 2, 1].into()))))
+        occasion(Actor::Bearer(Arc::new(Bearer::new(who, [192, 0, 2, 1].into(), Arc::default()))))
     }
 
     fn token(scopes: &[Scope], product: Option<&str>) -> Occasion {

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Database,
-    permit::{On, permit},
+    permit::{On, noting, permit},
     products::check_based_on,
 };
 use crate::{
@@ -90,7 +90,8 @@ pub(crate) async fn extend(
         terms.expires = Some(later);
         Ok(terms)
     };
-    changed(database, id, "license-extended", change, changing, &permit).await
+    let done = changed(database, id, "license-extended", change, changing, &permit).await;
+    noting(database, &permit, done).await
 }
 
 async fn changed(
@@ -118,7 +119,7 @@ async fn changed(
     }
     if !changes.is_empty() {
         store::set_terms(&mut tx, &license.terms, version, occasion).await?;
-        let detail = changes.join(", ");
+        let detail = noted(&before, &license.terms)?.join(", ");
         AuditLine { action, license: Some(id), detail: &detail }.write(&mut tx, occasion).await?;
     }
     // Also where nothing changes: what was read may be on its way to the disk still.
@@ -143,6 +144,18 @@ pub(crate) fn differences(before: &LicenseTerms, after: &LicenseTerms) -> Result
         format!("{name} {} -> {}", words(name, &before[name.as_str()]), words(name, value))
     };
     Ok(changed.map(line).collect())
+}
+
+/// The same for the audit, which forgets nothing: what may name a person is said to have changed.
+fn noted(before: &LicenseTerms, after: &LicenseTerms) -> Result<Vec<String>> {
+    const PERSONAL: [&str; 2] = ["licensee", "metadata"];
+    let mut lines = differences(before, after)?;
+    for line in &mut lines {
+        if let Some(name) = PERSONAL.into_iter().find(|name| line.starts_with(&format!("{name} "))) {
+            *line = format!("{name} changed");
+        }
+    }
+    Ok(lines)
 }
 
 fn words(name: &str, value: &Value) -> String {

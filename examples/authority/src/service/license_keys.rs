@@ -94,13 +94,14 @@ async fn valid(tx: &mut Tx, id: LicenseId) -> Result<Vec<KeyRow>> {
     Ok(keys)
 }
 
-/// The one valid key with an end, or the only one. Fails with [`Failure::NoSuchKey`].
+/// The one valid key with an end, or the only one. Fails with [`Failure::NoSuchKey`] and [`Failure::NotOneKey`].
 async fn valid_one(tx: &mut Tx, id: LicenseId, hint: Option<&str>) -> Result<KeyRow> {
     let mut keys = valid(tx, id).await?;
     keys.retain(|key| hint.is_none_or(|hint| key.hint.eq_ignore_ascii_case(hint)));
     match (keys.pop(), keys.is_empty()) {
         (Some(key), true) => Ok(key),
-        _ => Err(Failure::NoSuchKey(id)),
+        _ if hint.is_some() => Err(Failure::NoSuchKey(id)),
+        _ => Err(Failure::NotOneKey(id)),
     }
 }
 
@@ -129,8 +130,8 @@ pub(crate) async fn revoke_key(
 /// A key that is kept, to be sent once more: the only valid one, or the one with that end. That is noted before anybody
 /// sees it.
 ///
-/// Fails with `ErrorKind::UnknownLicense`, [`Failure::NoSuchKey`], [`Failure::KeyNotKept`], and with
-/// [`Failure::VaultMissing`] where the vault that it is kept in is not here.
+/// Fails with `ErrorKind::UnknownLicense`, [`Failure::NoSuchKey`], [`Failure::NotOneKey`], [`Failure::KeyNotKept`], and
+/// with [`Failure::VaultMissing`] where the vault that it is kept in is not here.
 pub(crate) async fn kept_key(
     database: &Database,
     vault: Option<&Vault>,

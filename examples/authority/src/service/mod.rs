@@ -65,7 +65,8 @@ pub(crate) use self::{
     pages::{audit_after, licenses_after, seats_after},
     preflight::Foreseen,
     products::{
-        Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
+        Change, ProductEdit, edit_policies, edit_product, new_product, policies, product,
+        product_within_reach, products,
     },
     redeem::{Effect, Redeemed, Released},
     sell::{Buyer, NewOrder, Offer, Placed, Sale, offers, place_order, sell, terms_of_sale},
@@ -78,7 +79,7 @@ pub(crate) use self::{
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::{CredentialRow, Database};
 use crate::{
-    domain::{SeatChoice, Submission},
+    domain::{Refusals, SeatChoice, Submission},
     failure::{Failure, Result},
     keys::{Outside, Vault},
     store,
@@ -94,6 +95,8 @@ pub(crate) struct Service {
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
+    /// What was refused to bearers lately.
+    refusals: Arc<Refusals>,
     /// Where license keys are kept that are sold here.
     vault: Option<Vault>,
     run: Run,
@@ -109,6 +112,7 @@ impl Service {
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
+            refusals: Arc::default(),
             vault: None,
             run,
         }

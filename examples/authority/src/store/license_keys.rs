@@ -83,10 +83,10 @@ pub(crate) async fn revoke_key(tx: &mut Tx, hash: KeyHash, occasion: &Occasion) 
         "UPDATE license_key SET revoked = CASE WHEN created > $1 THEN created ELSE $1 END \
          WHERE hash = $2 AND revoked IS NULL",
     )
-        .bind(seconds(occasion.time))
-        .bind(hash.0.to_vec())
-        .execute(tx)
-        .await?;
+    .bind(seconds(occasion.time))
+    .bind(hash.0.to_vec())
+    .execute(tx)
+    .await?;
     Ok(())
 }
 

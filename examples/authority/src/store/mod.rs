@@ -46,7 +46,9 @@ pub(crate) use self::{
     customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
-    license_keys::{add_key, are_keys_kept, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
+    license_keys::{
+        add_key, are_keys_kept, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys,
+    },
     licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages, license_row_of},

@@ -419,7 +419,8 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
             "INSERT INTO sale (order_id, product_id, seller, said, sold, reseller, state) \
              VALUES ('1', 'main', '', '{said}', 1, '', 'sold')"
         );
-        let undone = "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+        let undone =
+            "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
         script(&database, &[product, &order, undone].join("; ")).await;
         database.close().await;
         let location = Location::File(folder.path().join("authority.db"));

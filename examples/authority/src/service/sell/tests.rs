@@ -16,7 +16,7 @@ use crate::domain::{
 };
 
 fn bearer(who: Who) -> Occasion {
-    Occasion { actor: Actor::Bearer(Arc::new(Bearer::new(who, address(1)))), ..vendor() }
+    Occasion { actor: Actor::Bearer(Arc::new(Bearer::new(who, address(1), Arc::default()))), ..vendor() }
 }
 
 async fn reseller(authority: &Authority, name: &str) -> Occasion {
@@ -37,7 +37,12 @@ fn ordered(id: &str, said: &Said) -> NewOrder {
 }
 
 /// Sells an order as a front does. Returns its license, and whether it was sold now.
-async fn sold(authority: &Authority, of: &Product, new: NewOrder, by: &Occasion) -> Result<(LicenseId, bool)> {
+async fn sold(
+    authority: &Authority,
+    of: &Product,
+    new: NewOrder,
+    by: &Occasion,
+) -> Result<(LicenseId, bool)> {
     let (database, said) = (authority.service.database(), new.said.clone());
     let order = match place_order(database, of, new, by).await? {
         Placed::New(order) => order,
@@ -76,7 +81,11 @@ async fn an_order_id_is_of_one_seller_and_product_and_nobody_uses_up_those_of_an
     // Each has its own again, and the shop that of the program, which sells for it.
     sales.push((&viewer, &shop, sales[2].2));
     for (of, by, license) in sales {
-        assert_eq!(sold(&authority, of, ordered("1001", &said), by).await.unwrap(), (license, false), "{by:?}");
+        assert_eq!(
+            sold(&authority, of, ordered("1001", &said), by).await.unwrap(),
+            (license, false),
+            "{by:?}"
+        );
     }
     let choice = |product: Option<&Product>, seller: Option<&str>| OrderChoice {
         id: "1001".into(),
@@ -89,6 +98,11 @@ async fn an_order_id_is_of_one_seller_and_product_and_nobody_uses_up_those_of_an
     }
     let (row, licenses) = order(database, &choice(None, Some("john")), &vendor()).await.unwrap();
     assert_eq!((&*row.order.reseller, licenses.len()), ("john", 1));
+    // Whose right is limited sees its own, whatever others have that id.
+    let (row, _) = order(database, &choice(None, None), &jane).await.unwrap();
+    assert_eq!(row.order.key.seller, "jane");
+    let refused = order(database, &choice(None, Some("john")), &jane).await;
+    assert!(matches!(refused, Err(Failure::UnknownOrder(_))));
     let verified = verify(database, &authority.path("keys"), &vendor()).await.unwrap();
     assert!(verified.findings.is_empty(), "{:?}", verified.findings);
 }
@@ -123,9 +137,7 @@ async fn a_reseller_who_signed_in_sells_as_itself_and_whom_the_vendor_names_is_o
     let of = product(authority.service.database(), None).await.unwrap();
     let (jane, said) = (reseller(&authority, "jane").await, said(json!({})));
     let named = |id: &str, reseller: &str| NewOrder { reseller: reseller.into(), ..ordered(id, &said) };
-    let invalid = |sold: Result<_>| {
-        matches!(sold, Err(Failure::Rule(error)) if error.kind() == ErrorKind::InvalidInput)
-    };
+    let invalid = |sold: Result<_>| matches!(sold, Err(Failure::Rule(error)) if error.kind() == ErrorKind::InvalidInput);
     for other in ["john", "ACME"] {
         assert!(invalid(sold(&authority, &of, named("1", other), &jane).await.map(drop)), "{other}");
     }

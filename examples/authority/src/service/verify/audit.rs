@@ -76,6 +76,10 @@ pub(super) struct Audit {
     pub(super) policies: Option<String>,
     /// When each license was sold, and how.
     pub(super) created: HashMap<LicenseId, (Timestamp, Sold)>,
+    /// By their names.
+    pub(super) accounts: HashMap<String, NotedAccount>,
+    /// By their ids.
+    pub(super) credentials: HashMap<String, NotedCredential>,
     pub(super) trails: HashMap<SeatName, Trail>,
     /// Licenses that lines are about, each with one of its lines.
     named: HashMap<LicenseId, String>,
@@ -100,6 +104,21 @@ impl Sold {
         let after = |name: &str| head.split(", ").find_map(|part| part.strip_prefix(name)).map(str::to_owned);
         Self { customer: after("customer "), reseller: after("reseller "), order }
     }
+}
+
+/// What it says of an account.
+pub(super) struct NotedAccount {
+    pub(super) created: Timestamp,
+    /// By its name.
+    pub(super) role: String,
+    pub(super) disabled: Option<Timestamp>,
+}
+
+/// What it says of a token or a deployment key.
+pub(super) struct NotedCredential {
+    pub(super) created: Timestamp,
+    pub(super) detail: String,
+    pub(super) revoked: Option<Timestamp>,
 }
 
 /// What it says of one seat.
@@ -211,6 +230,31 @@ impl Audit {
                         self.void_orders.insert(name);
                     }
                     ("policies-edited", _) => self.policies = Some(detail),
+                    ("account-created", _) => {
+                        let (name, role) = detail.split_once(", ").unwrap_or((&detail, ""));
+                        let noted = NotedAccount { created: at, role: role.to_owned(), disabled: None };
+                        self.accounts.insert(name.to_owned(), noted);
+                    }
+                    ("account-changed", _) => {
+                        let (name, what) = detail.split_once(": ").unwrap_or((&detail, ""));
+                        if let Some(account) = self.accounts.get_mut(name) {
+                            match (what, what.rsplit_once(" -> ")) {
+                                ("disabled", _) => account.disabled = Some(at),
+                                ("enabled", _) => account.disabled = None,
+                                (_, Some((_, role))) => role.clone_into(&mut account.role),
+                                _ => {}
+                            }
+                        }
+                    }
+                    ("token-created" | "deployment-key-created", _) => {
+                        let id = detail.split(' ').next().unwrap_or_default().to_owned();
+                        self.credentials.insert(id, NotedCredential { created: at, detail, revoked: None });
+                    }
+                    ("token-revoked" | "deployment-key-revoked", _) => {
+                        if let Some(credential) = self.credentials.get_mut(&detail) {
+                            credential.revoked = Some(at);
+                        }
+                    }
                     (
                         "license-edited" | "license-extended" | "license-suspended" | "license-resumed",
                         Some(license),

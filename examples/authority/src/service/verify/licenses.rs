@@ -1,6 +1,6 @@
 //! Licenses, and the orders that they were sold under.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use nodelock::{
     LicenseId, Timestamp,
@@ -66,10 +66,25 @@ pub(super) async fn look(
         orders.insert(name, Order { sold, customer, noted: None, licenses: 0 });
     })
     .await?;
+    let mut ordered = HashSet::new();
     raw::walk(tx, raw::SALE_LICENSE, |raw| {
-        look_at_sold(&mut Row::new(raw, raw::SALE_LICENSE, findings), known, &mut orders);
+        let mut row = Row::new(raw, raw::SALE_LICENSE, findings);
+        look_at_sold(&mut row, known, &mut orders);
+        ordered.extend(row.license);
     })
     .await?;
+    for (id, (_, sold)) in &known.audit.created {
+        if let Some(order) = sold.order.as_ref().filter(|_| !ordered.contains(id)) {
+            findings.add(Finding {
+                table: "sale_license".to_owned(),
+                column: Some("license_id".to_owned()),
+                license: Some(*id),
+                seat: None,
+                row: None,
+                detail: format!("it was noted as sold under order {order}"),
+            });
+        }
+    }
     for ((id, ..), order) in orders {
         if order.licenses == 0 {
             findings.add_of("sale_license", Some("order_id"), format!("order {id} has no licenses"));

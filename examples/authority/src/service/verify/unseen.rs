@@ -49,7 +49,7 @@ pub(crate) const UNSEEN: [(&str, &str); 64] = [
     ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),
     (
         "account.record",
-        "who a person is, and what of their secrets is kept, is noted nowhere else; it must be readable",
+        "what is kept of a person's secrets and quotas is noted nowhere else; name, role and times are noted",
     ),
     ("session.hash", "the token is not kept; its length is checked"),
     ("session.account", "who signed in is noted in words alone; it must be an account there is"),
@@ -58,7 +58,7 @@ pub(crate) const UNSEEN: [(&str, &str); 64] = [
     ("credential.hash", "the token is not kept; its length is checked"),
     (
         "credential.record",
-        "what it is for is noted in words alone; it must be readable, and of this id and time",
+        "how often a deployment key was used is noted by its seats alone; all else is noted",
     ),
     ("credential.seen", "noted nowhere else; it must not lie ahead"),
     ("answered.id", "neither the caller's secret nor the call's key is kept; its length is checked"),
