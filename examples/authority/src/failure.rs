@@ -56,9 +56,14 @@ pub(crate) enum Failure {
     /// The license.
     #[error("license {0} is void; that cannot be undone. Sell another one")]
     Void(LicenseId),
-    /// Several keys or none have that end; the license, and what was typed.
+    /// Several keys or none have that end; the license.
     #[error("license {0} has no key of that end, or several; `authority license show` has them")]
     NoSuchKey(LicenseId),
+    /// No end was named, and there is not one key; the license.
+    #[error(
+        "license {0} has several keys that open something, or none; name one by its end. `authority license show` has them"
+    )]
+    NotOneKey(LicenseId),
     #[error(
         "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
     )]
@@ -227,7 +232,7 @@ impl Failure {
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::Void(_) => "void".into(),
-            Self::NoSuchKey(_) => "no-such-key".into(),
+            Self::NoSuchKey(_) | Self::NotOneKey(_) => "no-such-key".into(),
             Self::KeyNotKept => "key-not-kept".into(),
             Self::VaultMissing => "vault-missing".into(),
             Self::OrderDiffers(..) => "order-differs".into(),

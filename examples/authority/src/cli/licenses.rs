@@ -14,12 +14,10 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion},
+    domain::{LicenseHint, Occasion, rights::Act},
     failure::{Failure, Result},
     keys::{self, Vault},
-    service::{
-        self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale,
-    },
+    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale},
 };
 
 /// Where a vendor deals with licenses.
@@ -89,7 +87,8 @@ impl Desk<'_> {
     }
 
     async fn sell(&self, new: &NewLicense) -> Result<Report> {
-        let product = service::product(self.database, new.product.as_ref()).await?;
+        let named = new.product.as_ref();
+        let product = service::product_within_reach(self.database, named, Act::Sell, self.occasion).await?;
         let mut said = new.terms.said()?;
         new.licensee.iter().for_each(|licensee| said.say("licensee", licensee.as_str().into()));
         let order = match &new.order {

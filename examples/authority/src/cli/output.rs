@@ -61,6 +61,17 @@ impl From<Failure> for Report {
     }
 }
 
+/// Text as a terminal may show it: without what it would obey, and without marks that change how the rest is read. Names
+/// and reasons come from outside. Lines stay lines.
+fn shown(text: &str) -> String {
+    let is_seen = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+    };
+    text.chars().map(|c| if c == '\n' || is_seen(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
 /// Prints a report. The document goes to `out`, or else to standard output with the words on standard error, so that
 /// it can be piped.
 pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Result<()> {
@@ -71,6 +82,7 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
     if let Some(failure) = &report.failure {
         words += &format!("error: {}", failure.message());
     }
+    let words = shown(&words);
     let (stdout, stderr) = if report.is_printed {
         (String::new(), if report.failure.is_some() { words } else { String::new() })
     } else if as_json {
@@ -161,7 +173,7 @@ impl Listing {
         let written = match (self.as_json, self.rows) {
             (true, 1) => write!(self.out, "{{\"{}\": [\n{}", self.name, json(&row)),
             (true, _) => write!(self.out, ",\n{}", json(&row)),
-            (false, _) => writeln!(self.out, "{}", words(&row)),
+            (false, _) => writeln!(self.out, "{}", shown(&words(&row)).replace('\n', "\u{FFFD}")),
         };
         Ok(written.map_err(failed_to_print)?)
     }

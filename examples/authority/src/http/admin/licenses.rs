@@ -296,7 +296,8 @@ pub(super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonText, Proble
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
         let database = service.database();
         let product = new.product.as_deref().map(product_id).transpose()?;
-        let product = service::product(database, product.as_ref()).await?;
+        let product = product.as_ref();
+        let product = service::product_within_reach(database, product, Act::Sell, occasion).await?;
         let NewLicenses { seats, edition, features, expires, lease_days, deactivations, .. } = new;
         let terms = ChangedTerms { seats, edition, features, expires, lease_days, deactivations };
         let mut said = terms.said()?;
@@ -308,7 +309,8 @@ pub(super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonText, Proble
         }
         let order = match new.order {
             Some(id) => {
-                let id = check_order_id(&id).map_err(|text| Problem::malformed(&format!("`order`: {text}")))?;
+                let id =
+                    check_order_id(&id).map_err(|text| Problem::malformed(&format!("`order`: {text}")))?;
                 let (said, reseller) = (said.clone(), new.reseller.unwrap_or_default());
                 let order = NewOrder { id, said, count, customer, reseller };
                 match service::place_order(database, &product, order, occasion).await? {
