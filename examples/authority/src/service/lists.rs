@@ -4,7 +4,7 @@ use nodelock::LicenseId;
 
 use super::{
     Database,
-    permit::{On, permit, reaches},
+    permit::{On, permit},
 };
 use crate::{
     domain::{
@@ -41,22 +41,13 @@ pub(crate) async fn licenses(
     mut show: impl FnMut(Result<LicenseRow>) -> Result<()>,
 ) -> Result<()> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, LicensePages::new(customer));
+    let (mut tx, mut pages) = (database.read().await?, LicensePages::new(permit.reach(), customer));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(());
         }
-        for row in page {
-            // Whose a damaged one is cannot be told, so it is shown to whom nothing is hidden.
-            let is_shown = match &row {
-                Ok(row) => reaches(&permit, &mut tx, row.license.terms.id).await?,
-                Err(_) => !permit.is_limited(),
-            };
-            if is_shown {
-                show(row)?;
-            }
-        }
+        page.into_iter().try_for_each(&mut show)?;
     }
 }
 

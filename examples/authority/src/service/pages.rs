@@ -1,18 +1,20 @@
 //! A page of what there is, for callers who ask for the next page later.
 
 use nodelock::{LicenseId, PublicKey, Timestamp, code::Handle};
+use tracing::warn;
 
 use super::{
     Database,
-    permit::{On, permit, reaches},
+    permit::{On, permit},
 };
 use crate::{
     domain::{AuditRow, LicenseRow, Occasion, SeatRow, rights::Act},
-    failure::Result,
+    failure::{Failure, Result},
     store::{AuditPages, LicensePages, SeatPages},
 };
 
-/// The licenses within reach that come after one, at most `most`. Fails for a record that is damaged.
+/// The licenses within reach that come after one, at most `most`. One that is damaged is left out, and that is logged: it
+/// breaks nobody's list.
 pub(crate) async fn licenses_after(
     database: &Database,
     after: Option<(Timestamp, LicenseId)>,
@@ -20,7 +22,8 @@ pub(crate) async fn licenses_after(
     occasion: &Occasion,
 ) -> Result<Vec<LicenseRow>> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, LicensePages::after(after, most));
+    let (mut tx, mut pages) =
+        (database.read().await?, LicensePages::new(permit.reach(), None).after(after, most));
     let mut found = Vec::new();
     loop {
         let page = pages.next(&mut tx).await?;
@@ -28,11 +31,13 @@ pub(crate) async fn licenses_after(
             return Ok(found);
         }
         for row in page {
-            let row = row?;
-            if !reaches(&permit, &mut tx, row.license.terms.id).await? {
-                continue;
+            match row {
+                Ok(row) => found.push(row),
+                Err(failure @ Failure::Damaged { .. }) => {
+                    warn!(event = "damaged-record", error = failure.message());
+                }
+                Err(failure) => return Err(failure),
             }
-            found.push(row);
             if found.len() >= most as usize {
                 return Ok(found);
             }

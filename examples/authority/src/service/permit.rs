@@ -76,14 +76,6 @@ pub(super) async fn permit<'a>(
     }
 }
 
-/// Whether a license is within a permit's reach: nothing is looked up where that has no limit.
-pub(super) async fn reaches(permit: &Permit<'_>, tx: &mut Tx, license: LicenseId) -> Result<bool> {
-    if !permit.is_limited() {
-        return Ok(true);
-    }
-    Ok(store::subject_of(tx, license).await?.is_some_and(|subject| permit.reaches(&subject)))
-}
-
 /// Notes a refusal, unless the same bearer was refused the same act within the last hour. Returns it, or why it could
 /// not be noted.
 async fn refuse(database: &Database, occasion: &Occasion, act: Act, on: On<'_>, failure: Failure) -> Failure {

@@ -6,10 +6,10 @@ use super::{
     audit::audit_row,
     ledger::license_in,
     row::{count, damaged, handle, license_id, number, public_key, record, seat_name, seconds, state, time},
-    sql::{Row, query},
+    sql::{Query, Row, query, query_made},
 };
 use crate::{
-    domain::{AuditRow, CustomerId, LicenseRow, SeatRow},
+    domain::{AuditRow, CustomerId, LicenseRow, SeatRow, rights::Reach},
     failure::{Failure, Result},
 };
 use nodelock::{LicenseId, PublicKey, Timestamp, authority::Attempts, code::Handle};
@@ -111,17 +111,14 @@ fn seat_row(row: &Row) -> Result<SeatRow> {
 
 /// The columns of a license in a list.
 macro_rules! licenses {
-    ($rest:literal) => {
-        concat!(
-            "SELECT id, terms, key_hint, created, taken, deactivated, activated, allowances, version, voided, \
-             customer_id FROM license ",
-            $rest
-        )
+    () => {
+        "SELECT id, terms, key_hint, created, taken, deactivated, activated, allowances, version, voided, customer_id FROM "
     };
 }
 
-/// Licenses, oldest first: all of them, or those of a customer.
+/// Licenses within a reach, oldest first: all of them, or those of a customer.
 pub(crate) struct LicensePages {
+    reach: Reach,
     customer: Option<CustomerId>,
     /// The last license so far.
     after: (i64, String),
@@ -129,53 +126,93 @@ pub(crate) struct LicensePages {
 }
 
 impl LicensePages {
-    pub(crate) fn new(customer: Option<CustomerId>) -> Self {
-        Self { customer, after: (i64::MIN, String::new()), size: PAGE }
+    pub(crate) fn new(reach: &Reach, customer: Option<CustomerId>) -> Self {
+        Self { reach: reach.clone(), customer, after: (i64::MIN, String::new()), size: PAGE }
     }
 
     /// Those after one, on pages of that size.
-    pub(crate) fn after(after: Option<(Timestamp, LicenseId)>, size: u32) -> Self {
-        let after =
-            after.map_or((i64::MIN, String::new()), |(created, id)| (seconds(created), id.to_string()));
-        Self { customer: None, after, size: size.into() }
+    pub(crate) fn after(mut self, after: Option<(Timestamp, LicenseId)>, size: u32) -> Self {
+        if let Some((created, id)) = after {
+            self.after = (seconds(created), id.to_string());
+        }
+        self.size = size.into();
+        self
     }
 
     /// The next page; empty after the last.
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<LicenseRow>> {
-        let (created, id) = self.after.clone();
-        let rows = query(match self.customer {
-            Some(_) => {
-                licenses!("WHERE (created, id) > ($1, $2) AND customer_id = $4 ORDER BY created, id LIMIT $3")
-            }
-            None => licenses!("WHERE (created, id) > ($1, $2) ORDER BY created, id LIMIT $3"),
-        });
-        let rows = rows.bind(created).bind(id).bind(self.size);
-        let rows = match self.customer {
-            Some(customer) => rows.bind(customer.to_string()),
-            None => rows,
-        };
-        let rows = rows.fetch_all(tx).await?;
+        let rows = self.rows("").fetch_all(tx).await?;
         if let Some(last) = rows.last() {
             self.after = (last.get("created")?, last.get("id")?);
         }
         Ok(rows.iter().map(license_row).collect())
     }
+
+    /// How SQLite goes about it: a line for each step.
+    #[cfg(test)]
+    pub(super) async fn plan(&self, tx: &mut Tx) -> Result<Vec<String>> {
+        let steps = self.rows("EXPLAIN QUERY PLAN ").fetch_all(tx).await?;
+        steps.iter().map(|step| Ok(step.get("detail")?)).collect()
+    }
+
+    /// The reach is a part of the statement: to look through the licenses of others would take as long as there are of
+    /// them.
+    fn rows(&self, before: &str) -> Query {
+        let (created, id) = self.after.clone();
+        let (tables, within, of) = match &self.reach {
+            Reach::Everything => ("license", "", None),
+            Reach::Product(name) => {
+                let within = " AND product_id = (SELECT id FROM product WHERE name = $4)";
+                ("license", within, Some(name.clone()))
+            }
+            // SQLite takes the first table of a cross join first.
+            Reach::SoldBy(account) => (
+                "reseller_license CROSS JOIN license",
+                " AND license_id = id AND account = $4",
+                Some(account.clone()),
+            ),
+            Reach::License(license) => ("license", " AND id = $4", Some(license.to_string())),
+        };
+        let of_customer = match (self.customer, &of) {
+            (None, _) => "",
+            (Some(_), None) => " AND customer_id = $4",
+            (Some(_), Some(_)) => " AND customer_id = $5",
+        };
+        let licenses = licenses!();
+        let rows = query_made(format!(
+            "{before}{licenses}{tables} WHERE (created, id) > ($1, $2){within}{of_customer} \
+             ORDER BY created, id LIMIT $3"
+        ));
+        let rows = rows.bind(created).bind(id).bind(self.size);
+        let values = of.into_iter().chain(self.customer.map(|customer| customer.to_string()));
+        values.fold(rows, Query::bind)
+    }
 }
 
 /// One license; none if there is no such license.
 pub(crate) async fn license_row_of(tx: &mut Tx, id: LicenseId) -> Result<Option<LicenseRow>> {
-    let row = query(licenses!("WHERE id = $1"));
+    let row = query(concat!(licenses!(), "license WHERE id = $1"));
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(license_row).transpose()
 }
 
+/// Whatever is wrong with it is said of that license alone.
 fn license_row(row: &Row) -> Result<LicenseRow> {
-    Ok(LicenseRow {
-        license: license_in(row)?,
-        key_hint: row.get("key_hint")?,
-        created: time(row, "created")?,
-        version: count(row, "version")?,
-        voided: row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?,
-        customer: row.get::<Option<&str>>("customer_id")?.map(str::parse).transpose()?,
+    let read = || -> Result<LicenseRow> {
+        Ok(LicenseRow {
+            license: license_in(row)?,
+            key_hint: row.get("key_hint")?,
+            created: time(row, "created")?,
+            version: count(row, "version")?,
+            voided: row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?,
+            customer: row.get::<Option<&str>>("customer_id")?.map(str::parse).transpose()?,
+        })
+    };
+    read().map_err(|failure| match failure {
+        failure @ Failure::Damaged { .. } => failure,
+        failure => {
+            let id: Result<&str, _> = row.get("id");
+            failure.in_record(id.map_or_else(|_| "a license".to_owned(), |id| format!("license {id}")))
+        }
     })
 }
 

@@ -22,7 +22,7 @@ use super::{
     latest_seats_of, run_script, seats, strangers,
 };
 use crate::{
-    domain::{Actor, DeviceDescription, Location, Occasion},
+    domain::{Actor, CustomerId, DeviceDescription, Location, Occasion, rights::Reach},
     failure::{Failure, Result},
 };
 
@@ -159,7 +159,7 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
-    let listed = LicensePages::new(None).next(&mut database.read().await.unwrap()).await.unwrap();
+    let listed = LicensePages::new(&Reach::Everything, None).next(&mut database.read().await.unwrap()).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
     let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
@@ -460,6 +460,71 @@ async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is
     assert!(matches!(failure, Failure::ForeignDatabase), "{failure}");
 }
 
+/// Each kind of reach goes by an index of its own: nobody waits for the licenses of others.
+#[tokio::test]
+async fn a_limited_list_looks_at_nothing_out_of_its_reach() {
+    let (_folder, database) = empty_file().await;
+    let mut tx = database.read().await.unwrap();
+    for (reach, searched) in [
+        (Reach::Everything, "license USING INDEX license_by_age"),
+        (Reach::Product("Example".into()), "license USING INDEX license_of_product_by_age (product_id=?"),
+        (
+            Reach::SoldBy("jane".into()),
+            "reseller_license USING COVERING INDEX reseller_license_of_account (account=?",
+        ),
+        (Reach::License(LicenseId::from_bytes([1; 8])), "license USING INDEX sqlite_autoindex_license_1 (id=?"),
+    ] {
+        let plan = LicensePages::new(&reach, None).plan(&mut tx).await.unwrap();
+        assert!(plan.iter().any(|step| step.contains(searched)), "{reach:?}: {plan:#?}");
+        assert!(plan.iter().all(|step| !step.contains("SCAN")), "{reach:?}: {plan:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_limited_list_has_what_is_within_its_reach_and_every_page_of_it() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let mut ids = Vec::new();
+    for key in ["one", "two", "three", "four"] {
+        ids.push(sold(&mut tx, key).await.id);
+    }
+    tx.commit().await.unwrap();
+    let customer = CustomerId::generate(&nodelock::SystemRandom).unwrap();
+    script(
+        &database,
+        &format!(
+            "INSERT INTO account (name, record) VALUES ('jane', ''), ('john', ''); \
+             INSERT INTO customer (id, name, email, external_id, notes, created, revision) \
+             VALUES ('{customer}', '', '', '', '', 1, 1); \
+             UPDATE license SET customer_id = '{customer}' WHERE id IN ('{1}', '{2}'); \
+             INSERT INTO reseller_license (license_id, account) VALUES ('{0}', 'jane'), ('{1}', 'jane'), ('{2}', 'john')",
+            ids[0], ids[1], ids[2]
+        ),
+    )
+    .await;
+    let mut tx = database.read().await.unwrap();
+    let jane = Reach::SoldBy("jane".into());
+    for (reach, customer, expected) in [
+        (&Reach::Everything, None, &ids[..]),
+        (&Reach::Everything, Some(customer), &ids[1..3]),
+        (&jane, None, &ids[..2]),
+        (&jane, Some(customer), &ids[1..2]),
+        (&Reach::SoldBy("jack".into()), None, &[]),
+        (&Reach::Product("Other".into()), None, &[]),
+        (&Reach::License(ids[3]), None, &ids[3..]),
+    ] {
+        let mut pages = LicensePages::new(reach, customer).after(None, 1);
+        let mut listed = Vec::new();
+        while let [row] = &pages.next(&mut tx).await.unwrap()[..] {
+            listed.push(row.as_ref().unwrap().license.terms.id);
+        }
+        let mut expected = expected.to_vec();
+        listed.sort();
+        expected.sort();
+        assert_eq!(listed, expected, "{reach:?} {customer:?}");
+    }
+}
+
 #[tokio::test]
 async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() {
     let (_folder, database) = empty().await;
@@ -511,7 +576,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
             ),
         }
     }
-    let listed = LicensePages::new(None).next(&mut tx).await.unwrap();
+    let listed = LicensePages::new(&Reach::Everything, None).next(&mut tx).await.unwrap();
     let damaged: Vec<_> = listed.iter().filter_map(|row| row.as_ref().err()).map(Failure::message).collect();
     assert!(damaged.len() == 1 && damaged[0].contains(&other.id.to_string()), "{damaged:?}");
     // The customer of the other license sees the rest, and decisions on it go on.

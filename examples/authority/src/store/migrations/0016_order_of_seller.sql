@@ -37,3 +37,6 @@ DROP TABLE sale;
 ALTER TABLE sale_of_seller RENAME TO sale;
 ALTER TABLE sale_license_of_seller RENAME TO sale_license;
 CREATE INDEX sale_by_age ON sale (sold, order_id, product_id, seller);
+
+-- For lists of what one account sold.
+CREATE INDEX reseller_license_of_account ON reseller_license (account, license_id);
