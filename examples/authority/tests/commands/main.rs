@@ -10,6 +10,7 @@ mod people;
 mod products;
 mod program;
 mod restored;
+mod rows;
 mod sale;
 mod schema;
 mod set_up;
