@@ -197,7 +197,7 @@ impl Desk<'_> {
             (None, None) => return Err(Failure::Usage("say by how much".into())),
         };
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::extend(self.database, id, extension, how, self.occasion).await?;
+        let edited = service::extend(self.database, id, extension, how, |_| Ok(()), self.occasion).await?;
         Ok(changed(id, &edited, changing))
     }
 
@@ -207,7 +207,7 @@ impl Desk<'_> {
             return Err(Failure::Usage("say what is to change".into()));
         }
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::edit(self.database, id, &said, how, self.occasion).await?;
+        let edited = service::edit(self.database, id, &said, how, |_| Ok(()), self.occasion).await?;
         Ok(changed(id, &edited, changing))
     }
 

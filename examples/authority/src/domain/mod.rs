@@ -18,7 +18,9 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{Count, Gap, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, SeatState},
+    authority::{
+        Count, Gap, KeyHash, LicenseRecord, LicenseTerms, Reply, Seat, SeatName, SeatState, decision::Ruling,
+    },
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,7 @@ pub(crate) use self::{
     said::Said,
     submission::{Deactivation, Submission, What},
 };
+use crate::failure::Result;
 
 /// When something is done, and by whom.
 #[derive(Clone, Debug)]
@@ -66,8 +69,10 @@ pub(crate) enum Actor {
     Bearer(Arc<Bearer>),
 }
 
+/// Makes the answer to a call from what was decided; none for what it has no answer to.
+pub(crate) type ToAnswer = Box<dyn Fn(&Ruling, &Reply) -> Result<Option<Answered>> + Send>;
+
 /// Who brought a credential, and from where.
-#[derive(Debug)]
 pub(crate) struct Bearer {
     pub(crate) who: Who,
     pub(crate) address: IpAddr,
@@ -75,6 +80,8 @@ pub(crate) struct Bearer {
     pub(crate) refusals: Arc<Refusals>,
     /// What is kept in the transaction of what is done next.
     to_keep: Mutex<Option<Answered>>,
+    /// What makes that where only a decision tells the answer.
+    to_answer: Mutex<Option<ToAnswer>>,
 }
 
 /// What a call was answered, sealed.
@@ -89,7 +96,20 @@ pub(crate) struct Answered {
 
 impl Bearer {
     pub(crate) fn new(who: Who, address: IpAddr, refusals: Arc<Refusals>) -> Self {
-        Self { who, address, refusals, to_keep: Mutex::default() }
+        Self { who, address, refusals, to_keep: Mutex::default(), to_answer: Mutex::default() }
+    }
+
+    pub(crate) fn set_to_answer(&self, to_answer: Option<ToAnswer>) {
+        *self.to_answer.lock().unwrap_or_else(PoisonError::into_inner) = to_answer;
+    }
+
+    /// Has the answer to what was decided kept, before that is stored.
+    pub(crate) fn answer(&self, ruling: &Ruling, reply: &Reply) -> Result<()> {
+        let to_answer = self.to_answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(to_answer) = &*to_answer {
+            self.set_to_keep(to_answer(ruling, reply)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn set_to_keep(&self, answer: Option<Answered>) {
@@ -98,6 +118,15 @@ impl Bearer {
 
     pub(crate) fn take_to_keep(&self) -> Option<Answered> {
         self.to_keep.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("who", &self.who)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 

@@ -198,6 +198,9 @@ impl Service {
                     Considered::Decided(mut decision) => match self.admit_and_sign(&decision, case) {
                         Err(failure) => settled.push(Err(failure)),
                         Ok(reply) => {
+                            if let Actor::Bearer(bearer) = &occasion.actor {
+                                bearer.answer(&decision.ruling, &reply)?;
+                            }
                             if let Err(failure) = store(&mut tx, &decision, occasion).await {
                                 // Its caller may begin again at once.
                                 tx.undo().await;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Occasion, Said, Standing,
+        LicenseRow, Occasion, Said, Standing,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -41,6 +41,8 @@ pub(crate) enum Extension {
 pub(crate) struct Edited {
     /// The license as it is now.
     pub(crate) license: LicenseRecord,
+    /// The same as the ledger has it: after a dry run, as it was.
+    pub(crate) row: LicenseRow,
     /// The version of its terms.
     pub(crate) version: u32,
     /// What is other than before: a line for each term.
@@ -50,18 +52,21 @@ pub(crate) struct Edited {
 /// Changes the terms of a license. A device hears of it when it checks in; whoever has a seat keeps it, also when
 /// there are fewer seats now, and a lease that was signed stays as it is.
 ///
-/// Fails with `ErrorKind::UnknownLicense`, with [`Failure::Void`], with [`Failure::Superseded`], as [`Said::apply`]
-/// does, and with `ErrorKind::InvalidInput` for terms that no license can be made of.
+/// `hand_over` is told what it came to in the transaction of the change, unless that changes nothing.
+///
+/// Fails with `ErrorKind::UnknownLicense`, with [`Failure::Void`], with [`Failure::Superseded`], as [`Said::apply`] and
+/// `hand_over` do, and with `ErrorKind::InvalidInput` for terms that no license can be made of.
 pub(crate) async fn edit(
     database: &Database,
     id: LicenseId,
     said: &Said,
     changing: Changing,
+    hand_over: impl FnOnce(&Edited) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Edit, On::License(id)).await?;
     let change = |terms: &LicenseTerms| said.apply(terms, permit.time);
-    changed(database, id, "license-edited", change, changing, &permit).await
+    changed(database, id, "license-edited", (change, hand_over), changing, &permit).await
 }
 
 /// Moves the end of a license, and never to an earlier time.
@@ -73,6 +78,7 @@ pub(crate) async fn extend(
     id: LicenseId,
     extension: Extension,
     changing: Changing,
+    hand_over: impl FnOnce(&Edited) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Extend, On::License(id)).await?;
@@ -90,7 +96,7 @@ pub(crate) async fn extend(
         terms.expires = Some(later);
         Ok(terms)
     };
-    let done = changed(database, id, "license-extended", change, changing, &permit).await;
+    let done = changed(database, id, "license-extended", (change, hand_over), changing, &permit).await;
     noting(database, &permit, done).await
 }
 
@@ -98,7 +104,7 @@ async fn changed(
     database: &Database,
     id: LicenseId,
     action: &'static str,
-    change: impl Fn(&LicenseTerms) -> Result<LicenseTerms>,
+    (change, hand_over): (impl Fn(&LicenseTerms) -> Result<LicenseTerms>, impl FnOnce(&Edited) -> Result<()>),
     changing: Changing,
     occasion: &Permit<'_>,
 ) -> Result<Edited> {
@@ -113,18 +119,24 @@ async fn changed(
     license.terms.validate()?;
     let changes = differences(&before, &license.terms)?;
     let version = if changes.is_empty() { version } else { version.saturating_add(1) };
+    let mut row = store::license_row_of(&mut tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
     if changing.dry_run {
         tx.undo().await;
-        return Ok(Edited { license: *license, version, changes });
+        return Ok(Edited { license: *license, row, version, changes });
     }
     if !changes.is_empty() {
         store::set_terms(&mut tx, &license.terms, version, occasion).await?;
         let detail = noted(&before, &license.terms)?.join(", ");
+        (row.license, row.version) = (LicenseRecord::clone(&license), version);
+        let edited = Edited { license: *license, row, version, changes };
+        hand_over(&edited)?;
         AuditLine { action, license: Some(id), detail: &detail }.write(&mut tx, occasion).await?;
+        tx.commit().await?;
+        return Ok(edited);
     }
     // Also where nothing changes: what was read may be on its way to the disk still.
     tx.commit().await?;
-    Ok(Edited { license: *license, version, changes })
+    Ok(Edited { license: *license, row, version, changes })
 }
 
 /// What a license says now, which is not void.

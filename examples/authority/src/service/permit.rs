@@ -11,7 +11,7 @@ use crate::{
         rights::{self, Act, Denied, Permit, Reach, Subject},
     },
     failure::{Failure, Result},
-    store::{self, AuditLine, Tx},
+    store::{self, AuditLine},
 };
 
 /// What an act is about.

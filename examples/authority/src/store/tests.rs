@@ -159,7 +159,8 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
-    let listed = LicensePages::new(&Reach::Everything, None).next(&mut database.read().await.unwrap()).await.unwrap();
+    let listed =
+        LicensePages::new(&Reach::Everything, None).next(&mut database.read().await.unwrap()).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
     let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
@@ -472,7 +473,10 @@ async fn a_limited_list_looks_at_nothing_out_of_its_reach() {
             Reach::SoldBy("jane".into()),
             "reseller_license USING COVERING INDEX reseller_license_of_account (account=?",
         ),
-        (Reach::License(LicenseId::from_bytes([1; 8])), "license USING INDEX sqlite_autoindex_license_1 (id=?"),
+        (
+            Reach::License(LicenseId::from_bytes([1; 8])),
+            "license USING INDEX sqlite_autoindex_license_1 (id=?",
+        ),
     ] {
         let plan = LicensePages::new(&reach, None).plan(&mut tx).await.unwrap();
         assert!(plan.iter().any(|step| step.contains(searched)), "{reach:?}: {plan:#?}");

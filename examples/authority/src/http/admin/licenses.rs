@@ -78,7 +78,7 @@ fn time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-fn body(row: LicenseRow, now: Timestamp) -> LicenseBody {
+fn body(row: &LicenseRow, now: Timestamp) -> LicenseBody {
     let LicenseRow { license, key_hint, version, voided, customer, .. } = row;
     let (terms, left) = (&license.terms, |of| license.balance(of, now).left());
     let feature = |feature: &Feature| FeatureBody {
@@ -88,7 +88,7 @@ fn body(row: LicenseRow, now: Timestamp) -> LicenseBody {
     };
     LicenseBody {
         id: terms.id.to_string(),
-        key_hint,
+        key_hint: key_hint.clone(),
         product: terms.product.clone(),
         licensee: terms.licensee.clone(),
         edition: terms.edition.clone(),
@@ -99,8 +99,8 @@ fn body(row: LicenseRow, now: Timestamp) -> LicenseBody {
         margin_days: terms.margin_days,
         updates_until: time(terms.updates_until),
         suspended: terms.suspended,
-        voided: time(voided),
-        version,
+        voided: time(*voided),
+        version: *version,
         customer: customer.map(|id| id.to_string()),
         seats: terms.seats,
         seats_taken: license.usage.taken,
@@ -182,7 +182,7 @@ pub(super) async fn licenses(
     let last = rows.last().filter(|_| rows.len() >= most as usize);
     let next = last
         .map(|row| Cursor::text([row.created.unix_seconds().to_string(), row.license.terms.id.to_string()]));
-    let licenses = rows.into_iter().map(|row| body(row, caller.occasion.time)).collect();
+    let licenses = rows.iter().map(|row| body(row, caller.occasion.time)).collect();
     Ok(JsonAnswer(Licenses { licenses, next }))
 }
 
@@ -223,7 +223,7 @@ pub(super) async fn license(
     let (database, id) = (server.service.database(), license_id(&id)?);
     let row = service::license(database, id, &caller.occasion).await?.row;
     let version = row.version;
-    Ok(([(header::ETAG, etag(version))], JsonAnswer(body(row, caller.occasion.time))).into_response())
+    Ok(([(header::ETAG, etag(version))], JsonAnswer(body(&row, caller.occasion.time))).into_response())
 }
 
 /// What is sold. Terms that are left out are those of the product's template.
@@ -416,6 +416,13 @@ pub(super) struct Edited {
     license: LicenseBody,
 }
 
+impl Edited {
+    /// The license as it is in the transaction of the change: whoever may edit one need not be allowed to see others.
+    fn of(edited: &service::Edited, now: Timestamp) -> Self {
+        Self { changes: edited.changes.clone(), license: body(&edited.row, now) }
+    }
+}
+
 /// Change what was sold
 ///
 /// Devices hear of it when they check in. Whoever has a seat keeps it.
@@ -455,9 +462,10 @@ pub(super) async fn edit(
         let id = license_id(&id)?;
         let how = Changing { based_on: Some(based_on(&headers)?), dry_run: false };
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
-        let edited = service::edit(database, id, &changed.said()?, how, occasion).await?;
-        let license = body(service::license(database, id, occasion).await?.row, occasion.time);
-        Ok(Edited { changes: edited.changes, license })
+        let now = occasion.time;
+        let hand_over = |edited: &service::Edited| call.keep_along(&Edited::of(edited, now));
+        let edited = service::edit(database, id, &changed.said()?, how, hand_over, occasion).await?;
+        Ok(Edited::of(&edited, now))
     })
     .await
 }
@@ -500,6 +508,7 @@ async fn set_suspended(id: String, suspended: bool, posted: Posted<Nothing>) -> 
     once(posted, act, move |call, _: Nothing| async move {
         let database = call.server.service.database();
         let id = license_id(&id)?;
+        call.keep_along(&Suspended { suspended, changed: true })?;
         let changed = service::set_suspended(database, id, suspended, &call.caller.occasion).await?;
         Ok(Suspended { suspended, changed })
     })

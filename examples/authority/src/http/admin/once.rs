@@ -14,6 +14,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
+use nodelock::authority::{Reply, decision::Ruling};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tracing::warn;
 use utoipa::ToSchema;
@@ -49,9 +50,9 @@ pub(super) struct Posted<T> {
 pub(super) struct Call {
     pub(super) server: Arc<Server>,
     pub(super) caller: Caller,
-    once: Once,
+    once: Arc<Once>,
     /// Whether its answer goes into the transaction of what it changes.
-    goes_along: AtomicBool,
+    goes_along: Arc<AtomicBool>,
 }
 
 /// A body without members; it may be left out.
@@ -70,8 +71,8 @@ impl<T> FromRequest<Arc<Server>> for Posted<T> {
         let (method, path) = (parts.method.as_str(), parts.uri.path());
         let version = parts.headers.get(header::IF_MATCH).map_or(&b""[..], |value| value.as_bytes());
         let said = [method.as_bytes(), path.as_bytes(), version, &bytes[..]];
-        let once = Once::new(&caller.secret, &key, &said)?;
-        let goes_along = AtomicBool::new(false);
+        let once = Arc::new(Once::new(&caller.secret, &key, &said)?);
+        let goes_along = Arc::default();
         let is_there = !bytes.is_empty() || parts.headers.contains_key(header::CONTENT_TYPE);
         let call = Call { server: server.clone(), caller, once, goes_along };
         Ok(Self { call, body: is_there.then_some(bytes), headers: parts.headers, asked: PhantomData })
@@ -108,9 +109,25 @@ impl Call {
         Ok(())
     }
 
+    /// The same for what only a decision tells: `answer` is asked before that is stored.
+    pub(super) fn keep_along_of<A: Serialize>(
+        &self,
+        answer: impl Fn(&Ruling, &Reply) -> Option<A> + Send + 'static,
+    ) {
+        if let Actor::Bearer(bearer) = &self.caller.occasion.actor {
+            let (once, goes_along) = (self.once.clone(), self.goes_along.clone());
+            bearer.set_to_answer(Some(Box::new(move |ruling, reply| {
+                let Some(answer) = answer(ruling, reply) else { return Ok(None) };
+                goes_along.store(true, Ordering::Relaxed);
+                once.sealed(&json_text(&answer)).map(Some)
+            })));
+        }
+    }
+
     /// Whether the answer was kept with what the call changed.
     fn is_kept(&self) -> bool {
         let Actor::Bearer(bearer) = &self.caller.occasion.actor else { return false };
+        bearer.set_to_answer(None);
         let is_left = bearer.take_to_keep().is_some();
         self.goes_along.load(Ordering::Relaxed) && !is_left
     }
@@ -163,3 +180,6 @@ where
     })
     .await
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! `/v1/admin/seats`: shown, released, returned.
 
 use axum::extract::{Path, State};
-use nodelock::{PublicKey, Timestamp, authority::Seat, code::Handle};
+use nodelock::{
+    PublicKey, Timestamp,
+    authority::{Reply, Seat, decision::Ruling},
+    code::Handle,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -136,6 +140,16 @@ fn freed(seat: &Seat, revocation: Option<Message>) -> Freed {
     Freed { handle: seat.handle().to_string(), state: seat.state().name(), revocation }
 }
 
+/// The same of what is decided.
+fn freed_by(ruling: &Ruling, reply: &Reply) -> Option<Freed> {
+    match ruling {
+        Ruling::Revoked(seat) | Ruling::Returned(seat) => {
+            Some(freed(seat, reply.revocation.as_ref().map(Message::from)))
+        }
+        _ => None,
+    }
+}
+
 fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
     let handle = handle.parse().map_err(|_| Problem::malformed("the address holds no handle"))?;
     let device = device.map(str::parse).transpose();
@@ -160,6 +174,7 @@ pub(super) async fn release(
     once(posted, Act::Release, |call, asked: Release| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        call.keep_along_of(freed_by);
         let (seat, revocation) = service.release(choice, &asked.reason, occasion).await?;
         Ok(freed(&seat, revocation.as_ref().map(Message::from)))
     })
@@ -181,6 +196,7 @@ pub(super) async fn return_held(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::ReturnHeld, |call, asked: ReturnHeld| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(freed_by);
         let seat = call.server.service.return_held(choice, &call.caller.occasion).await?;
         Ok(freed(&seat, None))
     })
