@@ -4,7 +4,6 @@ mod customer;
 mod license;
 mod people;
 mod product;
-mod terms;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -19,7 +18,6 @@ pub(crate) use self::{
     license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
-    terms::SaidTerms,
 };
 use crate::{
     domain::{Location, ProductId},

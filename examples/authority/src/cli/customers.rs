@@ -25,7 +25,7 @@ pub(crate) async fn customers(
         CustomerCommand::New { name, more } => {
             let mut details = CustomerDetails::default();
             more.change(Some(name), &mut details);
-            Ok(shown(&service::new_customer(database, details, occasion).await?))
+            Ok(shown(&service::new_customer(database, details, |_| Ok(()), occasion).await?))
         }
         CustomerCommand::List { email } => {
             let mut listing = Listing::new("customers", as_json);
@@ -75,7 +75,7 @@ pub(crate) async fn orders(
         }
         OrderCommand::Void { order, reason, yes: true } => {
             let choice = order.choice();
-            let voided = service::void_order(database, &choice, reason, occasion).await?;
+            let voided = service::void_order(database, &choice, reason, |_| Ok(()), occasion).await?;
             let id = choice.id;
             let words = format!("Order {id} is void: {voided} licenses are void now that were not before.");
             Ok(Report::new(words, json!({ "order": id, "voided": voided })))

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, SaidTerms},
+    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense},
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, rights::Act},
+    domain::{LicenseHint, Occasion, SaidTerms, rights::Act},
     failure::{Failure, Result},
     keys::{self, Vault},
     service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale},

@@ -59,6 +59,13 @@ pub(crate) enum Credential {
     DeploymentKey(DeploymentKey),
 }
 
+/// Which of both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CredentialKind {
+    Token,
+    DeploymentKey,
+}
+
 /// For a program of the vendor's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -92,6 +99,13 @@ pub(crate) struct DeploymentKey {
 }
 
 impl Credential {
+    pub(crate) fn kind(&self) -> CredentialKind {
+        match self {
+            Self::Token(_) => CredentialKind::Token,
+            Self::DeploymentKey(_) => CredentialKind::DeploymentKey,
+        }
+    }
+
     pub(crate) fn id(&self) -> &str {
         match self {
             Self::Token(token) => &token.id,

@@ -9,6 +9,7 @@ mod refusals;
 pub(crate) mod rights;
 mod said;
 mod submission;
+mod terms;
 
 use std::{
     fmt,
@@ -27,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use self::rights::{Role, Scope};
 pub(crate) use self::{
-    credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
+    credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
@@ -35,6 +36,7 @@ pub(crate) use self::{
     refusals::Refusals,
     said::Said,
     submission::{Deactivation, Submission, What},
+    terms::{FeatureBody, SaidTerms},
 };
 use crate::failure::Result;
 

@@ -8,7 +8,7 @@ use super::{
     products::check_based_on,
 };
 use crate::{
-    domain::{Customer, CustomerDetails, CustomerId, Occasion, rights::Act},
+    domain::{Customer, CustomerDetails, CustomerId, Occasion, Product, rights::Act},
     failure::{Failure, Result},
     store::{self, AuditLine, CustomerPages, Tx},
 };
@@ -16,13 +16,14 @@ use crate::{
 /// The longest of each member, in bytes.
 const LONGEST: [usize; 4] = [1_024, 320, 200, 64 * 1024];
 
-/// Enters a customer.
+/// Enters a customer. `hand_over` is told of it before it is stored.
 ///
-/// Fails with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line, and with
+/// Fails as `hand_over` does, with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line, and with
 /// [`Failure::CustomerThere`] for an external id that another customer has.
 pub(crate) async fn new_customer(
     database: &Database,
     details: CustomerDetails,
+    hand_over: impl FnOnce(&Customer) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Customer> {
     let occasion = &permit(database, occasion, Act::Sell, On::Whole).await?;
@@ -31,6 +32,7 @@ pub(crate) async fn new_customer(
     let id = CustomerId::generate(&SystemRandom)?;
     check_external_id(&mut tx, id, &details).await?;
     let customer = Customer { id, details, created: occasion.time, revision: 1 };
+    hand_over(&customer)?;
     store::insert_customer(&mut tx, &customer).await?;
     // Without what is noted of a person: the audit forgets nothing.
     let detail = id.to_string();
@@ -77,6 +79,17 @@ pub(crate) async fn edit_customer(
 pub(crate) async fn customer(database: &Database, id: CustomerId, occasion: &Occasion) -> Result<Customer> {
     permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
     known(&mut database.read().await?, id).await
+}
+
+/// The name of a customer to whom something is sold, for the license. Fails with [`Failure::UnknownCustomer`].
+pub(crate) async fn name_of_customer(
+    database: &Database,
+    id: CustomerId,
+    product: &Product,
+    occasion: &Occasion,
+) -> Result<String> {
+    permit(database, occasion, Act::Sell, On::New(&product.name)).await?;
+    Ok(known(&mut database.read().await?, id).await?.details.name)
 }
 
 pub(super) async fn known(tx: &mut Tx, id: CustomerId) -> Result<Customer> {

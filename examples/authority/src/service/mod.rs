@@ -56,13 +56,15 @@ pub(crate) use self::{
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
-    customers::{customer, customer_of_external_id, customers, edit_customer, new_customer},
+    customers::{
+        customer, customer_of_external_id, customers, edit_customer, name_of_customer, new_customer,
+    },
     edit::{Changing, Edited, Extension, differences, edit, extend},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
     lists::{LicenseView, audit, count_by_state, license, licenses, seats},
     once::Once,
-    orders::{order, orders, void_order},
-    pages::{audit_after, licenses_after, seats_after},
+    orders::{EditedLicense, extend_order, order, orders, void_order},
+    pages::{audit_after, customers_after, licenses_after, orders_after, seats_after},
     preflight::Foreseen,
     products::{
         Change, ProductEdit, edit_policies, edit_product, new_product, policies, product,

@@ -1,12 +1,14 @@
 //! Orders: what was sold under the id that a shop has for it.
 
+use nodelock::LicenseId;
+
 use super::{
-    Database,
-    permit::{On, permit},
+    Changing, Database, Edited, Extension, edit,
+    permit::{On, noting, permit},
 };
 use crate::{
     domain::{
-        LicenseHint, Occasion, OrderChoice, OrderKey, OrderRow, Product,
+        LicenseHint, Occasion, OrderChoice, OrderKey, OrderRow,
         rights::{Act, Permit, Subject},
     },
     failure::{Failure, Result},
@@ -30,9 +32,14 @@ pub(crate) async fn order(
 
 /// The one order that is meant, among those within reach: there may be others of its id.
 async fn choose(tx: &mut Tx, choice: &OrderChoice, permit: &Permit<'_>) -> Result<OrderRow> {
-    let reach = OrderReach::of(tx, permit).await?;
-    let mut orders = store::orders_of_id(tx, &choice.id).await?;
-    orders.retain(|row| choice.is(&row.order.key) && reach.has(&row.order.key));
+    let (mut orders, products) = (store::orders_of_id(tx, &choice.id).await?, store::products(tx).await?);
+    let is_within_reach = |key: &OrderKey| {
+        let product = products.iter().find(|product| product.id == key.product);
+        let product = product.map_or_else(String::new, |product| product.name.clone());
+        let sold_by = Some(key.seller.clone()).filter(|seller| !seller.is_empty());
+        permit.reaches(&Subject { license: None, product, sold_by })
+    };
+    orders.retain(|row| choice.is(&row.order.key) && is_within_reach(&row.order.key));
     match (orders.pop(), orders.is_empty()) {
         (Some(order), true) => Ok(order),
         (Some(_), false) => Err(Failure::AmbiguousOrder(choice.id.clone())),
@@ -40,63 +47,96 @@ async fn choose(tx: &mut Tx, choice: &OrderChoice, permit: &Permit<'_>) -> Resul
     }
 }
 
-/// Which orders a permit reaches: what finds an order says it.
-struct OrderReach<'a> {
-    permit: &'a Permit<'a>,
-    products: Vec<Product>,
-}
-
-impl<'a> OrderReach<'a> {
-    async fn of(tx: &mut Tx, permit: &'a Permit<'a>) -> Result<Self> {
-        Ok(Self { permit, products: store::products(tx).await? })
-    }
-
-    fn has(&self, key: &OrderKey) -> bool {
-        let product = self.products.iter().find(|product| product.id == key.product);
-        let product = product.map_or_else(String::new, |product| product.name.clone());
-        let sold_by = Some(key.seller.clone()).filter(|seller| !seller.is_empty());
-        !self.permit.is_limited() || self.permit.reaches(&Subject { license: None, product, sold_by })
-    }
-}
-
-/// Shows every order within reach, oldest first. Whose a damaged one is cannot be told, so it is shown to whom nothing
-/// is hidden.
+/// Shows every order within reach, oldest first. One that is damaged fails alone.
 pub(crate) async fn orders(
     database: &Database,
     occasion: &Occasion,
     mut show: impl FnMut(Result<OrderRow>) -> Result<()>,
 ) -> Result<()> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, OrderPages::new());
-    let reach = OrderReach::of(&mut tx, &permit).await?;
+    let (mut tx, mut pages) = (database.read().await?, OrderPages::new(permit.reach()));
     loop {
         let page = pages.next(&mut tx).await?;
         if page.is_empty() {
             return Ok(());
         }
-        let is_shown = |row: &Result<OrderRow>| match row {
-            Ok(row) => reach.has(&row.order.key),
-            Err(_) => !permit.is_limited(),
-        };
-        page.into_iter().filter(is_shown).try_for_each(&mut show)?;
+        page.into_iter().try_for_each(&mut show)?;
+    }
+}
+
+/// A license of an order, and what became of it.
+pub(crate) type EditedLicense = (LicenseId, Edited);
+
+/// Moves the end of every license of an order, because a subscription was paid for again, say: all of them or none.
+/// Licenses that are void stay so. Returns each that is not void, as it is now.
+///
+/// `hand_over` is told what it comes to before anything is stored.
+///
+/// Fails as [`order`] does, with [`Failure::Void`] for an order whose licenses are all void, and as
+/// [`extend`](super::extend) does.
+pub(crate) async fn extend_order(
+    database: &Database,
+    choice: &OrderChoice,
+    extension: Extension,
+    hand_over: impl FnOnce(&[EditedLicense]) -> Result<()>,
+    occasion: &Occasion,
+) -> Result<Vec<EditedLicense>> {
+    let permit = &permit(database, occasion, Act::Extend, On::Each).await?;
+    let extended = async {
+        let mut tx = database.write().await?;
+        let key = choose(&mut tx, choice, permit).await?.order.key;
+        let foreseen = Changing { dry_run: true, ..Changing::default() };
+        hand_over(&extend_each(&mut tx, &key, extension, foreseen, permit).await?)?;
+        let extended = extend_each(&mut tx, &key, extension, Changing::default(), permit).await?;
+        tx.commit().await?;
+        Ok::<_, Failure>(extended)
+    };
+    noting(database, permit, extended.await).await
+}
+
+async fn extend_each(
+    tx: &mut Tx,
+    order: &OrderKey,
+    extension: Extension,
+    changing: Changing,
+    occasion: &Permit<'_>,
+) -> Result<Vec<EditedLicense>> {
+    let (mut extended, mut void) = (Vec::new(), None);
+    for LicenseHint { id, .. } in store::licenses_of_sale(tx, order).await? {
+        match edit::extend_in(tx, id, extension, changing, occasion).await {
+            Ok(edited) => extended.push((id, edited)),
+            Err(failure @ Failure::Void(_)) => void = Some(failure),
+            Err(failure) => return Err(failure),
+        }
+    }
+    match void.filter(|_| extended.is_empty()) {
+        Some(failure) => Err(failure),
+        None => Ok(extended),
     }
 }
 
 /// Ends every license of an order for good, because it was refunded, say. Returns how many were not void before.
 ///
-/// Fails as [`order`] does.
+/// `hand_over` is told that before anything is stored. Fails as [`order`] and `hand_over` do.
 pub(crate) async fn void_order(
     database: &Database,
     choice: &OrderChoice,
     reason: &str,
+    hand_over: impl FnOnce(usize) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<usize> {
     let occasion = &permit(database, occasion, Act::Edit, On::Each).await?;
     let mut tx = database.write().await?;
     let OrderRow { order, is_void, .. } = choose(&mut tx, choice, occasion).await?;
-    let mut voided = 0;
+    let mut standing = Vec::new();
     for license in store::licenses_of_sale(&mut tx, &order.key).await? {
-        voided += usize::from(super::suspend::end(&mut tx, license.id, reason, occasion).await?);
+        if !store::is_void(&mut tx, license.id).await? {
+            standing.push(license.id);
+        }
+    }
+    hand_over(standing.len())?;
+    for license in &standing {
+        super::suspend::end(&mut tx, *license, reason, occasion).await?;
     }
     if !is_void {
         store::set_order_void(&mut tx, &order.key).await?;
@@ -106,5 +146,5 @@ pub(crate) async fn void_order(
         AuditLine { action: "order-voided", license: None, detail: &detail }.write(&mut tx, occasion).await?;
     }
     tx.commit().await?;
-    Ok(voided)
+    Ok(standing.len())
 }

@@ -1,7 +1,10 @@
 //! Customers.
 
+use nodelock::Timestamp;
+
 use super::{
     Tx,
+    pages::PAGE,
     row::{count, seconds, time},
     sql::{Row, query},
 };
@@ -81,11 +84,21 @@ pub(crate) struct CustomerPages {
     email: Option<String>,
     /// The last one so far.
     after: (i64, String),
+    size: i64,
 }
 
 impl CustomerPages {
     pub(crate) fn new(email: Option<&str>) -> Self {
-        Self { email: email.map(str::to_owned), after: (i64::MIN, String::new()) }
+        Self { email: email.map(str::to_owned), after: (i64::MIN, String::new()), size: PAGE }
+    }
+
+    /// Those after one, on pages of that size.
+    pub(crate) fn after(mut self, after: Option<(Timestamp, CustomerId)>, size: u32) -> Self {
+        if let Some((created, id)) = after {
+            self.after = (seconds(created), id.to_string());
+        }
+        self.size = size.into();
+        self
     }
 
     /// The next page; empty after the last.
@@ -94,17 +107,19 @@ impl CustomerPages {
         let rows = match &self.email {
             Some(email) => query(
                 "SELECT id, name, email, external_id, notes, created, revision FROM customer \
-                 WHERE (created, id) > ($1, $2) AND email = $3 ORDER BY created, id LIMIT 500",
+                 WHERE (created, id) > ($1, $2) AND email = $4 ORDER BY created, id LIMIT $3",
             )
             .bind(created)
             .bind(id)
+            .bind(self.size)
             .bind(email),
             None => query(
                 "SELECT id, name, email, external_id, notes, created, revision FROM customer \
-                 WHERE (created, id) > ($1, $2) ORDER BY created, id LIMIT 500",
+                 WHERE (created, id) > ($1, $2) ORDER BY created, id LIMIT $3",
             )
             .bind(created)
-            .bind(id),
+            .bind(id)
+            .bind(self.size),
         };
         let rows = rows.fetch_all(tx).await?;
         if let Some(last) = rows.last() {

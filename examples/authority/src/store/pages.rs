@@ -15,7 +15,7 @@ use crate::{
 use nodelock::{LicenseId, PublicKey, Timestamp, authority::Attempts, code::Handle};
 
 /// How many rows a page has.
-const PAGE: i64 = 500;
+pub(super) const PAGE: i64 = 500;
 
 /// The rows of a page. One that is damaged fails alone, with [`Failure::Damaged`].
 pub(crate) type Page<T> = Vec<Result<T>>;

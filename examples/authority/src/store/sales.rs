@@ -2,14 +2,15 @@
 
 use super::{
     Tx,
+    pages::PAGE,
     row::{count, damaged, json, record, seconds, time},
     sql::{Query, Row, query},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order, OrderKey, OrderRow},
+    domain::{LicenseHint, Occasion, Order, OrderKey, OrderRow, rights::Reach},
     failure::Result,
 };
-use nodelock::LicenseId;
+use nodelock::{LicenseId, Timestamp};
 
 /// Binds what finds an order as the first three values.
 fn of_order(sql: &'static str, key: &OrderKey) -> Query {
@@ -54,12 +55,12 @@ pub(crate) async fn insert_sale_license(
 
 /// The columns of an order, with the number of its licenses.
 macro_rules! orders {
-    ($rest:literal) => {
+    ($($rest:literal),*) => {
         concat!(
             "SELECT order_id, product_id, seller, said, sold, customer_id, reseller, state, \
              (SELECT COUNT(*) FROM sale_license WHERE sale_license.order_id = sale.order_id \
              AND sale_license.product_id = sale.product_id AND sale_license.seller = sale.seller) AS licenses FROM sale ",
-            $rest
+            $($rest),*
         )
     };
 }
@@ -104,26 +105,52 @@ pub(crate) async fn set_order_void(tx: &mut Tx, key: &OrderKey) -> Result<()> {
     Ok(())
 }
 
-/// Every order, oldest first.
+/// Every order within a reach, oldest first.
 pub(crate) struct OrderPages {
+    reach: Reach,
     /// The last one so far: when it was sold, and what finds it.
     after: (i64, [String; 3]),
+    size: i64,
 }
 
 impl OrderPages {
-    pub(crate) fn new() -> Self {
-        Self { after: (i64::MIN, Default::default()) }
+    pub(crate) fn new(reach: &Reach) -> Self {
+        Self { reach: reach.clone(), after: (i64::MIN, Default::default()), size: PAGE }
+    }
+
+    /// Those after one, on pages of that size.
+    pub(crate) fn after(mut self, after: Option<(Timestamp, OrderKey)>, size: u32) -> Self {
+        if let Some((sold, OrderKey { id, product, seller })) = after {
+            self.after = (seconds(sold), [id, product.to_string(), seller]);
+        }
+        self.size = size.into();
+        self
     }
 
     /// The next page; empty after the last. One that is damaged fails alone, with
     /// [`Failure::Damaged`](crate::failure::Failure::Damaged).
     pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Vec<Result<OrderRow>>> {
         let (sold, [id, product, seller]) = self.after.clone();
-        let rows = query(orders!(
-            "WHERE (sold, order_id, product_id, seller) > ($1, $2, $3, $4) \
-             ORDER BY sold, order_id, product_id, seller LIMIT 500"
-        ));
-        let rows = rows.bind(sold).bind(id).bind(product).bind(seller).fetch_all(tx).await?;
+        macro_rules! after {
+            ($within:literal) => {
+                orders!(
+                    "WHERE (sold, order_id, product_id, seller) > ($1, $2, $3, $4)",
+                    $within,
+                    " ORDER BY sold, order_id, product_id, seller LIMIT $5"
+                )
+            };
+        }
+        let (rows, of) = match &self.reach {
+            Reach::Everything => (after!(""), None),
+            Reach::Product(name) => {
+                (after!(" AND product_id = (SELECT id FROM product WHERE name = $6)"), Some(name.clone()))
+            }
+            Reach::SoldBy(account) => (after!(" AND seller = $6"), Some(account.clone())),
+            // A deployment key has no orders.
+            Reach::License(_) => return Ok(Vec::new()),
+        };
+        let rows = query(rows).bind(sold).bind(id).bind(product).bind(seller).bind(self.size);
+        let rows = of.into_iter().fold(rows, Query::bind).fetch_all(tx).await?;
         if let Some(last) = rows.last() {
             let key = [last.get("order_id")?, last.get("product_id")?, last.get("seller")?];
             self.after = (last.get("sold")?, key);

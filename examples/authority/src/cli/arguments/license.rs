@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::{SaidTerms, product};
-use crate::domain::{CustomerId, ProductId, check_order_id};
+use super::product;
+use crate::domain::{CustomerId, ProductId, SaidTerms, check_order_id};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use super::{
     super::{Shared, device::JsonAnswer, problem::Problem},
     Caller,
-    description::Refusals,
+    description::{ReadRefusals, Refusals},
     lists::{Cursor, Paged},
 };
 use crate::{
@@ -59,7 +59,7 @@ pub(super) struct Audit {
     path = "/v1/admin/audit",
     operation_id = "audit",
     params(Paged),
-    responses((status = 200, description = "A page.", body = Audit), Refusals),
+    responses((status = 200, description = "A page.", body = Audit), ReadRefusals, Refusals),
 )]
 pub(super) async fn audit(
     State(server): Shared,

@@ -31,6 +31,16 @@ pub(super) struct OfLicense {
     license: Option<String>,
 }
 
+/// What tells an order from others of its id that are within reach.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfSeller {
+    /// The id of its product.
+    pub(super) product: Option<String>,
+    /// The account of the reseller that sold it; empty for the vendor.
+    pub(super) seller: Option<String>,
+}
+
 impl Paged {
     pub(super) fn limit(&self) -> Result<u32, Problem> {
         match self.limit.unwrap_or(USUAL) {
@@ -60,6 +70,11 @@ impl Cursor {
 
     pub(super) fn part<T: FromStr>(&self, at: usize) -> Result<T, Problem> {
         self.0.get(at).and_then(|part| part.parse().ok()).ok_or_else(wrong)
+    }
+
+    /// A part and all that is behind it, as it was.
+    pub(super) fn rest(&self, at: usize) -> Result<String, Problem> {
+        self.0.get(at..).filter(|rest| !rest.is_empty()).map(|rest| rest.join("/")).ok_or_else(wrong)
     }
 
     pub(super) fn time(&self, at: usize) -> Result<Timestamp, Problem> {
@@ -112,5 +127,21 @@ impl<S: Sync> FromRequestParts<S> for OfLicense {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let license = members(parts).find(|(name, _)| *name == "license");
         Ok(Self { license: license.map(|(_, value)| value.to_owned()) })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OfSeller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut of = Self::default();
+        for (name, value) in members(parts) {
+            match name {
+                "product" => of.product = Some(value.to_owned()),
+                "seller" => of.seller = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        Ok(of)
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::extract::{Path, State};
 use nodelock::{
-    PublicKey, Timestamp,
+    License, PublicKey, Timestamp,
     authority::{Reply, Seat, decision::Ruling},
     code::Handle,
 };
@@ -16,7 +16,7 @@ use super::{
         problem::Problem,
     },
     Caller,
-    description::{ActRefusals, Refusals},
+    description::{ActRefusals, ReadRefusals, Refusals},
     lists::{Cursor, OfLicense, Paged},
     once::{JsonText, Posted, once},
 };
@@ -83,7 +83,7 @@ pub(super) struct Seats {
     path = "/v1/admin/seats",
     operation_id = "seats",
     params(Paged, OfLicense),
-    responses((status = 200, description = "A page.", body = Seats), Refusals),
+    responses((status = 200, description = "A page.", body = Seats), ReadRefusals, Refusals),
 )]
 pub(super) async fn seats(
     State(server): Shared,
@@ -110,7 +110,7 @@ pub(super) async fn seats(
     Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next }))
 }
 
-/// Which seat of a handle.
+/// Which seat of a handle, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Release {
@@ -120,9 +120,10 @@ pub(super) struct Release {
     device: Option<String>,
 }
 
+/// Which seat of a handle.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReturnHeld {
+pub(super) struct WhichSeat {
     /// The key of its device, should several have a seat of that handle.
     device: Option<String>,
 }
@@ -187,18 +188,91 @@ pub(super) async fn release(
     path = "/v1/admin/seats/{handle}/return",
     operation_id = "return_held",
     params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
-    request_body = ReturnHeld,
+    request_body = WhichSeat,
     responses((status = 200, description = "Done, now or before.", body = Freed), ActRefusals),
 )]
 pub(super) async fn return_held(
     Path(handle): Path<String>,
-    posted: Posted<ReturnHeld>,
+    posted: Posted<WhichSeat>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::ReturnHeld, |call, asked: ReturnHeld| async move {
+    once(posted, Act::ReturnHeld, |call, asked: WhichSeat| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
         call.keep_along_of(freed_by);
         let seat = call.server.service.return_held(choice, &call.caller.occasion).await?;
         Ok(freed(&seat, None))
+    })
+    .await
+}
+
+/// A license for a seat.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Issued {
+    handle: String,
+    revision: u32,
+    #[schema(format = "date-time")]
+    lease_until: Option<String>,
+    /// For its device.
+    license: Message,
+}
+
+impl From<&License> for Issued {
+    fn from(license: &License) -> Self {
+        Self {
+            handle: license.handle.to_string(),
+            revision: license.revision,
+            lease_until: license.lease_until.map(|end| end.to_string()),
+            license: license.into(),
+        }
+    }
+}
+
+/// The same of what is signed for a decision.
+fn issued_by(_: &Ruling, reply: &Reply) -> Option<Issued> {
+    reply.license.as_ref().map(Issued::from)
+}
+
+/// Take the release of a seat back
+///
+/// While its device has not heard of it, and a seat is free.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/unrelease",
+    operation_id = "unrelease",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = WhichSeat,
+    responses((status = 200, description = "Done, now or before.", body = Issued), ActRefusals),
+)]
+pub(super) async fn unrelease(
+    Path(handle): Path<String>,
+    posted: Posted<WhichSeat>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Release, |call, asked: WhichSeat| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(issued_by);
+        Ok(Issued::from(&call.server.service.unrelease(choice, &call.caller.occasion).await?))
+    })
+    .await
+}
+
+/// Issue a new license for an active seat
+///
+/// For a device that does not check in.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/renew",
+    operation_id = "renew",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = WhichSeat,
+    responses((status = 200, description = "Done, now or before.", body = Issued), ActRefusals),
+)]
+pub(super) async fn renew(
+    Path(handle): Path<String>,
+    posted: Posted<WhichSeat>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Renew, |call, asked: WhichSeat| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(issued_by);
+        Ok(Issued::from(&call.server.service.renew(choice, &call.caller.occasion).await?))
     })
     .await
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        AuditRow, ProductId, Said,
+        AuditRow, CredentialKind, ProductId, Said,
         rights::{Role, Scope},
     },
     service::secrets::code_at,
@@ -213,10 +213,10 @@ async fn a_token_is_nobodys_once_it_is_revoked_or_over_and_guesses_are_counted_a
     let is_valid = async |at| service.authenticate(&text, address(1), at).await.is_ok();
     assert!(is_valid(now()).await);
     assert!(!is_valid(plus(now(), 1000)).await);
-    assert!(revoke(database, &id, &vendor()).await.unwrap());
-    assert!(!revoke(database, &id, &vendor()).await.unwrap());
+    assert!(revoke(database, (CredentialKind::Token, &id), &vendor()).await.unwrap());
+    assert!(!revoke(database, (CredentialKind::Token, &id), &vendor()).await.unwrap());
     assert!(!is_valid(now()).await);
-    let gone = revoke(database, "nobodys", &vendor()).await;
+    let gone = revoke(database, (CredentialKind::Token, "nobodys"), &vendor()).await;
     assert!(matches!(gone, Err(Failure::UnknownCredential(_))));
 
     let (_, valid) = token(&authority, &[Scope::LicensesRead], None).await;

@@ -33,7 +33,7 @@ async fn a_call_that_is_made_twice_at_once_is_done_once_and_answered_the_same() 
     let device = authority.activated("device", sold["key"].as_str().unwrap()).await;
     let handle = device.check().unwrap().license().unwrap().handle;
     for (path, body) in [
-        (format!("{license}/edit"), json!({ "seats": 5 })),
+        (format!("{license}/edit"), json!({ "terms": { "seats": 5 } })),
         (format!("{license}/suspend"), json!({})),
         (format!("{license}/resume"), json!({})),
         (format!("/v1/admin/seats/{handle}/release"), json!({ "reason": "stolen" })),
@@ -59,8 +59,9 @@ async fn whoever_may_only_write_is_answered_what_was_written() {
     let token = authority.token(&[Scope::LicensesWrite]).await;
     let sold = authority.administer(call(&token, "sale", LICENSES, &json!({ "licensee": "Jane Doe" }))).await;
     let license = format!("{LICENSES}/{}", sold.json()["licenses"][0]["id"].as_str().unwrap());
-    let edited =
-        authority.administer(call(&token, "edit", &format!("{license}/edit"), &json!({ "seats": 5 }))).await;
+    let edited = authority
+        .administer(call(&token, "edit", &format!("{license}/edit"), &json!({ "terms": { "seats": 5 } })))
+        .await;
     let seen = edited.json();
     assert_eq!((&seen["license"]["seats"], &seen["license"]["version"]), (&5.into(), &2.into()));
     // What changes nothing is kept as well.
