@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts as _, Request},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use nodelock::authority::{Reply, decision::Ruling};
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     domain::{Actor, rights::Act},
-    failure::Result as Done,
+    failure::{Failure, Result as Done},
     service::Once,
 };
 
@@ -163,19 +163,33 @@ where
         match act(call.clone(), asked).await {
             Ok(answer) => {
                 let text = json_text(&answer);
-                if !call.is_kept()
-                    && let Err(failure) = service.keep_answer(&call.once, &text, occasion).await
-                {
-                    // It is done, and doing it again does no harm.
-                    warn!(event = "answer-not-kept", error = failure.message());
+                if call.is_kept() {
+                    return Ok(JsonText(text));
                 }
-                Ok(JsonText(text))
+                match service.keep_answer(&call.once, &text, occasion).await {
+                    Ok(()) => Ok(JsonText(text)),
+                    // The same call at the same time was faster, and has one answer.
+                    Err(Failure::AnsweredBefore) => {
+                        let before = service.answered_meanwhile(&call.once, occasion).await?;
+                        Ok(JsonText(before.unwrap_or(text)))
+                    }
+                    Err(failure) => {
+                        // It changed nothing, and doing it again does no harm.
+                        warn!(event = "answer-not-kept", error = failure.message());
+                        Ok(JsonText(text))
+                    }
+                }
             }
-            // The same call at the same time may have been faster.
-            Err(problem) => match service.answered(&call.once, occasion).await? {
-                Some(answer) => Ok(JsonText(answer)),
-                None => Err(problem.of_callers_values()),
-            },
+            // What that one did may stand in the way of this one.
+            Err(problem) => {
+                let is_conflict =
+                    matches!(problem.status(), StatusCode::CONFLICT | StatusCode::PRECONDITION_FAILED);
+                let before = match is_conflict {
+                    true => service.answered_meanwhile(&call.once, occasion).await?,
+                    false => service.answered(&call.once, occasion).await?,
+                };
+                before.map(JsonText).ok_or_else(|| problem.of_callers_values())
+            }
         }
     })
     .await
