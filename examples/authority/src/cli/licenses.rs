@@ -153,8 +153,8 @@ impl Desk<'_> {
         }
     }
 
-    /// Where the new keys are kept. Where the vault is missing that is said, and they are kept nowhere: a sale should not
-    /// fail for that.
+    /// Where the new keys are kept. Where the vault is missing that is said, and they are kept nowhere: a sale should
+    /// not fail for that.
     async fn vault(&self) -> Result<Option<Vault>> {
         match service::vault(self.database, self.keys).await {
             Err(failure @ Failure::VaultMissing) => {

@@ -61,8 +61,8 @@ impl From<Failure> for Report {
     }
 }
 
-/// Text as a terminal may show it: without what it would obey, and without marks that change how the rest is read. Names
-/// and reasons come from outside. Lines stay lines.
+/// Text as a terminal may show it: without what it would obey, and without marks that change how the rest is read.
+/// Names and reasons come from outside. Lines stay lines.
 fn shown(text: &str) -> String {
     let is_seen = |c: char| {
         !c.is_control()

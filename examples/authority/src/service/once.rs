@@ -104,8 +104,9 @@ impl Service {
         once.answer(kept)
     }
 
-    /// Keeps the answer to a call that changed nothing. Fails with [`Failure::AnsweredBefore`] when the same call at the
-    /// same time was faster.
+    /// Keeps the answer to a call that changed nothing.
+    ///
+    /// Fails with [`Failure::AnsweredBefore`] when the same call at the same time was faster.
     pub(crate) async fn keep_answer(&self, once: &Once, answer: &str, occasion: &Occasion) -> Result<()> {
         self.permit(occasion, Act::Oneself, On::Whole).await?;
         let mut tx = self.database.write().await?;

@@ -15,8 +15,8 @@ use crate::{
     store::{AuditPages, CustomerPages, LicensePages, OrderPages, SeatPages},
 };
 
-/// The licenses within reach that come after one, at most `most`. One that is damaged is left out, and that is logged: it
-/// breaks nobody's list.
+/// The licenses within reach that come after one, at most `most`. One that is damaged is left out, and that is logged:
+/// it breaks nobody's list.
 pub(crate) async fn licenses_after(
     database: &Database,
     after: Option<(Timestamp, LicenseId)>,

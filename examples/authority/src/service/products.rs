@@ -167,8 +167,8 @@ pub(crate) struct ProductEdit<'a> {
     pub(crate) keeps_keys: Option<bool>,
 }
 
-/// Changes a product, all that is asked for or nothing. `based_on` is the revision that the change was made for. Returns
-/// the product as it is now.
+/// Changes a product, all that is asked for or nothing. `based_on` is the revision that the change was made for.
+/// Returns the product as it is now.
 ///
 /// Fails as [`product`] and [`Said::check`] do, and with [`Failure::Superseded`].
 pub(crate) async fn edit_product(

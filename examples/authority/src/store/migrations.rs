@@ -96,8 +96,8 @@ pub(super) async fn seen(tx: &mut Tx) -> Result<usize> {
     Ok(rows.len())
 }
 
-/// Whether orders are kept as the first programs did, with the whole terms of a license. What was said of them cannot be
-/// told from that any more.
+/// Whether orders are kept as the first programs did, with the whole terms of a license. What was said of them cannot
+/// be told from that any more.
 async fn has_whole_terms(tx: &mut Tx, done: usize) -> Result<bool> {
     let orders = match done {
         0 => return Ok(false),

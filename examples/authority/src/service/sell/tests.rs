@@ -137,7 +137,7 @@ async fn a_reseller_who_signed_in_sells_as_itself_and_whom_the_vendor_names_is_o
     let of = product(authority.service.database(), None).await.unwrap();
     let (jane, said) = (reseller(&authority, "jane").await, said(json!({})));
     let named = |id: &str, reseller: &str| NewOrder { reseller: reseller.into(), ..ordered(id, &said) };
-    let invalid = |sold: Result<_>| matches!(sold, Err(Failure::Rule(error)) if error.kind() == ErrorKind::InvalidInput);
+    let invalid = |sold: Result<_>| sold.is_err_and(|failure| failure.name() == "invalid-input");
     for other in ["john", "ACME"] {
         assert!(invalid(sold(&authority, &of, named("1", other), &jane).await.map(drop)), "{other}");
     }
