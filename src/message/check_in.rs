@@ -9,6 +9,8 @@ use super::{
     frame::{self, Incoming, Kind},
     signed::{Signed, private},
 };
+#[cfg(feature = "authority")]
+use super::{CHAIN, Page};
 use crate::{
     Error, ErrorKind, PublicKey, Result, Timestamp, code::Handle, codec, fingerprint::Fingerprint,
     keys::first,
@@ -39,6 +41,16 @@ pub struct CheckInBody {
     pub application: String,
     #[serde(deserialize_with = "codec::list::<_, _, MAX_EXTENSIONS>")]
     pub(crate) extensions: Vec<Extension>,
+}
+
+#[cfg(feature = "authority")]
+impl CheckInBody {
+    /// The page of the license that the device has, and the digest of the chain in it.
+    pub(crate) fn chain(&self) -> Option<(Page, [u8; 32])> {
+        let extension = self.extensions.iter().find(|extension| extension.id == CHAIN)?;
+        let (page, digest) = extension.data().split_first_chunk()?;
+        Some((Page::from_bytes(*page), digest.try_into().ok()?))
+    }
 }
 
 impl private::Sealed for CheckInBody {}

@@ -69,11 +69,16 @@ pub(crate) enum Failure {
     )]
     KeyNotKept,
     #[error(
-        "keys of licenses are kept here, and `vault.key`, which opens them, is missing or another one. Put it back among \
-         the keys from their copy; no other is made meanwhile, and no key that is sold is kept. If it is lost for good, \
-         `authority product edit --keeps-keys false --yes` lets go of what it kept"
+        "secrets are kept here, and `vault.key`, which opens them, is missing or another one. Put it back among the keys \
+         from their copy; no other is made meanwhile, and no license key that is sold is kept. docs/OPERATING.md, Keys of \
+         licenses, says what to do if it is lost for good"
     )]
     VaultMissing,
+    #[error(
+        "secrets are kept under a key that is not in the ledger, and there is none and no place for one: the folder of the \
+         keys cannot be written to. Put the file vault.key there, or its text into AUTHORITY_VAULT_KEY"
+    )]
+    NoVault,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -235,6 +240,7 @@ impl Failure {
             Self::NoSuchKey(_) | Self::NotOneKey(_) => "no-such-key".into(),
             Self::KeyNotKept => "key-not-kept".into(),
             Self::VaultMissing => "vault-missing".into(),
+            Self::NoVault => "no-vault".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
             Self::UnknownProduct(_) => "unknown-product".into(),

@@ -8,18 +8,18 @@ use std::{
 
 use nodelock::{
     Certificate, Error, LicenseId, Timestamp,
-    authority::{Allowance, History, LicenseRecord},
+    authority::{Allowance, History, LicenseRecord, SeatName},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
         AuditRow, Customer, CustomerDetails, Finding, KeyRow, LicenseRow, OrderRow, Product, SeatRow,
-        TermsVersion,
+        TermsVersion, hex,
     },
     failure::{Failure, Result},
     keys,
-    service::{LicenseView, Restored, UNSEEN, Verified, differences},
+    service::{LicenseView, Restored, UNSEEN, Verified, VerifiedAudit, differences},
 };
 
 /// What a command comes to.
@@ -435,20 +435,29 @@ pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
 }
 
 pub(crate) fn audit_words(row: &AuditRow) -> String {
-    let mut line = format!("{}  {:<12}  {:<17}", row.at, row.actor, row.action);
+    let actor = match &row.peer {
+        Some(peer) => format!("{}@{peer}", row.actor),
+        None => row.actor.clone(),
+    };
+    let mut line = format!("{}  {actor:<12}  {:<17}", row.at, row.action);
     if let Some(handle) = row.handle {
         line += &format!("  seat {handle}: {} -> {}", state(&row.from), state(&row.to));
     }
     if let Some(license) = &row.license {
         line += &format!("  license {license}");
     }
-    if row.detail.is_empty() { line } else { format!("{line}  {}", row.detail) }
+    for words in [Some(&row.detail), row.personal.as_ref()].into_iter().flatten().filter(|w| !w.is_empty()) {
+        line += &format!("  {words}");
+    }
+    line
 }
 
 pub(crate) fn audit(row: &AuditRow) -> Value {
     json!({
         "at": row.at.to_string(),
         "actor": row.actor,
+        "role": row.role,
+        "peer": row.peer,
         "action": row.action,
         "license": row.license.map(|license| license.to_string()),
         "handle": row.handle.map(|handle| handle.to_string()),
@@ -456,6 +465,7 @@ pub(crate) fn audit(row: &AuditRow) -> Value {
         "from": row.from,
         "to": row.to,
         "detail": row.detail,
+        "personal": row.personal,
     })
 }
 
@@ -531,8 +541,8 @@ fn finding_words(finding: &Finding) -> String {
     let mut line = finding.table.clone();
     finding.column.iter().for_each(|column| line += &format!(".{column}"));
     finding.license.iter().for_each(|license| line += &format!("  license {license}"));
-    let of = finding.seat.map(|seat| format!("  seat {} of {}", seat.handle, seat.device_key.id()));
-    line += &of.unwrap_or_default();
+    let seat = |seat: &SeatName| format!("  seat {} of {}", seat.handle, seat.device_key.id());
+    finding.seat.iter().for_each(|name| line += &seat(name));
     finding.row.iter().for_each(|row| line += &format!("  {row}"));
     format!("{line}: {}\n", finding.detail)
 }
@@ -547,6 +557,36 @@ fn finding_value(finding: &Finding) -> Value {
         "row": finding.row,
         "detail": finding.detail,
     })
+}
+
+pub(super) fn verified_audit(verified: &VerifiedAudit) -> Report {
+    let VerifiedAudit { chain, findings, found } = verified;
+    let mut words: String = findings.iter().map(finding_words).collect();
+    words += &format!(
+        "{} seals of {} lines looked at, {} lines without a seal yet, {found} findings.\n",
+        chain.seals, chain.lines, chain.unsealed
+    );
+    if let Some(newest) = &chain.newest {
+        let digest = hex(&newest.digest());
+        words += &format!(
+            "The newest is seal {} of {}. Keep its digest elsewhere, and `audit verify --digest` tells whether the chain \
+             still has it:\n\n    {digest}\n",
+            newest.number, newest.at
+        );
+    }
+    let newest = chain.newest.as_ref().map(|newest| {
+        json!({ "number": newest.number, "at": newest.at.to_string(), "digest": hex(&newest.digest()) })
+    });
+    let fields = json!({
+        "seals": chain.seals,
+        "lines": chain.lines,
+        "unsealed": chain.unsealed,
+        "newest": newest,
+        "found": found,
+        "findings": findings.iter().map(finding_value).collect::<Vec<_>>(),
+    });
+    let report = Report::new(words, fields);
+    if *found > 0 { report.with_failure(Failure::Findings(*found)) } else { report }
 }
 
 fn state(name: &Option<String>) -> &str {

@@ -8,6 +8,7 @@ mod product;
 mod refusals;
 pub(crate) mod rights;
 mod said;
+mod seal;
 mod submission;
 mod terms;
 
@@ -35,6 +36,7 @@ pub(crate) use self::{
     product::{Product, ProductId},
     refusals::Refusals,
     said::Said,
+    seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},
     terms::{FeatureBody, SaidTerms},
 };
@@ -167,13 +169,35 @@ pub(crate) fn network(peer: IpAddr) -> IpAddr {
     }
 }
 
+impl Actor {
+    /// Where a request came from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Vendor(_) => None,
+            Self::Peer(address) => Some(*address),
+            Self::Bearer(bearer) => Some(bearer.address),
+        }
+    }
+
+    /// The role of a person of the vendor's.
+    pub(crate) fn role(&self) -> Option<Role> {
+        match self {
+            Self::Bearer(bearer) => match &bearer.who {
+                Who::Account { role, .. } => Some(*role),
+                Who::Token { .. } | Who::DeploymentKey { .. } => None,
+            },
+            Self::Vendor(_) | Self::Peer(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Actor {
-    /// As the audit names the actor.
+    /// As the ledger names the actor. An address is personal, and kept apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vendor(name) => write!(f, "cli:{name}"),
-            Self::Peer(address) => write!(f, "http:{address}"),
-            Self::Bearer(bearer) => write!(f, "{}@{}", bearer.who, bearer.address),
+            Self::Peer(_) => f.write_str("http"),
+            Self::Bearer(bearer) => write!(f, "{}", bearer.who),
         }
     }
 }
@@ -316,6 +340,8 @@ pub(crate) struct AuditRow {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) actor: String,
+    /// Of a person of the vendor's.
+    pub(crate) role: Option<String>,
     pub(crate) action: String,
     pub(crate) license: Option<LicenseId>,
     pub(crate) handle: Option<Handle>,
@@ -323,6 +349,10 @@ pub(crate) struct AuditRow {
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
     pub(crate) detail: String,
+    /// The address that it came from, until that is erased.
+    pub(crate) peer: Option<String>,
+    /// What else is about a person, until that is erased.
+    pub(crate) personal: Option<String>,
 }
 
 /// What a device takes in, as one armored text: the license first.

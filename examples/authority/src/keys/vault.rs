@@ -1,4 +1,5 @@
-//! The vault: license keys are kept in it, so that they can be sent again.
+//! The vault: license keys are kept in it, so that they can be sent again, and secrets of second factors, so that a
+//! copy of the ledger signs nobody in.
 //!
 //! Its key is a file of its own among the keys. It is not derived from the issuer's, because that is replaced, and
 //! removed, whenever it may have been stolen: what was sealed before could not be read any more. Nor does it sign
@@ -21,7 +22,7 @@ const VAULT_KEY: &str = "vault.key";
 /// What the file holds may be in this variable instead.
 const VAULT_KEY_VARIABLE: &str = "AUTHORITY_VAULT_KEY";
 const KEY_BYTES: usize = 32;
-/// What a vault is told from another one by, before each key that is sealed in it.
+/// What a vault is told from another one by, before each secret that is sealed in it.
 const ID_BYTES: usize = 8;
 
 pub(crate) struct Vault {
@@ -83,21 +84,35 @@ impl Vault {
         Ok(Self { id, key: LessSafeKey::new(key) })
     }
 
-    /// Whether a key was sealed in this vault, as far as that is said.
+    /// Whether a secret was sealed in this vault, as far as that is said.
     pub(crate) fn has_sealed(&self, sealed: &[u8]) -> bool {
         sealed.starts_with(&self.id)
     }
 
+    /// The same of the secret of an account's second factor.
+    pub(crate) fn has_sealed_second_factor(&self, sealed: &str) -> bool {
+        URL_SAFE_NO_PAD.decode(sealed).is_ok_and(|sealed| self.has_sealed(&sealed))
+    }
+
     /// Encrypts a license key for its place: it cannot be put into another one.
     pub(crate) fn seal(&self, license: LicenseId, hash: KeyHash, key: &str) -> Result<Vec<u8>> {
+        self.seal_at(place(license, hash), key)
+    }
+
+    /// Encrypts the secret of an account's second factor for that account.
+    pub(crate) fn seal_second_factor(&self, account: &str, secret: &str) -> Result<String> {
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_at(place_of_account(account), secret)?))
+    }
+
+    fn seal_at(&self, place: Aad<Vec<u8>>, secret: &str) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom.fill(&mut nonce)?;
         let mut sealed = [&self.id[..], &nonce].concat();
-        let mut text = Zeroizing::new(key.as_bytes().to_vec());
+        let mut text = Zeroizing::new(secret.as_bytes().to_vec());
         let tag = self
             .key
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), place(license, hash), &mut text)
-            .map_err(|_| Error::about(ErrorKind::TooLarge, "the license key"))?;
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), place, &mut text)
+            .map_err(|_| Error::about(ErrorKind::TooLarge, "the secret"))?;
         sealed.extend_from_slice(&text);
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
@@ -110,11 +125,20 @@ impl Vault {
         hash: KeyHash,
         sealed: &[u8],
     ) -> Option<Zeroizing<String>> {
+        self.unseal_at(place(license, hash), sealed)
+    }
+
+    /// The secret of an account's second factor; none if this was not sealed for that account.
+    pub(crate) fn unseal_second_factor(&self, account: &str, sealed: &str) -> Option<Zeroizing<String>> {
+        self.unseal_at(place_of_account(account), &URL_SAFE_NO_PAD.decode(sealed).ok()?)
+    }
+
+    fn unseal_at(&self, place: Aad<Vec<u8>>, sealed: &[u8]) -> Option<Zeroizing<String>> {
         let sealed = sealed.strip_prefix(&self.id)?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut bytes = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.key.open_in_place(nonce, place(license, hash), &mut bytes).ok()?;
+        let opened = self.key.open_in_place(nonce, place, &mut bytes).ok()?;
         Some(Zeroizing::new(str::from_utf8(opened).ok()?.to_owned()))
     }
 }
@@ -124,6 +148,10 @@ fn place(license: LicenseId, hash: KeyHash) -> Aad<Vec<u8>> {
     place.extend_from_slice(license.as_bytes());
     place.extend_from_slice(&hash.0);
     Aad::from(place)
+}
+
+fn place_of_account(account: &str) -> Aad<Vec<u8>> {
+    Aad::from([b"nodelock second factor\0", account.as_bytes()].concat())
 }
 
 #[cfg(test)]
@@ -155,6 +183,10 @@ mod tests {
             assert!(vault.unseal(license, hash, &changed).is_none(), "byte {at}");
         }
         assert!(vault.unseal(license, hash, &sealed[..ID_BYTES + 11]).is_none());
+        let factor = vault.seal_second_factor("jane", "secret").unwrap();
+        assert_eq!(again.unseal_second_factor("jane", &factor).unwrap().as_str(), "secret");
+        assert!(vault.unseal_second_factor("john", &factor).is_none());
+        assert!(others.unseal_second_factor("jane", &factor).is_none());
         assert_eq!(std::fs::read_dir(one.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 }

@@ -31,6 +31,7 @@ mod release;
 mod renew;
 mod reset;
 mod return_held;
+mod seals;
 mod secrets;
 mod sell;
 mod selling;
@@ -71,12 +72,13 @@ pub(crate) use self::{
         product_within_reach, products,
     },
     redeem::{Effect, Redeemed, Released},
+    seals::seal_audit,
     sell::{Buyer, NewOrder, Offer, Placed, Sale, offers, place_order, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
-    verify::{UNSEEN, Verified, verify},
+    verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::{CredentialRow, Database};

@@ -204,7 +204,7 @@ pub(crate) async fn sell(
         }
         let detail = sold_as(terms, &buyer, occasion.reseller());
         let line = AuditLine { action: "license-created", license: Some(terms.id), detail: &detail };
-        line.write(&mut tx, occasion).await?;
+        line.write_about(&mut tx, &terms.licensee, occasion).await?;
     }
     tx.commit().await?;
     Ok(Sale::Done)

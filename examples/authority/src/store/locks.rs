@@ -21,6 +21,9 @@ use super::Tx;
 /// Stands for the ledger's history, and for licenses that have no row any more. It is no handle's and no device's.
 const HISTORY: i64 = 0x6869_7374_6f72_7921;
 
+/// Stands for the end of the audit's chain. It is no handle's and no device's.
+const CHAIN: i64 = 0x6175_6469_7473_6561;
+
 /// What a transaction has locked, or is to lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Locks {
@@ -60,6 +63,11 @@ impl Locks {
     /// What noting the service of the ledger takes.
     pub(crate) fn of_history() -> Self {
         Self { names: BTreeSet::from([HISTORY]), ..Self::default() }
+    }
+
+    /// What sealing the audit takes.
+    pub(crate) fn of_chain() -> Self {
+        Self { names: BTreeSet::from([CHAIN]), ..Self::default() }
     }
 
     fn seat(&mut self, seat: &Seat) {

@@ -22,6 +22,7 @@ mod products;
 pub(crate) mod raw;
 mod row;
 mod sales;
+mod seals;
 mod seats;
 mod sql;
 mod sqlite;
@@ -46,9 +47,7 @@ pub(crate) use self::{
     customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
-    license_keys::{
-        add_key, are_keys_kept, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys,
-    },
+    license_keys::{add_key, has_vault, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
     licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
     locks::Locks,
     pages::{AuditPages, LicensePages, SeatPages, license_row_of},
@@ -56,6 +55,10 @@ pub(crate) use self::{
     sales::{
         OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row, orders_of_id,
         set_order_void,
+    },
+    seals::{
+        count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
+        seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
     seats::{count_by_state, latest_seats_of},
     sql::Error,

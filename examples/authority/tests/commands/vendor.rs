@@ -480,5 +480,5 @@ fn words_for_people_go_beside_the_document() {
     device.accept(&fs::read(out).unwrap()).unwrap();
     assert!(authority.text(&["list"]).stdout.contains("host=device"));
     assert!(authority.text(&["license", "list"]).stdout.contains("0 of 1 taken  Jane Doe"));
-    assert!(authority.text(&["audit"]).stdout.contains("active -> returned"));
+    assert!(authority.text(&["audit", "list"]).stdout.contains("active -> returned"));
 }

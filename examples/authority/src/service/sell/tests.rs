@@ -22,7 +22,9 @@ fn bearer(who: Who) -> Occasion {
 async fn reseller(authority: &Authority, name: &str) -> Occasion {
     let password = Zeroizing::new("correct horse battery".to_owned());
     let database = authority.service.database();
-    new_account(database, name, Role::Reseller, password, &vendor()).await.unwrap();
+    new_account(database, authority.service.vault(), name, Role::Reseller, password, &vendor())
+        .await
+        .unwrap();
     bearer(Who::Account { name: name.into(), role: Role::Reseller })
 }
 

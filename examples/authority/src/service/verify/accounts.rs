@@ -8,13 +8,19 @@ use super::{Findings, Known, row::Row};
 use crate::{
     domain::{Account, Credential, Finding, check_name},
     failure::Result,
+    keys::Vault,
     store::{Tx, raw},
 };
 
 /// The length of a SHA-256.
 const HASH: usize = 32;
 
-pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+pub(super) async fn look(
+    tx: &mut Tx,
+    vault: Option<&Vault>,
+    known: &mut Known,
+    findings: &mut Findings,
+) -> Result<()> {
     let mut accounts = HashSet::new();
     raw::walk(tx, raw::ACCOUNT, |raw| {
         let mut row = Row::new(raw, raw::ACCOUNT, findings);
@@ -34,6 +40,13 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
                 row.expect("record", account.role.name() == noted.role, "it has another role than was noted");
                 let is_noted = account.disabled == noted.disabled;
                 row.expect("record", is_noted, "it is not what was noted of its being disabled");
+            }
+        }
+        match vault.filter(|vault| vault.has_sealed_second_factor(&account.totp)) {
+            None => known.keys_not_compared += 1,
+            Some(vault) => {
+                let is_kept = vault.unseal_second_factor(&name, &account.totp).is_some();
+                row.expect("record", is_kept, "its second factor was not sealed for it");
             }
         }
         accounts.insert(name);

@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 64] = [
+pub(crate) const UNSEEN: [(&str, &str); 59] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -82,13 +82,11 @@ pub(crate) const UNSEEN: [(&str, &str); 64] = [
         "what is counted is noted nowhere else; requests are remembered of one kind alone",
     ),
     ("license_count.record", "how often it happened is noted nowhere else; bounds are checked"),
-    ("audit.id", "random bits, and the time to a day"),
-    ("audit.at", "within a day, of a line that no record states the time of"),
-    ("audit.actor", "noted nowhere else; it must be a user, a bearer or an address"),
-    ("audit.action", "of lines that lead to no state and issue no license"),
-    ("audit.license_id", "of a line that is about a license alone: another license there is"),
+    (
+        "audit_seal.attestation",
+        "of a seal that is not the newest: the newest has the digest of all before, and is signed",
+    ),
     ("_sqlx_migrations.description", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.installed_on", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.execution_time", "a note of the database's driver that nothing reads"),
-    ("audit.detail", "words for people; what a revoked device is told is checked"),
 ];
