@@ -172,7 +172,11 @@ impl ExtendedOrder {
     request_body = Later,
     responses((status = 200, description = "Done, now or before.", body = ExtendedOrder), ActRefusals),
 )]
-pub(super) async fn extend_order(Path(id): Path<String>, posted: Posted<Later>) -> Result<JsonText, Problem> {
+pub(super) async fn extend_order(
+    Path(id): Path<String>,
+    of: OfSeller,
+    posted: Posted<Later>,
+) -> Result<JsonText, Problem> {
     once(posted, Act::Extend, |call, later: Later| async move {
         let (choice, extension) = (choice(&id, &of)?, later.extension()?);
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
@@ -206,7 +210,11 @@ pub(super) struct VoidedOrder {
     request_body = Reason,
     responses((status = 200, description = "Done, now or before.", body = VoidedOrder), ActRefusals),
 )]
-pub(super) async fn void_order(Path(id): Path<String>, posted: Posted<Reason>) -> Result<JsonText, Problem> {
+pub(super) async fn void_order(
+    Path(id): Path<String>,
+    of: OfSeller,
+    posted: Posted<Reason>,
+) -> Result<JsonText, Problem> {
     once(posted, Act::Edit, |call, reason: Reason| async move {
         let (choice, reason, database) = (choice(&id, &of)?, reason.line()?, call.server.service.database());
         let answer = |voided| VoidedOrder { order: id.clone(), voided };
