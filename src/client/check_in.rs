@@ -3,7 +3,7 @@
 use super::{CheckIn, Client};
 use crate::{
     Error, ErrorKind, Result,
-    message::{CheckInBody, LicenseBody, Signed, frame::Incoming, signed},
+    message::{CheckInBody, LicenseBody, Metadata, Signed, frame::Incoming, signed},
     record::{Active, Current, NO_LICENSE, Record},
     system,
 };
@@ -46,7 +46,11 @@ impl Client {
                 fingerprint: self.probe().fingerprint(&self.tag_key),
                 library: env!("CARGO_PKG_VERSION").to_owned(),
                 application: self.application.clone(),
-                extensions: license.iter().filter_map(LicenseBody::chain_again).collect(),
+                extensions: license
+                    .iter()
+                    .filter_map(LicenseBody::chain_again)
+                    .chain(self.described(&Metadata::new())?)
+                    .collect(),
             };
             let request = Signed::sign_by_device(body, &self.known_device_key()?)?;
             // The answer to a pending request may be in the mail: that one stays the latest question.

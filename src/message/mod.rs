@@ -7,6 +7,7 @@
 pub(crate) mod armor;
 mod certificate;
 mod check_in;
+mod description;
 pub(crate) mod frame;
 mod id;
 mod license;
@@ -22,6 +23,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "description", feature = "testing", test))]
+pub(crate) use self::description::describing;
 #[cfg(feature = "authority")]
 pub(crate) use self::license::check_features;
 pub use self::{

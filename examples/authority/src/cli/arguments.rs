@@ -20,7 +20,11 @@ pub(crate) use self::{
     product::{EditedTerms, PolicyCommand, ProductCommand},
 };
 use crate::{
-    domain::{Digest, Location, ProductId},
+    domain::{
+        Digest, Location, ProductId,
+        filter::{Filter, List},
+    },
+    failure::Result,
     keys::{CERTIFICATE_DAYS, Outside},
 };
 
@@ -174,6 +178,8 @@ pub(crate) enum Command {
         /// Of this license only
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// The people who may sign in, each with a role
     #[command(subcommand)]
@@ -302,6 +308,21 @@ fn proxy(text: &str) -> Result<IpAddr, &'static str> {
     match text.parse::<IpAddr>() {
         Ok(address) if !address.is_unspecified() => Ok(address),
         _ => Err("the address of one proxy is expected"),
+    }
+}
+
+/// Which rows of a list.
+#[derive(Args)]
+pub(crate) struct Filtered {
+    /// Those alone that pass a filter, such as `state:active created<2026-08-01`; docs/OPERATING.md has the language
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
+}
+
+impl Filtered {
+    /// Fails with [`Failure::Usage`](crate::failure::Failure::Usage) for what is no filter of that list.
+    pub(crate) fn read(&self, list: List) -> Result<Filter> {
+        self.filter.as_deref().map_or(Ok(Filter::all(list)), |text| Filter::read(list, text))
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
     people, products,
 };
 use crate::{
-    domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored},
+    domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
     failure::{Failure, Result},
     http,
     keys::{self, Presence, renewal::NewCertificate},
@@ -204,10 +204,14 @@ async fn execute(
             })
             .await
         }
-        Command::List { license } => {
+        Command::List { license, filtered } => {
             let mut listing = Listing::new("seats", installation.json);
             let show = |row| listing.row(row, output::seat_words, output::seat);
-            service::seats(database, *license, occasion, show).await?;
+            let mut filter = filtered.read(List::Seats)?;
+            if let Some(id) = license {
+                filter = filter.and("license", &id.to_string());
+            }
+            service::seats(database, filter, occasion, show).await?;
             listing.finish("No seats.")
         }
         Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,

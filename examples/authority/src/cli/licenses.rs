@@ -14,7 +14,7 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, SaidTerms, rights::Act},
+    domain::{LicenseHint, Occasion, SaidTerms, filter::List, rights::Act},
     failure::{Failure, Result},
     keys::{self, Vault},
     service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale},
@@ -33,12 +33,16 @@ impl Desk<'_> {
     pub(crate) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
         match command {
             LicenseCommand::New(new) => self.sell(new).await,
-            LicenseCommand::List { customer } => {
+            LicenseCommand::List { customer, filtered } => {
                 let mut listing = Listing::new("licenses", self.as_json);
                 let now = self.occasion.time;
                 let show =
                     |row| listing.row(row, output::license_words, |license| output::license(license, now));
-                service::licenses(self.database, *customer, self.occasion, show).await?;
+                let mut filter = filtered.read(List::Licenses)?;
+                if let Some(id) = customer {
+                    filter = filter.and("customer", &id.to_string());
+                }
+                service::licenses(self.database, filter, self.occasion, show).await?;
                 listing.finish("No licenses.")
             }
             LicenseCommand::Show { id } => {

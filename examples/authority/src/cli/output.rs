@@ -365,7 +365,7 @@ fn seats(license: &LicenseRecord, now: Timestamp) -> Value {
 }
 
 pub(crate) fn seat_words(seat: &SeatRow) -> String {
-    let metadata = seat.device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
+    let machine = seat.device.pairs().into_iter().map(|(name, value)| format!("  {name}={value}"));
     format!(
         "{}  {:<9}{}  since {}  license {}  device {}{}",
         seat.handle,
@@ -374,7 +374,7 @@ pub(crate) fn seat_words(seat: &SeatRow) -> String {
         seat.changed,
         license_of(seat),
         seat.device_key.id(),
-        metadata.collect::<String>()
+        machine.collect::<String>()
     )
 }
 
@@ -398,7 +398,7 @@ pub(crate) fn seat(seat: &SeatRow) -> Value {
         "copies": seat.copies,
         "virtual_machine": seat.virtual_machine,
         "container": seat.container,
-        "machine": pairs(&seat.device.metadata),
+        "machine": pairs(&seat.device.pairs()),
         "application": seat.device.application,
         "library": seat.device.library,
     })

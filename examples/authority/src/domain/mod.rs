@@ -2,6 +2,7 @@
 
 mod credentials;
 mod customer;
+pub(crate) mod filter;
 mod location;
 mod order;
 mod product;
@@ -286,10 +287,14 @@ pub(crate) struct SeatRow {
     pub(crate) codes_tried: u32,
 }
 
-/// What a device said of itself when it asked for its seat.
+/// What a device said of itself when it asked for its seat, and of its machine since.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeviceDescription {
+    /// What the application said.
     pub(crate) metadata: Metadata,
+    /// What it was last called, and what ran on it.
+    #[serde(default)]
+    pub(crate) description: Metadata,
     pub(crate) application: String,
     pub(crate) library: String,
 }
@@ -298,9 +303,19 @@ impl From<&ActivationRequest> for DeviceDescription {
     fn from(request: &ActivationRequest) -> Self {
         Self {
             metadata: request.metadata.clone(),
+            description: request.description(),
             application: request.application.clone(),
             library: request.library.clone(),
         }
+    }
+}
+
+impl DeviceDescription {
+    /// All that is shown of the machine. What the application said under a name stands.
+    pub(crate) fn pairs(&self) -> Metadata {
+        let is_said = |name: &str| self.metadata.iter().any(|(of, _)| of.eq_ignore_ascii_case(name));
+        let others = self.description.iter().filter(|(name, _)| !is_said(name));
+        self.metadata.iter().chain(others).cloned().collect()
     }
 }
 

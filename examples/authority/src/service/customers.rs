@@ -10,7 +10,7 @@ use super::{
 use crate::{
     domain::{Customer, CustomerDetails, CustomerId, Occasion, Product, rights::Act},
     failure::{Failure, Result},
-    store::{self, AuditLine, CustomerPages, Tx},
+    store::{self, AuditLine, Tx},
 };
 
 /// The longest of each member, in bytes.
@@ -105,24 +105,6 @@ pub(crate) async fn customer_of_external_id(
     permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
     let found = store::customer_of_external_id(&mut database.read().await?, external_id).await?;
     found.ok_or_else(|| Failure::UnknownCustomer(external_id.to_owned()))
-}
-
-/// Shows every customer, or those with an e-mail address, oldest first.
-pub(crate) async fn customers(
-    database: &Database,
-    email: Option<&str>,
-    occasion: &Occasion,
-    mut show: impl FnMut(Result<Customer>) -> Result<()>,
-) -> Result<()> {
-    permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
-    let (mut tx, mut pages) = (database.read().await?, CustomerPages::new(email));
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        page.into_iter().map(Ok).try_for_each(&mut show)?;
-    }
 }
 
 fn check(details: &CustomerDetails) -> Result<()> {

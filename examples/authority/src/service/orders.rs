@@ -12,7 +12,7 @@ use crate::{
         rights::{Act, Permit, Subject},
     },
     failure::{Failure, Result},
-    store::{self, AuditLine, OrderPages, Tx},
+    store::{self, AuditLine, Tx},
 };
 
 /// An order within reach with its licenses, as they were shown when it was sold.
@@ -44,23 +44,6 @@ async fn choose(tx: &mut Tx, choice: &OrderChoice, permit: &Permit<'_>) -> Resul
         (Some(order), true) => Ok(order),
         (Some(_), false) => Err(Failure::AmbiguousOrder(choice.id.clone())),
         (None, _) => Err(Failure::UnknownOrder(choice.id.clone())),
-    }
-}
-
-/// Shows every order within reach, oldest first. One that is damaged fails alone.
-pub(crate) async fn orders(
-    database: &Database,
-    occasion: &Occasion,
-    mut show: impl FnMut(Result<OrderRow>) -> Result<()>,
-) -> Result<()> {
-    let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, OrderPages::new(permit.reach()));
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        page.into_iter().try_for_each(&mut show)?;
     }
 }
 

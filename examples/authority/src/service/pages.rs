@@ -1,93 +1,90 @@
 //! A page of what there is, for callers who ask for the next page later.
 
-use nodelock::{LicenseId, PublicKey, Timestamp, code::Handle};
 use tracing::warn;
 
 use super::{
     Database,
+    lists::within,
     permit::{On, permit},
 };
 use crate::{
     domain::{
-        AuditRow, Customer, CustomerId, LicenseRow, Occasion, OrderKey, OrderRow, SeatRow, rights::Act,
+        AuditRow, Customer, LicenseRow, Occasion, OrderRow, SeatRow,
+        filter::{Filter, Mark},
+        rights::Act,
     },
     failure::{Failure, Result},
-    store::{AuditPages, CustomerPages, LicensePages, OrderPages, SeatPages},
+    store::{self, AuditPages, Pages, Tx},
 };
 
-/// The licenses within reach that come after one, at most `most`. One that is damaged is left out, and that is logged:
-/// it breaks nobody's list.
+/// Which page of a list.
+pub(crate) struct Wanted {
+    pub(crate) filter: Filter,
+    /// After which row; none is the first page.
+    pub(crate) after: Option<Vec<Mark>>,
+    /// How many rows at most.
+    pub(crate) most: u32,
+}
+
+/// Some rows of a list without those that are damaged, and after which row the next page begins; none after the last.
+pub(crate) type Found<T> = (Vec<T>, Option<Vec<Mark>>);
+
+async fn found<T>(tx: &mut Tx, pages: Pages<T>, after: Option<Vec<Mark>>, most: u32) -> Result<Found<T>> {
+    let mut pages = pages.after(after, most)?;
+    let page = pages.next(tx).await?;
+    let next = pages.place().filter(|_| page.len() >= most as usize).map(<[Mark]>::to_vec);
+    let mut rows = Vec::new();
+    for row in page {
+        rows.extend(whole(row)?);
+    }
+    Ok((rows, next))
+}
+
+/// Licenses within reach. Fails as [`Pages::after`] does.
 pub(crate) async fn licenses_after(
     database: &Database,
-    after: Option<(Timestamp, LicenseId)>,
-    most: u32,
+    wanted: Wanted,
     occasion: &Occasion,
-) -> Result<Vec<LicenseRow>> {
+) -> Result<Found<LicenseRow>> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) =
-        (database.read().await?, LicensePages::new(permit.reach(), None).after(after, most));
-    let mut found = Vec::new();
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(found);
-        }
-        for row in page {
-            found.extend(whole(row)?);
-            if found.len() >= most as usize {
-                return Ok(found);
-            }
-        }
-    }
+    let mut tx = database.read().await?;
+    let filter = within(&mut tx, wanted.filter, &permit).await?;
+    found(&mut tx, store::license_pages(filter), wanted.after, wanted.most).await
 }
 
-/// The seats of a license, or all of them, that come after one, at most `most`. Fails for a record that is damaged.
+/// Seats within reach. Fails as [`Pages::after`] does.
 pub(crate) async fn seats_after(
     database: &Database,
-    license: Option<LicenseId>,
-    after: Option<(Timestamp, Handle, PublicKey)>,
-    most: u32,
+    wanted: Wanted,
     occasion: &Occasion,
-) -> Result<Vec<SeatRow>> {
-    permit(database, occasion, Act::ShowSeats, license.map_or(On::Whole, On::License)).await?;
-    let mut pages = SeatPages::new(license, occasion.time).after(after, most);
-    pages.next(&mut database.read().await?).await?.into_iter().collect()
+) -> Result<Found<SeatRow>> {
+    let permit = permit(database, occasion, Act::ShowSeats, On::Each).await?;
+    let mut tx = database.read().await?;
+    let filter = within(&mut tx, wanted.filter, &permit).await?;
+    found(&mut tx, store::seat_pages(filter, occasion.time), wanted.after, wanted.most).await
 }
 
-/// The customers that come after one, at most `most`.
+/// Customers. Fails as [`Pages::after`] does.
 pub(crate) async fn customers_after(
     database: &Database,
-    after: Option<(Timestamp, CustomerId)>,
-    most: u32,
+    wanted: Wanted,
     occasion: &Occasion,
-) -> Result<Vec<Customer>> {
+) -> Result<Found<Customer>> {
     permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
-    let mut pages = CustomerPages::new(None).after(after, most);
-    pages.next(&mut database.read().await?).await
+    let pages = store::customer_pages(wanted.filter);
+    found(&mut database.read().await?, pages, wanted.after, wanted.most).await
 }
 
-/// The orders within reach that come after one, at most `most`. One that is damaged is left out, and that is logged.
+/// Orders within reach. Fails as [`Pages::after`] does.
 pub(crate) async fn orders_after(
     database: &Database,
-    after: Option<(Timestamp, OrderKey)>,
-    most: u32,
+    wanted: Wanted,
     occasion: &Occasion,
-) -> Result<Vec<OrderRow>> {
+) -> Result<Found<OrderRow>> {
     let permit = permit(database, occasion, Act::ShowLicenses, On::Each).await?;
-    let (mut tx, mut pages) = (database.read().await?, OrderPages::new(permit.reach()).after(after, most));
-    let mut found = Vec::new();
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(found);
-        }
-        for row in page {
-            found.extend(whole(row)?);
-            if found.len() >= most as usize {
-                return Ok(found);
-            }
-        }
-    }
+    let mut tx = database.read().await?;
+    let filter = within(&mut tx, wanted.filter, &permit).await?;
+    found(&mut tx, store::order_pages(filter), wanted.after, wanted.most).await
 }
 
 /// A row of a list; none if it is damaged.

@@ -46,7 +46,9 @@ impl Locks {
                 Change::Keep(evidence) | Change::Forget(evidence) => {
                     locks.names.insert(of_handle(evidence.handle()));
                 }
-                Change::RememberCheckIn { seat: name, .. } | Change::Attempts(name, _) => {
+                Change::RememberCheckIn { seat: name, .. }
+                | Change::Describe { seat: name, .. }
+                | Change::Attempts(name, _) => {
                     locks.license_or_handle(tx.license_of(*name), *name);
                 }
                 Change::Count(id, ..) | Change::Allowances(id, _) => {

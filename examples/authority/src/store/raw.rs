@@ -39,7 +39,7 @@ table!(
     LICENSE,
     "license",
     "id, key_hash, key_hint, terms, created, taken, deactivated, activated, allowances, product_id, version, \
-     voided, customer_id",
+     voided, customer_id, licensee, expires, state",
     "id"
 );
 table!(TERMS, "terms", "license_id, version, at, actor, record", "license_id, version");

@@ -2,12 +2,12 @@
 
 use super::{
     Tx,
-    pages::PAGE,
+    filtered::Pages,
     row::{count, damaged, json, record, seconds, time},
     sql::{Query, Row, query},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order, OrderKey, OrderRow, rights::Reach},
+    domain::{LicenseHint, Occasion, Order, OrderKey, OrderRow, filter::Filter},
     failure::Result,
 };
 use nodelock::{LicenseId, Timestamp};
@@ -54,26 +54,27 @@ pub(crate) async fn insert_sale_license(
 }
 
 /// The columns of an order, with the number of its licenses.
-macro_rules! orders {
-    ($($rest:literal),*) => {
-        concat!(
-            "SELECT order_id, product_id, seller, said, sold, customer_id, reseller, state, \
-             (SELECT COUNT(*) FROM sale_license WHERE sale_license.order_id = sale.order_id \
-             AND sale_license.product_id = sale.product_id AND sale_license.seller = sale.seller) AS licenses FROM sale ",
-            $($rest),*
-        )
+macro_rules! order {
+    () => {
+        "sale.order_id, sale.product_id, sale.seller, sale.said, sale.sold, sale.customer_id, sale.reseller, sale.state, \
+         (SELECT COUNT(*) FROM sale_license WHERE sale_license.order_id = sale.order_id \
+         AND sale_license.product_id = sale.product_id AND sale_license.seller = sale.seller) AS licenses"
     };
 }
+pub(super) const ORDER: &str = order!();
 
 /// What was ordered; none if nothing was.
 pub(crate) async fn order_row(tx: &mut Tx, key: &OrderKey) -> Result<Option<OrderRow>> {
-    let row = of_order(orders!("WHERE order_id = $1 AND product_id = $2 AND seller = $3"), key);
+    let of_key =
+        concat!("SELECT ", order!(), " FROM sale WHERE order_id = $1 AND product_id = $2 AND seller = $3");
+    let row = of_order(of_key, key);
     row.fetch_optional(tx).await?.as_ref().map(read).transpose()
 }
 
 /// The orders of an id: one for each product and seller that has it.
 pub(crate) async fn orders_of_id(tx: &mut Tx, id: &str) -> Result<Vec<OrderRow>> {
-    let rows = query(orders!("WHERE order_id = $1 ORDER BY product_id, seller")).bind(id);
+    let of_id = concat!("SELECT ", order!(), " FROM sale WHERE order_id = $1 ORDER BY product_id, seller");
+    let rows = query(of_id).bind(id);
     rows.fetch_all(tx).await?.iter().map(read).collect()
 }
 
@@ -105,58 +106,9 @@ pub(crate) async fn set_order_void(tx: &mut Tx, key: &OrderKey) -> Result<()> {
     Ok(())
 }
 
-/// Every order within a reach, oldest first.
-pub(crate) struct OrderPages {
-    reach: Reach,
-    /// The last one so far: when it was sold, and what finds it.
-    after: (i64, [String; 3]),
-    size: i64,
-}
-
-impl OrderPages {
-    pub(crate) fn new(reach: &Reach) -> Self {
-        Self { reach: reach.clone(), after: (i64::MIN, Default::default()), size: PAGE }
-    }
-
-    /// Those after one, on pages of that size.
-    pub(crate) fn after(mut self, after: Option<(Timestamp, OrderKey)>, size: u32) -> Self {
-        if let Some((sold, OrderKey { id, product, seller })) = after {
-            self.after = (seconds(sold), [id, product.to_string(), seller]);
-        }
-        self.size = size.into();
-        self
-    }
-
-    /// The next page; empty after the last. One that is damaged fails alone, with
-    /// [`Failure::Damaged`](crate::failure::Failure::Damaged).
-    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Vec<Result<OrderRow>>> {
-        let (sold, [id, product, seller]) = self.after.clone();
-        macro_rules! after {
-            ($within:literal) => {
-                orders!(
-                    "WHERE (sold, order_id, product_id, seller) > ($1, $2, $3, $4)",
-                    $within,
-                    " ORDER BY sold, order_id, product_id, seller LIMIT $5"
-                )
-            };
-        }
-        let (rows, of) = match &self.reach {
-            Reach::Everything => (after!(""), None),
-            Reach::Product(name) => {
-                (after!(" AND product_id = (SELECT id FROM product WHERE name = $6)"), Some(name.clone()))
-            }
-            Reach::SoldBy(account) => (after!(" AND seller = $6"), Some(account.clone())),
-            // A deployment key has no orders.
-            Reach::License(_) => return Ok(Vec::new()),
-        };
-        let rows = query(rows).bind(sold).bind(id).bind(product).bind(seller).bind(self.size);
-        let rows = of.into_iter().fold(rows, Query::bind).fetch_all(tx).await?;
-        if let Some(last) = rows.last() {
-            let key = [last.get("order_id")?, last.get("product_id")?, last.get("seller")?];
-            self.after = (last.get("sold")?, key);
-        }
-        Ok(rows.iter().map(read).collect())
-    }
+/// The orders that pass a filter.
+pub(crate) fn order_pages(filter: Filter) -> Pages<OrderRow> {
+    Pages::new(filter, Timestamp::MIN, read)
 }
 
 /// The licenses of an order, as they were shown when it was sold, with the hints of their present keys.

@@ -2,6 +2,7 @@
 //! environment names.
 
 mod counters;
+mod filtered;
 mod group;
 
 use nodelock::{
@@ -18,11 +19,14 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use super::{
-    Database, Error, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license,
-    latest_seats_of, run_script, seats, strangers,
+    Database, Error, Pages, Tx, apply, count_by_state, find, insert_license, latest_seats_of, license_pages,
+    run_script, seat_pages, seats, strangers,
 };
 use crate::{
-    domain::{Actor, CustomerId, DeviceDescription, Location, Occasion, rights::Reach},
+    domain::{
+        Actor, DeviceDescription, Location, Occasion, SeatRow,
+        filter::{Filter, List},
+    },
     failure::{Failure, Result},
 };
 
@@ -30,6 +34,13 @@ const NOW: u64 = 1_790_000_000;
 
 fn at(seconds: u64) -> Occasion {
     Occasion { time: Timestamp::from_unix_seconds(NOW + seconds), actor: Actor::Vendor("test".into()) }
+}
+
+/// The seats of a license, or all of them.
+fn seats_of(license: Option<LicenseId>, seconds: u64) -> Pages<SeatRow> {
+    let all = Filter::all(List::Seats);
+    let filter = license.map_or(all.clone(), |id| all.and("license", &id.to_string()));
+    seat_pages(filter, at(seconds).time)
 }
 
 /// An empty ledger on the engine that is tested.
@@ -160,7 +171,7 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
     let listed =
-        LicensePages::new(&Reach::Everything, None).next(&mut database.read().await.unwrap()).await.unwrap();
+        license_pages(Filter::all(List::Licenses)).next(&mut database.read().await.unwrap()).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
     let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
@@ -193,7 +204,7 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     assert_eq!(found(&mut tx, of_device).await, Found::Seats(Vec::new()));
     let listed = seats(&mut tx).await.unwrap();
     assert_eq!(listed, [returned]);
-    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+    let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0).unwrap();
     assert_eq!((listed.handle, listed.counted, listed.copies), (request.handle, true, 3));
     assert_eq!(listed.device, DeviceDescription::from(&request));
     tx.commit().await.unwrap();
@@ -284,6 +295,32 @@ async fn evidence_is_kept_and_forgotten_and_of_too_much_the_oldest_goes() {
 }
 
 #[tokio::test]
+async fn a_description_takes_the_place_of_the_one_before_and_of_nothing_else() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key").await;
+    let (request, _) = request();
+    let seat = seat(&request, terms.id, json!({}));
+    inserted(&mut tx, &seat, &request).await.unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let described = |description| Change::Describe { seat: seat.name(), description };
+    let asked = DeviceDescription::from(&request);
+    for name in ["desk", "desk", "ü'\""] {
+        let description = vec![pair("Host", "hidden"), pair("computer", name)];
+        apply(&mut tx, &described(description.clone()), &at(1)).await.unwrap();
+        let listed =
+            SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+        assert_eq!(listed.device, DeviceDescription { description, ..asked.clone() });
+        assert_eq!(listed.device.pairs(), [pair("host", "one"), pair("computer", name)]);
+    }
+    // One that is damaged keeps no check-in from being answered, and stays for a verification to find.
+    run_script(&mut tx, "UPDATE seat SET machine = 'damaged'").await.unwrap();
+    apply(&mut tx, &described(vec![pair("computer", "desk")]), &at(2)).await.unwrap();
+    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0);
+    assert!(listed.is_err());
+}
+
+#[tokio::test]
 async fn check_ins_are_remembered_for_some_revisions() {
     let (_folder, database) = empty().await;
     let mut tx = database.write().await.unwrap();
@@ -327,7 +364,7 @@ async fn attempts_are_counted_until_they_end() {
     assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(attempts(2, 0)));
     let day = 24 * 60 * 60;
     for (time, expected) in [(0, 2), (day, 0)] {
-        let listed = SeatPages::new(None, at(time).time).next(&mut tx).await.unwrap();
+        let listed = seats_of(None, time).next(&mut tx).await.unwrap();
         assert_eq!(listed.into_iter().map(|row| row.unwrap().codes_tried).sum::<u32>(), expected);
     }
 
@@ -461,74 +498,6 @@ async fn a_database_with_other_migrations_or_of_another_program_is_left_as_it_is
     assert!(matches!(failure, Failure::ForeignDatabase), "{failure}");
 }
 
-/// Each kind of reach goes by an index of its own: nobody waits for the licenses of others.
-#[tokio::test]
-async fn a_limited_list_looks_at_nothing_out_of_its_reach() {
-    let (_folder, database) = empty_file().await;
-    let mut tx = database.read().await.unwrap();
-    for (reach, searched) in [
-        (Reach::Everything, "license USING INDEX license_by_age"),
-        (Reach::Product("Example".into()), "license USING INDEX license_of_product_by_age (product_id=?"),
-        (
-            Reach::SoldBy("jane".into()),
-            "reseller_license USING COVERING INDEX reseller_license_of_account (account=?",
-        ),
-        (
-            Reach::License(LicenseId::from_bytes([1; 8])),
-            "license USING INDEX sqlite_autoindex_license_1 (id=?",
-        ),
-    ] {
-        let plan = LicensePages::new(&reach, None).plan(&mut tx).await.unwrap();
-        assert!(plan.iter().any(|step| step.contains(searched)), "{reach:?}: {plan:#?}");
-        assert!(plan.iter().all(|step| !step.contains("SCAN")), "{reach:?}: {plan:#?}");
-    }
-}
-
-#[tokio::test]
-async fn a_limited_list_has_what_is_within_its_reach_and_every_page_of_it() {
-    let (_folder, database) = empty().await;
-    let mut tx = database.write().await.unwrap();
-    let mut ids = Vec::new();
-    for key in ["one", "two", "three", "four"] {
-        ids.push(sold(&mut tx, key).await.id);
-    }
-    tx.commit().await.unwrap();
-    let customer = CustomerId::generate(&nodelock::SystemRandom).unwrap();
-    script(
-        &database,
-        &format!(
-            "INSERT INTO account (name, record) VALUES ('jane', ''), ('john', ''); \
-             INSERT INTO customer (id, name, email, external_id, notes, created, revision) \
-             VALUES ('{customer}', '', '', '', '', 1, 1); \
-             UPDATE license SET customer_id = '{customer}' WHERE id IN ('{1}', '{2}'); \
-             INSERT INTO reseller_license (license_id, account) VALUES ('{0}', 'jane'), ('{1}', 'jane'), ('{2}', 'john')",
-            ids[0], ids[1], ids[2]
-        ),
-    )
-    .await;
-    let mut tx = database.read().await.unwrap();
-    let jane = Reach::SoldBy("jane".into());
-    for (reach, customer, expected) in [
-        (&Reach::Everything, None, &ids[..]),
-        (&Reach::Everything, Some(customer), &ids[1..3]),
-        (&jane, None, &ids[..2]),
-        (&jane, Some(customer), &ids[1..2]),
-        (&Reach::SoldBy("jack".into()), None, &[]),
-        (&Reach::Product("Other".into()), None, &[]),
-        (&Reach::License(ids[3]), None, &ids[3..]),
-    ] {
-        let mut pages = LicensePages::new(reach, customer).after(None, 1);
-        let mut listed = Vec::new();
-        while let [row] = &pages.next(&mut tx).await.unwrap()[..] {
-            listed.push(row.as_ref().unwrap().license.terms.id);
-        }
-        let mut expected = expected.to_vec();
-        listed.sort();
-        expected.sort();
-        assert_eq!(listed, expected, "{reach:?} {customer:?}");
-    }
-}
-
 #[tokio::test]
 async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() {
     let (_folder, database) = empty().await;
@@ -551,7 +520,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
 
     let mut tx = database.read().await.unwrap();
     for (license, expected) in [(None, 1250), (Some(terms.id), 1000), (Some(other.id), 250)] {
-        let (mut pages, mut listed, mut damaged) = (SeatPages::new(license, at(0).time), 0, Vec::new());
+        let (mut pages, mut listed, mut damaged) = (seats_of(license, 0), 0, Vec::new());
         let mut last = (Timestamp::from_unix_seconds(0), 0);
         loop {
             let page = pages.next(&mut tx).await.unwrap();
@@ -580,7 +549,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
             ),
         }
     }
-    let listed = LicensePages::new(&Reach::Everything, None).next(&mut tx).await.unwrap();
+    let listed = license_pages(Filter::all(List::Licenses)).next(&mut tx).await.unwrap();
     let damaged: Vec<_> = listed.iter().filter_map(|row| row.as_ref().err()).map(Failure::message).collect();
     assert!(damaged.len() == 1 && damaged[0].contains(&other.id.to_string()), "{damaged:?}");
     // The customer of the other license sees the rest, and decisions on it go on.

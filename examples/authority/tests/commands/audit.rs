@@ -51,12 +51,10 @@ fn a_change_of_what_was_sealed_is_found() {
     }
     let swapped = [
         format!("UPDATE audit SET id = 'x' || id WHERE id IN ({FIRST}, {LAST})"),
-        format!(
-            "UPDATE audit SET id = (SELECT MAX(id) FROM kept_audit) WHERE id = 'x' || (SELECT MIN(id) FROM kept_audit)"
-        ),
-        format!(
-            "UPDATE audit SET id = (SELECT MIN(id) FROM kept_audit) WHERE id = 'x' || (SELECT MAX(id) FROM kept_audit)"
-        ),
+        "UPDATE audit SET id = (SELECT MAX(id) FROM kept_audit) WHERE id = 'x' || (SELECT MIN(id) FROM kept_audit)"
+            .to_owned(),
+        "UPDATE audit SET id = (SELECT MIN(id) FROM kept_audit) WHERE id = 'x' || (SELECT MAX(id) FROM kept_audit)"
+            .to_owned(),
     ];
     let lines = "audit_seal.lines";
     let damages: [(&str, String, &[&str]); 12] = [

@@ -5,6 +5,7 @@ mod backup;
 mod bulk;
 mod customers;
 mod edit;
+mod filters;
 mod issuer_certificate;
 mod license_keys;
 mod people;

@@ -8,6 +8,7 @@ mod guides;
 mod python_server;
 mod readme;
 mod readme_block;
+mod shop;
 
 #[path = "../support/mod.rs"]
 mod support;

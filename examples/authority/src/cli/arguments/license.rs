@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::product;
+use super::{Filtered, product};
 use crate::domain::{CustomerId, ProductId, SaidTerms, check_order_id};
 
 #[derive(Subcommand)]
@@ -20,6 +20,8 @@ pub(crate) enum LicenseCommand {
         /// Of this customer only
         #[arg(long, value_name = "ID")]
         customer: Option<CustomerId>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// Show one license, with its keys and all that it ever said
     Show { id: LicenseId },

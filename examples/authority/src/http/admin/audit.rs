@@ -76,13 +76,13 @@ pub(super) async fn audit(
     paged: Paged,
 ) -> Result<JsonAnswer<Audit>, Problem> {
     server.service.may(&caller.occasion, Act::ShowAudit).await?;
-    let after = paged.after()?.map(|cursor| cursor.part::<String>(0)).transpose()?.unwrap_or_default();
+    let after = paged.after::<String>()?.unwrap_or_default();
     let database = server.service.database();
     let rows = service::audit_after(database, &after, paged.limit()?, &caller.occasion).await?;
     let next = rows.last().map(|row| row.id.clone()).or((!after.is_empty()).then_some(after));
     Ok(JsonAnswer(Audit {
         lines: rows.iter().map(Line::from).collect(),
-        next: next.map(|id| Cursor::text([id])),
+        next: next.map(|id| Cursor(id).text()),
     }))
 }
 

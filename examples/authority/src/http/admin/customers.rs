@@ -13,11 +13,11 @@ use super::{
     Caller,
     description::{ActRefusals, BasedRefusals, ReadRefusals, Refusals},
     etag,
-    lists::{Cursor, Paged},
+    lists::{Filtered, Paged, next},
     once::{JsonText, Posted, once},
 };
 use crate::{
-    domain::{Customer, CustomerDetails, CustomerId, rights::Act},
+    domain::{Customer, CustomerDetails, CustomerId, filter::List, rights::Act},
     service,
 };
 
@@ -59,27 +59,26 @@ pub(super) struct Customers {
 
 /// Customers, oldest first
 ///
-/// They are of all products, so no limited right reaches them.
+/// They are of all products, so no limited right reaches them. With a term about a time or a beginning, in the order of
+/// that. Fields of a filter: `name`, `email`, `external_id`, `created`.
 #[utoipa::path(
     get,
     path = "/v1/admin/customers",
     operation_id = "customers",
-    params(Paged),
+    params(Paged, Filtered),
     responses((status = 200, description = "A page.", body = Customers), ReadRefusals, Refusals),
 )]
 pub(super) async fn customers(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
+    filtered: Filtered,
 ) -> Result<JsonAnswer<Customers>, Problem> {
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
-    let after =
-        paged.after()?.map(|cursor| Ok::<_, Problem>((cursor.time(0)?, cursor.part(1)?))).transpose()?;
-    let (most, database) = (paged.limit()?, server.service.database());
-    let rows = service::customers_after(database, after, most, &caller.occasion).await?;
-    let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next = last.map(|row| Cursor::text([row.created.unix_seconds().to_string(), row.id.to_string()]));
-    Ok(JsonAnswer(Customers { customers: rows.iter().map(CustomerBody::from).collect(), next }))
+    let wanted = paged.of(filtered.read(List::Customers)?)?;
+    let (rows, place) = service::customers_after(server.service.database(), wanted, &caller.occasion).await?;
+    let customers = rows.iter().map(CustomerBody::from).collect();
+    Ok(JsonAnswer(Customers { customers, next: next(place) }))
 }
 
 /// One customer

@@ -13,12 +13,12 @@ use super::{
         HintBody,
         change::{Extended, Later, Reason},
     },
-    lists::{Cursor, OfSeller, Paged},
+    lists::{Filtered, OfSeller, Paged, next},
     once::{JsonText, Posted, once},
     products::product_id,
 };
 use crate::{
-    domain::{OrderChoice, OrderKey, OrderRow, check_order_id, rights::Act},
+    domain::{OrderChoice, OrderRow, check_order_id, filter::List, rights::Act},
     failure::Failure,
     service,
 };
@@ -80,36 +80,26 @@ pub(super) struct Orders {
 }
 
 /// Orders within reach, oldest first
+///
+/// Fields of a filter: `product`, `customer`, `reseller`, `state` (`sold`, `void`), `sold`.
 #[utoipa::path(
     get,
     path = "/v1/admin/orders",
     operation_id = "orders",
-    params(Paged),
+    params(Paged, Filtered),
     responses((status = 200, description = "A page.", body = Orders), ReadRefusals, Refusals),
 )]
 pub(super) async fn orders(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
+    filtered: Filtered,
 ) -> Result<JsonAnswer<Orders>, Problem> {
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
-    // An id may hold what parts are divided by, so it is the last part.
-    let after = match paged.after()? {
-        Some(cursor) => {
-            let (product, seller) = (cursor.part(1)?, cursor.part(2)?);
-            Some((cursor.time(0)?, OrderKey { id: order_id(&cursor.rest(3)?)?, product, seller }))
-        }
-        None => None,
-    };
-    let most = paged.limit()?;
-    let rows = service::orders_after(server.service.database(), after, most, &caller.occasion).await?;
-    let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next = last.map(|row| {
-        let OrderKey { id, product, seller } = row.order.key.clone();
-        Cursor::text([row.sold.unix_seconds().to_string(), product.to_string(), seller, id])
-    });
+    let wanted = paged.of(filtered.read(List::Orders)?)?;
+    let (rows, place) = service::orders_after(server.service.database(), wanted, &caller.occasion).await?;
     let orders = rows.iter().map(OrderBody::of).collect::<Result<_, _>>()?;
-    Ok(JsonAnswer(Orders { orders, next }))
+    Ok(JsonAnswer(Orders { orders, next: next(place) }))
 }
 
 #[derive(Serialize, ToSchema)]

@@ -1,10 +1,11 @@
 //! `/v1/admin/seats`: shown, released, returned.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use nodelock::{
-    License, PublicKey, Timestamp,
+    License, Timestamp,
     authority::{Reply, Seat, decision::Ruling},
-    code::Handle,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -17,11 +18,11 @@ use super::{
     },
     Caller,
     description::{ActRefusals, ReadRefusals, Refusals},
-    lists::{Cursor, OfLicense, Paged},
+    lists::{Filtered, Paged, next},
     once::{JsonText, Posted, once},
 };
 use crate::{
-    domain::{SeatChoice, SeatRow, rights::Act},
+    domain::{SeatChoice, SeatRow, filter::List, rights::Act},
     service,
 };
 
@@ -47,6 +48,9 @@ pub(super) struct SeatBody {
     ends: Option<String>,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
     label: String,
+    /// What its device and application say of it, such as `computer`, `system` and `architecture`: a stranger's words,
+    /// too.
+    machine: BTreeMap<String, String>,
     application: String,
 }
 
@@ -63,6 +67,7 @@ impl From<&SeatRow> for SeatBody {
             last_contact: row.contact.to_string(),
             ends: row.ends.map(|end: Timestamp| end.to_string()),
             label: row.label.clone(),
+            machine: row.device.pairs().into_iter().collect(),
             application: row.device.application.clone(),
         }
     }
@@ -77,37 +82,25 @@ pub(super) struct Seats {
 
 /// Seats, oldest first
 ///
-/// Whose right is limited names a license within reach.
+/// Those within reach. With a term about a time or a beginning, in the order of that. Fields of a filter: `product`,
+/// `license`, `state`, `label`, `granted`, `last_contact`.
 #[utoipa::path(
     get,
     path = "/v1/admin/seats",
     operation_id = "seats",
-    params(Paged, OfLicense),
+    params(Paged, Filtered),
     responses((status = 200, description = "A page.", body = Seats), ReadRefusals, Refusals),
 )]
 pub(super) async fn seats(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
-    of: OfLicense,
+    filtered: Filtered,
 ) -> Result<JsonAnswer<Seats>, Problem> {
     server.service.may(&caller.occasion, Act::ShowSeats).await?;
-    let after = match paged.after()? {
-        Some(cursor) => {
-            let device: PublicKey = cursor.part(2)?;
-            Some((cursor.time(0)?, cursor.part::<Handle>(1)?, device))
-        }
-        None => None,
-    };
-    let (most, license) = (paged.limit()?, of.id()?);
-    let database = server.service.database();
-    let rows = service::seats_after(database, license, after, most, &caller.occasion).await?;
-    let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next = last.map(|row| {
-        let granted = row.granted.unix_seconds().to_string();
-        Cursor::text([granted, row.handle.to_string(), row.device_key.to_string()])
-    });
-    Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next }))
+    let wanted = paged.of(filtered.read(List::Seats)?)?;
+    let (rows, place) = service::seats_after(server.service.database(), wanted, &caller.occasion).await?;
+    Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next: next(place) }))
 }
 
 /// Which seat of a handle, and why.

@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 59] = [
+pub(crate) const UNSEEN: [(&str, &str); 60] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -39,6 +39,10 @@ pub(crate) const UNSEEN: [(&str, &str); 59] = [
     ("seat.record.request_digest", "the request is not kept; a change lets the same request be refused"),
     ("seat.record.release_commitment", "the request is not kept; a change lets the seat's code be refused"),
     ("seat.record.fingerprint", "the request and check-in are not kept; the next check-in is judged by it"),
+    (
+        "seat.record.label_given",
+        "the request is not kept; whether a description may change what the seat is called",
+    ),
     ("seat.record.first_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.sync_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.previous_token", "licenses are not kept; once the device has checked in, the next tells"),

@@ -37,8 +37,8 @@ DROP TABLE sale;
 ALTER TABLE sale_of_seller RENAME TO sale;
 ALTER TABLE sale_license_of_seller RENAME TO sale_license;
 CREATE INDEX sale_by_age ON sale (sold, order_id, product_id, seller);
-CREATE INDEX sale_of_product_by_age ON sale (product_id, sold, order_id, seller);
-CREATE INDEX sale_of_seller_by_age ON sale (seller, sold, order_id, product_id);
-
--- For lists of what one account sold.
-CREATE INDEX reseller_license_of_account ON reseller_license (account, license_id);
+CREATE INDEX sale_of_product ON sale (product_id, sold, order_id, seller);
+CREATE INDEX sale_of_customer ON sale (customer_id, sold, order_id, product_id, seller);
+CREATE INDEX sale_of_seller ON sale (seller, sold, order_id, product_id);
+CREATE INDEX sale_by_reseller ON sale (reseller, sold, order_id, product_id, seller);
+CREATE INDEX sale_by_state ON sale (state, sold, order_id, product_id, seller);

@@ -24,10 +24,10 @@ use super::{
     Caller,
     description::{ReadRefusals, Refusals},
     etag,
-    lists::{Cursor, Paged},
+    lists::{Filtered, Paged, next},
 };
 use crate::{
-    domain::{FeatureBody, LicenseHint, LicenseRow, TermsVersion, rights::Act},
+    domain::{FeatureBody, LicenseHint, LicenseRow, TermsVersion, filter::List, rights::Act},
     failure::Result as Done,
     service,
 };
@@ -169,29 +169,27 @@ pub(in super::super) struct Licenses {
 
 /// Licenses, oldest first
 ///
-/// Those within reach: of a reseller what it sold, of a token of one product those of that product.
+/// Those within reach: of a reseller what it sold, of a token of one product those of that product. With a term about a
+/// time or a beginning, in the order of that. Fields of a filter: `product`, `state` (`active`, `suspended`, `void`),
+/// `licensee`, `customer`, `order`, `key` (its end), `seller` (an account), `created`, `expires`.
 #[utoipa::path(
     get,
     path = "/v1/admin/licenses",
     operation_id = "licenses",
-    params(Paged),
+    params(Paged, Filtered),
     responses((status = 200, description = "A page.", body = Licenses), ReadRefusals, Refusals),
 )]
 pub(in super::super) async fn licenses(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
+    filtered: Filtered,
 ) -> Result<JsonAnswer<Licenses>, Problem> {
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
-    let after =
-        paged.after()?.map(|cursor| Ok::<_, Problem>((cursor.time(0)?, cursor.part(1)?))).transpose()?;
-    let most = paged.limit()?;
-    let rows = service::licenses_after(server.service.database(), after, most, &caller.occasion).await?;
-    let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next = last
-        .map(|row| Cursor::text([row.created.unix_seconds().to_string(), row.license.terms.id.to_string()]));
+    let wanted = paged.of(filtered.read(List::Licenses)?)?;
+    let (rows, place) = service::licenses_after(server.service.database(), wanted, &caller.occasion).await?;
     let licenses = rows.iter().map(|row| LicenseBody::of(row, caller.occasion.time)).collect();
-    Ok(JsonAnswer(Licenses { licenses, next }))
+    Ok(JsonAnswer(Licenses { licenses, next: next(place) }))
 }
 
 /// A license, with its keys and all that it ever said.
