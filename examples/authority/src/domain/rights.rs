@@ -357,10 +357,6 @@ impl<'a> Permit<'a> {
     pub(crate) fn reach(&self) -> &Reach {
         &self.reach
     }
-
-    pub(crate) fn is_limited(&self) -> bool {
-        self.reach != Reach::Everything
-    }
 }
 
 impl Deref for Permit<'_> {
