@@ -59,13 +59,24 @@ pub(crate) enum Failure {
     /// The license.
     #[error("license {0} is void; that cannot be undone. Sell another one")]
     Void(LicenseId),
-    /// Several keys or none have that end; the license, and what was typed.
+    /// Several keys or none have that end; the license.
     #[error("license {0} has no key of that end, or several; `authority license show` has them")]
     NoSuchKey(LicenseId),
+    /// No end was named, and there is not one key; the license.
+    #[error(
+        "license {0} has several keys that open something, or none; name one by its end. `authority license show` has them"
+    )]
+    NotOneKey(LicenseId),
     #[error(
         "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
     )]
     KeyNotKept,
+    #[error(
+        "secrets are kept here, and `vault.key`, which opens them, is missing or another one. Put it back among the keys \
+         from their copy; no other is made meanwhile, and no license key that is sold is kept. docs/OPERATING.md, Keys of \
+         licenses, says what to do if it is lost for good"
+    )]
+    VaultMissing,
     #[error(
         "secrets are kept under a key that is not in the ledger, and there is none and no place for one: the folder of the \
          keys cannot be written to. Put the file vault.key there, or its text into AUTHORITY_VAULT_KEY"
@@ -101,6 +112,9 @@ pub(crate) enum Failure {
     CustomerThere(String),
     #[error("nothing was sold under order {0}")]
     UnknownOrder(String),
+    /// The order's id, which several sellers or products have.
+    #[error("several orders have the id {0}; name one with --product or --seller")]
+    AmbiguousOrder(String),
     /// Somebody else was faster: which version was seen, and which is the latest.
     #[error(
         "this was based on version {based_on}, and version {latest} is the latest; look at that one first"
@@ -230,8 +244,9 @@ impl Failure {
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::Void(_) => "void".into(),
-            Self::NoSuchKey(_) => "no-such-key".into(),
+            Self::NoSuchKey(_) | Self::NotOneKey(_) => "no-such-key".into(),
             Self::KeyNotKept => "key-not-kept".into(),
+            Self::VaultMissing => "vault-missing".into(),
             Self::NoVault => "no-vault".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
@@ -241,6 +256,7 @@ impl Failure {
             Self::Erased(_) => "erased".into(),
             Self::CustomerThere(_) => "customer-there".into(),
             Self::UnknownOrder(_) => "unknown-order".into(),
+            Self::AmbiguousOrder(_) => "ambiguous-order".into(),
             Self::Superseded { .. } => "superseded".into(),
             Self::AlreadyInitialized => "already-initialized".into(),
             Self::NotInitialized => "not-initialized".into(),

@@ -21,7 +21,7 @@ pub(crate) use self::{
 };
 use crate::{
     domain::{
-        Digest, Location, Order, ProductId,
+        Digest, Location, ProductId,
         filter::{Filter, List},
     },
     failure::Result,
@@ -211,7 +211,12 @@ pub(crate) enum Command {
         file: PathBuf,
     },
     /// Bring the ledger back from a copy that `backup` made, to where there is none; the copy is verified first
-    Restore { file: PathBuf },
+    Restore {
+        file: PathBuf,
+        /// Restore it although the verification finds something; what it finds is shown
+        #[arg(long)]
+        despite_findings: bool,
+    },
     /// Say that the ledger is not an earlier copy, after it was out of service for longer than a day without its page:
     /// it then need not wait for licenses that it may have lost
     Vouch,
@@ -311,11 +316,6 @@ pub(crate) struct TlsArguments {
         required = false
     )]
     pub(crate) key: PathBuf,
-}
-
-/// An id as a shop has them.
-fn order(text: &str) -> Result<String, &'static str> {
-    Order::check_id(text)
 }
 
 /// The short name of a product.

@@ -27,7 +27,7 @@ use crate::{
     domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
     failure::{Failure, Result},
     http,
-    keys::{self, Presence, Vault, renewal::NewCertificate},
+    keys::{self, Presence, renewal::NewCertificate},
     service::{
         self, Activated, CheckedIn, Database, Kept, Keys, Redeemed, Released, Selling, Sellings, Service,
     },
@@ -43,19 +43,15 @@ const SERVER_CONNECTIONS: u32 = 16;
 
 /// Does what was asked for.
 pub(crate) async fn run(command: &Command, installation: &Installation) -> Result<Report> {
-    let actor = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    let occasion = Occasion {
-        time: std::time::SystemTime::now().into(),
-        actor: Actor::Vendor(actor.unwrap_or_else(|_| "unknown".into())),
-    };
+    let occasion = Occasion { time: std::time::SystemTime::now().into(), actor: Actor::Vendor(user()) };
     if let Command::Init { product, keep_keys } = command {
         let wanted = if *keep_keys { Keys::Kept } else { Keys::New };
         return init(product, installation, wanted, &occasion).await;
     }
-    if let Command::Restore { file } = command {
-        let restored =
-            service::restore(file, &installation.database(), &installation.keys(), &occasion).await?;
-        return Ok(output::restored(file, &installation.keys(), restored));
+    if let Command::Restore { file, despite_findings } = command {
+        let (location, keys) = (installation.database(), installation.keys());
+        let restored = service::restore(file, &location, &keys, *despite_findings, &occasion).await?;
+        return Ok(output::restored(file, &keys, restored));
     }
     let serves = match command {
         Command::Serve(arguments) => Some(arguments),
@@ -92,6 +88,12 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
         }
         report => report,
     }
+}
+
+/// Whoever the operating system says it is. A variable that is empty says nothing.
+fn user() -> String {
+    let names = ["USER", "LOGNAME"].into_iter().filter_map(|variable| std::env::var(variable).ok());
+    names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
 }
 
 /// Whether a command may have noted something by itself. A server seals what it notes.
@@ -260,7 +262,14 @@ async fn execute(
                 );
                 return Err(Failure::rule(ErrorKind::WrongProduct, text));
             }
-            let vault = Vault::open_or_create(&installation.keys())?;
+            let vault = match service::vault(database, &installation.keys()).await {
+                Err(failure @ Failure::VaultMissing) => {
+                    // Devices need the server more than anybody needs the copies.
+                    tracing::warn!(event = "vault-missing", error = failure.message());
+                    None
+                }
+                vault => vault?,
+            };
             let service = service().await?.with_vault(vault);
             keys::finish(&installation.keys());
             http::run(arguments, &installation.keys(), service).await?;

@@ -82,8 +82,8 @@ pub(crate) async fn orders(
             service::orders(database, filtered.read(List::Orders)?, occasion, show).await?;
             listing.finish("No orders.")
         }
-        OrderCommand::Show { id } => {
-            let (order, licenses) = service::order(database, id, occasion).await?;
+        OrderCommand::Show { order } => {
+            let (order, licenses) = service::order(database, &order.choice(), occasion).await?;
             let mut words = output::order_words(&order) + "\n";
             for license in &licenses {
                 words += &format!("  {}  ..{}\n", license.id, license.key_hint);
@@ -95,8 +95,10 @@ pub(crate) async fn orders(
         OrderCommand::Void { yes: false, .. } => {
             Err(Failure::Usage("licenses that are void stay so; say --yes if that is meant".into()))
         }
-        OrderCommand::Void { id, reason, yes: true } => {
-            let voided = service::void_order(database, id, reason, occasion).await?;
+        OrderCommand::Void { order, reason, yes: true } => {
+            let choice = order.choice();
+            let voided = service::void_order(database, &choice, reason, |_| Ok(()), occasion).await?;
+            let id = choice.id;
             let words = format!("Order {id} is void: {voided} licenses are void now that were not before.");
             Ok(Report::new(words, json!({ "order": id, "voided": voided })))
         }

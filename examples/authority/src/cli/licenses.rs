@@ -14,10 +14,10 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{CustomerId, LicenseHint, Occasion, Order, SaidTerms, filter::List},
+    domain::{CustomerId, LicenseHint, Occasion, SaidTerms, filter::List, rights::Act},
     failure::{Failure, Result},
     keys::{self, Vault},
-    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, Offer, Sale},
+    service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, NewOrder, Offer, Placed, Sale},
 };
 
 /// Where a vendor deals with licenses.
@@ -91,23 +91,35 @@ impl Desk<'_> {
     }
 
     async fn sell(&self, new: &NewLicense) -> Result<Report> {
-        let product = service::product(self.database, new.product.as_ref()).await?;
+        let named = new.product.as_ref();
+        let product = service::product_within_reach(self.database, named, Act::Sell, self.occasion).await?;
         let mut said = new.terms.said()?;
-        let licensee = match (&new.licensee, new.customer) {
-            (Some(licensee), _) => licensee.clone(),
-            (None, Some(id)) => service::customer(self.database, id, self.occasion).await?.details.name,
-            (None, None) => return Err(Failure::Usage("say who licenses it".into())),
+        new.licensee.iter().for_each(|licensee| said.say("licensee", licensee.as_str().into()));
+        let order = match &new.order {
+            Some(id) => {
+                let order = NewOrder {
+                    id: id.clone(),
+                    said: said.clone(),
+                    count: new.count,
+                    customer: new.customer,
+                    reseller: new.reseller.clone(),
+                };
+                match service::place_order(self.database, &product, order, self.occasion).await? {
+                    Placed::New(order) => Some(order),
+                    Placed::Before(licenses) => return Ok(sold_already(&licenses, id)),
+                }
+            }
+            None => None,
         };
-        said.say("licensee", licensee.into());
+        match (&new.licensee, new.customer) {
+            (Some(_), _) => {}
+            (None, Some(id)) => {
+                let customer = service::customer(self.database, id, self.occasion).await?;
+                said.say("licensee", customer.details.name.into());
+            }
+            (None, None) => return Err(Failure::Usage("say who licenses it".into())),
+        }
         let terms = service::terms_of_sale(self.database, &product, &said, self.occasion.time).await?;
-        let order = new.order.as_ref().map(|id| Order {
-            id: id.clone(),
-            product: product.id.clone(),
-            said: said.clone(),
-            count: new.count,
-            customer: new.customer,
-            reseller: new.reseller.clone(),
-        });
         let file = new.keys_out.file.as_deref();
         let (offers, report) = match &new.key {
             Some(typed) => {
@@ -130,7 +142,7 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let vault = Vault::open_or_create(self.keys)?;
+        let vault = self.vault().await?;
         let vault = vault.as_ref();
         let buyer = Buyer { order: order.as_ref(), customer: new.customer };
         let outcome = service::sell(self.database, vault, &offers, buyer, hand_over, self.occasion).await;
@@ -142,6 +154,18 @@ impl Desk<'_> {
             }
             Err(failure) if handed_over.get() => Ok(in_vain(failure, file)),
             Err(failure) => Err(failure),
+        }
+    }
+
+    /// Where the new keys are kept. Where the vault is missing that is said, and they are kept nowhere: a sale should
+    /// not fail for that.
+    async fn vault(&self) -> Result<Option<Vault>> {
+        match service::vault(self.database, self.keys).await {
+            Err(failure @ Failure::VaultMissing) => {
+                eprintln!("warning: {}", failure.message());
+                Ok(None)
+            }
+            vault => vault,
         }
     }
 
@@ -207,7 +231,7 @@ impl Desk<'_> {
             }
             Ok(())
         };
-        let vault = Vault::open_or_create(self.keys)?;
+        let vault = self.vault().await?;
         let new = (rekey.key.as_deref(), place);
         match service::rekey(self.database, vault.as_ref(), id, new, hand_over, self.occasion).await {
             Ok(hint) => {

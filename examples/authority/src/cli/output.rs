@@ -61,6 +61,17 @@ impl From<Failure> for Report {
     }
 }
 
+/// Text as a terminal may show it: without what it would obey, and without marks that change how the rest is read.
+/// Names and reasons come from outside. Lines stay lines.
+fn shown(text: &str) -> String {
+    let is_seen = |c: char| {
+        !c.is_control()
+            && !matches!(c, '\u{AD}' | '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}'
+                | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}')
+    };
+    text.chars().map(|c| if c == '\n' || is_seen(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
+}
+
 /// Prints a report. The document goes to `out`, or else to standard output with the words on standard error, so that
 /// it can be piped.
 pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Result<()> {
@@ -71,6 +82,7 @@ pub(crate) fn print(report: &Report, out: Option<&Path>, as_json: bool) -> Resul
     if let Some(failure) = &report.failure {
         words += &format!("error: {}", failure.message());
     }
+    let words = shown(&words);
     let (stdout, stderr) = if report.is_printed {
         (String::new(), if report.failure.is_some() { words } else { String::new() })
     } else if as_json {
@@ -161,7 +173,7 @@ impl Listing {
         let written = match (self.as_json, self.rows) {
             (true, 1) => write!(self.out, "{{\"{}\": [\n{}", self.name, json(&row)),
             (true, _) => write!(self.out, ",\n{}", json(&row)),
-            (false, _) => writeln!(self.out, "{}", words(&row)),
+            (false, _) => writeln!(self.out, "{}", shown(&words(&row)).replace('\n', "\u{FFFD}")),
         };
         Ok(written.map_err(failed_to_print)?)
     }
@@ -215,7 +227,7 @@ pub(crate) fn customer(customer: &Customer) -> Value {
 
 pub(crate) fn order_words(row: &OrderRow) -> String {
     let OrderRow { order, sold, is_void } = row;
-    let mut line = format!("{}  {sold}  {} of {}", order.id, order.count, order.product);
+    let mut line = format!("{}  {sold}  {} of {}", order.key.id, order.count, order.key.product);
     if let Some(customer) = order.customer {
         line += &format!(" for customer {customer}");
     }
@@ -228,8 +240,9 @@ pub(crate) fn order_words(row: &OrderRow) -> String {
 pub(crate) fn order(row: &OrderRow) -> Value {
     let OrderRow { order, sold, is_void } = row;
     json!({
-        "id": order.id,
-        "product": order.product.to_string(),
+        "id": order.key.id,
+        "product": order.key.product.to_string(),
+        "seller": order.key.seller,
         "customer": order.customer.map(|id| id.to_string()),
         "reseller": order.reseller,
         "terms": order.said,
@@ -468,14 +481,27 @@ pub(crate) fn backed_up(file: &Path, keys: &Path) -> Report {
 
 pub(crate) fn restored(file: &Path, keys: &Path, restored: Restored) -> Report {
     match restored {
-        Restored::Damaged(verified) => verified_as(&verified, "Nothing is restored."),
-        Restored::Done { keys_are_here } => {
-            let mut words = format!("The ledger is restored from {}.", file.display());
+        Restored::Damaged(verified) => {
+            verified_as(&verified, "Nothing is restored. With --despite-findings it is, as the copy has it.")
+        }
+        Restored::Done(verified) => {
+            let mut words: String = verified.findings.iter().map(finding_words).collect();
+            if verified.found > 0 {
+                words += &format!("{} findings. ", verified.found);
+            }
+            words += &format!("The ledger is restored from {}.", file.display());
+            let keys_are_here = verified.keys_are_here;
             if !keys_are_here {
                 words += &format!(" Its keys are not here: put their copy into {}.", keys.display());
             }
             words += " Seats and sales of after the copy are not in it; docs/OPERATING.md says what to do about them.";
-            Report::new(words, json!({ "file": file.display().to_string(), "keys_are_here": keys_are_here }))
+            let fields = json!({
+                "file": file.display().to_string(),
+                "keys_are_here": keys_are_here,
+                "found": verified.found,
+                "findings": verified.findings.iter().map(finding_value).collect::<Vec<_>>(),
+            });
+            Report::new(words, fields)
         }
     }
 }
@@ -490,6 +516,12 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
     if !verified.keys_are_here {
         words += " The keys are not here, so the ledger was not compared with them.";
     }
+    if verified.keys_not_compared > 0 {
+        words += &format!(
+            " {} license keys are kept in a vault that is not here, and were not compared.",
+            verified.keys_not_compared
+        );
+    }
     if !more.is_empty() {
         words += &format!(" {more}");
     }
@@ -497,8 +529,9 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
     let fields = json!({
         "records": verified.records,
         "found": verified.found,
-        "findings": verified.findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": verified.findings.iter().map(finding_value).collect::<Vec<_>>(),
         "keys_are_here": verified.keys_are_here,
+        "keys_not_compared": verified.keys_not_compared,
         "unseen": UNSEEN.iter().map(|(column, why)| json!({ "column": column, "why": why })).collect::<Vec<_>>(),
     });
     let report = Report::new(words, fields);
@@ -515,7 +548,7 @@ fn finding_words(finding: &Finding) -> String {
     format!("{line}: {}\n", finding.detail)
 }
 
-fn finding(finding: &Finding) -> Value {
+fn finding_value(finding: &Finding) -> Value {
     json!({
         "table": finding.table,
         "column": finding.column,
@@ -551,7 +584,7 @@ pub(super) fn verified_audit(verified: &VerifiedAudit) -> Report {
         "unsealed": chain.unsealed,
         "newest": newest,
         "found": found,
-        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+        "findings": findings.iter().map(finding_value).collect::<Vec<_>>(),
     });
     let report = Report::new(words, fields);
     if *found > 0 { report.with_failure(Failure::Findings(*found)) } else { report }

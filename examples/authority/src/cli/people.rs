@@ -16,7 +16,6 @@ use super::{
 use crate::{
     domain::{Account, Credential, CredentialKind, Occasion},
     failure::{Failure, Result},
-    keys::Vault,
     service::{self, AccountChange, CredentialRow, Database, NewCredential, SecondFactor},
 };
 
@@ -36,7 +35,7 @@ pub(crate) async fn account(
     match command {
         AccountCommand::New { name, role } => {
             let password = password()?;
-            let vault = Vault::open_or_create(keys)?;
+            let vault = service::vault(database, keys).await?;
             let factor =
                 service::new_account(database, vault.as_ref(), name, *role, password, occasion).await?;
             Ok(second_factor(&format!("Account {name}, {role}."), name, &factor))
@@ -59,7 +58,7 @@ pub(crate) async fn account(
             change(name, AccountChange::Password(password()?), words).await
         }
         AccountCommand::Totp { name } => {
-            let vault = Vault::open_or_create(keys)?;
+            let vault = service::vault(database, keys).await?;
             let factor = service::new_second_factor(database, vault.as_ref(), name, occasion).await?;
             Ok(second_factor(&format!("Account {name} has a new second factor."), name, &factor))
         }

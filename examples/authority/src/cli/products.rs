@@ -12,7 +12,7 @@ use crate::{
     domain::{Occasion, Retention, RetentionChange, Said},
     failure::{Failure, Result},
     keys::ROOT_KEY,
-    service::{self, Change, Database, Keys},
+    service::{self, Change, Database, Keys, ProductEdit},
 };
 
 pub(crate) async fn run(
@@ -49,24 +49,17 @@ pub(crate) async fn run(
             let words = format!("{}\n{}", output::product_words(&product), terms_words(&product.template));
             Ok(Report::new(words, output::product(&product)))
         }
-        ProductCommand::Edit { id, if_version, keeps_keys, edited } => {
-            let mut based_on = *if_version;
-            let mut product = None;
-            if let Some(keeps) = keeps_keys {
-                let edited =
-                    service::set_keeps_keys(database, id.as_ref(), *keeps, based_on, occasion).await?;
-                // What follows is based on that.
-                based_on = based_on.map(|_| edited.revision);
-                product = Some(edited);
-            }
-            let product = match product.filter(|_| edited.is_empty()) {
-                Some(product) => product,
-                None => {
-                    let said = said(edited)?;
-                    let change = Change { said: &said, unsaid: &edited.unset };
-                    service::edit_product(database, id.as_ref(), &change, based_on, occasion).await?
-                }
+        ProductCommand::Edit { keeps_keys: Some(false), yes: false, .. } => {
+            Err(Failure::Usage("the copies of keys go for good; say --yes if that is meant".into()))
+        }
+        ProductCommand::Edit { id, if_version, keeps_keys, edited, .. } => {
+            let said = match (edited.is_empty(), keeps_keys) {
+                (true, Some(_)) => None,
+                _ => Some(said(edited)?),
             };
+            let terms = said.as_ref().map(|said| Change { said, unsaid: &edited.unset });
+            let edit = ProductEdit { terms, keeps_keys: *keeps_keys };
+            let product = service::edit_product(database, id.as_ref(), &edit, *if_version, occasion).await?;
             let words = format!(
                 "Product {} is sold on these terms from now on, where a sale does not say otherwise.\n{}",
                 product.id,

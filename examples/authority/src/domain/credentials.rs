@@ -114,6 +114,30 @@ impl Credential {
         }
     }
 
+    /// What the audit says of it, the id first: what a verification compares it with.
+    pub(crate) fn noted(&self) -> String {
+        let (line, expires) = match self {
+            Self::Token(token) => {
+                let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
+                let line = format!("{} {}: {}", token.id, token.name, scopes.join(" "));
+                let of = token.product.iter().map(|product| format!(" of {product}"));
+                (of.fold(line, |line, of| line + &of), token.expires)
+            }
+            Self::DeploymentKey(key) => {
+                let line = format!("{} {}: {} of license {}", key.id, key.name, key.most, key.license);
+                (line, key.expires)
+            }
+        };
+        expires.map_or(line.clone(), |end| format!("{line}, until {end}"))
+    }
+
+    pub(crate) fn revoked(&self) -> Option<Timestamp> {
+        match self {
+            Self::Token(token) => token.revoked,
+            Self::DeploymentKey(key) => key.revoked,
+        }
+    }
+
     pub(crate) fn is_valid(&self, now: Timestamp) -> bool {
         let (expires, revoked) = match self {
             Self::Token(token) => (token.expires, token.revoked),

@@ -4,8 +4,10 @@ mod credentials;
 mod customer;
 pub(crate) mod filter;
 mod location;
+mod order;
 mod product;
 mod refusal;
+mod refusals;
 mod retention;
 pub(crate) mod rights;
 mod said;
@@ -21,7 +23,9 @@ use std::{
 
 use nodelock::{
     ActivationRequest, DeactivationReceipt, License, LicenseId, Metadata, PublicKey, Timestamp,
-    authority::{Count, Gap, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, SeatState},
+    authority::{
+        Count, Gap, KeyHash, LicenseRecord, LicenseTerms, Reply, Seat, SeatName, SeatState, decision::Ruling,
+    },
     code::Handle,
 };
 use serde::{Deserialize, Serialize};
@@ -31,14 +35,17 @@ pub(crate) use self::{
     credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
+    order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
     refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
+    refusals::Refusals,
     retention::{Retention, RetentionChange, days_before},
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},
     terms::{FeatureBody, SaidTerms},
 };
+use crate::failure::Result;
 
 /// When something is done, and by whom.
 #[derive(Clone, Debug)]
@@ -71,13 +78,19 @@ pub(crate) enum Actor {
     Bearer(Arc<Bearer>),
 }
 
+/// Makes the answer to a call from what was decided; none for what it has no answer to.
+pub(crate) type ToAnswer = Box<dyn Fn(&Ruling, &Reply) -> Result<Option<Answered>> + Send>;
+
 /// Who brought a credential, and from where.
-#[derive(Debug)]
 pub(crate) struct Bearer {
     pub(crate) who: Who,
     pub(crate) address: IpAddr,
+    /// Where refusals are counted.
+    pub(crate) refusals: Arc<Refusals>,
     /// What is kept in the transaction of what is done next.
     to_keep: Mutex<Option<Answered>>,
+    /// What makes that where only a decision tells the answer.
+    to_answer: Mutex<Option<ToAnswer>>,
 }
 
 /// What a call was answered, sealed.
@@ -91,8 +104,21 @@ pub(crate) struct Answered {
 }
 
 impl Bearer {
-    pub(crate) fn new(who: Who, address: IpAddr) -> Self {
-        Self { who, address, to_keep: Mutex::default() }
+    pub(crate) fn new(who: Who, address: IpAddr, refusals: Arc<Refusals>) -> Self {
+        Self { who, address, refusals, to_keep: Mutex::default(), to_answer: Mutex::default() }
+    }
+
+    pub(crate) fn set_to_answer(&self, to_answer: Option<ToAnswer>) {
+        *self.to_answer.lock().unwrap_or_else(PoisonError::into_inner) = to_answer;
+    }
+
+    /// Has the answer to what was decided kept, before that is stored.
+    pub(crate) fn answer(&self, ruling: &Ruling, reply: &Reply) -> Result<()> {
+        let to_answer = self.to_answer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(to_answer) = &*to_answer {
+            self.set_to_keep(to_answer(ruling, reply)?);
+        }
+        Ok(())
     }
 
     pub(crate) fn set_to_keep(&self, answer: Option<Answered>) {
@@ -101,6 +127,15 @@ impl Bearer {
 
     pub(crate) fn take_to_keep(&self) -> Option<Answered> {
         self.to_keep.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer")
+            .field("who", &self.who)
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -225,42 +260,6 @@ pub(crate) struct KeyRow {
 pub(crate) struct LicenseHint {
     pub(crate) id: LicenseId,
     pub(crate) key_hint: String,
-}
-
-/// What is sold once under an id that the vendor's shop has for it.
-pub(crate) struct Order {
-    pub(crate) id: String,
-    pub(crate) product: ProductId,
-    /// What was said of its terms. What was not said, the product may say otherwise when the same order comes again.
-    pub(crate) said: Said,
-    /// How many licenses of it.
-    pub(crate) count: u32,
-    pub(crate) customer: Option<CustomerId>,
-    /// Who sells it; empty for the vendor.
-    pub(crate) reseller: String,
-}
-
-impl Order {
-    /// The most bytes that an id has.
-    const LONGEST_ID: usize = 200;
-
-    /// Refuses what is no id as a shop has them: something on one line.
-    pub(crate) fn check_id(text: &str) -> Result<String, &'static str> {
-        let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-        if is_line && text.len() <= Self::LONGEST_ID {
-            Ok(text.to_owned())
-        } else {
-            Err("an id of an order is something on one line, of at most 200 bytes")
-        }
-    }
-}
-
-/// An order in a list.
-pub(crate) struct OrderRow {
-    pub(crate) order: Order,
-    pub(crate) sold: Timestamp,
-    /// Whether all its licenses were ended for good.
-    pub(crate) is_void: bool,
 }
 
 /// A seat in a list of many: what the list shows, and nothing that only decisions need.

@@ -16,7 +16,7 @@ use super::{Actor, Occasion, Who};
 macro_rules! named {
     ($(#[$about:meta])* $type:ident { $($(#[$doc:meta])* $value:ident = $name:literal),+ $(,)? }) => {
         $(#[$about])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         pub(crate) enum $type { $($(#[$doc])* #[serde(rename = $name)] $value),+ }
 
         impl $type {
@@ -363,10 +363,6 @@ impl<'a> Permit<'a> {
     pub(crate) fn reach(&self) -> &Reach {
         &self.reach
     }
-
-    pub(crate) fn is_limited(&self) -> bool {
-        self.reach != Reach::Everything
-    }
 }
 
 impl Deref for Permit<'_> {
@@ -391,7 +387,7 @@ mod tests {
     }
 
     fn bearer(who: Who) -> Occasion {
-        occasion(Actor::Bearer(Arc::new(Bearer::new(who, [192, 0, 2, 1].into()))))
+        occasion(Actor::Bearer(Arc::new(Bearer::new(who, [192, 0, 2, 1].into(), Arc::default()))))
     }
 
     fn token(scopes: &[Scope], product: Option<&str>) -> Occasion {

@@ -28,7 +28,7 @@ use tower::ServiceExt as _;
 use super::{Server, admin, log, metrics, peer::Peer, router};
 use crate::{
     domain::{
-        Account, Actor, Location, Occasion, Password,
+        Account, Actor, Location, Occasion, Password, ProductId,
         rights::{Role, Scope},
     },
     keys::{self, renewal, renewal::NewCertificate},
@@ -264,7 +264,7 @@ impl Authority {
 
     /// The same for one product alone.
     pub(super) async fn token_for(&self, scopes: &[Scope], product: Option<&str>) -> String {
-        let (name, scopes, product) = ("shop".to_owned(), scopes.to_vec(), product.map(str::to_owned));
+        let (name, scopes, product) = ("shop".to_owned(), scopes.to_vec(), product.map(ProductId::of_name));
         let new = service::NewCredential::Token { name, scopes, product, expires: None };
         let made = service::new_credential(self.server.service.database(), new, &occasion()).await;
         made.unwrap().1.to_string()

@@ -62,7 +62,9 @@ use crate::{cli::arguments::ServeArguments, failure::Result, service::Service};
 struct Server {
     service: Service,
     metrics: Metrics,
-    permits: Permits,
+    /// Of the public listener's requests, and of the administration's: what strangers use up is not the staff's.
+    permits: Arc<Permits>,
+    admin_permits: Arc<Permits>,
     readiness: Readiness,
 }
 
@@ -73,7 +75,8 @@ impl Server {
         Arc::new(Self {
             service,
             metrics: Metrics::default(),
-            permits: Permits::default(),
+            permits: Arc::default(),
+            admin_permits: Arc::default(),
             readiness: Readiness::default(),
         })
     }
@@ -199,7 +202,7 @@ fn endpoints(calls: OpenApiRouter<Arc<Server>>) -> OpenApiRouter<Arc<Server>> {
 }
 
 fn router(server: Arc<Server>) -> Router {
-    let calls = device::routes().route_layer(middleware::from_fn_with_state(server.clone(), bound));
+    let calls = device::routes().route_layer(middleware::from_fn_with_state(server.permits.clone(), bound));
     let (endpoints, _) = endpoints(calls).split_for_parts();
     endpoints
         .merge(portal::routes(&server))
@@ -209,8 +212,8 @@ fn router(server: Arc<Server>) -> Router {
         .with_state(server)
 }
 
-/// Turns requests away while too many are under way.
-async fn bound(State(server): State<Arc<Server>>, request: Request, next: Next) -> Response {
+/// Turns requests away while too many of the same listener are under way.
+async fn bound(State(permits): State<Arc<Permits>>, request: Request, next: Next) -> Response {
     let peer = request.extensions().get().copied();
-    server.permits.answer(peer, next.run(request)).await.unwrap_or_else(Response::from)
+    permits.answer(peer, next.run(request)).await.unwrap_or_else(Response::from)
 }

@@ -220,6 +220,10 @@ impl From<Failure> for Problem {
                 let why = &("order-differs", "Another order was sold under that id");
                 Self::own(StatusCode::CONFLICT, why).detail(&failure.message())
             }
+            Failure::AmbiguousOrder(_) => {
+                Self::own(StatusCode::CONFLICT, &("ambiguous-order", "Several orders have that id"))
+                    .detail("name one with `product` and `seller`")
+            }
             Failure::AmbiguousSeat => {
                 let why = &("ambiguous-seat", "Several devices have a seat of that handle");
                 Self::own(StatusCode::CONFLICT, why).detail("name one with `device`")
@@ -251,11 +255,15 @@ impl From<Failure> for Problem {
                 let why = &("unknown-credential", "There is no such token or deployment key");
                 Self::own(StatusCode::NOT_FOUND, why).detail(&failure.message())
             }
-            Failure::NoSuchKey(_) => {
+            Failure::NoSuchKey(_) | Failure::NotOneKey(_) => {
                 Self::own(StatusCode::NOT_FOUND, &("no-such-key", "The license has no such key"))
             }
             Failure::KeyNotKept => Self::own(StatusCode::CONFLICT, &("key-not-kept", "The key is not kept"))
                 .detail("give the license a new one with `rekey`"),
+            Failure::VaultMissing => {
+                Self::own(StatusCode::CONFLICT, &("vault-missing", "What opens the key is missing"))
+                    .detail("it is kept in a vault whose key is not on the server")
+            }
             Failure::CustomerThere(_) => {
                 let why = &("customer-there", "Another customer has that external id");
                 Self::own(StatusCode::CONFLICT, why).detail(&failure.message())

@@ -21,6 +21,7 @@ use super::{
     Selling, Service,
     limits::Limit,
     off_thread,
+    permit::noting,
     selling::{Place, may_be_elsewhere},
     unknown_ruling,
 };
@@ -78,6 +79,17 @@ impl Service {
     ///
     /// Fails with [`Failure::PeerMustWait`](crate::failure::Failure::PeerMustWait), too.
     pub(super) async fn decide_within(
+        &self,
+        act: &Act<'_>,
+        place: &Place<'_>,
+        codes: Option<&Limit>,
+        occasion: &Permit<'_>,
+    ) -> Result<Settled> {
+        let decided = self.decide_somewhere(act, place, codes, occasion).await;
+        noting(&self.database, occasion, decided).await
+    }
+
+    async fn decide_somewhere(
         &self,
         act: &Act<'_>,
         place: &Place<'_>,
@@ -188,6 +200,9 @@ impl Service {
                     Considered::Decided(mut decision) => match self.admit_and_sign(&decision, case) {
                         Err(failure) => settled.push(Err(failure)),
                         Ok(reply) => {
+                            if let Actor::Bearer(bearer) = &occasion.actor {
+                                bearer.answer(&decision.ruling, &reply)?;
+                            }
                             if let Err(failure) = store(&mut tx, &decision, occasion).await {
                                 // Its caller may begin again at once.
                                 tx.undo().await;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     Database,
     customers::not_erased,
-    permit::{On, permit},
+    permit::{On, noting, permit},
     products::check_based_on,
 };
 use crate::{
@@ -55,16 +55,19 @@ pub(crate) struct Edited {
 /// Changes the terms of a license. A device hears of it when it checks in; whoever has a seat keeps it, also when
 /// there are fewer seats now, and a lease that was signed stays as it is.
 ///
-/// Fails with `ErrorKind::UnknownLicense`, with [`Failure::Void`], with [`Failure::Superseded`], as [`Said::apply`]
-/// does, and with `ErrorKind::InvalidInput` for terms that no license can be made of.
+/// `hand_over` is told what it came to in the transaction of the change, unless that changes nothing.
+///
+/// Fails with `ErrorKind::UnknownLicense`, with [`Failure::Void`], with [`Failure::Superseded`], as [`Said::apply`] and
+/// `hand_over` do, and with `ErrorKind::InvalidInput` for terms that no license can be made of.
 pub(crate) async fn edit(
     database: &Database,
     id: LicenseId,
     said: &Said,
     changing: Changing,
+    hand_over: impl FnOnce(&Edited) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Edited> {
-    edit_and_give(database, id, said, None, changing, occasion).await
+    edited(database, id, (said, None), (changing, hand_over), occasion).await
 }
 
 /// The same, and notes another customer as the license's, if one is given.
@@ -78,10 +81,21 @@ pub(crate) async fn edit_and_give(
     changing: Changing,
     occasion: &Occasion,
 ) -> Result<Edited> {
+    edited(database, id, (said, customer), (changing, |_| Ok(())), occasion).await
+}
+
+async fn edited(
+    database: &Database,
+    id: LicenseId,
+    (said, customer): (&Said, Option<CustomerId>),
+    (changing, hand_over): (Changing, impl FnOnce(&Edited) -> Result<()>),
+    occasion: &Occasion,
+) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Edit, On::License(id)).await?;
     let change = |terms: &LicenseTerms| said.apply(terms, permit.time);
     let mut tx = database.write().await?;
-    let edited = changed(&mut tx, id, ("license-edited", customer), change, changing, &permit).await?;
+    let edited =
+        changed(&mut tx, id, ("license-edited", customer), (change, hand_over), changing, &permit).await?;
     finish(tx, changing).await?;
     Ok(edited)
 }
@@ -101,12 +115,15 @@ pub(crate) async fn extend(
     occasion: &Occasion,
 ) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Extend, On::License(id)).await?;
-    let mut tx = database.write().await?;
-    let foreseen = Changing { dry_run: true, ..changing };
-    hand_over(&extend_in(&mut tx, id, extension, foreseen, &permit).await?)?;
-    let edited = extend_in(&mut tx, id, extension, changing, &permit).await?;
-    finish(tx, changing).await?;
-    Ok(edited)
+    let extended = async {
+        let mut tx = database.write().await?;
+        let foreseen = Changing { dry_run: true, ..changing };
+        hand_over(&extend_in(&mut tx, id, extension, foreseen, &permit).await?)?;
+        let edited = extend_in(&mut tx, id, extension, changing, &permit).await?;
+        finish(tx, changing).await?;
+        Ok::<_, Failure>(edited)
+    };
+    noting(database, &permit, extended.await).await
 }
 
 /// Also where nothing changes: what was read may be on its way to the disk still.
@@ -142,14 +159,14 @@ pub(super) async fn extend_in(
         terms.expires = Some(later);
         Ok(terms)
     };
-    changed(tx, id, ("license-extended", None), change, changing, occasion).await
+    changed(tx, id, ("license-extended", None), (change, |_| Ok(())), changing, occasion).await
 }
 
 async fn changed(
     tx: &mut Tx,
     id: LicenseId,
     (action, customer): (&'static str, Option<CustomerId>),
-    change: impl Fn(&LicenseTerms) -> Result<LicenseTerms>,
+    (change, hand_over): (impl Fn(&LicenseTerms) -> Result<LicenseTerms>, impl FnOnce(&Edited) -> Result<()>),
     changing: Changing,
     occasion: &Permit<'_>,
 ) -> Result<Edited> {
@@ -164,22 +181,29 @@ async fn changed(
     let mut changes = differences(&before, &license.terms)?;
     let version = if changes.is_empty() { version } else { version.saturating_add(1) };
     let given = given(tx, id, customer).await?;
-    if !changes.is_empty() && !changing.dry_run {
-        store::set_terms(tx, &license.terms, version, occasion).await?;
-        let detail = changes.join(", ");
-        AuditLine { action, license: Some(id), detail: &detail }.write(tx, occasion).await?;
+    let has_other_terms = !changes.is_empty();
+    changes.extend(given.map(|customer| format!("customer -> {customer}")));
+    let mut row = store::license_row_of(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
+    if changes.is_empty() || changing.dry_run {
+        return Ok(Edited { license: *license, row, version, changes });
     }
     if let Some(customer) = given {
-        changes.push(format!("customer -> {customer}"));
-        if !changing.dry_run {
-            store::set_customer_of(tx, id, customer).await?;
-            let detail = customer.to_string();
-            let line = AuditLine { action: "license-given", license: Some(id), detail: &detail };
-            line.write(tx, occasion).await?;
-        }
+        store::set_customer_of(tx, id, customer).await?;
+        row.customer = Some(customer);
+        let detail = customer.to_string();
+        AuditLine { action: "license-given", license: Some(id), detail: &detail }.write(tx, occasion).await?;
     }
-    let row = store::license_row_of(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
-    Ok(Edited { license: *license, row, version, changes })
+    if has_other_terms {
+        store::set_terms(tx, &license.terms, version, occasion).await?;
+        (row.license, row.version) = (LicenseRecord::clone(&license), version);
+    }
+    let detail = noted(&before, &license.terms)?.join(", ");
+    let edited = Edited { license: *license, row, version, changes };
+    hand_over(&edited)?;
+    if has_other_terms {
+        AuditLine { action, license: Some(id), detail: &detail }.write(tx, occasion).await?;
+    }
+    Ok(edited)
 }
 
 /// The customer that a license is to have, if it is another one than now.
@@ -207,6 +231,18 @@ pub(crate) fn differences(before: &LicenseTerms, after: &LicenseTerms) -> Result
         format!("{name} {} -> {}", words(name, &before[name.as_str()]), words(name, value))
     };
     Ok(changed.map(line).collect())
+}
+
+/// The same for the audit, which forgets nothing: what may name a person is said to have changed.
+fn noted(before: &LicenseTerms, after: &LicenseTerms) -> Result<Vec<String>> {
+    const PERSONAL: [&str; 2] = ["licensee", "metadata"];
+    let mut lines = differences(before, after)?;
+    for line in &mut lines {
+        if let Some(name) = PERSONAL.into_iter().find(|name| line.starts_with(&format!("{name} "))) {
+            *line = format!("{name} changed");
+        }
+    }
+    Ok(lines)
 }
 
 fn words(name: &str, value: &Value) -> String {

@@ -65,20 +65,21 @@ pub(crate) use self::{
     deactivate::Deactivated,
     edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
     erase::{Erased, erase_customer},
-    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
+    license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
     lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
     once::Once,
     orders::{EditedLicense, extend_order, order, void_order},
     pages::{Wanted, audit_after, customers_after, licenses_after, orders_after, seats_after},
     preflight::Foreseen,
     products::{
-        Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
+        Change, ProductEdit, edit_policies, edit_product, new_product, policies, product,
+        product_within_reach, products,
     },
     redeem::{Effect, Redeemed, Released},
     refusals::{refusals, refusals_after},
     retention::{edit_retention, is_prune_due, prune, retention},
     seals::seal_audit,
-    sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
+    sell::{Buyer, NewOrder, Offer, Placed, Sale, offers, place_order, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
@@ -88,7 +89,7 @@ pub(crate) use self::{
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::{CredentialRow, Database};
 use crate::{
-    domain::{SeatChoice, Submission},
+    domain::{Refusals, SeatChoice, Submission},
     failure::{Failure, Result},
     keys::{Outside, Vault},
     store,
@@ -104,6 +105,8 @@ pub(crate) struct Service {
     limits: Limits,
     derivations: Derivations,
     notes: Arc<Notes>,
+    /// What was refused to bearers lately.
+    refusals: Arc<Refusals>,
     /// Where license keys are kept that are sold here.
     vault: Option<Vault>,
     run: Run,
@@ -119,6 +122,7 @@ impl Service {
             limits: Limits::default(),
             derivations: Derivations::default(),
             notes: Arc::new(Notes::new(outside)),
+            refusals: Arc::default(),
             vault: None,
             run,
         }

@@ -187,8 +187,10 @@ impl Service {
         self.note(turn, Note { vouched: true, ..Note::default() }, occasion.clone()).await
     }
 
-    /// Notes that the service of this server stops, if it was noted that it is there.
+    /// Notes what was refused and not noted yet, and that the service of this server stops, if it was noted that it is
+    /// there.
     pub(crate) async fn stop(&self) -> Result<()> {
+        self.note_refusals(true).await?;
         self.stop_if(|_| true).await
     }
 

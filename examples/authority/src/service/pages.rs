@@ -1,5 +1,7 @@
 //! A page of what there is, for callers who ask for the next page later.
 
+use tracing::warn;
+
 use super::{
     Database,
     lists::within,
@@ -11,7 +13,7 @@ use crate::{
         filter::{Filter, Mark},
         rights::Act,
     },
-    failure::Result,
+    failure::{Failure, Result},
     store::{self, AuditPages, Pages, Tx},
 };
 
@@ -24,18 +26,21 @@ pub(crate) struct Wanted {
     pub(crate) most: u32,
 }
 
-/// Some rows of a list, and after which row the next page begins; none after the last.
+/// Some rows of a list without those that are damaged, and after which row the next page begins; none after the last.
 pub(crate) type Found<T> = (Vec<T>, Option<Vec<Mark>>);
 
 async fn found<T>(tx: &mut Tx, pages: Pages<T>, after: Option<Vec<Mark>>, most: u32) -> Result<Found<T>> {
     let mut pages = pages.after(after, most)?;
-    let rows = pages.next(tx).await?.into_iter().collect::<Result<Vec<T>>>()?;
-    let is_full = rows.len() >= most as usize;
-    let next = pages.place().filter(|_| is_full).map(<[Mark]>::to_vec);
+    let page = pages.next(tx).await?;
+    let next = pages.place().filter(|_| page.len() >= most as usize).map(<[Mark]>::to_vec);
+    let mut rows = Vec::new();
+    for row in page {
+        rows.extend(whole(row)?);
+    }
     Ok((rows, next))
 }
 
-/// Licenses within reach. Fails for a record that is damaged, and as [`Pages::after`] does.
+/// Licenses within reach. Fails as [`Pages::after`] does.
 pub(crate) async fn licenses_after(
     database: &Database,
     wanted: Wanted,
@@ -47,7 +52,7 @@ pub(crate) async fn licenses_after(
     found(&mut tx, store::license_pages(filter), wanted.after, wanted.most).await
 }
 
-/// Seats within reach. Fails for a record that is damaged, and as [`Pages::after`] does.
+/// Seats within reach. Fails as [`Pages::after`] does.
 pub(crate) async fn seats_after(
     database: &Database,
     wanted: Wanted,
@@ -70,7 +75,7 @@ pub(crate) async fn customers_after(
     found(&mut database.read().await?, pages, wanted.after, wanted.most).await
 }
 
-/// Orders within reach. Fails for a record that is damaged, and as [`Pages::after`] does.
+/// Orders within reach. Fails as [`Pages::after`] does.
 pub(crate) async fn orders_after(
     database: &Database,
     wanted: Wanted,
@@ -80,6 +85,17 @@ pub(crate) async fn orders_after(
     let mut tx = database.read().await?;
     let filter = within(&mut tx, wanted.filter, &permit).await?;
     found(&mut tx, store::order_pages(filter), wanted.after, wanted.most).await
+}
+
+/// A row of a list; none if it is damaged.
+fn whole<T>(row: Result<T>) -> Result<Option<T>> {
+    match row {
+        Err(failure @ Failure::Damaged { .. }) => {
+            warn!(event = "damaged-record", error = failure.message());
+            Ok(None)
+        }
+        row => row.map(Some),
+    }
 }
 
 /// The lines of the audit that come after one, at most `most`. Fails for a line that is damaged.

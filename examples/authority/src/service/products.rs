@@ -9,7 +9,7 @@ use super::{
 use crate::{
     domain::{
         Occasion, Product, ProductId, Said,
-        rights::{Act, Permit},
+        rights::{Act, Permit, Subject},
     },
     failure::{Failure, Result},
     keys::{self, Presence},
@@ -34,6 +34,23 @@ async fn products_of(tx: &mut Tx) -> Result<Vec<Product>> {
 /// several has to be named.
 pub(crate) async fn product(database: &Database, named: Option<&ProductId>) -> Result<Product> {
     choose(products(database).await?, named)
+}
+
+/// The same among the products within reach of who asks for an act: whoever may deal with one need not name it, and
+/// hears of no other.
+///
+/// Fails with [`Failure::Forbidden`] too.
+pub(crate) async fn product_within_reach(
+    database: &Database,
+    named: Option<&ProductId>,
+    act: Act,
+    occasion: &Occasion,
+) -> Result<Product> {
+    let permit = permit(database, occasion, act, On::Each).await?;
+    let mut products = products(database).await?;
+    let subject = |product: &Product| Subject { license: None, product: product.name.clone(), sold_by: None };
+    products.retain(|product| permit.reaches(&subject(product)));
+    if products.is_empty() { Err(Failure::Forbidden(act)) } else { choose(products, named) }
 }
 
 fn choose(mut products: Vec<Product>, named: Option<&ProductId>) -> Result<Product> {
@@ -140,14 +157,24 @@ impl Change<'_> {
     }
 }
 
-/// Changes what is sold of a product from now on. `based_on` is the revision that the change was made for. Returns the
-/// product as it is now.
+/// What becomes of a product. Each part that is none stays as it is.
+#[derive(Default)]
+pub(crate) struct ProductEdit<'a> {
+    /// What is sold of it from now on.
+    pub(crate) terms: Option<Change<'a>>,
+    /// Whether keys of its licenses are kept, so that they can be sent again. Where they are not, the copies that there
+    /// are go.
+    pub(crate) keeps_keys: Option<bool>,
+}
+
+/// Changes a product, all that is asked for or nothing. `based_on` is the revision that the change was made for.
+/// Returns the product as it is now.
 ///
 /// Fails as [`product`] and [`Said::check`] do, and with [`Failure::Superseded`].
 pub(crate) async fn edit_product(
     database: &Database,
     named: Option<&ProductId>,
-    change: &Change<'_>,
+    edit: &ProductEdit<'_>,
     based_on: Option<u32>,
     occasion: &Occasion,
 ) -> Result<Product> {
@@ -155,38 +182,29 @@ pub(crate) async fn edit_product(
     let mut tx = database.write().await?;
     let mut product = choose(products_of(&mut tx).await?, named)?;
     check_based_on(based_on, product.revision)?;
-    let template = change.of(&product.template)?;
-    if template != product.template {
+    let template = edit.terms.as_ref().map(|change| change.of(&product.template)).transpose()?;
+    if let Some(template) = template.filter(|template| *template != product.template) {
         set_template(&mut tx, &mut product, template, occasion).await?;
+    }
+    if let Some(keeps_keys) = edit.keeps_keys.filter(|keeps_keys| *keeps_keys != product.keeps_keys) {
+        set_keeps_keys(&mut tx, &mut product, keeps_keys, occasion).await?;
     }
     // Also where nothing changes: what was read may be on its way to the disk still.
     tx.commit().await?;
     Ok(product)
 }
 
-/// Says whether keys of a product's licenses are kept, so that they can be sent again. Where they are not, the copies
-/// that there are go. Returns the product as it is now. Fails as [`edit_product`] does.
-pub(crate) async fn set_keeps_keys(
-    database: &Database,
-    named: Option<&ProductId>,
+async fn set_keeps_keys(
+    tx: &mut Tx,
+    product: &mut Product,
     keeps_keys: bool,
-    based_on: Option<u32>,
-    occasion: &Occasion,
-) -> Result<Product> {
-    let occasion = &permit(database, occasion, Act::Products, On::Whole).await?;
-    let mut tx = database.write().await?;
-    let mut product = choose(products_of(&mut tx).await?, named)?;
-    check_based_on(based_on, product.revision)?;
-    if product.keeps_keys != keeps_keys {
-        product.revision = product.revision.saturating_add(1);
-        product.keeps_keys = keeps_keys;
-        store::set_keeps_keys(&mut tx, &product.id, keeps_keys, product.revision).await?;
-        let detail = format!("{}: {keeps_keys}", product.id);
-        let line = AuditLine { action: "product-keeps-keys", license: None, detail: &detail };
-        line.write(&mut tx, occasion).await?;
-    }
-    tx.commit().await?;
-    Ok(product)
+    occasion: &Permit<'_>,
+) -> Result<()> {
+    product.revision = product.revision.saturating_add(1);
+    product.keeps_keys = keeps_keys;
+    store::set_keeps_keys(tx, &product.id, keeps_keys, product.revision).await?;
+    let detail = format!("{}: {keeps_keys}", product.id);
+    AuditLine { action: "product-keeps-keys", license: None, detail: &detail }.write(tx, occasion).await
 }
 
 /// Fails with [`Failure::Superseded`] when there is a later version than the one that somebody has seen.

@@ -10,12 +10,12 @@ use tracing::warn;
 
 use super::{
     Database, Service,
-    permit::{On, permit, reaches},
+    permit::{On, permit},
 };
 use crate::{
     domain::{
         Actor, AskedFor, DeviceDescription, Occasion, RefusalCursor, RefusalRow, Refused,
-        rights::{Act, Permit},
+        rights::{Act, Permit, Reach},
     },
     failure::{Failure, Result},
     store::{self, Locks, RefusalPages, Tx},
@@ -189,10 +189,11 @@ async fn check_known(tx: &mut Tx, license: Option<LicenseId>) -> Result<()> {
 
 /// Whose a refusal without a license is cannot be told, so it is shown to whom nothing is hidden.
 async fn is_shown(permit: &Permit<'_>, tx: &mut Tx, row: &Result<RefusalRow>) -> Result<bool> {
-    match row.as_ref().ok().and_then(|row| row.refused.license) {
-        Some(license) => reaches(permit, tx, license).await,
-        None => Ok(!permit.is_limited()),
+    if *permit.reach() == Reach::Everything {
+        return Ok(true);
     }
+    let Some(license) = row.as_ref().ok().and_then(|row| row.refused.license) else { return Ok(false) };
+    Ok(store::subject_of(tx, license).await?.is_some_and(|subject| permit.reaches(&subject)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Credential, CredentialKind, DeploymentKey, Occasion, Token,
+        Credential, CredentialKind, DeploymentKey, Occasion, ProductId, Token,
         rights::{Act, Scope},
     },
     failure::{Failure, Result},
@@ -19,13 +19,13 @@ use crate::{
 
 /// What a new token or deployment key is for.
 pub(crate) enum NewCredential {
-    Token { name: String, scopes: Vec<Scope>, product: Option<String>, expires: Option<Timestamp> },
+    Token { name: String, scopes: Vec<Scope>, product: Option<ProductId>, expires: Option<Timestamp> },
     DeploymentKey { name: String, license: LicenseId, most: u32, expires: Option<Timestamp> },
 }
 
 /// Makes a token or a deployment key. Returns its id, and its text, which nobody can show again.
 ///
-/// Fails with [`Failure::Usage`] for one that would have ended already or is for a product that is none, and with
+/// Fails with [`Failure::Usage`] for one that would have ended already, with [`Failure::UnknownProduct`], and with
 /// `ErrorKind::UnknownLicense`.
 pub(crate) async fn new_credential(
     database: &Database,
@@ -36,11 +36,11 @@ pub(crate) async fn new_credential(
     let (id, created, revoked) = (secrets::new_id()?, occasion.time, None);
     let (credential, expires, prefix) = match new {
         NewCredential::Token { name, scopes, product, expires } => {
-            if let Some(product) = &product
-                && super::products(database).await?.iter().all(|known| known.name != *product)
-            {
-                return Err(Failure::Usage(format!("there is no product {product:?}")));
-            }
+            // What it may deal with names its product as licenses do.
+            let product = match &product {
+                Some(id) => Some(super::product(database, Some(id)).await?.name),
+                None => None,
+            };
             let token = Token { id, name, scopes, product, created, expires, revoked };
             (Credential::Token(token), expires, secrets::TOKEN)
         }
@@ -60,16 +60,11 @@ pub(crate) async fn new_credential(
         license.ok_or_else(|| Failure::unknown_license(key.license))?;
     }
     store::insert_credential(&mut tx, &secrets::secret_hash(&secret), &credential, created).await?;
-    let (action, detail) = match &credential {
-        Credential::Token(token) => {
-            let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.name()).collect();
-            ("token-created", format!("{} {}: {}", token.id, token.name, scopes.join(" ")))
-        }
-        Credential::DeploymentKey(key) => {
-            let text = format!("{} {}: {} of license {}", key.id, key.name, key.most, key.license);
-            ("deployment-key-created", text)
-        }
+    let action = match &credential {
+        Credential::Token(_) => "token-created",
+        Credential::DeploymentKey(_) => "deployment-key-created",
     };
+    let detail = credential.noted();
     AuditLine { action, license: None, detail: &detail }.write(&mut tx, &permit).await?;
     tx.commit().await?;
     Ok((credential.id().to_owned(), secret))

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 12] = [
+const MIGRATIONS: [(&str, &str); 13] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -27,6 +27,7 @@ const MIGRATIONS: [(&str, &str); 12] = [
     ("personal", include_str!("migrations/0011_personal.sql")),
     ("filter", include_str!("migrations/0012_filter.sql")),
     ("audit chain", include_str!("migrations/0013_audit_chain.sql")),
+    ("order of a seller", include_str!("migrations/0016_order_of_seller.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.
@@ -105,9 +106,26 @@ pub(super) async fn seen(tx: &mut Tx) -> Result<usize> {
     Ok(rows.len())
 }
 
+/// Whether orders are kept as the first programs did, with the whole terms of a license. What was said of them cannot
+/// be told from that any more.
+async fn has_whole_terms(tx: &mut Tx, done: usize) -> Result<bool> {
+    let orders = match done {
+        0 => return Ok(false),
+        1..=3 => "SELECT 1 AS found FROM sale LIMIT 1",
+        // What is said never has a start.
+        _ => "SELECT 1 AS found FROM sale WHERE said LIKE '%\"starts\":%' LIMIT 1",
+    };
+    Ok(query(orders).fetch_optional(tx).await?.is_some())
+}
+
 /// Makes what is missing. Nobody else writes meanwhile.
+///
+/// Fails with [`Failure::OlderDatabase`] for orders that nothing can be made of.
 pub(super) async fn run(tx: &mut Tx) -> Result<()> {
     let done = seen(tx).await?;
+    if has_whole_terms(tx, done).await? {
+        return Err(Failure::OlderDatabase);
+    }
     run_script(tx, &in_sql_of(tx.engine, NOTES)).await?;
     for migration in migrations(tx.engine).into_iter().skip(done) {
         run_script(tx, &migration.sql).await?;

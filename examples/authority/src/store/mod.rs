@@ -51,7 +51,7 @@ pub(crate) use self::{
     filtered::Pages,
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
-    license_keys::{add_key, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
+    license_keys::{add_key, has_vault, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
     licenses::{
         end_of, insert_license, is_void, set_customer_of, set_terms, set_void, state_of, terms_of,
         versions_of,
@@ -70,7 +70,7 @@ pub(crate) use self::{
     },
     sales::{
         insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,
-        set_order_void,
+        orders_of_id, set_order_void,
     },
     seals::{
         count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,

@@ -81,14 +81,24 @@ pub(crate) async fn license_row_of(tx: &mut Tx, id: LicenseId) -> Result<Option<
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(license_row).transpose()
 }
 
+/// Whatever is wrong with it is said of that license alone.
 fn license_row(row: &Row) -> Result<LicenseRow> {
-    Ok(LicenseRow {
-        license: license_in(row)?,
-        key_hint: row.get("key_hint")?,
-        created: time(row, "created")?,
-        version: count(row, "version")?,
-        voided: row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?,
-        customer: row.get::<Option<&str>>("customer_id")?.map(str::parse).transpose()?,
+    let read = || -> Result<LicenseRow> {
+        Ok(LicenseRow {
+            license: license_in(row)?,
+            key_hint: row.get("key_hint")?,
+            created: time(row, "created")?,
+            version: count(row, "version")?,
+            voided: row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?,
+            customer: row.get::<Option<&str>>("customer_id")?.map(str::parse).transpose()?,
+        })
+    };
+    read().map_err(|failure| match failure {
+        failure @ Failure::Damaged { .. } => failure,
+        failure => {
+            let id: Result<&str, _> = row.get("id");
+            failure.in_record(id.map_or_else(|_| "a license".to_owned(), |id| format!("license {id}")))
+        }
     })
 }
 

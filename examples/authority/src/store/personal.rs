@@ -246,16 +246,23 @@ pub(crate) async fn erase_licensee(tx: &mut Tx, license: LicenseId) -> Result<()
             .await?;
     }
     let orders = query(
-        "SELECT sale.order_id, sale.said FROM sale_license JOIN sale ON sale.order_id = sale_license.order_id \
-         WHERE sale_license.license_id = $1",
+        "SELECT sale.order_id, sale.product_id, sale.seller, sale.said FROM sale_license JOIN sale \
+         ON sale.order_id = sale_license.order_id AND sale.product_id = sale_license.product_id \
+         AND sale.seller = sale_license.seller WHERE sale_license.license_id = $1",
     );
     for row in orders.bind(&id).fetch_all(tx).await? {
         let mut said: Said = record(&row, "said")?;
+        if !said.members().contains_key("licensee") {
+            continue;
+        }
         said.say("licensee", "".into());
-        let order: String = row.get("order_id")?;
-        query("UPDATE sale SET said = $1 WHERE order_id = $2")
+        let [order, product, seller] =
+            ["order_id", "product_id", "seller"].map(|name| row.get::<String>(name));
+        query("UPDATE sale SET said = $1 WHERE order_id = $2 AND product_id = $3 AND seller = $4")
             .bind(json(&said)?)
-            .bind(order)
+            .bind(order?)
+            .bind(product?)
+            .bind(seller?)
             .execute(tx)
             .await?;
     }

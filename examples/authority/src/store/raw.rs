@@ -50,9 +50,19 @@ table!(
     "license_id, created, hash"
 );
 table!(TALLY, "tally", "what, shard, number", "what, shard");
-table!(SALE, "sale", "order_id, said, sold, product_id, customer_id, reseller, state", "order_id");
+table!(
+    SALE,
+    "sale",
+    "order_id, product_id, seller, said, sold, customer_id, reseller, state",
+    "order_id, product_id, seller"
+);
 table!(CUSTOMER, "customer", "id, name, email, external_id, notes, created, revision, erased", "id");
-table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
+table!(
+    SALE_LICENSE,
+    "sale_license",
+    "order_id, product_id, seller, position, license_id",
+    "order_id, product_id, seller, position"
+);
 table!(
     SEAT,
     "seat",

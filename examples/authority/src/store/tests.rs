@@ -446,6 +446,24 @@ async fn a_database_of_this_shape_is_opened_again_and_no_other() {
     database.close().await;
     let location = Location::File(folder.path().join("authority.db"));
     assert!(matches!(Database::open(&location, 1).await, Err(Failure::OlderDatabase)));
+
+    // Orders that kept whole terms, before the last migration.
+    for (said, is_older) in [(r#"{"seats":1,"starts":1790000000}"#, true), (r#"{"seats":1}"#, false)] {
+        let (folder, database) = empty_file().await;
+        let product = "INSERT INTO product (id, name, root, folder, template, created, revision) \
+                       VALUES ('main', 'Example', '', '', '{}', 1, 1)";
+        let order = format!(
+            "INSERT INTO sale (order_id, product_id, seller, said, sold, reseller, state) \
+             VALUES ('1', 'main', '', '{said}', 1, '', 'sold')"
+        );
+        let undone =
+            "DELETE FROM _sqlx_migrations WHERE version = (SELECT MAX(version) FROM _sqlx_migrations)";
+        script(&database, &[product, &order, undone].join("; ")).await;
+        database.close().await;
+        let location = Location::File(folder.path().join("authority.db"));
+        let opened = Database::open(&location, 1).await;
+        assert_eq!(matches!(opened, Err(Failure::OlderDatabase)), is_older, "{said}");
+    }
 }
 
 #[tokio::test]

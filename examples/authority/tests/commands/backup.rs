@@ -202,6 +202,15 @@ fn a_ledger_is_restored_to_a_new_place_and_from_a_sound_copy_alone() {
         (1, Some("corrupt"), &"created".into())
     );
     assert!(!place.directory.join("authority.db").exists(), "nothing is restored");
+    // An operator may have no better one.
+    let damaged = damaged.directory.join("authority.db");
+    let taken = Place::new(&authority, "taken");
+    let restored = taken.done(&["restore", text(&damaged), "--despite-findings"]);
+    assert_eq!((&restored["found"], &restored["findings"]), (&said["found"], &said["findings"]));
+    assert_eq!(taken.handles().len(), 1);
+    let noted = taken.done(&["audit"])["audit"].as_array().unwrap().clone();
+    let detail = noted.iter().find(|line| line["action"] == "restored").unwrap()["detail"].clone();
+    assert_eq!(detail, format!("despite {} findings", said["found"]));
 
     // The files of a server that was killed, with the log that it did not write back.
     authority.device("second").activate(&key).unwrap();

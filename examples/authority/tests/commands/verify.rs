@@ -158,11 +158,6 @@ fn authority() -> Authority {
          '192.0.2.7', first_at, last_at, 2 FROM refusal WHERE license_id IS NOT NULL; \
          UPDATE refusal SET day = 20717, first_at = 1790000000, last_at = 1790003605"
     ));
-    // A reseller sold one. The next command seals all of the audit anew.
-    Ledger::open(&authority).execute(&format!(
-        "UPDATE audit SET actor = 'account:jane' WHERE action = 'license-created' AND license_id = '{other}'; \
-         UPDATE audit SET seal = NULL; DELETE FROM audit_seal"
-    ));
     // People, programs and machines; sessions, which begin over HTTP; and a license that a reseller sold there.
     authority.done(&["token", "new", "--name", "shop", "--scope", "licenses:write"]);
     let key = ["deployment-key", "new", "--name", "CI", "--license", &id, "--limit", "5"];
@@ -184,7 +179,22 @@ fn authority() -> Authority {
             "INSERT INTO session (hash, account, seen, ends) VALUES ({hash}, '{name}', {seen})"
         ));
     }
-    ledger.execute(&format!("INSERT INTO reseller_license (license_id, account) VALUES ('{other}', 'jane')"));
+    let resold = "actor = 'account:jane', detail = '9 seats, reseller jane, order second'";
+    ledger.execute(&format!(
+        "UPDATE audit SET {resold} WHERE action = 'license-created' AND license_id IN \
+         (SELECT license_id FROM sale_license WHERE order_id = 'second')"
+    ));
+    ledger.execute(
+        "INSERT INTO sale SELECT order_id, product_id, 'jane', said, sold, customer_id, 'jane', state FROM sale \
+         WHERE order_id = 'second'; UPDATE sale_license SET seller = 'jane' WHERE order_id = 'second'; \
+         DELETE FROM sale WHERE order_id = 'second' AND seller = ''",
+    );
+    ledger.execute(
+        "INSERT INTO reseller_license (license_id, account) \
+         SELECT license_id, 'jane' FROM sale_license WHERE seller = 'jane'",
+    );
+    // The next command seals all of it anew.
+    ledger.execute("UPDATE audit SET seal = NULL; DELETE FROM audit_seal");
     let bytes = |of: &str| match authority.engine() {
         Engine::Sqlite => format!("X'{}'", of.repeat(32)),
         Engine::Postgres(_) => format!("'\\x{}'", of.repeat(32)),
@@ -479,4 +489,77 @@ fn a_finding_names_license_seat_and_column() {
     // Without the keys it says that it could not look at them.
     fs::rename(authority.path("authority/keys"), authority.path("authority/away")).unwrap();
     assert_eq!(authority.done(&["verify"])["keys_are_here"], false);
+}
+
+#[test]
+fn whoever_the_system_has_no_name_for_leaves_nothing_to_be_found() {
+    let authority = Authority::new();
+    for (user, logname, actor) in [("", "", "cli:unknown"), ("", "jane", "cli:jane"), ("joe", "", "cli:joe")]
+    {
+        let mut new = authority.command(&["license", "new", "--licensee", "Jane Doe"]);
+        let output = new.env("USER", user).env("LOGNAME", logname).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(field(authority.audit().last().unwrap(), "actor"), actor);
+    }
+    authority.done(&["verify"]);
+}
+
+#[test]
+fn what_the_audit_tells_of_is_looked_for() {
+    let authority = Authority::new();
+    for name in ["jane", "john"] {
+        authority.done_with(&["account", "new", name, "--role", "reseller"], b"correct horse battery\n");
+    }
+    authority.done(&["account", "role", "john", "support"]);
+    authority.done(&["account", "disable", "john"]);
+    let token = ["token", "new", "--name", "shop", "--scope", "licenses:read"];
+    let id = field(&authority.done(&token), "id").to_owned();
+    authority.done(&["token", "revoke", &id]);
+    let (license, _) = authority.sell("1", &["--order", "77"]);
+    authority.done(&["deployment-key", "new", "--name", "CI", "--license", &license, "--limit", "5"]);
+    let mut disk = Disk::new(&authority);
+    // As a reseller sells over HTTP.
+    disk.ledger.execute(
+        "UPDATE audit SET detail = '1 seats, reseller jane, order 77' WHERE action = 'license-created'; \
+         UPDATE sale SET seller = 'jane', reseller = 'jane'; UPDATE sale_license SET seller = 'jane'; \
+         INSERT INTO reseller_license SELECT license_id, 'jane' FROM sale_license; \
+         UPDATE audit SET seal = NULL; DELETE FROM audit_seal",
+    );
+    // A command seals all of it anew.
+    authority.done(&["product", "edit", "--seats", "2"]);
+    authority.done(&["verify"]);
+    disk.columns();
+    for table in ["account", "credential", "sale", "sale_license", "reseller_license"] {
+        disk.keep(table);
+    }
+    let replaced = |table: &str, from: &str, to: &str| {
+        (table.to_owned(), format!("UPDATE {table} SET record = REPLACE(record, '{from}', '{to}')"))
+    };
+    let deleted = |table: &str| (table.to_owned(), format!("DELETE FROM {table}"));
+    let revoked = disk.value("credential", "record", "TEXT", 0).unwrap();
+    let revoked: Value = serde_json::from_str(&revoked).unwrap();
+    for (table, damage) in [
+        replaced("account", r#""role":"support""#, r#""role":"owner""#),
+        replaced("account", r#""disabled":17"#, r#""disabled":16"#),
+        replaced("credential", "licenses:read", "licenses:write"),
+        replaced("credential", &format!(r#""revoked":{}"#, revoked["revoked"]), r#""revoked":null"#),
+        replaced("credential", r#""most":5"#, r#""most":500"#),
+        deleted("account"),
+        deleted("credential"),
+        deleted("reseller_license"),
+        deleted("sale_license"),
+    ] {
+        disk.ledger.execute(&damage);
+        let said = authority.run(&["verify"], b"");
+        assert_eq!(said.code, 1, "{damage}");
+        let findings = said.json()["findings"].as_array().unwrap().clone();
+        assert!(findings.iter().any(|finding| finding["table"] == *table), "{damage}: {findings:?}");
+        let names = disk.names[&table].join(", ");
+        let kept = format!("INSERT INTO {table} ({names}) SELECT {names} FROM kept_{table}");
+        disk.ledger.execute(&format!("DELETE FROM {table}; {kept}"));
+    }
+    // An order with all that it was sold with.
+    disk.ledger.execute("DELETE FROM sale; DELETE FROM sale_license");
+    let findings = authority.run(&["verify"], b"").json()["findings"].clone();
+    assert_eq!((&findings[0]["table"], field(&findings[0], "license")), (&"sale_license".into(), &*license));
 }

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::{Filtered, order};
-use crate::domain::{CustomerDetails, CustomerId};
+use super::{Filtered, product};
+use crate::domain::{CustomerDetails, CustomerId, OrderChoice, ProductId, check_order_id};
 
 #[derive(Subcommand)]
 pub(crate) enum CustomerCommand {
@@ -94,13 +94,13 @@ pub(crate) enum OrderCommand {
     },
     /// Show one order, with its licenses
     Show {
-        #[arg(value_parser = order)]
-        id: String,
+        #[command(flatten)]
+        order: ChosenOrder,
     },
     /// End every license of an order for good, because it was refunded, say; seats can still be given up
     Void {
-        #[arg(value_parser = order)]
-        id: String,
+        #[command(flatten)]
+        order: ChosenOrder,
         /// Why, for the audit
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
@@ -108,4 +108,24 @@ pub(crate) enum OrderCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+/// An order, told from others of its id where there are any.
+#[derive(Args)]
+pub(crate) struct ChosenOrder {
+    #[arg(value_parser = check_order_id)]
+    id: String,
+    /// Of this product
+    #[arg(long, value_name = "ID", value_parser = product)]
+    product: Option<ProductId>,
+    /// Sold by the reseller with this account; empty for the vendor
+    #[arg(long, value_name = "NAME")]
+    seller: Option<String>,
+}
+
+impl ChosenOrder {
+    pub(crate) fn choice(&self) -> OrderChoice {
+        let Self { id, product, seller } = self;
+        OrderChoice { id: id.clone(), product: product.clone(), seller: seller.clone() }
+    }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::{Filtered, order, product};
-use crate::domain::{CustomerId, ProductId, SaidTerms};
+use super::{Filtered, product};
+use crate::domain::{CustomerId, ProductId, SaidTerms, check_order_id};
 
 #[derive(Subcommand)]
 pub(crate) enum Licenses {
@@ -148,7 +148,7 @@ pub(crate) struct NewLicense {
     pub(crate) count: u32,
     /// The id of the order in the vendor's shop: the same order again sells nothing, shows the licenses without their
     /// keys, and ends with exit code 3
-    #[arg(long, value_name = "ID", value_parser = order)]
+    #[arg(long, value_name = "ID", value_parser = check_order_id)]
     pub(crate) order: Option<String>,
     #[command(flatten)]
     pub(crate) keys_out: KeysOut,

@@ -41,6 +41,9 @@ pub(crate) enum ProductCommand {
         /// they are not, the copies go
         #[arg(long, value_name = "BOOL")]
         keeps_keys: Option<bool>,
+        /// That copies which go do not come back is known
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         edited: Box<EditedTerms>,
     },

@@ -135,6 +135,7 @@ fn account_name(text: &str) -> Result<String, Problem> {
 async fn changed(call: &Call, name: String, change: AccountChange) -> Result<ChangedAccount, Problem> {
     let name = account_name(&name)?;
     let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+    call.keep_along(&ChangedAccount { account: name.clone(), changed: true })?;
     let changed = service::change_account(database, &name, change, occasion).await?;
     Ok(ChangedAccount { account: name, changed })
 }

@@ -11,6 +11,7 @@ use super::{
     description::{ActRefusals, Refusals},
     licenses::text,
     once::{Call, JsonText, Nothing, Posted, once},
+    products::product_id,
 };
 use crate::{
     domain::{
@@ -137,7 +138,7 @@ pub(super) struct NewToken {
     /// What it may do.
     #[schema(min_items = 1, examples(json!(["licenses:read", "licenses:write"])))]
     scopes: Vec<String>,
-    /// The name of the only product that it is for; all if it is left out.
+    /// The id of the only product that it is for; all if it is left out.
     product: Option<String>,
     /// The first second at which it is no longer valid; it has no end if that is left out.
     #[schema(format = "date-time")]
@@ -202,7 +203,8 @@ pub(super) async fn new_token(posted: Posted<NewToken>) -> Result<JsonText, Prob
         if scopes.is_empty() {
             return Err(Problem::malformed("`scopes` names none"));
         }
-        let (name, product, expires) = (name(new.name)?, new.product, end(new.expires.as_deref())?);
+        let product = new.product.as_deref().map(product_id).transpose()?;
+        let (name, expires) = (name(new.name)?, end(new.expires.as_deref())?);
         made(&call, NewCredential::Token { name, scopes, product, expires }).await
     })
     .await
@@ -242,6 +244,7 @@ async fn revoked(call: &Call, kind: CredentialKind, id: String) -> Result<Revoke
         return Err(Problem::malformed("the address holds no id of a token or deployment key"));
     }
     let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
+    call.keep_along(&RevokedCredential { id: id.clone(), changed: true })?;
     let changed = service::revoke(database, (kind, &id), occasion).await?;
     Ok(RevokedCredential { id, changed })
 }

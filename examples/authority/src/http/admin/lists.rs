@@ -75,6 +75,16 @@ fn malformed() -> Problem {
     Problem::malformed("the address is not in the form of addresses")
 }
 
+/// What tells an order from others of its id that are within reach.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfSeller {
+    /// The id of its product.
+    pub(super) product: Option<String>,
+    /// The account of the reseller that sold it; empty for the vendor.
+    pub(super) seller: Option<String>,
+}
+
 impl Paged {
     pub(super) fn limit(&self) -> Result<u32, Problem> {
         match self.limit.unwrap_or(USUAL) {
@@ -140,5 +150,21 @@ impl<S: Sync> FromRequestParts<S> for Paged {
             }
         }
         Ok(paged)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OfSeller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut of = Self::default();
+        for (name, value) in members(parts) {
+            match name {
+                "product" => of.product = Some(value.to_owned()),
+                "seller" => of.seller = Some(value.to_owned()),
+                _ => {}
+            }
+        }
+        Ok(of)
     }
 }

@@ -113,7 +113,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
 
 /// What is served on the listener for administration.
 pub(super) fn routes(server: Arc<Server>) -> Router {
-    let calls = calls().route_layer(middleware::from_fn_with_state(server.clone(), bound));
+    let calls = calls().route_layer(middleware::from_fn_with_state(server.admin_permits.clone(), bound));
     let (calls, _) = calls.split_for_parts();
     calls
         .fallback(async || Problem::http(StatusCode::NOT_FOUND))

@@ -13,11 +13,12 @@ use super::{
         HintBody,
         change::{Extended, Later, Reason},
     },
-    lists::{Filtered, Paged, next},
+    lists::{Filtered, OfSeller, Paged, next},
     once::{JsonText, Posted, once},
+    products::product_id,
 };
 use crate::{
-    domain::{Order, OrderRow, filter::List, rights::Act},
+    domain::{OrderChoice, OrderRow, check_order_id, filter::List, rights::Act},
     failure::Failure,
     service,
 };
@@ -29,6 +30,8 @@ pub(super) struct OrderBody {
     id: String,
     /// The id of the product.
     product: String,
+    /// The account of the reseller that sold it; empty for the vendor. An id counts for each product and seller apart.
+    seller: String,
     customer: Option<String>,
     /// Who sold it; empty for the vendor.
     reseller: String,
@@ -47,8 +50,9 @@ impl OrderBody {
     fn of(row: &OrderRow) -> Result<Self, Problem> {
         let OrderRow { order, sold, is_void } = row;
         Ok(Self {
-            id: order.id.clone(),
-            product: order.product.to_string(),
+            id: order.key.id.clone(),
+            product: order.key.product.to_string(),
+            seller: order.key.seller.clone(),
             customer: order.customer.map(|id| id.to_string()),
             reseller: order.reseller.clone(),
             terms: serde_json::to_value(&order.said).map_err(Failure::from)?,
@@ -60,7 +64,12 @@ impl OrderBody {
 }
 
 fn order_id(text: &str) -> Result<String, Problem> {
-    Order::check_id(text).map_err(Problem::malformed)
+    check_order_id(text).map_err(Problem::malformed)
+}
+
+fn choice(id: &str, of: &OfSeller) -> Result<OrderChoice, Problem> {
+    let product = of.product.as_deref().map(product_id).transpose()?;
+    Ok(OrderChoice { id: order_id(id)?, product, seller: of.seller.clone() })
 }
 
 #[derive(Serialize, ToSchema)]
@@ -107,17 +116,18 @@ pub(super) struct OrderView {
     get,
     path = "/v1/admin/orders/{order}",
     operation_id = "order",
-    params(("order" = String, Path, description = "Its id in the shop.")),
+    params(("order" = String, Path, description = "Its id in the shop."), OfSeller),
     responses((status = 200, description = "It.", body = OrderView), ReadRefusals, Refusals),
 )]
 pub(super) async fn order(
     State(server): Shared,
     caller: Caller,
     Path(id): Path<String>,
+    of: OfSeller,
 ) -> Result<JsonAnswer<OrderView>, Problem> {
     server.service.may(&caller.occasion, Act::ShowLicenses).await?;
-    let id = order_id(&id)?;
-    let (row, licenses) = service::order(server.service.database(), &id, &caller.occasion).await?;
+    let choice = choice(&id, &of)?;
+    let (row, licenses) = service::order(server.service.database(), &choice, &caller.occasion).await?;
     let licenses = licenses.iter().map(HintBody::from).collect();
     Ok(JsonAnswer(OrderView { order: OrderBody::of(&row)?, licenses }))
 }
@@ -146,17 +156,22 @@ impl ExtendedOrder {
     operation_id = "extend_order",
     params(
         ("order" = String, Path, description = "Its id in the shop."),
+        OfSeller,
         ("Idempotency-Key" = String, Header),
     ),
     request_body = Later,
     responses((status = 200, description = "Done, now or before.", body = ExtendedOrder), ActRefusals),
 )]
-pub(super) async fn extend_order(Path(id): Path<String>, posted: Posted<Later>) -> Result<JsonText, Problem> {
+pub(super) async fn extend_order(
+    Path(id): Path<String>,
+    of: OfSeller,
+    posted: Posted<Later>,
+) -> Result<JsonText, Problem> {
     once(posted, Act::Extend, |call, later: Later| async move {
-        let (id, extension) = (order_id(&id)?, later.extension()?);
+        let (choice, extension) = (choice(&id, &of)?, later.extension()?);
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let hand_over = |edited: &[service::EditedLicense]| call.keep_along(&ExtendedOrder::of(&id, edited));
-        let edited = service::extend_order(database, &id, extension, hand_over, occasion).await?;
+        let edited = service::extend_order(database, &choice, extension, hand_over, occasion).await?;
         Ok(ExtendedOrder::of(&id, &edited))
     })
     .await
@@ -179,16 +194,24 @@ pub(super) struct VoidedOrder {
     operation_id = "void_order",
     params(
         ("order" = String, Path, description = "Its id in the shop."),
+        OfSeller,
         ("Idempotency-Key" = String, Header),
     ),
     request_body = Reason,
     responses((status = 200, description = "Done, now or before.", body = VoidedOrder), ActRefusals),
 )]
-pub(super) async fn void_order(Path(id): Path<String>, posted: Posted<Reason>) -> Result<JsonText, Problem> {
+pub(super) async fn void_order(
+    Path(id): Path<String>,
+    of: OfSeller,
+    posted: Posted<Reason>,
+) -> Result<JsonText, Problem> {
     once(posted, Act::Edit, |call, reason: Reason| async move {
-        let (id, reason, database) = (order_id(&id)?, reason.line()?, call.server.service.database());
-        let voided = service::void_order(database, &id, &reason, &call.caller.occasion).await?;
-        Ok(VoidedOrder { order: id, voided })
+        let (choice, reason, database) = (choice(&id, &of)?, reason.line()?, call.server.service.database());
+        let answer = |voided| VoidedOrder { order: id.clone(), voided };
+        let hand_over = |voided| call.keep_along(&answer(voided));
+        let occasion = &call.caller.occasion;
+        let voided = service::void_order(database, &choice, &reason, hand_over, occasion).await?;
+        Ok(answer(voided))
     })
     .await
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::{Product, ProductId, Said, SaidTerms, Who, rights::Act},
     failure::Failure,
-    service::{self, Change},
+    service::{self, Change, ProductEdit},
 };
 
 /// What licenses are sold of.
@@ -175,17 +175,12 @@ pub(super) async fn edit_product(
     posted: Posted<ChangedProduct>,
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Products, |call, asked: ChangedProduct| async move {
-        let (id, mut based_on) = (product_id(&id)?, etag::based_on(&headers)?);
+        let (id, based_on) = (product_id(&id)?, etag::based_on(&headers)?);
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
         let said = asked.terms.said()?;
-        let change = Change { said: &said, unsaid: &asked.unset };
-        if let Some(keeps) = asked.keeps_keys {
-            let edited =
-                service::set_keeps_keys(database, Some(&id), keeps, Some(based_on), occasion).await?;
-            // What follows is based on that.
-            based_on = edited.revision;
-        }
-        let product = service::edit_product(database, Some(&id), &change, Some(based_on), occasion).await?;
+        let terms = Some(Change { said: &said, unsaid: &asked.unset });
+        let edit = ProductEdit { terms, keeps_keys: asked.keeps_keys };
+        let product = service::edit_product(database, Some(&id), &edit, Some(based_on), occasion).await?;
         ProductBody::of(&product)
     })
     .await

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
-use nodelock::{License, Timestamp, authority::Seat};
+use nodelock::{
+    License, Timestamp,
+    authority::{Reply, Seat, decision::Ruling},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -131,6 +134,16 @@ fn freed(seat: &Seat, revocation: Option<Message>) -> Freed {
     Freed { handle: seat.handle().to_string(), state: seat.state().name(), revocation }
 }
 
+/// The same of what is decided.
+fn freed_by(ruling: &Ruling, reply: &Reply) -> Option<Freed> {
+    match ruling {
+        Ruling::Revoked(seat) | Ruling::Returned(seat) => {
+            Some(freed(seat, reply.revocation.as_ref().map(Message::from)))
+        }
+        _ => None,
+    }
+}
+
 fn choice(handle: &str, device: Option<&str>) -> Result<SeatChoice, Problem> {
     let handle = handle.parse().map_err(|_| Problem::malformed("the address holds no handle"))?;
     let device = device.map(str::parse).transpose();
@@ -155,6 +168,7 @@ pub(super) async fn release(
     once(posted, Act::Release, |call, asked: Release| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        call.keep_along_of(freed_by);
         let (seat, revocation) = service.release(choice, &asked.reason, occasion).await?;
         Ok(freed(&seat, revocation.as_ref().map(Message::from)))
     })
@@ -176,6 +190,7 @@ pub(super) async fn return_held(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::ReturnHeld, |call, asked: WhichSeat| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(freed_by);
         let seat = call.server.service.return_held(choice, &call.caller.occasion).await?;
         Ok(freed(&seat, None))
     })
@@ -204,6 +219,11 @@ impl From<&License> for Issued {
     }
 }
 
+/// The same of what is signed for a decision.
+fn issued_by(_: &Ruling, reply: &Reply) -> Option<Issued> {
+    reply.license.as_ref().map(Issued::from)
+}
+
 /// Take the release of a seat back
 ///
 /// While its device has not heard of it, and a seat is free.
@@ -221,6 +241,7 @@ pub(super) async fn unrelease(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Release, |call, asked: WhichSeat| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(issued_by);
         Ok(Issued::from(&call.server.service.unrelease(choice, &call.caller.occasion).await?))
     })
     .await
@@ -243,6 +264,7 @@ pub(super) async fn renew(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Renew, |call, asked: WhichSeat| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
+        call.keep_along_of(issued_by);
         Ok(Issued::from(&call.server.service.renew(choice, &call.caller.occasion).await?))
     })
     .await

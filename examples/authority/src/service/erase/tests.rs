@@ -7,7 +7,7 @@ use nodelock::{
 use super::*;
 use crate::{
     domain::{
-        CustomerDetails, Order, Said,
+        CustomerDetails, Order, OrderChoice, OrderKey, Said,
         filter::{Filter, List},
     },
     service::{
@@ -43,8 +43,11 @@ async fn sold(authority: &Authority, customer: CustomerId) -> (LicenseId, String
     let mut said = Said::default();
     said.say("licensee", NAME.into());
     let order = Order {
-        id: "77".into(),
-        product: crate::service::products(database).await.unwrap().remove(0).id,
+        key: OrderKey {
+            id: "77".into(),
+            product: crate::service::products(database).await.unwrap().remove(0).id,
+            seller: String::new(),
+        },
         said,
         count: 1,
         customer: Some(customer),
@@ -72,7 +75,8 @@ async fn found(authority: &Authority, license_id: LicenseId) -> Vec<&'static str
     .await
     .unwrap();
     shown += &serde_json::to_string(&authority.seats().await).unwrap();
-    let (order, _) = crate::service::order(database, "77", &vendor()).await.unwrap();
+    let choice = OrderChoice { id: "77".into(), product: None, seller: None };
+    let (order, _) = crate::service::order(database, &choice, &vendor()).await.unwrap();
     shown += &serde_json::to_string(&order.order.said).unwrap();
     crate::service::seats(database, Filter::all(List::Seats), &vendor(), |row| {
         shown += &format!("{:?}", row?.device);
@@ -109,7 +113,9 @@ async fn nothing_of_a_person_is_left_and_devices_go_on() {
     let id = entered(&authority).await;
     let (license_id, key) = sold(&authority, id).await;
     let said: Said = serde_json::from_str(r#"{"seats":2}"#).unwrap();
-    crate::service::edit(database, license_id, &said, Changing::default(), &vendor()).await.unwrap();
+    crate::service::edit(database, license_id, &said, Changing::default(), |_| Ok(()), &vendor())
+        .await
+        .unwrap();
     let (active, gone) =
         (authority.device_of(Component::HwUuid, "1"), authority.device_of(Component::HwUuid, "2"));
     for device in [&active, &gone] {

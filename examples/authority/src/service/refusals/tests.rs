@@ -143,8 +143,10 @@ async fn whoever_is_limited_sees_the_refusals_within_reach() {
     let nobodys = LicenseKey::generate(&SystemRandom).unwrap().to_string();
     refused(&authority, &nobodys, &stranger(1)).await;
     let database = authority.service.database();
-    let by =
-        |who: Who| Occasion { time: now(), actor: Actor::Bearer(Arc::new(Bearer::new(who, address(2)))) };
+    let by = |who: Who| Occasion {
+        time: now(),
+        actor: Actor::Bearer(Arc::new(Bearer::new(who, address(2), Arc::default()))),
+    };
     let mut seen = Vec::new();
     for product in [None, Some(PRODUCT), Some("Other")] {
         let (scopes, product_name) = (vec![Scope::LicensesRead], product.map(str::to_owned));

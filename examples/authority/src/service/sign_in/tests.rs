@@ -4,16 +4,16 @@ use nodelock::{LicenseId, SystemRandom, authority::LicenseTerms};
 
 use super::{
     super::{
-        AccountChange, Buyer, Changing, NewCredential, change_account, edit,
+        AccountChange, Buyer, Changing, Extension, Keys, NewCredential, audit, change_account, edit,
         fixture::{Authority, PRODUCT, address, now, vendor},
-        licenses, new_account, new_credential, new_second_factor, offers, permit, revoke, seats, sell,
-        set_suspended,
+        licenses, new_account, new_credential, new_second_factor, offers, permit, product_within_reach,
+        revoke, seats, sell, set_suspended,
     },
     *,
 };
 use crate::{
     domain::{
-        Account, CredentialKind, Said,
+        Account, AuditRow, CredentialKind, ProductId, Said,
         filter::{Filter, List},
         rights::{Role, Scope},
     },
@@ -56,7 +56,7 @@ async fn token(authority: &Authority, scopes: &[Scope], product: Option<&str>) -
     let new = NewCredential::Token {
         name: "shop".into(),
         scopes: scopes.to_vec(),
-        product: product.map(str::to_owned),
+        product: product.map(ProductId::of_name),
         expires: None,
     };
     let (id, text) = new_credential(authority.service.database(), new, &vendor()).await.unwrap();
@@ -69,6 +69,18 @@ fn plus(time: Timestamp, seconds: u64) -> Timestamp {
 
 async fn refusals(authority: &Authority) -> usize {
     authority.actions().await.iter().filter(|action| *action == "refused").count()
+}
+
+/// What the audit says of refusals.
+async fn refused_as(authority: &Authority) -> Vec<String> {
+    let mut details = Vec::new();
+    let note = |line: Result<AuditRow>| {
+        let line = line?;
+        details.extend((line.action == "refused").then_some(line.detail));
+        Ok(())
+    };
+    audit(authority.service.database(), 1000, &vendor(), note).await.unwrap();
+    details
 }
 
 /// A license, sold by whoever acts.
@@ -281,7 +293,7 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
     set_suspended(database, by_jane, true, &jane).await.unwrap();
     let (mut said, how) = (Said::default(), Changing::default());
     said.say("seats", 4.into());
-    edit(database, by_jane, &said, how, &jane).await.unwrap();
+    edit(database, by_jane, &said, how, |_| Ok(()), &jane).await.unwrap();
     let before = refusals(&authority).await;
     for of_others in [by_john, by_vendor, LicenseId::generate(&SystemRandom).unwrap()] {
         let refused = set_suspended(database, of_others, true, &jane).await.unwrap_err();
@@ -290,7 +302,8 @@ async fn a_reseller_deals_with_what_it_sold_and_with_nothing_else() {
         let of_license = Filter::all(List::Seats).and("license", &of_others.to_string());
         seats(database, of_license, &jane, |_| panic!("it has a seat of another seller's")).await.unwrap();
     }
-    assert_eq!(refusals(&authority).await, before + 3);
+    // Each act once: the others are counted.
+    assert_eq!(refusals(&authority).await, before + 1);
     let mut listed = Vec::new();
     let note = |row: Result<crate::domain::LicenseRow>| row.map(|row| listed.push(row.license.terms.id));
     licenses(database, Filter::all(List::Licenses), &jane, note).await.unwrap();
@@ -308,12 +321,68 @@ async fn a_token_of_one_product_reaches_no_license_of_another() {
     let bearer = Bearer::new(
         Who::Token { id: "x".into(), scopes: vec![Scope::LicensesWrite], product: Some("Other".into()) },
         address(1),
+        Arc::default(),
     );
     let theirs = Occasion { time: now(), actor: Actor::Bearer(Arc::new(bearer)) };
     let refused = set_suspended(database, license, false, &theirs).await.unwrap_err();
     assert_eq!(refused.name(), "unknown-license");
     assert_eq!(sold_by(&authority, &theirs).await.unwrap_err().name(), "forbidden");
     assert_eq!(refusals(&authority).await, 2);
+}
+
+#[tokio::test]
+async fn what_is_refused_again_and_again_is_noted_once_and_counted() {
+    let authority = Authority::new().await;
+    let license = sold_by(&authority, &vendor()).await.unwrap();
+    let database = authority.service.database();
+    let (_, reads) = token(&authority, &[Scope::LicensesRead], None).await;
+    for _ in 0..50 {
+        assert_eq!(set_suspended(database, license, true, &reads).await.unwrap_err().name(), "forbidden");
+        assert_eq!(sold_by(&authority, &reads).await.unwrap_err().name(), "forbidden");
+    }
+    let first = [format!("suspend of license {license}"), format!("sell of product {PRODUCT}")];
+    assert_eq!(refused_as(&authority).await, first);
+    // Their hour is not over.
+    authority.service.note_refusals(false).await.unwrap();
+    assert_eq!(refusals(&authority).await, 2);
+    authority.service.note_refusals(true).await.unwrap();
+    let mut more = refused_as(&authority).await.split_off(2);
+    more.sort();
+    assert_eq!(more, ["sell, 49 times more", "suspend, 49 times more"]);
+    // A quota is used up only within the act.
+    account(&authority, "jane", Role::Support).await;
+    let jane = signed_in(&authority, "jane").await;
+    let edit: Said = serde_json::from_value(serde_json::json!({ "expires_days": 1 })).unwrap();
+    super::super::edit(database, license, &edit, Changing::default(), |_| Ok(()), &vendor()).await.unwrap();
+    let extend = async || {
+        super::super::extend(database, license, Extension::Days(1), Changing::default(), |_| Ok(()), &jane)
+            .await
+    };
+    for _ in 0..20 {
+        extend().await.unwrap();
+    }
+    for _ in 0..2 {
+        assert!(matches!(extend().await, Err(Failure::QuotaUsedUp { .. })));
+    }
+    assert_eq!(refused_as(&authority).await.split_off(4), ["extend: quota-used-up"]);
+}
+
+#[tokio::test]
+async fn whoever_deals_with_one_product_names_none_and_hears_of_no_other() {
+    let authority = Authority::new().await;
+    let (database, keys) = (authority.service.database(), authority.path("keys"));
+    let new = ("Viewer", None);
+    super::super::new_product(database, &keys, new, &Said::default(), Keys::New, &vendor()).await.unwrap();
+    let (_, ours) = token(&authority, &[Scope::LicensesWrite], Some("Viewer")).await;
+    let within = async |named: Option<&str>, by: &Occasion| {
+        let named = named.map(ProductId::of_name);
+        product_within_reach(database, named.as_ref(), Act::Sell, by).await.map(|product| product.name)
+    };
+    assert_eq!(within(None, &ours).await.unwrap(), "Viewer");
+    assert_eq!(within(Some("Viewer"), &ours).await.unwrap(), "Viewer");
+    assert!(matches!(within(Some(PRODUCT), &ours).await, Err(Failure::UnknownProduct(_))));
+    assert!(matches!(within(None, &vendor()).await, Err(Failure::Usage(_))));
+    assert_eq!(within(Some(PRODUCT), &vendor()).await.unwrap(), PRODUCT);
 }
 
 #[tokio::test]
@@ -367,7 +436,10 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
     // Asked once more, the answer is the same, and counts once.
     assert_eq!(activate(first).await.unwrap().handle, license_of_first.handle);
     activate(second).await.unwrap();
-    assert_eq!(activate(request()).await.unwrap_err().name(), "deployment-key-used-up");
+    for _ in 0..3 {
+        assert_eq!(activate(request()).await.unwrap_err().name(), "deployment-key-used-up");
+    }
+    assert_eq!(refused_as(&authority).await, ["activate: deployment-key-used-up"]);
     assert_eq!(authority.seats().await.len(), 2);
     // Another license is out of its reach, and so is everything else.
     let other = sold_by(&authority, &vendor()).await.unwrap();
@@ -379,8 +451,9 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 20] = [
+const UNASKED: [(&str, &str); 23] = [
     ("may", "it asks for whatever act it is told"),
+    ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
     ("product", "what the authority sells, which every message says"),
     ("policies", "what every sale is on that does not say otherwise"),
@@ -395,6 +468,8 @@ const UNASKED: [(&str, &str); 20] = [
     ("authenticate", "it is what finds out who asks"),
     ("page", "the authority's own notes"),
     ("stop", "the authority's own notes"),
+    ("note_refusals", "whoever was refused asked"),
+    ("vault", "the authority's own keys"),
     ("stop_alone", "the authority's own notes"),
     ("seal", "the authority's own notes"),
     ("seal_audit", "the authority's own notes"),

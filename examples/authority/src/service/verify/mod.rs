@@ -54,6 +54,8 @@ pub(crate) struct Verified {
     pub(crate) records: u64,
     /// Whether the keys were here, so that the ledger could be compared with them.
     pub(crate) keys_are_here: bool,
+    /// How many license keys are kept in a vault that is not here, so that they could not be compared.
+    pub(crate) keys_not_compared: u64,
 }
 
 /// What was found so far.
@@ -96,12 +98,17 @@ struct Known {
     seats: HashMap<SeatName, u32>,
     /// The cancelled ones, with the dates of their requests.
     cancelled: HashMap<SeatName, Timestamp>,
+    /// How many keys are kept in a vault that is not here.
+    keys_not_compared: u64,
     /// The hardware of the seats that are taken, and of which license they are.
     tags: HashSet<(SeatName, LicenseId, i64)>,
     /// How many seats are in each state, in the order of [`SeatState::ALL`], and how much evidence there is.
     by_state: [i64; SeatState::ALL.len()],
     evidence: i64,
 }
+
+/// What names an order: its id, its product, and the account of a reseller or nothing.
+type OrderName = (String, String, String);
 
 /// What a license says that its seats add up to, and what they do.
 #[derive(Default)]
@@ -152,7 +159,8 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     accounts::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
-    Ok(Verified { findings: list, found, records, keys_are_here })
+    let keys_not_compared = known.keys_not_compared;
+    Ok(Verified { findings: list, found, records, keys_are_here, keys_not_compared })
 }
 
 /// A digest of the chain that somebody kept, or a device holds.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use nodelock::{LicenseId, PublicKey, Timestamp, authority::SeatName, code::Handle};
 use serde::de::DeserializeOwned;
 
-use super::Findings;
+use super::{Findings, TOLERANCE};
 use crate::{
     domain::Finding,
     store::raw::{RawRow, Table},
@@ -138,6 +138,11 @@ impl<'a> Row<'a> {
         if !matches!(self.raw.get::<i64>(column), Ok(None)) {
             self.time(column);
         }
+    }
+
+    /// Whether a time is not before that of another row, as far as the clocks of two servers may differ.
+    pub(super) fn is_not_before(&self, later: Option<Timestamp>, earlier: Option<Timestamp>) -> bool {
+        later.zip(earlier).is_none_or(|(later, earlier)| earlier.since(later) <= TOLERANCE)
     }
 
     pub(super) fn is_past(&self, time: Timestamp) -> bool {

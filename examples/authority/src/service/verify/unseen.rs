@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 77] = [
+pub(crate) const UNSEEN: [(&str, &str); 76] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -12,14 +12,10 @@ pub(crate) const UNSEEN: [(&str, &str); 77] = [
     ("page.page", "random bytes; the last page must be there"),
     ("page.noted", "of a page that is not the last: noted nowhere else; it must not lie ahead"),
     (
-        "license.customer_id",
-        "of a license without an order that was given to nobody since: noted nowhere else; it must be a customer there is",
-    ),
-    (
         "license.allowances",
         "what was forgiven and granted anew is noted in words alone; no more than was used up can be forgiven",
     ),
-    ("sale.reseller", "who sold it is noted nowhere else"),
+    ("sale.reseller", "whom the vendor named is noted nowhere else; a reseller who signed in must be named"),
     ("customer.name", "noted nowhere else, so that nothing is left of a person who asks for that"),
     ("customer.email", "noted nowhere else, so that nothing is left of a person who asks for that"),
     ("customer.external_id", "noted nowhere else; no two customers have the same"),
@@ -60,7 +56,7 @@ pub(crate) const UNSEEN: [(&str, &str); 77] = [
     ("seat.record.heard_after_end", "noted nowhere else; a release can be taken back until then"),
     (
         "account.record",
-        "who a person is, and what of their secrets is kept, is noted nowhere else; it must be readable",
+        "what is kept of a person's secrets and quotas is noted nowhere else; name, role and times are noted",
     ),
     ("session.hash", "the token is not kept; its length is checked"),
     ("session.account", "who signed in is noted in words alone; it must be an account there is"),
@@ -69,7 +65,7 @@ pub(crate) const UNSEEN: [(&str, &str); 77] = [
     ("credential.hash", "the token is not kept; its length is checked"),
     (
         "credential.record",
-        "what it is for is noted in words alone; it must be readable, and of this id and time",
+        "how often a deployment key was used is noted by its seats alone; all else is noted",
     ),
     ("credential.seen", "noted nowhere else; it must not lie ahead"),
     ("answered.id", "neither the caller's secret nor the call's key is kept; its length is checked"),

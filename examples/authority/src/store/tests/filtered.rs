@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    domain::{Customer, CustomerDetails, CustomerId, Order, Product, Said},
+    domain::{Customer, CustomerDetails, CustomerId, Order, OrderKey, Product, Said},
     store::{
         customer_pages, insert_customer, insert_product, insert_sale, insert_sale_license, order_pages,
         set_terms, set_void,
@@ -69,16 +69,20 @@ async fn fill(tx: &mut Tx) -> Vec<LicenseTerms> {
         };
         insert_customer(tx, &customer).await.unwrap();
         insert_license(tx, &terms, &key, None, &at(number)).await.unwrap();
-        let order = Order {
+        let key = OrderKey {
             id: format!("order/{number}"),
             product: "example".parse().unwrap(),
+            seller: String::new(),
+        };
+        let order = Order {
+            key,
             said: Said::default(),
             count: 1,
             customer: Some(customer.id),
             reseller: if number == 2 { "Shop".to_owned() } else { String::new() },
         };
         assert!(insert_sale(tx, &order, &at(number)).await.unwrap());
-        insert_sale_license(tx, &order.id, 0, terms.id).await.unwrap();
+        insert_sale_license(tx, &order.key, 0, terms.id).await.unwrap();
         sold.push(terms);
     }
     sold

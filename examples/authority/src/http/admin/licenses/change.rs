@@ -1,6 +1,7 @@
 //! What was sold changes: `/v1/admin/licenses/{id}/{edit,extend,suspend,resume,void}`.
 
 use axum::{extract::Path, http::HeaderMap};
+use nodelock::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -37,6 +38,12 @@ pub(in super::super) struct Edited {
     license: LicenseBody,
 }
 
+impl Edited {
+    fn of(edited: &service::Edited, now: Timestamp) -> Self {
+        Self { changes: edited.changes.clone(), license: LicenseBody::of(&edited.row, now) }
+    }
+}
+
 /// Change what was sold
 ///
 /// Devices hear of it when they check in. Whoever has a seat keeps it.
@@ -61,8 +68,10 @@ pub(in super::super) async fn edit(
         let id = license_id(&id)?;
         let how = Changing { based_on: Some(etag::based_on(&headers)?), dry_run: asked.dry_run };
         let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
-        let edited = service::edit(database, id, &asked.terms.said()?, how, occasion).await?;
-        Ok(Edited { license: LicenseBody::of(&edited.row, occasion.time), changes: edited.changes })
+        let now = occasion.time;
+        let hand_over = |edited: &service::Edited| call.keep_along(&Edited::of(edited, now));
+        let edited = service::edit(database, id, &asked.terms.said()?, how, hand_over, occasion).await?;
+        Ok(Edited::of(&edited, now))
     })
     .await
 }
@@ -197,6 +206,7 @@ async fn set_suspended(id: String, suspended: bool, posted: Posted<Nothing>) -> 
     once(posted, act, move |call, _: Nothing| async move {
         let database = call.server.service.database();
         let id = license_id(&id)?;
+        call.keep_along(&Suspended { suspended, changed: true })?;
         let changed = service::set_suspended(database, id, suspended, &call.caller.occasion).await?;
         Ok(Suspended { suspended, changed })
     })
@@ -252,6 +262,7 @@ pub(in super::super) async fn void(
     once(posted, Act::Edit, |call, reason: Reason| async move {
         let (id, reason) = (license_id(&id)?, reason.line()?);
         let database = call.server.service.database();
+        call.keep_along(&Voided { id: id.to_string(), changed: true })?;
         let changed = service::void(database, id, &reason, &call.caller.occasion).await?;
         Ok(Voided { id: id.to_string(), changed })
     })

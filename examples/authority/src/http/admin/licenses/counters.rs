@@ -1,7 +1,13 @@
 //! `POST /v1/admin/licenses/{id}/counters/{counter}/reset`: allowances are used up anew, or there are extra ones.
 
 use axum::extract::Path;
-use nodelock::authority::{Allowance, decision::Allow};
+use nodelock::{
+    Timestamp,
+    authority::{
+        Allowance, LicenseRecord,
+        decision::{Allow, Ruling},
+    },
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -39,6 +45,19 @@ pub(in super::super) struct Counter {
     left: Option<u32>,
 }
 
+impl Counter {
+    fn of(license: &LicenseRecord, of: Allowance, now: Timestamp) -> Self {
+        let balance = license.balance(of, now);
+        Self {
+            license: license.terms.id.to_string(),
+            counter: of.name(),
+            allowed: balance.allowed,
+            used: balance.used,
+            left: balance.left(),
+        }
+    }
+}
+
 /// Let a license use an allowance up anew, or grant extra ones
 ///
 /// The same again changes nothing. Seats stay as they are.
@@ -68,15 +87,12 @@ pub(in super::super) async fn reset_counter(
         };
         let reason = reason(reset.reason)?;
         let (service, occasion) = (&call.server.service, &call.caller.occasion);
-        let license = service.allow(id, of, allow, &reason, occasion).await?;
-        let balance = license.balance(of, occasion.time);
-        Ok(Counter {
-            license: id.to_string(),
-            counter: of.name(),
-            allowed: balance.allowed,
-            used: balance.used,
-            left: balance.left(),
-        })
+        let now = occasion.time;
+        call.keep_along_of(move |ruling, _| match ruling {
+            Ruling::Allowed(license) => Some(Counter::of(license, of, now)),
+            _ => None,
+        });
+        Ok(Counter::of(&service.allow(id, of, allow, &reason, occasion).await?, of, now))
     })
     .await
 }

@@ -12,8 +12,8 @@ use super::super::{
     products::product_id,
 };
 use crate::{
-    domain::{LicenseHint, Order, SaidTerms, rights::Act},
-    service::{self, Buyer, Offer, Sale},
+    domain::{LicenseHint, SaidTerms, check_order_id, rights::Act},
+    service::{self, Buyer, NewOrder, Offer, Placed, Sale},
 };
 
 /// What is sold.
@@ -47,6 +47,13 @@ pub(in super::super) struct Sold {
     licenses: Vec<SoldLicense>,
 }
 
+impl Sold {
+    /// An order that was sold before, whose keys are not shown again.
+    fn before(licenses: Vec<LicenseHint>) -> Self {
+        Self { sold: false, licenses: licenses.into_iter().map(SoldLicense::before).collect() }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 struct SoldLicense {
     id: String,
@@ -72,11 +79,7 @@ fn check(new: &NewLicenses) -> Result<u32, Problem> {
         return Err(Problem::malformed("`count` is from 1 to 1000"));
     }
     if let Some(id) = new.order.as_deref() {
-        Order::check_id(id).map_err(Problem::malformed)?;
-    }
-    let is_line = |text: &String| text.len() <= 1024 && !text.chars().any(char::is_control);
-    if !new.reseller.iter().all(is_line) {
-        return Err(Problem::malformed("`reseller` is a line of at most 1024 bytes"));
+        check_order_id(id).map_err(Problem::malformed)?;
     }
     Ok(count)
 }
@@ -101,33 +104,37 @@ pub(in super::super) async fn sell(posted: Posted<NewLicenses>) -> Result<JsonTe
         let database = service.database();
         let count = check(&new)?;
         let product = new.product.as_deref().map(product_id).transpose()?;
-        let product = service::product(database, product.as_ref()).await?;
+        let product = service::product_within_reach(database, product.as_ref(), Act::Sell, occasion).await?;
         let customer = new.customer.as_deref().map(customer_id).transpose()?;
-        let licensee = match (new.licensee, customer) {
-            (Some(licensee), _) => licensee,
-            (None, Some(id)) => service::name_of_customer(database, id, &product, occasion).await?,
-            (None, None) => return Err(Problem::malformed("say who licenses it")),
-        };
         let mut said = new.terms.said()?;
-        said.say("licensee", licensee.into());
+        new.licensee.iter().for_each(|licensee| said.say("licensee", licensee.as_str().into()));
+        let order = match new.order {
+            Some(id) => {
+                let (said, reseller) = (said.clone(), new.reseller.unwrap_or_default());
+                let order = NewOrder { id, said, count, customer, reseller };
+                match service::place_order(database, &product, order, occasion).await? {
+                    Placed::New(order) => Some(order),
+                    Placed::Before(before) => return Ok(Sold::before(before)),
+                }
+            }
+            None => None,
+        };
+        match (new.licensee, customer) {
+            (Some(_), _) => {}
+            (None, Some(id)) => {
+                let name = service::name_of_customer(database, id, &product, occasion).await?;
+                said.say("licensee", name.into());
+            }
+            (None, None) => return Err(Problem::malformed("say who licenses it")),
+        }
         let terms = service::terms_of_sale(database, &product, &said, occasion.time).await?;
         let offers = service::offers(&terms, count)?;
-        let order = new.order.map(|id| Order {
-            id,
-            product: product.id.clone(),
-            said,
-            count,
-            customer,
-            reseller: new.reseller.unwrap_or_default(),
-        });
         let answer = Sold { sold: true, licenses: offers.iter().map(SoldLicense::now).collect() };
         let hand_over = || call.keep_along(&answer);
         let buyer = Buyer { order: order.as_ref(), customer };
         match service::sell(database, service.vault(), &offers, buyer, hand_over, occasion).await? {
             Sale::Done => Ok(answer),
-            Sale::Before(before) => {
-                Ok(Sold { sold: false, licenses: before.into_iter().map(SoldLicense::before).collect() })
-            }
+            Sale::Before(before) => Ok(Sold::before(before)),
         }
     })
     .await

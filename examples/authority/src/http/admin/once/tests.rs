@@ -1,0 +1,70 @@
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{StatusCode, header},
+};
+use serde_json::{Value, json};
+use tokio::join;
+
+use crate::{
+    domain::rights::{Role, Scope},
+    http::fixture::Authority,
+};
+
+const LICENSES: &str = "/v1/admin/licenses";
+
+fn call(token: &str, key: &str, path: &str, body: &Value) -> Request {
+    let request = Request::post(path)
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::AUTHORIZATION, format!("Bearer {token}"))
+        .header("Idempotency-Key", key)
+        .header(header::IF_MATCH, "\"1\"");
+    request.body(Body::from(body.to_string())).unwrap()
+}
+
+/// The answer is kept with what the call does: whoever asks at the same time finds the one or neither.
+#[tokio::test]
+async fn a_call_that_is_made_twice_at_once_is_done_once_and_answered_the_same() {
+    let authority = Authority::new().await;
+    let token = authority.signed_in(Role::Owner).await;
+    let sold = authority.administer(call(&token, "sale", LICENSES, &json!({ "licensee": "Jane Doe" }))).await;
+    let sold = sold.json()["licenses"][0].clone();
+    let license = format!("{LICENSES}/{}", sold["id"].as_str().unwrap());
+    let device = authority.activated("device", sold["key"].as_str().unwrap()).await;
+    let handle = device.check().unwrap().license().unwrap().handle;
+    for (path, body) in [
+        (format!("{license}/edit"), json!({ "terms": { "seats": 5 } })),
+        (format!("{license}/suspend"), json!({})),
+        (format!("{license}/resume"), json!({})),
+        (format!("/v1/admin/seats/{handle}/release"), json!({ "reason": "stolen" })),
+    ] {
+        let twice = || authority.administer(call(&token, &path, &path, &body));
+        let (one, two) = join!(twice(), twice());
+        assert_eq!((one.status, two.status), (StatusCode::OK, StatusCode::OK), "{path}: {}", two.body);
+        assert_eq!(one.body, two.body, "{path}");
+        assert_eq!(twice().await.body, one.body, "{path}");
+    }
+    let audit =
+        Request::get("/v1/admin/audit?limit=500").header(header::AUTHORIZATION, format!("Bearer {token}"));
+    let audit = authority.administer(audit.body(Body::empty()).unwrap()).await.json();
+    for action in ["license-edited", "license-suspended", "license-resumed", "released"] {
+        let lines = audit["lines"].as_array().unwrap().iter().filter(|line| line["action"] == action);
+        assert_eq!(lines.count(), 1, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_may_only_write_is_answered_what_was_written() {
+    let authority = Authority::new().await;
+    let token = authority.token(&[Scope::LicensesWrite]).await;
+    let sold = authority.administer(call(&token, "sale", LICENSES, &json!({ "licensee": "Jane Doe" }))).await;
+    let license = format!("{LICENSES}/{}", sold.json()["licenses"][0]["id"].as_str().unwrap());
+    let edited = authority
+        .administer(call(&token, "edit", &format!("{license}/edit"), &json!({ "terms": { "seats": 5 } })))
+        .await;
+    let seen = edited.json();
+    assert_eq!((&seen["license"]["seats"], &seen["license"]["version"]), (&5.into(), &2.into()));
+    // What changes nothing is kept as well.
+    let same = call(&token, "same", &format!("{license}/resume"), &json!({}));
+    assert_eq!(authority.administer(same).await.json(), json!({ "suspended": false, "changed": false }));
+}
