@@ -354,8 +354,8 @@ impl Seat {
     }
 
     /// Whether it is over for good: given up or never granted, or released and not to be
-    /// [taken back](super::decision::unrelease) any more. What its device says from now on is answered without a look at
-    /// its computer.
+    /// [taken back](super::decision::unrelease) any more. What its device says from now on is answered without a look
+    /// at its computer.
     pub fn is_over(&self, now: Timestamp) -> bool {
         match self.state {
             SeatState::Active | SeatState::Held | SeatState::Replaced => false,

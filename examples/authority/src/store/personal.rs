@@ -60,8 +60,8 @@ pub(crate) async fn forget_persons(tx: &mut Tx, before: Timestamp, most: u32) ->
     Ok((u64::try_from(rows.len()).unwrap_or(u64::MAX), emptied))
 }
 
-/// Empties what the audit says of persons about the licenses of a customer, in so many lines after one. Returns the last
-/// of them; none after the end.
+/// Empties what the audit says of persons about the licenses of a customer, in so many lines after one. Returns the
+/// last of them; none after the end.
 pub(crate) async fn forget_persons_of(
     tx: &mut Tx,
     customer: CustomerId,

@@ -22,8 +22,8 @@ pub(super) struct Foreseen {
     /// Deactivations the license has left; null is without limit.
     #[schema(required, minimum = 0, format = "uint32")]
     deactivations_left: Option<u32>,
-    /// Activations the license has left for whoever wants the seat afterwards; null is without limit. Where none is left,
-    /// a seat that is given up is of use to nobody until the vendor grants more.
+    /// Activations the license has left for whoever wants the seat afterwards; null is without limit. Where none is
+    /// left, a seat that is given up is of use to nobody until the vendor grants more.
     #[schema(required, minimum = 0, format = "uint32")]
     activations_left: Option<u32>,
 }
