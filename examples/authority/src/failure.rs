@@ -63,6 +63,11 @@ pub(crate) enum Failure {
         "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
     )]
     KeyNotKept,
+    #[error(
+        "secrets are kept under a key that is not in the ledger, and there is none and no place for one: the folder of the \
+         keys cannot be written to. Put the file vault.key there, or its text into AUTHORITY_VAULT_KEY"
+    )]
+    NoVault,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -220,6 +225,7 @@ impl Failure {
             Self::Void(_) => "void".into(),
             Self::NoSuchKey(_) => "no-such-key".into(),
             Self::KeyNotKept => "key-not-kept".into(),
+            Self::NoVault => "no-vault".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
             Self::UnknownProduct(_) => "unknown-product".into(),

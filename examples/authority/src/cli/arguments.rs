@@ -21,7 +21,7 @@ pub(crate) use self::{
 };
 use crate::{
     domain::{
-        Location, Order, ProductId,
+        Digest, Location, Order, ProductId,
         filter::{Filter, List},
     },
     failure::Result,
@@ -209,12 +209,37 @@ pub(crate) enum Command {
     Vouch,
     /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
     Verify,
+    /// Who did what and when, and whether that is still as it was noted
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
     /// Show who did what and when
-    Audit {
+    List {
         /// How many lines, the latest
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: u32,
     },
+    /// Look whether every line is as it was sealed and every seal as it was signed, while a server is at work
+    ///
+    /// Lines that have no seal yet are counted alone: a server seals them within a second, a command as it ends.
+    Verify {
+        /// A digest of the chain that was kept, from an earlier call for example: it must still be there
+        #[arg(long = "digest", value_name = "HEX", value_parser = digest)]
+        digests: Vec<Digest>,
+        /// A license that a device holds, in any form: the digest of the chain in it must still be there
+        #[arg(long = "license", value_name = "FILE")]
+        licenses: Vec<PathBuf>,
+    },
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    let digest = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
+    digest.ok_or_else(|| "64 hex digits are expected".to_owned())
 }
 
 #[derive(Args)]

@@ -1,6 +1,9 @@
 //! What each command about accounts, tokens and deployment keys does.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::{
+    io::{self, BufRead as _, IsTerminal as _},
+    path::Path,
+};
 
 use nodelock::{Error, Timestamp};
 use serde_json::{Value, json};
@@ -13,6 +16,7 @@ use super::{
 use crate::{
     domain::{Account, Credential, CredentialKind, Occasion},
     failure::{Failure, Result},
+    keys::Vault,
     service::{self, AccountChange, CredentialRow, Database, NewCredential, SecondFactor},
 };
 
@@ -21,6 +25,7 @@ const LONGEST_LINE: u64 = 4096;
 
 pub(crate) async fn account(
     command: &AccountCommand,
+    keys: &Path,
     database: &Database,
     occasion: &Occasion,
 ) -> Result<Report> {
@@ -31,7 +36,9 @@ pub(crate) async fn account(
     match command {
         AccountCommand::New { name, role } => {
             let password = password()?;
-            let factor = service::new_account(database, name, *role, password, occasion).await?;
+            let vault = Vault::open_or_create(keys)?;
+            let factor =
+                service::new_account(database, vault.as_ref(), name, *role, password, occasion).await?;
             Ok(second_factor(&format!("Account {name}, {role}."), name, &factor))
         }
         AccountCommand::List => {
@@ -52,7 +59,8 @@ pub(crate) async fn account(
             change(name, AccountChange::Password(password()?), words).await
         }
         AccountCommand::Totp { name } => {
-            let factor = service::new_second_factor(database, name, occasion).await?;
+            let vault = Vault::open_or_create(keys)?;
+            let factor = service::new_second_factor(database, vault.as_ref(), name, occasion).await?;
             Ok(second_factor(&format!("Account {name} has a new second factor."), name, &factor))
         }
         AccountCommand::Role { name, role } => {

@@ -162,7 +162,7 @@ impl Authority {
         serde_json::from_slice(&bodies[0]).unwrap()
     }
 
-    fn client(&self, name: &str) -> ClientBuilder {
+    pub(super) fn client(&self, name: &str) -> ClientBuilder {
         let store = Store::in_directory(self.folder.path().join(name), None);
         // A virtual machine takes no other one's place, whatever the tests run on.
         Client::builder(PRODUCT, Roots::new([self.root])).store(store).probe(|| {

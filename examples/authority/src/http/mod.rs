@@ -26,6 +26,7 @@ mod places;
 mod portal;
 mod problem;
 mod reload;
+mod seals;
 mod tls;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc};
@@ -39,7 +40,7 @@ use axum::{
 };
 use nodelock::Error;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::{
@@ -98,6 +99,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));
     tokio::spawn(notes::keep(server.clone()));
+    tokio::spawn(seals::keep(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
     let issuers = reload::Issuers::new(server.clone(), keys.to_owned());
@@ -149,7 +151,11 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     for serving in serving {
         serving.await.map_err(|e| Error::io("server", e.into()))?;
     }
-    server.service.stop().await
+    let stopped = server.service.stop().await;
+    if let Err(failure) = server.service.seal().await {
+        warn!(event = "audit-not-sealed", error = failure.message());
+    }
+    stopped
 }
 
 /// A listener, and its address with the port that it got.

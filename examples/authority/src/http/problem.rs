@@ -29,7 +29,7 @@ pub(super) struct Problem {
     detail: Option<String>,
     retry_after: Option<Duration>,
     seats: Option<Box<SeatList>>,
-    more: Members,
+    more: Box<Members>,
     /// What is wrong with a value: of the authority's own, unless somebody's call brought it.
     invalid: Option<String>,
 }
@@ -112,7 +112,7 @@ impl Problem {
     /// A problem that the status says all about.
     pub(super) fn http(status: StatusCode) -> Self {
         let (kind, own, detail, retry_after, seats) = (None, None, None, None, None);
-        Self { status, kind, own, detail, retry_after, seats, more: Members::default(), invalid: None }
+        Self { status, kind, own, detail, retry_after, seats, more: Box::default(), invalid: None }
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
@@ -141,7 +141,7 @@ impl Problem {
     }
 
     pub(super) fn with(self, more: Members) -> Self {
-        Self { more, ..self }
+        Self { more: Box::new(more), ..self }
     }
 
     /// The seats that there are, when none is free.
@@ -297,7 +297,7 @@ impl From<Problem> for Response {
             }
         };
         let status = problem.status.as_u16();
-        let Members { kept, mended, receipts } = problem.more;
+        let Members { kept, mended, receipts } = *problem.more;
         let next_lapse =
             problem.seats.as_ref().and_then(|seats| seats.next_lapse).map(Timestamp::unix_seconds);
         let seats = problem.seats.map(|list| list.seats.iter().map(ListedSeat::from).collect());

@@ -1,4 +1,5 @@
-//! The vault: license keys are kept in it, so that they can be sent again.
+//! The vault: license keys are kept in it, so that they can be sent again, and secrets of second factors, so that a
+//! copy of the ledger signs nobody in.
 //!
 //! Its key is a file of its own among the keys. It is not derived from the issuer's, because that is replaced, and
 //! removed, whenever it may have been stolen: what was sealed before could not be read any more. Nor does it sign
@@ -72,14 +73,23 @@ impl Vault {
 
     /// Encrypts a license key for its place: it cannot be put into another one.
     pub(crate) fn seal(&self, license: LicenseId, hash: KeyHash, key: &str) -> Result<Vec<u8>> {
+        self.seal_at(place(license, hash), key)
+    }
+
+    /// Encrypts the secret of an account's second factor for that account.
+    pub(crate) fn seal_second_factor(&self, account: &str, secret: &str) -> Result<String> {
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_at(place_of_account(account), secret)?))
+    }
+
+    fn seal_at(&self, place: Aad<Vec<u8>>, secret: &str) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom.fill(&mut nonce)?;
         let mut sealed = nonce.to_vec();
-        let mut text = Zeroizing::new(key.as_bytes().to_vec());
+        let mut text = Zeroizing::new(secret.as_bytes().to_vec());
         let tag = self
             .0
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), place(license, hash), &mut text)
-            .map_err(|_| Error::about(ErrorKind::TooLarge, "the license key"))?;
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), place, &mut text)
+            .map_err(|_| Error::about(ErrorKind::TooLarge, "the secret"))?;
         sealed.extend_from_slice(&text);
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
@@ -92,10 +102,19 @@ impl Vault {
         hash: KeyHash,
         sealed: &[u8],
     ) -> Option<Zeroizing<String>> {
+        self.unseal_at(place(license, hash), sealed)
+    }
+
+    /// The secret of an account's second factor; none if this was not sealed for that account.
+    pub(crate) fn unseal_second_factor(&self, account: &str, sealed: &str) -> Option<Zeroizing<String>> {
+        self.unseal_at(place_of_account(account), &URL_SAFE_NO_PAD.decode(sealed).ok()?)
+    }
+
+    fn unseal_at(&self, place: Aad<Vec<u8>>, sealed: &[u8]) -> Option<Zeroizing<String>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut bytes = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.0.open_in_place(nonce, place(license, hash), &mut bytes).ok()?;
+        let opened = self.0.open_in_place(nonce, place, &mut bytes).ok()?;
         Some(Zeroizing::new(str::from_utf8(opened).ok()?.to_owned()))
     }
 }
@@ -105,6 +124,10 @@ fn place(license: LicenseId, hash: KeyHash) -> Aad<Vec<u8>> {
     place.extend_from_slice(license.as_bytes());
     place.extend_from_slice(&hash.0);
     Aad::from(place)
+}
+
+fn place_of_account(account: &str) -> Aad<Vec<u8>> {
+    Aad::from([b"nodelock second factor\0", account.as_bytes()].concat())
 }
 
 #[cfg(test)]
@@ -135,6 +158,10 @@ mod tests {
             assert!(vault.unseal(license, hash, &changed).is_none(), "byte {at}");
         }
         assert!(vault.unseal(license, hash, &sealed[..11]).is_none());
+        let factor = vault.seal_second_factor("jane", "secret").unwrap();
+        assert_eq!(again.unseal_second_factor("jane", &factor).unwrap().as_str(), "secret");
+        assert!(vault.unseal_second_factor("john", &factor).is_none());
+        assert!(others.unseal_second_factor("jane", &factor).is_none());
         assert_eq!(std::fs::read_dir(one.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 }

@@ -31,6 +31,7 @@ mod release;
 mod renew;
 mod reset;
 mod return_held;
+mod seals;
 mod secrets;
 mod sell;
 mod selling;
@@ -68,12 +69,13 @@ pub(crate) use self::{
         Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
     },
     redeem::{Effect, Redeemed, Released},
+    seals::seal_audit,
     sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
-    verify::{UNSEEN, Verified, verify},
+    verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
 pub(crate) use crate::store::{CredentialRow, Database};

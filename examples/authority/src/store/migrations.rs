@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 9] = [
+const MIGRATIONS: [(&str, &str); 10] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -24,6 +24,7 @@ const MIGRATIONS: [(&str, &str); 9] = [
     ("customer", include_str!("migrations/0007_customer.sql")),
     ("seat's product", include_str!("migrations/0008_seat_product.sql")),
     ("filter", include_str!("migrations/0012_filter.sql")),
+    ("audit chain", include_str!("migrations/0013_audit_chain.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.

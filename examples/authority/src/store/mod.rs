@@ -23,6 +23,7 @@ mod products;
 pub(crate) mod raw;
 mod row;
 mod sales;
+mod seals;
 mod seats;
 mod sql;
 mod sqlite;
@@ -59,6 +60,10 @@ pub(crate) use self::{
     sales::{
         insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,
         set_order_void,
+    },
+    seals::{
+        count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
+        seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
     seats::{count_by_state, latest_seats_of},
     sql::Error,

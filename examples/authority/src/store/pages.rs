@@ -3,7 +3,7 @@
 
 use super::{
     Tx,
-    audit::audit_row,
+    audit::{audit_columns, audit_row},
     filtered::Pages,
     ledger::license_in,
     row::{count, damaged, handle, license_id, public_key, record, seat_name, state, time},
@@ -116,10 +116,8 @@ impl AuditPages {
             Some(after) => after,
             None => self.line_before(tx).await?,
         };
-        let rows = query(
-            "SELECT id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail FROM audit \
-             WHERE id > $1 ORDER BY id LIMIT $2",
-        );
+        let rows =
+            query(concat!("SELECT ", audit_columns!(), " FROM audit WHERE id > $1 ORDER BY id LIMIT $2"));
         let rows = rows.bind(&after).bind(self.left.min(PAGE)).fetch_all(tx).await?;
         self.left -= i64::try_from(rows.len()).unwrap_or(0);
         self.after = Some(match rows.last() {

@@ -295,6 +295,31 @@ async fn evidence_is_kept_and_forgotten_and_of_too_much_the_oldest_goes() {
 }
 
 #[tokio::test]
+async fn a_description_takes_the_place_of_the_one_before_and_of_nothing_else() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key").await;
+    let (request, _) = request();
+    let seat = seat(&request, terms.id, json!({}));
+    inserted(&mut tx, &seat, &request).await.unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let described = |description| Change::Describe { seat: seat.name(), description };
+    let asked = DeviceDescription::from(&request);
+    for name in ["desk", "desk", "ü'\""] {
+        let description = vec![pair("Host", "hidden"), pair("computer", name)];
+        apply(&mut tx, &described(description.clone()), &at(1)).await.unwrap();
+        let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0).unwrap();
+        assert_eq!(listed.device, DeviceDescription { description, ..asked.clone() });
+        assert_eq!(listed.device.pairs(), [pair("host", "one"), pair("computer", name)]);
+    }
+    // One that is damaged keeps no check-in from being answered, and stays for a verification to find.
+    run_script(&mut tx, "UPDATE seat SET machine = 'damaged'").await.unwrap();
+    apply(&mut tx, &described(vec![pair("computer", "desk")]), &at(2)).await.unwrap();
+    let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0);
+    assert!(listed.is_err());
+}
+
+#[tokio::test]
 async fn check_ins_are_remembered_for_some_revisions() {
     let (_folder, database) = empty().await;
     let mut tx = database.write().await.unwrap();

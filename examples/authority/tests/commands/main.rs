@@ -1,5 +1,6 @@
 //! The authority's commands, each run of the program in a process of its own.
 
+mod audit;
 mod backup;
 mod bulk;
 mod customers;

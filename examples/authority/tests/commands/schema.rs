@@ -12,8 +12,9 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 9] = [
+const GROUPS: [&str; 10] = [
     "account",
+    "audit",
     "certificate",
     "customer",
     "deployment-key",

@@ -114,8 +114,9 @@ pub(super) async fn new_account(posted: Posted<NewAccount>) -> Result<JsonText, 
     once(posted, Act::Accounts, |call, new: NewAccount| async move {
         let (name, role) = (account_name(&new.name)?, role(&new.role)?);
         let password = Zeroizing::new(new.password);
-        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
-        let factor = service::new_account(database, &name, role, password, occasion).await?;
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (database, vault) = (service.database(), service.vault());
+        let factor = service::new_account(database, vault, &name, role, password, occasion).await?;
         Ok(Factor::of(&name, factor))
     })
     .await
@@ -242,8 +243,9 @@ pub(super) async fn new_second_factor(
 ) -> Result<JsonText, Problem> {
     once(posted, Act::Accounts, |call, _: Nothing| async move {
         let name = account_name(&name)?;
-        let (database, occasion) = (call.server.service.database(), &call.caller.occasion);
-        Ok(Factor::of(&name, service::new_second_factor(database, &name, occasion).await?))
+        let (service, occasion) = (&call.server.service, &call.caller.occasion);
+        let (database, vault) = (service.database(), service.vault());
+        Ok(Factor::of(&name, service::new_second_factor(database, vault, &name, occasion).await?))
     })
     .await
 }

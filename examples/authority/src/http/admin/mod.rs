@@ -103,6 +103,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(credentials::deployment_keys, credentials::new_deployment_key))
         .routes(routes!(credentials::revoke_deployment_key))
         .routes(routes!(audit::audit))
+        .routes(routes!(audit::verify_audit))
         .routes(routes!(description::openapi))
 }
 

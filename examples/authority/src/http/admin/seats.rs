@@ -1,5 +1,7 @@
 //! `/v1/admin/seats`: shown, released, returned.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use nodelock::{License, Timestamp, authority::Seat};
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,9 @@ pub(super) struct SeatBody {
     ends: Option<String>,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
     label: String,
+    /// What its device and application say of it, such as `computer`, `system` and `architecture`: a stranger's words,
+    /// too.
+    machine: BTreeMap<String, String>,
     application: String,
 }
 
@@ -59,6 +64,7 @@ impl From<&SeatRow> for SeatBody {
             last_contact: row.contact.to_string(),
             ends: row.ends.map(|end: Timestamp| end.to_string()),
             label: row.label.clone(),
+            machine: row.device.pairs().into_iter().collect(),
             application: row.device.application.clone(),
         }
     }

@@ -16,7 +16,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 50] = [
+const CALLS: [(&str, Option<Act>); 51] = [
     ("accounts", Some(Act::Accounts)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
@@ -65,6 +65,7 @@ const CALLS: [(&str, Option<Act>); 50] = [
     ("suspend", Some(Act::Suspend)),
     ("tokens", Some(Act::Tokens)),
     ("unrelease", Some(Act::Release)),
+    ("verify_audit", Some(Act::Verify)),
     ("void", Some(Act::Edit)),
     ("void_order", Some(Act::Edit)),
 ];
@@ -405,5 +406,6 @@ async fn lists_go_by_pages_and_seats_are_released() {
     let after = first["next"].as_str().unwrap();
     let rest = get(&authority, &token, &format!("/v1/admin/audit?limit=500&after={after}")).await.json();
     let last = rest["lines"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((&last["action"], &last["actor"]), (&"released".into(), &"account:owner@192.0.2.1".into()));
+    assert_eq!((&last["action"], &last["actor"]), (&"released".into(), &"account:owner".into()));
+    assert_eq!((&last["role"], &last["peer"]), (&"owner".into(), &"192.0.2.1".into()));
 }
