@@ -18,8 +18,8 @@ const LONGEST: [usize; 4] = [1_024, 320, 200, 64 * 1024];
 
 /// Enters a customer. `hand_over` is told of it before it is stored.
 ///
-/// Fails as `hand_over` does, with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line, and with
-/// [`Failure::CustomerThere`] for an external id that another customer has.
+/// Fails as `hand_over` does, with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line,
+/// and with [`Failure::CustomerThere`] for an external id that another customer has.
 pub(crate) async fn new_customer(
     database: &Database,
     details: CustomerDetails,
