@@ -3,11 +3,14 @@
 pub(crate) mod arguments;
 mod bulk;
 mod commands;
+mod confirm;
 mod customers;
 mod licenses;
 mod output;
 mod people;
 mod products;
+mod refusals;
+mod seats;
 
 use std::{path::Path, process::ExitCode};
 
@@ -75,7 +78,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 59] = [
+    const COMMANDS: [(&str, Option<Act>); 64] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -91,6 +94,7 @@ mod tests {
         ("certificate show", None),
         ("check-in", Some(Act::CheckIn)),
         ("customer edit", Some(Act::Sell)),
+        ("customer erase", Some(Act::Erase)),
         ("customer list", Some(Act::ShowLicenses)),
         ("customer new", Some(Act::Sell)),
         ("customer show", Some(Act::ShowLicenses)),
@@ -99,6 +103,7 @@ mod tests {
         ("deployment-key revoke", Some(Act::Tokens)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
+        ("license deactivate", Some(Act::Release)),
         ("license edit", Some(Act::Edit)),
         ("license extend", Some(Act::Extend)),
         ("license find", Some(Act::ShowLicenses)),
@@ -117,13 +122,16 @@ mod tests {
         ("order show", Some(Act::ShowLicenses)),
         ("order void", Some(Act::Edit)),
         ("policy edit", Some(Act::Products)),
+        ("policy retention", Some(Act::Products)),
         ("policy show", None),
         ("product edit", Some(Act::Products)),
         ("product list", None),
         ("product new", Some(Act::Products)),
         ("product show", None),
+        ("prune", Some(Act::Ledger)),
         ("redeem", Some(Act::Redeem)),
         ("redeem-all", Some(Act::Redeem)),
+        ("refusal list", Some(Act::ShowRefusals)),
         ("release", Some(Act::Release)),
         ("renew", Some(Act::Renew)),
         ("restore", Some(Act::Ledger)),

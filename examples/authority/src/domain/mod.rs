@@ -5,6 +5,8 @@ mod customer;
 pub(crate) mod filter;
 mod location;
 mod product;
+mod refusal;
+mod retention;
 pub(crate) mod rights;
 mod said;
 mod seal;
@@ -30,6 +32,8 @@ pub(crate) use self::{
     customer::{Customer, CustomerDetails, CustomerId},
     location::Location,
     product::{Product, ProductId},
+    refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
+    retention::{Retention, RetentionChange, days_before},
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},

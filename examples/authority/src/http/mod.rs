@@ -26,6 +26,7 @@ mod places;
 mod portal;
 mod problem;
 mod reload;
+mod retention;
 mod seals;
 mod tls;
 
@@ -99,6 +100,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));
     tokio::spawn(notes::keep(server.clone()));
+    tokio::spawn(retention::keep(server.clone()));
     tokio::spawn(seals::keep(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;

@@ -10,9 +10,11 @@ mod certificate;
 mod check_in;
 mod customer_release;
 mod customers;
+mod deactivate;
 mod derivations;
 mod driver;
 mod edit;
+mod erase;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod holding;
@@ -27,9 +29,11 @@ mod permit;
 mod preflight;
 mod products;
 mod redeem;
+mod refusals;
 mod release;
 mod renew;
 mod reset;
+mod retention;
 mod return_held;
 mod seals;
 mod secrets;
@@ -58,7 +62,9 @@ pub(crate) use self::{
     certificate::certify,
     check_in::CheckedIn,
     customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
-    edit::{Changing, Edited, Extension, differences, edit, extend},
+    deactivate::Deactivated,
+    edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
+    erase::{Erased, erase_customer},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
     lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
     once::Once,
@@ -69,6 +75,8 @@ pub(crate) use self::{
         Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
     },
     redeem::{Effect, Redeemed, Released},
+    refusals::{refusals, refusals_after},
+    retention::{edit_retention, is_prune_due, prune, retention},
     seals::seal_audit,
     sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
     selling::{Selling, Sellings, source},

@@ -12,7 +12,7 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 10] = [
+const GROUPS: [&str; 11] = [
     "account",
     "audit",
     "certificate",
@@ -22,6 +22,7 @@ const GROUPS: [&str; 10] = [
     "order",
     "policy",
     "product",
+    "refusal",
     "token",
 ];
 

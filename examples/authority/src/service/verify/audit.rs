@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 29] = [
+const ACTIONS: [(&str, bool); 34] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -26,6 +26,9 @@ const ACTIONS: [(&str, bool); 29] = [
     ("policies-edited", false),
     ("customer-created", false),
     ("customer-edited", false),
+    ("customer-erased", false),
+    ("retention-edited", false),
+    ("pruned", false),
     ("order-voided", false),
     ("certified", false),
     ("restored", false),
@@ -33,6 +36,8 @@ const ACTIONS: [(&str, bool); 29] = [
     ("license-edited", true),
     ("license-extended", true),
     ("license-voided", true),
+    ("license-given", true),
+    ("license-deactivated", true),
     ("license-key-added", true),
     ("license-key-revoked", true),
     ("license-key-shown", true),
@@ -71,6 +76,12 @@ pub(super) struct Audit {
     pub(super) customers: HashMap<String, Timestamp>,
     /// How often each was changed.
     pub(super) customers_edited: HashMap<String, i64>,
+    /// When each was erased that was.
+    pub(super) customers_erased: HashMap<String, Timestamp>,
+    /// The customer that a license was given to last, once it was.
+    pub(super) given: HashMap<LicenseId, String>,
+    /// For how long what is personal is kept, once that was changed.
+    pub(super) retention: Option<String>,
     /// The orders whose licenses were ended for good.
     pub(super) void_orders: HashSet<String>,
     /// What holds for all products, once that was changed.
@@ -190,6 +201,13 @@ impl Audit {
                         let id = detail.split(':').next().unwrap_or_default();
                         *self.customers_edited.entry(id.to_owned()).or_default() += 1;
                     }
+                    ("customer-erased", _) => {
+                        *self.customers_edited.entry(detail.clone()).or_default() += 1;
+                        let is_first = self.customers_erased.insert(detail, at).is_none();
+                        row.expect("detail", is_first, "a customer is erased once");
+                    }
+                    ("retention-edited", _) => self.retention = Some(detail),
+                    ("license-given", Some(license)) => drop(self.given.insert(license, detail)),
                     ("order-voided", _) => drop(self.void_orders.insert(detail)),
                     ("policies-edited", _) => self.policies = Some(detail),
                     (
