@@ -5,7 +5,7 @@
 //! | sign | holds where the field |
 //! |---|---|
 //! | `:` | is the value |
-//! | `~` | begins with the value, whatever the capital letters of both; `:` of such a field does not care for them either |
+//! | `~` | begins with the value; neither it nor `:` of such a field cares for capital letters |
 //! | `<` `<=` `>=` `>` | is a time before, not after, not before, after the value |
 //!
 //! A value stands in quotes if a space, a quote or nothing is in it; `\` takes the letter behind it as it is.

@@ -212,7 +212,9 @@ async fn each_field_is_looked_for_by_an_index() {
             List::Orders => order_pages(filter).plan(&mut tx).await,
         };
         let plan = plan.unwrap();
-        assert!(plan.contains(index), "{text:?}: {plan}");
+        // Among the indexes of several terms, PostgreSQL chooses by what it knows of the rows.
+        let is_chosen = postgres && text.contains(' ') && plan.contains("Index Scan");
+        assert!((plan.contains(index) || is_chosen) && !plan.contains("Seq Scan"), "{text:?}: {plan}");
         let sorts = plan.contains("TEMP B-TREE") || plan.contains("Sort");
         // One customer, or those of one address.
         let is_short = text.starts_with("email") || text.starts_with("external_id");
