@@ -1,10 +1,12 @@
 //! What can be typed.
 
 mod customer;
+mod event;
 mod license;
 mod people;
 mod product;
 mod terms;
+mod webhook;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -16,10 +18,12 @@ use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
+    event::{EventCommand, ListedEvents},
     license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
     terms::SaidTerms,
+    webhook::{Allowed, WebhookCommand},
 };
 use crate::{
     domain::{Location, ProductId},
@@ -177,6 +181,12 @@ pub(crate) enum Command {
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
     },
+    /// What happened to licenses, as receivers are told
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Servers of yours that are told of events
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),
@@ -239,6 +249,8 @@ pub(crate) struct ServeArguments {
     /// several times. Nobody else's X-Forwarded-For is believed
     #[arg(long, value_name = "ADDRESS", env = "AUTHORITY_TRUSTED_PROXY", value_delimiter = ',', value_parser = proxy)]
     pub(crate) trusted_proxy: Vec<IpAddr>,
+    #[command(flatten)]
+    pub(crate) webhooks: Allowed,
 }
 
 #[derive(Args)]

@@ -15,10 +15,10 @@ use serde_json::json;
 
 use super::{
     arguments::{CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments},
-    bulk, customers,
+    bulk, customers, events,
     licenses::Desk,
     output::{self, Listing, Report},
-    people, products,
+    people, products, webhooks,
 };
 use crate::{
     domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
@@ -186,6 +186,10 @@ async fn execute(
             let show = |row| listing.row(row, output::seat_words, output::seat);
             service::seats(database, *license, occasion, show).await?;
             listing.finish("No seats.")
+        }
+        Command::Event(command) => events::events(command, database, occasion, installation.json).await,
+        Command::Webhook(command) => {
+            webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
         }
         Command::Account(command) => people::account(command, database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,

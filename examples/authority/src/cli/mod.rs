@@ -4,10 +4,12 @@ pub(crate) mod arguments;
 mod bulk;
 mod commands;
 mod customers;
+mod events;
 mod licenses;
 mod output;
 mod people;
 mod products;
+mod webhooks;
 
 use std::{path::Path, process::ExitCode};
 
@@ -75,7 +77,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 58] = [
+    const COMMANDS: [(&str, Option<Act>); 67] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -96,6 +98,8 @@ mod tests {
         ("deployment-key list", Some(Act::Tokens)),
         ("deployment-key new", Some(Act::Tokens)),
         ("deployment-key revoke", Some(Act::Tokens)),
+        ("event kinds", None),
+        ("event list", Some(Act::ShowAudit)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
         ("license edit", Some(Act::Edit)),
@@ -135,6 +139,13 @@ mod tests {
         ("unrelease", Some(Act::Release)),
         ("verify", Some(Act::Verify)),
         ("vouch", Some(Act::Ledger)),
+        ("webhook add", Some(Act::Webhooks)),
+        ("webhook deliveries", Some(Act::Webhooks)),
+        ("webhook list", Some(Act::Webhooks)),
+        ("webhook remove", Some(Act::Webhooks)),
+        ("webhook replay", Some(Act::Webhooks)),
+        ("webhook secret", Some(Act::Webhooks)),
+        ("webhook test", Some(Act::Webhooks)),
     ];
 
     #[test]

@@ -2,11 +2,13 @@
 
 mod credentials;
 mod customer;
+mod event;
 mod location;
 mod product;
 pub(crate) mod rights;
 mod said;
 mod submission;
+mod webhook;
 
 use std::{
     fmt,
@@ -25,10 +27,12 @@ use self::rights::{Role, Scope};
 pub(crate) use self::{
     credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
+    event::{EventRow, kind_of},
     location::Location,
     product::{Product, ProductId},
     said::Said,
     submission::{Deactivation, Submission, What},
+    webhook::{DeliveryRow, Webhook},
 };
 
 /// When something is done, and by whom.

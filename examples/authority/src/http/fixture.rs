@@ -25,7 +25,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
 
-use super::{Server, admin, log, metrics, peer::Peer, router};
+use super::{Courier, Server, admin, log, metrics, peer::Peer, router};
 use crate::{
     domain::{
         Account, Actor, Location, Occasion, Password,
@@ -85,7 +85,10 @@ impl Authority {
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();
-        let server = Server::new(Service::new(database, sellings, keys::Outside::new(named, &directory)));
+        let server = Server::new(
+            Service::new(database, sellings, keys::Outside::new(named, &directory)),
+            Courier::new(&[]),
+        );
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         let administration = admin::routes(server.clone());
         Self { folder, root, server, public, administration, operators }

@@ -226,6 +226,10 @@ impl From<Failure> for Problem {
                 Self::own(StatusCode::NOT_FOUND, &("unknown-customer", "There is no such customer"))
                     .detail(&failure.message())
             }
+            Failure::UnknownWebhook(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-webhook", "There is no such webhook"))
+                    .detail(&failure.message())
+            }
             Failure::KeyInUse => {
                 Self::own(StatusCode::CONFLICT, &("key-in-use", "There is a license with that key"))
             }

@@ -1,4 +1,4 @@
-//! The vault: license keys are kept in it, so that they can be sent again.
+//! The vault: license keys are kept in it, so that they can be sent again, and what webhooks are signed with.
 //!
 //! Its key is a file of its own among the keys. It is not derived from the issuer's, because that is replaced, and
 //! removed, whenever it may have been stolen: what was sealed before could not be read any more. Nor does it sign
@@ -72,14 +72,28 @@ impl Vault {
 
     /// Encrypts a license key for its place: it cannot be put into another one.
     pub(crate) fn seal(&self, license: LicenseId, hash: KeyHash, key: &str) -> Result<Vec<u8>> {
+        self.seal_at(place(license, hash), key)
+    }
+
+    /// Encrypts another secret, for its purpose and for what has that id.
+    pub(crate) fn seal_text(&self, purpose: &str, id: &str, secret: &str) -> Result<Vec<u8>> {
+        self.seal_at(named_place(purpose, id), secret)
+    }
+
+    /// The secret that was sealed so; none if this is not from there.
+    pub(crate) fn unseal_text(&self, purpose: &str, id: &str, sealed: &[u8]) -> Option<Zeroizing<String>> {
+        self.unseal_at(named_place(purpose, id), sealed)
+    }
+
+    fn seal_at(&self, place: Aad<Vec<u8>>, secret: &str) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom.fill(&mut nonce)?;
         let mut sealed = nonce.to_vec();
-        let mut text = Zeroizing::new(key.as_bytes().to_vec());
+        let mut text = Zeroizing::new(secret.as_bytes().to_vec());
         let tag = self
             .0
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), place(license, hash), &mut text)
-            .map_err(|_| Error::about(ErrorKind::TooLarge, "the license key"))?;
+            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), place, &mut text)
+            .map_err(|_| Error::about(ErrorKind::TooLarge, "the secret"))?;
         sealed.extend_from_slice(&text);
         sealed.extend_from_slice(tag.as_ref());
         Ok(sealed)
@@ -92,10 +106,14 @@ impl Vault {
         hash: KeyHash,
         sealed: &[u8],
     ) -> Option<Zeroizing<String>> {
+        self.unseal_at(place(license, hash), sealed)
+    }
+
+    fn unseal_at(&self, place: Aad<Vec<u8>>, sealed: &[u8]) -> Option<Zeroizing<String>> {
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut bytes = Zeroizing::new(sealed.to_vec());
         let nonce = Nonce::assume_unique_for_key(*nonce);
-        let opened = self.0.open_in_place(nonce, place(license, hash), &mut bytes).ok()?;
+        let opened = self.0.open_in_place(nonce, place, &mut bytes).ok()?;
         Some(Zeroizing::new(str::from_utf8(opened).ok()?.to_owned()))
     }
 }
@@ -105,6 +123,10 @@ fn place(license: LicenseId, hash: KeyHash) -> Aad<Vec<u8>> {
     place.extend_from_slice(license.as_bytes());
     place.extend_from_slice(&hash.0);
     Aad::from(place)
+}
+
+fn named_place(purpose: &str, id: &str) -> Aad<Vec<u8>> {
+    Aad::from([b"nodelock ", purpose.as_bytes(), b"\0", id.as_bytes()].concat())
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod customers;
 mod derivations;
 mod driver;
 mod edit;
+mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod holding;
@@ -42,6 +43,7 @@ mod tests;
 mod tokens;
 mod unrelease;
 mod verify;
+mod webhooks;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -58,6 +60,7 @@ pub(crate) use self::{
     check_in::CheckedIn,
     customers::{customer, customer_of_external_id, customers, edit_customer, new_customer},
     edit::{Changing, Edited, Extension, differences, edit, extend},
+    events::{event_kinds, events_after, note_expiring},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
     lists::{LicenseView, audit, count_by_state, license, licenses, seats},
     once::Once,
@@ -74,9 +77,13 @@ pub(crate) use self::{
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
     verify::{UNSEEN, Verified, verify},
+    webhooks::{
+        Courier, Letter, Posted, Target, deliveries_after, new_webhook, new_webhook_secret, remove_webhook,
+        replay, test_webhook, webhooks,
+    },
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
-pub(crate) use crate::store::{CredentialRow, Database};
+pub(crate) use crate::store::{CredentialRow, Database, Replay};
 use crate::{
     domain::{SeatChoice, Submission},
     failure::{Failure, Result},

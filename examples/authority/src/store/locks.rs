@@ -12,7 +12,10 @@ use std::collections::BTreeSet;
 
 use nodelock::{
     LicenseId, PublicKey,
-    authority::{Seat, SeatName, decision::Change},
+    authority::{
+        Seat, SeatName,
+        decision::{Change, Decision},
+    },
     code::Handle,
 };
 
@@ -30,10 +33,12 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// What these changes need, which were decided from what the transaction found.
-    pub(crate) fn of(tx: &Tx, changes: &[Change]) -> Self {
-        let mut locks = Self::default();
-        for change in changes {
+    /// What a decision needs, which was made from what the transaction found. The events of a license have numbers, so
+    /// its row is locked by whatever happens to it.
+    pub(crate) fn of(tx: &Tx, decision: &Decision) -> Self {
+        let licenses = decision.events.iter().filter_map(|event| event.license).collect();
+        let mut locks = Self { licenses, ..Self::default() };
+        for change in &decision.store {
             match change {
                 Change::Insert { seat, .. } => {
                     locks.seat(seat);

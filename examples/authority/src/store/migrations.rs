@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 8] = [
+const MIGRATIONS: [(&str, &str); 10] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -23,6 +23,8 @@ const MIGRATIONS: [(&str, &str); 8] = [
     ("license key", include_str!("migrations/0006_license_key.sql")),
     ("customer", include_str!("migrations/0007_customer.sql")),
     ("seat's product", include_str!("migrations/0008_seat_product.sql")),
+    ("event", include_str!("migrations/0014_event.sql")),
+    ("webhook", include_str!("migrations/0015_webhook.sql")),
 ];
 
 /// Where a database notes them. sqlx made this table once and named it, and what it made is still read.
@@ -48,11 +50,14 @@ pub(super) fn migrations(engine: Engine) -> Vec<Migration> {
     migrations.collect()
 }
 
-/// PostgreSQL has another name for one word.
+/// PostgreSQL has other names for two words.
 fn in_sql_of(engine: Engine, sql: &'static str) -> Cow<'static, str> {
     match engine {
         Engine::Sqlite => Cow::Borrowed(sql),
-        Engine::Postgres => Cow::Owned(sql.replace(" BLOB", " BYTEA")),
+        Engine::Postgres => Cow::Owned(
+            sql.replace(" BLOB", " BYTEA")
+                .replace("json_extract(terms, '$.expires')", "(CAST(terms AS JSON) ->> 'expires')"),
+        ),
     }
 }
 

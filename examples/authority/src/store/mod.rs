@@ -10,6 +10,7 @@ mod audit;
 mod backup;
 mod counters;
 mod customers;
+mod events;
 mod group;
 mod history;
 mod ledger;
@@ -29,6 +30,7 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod webhooks;
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
@@ -44,6 +46,7 @@ pub(crate) use self::{
     audit::{AuditLine, note},
     backup::publish,
     customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
+    events::{events_after, next_to_expire, set_expiry_noted},
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
     license_keys::{add_key, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
@@ -58,6 +61,11 @@ pub(crate) use self::{
     seats::{count_by_state, latest_seats_of},
     sql::Error,
     tx::Tx,
+    webhooks::{
+        Attempt, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,
+        licenses_to_replay, remove_webhook, replay_of_license, secrets_of, set_attempted, set_secret,
+        webhook, webhooks, webhooks_to_tell,
+    },
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};
 #[cfg(test)]

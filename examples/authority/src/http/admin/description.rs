@@ -78,7 +78,12 @@ const SHARED: [(u16, &str, &str, For); 13] = [
     (400, "BadBody", "Not JSON as described. Codes: `malformed`.", For::Bodies),
     (401, "Unauthenticated", "No valid token. Codes: `unauthenticated`.", For::Bearers),
     (403, "Forbidden", "Not within the rights. Codes: `forbidden`, `quota-used-up`.", For::Bearers),
-    (404, "NotFound", "No such thing within reach. Codes: `unknown-license`, `unknown-seat`.", For::Acts),
+    (
+        404,
+        "NotFound",
+        "No such thing within reach. Codes: `unknown-license`, `unknown-seat`, `unknown-webhook`.",
+        For::Acts,
+    ),
     (
         409,
         "Conflict",

@@ -2,12 +2,14 @@
 
 mod audit;
 mod description;
+mod events;
 mod licenses;
 mod lists;
 mod me;
 mod once;
 mod seats;
 mod sessions;
+mod webhooks;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -67,6 +69,13 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::release))
         .routes(routes!(seats::return_held))
         .routes(routes!(audit::audit))
+        .routes(routes!(events::events))
+        .routes(routes!(webhooks::webhooks, webhooks::new_webhook))
+        .routes(routes!(webhooks::remove_webhook))
+        .routes(routes!(webhooks::new_webhook_secret))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(description::openapi))
 }
 

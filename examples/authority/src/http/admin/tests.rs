@@ -12,15 +12,21 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 15] = [
+const CALLS: [(&str, Option<Act>); 23] = [
     ("admin_openapi", None),
     ("audit", Some(Act::ShowAudit)),
+    ("deliveries", Some(Act::Webhooks)),
     ("edit", Some(Act::Edit)),
+    ("events", Some(Act::ShowAudit)),
     ("license", Some(Act::ShowLicenses)),
     ("licenses", Some(Act::ShowLicenses)),
     ("me", Some(Act::Oneself)),
+    ("new_webhook", Some(Act::Webhooks)),
+    ("new_webhook_secret", Some(Act::Webhooks)),
     ("rekey", Some(Act::Rekey)),
     ("release", Some(Act::Release)),
+    ("remove_webhook", Some(Act::Webhooks)),
+    ("replay", Some(Act::Webhooks)),
     ("resume", Some(Act::Resume)),
     ("return_held", Some(Act::ReturnHeld)),
     ("seats", Some(Act::ShowSeats)),
@@ -28,6 +34,8 @@ const CALLS: [(&str, Option<Act>); 15] = [
     ("sign_in", None),
     ("sign_out", Some(Act::Oneself)),
     ("suspend", Some(Act::Suspend)),
+    ("test_webhook", Some(Act::Webhooks)),
+    ("webhooks", Some(Act::Webhooks)),
 ];
 
 /// Every call by its name: the method, and an address that it may have.

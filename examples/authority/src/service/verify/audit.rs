@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 28] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 34] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -32,6 +32,8 @@ const ACTIONS: [(&str, bool); 28] = [
     ("license-created", true),
     ("license-edited", true),
     ("license-extended", true),
+    ("license-expiring", true),
+    ("license-used-up", true),
     ("license-voided", true),
     ("license-key-added", true),
     ("license-key-revoked", true),
@@ -46,6 +48,10 @@ const ACTIONS: [(&str, bool); 28] = [
     ("token-revoked", false),
     ("deployment-key-created", false),
     ("deployment-key-revoked", false),
+    ("webhook-added", false),
+    ("webhook-removed", false),
+    ("webhook-secret-changed", false),
+    ("webhook-replayed", false),
     ("refused", false),
 ];
 /// Between the time of an act and that of its line: a long run of `redeem-all` has one time for all it does.
@@ -70,6 +76,10 @@ pub(super) struct Audit {
     pub(super) customers: HashMap<String, Timestamp>,
     /// How often each was changed.
     pub(super) customers_edited: HashMap<String, i64>,
+    /// When each webhook was added, by its id.
+    pub(super) webhooks: HashMap<String, Timestamp>,
+    /// When each was removed.
+    pub(super) webhooks_removed: HashMap<String, Timestamp>,
     /// The orders whose licenses were ended for good.
     pub(super) void_orders: HashSet<String>,
     /// What holds for all products, once that was changed.
@@ -185,6 +195,15 @@ impl Audit {
                     ("customer-edited", _) => {
                         let id = detail.split(':').next().unwrap_or_default();
                         *self.customers_edited.entry(id.to_owned()).or_default() += 1;
+                    }
+                    ("webhook-added", _) => {
+                        let id = detail.split(':').next().unwrap_or_default();
+                        let is_first = self.webhooks.insert(id.to_owned(), at).is_none();
+                        row.expect("detail", is_first, "a webhook is added once");
+                    }
+                    ("webhook-removed", _) => {
+                        let is_first = self.webhooks_removed.insert(detail, at).is_none();
+                        row.expect("detail", is_first, "a webhook is removed once");
                     }
                     ("order-voided", _) => drop(self.void_orders.insert(detail)),
                     ("policies-edited", _) => self.policies = Some(detail),

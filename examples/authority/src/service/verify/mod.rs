@@ -6,6 +6,7 @@
 
 mod accounts;
 mod audit;
+mod events;
 mod history;
 mod licenses;
 mod others;
@@ -25,6 +26,7 @@ use nodelock::{
     authority::{LicenseTerms, SeatName, SeatState},
 };
 
+pub(super) use self::audit::ACTIONS;
 pub(crate) use self::unseen::UNSEEN;
 use self::{audit::Audit, row::Row};
 use super::{
@@ -146,6 +148,7 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;
     accounts::look(&mut tx, &mut known, &mut findings).await?;
+    events::look(&mut tx, vault.as_ref(), &known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
     Ok(Verified { findings: list, found, records, keys_are_here })
