@@ -1062,7 +1062,7 @@ nodelock_status nodelock_config_set_application_version(nodelock_config *config,
                                                         nodelock_error **error);
 
 /**
- * Whether requests say what people call this machine and what runs on it, as metadata `computer`, `system` and
+ * Whether requests and check-ins say what people call this machine and what runs on it, as `computer`, `system` and
  * `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
  * computer often has its user's name, so tell people that you ask for it. What the application itself adds under
  * such a name (nodelock_details_add()) stands.
@@ -2717,6 +2717,12 @@ NODELOCK_API void nodelock_readings_free(nodelock_readings *readings);
 #define NODELOCK_CHANGE_ALLOWANCES 11
 
 /**
+ * What the device of a seat says of its machine now, for people: `[["computer", "desk"]]`, in place of what it said
+ * before in its request (nodelock_activation_metadata_count()) or a check-in. No query asks for it.
+ */
+#define NODELOCK_CHANGE_DESCRIPTION 12
+
+/**
  * An activation file that was read: a request, which is verified, with the seats given up that came along, which are
  * not. Belongs to the caller; may be read from any number of threads.
  */
@@ -3002,7 +3008,7 @@ NODELOCK_API const char *nodelock_activation_license_key(const nodelock_activati
 NODELOCK_API const char *nodelock_activation_application(const nodelock_activation *activation);
 
 /**
- * How many entries the application's metadata has.
+ * How many entries the application's metadata and the device's description have together.
  */
 NODELOCK_API size_t nodelock_activation_metadata_count(const nodelock_activation *activation);
 

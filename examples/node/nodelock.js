@@ -296,9 +296,10 @@ const working = new Set();
 
 /** One product's licensing on this machine. Without `store`, a directory, the license is kept in the user's profile. `replace` is
  *  what a request for another license key puts in its place: Replace.LICENSE for a license that is valid, Replace.REQUEST for a
- *  request that is pending, or both, added. `describe` has requests say what people call this computer, and its system. */
+ *  request that is pending, or both, added. `describe` has requests and check-ins say what people call this
+ *  computer, and its system. `test` is a computer of nodelock_testing.js, for tests without a server. */
 export class Client extends Owned {
-    constructor(product, { roots, authority, store, version, replace = 0, describe = false }) {
+    constructor(product, { roots = [], authority, store, version, replace = 0, describe = false, test }) {
         const config = get('config_new', text(product));
         try {
             for (const root of roots) perform('config_add_root', config, text(root));
@@ -307,6 +308,7 @@ export class Client extends Owned {
             if (version) perform('config_set_application_version', config, text(version));
             if (replace) perform('config_set_replace', config, replace);
             if (describe) perform('config_set_describe_machine', config, true);
+            if (test) test.setUp(config, Boolean(store));
             super('client', get('client_new', config));
         } finally {
             look.config_free(config);
@@ -413,3 +415,6 @@ export class Client extends Owned {
         }
     }
 }
+
+/** What nodelock_testing.js adds its functions to. */
+export const forTesting = { library, look, fallible, perform, get, text, Owned };

@@ -392,8 +392,8 @@ class Client(_Object):
 
     Without `store`, a directory, the license is kept in the user's profile. `replace` is what a request for another
     license key puts in its place: REPLACE_LICENSE for a license that is valid, REPLACE_REQUEST for a request that is
-    pending, or both, added. `describe` has requests say what people call this computer, and its system. `test` is a
-    computer of nodelock_testing, for tests without a server.
+    pending, or both, added. `describe` has requests and check-ins say what people call this computer, and its system.
+    `test` is a computer of nodelock_testing, for tests without a server.
     """
 
     def __init__(

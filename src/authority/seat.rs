@@ -171,6 +171,9 @@ pub struct Seat {
     pub(super) reinstalls: Attempts,
     pub(super) fingerprint: Fingerprint,
     pub(super) label: String,
+    /// Whether its application gave the label, so that no description takes its place.
+    #[serde(default)]
+    pub(super) label_given: bool,
     /// Of the license that was granted, which the same request fetches again.
     #[serde(with = "json::as_hex")]
     pub(super) first_token: [u8; 16],
@@ -293,7 +296,8 @@ impl Seat {
     }
 
     /// What its device is called, for people: what its request said under `computer`, `machine`, `hostname`, `host` or
-    /// `name`, at most 64 bytes. Empty if it said none of them.
+    /// `name`, at most 64 bytes. Empty if it said none of them. If the application did not say it as metadata, it is
+    /// what the device's latest description says, in its request or a check-in.
     pub fn label(&self) -> &str {
         &self.label
     }

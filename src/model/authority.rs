@@ -475,7 +475,7 @@ impl decision::Ledger for Ledger<'_> {
             Change::RememberCheckIn { seat, digest, revision, .. } => {
                 self.tables.check_ins.insert((self.holder(seat), digest), revision);
             }
-            Change::Attempts(..) => {}
+            Change::Attempts(..) | Change::Describe { .. } => {}
             Change::Allowances(_, allowances) => self.tables.allowances = allowances,
             Change::History(history) => self.tables.history = Some(history),
             Change::Page(page) => self.tables.pages.push(page.as_bytes()[0]),

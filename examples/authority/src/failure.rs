@@ -53,11 +53,6 @@ pub(crate) enum Failure {
     UnknownCredential(String),
     #[error("there is no webhook {0}")]
     UnknownWebhook(String),
-    #[error(
-        "what a webhook is signed with is kept under `vault.key` among the keys, which is not here, cannot be made, or is \
-         another one"
-    )]
-    NoVault,
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
     /// The license.
@@ -70,6 +65,11 @@ pub(crate) enum Failure {
         "the key is not kept, so it cannot be sent again; `authority license rekey` gives the license a new one"
     )]
     KeyNotKept,
+    #[error(
+        "secrets are kept under a key that is not in the ledger, and there is none and no place for one: the folder of the \
+         keys cannot be written to. Put the file vault.key there, or its text into AUTHORITY_VAULT_KEY"
+    )]
+    NoVault,
     #[error("several devices have a seat of that handle; name one with --device")]
     AmbiguousSeat,
     #[error("there is a license with that key already")]
@@ -223,12 +223,12 @@ impl Failure {
             Self::UnknownAccount(_) => "unknown-account".into(),
             Self::UnknownCredential(_) => "unknown-credential".into(),
             Self::UnknownWebhook(_) => "unknown-webhook".into(),
-            Self::NoVault => "no-vault".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::Void(_) => "void".into(),
             Self::NoSuchKey(_) => "no-such-key".into(),
             Self::KeyNotKept => "key-not-kept".into(),
+            Self::NoVault => "no-vault".into(),
             Self::OrderDiffers(..) => "order-differs".into(),
             Self::SoldAlready(_) => "sold-already".into(),
             Self::UnknownProduct(_) => "unknown-product".into(),

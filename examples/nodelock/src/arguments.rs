@@ -51,6 +51,10 @@ pub struct Common {
     /// A file of TLS certificates (PEM) to trust beside the system's.
     #[arg(long, global = true, value_name = "FILE")]
     pub trust: Option<PathBuf>,
+
+    /// Tell the vendor in requests and check-ins what this computer is called, and its system and processor.
+    #[arg(long, global = true)]
+    pub describe_machine: bool,
 }
 
 #[derive(Subcommand)]

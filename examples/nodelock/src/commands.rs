@@ -165,7 +165,9 @@ fn builder(common: &Common) -> Result<ClientBuilder> {
     let product = common.product.as_deref().filter(|product| !product.is_empty()).ok_or_else(|| {
         CommandError::usage("which product? Give --product NAME, or set NODELOCK_PRODUCT in the environment")
     })?;
-    let mut builder = Client::builder(product, roots(common)?).application_version(env!("CARGO_PKG_VERSION"));
+    let mut builder = Client::builder(product, roots(common)?)
+        .application_version(env!("CARGO_PKG_VERSION"))
+        .describe_machine(common.describe_machine);
     if let Some(folder) = &common.store {
         // Tombstones notice a folder that was copied back, so they must not be in it: they stay where the user's own
         // store has them.

@@ -5,7 +5,6 @@ mod event;
 mod license;
 mod people;
 mod product;
-mod terms;
 mod webhook;
 
 use std::{
@@ -22,11 +21,14 @@ pub(crate) use self::{
     license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
-    terms::SaidTerms,
     webhook::{Allowed, WebhookCommand},
 };
 use crate::{
-    domain::{Location, ProductId},
+    domain::{
+        Digest, Location, Order, ProductId,
+        filter::{Filter, List},
+    },
+    failure::Result,
     keys::{CERTIFICATE_DAYS, Outside},
 };
 
@@ -180,6 +182,8 @@ pub(crate) enum Command {
         /// Of this license only
         #[arg(long, value_name = "ID")]
         license: Option<LicenseId>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// What happened to licenses, as receivers are told
     #[command(subcommand)]
@@ -215,12 +219,37 @@ pub(crate) enum Command {
     Vouch,
     /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
     Verify,
+    /// Who did what and when, and whether that is still as it was noted
+    #[command(subcommand)]
+    Audit(AuditCommand),
+}
+
+#[derive(Subcommand)]
+pub(crate) enum AuditCommand {
     /// Show who did what and when
-    Audit {
+    List {
         /// How many lines, the latest
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: u32,
     },
+    /// Look whether every line is as it was sealed and every seal as it was signed, while a server is at work
+    ///
+    /// Lines that have no seal yet are counted alone: a server seals them within a second, a command as it ends.
+    Verify {
+        /// A digest of the chain that was kept, from an earlier call for example: it must still be there
+        #[arg(long = "digest", value_name = "HEX", value_parser = digest)]
+        digests: Vec<Digest>,
+        /// A license that a device holds, in any form: the digest of the chain in it must still be there
+        #[arg(long = "license", value_name = "FILE")]
+        licenses: Vec<PathBuf>,
+    },
+}
+
+fn digest(text: &str) -> Result<Digest, String> {
+    let byte = |at: usize| text.get(2 * at..2 * at + 2).and_then(|two| u8::from_str_radix(two, 16).ok());
+    let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
+    let digest = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
+    digest.ok_or_else(|| "64 hex digits are expected".to_owned())
 }
 
 #[derive(Args)]
@@ -276,14 +305,9 @@ pub(crate) struct TlsArguments {
     pub(crate) key: PathBuf,
 }
 
-/// An id as a shop has them: something on one line.
+/// An id as a shop has them.
 fn order(text: &str) -> Result<String, &'static str> {
-    let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_line && text.len() <= 200 {
-        Ok(text.to_owned())
-    } else {
-        Err("an id of at most 200 bytes on one line is expected")
-    }
+    Order::check_id(text)
 }
 
 /// The short name of a product.
@@ -296,6 +320,21 @@ fn proxy(text: &str) -> Result<IpAddr, &'static str> {
     match text.parse::<IpAddr>() {
         Ok(address) if !address.is_unspecified() => Ok(address),
         _ => Err("the address of one proxy is expected"),
+    }
+}
+
+/// Which rows of a list.
+#[derive(Args)]
+pub(crate) struct Filtered {
+    /// Those alone that pass a filter, such as `state:active created<2026-08-01`; docs/OPERATING.md has the language
+    #[arg(long, value_name = "FILTER")]
+    filter: Option<String>,
+}
+
+impl Filtered {
+    /// Fails with [`Failure::Usage`](crate::failure::Failure::Usage) for what is no filter of that list.
+    pub(crate) fn read(&self, list: List) -> Result<Filter> {
+        self.filter.as_deref().map_or(Ok(Filter::all(list)), |text| Filter::read(list, text))
     }
 }
 

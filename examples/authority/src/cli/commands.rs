@@ -7,25 +7,29 @@ use std::{
 };
 
 use nodelock::{
-    Error, ErrorKind, License, Outcome,
+    Error, ErrorKind, License, Outcome, Roots,
     authority::{SeatState, decision::Allow},
     code::{Correction, DeactivationCode, Handle, Reading},
 };
 use serde_json::json;
 
 use super::{
-    arguments::{CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments},
+    arguments::{
+        AuditCommand, CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments,
+    },
     bulk, customers, events,
     licenses::Desk,
     output::{self, Listing, Report},
     people, products, webhooks,
 };
 use crate::{
-    domain::{Actor, Deactivation, Occasion, SeatChoice, armored},
+    domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
     failure::{Failure, Result},
     http,
     keys::{self, Presence, Vault, renewal::NewCertificate},
-    service::{self, Activated, CheckedIn, Database, Keys, Redeemed, Released, Selling, Sellings, Service},
+    service::{
+        self, Activated, CheckedIn, Database, Kept, Keys, Redeemed, Released, Selling, Sellings, Service,
+    },
 };
 
 /// Longer than any input that the library looks at, so that it finds out itself.
@@ -71,6 +75,11 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
     let report = match Database::open(&installation.database(), connections).await {
         Ok(database) => {
             let report = execute(command, installation, &database, &occasion).await;
+            if may_note(command) && report.is_ok() {
+                // What is done is done. Where the keys are elsewhere or may not sign, the lines wait for whoever can
+                // seal them, and `audit verify` says how many do.
+                let _ = service::seal_audit(&database, &installation.keys()).await;
+            }
             database.close().await;
             report
         }
@@ -82,6 +91,18 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
         }
         report => report,
     }
+}
+
+/// Whether a command may have noted something by itself. A server seals what it notes.
+fn may_note(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Serve(_)
+            | Command::Verify
+            | Command::Audit(_)
+            | Command::List { .. }
+            | Command::Backup { .. }
+    )
 }
 
 async fn execute(
@@ -181,17 +202,21 @@ async fn execute(
             })
             .await
         }
-        Command::List { license } => {
+        Command::List { license, filtered } => {
             let mut listing = Listing::new("seats", installation.json);
             let show = |row| listing.row(row, output::seat_words, output::seat);
-            service::seats(database, *license, occasion, show).await?;
+            let mut filter = filtered.read(List::Seats)?;
+            if let Some(id) = license {
+                filter = filter.and("license", &id.to_string());
+            }
+            service::seats(database, filter, occasion, show).await?;
             listing.finish("No seats.")
         }
         Command::Event(command) => events::events(command, database, occasion, installation.json).await,
         Command::Webhook(command) => {
             webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
         }
-        Command::Account(command) => people::account(command, database, occasion).await,
+        Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,
         Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
         Command::Certificate(CertificateCommand::Show { product }) => {
@@ -233,7 +258,22 @@ async fn execute(
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))
         }
-        Command::Audit { limit } => {
+        Command::Audit(AuditCommand::Verify { digests, licenses }) => {
+            let by_hand = |digest: &Digest| Kept { by: "somebody".to_owned(), digest: *digest };
+            let mut kept: Vec<Kept> = digests.iter().map(by_hand).collect();
+            let roots = Roots::new(products.iter().map(|product| product.root));
+            for file in licenses {
+                let license = License::verify(&read(file)?, &roots)?;
+                let digest = license.chain().ok_or_else(|| {
+                    Failure::Usage(
+                        "that license was signed before anything was sealed, so it tells nothing".into(),
+                    )
+                })?;
+                kept.push(Kept { by: format!("the device of seat {}", license.handle), digest });
+            }
+            Ok(output::verified_audit(&service::verify_audit(database, &kept, occasion).await?))
+        }
+        Command::Audit(AuditCommand::List { limit }) => {
             let mut listing = Listing::new("audit", installation.json);
             let show = |row| listing.row(row, output::audit_words, output::audit);
             service::audit(database, *limit, occasion, show).await?;

@@ -8,7 +8,7 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{Customer, CustomerDetails, Occasion},
+    domain::{Customer, CustomerDetails, Occasion, filter::List},
     failure::{Failure, Result},
     service::{self, Database},
 };
@@ -25,12 +25,16 @@ pub(crate) async fn customers(
         CustomerCommand::New { name, more } => {
             let mut details = CustomerDetails::default();
             more.change(Some(name), &mut details);
-            Ok(shown(&service::new_customer(database, details, occasion).await?))
+            Ok(shown(&service::new_customer(database, details, |_| Ok(()), occasion).await?))
         }
-        CustomerCommand::List { email } => {
+        CustomerCommand::List { email, filtered } => {
             let mut listing = Listing::new("customers", as_json);
             let show = |row| listing.row(row, output::customer_words, output::customer);
-            service::customers(database, email.as_deref(), occasion, show).await?;
+            let mut filter = filtered.read(List::Customers)?;
+            if let Some(email) = email {
+                filter = filter.and("email", email);
+            }
+            service::customers(database, filter, occasion, show).await?;
             listing.finish("No customers.")
         }
         CustomerCommand::Show { which: Which { id: Some(id), .. } } => {
@@ -54,10 +58,10 @@ pub(crate) async fn orders(
     as_json: bool,
 ) -> Result<Report> {
     match command {
-        OrderCommand::List => {
+        OrderCommand::List { filtered } => {
             let mut listing = Listing::new("orders", as_json);
             let show = |row| listing.row(row, output::order_words, output::order);
-            service::orders(database, occasion, show).await?;
+            service::orders(database, filtered.read(List::Orders)?, occasion, show).await?;
             listing.finish("No orders.")
         }
         OrderCommand::Show { id } => {

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::{
-    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, SaidTerms},
+    arguments::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense},
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order},
+    domain::{LicenseHint, Occasion, Order, SaidTerms, filter::List},
     failure::{Failure, Result},
     keys::{self, Vault},
     service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, Offer, Sale},
@@ -33,12 +33,16 @@ impl Desk<'_> {
     pub(crate) async fn run(&self, command: &LicenseCommand) -> Result<Report> {
         match command {
             LicenseCommand::New(new) => self.sell(new).await,
-            LicenseCommand::List { customer } => {
+            LicenseCommand::List { customer, filtered } => {
                 let mut listing = Listing::new("licenses", self.as_json);
                 let now = self.occasion.time;
                 let show =
                     |row| listing.row(row, output::license_words, |license| output::license(license, now));
-                service::licenses(self.database, *customer, self.occasion, show).await?;
+                let mut filter = filtered.read(List::Licenses)?;
+                if let Some(id) = customer {
+                    filter = filter.and("customer", &id.to_string());
+                }
+                service::licenses(self.database, filter, self.occasion, show).await?;
                 listing.finish("No licenses.")
             }
             LicenseCommand::Show { id } => {
@@ -173,7 +177,7 @@ impl Desk<'_> {
             (None, None) => return Err(Failure::Usage("say by how much".into())),
         };
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::extend(self.database, id, extension, how, self.occasion).await?;
+        let edited = service::extend(self.database, id, extension, how, |_| Ok(()), self.occasion).await?;
         Ok(changed(id, &edited, changing))
     }
 

@@ -77,7 +77,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 67] = [
+    const COMMANDS: [(&str, Option<Act>); 68] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -86,7 +86,8 @@ mod tests {
         ("account role", Some(Act::Accounts)),
         ("account totp", Some(Act::Accounts)),
         ("activate", Some(Act::Activate)),
-        ("audit", Some(Act::ShowAudit)),
+        ("audit list", Some(Act::ShowAudit)),
+        ("audit verify", Some(Act::Verify)),
         ("backup", Some(Act::Ledger)),
         ("certificate new", Some(Act::Issuer)),
         ("certificate show", None),

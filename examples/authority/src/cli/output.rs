@@ -8,18 +8,18 @@ use std::{
 
 use nodelock::{
     Certificate, Error, LicenseId, Timestamp,
-    authority::{Allowance, History, LicenseRecord},
+    authority::{Allowance, History, LicenseRecord, SeatName},
 };
 use serde_json::{Map, Value, json};
 
 use crate::{
     domain::{
         AuditRow, Customer, CustomerDetails, Finding, KeyRow, LicenseRow, OrderRow, Product, SeatRow,
-        TermsVersion,
+        TermsVersion, hex,
     },
     failure::{Failure, Result},
     keys,
-    service::{LicenseView, Restored, UNSEEN, Verified, differences},
+    service::{LicenseView, Restored, UNSEEN, Verified, VerifiedAudit, differences},
 };
 
 /// What a command comes to.
@@ -352,7 +352,7 @@ fn seats(license: &LicenseRecord, now: Timestamp) -> Value {
 }
 
 pub(crate) fn seat_words(seat: &SeatRow) -> String {
-    let metadata = seat.device.metadata.iter().map(|(name, value)| format!("  {name}={value}"));
+    let machine = seat.device.pairs().into_iter().map(|(name, value)| format!("  {name}={value}"));
     format!(
         "{}  {:<9}{}  since {}  license {}  device {}{}",
         seat.handle,
@@ -361,7 +361,7 @@ pub(crate) fn seat_words(seat: &SeatRow) -> String {
         seat.changed,
         license_of(seat),
         seat.device_key.id(),
-        metadata.collect::<String>()
+        machine.collect::<String>()
     )
 }
 
@@ -385,7 +385,7 @@ pub(crate) fn seat(seat: &SeatRow) -> Value {
         "copies": seat.copies,
         "virtual_machine": seat.virtual_machine,
         "container": seat.container,
-        "machine": pairs(&seat.device.metadata),
+        "machine": pairs(&seat.device.pairs()),
         "application": seat.device.application,
         "library": seat.device.library,
     })
@@ -422,20 +422,29 @@ pub(crate) fn certificate(certificate: &Certificate, now: Timestamp) -> Report {
 }
 
 pub(crate) fn audit_words(row: &AuditRow) -> String {
-    let mut line = format!("{}  {:<12}  {:<17}", row.at, row.actor, row.action);
+    let actor = match &row.peer {
+        Some(peer) => format!("{}@{peer}", row.actor),
+        None => row.actor.clone(),
+    };
+    let mut line = format!("{}  {actor:<12}  {:<17}", row.at, row.action);
     if let Some(handle) = row.handle {
         line += &format!("  seat {handle}: {} -> {}", state(&row.from), state(&row.to));
     }
     if let Some(license) = &row.license {
         line += &format!("  license {license}");
     }
-    if row.detail.is_empty() { line } else { format!("{line}  {}", row.detail) }
+    for words in [Some(&row.detail), row.personal.as_ref()].into_iter().flatten().filter(|w| !w.is_empty()) {
+        line += &format!("  {words}");
+    }
+    line
 }
 
 pub(crate) fn audit(row: &AuditRow) -> Value {
     json!({
         "at": row.at.to_string(),
         "actor": row.actor,
+        "role": row.role,
+        "peer": row.peer,
         "action": row.action,
         "license": row.license.map(|license| license.to_string()),
         "handle": row.handle.map(|handle| handle.to_string()),
@@ -443,6 +452,7 @@ pub(crate) fn audit(row: &AuditRow) -> Value {
         "from": row.from,
         "to": row.to,
         "detail": row.detail,
+        "personal": row.personal,
     })
 }
 
@@ -474,18 +484,7 @@ pub(crate) fn verified(verified: &Verified) -> Report {
 }
 
 fn verified_as(verified: &Verified, more: &str) -> Report {
-    let line = |finding: &Finding| {
-        let mut line = finding.table.clone();
-        finding.column.iter().for_each(|column| line += &format!(".{column}"));
-        finding.license.iter().for_each(|license| line += &format!("  license {license}"));
-        finding
-            .seat
-            .iter()
-            .for_each(|seat| line += &format!("  seat {} of {}", seat.handle, seat.device_key.id()));
-        finding.row.iter().for_each(|row| line += &format!("  {row}"));
-        format!("{line}: {}\n", finding.detail)
-    };
-    let mut words: String = verified.findings.iter().map(line).collect();
+    let mut words: String = verified.findings.iter().map(finding_words).collect();
     words += &format!("{} records looked at, {} findings.", verified.records, verified.found);
     if !verified.keys_are_here {
         words += " The keys are not here, so the ledger was not compared with them.";
@@ -494,17 +493,6 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
         words += &format!(" {more}");
     }
     words += "\n";
-    let finding = |finding: &Finding| {
-        json!({
-            "table": finding.table,
-            "column": finding.column,
-            "license": finding.license.map(|license| license.to_string()),
-            "seat": finding.seat.map(|seat| seat.handle.to_string()),
-            "device": finding.seat.map(|seat| seat.device_key.to_string()),
-            "row": finding.row,
-            "detail": finding.detail,
-        })
-    };
     let fields = json!({
         "records": verified.records,
         "found": verified.found,
@@ -514,6 +502,58 @@ fn verified_as(verified: &Verified, more: &str) -> Report {
     });
     let report = Report::new(words, fields);
     if verified.found > 0 { report.with_failure(Failure::Findings(verified.found)) } else { report }
+}
+
+fn finding_words(finding: &Finding) -> String {
+    let mut line = finding.table.clone();
+    finding.column.iter().for_each(|column| line += &format!(".{column}"));
+    finding.license.iter().for_each(|license| line += &format!("  license {license}"));
+    let seat = |seat: &SeatName| format!("  seat {} of {}", seat.handle, seat.device_key.id());
+    finding.seat.iter().for_each(|name| line += &seat(name));
+    finding.row.iter().for_each(|row| line += &format!("  {row}"));
+    format!("{line}: {}\n", finding.detail)
+}
+
+fn finding(finding: &Finding) -> Value {
+    json!({
+        "table": finding.table,
+        "column": finding.column,
+        "license": finding.license.map(|license| license.to_string()),
+        "seat": finding.seat.map(|seat| seat.handle.to_string()),
+        "device": finding.seat.map(|seat| seat.device_key.to_string()),
+        "row": finding.row,
+        "detail": finding.detail,
+    })
+}
+
+pub(super) fn verified_audit(verified: &VerifiedAudit) -> Report {
+    let VerifiedAudit { chain, findings, found } = verified;
+    let mut words: String = findings.iter().map(finding_words).collect();
+    words += &format!(
+        "{} seals of {} lines looked at, {} lines without a seal yet, {found} findings.\n",
+        chain.seals, chain.lines, chain.unsealed
+    );
+    if let Some(newest) = &chain.newest {
+        let digest = hex(&newest.digest());
+        words += &format!(
+            "The newest is seal {} of {}. Keep its digest elsewhere, and `audit verify --digest` tells whether the chain \
+             still has it:\n\n    {digest}\n",
+            newest.number, newest.at
+        );
+    }
+    let newest = chain.newest.as_ref().map(|newest| {
+        json!({ "number": newest.number, "at": newest.at.to_string(), "digest": hex(&newest.digest()) })
+    });
+    let fields = json!({
+        "seals": chain.seals,
+        "lines": chain.lines,
+        "unsealed": chain.unsealed,
+        "newest": newest,
+        "found": found,
+        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
+    });
+    let report = Report::new(words, fields);
+    if *found > 0 { report.with_failure(Failure::Findings(*found)) } else { report }
 }
 
 fn state(name: &Option<String>) -> &str {

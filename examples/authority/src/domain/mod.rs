@@ -3,11 +3,14 @@
 mod credentials;
 mod customer;
 mod event;
+pub(crate) mod filter;
 mod location;
 mod product;
 pub(crate) mod rights;
 mod said;
+mod seal;
 mod submission;
+mod terms;
 mod webhook;
 
 use std::{
@@ -25,13 +28,15 @@ use serde::{Deserialize, Serialize};
 
 use self::rights::{Role, Scope};
 pub(crate) use self::{
-    credentials::{Account, Credential, DeploymentKey, Password, Spent, Token, check_name},
+    credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
     event::{EventRow, kind_of},
     location::Location,
     product::{Product, ProductId},
     said::Said,
+    seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},
+    terms::{FeatureBody, SaidTerms},
     webhook::{DeliveryRow, Webhook},
 };
 
@@ -134,13 +139,35 @@ pub(crate) fn network(peer: IpAddr) -> IpAddr {
     }
 }
 
+impl Actor {
+    /// Where a request came from.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        match self {
+            Self::Vendor(_) => None,
+            Self::Peer(address) => Some(*address),
+            Self::Bearer(bearer) => Some(bearer.address),
+        }
+    }
+
+    /// The role of a person of the vendor's.
+    pub(crate) fn role(&self) -> Option<Role> {
+        match self {
+            Self::Bearer(bearer) => match &bearer.who {
+                Who::Account { role, .. } => Some(*role),
+                Who::Token { .. } | Who::DeploymentKey { .. } => None,
+            },
+            Self::Vendor(_) | Self::Peer(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Actor {
-    /// As the audit names the actor.
+    /// As the ledger names the actor. An address is personal, and kept apart.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Vendor(name) => write!(f, "cli:{name}"),
-            Self::Peer(address) => write!(f, "http:{address}"),
-            Self::Bearer(bearer) => write!(f, "{}@{}", bearer.who, bearer.address),
+            Self::Peer(_) => f.write_str("http"),
+            Self::Bearer(bearer) => write!(f, "{}", bearer.who),
         }
     }
 }
@@ -213,6 +240,21 @@ pub(crate) struct Order {
     pub(crate) reseller: String,
 }
 
+impl Order {
+    /// The most bytes that an id has.
+    const LONGEST_ID: usize = 200;
+
+    /// Refuses what is no id as a shop has them: something on one line.
+    pub(crate) fn check_id(text: &str) -> Result<String, &'static str> {
+        let is_line = !text.trim().is_empty() && !text.chars().any(char::is_control);
+        if is_line && text.len() <= Self::LONGEST_ID {
+            Ok(text.to_owned())
+        } else {
+            Err("an id of an order is something on one line, of at most 200 bytes")
+        }
+    }
+}
+
 /// An order in a list.
 pub(crate) struct OrderRow {
     pub(crate) order: Order,
@@ -250,10 +292,14 @@ pub(crate) struct SeatRow {
     pub(crate) codes_tried: u32,
 }
 
-/// What a device said of itself when it asked for its seat.
+/// What a device said of itself when it asked for its seat, and of its machine since.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeviceDescription {
+    /// What the application said.
     pub(crate) metadata: Metadata,
+    /// What it was last called, and what ran on it.
+    #[serde(default)]
+    pub(crate) description: Metadata,
     pub(crate) application: String,
     pub(crate) library: String,
 }
@@ -262,9 +308,19 @@ impl From<&ActivationRequest> for DeviceDescription {
     fn from(request: &ActivationRequest) -> Self {
         Self {
             metadata: request.metadata.clone(),
+            description: request.description(),
             application: request.application.clone(),
             library: request.library.clone(),
         }
+    }
+}
+
+impl DeviceDescription {
+    /// All that is shown of the machine. What the application said under a name stands.
+    pub(crate) fn pairs(&self) -> Metadata {
+        let is_said = |name: &str| self.metadata.iter().any(|(of, _)| of.eq_ignore_ascii_case(name));
+        let others = self.description.iter().filter(|(name, _)| !is_said(name));
+        self.metadata.iter().chain(others).cloned().collect()
     }
 }
 
@@ -304,6 +360,8 @@ pub(crate) struct AuditRow {
     pub(crate) id: String,
     pub(crate) at: Timestamp,
     pub(crate) actor: String,
+    /// Of a person of the vendor's.
+    pub(crate) role: Option<String>,
     pub(crate) action: String,
     pub(crate) license: Option<LicenseId>,
     pub(crate) handle: Option<Handle>,
@@ -311,6 +369,10 @@ pub(crate) struct AuditRow {
     pub(crate) from: Option<String>,
     pub(crate) to: Option<String>,
     pub(crate) detail: String,
+    /// The address that it came from, until that is erased.
+    pub(crate) peer: Option<String>,
+    /// What else is about a person, until that is erased.
+    pub(crate) personal: Option<String>,
 }
 
 /// What a device takes in, as one armored text: the license first.

@@ -357,6 +357,10 @@ impl<'a> Permit<'a> {
         }
     }
 
+    pub(crate) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     pub(crate) fn is_limited(&self) -> bool {
         self.reach != Reach::Everything
     }

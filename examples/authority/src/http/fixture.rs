@@ -85,10 +85,9 @@ impl Authority {
             service::set_up(PRODUCT, &location, &directory, service::Keys::New, &occasion()).await.unwrap();
         let database = Database::open(&location, 2).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();
-        let server = Server::new(
-            Service::new(database, sellings, keys::Outside::new(named, &directory)),
-            Courier::new(&[]),
-        );
+        let vault = keys::Vault::open_or_create(&directory).unwrap();
+        let service = Service::new(database, sellings, keys::Outside::new(named, &directory));
+        let server = Server::new(service.with_vault(vault), Courier::new(&[]));
         let (public, operators) = (router(server.clone()), metrics::routes(server.clone()));
         let administration = admin::routes(server.clone());
         Self { folder, root, server, public, administration, operators }
@@ -163,7 +162,7 @@ impl Authority {
         serde_json::from_slice(&bodies[0]).unwrap()
     }
 
-    fn client(&self, name: &str) -> ClientBuilder {
+    pub(super) fn client(&self, name: &str) -> ClientBuilder {
         let store = Store::in_directory(self.folder.path().join(name), None);
         // A virtual machine takes no other one's place, whatever the tests run on.
         Client::builder(PRODUCT, Roots::new([self.root])).store(store).probe(|| {
@@ -260,8 +259,13 @@ impl Authority {
 
     /// A token of a program.
     pub(super) async fn token(&self, scopes: &[Scope]) -> String {
-        let (name, scopes) = ("shop".to_owned(), scopes.to_vec());
-        let new = service::NewCredential::Token { name, scopes, product: None, expires: None };
+        self.token_for(scopes, None).await
+    }
+
+    /// The same for one product alone.
+    pub(super) async fn token_for(&self, scopes: &[Scope], product: Option<&str>) -> String {
+        let (name, scopes, product) = ("shop".to_owned(), scopes.to_vec(), product.map(str::to_owned));
+        let new = service::NewCredential::Token { name, scopes, product, expires: None };
         let made = service::new_credential(self.server.service.database(), new, &occasion()).await;
         made.unwrap().1.to_string()
     }

@@ -28,6 +28,7 @@ mod places;
 mod portal;
 mod problem;
 mod reload;
+mod seals;
 mod tls;
 mod webhooks;
 
@@ -42,7 +43,7 @@ use axum::{
 };
 use nodelock::Error;
 use tokio::net::TcpListener;
-use tracing::info;
+use tracing::{info, warn};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::courier::Courier;
@@ -105,6 +106,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));
     tokio::spawn(notes::keep(server.clone()));
+    tokio::spawn(seals::keep(server.clone()));
     tokio::spawn(expiring::keep(server.clone()));
     tokio::spawn(webhooks::keep(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
@@ -158,7 +160,11 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     for serving in serving {
         serving.await.map_err(|e| Error::io("server", e.into()))?;
     }
-    server.service.stop().await
+    let stopped = server.service.stop().await;
+    if let Err(failure) = server.service.seal().await {
+        warn!(event = "audit-not-sealed", error = failure.message());
+    }
+    stopped
 }
 
 /// A listener, and its address with the port that it got.

@@ -29,7 +29,9 @@ pub(super) struct Problem {
     detail: Option<String>,
     retry_after: Option<Duration>,
     seats: Option<Box<SeatList>>,
-    more: Members,
+    more: Box<Members>,
+    /// What is wrong with a value: of the authority's own, unless somebody's call brought it.
+    invalid: Option<String>,
 }
 
 /// What an answer that refuses may say beside its reason.
@@ -110,7 +112,7 @@ impl Problem {
     /// A problem that the status says all about.
     pub(super) fn http(status: StatusCode) -> Self {
         let (kind, own, detail, retry_after, seats) = (None, None, None, None, None);
-        Self { status, kind, own, detail, retry_after, seats, more: Members::default() }
+        Self { status, kind, own, detail, retry_after, seats, more: Box::default(), invalid: None }
     }
 
     pub(super) fn malformed(detail: &str) -> Self {
@@ -130,8 +132,16 @@ impl Problem {
         Self { retry_after: Some(wait), ..self }
     }
 
+    /// The same for a call whose values are the caller's: what is wrong with one of them is the caller's to mend.
+    pub(super) fn of_callers_values(self) -> Self {
+        match self.invalid {
+            Some(what) => Self::malformed(&what),
+            None => self,
+        }
+    }
+
     pub(super) fn with(self, more: Members) -> Self {
-        Self { more, ..self }
+        Self { more: Box::new(more), ..self }
     }
 
     /// The seats that there are, when none is free.
@@ -169,6 +179,9 @@ impl From<Failure> for Problem {
             Failure::Rule(error) if status(error.kind()).is_client_error() => {
                 let problem = Self::of(error.kind()).detail(&error.to_string());
                 Self { seats: error.seats().cloned().map(Box::new), ..problem }
+            }
+            Failure::Rule(error) if error.kind() == ErrorKind::InvalidInput => {
+                Self { invalid: Some(error.to_string()), ..Self::of(ErrorKind::ServerFailed) }
             }
             Failure::TooManyAttempts => {
                 Self::of(ErrorKind::TooManyAttempts).detail(&failure.message()).after(LONG)
@@ -226,6 +239,31 @@ impl From<Failure> for Problem {
                 Self::own(StatusCode::NOT_FOUND, &("unknown-customer", "There is no such customer"))
                     .detail(&failure.message())
             }
+            Failure::UnknownOrder(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-order", "There is no such order"))
+                    .detail(&failure.message())
+            }
+            Failure::UnknownAccount(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-account", "There is no such account"))
+                    .detail(&failure.message())
+            }
+            Failure::UnknownCredential(_) => {
+                let why = &("unknown-credential", "There is no such token or deployment key");
+                Self::own(StatusCode::NOT_FOUND, why).detail(&failure.message())
+            }
+            Failure::NoSuchKey(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("no-such-key", "The license has no such key"))
+            }
+            Failure::KeyNotKept => Self::own(StatusCode::CONFLICT, &("key-not-kept", "The key is not kept"))
+                .detail("give the license a new one with `rekey`"),
+            Failure::CustomerThere(_) => {
+                let why = &("customer-there", "Another customer has that external id");
+                Self::own(StatusCode::CONFLICT, why).detail(&failure.message())
+            }
+            Failure::AccountExists(_) => {
+                Self::own(StatusCode::CONFLICT, &("account-exists", "There is such an account"))
+                    .detail(&failure.message())
+            }
             Failure::UnknownWebhook(_) => {
                 Self::own(StatusCode::NOT_FOUND, &("unknown-webhook", "There is no such webhook"))
                     .detail(&failure.message())
@@ -251,6 +289,9 @@ impl From<Failure> for Problem {
 
 impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
+        if let Some(what) = &problem.invalid {
+            error!(event = "failed", error = what);
+        }
         let code = problem.kind.map(ErrorKind::code).or(problem.own.map(|(code, _)| *code));
         let (r#type, title) = match (problem.kind, problem.own) {
             (Some(kind), _) => (format!("urn:nodelock:problem:{}", kind.code()), kind.to_string()),
@@ -260,7 +301,7 @@ impl From<Problem> for Response {
             }
         };
         let status = problem.status.as_u16();
-        let Members { kept, mended, receipts } = problem.more;
+        let Members { kept, mended, receipts } = *problem.more;
         let next_lapse =
             problem.seats.as_ref().and_then(|seats| seats.next_lapse).map(Timestamp::unix_seconds);
         let seats = problem.seats.map(|list| list.seats.iter().map(ListedSeat::from).collect());

@@ -1,4 +1,5 @@
-//! The vault: license keys are kept in it, so that they can be sent again, and what webhooks are signed with.
+//! The vault: license keys are kept in it, so that they can be sent again, what webhooks are signed with, and secrets
+//! of second factors, so that a copy of the ledger signs nobody in.
 //!
 //! Its key is a file of its own among the keys. It is not derived from the issuer's, because that is replaced, and
 //! removed, whenever it may have been stolen: what was sealed before could not be read any more. Nor does it sign
@@ -85,6 +86,11 @@ impl Vault {
         self.unseal_at(named_place(purpose, id), sealed)
     }
 
+    /// Encrypts the secret of an account's second factor for that account.
+    pub(crate) fn seal_second_factor(&self, account: &str, secret: &str) -> Result<String> {
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_at(named_place("second factor", account), secret)?))
+    }
+
     fn seal_at(&self, place: Aad<Vec<u8>>, secret: &str) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom.fill(&mut nonce)?;
@@ -107,6 +113,11 @@ impl Vault {
         sealed: &[u8],
     ) -> Option<Zeroizing<String>> {
         self.unseal_at(place(license, hash), sealed)
+    }
+
+    /// The secret of an account's second factor; none if this was not sealed for that account.
+    pub(crate) fn unseal_second_factor(&self, account: &str, sealed: &str) -> Option<Zeroizing<String>> {
+        self.unseal_at(named_place("second factor", account), &URL_SAFE_NO_PAD.decode(sealed).ok()?)
     }
 
     fn unseal_at(&self, place: Aad<Vec<u8>>, sealed: &[u8]) -> Option<Zeroizing<String>> {
@@ -157,6 +168,10 @@ mod tests {
             assert!(vault.unseal(license, hash, &changed).is_none(), "byte {at}");
         }
         assert!(vault.unseal(license, hash, &sealed[..11]).is_none());
+        let factor = vault.seal_second_factor("jane", "secret").unwrap();
+        assert_eq!(again.unseal_second_factor("jane", &factor).unwrap().as_str(), "secret");
+        assert!(vault.unseal_second_factor("john", &factor).is_none());
+        assert!(others.unseal_second_factor("jane", &factor).is_none());
         assert_eq!(std::fs::read_dir(one.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         rights::{Act, Role},
     },
     failure::{Failure, Result},
+    keys::Vault,
     store::{self, AuditLine},
 };
 
@@ -33,11 +34,13 @@ pub(crate) enum AccountChange {
     Password(Zeroizing<String>),
 }
 
-/// Makes an account. It has a second factor from the beginning.
+/// Makes an account. It has a second factor from the beginning, whose secret is kept in the vault.
 ///
-/// Fails with [`Failure::AccountExists`], and with [`Failure::Usage`] for a password that is too short or too long.
+/// Fails with [`Failure::AccountExists`], with [`Failure::NoVault`], and with [`Failure::Usage`] for a password that is
+/// too short or too long.
 pub(crate) async fn new_account(
     database: &Database,
+    vault: Option<&Vault>,
     name: &str,
     role: Role,
     password: Zeroizing<String>,
@@ -48,6 +51,7 @@ pub(crate) async fn new_account(
     let totp = secrets::new_totp()?;
     let (codes, recovery) = secrets::new_recovery_codes()?;
     let factor = second_factor(database, name, &totp, codes).await?;
+    let totp = vault.ok_or(Failure::NoVault)?.seal_second_factor(name, &totp)?;
     let account = Account {
         name: name.to_owned(),
         role,
@@ -141,9 +145,10 @@ pub(crate) async fn change_account(
 
 /// Gives an account a new second factor and new recovery codes, and signs it out. The old ones are of no use any more.
 ///
-/// Fails with [`Failure::UnknownAccount`].
+/// Fails with [`Failure::UnknownAccount`] and [`Failure::NoVault`].
 pub(crate) async fn new_second_factor(
     database: &Database,
+    vault: Option<&Vault>,
     name: &str,
     occasion: &Occasion,
 ) -> Result<SecondFactor> {
@@ -151,6 +156,7 @@ pub(crate) async fn new_second_factor(
     let totp = secrets::new_totp()?;
     let (codes, recovery) = secrets::new_recovery_codes()?;
     let factor = second_factor(database, name, &totp, codes).await?;
+    let totp = vault.ok_or(Failure::NoVault)?.seal_second_factor(name, &totp)?;
     let mut tx = database.write().await?;
     let unknown = || Failure::UnknownAccount(name.to_owned());
     let account = store::account_to_change(&mut tx, name).await?.ok_or_else(unknown)?;

@@ -8,21 +8,22 @@ use super::{
     products::check_based_on,
 };
 use crate::{
-    domain::{Customer, CustomerDetails, CustomerId, Occasion, rights::Act},
+    domain::{Customer, CustomerDetails, CustomerId, Occasion, Product, rights::Act},
     failure::{Failure, Result},
-    store::{self, AuditLine, CustomerPages, Tx},
+    store::{self, AuditLine, Tx},
 };
 
 /// The longest of each member, in bytes.
 const LONGEST: [usize; 4] = [1_024, 320, 200, 64 * 1024];
 
-/// Enters a customer.
+/// Enters a customer. `hand_over` is told of it before it is stored.
 ///
-/// Fails with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line, and with
+/// Fails as `hand_over` does, with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line, and with
 /// [`Failure::CustomerThere`] for an external id that another customer has.
 pub(crate) async fn new_customer(
     database: &Database,
     details: CustomerDetails,
+    hand_over: impl FnOnce(&Customer) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Customer> {
     let occasion = &permit(database, occasion, Act::Sell, On::Whole).await?;
@@ -31,6 +32,7 @@ pub(crate) async fn new_customer(
     let id = CustomerId::generate(&SystemRandom)?;
     check_external_id(&mut tx, id, &details).await?;
     let customer = Customer { id, details, created: occasion.time, revision: 1 };
+    hand_over(&customer)?;
     store::insert_customer(&mut tx, &customer).await?;
     // Without what is noted of a person: the audit forgets nothing.
     let detail = id.to_string();
@@ -79,6 +81,17 @@ pub(crate) async fn customer(database: &Database, id: CustomerId, occasion: &Occ
     known(&mut database.read().await?, id).await
 }
 
+/// The name of a customer to whom something is sold, for the license. Fails with [`Failure::UnknownCustomer`].
+pub(crate) async fn name_of_customer(
+    database: &Database,
+    id: CustomerId,
+    product: &Product,
+    occasion: &Occasion,
+) -> Result<String> {
+    permit(database, occasion, Act::Sell, On::New(&product.name)).await?;
+    Ok(known(&mut database.read().await?, id).await?.details.name)
+}
+
 pub(super) async fn known(tx: &mut Tx, id: CustomerId) -> Result<Customer> {
     store::customer(tx, id).await?.ok_or_else(|| Failure::UnknownCustomer(id.to_string()))
 }
@@ -92,24 +105,6 @@ pub(crate) async fn customer_of_external_id(
     permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
     let found = store::customer_of_external_id(&mut database.read().await?, external_id).await?;
     found.ok_or_else(|| Failure::UnknownCustomer(external_id.to_owned()))
-}
-
-/// Shows every customer, or those with an e-mail address, oldest first.
-pub(crate) async fn customers(
-    database: &Database,
-    email: Option<&str>,
-    occasion: &Occasion,
-    mut show: impl FnMut(Result<Customer>) -> Result<()>,
-) -> Result<()> {
-    permit(database, occasion, Act::ShowLicenses, On::Whole).await?;
-    let (mut tx, mut pages) = (database.read().await?, CustomerPages::new(email));
-    loop {
-        let page = pages.next(&mut tx).await?;
-        if page.is_empty() {
-            return Ok(());
-        }
-        page.into_iter().map(Ok).try_for_each(&mut show)?;
-    }
 }
 
 fn check(details: &CustomerDetails) -> Result<()> {

@@ -25,7 +25,7 @@ use super::{
     unknown_ruling,
 };
 use crate::{
-    domain::{Actor, network, rights::Permit},
+    domain::{Actor, Digest, network, rights::Permit},
     failure::{Failure, Result},
     store::{self, Locks, Tx},
 };
@@ -43,6 +43,8 @@ pub(super) struct Settled {
 struct Case<'a> {
     occasion: &'a Permit<'a>,
     page: Page,
+    /// The digest of the audit's chain at that page.
+    chain: Option<Digest>,
     /// What it is about: nothing that belongs to another product is found.
     selling: &'a Selling,
     longest_lease: Duration,
@@ -207,7 +209,8 @@ impl Service {
 
     async fn case<'a>(&self, selling: &'a Selling, occasion: &'a Permit<'a>) -> Result<Case<'a>> {
         let page = self.page().await?;
-        Ok(Case { occasion, page, selling, longest_lease: self.sellings().longest_lease() })
+        let chain = self.chain_at(page);
+        Ok(Case { occasion, page, chain, selling, longest_lease: self.sellings().longest_lease() })
     }
 
     fn moment(&self, case: &Case<'_>) -> Result<Moment> {
@@ -273,7 +276,7 @@ impl Service {
 /// Signs the answer to a decision. What cannot be answered must not be stored, except that a seat is given up: its
 /// machine has lost the license already, so the receipt can wait until the issuer may sign.
 fn sign(decision: &Decision, case: &Case<'_>) -> Result<Reply> {
-    match case.selling.signer.issuer.reply(decision, case.occasion.time) {
+    match case.selling.signer.issuer.reply_with_chain(decision, case.occasion.time, case.chain) {
         Err(error) if matches!(decision.ruling, Ruling::Released { .. }) => {
             warn!(event = "receipt-not-signed", %error);
             Ok(Reply::default())

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Occasion, Said, Standing,
+        LicenseRow, Occasion, Said, Standing,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -35,12 +35,16 @@ pub(crate) enum Extension {
     /// So many days later than the end, or than now if that is later.
     Days(u32),
     Until(Timestamp),
+    /// At least until then: an end that is no earlier stays.
+    AtLeast(Timestamp),
 }
 
 /// What a change came to.
 pub(crate) struct Edited {
     /// The license as it is now.
     pub(crate) license: LicenseRecord,
+    /// The same as the ledger has it: after a dry run, as it was.
+    pub(crate) row: LicenseRow,
     /// The version of its terms.
     pub(crate) version: u32,
     /// What is other than before: a line for each term.
@@ -61,27 +65,60 @@ pub(crate) async fn edit(
 ) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Edit, On::License(id)).await?;
     let change = |terms: &LicenseTerms| said.apply(terms, permit.time);
-    changed(database, id, "license-edited", change, changing, &permit).await
+    let mut tx = database.write().await?;
+    let edited = changed(&mut tx, id, "license-edited", change, changing, &permit).await?;
+    finish(tx, changing).await?;
+    Ok(edited)
 }
 
 /// Moves the end of a license, and never to an earlier time.
 ///
-/// Fails as [`edit`] does, and with `ErrorKind::InvalidInput` for a license without an end and for an end that is no
-/// later.
+/// `hand_over` is told what it comes to before anything is stored.
+///
+/// Fails as [`edit`] and `hand_over` do, and with `ErrorKind::InvalidInput` for a license without an end and for an end
+/// that is no later.
 pub(crate) async fn extend(
     database: &Database,
     id: LicenseId,
     extension: Extension,
     changing: Changing,
+    hand_over: impl FnOnce(&Edited) -> Result<()>,
     occasion: &Occasion,
 ) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Extend, On::License(id)).await?;
+    let mut tx = database.write().await?;
+    let foreseen = Changing { dry_run: true, ..changing };
+    hand_over(&extend_in(&mut tx, id, extension, foreseen, &permit).await?)?;
+    let edited = extend_in(&mut tx, id, extension, changing, &permit).await?;
+    finish(tx, changing).await?;
+    Ok(edited)
+}
+
+/// Also where nothing changes: what was read may be on its way to the disk still.
+async fn finish(tx: Tx, changing: Changing) -> Result<()> {
+    if changing.dry_run {
+        tx.undo().await;
+        return Ok(());
+    }
+    tx.commit().await
+}
+
+/// The same within a transaction.
+pub(super) async fn extend_in(
+    tx: &mut Tx,
+    id: LicenseId,
+    extension: Extension,
+    changing: Changing,
+    occasion: &Permit<'_>,
+) -> Result<Edited> {
     let change = |terms: &LicenseTerms| {
         let refused = |text: String| Failure::rule(ErrorKind::InvalidInput, text);
         let end = terms.expires.ok_or_else(|| refused(format!("license {id} has no end to move")))?;
         let later = match extension {
             Extension::Days(days) => end.max(occasion.time).plus_days(days),
             Extension::Until(later) => later,
+            Extension::AtLeast(later) if later <= end => return Ok(terms.clone()),
+            Extension::AtLeast(later) => later,
         };
         if later <= end {
             return Err(refused(format!("license {id} ends at {end} already, and {later} is no later")));
@@ -90,40 +127,34 @@ pub(crate) async fn extend(
         terms.expires = Some(later);
         Ok(terms)
     };
-    changed(database, id, "license-extended", change, changing, &permit).await
+    changed(tx, id, "license-extended", change, changing, occasion).await
 }
 
 async fn changed(
-    database: &Database,
+    tx: &mut Tx,
     id: LicenseId,
     action: &'static str,
     change: impl Fn(&LicenseTerms) -> Result<LicenseTerms>,
     changing: Changing,
     occasion: &Permit<'_>,
 ) -> Result<Edited> {
-    let mut tx = database.write().await?;
     // From here on nobody else changes the license or its seats.
-    let Standing { terms: before, version, .. } = standing(&mut tx, id).await?;
+    let Standing { terms: before, version, .. } = standing(tx, id).await?;
     check_based_on(changing.based_on, version)?;
-    let Found::License(Some(mut license)) = store::find(&mut tx, &Query::License(id)).await? else {
+    let Found::License(Some(mut license)) = store::find(tx, &Query::License(id)).await? else {
         return Err(Failure::unknown_license(id));
     };
     license.terms = change(&before)?;
     license.terms.validate()?;
     let changes = differences(&before, &license.terms)?;
     let version = if changes.is_empty() { version } else { version.saturating_add(1) };
-    if changing.dry_run {
-        tx.undo().await;
-        return Ok(Edited { license: *license, version, changes });
-    }
-    if !changes.is_empty() {
-        store::set_terms(&mut tx, &license.terms, version, occasion).await?;
+    if !changes.is_empty() && !changing.dry_run {
+        store::set_terms(tx, &license.terms, version, occasion).await?;
         let detail = changes.join(", ");
-        AuditLine { action, license: Some(id), detail: &detail }.write(&mut tx, occasion).await?;
+        AuditLine { action, license: Some(id), detail: &detail }.write(tx, occasion).await?;
     }
-    // Also where nothing changes: what was read may be on its way to the disk still.
-    tx.commit().await?;
-    Ok(Edited { license: *license, version, changes })
+    let row = store::license_row_of(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
+    Ok(Edited { license: *license, row, version, changes })
 }
 
 /// What a license says now, which is not void.

@@ -41,7 +41,8 @@ impl Authority {
         set_up(PRODUCT, &location, &directory, super::Keys::New, &vendor()).await.unwrap();
         let database = Database::open(&location, 4).await.unwrap();
         let sellings = Sellings::load(&database, &directory).await.unwrap();
-        let mut service = Service::new(database, sellings, keys::Outside::new(None, &directory));
+        let mut service = Service::new(database, sellings, keys::Outside::new(None, &directory))
+            .with_vault(keys::Vault::open_or_create(&directory).unwrap());
         let verifications = Arc::new(AtomicUsize::new(0));
         let counter = verifications.clone();
         service.run = Arc::new(move |verification: &Verification, database: &Database| {

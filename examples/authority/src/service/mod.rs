@@ -32,6 +32,7 @@ mod release;
 mod renew;
 mod reset;
 mod return_held;
+mod seals;
 mod secrets;
 mod sell;
 mod selling;
@@ -58,25 +59,26 @@ pub(crate) use self::{
     backup::{Restored, back_up, restore},
     certificate::certify,
     check_in::CheckedIn,
-    customers::{customer, customer_of_external_id, customers, edit_customer, new_customer},
+    customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
     edit::{Changing, Edited, Extension, differences, edit, extend},
     events::{event_kinds, events_after, note_expiring},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
-    lists::{LicenseView, audit, count_by_state, license, licenses, seats},
+    lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
     once::Once,
-    orders::{order, orders, void_order},
-    pages::{audit_after, licenses_after, seats_after},
+    orders::{EditedLicense, extend_order, order, void_order},
+    pages::{Wanted, audit_after, customers_after, licenses_after, orders_after, seats_after},
     preflight::Foreseen,
     products::{
         Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
     },
     redeem::{Effect, Redeemed, Released},
+    seals::seal_audit,
     sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
     selling::{Selling, Sellings, source},
     set_up::{Keys, set_up},
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
-    verify::{UNSEEN, Verified, verify},
+    verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},
     webhooks::{
         Courier, Letter, Posted, Target, deliveries_after, new_webhook, new_webhook_secret, remove_webhook,
         replay, test_webhook, webhooks,

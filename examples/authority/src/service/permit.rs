@@ -23,6 +23,8 @@ pub(super) enum On<'a> {
     New(&'a str),
     License(LicenseId),
     Seat(SeatName),
+    /// The order of that id: its licenses are of one product, and one account sold them.
+    Order(&'a str),
 }
 
 /// Asks for an act.
@@ -54,10 +56,14 @@ pub(super) async fn permit<'a>(
         }
         On::License(license) => Some(license),
         On::Seat(name) => store::license_of_seat(&mut database.read().await?, name).await?,
+        On::Order(id) => {
+            store::licenses_of_sale(&mut database.read().await?, id).await?.first().map(|of| of.id)
+        }
     };
     let unknown = match on {
         On::License(license) => Failure::unknown_license(license),
         On::Seat(name) => Failure::unknown_seat(name.handle),
+        On::Order(id) => Failure::UnknownOrder(id.to_owned()),
         _ => Failure::Forbidden(act),
     };
     let permit = match license {
@@ -89,6 +95,7 @@ async fn refuse(database: &Database, occasion: &Occasion, act: Act, on: On<'_>, 
         On::New(product) => format!(" of product {product}"),
         On::License(license) => format!(" of license {license}"),
         On::Seat(name) => format!(" of seat {}", name.handle),
+        On::Order(id) => format!(" of order {id}"),
     };
     note(database, occasion, "refused", &format!("{act}{about}")).await.err().unwrap_or(failure)
 }

@@ -147,12 +147,12 @@ pub(crate) async fn sell(
         if let Some(order) = order {
             store::insert_sale_license(&mut tx, &order.id, position, terms.id).await?;
         }
-        let mut detail = format!("{} seats for {}", terms.seats, terms.licensee);
+        let mut detail = format!("{} seats", terms.seats);
         if let Some(order) = order {
             detail += &format!(", order {}", order.id);
         }
         let line = AuditLine { action: "license-created", license: Some(terms.id), detail: &detail };
-        line.write(&mut tx, occasion).await?;
+        line.write_about(&mut tx, &terms.licensee, occasion).await?;
     }
     tx.commit().await?;
     Ok(Sale::Done)

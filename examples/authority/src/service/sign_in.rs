@@ -81,7 +81,12 @@ impl Service {
             return Err(refused());
         }
         let recovery = secrets::recovery_hash(&code);
-        match secrets::totp_step(&found.totp, &code, now, found.totp_step) {
+        let secret = self.vault.as_ref().and_then(|vault| vault.unseal_second_factor(name, &found.totp));
+        if secret.is_none() {
+            // A recovery code is as good.
+            warn!(event = "second-factor-unreadable", account = name);
+        }
+        match secret.and_then(|secret| secrets::totp_step(&secret, &code, now, found.totp_step)) {
             Some(step) => found.totp_step = step,
             None => match found.recovery.iter().position(|left| *left == recovery) {
                 Some(at) => drop(found.recovery.remove(at)),
@@ -101,7 +106,7 @@ impl Service {
         let who = Who::Account { name: found.name, role: found.role };
         let occasion = occasion(who.clone(), peer, now);
         let permit = permit::permit(&self.database, &occasion, Act::Oneself, On::Whole).await?;
-        let detail = format!("from {peer}, {} recovery codes left", found.recovery.len());
+        let detail = format!("{} recovery codes left", found.recovery.len());
         AuditLine { action: "signed-in", license: None, detail: &detail }.write(&mut tx, &permit).await?;
         tx.commit().await?;
         self.limits.sign_ins.forget(name, peer);

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{
-        Credential, DeploymentKey, Occasion, Token,
+        Credential, CredentialKind, DeploymentKey, Occasion, Token,
         rights::{Act, Scope},
     },
     failure::{Failure, Result},
@@ -75,20 +75,31 @@ pub(crate) async fn new_credential(
     Ok((credential.id().to_owned(), secret))
 }
 
-/// All tokens and deployment keys, oldest first, revoked ones too.
-pub(crate) async fn credentials(database: &Database, occasion: &Occasion) -> Result<Vec<CredentialRow>> {
+/// All tokens or all deployment keys, oldest first, revoked ones too.
+pub(crate) async fn credentials(
+    database: &Database,
+    kind: CredentialKind,
+    occasion: &Occasion,
+) -> Result<Vec<CredentialRow>> {
     permit(database, occasion, Act::Tokens, On::Whole).await?;
-    store::credentials(&mut database.read().await?).await
+    let mut rows = store::credentials(&mut database.read().await?).await?;
+    rows.retain(|row| row.credential.kind() == kind);
+    Ok(rows)
 }
 
 /// Revokes a token or a deployment key: from the next request on it is nobody's. Returns whether that changed anything.
 ///
-/// Fails with [`Failure::UnknownCredential`].
-pub(crate) async fn revoke(database: &Database, id: &str, occasion: &Occasion) -> Result<bool> {
+/// Fails with [`Failure::UnknownCredential`], also for one of the other kind.
+pub(crate) async fn revoke(
+    database: &Database,
+    (kind, id): (CredentialKind, &str),
+    occasion: &Occasion,
+) -> Result<bool> {
     let permit = permit(database, occasion, Act::Tokens, On::Whole).await?;
     let mut tx = database.write().await?;
     let unknown = || Failure::UnknownCredential(id.to_owned());
-    let mut credential = store::credential_to_change(&mut tx, id).await?.ok_or_else(unknown)?;
+    let found = store::credential_to_change(&mut tx, id).await?;
+    let mut credential = found.filter(|of| of.kind() == kind).ok_or_else(unknown)?;
     let changes = credential.revoke(occasion.time);
     if changes {
         store::set_credential(&mut tx, &credential).await?;

@@ -11,7 +11,10 @@ use super::{
     sql::{Row, query},
 };
 use crate::{
-    domain::{Actor, AuditRow, rights::Permit},
+    domain::{
+        Actor, AuditRow, Field, personal_digest,
+        rights::{Permit, Role},
+    },
     failure::Result,
 };
 use nodelock::{
@@ -29,6 +32,18 @@ pub(crate) struct AuditLine<'a> {
     pub(crate) detail: &'a str,
 }
 
+/// How many random bytes hide what is personal.
+const SALT: usize = 16;
+
+/// The columns of a line, but for its seal.
+macro_rules! audit_columns {
+    () => {
+        "id, at, actor, role, action, license_id, handle, device_key, from_state, to_state, detail, peer, personal, \
+         salt, personal_digest"
+    };
+}
+pub(super) use audit_columns;
+
 /// What a line says of a seat.
 pub(super) struct OfSeat {
     pub(super) name: SeatName,
@@ -40,7 +55,7 @@ pub(super) struct OfSeat {
 pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Result<()> {
     let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
-    write(tx, &line, seat, permit).await?;
+    write(tx, &line, (seat, None), permit).await?;
     match event.license {
         Some(id) if event.kind == EventKind::Granted && tx.used_up(id, permit.time) => {
             let detail = "no activation is left";
@@ -53,11 +68,21 @@ pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Res
 impl AuditLine<'_> {
     /// Writes down what is about no seat.
     pub(crate) async fn write(&self, tx: &mut Tx, permit: &Permit<'_>) -> Result<()> {
-        write(tx, self, None, permit).await
+        write(tx, self, (None, None), permit).await
+    }
+
+    /// The same with what it says of a person, in a column that can be emptied.
+    pub(crate) async fn write_about(&self, tx: &mut Tx, personal: &str, permit: &Permit<'_>) -> Result<()> {
+        write(tx, self, (None, Some(personal)), permit).await
     }
 }
 
-async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, permit: &Permit<'_>) -> Result<()> {
+async fn write(
+    tx: &mut Tx,
+    line: &AuditLine<'_>,
+    (seat, personal): (Option<OfSeat>, Option<&str>),
+    permit: &Permit<'_>,
+) -> Result<()> {
     spend(tx, permit).await?;
     if let Actor::Bearer(bearer) = &permit.actor
         && let Some(answer) = bearer.take_to_keep()
@@ -69,14 +94,24 @@ async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, permit: 
     SystemRandom.fill(&mut random)?;
     let id = format!("{now:032x}{:016x}", u64::from_le_bytes(random));
     let state = |of: fn(&OfSeat) -> Option<SeatState>| seat.as_ref().and_then(of).map(SeatState::name);
-    query(
-        "INSERT INTO audit \
-         (id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
-    )
+    let peer = permit.actor.address().map(|address| address.to_string());
+    let (mut salt, mut digest) = (None, None);
+    if peer.is_some() || personal.is_some() {
+        let mut random = [0; SALT];
+        SystemRandom.fill(&mut random)?;
+        let fields = [peer.as_deref(), personal].map(|text| text.map_or(Field::Null, Field::Text));
+        digest = Some(personal_digest(&random, &fields).to_vec());
+        salt = Some(random.to_vec());
+    }
+    query(concat!(
+        "INSERT INTO audit (",
+        audit_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
+    ))
     .bind(&id)
     .bind(seconds(permit.time))
     .bind(permit.actor.to_string())
+    .bind(permit.actor.role().map(Role::name))
     .bind(line.action)
     .bind(line.license.map(|id| id.to_string()))
     .bind(seat.as_ref().map(|seat| number(seat.name.handle)))
@@ -84,6 +119,10 @@ async fn write(tx: &mut Tx, line: &AuditLine<'_>, seat: Option<OfSeat>, permit: 
     .bind(state(|seat| seat.before))
     .bind(state(|seat| seat.after))
     .bind(line.detail)
+    .bind(peer)
+    .bind(personal)
+    .bind(salt)
+    .bind(digest)
     .execute(tx)
     .await?;
     enter(tx, &id, line, seat.as_ref(), permit).await
@@ -94,6 +133,7 @@ pub(super) fn audit_row(row: &Row) -> Result<AuditRow> {
         id: row.get("id")?,
         at: time(row, "at")?,
         actor: row.get("actor")?,
+        role: row.get("role")?,
         action: row.get("action")?,
         license: license_id(row)?,
         handle: row.get::<Option<i64>>("handle")?.map(handle).transpose()?,
@@ -101,5 +141,7 @@ pub(super) fn audit_row(row: &Row) -> Result<AuditRow> {
         from: row.get("from_state")?,
         to: row.get("to_state")?,
         detail: row.get("detail")?,
+        peer: row.get("peer")?,
+        personal: row.get("personal")?,
     })
 }

@@ -24,6 +24,9 @@ use super::Tx;
 /// Stands for the ledger's history, and for licenses that have no row any more. It is no handle's and no device's.
 const HISTORY: i64 = 0x6869_7374_6f72_7921;
 
+/// Stands for the end of the audit's chain. It is no handle's and no device's.
+const CHAIN: i64 = 0x6175_6469_7473_6561;
+
 /// What a transaction has locked, or is to lock.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Locks {
@@ -48,7 +51,9 @@ impl Locks {
                 Change::Keep(evidence) | Change::Forget(evidence) => {
                     locks.names.insert(of_handle(evidence.handle()));
                 }
-                Change::RememberCheckIn { seat: name, .. } | Change::Attempts(name, _) => {
+                Change::RememberCheckIn { seat: name, .. }
+                | Change::Describe { seat: name, .. }
+                | Change::Attempts(name, _) => {
                     locks.license_or_handle(tx.license_of(*name), *name);
                 }
                 Change::Count(id, ..) | Change::Allowances(id, _) => {
@@ -65,6 +70,11 @@ impl Locks {
     /// What noting the service of the ledger takes.
     pub(crate) fn of_history() -> Self {
         Self { names: BTreeSet::from([HISTORY]), ..Self::default() }
+    }
+
+    /// What sealing the audit takes.
+    pub(crate) fn of_chain() -> Self {
+        Self { names: BTreeSet::from([CHAIN]), ..Self::default() }
     }
 
     fn seat(&mut self, seat: &Seat) {

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 10] = [
+const MIGRATIONS: [(&str, &str); 12] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -23,6 +23,8 @@ const MIGRATIONS: [(&str, &str); 10] = [
     ("license key", include_str!("migrations/0006_license_key.sql")),
     ("customer", include_str!("migrations/0007_customer.sql")),
     ("seat's product", include_str!("migrations/0008_seat_product.sql")),
+    ("filter", include_str!("migrations/0012_filter.sql")),
+    ("audit chain", include_str!("migrations/0013_audit_chain.sql")),
     ("event", include_str!("migrations/0014_event.sql")),
     ("webhook", include_str!("migrations/0015_webhook.sql")),
 ];
@@ -50,14 +52,18 @@ pub(super) fn migrations(engine: Engine) -> Vec<Migration> {
     migrations.collect()
 }
 
-/// PostgreSQL has other names for two words.
+/// PostgreSQL has other words for a few things. Texts without capital letters are in the order of their bytes.
 fn in_sql_of(engine: Engine, sql: &'static str) -> Cow<'static, str> {
     match engine {
         Engine::Sqlite => Cow::Borrowed(sql),
-        Engine::Postgres => Cow::Owned(
-            sql.replace(" BLOB", " BYTEA")
-                .replace("json_extract(terms, '$.expires')", "(CAST(terms AS JSON) ->> 'expires')"),
-        ),
+        Engine::Postgres => {
+            let sql = sql.replace(" BLOB", " BYTEA").replace("json(terms)", "CAST(terms AS json)");
+            let sql = sql.replace("json_extract(terms, '$.expires')", "(CAST(terms AS json) ->> 'expires')");
+            let lower = ["licensee", "label", "name"];
+            Cow::Owned(lower.iter().fold(sql, |sql, column| {
+                sql.replace(&format!("(lower({column}),"), &format!("(lower({column} COLLATE \"C\"),"))
+            }))
+        }
     }
 }
 

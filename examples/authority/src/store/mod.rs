@@ -11,6 +11,7 @@ mod backup;
 mod counters;
 mod customers;
 mod events;
+mod filtered;
 mod group;
 mod history;
 mod ledger;
@@ -23,6 +24,7 @@ mod products;
 pub(crate) mod raw;
 mod row;
 mod sales;
+mod seals;
 mod seats;
 mod sql;
 mod sqlite;
@@ -45,18 +47,26 @@ pub(crate) use self::{
     answers::{answered, keep_answer},
     audit::{AuditLine, note},
     backup::publish,
-    customers::{CustomerPages, customer, customer_of_external_id, insert_customer, set_customer},
+    customers::{customer, customer_of_external_id, customer_pages, insert_customer, set_customer},
     events::{events_after, next_to_expire, set_expiry_noted},
+    filtered::Pages,
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
     license_keys::{add_key, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
-    licenses::{insert_license, is_void, set_customer_of, set_terms, set_void, terms_of, versions_of},
+    licenses::{
+        end_of, insert_license, is_void, set_customer_of, set_terms, set_void, state_of, terms_of,
+        versions_of,
+    },
     locks::Locks,
-    pages::{AuditPages, LicensePages, SeatPages, license_row_of},
+    pages::{AuditPages, license_pages, license_row_of, seat_pages},
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
     sales::{
-        OrderPages, insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_row,
+        insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,
         set_order_void,
+    },
+    seals::{
+        count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
+        seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
     seats::{count_by_state, latest_seats_of},
     sql::Error,

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use super::{
     Database, Engine, Tx,
     migrations::migrations,
-    sql::{FromHeld, Row, query},
+    sql::{FromHeld, Held, Row, query},
 };
-use crate::failure::Result;
+use crate::{domain::Field, failure::Result};
 
 /// A table that is looked through, with its columns in an order that does not depend on what is damaged.
 #[derive(Clone, Copy)]
@@ -30,14 +30,16 @@ table!(PAGE, "page", "page, noted", "page");
 table!(
     AUDIT,
     "audit",
-    "id, at, actor, action, license_id, handle, device_key, from_state, to_state, detail",
+    "id, at, actor, role, action, license_id, handle, device_key, from_state, to_state, detail, peer, personal, salt, \
+     personal_digest, seal",
     "id"
 );
+table!(AUDIT_SEAL, "audit_seal", "number, at, lines, lines_digest, previous, digest, attestation", "number");
 table!(
     LICENSE,
     "license",
     "id, key_hash, key_hint, terms, created, taken, deactivated, activated, allowances, product_id, version, \
-     voided, customer_id",
+     voided, customer_id, licensee, expires, state",
     "id"
 );
 table!(TERMS, "terms", "license_id, version, at, actor, record", "license_id, version");
@@ -94,9 +96,14 @@ table!(WEBHOOK, "webhook", "id, url, kinds, secret, former, former_until, create
 table!(EXPIRY, "expiry", "license_id, ends, noted", "license_id");
 
 /// A row, whose columns may hold anything.
-pub(crate) struct RawRow(Row);
+pub(crate) struct RawRow(pub(super) Row);
 
 impl RawRow {
+    /// What a column holds, whatever it is; [`None`] for what no column of the ledger holds.
+    pub(crate) fn field(&self, column: &str) -> Option<Field<'_>> {
+        self.0.held(column).and_then(Held::field)
+    }
+
     /// What a column holds; none for NULL. The error says what is wrong, and nothing of what the column holds.
     pub(crate) fn get<T>(&self, column: &str) -> Result<Option<T>, String>
     where

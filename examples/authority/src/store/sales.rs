@@ -2,14 +2,15 @@
 
 use super::{
     Tx,
+    filtered::Pages,
     row::{count, damaged, json, record, seconds, time},
     sql::{Row, query},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order, OrderRow},
+    domain::{LicenseHint, Occasion, Order, OrderRow, filter::Filter},
     failure::Result,
 };
-use nodelock::LicenseId;
+use nodelock::{LicenseId, Timestamp};
 
 /// Notes an order. Returns false when there is one of that id already, also when another transaction has just
 /// committed it.
@@ -46,19 +47,17 @@ pub(crate) async fn insert_sale_license(
 }
 
 /// The columns of an order, with the number of its licenses.
-macro_rules! orders {
-    ($rest:literal) => {
-        concat!(
-            "SELECT order_id, said, sold, product_id, customer_id, reseller, state, \
-             (SELECT COUNT(*) FROM sale_license WHERE sale_license.order_id = sale.order_id) AS licenses FROM sale ",
-            $rest
-        )
+macro_rules! order {
+    () => {
+        "sale.order_id, sale.said, sale.sold, sale.product_id, sale.customer_id, sale.reseller, sale.state, \
+         (SELECT COUNT(*) FROM sale_license WHERE sale_license.order_id = sale.order_id) AS licenses"
     };
 }
+pub(super) const ORDER: &str = order!();
 
 /// What was ordered under an id; none if nothing was.
 pub(crate) async fn order_row(tx: &mut Tx, id: &str) -> Result<Option<OrderRow>> {
-    let row = query(orders!("WHERE order_id = $1")).bind(id);
+    let row = query(concat!("SELECT ", order!(), " FROM sale WHERE order_id = $1")).bind(id);
     row.fetch_optional(tx).await?.as_ref().map(read).transpose()
 }
 
@@ -88,28 +87,9 @@ pub(crate) async fn set_order_void(tx: &mut Tx, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// Every order, oldest first.
-pub(crate) struct OrderPages {
-    /// The last one so far.
-    after: (i64, String),
-}
-
-impl OrderPages {
-    pub(crate) fn new() -> Self {
-        Self { after: (i64::MIN, String::new()) }
-    }
-
-    /// The next page; empty after the last. One that is damaged fails alone, with
-    /// [`Failure::Damaged`](crate::failure::Failure::Damaged).
-    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Vec<Result<OrderRow>>> {
-        let (sold, id) = self.after.clone();
-        let rows = query(orders!("WHERE (sold, order_id) > ($1, $2) ORDER BY sold, order_id LIMIT 500"));
-        let rows = rows.bind(sold).bind(id).fetch_all(tx).await?;
-        if let Some(last) = rows.last() {
-            self.after = (last.get("sold")?, last.get("order_id")?);
-        }
-        Ok(rows.iter().map(read).collect())
-    }
+/// The orders that pass a filter.
+pub(crate) fn order_pages(filter: Filter) -> Pages<OrderRow> {
+    Pages::new(filter, Timestamp::MIN, read)
 }
 
 /// The licenses of an order, as they were shown when it was sold, with the hints of their present keys.

@@ -2,6 +2,7 @@
 //! environment names.
 
 mod counters;
+mod filtered;
 mod group;
 
 use nodelock::{
@@ -18,11 +19,14 @@ use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use tempfile::TempDir;
 
 use super::{
-    Database, Error, LicensePages, SeatPages, Tx, apply, count_by_state, find, insert_license,
-    latest_seats_of, run_script, seats, strangers,
+    Database, Error, Pages, Tx, apply, count_by_state, find, insert_license, latest_seats_of, license_pages,
+    run_script, seat_pages, seats, strangers,
 };
 use crate::{
-    domain::{Actor, DeviceDescription, Location, Occasion},
+    domain::{
+        Actor, DeviceDescription, Location, Occasion, SeatRow,
+        filter::{Filter, List},
+    },
     failure::{Failure, Result},
 };
 
@@ -30,6 +34,13 @@ const NOW: u64 = 1_790_000_000;
 
 fn at(seconds: u64) -> Occasion {
     Occasion { time: Timestamp::from_unix_seconds(NOW + seconds), actor: Actor::Vendor("test".into()) }
+}
+
+/// The seats of a license, or all of them.
+fn seats_of(license: Option<LicenseId>, seconds: u64) -> Pages<SeatRow> {
+    let all = Filter::all(List::Seats);
+    let filter = license.map_or(all.clone(), |id| all.and("license", &id.to_string()));
+    seat_pages(filter, at(seconds).time)
 }
 
 /// An empty ledger on the engine that is tested.
@@ -159,7 +170,8 @@ async fn licenses_are_found_by_key_and_id_with_what_their_seats_add_up_to() {
     assert_eq!(found(&mut tx, Query::LicenseOfKey(hash("no key"))).await, Found::License(None));
     assert_eq!(found(&mut tx, Query::License(LicenseId::NONE)).await, Found::License(None));
     tx.commit().await.unwrap();
-    let listed = LicensePages::new(None).next(&mut database.read().await.unwrap()).await.unwrap();
+    let listed =
+        license_pages(Filter::all(List::Licenses)).next(&mut database.read().await.unwrap()).await.unwrap();
     assert_eq!(listed.len(), 2);
     let mut listed = listed.iter().map(|row| row.as_ref().unwrap());
     let listed = listed.find(|row| row.license.terms.id == terms.id).unwrap();
@@ -192,7 +204,7 @@ async fn seats_come_back_as_they_were_stored_and_are_never_stored_over() {
     assert_eq!(found(&mut tx, of_device).await, Found::Seats(Vec::new()));
     let listed = seats(&mut tx).await.unwrap();
     assert_eq!(listed, [returned]);
-    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+    let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0).unwrap();
     assert_eq!((listed.handle, listed.counted, listed.copies), (request.handle, true, 3));
     assert_eq!(listed.device, DeviceDescription::from(&request));
     tx.commit().await.unwrap();
@@ -283,6 +295,32 @@ async fn evidence_is_kept_and_forgotten_and_of_too_much_the_oldest_goes() {
 }
 
 #[tokio::test]
+async fn a_description_takes_the_place_of_the_one_before_and_of_nothing_else() {
+    let (_folder, database) = empty().await;
+    let mut tx = database.write().await.unwrap();
+    let terms = sold(&mut tx, "key").await;
+    let (request, _) = request();
+    let seat = seat(&request, terms.id, json!({}));
+    inserted(&mut tx, &seat, &request).await.unwrap();
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let described = |description| Change::Describe { seat: seat.name(), description };
+    let asked = DeviceDescription::from(&request);
+    for name in ["desk", "desk", "ü'\""] {
+        let description = vec![pair("Host", "hidden"), pair("computer", name)];
+        apply(&mut tx, &described(description.clone()), &at(1)).await.unwrap();
+        let listed =
+            SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+        assert_eq!(listed.device, DeviceDescription { description, ..asked.clone() });
+        assert_eq!(listed.device.pairs(), [pair("host", "one"), pair("computer", name)]);
+    }
+    // One that is damaged keeps no check-in from being answered, and stays for a verification to find.
+    run_script(&mut tx, "UPDATE seat SET machine = 'damaged'").await.unwrap();
+    apply(&mut tx, &described(vec![pair("computer", "desk")]), &at(2)).await.unwrap();
+    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0);
+    assert!(listed.is_err());
+}
+
+#[tokio::test]
 async fn check_ins_are_remembered_for_some_revisions() {
     let (_folder, database) = empty().await;
     let mut tx = database.write().await.unwrap();
@@ -326,7 +364,7 @@ async fn attempts_are_counted_until_they_end() {
     assert_eq!(found(&mut tx, Query::Attempts(names[0])).await, Found::Attempts(attempts(2, 0)));
     let day = 24 * 60 * 60;
     for (time, expected) in [(0, 2), (day, 0)] {
-        let listed = SeatPages::new(None, at(time).time).next(&mut tx).await.unwrap();
+        let listed = seats_of(None, time).next(&mut tx).await.unwrap();
         assert_eq!(listed.into_iter().map(|row| row.unwrap().codes_tried).sum::<u32>(), expected);
     }
 
@@ -464,7 +502,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
 
     let mut tx = database.read().await.unwrap();
     for (license, expected) in [(None, 1250), (Some(terms.id), 1000), (Some(other.id), 250)] {
-        let (mut pages, mut listed, mut damaged) = (SeatPages::new(license, at(0).time), 0, Vec::new());
+        let (mut pages, mut listed, mut damaged) = (seats_of(license, 0), 0, Vec::new());
         let mut last = (Timestamp::from_unix_seconds(0), 0);
         loop {
             let page = pages.next(&mut tx).await.unwrap();
@@ -493,7 +531,7 @@ async fn lists_go_over_pages_in_order_and_name_what_is_damaged_by_its_license() 
             ),
         }
     }
-    let listed = LicensePages::new(None).next(&mut tx).await.unwrap();
+    let listed = license_pages(Filter::all(List::Licenses)).next(&mut tx).await.unwrap();
     let damaged: Vec<_> = listed.iter().filter_map(|row| row.as_ref().err()).map(Failure::message).collect();
     assert!(damaged.len() == 1 && damaged[0].contains(&other.id.to_string()), "{damaged:?}");
     // The customer of the other license sees the rest, and decisions on it go on.

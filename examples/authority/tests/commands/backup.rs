@@ -128,7 +128,7 @@ fn a_copy_is_whole_while_the_server_is_at_work() {
         .client("first")
         .authority(nodelock::Authority::new(server.url("http", "127.0.0.1"), crate::support::calls::http()));
     assert!(device.build().unwrap().check_in().unwrap().is_usable());
-    let actions = place.done(&["audit"])["audit"].as_array().unwrap().clone();
+    let actions = place.done(&["audit", "list"])["audit"].as_array().unwrap().clone();
     assert!(actions.iter().any(|line| line["action"] == "restored"));
 }
 

@@ -1,15 +1,18 @@
 //! The authority's commands, each run of the program in a process of its own.
 
+mod audit;
 mod backup;
 mod bulk;
 mod customers;
 mod edit;
+mod filters;
 mod issuer_certificate;
 mod license_keys;
 mod people;
 mod products;
 mod program;
 mod restored;
+mod rows;
 mod sale;
 mod schema;
 mod set_up;

@@ -6,11 +6,37 @@ use nodelock::{
     Limit, Reason, Verdict,
     code::{DeactivationCode, Handle, LicenseKey, ReleaseSecret},
 };
+use serde_json::json;
 
 use crate::{
     program::{Authority, Finished, base64url, field, finish, mistype},
     support::forms::TAKEN,
 };
+
+#[test]
+fn the_list_says_what_a_computer_is_called_now() {
+    let authority = Authority::new();
+    let (_, key) = authority.sell("1", &[]);
+    let device = |name: &'static str| {
+        let describe =
+            move || vec![("computer".to_owned(), name.to_owned()), ("system".into(), "Linux".into())];
+        authority.client("desk").describe_machine_as(describe).build().unwrap()
+    };
+    let listed = || {
+        let seat = authority.seats().remove(0);
+        (field(&seat, "label").to_owned(), seat["machine"].clone())
+    };
+    let old = device("old");
+    let reply = authority.done_with(&["activate", "-"], &old.begin(&key).unwrap().to_bytes());
+    old.accept(field(&reply, "reply").as_bytes()).unwrap();
+    assert_eq!(listed(), ("old".into(), json!({ "computer": "old", "system": "Linux" })));
+    let question = device("new").check_in_offline().unwrap();
+    authority.done_with(&["check-in", "-"], &question.to_bytes());
+    assert_eq!(listed(), ("new".into(), json!({ "computer": "new", "system": "Linux" })));
+    let words = authority.text(&["list"]).stdout;
+    assert!(words.contains("  computer=new  system=Linux"), "{words}");
+    authority.check_consistency();
+}
 
 #[test]
 fn a_seat_goes_round_by_file_by_text_and_by_a_mistyped_code() {
@@ -480,5 +506,5 @@ fn words_for_people_go_beside_the_document() {
     device.accept(&fs::read(out).unwrap()).unwrap();
     assert!(authority.text(&["list"]).stdout.contains("host=device"));
     assert!(authority.text(&["license", "list"]).stdout.contains("0 of 1 taken  Jane Doe"));
-    assert!(authority.text(&["audit"]).stdout.contains("active -> returned"));
+    assert!(authority.text(&["audit", "list"]).stdout.contains("active -> returned"));
 }

@@ -55,7 +55,7 @@ fn events_are_listed_and_told_to_whom_was_added() {
     let wrong = authority.run(&["webhook", "add", "https://example.com/", "--event", "license.bought"], b"");
     assert_eq!((wrong.code, field(&wrong.json(), "error")), (2, "usage"));
     // Neither the path nor a secret is in the audit.
-    let audit = authority.text(&["audit"]).stdout;
+    let audit = authority.text(&["audit", "list"]).stdout;
     assert!(audit.contains("example.com") && !audit.contains("4711") && !audit.contains("whsec_"), "{audit}");
     authority.done(&["verify"]);
 }

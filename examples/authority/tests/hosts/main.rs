@@ -8,6 +8,7 @@ mod guides;
 mod python_server;
 mod readme;
 mod readme_block;
+mod shop;
 mod webhooks;
 
 #[path = "../support/mod.rs"]

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::order;
+use super::{Filtered, order};
 use crate::domain::{CustomerDetails, CustomerId};
 
 #[derive(Subcommand)]
@@ -19,6 +19,8 @@ pub(crate) enum CustomerCommand {
         /// With this address only
         #[arg(long, value_name = "ADDRESS")]
         email: Option<String>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// Show one customer
     Show {
@@ -76,8 +78,11 @@ impl Details {
 
 #[derive(Subcommand)]
 pub(crate) enum OrderCommand {
-    /// Show all orders
-    List,
+    /// Show orders
+    List {
+        #[command(flatten)]
+        filtered: Filtered,
+    },
     /// Show one order, with its licenses
     Show {
         #[arg(value_parser = order)]

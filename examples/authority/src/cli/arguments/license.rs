@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use nodelock::{LicenseId, Timestamp, authority::Allowance};
 
-use super::{SaidTerms, order, product};
-use crate::domain::{CustomerId, ProductId};
+use super::{Filtered, order, product};
+use crate::domain::{CustomerId, ProductId, SaidTerms};
 
 #[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
@@ -20,6 +20,8 @@ pub(crate) enum LicenseCommand {
         /// Of this customer only
         #[arg(long, value_name = "ID")]
         customer: Option<CustomerId>,
+        #[command(flatten)]
+        filtered: Filtered,
     },
     /// Show one license, with its keys and all that it ever said
     Show { id: LicenseId },

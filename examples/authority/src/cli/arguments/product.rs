@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::{SaidTerms, product};
-use crate::domain::ProductId;
+use super::product;
+use crate::domain::{ProductId, SaidTerms};
 
 #[derive(Subcommand)]
 pub(crate) enum ProductCommand {

@@ -1,19 +1,48 @@
 //! `GET /v1/admin/events`
 
-use axum::extract::State;
+use axum::{
+    extract::{FromRequestParts, State},
+    http::request::Parts,
+};
+use nodelock::LicenseId;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     super::{Shared, device::JsonAnswer, problem::Problem},
     Caller,
     description::Refusals,
-    lists::{Cursor, OfLicense, Paged},
+    lists::{Cursor, Paged},
 };
 use crate::{
     domain::{EventRow, rights::Act},
     service,
 };
+
+/// Of which license.
+#[derive(Default, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct OfLicense {
+    /// The id of the only license that is of interest.
+    license: Option<String>,
+}
+
+impl OfLicense {
+    fn id(&self) -> Result<Option<LicenseId>, Problem> {
+        let id = self.license.as_deref().map(str::parse).transpose();
+        id.map_err(|_| Problem::malformed("`license` is no id of a license"))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OfLicense {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let mut members = parts.uri.query().unwrap_or_default().split('&');
+        let license = members.find_map(|member| member.strip_prefix("license="));
+        Ok(Self { license: license.map(str::to_owned) })
+    }
+}
 
 /// Something that happened to a license.
 #[derive(Serialize, ToSchema)]
@@ -70,12 +99,12 @@ pub(super) async fn events(
     paged: Paged,
 ) -> Result<JsonAnswer<Events>, Problem> {
     server.service.may(&caller.occasion, Act::ShowAudit).await?;
-    let after = paged.after()?.map(|cursor| cursor.part::<String>(0)).transpose()?.unwrap_or_default();
+    let after = paged.after::<String>()?.unwrap_or_default();
     let database = server.service.database();
     let rows = service::events_after(database, of.id()?, &after, paged.limit()?, &caller.occasion).await?;
     let next = rows.last().map(|row| row.id.clone()).or((!after.is_empty()).then_some(after));
     Ok(JsonAnswer(Events {
         events: rows.iter().map(Event::from).collect(),
-        next: next.map(|id| Cursor::text([id])),
+        next: next.map(|id| Cursor(id).text()),
     }))
 }

@@ -157,7 +157,7 @@ where
             // The same call at the same time may have been faster.
             Err(problem) => match service.answered(&call.once, occasion).await? {
                 Some(answer) => Ok(JsonText(answer)),
-                None => Err(problem),
+                None => Err(problem.of_callers_values()),
             },
         }
     })

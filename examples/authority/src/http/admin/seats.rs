@@ -1,7 +1,9 @@
 //! `/v1/admin/seats`: shown, released, returned.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
-use nodelock::{PublicKey, Timestamp, authority::Seat, code::Handle};
+use nodelock::{License, Timestamp, authority::Seat};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,12 +14,12 @@ use super::{
         problem::Problem,
     },
     Caller,
-    description::{ActRefusals, Refusals},
-    lists::{Cursor, OfLicense, Paged},
+    description::{ActRefusals, ReadRefusals, Refusals},
+    lists::{Filtered, Paged, next},
     once::{JsonText, Posted, once},
 };
 use crate::{
-    domain::{SeatChoice, SeatRow, rights::Act},
+    domain::{SeatChoice, SeatRow, filter::List, rights::Act},
     service,
 };
 
@@ -43,6 +45,9 @@ pub(super) struct SeatBody {
     ends: Option<String>,
     /// What its computer is called. Its device says so itself: take it for a stranger's words.
     label: String,
+    /// What its device and application say of it, such as `computer`, `system` and `architecture`: a stranger's words,
+    /// too.
+    machine: BTreeMap<String, String>,
     application: String,
 }
 
@@ -59,6 +64,7 @@ impl From<&SeatRow> for SeatBody {
             last_contact: row.contact.to_string(),
             ends: row.ends.map(|end: Timestamp| end.to_string()),
             label: row.label.clone(),
+            machine: row.device.pairs().into_iter().collect(),
             application: row.device.application.clone(),
         }
     }
@@ -73,40 +79,28 @@ pub(super) struct Seats {
 
 /// Seats, oldest first
 ///
-/// Whose right is limited names a license within reach.
+/// Those within reach. With a term about a time or a beginning, in the order of that. Fields of a filter: `product`,
+/// `license`, `state`, `label`, `granted`, `last_contact`.
 #[utoipa::path(
     get,
     path = "/v1/admin/seats",
     operation_id = "seats",
-    params(Paged, OfLicense),
-    responses((status = 200, description = "A page.", body = Seats), Refusals),
+    params(Paged, Filtered),
+    responses((status = 200, description = "A page.", body = Seats), ReadRefusals, Refusals),
 )]
 pub(super) async fn seats(
     State(server): Shared,
     caller: Caller,
     paged: Paged,
-    of: OfLicense,
+    filtered: Filtered,
 ) -> Result<JsonAnswer<Seats>, Problem> {
     server.service.may(&caller.occasion, Act::ShowSeats).await?;
-    let after = match paged.after()? {
-        Some(cursor) => {
-            let device: PublicKey = cursor.part(2)?;
-            Some((cursor.time(0)?, cursor.part::<Handle>(1)?, device))
-        }
-        None => None,
-    };
-    let (most, license) = (paged.limit()?, of.id()?);
-    let database = server.service.database();
-    let rows = service::seats_after(database, license, after, most, &caller.occasion).await?;
-    let last = rows.last().filter(|_| rows.len() >= most as usize);
-    let next = last.map(|row| {
-        let granted = row.granted.unix_seconds().to_string();
-        Cursor::text([granted, row.handle.to_string(), row.device_key.to_string()])
-    });
-    Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next }))
+    let wanted = paged.of(filtered.read(List::Seats)?)?;
+    let (rows, place) = service::seats_after(server.service.database(), wanted, &caller.occasion).await?;
+    Ok(JsonAnswer(Seats { seats: rows.iter().map(SeatBody::from).collect(), next: next(place) }))
 }
 
-/// Which seat of a handle.
+/// Which seat of a handle, and why.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Release {
@@ -116,9 +110,10 @@ pub(super) struct Release {
     device: Option<String>,
 }
 
+/// Which seat of a handle.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReturnHeld {
+pub(super) struct WhichSeat {
     /// The key of its device, should several have a seat of that handle.
     device: Option<String>,
 }
@@ -172,17 +167,83 @@ pub(super) async fn release(
     path = "/v1/admin/seats/{handle}/return",
     operation_id = "return_held",
     params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
-    request_body = ReturnHeld,
+    request_body = WhichSeat,
     responses((status = 200, description = "Done, now or before.", body = Freed), ActRefusals),
 )]
 pub(super) async fn return_held(
     Path(handle): Path<String>,
-    posted: Posted<ReturnHeld>,
+    posted: Posted<WhichSeat>,
 ) -> Result<JsonText, Problem> {
-    once(posted, Act::ReturnHeld, |call, asked: ReturnHeld| async move {
+    once(posted, Act::ReturnHeld, |call, asked: WhichSeat| async move {
         let choice = choice(&handle, asked.device.as_deref())?;
         let seat = call.server.service.return_held(choice, &call.caller.occasion).await?;
         Ok(freed(&seat, None))
+    })
+    .await
+}
+
+/// A license for a seat.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Issued {
+    handle: String,
+    revision: u32,
+    #[schema(format = "date-time")]
+    lease_until: Option<String>,
+    /// For its device.
+    license: Message,
+}
+
+impl From<&License> for Issued {
+    fn from(license: &License) -> Self {
+        Self {
+            handle: license.handle.to_string(),
+            revision: license.revision,
+            lease_until: license.lease_until.map(|end| end.to_string()),
+            license: license.into(),
+        }
+    }
+}
+
+/// Take the release of a seat back
+///
+/// While its device has not heard of it, and a seat is free.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/unrelease",
+    operation_id = "unrelease",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = WhichSeat,
+    responses((status = 200, description = "Done, now or before.", body = Issued), ActRefusals),
+)]
+pub(super) async fn unrelease(
+    Path(handle): Path<String>,
+    posted: Posted<WhichSeat>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Release, |call, asked: WhichSeat| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        Ok(Issued::from(&call.server.service.unrelease(choice, &call.caller.occasion).await?))
+    })
+    .await
+}
+
+/// Issue a new license for an active seat
+///
+/// For a device that does not check in.
+#[utoipa::path(
+    post,
+    path = "/v1/admin/seats/{handle}/renew",
+    operation_id = "renew",
+    params(("handle" = String, Path), ("Idempotency-Key" = String, Header)),
+    request_body = WhichSeat,
+    responses((status = 200, description = "Done, now or before.", body = Issued), ActRefusals),
+)]
+pub(super) async fn renew(
+    Path(handle): Path<String>,
+    posted: Posted<WhichSeat>,
+) -> Result<JsonText, Problem> {
+    once(posted, Act::Renew, |call, asked: WhichSeat| async move {
+        let choice = choice(&handle, asked.device.as_deref())?;
+        Ok(Issued::from(&call.server.service.renew(choice, &call.caller.occasion).await?))
     })
     .await
 }

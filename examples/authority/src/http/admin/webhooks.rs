@@ -323,12 +323,12 @@ pub(super) async fn deliveries(
     paged: Paged,
 ) -> Result<JsonAnswer<Deliveries>, Problem> {
     server.service.may(&caller.occasion, Act::Webhooks).await?;
-    let after = paged.after()?.map(|cursor| cursor.part::<String>(0)).transpose()?.unwrap_or_default();
+    let after = paged.after::<String>()?.unwrap_or_default();
     let (database, most) = (server.service.database(), paged.limit()?);
     let rows = service::deliveries_after(database, &id, (None, &after), most, &caller.occasion).await?;
     let next = rows.last().map(|row| row.event.id.clone()).or((!after.is_empty()).then_some(after));
     Ok(JsonAnswer(Deliveries {
         deliveries: rows.iter().map(Delivery::from).collect(),
-        next: next.map(|id| Cursor::text([id])),
+        next: next.map(|id| Cursor(id).text()),
     }))
 }

@@ -8,13 +8,19 @@ use super::{Findings, Known, row::Row};
 use crate::{
     domain::{Account, Credential, check_name},
     failure::Result,
+    keys::Vault,
     store::{Tx, raw},
 };
 
 /// The length of a SHA-256.
 const HASH: usize = 32;
 
-pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings) -> Result<()> {
+pub(super) async fn look(
+    tx: &mut Tx,
+    vault: Option<&Vault>,
+    known: &mut Known,
+    findings: &mut Findings,
+) -> Result<()> {
     let mut accounts = HashSet::new();
     raw::walk(tx, raw::ACCOUNT, |raw| {
         let mut row = Row::new(raw, raw::ACCOUNT, findings);
@@ -23,6 +29,8 @@ pub(super) async fn look(tx: &mut Tx, known: &mut Known, findings: &mut Findings
         let record: Option<Account> = row.record("record");
         let (Some(name), Some(account)) = (name, record) else { return };
         row.expect("name", name == account.name && check_name(&name).is_ok(), "its record has another name");
+        let is_kept = vault.is_none_or(|vault| vault.unseal_second_factor(&name, &account.totp).is_some());
+        row.expect("record", is_kept, "its second factor was not sealed for it by the vault that is here");
         accounts.insert(name);
     })
     .await?;

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-pub(in crate::service) const ACTIONS: [(&str, bool); 34] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 35] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -48,6 +48,7 @@ pub(in crate::service) const ACTIONS: [(&str, bool); 34] = [
     ("token-revoked", false),
     ("deployment-key-created", false),
     ("deployment-key-revoked", false),
+    ("chain-differs", false),
     ("webhook-added", false),
     ("webhook-removed", false),
     ("webhook-secret-changed", false),
@@ -143,6 +144,9 @@ impl Audit {
         }
         let actor = row.text("actor");
         look_at_actor(row, "actor");
+        if let Some(Some(peer)) = row.text_or_null("peer") {
+            row.expect("peer", peer.parse::<IpAddr>().is_ok(), "it is no address");
+        }
         let license = match row.text_or_null("license_id") {
             Some(Some(text)) => {
                 let license = text.parse::<LicenseId>().ok();
@@ -218,7 +222,7 @@ impl Audit {
                     }
                     ("license-created", Some(license)) => {
                         let account = actor.as_deref().and_then(|actor| actor.strip_prefix("account:"));
-                        if let Some((name, _)) = account.and_then(|rest| rest.split_once('@')) {
+                        if let Some(name) = account {
                             self.sold_by.insert(license, name.to_owned());
                         }
                         let is_first = self.created.insert(license, (at, detail)).is_none();
@@ -276,16 +280,14 @@ impl Audit {
 
 pub(super) fn look_at_actor(row: &mut Row<'_>, column: &str) {
     if let Some(actor) = row.text(column) {
-        let is_peer = actor.strip_prefix("http:").is_some_and(|peer| peer.parse::<IpAddr>().is_ok());
         let is_user = actor.strip_prefix("cli:").is_some_and(|user| !user.is_empty());
-        let is_bearer = ["account:", "token:", "deployment-key:"].iter().any(|kind| {
-            let bearer = actor.strip_prefix(kind).and_then(|rest| rest.split_once('@'));
-            bearer.is_some_and(|(name, at)| check_name(name).is_ok() && at.parse::<IpAddr>().is_ok())
-        });
+        let is_bearer = ["account:", "token:", "deployment-key:"]
+            .iter()
+            .any(|kind| actor.strip_prefix(kind).is_some_and(|name| check_name(name).is_ok()));
         row.expect(
             column,
-            is_peer || is_user || is_bearer,
-            "it is neither a user, nor a bearer, nor an address",
+            actor == "http" || is_user || is_bearer,
+            "it is neither a user, nor a bearer, nor a peer",
         );
     }
 }

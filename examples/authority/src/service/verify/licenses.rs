@@ -12,7 +12,7 @@ use crate::{
     domain::{Finding, Said},
     failure::Result,
     keys::Vault,
-    store::{NO_KEY, Tx, raw},
+    store::{self, NO_KEY, Tx, raw},
 };
 
 pub(super) async fn look(
@@ -157,6 +157,16 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
             let voided = row.time("voided");
             row.expect("voided", voided == noted, "it is not when the license was noted as ended");
         }
+    }
+    let (licensee, state) = (row.text("licensee"), row.text("state"));
+    let expires = row.number("expires");
+    if let Some(terms) = &terms {
+        let is_void = !row.is_null("voided");
+        row.expect("licensee", licensee.is_none_or(|of| of == terms.licensee), "its terms say another one");
+        let expected = store::end_of(terms);
+        row.expect("expires", expires.is_none_or(|end| end == expected), "its terms have another end");
+        let expected = store::state_of(terms, is_void);
+        row.expect("state", state.is_none_or(|state| state == expected), "its terms are in another state");
     }
     let customer = customer_of(row, known);
     if let Some(id) = id {

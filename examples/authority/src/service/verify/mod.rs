@@ -6,6 +6,7 @@
 
 mod accounts;
 mod audit;
+mod chain;
 mod events;
 mod history;
 mod licenses;
@@ -22,22 +23,22 @@ use std::{
 };
 
 use nodelock::{
-    LicenseId, Timestamp,
+    LicenseId, PublicKey, Roots, Timestamp,
     authority::{LicenseTerms, SeatName, SeatState},
 };
 
 pub(super) use self::audit::ACTIONS;
 pub(crate) use self::unseen::UNSEEN;
-use self::{audit::Audit, row::Row};
+use self::{audit::Audit, chain::Chain, row::Row};
 use super::{
     Database,
     permit::{On, permit},
 };
 use crate::{
-    domain::{Finding, Occasion, Said, rights::Act},
+    domain::{Digest, Finding, Occasion, Said, rights::Act},
     failure::Result,
     keys::Vault,
-    store::{Tx, raw},
+    store::{self, Tx, raw},
 };
 
 /// How many findings are kept to be shown.
@@ -89,6 +90,8 @@ impl Findings {
 struct Known {
     /// The ids of the products, by their names.
     products: HashMap<String, String>,
+    /// Their roots.
+    roots: Vec<PublicKey>,
     audit: Audit,
     licenses: HashMap<LicenseId, License>,
     /// With the revision of its latest license.
@@ -142,16 +145,59 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     history::look(&mut tx, &mut findings).await?;
     look_at_vendor(&mut tx, &known, &mut findings).await?;
     let keys_are_here = products::look(&mut tx, directory, &mut known, &mut findings).await?;
+    chain::look(&mut tx, &Roots::new(known.roots.iter().copied()), &mut findings).await?;
     let vault = Vault::open(directory)?;
     licenses::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
     seats::look(&mut tx, &mut known, &mut findings).await?;
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;
-    accounts::look(&mut tx, &mut known, &mut findings).await?;
+    accounts::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
     events::look(&mut tx, vault.as_ref(), &known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
     Ok(Verified { findings: list, found, records, keys_are_here })
+}
+
+/// A digest of the chain that somebody kept, or a device holds.
+pub(crate) struct Kept {
+    /// Who has it, in words.
+    pub(crate) by: String,
+    pub(crate) digest: Digest,
+}
+
+/// What a verification of the audit came to.
+pub(crate) struct VerifiedAudit {
+    pub(crate) chain: Chain,
+    /// The first of what was found.
+    pub(crate) findings: Vec<Finding>,
+    /// How much was found in all.
+    pub(crate) found: u64,
+}
+
+/// Looks at the chain of the audit alone, and whether it still has what others hold of it. Everything is of one moment,
+/// so others may write meanwhile.
+///
+/// Fails when the database cannot be read, or its products cannot. What it finds is no failure.
+pub(crate) async fn verify_audit(
+    database: &Database,
+    kept: &[Kept],
+    occasion: &Occasion,
+) -> Result<VerifiedAudit> {
+    let occasion = &permit(database, occasion, Act::Verify, On::Whole).await?;
+    let mut findings = Findings { list: Vec::new(), found: 0, records: 0, now: occasion.time };
+    let mut tx = database.read().await?;
+    let roots = Roots::new(store::products(&mut tx).await?.iter().map(|product| product.root));
+    let chain = chain::look(&mut tx, &roots, &mut findings).await?;
+    for Kept { by, digest } in kept {
+        if store::seal_of_digest(&mut tx, digest).await?.is_none() {
+            let detail = format!(
+                "{by} was given a digest of the chain that no seal has: seals were removed or made anew"
+            );
+            findings.add_of("audit_seal", Some("digest"), detail);
+        }
+    }
+    let Findings { list, found, .. } = findings;
+    Ok(VerifiedAudit { chain, findings: list, found })
 }
 
 /// What holds for all products.

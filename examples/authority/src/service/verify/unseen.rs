@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 78] = [
+pub(crate) const UNSEEN: [(&str, &str); 74] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -43,6 +43,10 @@ pub(crate) const UNSEEN: [(&str, &str); 78] = [
     ("seat.record.request_digest", "the request is not kept; a change lets the same request be refused"),
     ("seat.record.release_commitment", "the request is not kept; a change lets the seat's code be refused"),
     ("seat.record.fingerprint", "the request and check-in are not kept; the next check-in is judged by it"),
+    (
+        "seat.record.label_given",
+        "the request is not kept; whether a description may change what the seat is called",
+    ),
     ("seat.record.first_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.sync_token", "licenses are not kept; once the device has checked in, the next tells"),
     ("seat.record.previous_token", "licenses are not kept; once the device has checked in, the next tells"),
@@ -86,11 +90,10 @@ pub(crate) const UNSEEN: [(&str, &str); 78] = [
         "what is counted is noted nowhere else; requests are remembered of one kind alone",
     ),
     ("license_count.record", "how often it happened is noted nowhere else; bounds are checked"),
-    ("audit.id", "random bits, and the time to a day"),
-    ("audit.at", "within a day, of a line that no record states the time of"),
-    ("audit.actor", "noted nowhere else; it must be a user, a bearer or an address"),
-    ("audit.action", "of lines that lead to no state and issue no license"),
-    ("audit.license_id", "of a line that is about a license alone: another license there is"),
+    (
+        "audit_seal.attestation",
+        "of a seal that is not the newest: the newest has the digest of all before, and is signed",
+    ),
     ("event.id", "a line of the audit may be kept no longer, so one that is not there is no witness"),
     ("expiry.noted", "whether an end was noted: of which end, the audit has in words alone"),
     ("webhook.url", "its path may be a secret, so it is noted nowhere else; it must be an address"),
@@ -107,5 +110,4 @@ pub(crate) const UNSEEN: [(&str, &str); 78] = [
     ("_sqlx_migrations.description", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.installed_on", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.execution_time", "a note of the database's driver that nothing reads"),
-    ("audit.detail", "words for people; what a revoked device is told is checked"),
 ];

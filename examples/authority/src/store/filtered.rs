@@ -1,0 +1,394 @@
+//! Lists by a filter, a page at a time. Each page begins after the last row of the page before, so a list takes the
+//! memory of one page.
+//!
+//! One term of the filter drives a list: its index has the rows, in the order of the list. The rows are read from there
+//! and the other terms look at each. A statement is put together from the texts of this file alone; whatever the filter
+//! says is bound.
+
+use super::{
+    Engine, Tx,
+    pages::{PAGE, Page},
+    sql::{Query, Row, Value, query_made},
+};
+use crate::{
+    domain::filter::{Filter, List, Mark, Term, Test},
+    failure::{Failure, Result},
+};
+use nodelock::Timestamp;
+
+use super::row::seconds;
+
+/// Where a list comes from.
+struct Table {
+    columns: &'static str,
+    name: &'static str,
+    /// What is joined to it; `$1` is the time of the list.
+    joined: &'static str,
+    /// When a row was made, and what tells it from others of the same time.
+    age: &'static [Key],
+    by_age: &'static str,
+}
+
+/// What rows are in order by.
+#[derive(Clone, Copy)]
+struct Key {
+    column: &'static str,
+    of: Of,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Of {
+    Number,
+    Text,
+    /// A text without its capital letters.
+    Lower,
+    Bytes,
+}
+
+const fn number(column: &'static str) -> Key {
+    Key { column, of: Of::Number }
+}
+
+const fn text(column: &'static str) -> Key {
+    Key { column, of: Of::Text }
+}
+
+const LICENSES: Table = Table {
+    columns: super::pages::LICENSE,
+    name: "license",
+    joined: "",
+    age: &[number("license.created"), text("license.id")],
+    by_age: "license_by_age",
+};
+const SEATS: Table = Table {
+    columns: super::pages::SEAT,
+    name: "seat",
+    joined: "LEFT JOIN attempt ON attempt.handle = seat.handle AND attempt.device_key = seat.device_key \
+             AND attempt.ends > $1",
+    age: &[number("seat.granted"), number("seat.handle"), Key { column: "seat.device_key", of: Of::Bytes }],
+    by_age: "seat_by_age",
+};
+const CUSTOMERS: Table = Table {
+    columns: super::customers::CUSTOMER,
+    name: "customer",
+    joined: "",
+    age: &[number("customer.created"), text("customer.id")],
+    by_age: "customer_by_age",
+};
+const ORDERS: Table = Table {
+    columns: super::sales::ORDER,
+    name: "sale",
+    joined: "",
+    age: &[number("sale.sold"), text("sale.order_id")],
+    by_age: "sale_by_age",
+};
+
+fn table(list: List) -> &'static Table {
+    match list {
+        List::Licenses => &LICENSES,
+        List::Seats => &SEATS,
+        List::Customers => &CUSTOMERS,
+        List::Orders => &ORDERS,
+    }
+}
+
+/// How a field is looked for.
+#[derive(Clone, Copy)]
+enum By {
+    /// An index has it, and behind it the age of the rows.
+    Index(&'static str, &'static str),
+    /// An index has it, and behind it what tells the rows apart. It is the order of the list.
+    Order(Key, &'static str),
+    /// A few rows of another table name those that are looked for: what is asked stands behind that text.
+    Among(&'static str),
+}
+
+/// Which of several fields drives: the one with the least, because its rows are the fewest.
+type Rank = u8;
+
+/// The fields of the language, and those that stand for what a right reaches.
+fn field(list: List, name: &str) -> (By, Rank) {
+    use By::{Among, Index, Order};
+    let lower = |column| Key { column, of: Of::Lower };
+    match (list, name) {
+        (List::Licenses, "order") => {
+            (Among("license.id IN (SELECT license_id FROM sale_license WHERE order_id = "), 0)
+        }
+        (List::Licenses, "key") => {
+            (Among("license.id IN (SELECT license_id FROM license_key WHERE hint = "), 0)
+        }
+        (List::Licenses, "customer") => (Index("license.customer_id", "license_of_customer_by_age"), 1),
+        (List::Licenses, "licensee") => (Order(lower("license.licensee"), "license_by_licensee"), 1),
+        (List::Licenses, "seller") => {
+            (Among("license.id IN (SELECT license_id FROM reseller_license WHERE account = "), 2)
+        }
+        (List::Licenses, "expires") => (Order(number("license.expires"), "license_by_end"), 3),
+        (List::Licenses, "state") => (Index("license.state", "license_by_state"), 4),
+        (List::Licenses, "product") => (Index("license.product_id", "license_of_product_by_age"), 5),
+        (List::Licenses, "created") => (Order(number("license.created"), LICENSES.by_age), 6),
+        (List::Seats, "license") => (Index("seat.license_id", "seat_of_license_by_age"), 0),
+        (List::Seats, "label") => (Order(lower("seat.label"), "seat_by_label"), 1),
+        (List::Seats, "seller") => {
+            (Among("seat.license_id IN (SELECT license_id FROM reseller_license WHERE account = "), 2)
+        }
+        (List::Seats, "last_contact") => (Order(number("seat.contact"), "seat_by_contact"), 3),
+        (List::Seats, "state") => (Index("seat.state", "seat_by_state"), 4),
+        (List::Seats, "product") => (Index("seat.product_id", "seat_of_product_by_age"), 5),
+        (List::Seats, _) => (Order(number("seat.granted"), SEATS.by_age), 6),
+        (List::Customers, "external_id") => (Index("customer.external_id", "customer_by_external_id"), 0),
+        (List::Customers, "email") => (Index("customer.email", "customer_by_email"), 1),
+        (List::Customers, "name") => (Order(lower("customer.name"), "customer_by_name"), 2),
+        (List::Customers, _) => (Order(number("customer.created"), CUSTOMERS.by_age), 6),
+        (List::Orders, "customer") => (Index("sale.customer_id", "sale_of_customer"), 1),
+        (List::Orders, "seller") => (
+            Among(
+                "sale.order_id IN (SELECT sale_license.order_id FROM reseller_license JOIN sale_license \
+                 ON sale_license.license_id = reseller_license.license_id WHERE reseller_license.account = ",
+            ),
+            2,
+        ),
+        (List::Orders, "reseller") => (Index("sale.reseller", "sale_by_reseller"), 3),
+        (List::Orders, "state") => (Index("sale.state", "sale_by_state"), 4),
+        (List::Orders, "product") => (Index("sale.product_id", "sale_of_product"), 5),
+        (List::Orders, _) => (Order(number("sale.sold"), ORDERS.by_age), 6),
+        (List::Licenses, _) => (Order(number("license.created"), LICENSES.by_age), 6),
+    }
+}
+
+impl Key {
+    fn sql(self, engine: Engine) -> String {
+        match (self.of, engine) {
+            (Of::Lower, Engine::Sqlite) => format!("lower({})", self.column),
+            // Byte by byte, as the index has it: the database's own order may be another one.
+            (Of::Lower, Engine::Postgres) => format!("lower({} COLLATE \"C\")", self.column),
+            _ => self.column.to_owned(),
+        }
+    }
+
+    /// Whether a mark may be of it.
+    fn fits(self, mark: &Mark) -> bool {
+        match mark {
+            Mark::Number(_) => self.of == Of::Number,
+            Mark::Text(text) => matches!(self.of, Of::Text | Of::Lower) && !text.contains('\0'),
+            Mark::Bytes(_) => self.of == Of::Bytes,
+        }
+    }
+
+    fn mark(self, row: &Row, name: &str) -> Result<Mark> {
+        Ok(match self.of {
+            Of::Number => Mark::Number(row.get(name)?),
+            Of::Text | Of::Lower => Mark::Text(row.get(name)?),
+            Of::Bytes => Mark::Bytes(row.get(name)?),
+        })
+    }
+}
+
+impl From<&Mark> for Value {
+    fn from(mark: &Mark) -> Self {
+        match mark {
+            Mark::Number(number) => (*number).into(),
+            Mark::Text(text) => text.into(),
+            Mark::Bytes(bytes) => bytes.as_slice().into(),
+        }
+    }
+}
+
+/// A statement that grows. Its values are bound.
+struct Made {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Made {
+    fn query(self) -> Query {
+        self.values.into_iter().fold(query_made(self.sql), Query::bind)
+    }
+
+    /// Has a value bound, and returns what stands for it.
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("${}", self.values.len())
+    }
+
+    fn condition(&mut self, engine: Engine, by: By, test: &Test) -> String {
+        match (by, test) {
+            (By::Index(column, _), Test::Is(value)) => format!("{column} = {}", self.bind(value)),
+            (By::Among(text), Test::Is(value)) => format!("{text}{})", self.bind(value)),
+            (By::Order(key, _), Test::Is(value)) => {
+                format!("{} = {}", key.sql(engine), self.bind(value.to_ascii_lowercase()))
+            }
+            (By::Order(key, _), Test::Begins(value)) => {
+                let (key, value) = (key.sql(engine), value.to_ascii_lowercase());
+                let from = format!("{key} >= {}", self.bind(&value));
+                match behind(&value) {
+                    Some(behind) => format!("{from} AND {key} < {}", self.bind(behind)),
+                    None => from,
+                }
+            }
+            (By::Order(key, _), Test::Time(side, time)) => {
+                format!("{} {} {}", key.sql(engine), side.sign(), self.bind(seconds(*time)))
+            }
+            // The language has no such term.
+            (By::Index(..) | By::Among(_), _) => "1 = 0".to_owned(),
+        }
+    }
+}
+
+/// The first text behind all that begin with one, in the order of their letters' numbers; none if there is none.
+fn behind(text: &str) -> Option<String> {
+    let mut letters: Vec<char> = text.chars().collect();
+    while let Some(last) = letters.pop() {
+        // There is a gap before U+E000.
+        if let Some(next) = (u32::from(last) + 1..=0x10_FFFF).find_map(char::from_u32) {
+            letters.push(next);
+            return Some(letters.into_iter().collect());
+        }
+    }
+    None
+}
+
+/// The rows of a list that pass a filter.
+pub(crate) struct Pages<T> {
+    filter: Filter,
+    now: Timestamp,
+    /// The last row so far.
+    after: Option<Vec<Mark>>,
+    size: i64,
+    read: fn(&Row) -> Result<T>,
+}
+
+impl<T> Pages<T> {
+    pub(super) fn new(filter: Filter, now: Timestamp, read: fn(&Row) -> Result<T>) -> Self {
+        Self { filter, now, after: None, size: PAGE, read }
+    }
+
+    /// Those after a row, on pages of that size. Fails with [`Failure::Usage`] for what is no place in this list.
+    pub(crate) fn after(mut self, after: Option<Vec<Mark>>, size: u32) -> Result<Self> {
+        if let Some(marks) = &after {
+            let keys = self.keys();
+            let fits = marks.len() == keys.len() && keys.iter().zip(marks).all(|(key, mark)| key.fits(mark));
+            if !fits {
+                return Err(Failure::Usage("`after` is no `next` of a page of this list".into()));
+            }
+        }
+        (self.after, self.size) = (after, size.into());
+        Ok(self)
+    }
+
+    /// After which row the next page begins.
+    pub(crate) fn place(&self) -> Option<&[Mark]> {
+        self.after.as_deref()
+    }
+
+    /// What drives the list; none is the age of the rows.
+    fn driver(&self) -> Option<(By, &Test)> {
+        let fields = self.filter.terms.iter().map(|term| (field(self.filter.list, term.field), &term.test));
+        fields.min_by_key(|((_, rank), _)| *rank).map(|((by, _), test)| (by, test))
+    }
+
+    /// What the list is in order by.
+    fn keys(&self) -> Vec<Key> {
+        let age = table(self.filter.list).age;
+        match self.driver() {
+            // All rows have the same there.
+            Some((By::Order(..), Test::Is(_))) => age[1..].to_vec(),
+            Some((By::Order(key, _), _)) => [&[key][..], &age[1..]].concat(),
+            Some((By::Index(..) | By::Among(_), _)) | None => age.to_vec(),
+        }
+    }
+
+    fn statement(&self, engine: Engine) -> Made {
+        let table = table(self.filter.list);
+        let (driver, keys) = (self.driver(), self.keys());
+        let mut made = Made { sql: String::new(), values: Vec::new() };
+        if !table.joined.is_empty() {
+            made.bind(seconds(self.now));
+        }
+        let by: Vec<String> = keys.iter().map(|key| key.sql(engine)).collect();
+        let mut conditions = Vec::new();
+        for Term { field: name, test } in &self.filter.terms {
+            let (by, _) = field(self.filter.list, name);
+            conditions.push(made.condition(engine, by, test));
+        }
+        if self.filter.terms.iter().any(|term| term.field == "external_id") {
+            // Only what has one is in the index.
+            conditions.push("customer.external_id <> ''".to_owned());
+        }
+        if let Some(after) = &self.after {
+            let marks: Vec<String> = after.iter().map(|mark| made.bind(mark)).collect();
+            // The first of them alone is what an index can begin at.
+            conditions.push(format!("{} >= {}", by[0], marks[0]));
+            conditions.push(format!("({}) > ({})", by.join(", "), marks.join(", ")));
+        }
+        let index = match driver {
+            Some((By::Index(_, index) | By::Order(_, index), _)) => Some(index),
+            Some((By::Among(_), _)) => None,
+            None => Some(table.by_age),
+        };
+        let index = match (engine, index) {
+            (Engine::Sqlite, Some(index)) => format!(" INDEXED BY {index}"),
+            _ => String::new(),
+        };
+        let marks: Vec<String> = by.iter().zip(MARKS).map(|(key, mark)| format!("{key} AS {mark}")).collect();
+        let size = made.bind(self.size);
+        let conditions = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        made.sql = format!(
+            "SELECT {}, {} FROM {}{index} {}{conditions} ORDER BY {} LIMIT {size}",
+            table.columns,
+            marks.join(", "),
+            table.name,
+            table.joined,
+            by.join(", ")
+        );
+        made
+    }
+
+    /// The next page; empty after the last.
+    pub(crate) async fn next(&mut self, tx: &mut Tx) -> Result<Page<T>> {
+        let rows = self.statement(tx.engine).query().fetch_all(tx).await?;
+        if let Some(last) = rows.last() {
+            let marks = self.keys().into_iter().zip(MARKS).map(|(key, name)| key.mark(last, name));
+            self.after = Some(marks.collect::<Result<_>>()?);
+        }
+        Ok(rows.iter().map(self.read).collect())
+    }
+
+    /// How the database means to find the rows of a page, in its own words.
+    #[cfg(test)]
+    pub(crate) async fn plan(&self, tx: &mut Tx) -> Result<String> {
+        let (explain, column) = match tx.engine {
+            Engine::Sqlite => ("EXPLAIN QUERY PLAN ", "detail"),
+            Engine::Postgres => ("EXPLAIN ", "QUERY PLAN"),
+        };
+        let mut made = self.statement(tx.engine);
+        made.sql.insert_str(0, explain);
+        let rows = made.query().fetch_all(tx).await?;
+        let lines: Vec<String> = rows.iter().map(|row| row.get(column)).collect::<Result<_, _>>()?;
+        Ok(lines.join("\n"))
+    }
+}
+
+/// The names of what a list is in order by.
+const MARKS: [&str; 3] = ["after_0", "after_1", "after_2"];
+
+#[cfg(test)]
+mod tests {
+    use super::behind;
+
+    #[test]
+    fn what_is_behind_a_beginning_is_behind_all_that_begin_so() {
+        for (text, expected) in [
+            ("nw-", Some("nw.")),
+            ("a", Some("b")),
+            ("\u{D7FF}", Some("\u{E000}")),
+            ("a\u{10FFFF}", Some("b")),
+            ("\u{10FFFF}", None),
+            ("", None),
+        ] {
+            assert_eq!(behind(text).as_deref(), expected, "{text:?}");
+        }
+    }
+}
