@@ -152,8 +152,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Whether requests and check-ins say what people call this machine and what runs on it, as `computer`, `system` and
-    /// `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
+    /// Whether requests and check-ins say what people call this machine and what runs on it, as `computer`, `system`
+    /// and `architecture`, so that the vendor's lists and the customer's pages tell two computers apart. Default: no. A
     /// computer often has its user's name, so tell people that you ask for it.
     ///
     /// A check-in brings up to date what the lists say, such as the name of a computer that was renamed. What the

@@ -351,7 +351,7 @@ async fn insert(tx: &mut Tx, seat: &Seat, request: Option<&ActivationRequest>) -
     insert_tags(tx, seat).await
 }
 
-/// Brings up to date what a device says of its machine. One that cannot be read stays as it is: no rule reads it, so the
+/// Brings up to date what a device says of its machine. What cannot be read stays as it is: no rule reads it, so the
 /// check-in is answered all the same, and a verification names it.
 async fn describe(tx: &mut Tx, name: SeatName, description: &Metadata) -> Result<()> {
     let select = query("SELECT machine FROM seat WHERE handle = $1 AND device_key = $2");

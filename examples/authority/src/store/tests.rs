@@ -308,15 +308,14 @@ async fn a_description_takes_the_place_of_the_one_before_and_of_nothing_else() {
     for name in ["desk", "desk", "ü'\""] {
         let description = vec![pair("Host", "hidden"), pair("computer", name)];
         apply(&mut tx, &described(description.clone()), &at(1)).await.unwrap();
-        let listed =
-            SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0).unwrap();
+        let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0).unwrap();
         assert_eq!(listed.device, DeviceDescription { description, ..asked.clone() });
         assert_eq!(listed.device.pairs(), [pair("host", "one"), pair("computer", name)]);
     }
     // One that is damaged keeps no check-in from being answered, and stays for a verification to find.
     run_script(&mut tx, "UPDATE seat SET machine = 'damaged'").await.unwrap();
     apply(&mut tx, &described(vec![pair("computer", "desk")]), &at(2)).await.unwrap();
-    let listed = SeatPages::new(Some(terms.id), at(5).time).next(&mut tx).await.unwrap().remove(0);
+    let listed = seats_of(Some(terms.id), 5).next(&mut tx).await.unwrap().remove(0);
     assert!(listed.is_err());
 }
 
