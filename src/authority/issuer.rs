@@ -209,7 +209,8 @@ impl Issuer {
         Ok(reply)
     }
 
-    /// The license of a seat: but for its page, and the chain at that page, the same for the same seat and terms, whenever it is signed.
+    /// The license of a seat: but for its page, and the chain at that page, the same for the same seat and terms,
+    /// whenever it is signed.
     fn license(
         &self,
         terms: &LicenseTerms,

@@ -127,7 +127,8 @@ impl FromStr for SeatState {
 /// [outdated](super::decision::outdated).
 ///
 /// It can be read, and stored in its serde form, the JSON record of `docs/FORMAT.md`, "Records". Only the functions
-/// of [`decision`](super::decision) change one; elsewhere a transition does not compile:
+/// of [`decision`](super::decision) change one, but for what it says of its computer
+/// ([`without_computer`](Self::without_computer)); elsewhere a transition does not compile:
 ///
 /// ```compile_fail,E0624
 /// fn free(seat: &nodelock::authority::Seat, now: nodelock::Timestamp) -> nodelock::authority::Seat {
@@ -350,6 +351,24 @@ impl Seat {
     /// counts those.
     pub fn is_marked_taken(&self) -> bool {
         self.state.is_taken() && !self.lapsed
+    }
+
+    /// Whether it is over for good: given up or never granted, or released and not to be
+    /// [taken back](super::decision::unrelease) any more. What its device says from now on is answered without a look at
+    /// its computer.
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        match self.state {
+            SeatState::Active | SeatState::Held | SeatState::Replaced => false,
+            SeatState::Returned | SeatState::Cancelled => true,
+            SeatState::Revoked => self.unreleased(now).is_err(),
+        }
+    }
+
+    /// The same seat without what it says of its computer: without its [label](Self::label), and without its
+    /// [fingerprint](Self::fingerprint) once it [is over](Self::is_over). Before that, check-ins are judged by it.
+    pub fn without_computer(&self, now: Timestamp) -> Self {
+        let fingerprint = if self.is_over(now) { Fingerprint::default() } else { self.fingerprint.clone() };
+        Self { label: String::new(), fingerprint, ..self.clone() }
     }
 
     /// Why it was given up.

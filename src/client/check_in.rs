@@ -34,8 +34,8 @@ impl Client {
         let now = self.reading();
         self.change(|record, _| {
             let active = active(record)?;
-            // It was verified when it was installed. If the application has other roots by now, the token still tells the
-            // authority that this is no copy of the store.
+            // It was verified when it was installed. If the application has other roots by now, the token still tells
+            // the authority that this is no copy of the store.
             let license = signed::parse::<LicenseBody>(&Incoming::new(active.license.0.clone())).ok();
             let body = CheckInBody {
                 handle: active.activation.handle,

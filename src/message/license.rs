@@ -189,8 +189,8 @@ impl LicenseBody {
         found.ok().map(|at| &self.features[at])
     }
 
-    /// The digest of the authority's chain of seals at the [page](Self::page), where it keeps one. The device shows it at
-    /// its next check-in, so that a chain that was made anew is noticed. It tells nothing of what is in the chain.
+    /// The digest of the authority's chain of seals at the [page](Self::page), where it keeps one. The device shows it
+    /// at its next check-in, so that a chain that was made anew is noticed. It tells nothing of what is in the chain.
     ///
     /// ```
     /// # use nodelock::testing::{Machine, TestAuthority};

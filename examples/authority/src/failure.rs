@@ -35,6 +35,9 @@ pub(crate) enum Failure {
     /// Which of them was wrong is not said.
     #[error("the name, the password or the code is wrong")]
     SignInRefused,
+    /// A person was asked, and did not say yes.
+    #[error("nothing was changed")]
+    NotConfirmed,
     #[error("that is not among the rights of who asks: {0}")]
     Forbidden(Act),
     #[error("{act} is allowed {most} times within {QUOTA_DAYS} days, and that many were done")]
@@ -92,6 +95,9 @@ pub(crate) enum Failure {
     /// The id, or what the vendor's own system calls the customer.
     #[error("there is no customer {0}; `authority customer list` shows those there are")]
     UnknownCustomer(String),
+    /// The id.
+    #[error("what was noted of customer {0} was erased; enter a new one")]
+    Erased(String),
     /// The id of the other customer.
     #[error("customer {0} has that external id already")]
     CustomerThere(String),
@@ -214,6 +220,7 @@ impl Failure {
             Self::NotAllRedeemed(_) => "not-all-redeemed".into(),
             Self::Unauthenticated => "unauthenticated".into(),
             Self::SignInRefused => "sign-in-refused".into(),
+            Self::NotConfirmed => "not-confirmed".into(),
             Self::Forbidden(_) => "forbidden".into(),
             Self::QuotaUsedUp { .. } => "quota-used-up".into(),
             Self::DeploymentKeyUsedUp(_) => "deployment-key-used-up".into(),
@@ -234,6 +241,7 @@ impl Failure {
             Self::UnknownProduct(_) => "unknown-product".into(),
             Self::ProductThere(_) => "product-there".into(),
             Self::UnknownCustomer(_) => "unknown-customer".into(),
+            Self::Erased(_) => "erased".into(),
             Self::CustomerThere(_) => "customer-there".into(),
             Self::UnknownOrder(_) => "unknown-order".into(),
             Self::Superseded { .. } => "superseded".into(),

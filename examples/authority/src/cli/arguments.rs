@@ -18,7 +18,7 @@ use nodelock::{LicenseId, PublicKey, code::Handle};
 pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
     event::{EventCommand, ListedEvents},
-    license::{Changes, ExtendBy, LicenseCommand, NewKey, NewLicense, Reset},
+    license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
     webhook::{Allowed, WebhookCommand},
@@ -97,7 +97,7 @@ pub(crate) enum Command {
     },
     /// Sell, show, change, stop
     #[command(subcommand)]
-    License(LicenseCommand),
+    License(Licenses),
     /// To whom licenses are sold
     #[command(subcommand)]
     Customer(CustomerCommand),
@@ -153,12 +153,17 @@ pub(crate) enum Command {
         out: Out,
     },
     /// Release the seat of a machine that is dead, lost or unwilling, and write its revocation
+    ///
+    /// On a terminal it asks first; `unrelease` takes it back. `license deactivate` releases all seats of a license.
     Release {
         #[command(flatten)]
         seat: SeatArguments,
         /// Why, in words that the customer will read
         #[arg(long, value_name = "TEXT")]
         reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         out: Out,
     },
@@ -191,6 +196,9 @@ pub(crate) enum Command {
     /// Servers of yours that are told of events
     #[command(subcommand)]
     Webhook(WebhookCommand),
+    /// What devices were refused lately, and why
+    #[command(subcommand)]
+    Refusal(RefusalCommand),
     /// The people who may sign in, each with a role
     #[command(subcommand)]
     Account(AccountCommand),
@@ -219,6 +227,8 @@ pub(crate) enum Command {
     Vouch,
     /// Compare every record of the ledger with the rules and with what was noted, while a server is at work
     Verify,
+    /// Delete what is kept for longer than `policy retention` says, as a server does once a day
+    Prune,
     /// Who did what and when, and whether that is still as it was noted
     #[command(subcommand)]
     Audit(AuditCommand),
@@ -250,6 +260,16 @@ fn digest(text: &str) -> Result<Digest, String> {
     let bytes: Option<Vec<u8>> = (0..32).map(byte).collect();
     let digest = bytes.filter(|_| text.len() == 64).and_then(|bytes| bytes.try_into().ok());
     digest.ok_or_else(|| "64 hex digits are expected".to_owned())
+}
+
+#[derive(Subcommand)]
+pub(crate) enum RefusalCommand {
+    /// Show activations and check-ins that were refused: once for each device, reason and day
+    List {
+        /// Of this license only
+        #[arg(long, value_name = "ID")]
+        license: Option<LicenseId>,
+    },
 }
 
 #[derive(Args)]

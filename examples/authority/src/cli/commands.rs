@@ -11,16 +11,17 @@ use nodelock::{
     authority::{SeatState, decision::Allow},
     code::{Correction, DeactivationCode, Handle, Reading},
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
     arguments::{
-        AuditCommand, CertificateCommand, Command, Installation, LicenseCommand, Reset, SeatArguments,
+        AuditCommand, CertificateCommand, Command, Installation, LicenseAct, LicenseCommand, Licenses, Reset,
+        SeatArguments,
     },
     bulk, customers, events,
     licenses::Desk,
     output::{self, Listing, Report},
-    people, products, webhooks,
+    people, products, refusals, seats, webhooks,
 };
 use crate::{
     domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
@@ -126,10 +127,16 @@ async fn execute(
         Command::Verify => {
             Ok(output::verified(&service::verify(database, &installation.keys(), occasion).await?))
         }
-        Command::License(LicenseCommand::Reset(reset)) => {
-            at_work(service().await?, async |service| allow(reset, service, occasion).await).await
+        Command::License(Licenses::AtWork(act)) => {
+            at_work(service().await?, async |service| match act {
+                LicenseAct::Reset(reset) => allow(reset, service, occasion).await,
+                LicenseAct::Deactivate { id, reason, yes } => {
+                    seats::deactivate((*id, reason.as_str(), *yes), service, occasion).await
+                }
+            })
+            .await
         }
-        Command::License(command) => {
+        Command::License(Licenses::AtDesk(command)) => {
             let keys = installation.keys();
             if let LicenseCommand::New(new) = command {
                 // Nothing is signed yet, but what could not be honored must not be sold.
@@ -175,8 +182,12 @@ async fn execute(
             })
             .await
         }
-        Command::Release { seat, reason, .. } => {
-            at_work(service().await?, async |service| release(seat, reason, service, occasion).await).await
+        Command::Release { seat, reason, yes, .. } => {
+            let choice = choice(seat);
+            at_work(service().await?, async |service| {
+                seats::release((choice, reason.as_str(), *yes), service, occasion).await
+            })
+            .await
         }
         Command::Unrelease { seat, .. } => {
             at_work(service().await?, async |service| {
@@ -216,6 +227,7 @@ async fn execute(
         Command::Webhook(command) => {
             webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
         }
+        Command::Refusal(command) => refusals::run(command, database, occasion, installation.json).await,
         Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,
         Command::Token(command) => people::token(command, database, occasion).await,
         Command::DeploymentKey(command) => people::deployment_key(command, database, occasion).await,
@@ -257,6 +269,18 @@ async fn execute(
             keys::finish(&installation.keys());
             http::run(arguments, &installation.keys(), service).await?;
             Ok(Report::new("", json!({})))
+        }
+        Command::Prune => {
+            let pruned = service::prune(database, occasion).await?;
+            let counts = pruned.members().into_iter().filter(|(_, count)| *count > 0);
+            let counts: Vec<_> = counts.map(|(name, count)| format!("{count} of {name}")).collect();
+            let words = match counts.is_empty() {
+                true => "Nothing was kept for too long.".to_owned(),
+                false => format!("Let go: {}.", counts.join(", ")),
+            };
+            let fields: Map<String, Value> =
+                pruned.members().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+            Ok(Report::new(words, fields.into()))
         }
         Command::Audit(AuditCommand::Verify { digests, licenses }) => {
             let by_hand = |digest: &Digest| Kept { by: "somebody".to_owned(), digest: *digest };
@@ -424,27 +448,6 @@ fn redemption(redeemed: Redeemed, reading: Option<Reading<DeactivationCode>>) ->
             Report::new(words, fields).with_failure(Failure::rule(ErrorKind::UnknownSeat, text))
         }
     }
-}
-
-async fn release(
-    seat: &SeatArguments,
-    reason: &str,
-    service: &Service,
-    occasion: &Occasion,
-) -> Result<Report> {
-    let (seat, revocation) = service.release(choice(seat), reason, occasion).await?;
-    let handle = seat.handle();
-    let fields = json!({ "handle": handle.to_string(), "outcome": seat.state().name() });
-    Ok(match revocation {
-        Some(revocation) => {
-            let words = format!(
-                "Released: seat {handle} is back in the pool. Its machine stops when it takes in the revocation, and at the \
-                 end of its lease in any case."
-            );
-            Report::new(words, fields).with_document("revocation", revocation.to_text())
-        }
-        None => Report::new(format!("Returned: held seat {handle} is back in the pool."), fields),
-    })
 }
 
 async fn allow(reset: &Reset, service: &Service, occasion: &Occasion) -> Result<Report> {

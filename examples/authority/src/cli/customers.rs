@@ -4,13 +4,14 @@ use serde_json::json;
 
 use super::{
     arguments::{CustomerCommand, OrderCommand, Which},
+    confirm::confirm,
     licenses::hints,
     output::{self, Listing, Report},
 };
 use crate::{
     domain::{Customer, CustomerDetails, Occasion, filter::List},
     failure::{Failure, Result},
-    service::{self, Database},
+    service::{self, Database, Erased},
 };
 
 pub(crate) async fn customers(
@@ -47,6 +48,23 @@ pub(crate) async fn customers(
         CustomerCommand::Edit { id, if_version, name, more } => {
             let change = |details: &mut CustomerDetails| more.change(name.as_deref(), details);
             Ok(shown(&service::edit_customer(database, *id, change, *if_version, occasion).await?))
+        }
+        CustomerCommand::Erase { id, yes } => {
+            let customer = service::customer(database, *id, occasion).await?;
+            let question = format!(
+                "Erase what is noted of customer {id}, {}, in all licenses and seats? It cannot be undone.",
+                customer.details.name
+            );
+            confirm(&question, *yes)?;
+            let Erased { at, licenses, seats } = service::erase_customer(database, *id, occasion).await?;
+            let words = format!(
+                "Customer {id} is erased: nothing of a person is left in {licenses} licenses and {seats} seats. Copies \
+                 of the ledger have it still."
+            );
+            let fields = json!({
+                "customer": id.to_string(), "erased": at.to_string(), "licenses": licenses, "seats": seats,
+            });
+            Ok(Report::new(words, fields))
         }
     }
 }

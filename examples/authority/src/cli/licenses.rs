@@ -14,7 +14,7 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{LicenseHint, Occasion, Order, SaidTerms, filter::List},
+    domain::{CustomerId, LicenseHint, Occasion, Order, SaidTerms, filter::List},
     failure::{Failure, Result},
     keys::{self, Vault},
     service::{self, Buyer, Changing, Database, Edited, Extension, InPlaceOf, Offer, Sale},
@@ -50,7 +50,9 @@ impl Desk<'_> {
                 output::license_view(&view, self.occasion.time)
             }
             LicenseCommand::Find { hint } => self.find(hint).await,
-            LicenseCommand::Edit { id, terms, changing } => self.edit(*id, terms, *changing).await,
+            LicenseCommand::Edit { id, customer, terms, changing } => {
+                self.edit(*id, terms, *customer, *changing).await
+            }
             LicenseCommand::Extend { id, by, changing } => self.extend(*id, by, *changing).await,
             LicenseCommand::Rekey { new, hint } => {
                 self.rekey(new, hint.as_deref().map_or(InPlaceOf::All, InPlaceOf::Ending)).await
@@ -68,8 +70,6 @@ impl Desk<'_> {
                 let words = format!("The key of license {id}:\n\n    {}\n", key.as_str());
                 Ok(Report::new(words, json!({ "license": id.to_string(), "key": key.as_str() })))
             }
-            // Done where a service is at work.
-            LicenseCommand::Reset(_) => Err(Failure::Usage("reset".into())),
             LicenseCommand::Suspend { id } => self.suspend(*id, true).await,
             LicenseCommand::Resume { id } => self.suspend(*id, false).await,
             LicenseCommand::Void { yes: false, .. } => {
@@ -181,13 +181,19 @@ impl Desk<'_> {
         Ok(changed(id, &edited, changing))
     }
 
-    async fn edit(&self, id: LicenseId, terms: &SaidTerms, changing: Changes) -> Result<Report> {
+    async fn edit(
+        &self,
+        id: LicenseId,
+        terms: &SaidTerms,
+        customer: Option<CustomerId>,
+        changing: Changes,
+    ) -> Result<Report> {
         let said = terms.said()?;
-        if said.is_empty() {
+        if said.is_empty() && customer.is_none() {
             return Err(Failure::Usage("say what is to change".into()));
         }
         let how = Changing { based_on: changing.if_version, dry_run: changing.dry_run };
-        let edited = service::edit(self.database, id, &said, how, self.occasion).await?;
+        let edited = service::edit_and_give(self.database, id, &said, customer, how, self.occasion).await?;
         Ok(changed(id, &edited, changing))
     }
 

@@ -3,12 +3,15 @@
 pub(crate) mod arguments;
 mod bulk;
 mod commands;
+mod confirm;
 mod customers;
 mod events;
 mod licenses;
 mod output;
 mod people;
 mod products;
+mod refusals;
+mod seats;
 mod webhooks;
 
 use std::{path::Path, process::ExitCode};
@@ -77,7 +80,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 68] = [
+    const COMMANDS: [(&str, Option<Act>); 73] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -93,6 +96,7 @@ mod tests {
         ("certificate show", None),
         ("check-in", Some(Act::CheckIn)),
         ("customer edit", Some(Act::Sell)),
+        ("customer erase", Some(Act::Erase)),
         ("customer list", Some(Act::ShowLicenses)),
         ("customer new", Some(Act::Sell)),
         ("customer show", Some(Act::ShowLicenses)),
@@ -103,6 +107,7 @@ mod tests {
         ("event list", Some(Act::ShowAudit)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
+        ("license deactivate", Some(Act::Release)),
         ("license edit", Some(Act::Edit)),
         ("license extend", Some(Act::Extend)),
         ("license find", Some(Act::ShowLicenses)),
@@ -121,13 +126,16 @@ mod tests {
         ("order show", Some(Act::ShowLicenses)),
         ("order void", Some(Act::Edit)),
         ("policy edit", Some(Act::Products)),
+        ("policy retention", Some(Act::Products)),
         ("policy show", None),
         ("product edit", Some(Act::Products)),
         ("product list", None),
         ("product new", Some(Act::Products)),
         ("product show", None),
+        ("prune", Some(Act::Ledger)),
         ("redeem", Some(Act::Redeem)),
         ("redeem-all", Some(Act::Redeem)),
+        ("refusal list", Some(Act::ShowRefusals)),
         ("release", Some(Act::Release)),
         ("renew", Some(Act::Renew)),
         ("restore", Some(Act::Ledger)),

@@ -209,6 +209,7 @@ pub(crate) fn customer(customer: &Customer) -> Value {
         "notes": notes,
         "created": customer.created.to_string(),
         "revision": customer.revision,
+        "erased": time(customer.erased),
     })
 }
 
@@ -577,6 +578,6 @@ fn time(time: Option<Timestamp>) -> Option<String> {
     time.map(|time| time.to_string())
 }
 
-fn pairs(pairs: &[(String, String)]) -> Value {
+pub(super) fn pairs(pairs: &[(String, String)]) -> Value {
     pairs.iter().map(|(name, value)| (name.clone(), Value::from(value.clone()))).collect::<Map<_, _>>().into()
 }

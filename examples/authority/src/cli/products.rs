@@ -9,7 +9,7 @@ use super::{
     output::{self, Listing, Report},
 };
 use crate::{
-    domain::{Occasion, Said},
+    domain::{Occasion, Retention, RetentionChange, Said},
     failure::{Failure, Result},
     keys::ROOT_KEY,
     service::{self, Change, Database, Keys},
@@ -88,6 +88,19 @@ pub(crate) async fn policies(
             let said = said(edited)?;
             let change = Change { said: &said, unsaid: &edited.unset };
             service::edit_policies(database, &change, occasion).await?
+        }
+        PolicyCommand::Retention(arguments) => {
+            let change = RetentionChange::from(arguments);
+            let retention = match change == RetentionChange::default() {
+                true => service::retention(database).await?,
+                false => service::edit_retention(database, change, occasion).await?,
+            };
+            let Retention { audit_days, evidence_days, check_in_days, refusal_days } = retention;
+            let words = format!(
+                "Days for which what is personal is kept:\n  audit: {audit_days}\n  evidence: {evidence_days}\n  \
+                 check-ins after the end of a seat: {check_in_days}\n  refusals: {refusal_days}"
+            );
+            return Ok(Report::new(words, json!(retention)));
         }
     };
     let words = format!("For every product that does not say otherwise:\n{}", terms_words(&policies));

@@ -1,8 +1,8 @@
 //! Accounts of people, tokens of programs, deployment keys of machines: as the ledger keeps them.
 //!
 //! No secret is in them that could be used: passwords are hashed slowly, tokens and recovery codes once, because they
-//! are random. The secret of a second factor, which the authority must know to check its codes, is encrypted under a key
-//! that is not in the ledger.
+//! are random. The secret of a second factor, which the authority must know to check its codes, is encrypted under a
+//! key that is not in the ledger.
 
 use nodelock::{LicenseId, Timestamp};
 use serde::{Deserialize, Serialize};

@@ -6,6 +6,8 @@ mod event;
 pub(crate) mod filter;
 mod location;
 mod product;
+mod refusal;
+mod retention;
 pub(crate) mod rights;
 mod said;
 mod seal;
@@ -33,6 +35,8 @@ pub(crate) use self::{
     event::{EventRow, kind_of},
     location::Location,
     product::{Product, ProductId},
+    refusal::{AskedFor, RefusalCursor, RefusalRow, Refused},
+    retention::{Retention, RetentionChange, days_before},
     said::Said,
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},

@@ -98,8 +98,12 @@ named! {
         ResetCounters = "reset-counters",
         /// Let a license last some days more.
         Extend = "extend",
+        /// Erase what is noted of a customer.
+        Erase = "erase",
         ShowLicenses = "show-licenses",
         ShowSeats = "show-seats",
+        /// Show what devices were refused, and why.
+        ShowRefusals = "show-refusals",
         /// Answer an activation.
         Activate = "activate",
         /// Answer a check-in.
@@ -177,8 +181,10 @@ fn rule(act: Act) -> Rule {
         Act::Rekey => ([All, All, No, No, Own], Some(LicensesWrite), Nobody),
         Act::ResetCounters => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
         Act::Extend => ([All, All, Quota(20), No, No], Some(LicensesWrite), Nobody),
+        Act::Erase => ([All, All, No, No, No], None, Nobody),
         Act::ShowLicenses => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::ShowSeats => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
+        Act::ShowRefusals => ([All, All, All, All, Own], Some(LicensesRead), Nobody),
         Act::Activate => ([All, All, All, No, No], Some(SeatsWrite), Machines),
         Act::CheckIn => ([All, All, All, No, No], Some(SeatsWrite), Anybody),
         Act::Redeem => ([All, All, All, No, No], Some(SeatsWrite), Anybody),
@@ -423,8 +429,10 @@ resume           xx--o  --x---  --
 rekey            xx--o  --x---  --
 reset-counters   xxq--  --x---  --
 extend           xxq--  --x---  --
+erase            xx---  ------  --
 show-licenses    xxxxo  -x----  --
 show-seats       xxxxo  -x----  --
+show-refusals    xxxxo  -x----  --
 activate         xxx--  ---x--  xq
 check-in         xxx--  ---x--  x-
 redeem           xxx--  ---x--  x-

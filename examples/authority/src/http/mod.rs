@@ -28,6 +28,7 @@ mod places;
 mod portal;
 mod problem;
 mod reload;
+mod retention;
 mod seals;
 mod tls;
 mod webhooks;
@@ -106,6 +107,7 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
     server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));
     tokio::spawn(notes::keep(server.clone()));
+    tokio::spawn(retention::keep(server.clone()));
     tokio::spawn(seals::keep(server.clone()));
     tokio::spawn(expiring::keep(server.clone()));
     tokio::spawn(webhooks::keep(server.clone()));

@@ -35,21 +35,19 @@ impl Service {
     pub(crate) async fn check_in(&self, claim: &CheckInClaim, occasion: &Occasion) -> Result<CheckedIn> {
         let occasion = &self.permit(occasion, Act::CheckIn, On::Whole).await?;
         let act = |records: &_, moment: &_| decision::check_in(claim, records, moment);
-        let Settled { ruling, reply } =
-            self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await?;
-        if let Ruling::Refused(refusal) = ruling {
-            return Err(refusal.into());
-        }
-        if let Err(failure) = self.compare_chain(claim, occasion).await {
+        let settled = self.decide(&act, &Place::LostHandle(claim.handle()), occasion).await;
+        let is_answered = settled.as_ref().is_ok_and(|settled| !matches!(settled.ruling, Ruling::Refused(_)));
+        if is_answered && let Err(failure) = self.compare_chain(claim, occasion).await {
             // The seat is renewed all the same, and its device gets the answer.
             warn!(event = "chain-not-compared", error = failure.message());
         }
-        match (reply.license, reply.revocation) {
-            (Some(license), _) => Ok(CheckedIn::Renewed(license.into())),
-            (None, Some(revocation)) => Ok(CheckedIn::Revoked(revocation)),
-            (None, None) => Err(unknown_ruling()),
+        let checked_in = settled.and_then(answer);
+        if let Err(failure) = &checked_in {
+            self.note_refused_check_in(claim, failure, occasion).await;
         }
+        checked_in
     }
+
     /// Looks whether the audit's chain still has what the device was given of it. A page that the ledger does not know
     /// shows that the ledger was restored, which is noticed elsewhere; under a page that it knows, the chain was made
     /// anew, unless the device says what is not so: its license proves it, and is asked for by `audit verify`.
@@ -71,5 +69,16 @@ impl Service {
             tx.commit().await?;
         }
         Ok(())
+    }
+}
+
+fn answer(Settled { ruling, reply }: Settled) -> Result<CheckedIn> {
+    if let Ruling::Refused(refusal) = ruling {
+        return Err(refusal.into());
+    }
+    match (reply.license, reply.revocation) {
+        (Some(license), _) => Ok(CheckedIn::Renewed(license.into())),
+        (None, Some(revocation)) => Ok(CheckedIn::Revoked(revocation)),
+        (None, None) => Err(unknown_ruling()),
     }
 }

@@ -18,8 +18,8 @@ const LONGEST: [usize; 4] = [1_024, 320, 200, 64 * 1024];
 
 /// Enters a customer. `hand_over` is told of it before it is stored.
 ///
-/// Fails as `hand_over` does, with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line, and with
-/// [`Failure::CustomerThere`] for an external id that another customer has.
+/// Fails as `hand_over` does, with `ErrorKind::InvalidInput` for what is too long, has no name, or is not on one line,
+/// and with [`Failure::CustomerThere`] for an external id that another customer has.
 pub(crate) async fn new_customer(
     database: &Database,
     details: CustomerDetails,
@@ -31,7 +31,7 @@ pub(crate) async fn new_customer(
     let mut tx = database.write().await?;
     let id = CustomerId::generate(&SystemRandom)?;
     check_external_id(&mut tx, id, &details).await?;
-    let customer = Customer { id, details, created: occasion.time, revision: 1 };
+    let customer = Customer { id, details, created: occasion.time, revision: 1, erased: None };
     hand_over(&customer)?;
     store::insert_customer(&mut tx, &customer).await?;
     // Without what is noted of a person: the audit forgets nothing.
@@ -44,7 +44,8 @@ pub(crate) async fn new_customer(
 /// Changes what is noted of a customer. `based_on` is the revision that the change was made for. Returns the customer
 /// as it is now.
 ///
-/// Fails as [`new_customer`] does, with [`Failure::UnknownCustomer`], and with [`Failure::Superseded`].
+/// Fails as [`new_customer`] does, with [`Failure::UnknownCustomer`], with [`Failure::Erased`], and with
+/// [`Failure::Superseded`].
 pub(crate) async fn edit_customer(
     database: &Database,
     id: CustomerId,
@@ -54,7 +55,7 @@ pub(crate) async fn edit_customer(
 ) -> Result<Customer> {
     let occasion = &permit(database, occasion, Act::Sell, On::Whole).await?;
     let mut tx = database.write().await?;
-    let mut customer = known(&mut tx, id).await?;
+    let mut customer = not_erased(&mut tx, id).await?;
     check_based_on(based_on, customer.revision)?;
     let before = customer.details.clone();
     change(&mut customer.details);
@@ -94,6 +95,12 @@ pub(crate) async fn name_of_customer(
 
 pub(super) async fn known(tx: &mut Tx, id: CustomerId) -> Result<Customer> {
     store::customer(tx, id).await?.ok_or_else(|| Failure::UnknownCustomer(id.to_string()))
+}
+
+/// A customer that something is sold or given to. Fails with [`Failure::UnknownCustomer`] and [`Failure::Erased`].
+pub(super) async fn not_erased(tx: &mut Tx, id: CustomerId) -> Result<Customer> {
+    let customer = known(tx, id).await?;
+    if customer.erased.is_some() { Err(Failure::Erased(id.to_string())) } else { Ok(customer) }
 }
 
 /// The customer that the vendor's own system has that name for. Fails with [`Failure::UnknownCustomer`].

@@ -11,7 +11,7 @@ use nodelock::{
     ErrorKind, Page, Random as _, Roots, SystemRandom, Timestamp,
     authority::{
         Records, Reply, SeatState, Verification,
-        decision::{Change, Decision, Moment, Refusal, Ruling, Step},
+        decision::{Change, Decision, EventKind, Moment, Refusal, Ruling, Step},
     },
     code::Handle,
 };
@@ -108,7 +108,7 @@ impl Service {
             let mut tx = self.database.read().await?.of_product(&selling.id);
             let considered = consider(&mut tx, act, &facts, &self.moment(&case)?).await?;
             let locks = match &considered {
-                Considered::Decided(decision) => Locks::of(&tx, decision),
+                Considered::Decided(decision) => Locks::of_decision(&tx, decision),
                 _ => Locks::default(),
             };
             drop(tx);
@@ -146,7 +146,7 @@ impl Service {
             for act in acts {
                 match consider(&mut tx, *act, &facts, &self.moment(&case)?).await? {
                     Considered::Needs(more) => verifications.extend(more),
-                    Considered::Decided(decision) => locks.add(Locks::of(&tx, &decision)),
+                    Considered::Decided(decision) => locks.add(Locks::of_decision(&tx, &decision)),
                     Considered::Refused(_) => {}
                 }
             }
@@ -328,6 +328,12 @@ pub(super) async fn store(tx: &mut Tx, decision: &Decision, occasion: &Permit<'_
     }
     for event in &decision.events {
         store::note(tx, event, occasion).await?;
+        // Why it was refused before is of no use once the vendor has freed its seat.
+        if event.kind == EventKind::Released
+            && let Some(seat) = event.seat
+        {
+            store::forget_refusals_of_seat(tx, seat).await?;
+        }
     }
     Ok(())
 }

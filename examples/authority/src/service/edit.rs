@@ -8,12 +8,13 @@ use serde_json::Value;
 
 use super::{
     Database,
+    customers::not_erased,
     permit::{On, permit},
     products::check_based_on,
 };
 use crate::{
     domain::{
-        LicenseRow, Occasion, Said, Standing,
+        CustomerId, LicenseRow, Occasion, Said, Standing,
         rights::{Act, Permit},
     },
     failure::{Failure, Result},
@@ -47,7 +48,7 @@ pub(crate) struct Edited {
     pub(crate) row: LicenseRow,
     /// The version of its terms.
     pub(crate) version: u32,
-    /// What is other than before: a line for each term.
+    /// What is other than before: a line for each term, and one for the customer.
     pub(crate) changes: Vec<String>,
 }
 
@@ -63,10 +64,24 @@ pub(crate) async fn edit(
     changing: Changing,
     occasion: &Occasion,
 ) -> Result<Edited> {
+    edit_and_give(database, id, said, None, changing, occasion).await
+}
+
+/// The same, and notes another customer as the license's, if one is given.
+///
+/// Fails as [`edit`] does, with [`Failure::UnknownCustomer`], and with [`Failure::Erased`].
+pub(crate) async fn edit_and_give(
+    database: &Database,
+    id: LicenseId,
+    said: &Said,
+    customer: Option<CustomerId>,
+    changing: Changing,
+    occasion: &Occasion,
+) -> Result<Edited> {
     let permit = permit(database, occasion, Act::Edit, On::License(id)).await?;
     let change = |terms: &LicenseTerms| said.apply(terms, permit.time);
     let mut tx = database.write().await?;
-    let edited = changed(&mut tx, id, "license-edited", change, changing, &permit).await?;
+    let edited = changed(&mut tx, id, ("license-edited", customer), change, changing, &permit).await?;
     finish(tx, changing).await?;
     Ok(edited)
 }
@@ -127,13 +142,13 @@ pub(super) async fn extend_in(
         terms.expires = Some(later);
         Ok(terms)
     };
-    changed(tx, id, "license-extended", change, changing, occasion).await
+    changed(tx, id, ("license-extended", None), change, changing, occasion).await
 }
 
 async fn changed(
     tx: &mut Tx,
     id: LicenseId,
-    action: &'static str,
+    (action, customer): (&'static str, Option<CustomerId>),
     change: impl Fn(&LicenseTerms) -> Result<LicenseTerms>,
     changing: Changing,
     occasion: &Permit<'_>,
@@ -146,15 +161,33 @@ async fn changed(
     };
     license.terms = change(&before)?;
     license.terms.validate()?;
-    let changes = differences(&before, &license.terms)?;
+    let mut changes = differences(&before, &license.terms)?;
     let version = if changes.is_empty() { version } else { version.saturating_add(1) };
+    let given = given(tx, id, customer).await?;
     if !changes.is_empty() && !changing.dry_run {
         store::set_terms(tx, &license.terms, version, occasion).await?;
         let detail = changes.join(", ");
         AuditLine { action, license: Some(id), detail: &detail }.write(tx, occasion).await?;
     }
+    if let Some(customer) = given {
+        changes.push(format!("customer -> {customer}"));
+        if !changing.dry_run {
+            store::set_customer_of(tx, id, customer).await?;
+            let detail = customer.to_string();
+            let line = AuditLine { action: "license-given", license: Some(id), detail: &detail };
+            line.write(tx, occasion).await?;
+        }
+    }
     let row = store::license_row_of(tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
     Ok(Edited { license: *license, row, version, changes })
+}
+
+/// The customer that a license is to have, if it is another one than now.
+async fn given(tx: &mut Tx, id: LicenseId, customer: Option<CustomerId>) -> Result<Option<CustomerId>> {
+    let Some(customer) = customer else { return Ok(None) };
+    not_erased(tx, customer).await?;
+    let now = store::license_row_of(tx, id).await?.and_then(|row| row.customer);
+    Ok(Some(customer).filter(|customer| now != Some(*customer)))
 }
 
 /// What a license says now, which is not void.

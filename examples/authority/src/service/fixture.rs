@@ -11,7 +11,7 @@ use std::{
 };
 
 use nodelock::{
-    Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
+    ActivationRequestOptions, Client, LicenseId, Roots, Store, SystemRandom, Timestamp,
     authority::{ActivationFile, LicenseTerms, ReleaseClaim, Seat, Verification},
     fingerprint::{Component, Probe},
 };
@@ -90,6 +90,29 @@ impl Authority {
             )
         };
         Client::builder(PRODUCT, roots).store(Store::in_memory()).probe(probe).build().unwrap()
+    }
+
+    /// A device on a computer of its own, which has this value in a component.
+    pub(crate) fn device_of(&self, component: Component, value: &str) -> Client {
+        let value = format!("4c4c4544-0042-3510-8052-b7c04f38{value:0>4}");
+        let probe = move || Probe::from_values([(component, value.clone())], true, false);
+        let client = Client::builder(PRODUCT, self.service.roots()).store(Store::in_memory()).probe(probe);
+        client.build().unwrap()
+    }
+
+    /// A request that names its computer.
+    pub(crate) fn named_request(&self, key: &str, name: &str) -> ActivationRequestOptions {
+        ActivationRequestOptions::of_key(key).metadata("computer", name)
+    }
+
+    pub(crate) async fn take_named_seat(&self, device: &Client, key: &str, name: &str) {
+        let file = device.begin(self.named_request(key, name)).unwrap().to_bytes();
+        let activated = self.activate(&file, &vendor()).await.unwrap();
+        device.accept(activated.license.unwrap().as_bytes()).unwrap();
+    }
+
+    pub(crate) async fn take_seat(&self, device: &Client, key: &str) {
+        self.take_named_seat(device, key, "one").await;
     }
 
     /// A device that has a seat.

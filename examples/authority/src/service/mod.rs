@@ -10,9 +10,11 @@ mod certificate;
 mod check_in;
 mod customer_release;
 mod customers;
+mod deactivate;
 mod derivations;
 mod driver;
 mod edit;
+mod erase;
 mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -28,9 +30,11 @@ mod permit;
 mod preflight;
 mod products;
 mod redeem;
+mod refusals;
 mod release;
 mod renew;
 mod reset;
+mod retention;
 mod return_held;
 mod seals;
 mod secrets;
@@ -60,7 +64,9 @@ pub(crate) use self::{
     certificate::certify,
     check_in::CheckedIn,
     customers::{customer, customer_of_external_id, edit_customer, name_of_customer, new_customer},
-    edit::{Changing, Edited, Extension, differences, edit, extend},
+    deactivate::Deactivated,
+    edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
+    erase::{Erased, erase_customer},
     events::{event_kinds, events_after, note_expiring},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key},
     lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
@@ -72,6 +78,8 @@ pub(crate) use self::{
         Change, edit_policies, edit_product, new_product, policies, product, products, set_keeps_keys,
     },
     redeem::{Effect, Redeemed, Released},
+    refusals::{refusals, refusals_after},
+    retention::{edit_retention, is_prune_due, prune, retention},
     seals::seal_audit,
     sell::{Buyer, Offer, Sale, offers, sell, terms_of_sale},
     selling::{Selling, Sellings, source},

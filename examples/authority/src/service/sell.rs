@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Database,
-    customers::known,
+    customers::not_erased,
     license_keys::{seal, vault_of},
     permit::{On, permit, reaches},
 };
@@ -83,7 +83,7 @@ pub(super) fn new_key() -> Result<Zeroizing<String>> {
 ///
 /// Fails with [`ErrorKind::InvalidInput`] for terms that no license can be made of, with [`ErrorKind::LicenseEnded`]
 /// for terms that are over, with [`Failure::Usage`] for an empty key, with [`Failure::KeyInUse`], with
-/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`], and as `hand_over` does.
+/// [`Failure::OrderDiffers`], with [`Failure::UnknownCustomer`] or [`Failure::Erased`], and as `hand_over` does.
 pub(crate) async fn sell(
     database: &Database,
     vault: Option<&Vault>,
@@ -108,7 +108,7 @@ pub(crate) async fn sell(
     }
     let mut tx = database.read().await?;
     if let Some(id) = customer {
-        known(&mut tx, id).await?;
+        not_erased(&mut tx, id).await?;
     }
     if let Some(order) = order
         && let Some(before) = sold_before(&mut tx, order, occasion).await?

@@ -17,7 +17,7 @@ use crate::{
 macro_rules! customer {
     () => {
         "customer.id, customer.name, customer.email, customer.external_id, customer.notes, customer.created, \
-         customer.revision"
+         customer.revision, customer.erased"
     };
 }
 pub(super) const CUSTOMER: &str = customer!();
@@ -82,6 +82,7 @@ fn read(row: &Row) -> Result<Customer> {
         },
         created: time(row, "created")?,
         revision: count(row, "revision")?,
+        erased: row.get::<Option<i64>>("erased")?.map(|_| time(row, "erased")).transpose()?,
     })
 }
 

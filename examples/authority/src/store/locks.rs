@@ -38,10 +38,16 @@ pub(crate) struct Locks {
 impl Locks {
     /// What a decision needs, which was made from what the transaction found. The events of a license have numbers, so
     /// its row is locked by whatever happens to it.
-    pub(crate) fn of(tx: &Tx, decision: &Decision) -> Self {
-        let licenses = decision.events.iter().filter_map(|event| event.license).collect();
-        let mut locks = Self { licenses, ..Self::default() };
-        for change in &decision.store {
+    pub(crate) fn of_decision(tx: &Tx, decision: &Decision) -> Self {
+        let mut locks = Self::of(tx, &decision.store);
+        locks.licenses.extend(decision.events.iter().filter_map(|event| event.license));
+        locks
+    }
+
+    /// What these changes need.
+    pub(crate) fn of(tx: &Tx, changes: &[Change]) -> Self {
+        let mut locks = Self::default();
+        for change in changes {
             match change {
                 Change::Insert { seat, .. } => {
                     locks.seat(seat);

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 12] = [
+const MIGRATIONS: [(&str, &str); 14] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -23,6 +23,8 @@ const MIGRATIONS: [(&str, &str); 12] = [
     ("license key", include_str!("migrations/0006_license_key.sql")),
     ("customer", include_str!("migrations/0007_customer.sql")),
     ("seat's product", include_str!("migrations/0008_seat_product.sql")),
+    ("refusal", include_str!("migrations/0010_refusal.sql")),
+    ("personal", include_str!("migrations/0011_personal.sql")),
     ("filter", include_str!("migrations/0012_filter.sql")),
     ("audit chain", include_str!("migrations/0013_audit_chain.sql")),
     ("event", include_str!("migrations/0014_event.sql")),

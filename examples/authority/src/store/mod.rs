@@ -20,8 +20,10 @@ mod licenses;
 mod locks;
 mod migrations;
 mod pages;
+mod personal;
 mod products;
 pub(crate) mod raw;
+mod refusals;
 mod row;
 mod sales;
 mod seals;
@@ -59,7 +61,16 @@ pub(crate) use self::{
     },
     locks::Locks,
     pages::{AuditPages, license_pages, license_row_of, seat_pages},
+    personal::{
+        described_seats, erase_customer, erase_licensee, forget_attempts, forget_check_ins, forget_persons,
+        forget_persons_of, is_computer_in_use, licenses_of_customer, pruned, retention, seats_of_license,
+        set_pruned, set_retention, set_undescribed,
+    },
     products::{insert_product, insert_vendor, policies, products, set_policies, set_template},
+    refusals::{
+        RefusalPages, forget_refusals_before, forget_refusals_of_license, forget_refusals_of_seat,
+        license_of_any_key, note_refusal, only_seat,
+    },
     sales::{
         insert_sale, insert_sale_license, key_hint_of, licenses_of_sale, order_pages, order_row,
         set_order_void,
@@ -68,8 +79,9 @@ pub(crate) use self::{
         count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
         seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
-    seats::{count_by_state, latest_seats_of},
+    seats::{count_by_state, latest_seats_of, taken_seats_of},
     sql::Error,
+    strangers::forget_evidence_before,
     tx::Tx,
     webhooks::{
         Attempt, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,

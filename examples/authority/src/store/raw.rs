@@ -23,7 +23,7 @@ macro_rules! table {
     };
 }
 
-table!(VENDOR, "vendor", "created, policies", "created");
+table!(VENDOR, "vendor", "created, policies, retention, pruned, forgotten", "created");
 table!(PRODUCT, "product", "id, name, root, folder, template, created, revision, keeps_keys", "id");
 table!(HISTORY, "history", "record", "id");
 table!(PAGE, "page", "page, noted", "page");
@@ -51,14 +51,14 @@ table!(
 );
 table!(TALLY, "tally", "what, shard, number", "what, shard");
 table!(SALE, "sale", "order_id, said, sold, product_id, customer_id, reseller, state", "order_id");
-table!(CUSTOMER, "customer", "id, name, email, external_id, notes, created, revision", "id");
+table!(CUSTOMER, "customer", "id, name, email, external_id, notes, created, revision, erased", "id");
 table!(SALE_LICENSE, "sale_license", "order_id, position, license_id", "order_id, position");
 table!(
     SEAT,
     "seat",
     "handle, device_key, license_id, state, taken, counted, granted, changed, issued, contact, ends, lapsed, \
      reason, revision, copies, \
-     virtual_machine, container, label, machine, record, installed, product_id",
+     virtual_machine, container, label, machine, record, installed, product_id, described",
     "handle, device_key"
 );
 table!(EVIDENCE, "evidence", "handle, kind, content, received, peer", "handle, kind, content");
@@ -66,6 +66,12 @@ table!(CANCELLED, "cancelled", "handle, device_key, requested, peer", "handle, d
 table!(CHECK_IN, "check_in", "handle, device_key, digest, revision", "handle, device_key, revision");
 table!(ATTEMPT, "attempt", "handle, device_key, record, ends", "handle, device_key");
 table!(LICENSE_COUNT, "license_count", "license_id, counted, record", "license_id, counted");
+table!(
+    REFUSAL,
+    "refusal",
+    "device_key, day, asked, kind, reason, handle, license_id, key_hint, machine, actor, peer, first_at, last_at, number",
+    "device_key, day, asked, kind"
+);
 table!(TAG, "tag", "license_id, tag, handle, device_key", "license_id, tag, handle, device_key");
 
 table!(ACCOUNT, "account", "name, record", "name");

@@ -1,9 +1,13 @@
 //! Seats as a customer sees them.
 
-use nodelock::{LicenseId, authority::Seat};
+use nodelock::{LicenseId, Timestamp, authority::Seat};
 use tracing::warn;
 
-use super::{Tx, counters, row::seat, sql::query};
+use super::{
+    Tx, counters,
+    row::{seat, seconds},
+    sql::query,
+};
 use crate::{
     domain::StateCount,
     failure::{Failure, Result},
@@ -35,6 +39,22 @@ pub(crate) async fn latest_seats_of(tx: &mut Tx, license: LicenseId, most: usize
         }
     }
     Ok(seats)
+}
+
+/// At most so many seats of a license that are taken and were granted no later than `until`. Fails with
+/// [`Failure::Damaged`].
+pub(crate) async fn taken_seats_of(
+    tx: &mut Tx,
+    license: LicenseId,
+    until: Timestamp,
+    most: u32,
+) -> Result<Vec<Seat>> {
+    let query = query(
+        "SELECT handle, license_id, record FROM seat WHERE license_id = $1 AND taken = 1 AND granted <= $2 \
+         ORDER BY changed, handle, device_key LIMIT $3",
+    );
+    let query = query.bind(license.to_string()).bind(seconds(until)).bind(i64::from(most));
+    query.fetch_all(tx).await?.iter().map(seat).collect()
 }
 
 /// How many seats are in each state.

@@ -44,7 +44,7 @@ fn seats_of(license: Option<LicenseId>, seconds: u64) -> Pages<SeatRow> {
 }
 
 /// An empty ledger on the engine that is tested.
-async fn empty() -> (TempDir, Database) {
+pub(super) async fn empty() -> (TempDir, Database) {
     match std::env::var("NODELOCK_ONLINE_POSTGRES") {
         Ok(server) => {
             let folder = tempfile::Builder::new().prefix("ledger").tempdir().unwrap();
@@ -128,7 +128,7 @@ async fn script(database: &Database, sql: &str) {
     tx.commit().await.unwrap();
 }
 
-async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
+pub(super) async fn sold(tx: &mut Tx, key: &str) -> LicenseTerms {
     let terms = LicenseTerms::new(LicenseId::generate(&SystemRandom).unwrap(), "Example", 2, at(0).time);
     insert_license(tx, &terms, &LicenseKeyName::new(key).unwrap(), None, &at(0)).await.unwrap();
     terms

@@ -87,7 +87,7 @@ impl Tx {
     /// What a decision needs and this transaction has not locked; none if nothing.
     pub(crate) fn lacks(&self, decision: &Decision) -> Option<Locks> {
         let locks = self.locks.as_ref()?;
-        let needed = Locks::of(self, decision);
+        let needed = Locks::of_decision(self, decision);
         (!locks.cover(&needed)).then_some(needed)
     }
 

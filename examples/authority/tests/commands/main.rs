@@ -6,6 +6,7 @@ mod bulk;
 mod customers;
 mod edit;
 mod filters;
+mod giving;
 mod issuer_certificate;
 mod license_keys;
 mod people;

@@ -12,7 +12,7 @@ mod reader;
 const SCHEMA: &str = include_str!("../../schema.json");
 
 /// The commands that have others below them.
-const GROUPS: [&str; 12] = [
+const GROUPS: [&str; 13] = [
     "account",
     "audit",
     "certificate",
@@ -23,6 +23,7 @@ const GROUPS: [&str; 12] = [
     "order",
     "policy",
     "product",
+    "refusal",
     "token",
     "webhook",
 ];

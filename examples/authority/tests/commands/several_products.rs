@@ -115,7 +115,7 @@ fn each_product_is_signed_for_with_its_own_keys() {
             .accept(field(&authority.done_with(&["activate", "-"], &recovery), "reply").as_bytes())
             .unwrap();
         let handle = client.check().unwrap().license().unwrap().handle.to_string();
-        let released = authority.done(&["release", &handle, "--reason", "lost"]);
+        let released = authority.done(&["release", &handle, "--reason", "lost", "--yes"]);
         client.accept(field(&released, "revocation").as_bytes()).unwrap();
     }
     let dir = authority.path("authority/keys");

@@ -141,7 +141,7 @@ fn a_license_is_renewed_by_a_check_in_file_and_never_by_its_request() {
     assert_eq!(authority.refused(&["activate", "-"], &check_in.to_bytes()), "wrong-type");
 
     let handle = field(&renewed, "handle");
-    authority.done(&["release", handle, "--reason", "lost"]);
+    authority.done(&["release", handle, "--reason", "lost", "--yes"]);
     let over = authority.done_with(&["check-in", "-"], &device.check_in_offline().unwrap().to_bytes());
     assert!(over["license"].is_null());
     device.accept(field(&over, "revocation").as_bytes()).unwrap();
@@ -277,9 +277,9 @@ fn a_released_seat_is_free_and_its_machine_is_told() {
     let (_, key) = authority.sell("1", &[]);
     let device = authority.activated("device", &key);
     let handle = device.check().unwrap().license().unwrap().handle.to_string();
-    let released = authority.done(&["release", &handle, "--reason", "reported as stolen"]);
+    let released = authority.done(&["release", &handle, "--reason", "reported as stolen", "--yes"]);
     assert_eq!(field(&released, "outcome"), "revoked");
-    let again = authority.done(&["release", &handle, "--reason", "once more"]);
+    let again = authority.done(&["release", &handle, "--reason", "once more", "--yes"]);
     assert_eq!(authority.but_for_page(&released["revocation"]), authority.but_for_page(&again["revocation"]));
     assert_eq!(authority.refused(&["renew", &handle], b""), "revoked");
     assert_eq!(authority.refused(&["return", &handle], b""), "not-held");
@@ -299,7 +299,7 @@ fn a_released_seat_is_free_and_its_machine_is_told() {
     device.accept(field(&released, "revocation").as_bytes()).unwrap();
     assert_eq!(*device.check().unwrap().verdict(), Verdict::Revoked { reason: "reported as stolen".into() });
     let nobodys = Handle::new(5).unwrap().to_string();
-    assert_eq!(authority.refused(&["release", &nobodys, "--reason", "x"], b""), "unknown-seat");
+    assert_eq!(authority.refused(&["release", &nobodys, "--reason", "x", "--yes"], b""), "unknown-seat");
     authority.check_consistency();
 }
 
@@ -309,7 +309,7 @@ fn a_release_is_taken_back_until_its_machine_is_told() {
     let (_, key) = authority.sell("1", &[]);
     let device = authority.activated("device", &key);
     let handle = device.check().unwrap().license().unwrap().handle.to_string();
-    let release = || drop(authority.done(&["release", &handle, "--reason", "reported as stolen"]));
+    let release = || drop(authority.done(&["release", &handle, "--reason", "reported as stolen", "--yes"]));
     release();
     let back = authority.done(&["unrelease", &handle]);
     assert_eq!((back["revision"].as_u64(), authority.taken()), (Some(2), 1));

@@ -142,7 +142,7 @@ fn of_a_copy_and_the_original_that_both_check_in_the_vendor_hears() {
     }
     assert!(audited(&authority, "copy-suspected").contains(&seat));
 
-    authority.vendor(&["release", &seat, "--reason", "used twice"]);
+    authority.vendor(&["release", &seat, "--reason", "used twice", "--yes"]);
     for client in [&copy, &original] {
         assert!(is_revoked(client));
     }

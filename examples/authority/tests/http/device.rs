@@ -241,7 +241,7 @@ fn a_released_machine_hears_of_it_at_its_next_check_in() {
     let device = authority.device("device");
     device.activate(&key).unwrap();
     let handle = authority.taken()[0].clone();
-    authority.vendor(&["release", &handle, "--reason", "the computer was lost"]);
+    authority.vendor(&["release", &handle, "--reason", "the computer was lost", "--yes"]);
     assert!(authority.taken().is_empty());
     match device.check_in().unwrap().verdict() {
         Verdict::Revoked { reason } => assert_eq!(reason, "the computer was lost"),

@@ -38,6 +38,15 @@ pub(crate) enum CustomerCommand {
         #[command(flatten)]
         more: Details,
     },
+    /// Erase what is noted of a customer, because a person asked for that; ids and what proofs need stay
+    ///
+    /// Devices go on: the next license of each names nobody. On a terminal it asks first.
+    Erase {
+        id: CustomerId,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 #[derive(Args)]

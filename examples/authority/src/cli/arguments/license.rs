@@ -9,6 +9,37 @@ use super::{Filtered, order, product};
 use crate::domain::{CustomerId, ProductId, SaidTerms};
 
 #[derive(Subcommand)]
+pub(crate) enum Licenses {
+    #[command(flatten)]
+    AtDesk(LicenseCommand),
+    #[command(flatten)]
+    AtWork(LicenseAct),
+}
+
+/// What is done where a service is at work: it is decided, and signed for.
+#[derive(Subcommand)]
+pub(crate) enum LicenseAct {
+    /// Release every seat of a license; its key activates again
+    ///
+    /// On a terminal it asks first. Each seat can be taken back by `unrelease` while its machine has not heard of it.
+    /// With --json each seat has its revocation; `release` once more writes that of one seat.
+    Deactivate {
+        id: LicenseId,
+        /// Why, in words that the customer will read
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Let a license use an allowance up anew, or grant extra ones until its next period
+    ///
+    /// The same again changes nothing. Seats stay as they are: one that is held is returned by `return`.
+    Reset(Reset),
+}
+
+/// What is done in the ledger alone.
+#[derive(Subcommand)]
 pub(crate) enum LicenseCommand {
     /// Sell licenses, and print their keys
     ///
@@ -36,6 +67,9 @@ pub(crate) enum LicenseCommand {
     /// Nobody loses a seat, also when there are fewer seats now: no other seat is given until the count fits.
     Edit {
         id: LicenseId,
+        /// Whose it is from now on; what it says of its licensee stays
+        #[arg(long, value_name = "ID")]
+        customer: Option<CustomerId>,
         #[command(flatten)]
         terms: Box<SaidTerms>,
         #[command(flatten)]
@@ -73,10 +107,6 @@ pub(crate) enum LicenseCommand {
         #[arg(long, value_name = "TEXT")]
         hint: Option<String>,
     },
-    /// Let a license use an allowance up anew, or grant extra ones until its next period
-    ///
-    /// The same again changes nothing. Seats stay as they are: one that is held is returned by `return`.
-    Reset(Reset),
     /// Issue nothing for a license until it is resumed; seats can still be given up
     Suspend { id: LicenseId },
     /// Let a suspended license go on

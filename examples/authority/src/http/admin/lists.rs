@@ -120,7 +120,7 @@ fn wrong() -> Problem {
 }
 
 /// The members of an address behind the question mark, as they stand there. Others than ours are passed over.
-fn members(parts: &Parts) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn members(parts: &Parts) -> impl Iterator<Item = (&str, &str)> {
     parts.uri.query().unwrap_or_default().split('&').filter_map(|member| member.split_once('='))
 }
 

@@ -4,6 +4,7 @@ mod accounts;
 mod audit;
 mod credentials;
 mod customers;
+mod deactivate;
 mod description;
 mod etag;
 mod events;
@@ -13,6 +14,7 @@ mod me;
 mod once;
 mod orders;
 mod products;
+mod refusals;
 mod seats;
 mod sessions;
 mod webhooks;
@@ -84,6 +86,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(licenses::keys::revoke_key))
         .routes(routes!(licenses::keys::show_key))
         .routes(routes!(licenses::keys::rekey))
+        .routes(routes!(deactivate::deactivate))
         .routes(routes!(licenses::counters::reset_counter))
         .routes(routes!(orders::orders))
         .routes(routes!(orders::order))
@@ -93,6 +96,7 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(seats::release))
         .routes(routes!(seats::unrelease))
         .routes(routes!(seats::return_held))
+        .routes(routes!(refusals::refusals))
         .routes(routes!(seats::renew))
         .routes(routes!(accounts::accounts, accounts::new_account))
         .routes(routes!(accounts::disable))

@@ -16,7 +16,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 59] = [
+const CALLS: [(&str, Option<Act>); 61] = [
     ("accounts", Some(Act::Accounts)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
@@ -25,6 +25,7 @@ const CALLS: [(&str, Option<Act>); 59] = [
     ("change_role", Some(Act::Accounts)),
     ("customer", Some(Act::ShowLicenses)),
     ("customers", Some(Act::ShowLicenses)),
+    ("deactivate", Some(Act::Release)),
     ("deliveries", Some(Act::Webhooks)),
     ("deployment_keys", Some(Act::Tokens)),
     ("disable_account", Some(Act::Accounts)),
@@ -52,6 +53,7 @@ const CALLS: [(&str, Option<Act>); 59] = [
     ("policies", Some(Act::Oneself)),
     ("product", Some(Act::Oneself)),
     ("products", Some(Act::Oneself)),
+    ("refusals", Some(Act::ShowRefusals)),
     ("rekey", Some(Act::Rekey)),
     ("release", Some(Act::Release)),
     ("remove_webhook", Some(Act::Webhooks)),
@@ -263,6 +265,15 @@ async fn a_sale_that_is_asked_for_again_sells_once_and_shows_the_same_key() {
     );
     let listed = get(&authority, &token, LICENSES).await.json();
     assert_eq!(listed["licenses"].as_array().unwrap().len(), 1);
+    // The server keeps it, so that it can be sent again.
+    let service = &authority.server().service;
+    let id = sold["licenses"][0]["id"].as_str().unwrap().parse().unwrap();
+    let operator = crate::domain::Occasion {
+        time: std::time::SystemTime::now().into(),
+        actor: crate::domain::Actor::Vendor("test".into()),
+    };
+    let kept = crate::service::kept_key(service.database(), service.vault(), id, None, &operator).await;
+    assert_eq!(kept.unwrap().as_str(), key);
     // It is good for an activation.
     authority.activated("device", &key).await;
 }
@@ -367,6 +378,33 @@ async fn a_list_holds_what_is_within_reach_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn refusals_are_listed_by_pages_and_by_license() {
+    let authority = Authority::new().await;
+    let token = authority.token(&[Scope::LicensesRead]).await;
+    let (one, two) = (authority.sell(1, None).await, authority.sell(1, None).await);
+    for (holder, other, key) in [("a", "b", &one), ("c", "d", &two)] {
+        authority.activated(holder, key).await;
+        let (_, request) = authority.device(other, key);
+        assert_eq!(authority.call("/v1/activations", json!({ "request": request })).await.status, 409);
+    }
+    const REFUSALS: &str = "/v1/admin/refusals";
+    let first = get(&authority, &token, &format!("{REFUSALS}?limit=1")).await.json();
+    let refusal = &first["refusals"][0];
+    assert_eq!((&refusal["asked"], &refusal["error"]), (&"activation".into(), &"no-free-seat".into()));
+    let next = first["next"].as_str().unwrap();
+    let rest = get(&authority, &token, &format!("{REFUSALS}?after={next}")).await.json();
+    assert_eq!((rest["refusals"].as_array().unwrap().len(), &rest["next"]), (1, &Value::Null));
+    let license = refusal["license"].as_str().unwrap();
+    let of_license = get(&authority, &token, &format!("{REFUSALS}?license={license}")).await.json();
+    assert_eq!(of_license["refusals"], first["refusals"]);
+    assert_eq!(get(&authority, &token, &format!("{REFUSALS}?after=x")).await.problem().0, 400);
+    assert_eq!(
+        get(&authority, &token, &format!("{REFUSALS}?license={}", "0".repeat(16))).await.problem().0,
+        404
+    );
+}
+
+#[tokio::test]
 async fn lists_go_by_pages_and_seats_are_released() {
     let authority = Authority::new().await;
     let token = authority.signed_in(Role::Owner).await;
@@ -405,6 +443,13 @@ async fn lists_go_by_pages_and_seats_are_released() {
     let released = post(&authority, &token, "r", &release, json!({ "reason": "stolen" })).await.json();
     assert!(released["state"] == "revoked" && released["revocation"].is_string(), "{released}");
     assert_eq!(post(&authority, &token, "r", &release, json!({ "reason": "stolen" })).await.json(), released);
+    let deactivate = format!("{LICENSES}/{}/deactivate", seat["license"].as_str().unwrap());
+    let done = post(&authority, &token, "d", &deactivate, json!({ "reason": "sold" })).await.json();
+    let [other] = &done["seats"].as_array().unwrap()[..] else { panic!("{done}") };
+    assert!(other["state"] == "revoked" && other["revocation"].is_string() && other["error"].is_null());
+    assert_eq!(post(&authority, &token, "d", &deactivate, json!({ "reason": "sold" })).await.json(), done);
+    let again = post(&authority, &token, "e", &deactivate, json!({ "reason": "sold" })).await;
+    assert_eq!(again.problem(), (410, "given-up".into()));
     let unknown =
         post(&authority, &token, "s", "/v1/admin/seats/H5J2QR/release", json!({ "reason": "x" })).await;
     assert_eq!(unknown.problem(), (404, "unknown-seat".into()));
@@ -414,6 +459,6 @@ async fn lists_go_by_pages_and_seats_are_released() {
     let after = first["next"].as_str().unwrap();
     let rest = get(&authority, &token, &format!("/v1/admin/audit?limit=500&after={after}")).await.json();
     let last = rest["lines"].as_array().unwrap().last().unwrap().clone();
-    assert_eq!((&last["action"], &last["actor"]), (&"released".into(), &"account:owner".into()));
+    assert_eq!((&last["action"], &last["actor"]), (&"license-deactivated".into(), &"account:owner".into()));
     assert_eq!((&last["role"], &last["peer"]), (&"owner".into(), &"192.0.2.1".into()));
 }

@@ -379,11 +379,14 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 17] = [
+const UNASKED: [(&str, &str); 20] = [
     ("may", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
     ("product", "what the authority sells, which every message says"),
     ("policies", "what every sale is on that does not say otherwise"),
+    ("edit", "it is `edit_and_give` without a customer, which asks"),
+    ("retention", "how long what is personal is kept, which is no secret"),
+    ("is_prune_due", "when the authority last deleted what was too old"),
     ("terms_of_sale", "nothing is sold yet"),
     ("load", "the authority's own keys"),
     ("count_by_state", "for the operator's metrics"),

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-pub(in crate::service) const ACTIONS: [(&str, bool); 35] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 40] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -26,6 +26,9 @@ pub(in crate::service) const ACTIONS: [(&str, bool); 35] = [
     ("policies-edited", false),
     ("customer-created", false),
     ("customer-edited", false),
+    ("customer-erased", false),
+    ("retention-edited", false),
+    ("pruned", false),
     ("order-voided", false),
     ("certified", false),
     ("restored", false),
@@ -35,6 +38,8 @@ pub(in crate::service) const ACTIONS: [(&str, bool); 35] = [
     ("license-expiring", true),
     ("license-used-up", true),
     ("license-voided", true),
+    ("license-given", true),
+    ("license-deactivated", true),
     ("license-key-added", true),
     ("license-key-revoked", true),
     ("license-key-shown", true),
@@ -77,6 +82,12 @@ pub(super) struct Audit {
     pub(super) customers: HashMap<String, Timestamp>,
     /// How often each was changed.
     pub(super) customers_edited: HashMap<String, i64>,
+    /// When each was erased that was.
+    pub(super) customers_erased: HashMap<String, Timestamp>,
+    /// The customer that a license was given to last, once it was.
+    pub(super) given: HashMap<LicenseId, String>,
+    /// For how long what is personal is kept, once that was changed.
+    pub(super) retention: Option<String>,
     /// When each webhook was added, by its id.
     pub(super) webhooks: HashMap<String, Timestamp>,
     /// When each was removed.
@@ -200,6 +211,13 @@ impl Audit {
                         let id = detail.split(':').next().unwrap_or_default();
                         *self.customers_edited.entry(id.to_owned()).or_default() += 1;
                     }
+                    ("customer-erased", _) => {
+                        *self.customers_edited.entry(detail.clone()).or_default() += 1;
+                        let is_first = self.customers_erased.insert(detail, at).is_none();
+                        row.expect("detail", is_first, "a customer is erased once");
+                    }
+                    ("retention-edited", _) => self.retention = Some(detail),
+                    ("license-given", Some(license)) => drop(self.given.insert(license, detail)),
                     ("webhook-added", _) => {
                         let id = detail.split(':').next().unwrap_or_default();
                         let is_first = self.webhooks.insert(id.to_owned(), at).is_none();

@@ -169,6 +169,9 @@ fn look_at_license(row: &mut Row<'_>, known: &mut Known) {
         row.expect("state", state.is_none_or(|state| state == expected), "its terms are in another state");
     }
     let customer = customer_of(row, known);
+    let given = id.and_then(|id| known.audit.given.get(&id));
+    let is_its = given.is_none() || given == customer.as_ref();
+    row.expect("customer_id", is_its, "the license was given to another customer");
     if let Some(id) = id {
         // One that the ledger had lost has no key until it is given one.
         let has_key = key.1.as_deref() == Some(NO_KEY);
@@ -198,8 +201,18 @@ fn look_at_customer(row: &mut Row<'_>, known: &Known) {
         let edited = known.audit.customers_edited.get(id).copied().unwrap_or(0);
         row.expect("revision", revision == edited + 1, "it was noted as changed more or less often");
     }
-    for column in ["name", "email", "external_id", "notes"] {
-        row.text(column);
+    let texts = ["name", "email", "external_id", "notes"].map(|column| (column, row.text(column)));
+    let erased = id.as_ref().and_then(|id| known.audit.customers_erased.get(id)).copied();
+    match row.is_null("erased") {
+        true => row.expect("erased", erased.is_none(), "the customer was noted as erased"),
+        false => {
+            let at = row.time("erased");
+            row.expect("erased", at == erased, "it is not when the customer was noted as erased");
+        }
+    }
+    for (column, text) in texts {
+        let is_there = erased.is_none() || text.is_none_or(|text| text.is_empty());
+        row.expect(column, is_there, "the customer was erased");
     }
 }
 
@@ -273,7 +286,9 @@ fn look_at_sold(row: &mut Row<'_>, known: &Known, orders: &mut HashMap<String, O
     let product = sold.and_then(|license| license.product.as_ref());
     row.expect("license_id", product == order.product.as_ref(), "the order is for another product");
     let customer = sold.and_then(|license| license.customer.as_ref());
-    row.expect("license_id", customer == order.customer.as_ref(), "the order is of another customer");
+    // It may have been given to another one since.
+    let is_of_order = customer == order.customer.as_ref() || known.audit.given.contains_key(&license);
+    row.expect("license_id", is_of_order, "the order is of another customer");
     let noted = known.audit.created.get(&license);
     let is_noted = noted.is_some_and(|(_, detail)| detail.ends_with(&format!(", order {id}")));
     row.expect("license_id", is_noted, "the license was not noted as sold under that order");

@@ -35,7 +35,7 @@ use super::{
     permit::{On, permit},
 };
 use crate::{
-    domain::{Digest, Finding, Occasion, Said, rights::Act},
+    domain::{Digest, Finding, Occasion, Retention, Said, rights::Act},
     failure::Result,
     keys::Vault,
     store::{self, Tx, raw},
@@ -215,6 +215,13 @@ async fn look_at_vendor(tx: &mut Tx, known: &Known, findings: &mut Findings) -> 
             let is_noted = noted.map_or(policies.is_empty(), |noted| policies.is(noted));
             row.expect("policies", is_noted, "they are not what was noted last");
         }
+        if let Some(retention) = row.record::<Retention>("retention") {
+            let noted = known.audit.retention.as_ref();
+            let noted = noted.map_or(Some(Retention::default()), |noted| serde_json::from_str(noted).ok());
+            row.expect("retention", noted == Some(retention), "it is not what was noted last");
+        }
+        row.time_or_null("pruned");
+        row.text("forgotten");
     })
     .await?;
     if rows != 1 {

@@ -2,16 +2,18 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 74] = [
+pub(crate) const UNSEEN: [(&str, &str); 90] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
     ),
+    ("vendor.pruned", "noted only where something went; it must not lie ahead"),
+    ("vendor.forgotten", "noted nowhere else; lines up to it are taken to say nothing of a person"),
     ("page.page", "random bytes; the last page must be there"),
     ("page.noted", "of a page that is not the last: noted nowhere else; it must not lie ahead"),
     (
         "license.customer_id",
-        "of a license without an order: noted nowhere else; it must be a customer there is",
+        "of a license without an order that was given to nobody since: noted nowhere else; it must be a customer there is",
     ),
     (
         "license.allowances",
@@ -39,6 +41,7 @@ pub(crate) const UNSEEN: [(&str, &str); 74] = [
     ("license_key.sealed", "whether a copy is kept is noted nowhere else; what is kept must be of this key"),
     ("sale.said", "what was ordered is noted nowhere else; it must be valid"),
     ("seat.machine", "what the device said of itself; no rule reads it, and it must be readable"),
+    ("seat.described", "of a seat that says nothing of its computer: it is looked at once more for that"),
     ("seat.record.requested", "the request is not kept; a date by the device's clock"),
     ("seat.record.request_digest", "the request is not kept; a change lets the same request be refused"),
     ("seat.record.release_commitment", "the request is not kept; a change lets the seat's code be refused"),
@@ -90,6 +93,19 @@ pub(crate) const UNSEEN: [(&str, &str); 74] = [
         "what is counted is noted nowhere else; requests are remembered of one kind alone",
     ),
     ("license_count.record", "how often it happened is noted nowhere else; bounds are checked"),
+    ("refusal.device_key", "who was refused is noted nowhere else; it must be a key"),
+    ("refusal.asked", "what was refused is noted nowhere else; it must be what can be asked for"),
+    ("refusal.kind", "what was refused is noted nowhere else"),
+    ("refusal.reason", "words for people"),
+    ("refusal.handle", "who was refused is noted nowhere else; it must be a handle"),
+    ("refusal.license_id", "what was refused is noted nowhere else; it must be a license there is"),
+    ("refusal.key_hint", "the key is not kept"),
+    ("refusal.machine", "what the device said of itself; no rule reads it, and it must be readable"),
+    ("refusal.actor", "noted nowhere else; it must be a user, a bearer or an address"),
+    ("refusal.peer", "noted nowhere else; it must be an address"),
+    ("refusal.first_at", "within its day: noted nowhere else"),
+    ("refusal.last_at", "within its day: noted nowhere else; not before the first"),
+    ("refusal.number", "how often it happened is noted nowhere else; at least once"),
     (
         "audit_seal.attestation",
         "of a seal that is not the newest: the newest has the digest of all before, and is signed",

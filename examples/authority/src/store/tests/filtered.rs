@@ -65,6 +65,7 @@ async fn fill(tx: &mut Tx) -> Vec<LicenseTerms> {
             },
             created: at(number).time,
             revision: 1,
+            erased: None,
         };
         insert_customer(tx, &customer).await.unwrap();
         insert_license(tx, &terms, &key, None, &at(number)).await.unwrap();

@@ -1,0 +1,249 @@
+//! The vendor deactivates a license: every seat of it that is taken, in one act. Its key stays, so the customer
+//! activates again.
+
+use nodelock::{
+    ErrorKind, LicenseId, Revocation,
+    authority::{
+        Records, Seat,
+        decision::{self, Moment, Ruling},
+    },
+};
+
+use super::{
+    Service,
+    driver::{Act as Deciding, Settled},
+    permit::On,
+    selling::Place,
+    unknown_ruling,
+};
+use crate::{
+    domain::{
+        Occasion,
+        rights::{Act, Permit},
+    },
+    failure::{Failure, Result},
+    store::{self, AuditLine},
+};
+
+/// How many seats are given up in one transaction, so that devices need not wait for many.
+const AT_ONCE: u32 = 200;
+
+/// What became of one seat.
+pub(crate) struct Deactivated {
+    /// As it was before.
+    pub(crate) before: Seat,
+    /// The seat now with its revocation, or why it stays as it is: its device was faster, say.
+    pub(crate) now: Result<(Seat, Option<Revocation>)>,
+}
+
+impl Service {
+    /// Releases every seat of a license that is taken, and forgets what was refused of it. Returns what became of each.
+    /// `notice` is for the customer.
+    ///
+    /// Up to 200 seats are released in one transaction. A seat that is granted meanwhile stays.
+    ///
+    /// Fails with `ErrorKind::UnknownLicense`, and with [`ErrorKind::GivenUp`] when no seat is taken.
+    pub(crate) async fn deactivate(
+        &self,
+        license: LicenseId,
+        notice: &str,
+        occasion: &Occasion,
+    ) -> Result<Vec<Deactivated>> {
+        let occasion = &self.permit(occasion, Act::Release, On::License(license)).await?;
+        self.deactivate_by(AT_ONCE, license, notice, occasion).await
+    }
+
+    async fn deactivate_by(
+        &self,
+        at_once: u32,
+        license: LicenseId,
+        notice: &str,
+        occasion: &Permit<'_>,
+    ) -> Result<Vec<Deactivated>> {
+        let mut deactivated = Vec::new();
+        loop {
+            let mut tx = self.database.read().await?;
+            store::product_of_license(&mut tx, license)
+                .await?
+                .ok_or_else(|| Failure::unknown_license(license))?;
+            let seats = store::taken_seats_of(&mut tx, license, occasion.time, at_once).await?;
+            drop(tx);
+            let acts: Vec<_> = seats.iter().map(|seat| releasing(seat, notice)).collect();
+            let acts: Vec<&Deciding<'_>> = acts.iter().map(|act| act as &Deciding<'_>).collect();
+            let places = self.places(&Place::License(license)).await?;
+            let selling = places.first().ok_or_else(unknown_ruling)?;
+            let settled = self.decide_together(&acts, selling, occasion).await?;
+            let (found, mut over) = (seats.len(), 0);
+            for (before, settled) in seats.into_iter().zip(settled) {
+                let now = released(settled)?;
+                over += usize::from(now.is_ok());
+                deactivated.push(Deactivated { before, now });
+            }
+            // What is over is not found again.
+            if found < at_once as usize || over == 0 {
+                break;
+            }
+            self.make_way().await;
+        }
+        if deactivated.is_empty() {
+            let text =
+                format!("license {license} has no seat that is taken, so there is nothing to deactivate");
+            return Err(Failure::rule(ErrorKind::GivenUp, text));
+        }
+        let released = deactivated.iter().filter(|seat| seat.now.is_ok()).count();
+        let mut tx = self.database.write().await?;
+        store::forget_refusals_of_license(&mut tx, license).await?;
+        let detail = format!("{released} seats: {notice}");
+        let line = AuditLine { action: "license-deactivated", license: Some(license), detail: &detail };
+        line.write(&mut tx, occasion).await?;
+        tx.commit().await?;
+        Ok(deactivated)
+    }
+}
+
+/// What became of one seat: that it is over already is an outcome, and everything else fails the act.
+fn released(settled: Result<Settled>) -> Result<Result<(Seat, Option<Revocation>)>> {
+    match settled {
+        Ok(Settled { ruling: Ruling::Revoked(seat) | Ruling::Returned(seat), reply }) => {
+            Ok(Ok((seat, reply.revocation)))
+        }
+        Ok(_) => Err(unknown_ruling()),
+        Err(Failure::Rule(error)) if error.kind() == ErrorKind::GivenUp => Ok(Err(error.into())),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// The release of one seat, as the driver decides it.
+fn releasing<'a>(
+    seat: &Seat,
+    notice: &'a str,
+) -> impl Fn(&Records, &Moment) -> Result<decision::Step, decision::Refusal> + Send + Sync + use<'a> {
+    let name = seat.name();
+    move |records, moment| decision::release(name, notice, records, moment)
+}
+
+#[cfg(test)]
+mod tests {
+    use nodelock::{Reason, authority::SeatState};
+
+    use super::*;
+    use crate::{
+        domain::{
+            SeatChoice,
+            filter::{Filter, List},
+            rights,
+        },
+        service::{
+            fixture::{Authority, claim, vendor},
+            licenses, verify,
+        },
+    };
+
+    async fn license_of_all(authority: &Authority) -> LicenseId {
+        let mut found = None;
+        let look = |row: Result<crate::domain::LicenseRow>| {
+            found = Some(row?.license.terms.id);
+            Ok(())
+        };
+        licenses(authority.service.database(), Filter::all(List::Licenses), &vendor(), look).await.unwrap();
+        found.unwrap()
+    }
+
+    async fn is_sound(authority: &Authority) {
+        let verified =
+            verify(authority.service.database(), &authority.path("keys"), &vendor()).await.unwrap();
+        assert_eq!(verified.found, 0, "{:?}", verified.findings);
+    }
+
+    fn kind(failure: Failure) -> ErrorKind {
+        match failure {
+            Failure::Rule(error) => error.kind(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_seat_of_a_license_is_over_in_one_act_and_its_key_activates_again() {
+        let authority = Authority::new().await;
+        let key = authority.sell(3).await;
+        let license = license_of_all(&authority).await;
+        let nothing = authority.service.deactivate(license, "gone", &vendor()).await.map(drop);
+        assert_eq!(kind(nothing.unwrap_err()), ErrorKind::GivenUp);
+        let devices = [authority.activated(&key).await, authority.activated(&key).await];
+        let done = authority.service.deactivate(license, "sold with the company", &vendor()).await.unwrap();
+        let mut handles: Vec<_> = done.iter().map(|seat| seat.before.handle()).collect();
+        handles.sort();
+        let mut of_devices: Vec<_> =
+            devices.iter().map(|device| device.check().unwrap().license().unwrap().handle).collect();
+        of_devices.sort();
+        assert_eq!(handles, of_devices);
+        for seat in &done {
+            let (now, revocation) = seat.now.as_ref().unwrap();
+            assert!(now.state() == SeatState::Revoked && revocation.is_some());
+        }
+        // Each seat can be taken back by itself, and a new machine finds a free one.
+        let choice = SeatChoice { handle: handles[0], device: None };
+        authority.service.unrelease(choice, &vendor()).await.unwrap();
+        authority.activated(&key).await;
+        authority.activated(&key).await;
+        assert!(authority.actions().await.contains(&"license-deactivated".to_owned()));
+        is_sound(&authority).await;
+        let unknown = authority.service.deactivate(LicenseId::NONE, "gone", &vendor()).await.map(drop);
+        assert_eq!(kind(unknown.unwrap_err()), ErrorKind::UnknownLicense);
+    }
+
+    #[tokio::test]
+    async fn more_seats_than_one_transaction_takes_are_all_over() {
+        let authority = Authority::new().await;
+        let key = authority.sell(3).await;
+        let license = license_of_all(&authority).await;
+        authority.activated(&key).await;
+        authority.activated(&key).await;
+        authority.activated(&key).await;
+        let vendor = vendor();
+        let permit = rights::ask(&vendor, Act::Release).unwrap().whole().unwrap();
+        let done = authority.service.deactivate_by(2, license, "gone", &permit).await.unwrap();
+        assert_eq!(done.len(), 3);
+        assert!(authority.seats().await.iter().all(|seat| seat.state() == SeatState::Revoked));
+    }
+
+    /// A device gives its seat up while the vendor takes it, and two of the vendor's people do the same at once.
+    #[tokio::test]
+    async fn of_two_at_once_one_ends_a_seat_and_the_other_is_told_that_it_is_over() {
+        let authority = Authority::new().await;
+        let key = authority.sell(2).await;
+        let license = license_of_all(&authority).await;
+        // One that lets a verification run while somebody else writes.
+        let service = &authority.restarted(true).await;
+        for _ in 0..4 {
+            let device = authority.activated(&key).await;
+            let proof = device.deactivate_offline(Reason::Moved).unwrap();
+            let (claim, vendor) = (claim(proof.proof()), vendor());
+            let choice = SeatChoice { handle: proof.handle(), device: None };
+            let (given_up, released, deactivated) = tokio::join!(
+                service.redeem_proof(&claim, &vendor),
+                service.release(choice, "gone", &vendor),
+                service.deactivate(license, "gone", &vendor)
+            );
+            // The receipt comes in any case: the machine has lost its license.
+            given_up.unwrap();
+            let seat =
+                authority.seats().await.into_iter().find(|seat| seat.handle() == proof.handle()).unwrap();
+            match seat.state() {
+                SeatState::Returned => {
+                    assert_eq!(kind(released.map(drop).unwrap_err()), ErrorKind::GivenUp);
+                    match deactivated {
+                        Err(failure) => assert_eq!(kind(failure), ErrorKind::GivenUp),
+                        Ok(seats) => assert!(seats.iter().all(|seat| seat.now.is_err())),
+                    }
+                }
+                SeatState::Revoked => assert!(released.is_ok() || deactivated.is_ok()),
+                state => panic!("the seat is {state}"),
+            }
+            // Once it is over, nobody ends it again.
+            let again = service.deactivate(license, "gone", &vendor).await.map(drop);
+            assert_eq!(kind(again.unwrap_err()), ErrorKind::GivenUp);
+        }
+        is_sound(&authority).await;
+    }
+}
