@@ -54,6 +54,8 @@ pub(crate) enum Failure {
     UnknownAccount(String),
     #[error("there is no token or deployment key {0}")]
     UnknownCredential(String),
+    #[error("there is no webhook {0}")]
+    UnknownWebhook(String),
     #[error("{0} were not redeemed; the output says which, and why")]
     NotAllRedeemed(u64),
     /// The license.
@@ -241,6 +243,7 @@ impl Failure {
             Self::AccountExists(_) => "account-exists".into(),
             Self::UnknownAccount(_) => "unknown-account".into(),
             Self::UnknownCredential(_) => "unknown-credential".into(),
+            Self::UnknownWebhook(_) => "unknown-webhook".into(),
             Self::AmbiguousSeat => "ambiguous-seat".into(),
             Self::KeyInUse => "key-in-use".into(),
             Self::Void(_) => "void".into(),

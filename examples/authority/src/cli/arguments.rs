@@ -1,9 +1,11 @@
 //! What can be typed.
 
 mod customer;
+mod event;
 mod license;
 mod people;
 mod product;
+mod webhook;
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -15,9 +17,11 @@ use nodelock::{LicenseId, PublicKey, code::Handle};
 
 pub(crate) use self::{
     customer::{CustomerCommand, OrderCommand, Which},
+    event::{EventCommand, ListedEvents},
     license::{Changes, ExtendBy, LicenseAct, LicenseCommand, Licenses, NewKey, NewLicense, Reset},
     people::{AccountCommand, DeploymentKeyCommand, TokenCommand},
     product::{EditedTerms, PolicyCommand, ProductCommand},
+    webhook::{Allowed, WebhookCommand},
 };
 use crate::{
     domain::{
@@ -186,6 +190,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         filtered: Filtered,
     },
+    /// What happened to licenses, as receivers are told
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Servers of yours that are told of events
+    #[command(subcommand)]
+    Webhook(WebhookCommand),
     /// What devices were refused lately, and why
     #[command(subcommand)]
     Refusal(RefusalCommand),
@@ -293,6 +303,8 @@ pub(crate) struct ServeArguments {
     /// several times. Nobody else's X-Forwarded-For is believed
     #[arg(long, value_name = "ADDRESS", env = "AUTHORITY_TRUSTED_PROXY", value_delimiter = ',', value_parser = proxy)]
     pub(crate) trusted_proxy: Vec<IpAddr>,
+    #[command(flatten)]
+    pub(crate) webhooks: Allowed,
 }
 
 #[derive(Args)]

@@ -18,10 +18,10 @@ use super::{
         AuditCommand, CertificateCommand, Command, Installation, LicenseAct, LicenseCommand, Licenses, Reset,
         SeatArguments,
     },
-    bulk, customers,
+    bulk, customers, events,
     licenses::Desk,
     output::{self, Listing, Report},
-    people, products, refusals, seats,
+    people, products, refusals, seats, webhooks,
 };
 use crate::{
     domain::{Actor, Deactivation, Digest, Occasion, SeatChoice, armored, filter::List},
@@ -224,6 +224,10 @@ async fn execute(
             }
             service::seats(database, filter, occasion, show).await?;
             listing.finish("No seats.")
+        }
+        Command::Event(command) => events::events(command, database, occasion, installation.json).await,
+        Command::Webhook(command) => {
+            webhooks::webhooks(command, &installation.keys(), database, occasion, installation.json).await
         }
         Command::Refusal(command) => refusals::run(command, database, occasion, installation.json).await,
         Command::Account(command) => people::account(command, &installation.keys(), database, occasion).await,

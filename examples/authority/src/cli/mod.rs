@@ -5,12 +5,14 @@ mod bulk;
 mod commands;
 mod confirm;
 mod customers;
+mod events;
 mod licenses;
 mod output;
 mod people;
 mod products;
 mod refusals;
 mod seats;
+mod webhooks;
 
 use std::{path::Path, process::ExitCode};
 
@@ -78,7 +80,7 @@ mod tests {
     use crate::domain::rights::Act;
 
     /// What right each command asks for. The operator has all of them; none is for what changes and shows nothing.
-    const COMMANDS: [(&str, Option<Act>); 64] = [
+    const COMMANDS: [(&str, Option<Act>); 73] = [
         ("account disable", Some(Act::Accounts)),
         ("account enable", Some(Act::Accounts)),
         ("account list", Some(Act::Accounts)),
@@ -101,6 +103,8 @@ mod tests {
         ("deployment-key list", Some(Act::Tokens)),
         ("deployment-key new", Some(Act::Tokens)),
         ("deployment-key revoke", Some(Act::Tokens)),
+        ("event kinds", None),
+        ("event list", Some(Act::ShowAudit)),
         ("init", Some(Act::Ledger)),
         ("license add-key", Some(Act::Rekey)),
         ("license deactivate", Some(Act::Release)),
@@ -144,6 +148,13 @@ mod tests {
         ("unrelease", Some(Act::Release)),
         ("verify", Some(Act::Verify)),
         ("vouch", Some(Act::Ledger)),
+        ("webhook add", Some(Act::Webhooks)),
+        ("webhook deliveries", Some(Act::Webhooks)),
+        ("webhook list", Some(Act::Webhooks)),
+        ("webhook remove", Some(Act::Webhooks)),
+        ("webhook replay", Some(Act::Webhooks)),
+        ("webhook secret", Some(Act::Webhooks)),
+        ("webhook test", Some(Act::Webhooks)),
     ];
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod credentials;
 mod customer;
+mod event;
 pub(crate) mod filter;
 mod location;
 mod order;
@@ -14,6 +15,7 @@ mod said;
 mod seal;
 mod submission;
 mod terms;
+mod webhook;
 
 use std::{
     fmt,
@@ -34,6 +36,7 @@ use self::rights::{Role, Scope};
 pub(crate) use self::{
     credentials::{Account, Credential, CredentialKind, DeploymentKey, Password, Spent, Token, check_name},
     customer::{Customer, CustomerDetails, CustomerId},
+    event::{EventRow, kind_of},
     location::Location,
     order::{Order, OrderChoice, OrderKey, OrderRow, check_order_id},
     product::{Product, ProductId},
@@ -44,6 +47,7 @@ pub(crate) use self::{
     seal::{Digest, Field, Lines, NOTHING, Seal, hex, line_digest, personal_digest},
     submission::{Deactivation, Submission, What},
     terms::{FeatureBody, SaidTerms},
+    webhook::{DeliveryRow, Webhook},
 };
 use crate::failure::Result;
 

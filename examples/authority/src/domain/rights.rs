@@ -124,6 +124,8 @@ named! {
         CustomerRelease = "customer-release",
         ShowAudit = "show-audit",
         Verify = "verify",
+        /// Add, change and test webhooks, and see what they were told.
+        Webhooks = "webhooks",
         /// Sign in and out, and see who one is.
         Oneself = "oneself",
     }
@@ -164,7 +166,7 @@ pub(crate) const QUOTA_DAYS: u32 = 30;
 fn rule(act: Act) -> Rule {
     use Others::{Anybody, Machines, Nobody};
     use Right::{All, No, Own, Quota};
-    use Scope::{LicensesRead, LicensesWrite, ProductsWrite, ReportsRead, SeatsWrite};
+    use Scope::{LicensesRead, LicensesWrite, ProductsWrite, ReportsRead, SeatsWrite, WebhooksWrite};
     let (roles, scope, others) = match act {
         //                        owner vendor support auditor reseller   token                 others
         Act::Ledger => ([All, No, No, No, No], None, Nobody),
@@ -194,6 +196,7 @@ fn rule(act: Act) -> Rule {
         Act::CustomerRelease => ([No, No, No, No, No], None, Anybody),
         Act::ShowAudit => ([All, All, No, All, No], Some(ReportsRead), Nobody),
         Act::Verify => ([All, All, No, All, No], None, Nobody),
+        Act::Webhooks => ([All, All, No, No, No], Some(WebhooksWrite), Nobody),
         Act::Oneself => ([All, All, All, All, All], None, Nobody),
     };
     Rule { roles, scope, others }
@@ -437,6 +440,7 @@ show-holding     -----  ------  x-
 customer-release -----  ------  x-
 show-audit       xx-x-  ----x-  --
 verify           xx-x-  ------  --
+webhooks         xx---  -----x  --
 oneself          xxxxx  xxxxxx  --
 ";
 

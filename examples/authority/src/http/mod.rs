@@ -11,8 +11,10 @@ mod bearer;
 mod body;
 mod cached;
 mod connections;
+mod courier;
 mod description;
 mod device;
+mod expiring;
 #[cfg(test)]
 mod fixture;
 mod health;
@@ -29,6 +31,7 @@ mod reload;
 mod retention;
 mod seals;
 mod tls;
+mod webhooks;
 
 use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc};
 
@@ -44,6 +47,7 @@ use tokio::net::TcpListener;
 use tracing::{info, warn};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use self::courier::Courier;
 use self::{
     connections::{
         ADMINISTRATORS_CONNECTIONS, CONNECTIONS_OF_PEER, Front, MOST_CONNECTIONS, OPERATORS_CONNECTIONS,
@@ -66,18 +70,21 @@ struct Server {
     permits: Arc<Permits>,
     admin_permits: Arc<Permits>,
     readiness: Readiness,
+    /// What brings messages to webhooks.
+    courier: Arc<Courier>,
 }
 
 type Shared = State<Arc<Server>>;
 
 impl Server {
-    fn new(service: Service) -> Arc<Self> {
+    fn new(service: Service, courier: Courier) -> Arc<Self> {
         Arc::new(Self {
             service,
             metrics: Metrics::default(),
             permits: Arc::default(),
             admin_permits: Arc::default(),
             readiness: Readiness::default(),
+            courier: Arc::new(courier),
         })
     }
 }
@@ -98,13 +105,15 @@ pub(crate) async fn run(arguments: &ServeArguments, keys: &Path, service: Servic
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    let server = Server::new(service);
+    let server = Server::new(service, Courier::new(&arguments.webhooks.hosts));
     // What is missing of the ledger must be known before anything is signed.
     server.service.page().await?;
     tokio::spawn(log::watch(server.clone()));
     tokio::spawn(notes::keep(server.clone()));
     tokio::spawn(retention::keep(server.clone()));
     tokio::spawn(seals::keep(server.clone()));
+    tokio::spawn(expiring::keep(server.clone()));
+    tokio::spawn(webhooks::keep(server.clone()));
     // From here on a signal stops it in good order, so it may be said that it is there.
     let signal = stop_signal()?;
     let issuers = reload::Issuers::new(server.clone(), keys.to_owned());

@@ -272,6 +272,10 @@ impl From<Failure> for Problem {
                 Self::own(StatusCode::CONFLICT, &("account-exists", "There is such an account"))
                     .detail(&failure.message())
             }
+            Failure::UnknownWebhook(_) => {
+                Self::own(StatusCode::NOT_FOUND, &("unknown-webhook", "There is no such webhook"))
+                    .detail(&failure.message())
+            }
             Failure::KeyInUse => {
                 Self::own(StatusCode::CONFLICT, &("key-in-use", "There is a license with that key"))
             }

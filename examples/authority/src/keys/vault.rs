@@ -1,5 +1,5 @@
-//! The vault: license keys are kept in it, so that they can be sent again, and secrets of second factors, so that a
-//! copy of the ledger signs nobody in.
+//! The vault: license keys are kept in it, so that they can be sent again, what webhooks are signed with, and secrets
+//! of second factors, so that a copy of the ledger signs nobody in.
 //!
 //! Its key is a file of its own among the keys. It is not derived from the issuer's, because that is replaced, and
 //! removed, whenever it may have been stolen: what was sealed before could not be read any more. Nor does it sign
@@ -99,9 +99,19 @@ impl Vault {
         self.seal_at(place(license, hash), key)
     }
 
+    /// Encrypts another secret, for its purpose and for what has that id.
+    pub(crate) fn seal_text(&self, purpose: &str, id: &str, secret: &str) -> Result<Vec<u8>> {
+        self.seal_at(named_place(purpose, id), secret)
+    }
+
+    /// The secret that was sealed so; none if this is not from there.
+    pub(crate) fn unseal_text(&self, purpose: &str, id: &str, sealed: &[u8]) -> Option<Zeroizing<String>> {
+        self.unseal_at(named_place(purpose, id), sealed)
+    }
+
     /// Encrypts the secret of an account's second factor for that account.
     pub(crate) fn seal_second_factor(&self, account: &str, secret: &str) -> Result<String> {
-        Ok(URL_SAFE_NO_PAD.encode(self.seal_at(place_of_account(account), secret)?))
+        Ok(URL_SAFE_NO_PAD.encode(self.seal_at(named_place("second factor", account), secret)?))
     }
 
     fn seal_at(&self, place: Aad<Vec<u8>>, secret: &str) -> Result<Vec<u8>> {
@@ -130,7 +140,7 @@ impl Vault {
 
     /// The secret of an account's second factor; none if this was not sealed for that account.
     pub(crate) fn unseal_second_factor(&self, account: &str, sealed: &str) -> Option<Zeroizing<String>> {
-        self.unseal_at(place_of_account(account), &URL_SAFE_NO_PAD.decode(sealed).ok()?)
+        self.unseal_at(named_place("second factor", account), &URL_SAFE_NO_PAD.decode(sealed).ok()?)
     }
 
     fn unseal_at(&self, place: Aad<Vec<u8>>, sealed: &[u8]) -> Option<Zeroizing<String>> {
@@ -150,8 +160,8 @@ fn place(license: LicenseId, hash: KeyHash) -> Aad<Vec<u8>> {
     Aad::from(place)
 }
 
-fn place_of_account(account: &str) -> Aad<Vec<u8>> {
-    Aad::from([b"nodelock second factor\0", account.as_bytes()].concat())
+fn named_place(purpose: &str, id: &str) -> Aad<Vec<u8>> {
+    Aad::from([b"nodelock ", purpose.as_bytes(), b"\0", id.as_bytes()].concat())
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ impl Service {
             let mut tx = self.database.read().await?.of_product(&selling.id);
             let considered = consider(&mut tx, act, &facts, &self.moment(&case)?).await?;
             let locks = match &considered {
-                Considered::Decided(decision) => Locks::of(&tx, &decision.store),
+                Considered::Decided(decision) => Locks::of_decision(&tx, decision),
                 _ => Locks::default(),
             };
             drop(tx);
@@ -158,7 +158,7 @@ impl Service {
             for act in acts {
                 match consider(&mut tx, *act, &facts, &self.moment(&case)?).await? {
                     Considered::Needs(more) => verifications.extend(more),
-                    Considered::Decided(decision) => locks.add(Locks::of(&tx, &decision.store)),
+                    Considered::Decided(decision) => locks.add(Locks::of_decision(&tx, &decision)),
                     Considered::Refused(_) => {}
                 }
             }
@@ -189,7 +189,7 @@ impl Service {
             while let Some(act) = acts.get(settled.len()).filter(|_| verifications.is_empty()) {
                 let considered = consider(&mut tx, *act, &facts, &self.moment(case)?).await?;
                 if let Considered::Decided(decision) = &considered
-                    && let Some(more) = tx.lacks(&decision.store)
+                    && let Some(more) = tx.lacks(decision)
                 {
                     locks.add(more);
                     break;

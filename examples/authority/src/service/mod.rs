@@ -15,6 +15,7 @@ mod derivations;
 mod driver;
 mod edit;
 mod erase;
+mod events;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod holding;
@@ -47,6 +48,7 @@ mod tests;
 mod tokens;
 mod unrelease;
 mod verify;
+mod webhooks;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -65,6 +67,7 @@ pub(crate) use self::{
     deactivate::Deactivated,
     edit::{Changing, Edited, Extension, differences, edit, edit_and_give, extend},
     erase::{Erased, erase_customer},
+    events::{event_kinds, events_after, note_expiring},
     license_keys::{InPlaceOf, kept_key, licenses_by_hint, rekey, revoke_key, vault},
     lists::{LicenseView, audit, count_by_state, customers, license, licenses, orders, seats},
     once::Once,
@@ -85,9 +88,13 @@ pub(crate) use self::{
     suspend::{set_suspended, void},
     tokens::{NewCredential, credentials, new_credential, revoke},
     verify::{Kept, UNSEEN, Verified, VerifiedAudit, verify, verify_audit},
+    webhooks::{
+        Courier, Letter, Posted, Target, deliveries_after, new_webhook, new_webhook_secret, remove_webhook,
+        replay, test_webhook, webhooks,
+    },
 };
 use self::{derivations::Derivations, limits::Limits, notes::Notes};
-pub(crate) use crate::store::{CredentialRow, Database};
+pub(crate) use crate::store::{CredentialRow, Database, Replay};
 use crate::{
     domain::{Refusals, SeatChoice, Submission},
     failure::{Failure, Result},

@@ -6,6 +6,7 @@ use super::{
     Tx,
     accounts::spend,
     answers::keep_answer,
+    events::enter,
     row::{device, handle, license_id, number, public_key, seconds, time},
     sql::{Row, query},
 };
@@ -18,7 +19,10 @@ use crate::{
 };
 use nodelock::{
     LicenseId, Random as _, SystemRandom,
-    authority::{SeatName, SeatState, decision::Event},
+    authority::{
+        SeatName, SeatState,
+        decision::{Event, EventKind},
+    },
 };
 
 /// A line to write. It takes a permit, which only the table of rights gives, so that nothing is done unasked.
@@ -41,17 +45,24 @@ macro_rules! audit_columns {
 pub(super) use audit_columns;
 
 /// What a line says of a seat.
-struct OfSeat {
-    name: SeatName,
-    before: Option<SeatState>,
-    after: Option<SeatState>,
+pub(super) struct OfSeat {
+    pub(super) name: SeatName,
+    pub(super) before: Option<SeatState>,
+    pub(super) after: Option<SeatState>,
 }
 
 /// Writes down what a decision noted.
 pub(crate) async fn note(tx: &mut Tx, event: &Event, permit: &Permit<'_>) -> Result<()> {
     let line = AuditLine { action: event.kind.name(), license: event.license, detail: &event.detail };
     let seat = event.seat.map(|name| OfSeat { name, before: event.before, after: event.after });
-    write(tx, &line, (seat, None), permit).await
+    write(tx, &line, (seat, None), permit).await?;
+    match event.license {
+        Some(id) if event.kind == EventKind::Granted && tx.used_up(id, permit.time) => {
+            let detail = "no activation is left";
+            AuditLine { action: "license-used-up", license: Some(id), detail }.write(tx, permit).await
+        }
+        _ => Ok(()),
+    }
 }
 
 impl AuditLine<'_> {
@@ -81,6 +92,7 @@ async fn write(
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
     let mut random = [0; 8];
     SystemRandom.fill(&mut random)?;
+    let id = format!("{now:032x}{:016x}", u64::from_le_bytes(random));
     let state = |of: fn(&OfSeat) -> Option<SeatState>| seat.as_ref().and_then(of).map(SeatState::name);
     let peer = permit.actor.address().map(|address| address.to_string());
     let (mut salt, mut digest) = (None, None);
@@ -96,7 +108,7 @@ async fn write(
         audit_columns!(),
         ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
     ))
-    .bind(format!("{now:032x}{:016x}", u64::from_le_bytes(random)))
+    .bind(&id)
     .bind(seconds(permit.time))
     .bind(permit.actor.to_string())
     .bind(permit.actor.role().map(Role::name))
@@ -113,7 +125,7 @@ async fn write(
     .bind(digest)
     .execute(tx)
     .await?;
-    Ok(())
+    enter(tx, &id, line, seat.as_ref(), permit).await
 }
 
 pub(super) fn audit_row(row: &Row) -> Result<AuditRow> {

@@ -7,6 +7,7 @@ use nodelock::{
 
 use super::{
     Engine, Tx,
+    events::set_expiry,
     license_keys::insert_key,
     row::{count, json, record, seconds, terms, time},
     sql::{Row, query},
@@ -70,7 +71,7 @@ async fn insert_version(tx: &mut Tx, terms: &LicenseTerms, version: u32, occasio
         .bind(json(terms)?)
         .execute(tx)
         .await?;
-    Ok(())
+    set_expiry(tx, terms.id, terms.expires).await
 }
 
 /// What a license says now; none if there is no such license. In a transaction that writes it stays as it is until its

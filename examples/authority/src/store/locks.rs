@@ -12,7 +12,10 @@ use std::collections::BTreeSet;
 
 use nodelock::{
     LicenseId, PublicKey,
-    authority::{Seat, SeatName, decision::Change},
+    authority::{
+        Seat, SeatName,
+        decision::{Change, Decision},
+    },
     code::Handle,
 };
 
@@ -33,7 +36,15 @@ pub(crate) struct Locks {
 }
 
 impl Locks {
-    /// What these changes need, which were decided from what the transaction found.
+    /// What a decision needs, which was made from what the transaction found. The events of a license have numbers, so
+    /// its row is locked by whatever happens to it.
+    pub(crate) fn of_decision(tx: &Tx, decision: &Decision) -> Self {
+        let mut locks = Self::of(tx, &decision.store);
+        locks.licenses.extend(decision.events.iter().filter_map(|event| event.license));
+        locks
+    }
+
+    /// What these changes need.
     pub(crate) fn of(tx: &Tx, changes: &[Change]) -> Self {
         let mut locks = Self::default();
         for change in changes {

@@ -14,7 +14,7 @@ use super::{
 use crate::failure::{Failure, Result};
 
 /// In order. One that is released never changes.
-const MIGRATIONS: [(&str, &str); 13] = [
+const MIGRATIONS: [(&str, &str); 15] = [
     ("ledger", include_str!("migrations/0001_ledger.sql")),
     ("allowances", include_str!("migrations/0002_allowances.sql")),
     ("accounts", include_str!("migrations/0003_accounts.sql")),
@@ -27,6 +27,8 @@ const MIGRATIONS: [(&str, &str); 13] = [
     ("personal", include_str!("migrations/0011_personal.sql")),
     ("filter", include_str!("migrations/0012_filter.sql")),
     ("audit chain", include_str!("migrations/0013_audit_chain.sql")),
+    ("event", include_str!("migrations/0014_event.sql")),
+    ("webhook", include_str!("migrations/0015_webhook.sql")),
     ("order of a seller", include_str!("migrations/0016_order_of_seller.sql")),
 ];
 
@@ -59,6 +61,7 @@ fn in_sql_of(engine: Engine, sql: &'static str) -> Cow<'static, str> {
         Engine::Sqlite => Cow::Borrowed(sql),
         Engine::Postgres => {
             let sql = sql.replace(" BLOB", " BYTEA").replace("json(terms)", "CAST(terms AS json)");
+            let sql = sql.replace("json_extract(terms, '$.expires')", "(CAST(terms AS json) ->> 'expires')");
             let lower = ["licensee", "label", "name"];
             Cow::Owned(lower.iter().fold(sql, |sql, column| {
                 sql.replace(&format!("(lower({column}),"), &format!("(lower({column} COLLATE \"C\"),"))

@@ -10,6 +10,7 @@ mod audit;
 mod backup;
 mod counters;
 mod customers;
+mod events;
 mod filtered;
 mod group;
 mod history;
@@ -33,6 +34,7 @@ mod strangers;
 #[cfg(test)]
 mod tests;
 mod tx;
+mod webhooks;
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
 
@@ -48,6 +50,7 @@ pub(crate) use self::{
     audit::{AuditLine, note},
     backup::publish,
     customers::{customer, customer_of_external_id, customer_pages, insert_customer, set_customer},
+    events::{events_after, next_to_expire, set_expiry_noted},
     filtered::Pages,
     history::{NO_KEY, clock},
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
@@ -80,6 +83,11 @@ pub(crate) use self::{
     sql::Error,
     strangers::forget_evidence_before,
     tx::Tx,
+    webhooks::{
+        Attempt, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,
+        licenses_to_replay, remove_webhook, replay_of_license, secrets_of, set_attempted, set_secret,
+        webhook, webhooks, webhooks_to_tell,
+    },
 };
 use self::{group::Member, sql::query, sqlite::Sqlite, tx::Inner};
 #[cfg(test)]

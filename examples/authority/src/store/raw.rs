@@ -90,6 +90,27 @@ table!(CREDENTIAL, "credential", "hash, id, record, created, seen", "id");
 table!(ANSWERED, "answered", "id, digest, sealed, at", "id");
 table!(RESELLER_LICENSE, "reseller_license", "license_id, account", "license_id");
 
+/// Each event with its line of the audit beside it.
+pub(crate) const EVENT: Table = Table {
+    name: "event",
+    rows: "SELECT event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
+           event.from_state, event.to_state, audit.action AS line_action, audit.license_id AS line_license_id, \
+           audit.at AS line_at, audit.handle AS line_handle, audit.device_key AS line_device_key, \
+           audit.from_state AS line_from_state, audit.to_state AS line_to_state \
+           FROM event LEFT JOIN audit ON audit.id = event.id ORDER BY event.license_id, event.sequence",
+};
+/// Each delivery with its event beside it.
+pub(crate) const DELIVERY: Table = Table {
+    name: "delivery",
+    rows: "SELECT delivery.webhook_id, delivery.event_id, delivery.license_id, delivery.sequence, delivery.state, \
+           delivery.due, delivery.attempts, delivery.tried, delivery.status, delivery.said, \
+           event.license_id AS event_license_id, event.sequence AS event_sequence \
+           FROM delivery LEFT JOIN event ON event.id = delivery.event_id \
+           ORDER BY delivery.webhook_id, delivery.event_id",
+};
+table!(WEBHOOK, "webhook", "id, url, kinds, secret, former, former_until, created, removed", "id");
+table!(EXPIRY, "expiry", "license_id, ends, noted", "license_id");
+
 /// A row, whose columns may hold anything.
 pub(crate) struct RawRow(pub(super) Row);
 

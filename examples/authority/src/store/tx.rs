@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use nodelock::{
-    LicenseId,
-    authority::{Allowances, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Change},
+    LicenseId, Timestamp,
+    authority::{
+        Allowance, Allowances, KeyHash, LicenseRecord, LicenseTerms, Seat, SeatName, decision::Decision,
+    },
 };
 use sqlx::{Postgres, Transaction};
 
@@ -82,11 +84,16 @@ impl Tx {
         }
     }
 
-    /// What these changes need and this transaction has not locked; none if nothing.
-    pub(crate) fn lacks(&self, changes: &[Change]) -> Option<Locks> {
+    /// What a decision needs and this transaction has not locked; none if nothing.
+    pub(crate) fn lacks(&self, decision: &Decision) -> Option<Locks> {
         let locks = self.locks.as_ref()?;
-        let needed = Locks::of(self, changes);
+        let needed = Locks::of_decision(self, decision);
         (!locks.cover(&needed)).then_some(needed)
+    }
+
+    /// Whether it took all its locks when it began.
+    pub(super) fn is_of_decision(&self) -> bool {
+        self.locks.is_some()
     }
 
     /// A license that was read before, with what its seats add up to by now.
@@ -128,6 +135,15 @@ impl Tx {
         if let Some(license) = self.licenses.get_mut(&id) {
             license.allowances = allowances;
         }
+    }
+
+    /// Whether this transaction takes the last activation of a license.
+    pub(super) fn used_up(&self, id: LicenseId, now: Timestamp) -> bool {
+        let is_used_up =
+            |license: &LicenseRecord| license.balance(Allowance::Activations, now).left() == Some(0);
+        self.licenses
+            .get(&id)
+            .is_some_and(|stored| !is_used_up(stored) && is_used_up(&self.up_to_date(stored)))
     }
 
     pub(super) fn known_seat(&self, name: SeatName) -> Option<&(Counted, Vec<i64>)> {

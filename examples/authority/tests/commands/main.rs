@@ -21,6 +21,7 @@ mod several_products;
 mod terms;
 mod vendor;
 mod verify;
+mod webhooks;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -201,6 +201,20 @@ fn authority() -> Authority {
     };
     let answer = [bytes("aa"), bytes("bb"), bytes("cc")].join(", ");
     ledger.execute(&format!("INSERT INTO answered (id, digest, sealed, at) VALUES ({answer}, 1790000000)"));
+    // Two who are told, one of them by a new secret, and one who was.
+    let add = |kind: &str| {
+        let url = format!("https://example.com/{kind}");
+        field(&authority.done(&["webhook", "add", &url, "--event", kind]), "id").to_owned()
+    };
+    let (_, changed, removed) = (add("license.resumed"), add("license.suspended"), add("seat.*"));
+    authority.done(&["webhook", "secret", &changed]);
+    authority.done(&["license", "suspend", &other]);
+    authority.done(&["license", "resume", &other]);
+    authority.done(&["license", "suspend", &other]);
+    authority.done(&["license", "resume", &other]);
+    authority.done(&["webhook", "remove", &removed]);
+    let tried = "attempts = 1, tried = 1790000000, status = 503, said = 'the status 503'";
+    Ledger::open(&authority).execute(&format!("UPDATE delivery SET {tried}"));
     // As of a key that was sold while there was no vault.
     authority.done(&["license", "rekey", &id]);
     Ledger::open(&authority).execute("UPDATE license_key SET sealed = NULL WHERE revoked IS NOT NULL");

@@ -9,6 +9,7 @@ mod python_server;
 mod readme;
 mod readme_block;
 mod shop;
+mod webhooks;
 
 #[path = "../support/mod.rs"]
 mod support;

@@ -385,11 +385,16 @@ impl Authority {
 
     /// The same for another product.
     pub fn over_time_of(product: &str, seconds: u64) -> Option<Arc<Self>> {
+        Self::over_time_with(product, seconds, &[])
+    }
+
+    /// The same with further options for its server.
+    pub fn over_time_with(product: &str, seconds: u64, options: &[&str]) -> Option<Arc<Self>> {
         let folder = in_memory();
         let clock = MovedClock::new(folder.path().join("clock"), seconds)?;
         let installation = Installation::with_clock(product, folder, Engine::chosen(), Some(clock));
         installation.vendor(&["certificate", "new", "--days", "36500"]);
-        Some(Self::serving(installation, &[]))
+        Some(Self::serving(installation, options))
     }
 
     fn in_folder(product: &str, folder: TempDir, options: &[&str]) -> Arc<Self> {

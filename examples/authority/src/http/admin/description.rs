@@ -111,7 +111,8 @@ const SHARED: [(u16, &str, &str, For); 17] = [
 ];
 /// What is out of reach is answered the same as what is not there.
 const NOT_FOUND: &str = "No such thing within reach. Codes: `unknown-license`, `unknown-seat`, `unknown-product`, \
-                         `unknown-customer`, `unknown-order`, `no-such-key`, `unknown-account`, `unknown-credential`.";
+                         `unknown-customer`, `unknown-order`, `no-such-key`, `unknown-account`, `unknown-credential`, \
+                         `unknown-webhook`.";
 const BUSY: &str = "Busy";
 const TOO_MANY: &str = "TooManyAttempts";
 

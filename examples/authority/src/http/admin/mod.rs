@@ -7,6 +7,7 @@ mod customers;
 mod deactivate;
 mod description;
 mod etag;
+mod events;
 mod licenses;
 mod lists;
 mod me;
@@ -16,6 +17,7 @@ mod products;
 mod refusals;
 mod seats;
 mod sessions;
+mod webhooks;
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -107,6 +109,13 @@ fn calls() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(credentials::deployment_keys, credentials::new_deployment_key))
         .routes(routes!(credentials::revoke_deployment_key))
         .routes(routes!(audit::audit))
+        .routes(routes!(events::events))
+        .routes(routes!(webhooks::webhooks, webhooks::new_webhook))
+        .routes(routes!(webhooks::remove_webhook))
+        .routes(routes!(webhooks::new_webhook_secret))
+        .routes(routes!(webhooks::test_webhook))
+        .routes(routes!(webhooks::replay))
+        .routes(routes!(webhooks::deliveries))
         .routes(routes!(audit::verify_audit))
         .routes(routes!(description::openapi))
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::domain::rights::{Act, Role, Scope};
 
 /// What each call asks for; none for what strangers may call too.
-const CALLS: [(&str, Option<Act>); 53] = [
+const CALLS: [(&str, Option<Act>); 61] = [
     ("accounts", Some(Act::Accounts)),
     ("add_key", Some(Act::Rekey)),
     ("admin_openapi", None),
@@ -26,6 +26,7 @@ const CALLS: [(&str, Option<Act>); 53] = [
     ("customer", Some(Act::ShowLicenses)),
     ("customers", Some(Act::ShowLicenses)),
     ("deactivate", Some(Act::Release)),
+    ("deliveries", Some(Act::Webhooks)),
     ("deployment_keys", Some(Act::Tokens)),
     ("disable_account", Some(Act::Accounts)),
     ("edit", Some(Act::Edit)),
@@ -33,6 +34,7 @@ const CALLS: [(&str, Option<Act>); 53] = [
     ("edit_policies", Some(Act::Products)),
     ("edit_product", Some(Act::Products)),
     ("enable_account", Some(Act::Accounts)),
+    ("events", Some(Act::ShowAudit)),
     ("extend", Some(Act::Extend)),
     ("extend_order", Some(Act::Extend)),
     ("keys", Some(Act::ShowLicenses)),
@@ -44,6 +46,8 @@ const CALLS: [(&str, Option<Act>); 53] = [
     ("new_deployment_key", Some(Act::Tokens)),
     ("new_second_factor", Some(Act::Accounts)),
     ("new_token", Some(Act::Tokens)),
+    ("new_webhook", Some(Act::Webhooks)),
+    ("new_webhook_secret", Some(Act::Webhooks)),
     ("order", Some(Act::ShowLicenses)),
     ("orders", Some(Act::ShowLicenses)),
     ("policies", Some(Act::Oneself)),
@@ -52,7 +56,9 @@ const CALLS: [(&str, Option<Act>); 53] = [
     ("refusals", Some(Act::ShowRefusals)),
     ("rekey", Some(Act::Rekey)),
     ("release", Some(Act::Release)),
+    ("remove_webhook", Some(Act::Webhooks)),
     ("renew", Some(Act::Renew)),
+    ("replay", Some(Act::Webhooks)),
     ("reset_counter", Some(Act::ResetCounters)),
     ("resume", Some(Act::Resume)),
     ("return_held", Some(Act::ReturnHeld)),
@@ -65,11 +71,13 @@ const CALLS: [(&str, Option<Act>); 53] = [
     ("sign_in", None),
     ("sign_out", Some(Act::Oneself)),
     ("suspend", Some(Act::Suspend)),
+    ("test_webhook", Some(Act::Webhooks)),
     ("tokens", Some(Act::Tokens)),
     ("unrelease", Some(Act::Release)),
     ("verify_audit", Some(Act::Verify)),
     ("void", Some(Act::Edit)),
     ("void_order", Some(Act::Edit)),
+    ("webhooks", Some(Act::Webhooks)),
 ];
 
 /// Calls about what is not of one product or one seller: no limited right reaches them.

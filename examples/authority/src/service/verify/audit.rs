@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// What is noted beside the events of decisions, and whether it is about a license.
-const ACTIONS: [(&str, bool); 34] = [
+pub(in crate::service) const ACTIONS: [(&str, bool); 40] = [
     ("set-up", false),
     ("product-created", false),
     ("product-edited", false),
@@ -35,6 +35,8 @@ const ACTIONS: [(&str, bool); 34] = [
     ("license-created", true),
     ("license-edited", true),
     ("license-extended", true),
+    ("license-expiring", true),
+    ("license-used-up", true),
     ("license-voided", true),
     ("license-given", true),
     ("license-deactivated", true),
@@ -52,6 +54,10 @@ const ACTIONS: [(&str, bool); 34] = [
     ("deployment-key-created", false),
     ("deployment-key-revoked", false),
     ("chain-differs", false),
+    ("webhook-added", false),
+    ("webhook-removed", false),
+    ("webhook-secret-changed", false),
+    ("webhook-replayed", false),
     ("refused", false),
 ];
 /// Between the time of an act and that of its line: a long run of `redeem-all` has one time for all it does.
@@ -82,6 +88,10 @@ pub(super) struct Audit {
     pub(super) given: HashMap<LicenseId, String>,
     /// For how long what is personal is kept, once that was changed.
     pub(super) retention: Option<String>,
+    /// When each webhook was added, by its id.
+    pub(super) webhooks: HashMap<String, Timestamp>,
+    /// When each was removed.
+    pub(super) webhooks_removed: HashMap<String, Timestamp>,
     /// The orders whose licenses were ended for good.
     pub(super) void_orders: HashSet<OrderName>,
     /// What holds for all products, once that was changed.
@@ -250,6 +260,15 @@ impl Audit {
                         let product = detail.split(", ").next().unwrap_or_default().to_owned();
                         let name = (order.unwrap_or_default(), product, reseller.unwrap_or_default());
                         self.void_orders.insert(name);
+                    }
+                    ("webhook-added", _) => {
+                        let id = detail.split(':').next().unwrap_or_default();
+                        let is_first = self.webhooks.insert(id.to_owned(), at).is_none();
+                        row.expect("detail", is_first, "a webhook is added once");
+                    }
+                    ("webhook-removed", _) => {
+                        let is_first = self.webhooks_removed.insert(detail, at).is_none();
+                        row.expect("detail", is_first, "a webhook is removed once");
                     }
                     ("policies-edited", _) => self.policies = Some(detail),
                     ("account-created", _) => {

@@ -7,6 +7,7 @@
 mod accounts;
 mod audit;
 mod chain;
+mod events;
 mod history;
 mod licenses;
 mod others;
@@ -26,6 +27,7 @@ use nodelock::{
     authority::{LicenseTerms, SeatName, SeatState},
 };
 
+pub(super) use self::audit::ACTIONS;
 pub(crate) use self::unseen::UNSEEN;
 use self::{audit::Audit, chain::Chain, row::Row};
 use super::{
@@ -157,6 +159,7 @@ pub(crate) async fn verify(database: &Database, directory: &Path, occasion: &Occ
     licenses::look_back(&known, &mut findings);
     others::look(&mut tx, &mut known, &mut findings).await?;
     accounts::look(&mut tx, vault.as_ref(), &mut known, &mut findings).await?;
+    events::look(&mut tx, vault.as_ref(), &known, &mut findings).await?;
     audit::look_back(&known, &mut findings);
     let Findings { list, found, records, .. } = findings;
     let keys_not_compared = known.keys_not_compared;

@@ -75,6 +75,16 @@ impl<'a> Row<'a> {
         self.raw.get::<String>(column).map_err(|detail| self.wrong(column, detail)).ok()
     }
 
+    /// The same of a number.
+    pub(super) fn number_or_null(&mut self, column: &str) -> Option<Option<i64>> {
+        self.raw.get::<i64>(column).map_err(|detail| self.wrong(column, detail)).ok()
+    }
+
+    /// The same of bytes.
+    pub(super) fn bytes_or_null(&mut self, column: &str) -> Option<Option<Vec<u8>>> {
+        self.raw.get::<Vec<u8>>(column).map_err(|detail| self.wrong(column, detail)).ok()
+    }
+
     /// Whether a column is NULL.
     pub(super) fn is_null(&self, column: &str) -> bool {
         // Whatever has another type is there.

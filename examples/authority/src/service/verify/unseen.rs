@@ -2,7 +2,7 @@
 
 /// A column, with the member of its record behind a dot, and why some change of it has no second witness. What is not
 /// listed is seen whatever it is changed to.
-pub(crate) const UNSEEN: [(&str, &str); 76] = [
+pub(crate) const UNSEEN: [(&str, &str); 89] = [
     (
         "history.record",
         "what is missing is noted nowhere else; it must be readable, and its last page must be there",
@@ -106,6 +106,19 @@ pub(crate) const UNSEEN: [(&str, &str); 76] = [
         "audit_seal.attestation",
         "of a seal that is not the newest: the newest has the digest of all before, and is signed",
     ),
+    ("event.id", "a line of the audit may be kept no longer, so one that is not there is no witness"),
+    ("expiry.noted", "whether an end was noted: of which end, the audit has in words alone"),
+    ("webhook.url", "its path may be a secret, so it is noted nowhere else; it must be an address"),
+    ("webhook.kinds", "what it is told of is noted nowhere else; it must be a list"),
+    ("webhook.former_until", "noted nowhere else"),
+    ("delivery.webhook_id", "who was told is noted nowhere else; it must be a webhook there is"),
+    ("delivery.event_id", "of an event that may be kept no longer"),
+    ("delivery.state", "what was told is noted nowhere else"),
+    ("delivery.due", "noted nowhere else"),
+    ("delivery.attempts", "noted nowhere else"),
+    ("delivery.tried", "noted nowhere else; it must not lie ahead"),
+    ("delivery.status", "what was answered is noted nowhere else"),
+    ("delivery.said", "what was answered is noted nowhere else"),
     ("_sqlx_migrations.description", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.installed_on", "a note of the database's driver that nothing reads"),
     ("_sqlx_migrations.execution_time", "a note of the database's driver that nothing reads"),

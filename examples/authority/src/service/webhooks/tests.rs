@@ -1,0 +1,290 @@
+//! Receivers that are slow, down, or away for a day, and a server that ends at any point.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use nodelock::{LicenseId, Timestamp};
+use ring::hmac;
+use serde_json::Value;
+
+use super::{
+    super::fixture::{Authority, now, vendor},
+    Courier, Letter, Posted, after, deliveries_after, new_webhook, new_webhook_secret, remove_webhook,
+    replay,
+};
+use crate::{
+    domain::{DeliveryRow, Occasion},
+    failure::Failure,
+    keys::Vault,
+    service::{self, Service, events_after, set_suspended},
+    store::Replay,
+};
+
+/// Answers as it is told, and keeps what came.
+#[derive(Default)]
+struct Receiver {
+    /// What it answers; 200 where it is told nothing.
+    answers: Mutex<Vec<u16>>,
+    is_down: Mutex<bool>,
+    came: Mutex<Vec<Letter>>,
+}
+
+impl Courier for Receiver {
+    async fn post(&self, letter: Letter) -> Posted {
+        if *self.is_down.lock().unwrap() {
+            return Posted::Failed("connecting: refused".into());
+        }
+        self.came.lock().unwrap().push(letter);
+        let answer = self.answers.lock().unwrap().pop();
+        Posted::Answered(answer.unwrap_or(200))
+    }
+}
+
+impl Receiver {
+    fn take(&self) -> Vec<Letter> {
+        std::mem::take(&mut self.came.lock().unwrap())
+    }
+
+    fn set_down(&self, is_down: bool) {
+        *self.is_down.lock().unwrap() = is_down;
+    }
+}
+
+/// An authority with a vault, a webhook that is told of those kinds, and its secret.
+async fn told_of(kinds: &[&str]) -> (Authority, Service, Arc<Receiver>, String, String) {
+    let authority = Authority::new().await;
+    let keys = authority.path("keys");
+    let vault = Vault::open_or_create(&keys).unwrap();
+    let service = authority.restarted(true).await.with_vault(vault);
+    let made = Mutex::new(None);
+    let hand_over = |id: &str, secret: &str| {
+        *made.lock().unwrap() = Some((id.to_owned(), secret.to_owned()));
+        Ok(())
+    };
+    let new = ("https://example.com/hooks", kinds.iter().map(|kind| (*kind).to_owned()).collect());
+    new_webhook(service.database(), service.vault(), new, hand_over, &vendor()).await.unwrap();
+    let (id, secret) = made.into_inner().unwrap().unwrap();
+    (authority, service, Arc::default(), id, secret)
+}
+
+fn at(time: Timestamp) -> Occasion {
+    Occasion { time, ..vendor() }
+}
+
+/// Tells all that is due then.
+async fn tell(service: &Service, id: &str, receiver: &Arc<Receiver>, time: Timestamp) {
+    while service.tell(id, receiver, &at(time)).await.unwrap() > 0 {}
+}
+
+async fn states(service: &Service, id: &str) -> Vec<DeliveryRow> {
+    deliveries_after(service.database(), id, (None, ""), 1000, &vendor()).await.unwrap()
+}
+
+/// Sells a license and returns its id.
+async fn sold(authority: &Authority) -> LicenseId {
+    authority.sell(2).await;
+    let events = events_after(authority.service.database(), None, "", 1000, &vendor()).await.unwrap();
+    events.last().unwrap().license
+}
+
+async fn suspend_and_resume(authority: &Authority, license: LicenseId) {
+    for suspended in [true, false] {
+        set_suspended(authority.service.database(), license, suspended, &vendor()).await.unwrap();
+    }
+}
+
+/// The kinds that came, by the license.
+fn by_license(letters: &[Letter]) -> BTreeMap<String, Vec<(u64, String)>> {
+    let mut found: BTreeMap<String, Vec<(u64, String)>> = BTreeMap::new();
+    for letter in letters {
+        let body: Value = serde_json::from_str(&letter.body).unwrap();
+        let (license, number) = (body["data"]["license"].as_str().unwrap(), &body["data"]["sequence"]);
+        let kind = body["type"].as_str().unwrap().to_owned();
+        found.entry(license.to_owned()).or_default().push((number.as_u64().unwrap(), kind));
+    }
+    found
+}
+
+fn kinds(numbered: &[(u64, &str)]) -> Vec<(u64, String)> {
+    numbered.iter().map(|(number, kind)| (*number, format!("license.{kind}"))).collect()
+}
+
+#[tokio::test]
+async fn what_happens_is_told_once_in_order_and_signed() {
+    let (authority, service, receiver, id, secret) = told_of(&[]).await;
+    let (one, other) = (sold(&authority).await, sold(&authority).await);
+    suspend_and_resume(&authority, one).await;
+    tell(&service, &id, &receiver, now()).await;
+    let letters = receiver.take();
+    let came = by_license(&letters);
+    assert_eq!(came[&one.to_string()], kinds(&[(1, "created"), (2, "suspended"), (3, "resumed")]));
+    assert_eq!(came[&other.to_string()], kinds(&[(1, "created")]));
+    let key = STANDARD.decode(secret.strip_prefix("whsec_").unwrap()).unwrap();
+    assert_eq!(key.len(), 32);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
+    let events = events_after(service.database(), None, "", 1000, &vendor()).await.unwrap();
+    for letter in &letters {
+        let signed = format!("{}.{}.{}", letter.id, letter.timestamp, letter.body);
+        let signature = STANDARD.decode(letter.signature.strip_prefix("v1,").unwrap()).unwrap();
+        hmac::verify(&key, signed.as_bytes(), &signature).unwrap();
+        assert!(events.iter().any(|event| event.id == letter.id));
+    }
+    // Nothing is told twice, and what is told is noted.
+    tell(&service, &id, &receiver, now()).await;
+    assert!(receiver.take().is_empty());
+    let states = states(&service, &id).await;
+    assert!(states.iter().all(|row| (&*row.state, row.status) == ("delivered", Some(200))), "{states:?}");
+}
+
+#[tokio::test]
+async fn a_webhook_is_told_of_the_kinds_that_it_asked_for_and_of_nothing_before() {
+    let (authority, service, receiver, id, _) = told_of(&["license.suspended", "seat.*"]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    let key = authority.sell(1).await;
+    authority.activated(&key).await;
+    tell(&service, &id, &receiver, now()).await;
+    let came = by_license(&receiver.take());
+    assert_eq!(came.len(), 2, "{came:?}");
+    assert_eq!(came[&license.to_string()], kinds(&[(2, "suspended")]));
+    let (_, others) = came.iter().find(|(of, _)| **of != license.to_string()).unwrap();
+    assert_eq!(*others, [(2, "seat.granted".to_owned())]);
+
+    let database = service.database();
+    for (url, kind) in [("https://example.com/", "license.bought"), ("example.com", "license.*")] {
+        let new = (url, vec![kind.to_owned()]);
+        let refused = new_webhook(database, service.vault(), new, |_, _| Ok(()), &vendor()).await;
+        assert!(matches!(refused, Err(Failure::Usage(_))), "{url} {kind}");
+    }
+    let new = ("https://example.com/", Vec::new());
+    let refused = new_webhook(database, None, new, |_, _| Ok(()), &vendor()).await;
+    assert!(matches!(refused, Err(Failure::NoVault)));
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_down_for_a_day_gets_everything_in_order() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    receiver.set_down(true);
+    let start = now();
+    let (day, step) = (Duration::from_secs(24 * 60 * 60), Duration::from_secs(10 * 60));
+    let mut time = start;
+    while time < after(start, day) {
+        tell(&service, &id, &receiver, time).await;
+        time = after(time, step);
+    }
+    let waiting = states(&service, &id).await;
+    let of = |row: &DeliveryRow| (row.state.clone(), row.attempts);
+    assert_eq!(of(&waiting[0]), ("due".to_owned(), 7), "{waiting:?}");
+    assert_eq!(waiting[0].said.as_deref(), Some("connecting: refused"));
+    assert!(waiting[1..].iter().all(|row| of(row) == ("queued".to_owned(), 0)), "{waiting:?}");
+    receiver.set_down(false);
+    while time < after(start, 2 * day) {
+        tell(&service, &id, &receiver, time).await;
+        time = after(time, step);
+    }
+    let came = by_license(&receiver.take());
+    let expected = kinds(&[(1, "created"), (2, "suspended"), (3, "resumed")]);
+    assert_eq!(came[&license.to_string()], expected);
+}
+
+#[tokio::test]
+async fn what_is_refused_for_three_days_is_set_aside_until_it_is_replayed() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    // The first event is refused each time; what comes behind it is told once it is set aside.
+    *receiver.answers.lock().unwrap() = [&[200; 2][..], &[500; 10]].concat();
+    let mut time = now();
+    let mut attempts = Vec::new();
+    while states(&service, &id).await[0].state == "due" {
+        tell(&service, &id, &receiver, time).await;
+        attempts.push(receiver.take().into_iter().map(|letter| letter.id).collect::<Vec<_>>());
+        time = after(states(&service, &id).await[0].due, Duration::ZERO);
+    }
+    assert_eq!(attempts.len(), 10, "{attempts:?}");
+    let told = states(&service, &id).await;
+    let of_state: Vec<&str> = told.iter().map(|row| &*row.state).collect();
+    assert_eq!(of_state, ["aside", "delivered", "delivered"]);
+    assert_eq!((told[0].status, told[0].said.as_deref()), (Some(500), Some("the status 500")));
+    let aside = deliveries_after(service.database(), &id, (Some("aside"), ""), 10, &vendor()).await.unwrap();
+    assert_eq!(aside.len(), 1);
+
+    assert_eq!(replay(service.database(), &id, &Replay::Aside, &vendor()).await.unwrap(), 1);
+    tell(&service, &id, &receiver, time).await;
+    let again = receiver.take();
+    assert_eq!((again.len(), &again[0].id), (1, &told[0].event.id), "it has the id that it had");
+    // Everything once more, in order, and one alone.
+    let since = Replay::Since(Timestamp::MIN);
+    assert_eq!(replay(service.database(), &id, &since, &vendor()).await.unwrap(), 3);
+    tell(&service, &id, &receiver, time).await;
+    let expected = kinds(&[(1, "created"), (2, "suspended"), (3, "resumed")]);
+    assert_eq!(by_license(&receiver.take())[&license.to_string()], expected);
+    let one = Replay::Event(told[1].event.id.clone());
+    assert_eq!(replay(service.database(), &id, &one, &vendor()).await.unwrap(), 1);
+    tell(&service, &id, &receiver, time).await;
+    assert_eq!(by_license(&receiver.take())[&license.to_string()], kinds(&[(2, "suspended")]));
+}
+
+#[tokio::test]
+async fn an_attempt_whose_server_ended_is_made_again_with_the_same_words() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    // It ends after the message was sent, and before that could be noted.
+    let start = now();
+    let claimed = |time| {
+        let service = &service;
+        let id = id.clone();
+        async move {
+            let mut tx = service.database().write().await.unwrap();
+            let again = after(time, super::CLAIM);
+            let claimed = crate::store::claim(&mut tx, &id, 16, time, again).await.unwrap();
+            tx.commit().await.unwrap();
+            claimed.iter().map(super::body).collect::<Vec<_>>()
+        }
+    };
+    let lost = claimed(start).await;
+    assert_eq!(lost.len(), 1, "the others of the license wait");
+    // Another server does not make the same attempt meanwhile.
+    assert!(claimed(after(start, Duration::from_secs(59))).await.is_empty());
+    let later = authority.restarted(true).await.with_vault(Vault::open(&authority.path("keys")).unwrap());
+    tell(&later, &id, &receiver, after(start, Duration::from_secs(60))).await;
+    let letters = receiver.take();
+    assert_eq!(letters[0].body, lost[0]);
+    let expected = kinds(&[(1, "created"), (2, "suspended"), (3, "resumed")]);
+    assert_eq!(by_license(&letters)[&license.to_string()], expected);
+}
+
+#[tokio::test]
+async fn for_a_day_two_secrets_sign_and_a_webhook_that_is_removed_is_told_nothing() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    new_webhook_secret(service.database(), service.vault(), &id, |_, _| Ok(()), &vendor()).await.unwrap();
+    sold(&authority).await;
+    tell(&service, &id, &receiver, now()).await;
+    let signatures = receiver.take()[0].signature.clone();
+    let (new, former) = signatures.split_once(' ').unwrap();
+    assert!(new.starts_with("v1,") && former.starts_with("v1,") && new != former);
+    sold(&authority).await;
+    tell(&service, &id, &receiver, now().plus_days(2)).await;
+    assert!(!receiver.take()[0].signature.contains(' '));
+    // One without the key that keeps the secrets says so, and nothing is lost.
+    let blind = authority.restarted(true).await;
+    sold(&authority).await;
+    tell(&blind, &id, &receiver, now()).await;
+    let said = states(&service, &id).await[2].said.clone().unwrap();
+    assert!(receiver.take().is_empty() && said.contains("vault.key"), "{said}");
+
+    remove_webhook(service.database(), &id, &vendor()).await.unwrap();
+    sold(&authority).await;
+    tell(&service, &id, &receiver, now().plus_days(1)).await;
+    assert!(receiver.take().is_empty());
+    let gone = remove_webhook(service.database(), &id, &vendor()).await;
+    assert!(matches!(gone, Err(Failure::UnknownWebhook(_))));
+    assert!(service::webhooks(service.database(), &vendor()).await.unwrap().is_empty());
+}
