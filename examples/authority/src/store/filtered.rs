@@ -366,7 +366,7 @@ impl<T> Pages<T> {
 }
 
 /// The names of what a list is in order by.
-const MARKS: [&str; 3] = ["after_0", "after_1", "after_2"];
+const MARKS: [&str; 4] = ["after_0", "after_1", "after_2", "after_3"];
 
 #[cfg(test)]
 mod tests {

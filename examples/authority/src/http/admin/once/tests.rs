@@ -63,7 +63,7 @@ async fn whoever_may_only_write_is_answered_what_was_written() {
         .administer(call(&token, "edit", &format!("{license}/edit"), &json!({ "terms": { "seats": 5 } })))
         .await;
     let seen = edited.json();
-    assert_eq!((&seen["license"]["seats"], &seen["license"]["version"]), (&5.into(), &2.into()));
+    assert_eq!((&seen["license"]["seats"]["total"], &seen["license"]["version"]), (&5.into(), &2.into()));
     // What changes nothing is kept as well.
     let same = call(&token, "same", &format!("{license}/resume"), &json!({}));
     assert_eq!(authority.administer(same).await.json(), json!({ "suspended": false, "changed": false }));
