@@ -75,8 +75,8 @@ pub(crate) enum Failure {
     KeyNotKept,
     #[error(
         "secrets are kept here, and `vault.key`, which opens them, is missing or another one. Put it back among the keys \
-         from their copy; no other is made meanwhile, and no license key that is sold is kept. docs/OPERATING.md, Keys of \
-         licenses, says what to do if it is lost for good"
+         from their copy; no other is made meanwhile, and no license key that is sold is kept. If it is lost for good, \
+         docs/OPERATING.md, Keys of licenses, says what to do"
     )]
     VaultMissing,
     #[error(

@@ -166,8 +166,8 @@ pub(crate) async fn licenses_by_hint(
 
 /// The vault whose key is in a folder, which is made if nothing was kept yet.
 ///
-/// None where it cannot be made. Fails with [`Failure::VaultMissing`] where something was kept and the vault is not here:
-/// another one would not open them, and nobody would look for the one that does.
+/// None where it cannot be made. Fails with [`Failure::VaultMissing`] where something was kept and the vault is not
+/// here: another one would not open it, and nobody would look for the one that does.
 pub(crate) async fn vault(database: &Database, keys: &Path) -> Result<Option<Vault>> {
     if let Some(vault) = Vault::open(keys)? {
         return Ok(Some(vault));

@@ -451,13 +451,14 @@ async fn a_deployment_key_takes_as_many_seats_as_it_is_good_for_and_does_nothing
 }
 
 /// Functions that are for nobody in particular, each with the reason.
-const UNASKED: [(&str, &str); 23] = [
+const UNASKED: [(&str, &str); 24] = [
     ("may", "it asks for whatever act it is told"),
     ("product_within_reach", "it asks for whatever act it is told"),
     ("products", "what the authority sells, which every message says"),
     ("product", "what the authority sells, which every message says"),
     ("policies", "what every sale is on that does not say otherwise"),
-    ("edit", "it is `edit_and_give` without a customer, which asks"),
+    ("edit", "`edited` asks"),
+    ("edit_and_give", "`edited` asks"),
     ("retention", "how long what is personal is kept, which is no secret"),
     ("is_prune_due", "when the authority last deleted what was too old"),
     ("terms_of_sale", "nothing is sold yet"),
