@@ -72,7 +72,9 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
     let report = match Database::open(&installation.database(), connections).await {
         Ok(database) => {
             let report = execute(command, installation, &database, &occasion).await;
-            if may_note(command) && report.is_ok() {
+            // A server seals what it notes itself. A command that looks at something waits for nobody who writes.
+            let is_server = matches!(command, Command::Serve(_));
+            if report.is_ok() && database.has_written() && !is_server {
                 // What is done is done. Where the keys are elsewhere or may not sign, the lines wait for whoever can
                 // seal them, and `audit verify` says how many do.
                 let _ = service::seal_audit(&database, &installation.keys()).await;
@@ -94,18 +96,6 @@ pub(crate) async fn run(command: &Command, installation: &Installation) -> Resul
 fn user() -> String {
     let names = ["USER", "LOGNAME"].into_iter().filter_map(|variable| std::env::var(variable).ok());
     names.into_iter().find(|name| !name.is_empty()).unwrap_or_else(|| "unknown".into())
-}
-
-/// Whether a command may have noted something by itself. A server seals what it notes.
-fn may_note(command: &Command) -> bool {
-    !matches!(
-        command,
-        Command::Serve(_)
-            | Command::Verify
-            | Command::Audit(_)
-            | Command::List { .. }
-            | Command::Backup { .. }
-    )
 }
 
 async fn execute(

@@ -36,7 +36,16 @@ mod tests;
 mod tx;
 mod webhooks;
 
-use std::{fs::File, io::Read as _, path::Path, sync::Arc, time::Duration};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use sqlx::{Connection as _, Executor as _, PgPool, postgres::PgPoolOptions};
 
@@ -124,7 +133,10 @@ const ALONE: i64 = 0x6e6f_6465_6c6f_636b;
 
 /// The ledger's database. Cloning shares it.
 #[derive(Clone)]
-pub(crate) struct Database(Access);
+pub(crate) struct Database {
+    access: Access,
+    has_written: Arc<AtomicBool>,
+}
 
 #[derive(Clone)]
 enum Access {
@@ -174,7 +186,7 @@ impl Database {
     /// Whether nobody writes, as far as this process knows.
     #[cfg(test)]
     pub(crate) fn is_free(&self) -> bool {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(sqlite) => sqlite.line.try_lock().is_ok(),
             Access::Postgres(_) => true,
         }
@@ -202,8 +214,17 @@ impl Database {
         Ok(database)
     }
 
+    fn of(access: Access) -> Self {
+        Self { access, has_written: Arc::default() }
+    }
+
+    /// Whether this process has begun to write to it.
+    pub(crate) fn has_written(&self) -> bool {
+        self.has_written.load(Ordering::Relaxed)
+    }
+
     fn engine(&self) -> Engine {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(_) => Engine::Sqlite,
             Access::Postgres(_) => Engine::Postgres,
         }
@@ -218,7 +239,7 @@ impl Database {
         match location {
             Location::File(path) if path.exists() => {
                 check_file(path)?;
-                Ok(Self(Access::Sqlite(Sqlite::connect(path, connections).await?)))
+                Ok(Self::of(Access::Sqlite(Sqlite::connect(path, connections).await?)))
             }
             Location::File(_) => Err(Failure::NotInitialized),
             Location::Url(url) => {
@@ -236,14 +257,14 @@ impl Database {
                             Ok(true)
                         })
                     });
-                Ok(Self(Access::Postgres(options.connect(url).await?)))
+                Ok(Self::of(Access::Postgres(options.connect(url).await?)))
             }
         }
     }
 
     /// Waits for what is under way and lets the database go.
     pub(crate) async fn close(self) {
-        match &self.0 {
+        match &self.access {
             Access::Sqlite(sqlite) => sqlite.close().await,
             Access::Postgres(pool) => pool.close().await,
         }
@@ -293,7 +314,8 @@ impl Database {
     }
 
     async fn begin_to_write(&self, locks: Option<&Locks>) -> Result<Tx> {
-        Ok(match &self.0 {
+        self.has_written.store(true, Ordering::Relaxed);
+        Ok(match &self.access {
             Access::Sqlite(sqlite) => {
                 Tx::new(Inner::Writing(Member::begin(sqlite).await?), Engine::Sqlite, None)
             }
@@ -323,7 +345,7 @@ impl Database {
 
     /// Begins to read. Everything that is read is of one moment.
     pub(crate) async fn read(&self) -> Result<Tx> {
-        Ok(match &self.0 {
+        Ok(match &self.access {
             Access::Sqlite(sqlite) => Tx::new(Inner::Reading(sqlite.read().await?), Engine::Sqlite, None),
             Access::Postgres(pool) => {
                 let transaction = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
