@@ -19,6 +19,7 @@ pub fn start(client: &Client) -> Result<Option<String>> {
     }
     Ok(match started.status().verdict() {
         verdict if verdict.is_usable() => None,
+        Verdict::Unlicensed { pending: true } => Some("Waiting for a seat.".to_owned()), // each start asks again
         Verdict::Unlicensed { .. } | Verdict::Deactivated => Some("Enter your license key.".to_owned()),
         verdict => Some(verdict.to_string()), // the documents of `Verdict` say what to do about each
     })
@@ -34,7 +35,7 @@ pub fn activate(client: &Client, license_key: &str) -> Result<String> {
         Err(error) if error.kind() == ErrorKind::NoFreeSeat => {
             let next = error.seats().and_then(|seats| seats.next_lapse);
             Ok(match next {
-                Some(time) => format!("Every seat is taken. The next one is free on {time}."),
+                Some(time) => format!("Every seat is taken. One is free on {time} if nobody renews it."),
                 None => "Every seat is taken.".to_owned(),
             })
         }
