@@ -65,12 +65,12 @@ fn an_event_is_told_at_least_once_and_in_order_wherever_the_server_is_killed() {
         if let Kill::Before = kill {
             authority.kill();
         } else {
-            // What was on its way comes first.
+            // What was on its way comes first, so that the next message is of what happens next.
             wait("all before", || {
-                came.extend(receiver.take_received());
                 let deliveries = authority.vendor(&["webhook", "deliveries", &webhook]);
                 deliveries["deliveries"].as_array().unwrap().iter().all(|row| row["state"] == "delivered")
             });
+            came.extend(receiver.take_received());
         }
         if let Kill::Unanswered = kill {
             receiver.answer(|_, _| thread::sleep(Duration::from_secs(30)));
