@@ -114,7 +114,7 @@ fn the_guide_to_rust_is_an_application() {
     assert_eq!(open, [true, true, false]);
 
     let other = authority.client(&Machine::new("laptop")).build().unwrap();
-    assert!(rust_guide::activate(&other, &license_key).unwrap().contains("The next one is free on "));
+    assert!(rust_guide::activate(&other, &license_key).unwrap().contains("One is free on "));
     authority.clock().advance_days(91);
     authority.fail(Fault::Down);
     assert!(rust_guide::start(&client).unwrap().unwrap().starts_with("not renewed by "));
