@@ -288,3 +288,15 @@ async fn for_a_day_two_secrets_sign_and_a_webhook_that_is_removed_is_told_nothin
     assert!(matches!(gone, Err(Failure::UnknownWebhook(_))));
     assert!(service::webhooks(service.database(), &vendor()).await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn no_other_vault_is_made_beside_the_secrets_of_webhooks() {
+    let (authority, service, _, id, _) = told_of(&[]).await;
+    let keys = authority.path("keys");
+    std::fs::remove_file(keys.join("vault.key")).unwrap();
+    let missing = service::vault(service.database(), &keys).await;
+    assert!(matches!(missing, Err(Failure::VaultMissing)));
+    // What was sealed is gone with the webhook.
+    remove_webhook(service.database(), &id, &vendor()).await.unwrap();
+    assert!(service::vault(service.database(), &keys).await.unwrap().is_some());
+}
