@@ -359,6 +359,7 @@ impl Service {
                 webhook: id,
                 event: &delivery.event.id,
                 license: delivery.event.license,
+                claimed: delivery.due,
                 status: posted.status(),
                 said: said.as_deref(),
                 next: next(&posted, delivery.attempts, now),

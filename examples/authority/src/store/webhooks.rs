@@ -56,6 +56,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) webhook: &'a str,
     pub(crate) event: &'a str,
     pub(crate) license: LicenseId,
+    /// When the delivery is due again, as [`claim`] said. If it is due at another time now, somebody else has it.
+    pub(crate) claimed: Timestamp,
     pub(crate) status: Option<u32>,
     pub(crate) said: Option<&'a str>,
     pub(crate) next: Next,
@@ -189,6 +191,7 @@ pub(crate) async fn claim(
     let mut claimed = Vec::new();
     for row in rows {
         let mut delivery = delivery(&row)?;
+        delivery.due = again;
         delivery.attempts = delivery.attempts.saturating_add(1);
         query(
             "UPDATE delivery SET due = $1, attempts = $2, tried = $3 WHERE webhook_id = $4 AND event_id = $5",
@@ -205,7 +208,8 @@ pub(crate) async fn claim(
     Ok(claimed)
 }
 
-/// Notes what became of an attempt. Once a delivery is over, the next one of its license is due.
+/// Notes what became of an attempt. Once a delivery is over, the next one of its license is due. Nothing is noted of an
+/// attempt that came late: the delivery was claimed again since, or put back into line to be told once more.
 ///
 /// The row of the license must be locked, because what happens to it meanwhile gets in line.
 pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Timestamp) -> Result<()> {
@@ -215,9 +219,10 @@ pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Times
         Next::Again(due) => ("due", due),
     };
     // One that was put back into line meanwhile, because something before it is to be told again, stays there.
-    query(
+    let noted = query(
         "UPDATE delivery SET state = CASE WHEN state = 'queued' AND $1 = 'due' THEN state ELSE $1 END, due = $2, \
-         status = $3, said = $4 WHERE webhook_id = $5 AND event_id = $6",
+         status = $3, said = $4 \
+         WHERE webhook_id = $5 AND event_id = $6 AND due = $7 AND state IN ('due', 'queued')",
     )
     .bind(state)
     .bind(seconds(due))
@@ -225,9 +230,10 @@ pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Times
     .bind(attempt.said)
     .bind(attempt.webhook)
     .bind(attempt.event)
+    .bind(seconds(attempt.claimed))
     .execute(tx)
     .await?;
-    if !matches!(attempt.next, Next::Again(_)) {
+    if noted > 0 && !matches!(attempt.next, Next::Again(_)) {
         advance(tx, attempt.webhook, attempt.license, now).await?;
     }
     Ok(())

@@ -13,15 +13,15 @@ use serde_json::Value;
 
 use super::{
     super::fixture::{Authority, now, vendor},
-    Courier, Letter, Posted, after, deliveries_after, new_webhook, new_webhook_secret, remove_webhook,
-    replay,
+    CLAIM, Courier, Letter, Posted, after, body, deliveries_after, new_webhook, new_webhook_secret,
+    remove_webhook, replay,
 };
 use crate::{
     domain::{DeliveryRow, Occasion},
     failure::Failure,
     keys::Vault,
     service::{self, Service, events_after, set_suspended},
-    store::Replay,
+    store::{Attempt, Claimed, Next, Replay, claim, set_attempted},
 };
 
 /// Answers as it is told, and keeps what came.
@@ -238,27 +238,59 @@ async fn an_attempt_whose_server_ended_is_made_again_with_the_same_words() {
     suspend_and_resume(&authority, license).await;
     // It ends after the message was sent, and before that could be noted.
     let start = now();
-    let claimed = |time| {
-        let service = &service;
-        let id = id.clone();
-        async move {
-            let mut tx = service.database().write().await.unwrap();
-            let again = after(time, super::CLAIM);
-            let claimed = crate::store::claim(&mut tx, &id, 16, time, again).await.unwrap();
-            tx.commit().await.unwrap();
-            claimed.iter().map(super::body).collect::<Vec<_>>()
-        }
-    };
-    let lost = claimed(start).await;
+    let lost: Vec<String> = claimed(&service, &id, start).await.iter().map(body).collect();
     assert_eq!(lost.len(), 1, "the others of the license wait");
     // Another server does not make the same attempt meanwhile.
-    assert!(claimed(after(start, Duration::from_secs(59))).await.is_empty());
+    assert!(claimed(&service, &id, after(start, Duration::from_secs(59))).await.is_empty());
     let later = authority.restarted(true).await.with_vault(Vault::open(&authority.path("keys")).unwrap());
     tell(&later, &id, &receiver, after(start, Duration::from_secs(60))).await;
     let letters = receiver.take();
     assert_eq!(letters[0].body, lost[0]);
     let expected = kinds(&[(1, "created"), (2, "suspended"), (3, "resumed")]);
     assert_eq!(by_license(&letters)[&license.to_string()], expected);
+}
+
+/// Takes what is due then for a server that is not heard of again.
+async fn claimed(service: &Service, id: &str, time: Timestamp) -> Vec<Claimed> {
+    let mut tx = service.database().write().await.unwrap();
+    let claimed = claim(&mut tx, id, 16, time, after(time, CLAIM)).await.unwrap();
+    tx.commit().await.unwrap();
+    claimed
+}
+
+/// Notes late what became of that.
+async fn note_late(service: &Service, id: &str, late: &Claimed, next: Next, time: Timestamp) {
+    let DeliveryRow { event, due, .. } = &late.delivery;
+    let (event, license) = (&*event.id, event.license);
+    let attempt = Attempt { webhook: id, event, license, claimed: *due, status: None, said: None, next };
+    let mut tx = service.database().write().await.unwrap();
+    set_attempted(&mut tx, &attempt, time).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_came_of_an_attempt_is_not_noted_once_somebody_else_has_the_event() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    let of_state = async || states(&service, &id).await.into_iter().map(|row| row.state).collect::<Vec<_>>();
+    let start = now();
+    let first = claimed(&service, &id, start).await;
+    // Another server made the attempt meanwhile, and it was taken.
+    let time = after(start, CLAIM);
+    tell(&service, &id, &receiver, time).await;
+    assert_eq!(of_state().await, ["delivered"; 3]);
+    for next in [Next::Aside, Next::Again(time)] {
+        note_late(&service, &id, &first[0], next, time).await;
+        assert_eq!(of_state().await, ["delivered"; 3]);
+    }
+    // It is to be told once more: that it was told before does not count.
+    let one = Replay::Event(first[0].delivery.event.id.clone());
+    replay(service.database(), &id, &one, &vendor()).await.unwrap();
+    let second = claimed(&service, &id, time).await;
+    replay(service.database(), &id, &Replay::Since(Timestamp::MIN), &vendor()).await.unwrap();
+    note_late(&service, &id, &second[0], Next::Delivered, time).await;
+    assert_eq!(of_state().await, ["due", "queued", "queued"]);
 }
 
 #[tokio::test]
