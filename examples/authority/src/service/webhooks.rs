@@ -12,6 +12,7 @@ use nodelock::{Random as _, SystemRandom, Timestamp};
 use ring::hmac;
 use serde_json::json;
 use tokio::task::JoinSet;
+use tracing::warn;
 use zeroize::Zeroizing;
 
 pub(crate) use self::target::Target;
@@ -320,7 +321,8 @@ impl Service {
 
     /// Tells a webhook what is due, of at most [`AT_A_TIME`] licenses at once. Returns of how many it tried to.
     ///
-    /// That an attempt is made is noted before it is made. Should this process end in between, the event is told again.
+    /// An attempt is claimed before it is made, and counts once it is noted. Should this process end in between, the
+    /// event is told again. Fails with the first failure to note one, after all were noted that can be.
     pub(crate) async fn tell(
         &self,
         id: &str,
@@ -351,25 +353,49 @@ impl Service {
                 (claimed.delivery, posted)
             });
         }
+        // One that cannot be noted is told again. It takes none of the others with it.
+        let mut noted = Ok(tried);
         while let Some(came) = on_their_way.join_next().await {
-            let (delivery, posted) =
-                came.map_err(|error| nodelock::Error::io("a task of its own", std::io::Error::other(error)))?;
-            let said = posted.reason();
-            let attempt = Attempt {
-                webhook: id,
-                event: &delivery.event.id,
-                license: delivery.event.license,
-                claimed: delivery.due,
-                status: posted.status(),
-                said: said.as_deref(),
-                next: next(&posted, delivery.attempts, now),
+            let result = match came {
+                Ok((delivery, posted)) => self.note_attempt(id, &delivery, &posted, now).await,
+                Err(error) => {
+                    Err(nodelock::Error::io("a task of its own", std::io::Error::other(error)).into())
+                }
             };
-            let mut tx = self.database.write().await?;
-            store::terms_of(&mut tx, delivery.event.license).await?;
-            store::set_attempted(&mut tx, &attempt, now).await?;
-            tx.commit().await?;
+            if let (Err(failure), true) = (result, noted.is_ok()) {
+                noted = Err(failure);
+            }
         }
-        Ok(tried)
+        noted
+    }
+
+    async fn note_attempt(
+        &self,
+        webhook: &str,
+        delivery: &DeliveryRow,
+        posted: &Posted,
+        now: Timestamp,
+    ) -> Result<()> {
+        let DeliveryRow { event, due, attempts, .. } = delivery;
+        let said = posted.reason();
+        let attempt = Attempt {
+            webhook,
+            event: &event.id,
+            license: event.license,
+            claimed: *due,
+            status: posted.status(),
+            said: said.as_deref(),
+            next: next(posted, attempts.saturating_add(1), now),
+        };
+        let mut tx = self.database.write().await?;
+        store::terms_of(&mut tx, event.license).await?;
+        let is_noted = store::set_attempted(&mut tx, &attempt, now).await?;
+        tx.commit().await?;
+        if is_noted && attempt.next == Next::Aside {
+            let (event_id, reason) = (attempt.event, attempt.said);
+            warn!(event = "webhook-set-aside", webhook, event_id, reason);
+        }
+        Ok(())
     }
 }
 

@@ -192,27 +192,23 @@ pub(crate) async fn claim(
     for row in rows {
         let mut delivery = delivery(&row)?;
         delivery.due = again;
-        delivery.attempts = delivery.attempts.saturating_add(1);
-        query(
-            "UPDATE delivery SET due = $1, attempts = $2, tried = $3 WHERE webhook_id = $4 AND event_id = $5",
-        )
-        .bind(seconds(again))
-        .bind(i64::from(delivery.attempts))
-        .bind(seconds(now))
-        .bind(webhook)
-        .bind(&delivery.event.id)
-        .execute(tx)
-        .await?;
+        query("UPDATE delivery SET due = $1 WHERE webhook_id = $2 AND event_id = $3")
+            .bind(seconds(again))
+            .bind(webhook)
+            .bind(&delivery.event.id)
+            .execute(tx)
+            .await?;
         claimed.push(Claimed { delivery, product: row.get("product_id")?, order: row.get("order_id")? });
     }
     Ok(claimed)
 }
 
 /// Notes what became of an attempt. Once a delivery is over, the next one of its license is due. Nothing is noted of an
-/// attempt that came late: the delivery was claimed again since, or put back into line to be told once more.
+/// attempt that came late: the delivery was claimed again since, or put back into line to be told once more. Returns
+/// whether it was noted.
 ///
 /// The row of the license must be locked, because what happens to it meanwhile gets in line.
-pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Timestamp) -> Result<()> {
+pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Timestamp) -> Result<bool> {
     let (state, due) = match attempt.next {
         Next::Delivered => ("delivered", now),
         Next::Aside => ("aside", now),
@@ -221,7 +217,7 @@ pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Times
     // One that was put back into line meanwhile, because something before it is to be told again, stays there.
     let noted = query(
         "UPDATE delivery SET state = CASE WHEN state = 'queued' AND $1 = 'due' THEN state ELSE $1 END, due = $2, \
-         status = $3, said = $4 \
+         status = $3, said = $4, attempts = attempts + 1, tried = $8 \
          WHERE webhook_id = $5 AND event_id = $6 AND due = $7 AND state IN ('due', 'queued')",
     )
     .bind(state)
@@ -231,12 +227,13 @@ pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Times
     .bind(attempt.webhook)
     .bind(attempt.event)
     .bind(seconds(attempt.claimed))
+    .bind(seconds(now))
     .execute(tx)
     .await?;
     if noted > 0 && !matches!(attempt.next, Next::Again(_)) {
         advance(tx, attempt.webhook, attempt.license, now).await?;
     }
-    Ok(())
+    Ok(noted > 0)
 }
 
 /// Has the first delivery in the line of a license be due, unless it is.
