@@ -322,7 +322,8 @@ impl Service {
     /// Tells a webhook what is due, of at most [`AT_A_TIME`] licenses at once. Returns of how many it tried to.
     ///
     /// An attempt is claimed before it is made, and counts once it is noted. Should this process end in between, the
-    /// event is told again. Fails with the first failure to note one, after all were noted that can be.
+    /// event is told again. Fails with [`Failure::VaultMissing`] where its secrets cannot be read here: nothing is
+    /// claimed then, and another server may do it. Fails with the first failure to note one, after all were noted that can be.
     pub(crate) async fn tell(
         &self,
         id: &str,
@@ -333,22 +334,19 @@ impl Service {
         let mut tx = self.database.write().await?;
         let Some(webhook) = store::webhook(&mut tx, id).await? else { return Ok(0) };
         let sealed = store::secrets_of(&mut tx, id, now).await?;
+        let secrets = self.vault.as_ref().and_then(|vault| secrets(vault, id, &sealed));
+        let secrets = secrets.ok_or(Failure::VaultMissing)?;
         let claimed = store::claim(&mut tx, id, AT_A_TIME, now, after(now, CLAIM)).await?;
         tx.commit().await?;
-        let secrets = self.vault.as_ref().and_then(|vault| secrets(vault, id, &sealed));
         let (tried, mut on_their_way) = (claimed.len(), JoinSet::new());
         for claimed in claimed {
-            let letter = match &secrets {
-                Some(secrets) => {
-                    Some(letter(&webhook, secrets, claimed.delivery.event.id.clone(), body(&claimed), now)?)
-                }
-                None => None,
-            };
+            let message = claimed.delivery.event.id.clone();
+            let letter = letter(&webhook, &secrets, message, body(&claimed), now);
             let courier = courier.clone();
             on_their_way.spawn(async move {
                 let posted = match letter {
-                    Some(letter) => courier.post(letter).await,
-                    None => Posted::Failed("its secret cannot be read here: vault.key is another one".into()),
+                    Ok(letter) => courier.post(letter).await,
+                    Err(failure) => Posted::Failed(failure.to_string()),
                 };
                 (claimed.delivery, posted)
             });
