@@ -195,7 +195,7 @@ pub(crate) async fn replay(
     for license in licenses {
         let mut tx = database.write().await?;
         let webhook = known(&mut tx, id).await?;
-        store::terms_of(&mut tx, license).await?;
+        store::lock_license(&mut tx, license).await?;
         put += store::replay_of_license(&mut tx, &webhook, license, replay, permit.time).await?;
         tx.commit().await?;
     }
@@ -331,14 +331,16 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<usize> {
         let now = self.permit(occasion, Act::Webhooks, On::Whole).await?.time;
+        let again = after(now, CLAIM);
         let mut tx = self.database.write().await?;
         let Some(webhook) = store::webhook(&mut tx, id).await? else { return Ok(0) };
         let sealed = store::secrets_of(&mut tx, id, now).await?;
         let secrets = self.vault.as_ref().and_then(|vault| secrets(vault, id, &sealed));
         let secrets = secrets.ok_or(Failure::VaultMissing)?;
-        let claimed = store::claim(&mut tx, id, AT_A_TIME, now, after(now, CLAIM)).await?;
+        let store::Claim { claimed, unreadable } = store::claim(&mut tx, id, AT_A_TIME, now, again).await?;
         tx.commit().await?;
-        let (tried, mut on_their_way) = (claimed.len(), JoinSet::new());
+        let tried = claimed.len() + unreadable.len();
+        let mut on_their_way = JoinSet::new();
         for claimed in claimed {
             let message = claimed.delivery.event.id.clone();
             let letter = letter(&webhook, &secrets, message, body(&claimed), now);
@@ -348,14 +350,32 @@ impl Service {
                     Ok(letter) => courier.post(letter).await,
                     Err(failure) => Posted::Failed(failure.to_string()),
                 };
-                (claimed.delivery, posted)
+                let DeliveryRow { event, attempts, .. } = claimed.delivery;
+                let next = next(&posted, attempts.saturating_add(1), now);
+                (event.id, event.license, posted, next)
             });
+        }
+        for (event, license) in unreadable {
+            let posted = Posted::Failed("the event is damaged in the ledger".into());
+            on_their_way.spawn(async move { (event, license, posted, Next::Aside) });
         }
         // One that cannot be noted is told again. It takes none of the others with it.
         let mut noted = Ok(tried);
         while let Some(came) = on_their_way.join_next().await {
             let result = match came {
-                Ok((delivery, posted)) => self.note_attempt(id, &delivery, &posted, now).await,
+                Ok((event, license, posted, next)) => {
+                    let said = posted.reason();
+                    let attempt = Attempt {
+                        webhook: id,
+                        event: &event,
+                        license,
+                        claimed: again,
+                        status: posted.status(),
+                        said: said.as_deref(),
+                        next,
+                    };
+                    self.note_attempt(&attempt, now).await
+                }
                 Err(error) => {
                     Err(nodelock::Error::io("a task of its own", std::io::Error::other(error)).into())
                 }
@@ -367,31 +387,14 @@ impl Service {
         noted
     }
 
-    async fn note_attempt(
-        &self,
-        webhook: &str,
-        delivery: &DeliveryRow,
-        posted: &Posted,
-        now: Timestamp,
-    ) -> Result<()> {
-        let DeliveryRow { event, due, attempts, .. } = delivery;
-        let said = posted.reason();
-        let attempt = Attempt {
-            webhook,
-            event: &event.id,
-            license: event.license,
-            claimed: *due,
-            status: posted.status(),
-            said: said.as_deref(),
-            next: next(posted, attempts.saturating_add(1), now),
-        };
+    async fn note_attempt(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<()> {
         let mut tx = self.database.write().await?;
-        store::terms_of(&mut tx, event.license).await?;
-        let is_noted = store::set_attempted(&mut tx, &attempt, now).await?;
+        store::lock_license(&mut tx, attempt.license).await?;
+        let is_noted = store::set_attempted(&mut tx, attempt, now).await?;
         tx.commit().await?;
         if is_noted && attempt.next == Next::Aside {
-            let (event_id, reason) = (attempt.event, attempt.said);
-            warn!(event = "webhook-set-aside", webhook, event_id, reason);
+            let Attempt { webhook, event: id, said: reason, .. } = attempt;
+            warn!(event = "webhook-set-aside", webhook, id, reason);
         }
         Ok(())
     }

@@ -43,6 +43,14 @@ pub(crate) struct SealedSecrets {
     pub(crate) former: Option<Vec<u8>>,
 }
 
+/// What [`claim`] took.
+#[derive(Default)]
+pub(crate) struct Claim {
+    pub(crate) claimed: Vec<Claimed>,
+    /// Events that are damaged, each with its id and its license. Nobody can be told of them.
+    pub(crate) unreadable: Vec<(String, LicenseId)>,
+}
+
 /// A delivery that is to be tried now.
 pub(crate) struct Claimed {
     pub(crate) delivery: DeliveryRow,
@@ -172,12 +180,12 @@ pub(crate) async fn claim(
     most: u32,
     now: Timestamp,
     again: Timestamp,
-) -> Result<Vec<Claimed>> {
+) -> Result<Claim> {
     let rows = query(
-        "SELECT event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
+        "SELECT delivery.event_id, delivery.license_id AS of_license, event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
          event.from_state, event.to_state, delivery.state, delivery.due, delivery.attempts, delivery.tried, \
          delivery.status, delivery.said, license.product_id, sale_license.order_id FROM delivery \
-         JOIN event ON event.id = delivery.event_id \
+         LEFT JOIN event ON event.id = delivery.event_id \
          LEFT JOIN license ON license.id = delivery.license_id \
          LEFT JOIN sale_license ON sale_license.license_id = delivery.license_id \
          WHERE delivery.webhook_id = $1 AND delivery.state = 'due' AND delivery.due <= $2 \
@@ -188,19 +196,25 @@ pub(crate) async fn claim(
     .bind(i64::from(most))
     .fetch_all(tx)
     .await?;
-    let mut claimed = Vec::new();
+    let mut claim = Claim::default();
     for row in rows {
-        let mut delivery = delivery(&row)?;
-        delivery.due = again;
+        let id: String = row.get("event_id")?;
         query("UPDATE delivery SET due = $1 WHERE webhook_id = $2 AND event_id = $3")
             .bind(seconds(again))
             .bind(webhook)
-            .bind(&delivery.event.id)
+            .bind(&id)
             .execute(tx)
             .await?;
-        claimed.push(Claimed { delivery, product: row.get("product_id")?, order: row.get("order_id")? });
+        match delivery(&row) {
+            Ok(delivery) => claim.claimed.push(Claimed {
+                delivery: DeliveryRow { due: again, ..delivery },
+                product: row.get("product_id")?,
+                order: row.get("order_id")?,
+            }),
+            Err(_) => claim.unreadable.push((id, row.get::<String>("of_license")?.parse()?)),
+        }
     }
-    Ok(claimed)
+    Ok(claim)
 }
 
 /// Notes what became of an attempt. Once a delivery is over, the next one of its license is due. Nothing is noted of an

@@ -20,8 +20,8 @@ use crate::{
     domain::{DeliveryRow, Occasion},
     failure::Failure,
     keys::Vault,
-    service::{self, Service, events_after, set_suspended},
-    store::{Attempt, Claimed, Next, Replay, claim, set_attempted},
+    service::{self, Service, events_after, note_expiring, set_suspended},
+    store::{Attempt, Claimed, Next, Replay, claim, set_attempted, set_terms, terms_of},
 };
 
 /// Answers as it is told, and keeps what came.
@@ -257,7 +257,7 @@ async fn claimed(service: &Service, id: &str, time: Timestamp) -> Vec<Claimed> {
     let mut tx = service.database().write().await.unwrap();
     let claimed = claim(&mut tx, id, 16, time, after(time, CLAIM)).await.unwrap();
     tx.commit().await.unwrap();
-    claimed
+    claimed.claimed
 }
 
 /// Notes late what became of that.
@@ -293,6 +293,39 @@ async fn what_came_of_an_attempt_is_not_noted_once_somebody_else_has_the_event()
     replay(service.database(), &id, &Replay::Since(Timestamp::MIN), &vendor()).await.unwrap();
     note_late(&service, &id, &second[0], Next::Delivered, time).await;
     assert_eq!(of_state().await, ["due", "queued", "queued"]);
+}
+
+#[tokio::test]
+async fn one_event_that_is_damaged_holds_up_no_other() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    service.database().damage("UPDATE event SET handle = -1 WHERE sequence = 1").await;
+    tell(&service, &id, &receiver, now()).await;
+    let came = by_license(&receiver.take());
+    assert_eq!(came[&license.to_string()], kinds(&[(2, "suspended"), (3, "resumed")]));
+}
+
+#[tokio::test]
+async fn a_license_whose_terms_are_damaged_is_told_of_and_holds_up_no_other() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let (one, other) = (sold(&authority).await, sold(&authority).await);
+    let ends = now().plus_days(7);
+    let mut tx = service.database().write().await.unwrap();
+    for license in [one, other] {
+        let mut standing = terms_of(&mut tx, license).await.unwrap().unwrap();
+        standing.terms.expires = Some(ends);
+        set_terms(&mut tx, &standing.terms, standing.version + 1, &vendor()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    service
+        .database()
+        .damage("UPDATE license SET terms = '{}' WHERE id = (SELECT MIN(id) FROM license)")
+        .await;
+    assert_eq!(note_expiring(service.database(), &vendor()).await.unwrap(), 1);
+    assert_eq!(note_expiring(service.database(), &vendor()).await.unwrap(), 0);
+    tell(&service, &id, &receiver, now()).await;
+    assert_eq!(receiver.take().len(), 3);
 }
 
 #[tokio::test]
