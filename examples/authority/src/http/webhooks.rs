@@ -49,7 +49,7 @@ async fn tell(server: Arc<Server>, id: String) {
     loop {
         match server.service.tell(&id, &server.courier, &occasion()).await {
             Ok(0) => return,
-            Ok(_) => {}
+            Ok(_) => server.service.make_way().await,
             Err(failure @ Failure::VaultMissing) => {
                 if !has_said {
                     warn!(event = "webhook-not-told", webhook = id, error = failure.message());

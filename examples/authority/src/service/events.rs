@@ -75,5 +75,6 @@ pub(crate) async fn note_expiring(database: &Database, occasion: &Occasion) -> R
             noted += 1;
         }
         tx.commit().await?;
+        database.make_way().await;
     }
 }

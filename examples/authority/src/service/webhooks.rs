@@ -198,6 +198,7 @@ pub(crate) async fn replay(
         store::lock_license(&mut tx, license).await?;
         put += store::replay_of_license(&mut tx, &webhook, license, replay, permit.time).await?;
         tx.commit().await?;
+        database.make_way().await;
     }
     Ok(put)
 }
