@@ -5,7 +5,10 @@
 
 mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use nodelock::{Random as _, SystemRandom, Timestamp};
@@ -46,6 +49,8 @@ const PAUSES: [Duration; 9] = [
 const CLAIM: Duration = Duration::from_secs(60);
 /// How many messages are on their way to one webhook at a time, each about another license.
 const AT_A_TIME: u32 = 16;
+/// How many characters are kept of why a message was not taken. Some of them are the receiver's.
+const LONGEST_REASON: usize = 200;
 /// How long the secret before the present one signs too.
 const OVERLAP_DAYS: u32 = 1;
 /// As *Standard Webhooks* has it.
@@ -92,7 +97,7 @@ impl Posted {
             Self::Answered(200..=299) => None,
             Self::Answered(300..=399) => Some("a redirect, which is not followed".into()),
             Self::Answered(status) => Some(format!("the status {status}")),
-            Self::Failed(why) => Some(why.clone()),
+            Self::Failed(why) => Some(why.chars().take(LONGEST_REASON).collect()),
         }
     }
 }
@@ -347,12 +352,13 @@ impl Service {
             let letter = letter(&webhook, &secrets, message, body(&claimed), now);
             let courier = courier.clone();
             on_their_way.spawn(async move {
+                let began = Instant::now();
                 let posted = match letter {
                     Ok(letter) => courier.post(letter).await,
                     Err(failure) => Posted::Failed(failure.to_string()),
                 };
                 let DeliveryRow { event, attempts, .. } = claimed.delivery;
-                let next = next(&posted, attempts.saturating_add(1), now);
+                let next = next(&posted, attempts.saturating_add(1), after(now, began.elapsed()));
                 (event.id, event.license, posted, next)
             });
         }

@@ -329,6 +329,25 @@ async fn a_license_whose_terms_are_damaged_is_told_of_and_holds_up_no_other() {
 }
 
 #[tokio::test]
+async fn what_was_put_off_by_a_clock_that_was_ahead_is_told_once_it_is_set_right() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    sold(&authority).await;
+    receiver.set_down(true);
+    tell(&service, &id, &receiver, now().plus_days(100)).await;
+    receiver.set_down(false);
+    let due = service.webhooks_to_tell(&vendor()).await.unwrap();
+    assert_eq!(due, std::slice::from_ref(&id));
+    tell(&service, &id, &receiver, now()).await;
+    assert_eq!(receiver.take().len(), 1);
+}
+
+#[test]
+fn what_is_kept_of_why_a_message_was_not_taken_is_short() {
+    let why = "\u{e9}".repeat(300);
+    assert_eq!(Posted::Failed(why.clone()).reason(), Some(why.chars().take(200).collect()));
+}
+
+#[tokio::test]
 async fn for_a_day_two_secrets_sign_and_a_webhook_that_is_removed_is_told_nothing() {
     let (authority, service, receiver, id, _) = told_of(&[]).await;
     new_webhook_secret(service.database(), service.vault(), &id, |_, _| Ok(()), &vendor()).await.unwrap();
