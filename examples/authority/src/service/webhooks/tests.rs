@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -293,6 +296,31 @@ async fn what_came_of_an_attempt_is_not_noted_once_somebody_else_has_the_event()
     replay(service.database(), &id, &Replay::Since(Timestamp::MIN), &vendor()).await.unwrap();
     note_late(&service, &id, &second[0], Next::Delivered, time).await;
     assert_eq!(of_state().await, ["due", "queued", "queued"]);
+}
+
+/// Breaks at the first message that it is given.
+#[derive(Default)]
+struct Breaking(AtomicBool);
+
+impl Courier for Breaking {
+    async fn post(&self, _: Letter) -> Posted {
+        assert!(self.0.swap(true, Ordering::Relaxed), "the first message");
+        Posted::Answered(200)
+    }
+}
+
+#[tokio::test]
+async fn one_attempt_that_cannot_be_noted_takes_no_other_with_it() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    for _ in 0..3 {
+        sold(&authority).await;
+    }
+    assert!(service.tell(&id, &Arc::new(Breaking::default()), &vendor()).await.is_err());
+    let mut left = states(&service, &id).await;
+    left.retain(|row| row.state != "delivered");
+    assert_eq!(left.iter().map(|row| (&*row.state, row.attempts)).collect::<Vec<_>>(), [("due", 0)]);
+    tell(&service, &id, &receiver, after(now(), CLAIM)).await;
+    assert_eq!(receiver.take().len(), 1);
 }
 
 #[tokio::test]
