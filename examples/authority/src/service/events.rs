@@ -47,8 +47,8 @@ pub(crate) fn event_kinds() -> Vec<String> {
     kinds
 }
 
-/// Notes that licenses end within 14 days, once for each end. Returns of how many. One whose terms are damaged is warned
-/// of and passed over.
+/// Notes that licenses end within 14 days, once for each end. Returns of how many. One whose terms are damaged is
+/// warned of and passed over.
 pub(crate) async fn note_expiring(database: &Database, occasion: &Occasion) -> Result<u32> {
     let occasion = &permit(database, occasion, Act::Edit, On::Whole).await?;
     let until = occasion.time.plus_days(NOTICE_DAYS);
