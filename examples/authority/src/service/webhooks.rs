@@ -329,7 +329,8 @@ impl Service {
     ///
     /// An attempt is claimed before it is made, and counts once it is noted. Should this process end in between, the
     /// event is told again. Fails with [`Failure::VaultMissing`] where its secrets cannot be read here: nothing is
-    /// claimed then, and another server may do it. Fails with the first failure to note one, after all were noted that can be.
+    /// claimed then, and another server may do it. Fails with the first failure to note one, after all were noted that
+    /// can be.
     pub(crate) async fn tell(
         &self,
         id: &str,

@@ -174,8 +174,9 @@ pub(crate) async fn webhooks_to_tell(tx: &mut Tx, now: Timestamp) -> Result<Vec<
     Ok(rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?)
 }
 
-/// Takes what is due for a webhook, at most so many deliveries, each of another license; see [`webhooks_to_tell`]. They are due again at `again`
-/// unless [`set_attempted`] says otherwise before, so one that is interrupted is not lost.
+/// Takes what is due for a webhook, as [`webhooks_to_tell`] has it: at most so many deliveries, each of another
+/// license. They are due again at `again` unless [`set_attempted`] says otherwise before, so one that is interrupted is
+/// not lost.
 pub(crate) async fn claim(
     tx: &mut Tx,
     webhook: &str,
