@@ -14,7 +14,7 @@ mod refusals;
 mod seats;
 mod webhooks;
 
-use std::{path::Path, process::ExitCode};
+use std::{path::Path, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 
@@ -23,6 +23,9 @@ use self::{
     output::Report,
 };
 use crate::{failure::Failure, http};
+
+/// How long the end waits for what nobody waits for any more, such as the lookup of a name.
+const LEFT_BEHIND: Duration = Duration::from_secs(1);
 
 /// Runs the program on the arguments of the process. Returns its exit code: 0 done, 1 refused, 2 wrong usage, 3 an
 /// order that was sold before.
@@ -42,7 +45,11 @@ pub fn main() -> ExitCode {
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     let report = match runtime.enable_all().build() {
-        Ok(runtime) => runtime.block_on(commands::run(&arguments.command, &arguments.installation)),
+        Ok(runtime) => {
+            let report = runtime.block_on(commands::run(&arguments.command, &arguments.installation));
+            runtime.shutdown_timeout(LEFT_BEHIND);
+            report
+        }
         Err(error) => Err(nodelock::Error::io("runtime", error).into()),
     };
     let out = match &arguments.command {

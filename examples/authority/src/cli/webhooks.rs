@@ -29,7 +29,7 @@ pub(crate) async fn webhooks(
 ) -> Result<Report> {
     match command {
         WebhookCommand::Add { url, kinds } => {
-            let vault = Vault::open_or_create(keys)?;
+            let vault = service::vault(database, keys).await?;
             let made = RefCell::new(None);
             let hand_over = |id: &str, secret: &str| {
                 *made.borrow_mut() = Some(shown(id, secret));
@@ -51,7 +51,7 @@ pub(crate) async fn webhooks(
             Ok(Report::new(format!("Webhook {id} is told nothing any more."), json!({ "id": id })))
         }
         WebhookCommand::Secret { id } => {
-            let vault = Vault::open_or_create(keys)?;
+            let vault = service::vault(database, keys).await?;
             let made = RefCell::new(None);
             let hand_over = |id: &str, secret: &str| {
                 *made.borrow_mut() = Some(shown(id, secret));

@@ -16,6 +16,7 @@ use hyper::{Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tokio::{
     net::{TcpStream, lookup_host},
+    sync::Semaphore,
     task::JoinSet,
     time::timeout,
 };
@@ -30,6 +31,8 @@ use crate::service::{self, Letter, Posted, Target};
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How long one connection may take to come about: a name may have several addresses.
 const CONNECTING: Duration = Duration::from_secs(5);
+/// How many names are looked up at a time. Each takes a thread for as long as the name's server likes.
+const LOOKUPS: usize = 16;
 /// The longest head of an answer.
 const LONGEST_HEAD: usize = 64 * 1024;
 
@@ -38,13 +41,15 @@ pub(crate) struct Courier {
     /// Hosts that may be inside, and may be told without TLS.
     allowed: Vec<String>,
     tls: OnceLock<TlsConnector>,
+    lookups: Arc<Semaphore>,
 }
 
 impl Courier {
     /// With the hosts that the operator allows though they are inside.
     pub(crate) fn new(allowed: &[String]) -> Self {
         let allowed = allowed.iter().map(|host| host.trim_matches(['[', ']']).to_ascii_lowercase());
-        Self { allowed: allowed.collect(), tls: OnceLock::new() }
+        let lookups = Arc::new(Semaphore::new(LOOKUPS));
+        Self { allowed: allowed.collect(), tls: OnceLock::new(), lookups }
     }
 
     async fn send(&self, letter: Letter) -> Result<u16, String> {
@@ -53,7 +58,7 @@ impl Courier {
         if !target.is_secure && !is_allowed {
             return Err("it is told without TLS, and its host is not allowed by --webhook-allow".into());
         }
-        let stream = connect(target, is_allowed).await?;
+        let stream = connect(self.addresses(target).await?, is_allowed).await?;
         if target.is_secure {
             let name = ServerName::try_from(target.host.clone());
             let name = name.map_err(|_| "its host has no name of a certificate".to_owned())?;
@@ -62,6 +67,21 @@ impl Courier {
         } else {
             exchange(TokioIo::new(stream), &letter).await
         }
+    }
+
+    /// The addresses of a host. A lookup cannot be broken off: it has its place until it ends, though nobody waits for
+    /// it any more.
+    async fn addresses(&self, target: &Target) -> Result<Vec<SocketAddr>, String> {
+        let failed = |error: io::Error| in_words("its name", &error);
+        let place = self.lookups.clone().acquire_owned().await;
+        let place = place.map_err(|error| failed(io::Error::other(error)))?;
+        let (host, port) = (target.host.clone(), target.port);
+        let lookup = tokio::spawn(async move {
+            let found = lookup_host((host.as_str(), port)).await.map(Iterator::collect);
+            drop(place);
+            found
+        });
+        lookup.await.map_err(|error| failed(io::Error::other(error)))?.map_err(failed)
     }
 
     /// Trusts the certificates that this system does, which are read at the first message.
@@ -94,10 +114,8 @@ fn in_words(what: &str, error: &io::Error) -> String {
     format!("{what}: {error}")
 }
 
-/// Connects to the first address of a host that is not inside, unless it is allowed to be.
-async fn connect(target: &Target, is_allowed: bool) -> Result<TcpStream, String> {
-    let found = lookup_host((target.host.as_str(), target.port)).await;
-    let addresses: Vec<SocketAddr> = found.map_err(|error| in_words("its name", &error))?.collect();
+/// Connects to the first address that is not inside, unless its host is allowed to be.
+async fn connect(addresses: Vec<SocketAddr>, is_allowed: bool) -> Result<TcpStream, String> {
     let mut why = "its name has no address".to_owned();
     for address in addresses {
         if !is_allowed && is_inside(address.ip()) {

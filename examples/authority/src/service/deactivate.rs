@@ -92,6 +92,7 @@ impl Service {
         }
         let released = deactivated.iter().filter(|seat| seat.now.is_ok()).count();
         let mut tx = self.database.write().await?;
+        store::lock_license(&mut tx, license).await?;
         store::forget_refusals_of_license(&mut tx, license).await?;
         let detail = format!("{released} seats: {notice}");
         let line = AuditLine { action: "license-deactivated", license: Some(license), detail: &detail };

@@ -1,6 +1,7 @@
 //! What happened to licenses, and what is about to.
 
 use nodelock::{LicenseId, authority::decision::EventKind};
+use tracing::warn;
 
 use super::{
     Database,
@@ -9,7 +10,7 @@ use super::{
 };
 use crate::{
     domain::{EventRow, Occasion, kind_of, rights::Act},
-    failure::Result,
+    failure::{Failure, Result},
     store::{self, AuditLine},
 };
 
@@ -46,7 +47,8 @@ pub(crate) fn event_kinds() -> Vec<String> {
     kinds
 }
 
-/// Notes that licenses end within 14 days, once for each end. Returns of how many.
+/// Notes that licenses end within 14 days, once for each end. Returns of how many. One whose terms are damaged is
+/// warned of and passed over.
 pub(crate) async fn note_expiring(database: &Database, occasion: &Occasion) -> Result<u32> {
     let occasion = &permit(database, occasion, Act::Edit, On::Whole).await?;
     let until = occasion.time.plus_days(NOTICE_DAYS);
@@ -55,15 +57,24 @@ pub(crate) async fn note_expiring(database: &Database, occasion: &Occasion) -> R
         let next = store::next_to_expire(&mut database.read().await?, occasion.time, until).await?;
         let Some(license) = next else { return Ok(noted) };
         let mut tx = database.write().await?;
-        let standing = store::terms_of(&mut tx, license).await?;
-        if store::set_expiry_noted(&mut tx, license).await?
-            && let Some(standing) = standing.filter(|standing| standing.voided.is_none())
-        {
+        store::lock_license(&mut tx, license).await?;
+        let is_new = store::set_expiry_noted(&mut tx, license).await?;
+        let standing = match store::terms_of(&mut tx, license).await {
+            Ok(standing) => standing,
+            Err(failure @ Failure::Database(_)) => return Err(failure),
+            Err(failure) => {
+                // It is passed over, so that the others are noted.
+                warn!(event = "expiring-not-noted", license = %license, error = failure.message());
+                None
+            }
+        };
+        if is_new && let Some(standing) = standing.filter(|standing| standing.voided.is_none()) {
             let detail = standing.terms.expires.map(|end| end.to_string()).unwrap_or_default();
             let line = AuditLine { action: "license-expiring", license: Some(license), detail: &detail };
             line.write(&mut tx, occasion).await?;
             noted += 1;
         }
         tx.commit().await?;
+        database.make_way().await;
     }
 }

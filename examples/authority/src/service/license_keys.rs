@@ -141,6 +141,7 @@ pub(crate) async fn kept_key(
 ) -> Result<Zeroizing<String>> {
     let occasion = &permit(database, occasion, Act::Rekey, On::License(id)).await?;
     let mut tx = database.write().await?;
+    store::lock_license(&mut tx, id).await?;
     store::key_hint_of(&mut tx, id).await?.ok_or_else(|| Failure::unknown_license(id))?;
     let key = valid_one(&mut tx, id, hint).await?;
     let sealed = key.sealed.as_deref().ok_or(Failure::KeyNotKept)?;

@@ -5,13 +5,17 @@
 
 mod target;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use nodelock::{Random as _, SystemRandom, Timestamp};
 use ring::hmac;
 use serde_json::json;
 use tokio::task::JoinSet;
+use tracing::warn;
 use zeroize::Zeroizing;
 
 pub(crate) use self::target::Target;
@@ -45,6 +49,8 @@ const PAUSES: [Duration; 9] = [
 const CLAIM: Duration = Duration::from_secs(60);
 /// How many messages are on their way to one webhook at a time, each about another license.
 const AT_A_TIME: u32 = 16;
+/// How many characters are kept of why a message was not taken. Some of them are the receiver's.
+const LONGEST_REASON: usize = 200;
 /// How long the secret before the present one signs too.
 const OVERLAP_DAYS: u32 = 1;
 /// As *Standard Webhooks* has it.
@@ -91,7 +97,7 @@ impl Posted {
             Self::Answered(200..=299) => None,
             Self::Answered(300..=399) => Some("a redirect, which is not followed".into()),
             Self::Answered(status) => Some(format!("the status {status}")),
-            Self::Failed(why) => Some(why.clone()),
+            Self::Failed(why) => Some(why.chars().take(LONGEST_REASON).collect()),
         }
     }
 }
@@ -194,9 +200,10 @@ pub(crate) async fn replay(
     for license in licenses {
         let mut tx = database.write().await?;
         let webhook = known(&mut tx, id).await?;
-        store::terms_of(&mut tx, license).await?;
+        store::lock_license(&mut tx, license).await?;
         put += store::replay_of_license(&mut tx, &webhook, license, replay, permit.time).await?;
         tx.commit().await?;
+        database.make_way().await;
     }
     Ok(put)
 }
@@ -320,7 +327,10 @@ impl Service {
 
     /// Tells a webhook what is due, of at most [`AT_A_TIME`] licenses at once. Returns of how many it tried to.
     ///
-    /// That an attempt is made is noted before it is made. Should this process end in between, the event is told again.
+    /// An attempt is claimed before it is made, and counts once it is noted. Should this process end in between, the
+    /// event is told again. Fails with [`Failure::VaultMissing`] where its secrets cannot be read here: nothing is
+    /// claimed then, and another server may do it. Fails with the first failure to note one, after all were noted that
+    /// can be.
     pub(crate) async fn tell(
         &self,
         id: &str,
@@ -328,47 +338,73 @@ impl Service {
         occasion: &Occasion,
     ) -> Result<usize> {
         let now = self.permit(occasion, Act::Webhooks, On::Whole).await?.time;
+        let again = after(now, CLAIM);
         let mut tx = self.database.write().await?;
         let Some(webhook) = store::webhook(&mut tx, id).await? else { return Ok(0) };
         let sealed = store::secrets_of(&mut tx, id, now).await?;
-        let claimed = store::claim(&mut tx, id, AT_A_TIME, now, after(now, CLAIM)).await?;
-        tx.commit().await?;
         let secrets = self.vault.as_ref().and_then(|vault| secrets(vault, id, &sealed));
-        let (tried, mut on_their_way) = (claimed.len(), JoinSet::new());
+        let secrets = secrets.ok_or(Failure::VaultMissing)?;
+        let store::Claim { claimed, unreadable } = store::claim(&mut tx, id, AT_A_TIME, now, again).await?;
+        tx.commit().await?;
+        let tried = claimed.len() + unreadable.len();
+        let mut on_their_way = JoinSet::new();
         for claimed in claimed {
-            let letter = match &secrets {
-                Some(secrets) => {
-                    Some(letter(&webhook, secrets, claimed.delivery.event.id.clone(), body(&claimed), now)?)
-                }
-                None => None,
-            };
+            let message = claimed.delivery.event.id.clone();
+            let letter = letter(&webhook, &secrets, message, body(&claimed), now);
             let courier = courier.clone();
             on_their_way.spawn(async move {
+                let began = Instant::now();
                 let posted = match letter {
-                    Some(letter) => courier.post(letter).await,
-                    None => Posted::Failed("its secret cannot be read here: vault.key is another one".into()),
+                    Ok(letter) => courier.post(letter).await,
+                    Err(failure) => Posted::Failed(failure.to_string()),
                 };
-                (claimed.delivery, posted)
+                let DeliveryRow { event, attempts, .. } = claimed.delivery;
+                let next = next(&posted, attempts.saturating_add(1), after(now, began.elapsed()));
+                (event.id, event.license, posted, next)
             });
         }
-        while let Some(came) = on_their_way.join_next().await {
-            let (delivery, posted) =
-                came.map_err(|error| nodelock::Error::io("a task of its own", std::io::Error::other(error)))?;
-            let said = posted.reason();
-            let attempt = Attempt {
-                webhook: id,
-                event: &delivery.event.id,
-                license: delivery.event.license,
-                status: posted.status(),
-                said: said.as_deref(),
-                next: next(&posted, delivery.attempts, now),
-            };
-            let mut tx = self.database.write().await?;
-            store::terms_of(&mut tx, delivery.event.license).await?;
-            store::set_attempted(&mut tx, &attempt, now).await?;
-            tx.commit().await?;
+        for (event, license) in unreadable {
+            let posted = Posted::Failed("the event is damaged in the ledger".into());
+            on_their_way.spawn(async move { (event, license, posted, Next::Aside) });
         }
-        Ok(tried)
+        // One that cannot be noted is told again. It takes none of the others with it.
+        let mut noted = Ok(tried);
+        while let Some(came) = on_their_way.join_next().await {
+            let result = match came {
+                Ok((event, license, posted, next)) => {
+                    let said = posted.reason();
+                    let attempt = Attempt {
+                        webhook: id,
+                        event: &event,
+                        license,
+                        claimed: again,
+                        status: posted.status(),
+                        said: said.as_deref(),
+                        next,
+                    };
+                    self.note_attempt(&attempt, now).await
+                }
+                Err(error) => {
+                    Err(nodelock::Error::io("a task of its own", std::io::Error::other(error)).into())
+                }
+            };
+            if let (Err(failure), true) = (result, noted.is_ok()) {
+                noted = Err(failure);
+            }
+        }
+        noted
+    }
+
+    async fn note_attempt(&self, attempt: &Attempt<'_>, now: Timestamp) -> Result<()> {
+        let mut tx = self.database.write().await?;
+        store::lock_license(&mut tx, attempt.license).await?;
+        let is_noted = store::set_attempted(&mut tx, attempt, now).await?;
+        tx.commit().await?;
+        if is_noted && attempt.next == Next::Aside {
+            let Attempt { webhook, event: id, said: reason, .. } = attempt;
+            warn!(event = "webhook-set-aside", webhook, id, reason);
+        }
+        Ok(())
     }
 }
 

@@ -4,8 +4,9 @@
 use nodelock::{LicenseId, Timestamp, authority::SeatName};
 
 use super::{
-    Engine, Tx,
+    Tx,
     audit::{AuditLine, OfSeat},
+    licenses::lock_license,
     row::{count, damaged, device, handle, license_id, number, public_key, seconds, time},
     sql::{Row, query},
     webhooks::enter_deliveries,
@@ -28,9 +29,8 @@ pub(super) async fn enter(
 ) -> Result<()> {
     let Some(license) = line.license else { return Ok(()) };
     let Some(kind) = kind_of(line.action, seat.is_some()) else { return Ok(()) };
-    if tx.engine == Engine::Postgres && !tx.is_of_decision() {
-        let locked = query("SELECT 1 AS locked FROM license WHERE id = $1 FOR NO KEY UPDATE");
-        locked.bind(license.to_string()).fetch_optional(tx).await?;
+    if !tx.is_of_decision() {
+        lock_license(tx, license).await?;
     }
     query(
         "INSERT INTO event (id, license_id, sequence, at, kind, handle, device_key, from_state, to_state) \

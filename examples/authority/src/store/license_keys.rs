@@ -102,10 +102,11 @@ pub(crate) async fn licenses_by_hint(tx: &mut Tx, hint: &str, at_most: u32) -> R
     rows.iter().map(hint).collect()
 }
 
-/// Whether anything is kept in a vault: keys, and the second factors of accounts.
+/// Whether anything is kept in a vault: keys, the second factors of accounts, and the secrets of webhooks.
 pub(crate) async fn has_vault(tx: &mut Tx) -> Result<bool> {
     let row = query(
-        "SELECT 1 AS found FROM license_key WHERE sealed IS NOT NULL UNION ALL SELECT 1 FROM account LIMIT 1",
+        "SELECT 1 AS found FROM license_key WHERE sealed IS NOT NULL UNION ALL SELECT 1 FROM account \
+         UNION ALL SELECT 1 FROM webhook WHERE secret IS NOT NULL LIMIT 1",
     );
     Ok(row.fetch_optional(tx).await?.is_some())
 }

@@ -84,6 +84,15 @@ pub(crate) async fn terms_of(tx: &mut Tx, id: LicenseId) -> Result<Option<Standi
     row.bind(id.to_string()).fetch_optional(tx).await?.as_ref().map(standing).transpose()
 }
 
+/// Has a license stay as it is until the end of the transaction, whether it can be read or not.
+pub(crate) async fn lock_license(tx: &mut Tx, id: LicenseId) -> Result<()> {
+    if tx.engine == Engine::Postgres {
+        let locked = query("SELECT 1 AS locked FROM license WHERE id = $1 FOR NO KEY UPDATE");
+        locked.bind(id.to_string()).fetch_optional(tx).await?;
+    }
+    Ok(())
+}
+
 fn standing(row: &Row) -> Result<Standing> {
     let voided = row.get::<Option<i64>>("voided")?.map(|_| time(row, "voided")).transpose()?;
     Ok(Standing { terms: terms(row)?, version: count(row, "version")?, voided })

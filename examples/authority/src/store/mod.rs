@@ -65,8 +65,8 @@ pub(crate) use self::{
     ledger::{apply, count_ended, find, product_of_license, product_of_seat, products_of_handle, tag_number},
     license_keys::{add_key, has_vault, is_key_used, keys_of, licenses_by_hint, revoke_key, set_keeps_keys},
     licenses::{
-        end_of, insert_license, is_void, set_customer_of, set_terms, set_void, state_of, terms_of,
-        versions_of,
+        end_of, insert_license, is_void, lock_license, set_customer_of, set_terms, set_void, state_of,
+        terms_of, versions_of,
     },
     locks::Locks,
     pages::{AuditPages, license_pages, license_row_of, seat_pages},
@@ -93,7 +93,7 @@ pub(crate) use self::{
     strangers::forget_evidence_before,
     tx::Tx,
     webhooks::{
-        Attempt, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,
+        Attempt, Claim, Claimed, Next, Replay, SealedSecrets, claim, deliveries_after, insert_webhook,
         licenses_to_replay, remove_webhook, replay_of_license, secrets_of, set_attempted, set_secret,
         webhook, webhooks, webhooks_to_tell,
     },
@@ -289,7 +289,7 @@ impl Database {
 
     /// Begins to write for the vendor. One such transaction runs at a time, over all processes.
     ///
-    /// On PostgreSQL decisions run beside it. It locks the row of a license by [`terms_of`].
+    /// On PostgreSQL decisions run beside it. It locks the row of a license by [`terms_of`] or [`lock_license`].
     pub(crate) async fn write(&self) -> Result<Tx> {
         let mut tx = self.begin_to_write(None).await?;
         if self.engine() == Engine::Postgres {
@@ -341,6 +341,14 @@ impl Database {
         if self.engine() == Engine::Sqlite {
             tokio::time::sleep(Duration::from_millis(120)).await;
         }
+    }
+
+    /// Damages something, for a test.
+    #[cfg(test)]
+    pub(crate) async fn damage(&self, sql: &'static str) {
+        let mut tx = self.write().await.unwrap();
+        query(sql).execute(&mut tx).await.unwrap();
+        tx.commit().await.unwrap();
     }
 
     /// Begins to read. Everything that is read is of one moment.

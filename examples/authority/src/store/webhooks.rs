@@ -43,6 +43,14 @@ pub(crate) struct SealedSecrets {
     pub(crate) former: Option<Vec<u8>>,
 }
 
+/// What [`claim`] took.
+#[derive(Default)]
+pub(crate) struct Claim {
+    pub(crate) claimed: Vec<Claimed>,
+    /// Events that are damaged, each with its id and its license. Nobody can be told of them.
+    pub(crate) unreadable: Vec<(String, LicenseId)>,
+}
+
 /// A delivery that is to be tried now.
 pub(crate) struct Claimed {
     pub(crate) delivery: DeliveryRow,
@@ -56,6 +64,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) webhook: &'a str,
     pub(crate) event: &'a str,
     pub(crate) license: LicenseId,
+    /// When the delivery is due again, as [`claim`] said. If it is due at another time now, somebody else has it.
+    pub(crate) claimed: Timestamp,
     pub(crate) status: Option<u32>,
     pub(crate) said: Option<&'a str>,
     pub(crate) next: Next,
@@ -152,33 +162,37 @@ pub(crate) async fn remove_webhook(tx: &mut Tx, id: &str, now: Timestamp) -> Res
     Ok(())
 }
 
-/// Webhooks that something is due for.
+/// Webhooks that something is due for. What is due in more than 25 hours, longer than any pause is, is due now: the
+/// clock was ahead when that was noted.
 pub(crate) async fn webhooks_to_tell(tx: &mut Tx, now: Timestamp) -> Result<Vec<String>> {
     let rows = query(
         "SELECT id FROM webhook WHERE removed IS NULL AND EXISTS (SELECT 1 FROM delivery \
-         WHERE delivery.webhook_id = webhook.id AND delivery.state = 'due' AND delivery.due <= $1) ORDER BY id",
+         WHERE delivery.webhook_id = webhook.id AND delivery.state = 'due' \
+         AND (delivery.due <= $1 OR delivery.due > $1 + 90000)) ORDER BY id",
     );
     let rows = rows.bind(seconds(now)).fetch_all(tx).await?;
     Ok(rows.iter().map(|row| row.get("id")).collect::<Result<_, _>>()?)
 }
 
-/// Takes what is due for a webhook, at most so many deliveries, each of another license. They are due again at `again`
-/// unless [`set_attempted`] says otherwise before, so one that is interrupted is not lost.
+/// Takes what is due for a webhook, as [`webhooks_to_tell`] has it: at most so many deliveries, each of another
+/// license. They are due again at `again` unless [`set_attempted`] says otherwise before, so one that is interrupted is
+/// not lost.
 pub(crate) async fn claim(
     tx: &mut Tx,
     webhook: &str,
     most: u32,
     now: Timestamp,
     again: Timestamp,
-) -> Result<Vec<Claimed>> {
+) -> Result<Claim> {
     let rows = query(
-        "SELECT event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
+        "SELECT delivery.event_id, delivery.license_id AS of_license, event.id, event.license_id, event.sequence, event.at, event.kind, event.handle, event.device_key, \
          event.from_state, event.to_state, delivery.state, delivery.due, delivery.attempts, delivery.tried, \
          delivery.status, delivery.said, license.product_id, sale_license.order_id FROM delivery \
-         JOIN event ON event.id = delivery.event_id \
+         LEFT JOIN event ON event.id = delivery.event_id \
          LEFT JOIN license ON license.id = delivery.license_id \
          LEFT JOIN sale_license ON sale_license.license_id = delivery.license_id \
-         WHERE delivery.webhook_id = $1 AND delivery.state = 'due' AND delivery.due <= $2 \
+         WHERE delivery.webhook_id = $1 AND delivery.state = 'due' \
+         AND (delivery.due <= $2 OR delivery.due > $2 + 90000) \
          ORDER BY delivery.due LIMIT $3",
     )
     .bind(webhook)
@@ -186,38 +200,43 @@ pub(crate) async fn claim(
     .bind(i64::from(most))
     .fetch_all(tx)
     .await?;
-    let mut claimed = Vec::new();
+    let mut claim = Claim::default();
     for row in rows {
-        let mut delivery = delivery(&row)?;
-        delivery.attempts = delivery.attempts.saturating_add(1);
-        query(
-            "UPDATE delivery SET due = $1, attempts = $2, tried = $3 WHERE webhook_id = $4 AND event_id = $5",
-        )
-        .bind(seconds(again))
-        .bind(i64::from(delivery.attempts))
-        .bind(seconds(now))
-        .bind(webhook)
-        .bind(&delivery.event.id)
-        .execute(tx)
-        .await?;
-        claimed.push(Claimed { delivery, product: row.get("product_id")?, order: row.get("order_id")? });
+        let id: String = row.get("event_id")?;
+        query("UPDATE delivery SET due = $1 WHERE webhook_id = $2 AND event_id = $3")
+            .bind(seconds(again))
+            .bind(webhook)
+            .bind(&id)
+            .execute(tx)
+            .await?;
+        match delivery(&row) {
+            Ok(delivery) => claim.claimed.push(Claimed {
+                delivery: DeliveryRow { due: again, ..delivery },
+                product: row.get("product_id")?,
+                order: row.get("order_id")?,
+            }),
+            Err(_) => claim.unreadable.push((id, row.get::<String>("of_license")?.parse()?)),
+        }
     }
-    Ok(claimed)
+    Ok(claim)
 }
 
-/// Notes what became of an attempt. Once a delivery is over, the next one of its license is due.
+/// Notes what became of an attempt. Once a delivery is over, the next one of its license is due. Nothing is noted of an
+/// attempt that came late: the delivery was claimed again since, or put back into line to be told once more. Returns
+/// whether it was noted.
 ///
 /// The row of the license must be locked, because what happens to it meanwhile gets in line.
-pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Timestamp) -> Result<()> {
+pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Timestamp) -> Result<bool> {
     let (state, due) = match attempt.next {
         Next::Delivered => ("delivered", now),
         Next::Aside => ("aside", now),
         Next::Again(due) => ("due", due),
     };
     // One that was put back into line meanwhile, because something before it is to be told again, stays there.
-    query(
+    let noted = query(
         "UPDATE delivery SET state = CASE WHEN state = 'queued' AND $1 = 'due' THEN state ELSE $1 END, due = $2, \
-         status = $3, said = $4 WHERE webhook_id = $5 AND event_id = $6",
+         status = $3, said = $4, attempts = attempts + 1, tried = $8 \
+         WHERE webhook_id = $5 AND event_id = $6 AND due = $7 AND state IN ('due', 'queued')",
     )
     .bind(state)
     .bind(seconds(due))
@@ -225,12 +244,14 @@ pub(crate) async fn set_attempted(tx: &mut Tx, attempt: &Attempt<'_>, now: Times
     .bind(attempt.said)
     .bind(attempt.webhook)
     .bind(attempt.event)
+    .bind(seconds(attempt.claimed))
+    .bind(seconds(now))
     .execute(tx)
     .await?;
-    if !matches!(attempt.next, Next::Again(_)) {
+    if noted > 0 && !matches!(attempt.next, Next::Again(_)) {
         advance(tx, attempt.webhook, attempt.license, now).await?;
     }
-    Ok(())
+    Ok(noted > 0)
 }
 
 /// Has the first delivery in the line of a license be due, unless it is.

@@ -61,6 +61,17 @@ fn events_are_listed_and_told_to_whom_was_added() {
 }
 
 #[test]
+fn without_the_vault_a_webhook_gets_no_secret_of_another_one() {
+    let authority = Authority::new();
+    let webhook = added(&authority, "https://example.com/");
+    std::fs::remove_file(authority.path("authority/keys/vault.key")).unwrap();
+    for arguments in [&["webhook", "secret", &*webhook], &["webhook", "add", "https://example.com/"]] {
+        assert_eq!(authority.refused(arguments, b""), "vault-missing");
+    }
+    assert!(!authority.path("authority/keys/vault.key").exists());
+}
+
+#[test]
 fn an_address_inside_is_refused_however_it_is_written() {
     let authority = Authority::new();
     let receiver = Responder::saying(http("200 OK", "", b""));

@@ -58,7 +58,9 @@ impl From<&AuditRow> for Line {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Audit {
     lines: Vec<Line>,
-    /// For the next page, in `after`. There is one after the last line too: what happens later comes behind it.
+    /// For the next page, in `after`; there is one after the last line too. What was being entered at the time of a
+    /// call may come before it and is missed then. Webhooks miss nothing of what happens to licenses, and neither do
+    /// the events of one, `/v1/admin/events?license=`.
     next: Option<String>,
 }
 

@@ -80,7 +80,9 @@ impl From<&EventRow> for Event {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Events {
     events: Vec<Event>,
-    /// For the next page, in `after`. There is one after the last event too: what happens later comes behind it.
+    /// For the next page, in `after`; there is one after the last event too. Of all licenses, what was being entered
+    /// at the time of a call may come before it and is missed then. Webhooks miss nothing, and neither do the events of
+    /// one license, `?license=`, which are in the order of their sequence.
     next: Option<String>,
 }
 

@@ -295,7 +295,8 @@ impl From<&DeliveryRow> for Delivery {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Deliveries {
     deliveries: Vec<Delivery>,
-    /// For the next page, in `after`. There is one after the last event too: what happens later comes behind it.
+    /// For the next page, in `after`; there is one after the last event too. What was being entered at the time of a
+    /// call may come before it and is missed then. The webhook itself misses nothing.
     next: Option<String>,
 }
 

@@ -40,7 +40,17 @@ impl FromStr for Target {
         if host.is_empty() {
             return Err(wrong);
         }
-        let port = authority.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        // What stands behind the host and is no port is not left out.
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") => {
+                if is_secure {
+                    443
+                } else {
+                    80
+                }
+            }
+            _ => authority.port_u16().ok_or(wrong)?,
+        };
         let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
         Ok(Self { is_secure, host, port, authority: authority.as_str().to_owned(), path })
     }
@@ -64,6 +74,9 @@ mod tests {
             "https://example.com/a b",
             "https://example.com/#a",
             "https:///hooks",
+            "https://example.com:99999/",
+            "https://[::1]:65536/",
+            "https://example.com:/",
             "/hooks",
             &format!("https://example.com/{}", "a".repeat(2_000)),
         ] {

@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,15 +16,15 @@ use serde_json::Value;
 
 use super::{
     super::fixture::{Authority, now, vendor},
-    Courier, Letter, Posted, after, deliveries_after, new_webhook, new_webhook_secret, remove_webhook,
-    replay,
+    CLAIM, Courier, Letter, Posted, after, body, deliveries_after, new_webhook, new_webhook_secret,
+    remove_webhook, replay,
 };
 use crate::{
     domain::{DeliveryRow, Occasion},
     failure::Failure,
     keys::Vault,
-    service::{self, Service, events_after, set_suspended},
-    store::Replay,
+    service::{self, Service, events_after, note_expiring, set_suspended},
+    store::{Attempt, Claimed, Next, Replay, claim, set_attempted, set_terms, terms_of},
 };
 
 /// Answers as it is told, and keeps what came.
@@ -238,27 +241,138 @@ async fn an_attempt_whose_server_ended_is_made_again_with_the_same_words() {
     suspend_and_resume(&authority, license).await;
     // It ends after the message was sent, and before that could be noted.
     let start = now();
-    let claimed = |time| {
-        let service = &service;
-        let id = id.clone();
-        async move {
-            let mut tx = service.database().write().await.unwrap();
-            let again = after(time, super::CLAIM);
-            let claimed = crate::store::claim(&mut tx, &id, 16, time, again).await.unwrap();
-            tx.commit().await.unwrap();
-            claimed.iter().map(super::body).collect::<Vec<_>>()
-        }
-    };
-    let lost = claimed(start).await;
+    let lost: Vec<String> = claimed(&service, &id, start).await.iter().map(body).collect();
     assert_eq!(lost.len(), 1, "the others of the license wait");
+    // Nobody knows whether it was made, so it does not count.
+    assert_eq!(states(&service, &id).await[0].attempts, 0);
     // Another server does not make the same attempt meanwhile.
-    assert!(claimed(after(start, Duration::from_secs(59))).await.is_empty());
+    assert!(claimed(&service, &id, after(start, Duration::from_secs(59))).await.is_empty());
     let later = authority.restarted(true).await.with_vault(Vault::open(&authority.path("keys")).unwrap());
     tell(&later, &id, &receiver, after(start, Duration::from_secs(60))).await;
     let letters = receiver.take();
     assert_eq!(letters[0].body, lost[0]);
     let expected = kinds(&[(1, "created"), (2, "suspended"), (3, "resumed")]);
     assert_eq!(by_license(&letters)[&license.to_string()], expected);
+}
+
+/// Takes what is due then for a server that is not heard of again.
+async fn claimed(service: &Service, id: &str, time: Timestamp) -> Vec<Claimed> {
+    let mut tx = service.database().write().await.unwrap();
+    let claimed = claim(&mut tx, id, 16, time, after(time, CLAIM)).await.unwrap();
+    tx.commit().await.unwrap();
+    claimed.claimed
+}
+
+/// Notes late what became of that.
+async fn note_late(service: &Service, id: &str, late: &Claimed, next: Next, time: Timestamp) {
+    let DeliveryRow { event, due, .. } = &late.delivery;
+    let (event, license) = (&*event.id, event.license);
+    let attempt = Attempt { webhook: id, event, license, claimed: *due, status: None, said: None, next };
+    let mut tx = service.database().write().await.unwrap();
+    set_attempted(&mut tx, &attempt, time).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_came_of_an_attempt_is_not_noted_once_somebody_else_has_the_event() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    let of_state = async || states(&service, &id).await.into_iter().map(|row| row.state).collect::<Vec<_>>();
+    let start = now();
+    let first = claimed(&service, &id, start).await;
+    // Another server made the attempt meanwhile, and it was taken.
+    let time = after(start, CLAIM);
+    tell(&service, &id, &receiver, time).await;
+    assert_eq!(of_state().await, ["delivered"; 3]);
+    for next in [Next::Aside, Next::Again(time)] {
+        note_late(&service, &id, &first[0], next, time).await;
+        assert_eq!(of_state().await, ["delivered"; 3]);
+    }
+    // It is to be told once more: that it was told before does not count.
+    let one = Replay::Event(first[0].delivery.event.id.clone());
+    replay(service.database(), &id, &one, &vendor()).await.unwrap();
+    let second = claimed(&service, &id, time).await;
+    replay(service.database(), &id, &Replay::Since(Timestamp::MIN), &vendor()).await.unwrap();
+    note_late(&service, &id, &second[0], Next::Delivered, time).await;
+    assert_eq!(of_state().await, ["due", "queued", "queued"]);
+}
+
+/// Breaks at the first message that it is given.
+#[derive(Default)]
+struct Breaking(AtomicBool);
+
+impl Courier for Breaking {
+    async fn post(&self, _: Letter) -> Posted {
+        assert!(self.0.swap(true, Ordering::Relaxed), "the first message");
+        Posted::Answered(200)
+    }
+}
+
+#[tokio::test]
+async fn one_attempt_that_cannot_be_noted_takes_no_other_with_it() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    for _ in 0..3 {
+        sold(&authority).await;
+    }
+    assert!(service.tell(&id, &Arc::new(Breaking::default()), &vendor()).await.is_err());
+    let mut left = states(&service, &id).await;
+    left.retain(|row| row.state != "delivered");
+    assert_eq!(left.iter().map(|row| (&*row.state, row.attempts)).collect::<Vec<_>>(), [("due", 0)]);
+    tell(&service, &id, &receiver, after(now(), CLAIM)).await;
+    assert_eq!(receiver.take().len(), 1);
+}
+
+#[tokio::test]
+async fn one_event_that_is_damaged_holds_up_no_other() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let license = sold(&authority).await;
+    suspend_and_resume(&authority, license).await;
+    service.database().damage("UPDATE event SET handle = -1 WHERE sequence = 1").await;
+    tell(&service, &id, &receiver, now()).await;
+    let came = by_license(&receiver.take());
+    assert_eq!(came[&license.to_string()], kinds(&[(2, "suspended"), (3, "resumed")]));
+}
+
+#[tokio::test]
+async fn a_license_whose_terms_are_damaged_is_told_of_and_holds_up_no_other() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    let (one, other) = (sold(&authority).await, sold(&authority).await);
+    let ends = now().plus_days(7);
+    let mut tx = service.database().write().await.unwrap();
+    for license in [one, other] {
+        let mut standing = terms_of(&mut tx, license).await.unwrap().unwrap();
+        standing.terms.expires = Some(ends);
+        set_terms(&mut tx, &standing.terms, standing.version + 1, &vendor()).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    service
+        .database()
+        .damage("UPDATE license SET terms = '{}' WHERE id = (SELECT MIN(id) FROM license)")
+        .await;
+    assert_eq!(note_expiring(service.database(), &vendor()).await.unwrap(), 1);
+    assert_eq!(note_expiring(service.database(), &vendor()).await.unwrap(), 0);
+    tell(&service, &id, &receiver, now()).await;
+    assert_eq!(receiver.take().len(), 3);
+}
+
+#[tokio::test]
+async fn what_was_put_off_by_a_clock_that_was_ahead_is_told_once_it_is_set_right() {
+    let (authority, service, receiver, id, _) = told_of(&[]).await;
+    sold(&authority).await;
+    receiver.set_down(true);
+    tell(&service, &id, &receiver, now().plus_days(100)).await;
+    receiver.set_down(false);
+    let due = service.webhooks_to_tell(&vendor()).await.unwrap();
+    assert_eq!(due, std::slice::from_ref(&id));
+    tell(&service, &id, &receiver, now()).await;
+    assert_eq!(receiver.take().len(), 1);
+}
+
+#[test]
+fn what_is_kept_of_why_a_message_was_not_taken_is_short() {
+    let why = "\u{e9}".repeat(300);
+    assert_eq!(Posted::Failed(why.clone()).reason(), Some(why.chars().take(200).collect()));
 }
 
 #[tokio::test]
@@ -273,12 +387,14 @@ async fn for_a_day_two_secrets_sign_and_a_webhook_that_is_removed_is_told_nothin
     sold(&authority).await;
     tell(&service, &id, &receiver, now().plus_days(2)).await;
     assert!(!receiver.take()[0].signature.contains(' '));
-    // One without the key that keeps the secrets says so, and nothing is lost.
+    // One without the key that keeps the secrets says so, and leaves what is due to one that has it.
     let blind = authority.restarted(true).await;
     sold(&authority).await;
-    tell(&blind, &id, &receiver, now()).await;
-    let said = states(&service, &id).await[2].said.clone().unwrap();
-    assert!(receiver.take().is_empty() && said.contains("vault.key"), "{said}");
+    let told = blind.tell(&id, &receiver, &vendor()).await;
+    assert!(matches!(told, Err(Failure::VaultMissing)) && receiver.take().is_empty());
+    assert_eq!(states(&service, &id).await[2].attempts, 0);
+    tell(&service, &id, &receiver, now()).await;
+    assert_eq!(receiver.take().len(), 1);
 
     remove_webhook(service.database(), &id, &vendor()).await.unwrap();
     sold(&authority).await;
@@ -287,4 +403,16 @@ async fn for_a_day_two_secrets_sign_and_a_webhook_that_is_removed_is_told_nothin
     let gone = remove_webhook(service.database(), &id, &vendor()).await;
     assert!(matches!(gone, Err(Failure::UnknownWebhook(_))));
     assert!(service::webhooks(service.database(), &vendor()).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn no_other_vault_is_made_beside_the_secrets_of_webhooks() {
+    let (authority, service, _, id, _) = told_of(&[]).await;
+    let keys = authority.path("keys");
+    std::fs::remove_file(keys.join("vault.key")).unwrap();
+    let missing = service::vault(service.database(), &keys).await;
+    assert!(matches!(missing, Err(Failure::VaultMissing)));
+    // What was sealed is gone with the webhook.
+    remove_webhook(service.database(), &id, &vendor()).await.unwrap();
+    assert!(service::vault(service.database(), &keys).await.unwrap().is_some());
 }
