@@ -101,7 +101,7 @@ use crate::{
 /// A statement that passes over rows that another transaction has locked on PostgreSQL. What it deletes belongs to
 /// anybody, so waiting for one could be waiting for somebody who waits.
 macro_rules! unlocked {
-    ($tx:expr, $select:literal, $rest:literal) => {
+    ($tx:expr, $select:expr, $rest:literal) => {
         match $tx.engine {
             $crate::store::Engine::Sqlite => concat!($select, $rest),
             $crate::store::Engine::Postgres => concat!($select, " FOR UPDATE SKIP LOCKED", $rest),
