@@ -49,7 +49,9 @@ pub(crate) use self::{
     answers::{answered, keep_answer},
     audit::{AuditLine, note},
     backup::publish,
-    customers::{customer, customer_of_external_id, customer_pages, insert_customer, set_customer},
+    customers::{
+        customer, customer_of_external_id, customer_pages, insert_customer, lock_customer, set_customer,
+    },
     events::{events_after, next_to_expire, set_expiry_noted},
     filtered::Pages,
     history::{NO_KEY, clock},
