@@ -81,7 +81,7 @@ pub(crate) use self::{
         count_strays, count_unsealed, digest_of_line, insert_seal, is_personal_sound, last_seal,
         seal_of_digest, seals_after, unsealed_lines, walk_sealed,
     },
-    seats::{count_by_state, latest_seats_of, taken_seats_of},
+    seats::{count_by_state, count_taken_seats_of, latest_seats_of, released_since, taken_seats_of},
     sql::Error,
     strangers::forget_evidence_before,
     tx::Tx,
